@@ -146,7 +146,6 @@ async def test_a_delayed_answer_does_not_bring_back_who_has_left() -> None:
 
 
 async def test_a_fault_of_who_listens_does_not_end_the_listening(faults: Faults) -> None:
-
     class Faulty(Ears):
         def found(self, announcement: Announcement) -> None:
             super().found(announcement)

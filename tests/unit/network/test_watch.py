@@ -51,7 +51,6 @@ def _polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def watched(change: Callable[[Machine], None], seconds: float) -> Machine:
-
     async def scenario(clock: VirtualClock) -> Machine:
         machine = Machine(clock)
         watch = NetworkWatch(machine.changed, state=machine.look, clock=machine.now)

@@ -147,7 +147,6 @@ class FarHalf(Half):
         self.far.start()
 
     def connected(self) -> None: ...
-
     def parted(self) -> None: ...
 
     def arrived(self, subject: str, payload: bytes) -> None:

@@ -17,6 +17,7 @@ from chat.relay.metrics import Counters
 from protocol.keys import X25519Pair
 from protocol.relay.cluster import ClusterKeys
 from tests.support.relay.in_process import Wire
+from tests.unit.relay.circuits import settle
 
 TOKEN = secrets.token_bytes(16)
 PATIENCE = 10.0
@@ -30,14 +31,13 @@ class Waiter:
 
 @dataclass(eq=False)
 class Host:
-    waiters: list[Waiter] = field(default_factory=list)
-    answers: bool = True
-
-    def __post_init__(self) -> None:
-        self.called: list[str] = []
-        self.joined: list[int] = []
-        self.absent = self.unanswered = 0
-        self.happened = asyncio.Event()
+    waiters: list[Waiter]
+    answers: bool
+    called: list[str] = field(default_factory=list)
+    joined: list[int] = field(default_factory=list)
+    absent: int = 0
+    unanswered: int = 0
+    happened: asyncio.Event = field(default_factory=asyncio.Event)
 
     def waiting_on(self, token: bytes) -> list[ClientConnection]:
         newest_first = sorted(self.waiters, key=lambda waiter: -waiter.since)
@@ -75,9 +75,7 @@ class Deaf:
     """In the place of a circuit."""
 
     def arrived(self, frame: bytes) -> None: ...
-
     def spoiled(self) -> None: ...
-
     def lost(self) -> None: ...
 
 
@@ -145,14 +143,8 @@ async def test_whoever_was_called_and_does_not_answer_is_told(town: Town) -> Non
 
 async def test_an_offer_of_another_key_is_passed_over(town: Town) -> None:
     host, _ = town.relay(Waiter("somebody", 0.0))
-    forged: list[bytes] = []
-
-    def spoil(payload: bytes) -> list[bytes]:
-        """Each answer is preceded by one that is none."""
-        forged.append(secrets.token_bytes(len(payload)))
-        return [forged[-1], payload] if len(forged) == 2 else [payload]
-
-    town.wire.change = spoil
+    carried = town.wire.carried  # of which the second is the answer
+    town.wire.change = lambda said: [secrets.token_bytes(len(said)), said] if len(carried) == 2 else [said]
     assert (await town.ask()).joined == [0]
     assert host.called == ["somebody"]
     assert town.cluster.counters.forged == 1
@@ -179,8 +171,7 @@ async def test_an_offer_that_nobody_takes_is_forgotten(town: Town) -> None:
     town.wire.change = lambda payload: [payload] if len(town.wire.carried) < 3 else []
     dialler = cast(ClientConnection, object())
     assert town.cluster.ask(dialler, TOKEN, 0, 0)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await settle()
     assert len(cluster._offers) == 1
     cluster.check(asyncio.get_running_loop().time() + module.OFFER_SECONDS + 1)
     assert (len(cluster._offers), len(cluster._receivers)) == (0, 0)
@@ -193,8 +184,7 @@ async def test_what_others_ask_has_a_bound(town: Town, monkeypatch: pytest.Monke
     diallers = [cast(ClientConnection, object()) for _ in range(8)]
     for dialler in diallers:
         assert town.cluster.ask(dialler, TOKEN, 9, 0)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await settle()
     assert len(cluster._offers) == 3
     for dialler in diallers:
         town.cluster.forget(dialler)

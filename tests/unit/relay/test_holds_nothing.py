@@ -11,6 +11,7 @@ import secrets
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -117,15 +118,12 @@ def test_attack_60_what_waits_for_a_slow_reader_is_zeroed_once_it_is_gone() -> N
 
 def fill(end: socket.socket, block: bytes) -> int:
     """Send whole blocks until none is taken for a second; returns the bytes sent."""
-    sent, part = 0, b""
+    sent = 0
     end.settimeout(1)
-    try:
+    with suppress(TimeoutError):
         while True:
-            part = part or block
-            done = end.send(part)
-            sent, part = sent + done, part[done:]
-    except TimeoutError:
-        return sent
+            sent += end.send(block[sent % len(block) :])
+    return sent
 
 
 def test_attack_61_who_is_absent_is_answered_at_once_and_nothing_is_kept() -> None:

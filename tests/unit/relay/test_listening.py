@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,12 +15,6 @@ LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8", "::1/128"))
 LAN = Interface("eth0", 2, Kind.LAN, True, ("10.77.0.2/24", "fe80::2/64"))
 PUBLIC = Interface("eth1", 3, Kind.LAN, True, ("2001:db8::5/64", "203.0.113.5/24"))
 DOWN = Interface("eth2", 4, Kind.LAN, False, ("203.0.113.9/24",))
-
-
-def closed(servers: list[socket.socket]) -> list[socket.socket]:
-    for server in servers:
-        server.close()
-    return servers
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
@@ -34,12 +29,10 @@ def test_on_one_address_it_is_one_socket_that_does_not_block(host: str, family: 
 
 
 def test_without_a_host_both_families_have_one_port() -> None:
-    servers = listen("", 0)
-    try:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(server) for server in listen("", 0)]
         assert {port_of(server) for server in servers} == {port_of(servers[0])}
         assert [server.family for server in servers] == [socket.AF_INET, socket.AF_INET6][: len(servers)]
-    finally:
-        closed(servers)
 
 
 @pytest.mark.parametrize("host", ["localhost", "relay.example", "127.0.0.1:80", "1", "127.1"])

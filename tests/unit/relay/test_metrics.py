@@ -24,10 +24,9 @@ class Page:
     async def raw(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(request)
-        try:
-            return await reader.read()
-        finally:
-            await shut(writer)
+        answer = await reader.read()
+        await shut(writer)
+        return answer
 
     async def get(self, path: str, method: str = "GET") -> tuple[str, str]:
         answer = await self.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
