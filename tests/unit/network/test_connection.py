@@ -66,21 +66,17 @@ async def test_reading_stops_when_enough_waits_and_goes_on_when_it_was_read() ->
     assert wire.reading
 
 
-async def test_a_read_gives_at_most_65536_bytes_in_order() -> None:
-    connection, _, _ = connected()
-    data = bytes(range(256)) * 1000
-    connection.data_received(data)
-    parts = [await connection.read() for _ in range(4)]
-    assert [len(part) for part in parts] == [READ_MAX, READ_MAX, READ_MAX, len(data) - 3 * READ_MAX]
-    assert b"".join(parts) == data
-
-
-async def test_a_read_waits_for_bytes() -> None:
+async def test_a_read_waits_and_gives_at_most_65536_bytes_in_order() -> None:
     connection, _, _ = connected()
     reading = asyncio.create_task(connection.read())
     assert await waits(reading)
     connection.data_received(b"x")
     assert await reading == b"x"
+    data = bytes(range(256)) * 1000
+    connection.data_received(data)
+    parts = [await connection.read() for _ in range(4)]
+    assert [len(part) for part in parts] == [READ_MAX, READ_MAX, READ_MAX, len(data) - 3 * READ_MAX]
+    assert b"".join(parts) == data
 
 
 async def test_a_write_waits_while_the_peer_is_slow() -> None:
@@ -118,7 +114,7 @@ async def test_what_came_before_the_end_can_still_be_read() -> None:
     assert await connection.read() == b""
 
 
-async def test_close_ends_a_pending_read_and_drops_what_is_unread() -> None:
+async def test_close_ends_a_pending_read_and_drops_what_is_unread_or_not_yet_made() -> None:
     connection, wire, _ = connected()
     reading = asyncio.create_task(connection.read())
     assert await waits(reading)
@@ -129,6 +125,10 @@ async def test_close_ends_a_pending_read_and_drops_what_is_unread() -> None:
     assert await connection.read() == b""
     with pytest.raises(ConnectionError):
         await connection.write(b"x")
+    given_up, wire = TcpConnection(), Wire()
+    given_up.abort()
+    given_up.connection_made(wire)
+    assert wire.aborted
 
 
 @pytest.mark.parametrize("end", ["close", "eof_received"])
@@ -140,13 +140,6 @@ async def test_a_peer_that_takes_nothing_keeps_none(end: str, monkeypatch: pytes
     assert not wire.aborted
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert wire.aborted
-
-
-async def test_a_connection_that_was_given_up_before_it_was_made_is_dropped() -> None:
-    connection, wire = TcpConnection(), Wire()
-    connection.abort()
-    connection.connection_made(wire)
     assert wire.aborted
 
 

@@ -101,21 +101,7 @@ def test_kinds_of_real_interfaces(host: Host) -> None:
         "link set inside up",
         "tuntap add vpn0 mode tun",
         "address add 100.64.0.9/32 dev vpn0",
-    )
-    found, told = seen(host)
-    assert found["lo"][0] == Kind.LOOPBACK
-    assert found["eth0"] == (Kind.LAN, True, ["10.77.0.1/24", "fe80::77:ff:fe00:1/64"])
-    assert found["docker0"][:2] == (Kind.VIRTUAL, True)
-    assert found["vpn0"] == (Kind.TUNNEL, False, ["100.64.0.9/32"])
-    assert "leaf" not in found
-    assert not {"172.17.0.1", "100.64.0.9"}.intersection(told)
-
-
-@pytest.mark.network
-def test_a_bridge_over_a_cable_is_the_network(host: Host) -> None:
-    """As on a host of virtual machines: the address is the bridge's, its port leads out (a VXLAN here)."""
-    ip(
-        host,
+        # As on a host of virtual machines: a bridge has the address, and its port (a VXLAN here) leads out.
         "link add card type vxlan id 5 dev eth0 dstport 4789",
         "link add br0 type bridge",
         "link set card master br0",
@@ -124,8 +110,14 @@ def test_a_bridge_over_a_cable_is_the_network(host: Host) -> None:
         "address add 192.168.7.1/24 dev br0",
     )
     found, told = seen(host)
+    assert found["lo"][0] == Kind.LOOPBACK
+    assert found["eth0"] == (Kind.LAN, True, ["10.77.0.1/24", "fe80::77:ff:fe00:1/64"])
+    assert found["docker0"][:2] == (Kind.VIRTUAL, True)
+    assert found["vpn0"] == (Kind.TUNNEL, False, ["100.64.0.9/32"])
     assert found["br0"][0] == Kind.LAN
+    assert "leaf" not in found
     assert "192.168.7.1" in told
+    assert not {"172.17.0.1", "100.64.0.9"}.intersection(told)
 
 
 @pytest.mark.network

@@ -1,7 +1,4 @@
-"""The source has one function that opens connections, and it refuses what is not local.
-
-The rules search for every call of the standard library that reaches another machine.
-"""
+"""One function opens connections, and refuses what is not local: in the source, in imports, in system calls."""
 
 from __future__ import annotations
 
@@ -11,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from chat.tools.prove.findings import Outcome
+from chat.tools.prove.stage import Setting
 from tests.architecture.imports import PACKAGES, ROOT, imports, sources
+from tests.architecture.test_layers import all_loaded_by, modules_of
+from tests.support.machine import needs_strace
+from tests.support.prove.proof import look_at
 
 # Modules whose purpose is to reach other machines, or that start programs which do.
 NETWORK_LIBRARIES = {
@@ -161,3 +163,25 @@ def test_what_stays_inside_is_not_reported(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert [rule(tmp_path) for rule in (libraries, ways_out, sockets)] == [[], [], []]
+
+
+# What asyncio brings along and what only takes addresses of pages apart: neither reaches anybody by itself.
+HARMLESS = {"ssl", "urllib", "urllib.parse"}
+ENGINE = ("chat.service", "chat.storage", "chat.network")
+
+
+def test_an_engine_loads_nothing_that_reaches_other_machines_by_itself() -> None:
+    modules = [name for package in ENGINE for name in modules_of(package)]
+    loaded = all_loaded_by(["chat.engine", "chat.ipc.server", "chat.ipc.client", *modules])
+    assert "chat.network.transport" in loaded
+    assert {name for name in loaded if name.split(".")[0] in NETWORK_LIBRARIES} <= HARMLESS
+
+
+async def test_an_engine_that_is_traced_reaches_only_what_python_tells_of() -> None:
+    needs_strace()
+    finding = await look_at("C3", Setting())
+    measured = finding.row()["measured"]
+    assert isinstance(measured, dict)
+    assert finding.outcome is Outcome.HOLDS, finding.reason
+    assert measured["calls_traced"] == measured["calls_by_both"] == measured["connections"] > 0
+    assert measured["programs_started"] == measured["names_looked_up"] == 0

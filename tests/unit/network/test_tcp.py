@@ -148,11 +148,13 @@ async def test_a_local_address_is_dialled_without_a_look_up(monkeypatch: pytest.
             await gone([await ANYONE.connect(host, server.port, SECONDS)])
 
 
-async def test_no_listener_and_an_unknown_interface_are_oserrors() -> None:
+async def test_where_no_way_opens_the_reason_is_given() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(ConnectionRefusedError):
             await ANYONE.connect("127.0.0.1", unused.getsockname()[1], SECONDS)
+    with pytest.raises(ConnectionRefusedError):
+        await transport._first([(socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("127.0.0.2", 1))])
     with pytest.raises(OSError):
         await ANYONE.connect("fe80::1%nosuch0", 4747, SECONDS)
 
@@ -177,8 +179,3 @@ async def test_of_several_ways_the_first_that_opens_is_taken_and_the_others_are_
         taken = [await server.take(), await server.take()]
         assert sorted([await asyncio.wait_for(each.read(), SECONDS) for each in taken]) == [b"", b"x"]
         await gone([ours])
-
-
-async def test_if_no_way_opens_the_reason_is_given() -> None:
-    with pytest.raises(ConnectionRefusedError):
-        await transport._first([(socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("127.0.0.2", 1))])

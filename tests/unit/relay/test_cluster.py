@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -17,9 +19,11 @@ import pytest
 
 from chat.relay.run import read_key
 from protocol.relay.cluster import ClusterKeys, bucket_of
+from protocol.relay.rendezvous import parse_relay
 from protocol.relay.states import WasAbsent
 from tests.architecture.imports import ROOT
 from tests.support.lab.inspection import copies, traced, writing
+from tests.support.lab.programs import Program
 from tests.support.machine import needs_nats, needs_process_memory, needs_strace
 from tests.support.relay.in_process import token
 from tests.support.relay.processes import (
@@ -295,3 +299,30 @@ def test_without_the_library_it_is_said_how_to_install_it(tmp_path: Path) -> Non
 def test_one_relay_imports_nothing_of_nats() -> None:
     program = "import sys, chat.cli.relays, chat.relay.run; sys.exit('nats' in sys.modules)"
     assert run([sys.executable, "-c", program]).returncode == 0
+
+
+def alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_make_relay_cluster_shows_how_it_starts_and_leaves_nothing(tmp_path: Path) -> None:
+    needs_nats()
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    line = [sys.executable, "-m", "tests.support.relay.processes"]
+    with Program(line, environment=environment, folder=ROOT) as program:
+        program.wait_for(lambda line: "Ctrl-C" in line, PATIENCE)
+        said = program.said
+        assert [line for line in said if line.startswith("Starting relay 3 of 3")]
+        named = [line.partition("process ")[2] for line in said if "process " in line]
+        pids = [int(text.split(",")[0].rstrip(")")) for text in named]
+        addresses = [parse_relay(line.split()[0]) for line in said if line.startswith("  parlour-relay:")]
+        assert len(pids) == 6
+        assert len({address.key for address in addresses}) == 1
+        assert all(map(alive, pids))
+        os.kill(program.pid, signal.SIGINT)
+        assert program.wait_exit(PATIENCE) == 0
+    eventually(lambda: not any(map(alive, pids)), "none is left")
+    assert list(tmp_path.iterdir()) == []

@@ -14,14 +14,6 @@ from tests.support.relay.processes import cluster
 PATIENCE = 90.0
 
 
-async def moves_to(person: Engine, *addresses: str) -> None:
-    for address in addresses:
-        await person.add_relay(address)
-    for view in await person.relays():
-        if view.address not in addresses:
-            await person.remove_relay(view.address)
-
-
 class Talk:
     def __init__(self, one: Engine, other: Engine) -> None:
         self._both = (one, other)
@@ -65,8 +57,9 @@ async def test_a_conversation_outlives_a_relay_and_a_node_of_nats(tmp_path: Path
             await pairs(ada, ben)
             talk = Talk(ada, ben)
             await talk.go_on(5)
-            await moves_to(ada, first, third)
-            await moves_to(ben, second)
+            await ada.add_relay(third)
+            await ben.add_relay(second)
+            await ben.remove_relay(first)
             relays[0].kill()
             await talk.go_on(5)
             assert relays[1].count("far_total") >= 1, "it goes over NATS now"

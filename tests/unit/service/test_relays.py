@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding, RelayView
+from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding
 from chat.network.relay.client import RelayStands
 from chat.service.events import RelaysNamed
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
@@ -21,12 +21,8 @@ def relay(number: int, host: str = "10.0.0.99") -> RelayAddress:
     return RelayAddress(host, number, bytes([number]) * 32)
 
 
-def names(views: Sequence[RelayView]) -> list[str]:
-    return [view.address for view in views]
-
-
 async def named(person: Person) -> list[str]:
-    return names(await person.engine.relays())
+    return [view.address for view in await person.engine.relays()]
 
 
 async def invitation(person: Person) -> Invitation:
@@ -87,10 +83,15 @@ async def test_an_invitation_carries_four_those_that_work_first(tmp_path: Path) 
 
 
 @in_virtual_time
-async def test_who_joins_has_the_inviters_relays_named_too_and_is_told(tmp_path: Path) -> None:
+async def test_who_joins_has_the_inviters_relays_named_before_the_contact_is_stored(tmp_path: Path) -> None:
+    """The link that heals a lost Accept may come through the relay alone."""
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        contacts: list[int] = []
+        parts = ben.engine._use_cases
+        parts.bus.on(RelaysNamed, lambda _: contacts.append(len(parts.keyring.contacts)))
         await ada.engine.add_relay(str(relay(1)))
         await invite(ada, ben)
+        assert contacts == [0]
         (view,) = await ben.engine.relays()
         assert (view.address, view.invited) == (str(relay(1)), True)
         (said,) = [event.text for event in ben.seen if isinstance(event, Notice)]
@@ -99,18 +100,6 @@ async def test_who_joins_has_the_inviters_relays_named_too_and_is_told(tmp_path:
         await ben.start()
         await ben.engine.remove_relay(view.address)
         assert await named(ben) == []
-
-
-@in_virtual_time
-async def test_they_are_named_before_the_contact_is_stored(tmp_path: Path) -> None:
-    """The link that heals a lost Accept may come through the relay alone."""
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await ada.engine.add_relay(str(relay(1)))
-        contacts: list[int] = []
-        parts = ben.engine._use_cases
-        parts.bus.on(RelaysNamed, lambda _: contacts.append(len(parts.keyring.contacts)))
-        await invite(ada, ben)
-        assert contacts == [0]
 
 
 @in_virtual_time

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.support.doctor.causes import examine, stand
+from tests.support.doctor.causes import CAUSES, Cause, examine, stand
 from tests.support.lab.hosts import Host, Lab
 from tests.support.machine import needs_nft, needs_root_network
 from tests.support.network.mdns import Beacon, Tap
@@ -140,3 +141,28 @@ def test_the_question_of_the_doctor_disturbs_no_discovery(lab: Lab) -> None:
     watcher.wait("lost", "before")
     watcher.wait("found", "after")
     assert {each["instance"] for each in watcher.heard("found")} == {"before", "after"}
+
+
+Lines = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[dict[str, Lines]]:
+    needs_root_network()
+    needs_nft()
+
+    def ask(cause: Cause) -> Lines:
+        with Lab(3) as lab:
+            made = cause.make(lab) or {}
+            return examine(lab.hosts[0], **cause.knows, **made)
+
+    with ThreadPoolExecutor(6) as doctors:  # most of what they do is waiting
+        yield dict(zip(CAUSES, doctors.map(ask, CAUSES.values()), strict=True))
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_exactly_the_cause_that_was_made_is_told(told: dict[str, Lines], name: str) -> None:
+    cause = CAUSES[name]
+    bad = [line for line in told[name] if not line["good"]]
+    assert [line["check"] for line in bad] == [cause.told] * bool(cause.told)
+    assert all(cause.words in line["found"] and line["fix"] for line in bad)
