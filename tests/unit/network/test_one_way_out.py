@@ -1,4 +1,4 @@
-"""One function opens connections, and refuses what is not local: in the source, in imports, in system calls."""
+"""One function opens connections, and refuses what is not local: in the source, the imports and the calls."""
 
 from __future__ import annotations
 

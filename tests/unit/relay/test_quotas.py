@@ -35,9 +35,11 @@ class Door:
         return guest
 
     def settle(self, *places: str) -> list[Guest]:
-        """In, and with their handshakes done."""
-        guests = [self.enter(place) for place in places]
-        assert all(map(self.places.prove, guests))
+        """In, and with their handshakes done, one after the other."""
+        guests = []
+        for place in places:
+            guests.append(self.enter(place))
+            assert self.places.prove(guests[-1])
         return guests
 
 
@@ -75,25 +77,21 @@ def test_the_oldest_that_is_unproven_makes_room_for_a_newcomer() -> None:
     assert door.places.unproven == 2
 
 
-def test_a_relay_that_is_full_lets_newcomers_come_as_far_as_their_handshake() -> None:
+@pytest.mark.parametrize(("inside", "newcomer"), [("abcdef", "g"), ("aaaabb", "b")])
+def test_where_nobody_has_far_more_a_newcomer_comes_as_far_as_its_handshake(
+    inside: str, newcomer: str
+) -> None:
     door = Door()
-    settled = [guest for place in "abcdef" for guest in door.settle(place)]
-    assert not door.places.prove(door.enter("g")), "nobody has far more than it would"
+    settled = door.settle(*inside)
+    assert not door.places.prove(door.enter(newcomer)), "4 are not over twice what it would have"
     assert not any(guest.told for guest in settled)
 
 
 def test_where_one_address_has_far_more_its_newest_makes_room() -> None:
     door = Door()
-    settled = [guest for place in "aaaaabc" for guest in door.settle(place)]
+    settled = door.settle(*"aaaaabc")
     assert [bool(guest.told) for guest in settled] == [False] * 4 + [True, False, False]
     assert len(door.places) == 6
-
-
-def test_who_has_much_takes_from_nobody() -> None:
-    door = Door()
-    for place in "aaaabb":
-        door.settle(place)
-    assert not door.places.prove(door.enter("b")), "4 are not over twice what it would have"
 
 
 def test_few_descriptors_lower_all_bounds() -> None:

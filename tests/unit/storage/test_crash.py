@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, keys, migrations, profile, receipts
+from chat.storage import entries, migrations, profile, receipts
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
 from chat.storage.errors import WrongPassphrase
@@ -17,7 +18,7 @@ from tests.support.lab.inspection import WRITER, calls, killed_at, run
 from tests.support.machine import needs_strace
 from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, seeded
 from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WRITE, write
-from tests.unit.storage.test_vault import make
+from tests.unit.storage.test_vault import check_is_mine, make
 
 pytestmark = pytest.mark.crash
 
@@ -66,8 +67,7 @@ def identities(said: list[str], word: str) -> list[bytes]:
 def check_acknowledged(folder: Path, said: list[str]) -> None:
     """All that was said is stored, sound and in order; what was not said is there whole or not at all."""
     stored, acknowledged = identities(said, "stored"), identities(said, "receipt")
-    with profile.unlock(folder, PASSPHRASE) as opened:
-        database = opened.database()
+    with profile.unlock(folder, PASSPHRASE) as opened, closing(opened.database()) as database:
         assert database.integrity() == ()
         held = [row.id for row in entries.page(database, TALK, 1_000)]
         assert held[: len(stored)] == stored
@@ -78,7 +78,6 @@ def check_acknowledged(folder: Path, said: list[str]) -> None:
             migrations.rebuild(database)
         assert derived(database) == before
         finish(database)
-        database.close()
 
 
 def derived(database: Database) -> list[object]:
@@ -147,15 +146,11 @@ def test_attack_73_a_creation_cut_anywhere_leaves_none_or_a_whole_one(tmp_path: 
 
 def check_created(folder: Path) -> None:
     """Whatever is left, one goes on: by making the profile, or by opening it with the passphrase."""
-    if stored_folder.state(folder) is ProfileState.NEW:
-        opened = make(folder)
-    else:
-        opened = profile.unlock(folder, PASSPHRASE)
-    database = opened.database()
-    assert keys.read_own(database) == ME
-    assert database.integrity() == ()
-    database.close()
-    opened.close()
+    is_new = stored_folder.state(folder) is ProfileState.NEW
+    with make(folder) if is_new else profile.unlock(folder, PASSPHRASE) as opened:
+        check_is_mine(opened)
+        with closing(opened.database()) as database:
+            assert database.integrity() == ()
     assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
 
 

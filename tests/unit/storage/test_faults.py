@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,9 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def check(folder: Path, said: list[str]) -> None:
     stored = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("stored")]
-    with stored_profile.unlock(folder, PASSPHRASE) as opened:
-        database = opened.database()
+    with stored_profile.unlock(folder, PASSPHRASE) as opened, closing(opened.database()) as database:
         assert database.integrity() == ()
         assert [row.id for row in entries.page(database, TALK, 1_000)] == stored
-        database.close()
     written = {path for path in folder.parent.rglob("*") if path.is_file()}
     assert {path.name for path in written} <= {"header", "history.db", "lock", "trace"}
     assert not [path for path in written if b"needle" in path.read_bytes()]

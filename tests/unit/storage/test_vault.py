@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,8 @@ def profile(tmp_path: Path) -> Path:
 
 
 def check_is_mine(opened: Vault) -> None:
-    database = opened.database()
-    assert keys.read_own(database) == ME
-    database.close()
+    with closing(opened.database()) as database:
+        assert keys.read_own(database) == ME
 
 
 def contents(folder: Path) -> dict[str, bytes]:

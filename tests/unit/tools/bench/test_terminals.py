@@ -34,13 +34,18 @@ def start(terminals: Terminals, program: str) -> Program:
     return terminals.start([sys.executable, "-u", "-c", program])
 
 
-def test_text_is_seen_without_what_steers_the_terminal(terminals: Terminals) -> None:
+def test_text_is_seen_after_a_key_and_without_what_steers_the_terminal(
+    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = start(terminals, ECHO)
     assert program.wait_for("ready é") >= program.started
     assert b"title" not in program._shown
     assert b"query" not in program._shown
     typed = program.press("ok\r")
     assert program.wait_for("heard ok") >= typed
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    with pytest.raises(Unseen, match="nothing showed 'ready'"):
+        program.wait_for("ready")
 
 
 def test_a_sequence_in_two_pieces_is_no_text(terminals: Terminals) -> None:
@@ -48,15 +53,6 @@ def test_a_sequence_in_two_pieces_is_no_text(terminals: Terminals) -> None:
     for piece in (b"one\x1b", b"[1;3", b"1mtwo\x1b]0;ti", b"tle", b"\x07three"):
         program.hear(piece)
     assert bytes(program._shown).endswith(b"onetwothree")
-
-
-def test_what_came_before_a_key_does_not_count(terminals: Terminals, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = start(terminals, ECHO)
-    program.wait_for("ready")
-    program.press("")
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
-    with pytest.raises(Unseen, match="nothing showed 'ready'"):
-        program.wait_for("ready")
 
 
 def test_a_program_that_has_ended_is_not_waited_for(terminals: Terminals) -> None:
