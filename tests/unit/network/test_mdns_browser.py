@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
@@ -60,113 +59,105 @@ def aliases(records: Iterable[object]) -> list[str]:
     return [record.alias for record in records if isinstance(record, DNSPointer)]
 
 
-@contextlib.asynccontextmanager
-async def listening() -> AsyncIterator[Listening]:
+@pytest.fixture
+async def heard() -> AsyncIterator[Listening]:
     failed: list[BaseException] = []
     zeroconf, tasks = AsyncZeroconf(interfaces=["127.0.0.1"]), Tasks(failed.append)
     heard = Listening(zeroconf.zeroconf, tasks)
     await zeroconf.zeroconf.async_wait_for_start()
     heard.browser._guard()
-    try:
-        yield heard
-    finally:
-        heard.browser.stop()
-        await tasks.stop()
-        await zeroconf.async_close()
-        assert not failed
+    yield heard
+    heard.browser.stop()
+    await tasks.stop()
+    await zeroconf.async_close()
+    assert not failed
 
 
 @pytest.mark.parametrize("senders", [1, 300])
-async def test_attack_16_a_flood_leaves_few_records_and_who_was_known(senders: int) -> None:
+async def test_attack_16_a_flood_leaves_few_records_and_who_was_known(heard: Listening, senders: int) -> None:
     turn = itertools.cycle(f"10.77.{number // 250}.{number % 250}" for number in range(1000, 1000 + senders))
-    async with listening() as heard:
-        heard.hear(whole("honest", SERVICE), HONEST)
-        for _, packet in itertools.islice(packets(), 6_000):
-            heard.hear(packet, next(turn))
-            assert heard.records <= bounds.INSTANCES_MAX * RECORDS_EACH
-        assert len(heard.browser._instances) <= bounds.INSTANCES_MAX
-        assert len(heard.zeroconf.cache._expire_heap) <= 2 * bounds.INSTANCES_MAX * RECORDS_EACH + 100
-        if senders == 1:
-            assert heard.is_whole("honest")
-            assert ("honest", ServiceStateChange.Removed) not in heard.changes
-        heard.hear(whole("late", SERVICE), "10.77.0.4")
-        assert heard.is_whole("late")
-
-
-async def test_records_of_other_services_and_hosts_are_not_kept() -> None:
-    async with listening() as heard:
-        for number in range(100):
-            heard.hear(whole(f"printer{number}", OTHER_SERVICE), FLOODER)
-        assert heard.records == 0
-        assert heard.changes == []
-
-
-async def test_a_goodbye_leaves_nothing() -> None:
-    async with listening() as heard:
-        heard.hear(whole("honest", SERVICE), HONEST)
-        heard.hear(whole("honest", SERVICE, ttl=0), HONEST)
-        assert heard.records == 0
-        assert heard.changes == [("honest", ServiceStateChange.Added), ("honest", ServiceStateChange.Removed)]
-
-
-async def test_attack_16_a_forged_flush_of_all_pointers_expires_none() -> None:
-    """A pointer with the cache-flush bit makes zeroconf give all others a second to live."""
-    async with listening() as heard:
-        heard.hear(whole("honest", SERVICE), HONEST)
-        cache = heard.zeroconf.cache
-        pointer = cache.entries_with_name(SERVICE)[0]
-        cache._async_set_created_ttl(pointer, current_time_millis() - 5_000, 1)
-        heard.zeroconf.engine._async_cache_cleanup()
+    heard.hear(whole("honest", SERVICE), HONEST)
+    for _, packet in itertools.islice(packets(), 6_000):
+        heard.hear(packet, next(turn))
+        assert heard.records <= bounds.INSTANCES_MAX * RECORDS_EACH
+    assert len(heard.browser._instances) <= bounds.INSTANCES_MAX
+    assert len(heard.zeroconf.cache._expire_heap) <= 2 * bounds.INSTANCES_MAX * RECORDS_EACH + 100
+    if senders == 1:
         assert heard.is_whole("honest")
-        (pointer,) = cache.entries_with_name(SERVICE)
-        assert not pointer.is_expired(current_time_millis())
-        assert heard.changes == [("honest", ServiceStateChange.Added)]
-        heard.hear(whole("honest", SERVICE, ttl=0), HONEST)
-        assert heard.changes[-1] == ("honest", ServiceStateChange.Removed)
+        assert ("honest", ServiceStateChange.Removed) not in heard.changes
+    heard.hear(whole("late", SERVICE), "10.77.0.4")
+    assert heard.is_whole("late")
+
+
+async def test_records_of_other_services_and_hosts_are_not_kept(heard: Listening) -> None:
+    for number in range(100):
+        heard.hear(whole(f"printer{number}", OTHER_SERVICE), FLOODER)
+    assert heard.records == 0
+    assert heard.changes == []
+
+
+async def test_a_goodbye_leaves_nothing(heard: Listening) -> None:
+    heard.hear(whole("honest", SERVICE), HONEST)
+    heard.hear(whole("honest", SERVICE, ttl=0), HONEST)
+    assert heard.records == 0
+    assert heard.changes == [("honest", ServiceStateChange.Added), ("honest", ServiceStateChange.Removed)]
+
+
+async def test_attack_16_a_forged_flush_of_all_pointers_expires_none(heard: Listening) -> None:
+    """A pointer with the cache-flush bit makes zeroconf give all others a second to live."""
+    heard.hear(whole("honest", SERVICE), HONEST)
+    cache = heard.zeroconf.cache
+    pointer = cache.entries_with_name(SERVICE)[0]
+    cache._async_set_created_ttl(pointer, current_time_millis() - 5_000, 1)
+    heard.zeroconf.engine._async_cache_cleanup()
+    assert heard.is_whole("honest")
+    (pointer,) = cache.entries_with_name(SERVICE)
+    assert not pointer.is_expired(current_time_millis())
+    assert heard.changes == [("honest", ServiceStateChange.Added)]
+    heard.hear(whole("honest", SERVICE, ttl=0), HONEST)
+    assert heard.changes[-1] == ("honest", ServiceStateChange.Removed)
 
 
 @pytest.mark.parametrize("is_known", [False, True])
-async def test_attack_16_a_record_that_a_packet_repeats_expires_once(is_known: bool) -> None:
+async def test_attack_16_a_record_that_a_packet_repeats_expires_once(
+    heard: Listening, is_known: bool
+) -> None:
     """zeroconf's cleanup removed such a record twice, failed and never ran again."""
     out, full = DNSOutgoing(0x8400), f"forged.{SERVICE}"
     for lifetime in (1200, 1300, 1200):
         out.add_answer_at_time(DNSPointer(SERVICE, 12, 1, lifetime, full), 0)
-    async with listening() as heard:
-        if is_known:
-            heard.hear(pointers(["forged"]), FLOODER)
-        heard.hear(bytes(out.packets()[0]), FLOODER)
-        assert aliases(heard.expired()) == [full]
-        assert heard.records == 0
+    if is_known:
+        heard.hear(pointers(["forged"]), FLOODER)
+    heard.hear(bytes(out.packets()[0]), FLOODER)
+    assert aliases(heard.expired()) == [full]
+    assert heard.records == 0
 
 
-async def test_a_name_in_capitals_does_not_take_the_place_of_one() -> None:
-    async with listening() as heard:
-        heard.hear(whole("honest", SERVICE), HONEST)
-        heard.hear(pointers(["HONEST", "OTHER"]), FLOODER)
-        assert aliases(heard.zeroconf.cache.entries_with_name(SERVICE)) == [f"honest.{SERVICE}"]
-        assert heard.changes == [("honest", ServiceStateChange.Added)]
+async def test_a_name_in_capitals_does_not_take_the_place_of_one(heard: Listening) -> None:
+    heard.hear(whole("honest", SERVICE), HONEST)
+    heard.hear(pointers(["HONEST", "OTHER"]), FLOODER)
+    assert aliases(heard.zeroconf.cache.entries_with_name(SERVICE)) == [f"honest.{SERVICE}"]
+    assert heard.changes == [("honest", ServiceStateChange.Added)]
 
 
-async def test_attack_16_a_record_whose_name_was_repeated_in_capitals_expires_once() -> None:
-    async with listening() as heard:
-        heard.hear(pointers(["honest"]), HONEST)
-        for _ in range(3):
-            heard.hear(pointers(["HONEST"]), FLOODER)
-        assert aliases(heard.expired()) == [f"honest.{SERVICE}"]
+async def test_attack_16_a_record_whose_name_was_repeated_in_capitals_expires_once(heard: Listening) -> None:
+    heard.hear(pointers(["honest"]), HONEST)
+    for _ in range(3):
+        heard.hear(pointers(["HONEST"]), FLOODER)
+    assert aliases(heard.expired()) == [f"honest.{SERVICE}"]
 
 
-async def test_attack_16_questions_with_long_lists_of_answers_are_not_remembered_for_long() -> None:
+async def test_attack_16_questions_with_long_lists_of_answers_are_soon_forgotten(heard: Listening) -> None:
     """Each packet asks in a class of its own, with 50 known answers."""
-    async with listening() as heard:
-        own = AsyncServiceInfo(SERVICE, f"own.{SERVICE}", port=1, server="own.local.", addresses=[bytes(4)])
-        await heard.zeroconf.async_register_service(own, cooperating_responders=True)
-        for number in range(4 * bounds.QUESTIONS_KEPT):
-            out = DNSOutgoing(0)
-            out.add_question(DNSQuestion(SERVICE, 12, number + 2))
-            for each in range(50):
-                out.add_answer_at_time(DNSPointer(SERVICE, 12, 1, 4500, f"x{number}x{each}.{SERVICE}"), 0)
-            heard.hear(out.packets()[0], FLOODER)
-            assert len(heard.zeroconf.question_history._history) <= bounds.QUESTIONS_KEPT
+    own = AsyncServiceInfo(SERVICE, f"own.{SERVICE}", port=1, server="own.local.", addresses=[bytes(4)])
+    await heard.zeroconf.async_register_service(own, cooperating_responders=True)
+    for number in range(4 * bounds.QUESTIONS_KEPT):
+        out = DNSOutgoing(0)
+        out.add_question(DNSQuestion(SERVICE, 12, number + 2))
+        for each in range(50):
+            out.add_answer_at_time(DNSPointer(SERVICE, 12, 1, 4500, f"x{number}x{each}.{SERVICE}"), 0)
+        heard.hear(out.packets()[0], FLOODER)
+        assert len(heard.zeroconf.question_history._history) <= bounds.QUESTIONS_KEPT
 
 
 def test_attack_16_one_sender_does_not_use_up_what_others_may_send() -> None:

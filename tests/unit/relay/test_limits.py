@@ -154,29 +154,27 @@ async def test_an_address_begins_so_many_handshakes_a_second() -> None:
         await made.welcomed(HERE)
 
 
-async def test_a_terminal_dials_so_often_on_one_connection() -> None:
-    async with house(limits()) as made:
-        dialler = await made.welcomed()
-        for _ in range(16):
-            await dialler.dial(token())
-            await dialler.expect(WasAbsent)
+async def test_a_terminal_dials_so_often_on_one_connection(made: House) -> None:
+    dialler = await made.welcomed()
+    for _ in range(16):
         await dialler.dial(token())
-        assert await dialler.ending() is RelayEnding.CUT
-        assert made.relay.counters.wrong == {"limit": 1}
+        await dialler.expect(WasAbsent)
+    await dialler.dial(token())
+    assert await dialler.ending() is RelayEnding.CUT
+    assert made.relay.counters.wrong == {"limit": 1}
 
 
-async def test_of_those_who_wait_on_one_token_each_is_reached_and_the_ninth_drives_the_first_out() -> None:
-    async with house(limits()) as made:
-        wanted = token()
-        waiters = [await made.waiter(wanted) for _ in range(9)]
-        dialler = await made.welcomed()
-        await dialler.dial(wanted, 7)
-        await waiters[1].expect(WasCalled)
-        assert (await dialler.expect(WasJoined)).others == 7
-        nobody = await made.welcomed()
-        await nobody.dial(wanted, 7)
-        await nobody.expect(WasAbsent)
-        assert made.now()["waiting_terminals"] == 8
+async def test_each_who_waits_on_one_token_is_reached_and_the_ninth_drives_the_first_out(made: House) -> None:
+    wanted = token()
+    waiters = [await made.waiter(wanted) for _ in range(9)]
+    dialler = await made.welcomed()
+    await dialler.dial(wanted, 7)
+    await waiters[1].expect(WasCalled)
+    assert (await dialler.expect(WasJoined)).others == 7
+    nobody = await made.welcomed()
+    await nobody.dial(wanted, 7)
+    await nobody.expect(WasAbsent)
+    assert made.now()["waiting_terminals"] == 8
 
 
 async def test_attack_63_an_open_relay_gives_nobody_more_than_a_share() -> None:
@@ -190,43 +188,41 @@ async def test_attack_63_an_open_relay_gives_nobody_more_than_a_share() -> None:
         assert await waiter.exactly(7) == b"through"
 
 
-async def test_attack_63_nobody_is_sent_more_than_came_from_there_but_for_the_beginning() -> None:
-    async with house(limits()) as made:
-        dialler = await made.welcomed()
-        for _ in range(16):
-            await dialler.dial(token())
-            await dialler.expect(WasAbsent)
-        waiter = await made.waiter(*(token() for _ in range(RELAY_TOKENS_MAX)))
-        for guest in (dialler, waiter):
-            assert 0 < guest.received <= guest.sent + GREETING + WELCOME
-        for garbage in (b"", b"\x00", b"\x00\x42\x01\x10" + bytes(64), b"\x00\x42\x02\x10" + bytes(64)):
-            stranger = await made.guest()
-            await stranger.say(garbage)
-            stranger.socket.shutdown(1)
-            while await stranger.read(1_000):
-                pass
-            assert stranger.received <= GREETING + len(garbage)
+async def test_attack_63_nobody_is_sent_more_than_came_from_there_but_for_the_beginning(made: House) -> None:
+    dialler = await made.welcomed()
+    for _ in range(16):
+        await dialler.dial(token())
+        await dialler.expect(WasAbsent)
+    waiter = await made.waiter(*(token() for _ in range(RELAY_TOKENS_MAX)))
+    for guest in (dialler, waiter):
+        assert 0 < guest.received <= guest.sent + GREETING + WELCOME
+    for garbage in (b"", b"\x00", b"\x00\x42\x01\x10" + bytes(64), b"\x00\x42\x02\x10" + bytes(64)):
+        stranger = await made.guest()
+        await stranger.say(garbage)
+        stranger.socket.shutdown(1)
+        while await stranger.read(1_000):
+            pass
+        assert stranger.received <= GREETING + len(garbage)
 
 
-async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk() -> None:
+async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk(made: House) -> None:
     """Each Wait costs a relay a tenth of a millisecond, and a cluster 128 names."""
-    async with house(limits()) as made:
-        guest, waiters = await made.waiter(token()), made.relay._waiters
+    guest, waiters = await made.waiter(token()), made.relay._waiters
 
-        async def talks() -> None:
-            for _ in range(200):
-                await guest.wait(token())
+    async def talks() -> None:
+        for _ in range(200):
+            await guest.wait(token())
 
-        with mock.patch.object(waiters, "wait", wraps=waiters.wait) as heard:
-            flood = asyncio.ensure_future(talks())
-            for _ in range(50):
-                await made.settle()
-            assert READS_AT_ONCE / 4 <= heard.call_count <= READS_AT_ONCE / 2
-            await made.circuit(THERE, ELSEWHERE)
-            heard.reset_mock()
-            await made.later(1.0)
-            assert 0 < heard.call_count <= READS_A_SECOND
-            flood.cancel()
+    with mock.patch.object(waiters, "wait", wraps=waiters.wait) as heard:
+        flood = asyncio.ensure_future(talks())
+        for _ in range(50):
+            await made.settle()
+        assert READS_AT_ONCE / 4 <= heard.call_count <= READS_AT_ONCE / 2
+        await made.circuit(THERE, ELSEWHERE)
+        heard.reset_mock()
+        await made.later(1.0)
+        assert 0 < heard.call_count <= READS_A_SECOND
+        flood.cancel()
 
 
 async def test_attack_63_relays_that_are_led_to_each_other_part_at_once() -> None:
