@@ -106,24 +106,18 @@ def test_a_sleep_of_the_machine_counts_as_a_change() -> None:
 
 
 WATCH = """
-import asyncio
+import asyncio, sys
 from chat.network import interfaces
 async def main():
-    looks = 0
+    looks = []
     def look():
-        nonlocal looks
-        looks += 1
+        looks.append(1)
         return interfaces.network_state()
-    def changed():
-        print("changed", flush=True)
-    watching = interfaces.NetworkWatch(changed, state=look)
+    watching = interfaces.NetworkWatch(lambda: print("changed", flush=True), state=look)
     watching.start()
-    loop = asyncio.get_running_loop()
-    commands = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), __import__("sys").stdin)
     print("watching", flush=True)
-    while line := await commands.readline():
-        print("looks", looks, flush=True)
+    while await asyncio.to_thread(sys.stdin.readline):
+        print("looks", len(looks), flush=True)
     watching.close()
 asyncio.run(main())
 """

@@ -1,7 +1,4 @@
-"""A relay holds nothing: its memory after many frames, its files in a whole life, and who is absent.
-
-The relay runs as a process of its own. Every search also finds a needle where one was planted.
-"""
+"""A relay's process holds nothing in memory or files; every search also finds a needle that was planted."""
 
 from __future__ import annotations
 

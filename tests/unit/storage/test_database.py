@@ -31,6 +31,14 @@ def held(path: Path) -> int:
     return number
 
 
+def flip(database: Database, place: int) -> None:
+    """Close a database and change a bit of its file."""
+    database.close()
+    data = bytearray(database.path.read_bytes())
+    data[place] ^= 1
+    database.path.write_bytes(data)
+
+
 def made(folder: Path) -> Path:
     folder.mkdir()
     return folder
@@ -64,18 +72,14 @@ def test_a_library_without_encryption_is_not_used(tmp_path: Path, monkeypatch: p
     assert database.path.read_bytes() == before
 
 
-def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+def test_a_transaction_is_all_or_nothing_and_writes_without_or_nested_ones_are_mistakes(
+    database: Database,
+) -> None:
     author = Author()
     with pytest.raises(KeyError), database.transaction():
         entries.insert(database, author.write("undone"), unread=False)
         raise KeyError
-    assert count(database) == 0
     assert not database.in_transaction
-    store(database, author.write("kept"))
-    assert count(database) == 1
-
-
-def test_writes_outside_a_transaction_and_nested_ones_are_mistakes(database: Database) -> None:
     with pytest.raises(errors.StorageMisuse):
         entries.insert(database, Author().write("no"), unread=False)
     with pytest.raises(errors.StorageMisuse), database.transaction(), database.transaction():
@@ -83,6 +87,8 @@ def test_writes_outside_a_transaction_and_nested_ones_are_mistakes(database: Dat
     with pytest.raises(errors.StorageMisuse), database.transaction():
         database.scrub()
     assert count(database) == 0
+    store(database, author.write("kept"))
+    assert count(database) == 1
 
 
 def test_a_wrong_statement_tells_nothing_of_what_it_held(database: Database) -> None:
@@ -197,10 +203,8 @@ def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:
 def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(database: Database) -> None:
     author = Author()
     store(database, *[author.write(f"{number} " * 400) for number in range(200)])
-    database.close()
-    data = bytearray(database.path.read_bytes())
-    data[len(data) // 2] ^= 1
-    database.path.write_bytes(data)
+    database.scrub()
+    flip(database, database.path.stat().st_size // 2)
     opened = open_history(database.path, KEY)
     assert any("HMAC" in line for line in opened.integrity())
     with pytest.raises(errors.DatabaseDamaged, match="damaged"):
@@ -220,10 +224,7 @@ def test_a_sound_database_is_found_sound(database: Database) -> None:
 
 def test_attack_78_nothing_of_it_is_printed(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
     """SQLCipher logs each page that does not authenticate, into the middle of a terminal interface."""
-    database.close()
-    data = bytearray(database.path.read_bytes())
-    data[100] ^= 1
-    database.path.write_bytes(data)
+    flip(database, 100)
     with pytest.raises(errors.DatabaseDamaged):
         open_history(database.path, KEY)
     assert capfd.readouterr() == ("", "")

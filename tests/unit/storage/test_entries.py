@@ -28,16 +28,6 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert not row.deleted
 
 
-def test_a_second_insert_changes_nothing(database: Database) -> None:
-    entry = sample("once")
-    assert store(database, entry, entry) == [True, False]
-    assert store(database, replace(entry, body=b"other", salt=bytes(16))) == [False]
-    row = entries.get(database, entry.id)
-    assert row is not None
-    assert row.body == entry.body
-    assert database.value("SELECT count(*) FROM search") == 1
-
-
 def test_an_unknown_conversation_is_our_own_mistake(database: Database) -> None:
     with pytest.raises(StorageMisuse), database.transaction():
         entries.insert(database, sample("lost", conversation=blob("nowhere")), unread=False)
@@ -65,11 +55,12 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     assert database.value("SELECT count(*) FROM bodies") == database.value("SELECT count(*) FROM search") == 1
 
 
-def test_a_body_that_was_lacking_is_taken_once(database: Database) -> None:
+def test_an_entry_and_a_body_that_was_lacking_are_taken_once(database: Database) -> None:
     """From somebody who deleted it for themselves an entry comes without; its author still has it."""
     entry = Author().write("whole")
     bare = replace(entry, salt=b"", body=b"", said=None)
     assert store(database, bare, bare, entry, entry, bare) == [True, False, True, False, False]
+    assert store(database, replace(entry, body=b"other", salt=bytes(16))) == [False]
     row = entries.get(database, entry.id)
     assert row is not None
     assert (row.salt, row.body) == (entry.salt, entry.body)

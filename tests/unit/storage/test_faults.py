@@ -1,8 +1,4 @@
-"""A disk that is full, broken or read-only, and no files left to open (attack 74).
-
-Each time: what was said to be stored is, what failed is not, the person is told, the process lives, and
-nothing is written anywhere else.
-"""
+"""A disk that is full, broken or read-only, and no files left to open: each is told, and outlived."""
 
 from __future__ import annotations
 

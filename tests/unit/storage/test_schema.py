@@ -70,9 +70,7 @@ def test_statements_end_where_sqlite_says() -> None:
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
-    assert [migration.version for migration in migrations.known()] == list(
-        range(1, len(migrations.known()) + 1)
-    )
+    assert [migration.version for migration in migrations.known()] == [*range(1, NEXT)]
 
 
 NEXT = len(migrations.known()) + 1

@@ -70,13 +70,8 @@ def test_for_machines() -> None:
     row = finding(Outcome.FAILS, reason="there").row()
     assert list(row) == ["claim", "sentence", "outcome", "reason", "done", "measured"]
     assert (row["outcome"], row["measured"]) == ("fails", {"pages": 12_345, "places": ["a", "b"]})
-    assert summary_row(proof(finding(Outcome.HOLDS))) == {
-        "holds": 1,
-        "fails": 0,
-        "unshown": 0,
-        "seconds": 12.3,
-        "not_claimed": ["Nothing more."],
-    }
+    expected = {"holds": 1, "fails": 0, "unshown": 0, "seconds": 12.3, "not_claimed": ["Nothing more."]}
+    assert summary_row(proof(finding(Outcome.HOLDS))) == expected
 
 
 def test_for_people() -> None:
