@@ -119,9 +119,7 @@ async def test_attack_16_a_forged_flush_of_all_pointers_expires_none(heard: List
 
 
 @pytest.mark.parametrize("is_known", [False, True])
-async def test_attack_16_a_record_that_a_packet_repeats_expires_once(
-    heard: Listening, is_known: bool
-) -> None:
+async def test_attack_16_a_record_that_is_repeated_expires_once(heard: Listening, is_known: bool) -> None:
     """zeroconf's cleanup removed such a record twice, failed and never ran again."""
     out, full = DNSOutgoing(0x8400), f"forged.{SERVICE}"
     for lifetime in (1200, 1300, 1200):

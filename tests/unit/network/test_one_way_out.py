@@ -74,12 +74,9 @@ def sockets(root: Path) -> list[str]:
     return [
         f"{file}:{call.lineno}"
         for file, call, name in calls(root)
-        if name in ("socket", "socketpair", "fromfd") and file not in MAKES_SOCKETS and not _is_inward(call)
+        if name in ("socket", "socketpair", "fromfd") and file not in MAKES_SOCKETS
+        if not call.args or _name(call.args[0]) not in INWARD
     ]
-
-
-def _is_inward(call: ast.Call) -> bool:
-    return bool(call.args) and _name(call.args[0]) in INWARD
 
 
 @pytest.mark.parametrize("rule", [libraries, ways_out, sockets])

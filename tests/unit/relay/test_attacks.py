@@ -38,6 +38,9 @@ class Relayed(Pair):
         super().__init__(self.alice.calls(self.bob, candidates=candidates), self.bob.answers())
         self._terminals: dict[int, Terminal] = {id(self.initiator): dialler, id(self.responder): waiter}
         self.mangle: Mangle | None = None
+        self.run()
+        assert self.initiator.link.is_open
+        assert self.responder.link.is_open
 
     @property
     def wire(self) -> bytes:
@@ -62,14 +65,6 @@ class Relayed(Pair):
         return [message.body for message in end.messages() if isinstance(message, Entry)]
 
 
-def opened(running: Relay) -> Relayed:
-    both = Relayed(running)
-    both.run()
-    assert both.initiator.link.is_open
-    assert both.responder.link.is_open
-    return both
-
-
 @pytest.mark.parametrize(
     ("mangle", "shown"),
     [
@@ -84,7 +79,7 @@ def opened(running: Relay) -> Relayed:
 )
 def test_attack_58_what_a_relay_does_to_frames_ends_the_link(mangle: Mangle, shown: list[bytes]) -> None:
     with relay() as running:
-        both = opened(running)
+        both = Relayed(running)
         both.mangle = mangle
         both.say(both.initiator, b"one", b"two", b"three")
         assert both.heard(both.responder) == shown
@@ -93,7 +88,7 @@ def test_attack_58_what_a_relay_does_to_frames_ends_the_link(mangle: Mangle, sho
 
 def test_attack_58_a_relay_that_holds_frames_back_makes_them_late_and_nothing_else() -> None:
     with relay() as running:
-        both, late = opened(running), list[bytes]()
+        both, late = Relayed(running), list[bytes]()
 
         def hold_back(bodies: list[bytes]) -> list[bytes]:
             late.extend(bodies)
@@ -169,7 +164,7 @@ def test_attack_62_neither_the_wire_nor_the_relays_memory_holds_a_name_a_key_or_
     """With the relay's own key it could read more than the wire shows: so its memory is searched as well."""
     needs_process_memory()
     with relay("--examinable") as running:
-        both, waited_on = opened(running), token()
+        both, waited_on = Relayed(running), token()
         running.terminal().welcomed().wait(waited_on)
         words = [f"{name} says {secrets.token_hex(20)}".encode() for name in NAMES]
         both.say(both.initiator, words[0])

@@ -60,9 +60,7 @@ async def test_connections_that_say_nothing_are_bounded_and_make_room() -> None:
 @pytest.mark.parametrize(
     ("bounds", "descriptors"), [({"connections": 4, "unproven": 1}, 0), ({}, 64 + 4)], ids=["full", "few"]
 )
-async def test_a_relay_that_is_full_or_has_few_descriptors_is_busy(
-    bounds: dict[str, float], descriptors: int
-) -> None:
+async def test_without_places_or_descriptors_it_is_busy(bounds: dict[str, float], descriptors: int) -> None:
     async with house(limits(**bounds), descriptors=descriptors) as made:
         for source in (HERE, THERE, ELSEWHERE):
             await made.waiter(token(), source=source)

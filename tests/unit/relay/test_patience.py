@@ -118,9 +118,7 @@ async def test_at_its_end_everybody_is_told_and_nothing_is_left(made: House) -> 
         assert await guest.read(1) == b""
 
 
-async def test_a_fault_in_one_look_at_the_time_ends_no_other(
-    made: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fault_in_a_look_at_the_time_ends_none(made: House, monkeypatch: pytest.MonkeyPatch) -> None:
     silent, failed = await greeted(made), list[Any]()
     made.loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
     with monkeypatch.context() as broken:

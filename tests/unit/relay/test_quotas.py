@@ -78,9 +78,7 @@ def test_the_oldest_that_is_unproven_makes_room_for_a_newcomer() -> None:
 
 
 @pytest.mark.parametrize(("inside", "newcomer"), [("abcdef", "g"), ("aaaabb", "b")])
-def test_where_nobody_has_far_more_a_newcomer_comes_as_far_as_its_handshake(
-    inside: str, newcomer: str
-) -> None:
+def test_where_nobody_has_far_more_a_newcomer_comes_to_its_handshake(inside: str, newcomer: str) -> None:
     door = Door()
     settled = door.settle(*inside)
     assert not door.places.prove(door.enter(newcomer)), "4 are not over twice what it would have"

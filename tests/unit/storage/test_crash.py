@@ -47,12 +47,17 @@ def copies(blank: Path, count: int) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def rehearsed(blank: Path, call: str, task: str, *arguments: str) -> int:
+    """How often a task makes a system call."""
+    command = [*WRITER, task]
+    (made,) = [calls([*command, str(each), *arguments], [call], blank.parent) for each in copies(blank, 1)]
+    return made[call]
+
+
 @pytest.mark.parametrize("call", ["fsync", "pwrite64", "ftruncate"])
 def test_attack_73_what_was_acknowledged_outlives_a_kill_at_each_write(blank: Path, call: str) -> None:
-    rehearsal = next(copies(blank, 1))
-    made = calls([*WRITER, WRITE, str(rehearsal), str(GROUPS)], [call], blank.parent)[call]
+    made = rehearsed(blank, call, WRITE, str(GROUPS))
     assert made >= 3
-    shutil.rmtree(rehearsal)
     chosen = moments(made)
     for number, folder in zip(chosen, copies(blank, len(chosen)), strict=True):
         said = killed_at([*WRITER, WRITE, str(folder), str(GROUPS)], call, number)
@@ -157,8 +162,7 @@ def check_created(folder: Path) -> None:
 @pytest.mark.parametrize("call", ["fsync", "rename", "write"])
 def test_attack_73_a_passphrase_changed_amid_a_kill_is_the_old_or_the_new(blank: Path, call: str) -> None:
     """The header is replaced in one step: at each moment one of both opens it, and another change works."""
-    made = calls([*WRITER, RENEW, str(next(copies(blank, 1)))], [call], blank.parent)[call]
-    shutil.rmtree(blank.with_name("run 0"))
+    made = rehearsed(blank, call, RENEW)
     for number, folder in zip(range(1, made + 1), copies(blank, made), strict=True):
         said = killed_at([*WRITER, RENEW, str(folder)], call, number)
         passphrase = which_opens(folder)

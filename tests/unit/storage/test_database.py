@@ -72,9 +72,7 @@ def test_a_library_without_encryption_is_not_used(tmp_path: Path, monkeypatch: p
     assert database.path.read_bytes() == before
 
 
-def test_a_transaction_is_all_or_nothing_and_writes_without_or_nested_ones_are_mistakes(
-    database: Database,
-) -> None:
+def test_a_transaction_is_all_or_nothing_and_a_write_without_one_is_a_mistake(database: Database) -> None:
     author = Author()
     with pytest.raises(KeyError), database.transaction():
         entries.insert(database, author.write("undone"), unread=False)
@@ -141,9 +139,7 @@ def test_a_file_removed_meanwhile_acknowledges_nothing(database: Database, name:
         (b"SQLite format 3\x00" + bytes(8_176), errors.NotEncrypted),
     ],
 )
-def test_attack_72_what_is_no_database_stays(
-    tmp_path: Path, content: bytes | None, error: type[Exception]
-) -> None:
+def test_attack_72_no_new_database(tmp_path: Path, content: bytes | None, error: type[Exception]) -> None:
     path = tmp_path / "history.db"
     if content is not None:
         path.write_bytes(content)
@@ -167,9 +163,7 @@ def test_attack_71_a_wrong_key_harms_nothing(tmp_path: Path, database: Database)
 
 @pytest.mark.parametrize("other_key", [KEY, DatabaseKey(blob("another key"))], ids=["same key", "other key"])
 @pytest.mark.parametrize("words", [1, 400], ids=["few pages", "many pages"])
-def test_attack_71_a_foreign_log_is_named_and_harms_nothing(
-    tmp_path: Path, other_key: DatabaseKey, words: int
-) -> None:
+def test_attack_71_a_foreign_log_harms_nothing(tmp_path: Path, other_key: DatabaseKey, words: int) -> None:
     """SQLite would copy its pages over good ones at closing: it goes by checksums that anybody can make."""
     other = new_database(made(tmp_path / "other"), other_key)
     author = Author()

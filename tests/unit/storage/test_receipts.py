@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.storage import contacts, entries, keys, migrations, persons, receipts
+from chat.storage import entries, migrations, persons, receipts
 from chat.storage.database import Database
 from chat.storage.migrations import open_history
 from chat.storage.receipts import READ, READ_UNTOLD, STORED, ReceiptRow
@@ -118,13 +118,3 @@ def test_unread_entries_are_found_again_from_receipts(database: Database) -> Non
         migrations.rebuild(database)
     assert database.rows("SELECT * FROM unread ORDER BY entry") == before
     assert len(before) == 2
-
-
-def test_a_removed_contact_leaves_no_receipt(database: Database) -> None:
-    entry = Author().write("hello")
-    store(database, entry)
-    with database.transaction():
-        receipts.add(database, THEIRS, STORED, [entry.id], 5)
-        contacts.remove(database, THEM)
-    assert database.value("SELECT count(*) FROM receipts") == 0
-    assert keys.read_own(database) == ME

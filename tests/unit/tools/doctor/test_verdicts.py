@@ -88,13 +88,9 @@ def test_a_port_that_is_refused_is_no_firewall() -> None:
         evidence = Evidence([LO, ETH], Tables(()), ECHO, findings=(finding,))
         assert why(CONTEXT, evidence, finding) is cause
         assert told(evidence) == ["address"]
-
-
-def test_a_machine_that_refuses_at_one_address_keeps_nobody_out_at_its_others() -> None:
     finding = absent("10.77.0.2", answer=Answer.REFUSED, heard=True)
-    silent = Visit("fe80::2", 4747, Answer.SILENT)
-    both = replace(finding, visits=(silent, *finding.visits))
-    assert why(CONTEXT, Evidence([LO, ETH], findings=(both,)), both) is Why.ENDED
+    both = replace(finding, visits=(Visit("fe80::2", 4747, Answer.SILENT), *finding.visits))
+    assert why(CONTEXT, Evidence([LO, ETH], findings=(both,)), both) is Why.ENDED, "nor is it at others"
 
 
 def test_without_a_network_neither_addresses_nor_relays_are_blamed() -> None:
