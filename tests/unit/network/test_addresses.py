@@ -81,14 +81,11 @@ def test_no_public_address_is_local(address: ipaddress.IPv4Address | ipaddress.I
     assert not (is_local(str(address)) and real.is_global)
 
 
-def test_loopback() -> None:
-    assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1")))
-    assert not any(map(is_loopback, ("10.0.0.1", "x")))
-
-
-def test_one_spelling() -> None:
+def test_one_spelling_and_loopback() -> None:
     assert canonical("FE80:0:0:0::00A1%eth0") == "fe80::a1%eth0"
     assert canonical("::FFFF:192.168.1.1") == "192.168.1.1"
+    assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1")))
+    assert not any(map(is_loopback, ("10.0.0.1", "x")))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from tests.support.relay.in_process import Wire
 from tests.unit.relay.circuits import settle
 
 TOKEN = secrets.token_bytes(16)
-PATIENCE = 10.0
 
 
 @dataclass
@@ -92,7 +91,7 @@ class Town:
         """Until the asking relay knows."""
         self.asking.happened.clear()
         assert self.cluster.ask(cast(ClientConnection, object()), TOKEN, place, here)
-        await asyncio.wait_for(self.asking.happened.wait(), PATIENCE)
+        await asyncio.wait_for(self.asking.happened.wait(), 10)
         return self.asking
 
 

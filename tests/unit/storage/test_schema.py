@@ -67,6 +67,8 @@ def test_statements_end_where_sqlite_says() -> None:
     ]
     with pytest.raises(ValueError, match="no end"):
         list(migrations.statements("CREATE TABLE a (b)"))
+    for migration in migrations.known():
+        assert all(sqlite3.complete_statement(part) for part in migrations.statements(migration.sql))
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
@@ -119,8 +121,3 @@ def test_an_encrypted_database_without_tables_is_no_fresh_start(tmp_path: Path) 
     blank.close()
     with pytest.raises(DatabaseEmpty):
         open_history(path, KEY)
-
-
-def test_the_python_that_runs_here_splits_statements_as_the_library_does() -> None:
-    for migration in migrations.known():
-        assert all(sqlite3.complete_statement(part) for part in migrations.statements(migration.sql))

@@ -169,10 +169,12 @@ def private(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_a_private_profile_is_good(context: Context, tmp_path: Path) -> None:
+async def test_a_private_profile_or_none_yet_is_good(context: Context, tmp_path: Path) -> None:
     lines = await machine.check_profile(replace(context, profile=private(tmp_path)), [])
     assert [(line.check, line.good) for line in lines] == [("profile", True), ("database", True)]
     assert "locked" in lines[1].found
+    none_yet = replace(context, profile=tmp_path / "none")
+    assert only(await machine.check_profile(none_yet, [])).good
 
 
 @pytest.mark.parametrize(
@@ -187,10 +189,6 @@ async def test_the_fix_of_what_others_read(context: Context, tmp_path: Path, nam
     process = await asyncio.create_subprocess_shell(line.fix)
     assert await process.wait() == 0
     assert (await machine.check_profile(replace(context, profile=folder), []))[0].good
-
-
-async def test_no_profile_yet_is_no_fault(context: Context, tmp_path: Path) -> None:
-    assert only(await machine.check_profile(replace(context, profile=tmp_path / "none"), [])).good
 
 
 async def test_a_full_disk(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
