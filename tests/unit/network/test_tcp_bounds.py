@@ -16,16 +16,8 @@ from chat.network import transport
 from chat.network.transport import TcpListener, TcpTransport
 from chat.ports import Connection
 from tests.support.lab.programs import Program
-from tests.support.network.sockets import (
-    SECONDS,
-    gone,
-    is_reset,
-    knock,
-    read_all,
-    read_exactly,
-    serving,
-    until,
-)
+from tests.support.network import sockets
+from tests.support.network.sockets import SECONDS, gone, read_all, read_exactly, serving, until
 
 ROOT = Path(__file__).parents[3]
 ANYONE = TcpTransport()
@@ -34,15 +26,15 @@ Faults = list[dict[str, Any]]
 
 async def test_one_address_gets_its_share() -> None:
     async with serving(TcpTransport(an_address=2)) as server:
-        with await knock(server.port) as first, await knock(server.port):
+        with await sockets.knock(server.port) as first, await sockets.knock(server.port):
             taken = await server.take_from(first)
-            assert await is_reset(await knock(server.port))
-            with await knock(server.port, "127.0.0.2") as other:
+            assert await sockets.is_reset(await sockets.knock(server.port))
+            with await sockets.knock(server.port, "127.0.0.2") as other:
                 assert (await server.take_from(other)).peer == "127.0.0.2"
             first.close()
             assert await read_all(taken) == b""
             await until(lambda: taken._transport is None)
-            with await knock(server.port) as next_one:
+            with await sockets.knock(server.port) as next_one:
                 await server.take_from(next_one)
 
 
@@ -55,9 +47,11 @@ async def test_a_flood_neither_grows_nor_stops_a_conversation() -> None:
         inside[theirs] = (inside[theirs][0], -1e9)  # old enough to have proved itself
         before = open_files()
         with contextlib.ExitStack() as strangers:
-            stranger = strangers.enter_context(await knock(server.port))
+            stranger = strangers.enter_context(await sockets.knock(server.port))
             for number in range(1, 1000):
-                stranger = strangers.enter_context(await knock(server.port, f"127.0.1.{1 + number % 100}"))
+                stranger = strangers.enter_context(
+                    await sockets.knock(server.port, f"127.0.1.{1 + number % 100}")
+                )
                 with contextlib.suppress(ConnectionError):  # it may have been reset already
                     stranger.send(b"GET / HTTP/1.1\r\n" * 100)
                 if number % 50 == 0:

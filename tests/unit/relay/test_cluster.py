@@ -28,21 +28,9 @@ from tests.integration.test_relayed_for_real import engine, only, pairs
 from tests.support.lab.inspection import copies, traced, writing
 from tests.support.lab.programs import Program
 from tests.support.machine import needs_nats, needs_process_memory, needs_strace
+from tests.support.relay import processes
 from tests.support.relay.in_process import token
-from tests.support.relay.processes import (
-    PATIENCE,
-    Node,
-    Terminal,
-    cluster,
-    command,
-    eventually,
-    free_ports,
-    meet,
-    member,
-    receive,
-    shared_key,
-    waiting,
-)
+from tests.support.relay.processes import Terminal, cluster, eventually, meet, member, receive, waiting
 from tests.unit.relay.test_holds_nothing import joined, passes
 
 GONE = "NATS does not answer"
@@ -142,7 +130,7 @@ async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(
             await attacker.client.flush()
             asked = [each for each in attacker.heard if ".ask." in each[0]]
             again = await asyncio.to_thread(waiting, relays[0], wanted)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(processes.PATIENCE):
                 while not relays[0].count("forged_total"):  # from then on it is asked for whoever waits there
                     for subject, _, question in asked:
                         await attacker.say(subject, question[:16] + secrets.token_bytes(100))
@@ -188,7 +176,7 @@ def test_a_node_that_dies_costs_a_reconnection(tmp_path: Path) -> None:
 
 def test_without_nats_a_relay_goes_on_alone_and_says_so_once(tmp_path: Path) -> None:
     needs_nats()
-    key, (client, route) = shared_key(tmp_path), free_ports(2)
+    key, (client, route) = processes.shared_key(tmp_path), processes.free_ports(2)
     url = f"nats://127.0.0.1:{client}"
     with member(key, url) as one, member(key, url) as other:
         eventually(lambda: bool(one.complained), "it says that NATS is not there")
@@ -196,7 +184,7 @@ def test_without_nats_a_relay_goes_on_alone_and_says_so_once(tmp_path: Path) -> 
         assert one.count("backplane_connected") == 0
         assert passes(b"at one relay", *joined(one))
         one.terminal().welcomed().dial(token()).expect(WasAbsent)
-        with Node("late", (client, route), []) as node:
+        with processes.Node("late", (client, route), []) as node:
             node.ready()
             one.on_nats()
             other.on_nats()
@@ -226,9 +214,9 @@ def test_attack_59_relay_and_node_open_no_file_for_writing(tmp_path: Path) -> No
     needs_strace()
     needs_nats()
     logs = [tmp_path / name for name in ("node", "relay")]
-    port, key = free_ports(1)[0], shared_key(tmp_path)
+    port, key = processes.free_ports(1)[0], processes.shared_key(tmp_path)
     url = f"nats://127.0.0.1:{port}"
-    with Node("traced", (port, 0), [], before=traced(logs[0])) as node:
+    with processes.Node("traced", (port, 0), [], before=traced(logs[0])) as node:
         node.ready()
         with member(key, url, before=traced(logs[1])) as one, member(key, url) as other:
             for each in (one, other):
@@ -239,7 +227,7 @@ def test_attack_59_relay_and_node_open_no_file_for_writing(tmp_path: Path) -> No
             assert closed(waiter)
             assert one.end() == 0
         node.process.terminate()
-        node.wait_exit(PATIENCE)
+        node.wait_exit(processes.PATIENCE)
     assert all("accept4(" in log.read_text(errors="replace") for log in logs)
     assert writing(logs[0]) == []
     connecting = writing(logs[1])
@@ -276,8 +264,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("given", REFUSED)
 def test_what_makes_no_cluster_is_refused_with_what_to_do(given: tuple[str, ...], tmp_path: Path) -> None:
-    arguments = [*given, str(shared_key(tmp_path))] if given[-1] == "--key-file" else given
-    ended = run(command(*arguments))
+    arguments = [*given, str(processes.shared_key(tmp_path))] if given[-1] == "--key-file" else given
+    ended = run(processes.command(*arguments))
     assert ended.returncode == 64
     assert REFUSED[given] in ended.stderr
     assert "password" not in ended.stderr
@@ -293,7 +281,8 @@ main()
 
 
 def test_without_the_library_it_is_said_how_to_install_it(tmp_path: Path) -> None:
-    arguments = command("--nats", "nats://127.0.0.1:1", "--key-file", str(shared_key(tmp_path)))[3:]
+    key = str(processes.shared_key(tmp_path))
+    arguments = processes.command("--nats", "nats://127.0.0.1:1", "--key-file", key)[3:]
     ended = run([sys.executable, "-c", WITHOUT.format(arguments=arguments)])
     assert ended.returncode == 64
     assert "pip install nats-py" in ended.stderr
@@ -316,7 +305,7 @@ def test_make_relay_cluster_shows_how_it_starts_and_leaves_nothing(tmp_path: Pat
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     line = [sys.executable, "-m", "tests.support.relay.processes"]
     with Program(line, environment=environment, folder=ROOT) as program:
-        program.wait_for(lambda line: "Ctrl-C" in line, PATIENCE)
+        program.wait_for(lambda line: "Ctrl-C" in line, processes.PATIENCE)
         said = program.said
         assert [line for line in said if line.startswith("Starting relay 3 of 3")]
         named = [line.partition("process ")[2] for line in said if "process " in line]
@@ -326,7 +315,7 @@ def test_make_relay_cluster_shows_how_it_starts_and_leaves_nothing(tmp_path: Pat
         assert len({address.key for address in addresses}) == 1
         assert all(map(alive, pids))
         os.kill(program.pid, signal.SIGINT)
-        assert program.wait_exit(PATIENCE) == 0
+        assert program.wait_exit(processes.PATIENCE) == 0
     eventually(lambda: not any(map(alive, pids)), "none is left")
     assert list(tmp_path.iterdir()) == []
 

@@ -10,22 +10,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from chat.interface import (
-    CannotCreate,
-    ContactChanged,
-    ContactView,
-    DoorState,
-    EntryAdded,
-    EntryChanged,
-    EntryState,
-    EntryView,
-    Event,
-    Messenger,
-    NearbyChanged,
-    NotPermitted,
-    PairingChanged,
-    PairingStage,
-)
+from chat import interface
+from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState, PairingChanged, PairingStage
 from chat.storage import folder
 from chat.storage import profile as stored_profile
 from chat.storage.errors import StorageFull, WrongPassphrase
@@ -35,18 +21,18 @@ from chat.tools.demo.past import CHINESE, Conversation, Playing, Said, placed, r
 from tests.support.lab.virtual import VirtualClock, run_virtual, seeded
 
 SAMPLE = read_sample()
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=interface.Event)
 
 
 class Watched:
-    def __init__(self, door: DemoDoor, messenger: Messenger) -> None:
+    def __init__(self, door: DemoDoor, messenger: interface.Messenger) -> None:
         self.door = door
         self.messenger = messenger
-        self.seen: list[Event] = []
+        self.seen: list[interface.Event] = []
         self._changed = asyncio.Event()
         self._listening = asyncio.create_task(self._listen(messenger.events()))
 
-    async def _listen(self, events: AsyncIterator[Event]) -> None:
+    async def _listen(self, events: AsyncIterator[interface.Event]) -> None:
         async for event in events:
             self.seen.append(event)
             self._changed.set()
@@ -60,12 +46,12 @@ class Watched:
                     return event
             await self._changed.wait()
 
-    async def said(self, text: str) -> EntryView:
+    async def said(self, text: str) -> interface.EntryView:
         """The entry of another person that has this in its text."""
         event = await self.until(EntryAdded, lambda event: not event.entry.own and text in event.entry.text)
         return event.entry
 
-    async def named(self, name: str) -> ContactView:
+    async def named(self, name: str) -> interface.ContactView:
         return next(view for view in await self.messenger.contacts() if view.name == name)
 
     async def stage(self, stage: PairingStage) -> PairingChanged:
@@ -119,7 +105,7 @@ def _now(watched: Watched) -> datetime:
     return datetime.fromtimestamp(clock.wall() / 1000, UTC).astimezone()
 
 
-def _shown(entry: EntryView, held: tuple[EntryView, ...]) -> tuple[object, ...]:
+def _shown(entry: interface.EntryView, held: tuple[interface.EntryView, ...]) -> tuple[object, ...]:
     answered = next((other.text for other in held if other.id == entry.reply), "")
     return entry.author, entry.text, answered, entry.state, round(entry.time.timestamp() * 1000)
 
@@ -196,9 +182,9 @@ async def test_a_stranger_agrees_after_the_person_and_not_before(watched: Watche
     refused = await watched.messenger.pair_nearby(dov.instance)
     await watched.stage(PairingStage.WORDS)
     await watched.messenger.answer_pairing(refused.id, False)
-    await watched.until(NearbyChanged, lambda event: event.nearby == ())
+    await watched.until(interface.NearbyChanged, lambda event: event.nearby == ())
     theirs = stages_of(watched, "Dov")
-    again = await watched.until(NearbyChanged, lambda event: bool(event.nearby))
+    again = await watched.until(interface.NearbyChanged, lambda event: bool(event.nearby))
     pairing = await watched.messenger.pair_nearby(again.nearby[0].instance)
     await watched.until(
         PairingChanged, lambda event: event.pairing.id == pairing.id and bool(event.pairing.words)
@@ -236,21 +222,21 @@ async def test_an_invitation_is_used_by_somebody_nearby(watched: Watched) -> Non
 @in_demo
 async def test_who_is_removed_stands_nearby_again(watched: Watched) -> None:
     await watched.messenger.remove((await watched.named("Ben")).person)
-    await watched.until(NearbyChanged, lambda event: "Ben" in [view.name for view in event.nearby])
+    await watched.until(interface.NearbyChanged, lambda event: "Ben" in [view.name for view in event.nearby])
 
 
 @in_demo
 async def test_a_lock_stops_all_and_the_passphrase_opens_it_again(watched: Watched) -> None:
     door = watched.door
-    assert await door.state() is DoorState.RUNNING
-    with pytest.raises(CannotCreate):
+    assert await door.state() is interface.DoorState.RUNNING
+    with pytest.raises(interface.CannotCreate):
         await door.unlock(PASSPHRASE)
     await watched.messenger.change_passphrase(PASSPHRASE, "another")
     await watched.messenger.lock()
-    assert await door.state() is DoorState.LOCKED
-    with pytest.raises(NotPermitted):
+    assert await door.state() is interface.DoorState.LOCKED
+    with pytest.raises(interface.NotPermitted):
         await door.unlock(PASSPHRASE)
-    assert await door.state() is DoorState.LOCKED
+    assert await door.state() is interface.DoorState.LOCKED
     again = Watched(door, await door.unlock("another"))
     ben = await again.named("Ben")
     await again.messenger.send(ben.person, "which keys?")
