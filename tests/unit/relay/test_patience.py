@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -129,26 +130,18 @@ async def test_a_fault_in_a_look_at_the_time_ends_none(made: House, monkeypatch:
     assert await silent.read(1) == b""
 
 
-class Failing:
-    """A listening socket whose `accept` fails a few times."""
-
-    def __init__(self, server: socket.socket, *errors: int) -> None:
-        self._server, self._errors = server, list(errors)
-
-    def accept(self) -> Any:
-        if self._errors:
-            number = self._errors.pop(0)
-            raise OSError(number, "planted")
-        return self._server.accept()
-
-    def fileno(self) -> int:
-        return self._server.fileno()
-
-
 def failing(relay: Relay, *errors: int) -> None:
-    server: Any = Failing(relay._servers[0], *errors)
-    relay._loop.remove_reader(server.fileno())
-    relay._loop.add_reader(server.fileno(), relay._accept, server)
+    """Let the relay's `accept` fail a few times."""
+    real, left = relay._servers[0], list(errors)
+
+    def accept() -> Any:
+        if left:
+            raise OSError(left.pop(0), "planted")
+        return real.accept()
+
+    relay._loop.remove_reader(real.fileno())
+    server = mock.Mock(accept=accept, fileno=real.fileno)
+    relay._loop.add_reader(real.fileno(), relay._accept, server)
 
 
 async def test_without_descriptors_it_accepts_later_and_who_waits_stays(made: House) -> None:
