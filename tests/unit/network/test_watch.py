@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,13 +51,17 @@ def _polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(netlink, "AVAILABLE", False)
 
 
-def watched(change: Callable[[Machine], None], seconds: float) -> Machine:
+def watched(seconds: float, flickers: bool = False, **change: object) -> Machine:
+    """Watch for two seconds, change something (for a moment), and watch on."""
+
     async def scenario(clock: VirtualClock) -> Machine:
         machine = Machine(clock)
         watch = NetworkWatch(machine.changed, state=machine.look, clock=machine.now)
         watch.start()
         await asyncio.sleep(2.0)
-        change(machine)
+        vars(machine).update(change)
+        if flickers:
+            asyncio.get_running_loop().call_later(TICK + SETTLE / 2, setattr, machine, "state", "before")
         await asyncio.sleep(seconds)
         watch.close()
         await asyncio.sleep(10.0)
@@ -65,44 +70,20 @@ def watched(change: Callable[[Machine], None], seconds: float) -> Machine:
     return run_virtual(scenario)
 
 
-def set_state(machine: Machine) -> None:
-    machine.state = "after"
+def test_a_change_is_told_once_and_soon_but_not_after_close() -> None:
+    (told,) = watched(60, state="after").told
+    assert told <= 2.0 + TICK + SETTLE
+    assert len(watched(60, asleep=SLEPT + 1).told) == 1, "a sleep of the machine is a change"
+    assert watched(0.0, state="after").told == []
 
 
-def flicker(machine: Machine) -> None:
-    machine.state = "after"
-    asyncio.get_running_loop().call_later(TICK + SETTLE / 2, setattr, machine, "state", "before")
-
-
-def sleep(machine: Machine) -> None:
-    machine.asleep += SLEPT + 1
-
-
-def correct_clock(machine: Machine) -> None:
-    machine.asleep += SLEPT / 2
-
-
-def become_unreadable(machine: Machine) -> None:
-    machine.unreadable = True
-
-
-def test_a_change_is_told_once_and_soon() -> None:
-    machine = watched(set_state, 60)
-    assert len(machine.told) == 1
-    assert machine.told[0] <= 2.0 + TICK + SETTLE
-
-
-@pytest.mark.parametrize("change", [lambda _: None, flicker, correct_clock, become_unreadable])
-def test_what_is_no_change_is_not_told(change: Callable[[Machine], None]) -> None:
-    assert watched(change, 600).told == []
-
-
-def test_nothing_is_told_after_close() -> None:
-    assert watched(set_state, 0.0).told == []
-
-
-def test_a_sleep_of_the_machine_counts_as_a_change() -> None:
-    assert len(watched(sleep, 60).told) == 1
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"flickers": True, "state": "after"}, {"asleep": SLEPT / 2}, {"unreadable": True}],
+    ids=["nothing", "a flicker", "a clock set right", "what cannot be read"],
+)
+def test_what_is_no_change_is_not_told(change: dict[str, Any]) -> None:
+    assert watched(600, **change).told == []
 
 
 WATCH = """
