@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -99,27 +100,23 @@ def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database)
     assert found(filled)
 
 
+def at_look(number: int) -> Callable[[], bool]:
+    """Whether somebody waits, which is so at one of the looks."""
+    turn = itertools.count()
+    return lambda: next(turn) == number
+
+
 def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None:
-    asked = 0
-
-    def on(number: int) -> Callable[[], bool]:
-        def wanted() -> bool:
-            nonlocal asked
-            asked += 1
-            return asked == number
-
-        return wanted
-
     with filled.transaction():
         contacts.remove(filled, THEM)
-    assert search_index.clean_file(filled, on(-1))
-    looks, given_up = asked, 0
-    for number in range(1, looks + 1):
+    turn, given_up = itertools.count(), 0
+    assert search_index.clean_file(filled, lambda: next(turn) < 0)
+    looks = next(turn)
+    for number in range(looks):
         with filled.transaction():
             search_index.mark_unclean(filled, words=True)
-        asked = 0
         try:
-            search_index.clean_file(filled, on(number))
+            search_index.clean_file(filled, at_look(number))
         except StorageGivenUp:
             given_up += 1
             assert search_index.cleaning_is_due(filled)
