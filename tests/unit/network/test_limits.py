@@ -24,12 +24,6 @@ class Clock:
         return self.now
 
 
-def test_a_scope_makes_no_other_address() -> None:
-    gate = Gate(total=10, an_address=1, now=Clock())
-    assert gate.enter(mock.Mock(), "fe80::1%eth0")
-    assert not gate.enter(mock.Mock(), "fe80::1%eth1")
-
-
 def test_when_it_is_full_the_oldest_that_has_proved_nothing_gives_way_or_the_newcomer_waits() -> None:
     clock = Clock()
     gate = Gate(total=3, an_address=9, now=clock)
@@ -47,15 +41,16 @@ def test_when_it_is_full_the_oldest_that_has_proved_nothing_gives_way_or_the_new
     assert UNPROVEN > HANDSHAKE_SECONDS, "a connection with a link is older than what gives way"
 
 
-def test_leaving_twice_or_never_having_entered_does_no_harm() -> None:
-    gate = Gate(total=1, an_address=1, now=Clock())
+def test_leaving_twice_or_never_having_entered_does_no_harm_and_a_scope_is_no_other_address() -> None:
+    gate = Gate(total=9, an_address=1, now=Clock())
     guest = mock.Mock()
     gate.enter(guest, "10.0.0.1")
     gate.left(guest)
     gate.left(guest)
     gate.left(mock.Mock())
     assert len(gate) == 0
-    assert gate.enter(mock.Mock(), "10.0.0.1")
+    assert gate.enter(mock.Mock(), "fe80::1%eth0")
+    assert not gate.enter(mock.Mock(), "fe80::1%eth1")
 
 
 def test_a_flood_from_everywhere_takes_no_more_than_the_total() -> None:

@@ -19,7 +19,6 @@ from tests.support.lab.programs import Program
 from tests.support.network import sockets
 from tests.support.network.sockets import SECONDS, gone, read_all, read_exactly, serving, until
 
-ROOT = Path(__file__).parents[3]
 ANYONE = TcpTransport()
 Faults = list[dict[str, Any]]
 
@@ -149,6 +148,6 @@ asyncio.run(main())
 
 
 def test_attack_74_out_of_descriptors_for_real() -> None:
-    with Program([sys.executable, "-c", EXHAUST], folder=ROOT) as program:
+    with Program([sys.executable, "-c", EXHAUST], folder=Path(__file__).parents[3]) as program:
         said = [program.line(SECONDS) for _ in range(3)]
     assert said == [str(errno.EMFILE), "waits", "served all"]

@@ -258,19 +258,16 @@ def test_a_locked_vault_gives_nothing(profile: Path) -> None:
         opened.change_passphrase(PASSPHRASE, "new", random=seeded("x"))
 
 
-def test_where_nothing_is_nothing_is_opened(tmp_path: Path) -> None:
-    with pytest.raises(errors.ProfileMissing):
-        stored_profile.unlock(tmp_path / "nowhere", PASSPHRASE)
-    assert not (tmp_path / "nowhere").exists()
-
-
-def test_a_profile_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
+def test_a_profile_cannot_be_made_where_a_file_is_nor_opened_where_nothing_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(errors.ProfileUnwritable):
         make(tmp_path / "file")
     with pytest.raises(errors.ProfileUnwritable):
         make(tmp_path / "file" / "below")
     assert (tmp_path / "file").read_text() == "mine"
+    with pytest.raises(errors.ProfileMissing):
+        stored_profile.unlock(tmp_path / "nowhere", PASSPHRASE)
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_creation_that_fails_leaves_no_profile_and_may_be_tried_again(tmp_path: Path) -> None:

@@ -207,7 +207,6 @@ async def test_the_database_is_asked(context: Context, tmp_path: Path, wrong: st
 
 def install(folder: Path, **programs: str) -> None:
     """Put programs that print or refuse first, and alone, into the path."""
-    folder.mkdir(exist_ok=True)
     for name, script in programs.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)

@@ -78,13 +78,10 @@ def test_the_rule_that_decides_is_named() -> None:
     assert packet_filters.read_iptables(CLOSED).judge(CALL).rule == "policy of INPUT: drop"
 
 
-def test_what_goes_out_is_judged_by_its_own_chain() -> None:
+def test_what_goes_out_is_judged_by_its_own_chain_and_no_listing_stops_nothing() -> None:
     listing = "-P INPUT ACCEPT\n-P OUTPUT DROP\n-A OUTPUT -o tun0 -j ACCEPT\n"
     assert packet_filters.read_iptables(listing, "INPUT").judge(CALL).passes
     assert not packet_filters.read_iptables(listing, "OUTPUT").judge(OUT).passes
-
-
-def test_no_listing_stops_nothing() -> None:
     assert packet_filters.read_iptables("").judge(CALL).passes
     assert packet_filters.read_nftables("", {}, v6=False).judge(CALL).passes
 
