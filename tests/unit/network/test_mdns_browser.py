@@ -48,7 +48,6 @@ class Listening:
         return sum(len(each) for each in self.zeroconf.cache.cache.values())
 
     def expired(self) -> Iterable[object]:
-        """All records, once their time is over."""
         return self.zeroconf.cache.async_expire(current_time_millis() + 5_000_000)
 
     def is_whole(self, instance: str) -> bool:

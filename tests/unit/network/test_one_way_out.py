@@ -117,7 +117,6 @@ def test_names_are_looked_up_for_named_relays_alone(functions: Functions) -> Non
 
 
 def _called(function: ast.AST) -> list[str]:
-    """What a function calls, in the order of the source."""
     made = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     return [_name(call.func) for call in sorted(made, key=lambda call: (call.lineno, call.col_offset))]
 

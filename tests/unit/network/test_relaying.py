@@ -140,12 +140,9 @@ def test_absent_contacts_are_asked_for_on_few_lines() -> None:
 def test_pauses_grow_are_spread_and_end_at_their_most() -> None:
     pauses = Pauses(1.0, 30.0)
     assert pauses.delay(1.0) == 0.0
-    delays = []
-    for _ in range(8):
+    for expected in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0):
         pauses.failed()
-        delays.append(pauses.delay(1.0))
-        assert pauses.delay(0.0) == delays[-1] / 2
-    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+        assert (pauses.delay(1.0), pauses.delay(0.0)) == (expected, expected / 2)
     pauses.failures = 10_000
     assert pauses.delay(1.0) == 30.0
     pauses.reset()

@@ -77,7 +77,6 @@ class Town:
         self.asking, self.cluster = self.relay()
 
     def relay(self, *waiters: Waiter, answers: bool = True) -> tuple[Host, Cluster]:
-        """Another relay, at which these wait."""
         host = Host(list(waiters), answers)
         tap = self.wire.tap(cast(Any, None))
         made = Cluster(ClusterKeys(self.pair), tap, host, Counters())
@@ -88,7 +87,6 @@ class Town:
         return host, made
 
     async def ask(self, place: int = 0, here: int = 0) -> Host:
-        """Until the asking relay knows."""
         self.asking.happened.clear()
         assert self.cluster.ask(cast(ClientConnection, object()), TOKEN, place, here)
         await asyncio.wait_for(self.asking.happened.wait(), 10)

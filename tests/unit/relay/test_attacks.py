@@ -152,7 +152,6 @@ def test_attack_58_of_what_a_relay_breaks_off_the_beginning_arrives_and_both_sid
 
 
 def _rest(terminal: Terminal) -> bytes:
-    """What still comes, to the end, however it comes."""
     data = b""
     with suppress(ConnectionResetError):
         while part := terminal.socket.recv(1 << 20):

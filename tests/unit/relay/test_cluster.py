@@ -338,7 +338,6 @@ class Talk:
         await asyncio.gather(*map(_delivered, events, waiting))
 
     async def check(self) -> None:
-        """Nothing lost, nothing twice, and what each said stands in its order with both."""
         for person in self._both:
             entries = await person.history((await only(person)).person)
             assert sorted(entry.text for entry in entries) == sorted(self._said)

@@ -27,7 +27,6 @@ def limits(**changed: float) -> Limits:
 
 
 async def called(made: House, one: str, other: str) -> tuple[Guest, Guest]:
-    """A dialler from one address, and the waiter from another that the relay has called for it."""
     wanted = token()
     waiter = await made.waiter(wanted, source=other)
     dialler = await made.welcomed(one)

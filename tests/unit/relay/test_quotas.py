@@ -26,7 +26,6 @@ class Door:
         return guest
 
     def settle(self, *places: str) -> list[mock.Mock]:
-        """In, and with their handshakes done, one after the other."""
         guests = []
         for place in places:
             guests.append(self.enter(place))

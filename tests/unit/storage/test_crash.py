@@ -48,7 +48,6 @@ def copies(blank: Path, count: int) -> Iterator[Path]:
 
 
 def rehearsed(blank: Path, call: str, task: str, *arguments: str) -> int:
-    """How often a task makes a system call."""
     command = [*WRITER, task]
     (made,) = [calls([*command, str(each), *arguments], [call], blank.parent) for each in copies(blank, 1)]
     return made[call]
@@ -65,7 +64,6 @@ def test_attack_73_what_was_acknowledged_outlives_a_kill_at_each_write(blank: Pa
 
 
 def identities(said: list[str], word: str) -> list[bytes]:
-    """The entries that were said to be stored, or to have their receipt."""
     return [bytes.fromhex(one) for line in said if line.startswith(word) for one in line.split()[1:]]
 
 

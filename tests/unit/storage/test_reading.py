@@ -54,7 +54,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 def hold(database: Database, steps: list[Step]) -> bytes:
-    """A conversation of its own with these steps; theirs are unread."""
     talk = blob(f"talk {database.value('SELECT count(*) FROM conversations')}")
     with database.transaction():
         contacts.ensure_conversation(database, talk, contacts.GROUP, None)

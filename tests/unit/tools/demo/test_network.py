@@ -47,7 +47,6 @@ class Watched:
             await self._changed.wait()
 
     async def said(self, text: str) -> interface.EntryView:
-        """The entry of another person that has this in its text."""
         event = await self.until(EntryAdded, lambda event: not event.entry.own and text in event.entry.text)
         return event.entry
 
@@ -198,7 +197,6 @@ async def test_a_stranger_agrees_after_the_person_and_not_before(watched: Watche
 
 
 def stages_of(watched: Watched, name: str) -> list[PairingStage]:
-    """What a neighbour's own terminal says of its pairings from now on."""
     stages: list[PairingStage] = []
     made = watched.door._demo
     assert made is not None

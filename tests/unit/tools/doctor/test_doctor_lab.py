@@ -52,7 +52,6 @@ def bad(report: Report) -> list[str]:
 
 
 def apply(host: Host, fix: str) -> None:
-    """Type what the doctor says."""
     host.run("sh", "-c", fix.replace("sudo ", ""))
 
 

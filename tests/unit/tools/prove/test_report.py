@@ -25,8 +25,6 @@ def proof(*findings: Finding) -> Proof:
 
 
 class Reader(HTMLParser):
-    """Tags that are closed in order, what they refer to, and all text."""
-
     def __init__(self, source: str) -> None:
         super().__init__()
         self.open: list[str] = []
