@@ -10,7 +10,6 @@ from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, HeadRow
 from chat.storage.errors import StorageMisuse
 from chat.storage.receipts import STORED, ReceiptRow
-from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
 
@@ -67,20 +66,6 @@ def test_an_entry_and_a_body_that_was_lacking_are_taken_once(database: Database)
     assert database.value("SELECT count(*) FROM search") == 1
 
 
-def test_pages_follow_one_another_without_gap_or_repeat(database: Database) -> None:
-    ours, theirs = Author(time=0), Author(THEIR_TERMINAL.terminal, time=0)
-    for number in range(25):
-        store(database, ours.write(f"ours {number}"), theirs.write(f"theirs {number}"))
-    whole = [row.position for row in entries.page(database, TALK, 100)]
-    pages: list[tuple[int, bytes]] = []
-    before = None
-    while page := entries.page(database, TALK, 7, before):
-        pages = [row.position for row in page] + pages
-        before = page[0].position
-    assert pages == whole == sorted(whole)
-    assert len(whole) == 50
-
-
 def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
     nowhere = blob("nowhere")
     assert entries.page(database, nowhere, 10) == entries.page_after(database, nowhere, 9, BEGINNING) == []
@@ -114,14 +99,6 @@ def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> No
     assert entries.evidence(database) == []
     heads = {head.id for head in entries.heads(database, TALK)}
     assert heads == {lost.id, again.id}
-
-
-def test_gaps_are_known_by_the_ids_that_lack(database: Database) -> None:
-    author = Author()
-    first, second, third = (author.write(f"entry {number}") for number in range(3))
-    for held, lacking in ((third, [second.id]), (second, [first.id]), (first, [])):
-        store(database, held)
-        assert tables.missing(database, TALK) == lacking
 
 
 def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Database) -> None:

@@ -171,17 +171,6 @@ def derived(database: Database) -> list[list[Row]]:
     ] + [database.rows("SELECT rowid, text FROM search ORDER BY rowid")]
 
 
-def test_a_missing_ancestor_moves_everything_after_it(database: Database) -> None:
-    """The author's clock stood still: without the first entry the others stand where their times put them."""
-    first = sample("first", time=5_000)
-    second = sample("second", sequence=2, previous=first.id, time=10)
-    third = sample("third", sequence=3, previous=second.id, time=10)
-    store(database, third, second)
-    assert [row.rank for row in entries.page(database, TALK, 9)] == [10, 11]
-    store(database, first)
-    assert positions(database) == [(5_000, first.id), (5_001, second.id), (5_002, third.id)]
-
-
 def positions(database: Database) -> list[Position]:
     return [row.position for row in entries.page(database, TALK, 100)]
 
