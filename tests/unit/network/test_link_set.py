@@ -84,12 +84,7 @@ def test_the_newest_confirmed_link_sends_and_an_older_one_takes_over_when_it_end
     assert links.current is old
     links.ended(old)
     assert links.current is None
-
-
-def test_of_two_links_begun_by_one_side_the_older_goes() -> None:
-    links = LinkSet(HIGH, LOW)
-    old, new = link("old", True), link("new", True)
+    links, new = LinkSet(HIGH, LOW), link("new", True)  # of two that one side began the older goes
     links.confirmed(old)
     links.confirmed(new)
-    assert links.answered(old) == []
-    assert links.answered(new) == [old]
+    assert (links.answered(old), links.answered(new)) == ([], [old])

@@ -144,15 +144,12 @@ def failing(relay: Relay, *errors: int) -> None:
     relay._loop.add_reader(real.fileno(), relay._accept, server)
 
 
-async def test_without_descriptors_it_accepts_later_and_who_waits_stays(made: House) -> None:
+async def test_without_descriptors_it_accepts_later_and_who_has_gone_holds_up_nobody(made: House) -> None:
     failing(made.relay, errno.EMFILE)
     guest = await made.guest()
     await made.settle()
     assert made.relay.counters.accepted == 0
     await made.later(1)
     await guest.expect(Welcomed)
-
-
-async def test_who_has_gone_before_it_was_accepted_holds_up_nobody(made: House) -> None:
-    failing(made.relay, errno.ECONNABORTED, errno.EPROTO)
+    failing(made.relay, errno.ECONNABORTED, errno.EPROTO)  # who has gone before it was accepted
     await (await made.guest()).expect(Welcomed)

@@ -1,4 +1,4 @@
-"""Entries: inserted once, paged in order, walked by place; two at one place are kept as evidence."""
+"""Entries: inserted once, walked by place; two at one place are kept as evidence."""
 
 from __future__ import annotations
 

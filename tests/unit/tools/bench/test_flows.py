@@ -78,6 +78,7 @@ def test_the_median_counts(parts: Parts, line: Line) -> None:
     assert figures[START].amount == pytest.approx(0.3 * START.bound)
     assert figures[START].good
     assert not figures[TALK].good
+    assert not Figure(START, (FlowSample(0.6),)).good, "at its bound is not under it"
     assert figures[TALK].verdict() == "44.0 ms of at most 40.0 ms, MISSED (median of 5, 8.0 ms to 44.0 ms)"
     for last, status in ((0.9, 0), (1.0, 1)):
         parts.update({aim: iter((2.0, 0.1, last)) for aim in AIMS})
@@ -91,10 +92,6 @@ def test_one_input_too_many_of_either_person_misses(inputs: tuple[int, int], goo
     figure = Figure(PAIRING, (FlowSample(1.5, (3, 1)), FlowSample(1.5, inputs)))
     assert figure.good is good
     assert f"{max(3, inputs[0])} and {inputs[1]} inputs of at most 3" in figure.verdict()
-
-
-def test_a_figure_at_its_bound_is_not_under_it() -> None:
-    assert not Figure(START, (FlowSample(0.6),)).good
 
 
 @pytest.mark.usefixtures("parts")

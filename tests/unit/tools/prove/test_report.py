@@ -56,9 +56,6 @@ def test_one_violation_is_enough_and_an_unfinished_experiment_proves_nothing() -
         assert judged(claim, broken, unshown).reason == "there it is"
     many = judged(claim, Record(violations=[str(number) for number in range(20)]))
     assert many.reason.endswith("; and 12 more")
-
-
-def test_only_a_proof_in_which_all_holds_does() -> None:
     assert proof(finding(Outcome.HOLDS)).holds
     for other in (Outcome.FAILS, Outcome.UNSHOWN):
         assert not proof(finding(Outcome.HOLDS), finding(other)).holds
