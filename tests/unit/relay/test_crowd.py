@@ -74,7 +74,6 @@ class Crowd:
         return guest.close()
 
     async def end(self) -> None:
-        """Every dialler is answered; then everybody goes, and whoever found something wrong says so."""
         while not all(dialler.done() for dialler in self.diallers) and self.patience:
             self.patience -= 1
             await self.made.later(RELAY_ANSWER_SECONDS + 0.5)

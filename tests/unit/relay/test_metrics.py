@@ -55,7 +55,6 @@ async def page() -> AsyncIterator[Page]:
 
 
 def samples(text: str) -> dict[str, int]:
-    """By name, with its label, every sample; each line is one or a comment."""
     found = {}
     for line in text.splitlines():
         if not line.startswith("# "):

@@ -30,7 +30,6 @@ async def invitation(person: Person) -> Invitation:
 
 
 async def join_with(inviter: Person, joiner: Person, relays: Sequence[str]) -> None:
-    """Pair by an invitation of the inviter's that somebody gave other relays."""
     changed = replace(await invitation(inviter), relays=tuple(relays))
     asked, done = inviter.stage(PairingStage.JOINER), joiner.stage(PairingStage.DONE)
     await joiner.engine.join(format_invitation(changed))

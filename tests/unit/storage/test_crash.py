@@ -89,7 +89,6 @@ def derived(database: Database) -> list[object]:
 
 
 def finish(database: Database) -> None:
-    """The same work again adds what was lost and doubles nothing."""
     said: list[str] = []
     write(database, GROUPS, said.append)
     held = [row.id for row in entries.page(database, TALK, 1_000)]

@@ -120,7 +120,6 @@ def test_attack_70_a_flipped_bit_in_the_log_takes_whole_commits_from_its_end(gro
 
 
 def repaired(database: Database, everything: Sequence[ParsedEntry]) -> None:
-    """What was lost comes back from those who hold it: once, and in order."""
     store(database, *everything)
     assert truth(database, everything) == [entry.id for entry in everything]
     assert tables.missing(database, TALK) == []
