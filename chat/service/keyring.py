@@ -19,7 +19,7 @@ from protocol.identity.reduction import PersonState, Terminal, reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello
-from protocol.pairing.contact_secret import Pair, Share
+from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation, parse_invitation
 from protocol.relay.rendezvous import contact_token, invitation_token
 
@@ -152,11 +152,14 @@ class Keyring:
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         contact = self.contacts.get(hello.person)
-        if contact is None or not self.may_link(hello.person, static):
-            return None
-        answers = (pair.answer(hello.numbers) for pair in contact.pairs)
-        psk = next((answer for answer in answers if answer is not None), None)
-        return None if psk is None else (hello.person, psk)
+        if contact is not None and self.may_link(hello.person, static):
+            answers = (pair.answer(hello.numbers) for pair in contact.pairs)
+            psk = next((answer for answer in answers if answer is not None), None)
+            if psk is not None:
+                return hello.person, psk
+        # The same work for all, so that the time of the answer does not tell contacts from strangers.
+        answer_nobody()
+        return None
 
     # What the dialer asks.
 

@@ -104,7 +104,7 @@ class Party:
 
     def answers(self) -> Responder:
         """A responder for one link."""
-        return Responder(self.static, self.policy, static_dh=self.static_dh, random=self.random, aes=self.aes)
+        return Responder(self.static, self.policy, random=self.random, aes=self.aes)
 
 
 def contacts(*, aes: bool = True, seed: str = "") -> tuple[Party, Party]:
