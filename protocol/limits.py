@@ -46,8 +46,10 @@ MESSAGE_BYTES_MAX: Final = 300_000
 """One message of a session, put together from its pieces, bytes (SPEC §5.2)."""
 NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
-LOG_HELD_MAX: Final = 512
-"""Operations held of one person: beyond LOG_OPERATIONS_MAX only recoveries and the senior's (SPEC §7.2)."""
+LOG_HELD_MAX: Final = 2_048
+"""Operations of one person that are decoded, held and received ones together (SPEC §7.3)."""
+LOG_RECOVERIES_MAX: Final = 64
+"""Recoveries kept of one person, those not in force included (SPEC §7.3)."""
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
 SHARE_NUMBERS_MAX: Final = 4

@@ -84,8 +84,7 @@ class ContactKeys:
 
     def terminal(self) -> Terminal | None:
         """The most senior live terminal."""
-        live = sorted(self.state.live.values(), key=lambda terminal: (terminal.depth, terminal.id))
-        return live[0] if live else None
+        return next(iter(self.state.live.values()), None)
 
     def candidates(self) -> tuple[ContactPsk, ...]:
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""

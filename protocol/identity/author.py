@@ -12,7 +12,6 @@ from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.identity import log
 from protocol.identity.reduction import PersonState
-from protocol.limits import PARENTS_MAX
 from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed, x25519_generate
 
 
@@ -57,18 +56,16 @@ def _checked(name: str) -> str:
     return name
 
 
-def _parents(state: PersonState) -> list[bytes]:
-    return list(state.heads[:PARENTS_MAX])
-
-
 def rename_operation(state: PersonState, terminal: bytes, name: str) -> log.Rename:
     """`terminal` renames the person and signs. LocalMisuse unless is_name(name)."""
-    return log.Rename(state.person, terminal, state.sequences[terminal] + 1, _parents(state), _checked(name))
+    return log.Rename(
+        state.person, terminal, state.sequences[terminal] + 1, list(state.heads), _checked(name)
+    )
 
 
 def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes) -> log.Add:
     """`terminal` adds one with these public keys (32 bytes each). Both sign, the new terminal last."""
-    return log.Add(state.person, terminal, state.sequences[terminal] + 1, _parents(state), signing, static)
+    return log.Add(state.person, terminal, state.sequences[terminal] + 1, list(state.heads), signing, static)
 
 
 def remove_operation(
@@ -79,7 +76,7 @@ def remove_operation(
     Operations of the removed terminal up to the id `last` keep counting: none if empty, all known by default.
     """
     last = state.last[removed] if last is None else last
-    return log.Remove(state.person, terminal, state.sequences[terminal] + 1, _parents(state), removed, last)
+    return log.Remove(state.person, terminal, state.sequences[terminal] + 1, list(state.heads), removed, last)
 
 
 def recover_operation(
@@ -92,9 +89,10 @@ def recover_operation(
     """The recovery key is replaced by `recovery` (Ed25519 public), removes terminals and may add one.
 
     `removed` has pairs of a terminal and its last operation that counts. The current recovery key signs, then
-    the new terminal.
+    the next one, then the new terminal.
     """
     removals = [log.Removal(terminal, last) for terminal, last in sorted(removed)]
+    number = state.recoveries + 1
     return log.Recover(
-        state.person, state.recoveries + 1, _parents(state), recovery, removals, signing, static
+        state.person, state.newest, number, list(state.heads), recovery, removals, signing, static
     )

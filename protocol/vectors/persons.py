@@ -7,7 +7,7 @@ from typing import Final
 
 from protocol.codec import Codec
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import Fork, Reduction, extend, missing, share_is_stale
+from protocol.identity.reduction import Fork, PersonState, Pins, Reduction, extend, missing, share_is_stale
 from protocol.limits import OPERATION_BYTES_MAX
 from protocol.primitives import ed25519_from_seed, x25519_public
 from protocol.vectors.frame import Action, Json, run_steps
@@ -66,23 +66,33 @@ def _fork(fork: Fork) -> Json:
     }
 
 
+def _standing(state: PersonState, terminal: bytes) -> str:
+    if terminal in state.live:
+        return "live"
+    return "frozen" if terminal in state.frozen else "removed"
+
+
 def _reduce(inputs: Json, step: Json) -> Json:
-    reduction = Reduction(load(_operations(inputs, step["operations"])))
+    pins = Pins(*(frozenset(map(bytes.fromhex, step.get(name, ()))) for name in ("seen", "confirmed")))
+    reduction = Reduction(load(_operations(inputs, step["operations"])), pins)
     state = reduction.state()
     return {
         "person": state.person.hex(),
         "name": state.name,
         "recovery": state.recovery.hex(),
         "recoveries": state.recoveries,
+        "newest": state.newest.hex(),
+        "rivals": _hex(sorted(state.rivals)),
+        "contested": state.contested,
         "terminals": [
             {
                 "terminal": terminal.id.hex(),
-                "live": terminal.id in state.live,
+                "is": _standing(state, terminal.id),
                 "operation": terminal.operation.hex(),
                 "last": state.last[terminal.id].hex(),
                 "sequence": state.sequences[terminal.id],
             }
-            for terminal in reduction.terminals.values()
+            for terminal in state.terminals()
         ],
         "forks": [_fork(fork) for fork in state.forks],
         "counting": _hex(sorted(state.counting)),
