@@ -148,21 +148,22 @@ class _Burst:
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
         self._number, self._last, self._incomplete = standing
+        authors = {own_terminal, *(entry.header.author for entry in new)}
+        known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
+        self._terminals: dict[bytes, int] = dict(known)
 
     def insert_together(self) -> list[tuple[int, ParsedEntry]] | None:
         """Number and entry of each; None, with nothing changed, where one is not plain."""
         if self._incomplete:
             return None
         db, conversation, talk, own = self._db, self._conversation, self._number, self._own_terminal
-        held, terminals = self._named(), dict[bytes, int]()
+        held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
             if header.conversation != conversation or entry.id in held:
                 return None
-            author = terminals.get(header.author)
-            if author is None:
-                terminals[header.author] = author = persons.terminal_number(db, header.author)
+            author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
             for parent in (previous, *header.parents) if previous else header.parents:
                 before, by, rank = held.get(parent, _NOT_HELD)
@@ -219,11 +220,15 @@ class _Burst:
 
     def _write_receipts(self, numbers: Iterable[int]) -> None:
         if self._stored is not None:
-            by = persons.terminal_number(self._db, self._own_terminal)
+            own = self._terminals.get(self._own_terminal) or self._new_terminal(self._own_terminal)
             self._db.run_many(
                 "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
-                zip(numbers, repeat(by), repeat(STORED), repeat(self._stored)),
+                zip(numbers, repeat(own), repeat(STORED), repeat(self._stored)),
             )
+
+    def _new_terminal(self, terminal: bytes) -> int:
+        self._terminals[terminal] = number = persons.terminal_number(self._db, terminal)
+        return number
 
 
 _VALUES: Final = (

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from protocol import labels
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.identity import log
 from protocol.identity.reduction import PersonState
-from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed, x25519_generate
+from protocol.primitives import KEY_SIZE, Random, b2b, ed25519_from_seed, x25519_generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,14 @@ def create_person(name: str, random: Random) -> NewPerson:
     signing_seed, recovery_seed = random(KEY_SIZE), random(KEY_SIZE)
     static_secret, static = x25519_generate(random)
     signing = ed25519_from_seed(signing_seed)
-    genesis = log.Genesis(random(KEY_SIZE), ed25519_from_seed(recovery_seed), signing, static)
+    recovery = recovery_key(recovery_seed, 0)
+    genesis = log.Genesis(random(KEY_SIZE), ed25519_from_seed(recovery), signing, static)
     person, terminal = log.operation_id(encode(genesis), genesis=True), log.terminal_id(signing, static)
     rename = log.Rename(person, terminal, 1, [person], _checked(name))
     return NewPerson(
         person,
         terminal,
-        (log.sign_operation(genesis, signing_seed, recovery_seed), log.sign_operation(rename, signing_seed)),
+        (log.sign_operation(genesis, signing_seed, recovery), log.sign_operation(rename, signing_seed)),
         signing_seed,
         static_secret,
         recovery_seed,
@@ -79,20 +81,34 @@ def remove_operation(
     return log.Remove(state.person, terminal, state.sequences[terminal] + 1, list(state.heads), removed, last)
 
 
+def recovery_key(seed: bytes, number: int) -> bytes:
+    """The Ed25519 seed, 32 bytes, of a person's recovery key with this number, from the recovery seed (32).
+
+    The genesis names key 0, and recovery n names key n. So a backup that is restored twice names the same keys.
+    """
+    return b2b(number.to_bytes(4), personal=labels.RECOVERY, key=seed)
+
+
 def recover_operation(
     state: PersonState,
-    recovery: bytes,
+    recovery_seed: bytes,
     removed: Sequence[tuple[bytes, bytes]],
     signing: bytes = b"",
     static: bytes = b"",
 ) -> log.Recover:
-    """The recovery key is replaced by `recovery` (Ed25519 public), removes terminals and may add one.
+    """The present recovery key names the next one, removes terminals and may add one. See `sign_recovery`.
 
-    `removed` has pairs of a terminal and its last operation that counts. The current recovery key signs, then
-    the next one, then the new terminal.
+    `removed` has pairs of a terminal and its last operation that counts.
     """
     removals = [log.Removal(terminal, last) for terminal, last in sorted(removed)]
     number = state.recoveries + 1
+    recovery = ed25519_from_seed(recovery_key(recovery_seed, number))
     return log.Recover(
         state.person, state.newest, number, list(state.heads), recovery, removals, signing, static
     )
+
+
+def sign_recovery(operation: log.Recover, recovery_seed: bytes, *terminal: bytes) -> bytes:
+    """The operation, signed by the present and the next recovery key and by the new terminal, if there is one."""
+    keys = (recovery_key(recovery_seed, number) for number in (operation.sequence - 1, operation.sequence))
+    return log.sign_operation(operation, *keys, *terminal)

@@ -24,7 +24,7 @@ class Class:
 
     @property
     def bases(self) -> list[str]:
-        """The names of its bases without their type arguments, as they stand in the source."""
+        """The names of its bases without their type arguments, as the source writes them."""
         return [
             ast.unparse(base.value if isinstance(base, ast.Subscript) else base) for base in self.node.bases
         ]

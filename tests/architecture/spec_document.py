@@ -107,7 +107,7 @@ def examples(text: str) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Rule:
-    """A validation rule: its id, its error class, the section that it stands in."""
+    """A validation rule: its id, its error class, its section."""
 
     id: str
     error_class: str

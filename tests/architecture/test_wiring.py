@@ -52,9 +52,8 @@ class Links:
 TOLD = "from collections.abc import Callable\nTold = Callable[[str], None]\n"
 USE = """
 from chat.links import Hub, Links, Row
-from textual.widgets import Input
 
-def use(links: Links, hub: Hub, row: Row, box: Input, found) -> None:
+def use(links: Links, hub: Hub, row: Row, found) -> None:
 """
 
 
@@ -94,10 +93,9 @@ def test_a_callback_or_collaborator_is_seen(body: str, what: str, tmp_path: Path
         "row.name = 'Ann'",
         "links.shown = True",
         "links.count += 1",
-        "box.lost = hub.send",
         "found.value = 'Ann'",
         "hub = Hub()",
     ],
 )
-def test_data_properties_and_libraries_do_not_count(body: str, tmp_path: Path) -> None:
+def test_data_and_properties_do_not_count(body: str, tmp_path: Path) -> None:
     assert _places(tmp_path, body) == []

@@ -1,7 +1,7 @@
 """Callbacks and collaborators that code sets on another object after its construction.
 
-An assignment counts when the attribute is another object's and holds a callable or an object of a class with
-behaviour. Plain data, properties, a library's attributes, alternative constructors and None do not count.
+An assignment counts when a class of the project declares an attribute of this name that holds a callable or
+an object of a class with behaviour. Plain data, properties, alternative constructors and None do not count.
 """
 
 from __future__ import annotations
@@ -17,10 +17,6 @@ from tests.architecture.imports import PACKAGES, ROOT
 from tests.architecture.modules import FunctionNode, Module, modules
 
 Kind = Literal["wired", "data", "accessor", "unknown"]
-FOREIGN: Final = "foreign"
-Owner = Class | Literal["foreign"] | None
-"""The class of an object, a library's class, or what the source does not say."""
-
 _ACCESSORS: Final = ("reactive", "var", "Reactive")
 _DATA_BASES: Final = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "Exception"})
 _LITERALS = (
@@ -88,22 +84,25 @@ class _Reader:
 
     def _in(self, function: FunctionNode, within_class: ast.ClassDef | None) -> Iterator[Outside]:
         own = self._classes.find(self._source.name, within_class.name) if within_class else None
-        scope = _Scope(self._source.name, own, function)
-        for node in _statements(function):
+        statements = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AnnAssign)]
+        made = {
+            target.id
+            for node in statements
+            for target, value in _pairs(node)
+            if isinstance(target, ast.Name) and isinstance(value, ast.Call)
+        }
+        for node in statements:
             for target, value in _pairs(node):
-                if isinstance(target, ast.Attribute) and self._counts(target, value, scope):
+                if not isinstance(target, ast.Attribute) or is_name(target.value, "self", "cls"):
+                    continue
+                constructs = own is not None and target.attr in own.declared and is_name(target.value, *made)
+                if not constructs and self._counts(target, value):
                     yield Outside(self._source.file, node.lineno, ast.unparse(target))
 
-    def _counts(self, target: ast.Attribute, value: ast.expr, scope: _Scope) -> bool:
-        if is_name(target.value, "self", "cls"):
-            return False
-        owner = self._owner(target.value, scope)
-        if owner == FOREIGN or (owner is not None and owner is scope.own and scope.makes(target.value)):
-            return False
-        candidates = self._classes.all if owner is None else self._classes.order(owner)
+    def _counts(self, target: ast.Attribute, value: ast.expr) -> bool:
         kinds = {
             self._kind(one, node, target.attr)
-            for one in candidates
+            for one in self._classes.all
             for node in one.declared.get(target.attr, ())
         }
         if "wired" in kinds:
@@ -165,95 +164,6 @@ class _Reader:
         data = any(each.is_data for each in order) or self._classes.foreign_bases(one) & _DATA_BASES
         return "data" if data else "wired"
 
-    # --- Whose attribute it is ---
-
-    def _owner(self, base: ast.expr, scope: _Scope) -> Owner:
-        """The class of the object that an expression gives."""
-        if isinstance(base, ast.Await):
-            return self._owner(base.value, scope)
-        if isinstance(base, ast.Name):
-            if base.id == "self":
-                return scope.own
-            annotation = scope.annotation(base.id)
-            if annotation is not None:
-                return self._class_of(scope.module, annotation)
-            value = scope.value(base.id)
-            return None if value is None else self._owner(value, scope)
-        if isinstance(base, ast.Attribute):
-            above = self._owner(base.value, scope)
-            return self._held(above, base.attr) if isinstance(above, Class) else above
-        if isinstance(base, ast.Call):
-            return self._given(base, scope)
-        return None
-
-    def _given(self, call: ast.Call, scope: _Scope) -> Owner:
-        """What a call gives: an object of the class that is called, or of the one that is looked for."""
-        called = ast.unparse(call.func)
-        if called.rpartition(".")[2] in ("query_one", "query_exactly_one"):
-            kinds = [one for one in call.args if isinstance(one, ast.Name)]
-            return self._class_of(scope.module, kinds[0]) if kinds else FOREIGN
-        if called.partition(".")[0] == "cls" or called.endswith("__new__"):
-            return scope.own
-        first = called.partition("[")[0].partition(".")[0]
-        return self._classes.find(scope.module, first)
-
-    def _held(self, one: Class, attribute: str) -> Owner:
-        """The class of what an attribute of a class holds."""
-        for each in self._classes.order(one):
-            for node in each.declared.get(attribute, ()):
-                if isinstance(node, FunctionNode):
-                    return self._class_of(each.module, node.returns) if node.returns else None
-                if isinstance(node, ast.AnnAssign):
-                    return self._class_of(each.module, node.annotation)
-                for target, value in _pairs(node):
-                    if isinstance(target, ast.Attribute) and target.attr == attribute:
-                        annotation = _parameter(each, value.id) if isinstance(value, ast.Name) else None
-                        if annotation is not None:
-                            return self._class_of(each.module, annotation)
-                        if isinstance(value, ast.Call):
-                            return self._classes.find(each.module, ast.unparse(value.func).partition("[")[0])
-        return None
-
-    def _class_of(self, module: str, annotation: ast.expr) -> Owner:
-        names = [name for name in _names(annotation) if name != "None"]
-        found = (self._classes.find(module, name) for name in names)
-        known = next((one for one in found if one is not None), None)
-        if known is not None:
-            return known
-        imported = self._classes.names.get(module, {})
-        origins = [imported.get(name, "").partition(".")[0] for name in names]
-        return None if any(origin in ("", *PACKAGES) for origin in origins) else FOREIGN
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """A function, with what its names are."""
-
-    module: str
-    own: Class | None
-    function: FunctionNode
-
-    def annotation(self, name: str) -> ast.expr | None:
-        """The type of a parameter, or of a local that is declared."""
-        for node in ast.walk(self.function):
-            if isinstance(node, ast.arg) and node.arg == name and node.annotation is not None:
-                return node.annotation
-            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
-                return node.annotation
-        return None
-
-    def value(self, name: str) -> ast.expr | None:
-        """What a local is made of, where it is assigned to."""
-        for node in ast.walk(self.function):
-            for target, value in _pairs(node) if isinstance(node, ast.Assign) else ():
-                if isinstance(target, ast.Name) and target.id == name:
-                    return value
-        return None
-
-    def makes(self, base: ast.expr) -> bool:
-        """Whether a local was made here."""
-        return isinstance(base, ast.Name) and isinstance(self.value(base.id), ast.Call)
-
 
 def _functions(
     node: ast.AST, within_class: ast.ClassDef | None
@@ -264,10 +174,6 @@ def _functions(
             yield child, within_class
         else:
             yield from _functions(child, child if isinstance(child, ast.ClassDef) else within_class)
-
-
-def _statements(function: FunctionNode) -> Iterator[ast.Assign | ast.AnnAssign]:
-    return (node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AnnAssign))
 
 
 def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:

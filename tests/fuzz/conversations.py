@@ -21,59 +21,13 @@ from protocol.entries import (
 )
 from protocol.errors import Malformed, ProtocolError
 from protocol.history import lacking
-from tests.fuzz.persons import person
-from tests.fuzz.target import Target, drawn, of_codec
+from tests.fuzz.target import Target, drawn, of_codec, published
 
 OWN, CONTACT, OWN_TERMINAL, CONTACT_TERMINAL, SELF_KEY = (
     drawn("conversation")(32 * n)[-32:] for n in range(1, 6)
 )
 CONVERSATION: Final = conversation_of_two(OWN, CONTACT)
 FACTS: Final = Facts(OWN, {OWN_TERMINAL}, CONTACT, {CONTACT_TERMINAL}, CONTACT, SELF_KEY, True)
-
-# --- Messages ---
-
-
-def _messages() -> dict[str, bytes]:
-    draw, ada = drawn("message"), person()
-    conversation = draw(32)
-    made: list[m.Message] = [
-        m.Confirm(b""),
-        m.Ping(7),
-        m.Pong(7),
-        m.Close(1),
-        m.Commit(draw(32), "Ada"),
-        m.Reveal(draw(32), "小雨"),
-        m.Open(draw(32)),
-        m.Record(list(ada.operations), ada.terminal, 1, draw(32), [draw(32)], draw(64)),
-        m.Accept(draw(32)),
-        m.LogHeads([draw(32)]),
-        m.LogOperations(list(ada.operations)),
-        m.Reachable(4747),
-        m.HeadsHash(conversation, draw(32)),
-        m.Heads(conversation, [m.Head(draw(32), 3, draw(32))]),
-        m.Entry(_parts()["header"], draw(16), _parts()["body"]),
-        m.Receipt(1, [draw(32), draw(32)]),
-        m.Typing(conversation, True),
-    ]
-    return {type(message).__name__.lower(): encode(message) for message in made}
-
-
-def _parts() -> dict[str, bytes]:
-    draw = drawn("entry")
-    made = m.EntryHeader(
-        conversation=draw(32),
-        author=draw(32),
-        incarnation=draw(8),
-        sequence=2,
-        previous=draw(32),
-        parents=[draw(32)],
-        membership=[draw(32)],
-        time=1_795_000_000_000,
-        kind=1,
-        content=draw(32),
-        self_tag=draw(32),
-    )
-    return {"header": encode(made), "body": encode(m.TextBody("Good morning, 小雨 🙂", draw(32)))}
 
 
 def _entry(data: bytes) -> ParsedEntry:
@@ -141,7 +95,7 @@ class History:
 
 
 def _heads(data: bytes) -> list[bytes]:
-    """Two counts of heads, the places of mine and of theirs, then the history."""
+    """Two counts of heads, the places of both, then the history."""
     counts = [count % 8 for count in data[:2].ljust(2, b"\0")]
     mine, theirs = data[2 : 2 + counts[0]], data[2 + counts[0] : 2 + sum(counts)]
     history = History(data[2 + sum(counts) :])
@@ -168,9 +122,9 @@ def _histories() -> dict[str, bytes]:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "message": of_codec(m.MESSAGE, _messages),
-    "entry-header": of_codec(m.ENTRY_HEADER, lambda: {"text": _parts()["header"]}),
-    "text-body": of_codec(m.TEXT_BODY, lambda: {"text": _parts()["body"]}),
+    "message": of_codec(m.MESSAGE, published("codec", "Value", "decode", "bytes", "message")),
+    "entry-header": of_codec(m.ENTRY_HEADER, published("codec", "Value", "decode", "bytes", "EntryHeader")),
+    "text-body": of_codec(m.TEXT_BODY, published("codec", "Value", "decode", "bytes", "TextBody")),
     "entry": Target(_entry, (ProtocolError,), _entries, lambda entry: encode(entry.message())),
     "heads": Target(_heads, (), _histories),
 }

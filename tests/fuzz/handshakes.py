@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from protocol import messages as m
 from protocol.codec import Wire, encode
 from protocol.errors import Malformed, ProtocolError
 from protocol.keys import X25519Pair
@@ -21,7 +20,7 @@ from protocol.link.framing import (
     check_refusal,
 )
 from protocol.noise import HandshakeState
-from tests.fuzz.target import Target, cut, drawn, joined
+from tests.fuzz.target import Target, cut, drawn, joined, published
 
 # --- Before any cryptography ---
 
@@ -65,16 +64,6 @@ def _payload(data: bytes) -> Wire:
         except ProtocolError as error:
             refused.append(error)
     raise refused[0]
-
-
-def _payloads() -> dict[str, bytes]:
-    draw = drawn("handshake")
-    return {
-        "hello": encode(m.ContactHello(draw(32), m.ShareNumbers([2, 1], [1]), draw(1184), draw(32))),
-        "reply": encode(m.ContactReply(draw(1088), draw(32), draw(32))),
-        "pairing-reply": encode(m.PairingReply(draw(1184), draw(32), draw(32))),
-        "pairing-finish": encode(m.PairingFinish(draw(1088), draw(32))),
-    }
 
 
 def _noise_state(pattern: Pattern, initiator: bool) -> HandshakeState:
@@ -151,6 +140,14 @@ TARGETS: Final[Mapping[str, Target]] = {
     "refusal": Target(
         check_refusal, (ProtocolError,), lambda: {"a-message": drawn("message")(48), "short": REFUSAL[:2]}
     ),
-    "handshake-payload": Target(_payload, (ProtocolError,), _payloads, encode),
+    "handshake-payload": Target(
+        _payload,
+        (ProtocolError,),
+        published(
+            *("codec", "Value", "decode", "bytes"),
+            *("ContactHello", "ContactReply", "PairingReply", "PairingFinish"),
+        ),
+        encode,
+    ),
     **_NOISE,
 }

@@ -12,7 +12,7 @@ from protocol.link.link import Link
 from protocol.link.states import LinkOpen, MessageReceived
 from protocol.messages import Close, Confirm, Entry, Ping, Pong, Typing
 from tests.fuzz.streams import contents
-from tests.fuzz.target import LENGTH, Target, drawn, joined
+from tests.fuzz.target import Target, drawn, joined
 from tests.support.protocol.links import START, Pair, check_end, contacts, feed, open_pair
 
 ENTRY: Final = Entry(b"header", b"salt", b"body")
@@ -70,7 +70,7 @@ def _beginnings() -> dict[str, bytes]:
     return found
 
 
-# The recordings that open anew each time: whoever reads them encapsulates nothing.
+# The recordings that open each time, because their reader encapsulates nothing.
 REPLAYED: Final = ((Pattern.XX, 1), (Pattern.XXPSK0, 1), (Pattern.IKPSK2, 0))
 
 EDITS: Final[tuple[Callable[[bytes, int, int], bytes], ...]] = (
@@ -85,17 +85,22 @@ EDIT_SIZE: Final = 4
 EDITS_MAX: Final = 8
 
 
-def _spoiled(data: bytes) -> int:
-    """The first byte says which recording, the second in what portions it comes, then come edits of 4 bytes.
-
-    An edit: which, where in 65,536ths of the stream (two bytes), a value. Gives the messages that arrived.
-    """
-    pattern, side = REPLAYED[data[0] % len(REPLAYED)] if data else REPLAYED[0]
-    stream = b"".join(_recording(pattern, side))
-    for place in range(LENGTH, min(len(data), LENGTH + EDITS_MAX * EDIT_SIZE) - EDIT_SIZE + 1, EDIT_SIZE):
-        which, *where, value = data[place : place + EDIT_SIZE]
+def edited(stream: bytes, script: bytes) -> bytes:
+    """The stream after edits of 4 bytes: which, where in 65,536ths of the stream (two bytes), a value."""
+    for place in range(0, min(len(script), EDITS_MAX * EDIT_SIZE) - EDIT_SIZE + 1, EDIT_SIZE):
+        which, *where, value = script[place : place + EDIT_SIZE]
         at = int.from_bytes(bytes(where), "big") * len(stream) >> 16
         stream = EDITS[which % len(EDITS)](stream, at, value) if stream else stream
+    return stream
+
+
+def _spoiled(data: bytes) -> int:
+    """The first byte says which recording, the second in what portions it comes, then come edits.
+
+    Gives the messages that arrived.
+    """
+    pattern, side = REPLAYED[data[0] % len(REPLAYED)] if data else REPLAYED[0]
+    stream = edited(b"".join(_recording(pattern, side)), data[2:])
     links = _link(pattern, side), _link(pattern, side)
     whole = feed(links[0], stream, max(1, len(stream)))
     assert whole == feed(links[1], stream, 1 + int.from_bytes(data[1:2], "big"))

@@ -1,4 +1,4 @@
-"""Writes the starting inputs of seeds/fuzz anew: `python -m tests.fuzz.make`. What was found once stays."""
+"""Writes the starting inputs of seeds/fuzz: `python -m tests.fuzz.make`. What was found once stays."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from protocol.codec import encode
 from protocol.errors import ProtocolError
 from protocol.link.states import Role
 from protocol.messages import MESSAGE, Close
-from protocol.pairing.invitation import format_invitation, invitation_check, make_invitation, parse_invitation
+from protocol.pairing.invitation import format_invitation, invitation_check, parse_invitation
 from protocol.pairing.pairing import Pairing, PairingFailed, PendingReady, Step
-from tests.fuzz.target import Target, cut, drawn, joined, text_of
+from tests.fuzz.target import Target, cut, joined, published, text_of
 from tests.support.protocol.pairings import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
 from tests.support.protocol.samples import seeded
 
@@ -76,19 +76,12 @@ def _meetings() -> dict[str, bytes]:
     return {**whole, "refused": b"\x00" + joined(encode(Close(3)))}
 
 
-def _invitations() -> dict[str, bytes]:
-    draw = drawn("invitation")
-    places = ["192.168.1.20:4747", "[fe80::1c2d]:4747"]
-    made = make_invitation(draw(32), draw(32), 1_795_000_000, places, (), draw)
-    return {"two-addresses": format_invitation(made).encode()}
-
-
 TARGETS: Final[Mapping[str, Target]] = {
     "pairing": Target(_pairing, (), _meetings, slow=True),
     "invitation": Target(
         lambda data: parse_invitation(text_of(data)),
         (ProtocolError,),
-        _invitations,
+        published("pairing", "Invitation", "read", "text"),
         lambda invitation: format_invitation(invitation).encode(),
         one_form=False,
     ),

@@ -7,31 +7,13 @@ from functools import lru_cache
 from typing import Final
 
 from protocol.errors import ProtocolError
-from protocol.identity.author import NewPerson, create_person
-from protocol.identity.log import LoggedOperation, parse_operation
+from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, changes, extend, missing, reduce, share_is_stale
-from tests.fuzz.target import LENGTH, Target, drawn
+from tests.fuzz.target import LENGTH, Target, published
 from tests.support.protocol.pairings import SECOND, THIEF, THIRD, Person
 
 LITERAL: Final = 0xFF
 """In a script, the byte before an operation that is written out; any other names one that is true."""
-
-
-def person() -> NewPerson:
-    return create_person("Ada", drawn("person"))
-
-
-def _operations() -> dict[str, bytes]:
-    genesis, rename = person().operations
-    log = Person()
-    added = log.add(log.first, SECOND)
-    return {
-        "genesis": genesis,
-        "rename": rename,
-        "add": added,
-        "remove": log.remove(log.first, SECOND),
-        "recover": log.recover([(SECOND, b"")], THIRD),
-    }
 
 
 @lru_cache(maxsize=1)
@@ -93,11 +75,12 @@ def _scripts() -> dict[str, bytes]:
     }
 
 
-def _encoded(logged: LoggedOperation) -> bytes:
-    return logged.signed
-
-
 TARGETS: Final[Mapping[str, Target]] = {
-    "operation": Target(parse_operation, (ProtocolError,), _operations, _encoded),
+    "operation": Target(
+        parse_operation,
+        (ProtocolError,),
+        published("persons", "Operation", "parse", "signed"),
+        lambda logged: bytes(logged.signed),
+    ),
     "person-log": Target(_log, (ProtocolError,), _scripts, slow=True),
 }

@@ -42,7 +42,7 @@ from protocol.relay.messages import (
     read_welcome,
     write_hello,
 )
-from protocol.relay.rendezvous import RelayAddress, parse_relay
+from protocol.relay.rendezvous import parse_relay
 from protocol.relay.states import (
     Answers,
     Dials,
@@ -53,23 +53,14 @@ from protocol.relay.states import (
     WasCalled,
     WasJoined,
 )
-from tests.fuzz.links import EDIT_SIZE, EDITS, EDITS_MAX
-from tests.fuzz.target import LENGTH, Target, cut, drawn, joined, text_of
+from tests.fuzz.links import EDITS, edited
+from tests.fuzz.target import LENGTH, Target, cut, drawn, joined, published, text_of
 from tests.support.protocol.links import RELAY, RelayPair, token
 
 GREETING: Final = RelayGreeting(bytes(16)).encode()
 JOINED: Final = (Answers, WasCalled, WasJoined)
 KINDS: Final = (read_from_terminal, read_from_relay, read_welcome)
 """What a padded message may be read as."""
-
-
-def _address(data: bytes) -> RelayAddress:
-    return parse_relay(text_of(data))
-
-
-def _addresses() -> dict[str, bytes]:
-    hosts = {"v4": "192.0.2.7", "v6": "2001:db8::7", "name": "relay.example.org"}
-    return {name: str(RelayAddress(host, 4746, RELAY.public)).encode() for name, host in hosts.items()}
 
 
 def _greeting(data: bytes) -> RelayGreeting:
@@ -109,10 +100,6 @@ def _messages() -> dict[str, bytes]:
         for kind, messages in said.items()
         for message in messages
     }
-
-
-def _offer(data: bytes) -> tuple[list[int], str]:
-    return read_offer(data)
 
 
 def _offers() -> dict[str, bytes]:
@@ -211,16 +198,12 @@ def _beginnings() -> dict[str, bytes]:
 
 
 def _spoiled(data: bytes) -> int:
-    """The first byte says whose recording, the second in what portions it comes, then come edits (links.py).
+    """The first byte says whose recording, the second in what portions it comes, then come edits.
 
     Gives the events but for an end.
     """
     flags = data[0] if data else 1
-    stream = b"".join(_recording(1, bool(flags & 2)))
-    for place in range(LENGTH, min(len(data), LENGTH + EDITS_MAX * EDIT_SIZE) - EDIT_SIZE + 1, EDIT_SIZE):
-        which, *where, value = data[place : place + EDIT_SIZE]
-        at = int.from_bytes(bytes(where), "big") * len(stream) >> 16
-        stream = EDITS[which % len(EDITS)](stream, at, value) if stream else stream
+    stream = edited(b"".join(_recording(1, bool(flags & 2))), data[2:])
     ends = _end(1), _end(1)
     whole = _feed(ends[0], stream, max(1, len(stream)))
     assert whole == _feed(ends[1], stream, 1 + int.from_bytes(data[1:2], "big"))
@@ -294,7 +277,12 @@ def _scripts() -> dict[str, bytes]:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "relay-address": Target(_address, (ProtocolError,), _addresses, lambda relay: str(relay).encode()),
+    "relay-address": Target(
+        lambda data: parse_relay(text_of(data)),
+        (ProtocolError,),
+        published("relays", "Address", "parse_address", "text"),
+        lambda relay: str(relay).encode(),
+    ),
     "relay-greeting": Target(
         _greeting, (ProtocolError,), lambda: {"right": GREETING}, RelayGreeting.encode, False
     ),
@@ -302,7 +290,9 @@ TARGETS: Final[Mapping[str, Target]] = {
     "relay-message": Target(
         _message, (ProtocolError,), _messages, lambda read: bytes([read[0]]) + pad_message(read[1])
     ),
-    "relay-offer": Target(_offer, (ProtocolError,), _offers, lambda offer: write_offer(offer[1], offer[0])),
+    "relay-offer": Target(
+        read_offer, (ProtocolError,), _offers, lambda offer: write_offer(offer[1], offer[0])
+    ),
     "relay-cluster-frame": Target(_cluster_frame, (ProtocolError,), _cluster_frames),
     "relay-bytes": Target(_any_bytes, (), _beginnings, slow=True),
     "relay-recording": Target(_spoiled, (), _edits, slow=True),

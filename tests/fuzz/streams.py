@@ -65,7 +65,7 @@ def _framed() -> dict[str, bytes]:
 
 
 FULL: Final = MORE + bytes(PIECE_MAX)
-"""A full piece that another follows; in a script, the empty part stands for it."""
+"""A full piece that another follows: the empty part of a script."""
 
 
 def contents(data: bytes) -> Iterator[bytes]:

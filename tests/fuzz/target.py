@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,6 +10,8 @@ from typing import Any, Final
 
 from protocol.codec import Codec, encode
 from protocol.errors import ProtocolError
+from protocol.vectors import own
+from protocol.vectors.frame import SUCCESS, read_bytes
 from tests.architecture.imports import ROOT
 
 FOLDER: Final = ROOT / "seeds" / "fuzz"
@@ -16,6 +19,8 @@ PHRASE: Final = "Parlour fuzzing inputs, first edition"
 FOUND: Final = "found-"
 """How the name of an input begins that fuzzing or an attack brought: kept, and not made."""
 LENGTH: Final = 2
+PUBLISHED_MAX: Final = 2_000
+"""The longest input, in bytes, that is taken from the vectors: the tests try every neighbour of each."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,22 @@ class Target:
 def of_codec(codec: Codec[Any], inputs: Callable[[], Mapping[str, bytes]]) -> Target:
     """The target of a codec: its one form is what was decoded."""
     return Target(codec.decode, (ProtocolError,), inputs, encode)
+
+
+def published(area: str, flag: str, action: str, part: str, *types: str) -> Callable[[], dict[str, bytes]]:
+    """What an action reads, of some types if any, in successful vectors with a flag; by their comments."""
+
+    def read() -> dict[str, bytes]:
+        found = {}
+        for test in (test for group in own.load(area)["groups"] for test in group["tests"]):
+            for step in test["steps"] if test["expect"] == SUCCESS and flag in test["flags"] else ():
+                if step["do"] == action and step.get("type") in (types or (None,)):
+                    data = step[part].encode() if part == "text" else read_bytes(step[part])
+                    label = test["comment"].rpartition(": ")[2].lower()
+                    found[re.sub(r"\W+", "-", label)] = data
+        return {label: data for label, data in found.items() if len(data) <= PUBLISHED_MAX}
+
+    return read
 
 
 def drawn(label: str) -> Callable[[int], bytes]:

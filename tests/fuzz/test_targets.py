@@ -56,7 +56,7 @@ def wider(data: bytes, place: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_stored_inputs_are_those_that_are_made(name: str) -> None:
-    """`python -m tests.fuzz.make` writes them anew."""
+    """`python -m tests.fuzz.make` writes them."""
     stored = {path.name: path.read_bytes() for path in (FOLDER / name).iterdir()}
     made = {label: data for label, data in stored.items() if not label.startswith(FOUND)}
     assert made == TARGETS[name].inputs()

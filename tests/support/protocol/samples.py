@@ -1,9 +1,9 @@
-"""Bad points of Curve25519, and random bytes that are the same in every run."""
+"""Bad points of Curve25519, fixed random bytes, and bytes with something changed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 P = 2**255 - 19
 LOW_ORDER = [
@@ -33,3 +33,17 @@ def seeded(label: str) -> Callable[[int], bytes]:
         return stream.digest(drawn)[drawn - size :]
 
     return draw
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    """data with one bit turned, counted from the lowest of the first byte."""
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def spoiled(data: bytes, step: int = 1) -> Iterator[bytes]:
+    """data with each `step`th bit turned, cut at each length, and with a byte more."""
+    yield from (flipped(data, bit) for bit in range(0, 8 * len(data), step))
+    yield from (data[:size] for size in range(len(data)))
+    yield data + b"\x00"

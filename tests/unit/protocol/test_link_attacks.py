@@ -29,6 +29,7 @@ from protocol.messages import (
 from protocol.primitives import mlkem_generate
 from tests.support.protocol.links import (
     ENTRY,
+    PATTERNS,
     PSK,
     START,
     TYPING,
@@ -48,9 +49,7 @@ from tests.support.protocol.links import (
     state,
     with_counters,
 )
-
-PATTERNS = list(Pattern)
-
+from tests.support.protocol.samples import spoiled
 
 # --- Reflection, replay, order ---
 
@@ -147,32 +146,11 @@ def test_attack_19_every_flip_of_an_envelope(aes: bool) -> None:
     both = open_pair(aes=aes)
     (envelope,) = sealed_frames(both.initiator, ENTRY)
     session = both.responder.link._phase._session  # type: ignore[attr-defined]
-    for position in range(len(envelope) * 8):
-        spoiled = bytearray(envelope)
-        spoiled[position // 8] ^= 1 << (position % 8)
+    for wrong in spoiled(envelope):
         with pytest.raises(ProtocolError):
-            session.decrypt(bytes(spoiled))
-    for size in range(len(envelope)):
-        with pytest.raises(ProtocolError):
-            session.decrypt(envelope[:size])
+            session.decrypt(wrong)
     both.inject(both.responder, envelope)
     assert both.responder.messages() == [ENTRY]
-
-
-@pytest.mark.parametrize("spoil", ["flip", "cut", "longer", "empty"])
-def test_attack_19_a_spoiled_envelope_ends_the_link(spoil: str) -> None:
-    both = open_pair()
-    first, second = sealed_frames(both.initiator, ENTRY, ENTRY)
-    spoiled = {
-        "flip": first[:-1] + bytes((first[-1] ^ 1,)),
-        "cut": first[:-1],
-        "longer": first + b"\x00",
-        "empty": b"\x00",
-    }[spoil]
-    both.inject(both.responder, spoiled, first, second)
-    assert both.responder.messages() == []
-    assert both.responder.closed() is not None
-    assert both.responder.link.data_to_send() == b""
 
 
 def test_attack_20_within_and_across_links() -> None:
@@ -206,17 +184,6 @@ def test_attack_21_reordered() -> None:
     assert both.responder.closed() == error("unexpected")
 
 
-def test_attack_21_across_a_ratchet_step() -> None:
-    both = open_pair()
-    old = sealed_frames(both.initiator, ENTRY)
-    both.responder.link.send(TYPING, START)
-    both.carry(both.responder, both.initiator)
-    new = sealed_frames(both.initiator, ENTRY)
-    both.inject(both.responder, *new, *old)
-    assert both.responder.messages() == []
-    assert both.responder.closed() == error("unexpected")
-
-
 def test_attack_22_duplicate() -> None:
     both = open_pair()
     (envelope,) = sealed_frames(both.initiator, ENTRY)
@@ -233,22 +200,6 @@ def test_attack_23_a_gap_of_any_size(n: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("protocol.ratchet.RatchetSession._skip_message_keys", None)
     both.inject(both.responder, with_counters(envelope, 0, n))
     assert both.responder.closed() == error("unexpected")
-
-
-@pytest.mark.parametrize(("pn", "n"), [(0, 2**32 - 1), (2**32 - 1, 1), (2**32 - 1, 2**32 - 1)])
-def test_attack_26_the_last_counter(pn: int, n: int) -> None:
-    both = open_pair()
-    (envelope,) = sealed_frames(both.initiator, ENTRY)
-    both.inject(both.responder, with_counters(envelope, pn, n))
-    assert both.responder.closed() == error("limit")
-
-
-@pytest.mark.parametrize("number", [b"\xff", b"\xcc\x01", b"\xcf" + b"\xff" * 8, b"\xcb" + bytes(8)])
-def test_attack_26_numbers_in_messages(number: bytes) -> None:
-    """Negative, not the shortest form, too large, not whole: the number of a Ping."""
-    both = open_pair()
-    both.inject(both.responder, both.initiator.seal(LAST + b"\x92\x02" + number))
-    assert both.responder.closed() == error("malformed")
 
 
 # --- What is seen on the wire ---
@@ -304,7 +255,9 @@ def _offences(both: Pair) -> dict[str, bytes]:
 def test_attack_30_the_peer_sees_one_error(name: str) -> None:
     """Whatever the class: not one byte, no further reading, the same end; only we know which it was."""
     both = open_pair()
-    both.inject(both.responder, _offences(both)[name])
+    offence, later = _offences(both)[name], sealed_frames(both.initiator, ENTRY)
+    both.inject(both.responder, offence, *later)
+    assert both.responder.messages() == []
     assert both.responder.closed() == error(name)
     assert both.responder.link.data_to_send() == b""
     assert both.responder.link.next_timer() is None
@@ -383,49 +336,29 @@ def _raw(tag: int, *fields: object) -> bytes:
 
 
 SHAPES = {
-    "unknown tag": _raw(200, 1),
-    "no tag": b"\x90",
-    "not an array": _raw(2)[1:],
-    "too few fields": _raw(2),
-    "too many fields": _raw(2, 1, 1),
     "name too long": _raw(16, bytes(32), "n" * 65),
-    "name empty": _raw(16, bytes(32), ""),
-    "name not UTF-8": b"\x93\x10\xc4\x20" + bytes(32) + b"\xa2\xff\xfe",
-    "too many ids": _raw(51, 1, [bytes(32)] * 1_025),
-    "no ids": _raw(51, 1, []),
-    "kind out of range": _raw(51, 3, [bytes(32)]),
-    "id too short": _raw(51, 1, [bytes(31)]),
-    "header too long": _raw(50, bytes(2_049), b"", b""),
-    "body too long": _raw(50, b"", b"", bytes(131_073)),
     "too deep": b"\x92\x02" + b"\x91" * 5_000 + b"\x01",
-    "a map": b"\x82\x00\x02\x01\x01",
     "an array of 4 billion": b"\x93\x33\x01\xdd\xff\xff\xff\xff",
     "4 billion bytes": b"\x94\x32\xc6\xff\xff\xff\xff",
     "trailing byte": _raw(2, 1) + b"\x00",
-    "longer form": b"\xdc\x00\x02\x02\x01",
     "Confirm": encode(Confirm(b"")),
     "Pong for nothing": encode(Pong(1)),
-    "reason out of range": encode(Close(4)),
 }
+"""codec.json has all others."""
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_attack_36_shapes(shape: str) -> None:
-    """A typed error and the end of the link, never another exception."""
+def test_attack_36_and_78_shapes(shape: str) -> None:
+    """A typed error and the end of the link, never another exception; no peer's text and no key in it."""
     both = open_pair()
     for content in pieces(SHAPES[shape]):
         both.inject(both.responder, both.initiator.seal(content))
     expected = "unexpected" if shape in ("Confirm", "Pong for nothing") else "malformed"
     assert both.responder.closed() == error(expected)
     assert both.responder.messages() == []
-
-
-@pytest.mark.parametrize("side", [0, 1])
-def test_a_second_confirm_and_one_of_the_responder(side: int) -> None:
-    both = open_pair()
-    both.send(both.initiator, TYPING)
-    both.inject(both.ends[1 - side], both.ends[side].seal(LAST + encode(Confirm(b""))))
-    assert both.ends[1 - side].closed() == error("unexpected")
+    ending = repr(both.responder.closed())
+    assert "nnn" not in ending
+    assert both.initiator.opened().session_id.hex() not in ending + repr(both.responder.link)
 
 
 FIRST = [TYPING, Ping(1), Close(0), Accept(bytes(32)), Commit(bytes(32), "n"), Receipt(1, [bytes(32)])]
@@ -437,13 +370,6 @@ def test_attack_34_any_message_but_confirm_first(message: Message) -> None:
     for content in pieces(encode(message)):
         responder.receive(session.encrypt(content))
     assert responder.events == [error("unexpected")]
-
-
-@pytest.mark.parametrize("replaces", [bytes(15), bytes(1)])
-def test_a_confirm_that_replaces_no_session(replaces: bytes) -> None:
-    responder, session = confirming()
-    responder.receive(session.encrypt(LAST + encode(Confirm(replaces))))
-    assert responder.events == [error("malformed")]
 
 
 # --- Between lookup and sealing; strangers ---
@@ -500,7 +426,7 @@ def test_attack_64_a_stranger_never_opens() -> None:
 
 
 def test_attack_08_a_forged_message_1_opens_nothing() -> None:
-    """KCI: whoever has the responder's static key, and even the psk, forges message 1 of anybody; no more."""
+    """KCI: the responder's static key and the psk forge message 1 of anybody, and no more."""
     alice, bob = contacts(aes=False)
     responder = End(Link(bob.answers(), START))
     greeting = responder.link.data_to_send()
@@ -514,13 +440,3 @@ def test_attack_08_a_forged_message_1_opens_nothing() -> None:
         call.fork(psks=[PSK]).read_message(reply)
     responder.receive(bytes(328))
     assert responder.events == [error("authentication")]
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_attack_78_no_peer_text_and_no_key_in_an_ending(shape: str) -> None:
-    both = open_pair()
-    secret = both.initiator.opened().session_id
-    both.inject(both.responder, *(both.initiator.seal(content) for content in pieces(SHAPES[shape])))
-    ending = repr(both.responder.closed())
-    assert "nnn" not in ending
-    assert secret.hex() not in ending + repr(both.responder.link)

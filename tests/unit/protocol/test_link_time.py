@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.codec import encode
 from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
-from protocol.messages import Entry, Pong, Typing
-from tests.support.protocol.links import START, Pair, frames, open_pair, pair
+from protocol.messages import Entry
+from tests.support.protocol.links import ENTRY, START, TYPING, Pair, frames, open_pair, pair
 
-ENTRY = Entry(b"header", b"salt", b"body")
-TYPING = Typing(bytes(32), True)
 YEAR = 365 * 86_400.0
 DEAD = LinkClosed(Ending.DEAD, None, False)
 AGED = LinkClosed(Ending.AGED, None, False)
@@ -106,17 +103,6 @@ def test_probes_are_answered_by_their_number() -> None:
     assert both.initiator.link.ping(both.now) == 4
 
 
-@pytest.mark.parametrize("numbers", [[1], [0], [2], [1, 1], [2, 1]])
-def test_a_pong_answers_the_oldest_ping(numbers: list[int]) -> None:
-    both = open_pair()
-    if numbers != [1]:
-        both.initiator.link.ping(both.now)
-        both.initiator.link.data_to_send()
-    for number in numbers:
-        both.inject(both.initiator, both.responder.seal(b"\x00" + encode(Pong(number))))
-    assert both.initiator.closed() == LinkClosed(Ending.ERROR, "unexpected", False)
-
-
 def test_attack_27_one_way_traffic_still_steps() -> None:
     """Ten thousand entries one way: keepalives bring a new ratchet key every few seconds."""
     both = open_pair()
@@ -194,7 +180,7 @@ def test_a_link_ends_after_its_hour() -> None:
     both.now = START + 3_600
     both.initiator.link.send(TYPING, START + 3_599.95)
     stream = both.initiator.link.data_to_send()
-    assert both.responder.link.receive(stream, both.now) == [AGED], "refused, whoever is late"
+    assert both.responder.link.receive(stream, both.now) == [AGED], "refused at either end"
     assert both.initiator.link.handle_timer(both.now) == [AGED]
 
 
@@ -228,15 +214,6 @@ def test_attack_40_the_sender_stops() -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_attack_40_close_has_the_last_envelope() -> None:
-    both = open_pair()
-    assert [both.initiator.link.send(ENTRY, both.now) for _ in range(10)] == [True] * 8 + [False] * 2
-    both.initiator.link.close(1)
-    both.run()
-    assert both.responder.closed() == LinkClosed(Ending.REPLACED, None, True)
-
-
-@pytest.mark.usefixtures("few")
 def test_attack_40_a_large_message_is_sent_whole_or_not_at_all() -> None:
     both = open_pair()
     for _ in range(7):
@@ -256,17 +233,6 @@ def test_attack_40_pings_and_pongs_stop_too() -> None:
     handshake = 1
     assert len(frames(b"".join(both.initiator.sent))) == handshake + 9
     assert both.initiator.closed() == AGED
-
-
-@pytest.mark.usefixtures("few")
-def test_attack_40_the_receiver_refuses() -> None:
-    both = open_pair()
-    envelopes_of_a_peer_without_manners = [both.initiator.seal(b"\x00" + encode(TYPING)) for _ in range(10)]
-    both.inject(both.responder, *envelopes_of_a_peer_without_manners[:9])
-    assert both.responder.closed() is None
-    both.inject(both.responder, envelopes_of_a_peer_without_manners[9])
-    assert both.responder.closed() == LinkClosed(Ending.ERROR, "limit", False)
-    assert len(both.responder.messages()) == 9
 
 
 # --- Clocks that jump ---

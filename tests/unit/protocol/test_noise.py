@@ -12,13 +12,13 @@ from protocol.errors import (
     LocalMisuse,
     Malformed,
     ProtocolError,
-    Unexpected,
 )
 from protocol.keys import X25519Pair
 from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
 from protocol.noise import CipherState, Finished, HandshakeState
 from protocol.noise_patterns import parse_name
-from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
+from tests.support.protocol.links import FakePair
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, spoiled, u
 
 XX = "Noise_XX_25519_ChaChaPoly_BLAKE2b"
 XXPSK0 = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b"
@@ -86,13 +86,6 @@ def test_missing_keys_are_our_fault() -> None:
         HandshakeState(XXPSK0, True, s=X25519Pair(bytes(32)), psks=[bytes(31)])
 
 
-@pytest.mark.parametrize("change", [{"psks": [bytes(32)]}, {"prologue": b"another"}])
-def test_another_psk_or_prologue_is_refused(change: dict[str, Any]) -> None:
-    initiator, responder = pair(XXPSK0, **change)
-    with pytest.raises(AuthenticationFailed):
-        responder.read_message(initiator.write_message(b""))
-
-
 def test_every_flip_and_every_cut_is_refused_and_changes_nothing() -> None:
     """The reader goes on with the true message afterwards, as if nothing had come."""
     initiator, responder = pair(IKPSK2)
@@ -100,11 +93,9 @@ def test_every_flip_and_every_cut_is_refused_and_changes_nothing() -> None:
     while not initiator.finished:
         message = writer.write_message(b"payload")
         before = reader.handshake_hash
-        for position in range(len(message)):
-            flipped = message[:position] + bytes([message[position] ^ 0x80]) + message[position + 1 :]
-            for wrong in (flipped, message[:position]):
-                with pytest.raises((AuthenticationFailed, Malformed)):
-                    reader.read_message(wrong)
+        for wrong in spoiled(message, 7):
+            with pytest.raises((AuthenticationFailed, Malformed)):
+                reader.read_message(wrong)
         assert reader.handshake_hash == before
         assert reader.read_message(message) == b"payload"
         writer, reader = reader, writer
@@ -184,46 +175,20 @@ def test_attack_04_ephemeral_slots(name: str, value: int) -> None:
     refuse(initiator, u(value) + responder.write_message(b"")[32:], AuthenticationFailed, Malformed)
 
 
-class BadPair(X25519Pair):
-    """A pair that shows another public key than its own: how a liar writes `s`."""
-
-    __slots__ = ()
-
-    def __init__(self, secret: bytes, shown: bytes) -> None:
-        super().__init__(secret)
-        self.public = shown
-
-
 @pytest.mark.parametrize("value", LOW_ORDER + NOT_CANONICAL)
 def test_attack_04_static_slot(value: int) -> None:
-    """A bad point sealed as s by somebody who knows the keys of the handshake."""
-    bob = X25519Pair(seeded("bob")(32))
-    liar = BadPair(seeded("liar")(32), u(value))
+    """A bad point sealed as s by somebody who knows the keys of the handshake, and each DH with it: zeros."""
+    bob, liar = X25519Pair(seeded("bob")(32)), FakePair(u(value))
     initiator = HandshakeState(IKPSK2, True, s=liar, rs=bob.public, psks=[PSK], random=seeded("e"))
     responder = HandshakeState(IKPSK2, False, s=bob, psks=[PSK])
     refuse(responder, initiator.write_message(b""), AuthenticationFailed, Malformed)
 
 
-@pytest.mark.parametrize("value", LOW_ORDER)
+@pytest.mark.parametrize("value", LOW_ORDER + NOT_CANONICAL)
 def test_attack_04_known_static_key(value: int) -> None:
-    """A low-order key that somebody gave us as the responder's: the handshake cannot begin."""
-    initiator = HandshakeState(IKPSK2, True, s=X25519Pair(bytes(32)), rs=u(value), psks=[PSK])
-    with pytest.raises(AuthenticationFailed):
-        initiator.write_message(b"")
-
-
-@pytest.mark.parametrize("value", NOT_CANONICAL)
-def test_attack_04_known_static_key_not_canonical(value: int) -> None:
-    with pytest.raises(Malformed):
-        HandshakeState(IKPSK2, True, s=X25519Pair(bytes(32)), rs=u(value), psks=[PSK])
-
-
-def test_attack_06_reflected_ephemeral() -> None:
-    initiator, responder = pair(XX)
-    first = initiator.write_message(b"")
-    responder.read_message(first)
-    refuse(initiator, first[:32] + responder.write_message(b"")[32:], Unexpected)
-    refuse(initiator, first, Unexpected, Malformed)
+    """A bad point that somebody gave us as the responder's: the handshake cannot begin."""
+    with pytest.raises((AuthenticationFailed, Malformed)):
+        HandshakeState(IKPSK2, True, s=X25519Pair(bytes(32)), rs=u(value), psks=[PSK]).write_message(b"")
 
 
 def test_attack_40_nonce_wrap() -> None:

@@ -12,15 +12,13 @@ from msgspec.structs import replace
 
 from protocol.errors import LocalMisuse
 from protocol.link.framing import Pattern
-from protocol.link.link import Link
 from protocol.link.states import Role
 from protocol.messages import Accept, Close, Message, Record
-from protocol.pairing.invitation import invitation_check, make_invitation
+from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
     FINISHED,
     TRANSITIONS,
     Call,
-    JoinerKnown,
     Pairing,
     PendingReady,
     State,
@@ -45,34 +43,8 @@ from tests.support.protocol.pairings import (
     reach,
     secret_pair,
     started,
-    words_of,
 )
 from tests.support.protocol.samples import seeded
-
-# --- The course ---
-
-
-def test_two_people_nearby_become_contacts() -> None:
-    meeting = nearby(ANNA, BOB).carry()
-    assert words_of(meeting.initiator) == words_of(meeting.responder)
-    assert len(words_of(meeting.initiator)) == 5
-    names = [event.name for side in meeting.sides for event in side.events if isinstance(event, WordsReady)]
-    assert names == ["Bob", "Anna"]
-    meeting.confirm()
-    assert not any(side.accepted or side.completed for side in meeting.sides)
-    meeting.store()
-    assert (meeting.initiator.completed, meeting.responder.completed) == (BOB.id, ANNA.id)
-    check_agreement(meeting, ANNA, BOB)
-
-
-def test_somebody_invited_becomes_a_contact() -> None:
-    meeting = invited(ANNA, BOB).carry()
-    assert not meeting.initiator.events
-    assert meeting.responder.events == [JoinerKnown("Anna", ANNA.id)]
-    assert not meeting.responder.sent
-    meeting.confirm().store()
-    assert (meeting.initiator.completed, meeting.responder.completed) == (BOB.id, ANNA.id)
-    check_agreement(meeting, ANNA, BOB)
 
 
 def check_agreement(meeting: Meeting, first: Person, second: Person) -> None:
@@ -238,15 +210,6 @@ def test_a_disk_that_is_done_after_the_end_changes_nothing() -> None:
     assert not side.accepted
 
 
-def test_accept_does_not_complete_before_the_contact_is_stored() -> None:
-    side = reach(State.ACCEPTED)
-    assert not side.completed
-    assert not side.accepted
-    side.take(side.machine.stored())
-    assert side.accepted
-    assert side.completed == BOB.id
-
-
 # --- Secrets ---
 
 
@@ -287,7 +250,7 @@ def carry_over(link: Pair, meeting: Meeting) -> Meeting:
         for place, side in enumerate(meeting.sides):
             while side.outbox:
                 moved = True
-                over(link, link.ends[place].link, side.outbox.popleft())
+                link.send(link.ends[place], side.outbox.popleft())
         for place, side in enumerate(meeting.sides):
             for message in link.ends[place].messages()[side.read :]:
                 side.read += 1
@@ -295,46 +258,35 @@ def carry_over(link: Pair, meeting: Meeting) -> Meeting:
     return meeting
 
 
-def over(link: Pair, sender: Link, message: Message) -> None:
-    assert sender.send(message, link.now)
-    link.run()
-
-
-def test_pairing_by_words_over_a_link() -> None:
+def by_words() -> tuple[Pair, Meeting]:
     link = opened(Pattern.XX)
-    meeting = started(machine(link, Role.INITIATOR, ANNA, "a"), machine(link, Role.RESPONDER, BOB, "b"))
-    carry_over(link, meeting)
-    for side in meeting.sides:
-        side.take(side.machine.confirm())
-    carry_over(link, meeting)
-    for side in meeting.sides:
-        side.take(side.machine.stored())
-    carry_over(link, meeting)
-    anna, bob = meeting.sides
-    assert (anna.completed, bob.completed) == (BOB.id, ANNA.id)
-    assert anna.pending is not None
-    assert bob.pending is not None
-    assert secret_pair(ANNA, anna.pending).newest() == secret_pair(BOB, bob.pending).newest()
+    anna, bob = machine(link, Role.INITIATOR, ANNA, "a"), machine(link, Role.RESPONDER, BOB, "b")
+    return link, started(anna, bob)
 
 
-def test_pairing_by_invitation_over_a_link() -> None:
+def by_invitation() -> tuple[Pair, Meeting]:
     invitation = make_invitation(BOB.id, BOB.first.static, 0, (), (), seeded("invitation"))
     link = opened(Pattern.XXPSK0, invitation.psk())
-    facts = [end.opened().pairing for end in link.ends]
-    assert facts[0] is not None
-    assert facts[1] is not None
-    check = invitation_check(BOB.id, BOB.first.static)
-    meeting = started(
-        Pairing.joiner(facts[0], identity(ANNA), nobody, check),
-        Pairing.inviter(facts[1], identity(BOB), nobody),
-    )
+    annas, bobs = (end.opened().pairing for end in link.ends)
+    assert annas is not None
+    assert bobs is not None
+    joiner = Pairing.joiner(annas, identity(ANNA), nobody, invitation.check)
+    return link, started(joiner, Pairing.inviter(bobs, identity(BOB), nobody))
+
+
+@pytest.mark.parametrize("begin", [by_words, by_invitation])
+def test_pairing_over_a_link(begin: Callable[[], tuple[Pair, Meeting]]) -> None:
+    link, meeting = begin()
     carry_over(link, meeting)
-    meeting.responder.take(meeting.responder.machine.confirm())
+    for side in meeting.sides:
+        if side.machine.awaits_person:
+            side.take(side.machine.confirm())
     carry_over(link, meeting)
     for side in meeting.sides:
         side.take(side.machine.stored())
     carry_over(link, meeting)
     assert (meeting.initiator.completed, meeting.responder.completed) == (BOB.id, ANNA.id)
+    check_agreement(meeting, ANNA, BOB)
 
 
 @pytest.mark.parametrize("attempt", range(4))
@@ -355,5 +307,7 @@ def test_attack_01_static_keys_swapped_in_the_middle_give_other_words(attempt: i
     (anna,) = (event for event in left.initiator.events if isinstance(event, WordsReady))
     (bob,) = (event for event in right.responder.events if isinstance(event, WordsReady))
     assert anna.words != bob.words
-    assert left.initiator.pending is None
-    assert right.responder.pending is None
+    for side in (left.initiator, right.responder):
+        side.take(side.machine.refuse())
+        assert side.pending is None
+        assert not any(isinstance(message, Record) for message in side.sent)

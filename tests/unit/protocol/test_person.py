@@ -8,39 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from nacl import bindings
 
 from protocol import labels, limits, primitives
 from protocol.codec import encode
-from protocol.errors import (
-    AuthenticationFailed,
-    LimitExceeded,
-    LocalMisuse,
-    Malformed,
-    ProtocolError,
-    Untrusted,
-)
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, ProtocolError
 from protocol.identity.author import add_operation, create_person, rename_operation
-from protocol.identity.log import (
-    Genesis,
-    Operation,
-    Rename,
-    _Signed,
-    is_name,
-    operation_id,
-    parse_operation,
-    sign_operation,
-)
+from protocol.identity.log import Genesis, Rename, _Signed, is_name, parse_operation, sign_operation
 from protocol.identity.reduction import CauseKind, extend, missing, reduce
 from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
-from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, P, seeded, u
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, P, flipped, seeded, u
 
 
 @pytest.fixture
 def anna() -> Person:
     return Person("Anna")
-
-
-# --- The beginning ---
 
 
 def test_a_new_person_has_a_name_and_one_terminal(anna: Person) -> None:
@@ -66,32 +48,17 @@ def test_secrets_of_a_new_person_are_not_in_its_text(anna: Person) -> None:
 # --- Names ---
 
 
-BAD_NAMES = [
-    "",
-    " Anna",
-    "Anna ",
-    "x" * 65,
-    "An\x1b[31mna",
-    "An\nna",
-    "An\x00na",
-    "An\x9bna",
-    "An\x7fna",
-    "\u202eannA",
-    "An\u2066na",
-    "An\u2028na",
-    "An\u200ena",
-    "An\ud800na",
-]
+STEERING = "\x1b\n\x00\x9b\x7f\u202e\u2066\u2028\u200e\ud800"
 
 
-@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("name", ["", " Anna", "Anna ", "x" * 65, *(f"An{one}na" for one in STEERING)])
 def test_attack_14_a_name_that_steers_a_screen_is_refused(name: str, anna: Person) -> None:
     assert not is_name(name)
     with pytest.raises(LocalMisuse):
         create_person(name, seeded("x"))
     with pytest.raises(LocalMisuse):
         rename_operation(anna.state, anna.first.id, name)
-    if name.isprintable() or "\ud800" not in name:
+    if "\ud800" not in name:
         forged = Rename(anna.id, anna.first.id, 2, list(anna.state.heads), name)
         with pytest.raises(Malformed):
             parse_operation(sign_operation(forged, anna.first.seed))
@@ -102,26 +69,7 @@ def test_other_names_are_allowed(name: str) -> None:
     assert reduce(create_person(name, seeded("x")).operations).name == name
 
 
-def test_attack_14_two_persons_of_one_name_stay_two() -> None:
-    first, second = create_person("Anna", seeded("1")), create_person("Anna", seeded("2"))
-    assert first.person != second.person
-    with pytest.raises(Malformed):
-        reduce([*first.operations, *second.operations])
-
-
 # --- What one operation must be ---
-
-
-def test_attack_37_the_same_operation_in_other_bytes_is_refused(anna: Person) -> None:
-    signed = anna.operations[1]
-    outer = parse_operation(signed)
-    inner = encode(outer.operation)
-    longer = inner[:1] + b"\xcd\x00\x03" + inner[2:]
-    assert inner[1] == 3
-    with pytest.raises(Malformed):
-        parse_operation(encode(_Signed(longer, list(outer.signatures))))
-    with pytest.raises(Malformed):
-        parse_operation(signed + b"\xc0")
 
 
 @given(st.data())
@@ -129,17 +77,10 @@ def test_attack_37_every_flipped_bit_of_an_operation_is_refused(data: st.DataObj
     anna = Person("Anna")
     which = data.draw(st.sampled_from([0, 1]))
     place = data.draw(st.integers(0, 8 * len(anna.operations[which]) - 1))
-    flipped = bytearray(anna.operations[which])
-    flipped[place // 8] ^= 1 << place % 8
     operations = list(anna.operations)
-    operations[which] = bytes(flipped)
+    operations[which] = flipped(operations[which], place)
     with pytest.raises(ProtocolError):
         extend((), operations)
-
-
-def test_attack_36_an_operation_that_is_too_long_is_refused(anna: Person) -> None:
-    with pytest.raises(LimitExceeded):
-        parse_operation(anna.operations[0].ljust(limits.OPERATION_BYTES_MAX + 1, b"\x00"))
 
 
 def genesis(**changed: bytes) -> bytes:
@@ -150,16 +91,12 @@ def genesis(**changed: bytes) -> bytes:
     return sign_operation(replace(original, **changed), new.signing_seed, new.recovery_seed)
 
 
-SMALL_ED25519 = [
-    u(1),
-    u(0),
-    u(P - 1),
-    u(2707385501144840649318225287225658788936804267575313519463743609750303021600),
-]
-"""Points of order 1, 4, 2 and 8."""
+ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+SMALL_ED25519 = [u(y | sign) for y in (0, 1, P - 1, P, P + 1, ORDER_8, P - ORDER_8) for sign in (0, 2**255)]
+"""Points of order 4, 1, 2 and 8, in their second encodings too."""
 
 
-@pytest.mark.parametrize("key", [*SMALL_ED25519, u(P), u(P + 1), u(2)])
+@pytest.mark.parametrize("key", [*SMALL_ED25519, u(2)])
 @pytest.mark.parametrize("field", ["signing", "recovery"])
 def test_attack_05_a_bad_ed25519_key_is_refused(key: bytes, field: str) -> None:
     with pytest.raises(Malformed):
@@ -168,10 +105,7 @@ def test_attack_05_a_bad_ed25519_key_is_refused(key: bytes, field: str) -> None:
 
 def test_attack_05_a_key_of_mixed_order_is_refused() -> None:
     """The sum of a good key and a point of order 8, which a check of the small orders alone lets pass."""
-    from nacl import bindings
-
-    good = Terminal.named("good").signing
-    mixed = bindings.crypto_core_ed25519_add(good, SMALL_ED25519[3])
+    mixed = bindings.crypto_core_ed25519_add(Terminal.named("good").signing, u(ORDER_8))
     with pytest.raises(Malformed):
         parse_operation(genesis(signing=mixed))
 
@@ -180,28 +114,6 @@ def test_attack_05_a_key_of_mixed_order_is_refused() -> None:
 def test_attack_04_a_bad_x25519_key_is_refused(value: int) -> None:
     with pytest.raises(Malformed):
         parse_operation(genesis(static=u(value)))
-
-
-def test_attack_10_one_key_in_two_roles_is_refused(anna: Person) -> None:
-    with pytest.raises(Malformed):
-        parse_operation(genesis(recovery=anna.first.signing))
-    # The recovery key as a terminal's, later on, is refused too.
-    recovery = Terminal(anna.recovery, THIEF.secret)
-    anna.add(anna.first, recovery)
-    with pytest.raises(Malformed):
-        reduce(anna.operations)
-
-
-def test_attack_10_ids_of_different_things_differ() -> None:
-    """Person, operation and terminal ids of the same bytes: one cannot stand for another."""
-    data = bytes(64)
-    ids = {
-        operation_id(data, genesis=True),
-        operation_id(data, genesis=False),
-        Terminal.named("x").id,
-        primitives.b2b(data, personal=labels.TERMINAL),
-    }
-    assert len(ids) == 4
 
 
 def test_attack_11_a_signature_for_another_use_is_refused(anna: Person) -> None:
@@ -213,24 +125,13 @@ def test_attack_11_a_signature_for_another_use_is_refused(anna: Person) -> None:
             reduce([anna.operations[0], forged])
 
 
-def test_no_signature_prefix_begins_another() -> None:
-    prefixes = [label for label in labels.registry() if label.startswith(b"parlour.sign.")]
-    assert len(prefixes) >= 2
-    assert not [(a, b) for a in prefixes for b in prefixes if a != b and b.startswith(a)]
-
-
-def later(anna: Person, operation: Operation, *seeds: bytes) -> None:
-    """Reduce the log with one more operation."""
-    reduce([*anna.operations, sign_operation(operation, *seeds)])
-
-
 def test_attack_15_a_key_cannot_come_back_as_another_terminal(anna: Person) -> None:
     anna.add(anna.first, SECOND)
     anna.remove(anna.first, SECOND)
     for again in (SECOND, Terminal(SECOND.seed, THIRD.secret), Terminal(THIRD.seed, SECOND.secret)):
         operation = add_operation(anna.state, anna.first.id, again.signing, again.static)
         with pytest.raises(Malformed):
-            later(anna, operation, anna.first.seed, again.seed)
+            reduce([*anna.operations, sign_operation(operation, anna.first.seed, again.seed)])
 
 
 # --- Any order, any repetition, pending ---
@@ -265,21 +166,6 @@ def test_reduction_is_the_same_in_any_order_and_with_repetitions(
     assert reduce([*again, *shuffled]) == reduce(EVENTFUL)
 
 
-@given(st.data())
-def test_arrival_in_any_causal_portions_ends_in_the_same_state(data: st.DataObject) -> None:
-    """Whoever extends step by step, in whatever order is causal, arrives at the reduction of all."""
-    held: list[bytes] = [EVENTFUL[0]]
-    rest = list(EVENTFUL[1:])
-    while rest:
-        known = {id_of(signed) for signed in held}
-        ready = [signed for signed in rest if known.issuperset(parse_operation(signed).parents)]
-        chosen = data.draw(st.sampled_from(ready))
-        rest.remove(chosen)
-        held.append(chosen)
-        reduce(held)
-    assert reduce(held) == reduce(EVENTFUL)
-
-
 @given(st.sets(st.sampled_from(EVENTFUL[1:])))
 def test_what_lacks_a_parent_is_pending_and_does_not_count(chosen: set[bytes]) -> None:
     operations = [EVENTFUL[0], *chosen]
@@ -295,12 +181,6 @@ def test_what_lacks_a_parent_is_pending_and_does_not_count(chosen: set[bytes]) -
     assert not state.pending & state.counting
     assert reduce(known) == reduce(operations) or state.pending
     assert reduce(known).counting == state.counting
-
-
-@given(st.sets(st.sampled_from(EVENTFUL[1:]), min_size=1))
-def test_what_is_valid_stays_valid_beside_anything_else(chosen: set[bytes]) -> None:
-    """Validity hangs on ancestors alone: no operation can make another one's log unreadable."""
-    reduce([EVENTFUL[0], *chosen])
 
 
 @dataclass
@@ -351,9 +231,6 @@ def test_any_history_is_read_the_same_and_keeps_its_founder(data: st.DataObject)
     assert reduce(extend((), person.operations).new) == state
 
 
-# --- What counts ---
-
-
 def test_a_thief_cannot_become_senior_by_backdating(anna: Person) -> None:
     """An add stands upon its author's own, so a thief's accomplice is always junior to the thief."""
     anna.add(anna.first, THIEF)
@@ -377,27 +254,6 @@ def test_a_removal_by_somebody_who_was_cut_before_does_not_count(anna: Person) -
     assert list(anna.state.live) == [anna.first.id, THIRD.id]
 
 
-# --- Recovery ---
-
-
-# --- Exchange ---
-
-
-def test_attack_09_extend_refuses_keys_of_another_person(anna: Person) -> None:
-    bob = Person("Bob")
-    bobs = {bob.first.signing, bob.first.static}
-
-    def foreign(key: bytes, person: bytes) -> bool:
-        return person != bob.id and key in bobs
-
-    held = list(anna.operations)
-    mixed = Terminal(SECOND.seed, bob.first.secret)
-    anna.add(anna.first, mixed)
-    with pytest.raises(Untrusted):
-        extend(held, anna.operations, foreign)
-    extend((), bob.operations, foreign)
-
-
 def test_what_neither_counts_nor_carries_is_not_stored(anna: Person) -> None:
     anna.add(anna.first, THIEF)
     upon = anna.state
@@ -406,9 +262,6 @@ def test_what_neither_counts_nor_carries_is_not_stored(anna: Person) -> None:
     anna.rename(THIEF, "Ghost", upon=upon)
     assert extend(held, anna.operations).new == ()
     assert missing(anna.operations, upon.heads) == (removal,)
-
-
-# --- Bounds ---
 
 
 def spam(anna: Person, by: Terminal, count: int) -> list[bytes]:
@@ -434,8 +287,3 @@ def test_a_thief_cannot_fill_the_log_to_keep_its_removal_out(anna: Person) -> No
     anna.operations = list(held)
     removal = anna.remove(anna.first, THIEF, last=b"")
     assert extend(held, [removal]).state.live.keys() == {anna.first.id}
-
-
-def test_attack_36_a_log_of_too_many_operations_is_refused_before_any_is_looked_at() -> None:
-    with pytest.raises(LimitExceeded):
-        reduce(index.to_bytes(2, "big") for index in range(limits.LOG_HELD_MAX + 1))

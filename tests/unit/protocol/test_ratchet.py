@@ -37,7 +37,7 @@ def keys_in(state: object) -> set[bytes]:
 
 
 def test_every_key_heals_after_a_round_trip() -> None:
-    """Whoever copied all of Alice's state can read nothing that follows a round trip with new randomness."""
+    """A copy of all of Alice's state opens nothing that follows a round trip with new randomness."""
     alice, bob = pair()
     bob.decrypt(alice.encrypt(b"before"))
     alice.decrypt(bob.encrypt(b"answer"))

@@ -16,7 +16,7 @@ from protocol.link.framing import pad
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
 from protocol.ratchet import Parameters, RatchetSession, parlour_parameters
 from tests.support.protocol.ratchets import AEADS, CHAINS, ROOT, chains, counters, pair, refuse, root_key
-from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
+from tests.support.protocol.samples import LOW_ORDER, seeded, spoiled, u
 
 
 @AEADS
@@ -25,69 +25,9 @@ def test_attack_19_every_flip_and_every_cut(aead: Aead) -> None:
     alice, bob = pair(aead)
     for _ in range(2):
         envelope = alice.encrypt(b"content")
-        for position in range(len(envelope)):
-            flipped = envelope[:position] + bytes([envelope[position] ^ 1]) + envelope[position + 1 :]
-            refuse(bob, flipped, AuthenticationFailed, Unexpected, Malformed)
-            refuse(bob, envelope[:position], AuthenticationFailed, Malformed)
+        for wrong in spoiled(envelope, 8):
+            refuse(bob, wrong, AuthenticationFailed, Unexpected, Malformed)
         assert bob.decrypt(envelope) == b"content"
-
-
-@pytest.mark.parametrize("value", LOW_ORDER)
-def test_attack_04_low_order_ratchet_key(value: int) -> None:
-    alice, bob = pair()
-    envelope = alice.encrypt(b"content")
-    refuse(bob, u(value) + envelope[32:], AuthenticationFailed)
-    bob.decrypt(envelope)
-    refuse(bob, u(value) + bytes(8) + alice.encrypt(b"content")[40:], Unexpected)
-    refuse(bob, u(value) + counters(alice.encrypt(b"content"), pn=1, n=0)[32:], AuthenticationFailed)
-    with pytest.raises(AuthenticationFailed):
-        RatchetSession.init_alice(ROOT, u(value), parameters=parlour_parameters(AEGIS256))
-
-
-@pytest.mark.parametrize("value", NOT_CANONICAL)
-def test_attack_04_ratchet_key_not_canonical(value: int) -> None:
-    alice, bob = pair()
-    refuse(bob, u(value) + alice.encrypt(b"content")[32:], Malformed)
-    with pytest.raises(Malformed):
-        RatchetSession.init_alice(ROOT, u(value), parameters=parlour_parameters(AEGIS256))
-
-
-def test_attack_06_reflection() -> None:
-    """Our own envelopes come back: at once, and after the other side's key changed."""
-    alice, bob = pair()
-    first = alice.encrypt(b"content")
-    refuse(alice, first, Unexpected)
-    bob.decrypt(first)
-    reply = bob.encrypt(b"reply")
-    refuse(bob, reply, Unexpected)
-    alice.decrypt(reply)
-    refuse(alice, first, AuthenticationFailed, Unexpected)
-    refuse(alice, alice.encrypt(b"content"), Unexpected)
-
-
-def test_attack_20_replay_in_another_session() -> None:
-    """An envelope belongs to its session alone, whatever its counters say."""
-    alice, bob = pair()
-    envelope = alice.encrypt(b"content")
-    pair_again = X25519Pair(seeded("bob's first")(32))
-    other = RatchetSession.init_bob(
-        bytes(32), pair_again, seeded("bob"), parameters=parlour_parameters(AEGIS256)
-    )
-    refuse(other, envelope, AuthenticationFailed)
-    assert bob.decrypt(envelope) == b"content"
-
-
-def test_attack_21_reordered_on_a_link() -> None:
-    """A link skips nothing: later envelopes, of this chain or the next, are refused; the next still opens."""
-    alice, bob = pair()
-    first, second, third = (alice.encrypt(b"%d" % n) for n in range(3))
-    refuse(bob, second, Unexpected)
-    assert bob.decrypt(first) == b"0"
-    refuse(bob, third, Unexpected)
-    alice.decrypt(bob.encrypt(b"reply"))
-    refuse(bob, alice.encrypt(b"a new chain before the old one's end"), Unexpected)
-    assert [bob.decrypt(second), bob.decrypt(third)] == [b"1", b"2"]
-    assert bob.skipped == 0
 
 
 @AEADS
@@ -110,23 +50,6 @@ def test_attack_21_out_of_order_in_the_core(aead: Aead, seed: int) -> None:
     for envelope, content in waiting:
         assert bob.decrypt(envelope) == content
     assert bob.skipped == 0
-
-
-@pytest.mark.parametrize("allow_skip", [False, True])
-def test_attack_22_duplicate(allow_skip: bool) -> None:
-    """In its chain, after more envelopes, and after the chain has ended."""
-    alice, bob = pair(allow_skip=allow_skip)
-    first, second = alice.encrypt(b"0"), alice.encrypt(b"1")
-    bob.decrypt(first)
-    refuse(bob, first, Unexpected)
-    bob.decrypt(second)
-    refuse(bob, first, Unexpected)
-    alice.decrypt(bob.encrypt(b"reply"))
-    third = alice.encrypt(b"2")
-    bob.decrypt(third)
-    for old in (first, second):
-        refuse(bob, old, Unexpected, AuthenticationFailed)
-    refuse(bob, third, Unexpected)
 
 
 def counting() -> tuple[Parameters, list[int]]:
@@ -158,17 +81,6 @@ def test_attack_23_too_many_skipped(n: int) -> None:
     assert steps == []
 
 
-def test_attack_23_as_many_as_allowed() -> None:
-    alice, bob = pair(allow_skip=True)
-    envelopes = [alice.encrypt(b"%d" % n) for n in range(SKIP_PER_CHAIN_MAX + 1)]
-    assert bob.decrypt(envelopes[-1]) == b"%d" % SKIP_PER_CHAIN_MAX
-    assert bob.skipped == SKIP_PER_CHAIN_MAX
-    assert bob.decrypt(envelopes[0]) == b"0"
-    one_more, after = alice.encrypt(b""), [alice.encrypt(b"") for _ in range(SKIP_PER_CHAIN_MAX + 1)][-1]
-    refuse(bob, after, LimitExceeded)
-    assert bob.decrypt(one_more) == b""
-
-
 def test_attack_23_a_forged_gap_keeps_no_key() -> None:
     """Skipped keys of an envelope that does not open are not stored."""
     alice, bob = pair(allow_skip=True)
@@ -197,19 +109,6 @@ def test_attack_24_forged_header() -> None:
     assert bob.decrypt(envelope) == b"next"
 
 
-def test_attack_26_counters_at_the_limit() -> None:
-    alice, bob = pair(allow_skip=True)
-    envelope = alice.encrypt(b"content")
-    for wrong in (counters(envelope, n=COUNTER_MAX), counters(envelope, pn=COUNTER_MAX)):
-        refuse(bob, wrong, LimitExceeded)
-    bob.decrypt(envelope)
-    following = alice.encrypt(b"content")
-    refuse(bob, counters(following, n=COUNTER_MAX), LimitExceeded)
-    refuse(bob, counters(following, pn=1), Unexpected)
-    # Four bytes, unsigned: what would be -1 is 2^32-1, and there is no second encoding of a number.
-    refuse(bob, counters(following, n=0), Unexpected)
-
-
 @CHAINS
 def test_attack_26_and_40_the_last_envelope_of_a_chain(fast: bool) -> None:
     """2^32-2 is the last number; the one after it is neither sealed nor opened, and nothing wraps to 0."""
@@ -225,7 +124,7 @@ def test_attack_26_and_40_the_last_envelope_of_a_chain(fast: bool) -> None:
 
 
 def test_attack_40_no_message_key_serves_twice() -> None:
-    """The nonce is constant, so this is what stands for it: 2,000 envelopes, as many keys."""
+    """The nonce is constant, so that every key must be new: 2,000 envelopes, as many keys."""
     plain, used = parlour_parameters(AEGIS256, fast=False), []
 
     def encrypt(message_key: bytes, header: bytes, content: bytes) -> bytes:
@@ -240,17 +139,6 @@ def test_attack_40_no_message_key_serves_twice() -> None:
     assert len(set(used)) == len(used) == 2_000
 
 
-def test_attack_28_skipped_keys_expire_by_count() -> None:
-    parameters = replace(parlour_parameters(AEGIS256), skipped_stored_max=5)
-    alice, bob = pair(allow_skip=True, parameters=parameters)
-    envelopes = [alice.encrypt(b"%d" % n) for n in range(9)]
-    bob.decrypt(envelopes[8])
-    assert bob.skipped == 5
-    for lost in envelopes[:3]:
-        refuse(bob, lost, Unexpected)
-    assert [bob.decrypt(envelope) for envelope in envelopes[3:8]] == [b"3", b"4", b"5", b"6", b"7"]
-
-
 def test_attack_28_the_bound_holds_over_many_chains() -> None:
     alice, bob = pair(allow_skip=True)
     for _ in range(4):
@@ -260,19 +148,6 @@ def test_attack_28_the_bound_holds_over_many_chains() -> None:
         assert bob.skipped <= SKIPPED_STORED_MAX
         alice.decrypt(bob.encrypt(b"reply"))
     assert bob.skipped == SKIPPED_STORED_MAX
-
-
-def test_attack_28_skipped_keys_expire_by_age() -> None:
-    """A key waits for as many received envelopes as the bound says, not one more."""
-    parameters = replace(parlour_parameters(AEGIS256), skipped_age_max=10)
-    alice, bob = pair(allow_skip=True, parameters=parameters)
-    late = alice.encrypt(b"late")
-    for _ in range(9):
-        bob.decrypt(alice.encrypt(b"on time"))
-        assert bob.skipped == 1
-    bob.decrypt(alice.encrypt(b"on time"))
-    assert bob.skipped == 0
-    refuse(bob, late, Unexpected)
 
 
 def test_attack_28_a_link_stores_none() -> None:
@@ -344,7 +219,6 @@ def test_attack_32_an_envelope_opens_in_its_own_session_alone(aead: Aead) -> Non
         refuse(other, envelope, AuthenticationFailed)
 
 
-ROUTES = pytest.mark.parametrize("fast", [True, False], ids=["fast", "plain"])
 PLACES = pytest.mark.parametrize("first", [True, False], ids=["of a new chain", "next of its chain"])
 PARAMETERS = parlour_parameters(AEGIS256)
 
@@ -384,7 +258,7 @@ def authentic(bob: RatchetSession, padded: bytes, *, first: bool) -> bytes:
     return sealed(receiving.chain_key, header, padded)
 
 
-@ROUTES
+@CHAINS
 @PLACES
 def test_what_it_seals_by_the_rules_opens(fast: bool, first: bool) -> None:
     _, bob = met(fast=fast)
@@ -402,7 +276,7 @@ WRONG = {
 }
 
 
-@ROUTES
+@CHAINS
 @PLACES
 @pytest.mark.parametrize("padded", WRONG.values(), ids=WRONG)
 def test_a_second_padded_form_is_refused(fast: bool, first: bool, padded: bytes) -> None:
@@ -411,7 +285,7 @@ def test_a_second_padded_form_is_refused(fast: bool, first: bool, padded: bytes)
     assert bob.decrypt(authentic(bob, pad(b"content"), first=first)) == b"content"
 
 
-@ROUTES
+@CHAINS
 @pytest.mark.parametrize("value", LOW_ORDER)
 def test_attack_04_a_low_order_ratchet_key_of_who_knows_the_root(fast: bool, value: int) -> None:
     """Its DH output is all zero whatever our secret is: the chain would be nobody's secret."""
@@ -419,9 +293,9 @@ def test_attack_04_a_low_order_ratchet_key_of_who_knows_the_root(fast: bool, val
     refuse(bob, begun(bob, u(value), bytes(32), pad(b"content")), AuthenticationFailed)
 
 
-@ROUTES
+@CHAINS
 def test_a_ratchet_key_that_begins_a_second_chain_is_refused(fast: bool) -> None:
-    """Whoever never renews its ratchet key would take the healing from the session."""
+    """A peer that never renews its ratchet key would take the healing from the session."""
     alice, bob = met(fast=fast)
     alice._random = lambda size: seeded("alice's only key")(size)
     alice.decrypt(bob.encrypt(b"a turn"))
