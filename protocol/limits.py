@@ -48,8 +48,12 @@ NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
 LOG_HELD_MAX: Final = 2_048
 """Operations of one person that are decoded, held and received ones together (SPEC §7.3)."""
+LOG_GONE_MAX: Final = 512
+"""Operations kept of terminals of one person that are gone (SPEC §7.3)."""
 LOG_RECOVERIES_MAX: Final = 64
-"""Recoveries kept of one person, those not in force included (SPEC §7.3)."""
+"""Recoveries in force of one person (SPEC §7.3)."""
+LOG_RIVALS_MAX: Final = 8
+"""Recoveries kept that follow one recovery and are not in force (SPEC §7.3)."""
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
 SHARE_NUMBERS_MAX: Final = 4

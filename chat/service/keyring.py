@@ -243,9 +243,11 @@ class Keyring:
         return contact.operations if contact is not None else ()
 
     def foreign(self, key: bytes, person: bytes) -> bool:
-        """Whether a public key is in another person's log than that of `person`."""
-        logs = (self.own_log, *(contact.state for contact in self.contacts.values()))
-        return any(key in log.keys for log in logs if log.person != person)
+        """Whether a public key is in this person's own log, and `person` is somebody else.
+
+        A key in several contacts' logs is allowed: a claim that is not proven must not end another's links.
+        """
+        return person != self.own_log.person and key in self.own_log.keys
 
 
 def all_keys(database: Database, person: bytes) -> dict[bytes, ContactKeys]:

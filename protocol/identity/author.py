@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from protocol import labels
+from protocol import labels, limits
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.identity import log
@@ -58,16 +58,25 @@ def _checked(name: str) -> str:
     return name
 
 
+def _parents(state: PersonState, *terminals: bytes) -> list[bytes]:
+    """The heads, and first those that cover the operations of these terminals; at most PARENTS_MAX."""
+    covering = {state.tips.get(terminal, b"") for terminal in terminals} - {b""}
+    others = [head for head in state.heads if head not in covering]
+    return sorted([*covering, *others][: limits.PARENTS_MAX])
+
+
 def rename_operation(state: PersonState, terminal: bytes, name: str) -> log.Rename:
     """`terminal` renames the person and signs. LocalMisuse unless is_name(name)."""
     return log.Rename(
-        state.person, terminal, state.sequences[terminal] + 1, list(state.heads), _checked(name)
+        state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal), _checked(name)
     )
 
 
 def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes) -> log.Add:
     """`terminal` adds one with these public keys (32 bytes each). Both sign, the new terminal last."""
-    return log.Add(state.person, terminal, state.sequences[terminal] + 1, list(state.heads), signing, static)
+    return log.Add(
+        state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal), signing, static
+    )
 
 
 def remove_operation(
@@ -78,13 +87,20 @@ def remove_operation(
     Operations of the removed terminal up to the id `last` keep counting: none if empty, all known by default.
     """
     last = state.last[removed] if last is None else last
-    return log.Remove(state.person, terminal, state.sequences[terminal] + 1, list(state.heads), removed, last)
+    return log.Remove(
+        state.person,
+        terminal,
+        state.sequences[terminal] + 1,
+        _parents(state, terminal, removed),
+        removed,
+        last,
+    )
 
 
 def recovery_key(seed: bytes, number: int) -> bytes:
     """The Ed25519 seed, 32 bytes, of a person's recovery key with this number, from the recovery seed (32).
 
-    The genesis names key 0, and recovery n names key n. So a backup that is restored twice names the same keys.
+    The genesis names key 0, and recovery n names key n. So a backup restored twice names the same keys.
     """
     return b2b(number.to_bytes(4), personal=labels.RECOVERY, key=seed)
 
@@ -102,13 +118,14 @@ def recover_operation(
     """
     removals = [log.Removal(terminal, last) for terminal, last in sorted(removed)]
     number = state.recoveries + 1
+    named = [terminal for terminal, last in removed if last]
     recovery = ed25519_from_seed(recovery_key(recovery_seed, number))
     return log.Recover(
-        state.person, state.newest, number, list(state.heads), recovery, removals, signing, static
+        state.person, state.newest, number, _parents(state, *named), recovery, removals, signing, static
     )
 
 
 def sign_recovery(operation: log.Recover, recovery_seed: bytes, *terminal: bytes) -> bytes:
-    """The operation, signed by the present and the next recovery key and by the new terminal, if there is one."""
+    """The operation, signed by the present and the next recovery key, and by the new terminal if any."""
     keys = (recovery_key(recovery_seed, number) for number in (operation.sequence - 1, operation.sequence))
     return log.sign_operation(operation, *keys, *terminal)

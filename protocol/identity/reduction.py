@@ -1,17 +1,13 @@
-"""Reduction of a person log to the person's state: a pure function of a set of operations (SPEC §7.3).
-
-`extend` is the only entry point for operations received from outside.
-"""
+"""Reduction of a person log to the person's state: a pure function of a set of operations (SPEC §7.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from protocol import limits
-from protocol.errors import LimitExceeded, Malformed, Untrusted
 from protocol.identity import log
 from protocol.identity.log import Graph, bits
 
@@ -83,8 +79,9 @@ class PersonState:
     `recoveries` its number, and `recovery` the key (Ed25519 public) for the next one. `rivals` are recoveries
     not in force that follow the same one as another. `contested` is whether no confirmed one excludes them.
     `live`, `frozen` and `removed` terminals are disjoint; a frozen one has an open fork. `heads`, ascending,
-    are what the author of the next operation names as parents. `pending` operations lack an ancestor and do
-    not count. `keys` are all keys that the kept operations introduce.
+    are what the author of the next operation names as parents, and `tips` by terminal the one that covers its
+    operations. `pending` operations lack an ancestor and do not count. `keys` are all keys that the kept
+    operations introduce.
     """
 
     person: bytes
@@ -101,6 +98,7 @@ class PersonState:
     last: Mapping[bytes, bytes]
     forks: tuple[Fork, ...]
     heads: tuple[bytes, ...]
+    tips: Mapping[bytes, bytes]
     counting: frozenset[bytes]
     pending: frozenset[bytes]
     keys: frozenset[bytes]
@@ -170,6 +168,9 @@ class Reduction:
         self._walk_recoveries(pins)
         self.context = self.view & self.valid
         self.counting = self._counting(self.context)
+        self.thawed = self._counting(self.context, frozen=False)
+        """What counts or can count again: a settled fork brings back what `last` covers."""
+        self.kept = self._kept()
 
     def _walk_recoveries(self, pins: Pins) -> None:
         """Find the recoveries in force, and validate what is in view of them.
@@ -247,8 +248,11 @@ class Reduction:
             self._contexts[past] = found
         return found
 
-    def _counting(self, context: int) -> int:
-        """The operations that add or rename and count, with everything in a context known."""
+    def _counting(self, context: int, *, frozen: bool = True) -> int:
+        """The operations that add or rename and count, with everything in a context known.
+
+        Without `frozen`, forks freeze nothing.
+        """
         counting = context & (1 | self.on_path)
         for index, terminal in self._introductions:
             if not counting >> index & 1:
@@ -256,7 +260,7 @@ class Reduction:
             own = self.graph.by_author.get(terminal, 0) & self._grants & self.valid & context
             if not own:
                 continue
-            settled = False
+            settled = not frozen
             for denial in self._denials.get(terminal, ()):
                 if self.valid & context & 1 << denial.index:
                     own &= denial.kept
@@ -306,48 +310,95 @@ class Reduction:
     # --- What is kept ---
 
     def forks(self) -> tuple[Fork, ...]:
-        """The open fork of each frozen terminal: its valid operations with the lowest such sequence."""
+        """Of each open fork of a terminal the two first operations with the lowest such sequence."""
         return tuple(
-            Fork(terminal, sequence, self.graph.ids(self._in_order[terminal][sequence] & self.context))
+            Fork(terminal, sequence, self.graph.ids(self._evidence(terminal, sequence)))
             for terminal, sequence in sorted(self._open_forks())
         )
+
+    def _evidence(self, terminal: bytes, sequence: int) -> int:
+        first, second, *_ = bits(self._in_order[terminal][sequence] & self.context)
+        return 1 << first | 1 << second
 
     def _open_forks(self) -> Iterator[tuple[bytes, int]]:
         for terminal in self._in_order:
             sequence = self._forked_from(terminal, self.context)
-            if sequence is None or any(
-                self.context & 1 << denial.index and denial.author != terminal
-                for denial in self._denials.get(terminal, ())
-            ):
+            if sequence is None or not self.introducing[terminal] & self.thawed:
                 continue
-            yield terminal, sequence
+            denials = [one for one in self._denials.get(terminal, ()) if self.context >> one.index & 1]
+            if any(one.author != terminal for one in denials):
+                continue
+            # What a terminal that removed itself signed after its last operation changes nothing.
+            own = self.thawed & self.graph.by_author.get(terminal, 0)
+            if not denials or any(self.graph.order[one].sequence >= sequence for one in bits(own)):
+                yield terminal, sequence
 
-    @property
-    def kept(self) -> int:
-        """The operations to store and pass on: what counts, valid removals and evidence, with their past.
+    def is_gone(self, author: bytes) -> bool:
+        """Whether no grant that a terminal signs can count, now or later."""
+        return self._is_denied(author, self.context) or not self.introducing[author] & self.thawed
 
-        Evidence are two operations of each open fork, and the rivals of the recoveries in force.
+    def _kept(self) -> int:
+        """The operations to store and pass on, with their past.
+
+        They are: what counts or can count again, all of an author who is not gone, the removals that matter,
+        and evidence. Evidence are two operations of each open fork, and the first rivals of the recoveries in
+        force.
         """
-        removals = self.context & ~self._grants
-        evidence = self.rivals
+        kept = self.thawed | self._removals()
+        for author in self.introducing:
+            if not self.is_gone(author):
+                kept |= self.context & self.graph.by_author.get(author, 0)
         for terminal, sequence in self._open_forks():
-            forked = list(bits(self._in_order[terminal][sequence] & self.context))
-            evidence |= 1 << forked[0] | 1 << forked[1]
-        return self.graph.closure(self.counting | removals | evidence)
+            kept |= self._evidence(terminal, sequence)
+        shown: dict[int, int] = {}
+        for index in bits(self.rivals):
+            previous = self.graph.position[self._previous(index)]
+            shown[previous] = shown.get(previous, 0) + 1
+            if shown[previous] <= limits.LOG_RIVALS_MAX:
+                kept |= 1 << index
+        return self.graph.closure(kept)
+
+    def _previous(self, index: int) -> bytes:
+        operation = self.graph.order[index].operation
+        assert isinstance(operation, log.Recover)
+        return operation.previous
+
+    def _removals(self) -> int:
+        """The removals by recoveries, and those that each keep less of a terminal than the ones before.
+
+        So a copied key cannot fill a log with removals.
+        """
+        found = 0
+        for terminal, denials in self._denials.items():
+            matters = bool(self.introducing[terminal] & self.thawed)
+            own = self.graph.by_author.get(terminal, 0) & self._grants
+            covered = {True: -1, False: -1}
+            for denial in denials:
+                if not self.context >> denial.index & 1:
+                    continue
+                by_itself = denial.author == terminal
+                narrower = covered[by_itself] & denial.kept & own
+                if not denial.author or (matters and narrower != covered[by_itself]):
+                    found |= 1 << denial.index
+                covered[by_itself] = narrower
+        return found
+
+    def tips(self) -> int:
+        """The kept operations in view that no other one follows."""
+        return self.graph.tips(self.kept & self.view)
 
     def heads(self) -> tuple[bytes, ...]:
-        """The tips of the kept operations in view, ascending, at most PARENTS_MAX.
+        """The tips, ascending, at most PARENTS_MAX.
 
         Where there are more, those go first that have the recovery in force or the last operation of a live
         terminal in their past: they are what an author must know. A fork can make any number of others.
         """
-        graph = self.graph
-        tips = graph.tips(self.kept & self.view)
+        graph, tips = self.graph, self.tips()
         if tips.bit_count() <= limits.PARENTS_MAX:
             return graph.ids(tips)
         needed = self.on_path
         for terminal in self.live():
-            own = graph.by_author.get(terminal, 0) & self.context
+            own = graph.by_author.get(terminal, 0) & self.kept
             needed |= 1 << own.bit_length() - 1 if own else 0
         ordered = sorted(
             bits(tips), key=lambda one: (-((graph.past[one] | 1 << one) & needed).bit_count(), -one)
@@ -369,6 +420,11 @@ class Reduction:
             found[terminal] = Terminal(terminal, keys.signing, keys.static, rank, self.graph.order[index].id)
         return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
+    def senior(self) -> bytes:
+        """The id of the most senior terminal that no valid operation removes, or empty."""
+        standing = (one for one in self._terminals() if not self._is_denied(one, self.context))
+        return next(standing, b"")
+
     def live(self) -> dict[bytes, Terminal]:
         """The terminals that no valid operation removes and that have no open fork."""
         frozen = {terminal for terminal, _ in self._open_forks()}
@@ -381,6 +437,7 @@ class Reduction:
     def state(self) -> PersonState:
         """The state of the person."""
         graph, kept = self.graph, self.kept
+        tips = list(bits(self.tips()))
         renames = [graph.order[index].operation for index in bits(self.counting)]
         newest = graph.order[self.path[-1] if self.path else 0]
         forks, terminals = self.forks(), self._terminals()
@@ -393,7 +450,7 @@ class Reduction:
             newest=newest.id,
             recovery=newest.recovery or b"",
             recoveries=len(self.path),
-            rivals=frozenset(graph.ids(self.rivals)),
+            rivals=frozenset(graph.ids(self.rivals & kept)),
             contested=self.contested,
             live={key: one for key, one in terminals.items() if key not in frozen | removed},
             frozen={key: one for key, one in terminals.items() if key in frozen - removed},
@@ -402,23 +459,33 @@ class Reduction:
             last={author: self._last(author) for author in terminals},
             forks=forks,
             heads=self.heads(),
-            counting=frozenset(graph.ids(self.counting | self.context & ~self._grants)),
+            tips={author: self._tip(author, tips) for author in terminals},
+            counting=frozenset(graph.ids(self._in_force())),
             pending=graph.pending,
             keys=frozenset(key for index in bits(kept) for key in graph.order[index].keys),
             causes=(
                 *self._causes(),
                 *(Cause(CauseKind.FORKED, one.operations[0], one.author, one.author) for one in forks),
-                *(Cause(CauseKind.CONTESTED, one, b"", b"") for one in graph.ids(self.rivals)),
+                *(Cause(CauseKind.CONTESTED, one, b"", b"") for one in graph.ids(self.rivals & kept)),
             ),
         )
 
+    def _in_force(self) -> int:
+        return self.counting | self.context & self.kept & ~self._grants
+
     def _last(self, author: bytes) -> bytes:
-        own = self.context & self.graph.by_author.get(author, 0)
+        own = self.kept & self.context & self.graph.by_author.get(author, 0)
         return self.graph.order[own.bit_length() - 1].id if own else b""
+
+    def _tip(self, author: bytes, tips: Sequence[int]) -> bytes:
+        """The tip that has the author's last operation in its past, or empty."""
+        last = self.graph.position.get(self._last(author))
+        covering = (one for one in tips if last is not None and (self.graph.past[one] | 1 << one) >> last & 1)
+        return next((self.graph.order[one].id for one in covering), b"")
 
     def _causes(self) -> Iterator[Cause]:
         """Changes by the counting operations, in the order of the graph."""
-        for index in bits(self.counting | self.context & ~self._grants):
+        for index in bits(self._in_force()):
             logged = self.graph.order[index]
             kind = _KINDS[type(logged.operation)]
             keys, operation = logged.introduces, logged.operation
@@ -442,97 +509,3 @@ _KINDS: Mapping[type, CauseKind] = {
 def reduce(operations: Iterable[bytes], pins: Pins = NO_PINS) -> PersonState:
     """The state of a person from signed operations in any order, duplicates included. Errors as in `load`."""
     return Reduction(log.load(operations), pins).state()
-
-
-# --- Exchange of operations ---
-
-Foreign = Callable[[bytes, bytes], bool]
-"""foreign(key, person): whether this public key is in the log of another person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """New operations to store, in causal order, and the state that includes them."""
-
-    new: tuple[bytes, ...]
-    state: PersonState
-
-
-def extend(
-    held: Iterable[bytes],
-    received: Iterable[bytes],
-    foreign: Foreign = lambda _key, _person: False,
-    pins: Pins = NO_PINS,
-) -> Extension:
-    """What received operations add to those held.
-
-    Operations that change nothing, and that no kept one follows, are left out. Errors as in `load`, and
-    Malformed if an ancestor is missing, Untrusted for one of the receiver's own keys, LimitExceeded beyond
-    the bounds of SPEC §7.3.
-    """
-    known = list(held)
-    reduction = Reduction(log.load([*known, *received]), pins)
-    graph, kept = reduction.graph, reduction.kept
-    if graph.pending:
-        raise Malformed("operations whose ancestors are missing")
-    state = reduction.state()
-    _check_bounds(reduction, next(iter(state.live), b""))
-    held_ids = {log.parse_operation(signed).id for signed in known}
-    new = [logged for logged in (graph.order[index] for index in bits(kept)) if logged.id not in held_ids]
-    if any(foreign(key, state.person) for logged in new for key in logged.keys):
-        raise Untrusted("a key of this person")
-    return Extension(tuple(logged.signed for logged in new), state)
-
-
-def _check_bounds(reduction: Reduction, senior: bytes) -> None:
-    """LimitExceeded beyond the bounds of SPEC §7.3.
-
-    What the recovery in force knows is not counted, and the most senior terminal has room of its own. So the
-    holder of a terminal cannot fill the log and keep out its own removal, or the recovery.
-    """
-    graph, kept = reduction.graph, reduction.kept
-    known = graph.past[reduction.path[-1]] if reduction.path else 0
-    recoveries = graph.by_author.get(b"", 0)
-    counted = kept & ~known & ~recoveries & ~1
-    by_senior = (counted & graph.by_author.get(senior, 0)).bit_count()
-    if (
-        by_senior > limits.LOG_OPERATIONS_MAX
-        or counted.bit_count() - by_senior > limits.LOG_OPERATIONS_MAX
-        or (kept & recoveries).bit_count() > limits.LOG_RECOVERIES_MAX
-    ):
-        raise LimitExceeded("a person log over its limits")
-
-
-def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
-    """Changes between two states of one person, to display.
-
-    VOIDED is a terminal whose addition no longer counts, because its author was cut off before it.
-    """
-    gone = [
-        Cause(CauseKind.VOIDED, terminal.operation, terminal.id, b"")
-        for terminal in before.terminals()
-        if terminal.id not in after.live
-        and terminal.id not in after.frozen
-        and terminal.id not in after.removed
-    ]
-    return (*(cause for cause in after.causes if cause not in before.causes), *gone)
-
-
-def missing(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO_PINS) -> tuple[bytes, ...]:
-    """The operations, in causal order, that a peer with these heads lacks. Errors as in `load`."""
-    reduction = Reduction(log.load(operations), pins)
-    graph = reduction.graph
-    theirs = 0
-    for head in heads:
-        theirs |= graph.upto(head)
-    return tuple(graph.order[index].signed for index in bits(reduction.kept & ~theirs))
-
-
-def share_is_stale(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO_PINS) -> bool:
-    """Whether a valid removal is not an ancestor of `heads`, under which a share was drawn (SPEC §7.6)."""
-    reduction = Reduction(log.load(operations), pins)
-    seen = 0
-    for head in heads:
-        seen |= reduction.graph.upto(head)
-    removals = (index for indices in reduction.graph.removals.values() for index, _ in indices)
-    return any(reduction.context >> index & 1 and not seen >> index & 1 for index in removals)

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
 from protocol.errors import Malformed, Untrusted
+from protocol.identity.exchange import Foreign, extend, share_is_stale
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Foreign, PersonState, extend, share_is_stale
+from protocol.identity.reduction import PersonState
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Record
 from protocol.pairing.contact_secret import Share

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from protocol.codec import Codec
+from protocol.identity.exchange import extend, missing, share_is_stale
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import Fork, PersonState, Pins, Reduction, extend, missing, share_is_stale
+from protocol.identity.reduction import Fork, PersonState, Pins, Reduction
 from protocol.limits import OPERATION_BYTES_MAX
 from protocol.primitives import ed25519_from_seed, x25519_public
 from protocol.vectors.frame import Action, Json, run_steps

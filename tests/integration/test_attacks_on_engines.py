@@ -24,11 +24,9 @@ from chat.service.pairing.initiate import Plan
 from chat.storage import keys, persons, receipts
 from protocol.codec import encode
 from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
-from protocol.identity.author import recover_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.author import recover_operation, sign_recovery
 from protocol.identity.reduction import reduce
 from protocol.messages import Entry, Heads, HeadsHash, LogOperations, Message, Receipt, Typing
-from protocol.primitives import ed25519_from_seed
 from tests.support.engines.engines import (
     Person,
     delivered,
@@ -280,7 +278,7 @@ async def _recovery(person: Person) -> bytes:
     row = await store.read(keys.read_own)
     state = reduce(await store.read(persons.operations_of, row.person))
     assert row.recovery_seed is not None
-    return sign_operation(recover_operation(state, ed25519_from_seed(b"next" * 8), []), row.recovery_seed)
+    return sign_recovery(recover_operation(state, row.recovery_seed, []), row.recovery_seed)
 
 
 @in_virtual_time

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from chat.interface import ContactChanged, IdentityChanged, PairingStage
 from chat.storage import persons
-from protocol.identity.author import recover_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.author import recover_operation, sign_recovery
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
-from protocol.primitives import ed25519_from_seed
 from tests.support.engines.engines import Person, delivered, in_virtual_time, talk, two_contacts
 from tests.support.protocol.pairings import Terminal
 
@@ -25,11 +23,11 @@ async def holding(ada: Person, ben: Person) -> None:
     held = ada.wait(ContactChanged, lambda event: event.contact.held)
     store = ben.engine._use_cases.store
     operations = await store.read(persons.operations_of, ben.engine._use_cases.keyring.own.person)
-    operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
     seed = ben.engine._use_cases.keyring.own.recovery_seed
     assert seed is not None
+    operation = recover_operation(reduce(operations), seed, [])
     (link,) = ben.engine._use_cases.links.all()
-    await link.driver.send(LogOperations([sign_operation(operation, seed)]))
+    await link.driver.send(LogOperations([sign_recovery(operation, seed)]))
     await held
 
 
@@ -39,10 +37,10 @@ async def recovered(person: Person) -> tuple[bytes, ...]:
     operations = list(await parts.store.read(persons.operations_of, parts.keyring.own.person))
     state = reduce(operations)
     removed = [(parts.keyring.own.terminal, state.last[parts.keyring.own.terminal])]
-    following = ed25519_from_seed(b"f" * 32)
-    operation = recover_operation(state, following, removed, STRANGE.signing, STRANGE.static)
-    assert parts.keyring.own.recovery_seed is not None
-    return (*operations, sign_operation(operation, parts.keyring.own.recovery_seed, STRANGE.seed))
+    seed = parts.keyring.own.recovery_seed
+    assert seed is not None
+    operation = recover_operation(state, seed, removed, STRANGE.signing, STRANGE.static)
+    return (*operations, sign_recovery(operation, seed, STRANGE.seed))
 
 
 async def paired_again(ada: Person, ben: Person, verified: bool) -> None:

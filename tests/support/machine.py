@@ -61,11 +61,20 @@ def needs_confinement() -> None:
 
 def needs_public_vectors() -> Path:
     """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
-    named = os.environ.get("PARLOUR_PUBLIC_VECTORS", "")
+    return _folder("PARLOUR_PUBLIC_VECTORS", "published vectors")
+
+
+def needs_models() -> Path:
+    """The folder of models of person log and group, named by PARLOUR_MODELS."""
+    return _folder("PARLOUR_MODELS", "models")
+
+
+def _folder(variable: str, contents: str) -> Path:
+    named = os.environ.get(variable, "")
     if not named:
-        _left_out("PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors")
+        _left_out(f"{variable} does not name the folder of {contents}")
     if not Path(named).is_dir():
-        _left_out(f"there is no folder of published vectors at {named}")
+        _left_out(f"there is no folder of {contents} at {named}")
     return Path(named)
 
 

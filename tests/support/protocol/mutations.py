@@ -115,8 +115,8 @@ COMPUTED: Final = (
     Plant(
         "removal by a junior",
         "identity/reduction.py",
-        "ranks[operation.author] >= target",
-        "ranks[operation.author] > 2**60",
+        "own is not None and own < rank",
+        "own is not None",
     ),
     Plant("order of persons", "codec.py", "return (a, b) if a < b else (b, a)", "return a, b"),
     Plant(

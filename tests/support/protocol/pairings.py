@@ -13,9 +13,11 @@ from protocol.identity.author import (
     recover_operation,
     remove_operation,
     rename_operation,
+    sign_recovery,
 )
+from protocol.identity.exchange import Foreign
 from protocol.identity.log import Operation, parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import Foreign, PersonState, reduce
+from protocol.identity.reduction import PersonState, reduce
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
 from protocol.pairing.contact_secret import Pair, new_share
@@ -63,7 +65,7 @@ class Terminal:
 
 @dataclass
 class Person:
-    """A person who writes its own log; `first` is the founding terminal, `recovery` the present seed."""
+    """A person who writes its own log; `first` is the founding terminal."""
 
     name: str = "Anna"
     operations: list[bytes] = field(default_factory=list)
@@ -72,7 +74,6 @@ class Person:
         self.new = create_person(self.name, seeded(f"person {self.name}"))
         self.operations += self.new.operations
         self.first = Terminal(self.new.signing_seed, self.new.static_secret)
-        self.recovery = self.new.recovery_seed
 
     @property
     def id(self) -> bytes:
@@ -105,16 +106,13 @@ class Person:
         removed: Sequence[tuple[Terminal, bytes]] = (),
         new: Terminal | None = None,
         upon: PersonState | None = None,
-        seed: bytes = b"",
-        following: str = "next recovery",
     ) -> bytes:
-        """A recovery by `seed` (the present key by default), which names the key of `following` next."""
-        next_seed = seeded(following)(32)
         keys = (new.signing, new.static) if new else (b"", b"")
         listed = [(terminal.id, last) for terminal, last in removed]
-        operation = recover_operation(upon or self.state, ed25519_from_seed(next_seed), listed, *keys)
-        signed = self.write(operation, seed or self.recovery, *([new.seed] if new else []))
-        self.recovery = next_seed
+        seed = self.new.recovery_seed
+        operation = recover_operation(upon or self.state, seed, listed, *keys)
+        signed = sign_recovery(operation, seed, *([new.seed] if new else []))
+        self.operations.append(signed)
         return signed
 
 

@@ -12,15 +12,13 @@ import pytest
 from chat.service.keyring import ContactKeys, Keyring, Visibility
 from chat.storage.keys import OwnRow
 from protocol import primitives
-from protocol.identity.author import NewPerson, create_person, recover_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.author import NewPerson, create_person, recover_operation, sign_recovery
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
 from protocol.link.agreement import Established
 from protocol.link.handshake import Initiator, Responder
 from protocol.link.states import ContactPsk
 from protocol.pairing.contact_secret import Pair, new_share
-from protocol.primitives import ed25519_from_seed
 from tests.support.storage.samples import seeded
 
 ADA = create_person("Ada", seeded("ada"))
@@ -38,8 +36,8 @@ def keys_of(person: NewPerson, *more: bytes, share: int = 1, blocked: bool = Fal
 def removed() -> ContactKeys:
     state = reduce(BEN.operations)
     last = state.last[BEN.terminal]
-    recover = recover_operation(state, ed25519_from_seed(bytes([7]) * 32), [(BEN.terminal, last)])
-    return keys_of(BEN, sign_operation(recover, BEN.recovery_seed))
+    recover = recover_operation(state, BEN.recovery_seed, [(BEN.terminal, last)])
+    return keys_of(BEN, sign_recovery(recover, BEN.recovery_seed))
 
 
 KNOWN = {
