@@ -27,7 +27,7 @@ SKIPPED_AGE_MAX: Final = 2_000
 OPERATION_BYTES_MAX: Final = 1_024
 """One signed operation of a person log, bytes (SPEC §7.2)."""
 LOG_OPERATIONS_MAX: Final = 256
-"""Operations in one message, and of one log those by juniors (SPEC §7.2)."""
+"""Operations in one message, and of one log those of a class of authors (SPEC §7.3)."""
 PARENTS_MAX: Final = 16
 """Parents or heads that one operation or entry names (SPEC §7.2, §11.1)."""
 HEADER_BYTES_MAX: Final = 2_048

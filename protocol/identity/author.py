@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec.structs import replace
 
 from protocol import labels, limits
 from protocol.codec import encode
@@ -58,11 +61,11 @@ def _checked(name: str) -> str:
     return name
 
 
-def _parents(state: PersonState, *terminals: bytes) -> list[bytes]:
-    """The heads, and first those that cover the operations of these terminals; at most PARENTS_MAX."""
+def _parents(state: PersonState, *terminals: bytes, count: int = limits.PARENTS_MAX) -> list[bytes]:
+    """So many heads, first those that cover the operations of these terminals."""
     covering = {state.tips.get(terminal, b"") for terminal in terminals} - {b""}
     others = [head for head in state.heads if head not in covering]
-    return sorted([*covering, *others][: limits.PARENTS_MAX])
+    return sorted([*covering, *others][:count])
 
 
 def rename_operation(state: PersonState, terminal: bytes, name: str) -> log.Rename:
@@ -97,6 +100,10 @@ def remove_operation(
     )
 
 
+_SIGNATURES_BYTES: Final = 203
+"""Bytes of a signed operation next to the operation, with three signatures."""
+
+
 def recovery_key(seed: bytes, number: int) -> bytes:
     """The Ed25519 seed, 32 bytes, of a person's recovery key with this number, from the recovery seed (32).
 
@@ -114,15 +121,21 @@ def recover_operation(
 ) -> log.Recover:
     """The present recovery key names the next one, removes terminals and may add one. See `sign_recovery`.
 
-    `removed` has pairs of a terminal and its last operation that counts.
+    `removed` has pairs of a terminal and its last operation that counts. It names as many heads as fit.
     """
     removals = [log.Removal(terminal, last) for terminal, last in sorted(removed)]
     number = state.recoveries + 1
     named = [terminal for terminal, last in removed if last]
     recovery = ed25519_from_seed(recovery_key(recovery_seed, number))
-    return log.Recover(
+    operation = log.Recover(
         state.person, state.newest, number, _parents(state, *named), recovery, removals, signing, static
     )
+    # Copied keys can make any number of heads. They must not make a recovery too long to be sent.
+    for count in range(limits.PARENTS_MAX - 1, 0, -1):
+        if len(encode(operation)) <= limits.OPERATION_BYTES_MAX - _SIGNATURES_BYTES:
+            break
+        operation = replace(operation, parents=_parents(state, *named, count=count))
+    return operation
 
 
 def sign_recovery(operation: log.Recover, recovery_seed: bytes, *terminal: bytes) -> bytes:

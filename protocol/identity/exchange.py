@@ -139,4 +139,5 @@ def share_is_stale(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pi
     for head in heads:
         seen |= reduction.graph.upto(head)
     removals = (index for indices in reduction.graph.removals.values() for index, _ in indices)
-    return any(reduction.context >> index & 1 and not seen >> index & 1 for index in removals)
+    valid = reduction.context & reduction.kept
+    return any(valid >> index & 1 and not seen >> index & 1 for index in removals)

@@ -76,12 +76,12 @@ class PersonState:
     """State of a person. Mappings are by terminal id, with the most senior terminal first.
 
     `name` is empty if no rename counts. `newest` is the id of the recovery in force, or the person id,
-    `recoveries` its number, and `recovery` the key (Ed25519 public) for the next one. `rivals` are recoveries
-    not in force that follow the same one as another. `contested` is whether no confirmed one excludes them.
-    `live`, `frozen` and `removed` terminals are disjoint; a frozen one has an open fork. `heads`, ascending,
-    are what the author of the next operation names as parents, and `tips` by terminal the one that covers its
-    operations. `pending` operations lack an ancestor and do not count. `keys` are all keys that the kept
-    operations introduce.
+    `recoveries` its number, `path` all recoveries in force in their order, and `recovery` the key (Ed25519
+    public) for the next one. `rivals` are recoveries not in force that follow the same one as another.
+    `contested` is whether no confirmed one excludes them. `live`, `frozen` and `removed` terminals are
+    disjoint; a frozen one has an open fork. `heads`, ascending, are what the author of the next operation
+    names as parents, and `tips` by terminal the one that covers its operations. `pending` operations lack an
+    ancestor and do not count. `keys` are all keys that the kept operations introduce.
     """
 
     person: bytes
@@ -89,6 +89,7 @@ class PersonState:
     newest: bytes
     recovery: bytes
     recoveries: int
+    path: tuple[bytes, ...]
     rivals: frozenset[bytes]
     contested: bool
     live: Mapping[bytes, Terminal]
@@ -450,6 +451,7 @@ class Reduction:
             newest=newest.id,
             recovery=newest.recovery or b"",
             recoveries=len(self.path),
+            path=tuple(graph.order[index].id for index in self.path),
             rivals=frozenset(graph.ids(self.rivals & kept)),
             contested=self.contested,
             live={key: one for key, one in terminals.items() if key not in frozen | removed},

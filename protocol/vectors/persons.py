@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from protocol.codec import Codec
+from protocol.identity.author import recovery_key
 from protocol.identity.exchange import extend, missing, share_is_stale
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import Fork, PersonState, Pins, Reduction
@@ -32,6 +33,11 @@ def _terminal(_: Json, step: Json) -> Json:
     signing = ed25519_from_seed(bytes.fromhex(step["signing_seed"]))
     static = x25519_public(bytes.fromhex(step["static_secret"]))
     return {"signing": signing.hex(), "static": static.hex(), "terminal": terminal_id(signing, static).hex()}
+
+
+def _recovery_key(_: Json, step: Json) -> Json:
+    seed = recovery_key(bytes.fromhex(step["seed"]), step["number"])
+    return {"signing_seed": seed.hex(), "recovery": ed25519_from_seed(seed).hex()}
 
 
 def _sign(_: Json, step: Json) -> Json:
@@ -73,9 +79,12 @@ def _standing(state: PersonState, terminal: bytes) -> str:
     return "frozen" if terminal in state.frozen else "removed"
 
 
+def _pins(step: Json) -> Pins:
+    return Pins(*(frozenset(map(bytes.fromhex, step.get(name, ()))) for name in ("seen", "confirmed")))
+
+
 def _reduce(inputs: Json, step: Json) -> Json:
-    pins = Pins(*(frozenset(map(bytes.fromhex, step.get(name, ()))) for name in ("seen", "confirmed")))
-    reduction = Reduction(load(_operations(inputs, step["operations"])), pins)
+    reduction = Reduction(load(_operations(inputs, step["operations"])), _pins(step))
     state = reduction.state()
     return {
         "person": state.person.hex(),
@@ -105,15 +114,14 @@ def _reduce(inputs: Json, step: Json) -> Json:
 
 def _extend(inputs: Json, step: Json) -> Json:
     held, received = (_operations(inputs, step[name]) for name in ("held", "received"))
-    foreign = {
-        key: parse_operation(signed).person
-        for names in step.get("others", [])
-        for signed in _operations(inputs, names)
-        for key in parse_operation(signed).keys
-    }
-    extension = extend(held, received, lambda key, person: foreign.get(key, person) != person)
+    own = {key for signed in _operations(inputs, step.get("own", [])) for key in parse_operation(signed).keys}
+    extension = extend(held, received, lambda key, _: key in own, _pins(step))
     names = {signed: name for name, signed in inputs["operations"].items()}
-    return {"new": [names[signed.hex()] for signed in extension.new], "heads": _hex(extension.state.heads)}
+    return {
+        "new": [names[signed.hex()] for signed in extension.new],
+        "dropped": _hex(extension.dropped),
+        "heads": _hex(extension.state.heads),
+    }
 
 
 def _missing(inputs: Json, step: Json) -> Json:
@@ -130,6 +138,7 @@ def _stale(inputs: Json, step: Json) -> Json:
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "terminal": _terminal,
+    "recovery_key": _recovery_key,
     "sign": _sign,
     "parse": _parse,
     "reduce": _reduce,

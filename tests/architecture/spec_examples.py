@@ -20,6 +20,7 @@ from protocol.identity.author import (
     add_operation,
     create_person,
     recover_operation,
+    recovery_key,
     remove_operation,
     sign_recovery,
 )
@@ -322,6 +323,9 @@ def _person() -> dict[str, Value]:
         "operation": encode(rename.operation),
         "operation_id": rename.id,
         "signer": FIRST.signing_seed,
+        "recovery_seed": FIRST.recovery_seed,
+        "number": 3,
+        "recovery_key": recovery_key(FIRST.recovery_seed, 3),
     }
 
 

@@ -284,6 +284,20 @@ def test_a_thief_who_removes_itself_again_and_again_leaves_no_trace_of_what_it_c
     assert len(held) < 100
 
 
+def test_many_heads_do_not_make_a_recovery_too_long(anna: Person) -> None:
+    for number in range(7):
+        anna.add(anna.first, Terminal.named(f"lost {number}"))
+    anna.operations += renames(anna, SECOND, 40)
+    state = anna.state
+    assert len(state.heads) == limits.PARENTS_MAX
+    removed = [(terminal, state.last[terminal]) for terminal in list(state.sequences)[:8]]
+    seed = anna.new.recovery_seed
+    operation = recover_operation(state, seed, removed, THIRD.signing, THIRD.static)
+    signed = sign_recovery(operation, seed, THIRD.seed)
+    assert len(signed) <= limits.OPERATION_BYTES_MAX
+    assert THIRD.id in extend(anna.operations, [signed]).state.live
+
+
 def test_more_heads_than_an_operation_names_hide_nobody(anna: Person) -> None:
     anna.add(anna.first, THIRD)
     for signed in renames(anna, SECOND, 40):
