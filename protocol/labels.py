@@ -54,6 +54,7 @@ PERSON: Final = _personal("person", "person id: hash of the genesis")
 TERMINAL: Final = _personal("terminal", "terminal id: hash of its two public keys")
 OPERATION: Final = _personal("log.op", "id of an operation of a person log but the genesis")
 SIGN_OPERATION: Final = _signature("operation", "signatures of an operation of a person log")
+RECOVERY: Final = _personal("recovery", "seed of a person's recovery key, by its number")
 SAFETY: Final = _personal("safety", "safety number of two persons")
 
 # Pairing (SPEC §7.4, §7.5)

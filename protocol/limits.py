@@ -27,7 +27,7 @@ SKIPPED_AGE_MAX: Final = 2_000
 OPERATION_BYTES_MAX: Final = 1_024
 """One signed operation of a person log, bytes (SPEC §7.2)."""
 LOG_OPERATIONS_MAX: Final = 256
-"""Operations in one message, and of one log those by juniors (SPEC §7.2)."""
+"""Operations in one message, and of one log those of a class of authors (SPEC §7.3)."""
 PARENTS_MAX: Final = 16
 """Parents or heads that one operation or entry names (SPEC §7.2, §11.1)."""
 HEADER_BYTES_MAX: Final = 2_048
@@ -46,8 +46,14 @@ MESSAGE_BYTES_MAX: Final = 300_000
 """One message of a session, put together from its pieces, bytes (SPEC §5.2)."""
 NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
-LOG_HELD_MAX: Final = 512
-"""Operations held of one person: beyond LOG_OPERATIONS_MAX only recoveries and the senior's (SPEC §7.2)."""
+LOG_HELD_MAX: Final = 2_048
+"""Operations of one person that are decoded, held and received ones together (SPEC §7.3)."""
+LOG_GONE_MAX: Final = 512
+"""Operations kept of terminals of one person that are gone (SPEC §7.3)."""
+LOG_RECOVERIES_MAX: Final = 64
+"""Recoveries in force of one person (SPEC §7.3)."""
+LOG_RIVALS_MAX: Final = 8
+"""Recoveries kept that follow one recovery and are not in force (SPEC §7.3)."""
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
 SHARE_NUMBERS_MAX: Final = 4

@@ -43,7 +43,7 @@ class Acceptor:
             connection.close()
             return asyncio.sleep(0)
         opening, identity = Opening(self._adopt, self._burn), self._directory.identity
-        start = Responder(identity.static, self._directory, static_dh=identity.static_dh, random=self._random)
+        start = Responder(identity.static, self._directory, random=self._random)
         driver = Driver(connection, Link(start, self._clock.monotonic()), self._clock, opening)
 
         def opened(_: object) -> None:

@@ -19,7 +19,7 @@ from protocol.identity.reduction import PersonState, Terminal, reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello
-from protocol.pairing.contact_secret import Pair, Share
+from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
 from protocol.relay.rendezvous import contact_token, invitation_token
 
@@ -84,8 +84,7 @@ class ContactKeys:
 
     def terminal(self) -> Terminal | None:
         """The most senior live terminal."""
-        live = sorted(self.state.live.values(), key=lambda terminal: (terminal.depth, terminal.id))
-        return live[0] if live else None
+        return next(iter(self.state.live.values()), None)
 
     def candidates(self) -> tuple[ContactPsk, ...]:
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
@@ -152,11 +151,14 @@ class Keyring:
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         contact = self.contacts.get(hello.person)
-        if contact is None or not self.may_link(hello.person, static):
-            return None
-        answers = (pair.answer(hello.numbers) for pair in contact.pairs)
-        psk = next((answer for answer in answers if answer is not None), None)
-        return None if psk is None else (hello.person, psk)
+        if contact is not None and self.may_link(hello.person, static):
+            answers = (pair.answer(hello.numbers) for pair in contact.pairs)
+            psk = next((answer for answer in answers if answer is not None), None)
+            if psk is not None:
+                return hello.person, psk
+        # The same work for all, so that the time of the answer does not tell contacts from strangers.
+        answer_nobody()
+        return None
 
     # What the dialer asks.
 
@@ -241,9 +243,11 @@ class Keyring:
         return contact.operations if contact is not None else ()
 
     def foreign(self, key: bytes, person: bytes) -> bool:
-        """Whether a public key is in another person's log than that of `person`."""
-        logs = (self.own_log, *(contact.state for contact in self.contacts.values()))
-        return any(key in log.keys for log in logs if log.person != person)
+        """Whether a public key is in this person's own log, and `person` is somebody else.
+
+        A key in several contacts' logs is allowed: a claim that is not proven must not end another's links.
+        """
+        return person != self.own_log.person and key in self.own_log.keys
 
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:

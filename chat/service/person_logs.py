@@ -16,8 +16,9 @@ from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database, Store
 from chat.storage.keys import OWN, THEIRS, ShareRow
 from chat.storage.persons import TerminalRow
+from protocol.identity.exchange import Extension, changes, extend, missing
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Extension, PersonState, changes, extend, missing
+from protocol.identity.reduction import PersonState
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import LogOperations
 from protocol.pairing.record import PendingContact
@@ -140,7 +141,7 @@ def _store_pending(
 def terminal_rows(state: PersonState) -> list[TerminalRow]:
     return [
         TerminalRow(state.person, one.id, one.signing, one.static, one.id in state.live, one.depth)
-        for one in (*state.live.values(), *state.removed.values())
+        for one in state.terminals()
     ]
 
 
@@ -191,6 +192,7 @@ def _store(database: Database, person: bytes, found: Extension, hold: bool) -> C
         return None
     for operation in found.new:
         persons.add_operation(database, person, parse_operation(operation).id, operation)
+    persons.drop_operations(database, person, found.dropped)
     persons.replace_terminals(database, person, terminal_rows(found.state))
     contacts.set_name(database, person, found.state.name)
     if hold:

@@ -15,6 +15,12 @@ def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) ->
     return bool(db.run(sql, person, operation, data))
 
 
+def drop_operations(db: Database, person: bytes, operations: Iterable[bytes]) -> None:
+    """Delete operations with these ids."""
+    for operation in operations:
+        db.run("DELETE FROM operations WHERE person = ? AND id = ?", person, operation)
+
+
 def operations_of(db: Database, person: bytes) -> list[bytes]:
     """All operations of a person, in order of arrival."""
     return [row[0] for row in db.rows("SELECT data FROM operations WHERE person = ? ORDER BY number", person)]
@@ -22,7 +28,7 @@ def operations_of(db: Database, person: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class TerminalRow:
-    """A terminal of a person: public keys of 32 bytes, and its depth in the log, which is its seniority."""
+    """A terminal of a person: public keys of 32 bytes, and its depth in the log."""
 
     person: bytes
     terminal: bytes

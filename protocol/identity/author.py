@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from msgspec.structs import replace
+
+from protocol import labels, limits
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.identity import log
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState
-from protocol.limits import PARENTS_MAX
-from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed, x25519_generate
+from protocol.primitives import KEY_SIZE, Random, b2b, ed25519_from_seed, x25519_generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,14 @@ def create_person(name: str, random: Random) -> NewPerson:
     signing_seed, recovery_seed = random(KEY_SIZE), random(KEY_SIZE)
     static_secret, static = x25519_generate(random)
     signing = ed25519_from_seed(signing_seed)
-    genesis = log.Genesis(random(KEY_SIZE), ed25519_from_seed(recovery_seed), signing, static)
+    recovery = recovery_key(recovery_seed, 0)
+    genesis = log.Genesis(random(KEY_SIZE), ed25519_from_seed(recovery), signing, static)
     person, terminal = log.operation_id(encode(genesis), genesis=True), log.terminal_id(signing, static)
     rename = log.Rename(person, terminal, 1, [person], _checked(name))
     return NewPerson(
         person,
         terminal,
-        (log.sign_operation(genesis, signing_seed, recovery_seed), log.sign_operation(rename, signing_seed)),
+        (log.sign_operation(genesis, signing_seed, recovery), log.sign_operation(rename, signing_seed)),
         signing_seed,
         static_secret,
         recovery_seed,
@@ -58,18 +62,25 @@ def _checked(name: str) -> str:
     return name
 
 
-def _parents(state: PersonState) -> list[bytes]:
-    return list(state.heads[:PARENTS_MAX])
+def _parents(state: PersonState, *terminals: bytes, count: int = limits.PARENTS_MAX) -> list[bytes]:
+    """So many heads, first those that cover the operations of these terminals."""
+    covering = {state.tips.get(terminal, b"") for terminal in terminals} - {b""}
+    others = [head for head in state.heads if head not in covering]
+    return sorted([*covering, *others][:count])
 
 
 def rename_operation(state: PersonState, terminal: bytes, name: str) -> log.Rename:
     """`terminal` renames the person and signs. LocalMisuse unless is_name(name)."""
-    return log.Rename(state.person, terminal, state.sequences[terminal] + 1, _parents(state), _checked(name))
+    return log.Rename(
+        state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal), _checked(name)
+    )
 
 
 def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes) -> log.Add:
     """`terminal` adds one with these public keys (32 bytes each). Both sign, the new terminal last."""
-    return log.Add(state.person, terminal, state.sequences[terminal] + 1, _parents(state), signing, static)
+    return log.Add(
+        state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal), signing, static
+    )
 
 
 def remove_operation(
@@ -80,22 +91,55 @@ def remove_operation(
     Operations of the removed terminal up to the id `last` keep counting: none if empty, all known by default.
     """
     last = state.last[removed] if last is None else last
-    return log.Remove(state.person, terminal, state.sequences[terminal] + 1, _parents(state), removed, last)
+    return log.Remove(
+        state.person,
+        terminal,
+        state.sequences[terminal] + 1,
+        _parents(state, terminal, removed),
+        removed,
+        last,
+    )
+
+
+_SIGNATURES_BYTES: Final = 203
+"""Bytes of a signed operation next to the operation, with three signatures."""
+
+
+def recovery_key(seed: bytes, number: int) -> bytes:
+    """The Ed25519 seed, 32 bytes, of a person's recovery key with this number, from the recovery seed (32).
+
+    The genesis names key 0, and recovery n names key n. So a backup restored twice names the same keys.
+    """
+    return b2b(number.to_bytes(4), personal=labels.RECOVERY, key=seed)
 
 
 def recover_operation(
     state: PersonState,
-    recovery: bytes,
+    recovery_seed: bytes,
     removed: Sequence[tuple[bytes, bytes]],
     signing: bytes = b"",
     static: bytes = b"",
 ) -> log.Recover:
-    """The recovery key is replaced by `recovery` (Ed25519 public), removes terminals and may add one.
+    """The present recovery key names the next one, removes terminals and may add one. See `sign_recovery`.
 
-    `removed` has pairs of a terminal and its last operation that counts. The current recovery key signs, then
-    the new terminal.
+    `removed` has pairs of a terminal and its last operation that counts. It names as many heads as fit.
     """
     removals = [log.Removal(terminal, last) for terminal, last in sorted(removed)]
-    return log.Recover(
-        state.person, state.recoveries + 1, _parents(state), recovery, removals, signing, static
+    number = state.recoveries + 1
+    named = [terminal for terminal, last in removed if last]
+    recovery = ed25519_from_seed(recovery_key(recovery_seed, number))
+    operation = log.Recover(
+        state.person, state.newest, number, _parents(state, *named), recovery, removals, signing, static
     )
+    # Copied keys can make any number of heads. They must not make a recovery too long to be sent.
+    for count in range(limits.PARENTS_MAX - 1, 0, -1):
+        if len(encode(operation)) <= limits.OPERATION_BYTES_MAX - _SIGNATURES_BYTES:
+            break
+        operation = replace(operation, parents=_parents(state, *named, count=count))
+    return operation
+
+
+def sign_recovery(operation: log.Recover, recovery_seed: bytes, *terminal: bytes) -> bytes:
+    """The operation, signed by the present and the next recovery key, and by the new terminal if any."""
+    keys = (recovery_key(recovery_seed, number) for number in (operation.sequence - 1, operation.sequence))
+    return log.sign_operation(operation, *keys, *terminal)

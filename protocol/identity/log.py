@@ -67,9 +67,13 @@ class Rename(Wire, frozen=True, tag=3):
 
 
 class Recover(Wire, frozen=True, tag=4):
-    """The recovery key names its successor, removes terminals and may add one (both keys or none)."""
+    """The recovery key names its successor, removes terminals and may add one (both keys or none).
+
+    `previous` is the genesis or the Recover that named the key, `sequence` the count of recoveries.
+    """
 
     person: B32
+    previous: B32
     sequence: U32
     parents: Ids
     recovery: B32
@@ -83,7 +87,7 @@ Operation = Genesis | Add | Remove | Rename | Recover
 
 class _Signed(Wire, frozen=True):
     operation: Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
-    signatures: Annotated[list[B64], Meta(min_length=1, max_length=2)]
+    signatures: Annotated[list[B64], Meta(min_length=1, max_length=3)]
 
 
 _OPERATION: Final[Codec[Operation]] = Codec(Operation, limits.OPERATION_BYTES_MAX)
@@ -148,7 +152,7 @@ class LoggedOperation:
 
     @property
     def keys(self) -> tuple[bytes, ...]:
-        """Every public key that it introduces. A key may never be introduced twice."""
+        """Every public key that it introduces. A person introduces a key only once."""
         introduced = self.introduces
         terminal = (introduced.signing, introduced.static) if introduced else ()
         return terminal if self.recovery is None else (self.recovery, *terminal)
@@ -303,6 +307,12 @@ class Graph:
         index = self.position.get(identity)
         return 0 if index is None else self.past[index] | 1 << index
 
+    def closure(self, mask: int) -> int:
+        """A set and the ancestors of its operations."""
+        for index in bits(mask):
+            mask |= self.past[index]
+        return mask
+
     def tips(self, mask: int) -> int:
         """The operations of a set that are not ancestors of others in it."""
         for index in bits(mask):
@@ -312,17 +322,6 @@ class Graph:
     def ids(self, mask: int) -> tuple[bytes, ...]:
         """The ids of a set, ascending."""
         return tuple(sorted(self.order[index].id for index in bits(mask)))
-
-    def newest_recovery(self, mask: int) -> Recover | None:
-        """The Recover of a set with the highest sequence, and among equals the lowest id."""
-        found = [self.order[index] for index in bits(mask & self.by_author.get(b"", 0))]
-        newest = min(found, key=lambda logged: (-logged.sequence, logged.id), default=None)
-        return newest.operation if newest and isinstance(newest.operation, Recover) else None
-
-    def recovery_key(self, mask: int) -> bytes:
-        """The recovery key (Ed25519 public) in force after a set."""
-        newest = self.newest_recovery(mask)
-        return newest.recovery if newest else self.order[0].recovery or b""
 
 
 def load(operations: Iterable[bytes]) -> Graph:
@@ -358,12 +357,14 @@ def _verify(graph: Graph, logged: LoggedOperation) -> None:
     if isinstance(logged.operation, Genesis):
         verify_signatures(logged, *newcomer, logged.operation.recovery)
     elif isinstance(logged.operation, Recover):
-        verify_signatures(logged, graph.recovery_key(past), *newcomer)
+        before = _recovery_before(graph, past, logged.operation)
+        # The successor signs too, or the owner of a stolen seed could be left with a key of nobody.
+        verify_signatures(logged, before.recovery or b"", logged.operation.recovery, *newcomer)
     elif logged.author not in known:
         raise Untrusted("the author is no terminal of this person")
     else:
         verify_signatures(logged, known[logged.author].signing, *newcomer)
-    if logged.sequence != (0 if past == 0 else 1 + sequence_in(graph, past, logged.author)):
+    if logged.author and logged.sequence != 1 + sequence_in(graph, past, logged.author):
         raise Malformed("not the author's next operation")
     used = {key for each in ancestors for key in each.keys}
     if not used.isdisjoint(logged.keys):
@@ -375,6 +376,18 @@ def _verify(graph: Graph, logged: LoggedOperation) -> None:
         known_last = last is not None and past >> last & 1 and graph.order[last].author == removal.terminal
         if removal.last and not known_last:
             raise Malformed("a removal that names no operation of its terminal")
+
+
+def _recovery_before(graph: Graph, past: int, recover: Recover) -> LoggedOperation:
+    """The genesis or Recover that named the key of a Recover."""
+    index = graph.position.get(recover.previous)
+    before = graph.order[index] if index is not None and past >> index & 1 else None
+    if before is None or not isinstance(before.operation, Genesis | Recover):
+        raise Malformed("a recovery that follows no recovery and no genesis of its past")
+    recoveries = graph.by_author.get(b"", 0)
+    if recover.sequence != before.sequence + 1 or past & recoveries & ~graph.upto(before.id):
+        raise Malformed("not the next recovery of those that it knows")
+    return before
 
 
 def sequence_in(graph: Graph, mask: int, author: bytes) -> int:

@@ -102,15 +102,10 @@ def check_numbers(numbers: ShareNumbers) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """A finished but unconfirmed handshake: its session, and the event to emit later.
-
-    `static_dh` is the cache for the DH of `static` with the peer, if there is one.
-    """
+    """A finished but unconfirmed handshake: its session, and the event to emit later."""
 
     session: RatchetSession
     event: LinkOpen
-    static: X25519Pair | None = None
-    static_dh: StaticDh | None = None
 
     @property
     def is_pairing(self) -> bool:
@@ -123,10 +118,6 @@ class Established:
         """
         if len(replaces) not in (0, SESSION_ID_SIZE) or (replaces and self.is_pairing):
             raise Malformed("not the id of a session to replace")
-        # Not before this: strangers choose their static keys and could fill the cache.
-        peer, kept = self.event.peer_static, self.static_dh
-        if self.static is not None and kept is not None and peer not in kept:
-            kept[peer] = self.static.dh(peer)
         return replace(self.event, replaces=replaces)
 
 

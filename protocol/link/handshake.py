@@ -32,7 +32,8 @@ class Policy(Protocol):
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         """The person (32 bytes) of the live terminal with this static key, and the newest common psk.
 
-        None if the terminal is unknown or blocked, or does not belong to the person in `hello`.
+        None if the terminal is unknown or blocked, or does not belong to the person in `hello`. The same work
+        precedes every answer (SPEC §6.3).
         """
 
 
@@ -127,7 +128,10 @@ class _AwaitContactReply:
         event = LinkOpen(
             session_id, Role.INITIATOR, call.pattern, peer, person=call.peer_person, contact_psk=candidate
         )
-        return b"", Established(session, event, call.static, call.static_dh)
+        # Not before the answer opened: otherwise anyone at the address could fill the cache.
+        if call.static_dh is not None and peer not in call.static_dh:
+            call.static_dh[peer] = call.static.dh(peer)
+        return b"", Established(session, event)
 
     def _try_candidates(self, frame: bytes) -> tuple[ContactPsk, HandshakeState, ContactReply]:
         """The first psk with which `frame` opens. AuthenticationFailed if there is none."""
@@ -265,13 +269,12 @@ class Responder:
         static: X25519Pair,
         policy: Policy,
         *,
-        static_dh: agreement.StaticDh | None = None,
         random: Random = primitives.system_random,
         aes: bool | None = None,
         encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
         """`static` is this terminal's key for contacts. The rest is as for Initiator."""
-        self._static, self._policy, self._static_dh = static, policy, static_dh
+        self._static, self._policy = static, policy
         self._random, self._encapsulate = random, encapsulate
         self._aes = primitives.aes_instructions() if aes is None else aes
 
@@ -330,7 +333,8 @@ class Responder:
         return message, Finish(state, static, share, kem_key, kem_secret, ratchet, invitation, terms)
 
     def _answer_contact(self, terms: Terms, message: bytes) -> tuple[bytes, Established]:
-        first = terms.state(Role.RESPONDER, self._static, static_dh=self._static_dh)
+        # Without a cache of DH results, which would answer contacts sooner than strangers.
+        first = terms.state(Role.RESPONDER, self._static)
         hello = agreement.opened(first, agreement.CONTACT_HELLO, message)
         agreement.check_numbers(hello.numbers)
         peer = agreement.peer_static(first)
@@ -349,4 +353,4 @@ class Responder:
         event = LinkOpen(
             session_id, Role.RESPONDER, terms.pattern, peer, person=person, contact_psk=contact_psk
         )
-        return reply, Established(session, event, self._static, self._static_dh)
+        return reply, Established(session, event)

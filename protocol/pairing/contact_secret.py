@@ -106,6 +106,15 @@ class Pair:
         return ContactPsk(self._secret(own, theirs).link_psk(*ends), own.number, theirs.number)
 
 
+_SOMEBODY = Share(1, bytes(KEY_SIZE), ())
+_NOBODY = Pair(bytes(KEY_SIZE), bytes(KEY_SIZE), bytes([1]) * KEY_SIZE, (_SOMEBODY,), (_SOMEBODY,))
+
+
+def answer_nobody() -> None:
+    """Do the work of a `Pair.answer` that finds a psk, for a caller who gets none (SPEC §6.3)."""
+    _NOBODY.answer(ShareNumbers([1], [1]))
+
+
 def _newest_first(shares: tuple[Share, ...]) -> list[Share]:
     if not shares:
         raise LocalMisuse("no share of the contact secret is held")

@@ -9,8 +9,9 @@ from typing import Final, Self
 
 from protocol import labels, primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError, Unexpected
+from protocol.identity.exchange import Foreign
 from protocol.identity.names import check_name
-from protocol.identity.reduction import Foreign, reduce
+from protocol.identity.reduction import reduce
 from protocol.identity.safety import words
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Accept, Close, Commit, Message, Open, Record, Reveal

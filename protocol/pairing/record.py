@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
 from protocol.errors import Malformed, Untrusted
+from protocol.identity.exchange import Foreign, extend, share_is_stale
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Foreign, PersonState, extend, share_is_stale
+from protocol.identity.reduction import PersonState, Pins
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Record
 from protocol.pairing.contact_secret import Share
@@ -128,8 +129,8 @@ class RecordRules:
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
     """The new contact of the peer's record, after every check of it.
 
-    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (our own person, a forked
-    log, a terminal that is not live, a key of another person, not the invitation's or the displayed person).
+    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (this person itself, a
+    terminal that is not live, a key of this person, not who the invitation or the displayed name promised).
     """
     alone = extend((), record.operations).state
     if alone.person == rules.person:
@@ -138,15 +139,14 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
         raise Untrusted("another name than the one that was shown")
     # A known person may show an old log, so its record is checked together with the operations held.
     held = tuple(rules.held(alone.person))
-    together = extend(held, record.operations, rules.foreign)
+    # The peer acts on its own recoveries; whether its person confirms them is decided later.
+    together = extend(held, record.operations, rules.foreign, Pins(confirmed=frozenset(alone.path)))
     state = together.state
     terminal = state.live.get(record.terminal)
     if terminal is None:
         raise Untrusted("the terminal is not live in its person's log")
     signed = _signed_text(record, transcript.peer, transcript.t)
     primitives.ed25519_verify(terminal.signing, signed, record.signature)
-    if state.forks:
-        raise Untrusted("the log has an open fork")
     if rules.check and rules.check != invitation_check(state.person, terminal.static):
         raise Untrusted("not who made the invitation")
     _check_share(record, (*held, *together.new))

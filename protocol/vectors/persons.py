@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from protocol.codec import Codec
+from protocol.identity.author import recovery_key
+from protocol.identity.exchange import extend, missing, share_is_stale
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import Fork, Reduction, extend, missing, share_is_stale
+from protocol.identity.reduction import Fork, PersonState, Pins, Reduction
 from protocol.limits import OPERATION_BYTES_MAX
 from protocol.primitives import ed25519_from_seed, x25519_public
 from protocol.vectors.frame import Action, Json, run_steps
@@ -31,6 +33,11 @@ def _terminal(_: Json, step: Json) -> Json:
     signing = ed25519_from_seed(bytes.fromhex(step["signing_seed"]))
     static = x25519_public(bytes.fromhex(step["static_secret"]))
     return {"signing": signing.hex(), "static": static.hex(), "terminal": terminal_id(signing, static).hex()}
+
+
+def _recovery_key(_: Json, step: Json) -> Json:
+    seed = recovery_key(bytes.fromhex(step["seed"]), step["number"])
+    return {"signing_seed": seed.hex(), "recovery": ed25519_from_seed(seed).hex()}
 
 
 def _sign(_: Json, step: Json) -> Json:
@@ -66,23 +73,36 @@ def _fork(fork: Fork) -> Json:
     }
 
 
+def _standing(state: PersonState, terminal: bytes) -> str:
+    if terminal in state.live:
+        return "live"
+    return "frozen" if terminal in state.frozen else "removed"
+
+
+def _pins(step: Json) -> Pins:
+    return Pins(*(frozenset(map(bytes.fromhex, step.get(name, ()))) for name in ("seen", "confirmed")))
+
+
 def _reduce(inputs: Json, step: Json) -> Json:
-    reduction = Reduction(load(_operations(inputs, step["operations"])))
+    reduction = Reduction(load(_operations(inputs, step["operations"])), _pins(step))
     state = reduction.state()
     return {
         "person": state.person.hex(),
         "name": state.name,
         "recovery": state.recovery.hex(),
         "recoveries": state.recoveries,
+        "newest": state.newest.hex(),
+        "rivals": _hex(sorted(state.rivals)),
+        "contested": state.contested,
         "terminals": [
             {
                 "terminal": terminal.id.hex(),
-                "live": terminal.id in state.live,
+                "is": _standing(state, terminal.id),
                 "operation": terminal.operation.hex(),
                 "last": state.last[terminal.id].hex(),
                 "sequence": state.sequences[terminal.id],
             }
-            for terminal in reduction.terminals.values()
+            for terminal in state.terminals()
         ],
         "forks": [_fork(fork) for fork in state.forks],
         "counting": _hex(sorted(state.counting)),
@@ -94,15 +114,14 @@ def _reduce(inputs: Json, step: Json) -> Json:
 
 def _extend(inputs: Json, step: Json) -> Json:
     held, received = (_operations(inputs, step[name]) for name in ("held", "received"))
-    foreign = {
-        key: parse_operation(signed).person
-        for names in step.get("others", [])
-        for signed in _operations(inputs, names)
-        for key in parse_operation(signed).keys
-    }
-    extension = extend(held, received, lambda key, person: foreign.get(key, person) != person)
+    own = {key for signed in _operations(inputs, step.get("own", [])) for key in parse_operation(signed).keys}
+    extension = extend(held, received, lambda key, _: key in own, _pins(step))
     names = {signed: name for name, signed in inputs["operations"].items()}
-    return {"new": [names[signed.hex()] for signed in extension.new], "heads": _hex(extension.state.heads)}
+    return {
+        "new": [names[signed.hex()] for signed in extension.new],
+        "dropped": _hex(extension.dropped),
+        "heads": _hex(extension.state.heads),
+    }
 
 
 def _missing(inputs: Json, step: Json) -> Json:
@@ -119,6 +138,7 @@ def _stale(inputs: Json, step: Json) -> Json:
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "terminal": _terminal,
+    "recovery_key": _recovery_key,
     "sign": _sign,
     "parse": _parse,
     "reduce": _reduce,

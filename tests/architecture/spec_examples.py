@@ -20,7 +20,9 @@ from protocol.identity.author import (
     add_operation,
     create_person,
     recover_operation,
+    recovery_key,
     remove_operation,
+    sign_recovery,
 )
 from protocol.identity.log import parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import reduce
@@ -186,9 +188,9 @@ def _log() -> tuple[bytes, ...]:
     log.append(sign_operation(remove_operation(reduce(log), FIRST.terminal, terminal), FIRST.signing_seed))
     state, signing, static = reduce(log), draw("third signing"), key_pair("third static").public
     lost = [(FIRST.terminal, state.last[FIRST.terminal])]
-    keys = ed25519_from_seed(draw("next recovery")), ed25519_from_seed(signing)
-    recovered = recover_operation(state, keys[0], lost, keys[1], static)
-    log.append(sign_operation(recovered, FIRST.recovery_seed, signing))
+    seed = FIRST.recovery_seed
+    recovered = recover_operation(state, seed, lost, ed25519_from_seed(signing), static)
+    log.append(sign_recovery(recovered, seed, signing))
     return tuple(log)
 
 
@@ -321,6 +323,9 @@ def _person() -> dict[str, Value]:
         "operation": encode(rename.operation),
         "operation_id": rename.id,
         "signer": FIRST.signing_seed,
+        "recovery_seed": FIRST.recovery_seed,
+        "number": 3,
+        "recovery_key": recovery_key(FIRST.recovery_seed, 3),
     }
 
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Final
 
 from protocol.errors import ProtocolError
+from protocol.identity.exchange import changes, extend, missing, share_is_stale
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import PersonState, changes, extend, missing, reduce, share_is_stale
+from protocol.identity.reduction import PersonState, reduce
 from tests.fuzz.target import LENGTH, Target, published
 from tests.support.protocol.pairings import SECOND, THIEF, THIRD, Person
 

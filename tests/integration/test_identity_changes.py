@@ -9,13 +9,11 @@ import pytest
 
 from chat.interface import ContactChanged, EntryState, IdentityChanged
 from chat.storage import persons
-from protocol.identity.author import recover_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.author import recover_operation, sign_recovery
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
-from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import compare, current, in_touch, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time
 from tests.support.protocol.pairings import Terminal
@@ -31,9 +29,9 @@ async def recovered(person: Person, new: Terminal | None = None) -> list[bytes]:
     state = reduce(operations)
     removed = [(own.terminal, state.last[own.terminal])] if new else []
     keys = (new.signing, new.static) if new else ()
-    operation = recover_operation(state, ed25519_from_seed(b"f" * 32), removed, *keys)
     assert own.recovery_seed is not None
-    return [*operations, sign_operation(operation, own.recovery_seed, *([new.seed] if new else []))]
+    operation = recover_operation(state, own.recovery_seed, removed, *keys)
+    return [*operations, sign_recovery(operation, own.recovery_seed, *([new.seed] if new else []))]
 
 
 async def paired_again(ada: Person, ben: Person, verified: bool) -> None:

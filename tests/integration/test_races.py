@@ -18,8 +18,8 @@ from chat.network.relay.connection import Lost, RelayLine
 from chat.service.sync import Inbound, Synchronizer
 from protocol.entries import conversation_of_two
 from protocol.identity.author import rename_operation
+from protocol.identity.exchange import extend
 from protocol.identity.log import sign_operation
-from protocol.identity.reduction import extend
 from protocol.messages import Heads, LogOperations, Message, Reachable
 from protocol.primitives import system_random
 from protocol.relay.rendezvous import DAY_SECONDS

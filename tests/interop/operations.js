@@ -10,7 +10,7 @@ const parents = list(0, 16, id);
 const authored = { person: id, author: id, sequence: u32, parents };
 const Removal = struct({ terminal: id, last: bytes(0, 32) });
 
-export const Signed = struct({ operation: bytes(0, 1024), signatures: list(1, 2, bytes(64)) });
+export const Signed = struct({ operation: bytes(0, 1024), signatures: list(1, 3, bytes(64)) });
 export const Operation = numbered({
   Genesis: [0, { random: id, recovery: id, signing: id, static: id }],
   Add: [1, { ...authored, signing: id, static: id }],
@@ -20,6 +20,7 @@ export const Operation = numbered({
     4,
     {
       person: id,
+      previous: id,
       sequence: u32,
       parents,
       recovery: id,
@@ -29,6 +30,13 @@ export const Operation = numbered({
     },
   ],
 });
+
+// The Ed25519 seed of the recovery key with a number.
+export function recoverySeed(seed, number) {
+  const input = Buffer.alloc(4);
+  input.writeUInt32BE(number);
+  return hash('parlour.recovery', [input], { key: seed });
+}
 
 export const terminalId = (signing, fixed) => hash('parlour.terminal', [signing, fixed]);
 export const personId = (genesis) => hash('parlour.person', [genesis]);

@@ -4,7 +4,7 @@ import { pairingSecrets } from './agreement.js';
 import { contactSecret } from './contact.js';
 import { must, reject } from './errors.js';
 import { checkOf } from './invitation.js';
-import { checkForeign, isStale, receiveLog } from './log.js';
+import { checkForeign, isStale, key, receiveLog } from './log.js';
 import { ascending, encodeMessage } from './messages.js';
 import { ascii, checkSignature, equal, hash, join, random, sign } from './primitives.js';
 
@@ -139,7 +139,8 @@ export class Pairing {
     const alone = receiveLog([], record.operations);
     must(!alone.person.equals(this.me.person), 'untrusted', 'V-RC-02');
     must(alone.name && (this.shown ?? alone.name) === alone.name, 'untrusted', 'V-RC-03');
-    const log = receiveLog(this.heldOf(alone.person), record.operations);
+    const pins = { confirmed: alone.path.map((node) => key(node.id)) };
+    const log = receiveLog(this.heldOf(alone.person), record.operations, null, pins);
     const others = [this.me.log, ...this.contacts].filter((one) => !one.person.equals(log.person));
     checkForeign(log, others, 'V-RC-04');
     this.checkSigner(record, log);
@@ -157,7 +158,6 @@ export class Pairing {
     must(terminal, 'untrusted', 'V-RC-05');
     const { signing, static: fixed } = terminal.introducer.op;
     checkSignature(signing, recordText(record, !this.initiator, this.t), record.signature, 'V-RC-06');
-    must(log.forks.length === 0, 'untrusted', 'V-RC-07');
     must(!this.expected || equal(checkOf(log.person, fixed), this.expected), 'untrusted', 'V-RC-08');
   }
 

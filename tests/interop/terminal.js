@@ -102,7 +102,7 @@ export class Terminal {
 
   takeLogOperations({ operations }) {
     const held = [...this.contact.log.nodes.values()].map((node) => node.raw);
-    this.contact.log = receiveLog(held, operations, [this.log]);
+    this.contact.log = receiveLog(held, operations, this.log);
     return { answers: [], events: [] };
   }
 

@@ -60,9 +60,18 @@ def needs_confinement() -> None:
 
 def needs_public_vectors() -> Path:
     """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
-    named = os.environ.get("PARLOUR_PUBLIC_VECTORS", "")
+    return _folder("PARLOUR_PUBLIC_VECTORS", "published vectors")
+
+
+def needs_models() -> Path:
+    """The folder of models of person log and group, named by PARLOUR_MODELS."""
+    return _folder("PARLOUR_MODELS", "models")
+
+
+def _folder(variable: str, contents: str) -> Path:
+    named = os.environ.get(variable, "")
     if not named or not Path(named).is_dir():
-        _left_out(f"PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors: {named!r}")
+        _left_out(f"{variable} does not name the folder of {contents}: {named!r}")
     return Path(named)
 
 

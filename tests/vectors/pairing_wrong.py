@@ -248,7 +248,7 @@ def _terminals(seed: Seed, inputs: Json) -> Iterator[Message]:
     base = list(forked.log)
     forked.rename("one", forked.first, "Anna", base)
     forked.rename("other", forked.first, "Anne", base)
-    yield "V-RC-07", "untrusted", "a log with an open fork", flag, _record_of(inputs, forked)
+    yield *rule, "a terminal that its own fork froze", flag, _record_of(inputs, forked)
 
 
 def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:

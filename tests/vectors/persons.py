@@ -6,6 +6,7 @@ A group is one history, whose operations its inputs name; each test reads a part
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -13,14 +14,21 @@ import msgspec
 from msgspec.structs import replace
 
 from protocol.codec import encode
-from protocol.identity.author import recover_operation, rename_operation
+from protocol.identity.author import recover_operation, rename_operation, sign_recovery
 from protocol.identity.log import Add, Genesis, Recover, Removal, Remove, Rename, parse_operation
-from protocol.limits import LOG_HELD_MAX, LOG_OPERATIONS_MAX, PARENTS_MAX
+from protocol.limits import (
+    LOG_HELD_MAX,
+    LOG_OPERATIONS_MAX,
+    LOG_RECOVERIES_MAX,
+    OPERATION_BYTES_MAX,
+    PARENTS_MAX,
+)
 from protocol.primitives import ed25519_from_seed
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS, AREA
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
 from tests.vectors.persons_log import History, Person, Terminal, signatures_of, signed_bytes, with_signatures
+from tests.vectors.persons_meaning import MEANINGS
 from tests.vectors.persons_wrong import invalid_group
 
 Wrong = tuple[str, str, bytes]
@@ -78,11 +86,8 @@ def _keys_and_ids(seed: Seed) -> Group:
 def edge_group(seed: Seed) -> Group:
     """The largest signed operation, and what is just beyond a bound."""
     person = Person(seed, "edges", "Anna")
-    group, ids = Group("7.2", {}), _ids(person, 24)
-    removed = [Removal(ids[0], ids[1]), *(Removal(each, b"") for each in ids[2:9])]
-    upon, key = ids[8:24], ed25519_from_seed(seed.bytes("edges recovery"))
-    recover = Recover(person.id, 0x1000, upon, key, removed, b"", b"")
-    signed = signed_bytes(encode(recover), person.recovery)
+    group, signed = Group("7.2", {}), _largest(person)
+    ids = _ids(person, 24)
     steps = one_step(ACTIONS, group.inputs, "parse", signed=signed.hex())
     group.add(f"a signed operation of {len(signed):,} bytes", ["Operation"], SUCCESS, steps)
     longer = signed + b"\x00"
@@ -98,6 +103,21 @@ def edge_group(seed: Seed) -> Group:
     return group
 
 
+def _largest(person: Person) -> bytes:
+    """A signed Recover of as many bytes as there may be."""
+    ids, key = _ids(person, 24), ed25519_from_seed(person.key(1))
+    sequence = 0x10000
+    for parents, gone in itertools.product(range(16, 0, -1), range(8, -1, -1)):
+        for named in range(gone + 1):
+            removed = [Removal(one, ids[0] if n < named else b"") for n, one in enumerate(ids[:gone])]
+            upon = ids[8 : 8 + parents]
+            recover = Recover(person.id, person.id, sequence, upon, key, removed, b"", b"")
+            signed = signed_bytes(encode(recover), person.key(0), person.key(1))
+            if len(signed) == OPERATION_BYTES_MAX:
+                return signed
+    raise AssertionError("no Recover of this size")
+
+
 # --- Signed and read ---
 
 
@@ -106,7 +126,7 @@ def _later(person: Person) -> dict[str, tuple[Add | Remove | Rename | Recover, t
     second, first = person.terminal("second"), person.first
     upon = [person.id_of("rename")]
     common = person.id, first.id, 2, upon
-    other = ed25519_from_seed(person.seed.bytes("next recovery"))
+    other, keys = ed25519_from_seed(person.key(1)), (person.key(0), person.key(1))
     new = second.signing, second.static
     gone = [Removal(first.id, upon[0])]
     return {
@@ -114,10 +134,10 @@ def _later(person: Person) -> dict[str, tuple[Add | Remove | Rename | Recover, t
         "a Remove that cuts nothing": (Remove(*common, first.id, upon[0]), (first.seed,)),
         "a Remove with an empty last": (Remove(*common, second.id, b""), (first.seed,)),
         "a Rename": (Rename(*common, "Ada 小雨"), (first.seed,)),
-        "a Recover alone": (Recover(person.id, 1, upon, other, [], b"", b""), (person.recovery,)),
+        "a Recover alone": (Recover(person.id, person.id, 1, upon, other, [], b"", b""), keys),
         "a Recover with all its parts": (
-            Recover(person.id, 1, upon, other, gone, *new),
-            (person.recovery, second.seed),
+            Recover(person.id, person.id, 1, upon, other, gone, *new),
+            (*keys, second.seed),
         ),
     }
 
@@ -125,7 +145,7 @@ def _later(person: Person) -> dict[str, tuple[Add | Remove | Rename | Recover, t
 def _signed(person: Person) -> Group:
     group = Group("7.2", {})
     genesis = parse_operation(person.log["genesis"]).operation
-    founding = {"a Genesis": (genesis, (person.first.seed, person.recovery))}
+    founding = {"a Genesis": (genesis, (person.first.seed, person.key(0)))}
     for comment, (operation, seeds) in (founding | _later(person)).items():
         script = Script(ACTIONS, group.inputs)
         given = {"operation": encode(operation).hex(), "signing_seeds": [each.hex() for each in seeds]}
@@ -164,7 +184,7 @@ def _recover(person: Person, **changes: Any) -> bytes:
 
 def _genesis(person: Person, **changes: Any) -> bytes:
     operation = parse_operation(person.log["genesis"]).operation
-    seeds = person.first.seed, person.recovery
+    seeds = person.first.seed, person.key(0)
     return signed_bytes(encode(replace(operation, **changes)), *seeds, genesis=True)
 
 
@@ -185,7 +205,7 @@ def _encodings(person: Person) -> Iterator[Wrong]:
     yield rule, "a byte after the signed operation", signed + b"\x00"
     yield rule, "the signed operation less a byte", signed[:-1]
     yield rule, "no signature", with_signatures(signed)
-    yield rule, "three signatures", with_signatures(signed, *[signature] * 3)
+    yield rule, "four signatures", with_signatures(signed, *[signature] * 4)
     yield rule, "a signature of 63 bytes", with_signatures(signed, signature[:-1])
     yield rule, "the signed operation's array in a longer encoding", b"\xdc\x00\x02" + signed[1:]
     seed = person.first.seed
@@ -206,6 +226,8 @@ def _encodings(person: Person) -> Iterator[Wrong]:
     yield rule, "a name of 65 characters", _rename(person, name="a" * 65)
     yield rule, "a name that is not UTF-8", signed_bytes(operation[:-4] + b"\xff\xff\xff\xff", seed)
     yield rule, "a last of 33 bytes", _remove(person, last=bytes(33))
+
+    yield rule, "a recovery with an empty `previous`", _recover(person, previous=b"")
 
 
 def _places(person: Person) -> Iterator[Wrong]:
@@ -299,139 +321,14 @@ NOTES: Final = {
     "Cut": ("AUTHENTICITY", "What a removed terminal signed after its last operation does not count."),
     "Recovery": ("AUTHENTICITY", "The recovery key stands above all terminals."),
     "Fork": ("AUTHENTICITY", "One key has two users."),
+    "Rival": ("AUTHENTICITY", "Several recoveries follow one: a seed has two users."),
+    "Standing": ("AUTHENTICITY", "No operation undoes a removal."),
     "BadLog": ("AUTHENTICITY", "An operation that is not valid upon its ancestors."),
     "Exchange": ("BASIC", "What of a log is taken, left out and passed on."),
     "TooMuch": ("LIMIT", "More than a log may hold."),
-    "SecondLog": ("AUTHENTICITY", "A key that stands in the log of another person."),
+    "OwnKey": ("AUTHENTICITY", "A key of the receiver's own log in that of another person."),
     "Stale": ("CONFIDENTIALITY", "A share that a removed terminal may know."),
 }
-
-
-# --- What a log comes to ---
-
-
-def _terminals(seed: Seed) -> Group:
-    """Adds, renames, and removals by seniors, juniors and oneself."""
-    anna = Person(seed, "terminals", "Anna")
-    second, third = anna.terminal("second"), anna.terminal("third")
-    history, base = History(anna), ["genesis", "rename"]
-    anna.add("add second", anna.first, second)
-    three = [*base, "add second"]
-    anna.add("add third", second, third, three)
-    four = [*three, "add third"]
-    anna.rename("first renames", anna.first, "Anne", four)
-    anna.rename("second renames", second, "Änne", four)
-    anna.rename("second renames again", second, "Ann", [*four, "second renames"])
-    anna.remove("first removes third", anna.first, third, upon=four)
-    anna.remove("third removes second", third, second, upon=four)
-    anna.remove("second removes first", second, anna.first, upon=four)
-    anna.remove("second removes itself", second, second, upon=four)
-    anna.remove("first removes second and all it did", anna.first, second, b"", upon=four)
-    history.reads("a new person", "Reduction", base)
-    history.reads("two more terminals, the most senior first", "Reduction", four)
-    history.reads("the same in another order, some twice", "Reduction", [*four[::-1], *four])
-    history.reads("two renames at once", "Reduction", [*four, "first renames", "second renames"])
-    renames = ["second renames", "second renames again", "first renames"]
-    history.reads("the deeper of two renames", "Reduction", [*four, *renames])
-    history.reads("an ancestor is missing", "Reduction", [*base, "add third", "second renames again"])
-    history.reads("a senior removes a junior", "Seniority", [*four, "first removes third"])
-    history.reads("a junior removes its senior", "Seniority", [*four, "third removes second"])
-    both = ["first removes third", "third removes second", "second removes first"]
-    history.reads("each removes another", "Seniority", [*four, *both])
-    history.reads("a terminal removes itself", "Seniority", [*four, "second removes itself"])
-    cut = [*four, "first removes second and all it did"]
-    history.reads("a removal that names nothing voids what was added", "Cut", cut)
-    history.reads("beside it what was removed wrote", "Cut", [*cut, "second renames", "second removes first"])
-    return history.done()
-
-
-def _cuts(seed: Seed) -> Group:
-    """What counts of a removed terminal."""
-    anna = Person(seed, "cuts", "Anna")
-    second, third = anna.terminal("second"), anna.terminal("third")
-    history = History(anna)
-    anna.add("add second", anna.first, second)
-    base = list(anna.log)
-    anna.rename("renames", second, "Anne", base)
-    seen = [*base, "renames"]
-    anna.remove("remove up to the rename", anna.first, second, anna.id_of("renames"), upon=seen)
-    anna.rename("renames later", second, "Änne", seen)
-    anna.rename("renames backdated", second, "Anja", base)
-    anna.add("adds backdated", second, third, base)
-    anna.remove("removes itself", second, second, upon=seen)
-    anna.rename("renames after removing itself", second, "Ann", [*seen, "removes itself"])
-    removed = [*seen, "remove up to the rename"]
-    history.reads("up to its last operation it counts", "Cut", removed)
-    history.reads("what comes later is cut", "Cut", [*removed, "renames later"])
-    history.reads("what was backdated is cut", "Cut", [*removed, "renames backdated", "adds backdated"])
-    itself = [*seen, "removes itself"]
-    history.reads("after removing itself nothing counts", "Cut", [*itself, "renames after removing itself"])
-    history.reads("a fork beside its own removal stays", "Fork", [*itself, "renames later"])
-    return history.done()
-
-
-def _forks(seed: Seed) -> Group:
-    """One author, one sequence, two operations."""
-    anna = Person(seed, "forks", "Anna")
-    second = anna.terminal("second")
-    history = History(anna)
-    anna.add("add second", anna.first, second)
-    base = list(anna.log)
-    anna.rename("one", second, "Anne", base)
-    anna.rename("other", second, "Änne", base)
-    anna.rename("first's own", anna.first, "Ann", base)
-    both = [*base, "one", "other"]
-    anna.remove("remove", anna.first, second, anna.id_of("one"), upon=both)
-    history.reads("a terminal's fork", "Fork", both)
-    history.reads("two terminals at once are no fork", "Fork", [*base, "one", "first's own"])
-    history.reads("a senior's removal settles it", "Fork", [*both, "remove"])
-    return history.done()
-
-
-def _recoveries(seed: Seed) -> Group:
-    """The recovery key removes, brings in, forks and settles."""
-    anna = Person(seed, "recoveries", "Anna")
-    second, new = anna.terminal("second"), anna.terminal("new")
-    history, genesis_key = History(anna), anna.recovery
-    anna.add("add second", anna.first, second)
-    base = list(anna.log)
-    everybody = [(anna.first, anna.id_of("add second")), (second, b"")]
-    one = anna.recover("recover", everybody, new, base)
-    anna.rename("first renames", anna.first, "Anne", base)
-    anna.rename("new renames", new, "Änne", [*base, "recover"])
-    anna.recover("recover again", upon=[*base, "recover"], by=one)
-    anna.recover("recover beside", upon=base, by=genesis_key)
-    both = [*base, "recover", "recover beside"]
-    lower = min(("recover", "recover beside"), key=anna.id_of)
-    holding = one if lower == "recover" else seed.bytes("recoveries recover beside recovery")
-    anna.recover("recover last", upon=both, by=holding)
-    history.reads("a recovery removes all and brings in one", "Recovery", [*base, "recover"])
-    cut = [*base, "recover", "first renames"]
-    history.reads("what a removed terminal does beside it is cut", "Recovery", cut)
-    history.reads("the new terminal goes on", "Recovery", [*base, "recover", "new renames"])
-    history.reads("a second recovery by the next key", "Recovery", [*base, "recover", "recover again"])
-    history.reads("two recoveries at once: the lower id names the next key", "Fork", both)
-    history.reads("a later recovery settles it", "Fork", [*both, "recover last"])
-    return history.done()
-
-
-def _claims(seed: Seed) -> Group:
-    """Two adds at once that claim the same."""
-    anna = Person(seed, "claims", "Anna")
-    second, third = anna.terminal("second"), anna.terminal("third")
-    history = History(anna)
-    anna.add("add second", anna.first, second)
-    base = list(anna.log)
-    anna.add("first adds third", anna.first, third, base)
-    anna.add("second adds third", second, third, base)
-    anna.rename("second renames", second, "Anne", base)
-    claimed = Terminal(anna.terminal("fourth").seed, third.secret)
-    anna.add("second adds third's key", second, claimed, [*base, "second renames"])
-    twice = [*base, "first adds third", "second adds third"]
-    history.reads("one terminal added twice at once", "Reduction", twice)
-    key = [*base, "first adds third", "second renames", "second adds third's key"]
-    history.reads("of two claims to one key the senior's stands", "Seniority", key)
-    return history.done()
 
 
 # --- What is taken and passed on ---
@@ -450,7 +347,9 @@ def _exchange(seed: Seed) -> Group:
     history.takes("what is held already adds nothing", base, base)
     history.takes("only what is new, in causal order", base[:1], base[1:])
     history.takes("what a removal has cut is left out", removed, ["renames"])
-    history.takes("a removal that cuts what is held", [*base, "renames"], ["remove"])
+    history.takes("a removal that cuts what is held, which goes", [*base, "renames"], ["remove"])
+    anna.rename("renames beside", second, "Anja", base)
+    history.takes("the other branch of a fork is kept as evidence", [*base, "renames"], ["renames beside"])
     missing = ("V-LG-09", "malformed")
     history.turns_away(missing, "a parent is missing", "BadLog", ["renames"], held=base[:2])
     history.turns_away(missing, "of two new ones the first is missing", "BadLog", ["remove"], held=base[:2])
@@ -468,7 +367,7 @@ def _exchange(seed: Seed) -> Group:
 
 
 def _foreign(seed: Seed) -> Group:
-    """Keys of one person in the log of another."""
+    """The receiver's keys, and a third person's, in the log of a contact."""
     anna, bob = Person(seed, "foreign anna", "Anna"), Person(seed, "foreign bob", "Bob")
     theirs = bob.terminal("second")
     bob.add("add second", bob.first, theirs)
@@ -476,59 +375,96 @@ def _foreign(seed: Seed) -> Group:
     mixed = Terminal(anna.terminal("second").seed, bob.first.secret)
     anna.add("adds Bob's static key", anna.first, mixed, ["genesis", "rename"])
     base = ["genesis", "rename"]
-    recover = recover_operation(anna.state(base), ed25519_from_seed(bob.recovery), [])
-    anna.write("recovers to Bob's recovery key", recover, anna.recovery)
+    recover = recover_operation(anna.state(base), anna.recovery, [])
+    recover = replace(recover, recovery=ed25519_from_seed(bob.key(0)))
+    anna.write("recovers to Bob's recovery key", recover, anna.key(0), bob.key(0))
     anna.log |= {f"Bob's {name}": signed for name, signed in bob.log.items()}
     bobs = [f"Bob's {name}" for name in bob.log]
     history = History(anna)
-    history.takes("nothing in common with another log", [], base, others=[bobs])
-    second_log = ("V-LG-11", "untrusted")
+    history.takes("nothing in common with the receiver's log", [], base, own=bobs)
     for name in ("adds Bob's terminal", "adds Bob's static key", "recovers to Bob's recovery key"):
-        history.turns_away(second_log, name, "SecondLog", [name], held=base, others=[bobs])
+        history.turns_away(("V-LG-11", "untrusted"), name, "OwnKey", [name], held=base, own=bobs)
+        history.takes(f"{name}, where the receiver is somebody else", base, [name])
     return history.done()
 
 
 def _bounds(seed: Seed) -> Group:
-    """One operation more than may be, by a terminal that is not the most senior."""
+    """As many operations as may be, and one more."""
     anna = Person(seed, "bounds", "Anna")
-    second = anna.terminal("second")
+    second, new = anna.terminal("second"), anna.terminal("new")
     anna.add("add", anna.first, second)
-    base, parent = list(anna.log), anna.id_of("add")
-    for n in range(LOG_OPERATIONS_MAX + 1):
-        operation = Rename(anna.id, second.id, n + 1, [parent], "A")
-        parent = parse_operation(anna.write(f"chain {n}", operation, second.seed)).id
+    base = list(anna.log)
+    chain = _chain(anna, "chain", second, LOG_OPERATIONS_MAX + 1)
     for n in range(PARENTS_MAX + 1):
         operation = Rename(anna.id, second.id, 1, [anna.id_of("add")], f"head {n}")
         anna.write(f"head {n}", operation, second.seed)
+    heads = [name for name in anna.log if name.startswith("head")]
     state = anna.state(base)
     anna.write("rename by first", rename_operation(state, anna.first.id, "Anne"), anna.first.seed)
-    chain, heads = ([name for name in anna.log if name.startswith(kind)] for kind in ("chain", "head"))
+    # The genesis is not counted: the first terminal has two operations in the base.
+    own = _chain(anna, "own", anna.first, LOG_OPERATIONS_MAX - 1)
+    anna.remove("remove", anna.first, second, b"", upon=base)
+    full = [*base, *own[:-1]]
+    anna.recover("recover", [(anna.first, anna.id_of(own[-2]))], new, full)
+    anna.rename("new renames", new, "Änne", [*full, "recover"])
     limit, history = ("V-LG-10", "limit"), History(anna)
-    within = one_step(
-        ACTIONS,
-        {"operations": anna.named()},
-        "extend",
-        held=[*base, *chain[:-1]],
-        received=["rename by first"],
-    )
-    history.group.add("256 by a junior, and one more by the senior", ["Exchange"], SUCCESS, within)
-    history.turns_away(limit, "257 by a junior", "TooMuch", chain[-1:], held=[*base, *chain[:-1]])
-    history.takes("16 heads", base, heads[:-1])
-    history.turns_away(limit, "17 heads", "TooMuch", heads, held=base)
+    junior = [*base, *chain[:-1]]
+    history.takes("256 by a junior, and one more by the senior", junior, ["rename by first"])
+    history.turns_away(limit, "257 by a junior", "TooMuch", chain[-1:], held=junior)
+    history.takes("the senior removes a junior with 256", junior, ["remove"])
+    history.turns_away(limit, "257 by the senior", "TooMuch", own[-1:], held=full)
+    history.takes("256 by the senior, and its recovery", full, ["recover"])
+    history.takes("the recovery without what it knows held", base, [*own[:-1], "recover"])
+    history.takes("what the recovery knows is not counted", [*full, "recover"], ["new renames"])
+    history.takes("17 heads, of which 16 are named", base, heads)
+    recoveries = _recovery_chain(anna, base)
+    history.takes("64 recoveries", base, recoveries[:-1])
+    history.turns_away(limit, "65 recoveries", "TooMuch", recoveries[-1:], held=[*base, *recoveries[:-1]])
     for n in range(LOG_HELD_MAX + 1):
         anna.log[f"bytes {n}"] = n.to_bytes(2)
     names = [f"bytes {n}" for n in range(LOG_HELD_MAX + 1)]
     step = {"do": "reduce", "operations": names}
-    comment = "513 different ones, before any is decoded"
+    comment = f"{LOG_HELD_MAX + 1:,} different ones, before any is decoded"
     history.group.add(comment, ["TooMuch"], "limit", [step], rule="V-LG-01")
     return history.done()
+
+
+def _chain(anna: Person, label: str, by: Terminal, count: int) -> list[str]:
+    """So many renames by one terminal, each upon the one before, after the add."""
+    names, parent = [f"{label} {n}" for n in range(count)], anna.id_of("add")
+    first = anna.state(["genesis", "rename", "add"]).sequences[by.id] + 1
+    for n, name in enumerate(names):
+        operation = Rename(anna.id, by.id, first + n, [parent], "A")
+        parent = parse_operation(anna.write(name, operation, by.seed)).id
+    return names
+
+
+def _recovery_chain(anna: Person, base: list[str]) -> list[str]:
+    names, previous, parent = [], anna.id, anna.id_of(base[-1])
+    for n in range(LOG_RECOVERIES_MAX + 1):
+        key = ed25519_from_seed(anna.key(n + 1))
+        operation = Recover(anna.id, previous, n + 1, [parent], key, [], b"", b"")
+        anna.log[f"recovery {n}"] = sign_recovery(operation, anna.recovery)
+        names.append(f"recovery {n}")
+        previous = parent = anna.id_of(names[-1])
+    return names
+
+
+def _recovery_keys(seed: Seed) -> Group:
+    """The recovery keys of a person, from its seed, by number."""
+    group = Group("7.1", {})
+    for number in (0, 1, 2, 255, 2**32 - 1):
+        given = {"seed": seed.bytes("recovery keys").hex(), "number": number}
+        steps = one_step(ACTIONS, group.inputs, "recovery_key", **given)
+        group.add(f"recovery key {number}", ["Operation"], SUCCESS, steps)
+    return group
 
 
 def _not_too_many() -> Group:
     names = [f"bytes {n}" for n in range(LOG_HELD_MAX)]
     group = Group("7.2", {"operations": {name: n.to_bytes(2).hex() for n, name in enumerate(names)}})
     step = {"do": "reduce", "operations": names}
-    comment = "512 different ones are not too many, but these are no operations"
+    comment = f"{LOG_HELD_MAX:,} different ones are not too many, but these are no operations"
     group.add(comment, ["BadOperation"], "malformed", [step], rule="V-OG-02")
     return group
 
@@ -556,7 +492,6 @@ def _stale(seed: Seed) -> Group:
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    meanings = (_terminals, _cuts, _forks, _recoveries, _claims)
-    makers = (*meanings, invalid_group, _exchange, _foreign, _bounds, _stale)
+    makers = (*MEANINGS, _recovery_keys, invalid_group, _exchange, _foreign, _bounds, _stale)
     groups = [*single_groups(seed), *(make(seed) for make in makers)]
     return build_file(seed, NOTES, [*groups, edge_group(seed), _not_too_many()])

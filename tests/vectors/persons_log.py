@@ -18,8 +18,10 @@ from protocol.identity.author import (
     add_operation,
     create_person,
     recover_operation,
+    recovery_key,
     remove_operation,
     rename_operation,
+    sign_recovery,
 )
 from protocol.identity.log import Operation, operation_id, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import PersonState, reduce
@@ -59,7 +61,7 @@ class Terminal:
 
 @dataclass
 class Person:
-    """A person who writes its log; `first` founded it, `recovery` is the seed of the present recovery key."""
+    """A person who writes its log; `first` founded it, `recovery` is the seed of its recovery keys."""
 
     seed: Seed
     label: str
@@ -71,6 +73,10 @@ class Person:
         self.id, self.self_key, self.recovery = made.person, made.self_key, made.recovery_seed
         self.first = Terminal(made.signing_seed, made.static_secret)
         self.log["genesis"], self.log["rename"] = made.operations
+
+    def key(self, number: int) -> bytes:
+        """The seed of the recovery key with this number."""
+        return recovery_key(self.recovery, number)
 
     def terminal(self, label: str) -> Terminal:
         """Another terminal's keys."""
@@ -115,16 +121,12 @@ class Person:
         removed: Sequence[tuple[Terminal, bytes]] = (),
         new: Terminal | None = None,
         upon: Sequence[str] = (),
-        by: bytes = b"",
-    ) -> bytes:
-        """The recovery key (`by` a seed, the present one by default) names the next; returns its seed."""
-        following = self.seed.bytes(f"{self.label} {name} recovery")
+    ) -> None:
+        """The present recovery key names the next."""
         keys = (new.signing, new.static) if new else (b"", b"")
         listed = [(terminal.id, last) for terminal, last in removed]
-        operation = recover_operation(self.state(upon), ed25519_from_seed(following), listed, *keys)
-        self.write(name, operation, by or self.recovery, *([new.seed] if new else []))
-        self.recovery = following
-        return following
+        operation = recover_operation(self.state(upon), self.recovery, listed, *keys)
+        self.log[name] = sign_recovery(operation, self.recovery, *([new.seed] if new else []))
 
     def named(self) -> Json:
         """The log as it stands in a file: signed operations in hex by their names."""
@@ -155,9 +157,10 @@ class History:
         self.person = person
         self.group = Group(section, {})
 
-    def reads(self, comment: str, flag: str, names: Sequence[str] = ()) -> None:
-        """What these operations, or all, come to."""
-        self._succeeds(comment, flag, "reduce", operations=list(names or self.person.log))
+    def reads(self, comment: str, flag: str, names: Sequence[str] = (), **pins: Sequence[str]) -> None:
+        """What these operations, or all, come to; `pins` by `seen` and `confirmed` name recoveries."""
+        given = {kind: [self.person.id_of(name).hex() for name in pins[kind]] for kind in pins}
+        self._succeeds(comment, flag, "reduce", operations=list(names or self.person.log), **given)
 
     def refuses(self, rule: str, expect: str, comment: str, names: Sequence[str]) -> None:
         """These operations are no log."""

@@ -1,4 +1,4 @@
-"""Histories that are no log: whatever V-LG-02 to V-LG-08 refuse (SPEC §7.2).
+"""Histories that are no log: whatever V-LG-02 to V-LG-08 and V-LG-12 refuse (SPEC §7.2).
 
 Rules: each wrong operation is the only wrong one, and truly signed but where its signatures are the fault.
 """
@@ -10,7 +10,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from protocol.identity.author import add_operation, recover_operation, remove_operation, rename_operation
+from protocol.identity.author import (
+    add_operation,
+    recover_operation,
+    remove_operation,
+    rename_operation,
+    sign_recovery,
+)
 from protocol.identity.log import Operation, Recover, Rename, sign_operation
 from protocol.identity.reduction import PersonState
 from protocol.primitives import ed25519_from_seed, ed25519_sign
@@ -84,18 +90,51 @@ def _write_wrongly(
     anna: Person, second: Terminal, third: Terminal, history: History, three: list[str]
 ) -> None:
     state = anna.state(three)
-    recover = recover_operation(state, ed25519_from_seed(_next_seed(anna)), [])
+    recover = recover_operation(state, anna.recovery, [])
     for rule, expect, comment, operation, seeds in (
         *_by_nobody(anna, second, third, state),
-        *_out_of_sequence(anna, state, recover),
+        *_out_of_sequence(anna, state),
         *_with_used_keys(anna, second, third, state),
     ):
         anna.log[comment] = sign_operation(operation, *seeds)
         history.refuses(rule, expect, comment, [*three, comment])
-    thief = {"a recovery by a terminal": anna.first.seed, "a recovery by the next key": _next_seed(anna)}
-    for comment, signer in thief.items():
-        anna.log[comment] = sign_operation(recover, signer)
+    first, present, following = anna.first.seed, anna.key(0), anna.key(1)
+    for comment, signers in {
+        "a recovery by a terminal": (first, following),
+        "a recovery by the next key": (following, following),
+        "a recovery without the next key's signature": (present,),
+        "a recovery with its signatures in the other order": (following, present),
+        "a recovery with a signature too many": (present, following, first),
+    }.items():
+        anna.log[comment] = sign_operation(recover, *signers)
         history.refuses("V-LG-03", "authentication", comment, [*three, comment])
+    joining = recover_operation(state, anna.recovery, [], third.signing, third.static)
+    comment = "a recovery without the new terminal's signature"
+    anna.log[comment] = sign_operation(joining, present, following)
+    history.refuses("V-LG-03", "authentication", comment, [*three, comment])
+    _recover_wrongly(anna, history, three, recover)
+
+
+def _recover_wrongly(anna: Person, history: History, three: list[str], recover: Recover) -> None:
+    rule = "V-LG-12", "malformed"
+    anna.recover("a recovery", upon=three)
+    anna.recover("its rival", upon=["genesis", "rename"])
+    one, rival = anna.id_of("a recovery"), anna.id_of("its rival")
+    both = [*three, "a recovery", "its rival"]
+    anna.rename("after both", anna.first, "Anne", three)
+    for comment, changes, names in (
+        ("a recovery that follows nothing", {"previous": bytes(32)}, three),
+        ("a recovery that follows a rename", {"previous": anna.id_of("rename")}, three),
+        ("a recovery that follows one beside it", {"previous": one, "sequence": 2}, [*three, "a recovery"]),
+        ("a first recovery of sequence 2", {"sequence": 2}, three),
+        ("a recovery that knows a later one", {"parents": [one]}, [*three, "a recovery"]),
+        ("a recovery that knows a rival of the one it follows",
+         {"parents": sorted([one, rival]), "previous": one, "sequence": 2}, both),
+    ):  # fmt: skip
+        changed = replace(recover, **changes)
+        key = ed25519_from_seed(anna.key(changed.sequence))
+        anna.log[comment] = sign_recovery(replace(changed, recovery=key), anna.recovery)
+        history.refuses(*rule, comment, [*names, comment])
 
 
 def _by_nobody(anna: Person, second: Terminal, third: Terminal, state: PersonState) -> Iterator[Case]:
@@ -106,29 +145,24 @@ def _by_nobody(anna: Person, second: Terminal, third: Terminal, state: PersonSta
     yield *rule, "an author who came in beside it", early, (second.seed,)
 
 
-def _out_of_sequence(anna: Person, state: PersonState, recover: Recover) -> Iterator[Case]:
+def _out_of_sequence(anna: Person, state: PersonState) -> Iterator[Case]:
     rule = "V-LG-05", "malformed"
     later = rename_operation(state, anna.first.id, "Anne")
     yield *rule, "a sequence left out", replace(later, sequence=4), (anna.first.seed,)
     yield *rule, "a sequence used before", replace(later, sequence=2), (anna.first.seed,)
-    yield *rule, "a first recovery of sequence 2", replace(recover, sequence=2), (anna.recovery,)
 
 
 def _with_used_keys(anna: Person, second: Terminal, third: Terminal, state: PersonState) -> Iterator[Case]:
     rule, first = ("V-LG-06", "malformed"), anna.first
     again = add_operation(state, first.id, second.signing, second.static)
     half = add_operation(state, first.id, third.signing, first.static)
-    recovery = ed25519_from_seed(anna.recovery)
+    recovery = ed25519_from_seed(anna.key(0))
     as_terminal = add_operation(state, first.id, recovery, third.static)
     yield *rule, "a terminal added again", again, (first.seed, second.seed)
     yield *rule, "a static key used before", half, (first.seed, third.seed)
-    yield *rule, "the recovery key as a terminal's", as_terminal, (first.seed, anna.recovery)
-    yield *rule, "a recovery that names its own key", recover_operation(state, recovery, []), (anna.recovery,)
-
-
-def _next_seed(anna: Person) -> bytes:
-    """The seed of the recovery key that comes next, 32 bytes."""
-    return anna.seed.bytes(f"{anna.label} next recovery")
+    yield *rule, "the recovery key as a terminal's", as_terminal, (first.seed, anna.key(0))
+    same = replace(recover_operation(state, anna.recovery, []), recovery=recovery)
+    yield *rule, "a recovery that names its own key", same, (anna.key(0), anna.key(0))
 
 
 def _remove_wrongly(
@@ -138,22 +172,22 @@ def _remove_wrongly(
     anna.rename("second renames", second, "Anne", three)
     with_rename = [*three, "second renames"]
     concurrent = anna.id_of("second renames")
-    next_key = ed25519_from_seed(_next_seed(anna))
-    for rule, expect, comment, operation, names, signer in (
+    keys = anna.key(0), anna.key(1)
+    for rule, expect, comment, operation, names, signers in (
         ("V-LG-07", "untrusted", "the removal of nobody", remove_operation(state, first.id, third.id, b""),
-         three, first.seed),
+         three, (first.seed,)),
         ("V-LG-07", "untrusted", "a recovery that removes nobody",
-         recover_operation(state, next_key, [(third.id, b"")]), three, anna.recovery),
+         recover_operation(state, anna.recovery, [(third.id, b"")]), three, keys),
         ("V-LG-08", "malformed", "a last of another terminal",
-         remove_operation(state, first.id, second.id, anna.id_of("rename")), three, first.seed),
+         remove_operation(state, first.id, second.id, anna.id_of("rename")), three, (first.seed,)),
         ("V-LG-08", "malformed", "the add as last of the added",
-         remove_operation(state, first.id, second.id, anna.id_of("add second")), three, first.seed),
+         remove_operation(state, first.id, second.id, anna.id_of("add second")), three, (first.seed,)),
         ("V-LG-08", "malformed", "a last that nobody has",
-         remove_operation(state, first.id, second.id, bytes(32)), three, first.seed),
+         remove_operation(state, first.id, second.id, bytes(32)), three, (first.seed,)),
         ("V-LG-08", "malformed", "a last beside the removal",
-         remove_operation(state, first.id, second.id, concurrent), with_rename, first.seed),
+         remove_operation(state, first.id, second.id, concurrent), with_rename, (first.seed,)),
         ("V-LG-08", "malformed", "a recovery with a last beside it",
-         recover_operation(state, next_key, [(second.id, concurrent)]), with_rename, anna.recovery),
+         recover_operation(state, anna.recovery, [(second.id, concurrent)]), with_rename, keys),
     ):  # fmt: skip
-        anna.log[comment] = sign_operation(operation, signer)
+        anna.log[comment] = sign_operation(operation, *signers)
         history.refuses(rule, expect, comment, [*names, comment])

@@ -202,15 +202,12 @@ def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
     """IKpsk2 with ML-KEM-768, session root and both sessions."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
     psk = ContactPsk(system_random(32), 1, 1)
-    kept: tuple[StaticDh, StaticDh] = (
-        {bob.public: alice.dh(bob.public)},
-        {alice.public: bob.dh(alice.public)},
-    )
+    kept: StaticDh = {bob.public: alice.dh(bob.public)}
     policy = _OneContact(psk)
 
     def work() -> tuple[tuple[bytes, Established], Established]:
-        caller = Initiator.contact(alice, bob.public, _ALICE, _BOB, [psk], static_dh=kept[0])
-        called = Responder(bob, policy, static_dh=kept[1])
+        caller = Initiator.contact(alice, bob.public, _ALICE, _BOB, [psk], static_dh=kept)
+        called = Responder(bob, policy)
         greeting = called.greet()
         hello, answer = caller.begin(greeting)
         reply, theirs = called.answer(greeting, hello)
@@ -243,10 +240,10 @@ def _handshakes_bare(dh: int, pairs: int, note: str) -> list[Subject]:
 
 
 def _setup_subjects(size: int | None, with_peers: bool) -> list[Subject]:
-    note = "IKpsk2, ML-KEM-768, root, both sides, from greeting to sessions; static-static DH kept"
+    note = "IKpsk2, ML-KEM-768, root, both sides, from greeting to sessions; the initiator keeps DH(s, rs)"
     found = [Subject("parlour", setup(), note)]
-    # es, ee, se on both sides and Alice's first ratchet step; two ephemerals, two ratchet pairs.
-    found += _handshakes_bare(7, 4, "7 X25519 and 4 key pairs alone, no KEM")
+    # es, ee, se on both sides, ss on one, and Alice's first ratchet step; two ephemerals, two ratchet pairs.
+    found += _handshakes_bare(8, 4, "8 X25519 and 4 key pairs alone, no KEM")
     note = "a one-time key, both sessions, one message: no KEM, no handshake, identities taken on trust"
     return found + _peer(with_peers, "vodozemac", peers.vodozemac_setup, note)
 

@@ -1,7 +1,7 @@
 // Vectors of person logs; SPEC §7.1 to §7.3.
 import { isStale, key, operationsBeyond, readLog, receiveLog, removalsOf } from '../log.js';
 import { encode } from '../codec.js';
-import { Signed, readOperation, signedText, terminalId, personId } from '../operations.js';
+import { Signed, readOperation, recoverySeed, signedText, terminalId, personId } from '../operations.js';
 import { ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
 import { expectSame, hex } from './expect.js';
 
@@ -36,9 +36,9 @@ function parse(step) {
 const ids = (nodes) => nodes.map((node) => node.id);
 
 const terminalsOf = (log) =>
-  log.established.map((one) => ({
+  log.terminals.map((one) => ({
     terminal: one.terminal,
-    live: one.removals.length === 0,
+    is: one.is,
     operation: one.introducer.id,
     last: log.last.get(key(one.terminal))?.id ?? empty,
     sequence: log.sequence.get(key(one.terminal)) ?? 0,
@@ -46,9 +46,9 @@ const terminalsOf = (log) =>
 
 const forksOf = (log) =>
   log.forks.map((group) => ({
-    author: group[0].op.author ?? empty,
+    author: group[0].op.author,
     sequence: group[0].op.sequence,
-    operations: ids(group),
+    operations: ids(group).sort(Buffer.compare),
   }));
 
 function reduced(log) {
@@ -57,13 +57,21 @@ function reduced(log) {
     name: log.name,
     recovery: log.recovery,
     recoveries: log.recoveries,
+    newest: log.newest,
+    rivals: log.rivals,
+    contested: log.contested,
     terminals: terminalsOf(log),
     forks: forksOf(log),
-    counting: ids([...log.counting]).sort(Buffer.compare),
+    counting: log.counting,
     kept: ids(log.kept).sort(Buffer.compare),
     heads: log.heads,
     pending: log.pending,
   };
+}
+
+function recoveryKey(step) {
+  const seed = recoverySeed(hex(step.seed), step.number);
+  expectSame(step, 'gives', { signing_seed: seed, recovery: ed25519Pair(seed).key });
 }
 
 export function persons({ operations = {} }, steps) {
@@ -71,15 +79,16 @@ export function persons({ operations = {} }, steps) {
   const nameOf = (raw) => Object.keys(operations).find((name) => hex(operations[name]).equals(raw));
   const run = {
     terminal,
+    recovery_key: recoveryKey,
     sign: signOperation,
     parse,
-    reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations)))),
+    reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations), step))),
     extend(step) {
       const held = raws(step.held);
-      const others = (step.others ?? []).map((names) => readLog(raws(names)));
-      const log = receiveLog(held, raws(step.received), others);
-      const fresh = log.kept.map((node) => node.raw).filter((raw) => !held.some((one) => one.equals(raw)));
-      expectSame(step, 'gives', { new: fresh.map(nameOf), heads: log.heads });
+      const own = step.own ? readLog(raws(step.own)) : null;
+      const log = receiveLog(held, raws(step.received), own, step);
+      const fresh = log.fresh.map((node) => nameOf(node.raw));
+      expectSame(step, 'gives', { new: fresh, dropped: log.dropped, heads: log.heads });
     },
     missing(step) {
       const found = operationsBeyond(readLog(raws(step.operations)), step.heads.map(hex));

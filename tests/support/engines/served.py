@@ -12,11 +12,9 @@ from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import persons
-from protocol.identity.author import recover_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.author import recover_operation, sign_recovery
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
-from protocol.primitives import ed25519_from_seed
 from tests.contract.subject import CLEO, Subject
 from tests.support.engines.engines import PASSPHRASE, Person
 from tests.support.fakes.messenger import FakeMessenger
@@ -77,11 +75,12 @@ class EnginesAround:
     async def recover(self) -> None:
         parts = self.ben.engine._use_cases
         operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
-        operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
-        assert parts.keyring.own.recovery_seed is not None
+        seed = parts.keyring.own.recovery_seed
+        assert seed is not None
+        operation = recover_operation(reduce(operations), seed, [])
         link = parts.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
         assert link is not None
-        await link.driver.send(LogOperations([sign_operation(operation, parts.keyring.own.recovery_seed)]))
+        await link.driver.send(LogOperations([sign_recovery(operation, seed)]))
 
     async def appear(self) -> None:
         await self.cleo.create()

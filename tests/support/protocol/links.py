@@ -93,7 +93,7 @@ class Party:
         return Initiator.contact(*parties, candidates, **common)
 
     def answers(self) -> Responder:
-        return Responder(self.static, self.policy, static_dh=self.static_dh, random=self.random, aes=self.aes)
+        return Responder(self.static, self.policy, random=self.random, aes=self.aes)
 
 
 def contacts(*, aes: bool = True, seed: str = "") -> tuple[Party, Party]:

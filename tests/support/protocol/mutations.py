@@ -92,7 +92,9 @@ COMPUTED: Final = (
     Plant("psk look-up", "pairing/contact_secret.py", "max(common_own)", "min(common_own)"),
     Plant("direction of a psk", "pairing/contact_secret.py", "if initiates else", "if not initiates else"),
     Plant("ratchet keys in the root step", "ratchet.py", "+ sender + receiver,", "+ receiver + sender,"),
-    Plant("removal by a junior", "identity/reduction.py", ">= target", "> 2**60"),
+    Plant(
+        "removal by a junior", "identity/reduction.py", "own is not None and own < rank", "own is not None"
+    ),
     Plant("order of persons", "codec.py", "return (a, b) if a < b else (b, a)", "return a, b"),
     Plant("addresses of a slot sorted", "discovery.py", "sorted(set(addresses))", "addresses"),
 )

@@ -13,9 +13,11 @@ from protocol.identity.author import (
     recover_operation,
     remove_operation,
     rename_operation,
+    sign_recovery,
 )
+from protocol.identity.exchange import Foreign
 from protocol.identity.log import Operation, parse_operation, sign_operation
-from protocol.identity.reduction import Foreign, PersonState, reduce
+from protocol.identity.reduction import PersonState, reduce
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
 from protocol.pairing.contact_secret import Pair, new_share
@@ -32,7 +34,6 @@ from protocol.pairing.pairing import (
     nothing_held,
 )
 from protocol.pairing.record import HeldOperations, Identity, PendingContact, Transcript, make_record
-from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.samples import seeded
 from tests.vectors import persons_log
 
@@ -46,7 +47,7 @@ class Terminal(persons_log.Terminal):
 
 @dataclass
 class Person:
-    """A person who writes its own log; `first` is the founding terminal, `recovery` the present seed."""
+    """A person who writes its own log; `first` is the founding terminal."""
 
     name: str = "Anna"
     operations: list[bytes] = field(default_factory=list)
@@ -55,7 +56,6 @@ class Person:
         self.new = create_person(self.name, seeded(f"person {self.name}"))
         self.operations += self.new.operations
         self.first = Terminal(self.new.signing_seed, self.new.static_secret)
-        self.recovery = self.new.recovery_seed
 
     @property
     def id(self) -> bytes:
@@ -88,15 +88,13 @@ class Person:
         removed: Sequence[tuple[Terminal, bytes]] = (),
         new: Terminal | None = None,
         upon: PersonState | None = None,
-        seed: bytes = b"",
     ) -> bytes:
-        """A recovery by `seed` (the present key by default), which names the next key."""
-        next_seed = seeded("next recovery")(32)
         keys = (new.signing, new.static) if new else (b"", b"")
         listed = [(terminal.id, last) for terminal, last in removed]
-        operation = recover_operation(upon or self.state, ed25519_from_seed(next_seed), listed, *keys)
-        signed = self.write(operation, seed or self.recovery, *([new.seed] if new else []))
-        self.recovery = next_seed
+        seed = self.new.recovery_seed
+        operation = recover_operation(upon or self.state, seed, listed, *keys)
+        signed = sign_recovery(operation, seed, *([new.seed] if new else []))
+        self.operations.append(signed)
         return signed
 
 

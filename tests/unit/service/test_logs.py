@@ -8,21 +8,29 @@ from typing import Any, cast
 
 from chat.service.person_logs import PersonLogs
 from protocol.codec import encode
-from protocol.identity.author import create_person
+from protocol.identity.author import add_operation, create_person
+from protocol.identity.exchange import extend
 from protocol.identity.log import Rename, operation_id, sign_operation
-from protocol.identity.reduction import extend, reduce
+from protocol.identity.reduction import reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import MESSAGE, LogOperations
+from tests.support.protocol.pairings import SECOND
 from tests.support.storage.samples import seeded
 
 ADA = create_person("Ada", seeded("ada"))
 
 
 def renamed(times: int) -> tuple[bytes, ...]:
-    operations, parents = list(ADA.operations), reduce(ADA.operations).heads
-    for number in range(times):
-        rename = Rename(ADA.person, ADA.terminal, number + 2, list(parents), f"Ada {number}")
-        operations.append(sign_operation(rename, ADA.signing_seed))
+    """Ada's log after so many more operations, half of them by a second terminal."""
+    add = add_operation(reduce(ADA.operations), ADA.terminal, SECOND.signing, SECOND.static)
+    operations = [*ADA.operations, sign_operation(add, ADA.signing_seed, SECOND.seed)]
+    authors = {ADA.terminal: ADA.signing_seed, SECOND.id: SECOND.seed}
+    sequences, parents = {ADA.terminal: 2, SECOND.id: 0}, reduce(operations).heads
+    for number in range(times - 1):
+        author = ADA.terminal if number % 2 else SECOND.id
+        sequences[author] += 1
+        rename = Rename(ADA.person, author, sequences[author], list(parents), f"Ada {number}")
+        operations.append(sign_operation(rename, authors[author]))
         parents = (operation_id(encode(rename), genesis=False),)
     return tuple(operations)
 

@@ -1,0 +1,296 @@
+"""Person logs that grow at random or by every choice, without signatures, and the same logs for the model."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from typing import Any
+
+from protocol.codec import encode
+from protocol.identity.exchange import take
+from protocol.identity.log import (
+    Add,
+    Genesis,
+    Graph,
+    LoggedOperation,
+    Operation,
+    Recover,
+    Removal,
+    Remove,
+    Rename,
+    TerminalKeys,
+    operation_id,
+)
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, Reduction
+from protocol.primitives import b2b
+
+Log = dict[bytes, LoggedOperation]
+
+
+@cache
+def terminal(number: int) -> TerminalKeys:
+    """Keys of a terminal. They are only names here, since nothing is signed."""
+    return TerminalKeys(_name(f"signing {number}"), _name(f"static {number}"))
+
+
+@cache
+def _name(text: str) -> bytes:
+    return b2b(text.encode(), personal=b"tests.log")
+
+
+@dataclass
+class Growing:
+    """A log whose every operation `load` would take."""
+
+    log: Log = field(default_factory=dict)
+    past: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+    terminals: int = 0
+
+    def __post_init__(self) -> None:
+        """A founder with terminals A (0), T (1), B (2)."""
+        first = terminal(0)
+        self.terminals = 1
+        self.person = self._write(Genesis(bytes(32), _name("recovery 0"), first.signing, first.static), b"")
+        self.write(first.id, Rename, [self.person], name="Anna")
+        self.add(first.id, self.tips())
+        self.add(first.id, self.tips())
+        self.base = len(self.log)
+
+    def _write(self, operation: Operation, person: bytes) -> bytes:
+        encoded = encode(operation)
+        identity = operation_id(encoded, genesis=not person)
+        logged = LoggedOperation(identity, person or identity, operation, (), encoded)
+        self.log[identity] = logged
+        self.past[identity] = self.before(logged.parents)
+        return identity
+
+    def before(self, parents: Sequence[bytes]) -> frozenset[bytes]:
+        """These operations and their ancestors."""
+        return frozenset(parents).union(*(self.past[parent] for parent in parents))
+
+    def tips(self) -> list[bytes]:
+        """The operations that no other one follows."""
+        return self.highest(self.log)
+
+    def highest(self, chosen: Sequence[bytes] | Log) -> list[bytes]:
+        """Those that are not ancestors of others."""
+        return sorted(one for one in chosen if not any(one in self.past[other] for other in chosen))
+
+    def write(
+        self, author: bytes, kind: Callable[..., Operation], parents: Sequence[bytes], **fields: Any
+    ) -> bytes:
+        """The author's next operation upon these parents."""
+        own = (self.log[one].sequence for one in self.before(parents) if self.log[one].author == author)
+        sequence = 1 + max(own, default=0)
+        return self._write(kind(self.person, author, sequence, list(parents), **fields), self.person)
+
+    def add(self, author: bytes, parents: Sequence[bytes], new: TerminalKeys | None = None) -> bytes:
+        """The author adds a new terminal, or this one."""
+        if new is None:
+            new = terminal(self.terminals)
+            self.terminals += 1
+        return self.write(author, Add, parents, signing=new.signing, static=new.static)
+
+    def recover(
+        self, parents: Sequence[bytes], removed: Sequence[tuple[bytes, bytes]], new: bool, key: str = ""
+    ) -> bytes | None:
+        """The recovery that follows those of the past; None if these follow two lines."""
+        past = self.before(parents)
+        known = [one for one in past if isinstance(self.log[one].operation, Genesis | Recover)]
+        previous = next((one for one in known if all(o == one or o in self.past[one] for o in known)), None)
+        if previous is None:
+            return None
+        number = self.log[previous].sequence + 1
+        keys = (b"", b"")
+        if new:
+            keys = terminal(self.terminals).signing, terminal(self.terminals).static
+            self.terminals += 1
+        removals = [Removal(one, last) for one, last in sorted(removed)]
+        successor = _name(f"recovery {number}{key}")
+        operation = Recover(self.person, previous, number, list(parents), successor, removals, *keys)
+        return self._write(operation, self.person)
+
+    def known(self, past: frozenset[bytes]) -> list[bytes]:
+        """The terminals that these operations introduce."""
+        keys = (self.log[one].introduces for one in past)
+        return sorted({one.id for one in keys if one is not None})
+
+    def by(self, author: bytes, past: frozenset[bytes]) -> list[bytes]:
+        """The author's operations among these."""
+        return sorted(one for one in past if self.log[one].author == author)
+
+
+def grow_at_random(random: Random, steps: int, recoveries: bool) -> tuple[Growing, Pins]:
+    """A log with this many operations upon the base, and pins of one recovery or none."""
+    growing = Growing()
+    for number in range(steps):
+        _step(growing, random, recoveries, number)
+    pins = [one for one, logged in growing.log.items() if isinstance(logged.operation, Recover)]
+    if not pins or random.random() < 0.3:
+        return growing, Pins()
+    pinned = frozenset([random.choice(pins)])
+    return growing, Pins(seen=pinned) if random.random() < 0.5 else Pins(confirmed=pinned)
+
+
+def _step(growing: Growing, random: Random, recoveries: bool, number: int) -> None:
+    parents = growing.tips()[:16]
+    if random.random() < 0.6:
+        parents = random.sample(sorted(growing.log), min(len(growing.log), random.choice((1, 1, 2, 3))))
+        parents = growing.highest(parents)
+    past = growing.before(parents)
+    terminals = growing.known(past)
+    kinds = ["add", "add", "remove", "remove", "remove", "rename", *(["recover"] * 2 * recoveries)]
+    kind, author = random.choice(kinds), random.choice(terminals)
+
+    def last(target: bytes) -> bytes:
+        return random.choice([*growing.by(target, past), b""])
+
+    if kind == "add":
+        elsewhere = sorted(set(growing.known(frozenset(growing.log))) - set(terminals))
+        new = None
+        if elsewhere and random.random() < 0.2:
+            claimed = random.choice(elsewhere)
+            new = next(one for n in range(growing.terminals) if (one := terminal(n)).id == claimed)
+        growing.add(author, parents, new)
+    elif kind == "remove":
+        target = random.choice(terminals)
+        growing.write(author, Remove, parents, terminal=target, last=last(target))
+    elif kind == "rename":
+        growing.write(author, Rename, parents, name=f"name {number}")
+    else:
+        targets = random.sample(terminals, random.randint(0, min(3, len(terminals))))
+        key = random.choice(("", "", " of a thief"))
+        growing.recover(parents, [(one, last(one)) for one in targets], random.random() < 0.8, key)
+
+
+def every_log(free: int) -> Iterator[Growing]:
+    """Every log with up to this many operations upon the base, each after any that are there."""
+    yield from _every(Growing(), free)
+
+
+def _every(growing: Growing, free: int) -> Iterator[Growing]:
+    # Of the base, only its tip and the first add are followed: one that knows all, one that does not know B.
+    base = list(growing.log)[: growing.base]
+    ids = [base[-2], base[-1], *list(growing.log)[growing.base :]]
+    for count in (1, 2, 3):
+        for parents in itertools.combinations(ids, count):
+            if len(growing.highest(parents)) < count:
+                continue
+            for act in _ACTS:
+                before = len(growing.log), growing.terminals
+                if not act(growing, sorted(parents)):
+                    continue
+                yield growing
+                if free > 1:
+                    yield from _every(growing, free - 1)
+                for one in list(growing.log)[before[0] :]:
+                    del growing.log[one], growing.past[one]
+                growing.terminals = before[1]
+
+
+Act = Callable[[Growing, Sequence[bytes]], bool]
+
+
+def _acts() -> Iterator[Act]:
+    senior, thief, other = (terminal(number).id for number in range(3))
+
+    def removal(author: bytes, target: bytes) -> Act:
+        def act(growing: Growing, parents: Sequence[bytes]) -> bool:
+            if not {author, target} <= set(growing.known(growing.before(parents))):
+                return False
+            count = len(growing.log)
+            growing.write(author, Remove, parents, terminal=target, last=b"")
+            return len(growing.log) > count
+
+        return act
+
+    def adding(author: bytes) -> Act:
+        def act(growing: Growing, parents: Sequence[bytes]) -> bool:
+            known = author in growing.known(growing.before(parents))
+            return known and bool(growing.add(author, parents))
+
+        return act
+
+    def renaming(growing: Growing, parents: Sequence[bytes]) -> bool:
+        count = len(growing.log)
+        growing.write(senior, Rename, parents, name="Anne")
+        return len(growing.log) > count
+
+    def recovering(growing: Growing, parents: Sequence[bytes]) -> bool:
+        return growing.recover(parents, [(thief, b"")], new=True) is not None
+
+    pairs = [
+        (senior, thief),
+        (senior, other),
+        (thief, senior),
+        (thief, other),
+        (thief, thief),
+        (other, thief),
+    ]
+    yield from (removal(*pair) for pair in pairs)
+    yield from (adding(author) for author in (senior, thief, other))
+    yield renaming
+    yield recovering
+
+
+_ACTS = tuple(_acts())
+
+
+# --- What they come to ---
+
+
+def at_once(log: Log, pins: Pins = NO_PINS) -> PersonState:
+    """The state of a whole log."""
+    return Reduction(Graph(log), pins).state()
+
+
+def one_by_one(growing: Growing, order: Sequence[bytes], pins: Pins = NO_PINS) -> PersonState:
+    """The state where operations arrive in this order, each with its ancestors.
+
+    Where recoveries compete, or several operations introduce one terminal, they arrive twice: what was
+    in force for a while may have cut what counts in the end, and a next exchange brings that back.
+    """
+    held: Log = {}
+    recoveries = [one.operation for one in growing.log.values() if isinstance(one.operation, Recover)]
+    terminals = [keys for one in growing.log.values() if (keys := one.introduces) is not None]
+    followed = {one.previous for one in recoveries}
+    compete = len(followed) < len(recoveries) or len(set(terminals)) < len(terminals)
+    for identity in [*order, *order] if compete else order:
+        arrived = {one: growing.log[one] for one in (*growing.past[identity], identity)}
+        taken = take(Graph(held | arrived), held.keys(), pins)
+        held |= {logged.id: logged for logged in taken.new}
+        for dropped in taken.dropped:
+            del held[dropped]
+    return at_once(held, pins)
+
+
+def for_the_model(growing: Growing, operation: type) -> list[Any]:
+    """The log as the model reads it; `operation` is its type of operations."""
+    return [_for_the_model(growing.log, logged, operation) for logged in growing.log.values()]
+
+
+def _for_the_model(log: Log, logged: LoggedOperation, made: type) -> Any:
+    operation, introduced = logged.operation, logged.introduces
+    common: dict[str, Any] = {
+        "id": logged.id.hex(),
+        "kind": type(operation).__name__.lower(),
+        "author": logged.author.hex(),
+        "seq": logged.sequence,
+        "parents": tuple(parent.hex() for parent in logged.parents),
+        "new": introduced.id.hex() if introduced else None,
+        "key": logged.recovery.hex() if logged.recovery else None,
+    }
+    match operation:
+        case Remove():
+            common |= {"target": operation.terminal.hex(), "last": operation.last.hex() or None}
+        case Rename():
+            common |= {"target": operation.name}
+        case Recover():
+            previous = log[operation.previous]
+            removed = tuple((one.terminal.hex(), one.last.hex() or None) for one in operation.removed)
+            common |= {"author": (previous.recovery or b"").hex(), "seq": 0, "removed": removed}
+            common |= {"prev": operation.previous.hex()}
+    return made(**common)

@@ -1,0 +1,321 @@
+"""Attacks on a person log: competing recoveries, copied keys, and logs that are filled (SPEC §7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from protocol import limits
+from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed
+from protocol.identity.author import recover_operation, recovery_key, sign_recovery
+from protocol.identity.exchange import Extension, extend, missing
+from protocol.identity.log import Add, Remove, Rename, parse_operation, sign_operation
+from protocol.identity.reduction import CauseKind, Pins, reduce
+from protocol.primitives import ed25519_from_seed
+from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
+
+
+@pytest.fixture
+def anna() -> Person:
+    person = Person("Anna")
+    person.add(person.first, SECOND)
+    return person
+
+
+# --- Recoveries that compete ---
+
+
+def rivals(anna: Person, count: int) -> list[bytes]:
+    """So many recoveries by whoever found an old backup of the seed, each with a terminal of its own."""
+    upon = reduce(anna.operations[:3])
+    return [
+        anna.recover([(anna.first, b""), (SECOND, b"")], Terminal.named(f"rival {number}"), upon=upon)
+        for number in range(count)
+    ]
+
+
+def test_case_84_a_ground_recovery_changes_nothing_for_those_who_saw_another_first(anna: Person) -> None:
+    own = id_of(anna.recover([(anna.first, anna.state.last[anna.first.id])], THIRD))
+    before = anna.state
+    assert list(before.live) == [THIRD.id, SECOND.id]
+    # An id can be ground, so some of these are lower than the owner's.
+    ground = [id_of(signed) for signed in rivals(anna, 6)]
+    assert min(ground) < own < max(ground)
+    for pins in (Pins(seen=frozenset([own])), Pins(confirmed=frozenset([own]))):
+        after = reduce(anna.operations, pins)
+        assert (after.live, after.newest, after.recovery) == (before.live, own, before.recovery)
+        assert after.rivals == set(ground)
+        assert after.contested == (own not in pins.confirmed)
+    confirmed = reduce(anna.operations, Pins(frozenset([own]), frozenset(ground[:1])))
+    assert confirmed.newest == ground[0]
+    assert own in confirmed.rivals
+
+
+def test_case_84_of_recoveries_that_nobody_saw_first_none_is_in_force(anna: Person) -> None:
+    before = anna.state
+    own = id_of(anna.recover([(anna.first, b"")], THIRD))
+    (ground,) = map(id_of, rivals(anna, 1))
+    state = anna.state
+    assert (state.live, state.newest, state.recoveries) == (before.live, anna.id, 0)
+    assert state.contested
+    assert state.rivals == {own, ground}
+    assert [cause.kind for cause in state.causes[-2:]] == [CauseKind.CONTESTED] * 2
+
+
+def test_case_84_a_new_recovery_follows_one_line_only(anna: Person) -> None:
+    own = anna.recover([(anna.first, b"")], THIRD)
+    upon = reduce(anna.operations)
+    (ground,) = rivals(anna, 1)
+    seed = anna.new.recovery_seed
+    both = recover_operation(upon, seed, [])
+    both = type(both)(
+        **{name: getattr(both, name) for name in both.__struct_fields__}
+        | {"parents": sorted([id_of(own), id_of(ground)])}
+    )
+    with pytest.raises(Malformed):
+        reduce([*anna.operations, sign_recovery(both, seed)])
+
+
+def test_many_rivals_are_not_all_kept_and_do_not_keep_the_owner_out(anna: Person) -> None:
+    own = id_of(anna.recover([(anna.first, b"")], THIRD))
+    pins = Pins(seen=frozenset([own]))
+    held = list(anna.operations)
+    flood = rivals(anna, limits.LOG_RIVALS_MAX + 12)
+    for signed in flood:
+        held = after(held, extend(held, [signed], pins=pins))
+    state = reduce(held, pins)
+    assert len(state.rivals) == limits.LOG_RIVALS_MAX
+    again = sign_recovery(recover_operation(state, anna.new.recovery_seed, []), anna.new.recovery_seed)
+    assert extend(held, [again], pins=pins).state.recoveries == 2
+
+
+def test_the_recovery_keys_come_from_one_seed_by_number(anna: Person) -> None:
+    seed = anna.new.recovery_seed
+    for number in range(3):
+        assert anna.state.recovery == ed25519_from_seed(recovery_key(seed, number))
+        anna.recover()
+    operation = recover_operation(anna.state, seed, [])
+    present, following = recovery_key(seed, 3), recovery_key(seed, 4)
+    for wrong in ((present,), (following, present), (present, present), (following, following)):
+        with pytest.raises(AuthenticationFailed):
+            reduce([*anna.operations, sign_operation(operation, *wrong)])
+    assert reduce([*anna.operations, sign_operation(operation, present, following)]).recoveries == 4
+
+
+# --- Forks ---
+
+
+def test_case_92_a_fork_freezes_the_terminal_and_not_the_person(anna: Person) -> None:
+    upon = anna.state
+    anna.add(SECOND, THIEF, upon=upon)
+    anna.rename(SECOND, "Mallory", upon=upon)
+    state = anna.state
+    assert (list(state.live), list(state.frozen), list(state.removed)) == ([anna.first.id], [SECOND.id], [])
+    assert state.name == "Anna"
+    (fork,) = state.forks
+    assert (fork.author, len(fork.operations)) == (SECOND.id, 2)
+    anna.add(anna.first, THIRD)
+    assert list(anna.state.live) == [anna.first.id, THIRD.id]
+    anna.remove(anna.first, SECOND, last=b"")
+    assert (list(anna.state.live), anna.state.forks) == ([anna.first.id, THIRD.id], ())
+
+
+def test_case_92_the_removal_that_settles_a_fork_says_which_branch_counts(anna: Person) -> None:
+    upon = anna.state
+    added = id_of(anna.add(SECOND, THIRD, upon=upon))
+    anna.rename(SECOND, "Mallory", upon=upon)
+    assert THIRD.id not in anna.state.live
+    anna.remove(anna.first, SECOND, last=added)
+    assert (list(anna.state.live), anna.state.name) == ([anna.first.id, THIRD.id], "Anna")
+
+
+def test_case_92_a_thief_cannot_settle_its_own_fork(anna: Person) -> None:
+    upon = anna.state
+    anna.add(SECOND, THIEF, upon=upon)
+    anna.rename(SECOND, "Mallory", upon=upon)
+    anna.remove(SECOND, SECOND, upon=reduce(anna.operations[:4]))
+    assert THIEF.id not in anna.state.live
+    assert SECOND.id not in anna.state.live
+
+
+# --- Logs that are filled ---
+
+
+def after(held: Sequence[bytes], extension: Extension) -> list[bytes]:
+    """What a terminal stores then."""
+    return [one for one in held if id_of(one) not in extension.dropped] + list(extension.new)
+
+
+def chain(anna: Person, by: Terminal, count: int) -> list[bytes]:
+    """So many renames, each upon the one before."""
+    state = anna.state
+    parent, made = list(state.heads), []
+    for number in range(count):
+        sequence = state.sequences[by.id] + 1 + number
+        made.append(sign_operation(Rename(anna.id, by.id, sequence, parent, f"n {number}"), by.seed))
+        parent = [id_of(made[-1])]
+    return made
+
+
+def renames(anna: Person, by: Terminal, count: int) -> list[bytes]:
+    """So many renames at once, all with one sequence."""
+    state = anna.state
+    sequence, parents = state.sequences[by.id] + 1, list(state.heads)
+    return [
+        sign_operation(Rename(anna.id, by.id, sequence, parents, f"n {number}"), by.seed)
+        for number in range(count)
+    ]
+
+
+def removals(anna: Person, by: Terminal, count: int, target: bytes = b"") -> list[bytes]:
+    """So many removals at once, of the author itself by default, each upon a rename of its own."""
+    made = renames(anna, by, count)
+    sequence = anna.state.sequences[by.id] + 2
+    return [
+        signed
+        for rename in made
+        for signed in (
+            rename,
+            sign_operation(Remove(anna.id, by.id, sequence, [id_of(rename)], target or by.id, b""), by.seed),
+        )
+    ]
+
+
+def expelling(anna: Person, by: Terminal, count: int) -> list[bytes]:
+    return removals(anna, by, count, SECOND.id)
+
+
+def puppets(anna: Person, by: Terminal, count: int) -> list[bytes]:
+    """A chain of terminals that each add the next one, and then remove the owner's junior terminal."""
+    operations, author, made = list(anna.operations), by, []
+    heads, sequence = list(anna.state.heads), anna.state.sequences[by.id] + 1
+    for number in range(count // 2):
+        new = Terminal.named(f"puppet {number}")
+        add = Add(anna.id, author.id, sequence, heads, new.signing, new.static)
+        made.append(sign_operation(add, author.seed, new.seed))
+        heads, author, sequence = [id_of(made[-1])], new, 1
+    assert operations == anna.operations
+    return made
+
+
+FLOODS = [chain, renames, removals, expelling, puppets]
+Flood = Callable[[Person, Terminal, int], list[bytes]]
+
+
+def flooded(held: list[bytes], flood: Sequence[bytes]) -> list[bytes]:
+    """What a terminal holds after a flood of which it takes what it can, up to the first that it refuses."""
+    size = len(flood)
+    while flood and size:
+        try:
+            held = after(held, extend(held, flood[:size]))
+            flood = flood[size:]
+        except LimitExceeded:
+            size //= 2
+    return held
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_the_thief_of_the_senior_terminal_cannot_keep_the_recovery_out(flood: Flood, anna: Person) -> None:
+    """It sends all to one contact, half to another one, and nothing to the owner."""
+    owner, made = list(anna.operations), flood(anna, anna.first, 300)
+    one, two = flooded(owner, made), flooded(owner, made[: len(made) // 2])
+    seed, last = anna.new.recovery_seed, anna.state.last[anna.first.id]
+    recovery = recover_operation(anna.state, seed, [(anna.first.id, last)], THIRD.signing, THIRD.static)
+    signed = sign_recovery(recovery, seed, THIRD.seed)
+    joined = Person("Anna", [])
+    joined.operations = [*owner, signed]
+    later = joined.add(THIRD, FOURTH)
+    for contact in (owner, one, two):
+        recovered = after(contact, extend(contact, [signed]))
+        state = extend(recovered, [later]).state
+        assert next(iter(state.live)) == THIRD.id
+        assert FOURTH.id in state.live
+        assert anna.first.id in state.removed
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_the_thief_of_a_junior_terminal_cannot_keep_its_removal_out(flood: Flood, anna: Person) -> None:
+    anna.add(anna.first, THIEF)
+    anna.add(anna.first, THIRD)
+    owner, made = list(anna.operations), flood(anna, THIEF, 300)
+    filled = flooded(owner, made)
+    removal = anna.remove(anna.first, THIEF, last=b"")
+    state = extend(filled, [removal]).state
+    assert THIEF.id in state.removed
+    assert anna.first.id in state.live
+    # What the thief wrote makes no room and takes none: the owner's other terminals go on.
+    held = after(filled, extend(filled, [removal]))
+    later = anna.rename(THIRD, "Anne")
+    assert extend(held, [later]).state.name == "Anne"
+
+
+def test_the_senior_thief_who_sends_510_renames_is_refused_and_the_recovery_taken(anna: Person) -> None:
+    held, made, last = list(anna.operations), chain(anna, anna.first, 510), id_of(anna.operations[-1])
+    with pytest.raises(LimitExceeded):
+        extend(held, made)
+    held = flooded(held, made)
+    assert len(held) == limits.LOG_OPERATIONS_MAX + 1
+    recovery = recover_operation(reduce(held), anna.new.recovery_seed, [(anna.first.id, last)])
+    signed = sign_recovery(recovery, anna.new.recovery_seed)
+    for contact in (anna.operations, held, [*held[:100]]):
+        state = extend(contact, [*missing([*held, signed], reduce(contact).heads)]).state
+        assert list(state.live) == [SECOND.id]
+        assert state.name == "Anna"
+
+
+def test_a_thief_who_removes_itself_again_and_again_leaves_no_trace_of_what_it_cut(anna: Person) -> None:
+    """Else operations that once counted would fill the store of everybody who saw them."""
+    anna.add(anna.first, THIEF)
+    held, author = list(anna.operations), THIEF
+    for number in range(12):
+        person = Person("Anna")
+        person.operations = list(held)
+        new = Terminal.named(f"next {number}")
+        added = person.add(author, new)
+        cut = sign_operation(
+            Remove(anna.id, author.id, 2, [id_of(added)], author.id, id_of(added)), author.seed
+        )
+        held = after(held, extend(held, [added]))
+        person.operations = list(held)
+        held = flooded(held, chain(person, author, 200))
+        held = after(held, extend(held, [cut]))
+        author = new
+    assert len(held) < 100
+
+
+def test_many_heads_do_not_make_a_recovery_too_long(anna: Person) -> None:
+    for number in range(7):
+        anna.add(anna.first, Terminal.named(f"lost {number}"))
+    anna.operations += renames(anna, SECOND, 40)
+    state = anna.state
+    assert len(state.heads) == limits.PARENTS_MAX
+    removed = [(terminal, state.last[terminal]) for terminal in list(state.sequences)[:8]]
+    seed = anna.new.recovery_seed
+    operation = recover_operation(state, seed, removed, THIRD.signing, THIRD.static)
+    signed = sign_recovery(operation, seed, THIRD.seed)
+    assert len(signed) <= limits.OPERATION_BYTES_MAX
+    assert THIRD.id in extend(anna.operations, [signed]).state.live
+
+
+def test_more_heads_than_an_operation_names_hide_nobody(anna: Person) -> None:
+    anna.add(anna.first, THIRD)
+    for signed in renames(anna, SECOND, 40):
+        anna.operations.append(signed)
+    state = anna.state
+    assert len(state.heads) == limits.PARENTS_MAX
+    last = id_of(anna.rename(THIRD, "Anne", upon=reduce(anna.operations[:5])))
+    state = anna.state
+    assert len(state.heads) == limits.PARENTS_MAX
+    assert last in state.heads
+    # Each of twenty terminals goes on from its own last operation.
+    crowd = [Terminal.named(f"crowd {number}") for number in range(20)]
+    for terminal in crowd:
+        anna.add(THIRD, terminal)
+    upon = anna.state
+    for terminal in crowd:
+        anna.rename(terminal, "all at once", upon=upon)
+    for terminal in crowd:
+        operation = parse_operation(anna.rename(terminal, "again"))
+        assert operation.sequence == 2
+    assert [fork.author for fork in anna.state.forks] == [SECOND.id]

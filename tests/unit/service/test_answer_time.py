@@ -1,0 +1,91 @@
+"""The work of a responder before its answer, which must not tell contacts from strangers (SPEC §6.3)."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+from types import FrameType
+
+import pytest
+
+from chat.service.keyring import ContactKeys, Keyring, Visibility
+from chat.storage.keys import OwnRow
+from protocol import primitives
+from protocol.identity.author import NewPerson, create_person, recover_operation, sign_recovery
+from protocol.identity.reduction import reduce
+from protocol.keys import X25519Pair
+from protocol.link.agreement import Established
+from protocol.link.handshake import Initiator, Responder
+from protocol.link.states import ContactPsk
+from protocol.pairing.contact_secret import Pair, new_share
+from tests.support.storage.samples import seeded
+
+ADA = create_person("Ada", seeded("ada"))
+BEN = create_person("Ben", seeded("ben"))
+EVE = create_person("Eve", seeded("eve"))
+
+
+def keys_of(person: NewPerson, *more: bytes, share: int = 1, blocked: bool = False) -> ContactKeys:
+    state = reduce([*person.operations, *more])
+    shares = (new_share(share, state.heads, seeded("share")),)
+    pair = Pair(bytes(32), ADA.person, person.person, shares, shares)
+    return ContactKeys((*person.operations, *more), state, (pair,), pending=False, blocked=blocked)
+
+
+def removed() -> ContactKeys:
+    state = reduce(BEN.operations)
+    last = state.last[BEN.terminal]
+    recover = recover_operation(state, BEN.recovery_seed, [(BEN.terminal, last)])
+    return keys_of(BEN, sign_recovery(recover, BEN.recovery_seed))
+
+
+KNOWN = {
+    "contact": {BEN.person: keys_of(BEN)},
+    "contact among others": {BEN.person: keys_of(BEN), EVE.person: keys_of(EVE)},
+    "pending": {BEN.person: replace(keys_of(BEN), pending=True)},
+    "two pairings": {BEN.person: replace(keys_of(BEN), pairs=keys_of(BEN).pairs * 2)},
+    "no common share": {BEN.person: keys_of(BEN, share=2)},
+    "blocked": {BEN.person: keys_of(BEN, blocked=True)},
+    "terminal removed": {BEN.person: removed()},
+    "former contact": {EVE.person: keys_of(EVE)},
+    "stranger": {},
+}
+
+
+def work(known: dict[bytes, ContactKeys], calls: int) -> Counter[str]:
+    """Calls of primitives by the answer to the last of so many handshakes of Ben's terminal."""
+    own = OwnRow(
+        ADA.person, ADA.terminal, ADA.signing_seed, ADA.static_secret, ADA.self_key, ADA.recovery_seed
+    )
+    keyring = Keyring(own, reduce(ADA.operations), Visibility(), lambda: 0, known)
+    ben, ada = X25519Pair(BEN.static_secret), keyring.identity.static
+    counted: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code.co_filename == primitives.__file__:
+            counted[frame.f_code.co_name] += 1
+
+    for _ in range(calls):
+        responder = Responder(ada, keyring)
+        greeting = responder.greet()
+        caller = Initiator.contact(ben, ada.public, BEN.person, ADA.person, [ContactPsk(bytes(32), 1, 1)])
+        call, _ = caller.begin(greeting)
+        counted.clear()
+        sys.setprofile(count)
+        try:
+            _, answered = responder.answer(greeting, call)
+        finally:
+            sys.setprofile(None)
+        assert isinstance(answered, Established)
+        answered.confirmed(b"")
+    return counted
+
+
+@pytest.mark.parametrize("caller", list(KNOWN))
+@pytest.mark.parametrize("calls", [1, 2], ids=["first call", "second call"])
+def test_case_85_a_responder_does_the_same_work_for_everybody(caller: str, calls: int) -> None:
+    """A kept DH, or a psk that is derived for contacts only, would show in the time of the answer."""
+    expected = work(KNOWN["contact"], 1)
+    assert expected["x25519"] >= 4
+    assert work(KNOWN[caller], calls) == expected
