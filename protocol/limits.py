@@ -50,6 +50,8 @@ LOG_HELD_MAX: Final = 512
 """Operations held of one person: beyond LOG_OPERATIONS_MAX only recoveries and the senior's (SPEC §7.2)."""
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
+FIRST_SHARE_NUMBER_MAX: Final = 2**31 - 1
+"""The highest number of a pairing's first share: as many are left for its renewals (SPEC §7.6)."""
 SHARE_NUMBERS_MAX: Final = 4
 """Contact-secret shares of one person that message 1 of a link names (SPEC §7.6)."""
 INVITATION_SECONDS: Final = 3_600
