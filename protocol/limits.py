@@ -56,6 +56,8 @@ LOG_RIVALS_MAX: Final = 8
 """Recoveries kept that follow one recovery and are not in force (SPEC §7.3)."""
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
+FIRST_SHARE_NUMBER_MAX: Final = 2**31 - 1
+"""The highest number of a pairing's first share: as many are left for its renewals (SPEC §7.6)."""
 SHARE_NUMBERS_MAX: Final = 4
 """Contact-secret shares of one person that message 1 of a link names (SPEC §7.6)."""
 INVITATION_SECONDS: Final = 3_600

@@ -81,7 +81,9 @@ class UseCases:
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
 
-        self.pairings = pairings = PairingService(runtime, store, bus, keyring, book, pending, addresses)
+        self.pairings = pairings = PairingService(
+            runtime, store, bus, keyring, book, links, pending, addresses
+        )
         self.accept = accept = Accept(
             runtime, store, bus, keyring, self.visibility, pairings, relays, port, transport
         )

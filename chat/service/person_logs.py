@@ -14,12 +14,13 @@ from chat.service.views import Views
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database, Store
-from chat.storage.keys import OWN, THEIRS, ShareRow
+from chat.storage.keys import OWN, THEIRS, ShareRow, retire_pairings
 from chat.storage.persons import TerminalRow
 from protocol.identity.exchange import Extension, changes, extend, missing
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState
 from protocol.limits import LOG_OPERATIONS_MAX
+from protocol.link.states import LinkOpen, Role
 from protocol.messages import LogOperations
 from protocol.pairing.record import PendingContact
 
@@ -62,6 +63,20 @@ class PendingContacts:
             if verified:
                 self._bus.signal(ContactReleased(row.person))
         self._bus.signal(ContactsChanged())
+
+    async def retire(self, opened: LinkOpen) -> None:
+        """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6)."""
+        keys = self._keyring.contacts.get(opened.person or b"")
+        if keys is None or opened.contact_psk is None or len(keys.pairs) < 2:
+            return
+        newest, initiates = keys.pairs[0], opened.role is Role.INITIATOR
+        if not newest.opened(opened.contact_psk, initiates=initiates):
+            return
+        person = newest.their_person
+        await self._store.write(retire_pairings, person, newest.root)
+        await self.reload(person)
+        self._bus.signal(ContactsChanged())
+        self._cleaner.begin()
 
     async def promote(self, person: bytes) -> None:
         """Complete a pending contact, which the other side has stored too."""

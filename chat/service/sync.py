@@ -106,6 +106,7 @@ class Synchronizer:
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
         """Take over a contact's link that has just opened, None if it is not wanted."""
+        await self._inbound.keyed(opened)
         return await self._links.adopt(driver, opened, self)
 
     # Sending.
@@ -342,6 +343,10 @@ class Inbound:
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
+
+    async def keyed(self, opened: LinkOpen) -> None:
+        """A contact's link opened, which retires the pairings before the one whose secret it used."""
+        await self._pending.retire(opened)
 
     async def proved(self, link: LiveLink) -> None:
         """A contact's link opened, which completes a pairing whose last message was lost."""

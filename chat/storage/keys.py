@@ -8,6 +8,7 @@ from typing import Final
 
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
+from chat.storage.secure_deletion import mark_unclean
 from protocol.errors import Untrusted
 from protocol.pairing.invitation import check_joiner
 
@@ -87,17 +88,27 @@ class ShareRow:
 def add_share(db: Database, row: ShareRow) -> None:
     """Store a share, which may be held already. Raises StorageMisuse for another with the same number."""
     new = db.run(
-        "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce("
+        " (SELECT pairing FROM shares WHERE contact = ?1 AND root = ?2),"
+        " (SELECT max(pairing) + 1 FROM shares WHERE contact = ?1), 1))",
         *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
     )
     if not new and row not in shares_of(db, row.contact):
         raise StorageMisuse("another share with this number is held")
 
 
+def retire_pairings(db: Database, contact: bytes, root: bytes) -> None:
+    """Delete the shares of all pairings with a contact but the one with this root."""
+    if db.run("DELETE FROM shares WHERE contact = ? AND root != ?", contact, root):
+        mark_unclean(db)
+
+
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
-    """All shares with a contact, newest number first."""
+    """All shares with a contact: the newest pairing first, and in it the highest number."""
     rows = db.rows(
-        "SELECT owner, number, share, heads, root FROM shares WHERE contact = ? ORDER BY number DESC, owner",
+        "SELECT owner, number, share, heads, root FROM shares WHERE contact = ?"
+        " ORDER BY pairing DESC, number DESC, owner",
         contact,
     )
     return [

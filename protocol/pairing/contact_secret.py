@@ -9,7 +9,7 @@ from protocol import labels, primitives
 from protocol.codec import low_high
 from protocol.errors import LocalMisuse
 from protocol.keys import Secret
-from protocol.limits import SHARE_NUMBERS_MAX
+from protocol.limits import FIRST_SHARE_NUMBER_MAX, SHARE_NUMBERS_MAX
 from protocol.link.states import ContactPsk
 from protocol.messages import ShareNumbers
 from protocol.primitives import KEY_SIZE, Random
@@ -27,6 +27,11 @@ class Share:
 def new_share(number: int, heads: Iterable[bytes], random: Random) -> Share:
     """A new random share under these heads of the owner's log."""
     return Share(number, random(KEY_SIZE), tuple(heads))
+
+
+def first_number(random: Random) -> int:
+    """A random number for the first share of a pairing, from 1 to FIRST_SHARE_NUMBER_MAX (SPEC §7.6)."""
+    return 1 + int.from_bytes(random(4)) % FIRST_SHARE_NUMBER_MAX
 
 
 class ContactSecret(Secret):
@@ -91,6 +96,16 @@ class Pair:
         places = [(mine, yours) for mine in range(len(own)) for yours in range(len(theirs))]
         places.sort(key=lambda place: (sum(place), place))
         return tuple(self._psk(own[mine], theirs[yours], initiates=True) for mine, yours in places)
+
+    def opened(self, psk: ContactPsk, *, initiates: bool) -> bool:
+        """Whether a psk, which opened a link that this person initiated or answered, is of this pairing."""
+        held = (
+            self._psk(own, theirs, initiates=initiates)
+            for own in self.own
+            for theirs in self.theirs
+            if (own.number, theirs.number) == (psk.own, psk.theirs)
+        )
+        return any(primitives.equal(one.psk, psk.psk) for one in held)
 
     def answer(self, numbers: ShareNumbers) -> ContactPsk | None:
         """The psk that this person uses as responder, or None without a common share."""

@@ -14,6 +14,7 @@ from protocol.errors import Malformed, Untrusted
 from protocol.identity.exchange import Foreign, extend, share_is_stale
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins
+from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Record
 from protocol.pairing.contact_secret import Share
@@ -157,7 +158,9 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
 def _check_share(record: Record, operations: Sequence[bytes]) -> None:
     check_ascending(record.heads)
     known = {parse_operation(signed).id for signed in operations}
-    if record.number == 0 or not record.heads or not known.issuperset(record.heads):
-        raise Malformed("a share without a number, or under heads that are not of its owner's log")
+    if not 1 <= record.number <= FIRST_SHARE_NUMBER_MAX:
+        raise Malformed("a first share with a number that leaves no room for later ones")
+    if not record.heads or not known.issuperset(record.heads):
+        raise Malformed("a share under heads that are not of its owner's log")
     if share_is_stale(operations, record.heads):
         raise Untrusted("a share from before a removal")

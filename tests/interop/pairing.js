@@ -163,7 +163,7 @@ export class Pairing {
 
   checkShare({ number, heads }, log) {
     const known = heads.every((head) => log.nodes.has(head.toString('hex')));
-    must(number > 0 && heads.length > 0 && ascending(heads) && known, 'malformed', 'V-RC-09');
+    must(number > 0 && number < 2 ** 31 && heads.length > 0 && ascending(heads) && known, 'malformed', 'V-RC-09');
     must(!isStale(log, heads), 'untrusted', 'V-RC-10');
   }
 

@@ -275,6 +275,7 @@ def _shares(seed: Seed, inputs: Json) -> Iterator[Message]:
     flag, rule = "BadShare", ("V-RC-09", "malformed")
     own = [bytes.fromhex(head) for head in inputs["initiator"]["share"]["heads"]]
     yield *rule, "number 0", flag, resigned(inputs, "initiator", number=0)
+    yield *rule, "number 2^31", flag, resigned(inputs, "initiator", number=2**31)
     yield *rule, "no heads", flag, resigned(inputs, "initiator", heads=[])
     yield *rule, "a head that is not in the log", flag, resigned(inputs, "initiator", heads=[bytes(32)])
     yield *rule, "a head twice", flag, resigned(inputs, "initiator", heads=own * 2)

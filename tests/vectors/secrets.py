@@ -89,6 +89,7 @@ def _responder(seed: Seed) -> Group:
     group, persons = Group("7.6", {}), {"own_person": high, "their_person": low}
     one = [_pairing(seed, ("b", (1, 2)), ("a", (1, 2, 3)))]
     two = [_pairing(seed, ("b", (20,)), ("a", (21,)), "newer root"), *one]
+    low_after = [*one, _pairing(seed, ("b", (20,)), ("a", (21,)), "older root")]
     for comment, flag, pairings, own, theirs in (
         ("all in common", "Newest", one, [3, 2, 1], [2, 1]),
         ("the initiator lacks the responder's newest", "Newest", one, [3], [1]),
@@ -96,6 +97,7 @@ def _responder(seed: Seed) -> Group:
         ("no share of the responder in common", "Stranger", one, [3], [5, 4]),
         ("no share of the initiator in common", "Stranger", one, [4], [2]),
         ("two pairings, the newer fits", "Newest", two, [21, 3], [20, 2]),
+        ("two pairings, the newer has the lower numbers", "Newest", low_after, [21, 3, 2], [20, 2]),
         ("two pairings, only the older fits", "Newest", two, [3], [2]),
         ("a share of each, but of different pairings", "Stranger", two, [21], [2]),
     ):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from chat.errors import CUT, NOTHING_SAID, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
 from chat.network.driver import Driver, Handler
+from chat.network.links import Links
 from chat.service.discovery import AddressBook
 from chat.service.events import ContactFound, EventBus, VisibilityUsed
 from chat.service.keyring import Keyring
@@ -20,7 +21,7 @@ from chat.tasks import Runtime
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close
-from protocol.pairing.contact_secret import new_share
+from protocol.pairing.contact_secret import first_number, new_share
 from protocol.pairing.pairing import (
     Completed,
     JoinerKnown,
@@ -190,11 +191,12 @@ class PairingService:
         bus: EventBus,
         keyring: Keyring,
         book: ContactBook,
+        links: Links,
         pending: PendingContacts,
         addresses: AddressBook,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
-        self._book, self._pending, self._addresses = book, pending, addresses
+        self._book, self._links, self._pending, self._addresses = book, links, pending, addresses
         self._active: dict[str, ActivePairing] = {}
 
     def new(
@@ -232,7 +234,7 @@ class PairingService:
         """The log, the terminal and a fresh share of the contact secret, for the other side."""
         own = self._keyring.own
         operations = tuple(await self._store.read(persons.operations_of, own.person))
-        number = self._runtime.clock.wall() // 1000  # a later pairing of the same two gets a higher number
+        number = first_number(self._runtime.random)
         share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, share)
 
@@ -250,6 +252,8 @@ class PairingService:
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Complete the contact, which both sides have stored."""
         await self._pending.promote(person)
+        # Only a link under the new secret retires those of earlier pairings.
+        await self._links.close(person, REPLACED)
         for place in reversed(pairing.places):
             await self._addresses.met(person, *place)
             self._bus.signal(ContactFound(person))

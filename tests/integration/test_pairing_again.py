@@ -1,0 +1,103 @@
+"""A second pairing with a contact: what the earlier pairing left behind (SPEC §7.6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chat.service.keyring import Keyring
+from protocol.limits import FIRST_SHARE_NUMBER_MAX
+from protocol.messages import ContactHello, ShareNumbers
+from protocol.pairing.contact_secret import Pair, Share
+from protocol.pairing.record import Identity
+from protocol.relay.rendezvous import contact_token
+from tests.integration.steps import presence
+from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
+
+
+async def pair_again(one: Person, other: Person) -> None:
+    gone, back = presence(one, present=False), presence(one, present=True)
+    await invite(one, other)
+    await gone
+    await back
+
+
+@in_virtual_time
+async def test_case_90_an_earlier_pairing_is_retired_by_the_first_link_of_the_next(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "under the first secret")
+        mine, theirs = (person.engine._use_cases.keyring for person in (ada, ben))
+        leaked = theirs.contacts[mine.own.person].pairs[0]
+        await pair_again(ada, ben)
+        await talk(ada, ben, "under the second")
+        for keyring, other in ((mine, theirs), (theirs, mine)):
+            assert [pair.root == leaked.root for pair in keyring.contacts[other.own.person].pairs] == [False]
+        assert not answers(mine, theirs, leaked)
+        assert await ada.texts(ben) == ["under the first secret", "under the second"]
+        await ada.stop()
+        await ada.start()
+        assert not answers(ada.engine._use_cases.keyring, theirs, leaked), "and after a restart"
+
+
+def answers(keyring: Keyring, caller: Keyring, leaked: Pair) -> list[str]:
+    """Where a leaked secret of the caller still works: links, relay tokens, announcements."""
+    own, person = keyring.own.person, caller.own.person
+    hello = ContactHello(
+        person, ShareNumbers([leaked.own[0].number], [leaked.theirs[0].number]), b"k" * 1184, b"s" * 32
+    )
+    found = keyring.contact_psk(caller.identity.static.public, hello)
+    token = contact_token(
+        leaked.newest().meeting_key(own, person), 20_000, b"r" * 32, keyring.identity.static.public
+    )
+    discovery = leaked.newest().discovery_key(person, own)
+    works = {
+        "link": found is not None and found[1].psk == leaked.candidates()[0].psk,
+        "token": token in keyring.waiting_tokens(b"r" * 32, 20_000),
+        "announcement": any(known.key == discovery for known in keyring.announcers()),
+    }
+    return [name for name, yes in works.items() if yes]
+
+
+@in_virtual_time
+async def test_an_earlier_pairing_lasts_until_the_next_one_opened_a_link(tmp_path: Path) -> None:
+    """If only one side completed the second pairing, the first one still opens links."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "under the first secret")
+        mine, theirs = (person.engine._use_cases.keyring for person in (ada, ben))
+        leaked = theirs.contacts[mine.own.person].pairs[0]
+        assert answers(mine, theirs, leaked) == ["link", "token", "announcement"]
+        await ada.stop()
+        await ada.start()
+        await talk(ada, ben, "and again")
+        assert answers(ada.engine._use_cases.keyring, theirs, leaked) == ["link", "token", "announcement"]
+
+
+def with_number(person: Person, number: int) -> None:
+    """Let a person show a first share with this number in its pairings."""
+    service = person.engine._use_cases.pairings
+    real = service.identity
+
+    async def forged() -> Identity:
+        shown = await real()
+        share = Share(number, shown.share.share, shown.share.heads)
+        return Identity(shown.operations, shown.terminal, shown.signing_seed, share)
+
+    service.identity = forged  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("number", [1, FIRST_SHARE_NUMBER_MAX])
+@in_virtual_time
+async def test_case_91_no_number_makes_a_pairing_the_newest_always(tmp_path: Path, number: int) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        with_number(ben, number)
+        await pair(ada, ben)
+        await talk(ada, ben, "first")
+        keyring, person = ada.engine._use_cases.keyring, ben.engine._use_cases.keyring.own.person
+        first = keyring.contacts[person].pairs[0].root
+        with_number(ben, FIRST_SHARE_NUMBER_MAX + 1 - number)
+        await pair_again(ada, ben)
+        await talk(ada, ben, "second")
+        assert keyring.contacts[person].pairs[0].root != first
