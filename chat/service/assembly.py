@@ -75,7 +75,7 @@ class UseCases:
 
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
-        logs = PersonLogs(store, bus, keyring, book, views, pending)
+        logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending)
         addresses = AddressBook(clock, store, keyring)
         self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)

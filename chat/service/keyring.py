@@ -242,7 +242,8 @@ class Keyring:
 
     def foreign(self, key: bytes, person: bytes) -> bool:
         """Whether a public key is in another person's log than that of `person`."""
-        logs = (self.own_log, *(contact.state for contact in self.contacts.values()))
+        known = list(self.contacts.values())  # at once: a worker thread may ask
+        logs = (self.own_log, *(contact.state for contact in known))
         return any(key in log.keys for log in logs if log.person != person)
 
 

@@ -69,10 +69,23 @@ BATCH: Final = 64
 READ_REPEATED: Final = 64
 """Newest read entries named again at the start of a link, in case a read receipt was lost."""
 
-COSTLY_A_SECOND: Final = 0.2
-COSTLY_AT_ONCE: Final = 8.0
-"""Rate of costly messages per contact: heads are compared with the whole history, and operations verified
-with the whole log. An honest contact sends one of each per link; what comes more often is ignored."""
+HEADS_A_SECOND: Final = 0.2
+HEADS_AT_ONCE: Final = 8.0
+"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. An honest terminal
+sends one of each per link. What comes more often is ignored, and the next link brings it."""
+
+LOGS_A_SECOND: Final = 1.0
+LOGS_AT_ONCE: Final = 8.0
+"""Rate of LogHeads and LogOperations per terminal, which are computed from the whole log. What comes more
+often delays the reading of that link. A removal that was ignored would leave a thief's terminal live."""
+
+
+class _Budget:
+    """Costly messages of one terminal of a contact."""
+
+    def __init__(self, now: float) -> None:
+        self.heads = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
+        self.logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
 
 
 @dataclass(slots=True)
@@ -102,7 +115,8 @@ class Synchronizer:
         self._views, self._inbound, self._outbound = views, inbound, outbound
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
-        self._costly: dict[bytes, Bucket] = {}
+        # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
+        self._budgets: dict[tuple[bytes, bytes], _Budget] = {}
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -164,11 +178,8 @@ class Synchronizer:
             link.driver.abort()
 
     async def _handle(self, link: LiveLink, message: Message) -> None:
-        if isinstance(message, Heads | LogOperations):
-            now = self._runtime.clock.monotonic()
-            new = Bucket(COSTLY_A_SECOND, COSTLY_AT_ONCE, COSTLY_AT_ONCE, now)
-            if not self._costly.setdefault(link.person, new).take(now):
-                return  # the next link brings it
+        if not await self._affordable(link, message):
+            return
         outbound = self._workers[link].outbound
         match message:
             case Receipt() as receipt:
@@ -189,6 +200,15 @@ class Synchronizer:
                 self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
+
+    async def _affordable(self, link: LiveLink, message: Message) -> bool:
+        """Whether the terminal's budget covers the message, after the delay that it costs."""
+        now = self._runtime.clock.monotonic()
+        budget = self._budgets.setdefault((link.person, link.terminal), _Budget(now))
+        if isinstance(message, LogHeads | LogOperations):
+            await asyncio.sleep(budget.logs.reserve(now))
+            return True
+        return not isinstance(message, HeadsHash | Heads) or budget.heads.take(now)
 
 
 class Outbound:

@@ -1,0 +1,128 @@
+"""Messages that cost much more to process than to send, and the budgets that bound them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from chat.network.driver import Driver, Opening
+from chat.storage import persons
+from protocol.entries import conversation_of_two
+from protocol.identity.author import add_operation, remove_operation, rename_operation
+from protocol.identity.log import Operation, sign_operation, terminal_id
+from protocol.identity.reduction import PersonState, reduce
+from protocol.keys import X25519Pair
+from protocol.link.handshake import Initiator
+from protocol.link.link import Link
+from protocol.link.states import Event, LinkOpen
+from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message
+from protocol.primitives import ed25519_from_seed
+from tests.integration.steps import current, in_touch
+from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.fakes.network import MemoryTransport, Network
+
+SPENT = 16
+"""Messages in a row: more than any budget holds at once."""
+
+
+class BensLog:
+    """Ben's log, to which Ben's first terminal adds. `junior`: the static key of a second terminal."""
+
+    def __init__(self, ben: Person, operations: Sequence[bytes]) -> None:
+        self._own, self._random = ben.engine._use_cases.keyring.own, ben.engine._use_cases.runtime.random
+        self.operations = list(operations)
+        self._seed, self.junior = self._random(32), X25519Pair.generate(self._random)
+        self.junior_id = terminal_id(ed25519_from_seed(self._seed), self.junior.public)
+
+    @property
+    def state(self) -> PersonState:
+        return reduce(self.operations)
+
+    def add(self) -> LogOperations:
+        signing = ed25519_from_seed(self._seed)
+        added = add_operation(self.state, self._own.terminal, signing, self.junior.public)
+        return self._write(added, self._seed)
+
+    def rename(self, name: str) -> LogOperations:
+        return self._write(rename_operation(self.state, self._own.terminal, name))
+
+    def remove(self) -> LogOperations:
+        return self._write(remove_operation(self.state, self._own.terminal, self.junior_id))
+
+    def _write(self, operation: Operation, *seeds: bytes) -> LogOperations:
+        self.operations.append(sign_operation(operation, self._own.signing_seed, *seeds))
+        return LogOperations(self.operations[-1:])
+
+
+async def log_of(ben: Person) -> BensLog:
+    parts = ben.engine._use_cases
+    return BensLog(ben, await parts.store.read(persons.operations_of, parts.keyring.own.person))
+
+
+class _Deaf:
+    """The handler of a link on which nothing is answered."""
+
+    async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        """Ignore them."""
+
+
+async def link_of_junior(log: BensLog, ben: Person, ada: Person, network: Network) -> Driver:
+    """A link of Ben's second terminal, which has what the first one knows, with Ada."""
+    ring, person = ben.engine._use_cases.keyring, ada.engine._use_cases.keyring.own.person
+    keys = ring.dial_keys(person)
+    assert keys is not None
+    start = Initiator.contact(log.junior, keys.terminal, ring.own.person, person, keys.candidates)
+
+    async def adopt(_driver: Driver, _opened: LinkOpen) -> _Deaf:
+        return _Deaf()
+
+    opening = Opening(adopt)
+    connection = await MemoryTransport(network, "10.0.0.9").connect(ada.host, 4747, 3.0)
+    driver = Driver(connection, Link(start, ben.clock.monotonic()), ben.clock, opening)
+    ben.engine._use_cases.runtime.tasks.spawn(driver.run())
+    assert isinstance(await opening.result, LinkOpen)
+    return driver
+
+
+def bens_state(ada: Person, ben: Person) -> PersonState:
+    """Ben's log as Ada has it."""
+    return ada.engine._use_cases.keyring.log(ben.engine._use_cases.keyring.own.person)
+
+
+@in_virtual_time
+async def test_case_89_a_thief_with_a_junior_terminal_does_not_suppress_its_removal(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (network, ada, ben):
+        log, first = await log_of(ben), current(ben, ada).driver
+        await first.send(log.add())
+        await talk(ben, ada, "added")
+        assert log.junior_id in bens_state(ada, ben).live
+        thief, conversation = await link_of_junior(log, ben, ada, network), _conversation(ada, ben)
+        costly: list[Message] = [Heads(conversation, []), HeadsHash(conversation, bytes(32)), LogHeads([])]
+        for message in costly * SPENT:
+            await thief.send(message)
+        before = ada.clock.monotonic()
+        await first.send(log.remove())
+        await talk(ben, ada, "removed")
+        assert log.junior_id not in bens_state(ada, ben).live
+        assert ada.clock.monotonic() < before + 0.5  # nor is it delayed
+
+
+@in_virtual_time
+async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_dropped(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        log, link = await log_of(ben), current(ben, ada).driver
+        await link.send(log.add())
+        costly: list[Message] = [Heads(_conversation(ada, ben), []), LogHeads([])]
+        for message in costly * SPENT:
+            await link.send(message)
+        for number in range(4):
+            await link.send(log.rename(f"Ben {number}"))
+        await link.send(log.remove())
+        before = ada.clock.monotonic()
+        await talk(ben, ada, "all of it")
+        assert bens_state(ada, ben).heads == log.state.heads
+        assert ada.clock.monotonic() > before + 1.0
+
+
+def _conversation(ada: Person, ben: Person) -> bytes:
+    return conversation_of_two(*(one.engine._use_cases.keyring.own.person for one in (ada, ben)))
