@@ -100,6 +100,7 @@ async def test_case_89_a_thief_with_a_junior_terminal_does_not_suppress_its_remo
         costly: list[Message] = [Heads(conversation, []), HeadsHash(conversation, bytes(32)), LogHeads([])]
         for message in costly * SPENT:
             await thief.send(message)
+        await talk(ben, ada, "spent")
         before = ada.clock.monotonic()
         await first.send(log.remove())
         await talk(ben, ada, "removed")
