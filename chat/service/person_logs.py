@@ -179,6 +179,8 @@ class PersonLogs:
 
     async def _receive(self, person: bytes, operations: Sequence[bytes]) -> None:
         before, held = self._keyring.log(person), self._keyring.held(person)
+        if set(held).issuperset(operations):
+            return
         found = await self._worker.run(extend, held, operations, self._keyring.foreign)
         if not found.new:
             return
