@@ -16,7 +16,7 @@ from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, 
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Unexpected, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
-from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, TextBody
+from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, Receipt, TextBody
 from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
@@ -233,8 +233,17 @@ class DeliveryState(StrEnum):
     READ = "read"
 
 
-def receipting_terminal(contact: PersonState, static: bytes) -> Terminal:
-    """The live terminal with this static key (32 bytes), which authenticated the link. Untrusted if none."""
+def receipt_for(kind: int, ids: Iterable[bytes]) -> Receipt:
+    """A receipt of STORED or READ for 1 to 1,024 entries, in any order."""
+    return Receipt(kind, sorted(set(ids)))
+
+
+def accept_receipt(receipt: Receipt, contact: PersonState, static: bytes) -> Terminal:
+    """The live terminal with this static key (32 bytes), which authenticated the link (SPEC §5.18).
+
+    Errors: Malformed (ids that are not strictly ascending), Untrusted (no such terminal).
+    """
+    check_ascending(receipt.ids)
     for terminal in contact.live.values():
         if terminal.static == static:
             return terminal
@@ -242,8 +251,8 @@ def receipting_terminal(contact: PersonState, static: bytes) -> Terminal:
 
 
 def receipted(ids: Iterable[bytes], own: Collection[bytes]) -> list[bytes]:
-    """The ids of a receipt that are this person's own entries in the conversation, without duplicates."""
-    return [entry for entry in dict.fromkeys(ids) if entry in own]
+    """The ids of a receipt that are this person's own entries in the conversation."""
+    return [entry for entry in ids if entry in own]
 
 
 def delivery_state(kinds: Collection[int], carried: bool) -> DeliveryState:

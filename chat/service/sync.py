@@ -34,11 +34,12 @@ from protocol.entries import (
     Facts,
     ParsedEntry,
     accept_entry,
+    accept_receipt,
     check_conversation,
     conversation_of_two,
     heads_hash,
     parse_entry,
-    receipting_terminal,
+    receipt_for,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import lacking
@@ -279,7 +280,7 @@ class Outbound:
 
     async def _catch_up(self) -> None:
         if self._privacy.settings.read_receipts and (ids := await self._read_lately()):
-            await self._link.driver.send(Receipt(READ, ids))
+            await self._link.driver.send(receipt_for(READ, ids))
         async for ids in self._unacknowledged():
             await self._carry(ids)
 
@@ -394,7 +395,7 @@ class Inbound:
         finally:
             if parsed:
                 await self._store_entries(link, parsed)
-        return Receipt(STORED, [entry.id for entry in parsed])
+        return receipt_for(STORED, [entry.id for entry in parsed])
 
     async def _store_entries(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
         person, own, now = link.person, self._keyring.own, self._runtime.clock.wall()
@@ -415,11 +416,12 @@ class Inbound:
         own, contact = self._keyring.own, self._keyring.contacts.get(link.person)
         if contact is None:
             raise Untrusted("no contact any more")
+        terminal = accept_receipt(receipt, contact.state, link.terminal)
         new = await self._store.write(
             receipts.acknowledge,
             conversation_of_two(own.person, link.person),
             own.terminal,
-            receipting_terminal(contact.state, link.terminal).id,
+            terminal.id,
             receipt,
             self._runtime.clock.wall(),
         )

@@ -10,12 +10,12 @@ from typing import Final, TypeVar
 
 from protocol.codec import encode
 from protocol.entries import (
+    accept_receipt,
     check_conversation,
     conversation_of_two,
     delivery_state,
     heads_hash,
     receipted,
-    receipting_terminal,
 )
 from protocol.history import heads, lacking, order
 from protocol.identity.reduction import reduce
@@ -91,7 +91,7 @@ def _receive_heads(inputs: Json, step: Json) -> Json:
 def _receive_receipt(inputs: Json, step: Json) -> Json:
     message = _message(step, Receipt)
     contact = reduce([bytes.fromhex(signed) for signed in inputs["contact_log"]])
-    terminal = receipting_terminal(contact, bytes.fromhex(step["static"]))
+    terminal = accept_receipt(message, contact, bytes.fromhex(step["static"]))
     held, names = _held(inputs, step)
     terminals = {bytes.fromhex(each) for each in inputs["own_terminals"]}
     own = {entry for entry, header in held.items() if header.author in terminals}

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from chat.network.driver import Driver, Opening
-from chat.storage import persons
+from chat.storage import persons, receipts
 from protocol.entries import conversation_of_two
 from protocol.identity.author import add_operation, remove_operation, rename_operation
 from protocol.identity.log import Operation, sign_operation, terminal_id
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
+from protocol.limits import RECEIPT_IDS_MAX
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
-from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message
+from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Receipt
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import current, in_touch
+from tests.integration.steps import current, in_touch, presence, say
 from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.fakes.network import MemoryTransport, Network
 
@@ -123,6 +127,26 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
         await talk(ben, ada, "all of it")
         assert bens_state(ada, ben).heads == log.state.heads
         assert ada.clock.monotonic() > before + 1.0
+
+
+@in_virtual_time
+async def test_case_94_a_receipt_that_names_one_entry_many_times_ends_the_link_before_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        large = bytes.fromhex((await say(ada, ben, "\N{GRINNING FACE}" * 16_000)).id)
+        stored, asked = receipts.acknowledge, list[Receipt]()
+
+        def noted(*arguments: Any) -> list[bytes]:
+            asked.append(arguments[4])
+            return stored(*arguments)
+
+        monkeypatch.setattr(receipts, "acknowledge", noted)
+        gone = presence(ada, present=False)
+        await current(ben, ada).driver.send(Receipt(1, [large] * RECEIPT_IDS_MAX))
+        await gone
+        assert [receipt for receipt in asked if len(receipt.ids) > 1] == []
+        await talk(ben, ada, "again")
 
 
 def _conversation(ada: Person, ben: Person) -> bytes:
