@@ -20,6 +20,7 @@ from chat.network.links import Links, LiveLink
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
+from chat.service.maintenance import Ranker
 from chat.service.person_logs import PendingContacts, PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
@@ -361,9 +362,11 @@ class Inbound:
         links: Links,
         views: Views,
         pending: PendingContacts,
+        ranker: Ranker,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
+        self._ranker = ranker
 
     async def proved(self, link: LiveLink) -> None:
         """A contact's link opened, which completes a pairing whose last message was lost."""
@@ -400,11 +403,14 @@ class Inbound:
     async def _store_entries(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
         person, own, now = link.person, self._keyring.own, self._runtime.clock.wall()
 
-        def insert(database: Database) -> tuple[list[tuple[int, ParsedEntry]], int]:
+        def insert(database: Database) -> tuple[list[tuple[int, ParsedEntry]], int, bool]:
             new = entries.insert_all(database, parsed, own.terminal, contact=person, stored=now)
-            return new, receipts.unread(database, conversation_of_two(own.person, person))
+            unread = receipts.unread(database, conversation_of_two(own.person, person))
+            return new, unread, entries.ranks_are_due(database)
 
-        new, self._book.unread[person] = await self._store.write(insert)
+        new, self._book.unread[person], due = await self._store.write(insert)
+        if due:
+            self._ranker.begin()
         for _, entry in new:
             self._bus.publish(EntryAdded(self._views.added(person, entry)))
         if new:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chat.config import Config
 from chat.network.driver import Driver, Opening
-from chat.storage import persons, receipts
-from protocol.entries import conversation_of_two
+from chat.storage import entries, persons, receipts
+from chat.storage.ordering import PIECE
+from protocol.entries import (
+    KIND_TEXT,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    parse_entry,
+    text_body,
+    write_entry,
+)
 from protocol.identity.author import add_operation, remove_operation, rename_operation
 from protocol.identity.log import Operation, sign_operation, terminal_id
 from protocol.identity.reduction import PersonState, reduce
@@ -21,7 +32,7 @@ from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
 from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Receipt
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import current, in_touch, presence, say
+from tests.integration.steps import current, entry_of, in_touch, presence, say
 from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.fakes.network import MemoryTransport, Network
 
@@ -147,6 +158,41 @@ async def test_case_94_a_receipt_that_names_one_entry_many_times_ends_the_link_b
         await gone
         assert [receipt for receipt in asked if len(receipt.ids) > 1] == []
         await talk(ben, ada, "again")
+
+
+def chain_after(ben: Person, ada: Person, late: ParsedEntry, length: int) -> list[ParsedEntry]:
+    """Entries of Ben's, whose clock stands still, of which the first names an entry that Ada lacks."""
+    parts, made = ben.engine._use_cases, list[ParsedEntry]()
+    own, heads = parts.keyring.own, parts.keyring.own_log.heads
+    for number in range(length):
+        last = (late.header.sequence, late.id) if not made else (made[-1].header.sequence, made[-1].id)
+        place = EntryPlace(_conversation(ada, ben), own.terminal, b"12345678", last, [], heads)
+        body = text_body(f"entry {number}")
+        made.append(write_entry(place, 1_000, KIND_TEXT, body, own.self_key, parts.runtime.random))
+    return made
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@in_virtual_time
+async def test_case_94_a_late_parent_of_a_long_chain_is_ranked_in_pieces_also_after_a_restart(
+    tmp_path: Path, stopped: bool
+) -> None:
+    async with in_touch(tmp_path, Config(ranks_every=1.0)) as (_, ada, ben):
+        late = parse_entry(entry_of(ben, ada))
+        chain, driver = chain_after(ben, ada, late, 3 * PIECE), current(ben, ada).driver
+        for entry in (*chain, late):
+            await driver.send(entry.message())
+        await talk(ben, ada, "after")
+        store = ada.engine._use_cases.store
+        assert await store.read(entries.ranks_are_due)
+        if stopped:
+            await ada.stop()
+            await ada.start()
+        await asyncio.sleep(60)
+        assert not await ada.engine._use_cases.store.read(entries.ranks_are_due)
+        place = {view.id: number for number, view in enumerate(await ada.history(ben))}
+        shown = [place[entry.id.hex()] for entry in (late, *chain)]
+        assert shown == sorted(shown)
 
 
 def _conversation(ada: Person, ben: Person) -> bytes:
