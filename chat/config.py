@@ -57,6 +57,8 @@ class Config:
     """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
     clean_again: float = 60.0
     """Pause after a failed cleaning."""
+    ranks_every: float = 0.02
+    """Pause between two pieces of ranks that are due: they take only a part of the database's time."""
     relays_most: int = 8
     """Named relays: two invitations of four. This terminal keeps a connection to each."""
     typing_lasts: float = 6.0

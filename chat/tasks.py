@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, ParamSpec, TypeVar
 
 from chat.config import Config
 from chat.ports import Clock, Random
@@ -42,11 +42,30 @@ class Tasks:
             await asyncio.wait(left, timeout=AGAIN)
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Worker:
+    """Computations that would hold the event loop, in a thread, one after another in the order of the calls.
+
+    One at a time: each thread that computes may keep the interpreter from the event loop for 5 ms.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._turn:
+            return await asyncio.to_thread(work, *args, **kwargs)
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Clock, randomness, configuration and background tasks of one engine."""
+    """Clock, randomness, configuration, background tasks and worker thread of one engine."""
 
     clock: Clock
     random: Random
     config: Config
     tasks: Tasks
+    worker: Worker = field(default_factory=Worker)

@@ -15,7 +15,7 @@ from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, 
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Unexpected, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
-from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, TextBody
+from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, Receipt, TextBody
 from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
@@ -217,8 +217,17 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
         raise Untrusted("the author is no live terminal of either")
 
 
-def receipting_terminal(contact: PersonState, static: bytes) -> Terminal:
-    """The live terminal with this static key (32 bytes), which authenticated the link. Untrusted if none."""
+def receipt_for(kind: int, ids: Iterable[bytes]) -> Receipt:
+    """A receipt of STORED or READ for 1 to 1,024 entries, in any order."""
+    return Receipt(kind, sorted(set(ids)))
+
+
+def accept_receipt(receipt: Receipt, contact: PersonState, static: bytes) -> Terminal:
+    """The live terminal with this static key (32 bytes), which authenticated the link (SPEC §5.18).
+
+    Errors: Malformed (ids that are not strictly ascending), Untrusted (no such terminal).
+    """
+    check_ascending(receipt.ids)
     for terminal in contact.live.values():
         if terminal.static == static:
             return terminal

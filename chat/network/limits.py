@@ -20,12 +20,21 @@ class Bucket:
 
     def take(self, now: float) -> bool:
         """Take one token if there is one. A clock that goes back gives none."""
-        self.level = min(self.size, self.level + max(0.0, now - self.updated) * self.rate)
-        self.updated = max(now, self.updated)
+        self._fill(now)
         if self.level < 1.0:
             return False
         self.level -= 1.0
         return True
+
+    def reserve(self, now: float) -> float:
+        """Take one token, be it one still to come; returns the seconds until it is there."""
+        self._fill(now)
+        self.level -= 1.0
+        return max(0.0, -self.level / self.rate)
+
+    def _fill(self, now: float) -> None:
+        self.level = min(self.size, self.level + max(0.0, now - self.updated) * self.rate)
+        self.updated = max(now, self.updated)
 
 
 class Admission:

@@ -20,7 +20,7 @@ from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
-from chat.service.maintenance import Cleaner
+from chat.service.maintenance import Cleaner, Ranker
 from chat.service.messages import Messages
 from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
@@ -64,6 +64,7 @@ class UseCases:
         clock, transport = ports.clock, ports.transport
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
+        self.ranker = ranker = Ranker(runtime, store, bus)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
         self.relays = relays = Relays(runtime, store, bus, profile.relays)
@@ -73,9 +74,9 @@ class UseCases:
         self.history = History(store, profile.own.person, views)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
-        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending)
+        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, ranker)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
-        logs = PersonLogs(store, bus, keyring, book, views, pending)
+        logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending)
         addresses = AddressBook(clock, store, keyring)
         self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)

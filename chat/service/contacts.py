@@ -18,11 +18,11 @@ from chat.service.sync import Synchronizer
 from chat.service.views import Views
 from chat.storage import contacts, receipts
 from chat.storage.database import Database, Store
-from protocol.entries import conversation_of_two
+from protocol.entries import conversation_of_two, receipt_for
 from protocol.identity.names import is_name
 from protocol.identity.safety import safety_number
 from protocol.limits import RECEIPT_IDS_MAX
-from protocol.messages import Receipt, Typing
+from protocol.messages import Typing
 from protocol.receipts import READ
 
 
@@ -122,7 +122,7 @@ class People:
         self._views.publish_contact(person)
         if receipted:
             for start in range(0, len(ids), RECEIPT_IDS_MAX):
-                self._sync.put(person, Receipt(READ, ids[start : start + RECEIPT_IDS_MAX]))
+                self._sync.put(person, receipt_for(READ, ids[start : start + RECEIPT_IDS_MAX]))
 
     def typing(self, person: bytes, on: bool) -> None:
         """Send a typing mark, if the settings allow it."""

@@ -1,4 +1,4 @@
-"""Removes deleted content from the database file (attack 75)."""
+"""Work on the database that may wait: deleted content (attack 75), and ranks that late entries raised."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from chat.errors import phrase
 from chat.interface import Cleaned, Notice, ParlourError
 from chat.service.events import EventBus
-from chat.storage import secure_deletion
+from chat.storage import entries, ordering, secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure, StorageFull, StorageGivenUp
 from chat.tasks import Runtime
@@ -105,3 +105,35 @@ class Cleaner:
         if cleaned:
             self._bus.publish(Cleaned())
         return None
+
+
+class Ranker:
+    """Raises, piece by piece, the ranks of entries that arrived before one that they name (SPEC §11.3)."""
+
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus) -> None:
+        self._config, self._store, self._bus = runtime.config, store, bus
+        self._due = asyncio.Event()
+
+    def begin(self) -> None:
+        """Ranks are due."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Raise what is due, also what an earlier engine left; never ends."""
+        if await self._store.read(entries.ranks_are_due):
+            self.begin()
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                await self._settle()
+            except StorageFailure as failure:
+                self._bus.publish(Notice(failure.phrase))
+                await asyncio.sleep(self._config.clean_again)
+                self.begin()
+
+    async def _settle(self) -> None:
+        conversation: int | None = 0
+        while conversation is not None:
+            conversation = await self._store.write(ordering.settle_next, conversation)
+            await asyncio.sleep(self._config.ranks_every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from chat.ports import Clock
@@ -16,6 +17,7 @@ from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database, Store
 from chat.storage.keys import OWN, THEIRS, ShareRow, retire_pairings
 from chat.storage.persons import TerminalRow
+from chat.tasks import Worker
 from protocol.identity.exchange import Extension, changes, extend, missing
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState
@@ -165,6 +167,7 @@ class PersonLogs:
 
     def __init__(
         self,
+        worker: Worker,
         store: Store,
         bus: EventBus,
         keyring: Keyring,
@@ -172,25 +175,32 @@ class PersonLogs:
         views: Views,
         pending: PendingContacts,
     ) -> None:
-        self._store, self._bus, self._keyring, self._book = store, bus, keyring, book
-        self._views, self._pending = views, pending
+        self._worker, self._store, self._bus, self._keyring = worker, store, bus, keyring
+        self._book, self._views, self._pending = book, views, pending
+        self._turn = asyncio.Lock()  # what two links bring builds on one log
 
     async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
         """The operations of this person's log that a holder of these heads lacks."""
         if sorted(held) == sorted(self._keyring.own_log.heads):
             return []
         operations = await self._store.read(persons.operations_of, self._keyring.own.person)
-        lacking = missing(operations, held)
+        lacking = await self._worker.run(missing, operations, held)
         starts = range(0, len(lacking), LOG_OPERATIONS_MAX)
         return [LogOperations(list(lacking[start : start + LOG_OPERATIONS_MAX])) for start in starts]
 
     async def received(self, person: bytes, operations: Sequence[bytes]) -> None:
         """Store the new operations of a contact's log. Raises ProtocolError."""
-        before = self._keyring.log(person)
-        found = extend(self._keyring.held(person), operations, self._keyring.foreign)
+        async with self._turn:
+            await self._receive(person, operations)
+
+    async def _receive(self, person: bytes, operations: Sequence[bytes]) -> None:
+        before, held = self._keyring.log(person), self._keyring.held(person)
+        if set(held).issuperset(operations):
+            return
+        found = await self._worker.run(extend, held, operations, self._keyring.foreign)
         if not found.new:
             return
-        causes = changes(before, found.state)
+        causes = await self._worker.run(changes, before, found.state)
         row = await self._store.write(_store, person, found, views.holds(causes))
         if row is None:
             return

@@ -20,6 +20,7 @@ from chat.network.links import Links, LiveLink
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
+from chat.service.maintenance import Ranker
 from chat.service.person_logs import PendingContacts, PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
@@ -32,11 +33,12 @@ from protocol.entries import (
     Facts,
     ParsedEntry,
     accept_entry,
+    accept_receipt,
     check_conversation,
     conversation_of_two,
     heads_hash,
     parse_entry,
-    receipting_terminal,
+    receipt_for,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import lacking
@@ -68,10 +70,23 @@ BATCH: Final = 64
 READ_REPEATED: Final = 64
 """Newest read entries named again at the start of a link, in case a read receipt was lost."""
 
-COSTLY_A_SECOND: Final = 0.2
-COSTLY_AT_ONCE: Final = 8.0
-"""Rate of costly messages per contact: heads are compared with the whole history, and operations verified
-with the whole log. An honest contact sends one of each per link; what comes more often is ignored."""
+HEADS_A_SECOND: Final = 0.2
+HEADS_AT_ONCE: Final = 8.0
+"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. An honest terminal
+sends one of each per link. What comes more often is ignored, and the next link brings it."""
+
+LOGS_A_SECOND: Final = 1.0
+LOGS_AT_ONCE: Final = 8.0
+"""Rate of LogHeads and LogOperations per terminal, which are computed from the whole log. What comes more
+often delays the reading of that link. A removal that was ignored would leave a thief's terminal live."""
+
+
+class _Budget:
+    """Costly messages of one terminal of a contact."""
+
+    def __init__(self, now: float) -> None:
+        self.heads = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
+        self.logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
 
 
 @dataclass(slots=True)
@@ -101,7 +116,8 @@ class Synchronizer:
         self._views, self._inbound, self._outbound = views, inbound, outbound
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
-        self._costly: dict[bytes, Bucket] = {}
+        # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
+        self._budgets: dict[tuple[bytes, bytes], _Budget] = {}
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -164,11 +180,8 @@ class Synchronizer:
             link.driver.abort()
 
     async def _handle(self, link: LiveLink, message: Message) -> None:
-        if isinstance(message, Heads | LogOperations):
-            now = self._runtime.clock.monotonic()
-            new = Bucket(COSTLY_A_SECOND, COSTLY_AT_ONCE, COSTLY_AT_ONCE, now)
-            if not self._costly.setdefault(link.person, new).take(now):
-                return  # the next link brings it
+        if not await self._affordable(link, message):
+            return
         outbound = self._workers[link].outbound
         match message:
             case Receipt() as receipt:
@@ -189,6 +202,15 @@ class Synchronizer:
                 self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
+
+    async def _affordable(self, link: LiveLink, message: Message) -> bool:
+        """Whether the terminal's budget covers the message, after the delay that it costs."""
+        now = self._runtime.clock.monotonic()
+        budget = self._budgets.setdefault((link.person, link.terminal), _Budget(now))
+        if isinstance(message, LogHeads | LogOperations):
+            await asyncio.sleep(budget.logs.reserve(now))
+            return True
+        return not isinstance(message, HeadsHash | Heads) or budget.heads.take(now)
 
 
 class Outbound:
@@ -259,7 +281,7 @@ class Outbound:
 
     async def _catch_up(self) -> None:
         if self._privacy.settings.read_receipts and (ids := await self._read_lately()):
-            await self._link.driver.send(Receipt(READ, ids))
+            await self._link.driver.send(receipt_for(READ, ids))
         async for ids in self._unacknowledged():
             await self._carry(ids)
 
@@ -340,9 +362,11 @@ class Inbound:
         links: Links,
         views: Views,
         pending: PendingContacts,
+        ranker: Ranker,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
+        self._ranker = ranker
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -378,16 +402,19 @@ class Inbound:
         finally:
             if parsed:
                 await self._store_entries(link, parsed)
-        return Receipt(STORED, [entry.id for entry in parsed])
+        return receipt_for(STORED, [entry.id for entry in parsed])
 
     async def _store_entries(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
         person, own, now = link.person, self._keyring.own, self._runtime.clock.wall()
 
-        def insert(database: Database) -> tuple[list[tuple[int, ParsedEntry]], int]:
+        def insert(database: Database) -> tuple[list[tuple[int, ParsedEntry]], int, bool]:
             new = entries.insert_all(database, parsed, own.terminal, contact=person, stored=now)
-            return new, receipts.unread(database, conversation_of_two(own.person, person))
+            unread = receipts.unread(database, conversation_of_two(own.person, person))
+            return new, unread, entries.ranks_are_due(database)
 
-        new, self._book.unread[person] = await self._store.write(insert)
+        new, self._book.unread[person], due = await self._store.write(insert)
+        if due:
+            self._ranker.begin()
         for _, entry in new:
             self._bus.publish(EntryAdded(self._views.added(person, entry)))
         if new:
@@ -399,11 +426,12 @@ class Inbound:
         own, contact = self._keyring.own, self._keyring.contacts.get(link.person)
         if contact is None:
             raise Untrusted("no contact any more")
+        terminal = accept_receipt(receipt, contact.state, link.terminal)
         new = await self._store.write(
             receipts.acknowledge,
             conversation_of_two(own.person, link.person),
             own.terminal,
-            receipting_terminal(contact.state, link.terminal).id,
+            terminal.id,
             receipt,
             self._runtime.clock.wall(),
         )

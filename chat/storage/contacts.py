@@ -83,7 +83,7 @@ def remove_conversation(db: Database, number: int) -> None:
     ours = "(SELECT number FROM entries WHERE conversation = ?)"
     forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
-    for table in ("missing", "tips", "heads", "unread"):
+    for table in ("missing", "raises", "tips", "heads", "unread"):
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
     for table in ("receipts", "bodies"):
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)

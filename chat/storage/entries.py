@@ -111,6 +111,7 @@ def insert_all(
 
 _STANDING: Final = (
     "SELECT c.number, l.last, EXISTS (SELECT 1 FROM missing WHERE conversation = c.number)"
+    " OR EXISTS (SELECT 1 FROM raises WHERE conversation = c.number)"
     " OR EXISTS (SELECT 1 FROM edges WHERE parent > l.last)"
     " OR EXISTS (SELECT 1 FROM tips WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
@@ -215,6 +216,8 @@ class _Burst:
             number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
             if number is not None:
                 news.append((number, entry))
+        for conversation in {entry.header.conversation for entry in self._new}:
+            ordering.settle(self._db, contacts.conversation_number(self._db, conversation))
         self._write_receipts(number for number, _ in news)
         return news
 
@@ -281,8 +284,8 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
 def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
     """Insert an entry; returns its number, or None where it is held and nothing has changed.
 
-    The ranks do not depend on the order of arrival. A held entry without a body takes the body, unless it was
-    deleted here. Raises StorageMisuse for an unknown conversation.
+    `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A held entry without
+    a body takes the body, unless it was deleted here. Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
         "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
@@ -304,6 +307,11 @@ def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
     if unread:
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
     return number
+
+
+def ranks_are_due(db: Database) -> bool:
+    """Whether `ordering.settle_next` has something to do."""
+    return bool(db.value("SELECT EXISTS (SELECT 1 FROM raises)"))
 
 
 def _insert_one_body(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:

@@ -89,7 +89,7 @@ def rebuild_if_lost(db: Database) -> bool:
 
 def rebuild(db: Database) -> None:
     """Recompute edges, ranks, tips, heads, unread and the search index. A minute per million entries."""
-    for table in ("edges", "missing", "tips", "heads", "unread", "search"):
+    for table in ("edges", "missing", "raises", "tips", "heads", "unread", "search"):
         db.run(f"DELETE FROM {table}")
     db.run("UPDATE entries SET rank = time")
     last = 0
@@ -101,6 +101,8 @@ def rebuild(db: Database) -> None:
             ordering.add(db, node, entry, ENTRY_HEADER.decode(header))
             _index(db, number, conversation)
         last = rows[-1][0]
+    while ordering.settle_next(db, 0) is not None:
+        pass
     # Entries that no own terminal wrote or has read, and that were not deleted here.
     own = (
         "(SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"

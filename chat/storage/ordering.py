@@ -6,12 +6,15 @@ are replaced if present, since an older page that came back may contain them.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
+from typing import Final
 
 from chat.storage.database import Database
 from protocol.entries import rank
 from protocol.messages import EntryHeader
+
+PIECE: Final = 64
+"""Ranks that one piece of work on the disk raises: a few milliseconds, for which users wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,14 @@ class Node:
 
 
 def add(db: Database, node: Node, entry: bytes, fields: EntryHeader) -> None:
-    """Link an entry, whose row has rank = time so far, with held entries that it names or that name it."""
+    """Link an entry, whose row has rank = time so far, with held entries that it names or that name it.
+
+    `settle` is to be called after it, for the ranks of those that name it.
+    """
     _adopt(db, node, entry)
     before = [_link_parent(db, node, parent, chain) for parent, chain in named(fields).items()]
     _mark_ends(db, node)
-    _set_rank(db, node.number, rank(fields.time, [place for place in before if place is not None]))
+    _set_rank(db, node, rank(fields.time, [place for place in before if place is not None]))
 
 
 def named(fields: EntryHeader) -> dict[bytes, int]:
@@ -54,7 +60,10 @@ def _adopt(db: Database, node: Node, entry: bytes) -> None:
 
 def _link_parent(db: Database, node: Node, parent: bytes, chain: int) -> int | None:
     """Add the edge from a parent, or record it as missing. Returns the parent's rank if it is held."""
-    sql = "SELECT number, author, rank FROM entries WHERE id = ? AND conversation = ?"
+    sql = (
+        "SELECT e.number, e.author, ifnull(r.least, e.rank) FROM entries AS e"
+        " LEFT JOIN raises AS r ON r.entry = e.number WHERE e.id = ? AND e.conversation = ?"
+    )
     held = db.row(sql, parent, node.conversation)
     if held is None:
         sql = "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)"
@@ -83,31 +92,74 @@ def _mark_ends(db: Database, node: Node) -> None:
             db.run(sql, node.number, node.conversation)
 
 
-def _set_rank(db: Database, number: int, place: int) -> None:
-    """Set the rank of an entry and raise its descendants, each once.
+# --- Ranks ---
+#
+# An entry that arrives after those that name it may raise the ranks of all entries since, of a whole history.
+# The table `raises` holds what is due, and `settle` does it in pieces. It first follows the edges and notes
+# the new ranks, then writes them, the highest first. So no entry is ever shown before one that it names, but
+# for the late entry itself, which stands at its own time until those that name it follow.
 
-    Ranks order parents before children. So the lowest first visits every entry after all that can raise it.
+
+def _set_rank(db: Database, node: Node, place: int) -> None:
+    """Set the rank of an entry that was added, and note the children whose rank is too low after it."""
+    db.run("UPDATE entries SET rank = ? WHERE number = ? AND rank != ?", place, node.number, place)
+    _raise_children(db, node.conversation, node.number, place)
+
+
+_RAISE: Final = (
+    "INSERT INTO raises (entry, conversation, least, rank_before)"
+    " SELECT d.child, ?, ? + 1, ifnull(r.least, e.rank) FROM edges AS d"
+    " JOIN entries AS e ON e.number = d.child LEFT JOIN raises AS r ON r.entry = d.child"
+    " WHERE d.parent = ? AND ifnull(r.least, e.rank) <= ?"
+    " ON CONFLICT (entry) DO UPDATE SET least = excluded.least,"
+    " rank_before = ifnull(rank_before, excluded.rank_before)"
+)
+
+
+def _raise_children(db: Database, conversation: int, parent: int, place: int) -> None:
+    db.run(_RAISE, conversation, place, parent, place)
+
+
+def settle(db: Database, conversation: int, most: int = PIECE) -> bool:
+    """Follow the edges of, or write, at most `most` ranks that are due; whether nothing is left.
+
+    The result does not depend on the pieces: each rank is raised to the least that its parents allow. The
+    lowest first visits an entry after all that raise it, so that each is visited once.
     """
-    db.run("UPDATE entries SET rank = ? WHERE number = ? AND rank != ?", place, number, place)
-    least: dict[int, int] = {}
-    queue: list[tuple[int, int]] = []
-    _push_children(db, number, place, least, queue)
-    while queue:
-        _, child = heapq.heappop(queue)
-        db.run("UPDATE entries SET rank = ? WHERE number = ?", least[child], child)
-        _push_children(db, child, least[child], least, queue)
-
-
-def _push_children(
-    db: Database, parent: int, place: int, least: dict[int, int], queue: list[tuple[int, int]]
-) -> None:
-    """Queue the children whose rank is too low after `parent`, by their current rank."""
-    low = db.rows(
-        "SELECT e.rank, e.number FROM edges AS d JOIN entries AS e ON e.number = d.child"
-        " WHERE d.parent = ? AND e.rank <= ?",
-        *(parent, place),
+    following = (
+        "SELECT entry, least FROM raises WHERE conversation = ? AND rank_before IS NOT NULL"
+        " ORDER BY rank_before LIMIT 1"
     )
-    for now, child in low:
-        if child not in least:
-            heapq.heappush(queue, (now, child))
-        least[child] = max(least.get(child, 0), place + 1)
+    while (found := db.row(following, conversation)) is not None:
+        if not most:
+            return False
+        most -= 1
+        number, place = found
+        db.run("UPDATE raises SET rank_before = NULL WHERE entry = ?", number)
+        _raise_children(db, conversation, number, place)
+    writing = (
+        "SELECT least, entry FROM raises WHERE conversation = ? AND rank_before IS NULL"
+        " ORDER BY least DESC LIMIT ?"
+    )
+    due = db.rows(writing, conversation, most)
+    if due:
+        db.run_many("UPDATE entries SET rank = ? WHERE number = ?", due)
+        db.run_many("DELETE FROM raises WHERE entry = ?", [(number,) for _, number in due])
+    return len(due) < most or not _is_due(db, conversation)
+
+
+def _is_due(db: Database, conversation: int) -> bool:
+    return bool(db.value("SELECT EXISTS (SELECT 1 FROM raises WHERE conversation = ?)", conversation))
+
+
+def settle_next(db: Database, after: int) -> int | None:
+    """Settle a piece of the next conversation by number, in turn; returns its number, None if nothing is due.
+
+    In turn, so that a contact whose entries raise many ranks delays no other conversation.
+    """
+    sql = "SELECT conversation FROM raises WHERE conversation {} ? ORDER BY conversation LIMIT 1"
+    found = db.value(sql.format(">"), after)
+    if found is None and (found := db.value(sql.format("<="), after)) is None:
+        return None
+    settle(db, found)
+    return int(found)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from protocol.codec import encode
-from protocol.entries import check_conversation, conversation_of_two, heads_hash, receipting_terminal
+from protocol.entries import accept_receipt, check_conversation, conversation_of_two, heads_hash
 from protocol.history import heads, lacking, order
 from protocol.identity.reduction import reduce
 from protocol.messages import MESSAGE, EntryHeader, Heads, HeadsHash, Receipt, Typing
@@ -85,7 +85,7 @@ def _receive_heads(inputs: Json, step: Json) -> Json:
 def _receive_receipt(inputs: Json, step: Json) -> Json:
     message = _message(step, Receipt)
     contact = reduce([bytes.fromhex(signed) for signed in inputs["contact_log"]])
-    terminal = receipting_terminal(contact, bytes.fromhex(step["static"]))
+    terminal = accept_receipt(message, contact, bytes.fromhex(step["static"]))
     held, names = _held(inputs, step)
     terminals = {bytes.fromhex(each) for each in inputs["own_terminals"]}
     own = {entry for entry, header in held.items() if header.author in terminals}

@@ -1,5 +1,6 @@
 // What is answered to heads, and what receipts come to; SPEC §5.15 to §5.19, §11.4, §11.5.
 import { must } from './errors.js';
+import { ascending } from './messages.js';
 
 export const STORED = 1;
 export const READ = 2;
@@ -21,9 +22,10 @@ export function terminalOf(log, fixed) {
   return log.live.find(({ introducer }) => introducer.op.static.equals(fixed))?.terminal ?? null;
 }
 
-// The own entries that a receipt counts for, each once. `terminals` are the own ones.
+// The own entries that a receipt counts for. `terminals` are the own ones.
 export function countReceipt({ ids }, held, terminals) {
-  const named = [...new Set(ids.map((id) => id.toString('hex')))].map((name) => held.held.get(name));
+  must(ascending(ids), 'malformed', 'V-RP-02');
+  const named = ids.map((id) => held.held.get(id.toString('hex')));
   const isOwn = (entry) => terminals.some((terminal) => terminal.equals(entry.header.author));
   return named.filter((entry) => entry && isOwn(entry));
 }

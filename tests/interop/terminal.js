@@ -71,7 +71,7 @@ export class Terminal {
       ...(port ? [{ is: 'Reachable', port }] : []),
     ];
     const read = this.entriesOf(this.contact.log.live).slice(-64);
-    if (read.length) news.push({ is: 'Receipt', kind: READ, ids: read.map((entry) => entry.id) });
+    if (read.length) news.push({ is: 'Receipt', kind: READ, ids: read.map((entry) => entry.id).sort(Buffer.compare) });
     const own = this.entriesOf([{ terminal: this.terminal }]);
     const waiting = own.filter((entry) => !this.acknowledged.has(entry.id.toString('hex')));
     return [...news, ...waiting.map((entry) => this.resend(entry))];

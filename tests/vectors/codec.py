@@ -115,7 +115,8 @@ def _edges(drawn: Drawn) -> Iterator[Named]:
     for size in (0, 255, 256, 65_535, 65_536, limits.BODY_BYTES_MAX):
         yield f"{size} bytes", "message", m.Entry(b"", b"", drawn("body")[:1] * size)
     for count in (15, 16):
-        yield f"an array of {count}", "message", m.Receipt(2, [drawn(f"entry {n}") for n in range(count)])
+        ids = sorted(drawn(f"entry {number}") for number in range(count))
+        yield f"an array of {count}", "message", m.Receipt(2, ids)
     for size in (31, 32, limits.NAME_CHARACTERS_MAX):
         yield f"a text of {size} bytes", "message", _named(drawn, "n" * size)
     yield "64 code points of 4 bytes each", "message", _named(drawn, "\N{GRINNING FACE}" * 64)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from protocol.codec import encode
-from protocol.entries import conversation_of_two
+from protocol.entries import conversation_of_two, receipt_for
+from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Heads, HeadsHash, Receipt, Typing
 from protocol.receipts import READ, STORED
 from protocol.vectors.frame import SUCCESS, Json
@@ -138,12 +139,11 @@ def _receipts_group(seed: Seed) -> Group:
     ids = {name: talk.entries[name].id for name in held}
 
     def receipt(kind: int, *names: str, more: Sequence[bytes] = ()) -> str:
-        return encode(Receipt(kind, [*(ids[name] for name in names), *more])).hex()
+        return encode(receipt_for(kind, [*(ids[name] for name in names), *more])).hex()
 
     for comment, message in (
         ("stored", receipt(STORED, "b1")),
         ("read, two of them", receipt(READ, "b2", "b1")),
-        ("one twice", receipt(STORED, "b1", "b1")),
         ("the contact's own entry is passed over", receipt(STORED, "a1", "b1")),
         ("an entry of another conversation is passed over", receipt(STORED, "b1 elsewhere", "b2")),
         ("an id that is not held is passed over", receipt(STORED, "b1", more=[bytes(32)])),
@@ -159,6 +159,16 @@ def _receipts_group(seed: Seed) -> Group:
     unknown = given | {"static": bob.terminal("third").static.hex()}
     for comment, step in (("a terminal that was removed", given), ("a terminal of nobody", unknown)):
         group.add(comment, ["Removed"], "untrusted", [{"do": "receive_receipt"} | step], rule="V-RP-01")
+    low, high = sorted((ids["b1"], ids["b2"]))
+    for comment, named in (
+        ("one entry twice", [low, low]),
+        ("one entry as often as a receipt may name entries", [low] * RECEIPT_IDS_MAX),
+        ("two entries descending", [high, low]),
+        ("one entry twice, not in a row", [low, high, low]),
+    ):
+        given = {"held": held, "message": encode(Receipt(STORED, named)).hex(), "static": static}
+        step = {"do": "receive_receipt"} | given
+        group.add(comment, ["Receipt"], "malformed", [step], rule="V-RP-02")
     return group
 
 

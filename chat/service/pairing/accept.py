@@ -95,13 +95,13 @@ class Accept:
         identity = await self._pairings.identity()
         if opened.invitation is None:
             pairing = self._pairings.new("", incoming=True, failed=lambda: self._bus.signal(VisibilityUsed()))
-            return await pairing.begin(driver, self._pairings.by_words(opened, identity), opened)
+            return await pairing.begin(driver, await self._pairings.by_words(opened, identity), opened)
         secret = opened.invitation
         pairing = self._pairings.new("", incoming=True, completed=lambda person: self._used(secret, person))
         before, self._joining[secret] = self._joining.get(secret), pairing
         if before is not None and not before.over:  # its link was cut, and the joiner has come again
             await before.give_way()
-        return await pairing.begin(driver, self._pairings.as_inviter(opened, identity), opened)
+        return await pairing.begin(driver, await self._pairings.as_inviter(opened, identity), opened)
 
     def _used(self, secret: bytes, person: bytes) -> None:
         self._joining.pop(secret, None)

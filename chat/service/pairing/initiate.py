@@ -34,7 +34,7 @@ from protocol.relay.rendezvous import RelayAddress, invitation_token, relays_amo
 AGAIN = 0.5
 """Seconds after which an inviter who was not at a relay is dialled there again, within the dial timeout."""
 
-Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
+Plan = tuple[Initiator, Callable[[LinkOpen], Awaitable[Pairing]]]
 NOT_NEARBY = phrase("This person is no longer visible: ask them to become visible again.")
 NOT_LOCAL = phrase("Parlour connects only to addresses of the local network: check the address.")
 DAMAGED = phrase("Invitation incomplete: copy all of it, beginning with PARLOUR:.")
@@ -201,11 +201,11 @@ class Initiate:
         pairing: ActivePairing,
         reached: _OpenConnection,
         start: Initiator,
-        machine: Callable[[LinkOpen], Pairing],
+        machine: Callable[[LinkOpen], Awaitable[Pairing]],
     ) -> Result:
         async def adopt(driver: Driver, opened: LinkOpen) -> Handler | None:
             pairing.places = reached.places
-            return await pairing.begin(driver, machine(opened), opened)
+            return await pairing.begin(driver, await machine(opened), opened)
 
         opening, clock = Opening(adopt), self._runtime.clock
         link = Link(start, clock.monotonic())

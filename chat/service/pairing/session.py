@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import ParamSpec
 
 from chat.errors import CUT, NOTHING_SAID, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
@@ -39,6 +40,7 @@ SUPERSEDED = NOTHING_SAID
 REPLACED = 1
 NO_PAIRING = phrase("This pairing no longer exists: start again.")
 TIMED_OUT = phrase("No answer in time: start again when both of you are online.")
+P = ParamSpec("P")
 PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
 
 
@@ -74,11 +76,11 @@ class ActivePairing:
 
         None when both persons began at once, and the other one's link goes on (SPEC §7.4).
         """
-        self._link = _PairingLink(driver, machine, _facts(opened).handshake_hash)
+        self._link = _PairingLink(driver, machine, _facts(opened).handshake_hash, asyncio.Lock())
         self.hosts |= {_without_scope(driver.connection.peer)}
         if opened.pattern is Pattern.XX and await self._service.settle_rivals(self):
             return None
-        await self._take(machine.start())
+        await self._step(machine.start)
         if opened.pattern is Pattern.XXPSK0 and not self.view.incoming:
             self.move(stage=PairingStage.WAITING)  # for the inviter's answer
         return self
@@ -107,14 +109,14 @@ class ActivePairing:
             raise UsageError(NOT_WAITING)
         if accept:
             self.move(stage=PairingStage.WAITING)
-            await self._take(self._link.machine.confirm())
+            await self._step(_confirm, self._link.machine)
         else:
-            await self._take(self._link.machine.refuse())
+            await self._step(self._link.machine.refuse)
             self.fail_with(REFUSED_HERE)
 
     async def give_up(self, problem: Phrase) -> None:
         if self._link is not None and not self._link.machine.finished:
-            await self._take(self._link.machine.refuse())
+            await self._step(self._link.machine.refuse)
         self.fail_with(problem)
 
     def move(self, **changed: object) -> None:
@@ -135,12 +137,20 @@ class ActivePairing:
         machine = self._link.machine
         for event in events:
             if isinstance(event, MessageReceived):
-                await self._take(machine.receive(event.message))
+                await self._step(machine.receive, event.message)
             elif isinstance(event, LinkClosed):
                 # A finished pairing may still be storing: the other side closes as soon as it has stored it.
                 if not machine.finished:
                     self.fail_with(_ended(event))
-                await self._take(machine.link_closed())
+                await self._step(machine.link_closed)
+
+    async def _step(self, act: Callable[P, Step], *args: P.args, **kwargs: P.kwargs) -> None:
+        """One input of the state machine, which sees the next one when it has worked on this one."""
+        assert self._link is not None, "steps are taken on a link"
+        async with self._link.turn:
+            # A stranger's Record brings 256 operations with signatures before its person was confirmed.
+            step = await self._service.worker.run(act, *args, **kwargs)
+        await self._take(step)
 
     async def _take(self, step: Step) -> None:
         assert self._link is not None, "steps are taken on a link"
@@ -158,7 +168,7 @@ class ActivePairing:
                     self.move(stage=PairingStage.JOINER, peer=name)
                 case PendingReady(contact=contact):
                     await self._service.store(self, contact)
-                    await self._take(machine.stored())
+                    await self._step(machine.stored)
                 case Completed(person=person):
                     await self._service.complete(self, person)
                     await driver.close(0)
@@ -171,6 +181,12 @@ class _PairingLink:
     driver: Driver
     machine: Pairing
     handshake_hash: bytes
+    turn: asyncio.Lock
+
+
+def _confirm(machine: Pairing) -> Step:
+    """The person's yes, unless the pairing has failed by a message that was still being checked."""
+    return machine.confirm() if machine.awaits_person else Step()
 
 
 def _ended(event: LinkClosed) -> Phrase:
@@ -197,6 +213,7 @@ class PairingService:
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._pending, self._addresses = book, links, pending, addresses
+        self.worker = runtime.worker
         self._active: dict[str, ActivePairing] = {}
 
     def new(
@@ -274,19 +291,20 @@ class PairingService:
 
     # The state machine for a link that has just opened.
 
-    def by_words(self, opened: LinkOpen, identity: Identity) -> Pairing:
+    async def by_words(self, opened: LinkOpen, identity: Identity) -> Pairing:
         ring, random = self._keyring, self._runtime.random
-        return Pairing.nearby(_facts(opened), opened.role, identity, ring.foreign, random, ring.held)
+        facts, role = _facts(opened), opened.role
+        return await self.worker.run(Pairing.nearby, facts, role, identity, ring.foreign, random, ring.held)
 
-    def as_joiner(self, opened: LinkOpen, identity: Identity, check: bytes) -> Pairing:
+    async def as_joiner(self, opened: LinkOpen, identity: Identity, check: bytes) -> Pairing:
         """The side that has the invitation."""
-        ring = self._keyring
-        return Pairing.joiner(_facts(opened), identity, ring.foreign, check, ring.held)
+        ring, facts = self._keyring, _facts(opened)
+        return await self.worker.run(Pairing.joiner, facts, identity, ring.foreign, check, ring.held)
 
-    def as_inviter(self, opened: LinkOpen, identity: Identity) -> Pairing:
+    async def as_inviter(self, opened: LinkOpen, identity: Identity) -> Pairing:
         """The side that made the invitation."""
         ring = self._keyring
-        return Pairing.inviter(_facts(opened), identity, ring.foreign, ring.held)
+        return await self.worker.run(Pairing.inviter, _facts(opened), identity, ring.foreign, ring.held)
 
 
 def _facts(opened: LinkOpen) -> PairingFacts:

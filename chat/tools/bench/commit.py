@@ -29,6 +29,7 @@ from protocol.entries import (
     conversation_of_two,
     parse_entry,
     read_text,
+    receipt_for,
     text_body,
     write_entry,
 )
@@ -36,7 +37,7 @@ from protocol.errors import LocalMisuse
 from protocol.identity.author import NewPerson, create_person
 from protocol.identity.reduction import reduce
 from protocol.link.framing import LAST, Assembler
-from protocol.messages import MESSAGE, Entry, Receipt
+from protocol.messages import MESSAGE, Entry
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, KEY_SIZE, Aead, aes_instructions, system_random
 from protocol.profile_header import DatabaseKey
 
@@ -101,7 +102,7 @@ class Receiver:
             entries.insert_all(
                 self.database, parsed, self._own_terminal, contact=self._facts.contact, stored=_TIME
             )
-        receipt = Receipt(receipts.STORED, [entry.id for entry in parsed])
+        receipt = receipt_for(receipts.STORED, [entry.id for entry in parsed])
         return self._mine.encrypt(LAST + encode(receipt))
 
     def _checked(self, envelope: bytes) -> ParsedEntry:

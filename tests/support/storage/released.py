@@ -108,7 +108,7 @@ def write_contacts(database: Database) -> None:
 
 
 def write_conversation(database: Database) -> None:
-    """Two people who talk, a gap, a deleted entry, a copy that forked, and what has been read."""
+    """Two people who talk, a gap, a deleted entry, a fork, a rank that is due, and what has been read."""
     contacts.ensure_conversation(database, TALK, contacts.TWO, BEN.person)
     ann, ben = Teller(ANN, b"ann....1"), Teller(BEN, b"ben....1")
     first = ann.tell("Hello Ben")
@@ -120,7 +120,10 @@ def write_conversation(database: Database) -> None:
     tellers = {told: Teller(BEN, b"ben....1", (1, answer.id), told) for told in (7, 8)}
     copies = [teller.tell(f"written by copy {told}") for told, teller in tellers.items()]
     waiting = ann.tell("nobody has this yet", gone)
-    for entry in (first, answer, second, late, gone, *copies, waiting):
+    ann.told = 90
+    ahead = ann.tell("written when the clock was ahead")
+    overtaking = ben.tell("arrives before what it names, and is to be ranked behind it", ahead)
+    for entry in (first, answer, second, late, gone, *copies, waiting, overtaking, ahead):
         entries.insert(database, entry, unread=entry.header.author == BEN.terminal)
     entries.destroy(database, gone.id)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)

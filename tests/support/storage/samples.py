@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, entries, keys, persons
+from chat.storage import contacts, entries, keys, ordering, persons
 from chat.storage.database import Database
 from chat.storage.keys import OwnRow, parted_ids
 from chat.storage.migrations import create_history, open_history
@@ -149,7 +149,10 @@ def queries(database: Database) -> Iterator[list[tuple[str, tuple[object, ...]]]
 
 def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[bool]:
     with database.transaction():
-        return [entries.insert(database, entry, unread=unread) is not None for entry in new]
+        stored = [entries.insert(database, entry, unread=unread) is not None for entry in new]
+        for conversation in {entry.header.conversation for entry in new}:
+            ordering.settle(database, contacts.conversation_number(database, conversation))
+        return stored
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from chat.service.person_logs import PersonLogs
+from chat.tasks import Worker
 from protocol.codec import encode
 from protocol.identity.author import add_operation, create_person
 from protocol.identity.exchange import extend
@@ -41,7 +42,7 @@ def logs_of(operations: tuple[bytes, ...]) -> PersonLogs:
 
     store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
     unused = cast(Any, None)
-    return PersonLogs(cast(Any, store), unused, cast(Any, keyring), unused, unused, unused)
+    return PersonLogs(Worker(), cast(Any, store), unused, cast(Any, keyring), unused, unused, unused)
 
 
 def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_each_other() -> None:

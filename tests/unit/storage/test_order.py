@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, migrations
+from chat.storage import contacts, entries, migrations, ordering
 from chat.storage.database import Database, Row
 from chat.storage.entries import HeadRow, Position
 from chat.storage.migrations import open_history
@@ -102,7 +102,7 @@ def opened(blank: Path, folder: str) -> Database:
     return database
 
 
-TABLES = ("entries", "bodies", "edges", "missing", "tips", "heads", "unread")
+TABLES = ("entries", "bodies", "edges", "missing", "raises", "tips", "heads", "unread")
 
 
 def rows_of(database: Database) -> list[list[Row]]:
@@ -126,6 +126,8 @@ def test_a_burst_is_one_by_one(blank: Path, case: tuple[list[ParsedEntry], int],
                     for entry in part
                     if entries.insert(single, entry, unread=entry.header.author != ME.terminal) is not None
                 ]
+                while ordering.settle_next(single, 0) is not None:
+                    pass
                 found = entries.insert_all(burst, part, ME.terminal)
                 assert [entry.id for _, entry in found] == news
                 numbers = [burst.value("SELECT number FROM entries WHERE id = ?", one) for one in news]
@@ -167,7 +169,7 @@ def test_rebuilding_gives_the_same_as_inserting(blank: Path, case: tuple[list[Pa
 def derived(database: Database) -> list[list[Row]]:
     return [
         database.rows(f"SELECT * FROM {table} ORDER BY 1, 2")
-        for table in ("edges", "missing", "tips", "heads")
+        for table in ("edges", "missing", "raises", "tips", "heads")
     ] + [database.rows("SELECT rowid, text FROM search ORDER BY rowid")]
 
 
@@ -202,3 +204,94 @@ def test_a_long_chain_that_arrives_backwards_is_ranked_in_order(database: Databa
     store(database, *reversed(chain))
     assert [position[1] for position in positions(database)] == [entry.id for entry in chain]
     assert [head.sequence for head in entries.heads(database, TALK)] == [60]
+
+
+# --- Late entries, in pieces ---
+
+
+def in_piece(database: Database, most: int, *new: ParsedEntry) -> None:
+    """Insert entries, and raise at most so many ranks."""
+    with database.transaction():
+        for entry in new:
+            entries.insert(database, entry, unread=False)
+        ordering.settle(database, contacts.conversation_number(database, TALK), most)
+
+
+def parents_first(database: Database, late: set[bytes]) -> bool:
+    """Whether every entry stands after all that it names, those that came late aside."""
+    place = {row.id: row.position for row in entries.page(database, TALK, 100)}
+    return all(
+        place[parent] < place[row.id]
+        for row in entries.page(database, TALK, 100)
+        for parent in (row.previous, *row.fields.parents)
+        if parent in place and parent not in late
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrivals(), st.integers(1, 4))
+def test_case_94_ranks_raised_in_pieces_come_to_the_same_and_show_no_entry_before_its_parents(
+    blank: Path, case: tuple[list[ParsedEntry], int], most: int
+) -> None:
+    arriving, late = [entry for entry in case[0] if entry.header.conversation == TALK], set[bytes]()
+    with tempfile.TemporaryDirectory() as folder:
+        database, named = opened(blank, folder), set[bytes]()
+        for entry in arriving:
+            late |= {entry.id} & named
+            named.update((entry.header.previous, *entry.header.parents))
+            in_piece(database, most, entry)
+            assert parents_first(database, late)
+        while entries.ranks_are_due(database):
+            with database.transaction():
+                ordering.settle(database, contacts.conversation_number(database, TALK), most)
+            assert parents_first(database, late)
+        check(database, arriving)
+        database.close()
+
+
+def test_case_94_a_late_parent_of_a_long_chain_raises_a_piece_of_it_and_the_rest_later(
+    database: Database,
+) -> None:
+    """The author's clock stands still, so that a parent of a later time raises everything."""
+    late = sample("late", author=THEIR_TERMINAL.terminal, time=5_000)
+    first = sample("0", parents=[late.id], time=10)
+    chain = [first]
+    for number in range(1, 20 * ordering.PIECE):
+        last = chain[-1]
+        chain.append(sample(str(number), sequence=number + 1, previous=last.id, time=10))
+    with database.transaction():
+        entries.insert_all(database, chain, ME.terminal)
+    pieces, at_once = 0, database.value("SELECT total_changes()")
+    with database.transaction():
+        entries.insert_all(database, [late], ME.terminal)
+    assert database.value("SELECT total_changes()") - at_once < 4 * ordering.PIECE
+    while entries.ranks_are_due(database):
+        pieces, before = pieces + 1, database.value("SELECT total_changes()")
+        with database.transaction():
+            ordering.settle_next(database, 0)
+        assert database.value("SELECT total_changes()") - before < 4 * ordering.PIECE
+    assert pieces >= 20
+    expected = [(5_000, late.id), *((5_001 + place, entry.id) for place, entry in enumerate(chain))]
+    assert [row.position for row in entries.page(database, TALK, 2 * len(chain))] == expected
+
+
+def test_case_94_ranks_that_are_due_in_one_conversation_delay_no_other(database: Database) -> None:
+    with database.transaction():
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
+    for talk in (TALK, OTHER_TALK):
+        late = sample(f"late {talk.hex()}", time=5_000, conversation=talk)
+        chain = [sample(f"0 {talk.hex()}", parents=[late.id], time=10, conversation=talk)]
+        for number in range(1, 3 * ordering.PIECE):
+            said = f"{number} {talk.hex()}"
+            chain.append(sample(said, sequence=number + 1, previous=chain[-1].id, time=10, conversation=talk))
+        with database.transaction():
+            for entry in (*chain, late):
+                entries.insert(database, entry, unread=False)
+    turns, after = list[int](), 0
+    while True:
+        with database.transaction():
+            found = ordering.settle_next(database, after)
+        if found is None:
+            break
+        turns.append(after := found)
+    assert turns[:6] == 3 * [min(turns), max(turns)]

@@ -1,0 +1,199 @@
+"""Messages that cost much more to process than to send, and the budgets that bound them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.config import Config
+from chat.network.driver import Driver, Opening
+from chat.storage import entries, persons, receipts
+from chat.storage.ordering import PIECE
+from protocol.entries import (
+    KIND_TEXT,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    parse_entry,
+    text_body,
+    write_entry,
+)
+from protocol.identity.author import add_operation, remove_operation, rename_operation
+from protocol.identity.log import Operation, sign_operation, terminal_id
+from protocol.identity.reduction import PersonState, reduce
+from protocol.keys import X25519Pair
+from protocol.limits import RECEIPT_IDS_MAX
+from protocol.link.handshake import Initiator
+from protocol.link.link import Link
+from protocol.link.states import Event, LinkOpen
+from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Receipt
+from protocol.primitives import ed25519_from_seed
+from tests.integration.steps import current, entry_of, in_touch, presence, say
+from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.fakes.network import MemoryTransport, Network
+
+SPENT = 16
+"""Messages in a row: more than any budget holds at once."""
+
+
+class BensLog:
+    """Ben's log, to which Ben's first terminal adds. `junior`: the static key of a second terminal."""
+
+    def __init__(self, ben: Person, operations: Sequence[bytes]) -> None:
+        self._own, self._random = ben.engine._use_cases.keyring.own, ben.engine._use_cases.runtime.random
+        self.operations = list(operations)
+        self._seed, self.junior = self._random(32), X25519Pair.generate(self._random)
+        self.junior_id = terminal_id(ed25519_from_seed(self._seed), self.junior.public)
+
+    @property
+    def state(self) -> PersonState:
+        return reduce(self.operations)
+
+    def add(self) -> LogOperations:
+        signing = ed25519_from_seed(self._seed)
+        added = add_operation(self.state, self._own.terminal, signing, self.junior.public)
+        return self._write(added, self._seed)
+
+    def rename(self, name: str) -> LogOperations:
+        return self._write(rename_operation(self.state, self._own.terminal, name))
+
+    def remove(self) -> LogOperations:
+        return self._write(remove_operation(self.state, self._own.terminal, self.junior_id))
+
+    def _write(self, operation: Operation, *seeds: bytes) -> LogOperations:
+        self.operations.append(sign_operation(operation, self._own.signing_seed, *seeds))
+        return LogOperations(self.operations[-1:])
+
+
+async def log_of(ben: Person) -> BensLog:
+    parts = ben.engine._use_cases
+    return BensLog(ben, await parts.store.read(persons.operations_of, parts.keyring.own.person))
+
+
+class _Deaf:
+    """The handler of a link on which nothing is answered."""
+
+    async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        """Ignore them."""
+
+
+async def link_of_junior(log: BensLog, ben: Person, ada: Person, network: Network) -> Driver:
+    """A link of Ben's second terminal, which has what the first one knows, with Ada."""
+    ring, person = ben.engine._use_cases.keyring, ada.engine._use_cases.keyring.own.person
+    keys = ring.dial_keys(person)
+    assert keys is not None
+    start = Initiator.contact(log.junior, keys.terminal, ring.own.person, person, keys.candidates)
+
+    async def adopt(_driver: Driver, _opened: LinkOpen) -> _Deaf:
+        return _Deaf()
+
+    opening = Opening(adopt)
+    connection = await MemoryTransport(network, "10.0.0.9").connect(ada.host, 4747, 3.0)
+    driver = Driver(connection, Link(start, ben.clock.monotonic()), ben.clock, opening)
+    ben.engine._use_cases.runtime.tasks.spawn(driver.run())
+    assert isinstance(await opening.result, LinkOpen)
+    return driver
+
+
+def bens_state(ada: Person, ben: Person) -> PersonState:
+    """Ben's log as Ada has it."""
+    return ada.engine._use_cases.keyring.log(ben.engine._use_cases.keyring.own.person)
+
+
+@in_virtual_time
+async def test_case_89_a_thief_with_a_junior_terminal_does_not_suppress_its_removal(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (network, ada, ben):
+        log, first = await log_of(ben), current(ben, ada).driver
+        await first.send(log.add())
+        await talk(ben, ada, "added")
+        assert log.junior_id in bens_state(ada, ben).live
+        thief, conversation = await link_of_junior(log, ben, ada, network), _conversation(ada, ben)
+        costly: list[Message] = [Heads(conversation, []), HeadsHash(conversation, bytes(32)), LogHeads([])]
+        for message in costly * SPENT:
+            await thief.send(message)
+        await talk(ben, ada, "spent")
+        before = ada.clock.monotonic()
+        await first.send(log.remove())
+        await talk(ben, ada, "removed")
+        assert log.junior_id not in bens_state(ada, ben).live
+        assert ada.clock.monotonic() < before + 0.5  # nor is it delayed
+
+
+@in_virtual_time
+async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_dropped(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        log, link = await log_of(ben), current(ben, ada).driver
+        await link.send(log.add())
+        costly: list[Message] = [Heads(_conversation(ada, ben), []), LogHeads([])]
+        for message in costly * SPENT:
+            await link.send(message)
+        for number in range(4):
+            await link.send(log.rename(f"Ben {number}"))
+        await link.send(log.remove())
+        before = ada.clock.monotonic()
+        await talk(ben, ada, "all of it")
+        assert bens_state(ada, ben).heads == log.state.heads
+        assert ada.clock.monotonic() > before + 1.0
+
+
+@in_virtual_time
+async def test_case_94_a_receipt_that_names_one_entry_many_times_ends_the_link_before_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        large = bytes.fromhex((await say(ada, ben, "\N{GRINNING FACE}" * 16_000)).id)
+        stored, asked = receipts.acknowledge, list[Receipt]()
+
+        def noted(*arguments: Any) -> list[bytes]:
+            asked.append(arguments[4])
+            return stored(*arguments)
+
+        monkeypatch.setattr(receipts, "acknowledge", noted)
+        gone = presence(ada, present=False)
+        await current(ben, ada).driver.send(Receipt(1, [large] * RECEIPT_IDS_MAX))
+        await gone
+        assert [receipt for receipt in asked if len(receipt.ids) > 1] == []
+        await talk(ben, ada, "again")
+
+
+def chain_after(ben: Person, ada: Person, late: ParsedEntry, length: int) -> list[ParsedEntry]:
+    """Entries of Ben's, whose clock stands still, of which the first names an entry that Ada lacks."""
+    parts, made = ben.engine._use_cases, list[ParsedEntry]()
+    own, heads = parts.keyring.own, parts.keyring.own_log.heads
+    for number in range(length):
+        last = (late.header.sequence, late.id) if not made else (made[-1].header.sequence, made[-1].id)
+        place = EntryPlace(_conversation(ada, ben), own.terminal, b"12345678", last, [], heads)
+        body = text_body(f"entry {number}")
+        made.append(write_entry(place, 1_000, KIND_TEXT, body, own.self_key, parts.runtime.random))
+    return made
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@in_virtual_time
+async def test_case_94_a_late_parent_of_a_long_chain_is_ranked_in_pieces_also_after_a_restart(
+    tmp_path: Path, stopped: bool
+) -> None:
+    async with in_touch(tmp_path, Config(ranks_every=1.0)) as (_, ada, ben):
+        late = parse_entry(entry_of(ben, ada))
+        chain, driver = chain_after(ben, ada, late, 3 * PIECE), current(ben, ada).driver
+        for entry in (*chain, late):
+            await driver.send(entry.message())
+        await talk(ben, ada, "after")
+        store = ada.engine._use_cases.store
+        assert await store.read(entries.ranks_are_due)
+        if stopped:
+            await ada.stop()
+            await ada.start()
+        await asyncio.sleep(60)
+        assert not await ada.engine._use_cases.store.read(entries.ranks_are_due)
+        place = {view.id: number for number, view in enumerate(await ada.history(ben))}
+        shown = [place[entry.id.hex()] for entry in (late, *chain)]
+        assert shown == sorted(shown)
+
+
+def _conversation(ada: Person, ben: Person) -> bytes:
+    return conversation_of_two(*(one.engine._use_cases.keyring.own.person for one in (ada, ben)))
