@@ -17,7 +17,7 @@ from protocol.discovery import Known
 from protocol.errors import Untrusted
 from protocol.identity.reduction import PersonState, Terminal, reduce
 from protocol.keys import X25519Pair
-from protocol.link.states import ContactPsk
+from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello
 from protocol.pairing.contact_secret import Pair, Share
 from protocol.pairing.invitation import Invitation
@@ -98,10 +98,11 @@ class ContactKeys:
 
 @dataclass(slots=True)
 class OpenInvitation:
-    """An invitation that can be used, or finished with the static key that burned it."""
+    """An invitation that can be used, or finished with the static key that burned it. `static` answers it."""
 
     invitation: Invitation
     text: str = field(repr=False)
+    static: X25519Pair
     burned_by: bytes | None
 
 
@@ -143,9 +144,9 @@ class Keyring:
     def pairing_open(self) -> bool:
         return self._visibility.accepts
 
-    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+    def open_invitations(self) -> Sequence[InvitationKeys]:
         return [
-            (secret, opened.invitation.psk())
+            InvitationKeys(secret, opened.invitation.psk(), opened.static)
             for secret, opened in self.invitations.items()
             if not opened.invitation.expired(self._now() // 1000)
         ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from chat.storage import search_index
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 from protocol.errors import Untrusted
@@ -108,10 +109,13 @@ def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
 
 @dataclass(frozen=True, slots=True)
 class InvitationRow:
-    """`secret` has 16 bytes, `check` 32. `expires` is in seconds, `burned_by` the joiner's one-time key."""
+    """`secret` has 16 bytes. `expires` is in seconds, `burned_by` the joiner's one-time key.
+
+    `one_time` (32 bytes) is the X25519 secret of the key that the text commits to.
+    """
 
     secret: bytes = field(repr=False)
-    check: bytes
+    one_time: bytes = field(repr=False)
     expires: int
     text: str = field(repr=False)
     burned_by: bytes | None = None
@@ -119,18 +123,14 @@ class InvitationRow:
 
 def add_invitation(db: Database, row: InvitationRow) -> None:
     db.insert(
-        "INSERT INTO invitations (secret, check_hash, expires, text, burned_by) VALUES (?, ?, ?, ?, ?)",
-        *(row.secret, row.check, row.expires, row.text, row.burned_by),
+        "INSERT INTO invitations (secret, one_time, expires, text, burned_by) VALUES (?, ?, ?, ?, ?)",
+        *(row.secret, row.one_time, row.expires, row.text, row.burned_by),
     )
 
 
-def usable_invitations(db: Database, now: int) -> list[InvitationRow]:
-    """Invitations not expired at `now` (seconds), including burned ones, whose joiner may still finish."""
-    rows = db.rows(
-        "SELECT secret, check_hash, expires, text, burned_by FROM invitations"
-        " WHERE expires > ? ORDER BY number",
-        now,
-    )
+def invitations(db: Database) -> list[InvitationRow]:
+    """All invitations, oldest first: also expired ones, and burned ones, whose joiner may still finish."""
+    rows = db.rows("SELECT secret, one_time, expires, text, burned_by FROM invitations ORDER BY number")
     return [InvitationRow(*row) for row in rows]
 
 
@@ -147,10 +147,15 @@ def burn_invitation(db: Database, secret: bytes, static: bytes) -> bool:
 
 
 def remove_invitation(db: Database, secret: bytes) -> None:
-    """Delete an invitation after its pairing or when it is withdrawn."""
+    """Delete an invitation that was used or withdrawn. `search_index.clean_file` must follow."""
     db.run("DELETE FROM invitations WHERE secret = ?", secret)
+    search_index.mark_unclean(db)
 
 
 def drop_expired_invitations(db: Database, now: int) -> int:
-    """Delete invitations expired at `now` (seconds). Returns their number."""
+    """Delete invitations expired at `now` (seconds). Returns their number.
+
+    `search_index.clean_file` must follow.
+    """
+    search_index.mark_unclean(db)
     return db.run("DELETE FROM invitations WHERE expires <= ?", now)

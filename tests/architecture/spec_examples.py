@@ -26,7 +26,7 @@ from protocol.identity.log import parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import reduce
 from protocol.identity.safety import word_list
 from protocol.keys import X25519Pair
-from protocol.link.agreement import agree
+from protocol.link.agreement import agree, one_time_hash
 from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad, prologue
 from protocol.link.states import Role
 from protocol.noise import HandshakeState
@@ -71,15 +71,19 @@ FACTS = agree(
     (draw("share initiator"), draw("share responder")),
     (draw("kem key", 16), draw("kem ciphertext", 16), draw("kem secret")),
     key_pair("bob ratchet").public,
+    (key_pair("one-time initiator"), key_pair("one-time responder").public),
 )
 TRANSCRIPT = Transcript.of(FACTS, Role.INITIATOR)
 INVITATION = Invitation(
     draw("invitation", 16),
     TIME + 3600,
     invitation_check(FIRST.person, STATIC),
+    one_time_hash(key_pair("invitation").public),
     ("192.168.1.20:4747",),
     (),
 )
+_BASE32 = format_invitation(INVITATION).removeprefix(PREFIX)
+INVITATION_BYTES = b32decode(_BASE32 + "=" * (-len(_BASE32) % 8))
 RELAY = key_pair("relay")
 RELAY_ADDRESS = RelayAddress("relay.example.org", 4746, RELAY.public)
 RELAY_GREETING = relay.RelayGreeting(draw("relay greeting", 16)).encode()
@@ -96,7 +100,6 @@ def examples() -> dict[str, str]:
 
 
 def _bytes() -> dict[str, bytes]:
-    base32 = format_invitation(INVITATION).removeprefix(PREFIX)
     structs = (*_messages(), *_payloads(), *_relay_messages())
     return {
         "greeting": GREETING,
@@ -109,7 +112,7 @@ def _bytes() -> dict[str, bytes]:
         **dict(zip(("Genesis", "Rename", "Add", "Remove", "Recover"), _log(), strict=True)),
         "EntryHeader": example_entry().header_bytes,
         "TextBody": example_entry().body,
-        "Invitation": b32decode(base32 + "=" * (-len(base32) % 8)),
+        "Invitation": INVITATION_BYTES,
         "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),
         "relay-greeting": RELAY_GREETING,
@@ -349,6 +352,9 @@ def _pairing() -> dict[str, Value]:
         "secret": INVITATION.secret,
         "expires": INVITATION.expires,
         "check": INVITATION.check,
+        "one_time_key": key_pair("invitation").public,
+        "one_time": INVITATION.one_time,
+        "array": INVITATION_BYTES,
         "psk": INVITATION.psk(),
     }
 

@@ -25,7 +25,7 @@ export class Terminal {
 
   // A link that joins by this invitation, and what makes the pairing once it is open.
   join(invitation) {
-    const link = new Initiator('XXpsk0', { psk: invitationPsk(invitation) });
+    const link = new Initiator('XXpsk0', { psk: invitationPsk(invitation), oneTime: invitation.one_time });
     return { link, pair: () => new Pairing(link, this.introduction(), { expected: invitation.check }) };
   }
 

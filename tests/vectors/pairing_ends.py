@@ -30,6 +30,8 @@ _SIZES: Final = {
     "kem_ciphertext": 1088,
     "ratchet_key": 32,
     "link_secret": 32,
+    "initiator_one_time": 32,
+    "responder_one_time": 32,
 }
 
 
@@ -114,7 +116,7 @@ class Course(Script[World]):
 def record(inputs: Json, actor: str) -> Record:
     """The record that an actor sends."""
     role = Role.INITIATOR if actor == "initiator" else Role.RESPONDER
-    return make_record(identity_of(inputs[actor]), Transcript.of(facts_of(inputs), role))
+    return make_record(identity_of(inputs[actor]), Transcript.of(facts_of(inputs, role), role))
 
 
 def resigned(inputs: Json, actor: str, seed: bytes = b"", role: Role | None = None, **fields: Any) -> bytes:
@@ -122,7 +124,7 @@ def resigned(inputs: Json, actor: str, seed: bytes = b"", role: Role | None = No
     made = replace(record(inputs, actor), **fields, signature=bytes(64))
     role = (Role.INITIATOR if actor == "initiator" else Role.RESPONDER) if role is None else role
     core = b2b(encode(made), personal=labels.RECORD_CORE)
-    text = labels.SIGN_RECORD + bytes([role]) + Transcript.of(facts_of(inputs), role).t + core
+    text = labels.SIGN_RECORD + bytes([role]) + Transcript.of(facts_of(inputs, role), role).t + core
     signer = seed or bytes.fromhex(inputs[actor]["signing_seed"])
     return encode(replace(made, signature=ed25519_sign(signer, text)))
 

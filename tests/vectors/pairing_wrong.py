@@ -148,7 +148,7 @@ def _tags(inputs: Json) -> Iterator[Wrong]:
     def ready() -> Course:
         return Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
 
-    transcript = Transcript.of(facts_of(inputs), Role.INITIATOR)
+    transcript = Transcript.of(facts_of(inputs, Role.INITIATOR), Role.INITIATOR)
     own, theirs = record(inputs, "initiator"), record(inputs, "responder")
     right = accept_tag(transcript, Role.RESPONDER, theirs, own)
     for comment, tag in {

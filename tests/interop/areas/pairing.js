@@ -99,6 +99,7 @@ const FORMULAS = {
   },
   check: (step) =>
     expectSame(step, 'gives', { check: invitations.checkOf(hex(step.person), hex(step.static)) }),
+  one_time: (step) => expectSame(step, 'gives', { one_time: invitations.oneTimeOf(hex(step.one_time_key)) }),
   write(step) {
     const { expires, addresses, relays } = step;
     const fields = {
@@ -106,13 +107,19 @@ const FORMULAS = {
       secret: hex(step.secret),
       expires,
       check: hex(step.check),
+      one_time: hex(step.one_time),
       addresses,
       relays,
     };
     expectSame(step, 'gives', { text: invitations.writeInvitation(fields) });
   },
   make(step) {
-    const inviter = { ...step, person: hex(step.person), fixed: hex(step.static) };
+    const inviter = {
+      ...step,
+      person: hex(step.person),
+      fixed: hex(step.static),
+      oneTime: hex(step.one_time_key),
+    };
     const invitation = invitations.makeInvitation(inviter, step.now, hex(step.secret));
     expectSame(step, 'gives', { expires: invitation.expires, text: invitations.writeInvitation(invitation) });
   },

@@ -16,6 +16,7 @@ from protocol.identity.author import (
 )
 from protocol.identity.log import Operation, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import Foreign, PersonState, reduce
+from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
 from protocol.pairing.contact_secret import Pair, new_share
@@ -131,12 +132,12 @@ def nobody(_key: bytes, _person: bytes) -> bool:
     return False
 
 
-def facts(label: str = "link") -> PairingFacts:
-    """What the two ends of one link agreed on."""
+def facts(label: str = "link", role: Role = Role.INITIATOR) -> PairingFacts:
+    """What the two ends of one link agreed on, as the end of this role has it."""
     random = seeded(label)
-    return PairingFacts(
-        random(64), random(32), random(32), random(1184), random(1088), random(32), LinkSecret(random(32))
-    )
+    agreed = random(64), random(32), random(32), random(1184), random(1088), random(32)
+    secret, pairs = LinkSecret(random(32)), (X25519Pair(random(32)), X25519Pair(random(32)))
+    return PairingFacts(*agreed, secret, pairs[role], pairs[1 - role].public)
 
 
 def identity(person: Person, number: int = 1) -> Identity:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from protocol.errors import LocalMisuse
 from protocol.link.framing import Pattern
-from protocol.link.states import Role
+from protocol.link.states import InvitationKeys, Role
 from protocol.messages import Accept, Close, Message, Record
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
@@ -25,7 +25,7 @@ from protocol.pairing.pairing import (
     WordsReady,
 )
 from protocol.pairing.record import Transcript, accept_tag
-from tests.support.protocol.links import INVITATION, Pair, contacts
+from tests.support.protocol.links import INVITATION, ONE_TIME, Pair, contacts
 from tests.support.protocol.pairings import (
     ANNA,
     BOB,
@@ -229,7 +229,7 @@ def test_no_secret_is_in_a_text() -> None:
 def opened(pattern: Pattern, psk: bytes = bytes(32)) -> Pair:
     """Two terminals that never met, with an open link between them."""
     caller, called = contacts()
-    called.policy.invitations = ((INVITATION, psk),)
+    called.policy.invitations = (InvitationKeys(INVITATION, psk, ONE_TIME),)
     return Pair(caller.calls(called, pattern, psk=psk), called.answers()).run()
 
 
@@ -265,7 +265,7 @@ def by_words() -> tuple[Pair, Meeting]:
 
 
 def by_invitation() -> tuple[Pair, Meeting]:
-    invitation = make_invitation(BOB.id, BOB.first.static, 0, (), (), seeded("invitation"))
+    invitation = make_invitation(BOB.id, BOB.first.static, ONE_TIME.public, 0, (), (), seeded("invitation"))
     link = opened(Pattern.XXPSK0, invitation.psk())
     annas, bobs = (end.opened().pairing for end in link.ends)
     assert annas is not None

@@ -35,8 +35,10 @@ async def invitation(person: Person) -> Invitation:
 
 
 async def join_with(inviter: Person, joiner: Person, relays: Sequence[str]) -> None:
-    """Pair by an invitation of the inviter's that somebody gave other relays."""
+    """Pair by an invitation of an inviter who names other relays than the ones its engine waits at."""
     changed = replace(await invitation(inviter), relays=tuple(relays))
+    open_ones = inviter.engine._use_cases.keyring.invitations
+    open_ones[changed.secret].invitation = changed
     asked, done = inviter.stage(PairingStage.JOINER), joiner.stage(PairingStage.DONE)
     await joiner.engine.join(format_invitation(changed))
     await inviter.engine.answer_pairing((await asked).pairing.id, True)
