@@ -242,9 +242,11 @@ class Keyring:
         return contact.operations if contact is not None else ()
 
     def foreign(self, key: bytes, person: bytes) -> bool:
-        """Whether a public key is in another person's log than that of `person`."""
-        logs = (self.own_log, *(contact.state for contact in self.contacts.values()))
-        return any(key in log.keys for log in logs if log.person != person)
+        """Whether a public key of another person's log is one of this person's own.
+
+        Keys that two contacts claim are no reason to refuse either: a claim alone proves nothing (SPEC §7.1).
+        """
+        return person != self.own.person and key in self.own_log.keys
 
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:

@@ -84,6 +84,7 @@ def identity_of(end: Json) -> Identity:
         tuple(_bytes(end["operations"])),
         bytes.fromhex(end["terminal"]),
         bytes.fromhex(end["signing_seed"]),
+        X25519Pair(bytes.fromhex(end["static_secret"])),
         Share(share["number"], bytes.fromhex(share["share"]), tuple(_bytes(share["heads"]))),
     )
 
@@ -91,12 +92,6 @@ def identity_of(end: Json) -> Identity:
 def _held(end: Json) -> Callable[[bytes], Iterable[bytes]]:
     operations = _bytes(end.get("held", []))
     return lambda person: [signed for signed in operations if parse_operation(signed).person == person]
-
-
-def _foreign(end: Json) -> Callable[[bytes, bytes], bool]:
-    logs = [end["operations"], *end.get("others", [])]
-    parsed = [parse_operation(signed) for log in logs for signed in _bytes(log)]
-    return lambda key, person: any(key in each.keys and each.person != person for each in parsed)
 
 
 class World:
@@ -119,13 +114,13 @@ class World:
     def _made(self, actor: str) -> Pairing:
         role = Role.INITIATOR if actor == "initiator" else Role.RESPONDER
         end, facts = self.inputs[actor], facts_of(self.inputs, role)
-        identity, foreign, held = identity_of(end), _foreign(end), _held(end)
+        identity, held = identity_of(end), _held(end)
         if end["course"] == "joiner":
-            return Pairing.joiner(facts, identity, foreign, bytes.fromhex(end["check"]), held)
+            return Pairing.joiner(facts, identity, bytes.fromhex(end["check"]), held)
         if end["course"] == "inviter":
-            return Pairing.inviter(facts, identity, foreign, held)
+            return Pairing.inviter(facts, identity, held)
         nonce = bytes.fromhex(end["nonce"])
-        return Pairing.nearby(facts, role, identity, foreign, lambda size: nonce[:size], held)
+        return Pairing.nearby(facts, role, identity, lambda size: nonce[:size], held)
 
 
 # --- What comes of a step ---
@@ -216,7 +211,7 @@ def _tag(_: World, step: Json) -> Json:
     if not isinstance(own, Record) or not isinstance(other, Record):
         raise VectorMismatch("a tag is over two records")
     role = Role(step["role"])
-    return {"accept_tag": accept_tag(Transcript(role, t, root), role, own, other).hex()}
+    return {"accept_tag": accept_tag(root, t, role, own, other).hex()}
 
 
 # --- Invitations ---

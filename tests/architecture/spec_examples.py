@@ -66,13 +66,14 @@ SECOND = create_person("Second", SEED.random("second"))
 STATIC = X25519Pair(FIRST.static_secret).public
 CONVERSATION = conversation_of_two(FIRST.person, SECOND.person)
 LOW, HIGH = sorted((FIRST.person, SECOND.person))
-FACTS = agree(
+ONE_TIME = key_pair("one-time initiator"), key_pair("one-time responder")
+_AGREED = (
     draw("h 1") + draw("h 2"),
     (draw("share initiator"), draw("share responder")),
     (draw("kem key", 16), draw("kem ciphertext", 16), draw("kem secret")),
     key_pair("bob ratchet").public,
-    (key_pair("one-time initiator"), key_pair("one-time responder").public),
 )
+FACTS = agree(*_AGREED, (ONE_TIME[0], ONE_TIME[1].public))
 TRANSCRIPT = Transcript.of(FACTS, Role.INITIATOR)
 INVITATION = Invitation(
     draw("invitation", 16),
@@ -239,11 +240,13 @@ def example_records() -> tuple[m.Record, m.Record]:
             person.operations,
             person.terminal,
             person.signing_seed,
+            X25519Pair(person.static_secret),
             Share(TIME, share_of(person.person), (rename_id(person),)),
         )
         for person in (FIRST, SECOND)
     )
-    return make_record(first, TRANSCRIPT), make_record(second, Transcript.of(FACTS, Role.RESPONDER))
+    other = agree(*_AGREED, (ONE_TIME[1], ONE_TIME[0].public))
+    return make_record(first, TRANSCRIPT), make_record(second, Transcript.of(other, Role.RESPONDER))
 
 
 def share_of(person: bytes) -> bytes:
@@ -330,7 +333,7 @@ def _person() -> dict[str, Value]:
 def _pairing() -> dict[str, Value]:
     nonces = draw("initiator nonce"), draw("responder nonce")
     records = example_records()
-    unsigned = encode(replace(records[0], signature=bytes(64)))
+    bare = encode(replace(records[0], proof=bytes(32), signature=bytes(64)))
     hashes = [b2b(encode(record), personal=labels.RECORD) for record in records]
     return {
         "kem_key": FACTS.kem_key,
@@ -346,9 +349,11 @@ def _pairing() -> dict[str, Value]:
         "own_record": encode(records[0]),
         "record_own": hashes[0],
         "record_other": hashes[1],
-        "record_with_zero_signature": unsigned,
-        "core": b2b(unsigned, personal=labels.RECORD_CORE),
-        "accept_tag": accept_tag(TRANSCRIPT, Role.INITIATOR, *records),
+        "bare_record": bare,
+        "core": b2b(bare, personal=labels.RECORD_CORE),
+        "shared": X25519Pair(FIRST.static_secret).dh(ONE_TIME[1].public),
+        "proof": records[0].proof,
+        "accept_tag": accept_tag(TRANSCRIPT.root, TRANSCRIPT.t, Role.INITIATOR, *records),
         "secret": INVITATION.secret,
         "expires": INVITATION.expires,
         "check": INVITATION.check,

@@ -443,7 +443,7 @@ PAIRING: Final[tuple[Message, ...]] = (
     Commit(_ID, "Anna"),
     Reveal(_ID, "Bob"),
     Open(_ID),
-    Record([b"\x00"], _ID, 1, _ID, [], bytes(64)),
+    Record([b"\x00"], _ID, 1, _ID, [], _ID, bytes(64)),
     Accept(_ID),
 )
 

@@ -20,7 +20,7 @@ from protocol.vectors.pairing import ACTIONS, AREA, World
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
 from tests.vectors.pairing_ends import Course, end, facts, record
 from tests.vectors.pairing_wrong import refused_groups
-from tests.vectors.persons_log import Person
+from tests.vectors.persons_log import Person, Terminal
 
 _EXPIRES: Final = 1_795_003_600
 _PREFIX: Final = "PARLOUR:"
@@ -229,6 +229,8 @@ NOTES: Final = {
     "NotNow": ("ORDER", "A message that does not come next."),
     "WordsForged": ("AUTHENTICITY", "The nonce is not the one that was committed to."),
     "BadRecord": ("AUTHENTICITY", "A record that is not that of the other end on this link."),
+    "BadProof": ("AUTHENTICITY", "A record that does not prove the terminal's static key on this link."),
+    "Shared": ("EDGE_CASE", "One static key stands in the logs of two persons."),
     "BadShare": ("MALFORMED", "A share without a number, or under heads that are not of its owner's log."),
     "BadTag": ("AUTHENTICITY", "A tag over other records, or of the other end."),
     "Invitation": ("BASIC", "The text that one person hands another."),
@@ -296,6 +298,13 @@ def _again(seed: Seed) -> Group:
     group = Group("7.4", inputs)
     course = Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
     group.add("only what is new of a known log is stored", ["Again"], SUCCESS, course.steps)
+    squatter = Person(seed, "squatter", "Mallory")
+    squatter.add("add", squatter.first, Terminal(seed.bytes("squatter signing"), bob.first.secret))
+    held = [signed.hex() for signed in squatter.log.values()]
+    ends: Json = {"initiator": end(anna, "nearby", held=held)}
+    course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
+    comment = "the other's static key stands in the log of a contact, too"
+    group.add(comment, ["Shared"], SUCCESS, course.steps, **ends)
     return group
 
 

@@ -88,7 +88,8 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.COMMITMENT, "commitment", None, 32, (("t", 32), ("nonce_I", 32))),
     (labels.WORDS, "five", None, 5, (("t", 32), ("nonce_I", 32), ("nonce_R", 32))),
     (labels.RECORD, "record_own", None, 32, (("own_record", 400),)),
-    (labels.RECORD_CORE, "core", None, 32, (("record_with_zero_signature", 400),)),
+    (labels.RECORD_PROOF, "proof", ("shared", 32), 32, (("role", 1), ("t", 32), ("core", 32))),
+    (labels.RECORD_CORE, "core", None, 32, (("bare_record", 400),)),
     (labels.INVITE_CHECK, "check", None, 32, (("person", 32), ("static", 32))),
     (labels.INVITE_KEY, "one_time", None, 32, (("one_time_key", 32),)),
     (labels.INVITE_PSK, "psk", ("secret", 16), 32, (("array", 200),)),
@@ -123,7 +124,7 @@ FORMULAS: Final[tuple[Formula, ...]] = (
 )
 SIGNED: Final[tuple[tuple[bytes, tuple[Part, ...]], ...]] = (
     (labels.SIGN_OPERATION, (("operation_id", 32),)),
-    (labels.SIGN_RECORD, (("role", 1), ("t", 32), ("core", 32))),
+    (labels.SIGN_RECORD, (("role", 1), ("t", 32), ("core", 32), ("proof", 32))),
 )
 
 

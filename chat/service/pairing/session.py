@@ -234,7 +234,7 @@ class PairingService:
         operations = tuple(await self._store.read(persons.operations_of, own.person))
         number = self._runtime.clock.wall() // 1000  # a later pairing of the same two gets a higher number
         share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
-        return Identity(operations, own.terminal, own.signing_seed, share)
+        return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)
 
     async def answer(self, pairing: str, accept: bool) -> None:
         """Raises UsageError if there is no such pairing, or it does not wait for the user."""
@@ -272,17 +272,15 @@ class PairingService:
 
     def by_words(self, opened: LinkOpen, identity: Identity) -> Pairing:
         ring, random = self._keyring, self._runtime.random
-        return Pairing.nearby(_facts(opened), opened.role, identity, ring.foreign, random, ring.held)
+        return Pairing.nearby(_facts(opened), opened.role, identity, random, ring.held)
 
     def as_joiner(self, opened: LinkOpen, identity: Identity, check: bytes) -> Pairing:
         """The side that has the invitation."""
-        ring = self._keyring
-        return Pairing.joiner(_facts(opened), identity, ring.foreign, check, ring.held)
+        return Pairing.joiner(_facts(opened), identity, check, self._keyring.held)
 
     def as_inviter(self, opened: LinkOpen, identity: Identity) -> Pairing:
         """The side that made the invitation."""
-        ring = self._keyring
-        return Pairing.inviter(_facts(opened), identity, ring.foreign, ring.held)
+        return Pairing.inviter(_facts(opened), identity, self._keyring.held)
 
 
 def _facts(opened: LinkOpen) -> PairingFacts:

@@ -38,7 +38,7 @@ const personsOf = (inputs) => [hex(inputs.initiator_person), hex(inputs.responde
 function makeInitiator(inputs) {
   const secrets = { s: pairOf(inputs.initiator_static) };
   if (inputs.pattern === 'XXpsk0')
-    Object.assign(secrets, { psk: hex(inputs.initiator_psk), oneTime: hex(inputs.initiator_one_time) });
+    Object.assign(secrets, { psk: hex(inputs.initiator_psk), expected: hex(inputs.initiator_one_time) });
   if (inputs.pattern === 'IKpsk2') {
     const candidates = candidatesOf(inputs.initiator_pairs, personsOf(inputs));
     Object.assign(secrets, {

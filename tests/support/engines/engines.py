@@ -36,7 +36,7 @@ from chat.interface import (
 from chat.ports import Connection, Ports
 from chat.storage import profile
 from protocol import profile_header
-from protocol.identity.author import create_person
+from protocol.identity.author import NewPerson, create_person
 from protocol.keys import X25519Pair
 from protocol.primitives import Random
 from protocol.relay.relay_end import RelayEnd
@@ -99,8 +99,10 @@ class Person:
             MemoryDiscovery(self.network, self.host),
         )
 
-    async def create(self) -> None:
-        person = create_person(self.name, self._random.randbytes)
+    async def create(self, make: Callable[[Random], NewPerson] | None = None) -> None:
+        """Create the profile, of a person that `make` gives from randomness if it is no ordinary one."""
+        draw = self._random.randbytes
+        person = create_person(self.name, draw) if make is None else make(draw)
         made = profile.create(
             self.folder,
             PASSPHRASE,

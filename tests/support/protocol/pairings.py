@@ -15,7 +15,7 @@ from protocol.identity.author import (
     rename_operation,
 )
 from protocol.identity.log import Operation, parse_operation, sign_operation, terminal_id
-from protocol.identity.reduction import Foreign, PersonState, reduce
+from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
@@ -127,11 +127,6 @@ def id_of(signed: bytes) -> bytes:
 SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "third", "fourth", "thief"))
 
 
-def nobody(_key: bytes, _person: bytes) -> bool:
-    """No key is anybody else's."""
-    return False
-
-
 def facts(label: str = "link", role: Role = Role.INITIATOR) -> PairingFacts:
     """What the two ends of one link agreed on, as the end of this role has it."""
     random = seeded(label)
@@ -143,7 +138,8 @@ def facts(label: str = "link", role: Role = Role.INITIATOR) -> PairingFacts:
 def identity(person: Person, number: int = 1) -> Identity:
     """How a person shows itself, with a fresh share."""
     share = new_share(number, person.state.heads, seeded(f"share {person.name} {number}"))
-    return Identity(tuple(person.operations), person.first.id, person.first.seed, share)
+    static = X25519Pair(person.first.secret)
+    return Identity(tuple(person.operations), person.first.id, person.first.seed, static, share)
 
 
 @dataclass
@@ -239,25 +235,22 @@ def nearby(
     *,
     annas: PairingFacts | None = None,
     bobs: PairingFacts | None = None,
-    foreign: Foreign = nobody,
     held: HeldOperations = nothing_held,
 ) -> Meeting:
     """Anna begins, Bob answers; they have the facts of one link unless told otherwise."""
-    initiator = Pairing.nearby(
-        annas or facts(), Role.INITIATOR, identity(anna), foreign, seeded("nonce a"), held
-    )
+    initiator = Pairing.nearby(annas or facts(), Role.INITIATOR, identity(anna), seeded("nonce a"), held)
     responder = Pairing.nearby(
-        bobs or facts(), Role.RESPONDER, identity(bob), foreign, seeded("nonce b"), held
+        bobs or facts(role=Role.RESPONDER), Role.RESPONDER, identity(bob), seeded("nonce b"), held
     )
     return started(initiator, responder)
 
 
-def invited(joiner: Person, inviter: Person, *, check: bytes = b"", foreign: Foreign = nobody) -> Meeting:
+def invited(joiner: Person, inviter: Person, *, check: bytes = b"") -> Meeting:
     """The joiner begins, with the inviter's check unless told otherwise."""
     check = check or invitation_check(inviter.id, inviter.first.static)
     return started(
-        Pairing.joiner(facts(), identity(joiner), foreign, check),
-        Pairing.inviter(facts(), identity(inviter), foreign),
+        Pairing.joiner(facts(), identity(joiner), check),
+        Pairing.inviter(facts(role=Role.RESPONDER), identity(inviter)),
     )
 
 
@@ -280,7 +273,7 @@ EXAMPLES: dict[type[Message], Message] = {
     Commit: Commit(bytes(32), "Bob"),
     Reveal: Reveal(bytes(32), "Bob"),
     Open: Open(bytes(32)),
-    Record: make_record(identity(BOB), Transcript.of(facts(), Role.RESPONDER)),
+    Record: make_record(identity(BOB), Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER)),
     Accept: Accept(bytes(32)),
     Ping: Ping(1),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace as changed
 
 import pytest
 from hypothesis import given
@@ -39,7 +38,6 @@ from tests.support.protocol.pairings import (
     identity,
     invited,
     nearby,
-    nobody,
     reach,
     secret_pair,
     started,
@@ -183,16 +181,17 @@ def test_the_table_covers_every_state_and_ends() -> None:
 def test_attack_10_accept_is_bound_to_role_records_and_link() -> None:
     meeting = nearby(ANNA, BOB).carry().confirm()
     anna, bob = meeting.initiator.record, meeting.responder.record
-    ours = Transcript.of(facts(), Role.RESPONDER)
-    right = accept_tag(ours, Role.RESPONDER, bob, anna)
+    ours = Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER)
+    link, elsewhere = (ours.root, ours.t), Transcript.of(facts("elsewhere"), Role.INITIATOR)
+    right = accept_tag(*link, Role.RESPONDER, bob, anna)
     wrong = [
-        accept_tag(ours, Role.INITIATOR, anna, bob),
-        accept_tag(ours, Role.RESPONDER, anna, bob),
-        accept_tag(ours, Role.INITIATOR, bob, anna),
-        accept_tag(ours, Role.RESPONDER, bob, replace(anna, number=2)),
-        accept_tag(ours, Role.RESPONDER, replace(bob, share=bytes(32)), anna),
-        accept_tag(Transcript.of(facts("elsewhere"), Role.RESPONDER), Role.RESPONDER, bob, anna),
-        accept_tag(changed(ours, root=bytes(32)), Role.RESPONDER, bob, anna),
+        accept_tag(*link, Role.INITIATOR, anna, bob),
+        accept_tag(*link, Role.RESPONDER, anna, bob),
+        accept_tag(*link, Role.INITIATOR, bob, anna),
+        accept_tag(*link, Role.RESPONDER, bob, replace(anna, number=2)),
+        accept_tag(*link, Role.RESPONDER, replace(bob, share=bytes(32)), anna),
+        accept_tag(ours.root, elsewhere.t, Role.RESPONDER, bob, anna),
+        accept_tag(bytes(32), ours.t, Role.RESPONDER, bob, anna),
         bytes(32),
     ]
     assert right not in wrong
@@ -239,7 +238,7 @@ def machine(link: Pair, role: Role, person: Person, nonce: str) -> Pairing:
     found = end.opened().pairing
     assert found is not None
     assert end.opened().role is role
-    return Pairing.nearby(found, role, identity(person), nobody, seeded(nonce))
+    return Pairing.nearby(found, role, identity(person), seeded(nonce))
 
 
 def carry_over(link: Pair, meeting: Meeting) -> Meeting:
@@ -270,8 +269,8 @@ def by_invitation() -> tuple[Pair, Meeting]:
     annas, bobs = (end.opened().pairing for end in link.ends)
     assert annas is not None
     assert bobs is not None
-    joiner = Pairing.joiner(annas, identity(ANNA), nobody, invitation.check)
-    return link, started(joiner, Pairing.inviter(bobs, identity(BOB), nobody))
+    joiner = Pairing.joiner(annas, identity(ANNA), invitation.check)
+    return link, started(joiner, Pairing.inviter(bobs, identity(BOB)))
 
 
 @pytest.mark.parametrize("begin", [by_words, by_invitation])

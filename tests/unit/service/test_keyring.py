@@ -6,10 +6,11 @@ import pytest
 
 from chat.service.keyring import ContactKeys, Keyring, Visibility
 from chat.storage.keys import OwnRow
-from protocol.identity.author import NewPerson, create_person, recover_operation
+from protocol.identity.author import NewPerson, add_operation, create_person, recover_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
+from protocol.messages import ContactHello, ShareNumbers
 from protocol.pairing.contact_secret import Pair, new_share
 from protocol.primitives import ed25519_from_seed
 from tests.support.storage.samples import seeded
@@ -41,16 +42,39 @@ def test_slots_go_first_to_those_spoken_to_last(keyring: Keyring) -> None:
     assert keyring.viewers([last, before]) == [by_person[before], by_person[ascending[0]]]
 
 
-def test_a_key_of_another_log_is_foreign_even_one_replaced_since(keyring: Keyring) -> None:
+def test_only_keys_of_the_own_log_are_foreign_even_ones_replaced_since(keyring: Keyring) -> None:
     """V-LG-11: the first recovery key stands in the log for ever, although another one holds now."""
-    ben, seed = CONTACTS["Ben"], seeded("next recovery")(32)
-    state = keyring.contacts[ben.person].state
-    recover = sign_operation(recover_operation(state, ed25519_from_seed(seed), []), ben.recovery_seed)
-    keyring.contacts[ben.person] = keys_of(ben, reduce([*ben.operations, recover]))
-    terminal = state.live[ben.terminal]
-    for key in (ed25519_from_seed(ben.recovery_seed), ed25519_from_seed(seed), terminal.static):
-        assert keyring.foreign(key, CONTACTS["Eve"].person)
-        assert not keyring.foreign(key, ben.person)
+    ben, eve, seed = CONTACTS["Ben"], CONTACTS["Eve"], seeded("next recovery")(32)
+    recover = recover_operation(keyring.own_log, ed25519_from_seed(seed), [])
+    keyring.own_log = reduce([*ADA.operations, sign_operation(recover, ADA.recovery_seed)])
     own = X25519Pair(ADA.static_secret).public
-    assert keyring.foreign(own, ben.person)
-    assert not keyring.foreign(bytes(32), ben.person)
+    for key in (own, ed25519_from_seed(ADA.recovery_seed), ed25519_from_seed(seed)):
+        assert keyring.foreign(key, ben.person)
+        assert not keyring.foreign(key, ADA.person)
+    for key in (X25519Pair(ben.static_secret).public, ed25519_from_seed(ben.recovery_seed), bytes(32)):
+        assert not keyring.foreign(key, eve.person)
+
+
+def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring) -> None:
+    """Eve's log claims the key of Ben's terminal: each claim has the psk of its own person."""
+    ben, eve = CONTACTS["Ben"], CONTACTS["Eve"]
+    static, seed = X25519Pair(ben.static_secret).public, seeded("claim")(32)
+    state = keyring.contacts[eve.person].state
+    claim = add_operation(state, eve.terminal, ed25519_from_seed(seed), static)
+    signed = sign_operation(claim, eve.signing_seed, seed)
+    keyring.contacts[eve.person] = keys_of(eve, reduce([*eve.operations, signed]))
+    answers = []
+    for caller in (ben, eve):
+        hello = ContactHello(caller.person, ShareNumbers([1], [1]), bytes(1184), bytes(32))
+        found = keyring.contact_psk(static, hello)
+        assert found is not None
+        assert found[0] == caller.person
+        assert keyring.may_link(caller.person, static)
+        answers.append(found[1].psk)
+    assert answers[0] != answers[1]
+    other = ContactHello(CONTACTS["Zoe"].person, ShareNumbers([1], [1]), bytes(1184), bytes(32))
+    assert keyring.contact_psk(static, other) is None
+    dialled = keyring.dial_keys(ben.person)
+    assert dialled is not None
+    assert dialled.terminal == static
+    assert [candidate.psk for candidate in dialled.candidates] != answers[:1]
