@@ -64,9 +64,12 @@ PAIRING_ACCEPT: Final = _personal("accept", "tag over both records of a pairing"
 COMMITMENT: Final = _personal("sas.com", "the initiator's commitment to its nonce")
 WORDS: Final = _personal("saswords", "the five words to compare")
 RECORD: Final = _personal("record", "hash of a record as it was sent")
-RECORD_CORE: Final = _personal("rec.core", "hash of a record without its signature")
+RECORD_CORE: Final = _personal("rec.core", "hash of a record without its proof and signature")
+RECORD_PROOF: Final = _personal("recproof", "proof that a record's sender holds the terminal's static key")
+
 SIGN_RECORD: Final = _signature("record", "a terminal's signature on its record")
 INVITE_CHECK: Final = _personal("invcheck", "who made an invitation: person and static key")
+INVITE_KEY: Final = _personal("inv.key", "hash of an invitation's one-time static key")
 INVITE_PSK: Final = _personal("inv.psk", "psk of a pairing by invitation")
 
 # Contact secret (SPEC §7.6) and discovery (SPEC §13)

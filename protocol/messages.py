@@ -129,13 +129,14 @@ class Open(Wire, frozen=True, tag=18):
 
 
 class Record(Unprinted, frozen=True, tag=19):
-    """The sender's person log, terminal and contact-secret share, signed by the terminal."""
+    """The sender's person log, terminal and contact-secret share, with the terminal's proof and signature."""
 
     operations: Operations
     terminal: B32
     number: U32
     share: B32
     heads: Ids
+    proof: B32
     signature: B64
 
 

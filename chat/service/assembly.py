@@ -43,7 +43,7 @@ class UseCases:
         """Read the profile, and construct all parts. Raises the StorageFailure family."""
         database = await asyncio.get_running_loop().run_in_executor(executor, vault.database)
         store = Store(database, executor)
-        profile = await store.read(read_profile, ports.clock.wall() // 1000)
+        profile = await store.read(read_profile)
         return cls(store, profile, vault, ports, config)
 
     def __init__(self, store: Store, profile: Profile, vault: Vault, ports: Ports, config: Config) -> None:
@@ -86,7 +86,7 @@ class UseCases:
             runtime, store, bus, keyring, book, links, pending, addresses
         )
         self.accept = accept = Accept(
-            runtime, store, bus, keyring, self.visibility, pairings, relays, port, transport
+            runtime, store, bus, keyring, self.visibility, pairings, relays, port, transport, cleaner
         )
         self.acceptor = acceptor = Acceptor(runtime, keyring, sync.adopt, accept.opened, accept.burn)
         self.relay_client = RelayClient(runtime, keyring, transport, acceptor.accept, bus.signal)

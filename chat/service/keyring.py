@@ -17,7 +17,7 @@ from protocol.discovery import Known
 from protocol.errors import Untrusted
 from protocol.identity.reduction import PersonState, Terminal, reduce
 from protocol.keys import X25519Pair
-from protocol.link.states import ContactPsk
+from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
@@ -97,10 +97,11 @@ class ContactKeys:
 
 @dataclass(slots=True)
 class OpenInvitation:
-    """An invitation that can be used, or finished with the static key that burned it."""
+    """An invitation that can be used, or finished with the static key that burned it. `static` answers it."""
 
     invitation: Invitation
     text: str = field(repr=False)
+    static: X25519Pair
     burned_by: bytes | None
 
 
@@ -142,9 +143,9 @@ class Keyring:
     def pairing_open(self) -> bool:
         return self._visibility.accepts
 
-    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+    def open_invitations(self) -> Sequence[InvitationKeys]:
         return [
-            (secret, opened.invitation.psk())
+            InvitationKeys(secret, opened.invitation.psk(), opened.static)
             for secret, opened in self.invitations.items()
             if not opened.invitation.expired(self._now() // 1000)
         ]
@@ -243,11 +244,11 @@ class Keyring:
         return contact.operations if contact is not None else ()
 
     def foreign(self, key: bytes, person: bytes) -> bool:
-        """Whether a public key is in this person's own log, and `person` is somebody else.
+        """Whether a public key of another person's log is one of this person's own.
 
-        A key in several contacts' logs is allowed: a claim that is not proven must not end another's links.
+        Keys that two contacts claim are no reason to refuse either: a claim alone proves nothing (SPEC §7.1).
         """
-        return person != self.own_log.person and key in self.own_log.keys
+        return person != self.own.person and key in self.own_log.keys
 
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:

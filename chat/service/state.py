@@ -13,6 +13,7 @@ from chat.storage.database import Database
 from chat.storage.keys import OwnRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.identity.reduction import PersonState, reduce
+from protocol.keys import X25519Pair
 from protocol.pairing.invitation import parse_invitation
 
 
@@ -39,7 +40,7 @@ class Profile:
     relays: tuple[RelayRow, ...]
 
 
-def read_profile(database: Database, now_seconds: int) -> Profile:
+def read_profile(database: Database) -> Profile:
     own = stored_keys.read_own(database)
     paired = contacts.all(database)
     rows = [*paired, *contacts.pending(database)]
@@ -53,8 +54,10 @@ def read_profile(database: Database, now_seconds: int) -> Profile:
         keys=keys,
         remembered={person: keyring.remembered(database, found.state.live) for person, found in keys.items()},
         invitations={
-            row.secret: OpenInvitation(parse_invitation(row.text), row.text, row.burned_by)
-            for row in stored_keys.usable_invitations(database, now_seconds)
+            row.secret: OpenInvitation(
+                parse_invitation(row.text), row.text, X25519Pair(row.one_time), row.burned_by
+            )
+            for row in stored_keys.invitations(database)
         },
         settings=settings.load(database),
         relays=tuple(settings.all_relays(database)),

@@ -119,10 +119,13 @@ def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
 
 @dataclass(frozen=True, slots=True)
 class InvitationRow:
-    """`secret` has 16 bytes, `check` 32. `expires` is in seconds, `burned_by` the joiner's one-time key."""
+    """`secret` has 16 bytes. `expires` is in seconds, `burned_by` the joiner's one-time key.
+
+    `one_time` (32 bytes) is the X25519 secret of the key that the text commits to.
+    """
 
     secret: bytes = field(repr=False)
-    check: bytes
+    one_time: bytes = field(repr=False)
     expires: int
     text: str = field(repr=False)
     burned_by: bytes | None = None
@@ -130,18 +133,14 @@ class InvitationRow:
 
 def add_invitation(db: Database, row: InvitationRow) -> None:
     db.insert(
-        "INSERT INTO invitations (secret, check_hash, expires, text, burned_by) VALUES (?, ?, ?, ?, ?)",
-        *(row.secret, row.check, row.expires, row.text, row.burned_by),
+        "INSERT INTO invitations (secret, one_time, expires, text, burned_by) VALUES (?, ?, ?, ?, ?)",
+        *(row.secret, row.one_time, row.expires, row.text, row.burned_by),
     )
 
 
-def usable_invitations(db: Database, now: int) -> list[InvitationRow]:
-    """Invitations not expired at `now` (seconds), including burned ones, whose joiner may still finish."""
-    rows = db.rows(
-        "SELECT secret, check_hash, expires, text, burned_by FROM invitations"
-        " WHERE expires > ? ORDER BY number",
-        now,
-    )
+def invitations(db: Database) -> list[InvitationRow]:
+    """All invitations, oldest first: also expired ones, and burned ones, whose joiner may still finish."""
+    rows = db.rows("SELECT secret, one_time, expires, text, burned_by FROM invitations ORDER BY number")
     return [InvitationRow(*row) for row in rows]
 
 
@@ -158,10 +157,15 @@ def burn_invitation(db: Database, secret: bytes, static: bytes) -> bool:
 
 
 def remove_invitation(db: Database, secret: bytes) -> None:
-    """Delete an invitation after its pairing or when it is withdrawn."""
+    """Delete an invitation that was used or withdrawn. `secure_deletion.clean_file` must follow."""
     db.run("DELETE FROM invitations WHERE secret = ?", secret)
+    mark_unclean(db)
 
 
 def drop_expired_invitations(db: Database, now: int) -> int:
-    """Delete invitations expired at `now` (seconds). Returns their number."""
+    """Delete invitations expired at `now` (seconds). Returns their number.
+
+    `secure_deletion.clean_file` must follow.
+    """
+    mark_unclean(db)
     return db.run("DELETE FROM invitations WHERE expires <= ?", now)

@@ -121,17 +121,28 @@ class Established:
         return replace(self.event, replaces=replaces)
 
 
+def one_time_hash(public: bytes) -> bytes:
+    """The hash (32 bytes) by which an invitation names its one-time static key (X25519, 32 bytes)."""
+    return b2b(public, personal=labels.INVITE_KEY)
+
+
 def agree(
-    handshake_hash: bytes, shares: tuple[bytes, bytes], kem: tuple[bytes, bytes, bytes], ratchet_key: bytes
+    handshake_hash: bytes,
+    shares: tuple[bytes, bytes],
+    kem: tuple[bytes, bytes, bytes],
+    ratchet_key: bytes,
+    statics: tuple[X25519Pair, bytes],
 ) -> PairingFacts:
     """S and the other values that both ends agreed on.
 
     Sizes in bytes: `handshake_hash` 64, `ratchet_key` 32, `shares` of initiator and responder 32 each, `kem`
-    key 1184, ciphertext 1088 and secret 32.
+    key 1184, ciphertext 1088 and secret 32. `statics` are this end's pair and the peer's key (32).
     """
     kem_key, ciphertext, kem_secret = kem
     secret = b2b(shares[0] + shares[1] + handshake_hash, personal=labels.LINK_ROOT, key=kem_secret)
-    return PairingFacts(handshake_hash, *shares, kem_key, ciphertext, ratchet_key, LinkSecret(secret))
+    return PairingFacts(
+        handshake_hash, *shares, kem_key, ciphertext, ratchet_key, LinkSecret(secret), *statics
+    )
 
 
 def _session_keys(facts: PairingFacts, initiator: bytes, responder: bytes) -> tuple[bytes, bytes]:
@@ -141,20 +152,16 @@ def _session_keys(facts: PairingFacts, initiator: bytes, responder: bytes) -> tu
     return session_id, b2b(initiator + responder + session_id, personal=labels.SESSION_ROOT, key=key)
 
 
-def initiator_session(
-    facts: PairingFacts, own: bytes, peer: bytes, terms: Terms
-) -> tuple[bytes, RatchetSession]:
-    """Session id and session of the initiator, which sends first. `own` and `peer` are static keys."""
-    session_id, root = _session_keys(facts, own, peer)
+def initiator_session(facts: PairingFacts, terms: Terms) -> tuple[bytes, RatchetSession]:
+    """Session id and session of the initiator, which sends first."""
+    session_id, root = _session_keys(facts, facts.own.public, facts.peer)
     parameters = _PARAMETERS[terms.aead.id]
     return session_id, RatchetSession.init_alice(root, facts.ratchet_key, terms.random, parameters=parameters)
 
 
-def responder_session(
-    facts: PairingFacts, own: X25519Pair, peer: bytes, ratchet: X25519Pair, terms: Terms
-) -> tuple[bytes, RatchetSession]:
+def responder_session(facts: PairingFacts, ratchet: X25519Pair, terms: Terms) -> tuple[bytes, RatchetSession]:
     """Session id and session of the responder, which cannot send before it has received."""
-    session_id, root = _session_keys(facts, peer, own.public)
+    session_id, root = _session_keys(facts, facts.peer, facts.own.public)
     parameters = _PARAMETERS[terms.aead.id]
     return session_id, RatchetSession.init_bob(root, ratchet, terms.random, parameters=parameters)
 

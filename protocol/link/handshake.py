@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
 from protocol import primitives
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected
+from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected, Untrusted
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
 from protocol.link import agreement, framing
 from protocol.link.agreement import Established, Terms
 from protocol.link.framing import Pattern, Refused
-from protocol.link.states import ContactPsk, LinkOpen, Role
+from protocol.link.states import ContactPsk, InvitationKeys, LinkOpen, Role
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
 from protocol.primitives import KEY_SIZE, MlKemSecret, Random
@@ -26,8 +26,8 @@ class Policy(Protocol):
     def pairing_open(self) -> bool:
         """Whether pairing with strangers nearby (XX) is open now."""
 
-    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
-        """(invitation id, psk of 32 bytes) of the open invitations. The first four are tried."""
+    def open_invitations(self) -> Sequence[InvitationKeys]:
+        """The keys of the open invitations. The first four are tried."""
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         """The person (32 bytes) of the live terminal with this static key, and the newest common psk.
@@ -49,15 +49,16 @@ class AwaitReply(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _PairingCall:
-    """An initiator before message 1 of XX or XXpsk0."""
+    """An initiator before message 1 of XX or XXpsk0. `responder`: hash of the key that answers, or empty."""
 
     pattern: Pattern
     static: X25519Pair
     psks: tuple[bytes, ...]
+    responder: bytes
 
     def begin(self, terms: Terms) -> tuple[bytes, AwaitReply]:
         state = terms.state(Role.INITIATOR, self.static, psks=self.psks)
-        return state.write_message(), _AwaitPairingReply(state, self.static.public, terms)
+        return state.write_message(), _AwaitPairingReply(state, self, terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +66,22 @@ class _AwaitPairingReply:
     """An initiator before message 2 of XX or XXpsk0."""
 
     state: HandshakeState
-    own: bytes
+    call: _PairingCall
     terms: Terms
 
     def read(self, frame: bytes) -> tuple[bytes, Established]:
         reply = agreement.opened(self.state, agreement.PAIRING_REPLY, frame)
+        peer, expected = agreement.peer_static(self.state), self.call.responder
+        # Anybody who has seen the text can come so far, and must not get message 3, let alone a Record.
+        if expected and not primitives.equal(agreement.one_time_hash(peer), expected):
+            raise Untrusted("not the one-time key of the invitation")
         kem_secret, ciphertext = self.terms.encapsulate(reply.kem_key)
         share = self.terms.random(KEY_SIZE)
         finish = agreement.sealed(self.state, PairingFinish(ciphertext, share))
         kem = (reply.kem_key, ciphertext, kem_secret)
-        facts = agreement.agree(
-            self.state.finish().handshake_hash, (share, reply.share), kem, reply.ratchet_key
-        )
-        peer = agreement.peer_static(self.state)
-        session_id, session = agreement.initiator_session(facts, self.own, peer, self.terms)
+        shares, statics = (share, reply.share), (self.call.static, peer)
+        facts = agreement.agree(self.state.finish().handshake_hash, shares, kem, reply.ratchet_key, statics)
+        session_id, session = agreement.initiator_session(facts, self.terms)
         event = LinkOpen(session_id, Role.INITIATOR, self.terms.pattern, peer, pairing=facts)
         return finish, Established(session, event)
 
@@ -120,11 +123,10 @@ class _AwaitContactReply:
     def read(self, frame: bytes) -> tuple[bytes, Established]:
         candidate, state, reply = self._try_candidates(frame)
         kem = (self.kem_key, reply.kem_ciphertext, self.kem_secret.decapsulate(reply.kem_ciphertext))
-        facts = agreement.agree(
-            state.finish().handshake_hash, (self.share, reply.share), kem, reply.ratchet_key
-        )
         call, peer = self.call, self.call.responder
-        session_id, session = agreement.initiator_session(facts, call.static.public, peer, self.terms)
+        shares, statics = (self.share, reply.share), (call.static, peer)
+        facts = agreement.agree(state.finish().handshake_hash, shares, kem, reply.ratchet_key, statics)
+        session_id, session = agreement.initiator_session(facts, self.terms)
         event = LinkOpen(
             session_id, Role.INITIATOR, call.pattern, peer, person=call.peer_person, contact_psk=candidate
         )
@@ -178,20 +180,23 @@ class Initiator:
         pattern: Pattern,
         psk: bytes | None = None,
         *,
+        responder: bytes = b"",
         static: X25519Pair | None = None,
         random: Random = primitives.system_random,
         aes: bool | None = None,
         encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> Self:
-        """For a pairing: XX without psk, or XXpsk0 with the psk of an invitation (32 bytes).
+        """For a pairing: XX, or XXpsk0 with the psk of an invitation and the hash of its one-time key.
 
-        `static` is the one-time key, by default a new one. Only the key that burned an invitation can use it
-        again. `aes` is whether there are AES instructions, by default those of this CPU.
+        `psk` and `responder` have 32 bytes each. `static` is the one-time key, by default a new one. Only the
+        key that burned an invitation can use it again. `aes` is whether there are AES instructions, by
+        default those of this CPU.
         """
-        if pattern is Pattern.IKPSK2 or (pattern is Pattern.XXPSK0) != (psk is not None):
-            raise LocalMisuse("pairing is XX without a psk or XXpsk0 with one")
+        given = (psk is not None, len(responder) == KEY_SIZE)
+        if pattern is Pattern.IKPSK2 or given != (pattern is Pattern.XXPSK0,) * 2:
+            raise LocalMisuse("pairing is XX with neither psk nor hash, or XXpsk0 with both")
         psks = () if psk is None else (psk,)
-        call = _PairingCall(pattern, static or X25519Pair.generate(random), psks)
+        call = _PairingCall(pattern, static or X25519Pair.generate(random), psks, responder)
         return cls(call, b"", random, aes, encapsulate)
 
     @classmethod
@@ -249,10 +254,10 @@ class Finish:
         """The result. The initiator is then authenticated, but has not confirmed yet."""
         finish = agreement.opened(self.state, agreement.PAIRING_FINISH, frame)
         kem = (self.kem_key, finish.kem_ciphertext, self.kem_secret.decapsulate(finish.kem_ciphertext))
-        shares = (finish.share, self.share)
-        facts = agreement.agree(self.state.finish().handshake_hash, shares, kem, self.ratchet.public)
-        peer = agreement.peer_static(self.state)
-        session_id, session = agreement.responder_session(facts, self.static, peer, self.ratchet, self.terms)
+        shares, peer = (finish.share, self.share), agreement.peer_static(self.state)
+        statics, ratchet = (self.static, peer), self.ratchet
+        facts = agreement.agree(self.state.finish().handshake_hash, shares, kem, ratchet.public, statics)
+        session_id, session = agreement.responder_session(facts, ratchet, self.terms)
         event = LinkOpen(
             session_id, Role.RESPONDER, self.terms.pattern, peer, invitation=self.invitation, pairing=facts
         )
@@ -308,21 +313,21 @@ class Responder:
         return self._reply(terms, state, static, None)
 
     def _answer_invited(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
-        static = X25519Pair.generate(self._random)
+        spare = X25519Pair.generate(self._random)
         # The number of trials is constant, so timing does not reveal whether an invitation is open.
-        candidates: list[tuple[bytes | None, bytes]] = []
-        candidates.extend(self._policy.invitation_psks()[:INVITATIONS_TRIED_MAX])
-        while len(candidates) < INVITATIONS_TRIED_MAX:
-            candidates.append((None, self._random(KEY_SIZE)))
-        found: tuple[bytes, HandshakeState] | None = None
-        for invitation, psk in candidates:
-            state = terms.state(Role.RESPONDER, static, psks=(psk,))
+        tried = list(self._policy.open_invitations()[:INVITATIONS_TRIED_MAX])
+        while len(tried) < INVITATIONS_TRIED_MAX:
+            tried.append(InvitationKeys(b"", self._random(KEY_SIZE), spare))
+        found: tuple[InvitationKeys, HandshakeState] | None = None
+        for keys in tried:
+            state = terms.state(Role.RESPONDER, keys.static, psks=(keys.psk,))
             with suppress(ProtocolError):  # the refusal does not tell why no invitation opens it
-                if state.read_message(message) == b"" and invitation is not None:
-                    found = invitation, state
+                if state.read_message(message) == b"" and keys.id:
+                    found = keys, state
         if found is None:
             raise Refused("no invitation opens message 1")
-        return self._reply(terms, found[1], static, found[0])
+        keys, state = found
+        return self._reply(terms, state, keys.static, keys.id)
 
     def _reply(
         self, terms: Terms, state: HandshakeState, static: X25519Pair, invitation: bytes | None
@@ -348,8 +353,9 @@ class Responder:
         state = first.fork(psks=(contact_psk.psk,))
         reply = agreement.sealed(state, ContactReply(ciphertext, share, ratchet.public))
         kem = (hello.kem_key, ciphertext, kem_secret)
-        facts = agreement.agree(state.finish().handshake_hash, (hello.share, share), kem, ratchet.public)
-        session_id, session = agreement.responder_session(facts, self._static, peer, ratchet, terms)
+        shares, statics = (hello.share, share), (self._static, peer)
+        facts = agreement.agree(state.finish().handshake_hash, shares, kem, ratchet.public, statics)
+        session_id, session = agreement.responder_session(facts, ratchet, terms)
         event = LinkOpen(
             session_id, Role.RESPONDER, terms.pattern, peer, person=person, contact_psk=contact_psk
         )

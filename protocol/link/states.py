@@ -8,7 +8,7 @@ from enum import Enum, IntEnum, StrEnum
 from typing import ClassVar, Final, get_args
 
 from protocol.errors import LocalMisuse, Unexpected
-from protocol.keys import Secret
+from protocol.keys import Secret, X25519Pair
 from protocol.link.framing import FrameReader
 from protocol.messages import Accept, Commit, Confirm, Message, Open, Record, Reveal
 
@@ -54,10 +54,20 @@ class ContactPsk:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationKeys:
+    """The part of an open invitation that a responder needs: id, psk (32 bytes) and one-time static pair."""
+
+    id: bytes = field(repr=False)
+    psk: bytes = field(repr=False)
+    static: X25519Pair
+
+
+@dataclass(frozen=True, slots=True)
 class PairingFacts:
     """Everything that a handshake agreed on, in the order in which pairing hashes it (SPEC §7.4), and S.
 
-    Sizes in bytes: handshake hash 64, shares and ratchet key 32, KEM key 1184, KEM ciphertext 1088.
+    Sizes in bytes: handshake hash 64, shares and ratchet key 32, KEM key 1184, KEM ciphertext 1088. `own` is
+    this end's static pair in the handshake, `peer` the other end's static key (32 bytes).
     """
 
     handshake_hash: bytes
@@ -67,6 +77,8 @@ class PairingFacts:
     kem_ciphertext: bytes = field(repr=False)
     ratchet_key: bytes
     secret: LinkSecret
+    own: X25519Pair = field(compare=False)
+    peer: bytes = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

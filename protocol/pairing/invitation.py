@@ -18,6 +18,7 @@ from protocol import labels, limits, primitives
 from protocol.addresses import literal
 from protocol.codec import Codec, Wire, encode
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError, Unexpected, Untrusted
+from protocol.link.agreement import one_time_hash
 from protocol.messages import B16, B32, U8, U32
 from protocol.primitives import Random
 
@@ -38,6 +39,7 @@ class _Text(Wire, frozen=True):
     secret: B16
     expires: U32
     check: B32
+    one_time: B32
     addresses: Annotated[list[Address], Meta(max_length=limits.INVITATION_ADDRESSES_MAX)]
     relays: Annotated[list[Relay], Meta(max_length=limits.INVITATION_RELAYS_MAX)]
 
@@ -49,20 +51,21 @@ _CODEC: Final[Codec[_Text]] = Codec(_Text, limits.INVITATION_TEXT_MAX)
 class Invitation:
     """One invitation. `secret` has 16 bytes, `expires` is in Unix seconds.
 
-    `check` (32 bytes) commits to the inviter's person and terminal. Addresses are "host:port", where the host
-    is an IP address without scope, in brackets for IPv6.
+    `check` (32 bytes) commits to the inviter's person and terminal, `one_time` (32) to the static key that
+    answers its joiner. Addresses are "host:port", where the host is an IP address without scope, in brackets
+    for IPv6.
     """
 
     secret: bytes = field(repr=False)
     expires: int
     check: bytes
+    one_time: bytes
     addresses: tuple[str, ...]
     relays: tuple[str, ...]
 
     def psk(self) -> bytes:
-        """The psk, 32 bytes, of the pairing link."""
-        expires = self.expires.to_bytes(4)
-        return primitives.b2b(self.check + expires, personal=labels.INVITE_PSK, key=self.secret)
+        """The psk, 32 bytes, of the pairing link. A text with another byte has another one."""
+        return primitives.b2b(_encoded(self), personal=labels.INVITE_PSK, key=self.secret)
 
     def expired(self, now: int) -> bool:
         """Whether it has expired at `now` (Unix seconds) by the inviter's clock."""
@@ -86,6 +89,7 @@ def check_joiner(burned_by: bytes | None, static: bytes) -> None:
 def make_invitation(
     person: bytes,
     static_public: bytes,
+    one_time_public: bytes,
     now: int,
     addresses: Iterable[str],
     relays: Iterable[str],
@@ -93,12 +97,14 @@ def make_invitation(
 ) -> Invitation:
     """A new invitation, valid for an hour from `now` (Unix seconds).
 
-    Surplus addresses and relays are dropped. LocalMisuse for one that the text cannot represent.
+    The keys of the terminal and of the invitation are X25519 keys of 32 bytes. Surplus addresses and relays
+    are dropped. LocalMisuse for one that the text cannot represent.
     """
     made = Invitation(
         random(_SECRET_SIZE),
         now + limits.INVITATION_SECONDS,
         invitation_check(person, static_public),
+        one_time_hash(one_time_public),
         tuple(addresses)[: limits.INVITATION_ADDRESSES_MAX],
         tuple(relays)[: limits.INVITATION_RELAYS_MAX],
     )
@@ -111,11 +117,13 @@ def make_invitation(
 
 def format_invitation(invitation: Invitation) -> str:
     """The text of an invitation, made of characters that a QR code encodes most densely."""
-    addresses, relays = list(invitation.addresses), list(invitation.relays)
-    encoded = encode(
-        _Text(VERSION, invitation.secret, invitation.expires, invitation.check, addresses, relays)
-    )
-    return PREFIX + base64.b32encode(encoded).decode("ascii").rstrip("=")
+    return PREFIX + base64.b32encode(_encoded(invitation)).decode("ascii").rstrip("=")
+
+
+def _encoded(invitation: Invitation) -> bytes:
+    commitments = invitation.check, invitation.one_time
+    places = list(invitation.addresses), list(invitation.relays)
+    return encode(_Text(VERSION, invitation.secret, invitation.expires, *commitments, *places))
 
 
 def parse_invitation(text: str) -> Invitation:
@@ -138,7 +146,12 @@ def parse_invitation(text: str) -> Invitation:
         if parts is None or not host or str(literal(host)) != host or int(parts[3]) > 0xFFFF:
             raise Malformed("not an address and a port")
     return Invitation(
-        decoded.secret, decoded.expires, decoded.check, tuple(decoded.addresses), tuple(decoded.relays)
+        decoded.secret,
+        decoded.expires,
+        decoded.check,
+        decoded.one_time,
+        tuple(decoded.addresses),
+        tuple(decoded.relays),
     )
 
 

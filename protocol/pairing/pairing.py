@@ -9,7 +9,6 @@ from typing import Final, Self
 
 from protocol import labels, primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError, Unexpected
-from protocol.identity.exchange import Foreign
 from protocol.identity.names import check_name
 from protocol.identity.reduction import reduce
 from protocol.identity.safety import words
@@ -146,7 +145,6 @@ class Pairing:
         facts: PairingFacts,
         role: Role,
         identity: Identity,
-        foreign: Foreign,
         held: HeldOperations,
         *,
         check: bytes = b"",
@@ -157,7 +155,7 @@ class Pairing:
         self.state = State.NEW
         self._first, self._identity, self._own_name = first, identity, own.name
         self._transcript = record.Transcript.of(facts, role)
-        self._rules = record.RecordRules(own.person, foreign, held, check)
+        self._rules = record.RecordRules(own, held, check)
         self._nonce, self._commitment = nonce, b""
         self._their_name = ""
         self._record = record.make_record(identity, self._transcript)
@@ -169,32 +167,28 @@ class Pairing:
         facts: PairingFacts,
         role: Role,
         identity: Identity,
-        foreign: Foreign,
         random: Random,
         held: HeldOperations = nothing_held,
     ) -> Self:
         """Either side of a pairing with words."""
         first = State.COMMITTED if role is Role.INITIATOR else State.LISTENING
-        return cls(first, facts, role, identity, foreign, held, nonce=random(KEY_SIZE))
+        return cls(first, facts, role, identity, held, nonce=random(KEY_SIZE))
 
     @classmethod
     def joiner(
         cls,
         facts: PairingFacts,
         identity: Identity,
-        foreign: Foreign,
         check: bytes,
         held: HeldOperations = nothing_held,
     ) -> Self:
         """The side that uses an invitation, whose `check` (32 bytes) the inviter must match."""
-        return cls(State.OFFERED, facts, Role.INITIATOR, identity, foreign, held, check=check)
+        return cls(State.OFFERED, facts, Role.INITIATOR, identity, held, check=check)
 
     @classmethod
-    def inviter(
-        cls, facts: PairingFacts, identity: Identity, foreign: Foreign, held: HeldOperations = nothing_held
-    ) -> Self:
+    def inviter(cls, facts: PairingFacts, identity: Identity, held: HeldOperations = nothing_held) -> Self:
         """The side that created the invitation. Its person confirms the joiner."""
-        return cls(State.INVITED, facts, Role.RESPONDER, identity, foreign, held)
+        return cls(State.INVITED, facts, Role.RESPONDER, identity, held)
 
     @property
     def finished(self) -> bool:
@@ -316,4 +310,4 @@ class Pairing:
     def _tag(self, role: Role) -> bytes:
         theirs, _ = self._their_part
         records = (self._record, theirs) if role is self._transcript.role else (theirs, self._record)
-        return record.accept_tag(self._transcript, role, *records)
+        return record.accept_tag(self._transcript.root, self._transcript.t, role, *records)

@@ -10,16 +10,17 @@ from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
-from protocol.errors import Malformed, Untrusted
-from protocol.identity.exchange import Foreign, extend, share_is_stale
+from protocol.errors import AuthenticationFailed, Malformed, Untrusted
+from protocol.identity.exchange import extend, share_is_stale
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins
+from protocol.keys import X25519Pair
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Record
 from protocol.pairing.contact_secret import Share
 from protocol.pairing.invitation import invitation_check
-from protocol.primitives import SIGNATURE_SIZE
+from protocol.primitives import KEY_SIZE, SIGNATURE_SIZE
 
 HeldOperations = Callable[[bytes], Iterable[bytes]]
 """held(person): the operations held of a known person; none for a stranger."""
@@ -29,12 +30,15 @@ HeldOperations = Callable[[bytes], Iterable[bytes]]
 class Transcript:
     """The transcript hash `t` and the pairing root of a pairing link, 32 bytes each, and our role.
 
-    `t` and the role bind records to this link and this side.
+    `t` and the role bind records to this link and this side. `own` is this end's one-time static pair,
+    `their` the peer's one-time static key (32 bytes), which the handshake has proven.
     """
 
     role: Role
     t: bytes
     root: bytes = field(repr=False)
+    own: X25519Pair
+    their: bytes
 
     @classmethod
     def of(cls, facts: PairingFacts, role: Role) -> Self:
@@ -42,7 +46,7 @@ class Transcript:
         agreed += facts.kem_key + facts.kem_ciphertext + facts.ratchet_key
         t = primitives.b2b(agreed, personal=labels.PAIRING_TRANSCRIPT)
         root = primitives.b2b(t, personal=labels.PAIRING_ROOT, key=facts.secret.reveal())
-        return cls(role, t, root)
+        return cls(role, t, root, facts.own, facts.peer)
 
     @property
     def peer(self) -> Role:
@@ -56,6 +60,7 @@ class Identity:
     operations: tuple[bytes, ...]
     terminal: bytes
     signing_seed: bytes = field(repr=False)
+    static: X25519Pair
     share: Share
 
 
@@ -85,43 +90,56 @@ class PendingContact:
 
 
 def make_record(identity: Identity, transcript: Transcript) -> Record:
-    """This person's record for this link, signed by its terminal."""
+    """This person's record for this link, proven and signed by its terminal."""
     share = identity.share
-    unsigned = Record(
+    bare = Record(
         list(identity.operations),
         identity.terminal,
         share.number,
         share.share,
         sorted(share.heads),
+        bytes(KEY_SIZE),
         bytes(SIGNATURE_SIZE),
     )
-    signed = _signed_text(unsigned, transcript.role, transcript.t)
-    return replace(unsigned, signature=primitives.ed25519_sign(identity.signing_seed, signed))
+    shared = identity.static.dh(transcript.their)
+    proven = replace(bare, proof=_proof(shared, transcript.role, transcript.t, bare))
+    signed = _signed_text(proven, transcript.role, transcript.t)
+    return replace(proven, signature=primitives.ed25519_sign(identity.signing_seed, signed))
+
+
+def _core(record: Record) -> bytes:
+    bare = replace(record, proof=bytes(KEY_SIZE), signature=bytes(SIGNATURE_SIZE))
+    return primitives.b2b(encode(bare), personal=labels.RECORD_CORE)
+
+
+def _proof(shared: bytes, role: Role, t: bytes, record: Record) -> bytes:
+    # A part that is left out is an attack: without the core, a proof serves another person's record on the
+    # same link; without t, one of another link where a one-time key is used again.
+    return primitives.b2b(bytes([role]) + t + _core(record), personal=labels.RECORD_PROOF, key=shared)
 
 
 def _signed_text(record: Record, role: Role, t: bytes) -> bytes:
-    core = encode(replace(record, signature=bytes(SIGNATURE_SIZE)))
-    digest = primitives.b2b(core, personal=labels.RECORD_CORE)
-    return labels.SIGN_RECORD + bytes([role]) + t + digest
+    return labels.SIGN_RECORD + bytes([role]) + t + _core(record) + record.proof
 
 
-def accept_tag(transcript: Transcript, role: Role, own: Record, other: Record) -> bytes:
-    """The tag, 32 bytes, with which the side of `role` confirms both records, its own first."""
+def accept_tag(root: bytes, t: bytes, role: Role, own: Record, other: Record) -> bytes:
+    """The tag, 32 bytes, with which the side of `role` confirms both records, its own first.
+
+    `root` is the pairing root, `t` the transcript hash, 32 bytes each.
+    """
     hashes = b"".join(primitives.b2b(encode(record), personal=labels.RECORD) for record in (own, other))
-    data = bytes([role]) + transcript.t + hashes
-    return primitives.b2b(data, personal=labels.PAIRING_ACCEPT, key=transcript.root)
+    return primitives.b2b(bytes([role]) + t + hashes, personal=labels.PAIRING_ACCEPT, key=root)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRules:
     """Requirements on the peer's record.
 
-    `foreign` tells whether a key belongs to another person. `check` (32 bytes) is from the invitation that we
-    used, `name` was displayed while words were compared; both are empty if not applicable.
+    `own` is this person's log. `check` (32 bytes) is from the invitation that we used, `name` was displayed
+    while words were compared; both are empty if not applicable.
     """
 
-    person: bytes
-    foreign: Foreign
+    own: PersonState
     held: HeldOperations
     check: bytes = b""
     name: str = ""
@@ -130,18 +148,19 @@ class RecordRules:
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
     """The new contact of the peer's record, after every check of it.
 
-    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (this person itself, a
-    terminal that is not live, a key of this person, not who the invitation or the displayed name promised).
+    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature or the proof), Untrusted (our own
+    person, a terminal that is not live, a key of our own log, not the invitation's or the displayed person).
     """
     alone = extend((), record.operations).state
-    if alone.person == rules.person:
+    if alone.person == rules.own.person:
         raise Untrusted("this is our own person")
     if not alone.name or rules.name not in ("", alone.name):
         raise Untrusted("another name than the one that was shown")
     # A known person may show an old log, so its record is checked together with the operations held.
     held = tuple(rules.held(alone.person))
     # The peer acts on its own recoveries; whether its person confirms them is decided later.
-    together = extend(held, record.operations, rules.foreign, Pins(confirmed=frozenset(alone.path)))
+    pins = Pins(confirmed=frozenset(alone.path))
+    together = extend(held, record.operations, lambda key, _: key in rules.own.keys, pins)
     state = together.state
     terminal = state.live.get(record.terminal)
     if terminal is None:
@@ -151,6 +170,9 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     if rules.check and rules.check != invitation_check(state.person, terminal.static):
         raise Untrusted("not who made the invitation")
     _check_share(record, (*held, *together.new))
+    proof = _proof(transcript.own.dh(terminal.static), transcript.peer, transcript.t, record)
+    if not primitives.equal(proof, record.proof):
+        raise AuthenticationFailed("no proof of the terminal's static key")
     theirs = Share(record.number, record.share, tuple(record.heads))
     return PendingContact(state, together.new, terminal.id, transcript.root, own, theirs)
 

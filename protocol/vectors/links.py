@@ -22,6 +22,7 @@ from protocol.link.states import (
     ContactPsk,
     Event,
     HandshakeAuthenticated,
+    InvitationKeys,
     LinkClosed,
     LinkOpen,
     MessageReceived,
@@ -106,10 +107,11 @@ def initiator(inputs: Json) -> Initiator:
 
 def _pairing_call(inputs: Json) -> Initiator:
     draws = Draws(inputs["initiator_ephemeral"], inputs["initiator_share"], *inputs["initiator_ratchet_keys"])
-    psk = inputs["initiator_psk"] if inputs["pattern"] == "XXpsk0" else None
+    invited = inputs["pattern"] == "XXpsk0"
     return Initiator.pairing(
         PATTERNS[inputs["pattern"]],
-        None if psk is None else bytes.fromhex(psk),
+        bytes.fromhex(inputs["initiator_psk"]) if invited else None,
+        responder=bytes.fromhex(inputs["initiator_one_time"]) if invited else b"",
         static=X25519Pair(bytes.fromhex(inputs["initiator_static"])),
         random=draws,
         aes=inputs["initiator_aes"],
@@ -144,10 +146,13 @@ class InputPolicy:
         """Whether it is visible and no attempt is under way."""
         return bool(self._inputs["responder_visible"])
 
-    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+    def open_invitations(self) -> Sequence[InvitationKeys]:
         """The open invitations, known by their place in the list."""
-        psks = self._inputs["responder_psks"]
-        return [(bytes([place]), bytes.fromhex(psk)) for place, psk in enumerate(psks)]
+        opened = self._inputs["responder_invitations"]
+        return [
+            InvitationKeys(bytes([place]), bytes.fromhex(one["psk"]), pair(one["static"]))
+            for place, one in enumerate(opened)
+        ]
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         """The one contact, if it is the caller and a share of each is held by both."""
@@ -310,7 +315,8 @@ def _secrets(inputs: Json, event: LinkOpen, h: str | None) -> Json:
             inputs["responder_static"],
         )
     )
-    facts = agree(bytes.fromhex(h), shares, kem, ratchet)
+    own = pair(inputs[f"{event.role.name.lower()}_static"])
+    facts = agree(bytes.fromhex(h), shares, kem, ratchet, (own, event.peer_static))
     secret = facts.secret.reveal()
     root = b2b(b"".join(statics) + event.session_id, personal=labels.SESSION_ROOT, key=secret)
     session_id = b2b(facts.handshake_hash, personal=labels.SESSION_ID, key=secret, size=16)

@@ -17,6 +17,8 @@ from protocol.errors import (
 )
 from protocol.identity.log import parse_operation
 from protocol.identity.safety import words
+from protocol.keys import X25519Pair
+from protocol.link.agreement import one_time_hash
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Close, Record
 from protocol.pairing.contact_secret import Pair, Share
@@ -56,11 +58,23 @@ def _bytes(values: Iterable[str]) -> list[bytes]:
 # --- An end of a pairing ---
 
 
-def facts_of(inputs: Json) -> PairingFacts:
-    """What the handshake agreed on."""
+_AGREED: Final = (
+    "handshake_hash",
+    "share_initiator",
+    "share_responder",
+    "kem_key",
+    "kem_ciphertext",
+    "ratchet_key",
+)
+
+
+def facts_of(inputs: Json, role: Role) -> PairingFacts:
+    """What the handshake agreed on, as the end of this role has it."""
     facts = inputs["facts"]
-    parts = {name: bytes.fromhex(value) for name, value in facts.items() if name != "link_secret"}
-    return PairingFacts(**parts, secret=LinkSecret(bytes.fromhex(facts["link_secret"])))
+    secret = LinkSecret(bytes.fromhex(facts["link_secret"]))
+    pairs = [X25519Pair(bytes.fromhex(facts[f"{end}_one_time"])) for end in ("initiator", "responder")]
+    agreed = {name: bytes.fromhex(facts[name]) for name in _AGREED}
+    return PairingFacts(**agreed, secret=secret, own=pairs[role], peer=pairs[1 - role].public)
 
 
 def identity_of(end: Json) -> Identity:
@@ -70,6 +84,7 @@ def identity_of(end: Json) -> Identity:
         tuple(_bytes(end["operations"])),
         bytes.fromhex(end["terminal"]),
         bytes.fromhex(end["signing_seed"]),
+        X25519Pair(bytes.fromhex(end["static_secret"])),
         Share(share["number"], bytes.fromhex(share["share"]), tuple(_bytes(share["heads"]))),
     )
 
@@ -77,12 +92,6 @@ def identity_of(end: Json) -> Identity:
 def _held(end: Json) -> Callable[[bytes], Iterable[bytes]]:
     operations = _bytes(end.get("held", []))
     return lambda person: [signed for signed in operations if parse_operation(signed).person == person]
-
-
-def _foreign(end: Json) -> Callable[[bytes, bytes], bool]:
-    logs = [end["operations"], *end.get("others", [])]
-    parsed = [parse_operation(signed) for log in logs for signed in _bytes(log)]
-    return lambda key, person: any(key in each.keys and each.person != person for each in parsed)
 
 
 class World:
@@ -103,15 +112,15 @@ class World:
         return parse_operation(bytes.fromhex(self.inputs[actor]["operations"][0])).person
 
     def _made(self, actor: str) -> Pairing:
-        end, facts = self.inputs[actor], facts_of(self.inputs)
-        identity, foreign, held = identity_of(end), _foreign(end), _held(end)
-        if end["course"] == "joiner":
-            return Pairing.joiner(facts, identity, foreign, bytes.fromhex(end["check"]), held)
-        if end["course"] == "inviter":
-            return Pairing.inviter(facts, identity, foreign, held)
-        nonce = bytes.fromhex(end["nonce"])
         role = Role.INITIATOR if actor == "initiator" else Role.RESPONDER
-        return Pairing.nearby(facts, role, identity, foreign, lambda size: nonce[:size], held)
+        end, facts = self.inputs[actor], facts_of(self.inputs, role)
+        identity, held = identity_of(end), _held(end)
+        if end["course"] == "joiner":
+            return Pairing.joiner(facts, identity, bytes.fromhex(end["check"]), held)
+        if end["course"] == "inviter":
+            return Pairing.inviter(facts, identity, held)
+        nonce = bytes.fromhex(end["nonce"])
+        return Pairing.nearby(facts, role, identity, lambda size: nonce[:size], held)
 
 
 # --- What comes of a step ---
@@ -185,7 +194,7 @@ def _stored(world: World, step: Json) -> Json:
 
 
 def _transcript(world: World, _: Json) -> Json:
-    transcript = Transcript.of(facts_of(world.inputs), Role.INITIATOR)
+    transcript = Transcript.of(facts_of(world.inputs, Role.INITIATOR), Role.INITIATOR)
     return {"t": transcript.t.hex(), "pairing_root": transcript.root.hex()}
 
 
@@ -202,7 +211,7 @@ def _tag(_: World, step: Json) -> Json:
     if not isinstance(own, Record) or not isinstance(other, Record):
         raise VectorMismatch("a tag is over two records")
     role = Role(step["role"])
-    return {"accept_tag": accept_tag(Transcript(role, t, root), role, own, other).hex()}
+    return {"accept_tag": accept_tag(root, t, role, own, other).hex()}
 
 
 # --- Invitations ---
@@ -212,16 +221,22 @@ def _check(_: World, step: Json) -> Json:
     return {"check": invitation_check(*_bytes(step[name] for name in ("person", "static"))).hex()}
 
 
+def _one_time(_: World, step: Json) -> Json:
+    return {"one_time": one_time_hash(bytes.fromhex(step["one_time_key"])).hex()}
+
+
 def _write(_: World, step: Json) -> Json:
-    secret, check = _bytes(step[name] for name in ("secret", "check"))
-    made = Invitation(secret, step["expires"], check, tuple(step["addresses"]), tuple(step["relays"]))
+    secret, check, one_time = _bytes(step[name] for name in ("secret", "check", "one_time"))
+    places = tuple(step["addresses"]), tuple(step["relays"])
+    made = Invitation(secret, step["expires"], check, one_time, *places)
     return {"text": format_invitation(made)}
 
 
 def _make(_: World, step: Json) -> Json:
-    person, static, secret = _bytes(step[name] for name in ("person", "static", "secret"))
+    names = ("person", "static", "one_time_key", "secret")
+    person, static, one_time, secret = _bytes(step[name] for name in names)
     places = step["addresses"], step["relays"]
-    made = make_invitation(person, static, step["now"], *places, lambda size: secret[:size])
+    made = make_invitation(person, static, one_time, step["now"], *places, lambda size: secret[:size])
     return {"expires": made.expires, "text": format_invitation(made)}
 
 
@@ -231,6 +246,7 @@ def _read(_: World, step: Json) -> Json:
         "secret": found.secret.hex(),
         "expires": found.expires,
         "check": found.check.hex(),
+        "one_time": found.one_time.hex(),
         "addresses": list(found.addresses),
         "relays": list(found.relays),
         "psk": found.psk().hex(),
@@ -257,6 +273,7 @@ ACTIONS: Final[Mapping[str, Action[World]]] = {
     "words": _words,
     "accept_tag": _tag,
     "check": _check,
+    "one_time": _one_time,
     "write": _write,
     "make": _make,
     "read": _read,

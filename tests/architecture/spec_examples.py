@@ -28,7 +28,7 @@ from protocol.identity.log import parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import reduce
 from protocol.identity.safety import word_list
 from protocol.keys import X25519Pair
-from protocol.link.agreement import agree
+from protocol.link.agreement import agree, one_time_hash
 from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad, prologue
 from protocol.link.states import Role
 from protocol.noise import HandshakeState
@@ -68,20 +68,25 @@ SECOND = create_person("Second", SEED.random("second"))
 STATIC = X25519Pair(FIRST.static_secret).public
 CONVERSATION = conversation_of_two(FIRST.person, SECOND.person)
 LOW, HIGH = sorted((FIRST.person, SECOND.person))
-FACTS = agree(
+ONE_TIME = key_pair("one-time initiator"), key_pair("one-time responder")
+_AGREED = (
     draw("h 1") + draw("h 2"),
     (draw("share initiator"), draw("share responder")),
     (draw("kem key", 16), draw("kem ciphertext", 16), draw("kem secret")),
     key_pair("bob ratchet").public,
 )
+FACTS = agree(*_AGREED, (ONE_TIME[0], ONE_TIME[1].public))
 TRANSCRIPT = Transcript.of(FACTS, Role.INITIATOR)
 INVITATION = Invitation(
     draw("invitation", 16),
     TIME + 3600,
     invitation_check(FIRST.person, STATIC),
+    one_time_hash(key_pair("invitation").public),
     ("192.168.1.20:4747",),
     (),
 )
+_BASE32 = format_invitation(INVITATION).removeprefix(PREFIX)
+INVITATION_BYTES = b32decode(_BASE32 + "=" * (-len(_BASE32) % 8))
 RELAY = key_pair("relay")
 RELAY_ADDRESS = RelayAddress("relay.example.org", 4746, RELAY.public)
 RELAY_GREETING = relay.RelayGreeting(draw("relay greeting", 16)).encode()
@@ -98,7 +103,6 @@ def examples() -> dict[str, str]:
 
 
 def _bytes() -> dict[str, bytes]:
-    base32 = format_invitation(INVITATION).removeprefix(PREFIX)
     structs = (*_messages(), *_payloads(), *_relay_messages())
     return {
         "greeting": GREETING,
@@ -111,7 +115,7 @@ def _bytes() -> dict[str, bytes]:
         **dict(zip(("Genesis", "Rename", "Add", "Remove", "Recover"), _log(), strict=True)),
         "EntryHeader": example_entry().header_bytes,
         "TextBody": example_entry().body,
-        "Invitation": b32decode(base32 + "=" * (-len(base32) % 8)),
+        "Invitation": INVITATION_BYTES,
         "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),
         "relay-greeting": RELAY_GREETING,
@@ -238,11 +242,13 @@ def example_records() -> tuple[m.Record, m.Record]:
             person.operations,
             person.terminal,
             person.signing_seed,
+            X25519Pair(person.static_secret),
             Share(TIME, share_of(person.person), (rename_id(person),)),
         )
         for person in (FIRST, SECOND)
     )
-    return make_record(first, TRANSCRIPT), make_record(second, Transcript.of(FACTS, Role.RESPONDER))
+    other = agree(*_AGREED, (ONE_TIME[1], ONE_TIME[0].public))
+    return make_record(first, TRANSCRIPT), make_record(second, Transcript.of(other, Role.RESPONDER))
 
 
 def share_of(person: bytes) -> bytes:
@@ -332,7 +338,7 @@ def _person() -> dict[str, Value]:
 def _pairing() -> dict[str, Value]:
     nonces = draw("initiator nonce"), draw("responder nonce")
     records = example_records()
-    unsigned = encode(replace(records[0], signature=bytes(64)))
+    bare = encode(replace(records[0], proof=bytes(32), signature=bytes(64)))
     hashes = [b2b(encode(record), personal=labels.RECORD) for record in records]
     return {
         "kem_key": FACTS.kem_key,
@@ -348,12 +354,17 @@ def _pairing() -> dict[str, Value]:
         "own_record": encode(records[0]),
         "record_own": hashes[0],
         "record_other": hashes[1],
-        "record_with_zero_signature": unsigned,
-        "core": b2b(unsigned, personal=labels.RECORD_CORE),
-        "accept_tag": accept_tag(TRANSCRIPT, Role.INITIATOR, *records),
+        "bare_record": bare,
+        "core": b2b(bare, personal=labels.RECORD_CORE),
+        "shared": X25519Pair(FIRST.static_secret).dh(ONE_TIME[1].public),
+        "proof": records[0].proof,
+        "accept_tag": accept_tag(TRANSCRIPT.root, TRANSCRIPT.t, Role.INITIATOR, *records),
         "secret": INVITATION.secret,
         "expires": INVITATION.expires,
         "check": INVITATION.check,
+        "one_time_key": key_pair("invitation").public,
+        "one_time": INVITATION.one_time,
+        "array": INVITATION_BYTES,
         "psk": INVITATION.psk(),
     }
 

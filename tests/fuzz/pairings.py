@@ -13,7 +13,7 @@ from protocol.messages import MESSAGE, Close
 from protocol.pairing.invitation import format_invitation, invitation_check, parse_invitation
 from protocol.pairing.pairing import Pairing, PairingFailed, PendingReady, Step
 from tests.fuzz.target import Target, cut, joined, published, text_of
-from tests.support.protocol.pairings import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
+from tests.support.protocol.pairings import ANNA, BOB, Meeting, facts, identity, invited, nearby
 from tests.support.protocol.samples import seeded
 
 # --- The machine ---
@@ -24,10 +24,10 @@ def _sides() -> tuple[Callable[[], Pairing], ...]:
     """Each side of each way to pair, as `nearby` and `invited` make them."""
     anna, bob, check = identity(ANNA), identity(BOB), invitation_check(BOB.id, BOB.first.static)
     return (
-        lambda: Pairing.nearby(facts(), Role.INITIATOR, anna, nobody, seeded("nonce a")),
-        lambda: Pairing.nearby(facts(), Role.RESPONDER, bob, nobody, seeded("nonce b")),
-        lambda: Pairing.joiner(facts(), anna, nobody, check),
-        lambda: Pairing.inviter(facts(), bob, nobody),
+        lambda: Pairing.nearby(facts(), Role.INITIATOR, anna, seeded("nonce a")),
+        lambda: Pairing.nearby(facts(role=Role.RESPONDER), Role.RESPONDER, bob, seeded("nonce b")),
+        lambda: Pairing.joiner(facts(), anna, check),
+        lambda: Pairing.inviter(facts(role=Role.RESPONDER), bob),
     )
 
 

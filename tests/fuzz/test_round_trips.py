@@ -82,6 +82,7 @@ RELAYS = st.from_regex(r"\A[!-~]{1,255}\Z")
         st.binary(min_size=16, max_size=16),
         st.integers(0, 2**32 - 1),
         IDS,
+        IDS,
         st.lists(PLACES, max_size=8).map(tuple),
         st.lists(RELAYS, max_size=4).map(tuple),
     ),

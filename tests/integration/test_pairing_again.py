@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def with_number(person: Person, number: int) -> None:
     async def forged() -> Identity:
         shown = await real()
         share = Share(number, shown.share.share, shown.share.heads)
-        return Identity(shown.operations, shown.terminal, shown.signing_seed, share)
+        return replace(shown, share=share)
 
     service.identity = forged  # type: ignore[method-assign]
 

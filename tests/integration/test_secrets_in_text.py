@@ -15,7 +15,7 @@ from protocol.pairing.invitation import format_invitation, make_invitation
 from protocol.primitives import system_random
 
 NEEDLE = b"needle in repr!!"
-MADE = make_invitation(bytes(32), bytes(32), 1, (), (), lambda size: NEEDLE[:size])
+MADE = make_invitation(bytes(32), bytes(32), bytes(32), 1, (), (), lambda size: NEEDLE[:size])
 TEXT = format_invitation(MADE)
 
 
@@ -23,7 +23,7 @@ TEXT = format_invitation(MADE)
     "value",
     [
         MADE,
-        OpenInvitation(MADE, TEXT, None),
+        OpenInvitation(MADE, TEXT, X25519Pair(NEEDLE * 2), None),
         InvitationView(TEXT, datetime.now(UTC)),
         InvitationUsed(TEXT, ""),
         HandshakeAuthenticated(bytes(32), NEEDLE),

@@ -105,7 +105,7 @@ const CHECKS = {
   PairingFinish: payload(PairingFinish),
   Invitation: struct(Invitation),
   'text invitation': (text) =>
-    must(writeInvitation(readInvitation(text)) === text.trim(), 'malformed', 'text'),
+    must(writeInvitation(readInvitation(text)) === text.replace(/\n/g, ''), 'malformed', 'text'),
   'text words': wordList,
   greeting: readGreeting,
   choice: (raw) => readChoice(raw, 3),

@@ -3,18 +3,19 @@
 import { createServer } from 'node:net';
 import { invitationPsk, makeInvitation, writeInvitation } from './invitation.js';
 import { Pairing } from './pairing.js';
+import { x25519Pair } from './primitives.js';
 import { Responder } from './responder.js';
 import { HOST, run } from './stream.js';
 import { PairingTalk } from './talk.js';
 import { Terminal } from './terminal.js';
 
-function invite({ person, pairs }, port) {
-  const inviter = { person, fixed: pairs.fixed.key, addresses: [`${HOST}:${port}`] };
+function invite({ person, pairs }, oneTime, port) {
+  const inviter = { person, fixed: pairs.fixed.key, oneTime: oneTime.key, addresses: [`${HOST}:${port}`] };
   return makeInvitation(inviter, Math.floor(Date.now() / 1000));
 }
 
-async function pair(terminal, psk, socket) {
-  const link = new Responder({ terminal: terminal.pairs.fixed, visible: true, invitations: [psk] });
+async function pair(terminal, opened, socket) {
+  const link = new Responder({ terminal: terminal.pairs.fixed, visible: true, invitations: [opened] });
   const talk = new PairingTalk(terminal, link);
   await run(link, socket, (event) => {
     if (event.is === 'held') link.release();
@@ -29,10 +30,11 @@ function main() {
   const server = createServer();
   server.listen(0, HOST, () => {
     const { port } = server.address();
-    const invitation = invite(terminal, port);
+    const oneTime = x25519Pair();
+    const invitation = invite(terminal, oneTime, port);
     server.once('connection', (socket) => {
       server.close();
-      pair(terminal, invitationPsk(invitation), socket).catch((error) => {
+      pair(terminal, { psk: invitationPsk(invitation), oneTime }, socket).catch((error) => {
         console.error(`host: ${error.message}`);
         process.exitCode = 1;
       });

@@ -8,17 +8,20 @@ import {
   writePayload,
 } from './agreement.js';
 import { numbersOf } from './contact.js';
-import { Rejected, reject } from './errors.js';
+import { Rejected, must, reject } from './errors.js';
+import { oneTimeOf } from './invitation.js';
 import { Link } from './link.js';
-import { decapsulate, empty, join, kemPair, x25519Pair } from './primitives.js';
+import { decapsulate, empty, equal, join, kemPair, x25519Pair } from './primitives.js';
 import { GREETING_SIZE, checkRefusal, choose, frame, readGreeting } from './wire.js';
 
 export class Initiator extends Link {
-  // pattern XX: {s}; XXpsk0: {s, psk}; IKpsk2: {s, rs, person, candidates}. `fast`: AES instructions here.
+  // pattern XX: {s}; XXpsk0: {s, psk, expected}, the last being the invitation's `one_time`;
+  // IKpsk2: {s, rs, person, candidates}. `fast`: AES instructions here.
   constructor(pattern, secrets, { draw, fast = false, replaces = empty } = {}) {
     super(true, draw);
     Object.assign(this, { pattern, secrets, fast, replaces, begun: empty });
     this.secrets.s ??= x25519Pair();
+    this.oneTime = this.secrets.s;
   }
 
   feed(data) {
@@ -68,6 +71,8 @@ export class Initiator extends Link {
 
   finishPairing(body) {
     const reply = readPayload(PairingReply, this.noise.read(body));
+    const { expected } = this.secrets;
+    must(!expected || equal(oneTimeOf(this.noise.rs), expected), 'untrusted', 'V-HS-09');
     const { ciphertext, secret } = this.draw.encapsulate(reply.kem_key);
     const finish = { kem_ciphertext: ciphertext, share: this.draw.share };
     const message = frame(this.noise.write(writePayload(PairingFinish, finish)));

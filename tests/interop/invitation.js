@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { bytes, decode, encode, list, struct, text, u32, u8, Reader } from './codec.js';
 import { canonical } from './discovery.js';
 import { Rejected, must } from './errors.js';
-import { hash, random, u32 as u32Bytes } from './primitives.js';
+import { hash, random } from './primitives.js';
 
 const TEXT_MOST = 4096;
 const SECONDS = 3600;
@@ -15,13 +15,15 @@ export const Invitation = struct({
   secret: bytes(16),
   expires: u32,
   check: bytes(32),
+  one_time: bytes(32),
   addresses: list(0, 8, text(6, 53)),
   relays: list(0, 4, text(1, 255)),
 });
 
 export const checkOf = (person, fixed) => hash('parlour.invcheck', [person, fixed]);
-export const invitationPsk = ({ secret, check, expires }) =>
-  hash('parlour.inv.psk', [check, u32Bytes(expires)], { key: secret });
+export const oneTimeOf = (key) => hash('parlour.inv.key', [key]);
+export const invitationPsk = (invitation) =>
+  hash('parlour.inv.psk', [encode(Invitation, invitation)], { key: invitation.secret });
 
 export function toBase32(raw) {
   const bits = [...raw].map((byte) => byte.toString(2).padStart(8, '0')).join('');
@@ -89,10 +91,11 @@ export function readInvitation(given) {
 }
 
 // A new one at `now`, Unix seconds. Of too many addresses or relays the first are taken.
-export function makeInvitation({ person, fixed, addresses, relays = [] }, now, secret = random(16)) {
-  const check = checkOf(person, fixed);
+// `fixed` is the terminal's static key, `oneTime` that of this invitation.
+export function makeInvitation({ person, fixed, oneTime, addresses, relays = [] }, now, secret = random(16)) {
+  const names = { check: checkOf(person, fixed), one_time: oneTimeOf(oneTime) };
   const places = { addresses: addresses.slice(0, 8), relays: relays.slice(0, 4) };
-  return { version: 1, secret, expires: now + SECONDS, check, ...places };
+  return { version: 1, secret, expires: now + SECONDS, ...names, ...places };
 }
 
 // Whether its time is over at `now`, in Unix seconds.

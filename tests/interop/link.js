@@ -50,6 +50,11 @@ export class Link {
     });
   }
 
+  // The other end's static key of the handshake.
+  get peerKey() {
+    return this.noise.rs;
+  }
+
   get pairing() {
     return this.pattern !== 'IKpsk2';
   }

@@ -16,7 +16,7 @@ export const MESSAGES = {
   Commit: [16, { commitment: id, name: text(1, 64) }],
   Reveal: [17, { nonce: id, name: text(1, 64) }],
   Open: [18, { nonce: id }],
-  Record: [19, { operations, terminal: id, number: u32, share: id, heads, signature: bytes(64) }],
+  Record: [19, { operations, terminal: id, number: u32, share: id, heads, proof: id, signature: bytes(64) }],
   Accept: [20, { tag: id }],
   LogHeads: [32, { heads }],
   LogOperations: [33, { operations }],

@@ -6,7 +6,7 @@ import { must, reject } from './errors.js';
 import { checkOf } from './invitation.js';
 import { checkForeign, isStale, key, receiveLog } from './log.js';
 import { ascending, encodeMessage } from './messages.js';
-import { ascii, checkSignature, equal, hash, join, random, sign } from './primitives.js';
+import { ascii, checkSignature, dh, equal, hash, join, random, sign } from './primitives.js';
 
 export const words = readFileSync(new URL('../../protocol/identity/words.txt', import.meta.url), 'utf8')
   .trimEnd()
@@ -22,15 +22,22 @@ export function fiveWords(t, nonceI, nonceR) {
 const roleByte = (initiator) => Buffer.from([initiator ? 0 : 1]);
 const recordHash = (record) => hash('parlour.record', [encodeMessage(record)]);
 
+const bare = (record) => ({ ...record, proof: Buffer.alloc(32), signature: Buffer.alloc(64) });
+const coreOf = (record) => hash('parlour.rec.core', [encodeMessage(bare(record))]);
+
 function recordText(record, initiator, t) {
-  const core = hash('parlour.rec.core', [encodeMessage({ ...record, signature: Buffer.alloc(64) })]);
-  return join(ascii('parlour.sign.record\0'), roleByte(initiator), t, core);
+  return join(ascii('parlour.sign.record\0'), roleByte(initiator), t, coreOf(record), record.proof);
 }
 
-// `fields`: operations, terminal, number, share, heads.
-function makeRecord(fields, signing, initiator, t) {
+function proofOf(record, shared, initiator, t) {
+  return hash('parlour.recproof', [roleByte(initiator), t, coreOf(record)], { key: shared });
+}
+
+// `fields`: operations, terminal, number, share, heads. `shared`: DH(terminal's static pair, peer's one-time key).
+function makeRecord(fields, { signing, shared }, initiator, t) {
   const record = { is: 'Record', ...fields };
-  return { ...record, signature: sign(signing, recordText(record, initiator, t)) };
+  const proven = { ...record, proof: proofOf(record, shared, initiator, t) };
+  return { ...proven, signature: sign(signing, recordText(proven, initiator, t)) };
 }
 
 // The tag of the end named by `initiator`, over its own record and the other's.
@@ -61,15 +68,17 @@ const OUT_OF_TURN = {
 };
 
 export class Pairing {
-  // `me`: {person, name, fields, signing, log}, fields being the record's. `expected`: an invitation's check.
-  // `contacts`: the logs that are held of other persons.
+  // `link`: {initiator, pattern, agreed, oneTime, peerKey}, the last two being this end's one-time static pair and
+  // the other end's one-time static key. `me`: {person, name, fields, signing, fixed, log}, fields being the
+  // record's. `expected`: an invitation's check. `contacts`: the logs that are held of other persons.
   constructor(link, me, { expected = null, contacts = [], nonce = random(32) } = {}) {
     Object.assign(this, { initiator: link.initiator, pattern: link.pattern, me, expected, contacts, nonce });
-    Object.assign(this, pairingSecrets(link.agreed));
+    Object.assign(this, pairingSecrets(link.agreed), { oneTime: link.oneTime });
     this.state = FIRST[this.pattern][this.initiator];
     this.out = [];
     this.events = [];
-    this.record = makeRecord(me.fields, me.signing, this.initiator, this.t);
+    const keys = { signing: me.signing, shared: dh(me.fixed.secret, link.peerKey) };
+    this.record = makeRecord(me.fields, keys, this.initiator, this.t);
     if (this.state === 'COMMITTED') this.sendCommit();
     if (this.state === 'OFFERED') this.out.push(this.record);
   }
@@ -141,10 +150,10 @@ export class Pairing {
     must(alone.name && (this.shown ?? alone.name) === alone.name, 'untrusted', 'V-RC-03');
     const pins = { confirmed: alone.path.map((node) => key(node.id)) };
     const log = receiveLog(this.heldOf(alone.person), record.operations, null, pins);
-    const others = [this.me.log, ...this.contacts].filter((one) => !one.person.equals(log.person));
-    checkForeign(log, others, 'V-RC-04');
+    checkForeign(log, [this.me.log], 'V-RC-04');
     this.checkSigner(record, log);
     this.checkShare(record, log);
+    this.checkProof(record, log);
     return log;
   }
 
@@ -165,6 +174,13 @@ export class Pairing {
     const known = heads.every((head) => log.nodes.has(head.toString('hex')));
     must(number > 0 && number < 2 ** 31 && heads.length > 0 && ascending(heads) && known, 'malformed', 'V-RC-09');
     must(!isStale(log, heads), 'untrusted', 'V-RC-10');
+  }
+
+  checkProof(record, log) {
+    const terminal = log.live.find((one) => one.terminal.equals(record.terminal));
+    const shared = dh(this.oneTime.secret, terminal.introducer.op.static);
+    const due = proofOf(record, shared, !this.initiator, this.t);
+    must(equal(due, record.proof), 'authentication', 'V-RC-11');
   }
 
   takeAccept({ tag }) {

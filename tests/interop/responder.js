@@ -15,8 +15,8 @@ import { REFUSAL, frame, makeGreeting, readChoice } from './wire.js';
 const INVITATIONS_TRIED = 4;
 
 export class Responder extends Link {
-  // `terminal`: the static pair. `visible`: whether XX is taken. `invitations`: psks of the open ones.
-  // `lookUp(static, hello)`: {psk, …} for a caller, or null. `oneTime`: the pair for XX and XXpsk0.
+  // `terminal`: the static pair. `visible`: whether XX is taken. `invitations`: {psk, oneTime} of the open ones.
+  // `lookUp(static, hello)`: {psk, …} for a caller, or null. `oneTime`: the pair for XX.
   constructor(
     { terminal, visible = false, invitations = [], lookUp = () => null, oneTime = null },
     options = {},
@@ -57,12 +57,12 @@ export class Responder extends Link {
   acceptInvited(choice, message) {
     let fitting = null;
     for (let n = 0; n < INVITATIONS_TRIED; n++) {
-      this.startHandshake(this.oneTime, null, [this.invitations[n] ?? this.draw.psk()], choice);
-      if (this.opensEmpty(message)) fitting = { noise: this.noise, n };
+      const { psk, oneTime } = this.invitations[n] ?? { psk: this.draw.psk(), oneTime: this.oneTime };
+      this.startHandshake(oneTime, null, [psk], choice);
+      if (this.opensEmpty(message)) fitting = { noise: this.noise, n, oneTime };
     }
     if (!fitting) reject('unexpected', 'V-CH-05');
-    this.noise = fitting.noise;
-    this.invitation = fitting.n;
+    Object.assign(this, { noise: fitting.noise, invitation: fitting.n, oneTime: fitting.oneTime });
     this.replyPairing();
   }
 

@@ -25,7 +25,7 @@ export class Terminal {
 
   // A link that joins by this invitation, and what makes the pairing once it is open.
   join(invitation) {
-    const link = new Initiator('XXpsk0', { psk: invitationPsk(invitation) });
+    const link = new Initiator('XXpsk0', { psk: invitationPsk(invitation), expected: invitation.one_time });
     return { link, pair: () => new Pairing(link, this.introduction(), { expected: invitation.check }) };
   }
 
@@ -34,7 +34,8 @@ export class Terminal {
     const { number, share } = this.share;
     const operations = this.log.kept.map((node) => node.raw);
     const fields = { operations, terminal: this.terminal, number, share, heads: this.log.heads };
-    return { person: this.person, name: this.name, fields, signing: this.pairs.signing, log: this.log };
+    const { signing, fixed } = this.pairs;
+    return { person: this.person, name: this.name, fields, signing, fixed, log: this.log };
   }
 
   keep(pairing) {

@@ -63,6 +63,7 @@ def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
         1_767_225_600,
         drawn("share"),
         [drawn("head")],
+        drawn("proof"),
         drawn("signature", 64),
     )
     yield m.Accept(drawn("tag"))

@@ -15,9 +15,19 @@ from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, LINK_ENVELOPES_
 from protocol.link.framing import FRAME_MAX, PIECE_MAX
 from protocol.messages import Close, Commit, Entry, Message, Open, Ping, Reveal, Typing
 from protocol.vectors.frame import SUCCESS, Json
-from protocol.vectors.links import AREA
+from protocol.vectors.links import AREA, pair
 from tests.vectors.files import Group, Seed, build_file
-from tests.vectors.links_ends import Life, confirmed, finished, frame, greeting, link_inputs
+from tests.vectors.links_ends import (
+    Life,
+    Peer,
+    answered,
+    confirmed,
+    finished,
+    frame,
+    greeting,
+    invitation,
+    link_inputs,
+)
 from tests.vectors.links_wrong import REFUSAL, Refusal, add_refusal, flip, open_groups, refusing, wrong_groups
 
 NOTES: Final = {
@@ -39,6 +49,7 @@ NOTES: Final = {
     "Key": ("CONFIDENTIALITY", "A key of small order, not canonical, or that fails its check."),
     "Truncated": ("MALFORMED", "A handshake message that ends before its last key or tag."),
     "Tampered": ("AUTHENTICITY", "What came was altered on its way, or made under another key."),
+    "Thief": ("AUTHENTICITY", "The psk is right, and the static key is not the one of the invitation."),
     "Reflected": ("AUTHENTICITY", "What is one's own comes back."),
     "Payload": ("MALFORMED", "A handshake payload that is not what its message carries."),
     "Confirm": ("AUTHENTICITY", "The first envelope is not the Confirm of this link."),
@@ -226,7 +237,8 @@ def _begun(phrase: str) -> Group:
         life.take("begin", actor="initiator")
         life.take("receive", actor="initiator", stream=(magic + bytes(fields) + random).hex())
         group.add(f"a greeting with {comment}", ["Choice"], SUCCESS, life.steps)
-    invitations: Json = {"responder_psks": [*inputs["missing_psks"][:2], inputs["initiator_psk"]]}
+    others = [invitation(psk, inputs["initiator_static"]) for psk in inputs["missing_psks"]]
+    invitations: Json = {"responder_invitations": [*others[:2], *inputs["responder_invitations"]]}
     invitations["missing_psks"] = inputs["missing_psks"][2:]
     group.add(
         "the third of three invitations",
@@ -300,8 +312,11 @@ def _lives(inputs: Json) -> Group:
 def _fourth(inputs: Json) -> Group:
     """An invitation that is the last to be tried."""
     group = Group("6.2", inputs)
-    open_ones: Json = {"responder_psks": [*inputs["missing_psks"], inputs["initiator_psk"]]}
-    open_ones["missing_psks"] = []
+    others = [invitation(psk, inputs["initiator_static"]) for psk in inputs["missing_psks"]]
+    open_ones: Json = {
+        "responder_invitations": [*others, *inputs["responder_invitations"]],
+        "missing_psks": [],
+    }
     steps = Life(inputs | open_ones).open().steps
     group.add("the fourth of four invitations", ["Held"], SUCCESS, steps, **open_ones)
     return group
@@ -319,6 +334,21 @@ def _invited(inputs: Json) -> Iterator[Group]:
             stream, expect = frame(flip(right, place)), "authentication"
             add_refusal(group, actor, Refusal(f"one bit of {comment}", "Tampered", "V-HS-02", expect, stream))
         yield group
+    yield _other_one_time_keys(inputs)
+
+
+def _other_one_time_keys(inputs: Json) -> Group:
+    """Somebody who holds the psk of an invitation answers with a key that the invitation does not name."""
+    group, _ = refusing("6.3", inputs, "initiator", greeting(inputs))
+    for comment, static in (
+        ("another one-time key, under the right psk", inputs["responder_ephemeral"]),
+        ("the joiner's own key, under the right psk", inputs["initiator_static"]),
+    ):
+        thief = Peer("responder", inputs, static=pair(static))
+        _, reply = answered(Peer("initiator", inputs), thief)
+        row = Refusal(comment, "Thief", "V-HS-09", "untrusted", frame(reply))
+        add_refusal(group, "initiator", row)
+    return group
 
 
 def _candidates(inputs: Json, seed: Seed) -> Group:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from protocol import labels
 from protocol.codec import Wire, encode
 from protocol.keys import X25519Pair
+from protocol.link.agreement import one_time_hash
 from protocol.link.framing import LAST, pad
 from protocol.messages import Confirm, Message
 from protocol.noise import HandshakeState
@@ -211,14 +212,25 @@ def link_inputs(phrase: str, pattern: str, *, aes: tuple[bool, bool] = (True, Tr
     }
     own: dict[str, Json] = {
         "XX": {"responder_visible": True},
-        "XXpsk0": _invited(drawn("psk"), [drawn(f"missing {n}") for n in range(3)]),
+        "XXpsk0": _invited(inputs, drawn("psk"), [drawn(f"missing {n}") for n in range(3)]),
         "IKpsk2": _contacts(inputs, seed),
     }
     return inputs | own[pattern] | changed
 
 
-def _invited(psk: str, missing: list[str]) -> Json:
-    return {"initiator_psk": psk, "responder_psks": [psk], "missing_psks": missing}
+def invitation(psk: str, static: str) -> Json:
+    """An open invitation of the responder: psk and one-time static secret."""
+    return {"psk": psk, "static": static}
+
+
+def _invited(inputs: Json, psk: str, missing: list[str]) -> Json:
+    static = inputs["responder_static"]
+    return {
+        "initiator_psk": psk,
+        "initiator_one_time": one_time_hash(pair(static).public).hex(),
+        "responder_invitations": [invitation(psk, static)],
+        "missing_psks": missing,
+    }
 
 
 def _contacts(inputs: Json, seed: Seed) -> Json:

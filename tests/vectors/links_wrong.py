@@ -44,6 +44,7 @@ from tests.vectors.links_ends import (
     finished,
     frame,
     greeting,
+    invitation,
     link_inputs,
     padded,
     said,
@@ -190,9 +191,10 @@ def _invited_calls(inputs: Json) -> Iterator[Refusal]:
         return Refusal(comment, "Refused", "V-CH-05", "unexpected", stream, sends, changed or None)
 
     yield row("another psk", frame(Peer("initiator", inputs | {"initiator_psk": spare}).call()))
-    yield row("no invitation is open", frame(call), responder_psks=[], missing_psks=missing)
-    fifth = [*missing, inputs["initiator_psk"]]
-    yield row("the fifth of five invitations", frame(call), responder_psks=fifth, missing_psks=[])
+    yield row("no invitation is open", frame(call), responder_invitations=[], missing_psks=missing)
+    others = [invitation(psk, inputs["initiator_static"]) for psk in missing]
+    fifth = [*others, *inputs["responder_invitations"]]
+    yield row("the fifth of five invitations", frame(call), responder_invitations=fifth, missing_psks=[])
     yield row("message 1 with a payload", frame(Peer("initiator", inputs).call(b"\x00")))
     yield row("message 1 without its last byte", frame(call[:-1]))
     yield row("an ephemeral key that is not canonical", frame(call[:3] + NOT_CANONICAL + call[35:]))
@@ -441,7 +443,7 @@ PAIRING: Final[tuple[Message, ...]] = (
     Commit(_ID, "Anna"),
     Reveal(_ID, "Bob"),
     Open(_ID),
-    Record([b"\x00"], _ID, 1, _ID, [], bytes(64)),
+    Record([b"\x00"], _ID, 1, _ID, [], _ID, bytes(64)),
     Accept(_ID),
 )
 

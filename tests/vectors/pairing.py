@@ -20,7 +20,7 @@ from protocol.vectors.pairing import ACTIONS, AREA, World
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
 from tests.vectors.pairing_ends import Course, end, facts, record
 from tests.vectors.pairing_wrong import refused_groups
-from tests.vectors.persons_log import Person
+from tests.vectors.persons_log import Person, Terminal
 
 _EXPIRES: Final = 1_795_003_600
 _PREFIX: Final = "PARLOUR:"
@@ -44,9 +44,14 @@ def _fields(seed: Seed) -> dict[str, Any]:
         "secret": seed.bytes("invitation secret")[:16],
         "expires": _EXPIRES,
         "check": seed.bytes("check"),
+        "one_time": seed.bytes("one-time"),
         "addresses": list(_ADDRESSES),
         "relays": [],
     }
+
+
+def _one_time_key(seed: Seed) -> str:
+    return X25519Pair(seed.bytes("one-time key")).public.hex()
 
 
 def _encoded(seed: Seed, **changes: Any) -> bytes:
@@ -61,7 +66,9 @@ def _valid(seed: Seed) -> Group:
     person, static = seed.bytes("inviter").hex(), X25519Pair(seed.bytes("static")).public.hex()
     steps = one_step(ACTIONS, world, "check", person=person, static=static)
     group.add("whom an invitation names", ["Invitation"], SUCCESS, steps)
-    given = {"secret": _fields(seed)["secret"].hex(), "expires": _EXPIRES}
+    once = one_step(ACTIONS, world, "one_time", one_time_key=_one_time_key(seed))
+    group.add("the key that an invitation names", ["Invitation"], SUCCESS, once)
+    given = {"secret": _fields(seed)["secret"].hex(), "expires": _EXPIRES, **once[0]["gives"]}
     for comment, addresses, relays in (
         ("two addresses", list(_ADDRESSES), []),
         ("nothing but the secret", [], []),
@@ -142,9 +149,10 @@ def _bad_encodings(seed: Seed) -> Iterator[Wrong]:
         "its last byte missing": whole[:-1],
         "without its last field": encode(fields[:-1]),
         "one field more": encode([*fields, 0]),
-        "a longer encoding of the array": b"\xdc\x00\x06" + whole[1:],
+        "a longer encoding of the array": b"\xdc\x00\x07" + whole[1:],
         "a secret of 15 bytes": _encoded(seed, secret=bytes(15)),
         "a check of 33 bytes": _encoded(seed, check=bytes(33)),
+        "a hash of 31 bytes": _encoded(seed, one_time=bytes(31)),
         "an end of 2^32": _encoded(seed, expires=2**32),
         "nine addresses": _encoded(seed, addresses=["10.0.0.1:1"] * 9),
         "an address of five characters": _encoded(seed, addresses=["a:123"]),
@@ -201,6 +209,7 @@ def _made(seed: Seed) -> Group:
     given = {
         "person": seed.bytes("inviter").hex(),
         "static": X25519Pair(seed.bytes("static")).public.hex(),
+        "one_time_key": _one_time_key(seed),
         "secret": _fields(seed)["secret"].hex(),
         "now": _EXPIRES - 3_600,
     }
@@ -220,6 +229,8 @@ NOTES: Final = {
     "NotNow": ("ORDER", "A message that does not come next."),
     "WordsForged": ("AUTHENTICITY", "The nonce is not the one that was committed to."),
     "BadRecord": ("AUTHENTICITY", "A record that is not that of the other end on this link."),
+    "BadProof": ("AUTHENTICITY", "A record that does not prove the terminal's static key on this link."),
+    "Shared": ("EDGE_CASE", "One static key stands in the logs of two persons."),
     "BadShare": ("MALFORMED", "A share without a number, or under heads that are not of its owner's log."),
     "BadTag": ("AUTHENTICITY", "A tag over other records, or of the other end."),
     "Invitation": ("BASIC", "The text that one person hands another."),
@@ -287,6 +298,13 @@ def _again(seed: Seed) -> Group:
     group = Group("7.4", inputs)
     course = Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
     group.add("only what is new of a known log is stored", ["Again"], SUCCESS, course.steps)
+    squatter = Person(seed, "squatter", "Mallory")
+    squatter.add("add", squatter.first, Terminal(seed.bytes("squatter signing"), bob.first.secret))
+    held = [signed.hex() for signed in squatter.log.values()]
+    ends: Json = {"initiator": end(anna, "nearby", held=held)}
+    course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
+    comment = "the other's static key stands in the log of a contact, too"
+    group.add(comment, ["Shared"], SUCCESS, course.steps, **ends)
     return group
 
 

@@ -7,12 +7,14 @@ so that only its one fault refuses it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from protocol import labels
 from protocol.codec import encode
+from protocol.keys import X25519Pair
 from protocol.link.states import Role
 from protocol.messages import MESSAGE, Record
 from protocol.pairing.record import Transcript, make_record
@@ -20,7 +22,7 @@ from protocol.primitives import b2b, ed25519_sign
 from protocol.vectors.frame import Json
 from protocol.vectors.pairing import ACTIONS, World, facts_of, identity_of
 from tests.vectors.files import Script, Seed
-from tests.vectors.persons_log import Person
+from tests.vectors.persons_log import Person, Terminal
 
 _SIZES: Final = {
     "handshake_hash": 64,
@@ -30,6 +32,8 @@ _SIZES: Final = {
     "kem_ciphertext": 1088,
     "ratchet_key": 32,
     "link_secret": 32,
+    "initiator_one_time": 32,
+    "responder_one_time": 32,
 }
 
 
@@ -50,6 +54,7 @@ def end(person: Person, course: str, **more: Any) -> Json:
         "operations": [signed.hex() for signed in person.log.values()],
         "terminal": person.first.id.hex(),
         "signing_seed": person.first.seed.hex(),
+        "static_secret": person.first.secret.hex(),
         "share": {
             "number": 1_795_000_000,
             "share": person.seed.bytes(f"{person.label} share").hex(),
@@ -111,20 +116,66 @@ class Course(Script[World]):
         return self.refused("receive", actor=actor, message=message.hex())
 
 
+def role_of(actor: str) -> Role:
+    """The role of an actor."""
+    return Role.INITIATOR if actor == "initiator" else Role.RESPONDER
+
+
+def transcript_of(inputs: Json, actor: str) -> Transcript:
+    """What an actor knows of the link."""
+    return Transcript.of(facts_of(inputs, role_of(actor)), role_of(actor))
+
+
 def record(inputs: Json, actor: str) -> Record:
     """The record that an actor sends."""
-    role = Role.INITIATOR if actor == "initiator" else Role.RESPONDER
-    return make_record(identity_of(inputs[actor]), Transcript.of(facts_of(inputs), role))
+    return make_record(identity_of(inputs[actor]), transcript_of(inputs, actor))
 
 
-def resigned(inputs: Json, actor: str, seed: bytes = b"", role: Role | None = None, **fields: Any) -> bytes:
-    """An actor's record with other fields, signed as it should be, or by another key or role; encoded."""
-    made = replace(record(inputs, actor), **fields, signature=bytes(64))
-    role = (Role.INITIATOR if actor == "initiator" else Role.RESPONDER) if role is None else role
-    core = b2b(encode(made), personal=labels.RECORD_CORE)
-    text = labels.SIGN_RECORD + bytes([role]) + Transcript.of(facts_of(inputs), role).t + core
-    signer = seed or bytes.fromhex(inputs[actor]["signing_seed"])
-    return encode(replace(made, signature=ed25519_sign(signer, text)))
+@dataclass(frozen=True)
+class Making:
+    """How a record is made: its role, t and core in proof and signature, the keys, and the proof's label.
+
+    `shared` is the DH of the proof, `seed` the one of the signature; None stands for what is right.
+    """
+
+    role: bytes | None = None
+    t: bytes | None = None
+    core: bytes | None = None
+    shared: bytes | None = None
+    label: bytes = labels.RECORD_PROOF
+    proof: bytes | None = None
+    seed: bytes | None = None
+
+
+RIGHT: Final = Making()
+
+
+def remade(
+    inputs: Json,
+    actor: str,
+    *,
+    by: Terminal | None = None,
+    proving: Making = RIGHT,
+    signing: Making = RIGHT,
+    **fields: Any,
+) -> bytes:
+    """An actor's record with other fields, proven and signed by a terminal, rightly or not; encoded."""
+    transcript, end = transcript_of(inputs, actor), inputs[actor]
+    by = by or Terminal(bytes.fromhex(end["signing_seed"]), bytes.fromhex(end["static_secret"]))
+    bare = replace(record(inputs, actor), **fields, proof=bytes(32), signature=bytes(64))
+    core = b2b(encode(bare), personal=labels.RECORD_CORE)
+
+    def bound(making: Making) -> bytes:
+        parts = (making.role, bytes([transcript.role])), (making.t, transcript.t), (making.core, core)
+        return b"".join(right if part is None else part for part, right in parts)
+
+    shared = X25519Pair(by.secret).dh(transcript.their) if proving.shared is None else proving.shared
+    proof = proving.proof
+    if proof is None:
+        proof = b2b(bound(proving), personal=proving.label, key=shared)
+    text = labels.SIGN_RECORD + bound(signing) + (proof if signing.proof is None else signing.proof)
+    signature = ed25519_sign(by.seed if signing.seed is None else signing.seed, text)
+    return encode(replace(bare, proof=proof, signature=signature))
 
 
 def log_of(person: Person, names: Sequence[str] = ()) -> list[bytes]:

@@ -7,20 +7,21 @@ with Close 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from msgspec.structs import replace
 
 from protocol import labels
 from protocol.codec import encode
+from protocol.keys import X25519Pair
 from protocol.link.states import Role
 from protocol.messages import Accept, Commit, LogHeads, Open, Reveal, Typing
 from protocol.pairing.invitation import invitation_check
-from protocol.pairing.record import Transcript, accept_tag
+from protocol.pairing.record import accept_tag
 from protocol.primitives import ed25519_sign
 from protocol.vectors.frame import Json
-from protocol.vectors.pairing import facts_of
 from tests.vectors.files import Group, Seed
-from tests.vectors.pairing_ends import Course, end, facts, log_of, record, resigned
+from tests.vectors.pairing_ends import Course, Making, end, facts, log_of, record, remade, transcript_of
 from tests.vectors.persons_log import Person, Terminal
 
 Wrong = tuple[str, str, str, str, list[Json]]
@@ -144,18 +145,23 @@ def _forged_words(inputs: Json) -> Iterator[Wrong]:
         )
 
 
+def _root_and_t(inputs: Json) -> tuple[bytes, bytes]:
+    transcript = transcript_of(inputs, "initiator")
+    return transcript.root, transcript.t
+
+
 def _tags(inputs: Json) -> Iterator[Wrong]:
     def ready() -> Course:
         return Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
 
-    transcript = Transcript.of(facts_of(inputs), Role.INITIATOR)
+    root, t = _root_and_t(inputs)
     own, theirs = record(inputs, "initiator"), record(inputs, "responder")
-    right = accept_tag(transcript, Role.RESPONDER, theirs, own)
+    right = accept_tag(root, t, Role.RESPONDER, theirs, own)
     for comment, tag in {
         "one bit of the tag": bytes([right[0] ^ 1]) + right[1:],
-        "the receiver's own tag": accept_tag(transcript, Role.INITIATOR, own, theirs),
-        "a tag of the other role": accept_tag(transcript, Role.INITIATOR, theirs, own),
-        "a tag over the records in the other order": accept_tag(transcript, Role.RESPONDER, own, theirs),
+        "the receiver's own tag": accept_tag(root, t, Role.INITIATOR, own, theirs),
+        "a tag of the other role": accept_tag(root, t, Role.INITIATOR, theirs, own),
+        "a tag over the records in the other order": accept_tag(root, t, Role.RESPONDER, own, theirs),
     }.items():
         yield (
             "V-AC-01",
@@ -176,14 +182,14 @@ def _records(seed: Seed) -> Group:
     inputs = {
         "facts": facts(seed, "records"),
         "initiator": end(joiner, "joiner", check=check),
-        "responder": end(inviter, "inviter", others=[[signed.hex() for signed in third.log.values()]]),
+        "responder": end(inviter, "inviter"),
     }
     group = Group("5.10", inputs)
-    people = joiner, inviter, third
     for rule, expect, comment, flag, message in (
-        *_own_and_unnamed(inputs, *people),
+        *_own_and_unnamed(inputs, joiner, inviter),
         *_terminals(seed, inputs),
         *_signatures(inputs, joiner),
+        *_proofs(inputs, joiner, third),
         *_shares(seed, inputs),
     ):
         steps = Course(inputs).starts().refusing("responder", message)
@@ -195,31 +201,30 @@ Message = tuple[str, str, str, str, bytes]
 """Rule, class, comment, flag, the record."""
 
 
-def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person, third: Person) -> Iterator[Message]:
+def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person) -> Iterator[Message]:
     flag, untrusted = "BadRecord", "untrusted"
-    own = resigned(
-        inputs, "initiator", inviter.first.seed, operations=log_of(inviter), terminal=inviter.first.id,
+    own = remade(
+        inputs, "initiator", by=inviter.first, operations=log_of(inviter), terminal=inviter.first.id,
         heads=list(inviter.state().heads),
     )  # fmt: skip
     yield "V-RC-02", untrusted, "the receiver's own person", flag, own
-    nameless = resigned(inputs, "initiator", operations=log_of(joiner, ["genesis"]), heads=[joiner.id])
+    nameless = remade(inputs, "initiator", operations=log_of(joiner, ["genesis"]), heads=[joiner.id])
     yield "V-RC-03", untrusted, "a log without a name", flag, nameless
-    for comment, whose in (("a third person", third), ("the receiver", inviter)):
-        thief = Person(joiner.seed, f"thief of {whose.label}", "Anna")
-        claimed = Terminal(thief.terminal("second").seed, whose.first.secret)
-        thief.add("add", thief.first, claimed)
-        yield "V-RC-04", untrusted, f"a key of {comment}", flag, _record_of(inputs, thief)
+    thief = Person(joiner.seed, "thief of the receiver", "Anna")
+    claimed = Terminal(thief.terminal("second").seed, inviter.first.secret)
+    thief.add("add", thief.first, claimed)
+    yield "V-RC-04", untrusted, "a key of the receiver", flag, _record_of(inputs, thief)
     bad = Person(joiner.seed, "bad log", "Anna")
     forged = bytearray(bad.log["rename"])
     forged[-1] ^= 1
-    message = resigned(
-        inputs, "initiator", bad.first.seed, operations=[bad.log["genesis"], bytes(forged)],
+    message = remade(
+        inputs, "initiator", by=bad.first, operations=[bad.log["genesis"], bytes(forged)],
         terminal=bad.first.id, heads=[bad.id],
     )  # fmt: skip
     yield "V-LG-03", "authentication", "a log with a false signature", flag, message
     bad.rename("again", bad.first, "Anne")
-    gap = resigned(
-        inputs, "initiator", bad.first.seed, operations=log_of(bad, ["genesis", "again"]),
+    gap = remade(
+        inputs, "initiator", by=bad.first, operations=log_of(bad, ["genesis", "again"]),
         terminal=bad.first.id, heads=[bad.id],
     )  # fmt: skip
     yield "V-LG-09", "malformed", "a log in which an ancestor is missing", flag, gap
@@ -227,8 +232,8 @@ def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person, third: Perso
 
 def _record_of(inputs: Json, person: Person, terminal: Terminal | None = None) -> bytes:
     by = terminal or person.first
-    return resigned(
-        inputs, "initiator", by.seed, operations=log_of(person), terminal=by.id,
+    return remade(
+        inputs, "initiator", by=by, operations=log_of(person), terminal=by.id,
         heads=list(person.state().heads),
     )  # fmt: skip
 
@@ -242,7 +247,7 @@ def _terminals(seed: Seed, inputs: Json) -> Iterator[Message]:
     yield *rule, "a terminal that was removed", flag, _record_of(inputs, person, second)
     stranger = person.terminal("stranger")
     yield *rule, "a terminal that is not in the log", flag, _record_of(inputs, person, stranger)
-    wrong = resigned(inputs, "initiator", terminal=person.id)
+    wrong = remade(inputs, "initiator", terminal=person.id)
     yield *rule, "a person id in place of the terminal's", flag, wrong
     forked = Person(seed, "forked", "Anna")
     base = list(forked.log)
@@ -253,17 +258,26 @@ def _terminals(seed: Seed, inputs: Json) -> Iterator[Message]:
 
 def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:
     flag, rule = "BadRecord", ("V-RC-06", "authentication")
-    good = record(inputs, "initiator")
+    good, empty = record(inputs, "initiator"), b""
     flipped = bytes([good.signature[0] ^ 1]) + good.signature[1:]
     elsewhere = inputs | {"facts": facts(joiner.seed, "another link")}
     text = labels.SIGN_OPERATION + joiner.id
+
+    def signed(**making: Any) -> bytes:
+        return remade(inputs, "initiator", signing=Making(**making))
+
     for comment, message in {
         "one bit of the signature": encode(replace(good, signature=flipped)),
         "a share that is not the signed one": encode(replace(good, share=bytes(32))),
         "a number that is not the signed one": encode(replace(good, number=good.number + 1)),
-        "signed for the other role": resigned(inputs, "initiator", role=Role.RESPONDER),
+        "a proof that is not the signed one": encode(replace(good, proof=bytes(32))),
+        "signed for the other role": signed(role=bytes([Role.RESPONDER])),
+        "signed without the role": signed(role=empty),
         "signed on another link": encode(record(elsewhere, "initiator")),
-        "signed by the recovery key": resigned(inputs, "initiator", joiner.recovery),
+        "signed without t": signed(t=empty),
+        "signed without the core": signed(core=empty),
+        "signed without the proof": signed(proof=empty),
+        "signed by the recovery key": signed(seed=joiner.recovery),
         "the signature of an operation": encode(
             replace(good, signature=ed25519_sign(joiner.first.seed, text))
         ),
@@ -271,14 +285,53 @@ def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:
         yield *rule, comment, flag, message
 
 
+def _proofs(inputs: Json, joiner: Person, third: Person) -> Iterator[Message]:
+    """Each part of the proof is left out or another one; the signature covers the proof as it is."""
+    flag, rule, actor = "BadProof", ("V-RC-11", "authentication"), "initiator"
+    good, transcript, empty = record(inputs, actor), transcript_of(inputs, actor), b""
+    elsewhere = transcript_of(inputs | {"facts": facts(joiner.seed, "another link")}, actor)
+    other_share = inputs[actor]["share"] | {"number": 1_795_000_001}
+    other = record(inputs | {actor: end(joiner, "joiner", share=other_share)}, actor)
+
+    def proven(**making: Any) -> bytes:
+        return remade(inputs, actor, proving=Making(**making))
+
+    for comment, message in {
+        "no proof": proven(proof=bytes(32)),
+        "one bit of the proof": proven(proof=bytes([good.proof[0] ^ 1]) + good.proof[1:]),
+        "the proof of another record": proven(proof=other.proof),
+        "a proof for the other role": proven(role=bytes([Role.RESPONDER])),
+        "a proof without the role": proven(role=empty),
+        "a proof of another link with the same keys": proven(t=elsewhere.t),
+        "a proof without t": proven(t=empty),
+        "a proof without the core": proven(core=empty),
+        "a proof under another label": proven(label=labels.PAIRING_ACCEPT),
+        "a proof by the one-time key": proven(shared=transcript.own.dh(transcript.their)),
+        "a proof by another static key": proven(shared=X25519Pair(third.first.secret).dh(transcript.their)),
+        "a proof for another one-time key": proven(
+            shared=X25519Pair(joiner.first.secret).dh(elsewhere.their)
+        ),
+    }.items():
+        yield *rule, comment, flag, message
+    thief = Person(joiner.seed, "thief of third", "Anna")
+    claimed = Terminal(thief.terminal("second").seed, third.first.secret)
+    thief.add("add", thief.first, claimed)
+    shared = X25519Pair(thief.first.secret).dh(transcript.their)
+    message = remade(
+        inputs, actor, by=claimed, proving=Making(shared=shared), operations=log_of(thief),
+        terminal=claimed.id, heads=list(thief.state().heads),
+    )  # fmt: skip
+    yield *rule, "a static key of somebody else, which is not held", flag, message
+
+
 def _shares(seed: Seed, inputs: Json) -> Iterator[Message]:
     flag, rule = "BadShare", ("V-RC-09", "malformed")
     own = [bytes.fromhex(head) for head in inputs["initiator"]["share"]["heads"]]
-    yield *rule, "number 0", flag, resigned(inputs, "initiator", number=0)
-    yield *rule, "number 2^31", flag, resigned(inputs, "initiator", number=2**31)
-    yield *rule, "no heads", flag, resigned(inputs, "initiator", heads=[])
-    yield *rule, "a head that is not in the log", flag, resigned(inputs, "initiator", heads=[bytes(32)])
-    yield *rule, "a head twice", flag, resigned(inputs, "initiator", heads=own * 2)
+    yield *rule, "number 0", flag, remade(inputs, "initiator", number=0)
+    yield *rule, "number 2^31", flag, remade(inputs, "initiator", number=2**31)
+    yield *rule, "no heads", flag, remade(inputs, "initiator", heads=[])
+    yield *rule, "a head that is not in the log", flag, remade(inputs, "initiator", heads=[bytes(32)])
+    yield *rule, "a head twice", flag, remade(inputs, "initiator", heads=own * 2)
     person = Person(seed, "two heads", "Anna")
     base = list(person.log)
     terminal = person.terminal("second")
@@ -286,8 +339,8 @@ def _shares(seed: Seed, inputs: Json) -> Iterator[Message]:
     person.rename("one", person.first, "Anna", [*base, "add"])
     person.rename("other", terminal, "Anna", [*base, "add"])
     heads = list(person.state().heads)
-    descending = resigned(
-        inputs, "initiator", person.first.seed, operations=log_of(person), terminal=person.first.id,
+    descending = remade(
+        inputs, "initiator", by=person.first, operations=log_of(person), terminal=person.first.id,
         heads=heads[::-1],
     )  # fmt: skip
     yield *rule, "heads descending", flag, descending
@@ -296,8 +349,8 @@ def _shares(seed: Seed, inputs: Json) -> Iterator[Message]:
     stale.add("add", stale.first, gone)
     before = list(stale.state().heads)
     stale.remove("remove", stale.first, gone)
-    message = resigned(
-        inputs, "initiator", stale.first.seed, operations=log_of(stale), terminal=stale.first.id, heads=before
+    message = remade(
+        inputs, "initiator", by=stale.first, operations=log_of(stale), terminal=stale.first.id, heads=before
     )
     yield "V-RC-10", "untrusted", "a share from before a removal", "BadShare", message
 
@@ -322,8 +375,8 @@ def _promised(seed: Seed) -> Group:
         ("another terminal of the inviter", second, bob),
         ("another person of the same name", other.first, other),
     ):
-        message = resigned(
-            inputs, "responder", by.seed, operations=log_of(whose), terminal=by.id,
+        message = remade(
+            inputs, "responder", by=by, operations=log_of(whose), terminal=by.id,
             heads=list(whose.state().heads),
         )  # fmt: skip
         steps = Course(inputs).starts().refusing("initiator", message)

@@ -88,9 +88,11 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.COMMITMENT, "commitment", None, 32, (("t", 32), ("nonce_I", 32))),
     (labels.WORDS, "five", None, 5, (("t", 32), ("nonce_I", 32), ("nonce_R", 32))),
     (labels.RECORD, "record_own", None, 32, (("own_record", 400),)),
-    (labels.RECORD_CORE, "core", None, 32, (("record_with_zero_signature", 400),)),
+    (labels.RECORD_PROOF, "proof", ("shared", 32), 32, (("role", 1), ("t", 32), ("core", 32))),
+    (labels.RECORD_CORE, "core", None, 32, (("bare_record", 400),)),
     (labels.INVITE_CHECK, "check", None, 32, (("person", 32), ("static", 32))),
-    (labels.INVITE_PSK, "psk", ("secret", 16), 32, (("check", 32), ("expires", 4))),
+    (labels.INVITE_KEY, "one_time", None, 32, (("one_time_key", 32),)),
+    (labels.INVITE_PSK, "psk", ("secret", 16), 32, (("array", 200),)),
     (labels.CONTACT, "contact_secret", ("pairing_root", 32), 32, (("share_low", 32), ("share_high", 32))),
     (labels.LINK_PSK, "link_psk", ("contact_secret", 32), 32, (("person_I", 32), ("person_R", 32))),
     (labels.DISCOVER, "discovery_key", ("contact_secret", 32), 32, (("announcer", 32), ("viewer", 32))),
@@ -122,7 +124,7 @@ FORMULAS: Final[tuple[Formula, ...]] = (
 )
 SIGNED: Final[tuple[tuple[bytes, tuple[Part, ...]], ...]] = (
     (labels.SIGN_OPERATION, (("operation_id", 32),)),
-    (labels.SIGN_RECORD, (("role", 1), ("t", 32), ("core", 32))),
+    (labels.SIGN_RECORD, (("role", 1), ("t", 32), ("core", 32), ("proof", 32))),
 )
 
 

@@ -11,12 +11,14 @@ from chat.ports import Transport
 from chat.service.discovery import ListeningPort
 from chat.service.events import EventBus, InvitationsChanged, VisibilityUsed
 from chat.service.keyring import Keyring, OpenInvitation, Visibility
+from chat.service.maintenance import Cleaner
 from chat.service.pairing.session import ActivePairing, PairingService
 from chat.service.settings import Relays
 from chat.storage import keys
 from chat.storage.database import Store
 from chat.storage.keys import InvitationRow
 from chat.tasks import Runtime
+from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import HandshakeAuthenticated, LinkOpen
@@ -37,10 +39,11 @@ class Accept:
         relays: Relays,
         port: ListeningPort,
         transport: Transport,
+        cleaner: Cleaner,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._visibility, self._pairings, self._relays = visibility, pairings, relays
-        self._port, self._transport = port, transport
+        self._port, self._transport, self._cleaner = port, transport, cleaner
         self._joining: dict[bytes, ActivePairing] = {}
 
     async def invite(self) -> InvitationView:
@@ -49,18 +52,19 @@ class Accept:
         keyring, random = self._keyring, self._runtime.random
         addresses = [format_address(host, self._port.number) for host in self._transport.addresses()]
         now = self._runtime.clock.wall() // 1000
-        static, relays = keyring.identity.static.public, self._relays.to_carry()
-        made = make_invitation(keyring.own.person, static, now, addresses, relays, random)
+        terminal, one_time = keyring.identity.static.public, X25519Pair.generate(random)
+        places = addresses, self._relays.to_carry()
+        made = make_invitation(keyring.own.person, terminal, one_time.public, now, *places, random)
         text = format_invitation(made)
-        row = InvitationRow(made.secret, made.check, made.expires, text, None)
+        row = InvitationRow(made.secret, one_time.reveal(), made.expires, text, None)
         await self._store.write(keys.add_invitation, row)
         opened = keyring.invitations
-        opened[made.secret] = OpenInvitation(made, text, None)
+        opened[made.secret] = OpenInvitation(made, text, one_time, None)
         # A joiner's first message is tried against four invitations.
         by_age = sorted(opened, key=lambda it: (opened[it].burned_by is None, opened[it].invitation.expires))
         for secret in by_age[: max(0, len(opened) - INVITATIONS_TRIED_MAX)]:
             opened.pop(secret, None)  # two calls may drop the same
-            await self._store.write(keys.remove_invitation, secret)
+            await self._forget(secret)
         self._bus.signal(InvitationsChanged())
         return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
 
@@ -73,7 +77,13 @@ class Accept:
             self._joining.pop(secret, None)
         if expired:
             await self._store.write(keys.drop_expired_invitations, now)
+            self._cleaner.begin()
             self._bus.signal(InvitationsChanged())
+
+    async def _forget(self, secret: bytes) -> None:
+        """Erase an invitation with its one-time key."""
+        await self._store.write(keys.remove_invitation, secret)
+        self._cleaner.begin()
 
     async def burn(self, event: HandshakeAuthenticated) -> bool:
         """Use up an invitation on the disk, before its user gets any answer; whether this key may go on.
@@ -107,6 +117,6 @@ class Accept:
         self._joining.pop(secret, None)
         opened = self._keyring.invitations.pop(secret, None)
         if opened is not None:
-            self._runtime.tasks.spawn(self._store.write(keys.remove_invitation, secret))
+            self._runtime.tasks.spawn(self._forget(secret))
             self._bus.publish(InvitationUsed(opened.text, person.hex()))
             self._bus.signal(InvitationsChanged())

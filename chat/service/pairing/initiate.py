@@ -126,8 +126,10 @@ class Initiate:
 
     async def _by_invitation(self, invitation: Invitation, static: X25519Pair) -> Plan:
         identity = await self._pairings.identity()
-        psk = invitation.psk()
-        start = Initiator.pairing(Pattern.XXPSK0, psk, static=static, random=self._runtime.random)
+        psk, random = invitation.psk(), self._runtime.random
+        start = Initiator.pairing(
+            Pattern.XXPSK0, psk, responder=invitation.one_time, static=static, random=random
+        )
         return start, lambda opened: self._pairings.as_joiner(opened, identity, invitation.check)
 
     # One link.

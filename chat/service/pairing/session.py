@@ -253,7 +253,7 @@ class PairingService:
         operations = tuple(await self._store.read(persons.operations_of, own.person))
         number = first_number(self._runtime.random)
         share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
-        return Identity(operations, own.terminal, own.signing_seed, share)
+        return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)
 
     async def answer(self, pairing: str, accept: bool) -> None:
         """Raises UsageError if there is no such pairing, or it does not wait for the user."""
@@ -294,17 +294,15 @@ class PairingService:
     async def by_words(self, opened: LinkOpen, identity: Identity) -> Pairing:
         ring, random = self._keyring, self._runtime.random
         facts, role = _facts(opened), opened.role
-        return await self.worker.run(Pairing.nearby, facts, role, identity, ring.foreign, random, ring.held)
+        return await self.worker.run(Pairing.nearby, facts, role, identity, random, ring.held)
 
     async def as_joiner(self, opened: LinkOpen, identity: Identity, check: bytes) -> Pairing:
         """The side that has the invitation."""
-        ring, facts = self._keyring, _facts(opened)
-        return await self.worker.run(Pairing.joiner, facts, identity, ring.foreign, check, ring.held)
+        return await self.worker.run(Pairing.joiner, _facts(opened), identity, check, self._keyring.held)
 
     async def as_inviter(self, opened: LinkOpen, identity: Identity) -> Pairing:
         """The side that made the invitation."""
-        ring = self._keyring
-        return await self.worker.run(Pairing.inviter, _facts(opened), identity, ring.foreign, ring.held)
+        return await self.worker.run(Pairing.inviter, _facts(opened), identity, self._keyring.held)
 
 
 def _facts(opened: LinkOpen) -> PairingFacts:

@@ -27,7 +27,7 @@ from protocol.link.framing import (
     pieces,
 )
 from protocol.link.handshake import Initiator, Responder
-from protocol.link.states import ContactPsk
+from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import MESSAGE, ContactHello, Entry, EntryHeader
 from protocol.noise import Finished, HandshakeState
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, system_random
@@ -191,7 +191,7 @@ class _OneContact:
     def pairing_open(self) -> bool:
         return False
 
-    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+    def open_invitations(self) -> Sequence[InvitationKeys]:
         return ()
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk]:

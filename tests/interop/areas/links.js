@@ -37,7 +37,8 @@ const personsOf = (inputs) => [hex(inputs.initiator_person), hex(inputs.responde
 
 function makeInitiator(inputs) {
   const secrets = { s: pairOf(inputs.initiator_static) };
-  if (inputs.initiator_psk) secrets.psk = hex(inputs.initiator_psk);
+  if (inputs.pattern === 'XXpsk0')
+    Object.assign(secrets, { psk: hex(inputs.initiator_psk), expected: hex(inputs.initiator_one_time) });
   if (inputs.pattern === 'IKpsk2') {
     const candidates = candidatesOf(inputs.initiator_pairs, personsOf(inputs));
     Object.assign(secrets, {
@@ -80,7 +81,10 @@ function makeResponder(inputs) {
     terminal: contact ? fixed : null,
     oneTime: contact ? null : fixed,
     visible: inputs.responder_visible ?? false,
-    invitations: (inputs.responder_psks ?? []).map(hex),
+    invitations: (inputs.responder_invitations ?? []).map((one) => ({
+      psk: hex(one.psk),
+      oneTime: pairOf(one.static),
+    })),
     lookUp: contact ? lookUpOf(inputs) : () => null,
   };
   const greeting = makeGreeting(inputs.responder_aes ? 3 : 2, hex(inputs.greeting_random));

@@ -4,7 +4,7 @@ import * as invitations from '../invitation.js';
 import { readLog } from '../log.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
 import { Pairing, acceptTag, commitmentOf, fiveWords } from '../pairing.js';
-import { ed25519Pair, hash } from '../primitives.js';
+import { ed25519Pair, hash, x25519Pair } from '../primitives.js';
 import { expectSame, hex } from './expect.js';
 
 const PATTERNS = { nearby: 'XX', joiner: 'XXpsk0', inviter: 'XXpsk0' };
@@ -19,6 +19,12 @@ const agreedOf = (facts) => ({
   ratchetKey: hex(facts.ratchet_key),
 });
 
+function oneTimeKeys(facts, actor) {
+  const other = actor === 'initiator' ? 'responder' : 'initiator';
+  const pair = (end) => x25519Pair(hex(facts[`${end}_one_time`]));
+  return { oneTime: pair(actor), peerKey: pair(other).key };
+}
+
 function introduce(end) {
   const operations = end.operations.map(hex);
   const log = readLog(operations);
@@ -30,7 +36,8 @@ function introduce(end) {
     share: hex(share),
     heads: heads.map(hex),
   };
-  return { person: log.person, name: log.name, fields, signing: ed25519Pair(hex(end.signing_seed)), log };
+  const keys = { signing: ed25519Pair(hex(end.signing_seed)), fixed: x25519Pair(hex(end.static_secret)) };
+  return { person: log.person, name: log.name, fields, ...keys, log };
 }
 
 function start(inputs, actor) {
@@ -39,9 +46,9 @@ function start(inputs, actor) {
     initiator: actor === 'initiator',
     pattern: PATTERNS[end.course],
     agreed: agreedOf(inputs.facts),
+    ...oneTimeKeys(inputs.facts, actor),
   };
-  const held = [...(end.held ? [end.held] : []), ...(end.others ?? [])];
-  const contacts = held.map((operations) => readLog(operations.map(hex)));
+  const contacts = end.held ? [readLog(end.held.map(hex))] : [];
   const nonce = end.nonce && hex(end.nonce);
   return new Pairing(link, introduce(end), { expected: end.check ? hex(end.check) : null, contacts, nonce });
 }
@@ -99,6 +106,7 @@ const FORMULAS = {
   },
   check: (step) =>
     expectSame(step, 'gives', { check: invitations.checkOf(hex(step.person), hex(step.static)) }),
+  one_time: (step) => expectSame(step, 'gives', { one_time: invitations.oneTimeOf(hex(step.one_time_key)) }),
   write(step) {
     const { expires, addresses, relays } = step;
     const fields = {
@@ -106,13 +114,19 @@ const FORMULAS = {
       secret: hex(step.secret),
       expires,
       check: hex(step.check),
+      one_time: hex(step.one_time),
       addresses,
       relays,
     };
     expectSame(step, 'gives', { text: invitations.writeInvitation(fields) });
   },
   make(step) {
-    const inviter = { ...step, person: hex(step.person), fixed: hex(step.static) };
+    const inviter = {
+      ...step,
+      person: hex(step.person),
+      fixed: hex(step.static),
+      oneTime: hex(step.one_time_key),
+    };
     const invitation = invitations.makeInvitation(inviter, step.now, hex(step.secret));
     expectSame(step, 'gives', { expires: invitation.expires, text: invitations.writeInvitation(invitation) });
   },

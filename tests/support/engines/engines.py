@@ -37,7 +37,7 @@ from chat.interface import (
 from chat.ports import Ports
 from chat.storage import profile
 from protocol import profile_header
-from protocol.identity.author import create_person
+from protocol.identity.author import NewPerson, create_person
 from protocol.keys import X25519Pair
 from protocol.primitives import Random
 from protocol.relay.relay_end import RelayEnd
@@ -95,10 +95,12 @@ class Person:
         here = self.network, self.host
         return Ports(self.clock, self._random.randbytes, MemoryTransport(*here), MemoryDiscovery(*here))
 
-    async def create(self) -> None:
-        person = create_person(self.name, self._random.randbytes)
-        fill, random, cost = filler(person), self._random.randbytes, profile_header.CHEAPEST
-        await self._run(profile.create(self.folder, PASSPHRASE, fill, random=random, cost=cost))
+    async def create(self, make: Callable[[Random], NewPerson] | None = None) -> None:
+        """Create the profile, of a person that `make` gives from randomness if it is no ordinary one."""
+        draw = self._random.randbytes
+        person = create_person(self.name, draw) if make is None else make(draw)
+        fill, cost = filler(person), profile_header.CHEAPEST
+        await self._run(profile.create(self.folder, PASSPHRASE, fill, random=draw, cost=cost))
 
     async def start(self) -> None:
         await self._run(profile.unlock(self.folder, PASSPHRASE))

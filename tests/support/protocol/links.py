@@ -9,7 +9,7 @@ from typing import Any
 
 from protocol.codec import Wire, encode
 from protocol.keys import X25519Pair
-from protocol.link.agreement import Established
+from protocol.link.agreement import Established, one_time_hash
 from protocol.link.envelopes import OpenPhase
 from protocol.link.framing import GREETING_SIZE, Pattern, length_of, pad
 from protocol.link.handshake import Finish, Initiator, Responder
@@ -19,6 +19,7 @@ from protocol.link.states import (
     Ending,
     Event,
     HandshakeAuthenticated,
+    InvitationKeys,
     LinkClosed,
     LinkOpen,
     MessageReceived,
@@ -36,6 +37,8 @@ from tests.support.protocol.samples import seeded
 START = 1_000.0
 PSK = bytes(range(32))
 INVITATION = b"invitation".ljust(32, b".")
+ONE_TIME = X25519Pair(seeded("one-time")(32))
+ONE_TIME_HASH = one_time_hash(ONE_TIME.public)
 
 
 @dataclass
@@ -43,14 +46,14 @@ class OpenPolicy:
     """A responder's answers as plain fields."""
 
     nearby: bool = True
-    invitations: Sequence[tuple[bytes, bytes]] = ((INVITATION, PSK),)
+    invitations: Sequence[InvitationKeys] = (InvitationKeys(INVITATION, PSK, ONE_TIME),)
     contacts: dict[bytes, tuple[bytes, ContactPsk]] = field(default_factory=dict)
     asked: list[ContactHello] = field(default_factory=list)
 
     def pairing_open(self) -> bool:
         return self.nearby
 
-    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+    def open_invitations(self) -> Sequence[InvitationKeys]:
         return self.invitations
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
@@ -87,7 +90,8 @@ class Party:
     ) -> Initiator:
         common: dict[str, Any] = {"random": self.random, "aes": self.aes}
         if pattern is not Pattern.IKPSK2:
-            return Initiator.pairing(pattern, psk if pattern is Pattern.XXPSK0 else None, **common)
+            secrets = (psk, ONE_TIME_HASH) if pattern is Pattern.XXPSK0 else (None, b"")
+            return Initiator.pairing(pattern, secrets[0], responder=secrets[1], **common)
         common |= {"replaces": replaces, "static_dh": self.static_dh}
         parties = self.static, other.static.public, self.person, other.person
         return Initiator.contact(*parties, candidates, **common)

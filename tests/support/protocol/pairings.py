@@ -15,9 +15,9 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.exchange import Foreign
 from protocol.identity.log import Operation, parse_operation, sign_operation
 from protocol.identity.reduction import PersonState, reduce
+from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
 from protocol.pairing.contact_secret import Pair, new_share
@@ -105,22 +105,19 @@ def id_of(signed: bytes) -> bytes:
 SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "third", "fourth", "thief"))
 
 
-def nobody(_key: bytes, _person: bytes) -> bool:
-    return False
-
-
-def facts(label: str = "link") -> PairingFacts:
-    """What the two ends of one link agreed on."""
+def facts(label: str = "link", role: Role = Role.INITIATOR) -> PairingFacts:
+    """What the two ends of one link agreed on, as the end of this role has it."""
     random = seeded(label)
-    return PairingFacts(
-        random(64), random(32), random(32), random(1184), random(1088), random(32), LinkSecret(random(32))
-    )
+    agreed = random(64), random(32), random(32), random(1184), random(1088), random(32)
+    secret, pairs = LinkSecret(random(32)), (X25519Pair(random(32)), X25519Pair(random(32)))
+    return PairingFacts(*agreed, secret, pairs[role], pairs[1 - role].public)
 
 
 def identity(person: Person) -> Identity:
     """How a person shows itself, with a fresh share."""
     share = new_share(1, person.state.heads, seeded(f"share {person.name} 1"))
-    return Identity(tuple(person.operations), person.first.id, person.first.seed, share)
+    static = X25519Pair(person.first.secret)
+    return Identity(tuple(person.operations), person.first.id, person.first.seed, static, share)
 
 
 @dataclass
@@ -212,23 +209,22 @@ def nearby(
     *,
     annas: PairingFacts | None = None,
     bobs: PairingFacts | None = None,
-    foreign: Foreign = nobody,
     held: HeldOperations = nothing_held,
 ) -> Meeting:
     """Anna begins, Bob answers; they have the facts of one link unless told otherwise."""
-    nonces = seeded("nonce a"), seeded("nonce b")
-    return started(
-        Pairing.nearby(annas or facts(), Role.INITIATOR, identity(anna), foreign, nonces[0], held),
-        Pairing.nearby(bobs or facts(), Role.RESPONDER, identity(bob), foreign, nonces[1], held),
+    initiator = Pairing.nearby(annas or facts(), Role.INITIATOR, identity(anna), seeded("nonce a"), held)
+    responder = Pairing.nearby(
+        bobs or facts(role=Role.RESPONDER), Role.RESPONDER, identity(bob), seeded("nonce b"), held
     )
+    return started(initiator, responder)
 
 
 def invited(joiner: Person, inviter: Person, *, check: bytes = b"") -> Meeting:
     """The joiner begins, with the inviter's check unless told otherwise."""
     check = check or invitation_check(inviter.id, inviter.first.static)
     return started(
-        Pairing.joiner(facts(), identity(joiner), nobody, check),
-        Pairing.inviter(facts(), identity(inviter), nobody),
+        Pairing.joiner(facts(), identity(joiner), check),
+        Pairing.inviter(facts(role=Role.RESPONDER), identity(inviter)),
     )
 
 
@@ -249,7 +245,7 @@ EXAMPLES: dict[type[Message], Message] = {
     Commit: Commit(bytes(32), "Bob"),
     Reveal: Reveal(bytes(32), "Bob"),
     Open: Open(bytes(32)),
-    Record: make_record(identity(BOB), Transcript.of(facts(), Role.RESPONDER)),
+    Record: make_record(identity(BOB), Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER)),
     Accept: Accept(bytes(32)),
     Ping: Ping(1),
 }

@@ -102,7 +102,7 @@ def write_contacts(database: Database) -> None:
         share = blob(f"share {owner} {number}")
         keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
     secret = blob("invitation", 16)
-    keys.add_invitation(database, InvitationRow(secret, blob("check"), 1_700_003_600, "PARLOUR:TEXT"))
+    keys.add_invitation(database, InvitationRow(secret, blob("one-time key"), 1_700_003_600, "PARLOUR:TEXT"))
     keys.burn_invitation(database, secret, blob("joiner"))
     persons.add_address(database, AddressRow(BEN.terminal, "192.168.1.7", 4747, TIME))
 
@@ -142,7 +142,7 @@ def contents(database: Database) -> object:
         "terminals": [tables.terminals_of(database, person) for person in people],
         "contacts": [*contacts.all(database), *contacts.pending(database)],
         "shares": keys.shares_of(database, BEN.person),
-        "invitations": keys.usable_invitations(database, 0),
+        "invitations": keys.invitations(database),
         "addresses": persons.addresses_of(database, BEN.terminal),
         "settings": settings.load(database),
         "preferences": settings.preferences(database),

@@ -7,6 +7,7 @@ import pytest
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, ProtocolError
 from protocol.keys import X25519Pair
+from protocol.link.agreement import one_time_hash
 from protocol.link.framing import GREETING_SIZE, Pattern, Refused
 from protocol.link.handshake import Finish, Initiator
 from protocol.messages import ContactHello, PairingFinish, PairingReply
@@ -57,8 +58,8 @@ def test_attack_04_static_of_a_joiner(pattern: Pattern, bad: bytes) -> None:
 @pytest.mark.parametrize("bad", BAD_KEYS)
 @pytest.mark.parametrize("pattern", PAIRING)
 def test_attack_04_static_of_the_called(pattern: Pattern, bad: bytes) -> None:
-    psk = PSK if pattern is Pattern.XXPSK0 else None
-    call, answer = Initiator.pairing(pattern, psk, aes=False).begin(GREETING)
+    psk, answering = (PSK, one_time_hash(bad)) if pattern is Pattern.XXPSK0 else (None, b"")
+    call, answer = Initiator.pairing(pattern, psk, responder=answering, aes=False).begin(GREETING)
     responder = state(pattern, False, FakePair(bad), psk=psk)
     responder.read_message(call[3:])
     reply = PairingReply(mlkem_generate()[1], bytes(32), X25519Pair.generate().public)

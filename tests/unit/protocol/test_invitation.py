@@ -20,27 +20,30 @@ from protocol.pairing.invitation import (
 )
 from tests.support.protocol.samples import seeded
 
-PERSON, STATIC = bytes([1]) * 32, bytes([2]) * 32
+PERSON, STATIC, ONE_TIME = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
 NOW = 1_800_000_000
 ADDRESSES = ("192.168.1.20:4747", "[fe80::1:2]:4747")
 
 
 def invitation() -> Invitation:
-    return make_invitation(PERSON, STATIC, NOW, ADDRESSES, (), seeded("invitation"))
+    return make_invitation(PERSON, STATIC, ONE_TIME, NOW, ADDRESSES, (), seeded("invitation"))
 
 
 def test_an_address_that_the_text_cannot_hold_is_a_mistake_of_ours() -> None:
     with pytest.raises(LocalMisuse):
-        make_invitation(PERSON, STATIC, NOW, ["fe80::1%eth0:4747"], (), seeded("x"))
+        make_invitation(PERSON, STATIC, ONE_TIME, NOW, ["fe80::1%eth0:4747"], (), seeded("x"))
 
 
-def test_attack_17_a_longer_expiry_is_another_psk() -> None:
-    """A text with another time no longer opens the link."""
+def test_attack_17_a_text_with_another_byte_is_another_psk() -> None:
+    """Whatever is replaced in a text that is passed on, it no longer opens the link."""
     made = invitation()
     later = replace(made, expires=made.expires + 3_600)
     foreign = replace(made, check=invitation_check(bytes(32), STATIC))
-    psks = {one.psk() for one in (made, later, foreign, invitation())}
-    assert len(psks) == 3
+    elsewhere = replace(made, addresses=("192.168.1.66:4747",))
+    relayed = replace(made, relays=("parlour-relay:evil.example:4746#KEY",))
+    thief = replace(made, one_time=bytes(32))
+    psks = {one.psk() for one in (made, later, foreign, elsewhere, relayed, thief, invitation())}
+    assert len(psks) == 6
     assert all(len(psk) == 32 for psk in psks)
 
 
@@ -49,7 +52,7 @@ def test_attack_03_the_secret_has_128_bits_and_is_shown_nowhere() -> None:
     assert len(made.secret) == 16
     assert made.secret.hex() not in repr(made)
     assert repr(made.secret) not in repr(made)
-    first, second = (make_invitation(PERSON, STATIC, NOW, (), (), seeded(name)) for name in "ab")
+    first, second = (make_invitation(PERSON, STATIC, ONE_TIME, NOW, (), (), seeded(name)) for name in "ab")
     assert first.secret != second.secret
 
 

@@ -21,6 +21,7 @@ from protocol.link.states import (
     Ending,
     Event,
     HandshakeAuthenticated,
+    InvitationKeys,
     LinkClosed,
     LinkOpen,
     MessageReceived,
@@ -35,6 +36,7 @@ from tests.support.protocol.links import (
     ENTRY,
     GREETING,
     INVITATION,
+    ONE_TIME,
     PATTERNS,
     START,
     TYPING,
@@ -282,7 +284,7 @@ def test_every_refusal_looks_alike() -> None:
     answers = set()
     for opened, call in product((False, True), calls):
         bob.policy.nearby = False
-        bob.policy.invitations = [(INVITATION, bytes(32))] if opened else []
+        bob.policy.invitations = [InvitationKeys(INVITATION, bytes(32), ONE_TIME)] if opened else []
         link = Link(bob.answers(), START)
         link.data_to_send()
         assert link.receive(len(call).to_bytes(2, "big") + call, START)[-1] == LinkClosed(

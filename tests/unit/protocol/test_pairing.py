@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace as changed
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 
 from protocol.errors import LocalMisuse
 from protocol.link.framing import Pattern
-from protocol.link.states import Role
+from protocol.link.states import InvitationKeys, Role
 from protocol.messages import Accept, Close, Message, Record
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
@@ -25,7 +24,7 @@ from protocol.pairing.pairing import (
     WordsReady,
 )
 from protocol.pairing.record import Transcript, accept_tag
-from tests.support.protocol.links import INVITATION, Pair, contacts
+from tests.support.protocol.links import INVITATION, ONE_TIME, Pair, contacts
 from tests.support.protocol.pairings import (
     ANNA,
     BOB,
@@ -39,7 +38,6 @@ from tests.support.protocol.pairings import (
     identity,
     invited,
     nearby,
-    nobody,
     reach,
     secret_pair,
     started,
@@ -183,16 +181,17 @@ def test_the_table_covers_every_state_and_ends() -> None:
 def test_attack_10_accept_is_bound_to_role_records_and_link() -> None:
     meeting = nearby(ANNA, BOB).carry().confirm()
     anna, bob = meeting.initiator.record, meeting.responder.record
-    ours = Transcript.of(facts(), Role.RESPONDER)
-    right = accept_tag(ours, Role.RESPONDER, bob, anna)
+    ours = Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER)
+    link, elsewhere = (ours.root, ours.t), Transcript.of(facts("elsewhere"), Role.INITIATOR)
+    right = accept_tag(*link, Role.RESPONDER, bob, anna)
     wrong = [
-        accept_tag(ours, Role.INITIATOR, anna, bob),
-        accept_tag(ours, Role.RESPONDER, anna, bob),
-        accept_tag(ours, Role.INITIATOR, bob, anna),
-        accept_tag(ours, Role.RESPONDER, bob, replace(anna, number=2)),
-        accept_tag(ours, Role.RESPONDER, replace(bob, share=bytes(32)), anna),
-        accept_tag(Transcript.of(facts("elsewhere"), Role.RESPONDER), Role.RESPONDER, bob, anna),
-        accept_tag(changed(ours, root=bytes(32)), Role.RESPONDER, bob, anna),
+        accept_tag(*link, Role.INITIATOR, anna, bob),
+        accept_tag(*link, Role.RESPONDER, anna, bob),
+        accept_tag(*link, Role.INITIATOR, bob, anna),
+        accept_tag(*link, Role.RESPONDER, bob, replace(anna, number=2)),
+        accept_tag(*link, Role.RESPONDER, replace(bob, share=bytes(32)), anna),
+        accept_tag(ours.root, elsewhere.t, Role.RESPONDER, bob, anna),
+        accept_tag(bytes(32), ours.t, Role.RESPONDER, bob, anna),
         bytes(32),
     ]
     assert right not in wrong
@@ -229,7 +228,7 @@ def test_no_secret_is_in_a_text() -> None:
 def opened(pattern: Pattern, psk: bytes = bytes(32)) -> Pair:
     """Two terminals that never met, with an open link between them."""
     caller, called = contacts()
-    called.policy.invitations = ((INVITATION, psk),)
+    called.policy.invitations = (InvitationKeys(INVITATION, psk, ONE_TIME),)
     return Pair(caller.calls(called, pattern, psk=psk), called.answers()).run()
 
 
@@ -239,7 +238,7 @@ def machine(link: Pair, role: Role, person: Person, nonce: str) -> Pairing:
     found = end.opened().pairing
     assert found is not None
     assert end.opened().role is role
-    return Pairing.nearby(found, role, identity(person), nobody, seeded(nonce))
+    return Pairing.nearby(found, role, identity(person), seeded(nonce))
 
 
 def carry_over(link: Pair, meeting: Meeting) -> Meeting:
@@ -265,13 +264,13 @@ def by_words() -> tuple[Pair, Meeting]:
 
 
 def by_invitation() -> tuple[Pair, Meeting]:
-    invitation = make_invitation(BOB.id, BOB.first.static, 0, (), (), seeded("invitation"))
+    invitation = make_invitation(BOB.id, BOB.first.static, ONE_TIME.public, 0, (), (), seeded("invitation"))
     link = opened(Pattern.XXPSK0, invitation.psk())
     annas, bobs = (end.opened().pairing for end in link.ends)
     assert annas is not None
     assert bobs is not None
-    joiner = Pairing.joiner(annas, identity(ANNA), nobody, invitation.check)
-    return link, started(joiner, Pairing.inviter(bobs, identity(BOB), nobody))
+    joiner = Pairing.joiner(annas, identity(ANNA), invitation.check)
+    return link, started(joiner, Pairing.inviter(bobs, identity(BOB)))
 
 
 @pytest.mark.parametrize("begin", [by_words, by_invitation])

@@ -37,7 +37,7 @@ from tests.support.protocol.samples import seeded
 
 def test_attack_01_messages_relayed_between_two_links_fail() -> None:
     """Mallory passes on what Anna and Bob send; their links differ, so Bob cannot open Anna's commitment."""
-    meeting = nearby(ANNA, BOB, annas=facts("a-m"), bobs=facts("m-b")).carry()
+    meeting = nearby(ANNA, BOB, annas=facts("a-m"), bobs=facts("m-b", Role.RESPONDER)).carry()
     assert meeting.responder.failure == "authentication"
     assert not any(isinstance(event, WordsReady) for event in meeting.responder.events)
 
@@ -46,7 +46,8 @@ def test_attack_01_even_with_the_words_confirmed_a_foreign_link_fails() -> None:
     """If both people say yes without looking: the records are signed over another transcript."""
     meeting = nearby(ANNA, BOB, annas=facts("a-m")).carry(2)
     commitment = primitives.b2b(
-        Transcript.of(facts(), Role.RESPONDER).t + seeded("nonce m")(32), personal=labels.COMMITMENT
+        Transcript.of(facts(), Role.RESPONDER).t + seeded("nonce m")(32),
+        personal=labels.COMMITMENT,
     )
     bob = nearby(ANNA, BOB).responder
     bob.receive(Commit(commitment, "Anna")).receive(Open(seeded("nonce m")(32)))
@@ -100,7 +101,7 @@ FIELDS = ["handshake_hash", "share_initiator", "share_responder", "kem_key", "ke
 @pytest.mark.parametrize("field", [*FIELDS, "secret"])
 def test_attack_12_every_part_of_the_handshake_is_in_words_records_and_root(field: str) -> None:
     """KEM key or ciphertext swapped, or any other part: nothing that one side makes fits on the other."""
-    good = facts()
+    good = facts(role=Role.RESPONDER)
     other: PairingFacts
     if field == "secret":
         other = changed(good, secret=LinkSecret(bytes(32)))
@@ -117,7 +118,8 @@ def test_attack_12_every_part_of_the_handshake_is_in_words_records_and_root(fiel
 
 
 def test_attack_12_another_kem_secret_is_noticed_at_the_latest_by_accept() -> None:
-    meeting = nearby(ANNA, BOB, bobs=changed(facts(), secret=LinkSecret(bytes(32)))).carry().confirm()
+    other = changed(facts(role=Role.RESPONDER), secret=LinkSecret(bytes(32)))
+    meeting = nearby(ANNA, BOB, bobs=other).carry().confirm()
     meeting.store()
     assert {side.failure for side in meeting.sides} & {"authentication"}
     assert not any(side.completed for side in meeting.sides)
@@ -153,19 +155,20 @@ def verdict(record: Record) -> str:
     return anna.failure
 
 
-BOBS = make_record(identity(BOB), Transcript.of(facts(), Role.RESPONDER))
+BOBS = make_record(identity(BOB), Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER))
 
 
 def test_attack_09_a_record_of_another_link_is_refused() -> None:
     """Unknown key share: Bob's record, made for his link with Mallory, comes on Mallory's link with Anna."""
-    elsewhere = make_record(identity(BOB), Transcript.of(facts("bob and mallory"), Role.RESPONDER))
-    assert verdict(elsewhere) == "authentication"
+    elsewhere = Transcript.of(facts("bob and mallory", Role.RESPONDER), Role.RESPONDER)
+    assert verdict(make_record(identity(BOB), elsewhere)) == "authentication"
 
 
 def test_attack_11_signatures_of_other_uses_are_refused() -> None:
     """A signature of the person log, or one over the same text without its prefix, makes no record."""
-    core = primitives.b2b(encode(replace(BOBS, signature=bytes(64))), personal=labels.RECORD_CORE)
-    text = bytes([Role.RESPONDER]) + Transcript.of(facts(), Role.RESPONDER).t + core
+    bare = replace(BOBS, proof=bytes(32), signature=bytes(64))
+    core = primitives.b2b(encode(bare), personal=labels.RECORD_CORE)
+    text = bytes([Role.RESPONDER]) + Transcript.of(facts(), Role.RESPONDER).t + core + BOBS.proof
     for prefix in (labels.SIGN_OPERATION, b"", labels.SIGN_RECORD[:-1], labels.SIGN_RECORD):
         signature = primitives.ed25519_sign(BOB.first.seed, prefix + text)
         right = prefix == labels.SIGN_RECORD
@@ -178,6 +181,7 @@ def test_every_field_of_a_record_is_signed() -> None:
         {"share": bytes(32)},
         {"heads": [BOB.id]},
         {"operations": [BOB.operations[1], BOB.operations[0]]},
+        {"proof": bytes(32)},
         {"signature": bytes(64)},
     ):
         assert verdict(replace(BOBS, **fields)) == "authentication"
@@ -202,7 +206,7 @@ def test_whatever_a_record_holds_the_machine_fails_and_never_raises(
     operations: list[bytes], data: bytes
 ) -> None:
     sized = (data + bytes(64))[:64]
-    record = Record(operations, sized[:32], 1, sized[32:], [sized[:32]], sized)
+    record = Record(operations, sized[:32], 1, sized[32:], [sized[:32]], sized[:32], sized)
     for state in (State.COMPARING, State.OFFERED, State.INVITED):
         side = reach(state).receive(record)
         assert side.failure in ("malformed", "untrusted", "authentication", "limit")

@@ -158,7 +158,7 @@ def test_attack_78_messages_that_hold_secrets_or_text_print_their_type_alone() -
         ContactReply(b"c" * 1088, share, b"r" * 32),
         PairingReply(b"k" * 1184, share, b"r" * 32),
         PairingFinish(b"c" * 1088, share),
-        Record([b"operation"], b"t" * 32, 1, share, [], b"g" * 64),
+        Record([b"operation"], b"t" * 32, 1, share, [], b"q" * 32, b"g" * 64),
         Entry(b"header", b"s" * 16, text.encode()),
         TextBody(text, b""),
     ]

@@ -31,6 +31,8 @@ async def invitation(person: Person) -> Invitation:
 
 async def join_with(inviter: Person, joiner: Person, relays: Sequence[str]) -> None:
     changed = replace(await invitation(inviter), relays=tuple(relays))
+    open_ones = inviter.engine._use_cases.keyring.invitations
+    open_ones[changed.secret].invitation = changed
     asked, done = inviter.stage(PairingStage.JOINER), joiner.stage(PairingStage.DONE)
     await joiner.engine.join(format_invitation(changed))
     await inviter.engine.answer_pairing((await asked).pairing.id, True)

@@ -17,7 +17,7 @@ from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
 CONTACT = ContactRow(THEM, "Ada", "", PAIRED, verified=False, blocked=False, held=False, since=1_000)
-INVITATION = InvitationRow(blob("secret", 16), blob("check"), 5_000, "PARLOUR:TEXT")
+INVITATION = InvitationRow(blob("secret", 16), blob("one-time key"), 5_000, "PARLOUR:TEXT")
 
 
 def test_this_person_is_written_once(database: Database) -> None:
@@ -115,11 +115,11 @@ def test_an_invitation_burns_once_for_one_key(database: Database) -> None:
         assert keys.burn_invitation(database, INVITATION.secret, blob("joiner"))
         assert not keys.burn_invitation(database, INVITATION.secret, blob("another"))
         assert not keys.burn_invitation(database, blob("unknown", 16), blob("joiner"))
-    assert keys.usable_invitations(database, 4_999) == [replace(INVITATION, burned_by=blob("joiner"))]
-    assert keys.usable_invitations(database, 5_000) == []
+    assert keys.invitations(database) == [replace(INVITATION, burned_by=blob("joiner"))]
     with database.transaction():
         assert keys.drop_expired_invitations(database, 4_999) == 0
         assert keys.drop_expired_invitations(database, 5_000) == 1
+        assert keys.invitations(database) == []
         keys.remove_invitation(database, INVITATION.secret)
 
 

@@ -58,12 +58,12 @@ def test_attack_78_no_repr_shows_a_secret_or_a_text(opened: tuple[Vault, Databas
         database,
         keys.read_own(database),
         ShareRow(THEM, OWN, 1, blob("share"), [], blob("root")),
-        InvitationRow(blob("secret", 16), blob("check"), 1, "PARLOUR:SECRET"),
+        InvitationRow(blob("secret", 16), blob("one-time key"), 1, "PARLOUR:SECRET"),
         row,
         Author().write(NEEDLE),
         made._header,
     ]
-    hidden = [*secrets(), blob("share"), blob("root"), blob("secret", 16), row.salt]
+    hidden = [*secrets(), blob("share"), blob("root"), blob("secret", 16), blob("one-time key"), row.salt]
     for value in values:
         shown = f"{value!r} {value}"
         assert NEEDLE not in shown

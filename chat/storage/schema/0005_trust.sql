@@ -1,0 +1,35 @@
+-- Schema 5.
+
+-- An invitation has a static key of its own, whose secret is kept until the pairing is done or the
+-- invitation expires. Invitations without such a key are of no use any more.
+
+DROP TABLE invitations;
+CREATE TABLE invitations (
+    number     INTEGER PRIMARY KEY,
+    secret     BLOB NOT NULL UNIQUE CHECK (length(secret) = 16),
+    one_time   BLOB NOT NULL CHECK (length(one_time) = 32), -- X25519, answers this invitation's joiner
+    expires    INTEGER NOT NULL,                            -- seconds of Unix time, as it is written in it
+    text       TEXT NOT NULL,                               -- as the other person types it
+    burned_by  BLOB CHECK (length(burned_by) = 32)          -- the one-time static key that used it, or NULL
+) STRICT;
+
+-- The order in which pairings were made here. A number in a share is the other side's claim and orders nothing.
+ALTER TABLE shares ADD COLUMN pairing INTEGER NOT NULL DEFAULT 0;
+UPDATE shares SET pairing = (
+    SELECT count(DISTINCT o.root) FROM shares AS o
+    WHERE o.contact = shares.contact AND o.owner = 'own'
+    AND o.number <= (SELECT max(m.number) FROM shares AS m
+        WHERE m.contact = shares.contact AND m.root = shares.root AND m.owner = 'own')
+);
+
+-- An entry that arrives after those that name it may raise the ranks of everything written since. A piece
+-- of that is done with the entry, and the rest later: what is still to be done must survive the process.
+
+CREATE TABLE raises (
+    entry        INTEGER PRIMARY KEY, -- entries.number
+    conversation INTEGER NOT NULL,
+    least        INTEGER NOT NULL,    -- the rank that it must have at least
+    rank_before  INTEGER              -- its rank without that, until the entries that name it were looked at
+) STRICT;
+CREATE INDEX raises_to_follow ON raises (conversation, rank_before) WHERE rank_before IS NOT NULL;
+CREATE INDEX raises_to_write ON raises (conversation, least) WHERE rank_before IS NULL;

@@ -1,0 +1,192 @@
+"""Who holds a key: invitations that a thief answers, and static keys in several persons' logs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chat.interface import ContactChanged, IdentityChanged, PairingChanged, PairingStage, Unreachable
+from chat.service.keyring import OpenInvitation
+from chat.storage import keys, persons
+from protocol.identity.author import NewPerson, add_operation
+from protocol.identity.log import Genesis, Rename, parse_operation, sign_operation, terminal_id
+from protocol.identity.reduction import PersonState, reduce
+from protocol.keys import X25519Pair
+from protocol.messages import LogOperations
+from protocol.pairing.invitation import parse_invitation
+from protocol.primitives import Random, ed25519_from_seed
+from tests.integration.steps import current, join, meet, presence
+from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
+
+
+@in_virtual_time
+async def test_case_83_who_poses_as_the_inviter_learns_nothing_of_the_joiner(tmp_path: Path) -> None:
+    """Mallory has seen the text, and answers at the address of the inviter, who is away."""
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        text = (await ada.engine.invite()).text
+        await ada.stop()
+        mallory = Person("Mallory", ada.host, tmp_path / "Mallory", network, ada.config, 900)
+        await mallory.create()
+        stolen = parse_invitation(text)
+        open_ones = mallory.engine._use_cases.keyring.invitations
+        open_ones[stolen.secret] = OpenInvitation(stolen, text, X25519Pair.generate(), None)
+        network.seen.clear()
+        with pytest.raises(Unreachable):
+            await ben.engine.join(text)
+        said = [data for here, there, data in network.seen if (here, there) == (ben.host, ada.host)]
+        assert 0 < sum(map(len, said)) <= 2 + 51  # a choice and message 1, which holds an ephemeral key
+        assert not [event for event in mallory.seen if isinstance(event, PairingChanged)]
+        assert open_ones[stolen.secret].burned_by is None
+        await mallory.engine.close()
+        await ada.start()
+        await join(ada, ben, text)
+
+
+async def secrets_of(person: Person) -> list[bytes]:
+    """The one-time secrets in the profile."""
+    rows = await person.engine._use_cases.store.read(keys.invitations)
+    return [row.one_time for row in rows]
+
+
+@in_virtual_time(limit=3 * 3600.0)
+async def test_case_83_the_one_time_secret_goes_with_its_invitation(tmp_path: Path) -> None:
+    """When the pairing is done, when the invitation expires, and when it expired while nobody was there."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        await asyncio.sleep(1)
+        assert await secrets_of(ada) == []
+        await ada.engine.invite()
+        assert len(await secrets_of(ada)) == 1
+        await asyncio.sleep(3_700)
+        assert await secrets_of(ada) == []
+        await ada.engine.invite()
+        await ada.stop()
+        await asyncio.sleep(3_700)
+        await ada.start()
+        await asyncio.sleep(1)
+        assert await secrets_of(ada) == []
+        assert ada.engine._use_cases.keyring.invitations == {}
+
+
+@in_virtual_time
+async def test_case_83_every_invitation_has_a_key_of_its_own_that_outlives_a_restart(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        texts = [(await ada.engine.invite()).text for _ in range(4)]
+        assert len({parse_invitation(text).one_time for text in texts}) == 4
+        assert len(set(await secrets_of(ada))) == 4
+        await ada.stop()
+        await ada.start()
+        await join(ada, ben, texts[2])
+
+
+async def sign_add(person: Person, static: bytes, seed: bytes = b"s" * 32) -> bytes:
+    """An Add of the person's own log, signed by its terminal, with any static key; nothing is stored."""
+    keyring = person.engine._use_cases.keyring
+    own = keyring.own
+    operation = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
+    return sign_operation(operation, own.signing_seed, seed)
+
+
+async def publish(person: Person, signed: bytes) -> None:
+    """The person's engine has the operation in its own log, and hands it out at the next link."""
+    parts = person.engine._use_cases
+    own = parts.keyring.own.person
+    await parts.store.write(persons.add_operation, own, parse_operation(signed).id, signed)
+    parts.keyring.own_log = reduce(await parts.store.read(persons.operations_of, own))
+
+
+def static_of(person: Person) -> bytes:
+    """The static key of a person's terminal, which every contact knows."""
+    return person.engine._use_cases.keyring.identity.static.public
+
+
+def state_of(person: Person, other: Person) -> PersonState:
+    """A contact's log as a person holds it."""
+    parts = person.engine._use_cases
+    return parts.keyring.log(other.engine._use_cases.keyring.own.person)
+
+
+@pytest.mark.parametrize("by_words", [True, False])
+@in_virtual_time
+async def test_case_81_a_claimed_key_keeps_nobody_from_pairing(tmp_path: Path, by_words: bool) -> None:
+    """Mallory puts Ben's static key into a log of her own, and pairs with Ada before Ben does."""
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
+        await publish(mallory, await sign_add(mallory, static_of(ben)))
+        await invite(ada, mallory)
+        assert static_of(ben) in {one.static for one in state_of(ada, mallory).live.values()}
+        if by_words:
+            await ada.engine.set_visible(True)
+            await pair(ada, ben)
+        else:
+            await invite(ben, ada)
+        await talk(ada, ben, "to Ben")
+        await talk(ben, ada, "to Ada")
+        await talk(ada, mallory, "to Mallory")
+        assert {view.name for view in await ada.engine.contacts()} == {"Ben", "Mallory"}
+
+
+def squatter(name: str, random: Random, victim: bytes) -> NewPerson:
+    """A person whose founding terminal has the static key of somebody else."""
+    signing, recovery, nonce = random(32), random(32), random(32)
+    keys = ed25519_from_seed(recovery), ed25519_from_seed(signing), victim
+    genesis = Genesis(nonce, *keys)
+    founded = sign_operation(genesis, signing, recovery)
+    person, terminal = parse_operation(founded).id, terminal_id(keys[1], victim)
+    renamed = sign_operation(Rename(person, terminal, 1, [person], name), signing)
+    return NewPerson(person, terminal, (founded, renamed), signing, random(32), recovery, random(32))
+
+
+@in_virtual_time
+async def test_case_81_a_record_with_a_claimed_terminal_is_refused(tmp_path: Path) -> None:
+    """Mallory's only terminal claims Ben's key: without its secret her Record proves nothing."""
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        mallory = Person("Mallory", "10.0.0.9", tmp_path / "Mallory", network, ada.config, 900)
+        await mallory.create(lambda random: squatter("Mallory", random, static_of(ben)))
+        failed = ada.stage(PairingStage.FAILED)
+        await mallory.engine.join((await ada.engine.invite()).text)
+        await failed
+        assert not [one for one in ada.seen if isinstance(one, PairingChanged) and one.pairing.peer]
+        assert await ada.engine.contacts() == ()
+        await invite(ada, ben)
+        await mallory.engine.close()
+
+
+@in_virtual_time
+async def test_case_82_no_link_ends_for_what_another_persons_log_says(tmp_path: Path) -> None:
+    """Mallory copies the key of Ben's new terminal into her log, and her Add reaches Ada before Ben's."""
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
+        await pair(ada, ben)
+        await talk(ada, ben, "we talk")
+        await meet(ada, mallory)
+        await talk(ada, mallory, "and we")
+        second = X25519Pair.generate()
+        honest = await sign_add(ben, second.public, b"b" * 32)
+        claim = await sign_add(mallory, second.public, b"m" * 32)
+        told = ada.wait(IdentityChanged)
+        await current(mallory, ada).driver.send(LogOperations([claim]))
+        assert (await told).name == "Mallory"
+        await publish(ben, honest)
+        added = ada.wait(IdentityChanged)
+        await ben.stop()
+        await ben.start()
+        assert (await added).name == "Ben"
+        await talk(ben, ada, "my new terminal is here")
+        since = len(ada.seen)
+        await asyncio.sleep(300)
+        gone = [event for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+        assert not [event for event in gone if not event.contact.present]
+        for person in (ben, mallory):
+            assert second.public in {one.static for one in state_of(ada, person).live.values()}
+
+
+@in_virtual_time
+async def test_case_82_a_contact_cannot_claim_a_key_of_ones_own(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Mallory") as (_, (ada, mallory)):
+        await pair(ada, mallory)
+        await talk(ada, mallory, "before")
+        claim, gone = await sign_add(mallory, static_of(ada)), presence(ada, present=False)
+        await current(mallory, ada).driver.send(LogOperations([claim]))
+        await gone
+        assert static_of(ada) not in {one.static for one in state_of(ada, mallory).live.values()}
