@@ -134,15 +134,14 @@ class _Request(asyncio.Protocol):
 
     def _answer(self, line: bytes) -> None:
         method, _, rest = line.partition(b" ")
-        path = rest.partition(b" ")[0].partition(b"?")[0]
+        pages: dict[bytes, Page] = {b"/metrics": self._metrics, b"/health": lambda: "ok\n"}
+        page = pages.get(rest.partition(b" ")[0].partition(b"?")[0])
         if method != b"GET":
             self._send("405 Method Not Allowed", "")
-        elif path == b"/metrics":
-            self._send("200 OK", self._metrics())
-        elif path == b"/health":
-            self._send("200 OK", "ok\n")
-        else:
+        elif page is None:
             self._send("404 Not Found", "")
+        else:
+            self._send("200 OK", page())
 
     def _send(self, status: str, body: str) -> None:
         if self._transport is None or self._transport.is_closing():

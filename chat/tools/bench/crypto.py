@@ -103,8 +103,7 @@ def sealing(aead: Aead, content: bytes) -> Work:
 def opening(aead: Aead, content: bytes) -> tuple[Work, Callable[[int], None]]:
     """Opens one content; `prepare` seals as many as it will open."""
     alice, bob = session_pair(aead)
-    open_next = bob.decrypt
-    sealed: list[bytes] = []
+    open_next, sealed = bob.decrypt, list[bytes]()
 
     def prepare(count: int) -> None:
         sealed.extend(alice.encrypt(content) for _ in range(count))

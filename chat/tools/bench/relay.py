@@ -1,12 +1,14 @@
 """The rows relay.forward, relay.latency and relay.idle: a relay next to a bare splice and a NATS server.
 
-Every subject is a program of its own on loopback, and both ends run in this process.
+Every subject is a program of its own on loopback, and both ends run in this process. Two are in this module:
+`python -m chat.tools.bench.relay splice|relay`. Each prints where it listens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import socket
@@ -18,13 +20,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, cast
 
 from chat.tools.bench import peers
 from chat.tools.bench.measure import NotTaken, Sample, Subject, interleave, left_out, rows
+from protocol.keys import X25519Pair
 from protocol.link.framing import LENGTH_SIZE
 from protocol.primitives import system_random
-from protocol.relay.rendezvous import RelayAddress, parse_relay
+from protocol.relay.rendezvous import RelayAddress, format_relay, parse_relay
 from protocol.relay.states import RelayEvent
 from protocol.relay.terminal_end import RelayTerminal
 
@@ -54,7 +57,7 @@ def parlour() -> Iterator[Way]:
 
 @contextmanager
 def splice() -> Iterator[Way]:
-    with running("-m", "chat.tools.bench.forwarders", "splice") as program:
+    with running("-m", "chat.tools.bench.relay", "splice") as program:
         port = int(program.said.readline())
         with connected(port) as one, connected(port) as other:
             yield one, other
@@ -275,17 +278,18 @@ class Nats:
         self._loop.close()
 
 
-@contextmanager
-def _nats(size: int, wanted: bool) -> Iterator[dict[str, Nats]]:
-    """NATS by its name where it is wanted. Raises NotTaken where the server or its client is lacking."""
+def _nats(stack: ExitStack, size: int, wanted: bool) -> tuple[dict[str, Nats], str]:
+    """NATS by its name where it is wanted, until the end of the stack; else nothing, and what is lacking."""
     if not wanted:
-        yield {}
-        return
+        return {}, ""
     module = peers.load("nats")
     if module is None:
-        raise NotTaken("nats-py is not installed")
-    with nats_server() as server, closing(Nats(module, f"nats://127.0.0.1:{server.port}", size)) as made:
-        yield {"nats": made}
+        return {}, "nats-py is not installed"
+    try:
+        server = stack.enter_context(nats_server())
+    except NotTaken as told:
+        return {}, str(told)
+    return {"nats": stack.enter_context(closing(Nats(module, f"nats://127.0.0.1:{server.port}", size)))}, ""
 
 
 def _reported(
@@ -303,34 +307,26 @@ def forward(
 
 
 def _forward(size: int, with_peers: bool, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    lacking = ""
     with ExitStack() as stack:
         enter = stack.enter_context
-        flows: dict[str, Flow | Nats] = {
+        flows = {
             "parlour": enter(closing(Flow(enter(parlour()), size))),
             "tcp": enter(closing(Flow(enter(splice()), size))),
         }
-        try:
-            flows |= enter(_nats(size, with_peers))
-        except NotTaken as told:
-            lacking = str(told)
-        subjects = [Subject(name, flow, _NOTES[name]) for name, flow in flows.items()]
+        nats, lacking = _nats(stack, size, with_peers)
+        subjects = [Subject(name, flow, _NOTES[name]) for name, flow in (flows | nats).items()]
         samples = interleave(subjects, units=SIZES[size], rounds=rounds, seconds=seconds)
     return _reported(FORWARD, size, "frames/s", samples, lacking)
 
 
 def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:
     """relay.latency: one over the median that a relay adds to a direct link."""
-    lacking = ""
     with ExitStack() as stack:
         enter = stack.enter_context
         plain = Pings(enter(direct()))
-        ways: dict[str, Pings | Nats] = {"parlour": Pings(enter(parlour())), "tcp": Pings(enter(splice()))}
-        try:
-            ways |= enter(_nats(LATENCY_SIZE, peers))
-        except NotTaken as told:
-            lacking = str(told)
-        samples = [_sample(name, spans) for name, spans in _added(plain, ways, rounds).items()]
+        ways = {"parlour": Pings(enter(parlour())), "tcp": Pings(enter(splice()))}
+        nats, lacking = _nats(stack, LATENCY_SIZE, peers)
+        samples = [_sample(name, spans) for name, spans in _added(plain, ways | nats, rounds).items()]
     return _reported(LATENCY, LATENCY_SIZE, "1/s", samples, lacking)
 
 
@@ -400,7 +396,7 @@ def _idle_sample(name: str, crowd: int, added: int, what: str) -> Sample:
 
 def parlour_idle(crowd: int) -> int:
     """Terminals that wait at our relay."""
-    with running("-m", "chat.tools.bench.forwarders", "relay") as program:
+    with running("-m", "chat.tools.bench.relay", "relay") as program:
         address = parse_relay(program.said.readline().strip())
 
         def come(number: int) -> socket.socket:
@@ -479,3 +475,70 @@ def _make_room(crowd: int) -> None:
         raise NotTaken(f"a process may open {hard} files here, and {wanted} are needed (ulimit -Hn)")
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class Splice(asyncio.Protocol):
+    """One of the two connections. A slow reader stops the other side, as with any honest forwarder."""
+
+    def __init__(self, ended: asyncio.Event, met: list[Splice]) -> None:
+        self._ended, self._met = ended, met
+        self.transport: asyncio.Transport | None = None
+        self.early = b""  # what came before the other side
+        met.append(self)
+
+    @property
+    def _other(self) -> asyncio.Transport | None:
+        return next((one.transport for one in self._met[:2] if one is not self), None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.write(b"".join(one.early for one in self._met[:2] if one is not self))
+
+    def data_received(self, data: bytes) -> None:
+        if self._other is not None:
+            self._other.write(data)
+        else:
+            self.early += data
+
+    def pause_writing(self) -> None:
+        if self._other is not None:
+            self._other.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._other is not None:
+            self._other.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended.set()
+
+
+async def _splice() -> None:
+    """Join the first two connections with bare asyncio protocols until one of them ends."""
+    ended, met = asyncio.Event(), list[Splice]()
+    server = await asyncio.get_running_loop().create_server(lambda: Splice(ended, met), "127.0.0.1", 0)
+    os.write(1, b"%d\n" % server.sockets[0].getsockname()[1])
+    await ended.wait()
+    server.close()
+
+
+async def _relay() -> None:
+    """Run the relay's server without limits, so that one machine can be a crowd, until the input ends."""
+    from chat.ports import SystemClock
+    from chat.relay.quotas import Limits
+    from chat.relay.run import listen, port_of
+    from chat.relay.server import Relay, Settings
+
+    pair, limits = X25519Pair.generate(), Limits(**dict.fromkeys(Limits.__slots__, 1 << 27))
+    servers = listen("127.0.0.1", 0)
+    server = Relay(Settings(pair, SystemClock(), limits))
+    server.start(servers)
+    address = RelayAddress("127.0.0.1", port_of(servers[0]), pair.public)
+    os.write(1, f"{format_relay(address)}\n".encode())
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, ended.set)
+    await ended.wait()
+    server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run({"splice": _splice, "relay": _relay}[sys.argv[1]]())

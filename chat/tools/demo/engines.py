@@ -223,7 +223,7 @@ class DemoTerminal:
         self._ports = Ports(clock, random, DemoTransport(network, host), DemoDiscovery(network, host))
         self.secret = random(16).hex()
         self._watchers: list[Callable[[Event], None]] = []
-        self._invitation_watchers: list[Callable[[str], None]] = []
+        self._invitation_watchers: list[Callable[[str], object]] = []
         self._listening: asyncio.Task[None] | None = None
 
     async def create(self, passphrase: str) -> None:
@@ -268,7 +268,7 @@ class DemoTerminal:
     def watch(self, look: Callable[[Event], None]) -> None:
         self._watchers.append(look)
 
-    def watch_invitations(self, look: Callable[[str], None]) -> None:
+    def watch_invitations(self, look: Callable[[str], object]) -> None:
         """Look at the text of every invitation that this person makes from now on."""
         self._invitation_watchers.append(look)
 

@@ -47,11 +47,6 @@ def has_word(text: str, words: tuple[str, ...]) -> bool:
     return any(word in found or (not word.isascii() and word in folded) for word in words)
 
 
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= QUOTED else line[: QUOTED - 1].rstrip() + "…"
-
-
 class Answering:
     """Lets one terminal answer one person: with the first answer whose words are in the text, else in turn.
 
@@ -86,7 +81,10 @@ class Answering:
                 return answer.within(language), answer.brings
         answer_to_any = self._sample.otherwise[self._number % len(self._sample.otherwise)]
         self._number += 1
-        return answer_to_any.within(language).replace("{said}", _shortened(text)), ""
+        said = " ".join(text.split())
+        if len(said) > QUOTED:
+            said = said[: QUOTED - 1].rstrip() + "…"
+        return answer_to_any.within(language).replace("{said}", said), ""
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, EntryAdded) and event.entry.contact == self._person and not event.entry.own:
@@ -150,7 +148,7 @@ class Neighbours:
         self._tasks = Tasks(_failed)
         self._answering = {name: self._let_answer(terminal) for name, terminal in terminals.items()}
         person.watch(self._person_heard)
-        person.watch_invitations(self._invited)
+        person.watch_invitations(lambda text: self._tasks.spawn(self._join(text)))
 
     def _let_answer(self, terminal: DemoTerminal) -> Answering:
         terminal.watch(lambda event: self._heard(terminal, event))
@@ -219,9 +217,6 @@ class Neighbours:
         self._unpaired.append(terminal.name)
         await terminal.engine.set_visible(True)
 
-    def _invited(self, text: str) -> None:
-        self._tasks.spawn(self._join(text))
-
     async def _join(self, text: str) -> None:
         await asyncio.sleep(JOINS_AFTER)
         if self._unpaired:
@@ -245,31 +240,23 @@ BEFORE: Final = 600_000
 
 class Demo:
     def __init__(self, person: DemoTerminal, neighbours: Neighbours) -> None:
-        self._person = person
+        self.person = person
         self._neighbours = neighbours
-
-    @property
-    def running(self) -> bool:
-        return self._person.running
-
-    @property
-    def messenger(self) -> Messenger:
-        return self._person.engine
 
     async def unlock(self, passphrase: str) -> Messenger:
         """Start the engine again. Raises WrongPassphrase, a StorageFailure."""
-        await self._person.start(passphrase)
+        await self.person.start(passphrase)
         return await self.serve()
 
     async def serve(self) -> Messenger:
         """The others start and stop with the person's engine from now on."""
         try:
-            await self._person.engine.serve(self._neighbours)
+            await self.person.engine.serve(self._neighbours)
         except BaseException:
             await self._neighbours.close()
-            await self._person.stop()
+            await self.person.stop()
             raise
-        return self._person.engine
+        return self.person.engine
 
 
 async def make(folder: Path, passphrase: str, language: str, machine: Clock, random: Random) -> Demo:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from chat.errors import Phrase, phrase
 from chat.interface import DiagnosisView
 from chat.network import probe
-from chat.tools.doctor.gather import Context, Evidence, Source, Tables, neighbour
+from chat.tools.doctor.gather import Context, Evidence, Source, neighbour
 from chat.tools.doctor.packet_filters import Packet, Verdict
 from chat.tools.doctor.verdicts import Why, blamed, departing, listed
 
@@ -62,35 +62,27 @@ def stops(context: Context, evidence: Evidence) -> bool:
 
 
 def _own(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    tables = evidence.tables
+    tables, ports = evidence.tables, phrase("UDP port {udp}", udp=probe.PORT)
+    if context.port:
+        ports = phrase("TCP port {tcp} and UDP port {udp}", tcp=context.port, udp=probe.PORT)
     if tables is None:
-        said = phrase("not looked at on this system: it must let {ports} in", ports=_wanted(context))
+        said = phrase("not looked at on this system: it must let {ports} in", ports=ports)
+        return [DiagnosisView(CHECK, True, said)]
+    if tables.unreadable and not tables.program:
+        said = phrase("rules can be read by root only; no firewall program is known to be on")
         return [DiagnosisView(CHECK, True, said)]
     if tables.unreadable:
-        return [_unreadable(context, tables)]
+        said = phrase(
+            "{program} is on, and only root can read whether it lets {ports} in",
+            program=tables.program,
+            ports=ports,
+        )
+        connection = Packet("tcp", "", "", _ANY_PORT, context.port or DEFAULT_PORT, "")
+        return [DiagnosisView(CHECK, False, said, command(tables.program, connection, ""))]
     if stopped := [_line(*each) for each in _stopped(context, evidence)]:
         return stopped
-    lets = phrase("lets {ports} in and out", ports=_wanted(context))
+    lets = phrase("lets {ports} in and out", ports=ports)
     return [DiagnosisView(CHECK, True, lets if tables.sources else phrase("there is none"))]
-
-
-def _wanted(context: Context) -> Phrase:
-    if context.port:
-        return phrase("TCP port {tcp} and UDP port {udp}", tcp=context.port, udp=probe.PORT)
-    return phrase("UDP port {udp}", udp=probe.PORT)
-
-
-def _unreadable(context: Context, tables: Tables) -> DiagnosisView:
-    if not tables.program:
-        said = phrase("rules can be read by root only; no firewall program is known to be on")
-        return DiagnosisView(CHECK, True, said)
-    said = phrase(
-        "{program} is on, and only root can read whether it lets {ports} in",
-        program=tables.program,
-        ports=_wanted(context),
-    )
-    connection = Packet("tcp", "", "", _ANY_PORT, context.port or DEFAULT_PORT, "")
-    return DiagnosisView(CHECK, False, said, command(tables.program, connection, ""))
 
 
 def _stopped(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet, Source, Verdict]]:

@@ -17,11 +17,11 @@ from chat.network.relay.connection import CONNECT_WITHIN, Circuit, Lost, RelayLi
 from chat.ports import Connection, Listener, RelayPlace, SystemClock
 from chat.tools.prove import search as search_module
 from chat.tools.prove.findings import CannotShow, Record
-from chat.tools.prove.living import HERE, LoopbackTransport
 from chat.tools.prove.programs import Examined, own_relay, running_relay
 from chat.tools.prove.search import Written, search_memory
 from chat.tools.prove.stage import Stage
 from chat.tools.prove.tracing import Reached
+from chat.tools.prove.wire import HERE, LoopbackTransport
 from protocol.keys import X25519Pair
 from protocol.link.framing import length_of
 from protocol.primitives import CHACHA20POLY1305

@@ -1,7 +1,14 @@
-"""What a program reaches: strace's record of its system calls, and Python's audit events."""
+"""What a program reaches: strace's record of its system calls, and Python's audit events.
+
+`python -m chat.tools.prove.tracing PROFILE PORT` is a terminal of a proof. It reports in JSON lines what it
+reaches for, from before the engine is loaded.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import re
 import shutil
 import socket
@@ -11,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from chat.storage.folder import make_private
 
 _CALLS: Final = "socket,connect,sendto,sendmsg,sendmmsg,execve,execveat,io_uring_setup"
 _WITHIN: Final = 10.0
@@ -114,3 +123,20 @@ def tell_of_connections(say: Callable[[dict[str, object]], None]) -> None:
             say({"started": event})
 
     sys.addaudithook(heard)
+
+
+def say(fields: dict[str, object]) -> None:
+    os.write(1, (json.dumps(fields) + "\n").encode())
+
+
+def main() -> None:
+    """PROFILE is the folder, PORT that of the wire before this terminal."""
+    make_private()
+    tell_of_connections(say)
+    from chat.tools.prove.wire import serve
+
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), say))
+
+
+if __name__ == "__main__":
+    main()
