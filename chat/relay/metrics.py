@@ -22,8 +22,6 @@ Gauge = Callable[[], int]
 
 
 class Counters(Tally):
-    """Sums since the start."""
-
     __slots__ = (
         *("absent", "accepted", "asked", "backplanes", "ended", "far"),
         *("forged", "handshakes", "joined", "refused", "turned_out", "wrong"),
@@ -37,7 +35,6 @@ class Counters(Tally):
 
 
 def exposition(counters: Counters, gauges: dict[str, Gauge], means: Sequence[Means]) -> str:
-    """All metrics in the exposition format of Prometheus."""
     one = counters
     lines = [
         *_metric("accepted_total", "Connections accepted.", one.accepted),
@@ -101,8 +98,6 @@ class Pages:
 
 
 class _Request(asyncio.Protocol):
-    """One connection with one request."""
-
     def __init__(self, open_now: set[_Request], metrics: Page) -> None:
         self._open, self._metrics = open_now, metrics
         self._head = b""

@@ -57,8 +57,6 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a relay."""
-
     connections: int = 16_000  # total, lowered to what the system lets the relay open
     connections_address: int = 256  # per address, behind which there may be a whole household
     unproven: int = 1_024  # of these, connections without a finished handshake; at most a quarter

@@ -77,11 +77,9 @@ class WaitRegistry(Generic[W]):
         return list(self._waiting(token))[::-1]
 
     def count(self, token: bytes) -> int:
-        """Number of waiters of a token."""
         return len(self._waiting(token))
 
     def named(self, who: W) -> int:
-        """Number of tokens of a waiter."""
         return len(self._tokens.get(who, ()))
 
     def _waiting(self, token: bytes) -> tuple[W, ...]:
@@ -178,7 +176,6 @@ class Relay:
             circuit.end(End.STOPPED)
 
     def gauges(self) -> dict[str, Gauge]:
-        """Current numbers by name."""
         return {
             "connections": lambda: len(self._places),
             "unproven_connections": lambda: self._places.unproven,
@@ -300,7 +297,6 @@ class Relay:
         return self._begin(circuit, waiter, dialler)
 
     def unanswered(self, dialler: ClientConnection) -> None:
-        """The terminal that was called for a dialler did not answer, so call another."""
         if dialler.dialled is not None and dialler.state is RelayState.DIALLING:
             self._dial(dialler)
 
@@ -356,7 +352,6 @@ class Relay:
     # --- Ends ---
 
     def _leave(self, client: ClientConnection, end: RelayEnded) -> None:
-        """A connection ended without a circuit."""
         if end.error_class is not None:
             self.counters.wrong[end.error_class] += 1
             self._handshakes.fine(client.place)

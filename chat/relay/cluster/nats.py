@@ -342,17 +342,13 @@ def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
     before = loop.get_exception_handler() or type(loop).default_exception_handler
 
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not _is_of_client(context):
+        task, error = context.get("future"), context.get("exception")
+        name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
+        # A task of the client that failed with its connection is noticed elsewhere.
+        if not (isinstance(error, OSError) and name.startswith("Client.")):
             before(loop, context)
 
     loop.set_exception_handler(handler)
-
-
-def _is_of_client(context: dict[str, Any]) -> bool:
-    """Whether a task of the client failed with its connection, which is noticed elsewhere."""
-    task, error = context.get("future"), context.get("exception")
-    name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
-    return isinstance(error, OSError) and name.startswith("Client.")
 
 
 async def _finish(client: Client, waiting: Sequence[tuple[int, _Work]]) -> None:

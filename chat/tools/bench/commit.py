@@ -52,8 +52,6 @@ _BARE_NOTE: Final = "the bare inserts of the same rows, one by one in one transa
 
 
 class Writer:
-    """The contact: writes entries in sequence and seals them."""
-
     def __init__(self, person: NewPerson, conversation: bytes) -> None:
         self._person, self._conversation = person, conversation
         self._incarnation = system_random(8)

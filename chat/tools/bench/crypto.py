@@ -221,7 +221,6 @@ def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
 
 
 def shake(name: str) -> Callable[[], tuple[Finished, Finished]]:
-    """XX with both sides and existing static keys."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
 
     def work() -> tuple[Finished, Finished]:
@@ -269,7 +268,6 @@ def content_of(size: int | None) -> bytes:
 
 
 def transport(aead: Aead, content: bytes) -> Callable[[], object]:
-    """One frame from Alice to Bob."""
     alice, bob = session_pair(aead)
     reader = FrameReader()
 

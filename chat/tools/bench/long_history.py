@@ -240,7 +240,6 @@ def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
 
 
 def _speak(connection: Connection, talk: _Talk, number: int, entries: int) -> None:
-    """The other process: writes entries and hands them over."""
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the one that reads
     with suppress(BrokenPipeError):
         while left := entries - talk.written:

@@ -103,7 +103,6 @@ class Guest:
         self.hear()
 
     def wait(self, tokens: Sequence[bytes]) -> None:
-        """Wait on tokens, until they are held."""
         self._end.wait(tokens, 0.0)
         self.hear()
 
@@ -136,7 +135,6 @@ class Program(NamedTuple):
 
 @contextmanager
 def running(*arguments: str) -> Iterator[Program]:
-    """A Python program for the duration of the block."""
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True) as process:
@@ -395,7 +393,6 @@ def _idle_sample(name: str, crowd: int, added: int, what: str) -> Sample:
 
 
 def parlour_idle(crowd: int) -> int:
-    """Terminals that wait at our relay."""
     with running("-m", "chat.tools.bench.relay", "relay") as program:
         address = parse_relay(program.said.readline().strip())
 
@@ -456,7 +453,6 @@ def _has_ended(end: socket.socket) -> bool:
 
 
 def _resident(pid: int) -> int:
-    """Bytes of memory that a process has itself."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024

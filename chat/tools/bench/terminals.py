@@ -30,7 +30,6 @@ class Frame:
 
     began: float
     ended: float
-    bytes: int
     text: str
 
 
@@ -57,7 +56,7 @@ class Frames:
             if end < 0:
                 return
             text = ESCAPE.sub(b"", self._raw[:end]).decode(errors="replace")
-            self.whole.append(Frame(self._began, now, end, text))
+            self.whole.append(Frame(self._began, now, text))
             del self._raw[: end + len(_END)]
             self._began = None
 

@@ -42,7 +42,6 @@ class Pipe:
 
     @classmethod
     def pair(cls, host: str, peer: str) -> tuple[Pipe, Pipe]:
-        """Both ends of a connection from a host to its peer."""
         mine, theirs = cls(peer), cls(host)
         mine.other, theirs.other = theirs, mine
         return mine, theirs
@@ -89,7 +88,6 @@ class Network:
             end.close()
 
     def announce(self, host: str, announcement: Announcement | None) -> None:
-        """Replace what a host announces, and notify all others."""
         old = self.announced.pop(host, None)
         if announcement is not None:
             self.announced[host] = announcement
@@ -273,12 +271,10 @@ class DemoTerminal:
         self._invitation_watchers.append(look)
 
     def invited(self, text: str) -> None:
-        """The engine made an invitation."""
         for look in self._invitation_watchers:
             look(text)
 
     def wait(self, kind: type[E], test: Callable[[E], bool]) -> asyncio.Future[E]:
-        """The next event of a kind that passes a test."""
         future: asyncio.Future[E] = asyncio.get_running_loop().create_future()
 
         def look(event: Event) -> None:

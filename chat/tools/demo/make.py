@@ -91,7 +91,6 @@ class Answering:
             self._asked.put_nowait(event.entry)
 
     def begin_with(self, text: str) -> None:
-        """Answer this to the next text."""
         self._first = text
 
     async def run(self) -> None:

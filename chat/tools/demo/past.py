@@ -116,8 +116,6 @@ def shows(event: ContactChanged, other: DemoTerminal, *, present: bool) -> bool:
 
 
 class Playing:
-    """Plays all conversations in the order of their times."""
-
     def __init__(
         self,
         sample: Sample,

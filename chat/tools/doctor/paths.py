@@ -11,8 +11,8 @@ from chat.interface import DiagnosisView
 from chat.network import netlink, probe
 from chat.network.interfaces import Interface, Kind, own_addresses
 from chat.tools.doctor import firewall
+from chat.tools.doctor.firewall import Why, astray, blamed, has_moved, is_alone, listed, routed
 from chat.tools.doctor.gather import Context, Evidence
-from chat.tools.doctor.verdicts import Why, astray, blamed, has_moved, is_alone, listed, routed
 
 ROUTES_CHECK = phrase("route")
 _VPN = phrase("Allow the local network in the settings of the VPN, or disconnect it.")

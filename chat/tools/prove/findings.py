@@ -62,8 +62,6 @@ class Measure:
 
 @dataclass(slots=True)
 class Record:
-    """What an experiment notes while it runs."""
-
     done: list[str] = field(default_factory=list)
     measured: list[Measure] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)

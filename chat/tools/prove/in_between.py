@@ -19,7 +19,6 @@ _CUT_MOST: Final = 64
 
 
 def flipped(body: bytes) -> list[bytes]:
-    """One bit is another."""
     at, bit = secrets.randbelow(len(body)), secrets.randbelow(8)
     return [body[:at] + bytes([body[at] ^ (1 << bit)]) + body[at + 1 :]]
 

@@ -42,8 +42,6 @@ Said = dict[str, Any]
 
 
 class Program:
-    """A running program; `said` keeps its lines."""
-
     def __init__(self, process: Process) -> None:
         self._process = process
         self.said: list[Said] = []
@@ -158,7 +156,12 @@ class Terminal:
     async def start(self) -> None:
         """Create the profile and run the engine. Raises CannotShow, a StorageFailure."""
         self.home.mkdir()
-        await asyncio.to_thread(self._create)
+        fill, draw = filler(create_person(self.name, os.urandom)), os.urandom
+        cheap = profile_header.CHEAPEST
+        made = await asyncio.to_thread(
+            profile.create, self.folder, self.passphrase, fill, random=draw, cost=cheap
+        )
+        made.close()
         port = await self._wire.front(self.name)
         line = [*self._before, *python(self._module, str(self.folder), str(port))]
         self._program = program = await Program.start(line, self.home)
@@ -173,12 +176,6 @@ class Terminal:
         self.ids = bytes.fromhex(own.person), bytes.fromhex(own.terminal)
         header = folder.read_header(self.folder / folder.HEADER)
         self.key = (await asyncio.to_thread(folder.unwrap, header, self.passphrase)).reveal()
-
-    def _create(self) -> None:
-        fill = filler(create_person(self.name, os.urandom))
-        profile.create(
-            self.folder, self.passphrase, fill, random=os.urandom, cost=profile_header.CHEAPEST
-        ).close()
 
     async def stop(self) -> None:
         """End it. A second call does nothing."""

@@ -346,5 +346,4 @@ def swapped(pid: int) -> int:
 
 
 def addresses_in(content: bytes) -> list[str]:
-    """Relay addresses in a piece of memory."""
     return [found.decode("ascii") for found in _ADDRESS.findall(content)]

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import Enum
@@ -93,7 +93,6 @@ class Wire:
         return listener.port
 
     def lead(self, name: str, port: int) -> None:
-        """Set where the terminal of this name listens."""
         self._behind[name] = port
 
     def play(self, speaker: str, trick: Trick) -> Played:
@@ -162,20 +161,14 @@ End = tuple[str, Connection]
 
 
 class Passage:
-    """One connection through the wire, from the dialler to the listener."""
-
     def __init__(self, wire: Wire, dialler: End, listener: End) -> None:
-        self._ends = (dialler, listener)
-        self._lanes = (_Lane(wire, self, dialler[0], 0), _Lane(wire, self, listener[0], GREETING_SIZE))
+        self._wire, self._ends = wire, (dialler, listener)
 
     async def run(self) -> str:
         """Run until one side ends the stream, and return which."""
         one, other = self._ends
-        there, back = self._lanes
-        running = [
-            asyncio.create_task(there.run(one[1], other)),
-            asyncio.create_task(back.run(other[1], one)),
-        ]
+        lanes = self._lane(one, other, 0), self._lane(other, one, GREETING_SIZE)
+        running = [asyncio.create_task(lane) for lane in lanes]
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             return ended.pop().result()
@@ -188,44 +181,29 @@ class Passage:
         for _, connection in self._ends:
             connection.close()
 
-
-class _Lane:
-    """One direction of a passage; its first `head` bytes are not framed."""
-
-    def __init__(self, wire: Wire, passage: Passage, speaker: str, head: int) -> None:
-        self._wire, self._passage, self._speaker, self._head = wire, passage, speaker, head
-        self._reader = FrameReader()
-        self._handshake = HANDSHAKE_FRAMES
-
-    async def run(self, source: Connection, sink: End) -> str:
-        """Run until one side ends the stream, and return which."""
-        while data := await source.read():
+    async def _lane(self, source: End, sink: End, head: int) -> str:
+        """Pass on one direction, whose first `head` bytes are not framed, until a side ends it: which."""
+        reader, frames = FrameReader(), 0
+        while data := await source[1].read():
             self._wire.captured += data
-            self._reader.feed(data)
+            reader.feed(data)
+            out = b""
             try:
-                if out := b"".join(self._whole()):
+                if head and (unframed := reader.take(head)) is not None:
+                    out, head = unframed, 0
+                while not head and (body := reader.next_frame(FRAME_MAX)) is not None:
+                    frames += 1
+                    is_envelope = frames > HANDSHAKE_FRAMES
+                    bodies = self._wire.tricked(self, source[0], body) if is_envelope else [body]
+                    out += b"".join(length_of(each) + each for each in bodies)
+                reader.settle()
+                if out:
                     await sink[1].write(out)
             except ConnectionError:
                 return sink[0]
             except ProtocolError:
                 break  # these are no frames
-        return self._speaker
-
-    def _whole(self) -> Iterator[bytes]:
-        if self._head:
-            head = self._reader.take(self._head)
-            if head is None:
-                return
-            self._head = 0
-            yield head
-        while (body := self._reader.next_frame(FRAME_MAX)) is not None:
-            if self._handshake:
-                self._handshake -= 1
-                yield length_of(body) + body
-            else:
-                tricked = self._wire.tricked(self._passage, self._speaker, body)
-                yield from (length_of(each) + each for each in tricked)
-        self._reader.settle()
+        return source[0]
 
 
 CONFIG: Final = replace(Config(), keep_port=True, clean_after=0.0)
