@@ -48,24 +48,16 @@ from chat.interface import (
 )
 
 DELETED = "deleted"
-
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
 
-SHORT_ID = 8
-"""Digits of an entry's id that a line to read shows."""
-
-PAGE: Final = 200
-"""Entries per request, so that a long history is never in memory as a whole."""
-
+SHORT_ID = 8  # digits of an entry's id that a line to read shows
+PAGE: Final = 200  # entries per request, so that a long history is never in memory as a whole
 HELD: Final = 32
 """Newest entries of each conversation by which `listen` knows what another engine stored without it."""
 
-TICK: Final = 1
-"""Seconds between two signs of life."""
-
-SHOWN_MAX: Final = 240
-"""Characters of the entry that the question shows: enough to know it by."""
+TICK: Final = 1  # seconds between two signs of life
+SHOWN_MAX: Final = 240  # characters of the entry that the question shows: enough to know it by
 
 ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
 

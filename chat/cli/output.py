@@ -168,9 +168,7 @@ def _drawn(name: str) -> str:
 
 DONE: Final = 0
 FAILED: Final = 1
-KEPT: Final = 75
-"""`send`: the entry waits for an absent contact (EX_TEMPFAIL of sysexits.h)."""
-
+KEPT: Final = 75  # `send`: the entry waits for an absent contact (EX_TEMPFAIL of sysexits.h)
 STOPPED: Final = "Interrupted: run the command again."
 
 

@@ -165,8 +165,7 @@ def _peer(view: PairingView) -> str:
     return view.peer or "the other person"
 
 
-HINT_AFTER: Final = 5.0
-"""Seconds without anybody nearby after which that is said."""
+HINT_AFTER: Final = 5.0  # seconds without anybody nearby after which that is said
 
 HINT: Final = (
     "No one found yet: run 'parlour pair' on the other device too. 'parlour doctor' diagnoses the connection."

@@ -46,7 +46,6 @@ ROUNDS: Final = 21
 
 _TEXT: Final = "A text of sixty-four characters, as long as people write in one line."[:64]
 _TIME: Final = 1_800_000_000_000
-
 _NOTE: Final = "opened, checked, ranked, indexed and stored with FULL durability, one receipt sealed"
 _BARE_NOTE: Final = "the bare inserts of the same rows, one by one in one transaction with FULL durability"
 

@@ -108,8 +108,7 @@ def leave(screen: Program) -> None:
     screen.wait_end()
 
 
-ENTRIES: Final = 20
-"""Entries of one run of TALK."""
+ENTRIES: Final = 20  # entries of one run of TALK
 
 Round = dict[Aim, FlowSample]
 

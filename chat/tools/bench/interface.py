@@ -22,10 +22,7 @@ from chat.tools.bench.terminals import Frame, Program, Terminals
 
 ENTRIES: Final = 1_000_000
 RUNS: Final = 3
-
-REPEAT: Final = 1 / 30
-"""Seconds between two keys: what a held key repeats at."""
-
+REPEAT: Final = 1 / 30  # seconds between two keys: what a held key repeats at
 STARTS: Final = 5
 TYPED: Final = "this is how long a line takes to write"
 CURSOR_KEYS: Final = 200

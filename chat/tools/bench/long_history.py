@@ -48,9 +48,7 @@ _HAN: Final = (
 )
 _PICTURES: Final = "🎉👍❤😂🚀🌧☕🐈"
 _RARE_SHARE: Final = 0.2
-
-NUMBERED: Final = "#{number} "
-"""How each text begins."""
+NUMBERED: Final = "#{number} "  # how each text begins
 
 
 def saying(number: int, random: Random) -> str:
@@ -87,12 +85,8 @@ def _mark(number: int, random: Random) -> str:
     )
 
 
-BATCH: Final = 10_000
-"""Entries that go from one process to the other at a time."""
-
-APART: Final = 90_000
-"""Milliseconds between two entries, on the mean: a million of them are three years."""
-
+BATCH: Final = 10_000  # entries that go from one process to the other at a time
+APART: Final = 90_000  # milliseconds between two entries, on the mean: a million of them are three years
 _CACHE_KIB: Final = 768 * 1024
 _HASTE: Final = (
     f"cache_size = -{_CACHE_KIB}",
@@ -127,8 +121,7 @@ class _Author:
     self_key: bytes = field(repr=False)
     membership: tuple[bytes, ...]
     incarnation: bytes
-    last: tuple[int, bytes, int] | None = None
-    """Sequence, id and number of the row of its newest entry."""
+    last: tuple[int, bytes, int] | None = None  # sequence, id and number of the row of its newest entry
 
 
 @dataclass

@@ -11,12 +11,10 @@ from statistics import median, quantiles
 from typing import Any, Final, NamedTuple
 
 ROUNDS: Final = 21
-SLICE_SECONDS: Final = 0.02
-"""How long one subject runs in one round, about."""
+SLICE_SECONDS: Final = 0.02  # how long one subject runs in one round, about
 
 
-BATCH: Final = 256
-"""How often work runs between two preparations."""
+BATCH: Final = 256  # how often work runs between two preparations
 
 
 @dataclass(frozen=True)
@@ -122,8 +120,7 @@ def rows(name: str, size: int | None, unit: str, samples: Sequence[Sample]) -> l
     ]
 
 
-LEFT_OUT: Final = "left out: "
-"""Begins the note of a subject that could not be measured."""
+LEFT_OUT: Final = "left out: "  # begins the note of a subject that could not be measured
 
 
 def left_out(name: str, size: int | None, subject: str, unit: str, reason: str) -> dict[str, Any]:

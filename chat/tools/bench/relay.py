@@ -31,8 +31,7 @@ from protocol.relay.rendezvous import RelayAddress, format_relay, parse_relay
 from protocol.relay.states import RelayEvent
 from protocol.relay.terminal_end import RelayTerminal
 
-PATIENCE: Final = 30.0
-"""Seconds after which a program that does not answer is no measurement any more."""
+PATIENCE: Final = 30.0  # seconds after which a program that does not answer is no measurement any more
 
 Way = tuple[socket.socket, socket.socket]
 """Two ends: what is sent into the first comes out of the second."""
@@ -162,11 +161,8 @@ SIZES: Final = {256: 65_536, 61_440: 256}
 """Bytes of a frame, and how many wait together: 16 MiB, so that what sockets hold is a small part of it."""
 LATENCY_SIZE: Final = 256
 ROUNDS: Final = 11
-
-_AT_ONCE: Final = 1 << 20
-"""Bytes that are published in one go: of more the library drops some."""
-_PINGS: Final = 200
-"""Frames of one round of relay.latency, one after the other."""
+_AT_ONCE: Final = 1 << 20  # bytes that are published in one go: of more the library drops some
+_PINGS: Final = 200  # frames of one round of relay.latency, one after the other
 
 _NOTES: Final = {
     "parlour": "the real program, confined; one buffer a direction, zeroed behind every write",
@@ -361,8 +357,7 @@ CROWD: Final = 10_000
 TOKENS: Final = 16
 """What each terminal waits on: so many contacts, or half as many in the hour in which days change."""
 
-_FIRST: Final = 100
-"""Connections before the first look: what a program makes once is no connection's."""
+_FIRST: Final = 100  # connections before the first look: what a program makes once is no connection's
 _UNIT: Final = "connections/MiB"
 _SPARE: Final = 100  # descriptors that are no connection's
 

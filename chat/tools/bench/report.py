@@ -37,8 +37,7 @@ _MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
     relay.LATENCY: relay.latency,
     relay.NAME: relay.measure,
 }
-NAMES: Final = tuple(_MEASURES)
-"""Every row, in the order of the report."""
+NAMES: Final = tuple(_MEASURES)  # every row, in the order of the report
 
 
 def select(asked: Sequence[str]) -> tuple[str, ...]:
@@ -92,8 +91,7 @@ def description() -> str:
     return f"{processor()}; {os.cpu_count()} cores; {system}; {python}; {', '.join(libraries())}"
 
 
-WIDTH: Final = 28
-"""Characters of the longest bar."""
+WIDTH: Final = 28  # characters of the longest bar
 
 _RATIO: Final = re.compile(r"([\d.]+) x (\S+) \[([\d.]+)-([\d.]+)\]")
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"

@@ -16,8 +16,7 @@ from chat.interface import ParlourError
 from chat.tools.bench.measure import NotTaken
 
 QUESTION: Final = b"\x1b[?2026$p"
-ANSWER: Final = b"\x1b[?2026;2$y"
-"""DEC private mode 2026 is known, and not set."""
+ANSWER: Final = b"\x1b[?2026;2$y"  # DEC private mode 2026 is known, and not set
 
 _BEGIN, _END = b"\x1b[?2026h", b"\x1b[?2026l"
 ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[^\[\]PX^_])", re.DOTALL)

@@ -33,8 +33,7 @@ TYPES_MOST: Final = 2.4
 A_CHARACTER: Final = 0.008
 """Seconds, all of them: long enough to be seen, and short enough not to be waited for."""
 
-QUOTED: Final = 40
-"""Characters of a text that an answer says again."""
+QUOTED: Final = 40  # characters of a text that an answer says again
 
 _WORD: Final = re.compile(r"\w+")
 _IDEOGRAPH: Final = re.compile(r"[\u3400-\u9fff]")
@@ -233,8 +232,7 @@ async def _try(call: Awaitable[object]) -> None:
         await call
 
 
-BEFORE: Final = 600_000
-"""Milliseconds before the first entry at which the terminals are made."""
+BEFORE: Final = 600_000  # milliseconds before the first entry at which the terminals are made
 
 
 class Demo:

@@ -93,8 +93,7 @@ def placed(conversations: Sequence[Conversation], now: datetime) -> dict[datetim
     return {time: round((time + moved).replace(tzinfo=now.tzinfo).timestamp() * 1000) for time in shown}
 
 
-UNTIL_READ: Final = 12_000
-"""Milliseconds after which an entry is read."""
+UNTIL_READ: Final = 12_000  # milliseconds after which an entry is read
 
 
 async def pair(person: DemoTerminal, contact: DemoTerminal) -> None:

@@ -17,8 +17,7 @@ __all__ = ["Context", "Relay", "Sought", "diagnose"]
 Cause = Callable[[Context, Evidence], list[DiagnosisView]]
 Check = Callable[[Context, Sequence[Interface]], Awaitable[list[DiagnosisView]]]
 
-WITHIN: Final = 5.0
-"""Seconds that a diagnosis takes at most."""
+WITHIN: Final = 5.0  # seconds that a diagnosis takes at most
 
 CAUSES: Final[tuple[tuple[Phrase, Cause], ...]] = (
     (machine.NETWORK_CHECK, machine.network_lines),

@@ -109,8 +109,7 @@ def departing(evidence: Evidence, finding: Finding) -> Iterator[Packet]:
             yield Packet("tcp", own, visit.host, _ANY_PORT, visit.port, interface.name, incoming=False)
 
 
-SHOWN_MAX = 2
-"""Addresses in one line."""
+SHOWN_MAX = 2  # addresses in one line
 
 
 def listed(findings: Iterable[Finding]) -> str:

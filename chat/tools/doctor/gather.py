@@ -80,8 +80,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
 
 
-KNOCK_WITHIN: Final = 1.5
-"""Seconds for the connection, and again for the greeting."""
+KNOCK_WITHIN: Final = 1.5  # seconds for the connection, and again for the greeting
 MAGIC: Final = b"PARLOUR\0"  # SPEC §5.1: what a terminal says first
 
 
@@ -115,8 +114,7 @@ async def knock(transport: Transport, host: str, port: int) -> Answer:
     return Answer.PARLOUR if greeting.startswith(MAGIC) else Answer.OTHER
 
 
-CALL_WITHIN: Final = 1.5
-"""Seconds for the connection, and again for the welcome."""
+CALL_WITHIN: Final = 1.5  # seconds for the connection, and again for the welcome
 
 
 class Reply(StrEnum):
@@ -166,8 +164,7 @@ async def _converse(terminal: RelayTerminal, connection: Connection, clock: Cloc
             return Reply.TURNED_AWAY if before is RelayState.GREETING else Reply.OTHER_KEY
 
 
-WITHIN: Final = 3.0
-"""Seconds for one program to show its rules."""
+WITHIN: Final = 3.0  # seconds for one program to show its rules
 _PATHS = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 _UFW: Final = Path("/etc/ufw/ufw.conf")
 _PROCESSES: Final = Path("/proc")
@@ -353,10 +350,8 @@ def neighbour(network: str) -> str:
     return str(first if first != own.ip else first + 1)
 
 
-LISTEN: Final = 1.5
-"""Seconds: those who answer do so within one (RFC 6762 §6)."""
-SOUGHT_MAX: Final = 16
-"""Terminals that are looked at, those first that announce themselves now."""
+LISTEN: Final = 1.5  # seconds: those who answer do so within one (RFC 6762 §6)
+SOUGHT_MAX: Final = 16  # terminals that are looked at, those first that announce themselves now
 _ANY_PORT: Final = 4747  # whether a router refuses or takes it, it has answered
 _Seen = Mapping[tuple[int, str], bytes]
 

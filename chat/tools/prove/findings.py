@@ -10,8 +10,7 @@ from importlib.resources import files
 from typing import Final
 
 Value = int | float | str | Sequence[str]
-SHOWN_MAX: Final = 8
-"""Violations that are listed; of more, only the number."""
+SHOWN_MAX: Final = 8  # violations that are listed; of more, only the number
 
 
 class Outcome(StrEnum):

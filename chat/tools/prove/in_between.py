@@ -49,8 +49,7 @@ TRICKS: Final[Mapping[str, Callable[[], Trick]]] = {
 
 ROUNDS: Final = 4
 TALK: Final = 20
-TRIES: Final = 3
-"""How often a trick is played until it is clear what followed."""
+TRIES: Final = 3  # how often a trick is played until it is clear what followed
 
 
 async def show(stage: Stage, record: Record) -> None:

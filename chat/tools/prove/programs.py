@@ -28,8 +28,7 @@ from protocol.errors import ProtocolError
 from protocol.identity.author import create_person
 from protocol.relay.rendezvous import RelayAddress, parse_relay
 
-PATIENCE: Final = 30.0
-"""Seconds for a program to say what it should, however slow the machine."""
+PATIENCE: Final = 30.0  # seconds for a program to say what it should, however slow the machine
 LEAVE_WITHIN: Final = 5.0
 
 _PLACES: Final = (

@@ -18,8 +18,7 @@ from typing import BinaryIO, Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-SQLITE: Final = b"SQLite format 3\x00"
-"""How a database begins that is not encrypted."""
+SQLITE: Final = b"SQLite format 3\x00"  # how a database begins that is not encrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ def look(folder: Path, texts: Mapping[str, str]) -> Looked:
 _STEP: Final = 1 << 22
 NEEDLE_MIN: Final = 16
 _WORD: Final = 8
-_FEW: Final = 16
-"""Needles that are looked for one by one."""
+_FEW: Final = 16  # needles that are looked for one by one
 
 
 @dataclass(frozen=True, slots=True)
