@@ -202,10 +202,7 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int
 
 
 async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
-    """The state of the entry when it has arrived, or when the time is over.
-
-    The entry is committed, so that no failure from here on may hide its id and state.
-    """
+    """The state of the entry when it has arrived, or when the time is over."""
     state = entry.state
     try:
         async with asyncio.timeout(wait):
@@ -220,7 +217,7 @@ async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait:
                     break
     except TimeoutError:
         return state
-    except Exception as failure:  # noqa: BLE001
+    except Exception as failure:  # noqa: BLE001 - the entry is committed: nothing may hide its id and state
         exit_status(failure, verbose=False)
     return state
 

@@ -90,10 +90,7 @@ class Dialogue:
             self._next_event.cancel()
 
     async def finish(self, view: PairingView, *, yes: bool = False) -> str:
-        """Lead a pairing to its end; with `yes` a joiner is confirmed unasked. Returns the person id.
-
-        Raises ParlourError with the pairing's problem when it fails.
-        """
+        """Lead a pairing to its end, confirming a joiner unasked with `yes`: the person id. ParlourError."""
         while view.stage is not PairingStage.DONE:
             if view.stage is PairingStage.FAILED:
                 view = await self._other_of(view)

@@ -218,8 +218,7 @@ class Relay:
         if not self._places.enter(client, place):
             return self._refuse(accepted, "connections")
         self._clients[client] = None
-        client.start()
-        return None
+        return client.start()
 
     def _refuse(self, accepted: socket.socket, limit: str) -> None:
         self.counters.refused[limit] += 1
@@ -247,8 +246,7 @@ class Relay:
         if not self._take_tokens(client.place, len(tokens) - self._waiters.named(client)):
             return self._busy(client, "tokens")
         self._waiters.wait(client, tokens)
-        client.waiting()
-        return None
+        return client.waiting()
 
     def _take_tokens(self, place: str, more: int) -> bool:
         """Take tokens from the quota. If it is used up, terminals of an address with far more give way."""
@@ -263,8 +261,7 @@ class Relay:
         if not self._prove(dialler):
             return self._busy(dialler, "connections")
         dialler.dialled = (dial.token, dial.place, 0)
-        self._dial(dialler)
-        return None
+        return self._dial(dialler)
 
     def _dial(self, dialler: ClientConnection) -> None:
         """Call a waiter here or at another relay, or report that there is none."""

@@ -93,7 +93,12 @@ class Nats:
 
     def __init__(self, urls: Sequence[str], say: Say) -> None:
         self._urls = [checked(url) for url in urls]
-        self._make, self._errors = _library()
+        try:
+            from nats.aio.client import Client
+            from nats.errors import Error
+        except ImportError:
+            raise UsageError(INSTALL) from None
+        self._make, self._errors = Client, Error
         self._say, self._told = say, True
         self._listener: Listener | None = None
         self._client: Client | None = None
@@ -282,10 +287,7 @@ class Nats:
 
 
 class _Sink:
-    """Replaces the future in which the client stores a message, and passes every message on at once.
-
-    So the client needs no queue and no task per subscription.
-    """
+    """Replaces the client's future, queue and task of a subscription, and passes every message on at once."""
 
     __slots__ = ("_listener",)
 
@@ -322,16 +324,6 @@ def checked(url: str) -> str:
     if not _URL.fullmatch(url):
         raise UsageError("--nats takes an address such as nats://HOST:4222 or tls://HOST:4222.")
     return url
-
-
-def _library() -> tuple[type[Client], type[Exception]]:
-    """The class of the client and the base of its errors. UsageError if it is not installed."""
-    try:
-        from nats.aio.client import Client
-        from nats.errors import Error
-    except ImportError:
-        raise UsageError(INSTALL) from None
-    return Client, Error
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:

@@ -201,15 +201,13 @@ def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
     """IKpsk2 with ML-KEM-768, session root and both sessions."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
     psk = ContactPsk(system_random(32), 1, 1)
-    kept: tuple[StaticDh, StaticDh] = (
-        {bob.public: alice.dh(bob.public)},
-        {alice.public: bob.dh(alice.public)},
-    )
+    to_bob: StaticDh = {bob.public: alice.dh(bob.public)}
+    to_alice: StaticDh = {alice.public: bob.dh(alice.public)}
     policy = _OneContact(psk)
 
     def work() -> tuple[tuple[bytes, Established], Established]:
-        caller = Initiator.contact(alice, bob.public, _ALICE, _BOB, [psk], static_dh=kept[0])
-        called = Responder(bob, policy, static_dh=kept[1])
+        caller = Initiator.contact(alice, bob.public, _ALICE, _BOB, [psk], static_dh=to_bob)
+        called = Responder(bob, policy, static_dh=to_alice)
         greeting = called.greet()
         hello, answer = caller.begin(greeting)
         reply, theirs = called.answer(greeting, hello)

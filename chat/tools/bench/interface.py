@@ -178,12 +178,9 @@ def _percentile(painted: Iterable[Pressed]) -> FlowSample:
     whole = sorted(frame.ended - pressed for pressed, frame in keys)
     first = sorted(frame.began - pressed for pressed, frame in keys)
     middle, most = len(keys) // 2, len(keys) * 95 // 100
-    aside = f"median {_ms(whole[middle])}, to the first byte {_ms(first[middle])} and {_ms(first[most])}"
-    return FlowSample(whole[most], aside=f"of the last run: {aside}, slowest {_ms(whole[-1])}")
-
-
-def _ms(seconds: float) -> str:
-    return Unit.SECONDS.said(seconds)
+    said = Unit.SECONDS.said
+    aside = f"median {said(whole[middle])}, to the first byte {said(first[middle])} and {said(first[most])}"
+    return FlowSample(whole[most], aside=f"of the last run: {aside}, slowest {said(whole[-1])}")
 
 
 def memory(screen: Program) -> FlowSample:

@@ -320,22 +320,18 @@ def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict
         plain = Pings(enter(direct()))
         ways = {"parlour": Pings(enter(parlour())), "tcp": Pings(enter(splice()))}
         nats, lacking = _nats(stack, LATENCY_SIZE, peers)
-        samples = [_sample(name, spans) for name, spans in _added(plain, ways | nats, rounds).items()]
+        added: dict[str, Spans] = {name: [] for name in ways | nats}
+        for _round in range(rounds + 1):
+            straight = _percentiles(plain.spans())
+            for name, way in (ways | nats).items():
+                through = _percentiles(way.spans())
+                added[name].append((through[0] - straight[0], through[1] - straight[1]))
+    samples = [_sample(name, spans[1:]) for name, spans in added.items()]
     return _reported(LATENCY, LATENCY_SIZE, "1/s", samples, lacking)
 
 
 Spans = list[tuple[float, float]]
 """Of each round, what is added at the median and at the 99th percentile, in seconds."""
-
-
-def _added(plain: Pings, ways: dict[str, Pings | Nats], rounds: int) -> dict[str, Spans]:
-    added: dict[str, Spans] = {name: [] for name in ways}
-    for _ in range(rounds + 1):
-        direct = _percentiles(plain.spans())
-        for name, way in ways.items():
-            through = _percentiles(way.spans())
-            added[name].append((through[0] - direct[0], through[1] - direct[1]))
-    return {name: spans[1:] for name, spans in added.items()}
 
 
 def _percentiles(spans: list[float]) -> tuple[float, float]:
@@ -469,35 +465,23 @@ def _make_room(crowd: int) -> None:
 
 
 class Splice(asyncio.Protocol):
-    """One of the two connections. A slow reader stops the other side, as with any honest forwarder."""
+    """One of two connections. A slow reader stops the other side, as with any honest forwarder."""
 
-    def __init__(self, ended: asyncio.Event, met: list[Splice]) -> None:
-        self._ended, self._met = ended, met
-        self.transport: asyncio.Transport | None = None
-        self.early = b""  # what came before the other side
-        met.append(self)
-
-    @property
-    def _other(self) -> asyncio.Transport | None:
-        return next((one.transport for one in self._met[:2] if one is not self), None)
+    def __init__(self, ended: asyncio.Event, ends: list[asyncio.Transport]) -> None:
+        self._ended, self._ends = ended, ends
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(b"".join(one.early for one in self._met[:2] if one is not self))
+        self._other = 1 - len(self._ends)
+        self._ends.append(cast(asyncio.Transport, transport))
 
     def data_received(self, data: bytes) -> None:
-        if self._other is not None:
-            self._other.write(data)
-        else:
-            self.early += data
+        self._ends[self._other].write(data)
 
     def pause_writing(self) -> None:
-        if self._other is not None:
-            self._other.pause_reading()
+        self._ends[self._other].pause_reading()
 
     def resume_writing(self) -> None:
-        if self._other is not None:
-            self._other.resume_reading()
+        self._ends[self._other].resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended.set()
@@ -505,11 +489,14 @@ class Splice(asyncio.Protocol):
 
 async def _splice() -> None:
     """Join the first two connections with bare asyncio protocols until one of them ends."""
-    ended, met = asyncio.Event(), list[Splice]()
-    server = await asyncio.get_running_loop().create_server(lambda: Splice(ended, met), "127.0.0.1", 0)
-    os.write(1, b"%d\n" % server.sockets[0].getsockname()[1])
+    loop, ended, ends = asyncio.get_running_loop(), asyncio.Event(), list[asyncio.Transport]()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        os.write(1, b"%d\n" % server.getsockname()[1])
+        met = [(await loop.sock_accept(server))[0] for _ in range(2)]
+    # Both begin in one turn of the event loop, before the first byte of either is read.
+    await asyncio.gather(*(loop.connect_accepted_socket(lambda: Splice(ended, ends), end) for end in met))
     await ended.wait()
-    server.close()
 
 
 async def _relay() -> None:

@@ -27,7 +27,7 @@ from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.hotpath import HEADER_SIZE, FastSending, padder
 from protocol.link.framing import LAST, Assembler, padded_size
-from protocol.messages import MESSAGE, Entry
+from protocol.messages import MESSAGE
 from protocol.primitives import AEGIS256, KEY_SIZE
 
 _MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
@@ -235,24 +235,21 @@ _WHOLE: Final = "the whole row"
 def profile() -> tuple[float, dict[str, float]]:
     """Microseconds of session.oneway, 64, under AEGIS-256, and of its parts, the unexplained rest last."""
     message = crypto.entry(crypto.SMALL)
-    works = {_NOTHING: lambda: None, _WHOLE: crypto.one_way(AEGIS256, message)}
-    works |= _codec_parts(message) | _session_parts(LAST + encode(message))
+    works: dict[str, Work] = {_NOTHING: lambda: None, _WHOLE: crypto.one_way(AEGIS256, message)}
+    encoded = encode(message)
+    content, add, decode = LAST + encoded, Assembler().add, MESSAGE.decode
+    works |= {
+        "codec: struct to bytes, piece flag": lambda: LAST + encode(message),
+        "piece taken off": lambda: add(content),
+        "codec: bytes to struct, compared with its one encoding": lambda: decode(encoded),
+    }
+    works |= _session_parts(content)
     samples = interleave([Subject(name, work, "") for name, work in works.items()])
     taken = {sample.subject.name: 1e6 / sample.per_second for sample in samples}
     nothing = taken.pop(_NOTHING)
     whole = taken.pop(_WHOLE) - nothing
     parts = {name: max(0.0, spent - nothing) for name, spent in taken.items()}
     return whole, {**parts, "Python between the parts, and the checks": whole - sum(parts.values())}
-
-
-def _codec_parts(message: Entry) -> dict[str, Work]:
-    encoded = encode(message)
-    content, add, decode = LAST + encoded, Assembler().add, MESSAGE.decode
-    return {
-        "codec: struct to bytes, piece flag": lambda: LAST + encode(message),
-        "piece taken off": lambda: add(content),
-        "codec: bytes to struct, compared with its one encoding": lambda: decode(encoded),
-    }
 
 
 def _session_parts(content: bytes) -> dict[str, Work]:

@@ -126,6 +126,7 @@ class Program:
                 start_new_session=True,
                 preexec_fn=_take_terminal,
             )
+            self.id = self._process.pid
         except BaseException:
             os.close(self.terminal)
             raise
@@ -156,10 +157,6 @@ class Program:
         """Read from all programs until a time (time.perf_counter)."""
         while time.perf_counter() < moment:
             self._terminals.read(moment)
-
-    @property
-    def id(self) -> int:
-        return self._process.pid
 
     def rest(self) -> None:
         """Wait until no program shows anything new: a person is slower than a screen. Raises Unseen."""

@@ -101,10 +101,7 @@ class Network:
 class DemoListener:
     def __init__(self, network: Network, place: tuple[str, int]) -> None:
         self._network, self._place = network, place
-
-    @property
-    def port(self) -> int:
-        return self._place[1]
+        self.port = place[1]
 
     async def close(self) -> None:
         self._network.listening.pop(self._place, None)

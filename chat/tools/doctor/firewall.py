@@ -49,7 +49,23 @@ def why(context: Context, evidence: Evidence, finding: Finding) -> Why:
     packets = departing(evidence, finding)
     if any(not source.judge(packet).passes for packet in packets for source in sources):
         return Why.KEPT_IN
-    return _by_answers(context, evidence, finding, near)
+    answers = {visit.answer for visit in finding.visits}
+    if Answer.OTHER in answers:
+        return Why.SOMETHING_ELSE
+    if finding.sought.heard and Answer.REFUSED in answers:
+        # An announcement outlives an engine that was killed by an hour. All its places are those of one
+        # machine, which lets packets in, so the silence of the others tells nothing.
+        return Why.ENDED
+    if Answer.SILENT in answers:
+        return Why.KEPT_OUT
+    if Answer.REFUSED in answers:
+        return Why.CLOSED
+    if evidence.lan and not near and not all(visit.is_scoped for visit in finding.visits):
+        return Why.ELSEWHERE
+    if finding.sought.heard:
+        speaks = any(visit.host.partition("%")[0] in evidence.heard for visit in finding.visits)
+        return Why.APART if speaks else Why.ENDED
+    return Why.ALONE if is_alone(context, evidence) else Why.GONE
 
 
 def astray(visit: Visit) -> bool:
@@ -77,26 +93,6 @@ def has_moved(before: Iterable[str], evidence: Evidence) -> bool:
 
 def routed(addresses: Iterable[str]) -> list[str]:
     return [each for each in addresses if not is_link_local_v6(each) and not is_loopback(each)]
-
-
-def _by_answers(context: Context, evidence: Evidence, finding: Finding, near: list[Visit]) -> Why:
-    answers = {visit.answer for visit in finding.visits}
-    if Answer.OTHER in answers:
-        return Why.SOMETHING_ELSE
-    if finding.sought.heard and Answer.REFUSED in answers:
-        # An announcement outlives an engine that was killed by an hour. All its places are those of one
-        # machine, which lets packets in, so the silence of the others tells nothing.
-        return Why.ENDED
-    if Answer.SILENT in answers:
-        return Why.KEPT_OUT
-    if Answer.REFUSED in answers:
-        return Why.CLOSED
-    if evidence.lan and not near and not all(visit.is_scoped for visit in finding.visits):
-        return Why.ELSEWHERE
-    if finding.sought.heard:
-        speaks = any(visit.host.partition("%")[0] in evidence.heard for visit in finding.visits)
-        return Why.APART if speaks else Why.ENDED
-    return Why.ALONE if is_alone(context, evidence) else Why.GONE
 
 
 def departing(evidence: Evidence, finding: Finding) -> Iterator[Packet]:

@@ -374,12 +374,15 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
         router: answer is not Answer.NOBODY or (router.index, router.address) in seen
         for router, answer in zip(known, answers, strict=True)
     }
+    # IPv4 only: in link-local IPv6 the interface is part of the address.
+    networks = [(each.index, network) for each in shown for network in each.networks if ":" not in network]
+    others = {key: neighbour(key[1]) for key in networks}
     return Evidence(
         found,
         tables,
         {(each.index, family): echo for (each, family), echo in zip(asked, echoes, strict=True)},
         there,
-        _ways(shown),
+        {key: way_to(other) for key, other in others.items() if is_local(other)},
         tuple(with_the_silent(finding, seen, known) for finding in findings),
         {relay.name: reply for relay, reply in zip(context.relays, replies, strict=True)},
     )
@@ -388,13 +391,6 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
 async def _tables(shown: Sequence[Interface]) -> Tables | None:
     has_network = any(each.kind is not Kind.LOOPBACK for each in shown)
     return await read_tables() if sys.platform == "linux" and has_network else None
-
-
-def _ways(shown: Sequence[Interface]) -> dict[tuple[int, str], int]:
-    """IPv4 only: in link-local IPv6 the interface is part of the address."""
-    networks = [(each.index, network) for each in shown for network in each.networks if ":" not in network]
-    others = {key: neighbour(key[1]) for key in networks}
-    return {key: way_to(other) for key, other in others.items() if is_local(other)}
 
 
 def _families(interface: Interface) -> list[socket.AddressFamily]:

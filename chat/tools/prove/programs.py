@@ -65,10 +65,6 @@ class Program:
             raise CannotShow(f"{command[0]} cannot be started ({error.strerror})") from None
         return cls(process)
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     async def expect(self, wanted: Callable[[Said], bool], what: str) -> Said:
         """The first matching line, now or later. Raises CannotShow."""
         try:

@@ -72,8 +72,9 @@ class Stage:
     setting: Setting
     untraced: str = ""
     relays: list[Reached] = field(default_factory=list)
-    needle: str = field(default_factory=lambda: _word("needle"))
-    deleted: str = field(default_factory=lambda: _word("gone"))
+    # Each is one word for an index, with enough randomness in each half to be found by it.
+    needle: str = field(default_factory=lambda: f"needle{secrets.token_hex(16)}")
+    deleted: str = field(default_factory=lambda: f"gone{secrets.token_hex(16)}")
 
     @property
     def both(self) -> tuple[Terminal, Terminal]:
@@ -92,11 +93,6 @@ class Stage:
 
         await speaker.expect(delivered, "what was said was not delivered")
         return entries
-
-
-def _word(beginning: str) -> str:
-    """One word for an index, with enough randomness in each half to be found by it."""
-    return beginning + secrets.token_hex(16)
 
 
 @asynccontextmanager

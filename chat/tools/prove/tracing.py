@@ -103,20 +103,18 @@ _LOOKING_UP: Final = {
     "socket.getnameinfo",
 }
 _STARTING: Final = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty"}
-_FAMILIES: Final = {socket.AF_INET: "inet", socket.AF_INET6: "inet"}
 
 
 def tell_of_connections(say: Callable[[dict[str, object]], None]) -> None:
     """Report every connection, datagram, name lookup and started program from now on."""
 
     def heard(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _CONNECTING and arguments[0].family in _FAMILIES:
-            address = arguments[1]
-            if address:
+        if event in _CONNECTING:
+            family, address = arguments[0].family, arguments[1]
+            if address and family in (socket.AF_INET, socket.AF_INET6):
                 say({"reached": address[0], "port": address[1]})
-        elif event in _CONNECTING and arguments[0].family == getattr(socket, "AF_UNIX", None):
-            if arguments[1]:
-                say({"local": str(arguments[1])})
+            elif address and family == getattr(socket, "AF_UNIX", None):
+                say({"local": str(address)})
         elif event in _LOOKING_UP:
             say({"looked_up": str(arguments[0])})
         elif event in _STARTING:
