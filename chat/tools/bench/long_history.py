@@ -179,13 +179,18 @@ def _fill(
     start = _now() - entries * APART
     talk = _Talk(conversation_of_two(ada.person, ben.person), authors, start, Random(entries))
     with database.transaction():
-        indexes = _drop_indexes(database)
+        indexes = database.rows(
+            "SELECT name, sql FROM sqlite_master"
+            " WHERE type = 'index' AND tbl_name = 'entries' AND sql NOT NULL"
+        )
+        for name, _ in indexes:  # which are faster to build at once
+            database.run(f"DROP INDEX {name}")
         number = contacts.conversation_number(database, talk.conversation)
         for tables in _written(talk, number, entries):
             for statement, rows in zip((_ENTRIES, _BODIES, _EDGES, _WORDS), tables, strict=True):
                 database.run_many(statement, rows)
             progress(tables[0][-1][0])
-        for index in indexes:
+        for _, index in indexes:
             database.run(index)
         numbers = [author.number for author in authors]
         database.run(_RECEIPTS, *numbers, STORED, READ)
@@ -201,16 +206,6 @@ def _author(database: Database, person: NewPerson) -> _Author:
     number = persons.terminal_number(database, person.terminal)
     membership = tuple(reduce(person.operations).heads)
     return _Author(number, person.terminal, person.self_key, membership, system_random(8))
-
-
-def _drop_indexes(database: Database) -> list[str]:
-    """Drop the indexes, which are faster to build at once, and return their statements."""
-    found = database.rows(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'entries' AND sql NOT NULL"
-    )
-    for name, _ in found:
-        database.run(f"DROP INDEX {name}")
-    return [sql for _, sql in found]
 
 
 def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:

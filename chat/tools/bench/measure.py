@@ -130,10 +130,7 @@ def left_out(name: str, size: int | None, subject: str, unit: str, reason: str) 
 
 @dataclass(frozen=True)
 class Row:
-    """`subjects` gives, for a size in bytes (or None) and whether peers are wanted, ours first.
-
-    `units` is how many units one call of a subject's work does at a size.
-    """
+    """`subjects`: of a size in bytes (or None), with peers if wanted, ours first. `units`: of one call."""
 
     name: str
     sizes: tuple[int | None, ...]

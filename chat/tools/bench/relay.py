@@ -320,32 +320,25 @@ def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict
         plain = Pings(enter(direct()))
         ways = {"parlour": Pings(enter(parlour())), "tcp": Pings(enter(splice()))}
         nats, lacking = _nats(stack, LATENCY_SIZE, peers)
-        added: dict[str, Spans] = {name: [] for name in ways | nats}
+        # Of each round, what is added at the median and at the 99th percentile, in seconds.
+        added: dict[str, list[tuple[float, float]]] = {name: [] for name in ways | nats}
         for _round in range(rounds + 1):
             straight = _percentiles(plain.spans())
             for name, way in (ways | nats).items():
                 through = _percentiles(way.spans())
                 added[name].append((through[0] - straight[0], through[1] - straight[1]))
-    samples = [_sample(name, spans[1:]) for name, spans in added.items()]
+    samples = []
+    for name, (_first, *spans) in added.items():
+        middle, late = (median(column) * 1e6 for column in zip(*spans, strict=True))
+        what = f"adds p50 {middle:.1f} µs, p99 {late:.1f} µs to a direct link, one frame at a time"
+        rates = tuple(1 / max(half, 1e-9) for half, _ in spans)
+        samples.append(Sample(Subject(name, lambda: None, f"{what}; {_NOTES[name]}"), rates))
     return _reported(LATENCY, LATENCY_SIZE, "1/s", samples, lacking)
-
-
-Spans = list[tuple[float, float]]
-"""Of each round, what is added at the median and at the 99th percentile, in seconds."""
 
 
 def _percentiles(spans: list[float]) -> tuple[float, float]:
     ordered = sorted(spans)
     return ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
-
-
-def _sample(name: str, spans: Spans) -> Sample:
-    middle, late = (median(column) * 1e6 for column in zip(*spans, strict=True))
-    note = (
-        f"adds p50 {middle:.1f} µs, p99 {late:.1f} µs to a direct link, one frame at a time; {_NOTES[name]}"
-    )
-    rates = tuple(1 / max(half, 1e-9) for half, _ in spans)
-    return Sample(Subject(name, lambda: None, note), rates)
 
 
 NAME: Final = "relay.idle"

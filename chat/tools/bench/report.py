@@ -10,7 +10,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -77,18 +78,14 @@ def processor() -> str:
     return f"{found.get('model name')}, family {found.get('cpu family')} model {found.get('model')}"
 
 
-def libraries() -> Iterator[str]:
-    for name in _LIBRARIES:
-        try:
-            yield f"{name} {version(name)}"
-        except PackageNotFoundError:
-            continue
-
-
 def description() -> str:
     system = f"{platform.system()} {re.match(r'[0-9.]*', platform.release()).group()}"  # type: ignore[union-attr]
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{processor()}; {os.cpu_count()} cores; {system}; {python}; {', '.join(libraries())}"
+    libraries = []
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            libraries.append(f"{name} {version(name)}")
+    return f"{processor()}; {os.cpu_count()} cores; {system}; {python}; {', '.join(libraries)}"
 
 
 WIDTH: Final = 28  # characters of the longest bar

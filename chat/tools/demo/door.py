@@ -89,8 +89,10 @@ def throw_away(say: Callable[[str], None]) -> Iterator[Path]:
     named = os.environ.get("XDG_RUNTIME_DIR", "")
     own = [Path(named)] if named and os.access(named, os.W_OK | os.X_OK) else []
     places = [*own, Path(tempfile.gettempdir())]
-    for left in [folder for place in places for folder in _left_behind(place)]:
-        _sweep(left, say)
+    for place in places:
+        with suppress(OSError):
+            for left in sorted(place.glob(f"{PREFIX}*")):
+                _sweep(left, say)
     folder, lock = _make(places[0])
     try:
         yield folder
@@ -123,23 +125,12 @@ def _no_folder(place: Path, reason: str) -> CannotCreate:
     )
 
 
-def _left_behind(place: Path) -> list[Path]:
-    with suppress(OSError):
-        return [found for found in sorted(place.glob(f"{PREFIX}*")) if _is_ours(found)]
-    return []
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder of this user, and no symbolic link."""
-    with suppress(OSError):
-        found = folder.lstat()
-        own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-        return own and folder.is_dir() and not folder.is_symlink()
-    return False
-
-
 def _sweep(folder: Path, say: Callable[[str], None]) -> None:
+    """Remove a folder of this user that an earlier demo left, and no symbolic link."""
     try:
+        own = not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
+        if not own or folder.is_symlink() or not folder.is_dir():
+            return
         lock = ProfileLock(folder)
     except (ProfileInUse, FileNotFoundError):
         return  # it runs, or has just ended

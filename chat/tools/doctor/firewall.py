@@ -182,7 +182,18 @@ def _own(context: Context, evidence: Evidence) -> list[DiagnosisView]:
         )
         connection = Packet("tcp", "", "", _ANY_PORT, context.port or DEFAULT_PORT, "")
         return [DiagnosisView(CHECK, False, said, command(tables.program, connection, ""))]
-    if stopped := [_line(*each) for each in _stopped(context, evidence)]:
+    stopped = []
+    for what, packet, source, verdict in _stopped(context, evidence):
+        program = source.program(verdict)
+        said = phrase(
+            "{program} {does} on {interface}: {rule}",
+            program=program,
+            does=what,
+            interface=packet.interface,
+            rule=verdict.rule,
+        )
+        stopped.append(DiagnosisView(CHECK, False, said, command(program, packet, verdict.base)))
+    if stopped:
         return stopped
     lets = phrase("lets {ports} in and out", ports=ports)
     return [DiagnosisView(CHECK, True, lets if tables.sources else phrase("there is none"))]
@@ -224,15 +235,3 @@ def _packets(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Pac
                 Packet("udp", own, group, probe.PORT, probe.PORT, interface.name, incoming=False),
             )
     yield from ((out, packet) for finding in evidence.findings for packet in departing(evidence, finding))
-
-
-def _line(what: Phrase, packet: Packet, source: Source, verdict: Verdict) -> DiagnosisView:
-    program = source.program(verdict)
-    said = phrase(
-        "{program} {does} on {interface}: {rule}",
-        program=program,
-        does=what,
-        interface=packet.interface,
-        rule=verdict.rule,
-    )
-    return DiagnosisView(CHECK, False, said, command(program, packet, verdict.base))

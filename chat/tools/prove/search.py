@@ -100,7 +100,12 @@ def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
         raise ValueError("a needle under 16 bytes may be anywhere by chance")
     held, read, words = set[bytes](), 0, _words(wanted)
     for content in contents(pid):
-        held |= {needle for needle in _likely(content, words, wanted) if needle in content}
+        likely = wanted
+        if len(wanted) > _FEW:
+            # A word in the first 15 bytes of each needle is aligned, so one pass finds any number.
+            aligned = set(memoryview(content)[: len(content) // _WORD * _WORD].cast("Q"))
+            likely = set().union(*(words[word] for word in aligned & words.keys()))
+        held |= {needle for needle in likely if needle in content}
         read += len(content)
     return Searched(read, frozenset(held))
 
@@ -113,15 +118,6 @@ def _words(needles: Iterable[bytes]) -> dict[int, set[bytes]]:
             word = int.from_bytes(needle[at : at + _WORD], sys.byteorder)
             found.setdefault(word, set()).add(needle)
     return found
-
-
-def _likely(content: bytes, words: dict[int, set[bytes]], wanted: set[bytes]) -> set[bytes]:
-    """The needles that may be there. Of many, those with an aligned word that is there."""
-    # One of the words in the first 15 bytes of a needle is always aligned, so one pass finds any number.
-    if len(wanted) <= _FEW:
-        return wanted
-    aligned = set(memoryview(content)[: len(content) // _WORD * _WORD].cast("Q"))
-    return set().union(*(words[word] for word in aligned & words.keys()))
 
 
 def contents(pid: int) -> Iterator[bytes]:
