@@ -95,8 +95,7 @@ class Entrant(Protocol):
 class Places(Generic[E]):
     """The connections. One is unproven until its handshake is finished.
 
-    Unproven ones have their own share: newcomers can finish a handshake on a full relay, and displace no
-    proven one.
+    Unproven ones have a share of their own: newcomers reach a full relay, and displace no proven one.
     """
 
     def __init__(self, limits: Limits, connections: int | None = None) -> None:

@@ -75,9 +75,7 @@ REST: Final = Aim(
 )
 AIMS: Final = (START, TYPING, CURSOR, PAGE_UP, MEMORY, REST)
 
-Pressed = tuple[float, Frame]
-"""When a key was pressed, and the frame that shows what it did."""
-
+Pressed = tuple[float, Frame]  # when a key was pressed, and the frame that shows what it did
 Say = Callable[[str], None]
 
 # Blanks may precede a text of uncertain width, which is drawn over them.

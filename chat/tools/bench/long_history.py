@@ -108,8 +108,7 @@ _RECEIPTS: Final = (
 )
 
 _Rows = list[tuple[Any, ...]]
-_Tables = tuple[_Rows, _Rows, _Rows, _Rows]
-"""Rows of entries, bodies, edges and the index of words."""
+_Tables = tuple[_Rows, _Rows, _Rows, _Rows]  # of entries, bodies, edges and the index of words
 
 
 @dataclass

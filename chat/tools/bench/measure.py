@@ -19,10 +19,7 @@ BATCH: Final = 256  # how often work runs between two preparations
 
 @dataclass(frozen=True)
 class Subject:
-    """Something measured: its name, its work, and what a reader must know about it.
-
-    `prepare` makes ready, while no clock runs, what so many calls of work will use up.
-    """
+    """Work to measure. `prepare` makes ready, while no clock runs, what so many calls of it will use up."""
 
     name: str
     work: Callable[[], object]

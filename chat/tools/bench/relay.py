@@ -33,8 +33,7 @@ from protocol.relay.terminal_end import RelayTerminal
 
 PATIENCE: Final = 30.0  # seconds after which a program that does not answer is no measurement any more
 
-Way = tuple[socket.socket, socket.socket]
-"""Two ends: what is sent into the first comes out of the second."""
+Way = tuple[socket.socket, socket.socket]  # what is sent into one end comes out of the other
 
 _READY: Final = re.compile(r"client connections on 127\.0\.0\.1:(\d+)")
 
@@ -297,20 +296,19 @@ def _reported(
 def forward(
     *, peers: bool = False, rounds: int = ROUNDS, seconds: float = 0.15, **_: Any
 ) -> list[dict[str, Any]]:
-    return [row for size in SIZES for row in _forward(size, peers, rounds, seconds)]
-
-
-def _forward(size: int, with_peers: bool, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    with ExitStack() as stack:
-        enter = stack.enter_context
-        flows = {
-            "parlour": enter(closing(Flow(enter(parlour()), size))),
-            "tcp": enter(closing(Flow(enter(splice()), size))),
-        }
-        nats, lacking = _nats(stack, size, with_peers)
-        subjects = [Subject(name, flow, _NOTES[name]) for name, flow in (flows | nats).items()]
-        samples = interleave(subjects, units=SIZES[size], rounds=rounds, seconds=seconds)
-    return _reported(FORWARD, size, "frames/s", samples, lacking)
+    report = []
+    for size, count in SIZES.items():
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            flows = {
+                "parlour": enter(closing(Flow(enter(parlour()), size))),
+                "tcp": enter(closing(Flow(enter(splice()), size))),
+            }
+            nats, lacking = _nats(stack, size, peers)
+            subjects = [Subject(name, flow, _NOTES[name]) for name, flow in (flows | nats).items()]
+            samples = interleave(subjects, units=count, rounds=rounds, seconds=seconds)
+        report += _reported(FORWARD, size, "frames/s", samples, lacking)
+    return report
 
 
 def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:

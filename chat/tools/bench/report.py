@@ -56,14 +56,8 @@ def run(name: str, *, peers: bool = False, **timing: Any) -> list[dict[str, Any]
 
 
 _LIBRARIES: Final = (
-    "PyNaCl",
-    "cryptography",
-    "msgspec",
-    "sqlcipher3",
-    "vodozemac",
-    "DoubleRatchet",
-    "python-olm",
-    "noiseprotocol",
+    *("PyNaCl", "cryptography", "msgspec", "sqlcipher3"),
+    *("vodozemac", "DoubleRatchet", "python-olm", "noiseprotocol"),
 )
 
 

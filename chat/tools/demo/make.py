@@ -57,14 +57,12 @@ class Answering:
         terminal: DemoTerminal,
         person: str,
         sample: Sample,
-        language: str,
         away: Collection[str],
         bring: Callable[[str], None],
     ) -> None:
         self._terminal = terminal
         self._person = person
         self._sample = sample
-        self._language = language
         self._away = away
         self._bring = bring
         self._number = 0
@@ -74,7 +72,7 @@ class Answering:
 
     def _answer_to(self, text: str) -> tuple[str, str]:
         """(the answer, the name of the contact that it brings or nothing)."""
-        language = CHINESE if _IDEOGRAPH.search(text) else self._language
+        language = CHINESE if _IDEOGRAPH.search(text) else self._sample.language
         for answer in self._sample.answers:
             if has_word(text, answer.words) and (not answer.brings or answer.brings in self._away):
                 return answer.within(language), answer.brings
@@ -133,17 +131,17 @@ COMES_AFTER: Final = 2.5
 class Neighbours:
     """engine.Server of the person's engine: the others start and stop with it."""
 
-    def __init__(
-        self, sample: Sample, language: str, person: DemoTerminal, terminals: Mapping[str, DemoTerminal]
-    ) -> None:
+    def __init__(self, sample: Sample, person: DemoTerminal, terminals: Mapping[str, DemoTerminal]) -> None:
         self._sample = sample
-        self._language = language
         self._person = person
         self._terminals = terminals
         self._away = {row.name for row in sample.contacts if not row.present}
         self._unpaired = [row.name for row in sample.nearby]
         self._words: dict[tuple[str, ...], tuple[DemoTerminal, PairingView]] = {}
-        self._tasks = Tasks(_failed)
+        loop, failed = asyncio.get_running_loop(), "a neighbour of the demo failed"
+        self._tasks = Tasks(
+            lambda error: loop.call_exception_handler({"message": failed, "exception": error})
+        )
         self._answering = {name: self._let_answer(terminal) for name, terminal in terminals.items()}
         person.watch(self._person_heard)
         person.watch_invitations(lambda text: self._tasks.spawn(self._join(text)))
@@ -151,7 +149,7 @@ class Neighbours:
     def _let_answer(self, terminal: DemoTerminal) -> Answering:
         terminal.watch(lambda event: self._heard(terminal, event))
         person = self._person.person
-        return Answering(terminal, person, self._sample, self._language, self._away, self._bring)
+        return Answering(terminal, person, self._sample, self._away, self._bring)
 
     async def start(self) -> None:
         """Start everyone who is not away, and let them answer. Raises a StorageFailure."""
@@ -175,7 +173,7 @@ class Neighbours:
 
     async def _come(self, name: str) -> None:
         await asyncio.sleep(COMES_AFTER)
-        self._answering[name].begin_with(self._sample.back.within(self._language))
+        self._answering[name].begin_with(self._sample.back.within(self._sample.language))
         await self._terminals[name].start(PASSPHRASE)
         await self._answering[name].run()
 
@@ -207,7 +205,7 @@ class Neighbours:
 
     async def _greet(self, terminal: DemoTerminal) -> None:
         await asyncio.sleep(GREETS_AFTER)
-        greeting = self._sample.greeting.within(self._language).replace("{name}", self._sample.person)
+        greeting = self._sample.greeting.within(self._sample.language).replace("{name}", self._sample.person)
         await _try(self._answering[terminal.name].write(greeting))
 
     async def _be_a_stranger(self, terminal: DemoTerminal) -> None:
@@ -219,11 +217,6 @@ class Neighbours:
         await asyncio.sleep(JOINS_AFTER)
         if self._unpaired:
             await _try(self._terminals[self._unpaired[0]].engine.join(text))
-
-
-def _failed(error: BaseException) -> None:
-    context = {"message": "a neighbour of the demo failed", "exception": error}
-    asyncio.get_running_loop().call_exception_handler(context)
 
 
 async def _try(call: Awaitable[object]) -> None:
@@ -258,7 +251,7 @@ class Demo:
 
 async def make(folder: Path, passphrase: str, language: str, machine: Clock, random: Random) -> Demo:
     """A demo with its profiles in `folder`. Raises CannotCreate, a StorageFailure."""
-    sample, clock, network = read_sample(), DemoClock(machine), Network()
+    sample, clock, network = read_sample(language), DemoClock(machine), Network()
     times = placed(sample.conversations, clock.present())
     others = [row.name for row in sample.contacts] + [row.name for row in sample.nearby]
     terminals = {
@@ -273,11 +266,11 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
         await person.create(passphrase)
         for contact in contacts:
             await contact.create(PASSPHRASE)
-        await Playing(sample, language, person, contacts, times, clock).play()
+        await Playing(sample, person, contacts, times, clock).play()
         clock.run()
         for stranger in strangers:  # only now, since an announcement is renewed on another day
             await _appear(stranger, person)
-        demo = Demo(person, Neighbours(sample, language, person, terminals))
+        demo = Demo(person, Neighbours(sample, person, terminals))
         await demo.serve()
     except BaseException:
         await asyncio.gather(*(terminal.stop() for terminal in (person, *terminals.values())))

@@ -45,10 +45,7 @@ _OWN_FAULT: Final = phrase(
 
 
 async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
-    """Every line of the report, good or bad with its fix; takes five seconds at most.
-
-    A check that fails itself is a bad line that says so: the others are not lost with it.
-    """
+    """Every line of the report, in five seconds. A check that fails itself is a bad line that says so."""
     try:
         found = interfaces()
     except OSError as error:

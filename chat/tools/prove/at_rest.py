@@ -31,10 +31,8 @@ ENTROPY_LEAST: Final = 7.9
 
 
 async def show_only_ciphertext(stage: Stage, record: Record) -> None:
-    texts = {
-        "the needle": stage.needle,
-        **{f"{each.name}'s passphrase": each.passphrase for each in stage.both},
-    }
+    texts = {"the needle": stage.needle}
+    texts |= {f"{each.name}'s passphrase": each.passphrase for each in stage.both}
     await stage.say(stage.ada, f"{stage.needle} to Ben")
     await stage.say(stage.ben, f"{stage.needle} to Ada")
     record.did("Two people on throw-away profiles told each other a random word, the needle.")

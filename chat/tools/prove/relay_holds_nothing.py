@@ -28,8 +28,7 @@ from protocol.primitives import CHACHA20POLY1305
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.relay.rendezvous import RelayAddress
 
-CONTENT = 200
-TOKEN = 16
+CONTENT, TOKEN = 200, 16  # bytes
 
 
 class _Keeping(LoopbackTransport):

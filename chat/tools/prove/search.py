@@ -207,11 +207,8 @@ class Stored:
 
     @classmethod
     def read_whole(cls, database: Path, key: bytes) -> tuple[Stored, list[Page]]:
-        """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError.
-
-        A half-written page does not authenticate, but is whole a moment later.
-        """
-        for _ in range(_TRIES - 1):
+        """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError."""
+        for _ in range(_TRIES - 1):  # a half-written page does not authenticate, but is whole a moment later
             stored = cls.read(database)
             with suppress(Unreadable):
                 return stored, list(stored.pages(key))

@@ -156,8 +156,7 @@ class Wire:
         return replaced
 
 
-End = tuple[str, Connection]
-"""A terminal's name, and the connection to it."""
+End = tuple[str, Connection]  # a terminal's name, and the connection to it
 
 
 class Passage:
