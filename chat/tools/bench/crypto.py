@@ -103,8 +103,7 @@ def sealing(aead: Aead, content: bytes) -> Work:
 def opening(aead: Aead, content: bytes) -> tuple[Work, Callable[[int], None]]:
     """Opens one content; `prepare` seals as many as it will open."""
     alice, bob = session_pair(aead)
-    open_next = bob.decrypt
-    sealed: list[bytes] = []
+    open_next, sealed = bob.decrypt, list[bytes]()
 
     def prepare(count: int) -> None:
         sealed.extend(alice.encrypt(content) for _ in range(count))
@@ -202,15 +201,13 @@ def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
     """IKpsk2 with ML-KEM-768, session root and both sessions."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
     psk = ContactPsk(system_random(32), 1, 1)
-    kept: tuple[StaticDh, StaticDh] = (
-        {bob.public: alice.dh(bob.public)},
-        {alice.public: bob.dh(alice.public)},
-    )
+    to_bob: StaticDh = {bob.public: alice.dh(bob.public)}
+    to_alice: StaticDh = {alice.public: bob.dh(alice.public)}
     policy = _OneContact(psk)
 
     def work() -> tuple[tuple[bytes, Established], Established]:
-        caller = Initiator.contact(alice, bob.public, _ALICE, _BOB, [psk], static_dh=kept[0])
-        called = Responder(bob, policy, static_dh=kept[1])
+        caller = Initiator.contact(alice, bob.public, _ALICE, _BOB, [psk], static_dh=to_bob)
+        called = Responder(bob, policy, static_dh=to_alice)
         greeting = called.greet()
         hello, answer = caller.begin(greeting)
         reply, theirs = called.answer(greeting, hello)
@@ -222,7 +219,6 @@ def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
 
 
 def shake(name: str) -> Callable[[], tuple[Finished, Finished]]:
-    """XX with both sides and existing static keys."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
 
     def work() -> tuple[Finished, Finished]:
@@ -270,7 +266,6 @@ def content_of(size: int | None) -> bytes:
 
 
 def transport(aead: Aead, content: bytes) -> Callable[[], object]:
-    """One frame from Alice to Bob."""
     alice, bob = session_pair(aead)
     reader = FrameReader()
 
