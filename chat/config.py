@@ -9,22 +9,15 @@ from dataclasses import dataclass
 class Config:
     """Times in seconds, and bounds. Tests use others to reach a state sooner."""
 
-    port: int = 4747
-    """First port tried; the next free ones follow."""
-    ports_tried: int = 64
-    """Ports tried before the engine gives up."""
-    keep_port: bool = False
-    """Whether the user chose `port`: then no other is tried."""
-    dial_timeout: float = 3.0
-    """For a first connection to an address that may be stale."""
+    port: int = 4747  # first port tried; the next free ones follow
+    ports_tried: int = 64  # ports tried before the engine gives up
+    keep_port: bool = False  # whether the user chose `port`: then no other is tried
+    dial_timeout: float = 3.0  # for a first connection to an address that may be stale
     probe_timeout: float = 0.9
     """For a connection while a contact does not answer: the kernel repeats a lost SYN after a second."""
-    probe_every: float = 0.3
-    """Between two probes of a contact that was there a moment ago."""
-    probe_for: float = 600.0
-    """Duration of probing at that rate."""
-    retry_most: float = 30.0
-    """Longest pause between attempts to reach a contact that has been away for long."""
+    probe_every: float = 0.3  # between two probes of a contact that was there a moment ago
+    probe_for: float = 600.0  # duration of probing at that rate
+    retry_most: float = 30.0  # longest pause between attempts to reach a contact that has been away for long
     second_dial_delay: float = 0.25
     """The side with the higher static key dials later, so that the two make one link."""
     direct_head_start: float = 0.25
@@ -33,33 +26,25 @@ class Config:
     """Longest pause between direct attempts while a link through a relay works."""
     relay_retry_least: float = 1.0
     """First pause after a failure to reach a relay, or a contact through one; each is twice the last."""
-    relay_retry_most: float = 30.0
-    """Longest pause between attempts to reach a relay."""
+    relay_retry_most: float = 30.0  # longest pause between attempts to reach a relay
     relay_dials_most: float = 120.0
     """Longest pause between dials of an absent contact: when it comes back, it dials itself."""
-    suspect_after: float = 1.2
-    """A link unanswered for this long is probed by a second one."""
-    absent_after: float = 3.0
-    """A contact that does not answer for this long is shown as absent."""
-    visible_for: float = 120.0
-    """Duration of visibility to strangers."""
-    pairing_for: float = 300.0
-    """A pairing without an answer ends."""
+    suspect_after: float = 1.2  # a link unanswered for this long is probed by a second one
+    absent_after: float = 3.0  # a contact that does not answer for this long is shown as absent
+    visible_for: float = 120.0  # duration of visibility to strangers
+    pairing_for: float = 300.0  # a pairing without an answer ends
     handshakes_total: int = 64
     """Connections that are not authenticated. Any machines on the network can fill them."""
-    handshakes_address: int = 8
-    """The same per address."""
-    handshake_rate: float = 40.0
-    """New handshakes per second for addresses of no known contact."""
+    handshakes_address: int = 8  # the same per address
+    handshake_rate: float = 40.0  # new handshakes per second for addresses of no known contact
     clean_after: float = 5.0
     """Pause after the last deletion, so that several are cleaned together when the database is idle."""
     clean_patience: int = 24
     """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
-    clean_again: float = 60.0
-    """Pause after a failed cleaning."""
-    ranks_every: float = 0.02
-    """Pause between two pieces of ranks that are due: they take only a part of the database's time."""
+    clean_again: float = 60.0  # pause after a failed cleaning
+    ranks_every: float = (
+        0.02  # pause between two pieces of ranks that are due, which share the database's time
+    )
     relays_most: int = 8
     """Named relays: two invitations of four. This terminal keeps a connection to each."""
-    typing_lasts: float = 6.0
-    """Duration of a typing mark that is not renewed."""
+    typing_lasts: float = 6.0  # duration of a typing mark that is not renewed

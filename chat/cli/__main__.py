@@ -117,7 +117,6 @@ def run(arguments: Sequence[str], call: Call) -> int:
 
 
 def main() -> NoReturn:
-    """The entry point."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail

@@ -48,24 +48,16 @@ from chat.interface import (
 )
 
 DELETED = "deleted"
-
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
 
-SHORT_ID = 8
-"""Digits of an entry's id that a line to read shows."""
-
-PAGE: Final = 200
-"""Entries per request, so that a long history is never in memory as a whole."""
-
+SHORT_ID = 8  # digits of an entry's id that a line to read shows
+PAGE: Final = 200  # entries per request, so that a long history is never in memory as a whole
 HELD: Final = 32
 """Newest entries of each conversation by which `listen` knows what another engine stored without it."""
 
-TICK: Final = 1
-"""Seconds between two signs of life."""
-
-SHOWN_MAX: Final = 240
-"""Characters of the entry that the question shows: enough to know it by."""
+TICK: Final = 1  # seconds between two signs of life
+SHOWN_MAX: Final = 240  # characters of the entry that the question shows: enough to know it by
 
 ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
 
@@ -210,10 +202,7 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int
 
 
 async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
-    """The state of the entry when it has arrived, or when the time is over.
-
-    The entry is committed, so that no failure from here on may hide its id and state.
-    """
+    """The state of the entry when it has arrived, or when the time is over."""
     state = entry.state
     try:
         async with asyncio.timeout(wait):
@@ -228,7 +217,7 @@ async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait:
                     break
     except TimeoutError:
         return state
-    except Exception as failure:  # noqa: BLE001
+    except Exception as failure:  # noqa: BLE001 - the entry is committed: nothing may hide its id and state
         exit_status(failure, verbose=False)
     return state
 

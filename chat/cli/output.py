@@ -153,11 +153,9 @@ def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
             return fitting.popitem()
         if fitting:
             raise UsageError(f"{name} matches more than one contact: name one of {', '.join(fitting)}.")
-    known = (
-        f"your contacts are {', '.join(held)}"
-        if held
-        else "you have no contacts yet, see 'parlour pair --help'"
-    )
+    known = f"your contacts are {', '.join(held)}"
+    if not held:
+        known = "you have no contacts yet, see 'parlour pair --help'"
     raise UsageError(f"No contact is named {name}: {known}.")
 
 
@@ -168,9 +166,7 @@ def _drawn(name: str) -> str:
 
 DONE: Final = 0
 FAILED: Final = 1
-KEPT: Final = 75
-"""`send`: the entry waits for an absent contact (EX_TEMPFAIL of sysexits.h)."""
-
+KEPT: Final = 75  # `send`: the entry waits for an absent contact (EX_TEMPFAIL of sysexits.h)
 STOPPED: Final = "Interrupted: run the command again."
 
 
@@ -212,15 +208,11 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         case OutputFailed():
             return FAILED, f"The output cannot be written ({error}): free some space or choose another place."
         case OSError() if error.strerror:
-            return (
-                FAILED,
-                f"The system reported an error ({error.strerror}): fix it and run the command again.",
-            )
+            line = f"The system reported an error ({error.strerror}): fix it and run the command again."
+            return FAILED, line
     kind = type(error).__name__
-    return (
-        FAILED,
-        f"Parlour had an internal error ({kind}): run it with --verbose to see where, and report it.",
-    )
+    line = f"Parlour had an internal error ({kind}): run it with --verbose to see where, and report it."
+    return FAILED, line
 
 
 def _places(error: BaseException) -> Iterator[str]:

@@ -90,10 +90,7 @@ class Dialogue:
             self._next_event.cancel()
 
     async def finish(self, view: PairingView, *, yes: bool = False) -> str:
-        """Lead a pairing to its end; with `yes` a joiner is confirmed unasked. Returns the person id.
-
-        Raises ParlourError with the pairing's problem when it fails.
-        """
+        """Lead a pairing to its end, confirming a joiner unasked with `yes`: the person id. ParlourError."""
         while view.stage is not PairingStage.DONE:
             if view.stage is PairingStage.FAILED:
                 view = await self._other_of(view)
@@ -165,8 +162,7 @@ def _peer(view: PairingView) -> str:
     return view.peer or "the other person"
 
 
-HINT_AFTER: Final = 5.0
-"""Seconds without anybody nearby after which that is said."""
+HINT_AFTER: Final = 5.0  # seconds without anybody nearby after which that is said
 
 HINT: Final = (
     "No one found yet: run 'parlour pair' on the other device too. 'parlour doctor' diagnoses the connection."

@@ -145,17 +145,11 @@ async def verify(call: Call, name: str, mark: bool | None) -> None:
         if mark is not None:
             await opened.set_verified(view.person, mark)
         verified = view.verified if mark is None else mark
-        call.result({"safety_number": number, "verified": verified}, _safety_text(label, number, verified))
-
-
-def _safety_text(label: str, number: str, verified: bool) -> str:
-    groups = number.split()
-    rows = "\n".join("    " + " ".join(groups[at : at + 4]) for at in range(0, len(groups), 4))
-    if verified:
-        return f"{rows}\n{label} is verified."
-    return (
-        f"{rows}\n{label} is not verified: if {label} sees the same number, run 'parlour verify NAME --yes'."
-    )
+        groups = number.split()
+        rows = "\n".join("    " + " ".join(groups[at : at + 4]) for at in range(0, len(groups), 4))
+        said = f"not verified: if {label} sees the same number, run 'parlour verify NAME --yes'."
+        text = f"{rows}\n{label} is {'verified.' if verified else said}"
+        call.result({"safety_number": number, "verified": verified}, text)
 
 
 async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[None]]) -> None:

@@ -28,9 +28,9 @@ NATS_IS_BACK: Final = "NATS answers again."
 
 
 class Address(click.ParamType[tuple[str, int]]):
-    """HOST:PORT, with an IPv6 address in brackets; the host may be left out where `anywhere` is."""
+    """HOST:PORT, with an IPv6 address in brackets; the host may be left out."""
 
-    name = "address"
+    name = "HOST:PORT"
 
     def convert(
         self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
@@ -49,25 +49,21 @@ class Address(click.ParamType[tuple[str, int]]):
     type=Address(),
     default=":4746",
     show_default=True,
-    metavar="HOST:PORT",
     help="Address to listen on; without HOST, every address of this machine.",
 )
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
     help="File with the relay's key; without it, the key and the address are new at each start.",
 )
 @click.option(
     "--new-key",
     type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
     help="Create a key in a new file and exit.",
 )
 @click.option(
     "--metrics",
     type=Address(),
-    metavar="HOST:PORT",
     help="Serve /metrics for Prometheus and /health on a loopback address.",
 )
 @click.option(

@@ -200,10 +200,14 @@ class Session:
         if state is DoorState.RUNNING:
             with suppress(Unreachable):  # it ended a moment ago
                 return await self._agreeing(await door.attach())
-        try:
-            secret = self._passphrase()
-        except NotPermitted as refused:
-            raise NotPermitted(NOBODY_TO_ASK) if again else refused from None
+        secret = self._secret
+        if secret is None:
+            try:
+                secret = read_passphrase(self._call.passphrase_file, self._call.lines)
+            except NotPermitted as refused:
+                raise NotPermitted(NOBODY_TO_ASK) if again else refused from None
+            if self._call.passphrase_file is None:  # else it is read again where a file contains it
+                self._secret = secret
         opened = await door.unlock(
             secret, self._offline, patience=self._patience, waits=lambda: output.note(WAITS)
         )
@@ -220,15 +224,6 @@ class Session:
                     f"An engine already runs with this profile: --port {port} applies at its next start."
                 )
         return opened
-
-    def _passphrase(self) -> str:
-        """The passphrase: kept where it was typed, read again where a file contains it."""
-        if self._secret is not None:
-            return self._secret
-        secret = read_passphrase(self._call.passphrase_file, self._call.lines)
-        if self._call.passphrase_file is None:
-            self._secret = secret
-        return secret
 
 
 class _Following:

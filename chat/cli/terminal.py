@@ -16,8 +16,7 @@ from chat.cli.output import note, question
 from chat.interface import SHORT_PASSPHRASE, NotPermitted, UsageError, passphrase_problem
 
 _CHUNK: Final = 4096
-LINE_BYTES_MAX: Final = 1 << 20
-"""A line of input; more is no answer to any question here."""
+LINE_BYTES_MAX: Final = 1 << 20  # a line of input; more is no answer to any question here
 
 
 class Lines:
@@ -131,9 +130,7 @@ def is_interactive() -> bool:
 
 
 STDIN: Final = "-"
-_BYTES_MAX: Final = 4096
-"""Of a file that was named by mistake, no more than this is read."""
-
+_BYTES_MAX: Final = 4096  # of a file that was named by mistake, no more than this is read
 LOST_IS_LOST: Final = "The passphrase cannot be recovered. Without it, no one can open this profile."
 
 

@@ -15,11 +15,10 @@ import click
 
 from chat.cli.output import FAILED, note, one_line
 from chat.cli.session import Call, command, coroutine
-from chat.interface import BadData, CannotCreate, DiagnosisView, Door, Unreachable, UsageError
+from chat.interface import BadData, CannotCreate, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from chat.tools.bench.measure import Figure
-    from protocol.vectors.frame import Report
 
 
 @command("doctor")
@@ -29,23 +28,21 @@ async def doctor(call: Call) -> int | None:
 
     Checks network, port, firewall, clock and profile, and shows how to fix what is wrong.
     """
-    lines = await _diagnosis_of(call.door())
+    door, lines = call.door(), None
+    # From the running engine, else from outside: neither needs the passphrase.
+    with suppress(Unreachable):  # no engine, or it ended meanwhile
+        running = await door.attach()
+        try:
+            lines = await running.diagnose()
+        finally:
+            await running.close()
+    if lines is None:
+        lines = await door.diagnose()
     for line in lines:
         fields = {"check": line.check, "good": line.good, "found": line.found, "fix": line.fix}
         text = f"{'good' if line.good else 'BAD '}  {line.check}: {one_line(line.found)}"
         call.result(fields, f"{text}\n      {one_line(line.fix)}" if line.fix else text)
     return None if all(line.good for line in lines) else FAILED
-
-
-async def _diagnosis_of(door: Door) -> tuple[DiagnosisView, ...]:
-    """From the running engine, else from outside: neither needs the passphrase."""
-    with suppress(Unreachable):  # no engine, or it ended meanwhile
-        running = await door.attach()
-        try:
-            return await running.diagnose()
-        finally:
-            await running.close()
-    return await door.diagnose()
 
 
 @command("vectors")
@@ -66,7 +63,16 @@ def vectors(call: Call, public: Path | None) -> int | None:
     passed = failed = 0
     published = run_public(public) if public is not None else ()
     for report in chain(run_own(), published):
-        _print_area(call, report)
+        area = {
+            "area": report.area,
+            "passed": report.passed,
+            "failed": list(report.failed),
+            "unknown": list(report.unknown),
+        }
+        text = f"{report.area}: {report.passed} passed, {len(report.failed)} failed"
+        text += "".join(f"\n    not run, not implemented here: {one_line(name)}" for name in report.unknown)
+        text += "".join(f"\n    failed: {name}" for name in report.failed)
+        call.result(area, text)
         passed, failed = passed + report.passed, failed + len(report.failed)
     fields = {"passed": passed, "failed": failed}
     call.result(fields, f"{passed} passed, {failed} failed")
@@ -75,19 +81,6 @@ def vectors(call: Call, public: Path | None) -> int | None:
             f"{public} has no vectors for {', '.join(missing)}: give the folder that contains them."
         )
     return FAILED if failed else None
-
-
-def _print_area(call: Call, report: Report) -> None:
-    fields = {
-        "area": report.area,
-        "passed": report.passed,
-        "failed": list(report.failed),
-        "unknown": list(report.unknown),
-    }
-    text = f"{report.area}: {report.passed} passed, {len(report.failed)} failed"
-    text += "".join(f"\n    not run, not implemented here: {one_line(name)}" for name in report.unknown)
-    text += "".join(f"\n    failed: {name}" for name in report.failed)
-    call.result(fields, text)
 
 
 @command("bench")

@@ -71,8 +71,6 @@ Measured: less slows down readers that keep up, and more gains nothing.
 
 
 class End(Enum):
-    """Why a circuit ended."""
-
     CLOSED = "closed"
     BROKEN = "broken"
     IDLE = "idle"
@@ -93,8 +91,6 @@ class Patience:
 
 
 class Tally:
-    """Counts of all circuits together."""
-
     __slots__ = ("forwarded", "writes")
 
     def __init__(self) -> None:

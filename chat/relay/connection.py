@@ -91,7 +91,6 @@ class ClientConnection:
         self._flush()
 
     def absent(self) -> None:
-        """No terminal waits where this one dialled."""
         self.dialled = None
         self._end.absent(self._loop.time())
         self._flush()
@@ -107,7 +106,6 @@ class ClientConnection:
         self._report(self._end.end(reason))
 
     def check(self, now: float) -> None:
-        """Act on elapsed time."""
         due = self._end.next_timer()
         if due is not None and due <= now:
             self._report(self._end.handle_timer(now))
@@ -116,7 +114,6 @@ class ClientConnection:
         self._host.give_way(self)
 
     def let_go(self) -> socket.socket:
-        """Stop reading and return the socket."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self.socket)

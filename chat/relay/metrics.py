@@ -22,8 +22,6 @@ Gauge = Callable[[], int]
 
 
 class Counters(Tally):
-    """Sums since the start."""
-
     __slots__ = (
         *("absent", "accepted", "asked", "backplanes", "ended", "far"),
         *("forged", "handshakes", "joined", "refused", "turned_out", "wrong"),
@@ -37,7 +35,6 @@ class Counters(Tally):
 
 
 def exposition(counters: Counters, gauges: dict[str, Gauge], means: Sequence[Means]) -> str:
-    """All metrics in the exposition format of Prometheus."""
     one = counters
     lines = [
         *_metric("accepted_total", "Connections accepted.", one.accepted),
@@ -101,8 +98,6 @@ class Pages:
 
 
 class _Request(asyncio.Protocol):
-    """One connection with one request."""
-
     def __init__(self, open_now: set[_Request], metrics: Page) -> None:
         self._open, self._metrics = open_now, metrics
         self._head = b""
@@ -134,15 +129,14 @@ class _Request(asyncio.Protocol):
 
     def _answer(self, line: bytes) -> None:
         method, _, rest = line.partition(b" ")
-        path = rest.partition(b" ")[0].partition(b"?")[0]
+        pages: dict[bytes, Page] = {b"/metrics": self._metrics, b"/health": lambda: "ok\n"}
+        page = pages.get(rest.partition(b" ")[0].partition(b"?")[0])
         if method != b"GET":
             self._send("405 Method Not Allowed", "")
-        elif path == b"/metrics":
-            self._send("200 OK", self._metrics())
-        elif path == b"/health":
-            self._send("200 OK", "ok\n")
-        else:
+        elif page is None:
             self._send("404 Not Found", "")
+        else:
+            self._send("200 OK", page())
 
     def _send(self, status: str, body: str) -> None:
         if self._transport is None or self._transport.is_closing():

@@ -57,8 +57,6 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a relay."""
-
     connections: int = 16_000  # total, lowered to what the system lets the relay open
     connections_address: int = 256  # per address, behind which there may be a whole household
     unproven: int = 1_024  # of these, connections without a finished handshake; at most a quarter
@@ -97,8 +95,7 @@ class Entrant(Protocol):
 class Places(Generic[E]):
     """The connections. One is unproven until its handshake is finished.
 
-    Unproven ones have their own share: newcomers can finish a handshake on a full relay, and displace no
-    proven one.
+    Unproven ones have a share of their own: newcomers reach a full relay, and displace no proven one.
     """
 
     def __init__(self, limits: Limits, connections: int | None = None) -> None:

@@ -34,10 +34,7 @@ _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, err
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on one IP address, or on all addresses of the machine if `host` is empty.
-
-    Raises ValueError if `host` is no IP address, OSError if binding fails.
-    """
+    """Listening sockets on one IP address, or on all if `host` is empty. ValueError (no address), OSError."""
     if host:
         address = ipaddress.ip_address(host.partition("%")[0])
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -53,21 +50,13 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def reached_at(host: str) -> list[str]:
-    """At most 8 addresses of a relay that listens on `host`, public ones first.
-
-    `own_addresses` has no public addresses, which a server is usually reached at.
-    """
+    """At most 8 addresses of a relay that listens on `host`, public ones first (`own_addresses` has none)."""
     plain = host.partition("%")[0]
     if plain and not ipaddress.ip_address(plain).is_unspecified:
         return [plain]
     found = interfaces()
-    public = [
-        address
-        for interface in found
-        if interface.up and interface.kind is Kind.LAN
-        for address in interface.addresses
-        if not is_local(address)
-    ]
+    up = (each for each in found if each.up and each.kind is Kind.LAN)
+    public = [address for each in up for address in each.addresses if not is_local(address)]
     near = [each for each in own_addresses(found) if not (public and ipaddress.ip_address(each).is_loopback)]
     every = [*sorted(public, key=lambda address: ":" in address), *near]
     return [each for each in every if not plain or (":" in each) == (":" in plain)][:MAX_ADDRESSES]
@@ -191,20 +180,16 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
     or unavailable. Raises UsageError, BadData (key file) or CannotCreate (address in use) before `say`.
     """
     # Everything is imported and bound before the confinement, and printed before writing is forbidden.
-    bus = None
     if options.nats and options.key_file is None:
         raise UsageError(
             "Relays in one cluster share a key: create it with --new-key, and give each relay --key-file."
         )
-    if options.nats:
-        bus = Nats(options.nats, tell)
+    bus = Nats(options.nats, tell) if options.nats else None
     pair = X25519Pair.generate() if options.key_file is None else read_key(options.key_file)
     servers = _listen(options.host, options.port, "--listen")
-    pages = None
     if options.metrics is not None and not is_loopback(options.metrics[0]):
         raise UsageError("--metrics takes a loopback address, such as 127.0.0.1:9090.")
-    if options.metrics is not None:
-        pages = _listen(*options.metrics, "--metrics")[0]
+    pages = _listen(*options.metrics, "--metrics")[0] if options.metrics is not None else None
     descriptors = sandbox.may_open_descriptors()
     relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors), bus)
     hosts, port = reached_at(options.host), port_of(servers[0])

@@ -107,20 +107,17 @@ _ENOUGH: Final = 1 << 20
 
 
 def _landlock(abi: int, connecting: bool) -> tuple[Means, Means]:
-    holds = bool(abi) and _restrict(abi, connecting)
-    alone = holds and abi >= _NETWORK_FROM_ABI and not connecting
-    if not holds:
+    if not abi or not _restrict(abi, connecting):
         return (
             Means("landlock", False, _lacking("Landlock: a fault could still write files")),
             Means("connections", False, _lacking("Landlock: a fault could still open connections")),
         )
     files = Means("landlock", True, f"no file can be written, made, renamed or removed (Landlock ABI {abi})")
-    if alone:
-        return files, Means("connections", True, "no TCP connection can be opened from here")
-    why = (
-        "connections stay possible, for NATS" if connecting else _lacking("Landlock's rules for connections")
-    )
-    return files, Means("connections", False, why)
+    if connecting:
+        return files, Means("connections", False, "connections stay possible, for NATS")
+    if abi < _NETWORK_FROM_ABI:
+        return files, Means("connections", False, _lacking("Landlock's rules for connections"))
+    return files, Means("connections", True, "no TCP connection can be opened from here")
 
 
 def _restrict(abi: int, connecting: bool) -> bool:

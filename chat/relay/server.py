@@ -77,11 +77,9 @@ class WaitRegistry(Generic[W]):
         return list(self._waiting(token))[::-1]
 
     def count(self, token: bytes) -> int:
-        """Number of waiters of a token."""
         return len(self._waiting(token))
 
     def named(self, who: W) -> int:
-        """Number of tokens of a waiter."""
         return len(self._tokens.get(who, ()))
 
     def _waiting(self, token: bytes) -> tuple[W, ...]:
@@ -178,7 +176,6 @@ class Relay:
             circuit.end(End.STOPPED)
 
     def gauges(self) -> dict[str, Gauge]:
-        """Current numbers by name."""
         return {
             "connections": lambda: len(self._places),
             "unproven_connections": lambda: self._places.unproven,
@@ -221,8 +218,7 @@ class Relay:
         if not self._places.enter(client, place):
             return self._refuse(accepted, "connections")
         self._clients[client] = None
-        client.start()
-        return None
+        return client.start()
 
     def _refuse(self, accepted: socket.socket, limit: str) -> None:
         self.counters.refused[limit] += 1
@@ -250,8 +246,7 @@ class Relay:
         if not self._take_tokens(client.place, len(tokens) - self._waiters.named(client)):
             return self._busy(client, "tokens")
         self._waiters.wait(client, tokens)
-        client.waiting()
-        return None
+        return client.waiting()
 
     def _take_tokens(self, place: str, more: int) -> bool:
         """Take tokens from the quota. If it is used up, terminals of an address with far more give way."""
@@ -266,8 +261,7 @@ class Relay:
         if not self._prove(dialler):
             return self._busy(dialler, "connections")
         dialler.dialled = (dial.token, dial.place, 0)
-        self._dial(dialler)
-        return None
+        return self._dial(dialler)
 
     def _dial(self, dialler: ClientConnection) -> None:
         """Call a waiter here or at another relay, or report that there is none."""
@@ -300,7 +294,6 @@ class Relay:
         return self._begin(circuit, waiter, dialler)
 
     def unanswered(self, dialler: ClientConnection) -> None:
-        """The terminal that was called for a dialler did not answer, so call another."""
         if dialler.dialled is not None and dialler.state is RelayState.DIALLING:
             self._dial(dialler)
 
@@ -356,7 +349,6 @@ class Relay:
     # --- Ends ---
 
     def _leave(self, client: ClientConnection, end: RelayEnded) -> None:
-        """A connection ended without a circuit."""
         if end.error_class is not None:
             self.counters.wrong[end.error_class] += 1
             self._handshakes.fine(client.place)

@@ -106,7 +106,19 @@ def insert_all(
     if not new:
         return []
     burst = _Burst(db, new, own_terminal, contact, stored)
-    return burst.insert_together() or burst.insert_singly()
+    news = burst.insert_together()
+    if news is not None:
+        return news
+    # The contact decides what comes together, so an entry that is held must not slow down all others.
+    held = {row[0] for row in _chunked(db, "SELECT id FROM entries WHERE id IN", {one.id for one in new})}
+    rest = [entry for entry in new if entry.id not in held]
+    if not held or not rest:
+        return burst.insert_singly()
+    repeated = _Burst(db, [entry for entry in new if entry.id in held], own_terminal, contact, stored)
+    others = _Burst(db, rest, own_terminal, contact, stored)
+    found = [*repeated.insert_singly(), *(others.insert_together() or others.insert_singly())]
+    place = {entry.id: number for number, entry in reversed(list(enumerate(new)))}
+    return sorted(found, key=lambda one: place[one[1].id])
 
 
 _STANDING: Final = (

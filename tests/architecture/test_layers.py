@@ -151,8 +151,8 @@ MEASURED_BELOW = (
 # A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
 MEASURED_INSIDE = ("chat.tools.bench.commit", "chat.tools.bench.long_history")
-# A relay is measured by terminals of the protocol alone; and one whose limits are lifted is put together.
-MEASURED_AT_A_RELAY = ("chat.tools.bench.relay", "chat.tools.bench.forwarders")
+# A relay is measured by terminals of the protocol alone; a function puts one without limits together.
+MEASURED_AT_A_RELAY = "chat.tools.bench.relay"
 
 
 def the_benchmark_looks_from_outside(found: Import) -> bool:
@@ -165,10 +165,10 @@ def the_benchmark_looks_from_outside(found: Import) -> bool:
             or within(found.target, "chat.storage")
             or within(found.target, "chat.tools.bench")
         )
-    if found.module in (*MEASURED_AT_A_RELAY, *MEASURED_BELOW) and found.top == "protocol":
+    if found.module in (MEASURED_AT_A_RELAY, *MEASURED_BELOW) and found.top == "protocol":
         return True
-    if found.module == "chat.tools.bench.forwarders" and found.target != "chat.relay.cluster.nats":
-        return found.target == "chat.ports" or within(found.target, "chat.relay")
+    if found.module == MEASURED_AT_A_RELAY and found.in_function:
+        return found.target in ("chat.ports", "chat.relay.quotas", "chat.relay.run", "chat.relay.server")
     return found.target in ("chat", "chat.interface") or within(found.target, "chat.tools.bench")
 
 

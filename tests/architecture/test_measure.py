@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.architecture import measure
 from tests.architecture.classes import Classes, members
-from tests.architecture.modules import Module
+from tests.architecture.imports import ROOT
+from tests.architecture.modules import Module, modules
 from tests.architecture.straight_way import count_one_text
 
 
@@ -50,6 +51,14 @@ def test_own_classes_of_a_screen_are_found_through_what_a_module_offers() -> Non
 
 CALLS = 300
 FILES = 18
+OWN_CLASSES = 3
+
+
+def test_a_screen_inherits_from_few_own_classes() -> None:
+    classes = Classes.of(modules(ROOT, ("tui",)))
+    assert {
+        one.name: count for one, count, _ in measure.deepest_screens(classes) if count > OWN_CLASSES
+    } == {}
 
 
 def test_one_text_takes_few_calls_through_few_files() -> None:

@@ -13,8 +13,8 @@ from chat import engine
 from chat.interface import DiagnosisView, Unreachable
 from chat.ports import Announcement
 from chat.service.discovery import SLOTS_TRIED
+from chat.tools.doctor.firewall import Why, why
 from chat.tools.doctor.gather import Context, Evidence, Reply, Sought, call_relay, look_for
-from chat.tools.doctor.verdicts import Why, why
 from protocol.relay.rendezvous import RelayAddress
 from tests.integration.steps import in_touch, in_touch_by_relay, presence
 from tests.support.engines.engines import Person, contact, in_virtual_time, pair, people, talk

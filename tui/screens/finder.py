@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -73,7 +73,8 @@ class Finder(Dialog[T]):
         return ()
 
     def take(self, line: str) -> None:
-        """The line of this id was chosen."""
+        """The line of this id was chosen, which is the result unless a subclass has another."""
+        self.end(cast("T", line))
 
     def nothing(self) -> str:
         return _(self.none)
@@ -127,14 +128,7 @@ def fitted(line: Content, cells: int) -> Content:
     return line.truncate(cells, ellipsis=True)
 
 
-class Picker(Finder[str]):
-    """A finder whose result is the id of the chosen line."""
-
-    def take(self, line: str) -> None:
-        self.end(line)
-
-
-class EmojiDialog(Picker):
+class EmojiDialog(Finder[str]):
     """The name of the chosen emoji. `recent` are names that were chosen before, the newest first."""
 
     opener = "emoji"
@@ -157,7 +151,7 @@ _KEY_CELLS = 12
 _NOT_OFFERED = frozenset(("palette", "stop_writing"))
 
 
-class PaletteDialog(Picker):
+class PaletteDialog(Finder[str]):
     opener = "palette"
     heading = N_("Commands")
     placeholder = N_("Type a command")
@@ -194,7 +188,7 @@ def _palette_line(one: Action, how: Match) -> Content:
 _NAME_CELLS = 40
 
 
-class SwitcherDialog(Picker):
+class SwitcherDialog(Finder[str]):
     opener = "switch"
     heading = N_("Go to a conversation")
     placeholder = N_("Part of a name")

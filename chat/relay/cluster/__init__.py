@@ -60,8 +60,6 @@ class Host(Protocol):
 
 
 class Cluster:
-    """The cluster as one relay sees it."""
-
     def __init__(self, keys: ClusterKeys, bus: Bus, host: Host, counters: Counters) -> None:
         self.keys, self.bus, self.host, self.counters = keys, bus, host, counters
         self.loop = asyncio.get_running_loop()
@@ -106,12 +104,10 @@ class Cluster:
         return True
 
     def forget(self, dialler: ClientConnection) -> None:
-        """The dialler is gone."""
         if asking := self._asking.pop(dialler, None):
             asking.forget()
 
     def check(self, now: float) -> None:
-        """Drop old offers."""
         for offer, since in list(self._offers.items()):
             if now - since < OFFER_SECONDS:
                 break
@@ -167,7 +163,6 @@ class Cluster:
     # --- For questions, calls and offers ---
 
     def subject(self) -> str:
-        """A new random subject of this relay."""
         return wire.own_subject(self._relay, self.keys.fresh_word())
 
     def receive(self, subject: str, receiver: Receiver) -> None:
@@ -258,10 +253,16 @@ class Call:
         if kind not in (Kind.ANSWERED, Kind.END):
             raise Unexpected(f"{kind.name} for a call")
         self._tunnel.content(frame)
-        if kind is Kind.ANSWERED:
-            self._begin()
-        else:
-            self.lost()
+        if kind is Kind.END:
+            return self.lost()
+        self._over()
+        cluster, dialler = self._cluster, self._dialler
+        circuit = None
+        if cluster.now(dialler, None):
+            circuit = cluster.host.join_dialler(dialler, self._others, self._tunnel)
+        if circuit is None:
+            return self._tunnel.end(End.STOPPED)
+        return cluster.receive(self._tunnel.own, circuit)
 
     def spoiled(self) -> None:
         self._tunnel.end(End.BROKEN)
@@ -275,16 +276,6 @@ class Call:
     def forget(self) -> None:
         self._over()
         self._tunnel.end(End.CLOSED)
-
-    def _begin(self) -> None:
-        self._over()
-        cluster, dialler = self._cluster, self._dialler
-        circuit = None
-        if cluster.now(dialler, None):
-            circuit = cluster.host.join_dialler(dialler, self._others, self._tunnel)
-        if circuit is None:
-            return self._tunnel.end(End.STOPPED)
-        return cluster.receive(self._tunnel.own, circuit)
 
     def _over(self) -> None:
         self._timer.cancel()
@@ -312,7 +303,10 @@ class Offering:
         self._tunnel.theirs = wire.read_subject(content[1:])
         self._called = True
         self._cluster.took(self)
-        return self._call(content[0])
+        waiter = self._waiters[content[0]] if content[0] < len(self._waiters) else None
+        if waiter is None or waiter not in self._cluster.host.waiting_on(self._token):
+            return self.unanswered()  # the waiter is gone, or waits on other tokens
+        return self._cluster.host.call_for(waiter, self, self._token)
 
     def spoiled(self) -> None:
         self._tunnel.end(End.BROKEN)
@@ -324,7 +318,6 @@ class Offering:
         self._tunnel.close()
 
     def answered(self, waiter: ClientConnection) -> None:
-        """The called terminal answered."""
         circuit = None
         if not self._gone:
             circuit = self._cluster.host.join_waiter(waiter, self._tunnel)
@@ -338,10 +331,3 @@ class Offering:
         """The called terminal did not answer, or is gone."""
         if not self._gone:
             self._tunnel.end(End.BROKEN)
-
-    def _call(self, index: int) -> None:
-        waiter = self._waiters[index] if index < len(self._waiters) else None
-        if waiter is None or waiter not in self._cluster.host.waiting_on(self._token):
-            self.unanswered()  # the waiter is gone, or waits on other tokens
-        else:
-            self._cluster.host.call_for(waiter, self, self._token)

@@ -144,7 +144,6 @@ class Outbound:
         return circuit.half_ended()
 
     def _pass_on(self, buffer: memoryview) -> int:
-        """Read and send one frame. Returns the number of link bytes."""
         circuit = self._circuit
         most = min(self.room, FRAME_BYTES_MAX, circuit.tunnel.bus.largest - FRAME_OVERHEAD)
         count = circuit.socket.recv_into(buffer[:most])

@@ -93,7 +93,12 @@ class Nats:
 
     def __init__(self, urls: Sequence[str], say: Say) -> None:
         self._urls = [checked(url) for url in urls]
-        self._make, self._errors = _library()
+        try:
+            from nats.aio.client import Client
+            from nats.errors import Error
+        except ImportError:
+            raise UsageError(INSTALL) from None
+        self._make, self._errors = Client, Error
         self._say, self._told = say, True
         self._listener: Listener | None = None
         self._client: Client | None = None
@@ -282,10 +287,7 @@ class Nats:
 
 
 class _Sink:
-    """Replaces the future in which the client stores a message, and passes every message on at once.
-
-    So the client needs no queue and no task per subscription.
-    """
+    """Replaces the client's future, queue and task of a subscription, and passes every message on at once."""
 
     __slots__ = ("_listener",)
 
@@ -324,16 +326,6 @@ def checked(url: str) -> str:
     return url
 
 
-def _library() -> tuple[type[Client], type[Exception]]:
-    """The class of the client and the base of its errors. UsageError if it is not installed."""
-    try:
-        from nats.aio.client import Client
-        from nats.errors import Error
-    except ImportError:
-        raise UsageError(INSTALL) from None
-    return Client, Error
-
-
 def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
     """Suppress logs and unhandled errors of the client, which may quote data from outside."""
     log = logging.getLogger("nats")
@@ -342,17 +334,13 @@ def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
     before = loop.get_exception_handler() or type(loop).default_exception_handler
 
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not _is_of_client(context):
+        task, error = context.get("future"), context.get("exception")
+        name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
+        # A task of the client that failed with its connection is noticed elsewhere.
+        if not (isinstance(error, OSError) and name.startswith("Client.")):
             before(loop, context)
 
     loop.set_exception_handler(handler)
-
-
-def _is_of_client(context: dict[str, Any]) -> bool:
-    """Whether a task of the client failed with its connection, which is noticed elsewhere."""
-    task, error = context.get("future"), context.get("exception")
-    name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
-    return isinstance(error, OSError) and name.startswith("Client.")
 
 
 async def _finish(client: Client, waiting: Sequence[tuple[int, _Work]]) -> None:

@@ -47,14 +47,11 @@ ROUNDS: Final = 21
 
 _TEXT: Final = "A text of sixty-four characters, as long as people write in one line."[:64]
 _TIME: Final = 1_800_000_000_000
-
 _NOTE: Final = "opened, checked, ranked, indexed and stored with FULL durability, one receipt sealed"
 _BARE_NOTE: Final = "the bare inserts of the same rows, one by one in one transaction with FULL durability"
 
 
 class Writer:
-    """The contact: writes entries in sequence and seals them."""
-
     def __init__(self, person: NewPerson, conversation: bytes) -> None:
         self._person, self._conversation = person, conversation
         self._incarnation = system_random(8)
@@ -97,22 +94,19 @@ class Receiver:
 
     def take(self) -> bytes:
         """Store one burst, and return the envelope with its receipt."""
-        parsed = [self._checked(envelope) for envelope in self._waiting.pop(0)]
+        parsed = []
+        for envelope in self._waiting.pop(0):
+            message = MESSAGE.decode(self._assembler.add(self._mine.decrypt(envelope)) or b"")
+            if not isinstance(message, Entry):
+                raise LocalMisuse("something else than an entry came out")
+            parsed.append(parse_entry(message))
+            accept_entry(parsed[-1], self._facts)
         with self.database.transaction():
             entries.insert_all(
                 self.database, parsed, self._own_terminal, contact=self._facts.contact, stored=_TIME
             )
         receipt = receipt_for(receipts.STORED, [entry.id for entry in parsed])
         return self._mine.encrypt(LAST + encode(receipt))
-
-    def _checked(self, envelope: bytes) -> ParsedEntry:
-        encoded = self._assembler.add(self._mine.decrypt(envelope))
-        message = MESSAGE.decode(encoded or b"")
-        if not isinstance(message, Entry):
-            raise LocalMisuse("something else than an entry came out")
-        entry = parse_entry(message)
-        accept_entry(entry, self._facts)
-        return entry
 
 
 class BareInserts:
@@ -134,19 +128,17 @@ class BareInserts:
 
     def prepare(self, bursts: int) -> None:
         for _ in range(bursts):
-            self._waiting.append(self._rows(self._writer.write(BURST)))
-
-    def _rows(self, written: Sequence[ParsedEntry]) -> list[Sequence[tuple[Any, ...]]]:
-        numbered = list(enumerate(written, self._number + 1))
-        self._number += len(written)
-        return [
-            [_columns(number, entry) for number, entry in numbered],
-            [(number, entry.salt, entry.body) for number, entry in numbered],
-            [(number - 1, number) for number, _ in numbered if number > 1],
-            [(number, 1) for number, _ in numbered],
-            [(number, _TIME) for number, _ in numbered],
-            [(number, indexed(read_text(entry.body).text, 1)) for number, entry in numbered],
-        ]
+            numbered = list(enumerate(self._writer.write(BURST), self._number + 1))
+            self._number += BURST
+            tables: list[Sequence[tuple[Any, ...]]] = [
+                [_columns(number, entry) for number, entry in numbered],
+                [(number, entry.salt, entry.body) for number, entry in numbered],
+                [(number - 1, number) for number, _ in numbered if number > 1],
+                [(number, 1) for number, _ in numbered],
+                [(number, _TIME) for number, _ in numbered],
+                [(number, indexed(read_text(entry.body).text, 1)) for number, entry in numbered],
+            ]
+            self._waiting.append(tables)
 
     def write(self) -> None:
         tables = self._waiting.pop(0)

@@ -103,8 +103,7 @@ def sealing(aead: Aead, content: bytes) -> Work:
 def opening(aead: Aead, content: bytes) -> tuple[Work, Callable[[int], None]]:
     """Opens one content; `prepare` seals as many as it will open."""
     alice, bob = session_pair(aead)
-    open_next = bob.decrypt
-    sealed: list[bytes] = []
+    open_next, sealed = bob.decrypt, list[bytes]()
 
     def prepare(count: int) -> None:
         sealed.extend(alice.encrypt(content) for _ in range(count))
@@ -219,7 +218,6 @@ def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
 
 
 def shake(name: str) -> Callable[[], tuple[Finished, Finished]]:
-    """XX with both sides and existing static keys."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
 
     def work() -> tuple[Finished, Finished]:
@@ -267,7 +265,6 @@ def content_of(size: int | None) -> bytes:
 
 
 def transport(aead: Aead, content: bytes) -> Callable[[], object]:
-    """One frame from Alice to Bob."""
     alice, bob = session_pair(aead)
     reader = FrameReader()
 

@@ -92,7 +92,6 @@ class Person:
         return screen, screen.press("\r")
 
     def unlock(self) -> Program:
-        """The interface with its one conversation open."""
         screen = self.interface()
         screen.wait_for("Enter your passphrase")
         screen.press(f"{PASSPHRASE}\r")
@@ -109,8 +108,7 @@ def leave(screen: Program) -> None:
     screen.wait_end()
 
 
-ENTRIES: Final = 20
-"""Entries of one run of TALK."""
+ENTRIES: Final = 20  # entries of one run of TALK
 
 Round = dict[Aim, FlowSample]
 
@@ -199,19 +197,16 @@ def send(ada: Person, ben: Person) -> FlowSample:
 
 
 def talk(ada: Person, ben: Person) -> FlowSample:
-    """Entries one by one between two interfaces."""
     hers, his = ada.unlock(), ben.unlock()
     hers.wait_for("● online")
-    spans = [_one_entry(hers, his, f"entry number {number:02}") for number in range(ENTRIES)]
+    spans = []
+    for number in range(ENTRIES):
+        text = f"entry number {number:02}"
+        hers.press(text)
+        hers.wait_for(text)
+        hers.rest()
+        sent = hers.press("\r")  # the typing itself is not measured
+        spans.append(his.wait_for(text) - sent)
     leave(hers)
     leave(his)
     return FlowSample(median(spans))
-
-
-def _one_entry(hers: Program, his: Program, text: str) -> float:
-    """From Enter to the other screen. The typing itself is not measured."""
-    hers.press(text)
-    hers.wait_for(text)
-    hers.rest()
-    sent = hers.press("\r")
-    return his.wait_for(text) - sent

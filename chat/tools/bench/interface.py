@@ -22,10 +22,7 @@ from chat.tools.bench.terminals import Frame, Program, Terminals
 
 ENTRIES: Final = 1_000_000
 RUNS: Final = 3
-
-REPEAT: Final = 1 / 30
-"""Seconds between two keys: what a held key repeats at."""
-
+REPEAT: Final = 1 / 30  # seconds between two keys: what a held key repeats at
 STARTS: Final = 5
 TYPED: Final = "this is how long a line takes to write"
 CURSOR_KEYS: Final = 200
@@ -78,9 +75,7 @@ REST: Final = Aim(
 )
 AIMS: Final = (START, TYPING, CURSOR, PAGE_UP, MEMORY, REST)
 
-Pressed = tuple[float, Frame]
-"""When a key was pressed, and the frame that shows what it did."""
-
+Pressed = tuple[float, Frame]  # when a key was pressed, and the frame that shows what it did
 Say = Callable[[str], None]
 
 # Blanks may precede a text of uncertain width, which is drawn over them.
@@ -181,12 +176,9 @@ def _percentile(painted: Iterable[Pressed]) -> FlowSample:
     whole = sorted(frame.ended - pressed for pressed, frame in keys)
     first = sorted(frame.began - pressed for pressed, frame in keys)
     middle, most = len(keys) // 2, len(keys) * 95 // 100
-    aside = f"median {_ms(whole[middle])}, to the first byte {_ms(first[middle])} and {_ms(first[most])}"
-    return FlowSample(whole[most], aside=f"of the last run: {aside}, slowest {_ms(whole[-1])}")
-
-
-def _ms(seconds: float) -> str:
-    return Unit.SECONDS.said(seconds)
+    said = Unit.SECONDS.said
+    aside = f"median {said(whole[middle])}, to the first byte {said(first[middle])} and {said(first[most])}"
+    return FlowSample(whole[most], aside=f"of the last run: {aside}, slowest {said(whole[-1])}")
 
 
 def memory(screen: Program) -> FlowSample:

@@ -48,9 +48,7 @@ _HAN: Final = (
 )
 _PICTURES: Final = "🎉👍❤😂🚀🌧☕🐈"
 _RARE_SHARE: Final = 0.2
-
-NUMBERED: Final = "#{number} "
-"""How each text begins."""
+NUMBERED: Final = "#{number} "  # how each text begins
 
 
 def saying(number: int, random: Random) -> str:
@@ -87,12 +85,8 @@ def _mark(number: int, random: Random) -> str:
     )
 
 
-BATCH: Final = 10_000
-"""Entries that go from one process to the other at a time."""
-
-APART: Final = 90_000
-"""Milliseconds between two entries, on the mean: a million of them are three years."""
-
+BATCH: Final = 10_000  # entries that go from one process to the other at a time
+APART: Final = 90_000  # milliseconds between two entries, on the mean: a million of them are three years
 _CACHE_KIB: Final = 768 * 1024
 _HASTE: Final = (
     f"cache_size = -{_CACHE_KIB}",
@@ -114,8 +108,7 @@ _RECEIPTS: Final = (
 )
 
 _Rows = list[tuple[Any, ...]]
-_Tables = tuple[_Rows, _Rows, _Rows, _Rows]
-"""Rows of entries, bodies, edges and the index of words."""
+_Tables = tuple[_Rows, _Rows, _Rows, _Rows]  # of entries, bodies, edges and the index of words
 
 
 @dataclass
@@ -127,8 +120,7 @@ class _Author:
     self_key: bytes = field(repr=False)
     membership: tuple[bytes, ...]
     incarnation: bytes
-    last: tuple[int, bytes, int] | None = None
-    """Sequence, id and number of the row of its newest entry."""
+    last: tuple[int, bytes, int] | None = None  # sequence, id and number of the row of its newest entry
 
 
 @dataclass
@@ -186,13 +178,18 @@ def _fill(
     start = _now() - entries * APART
     talk = _Talk(conversation_of_two(ada.person, ben.person), authors, start, Random(entries))
     with database.transaction():
-        indexes = _drop_indexes(database)
+        indexes = database.rows(
+            "SELECT name, sql FROM sqlite_master"
+            " WHERE type = 'index' AND tbl_name = 'entries' AND sql NOT NULL"
+        )
+        for name, _ in indexes:  # which are faster to build at once
+            database.run(f"DROP INDEX {name}")
         number = contacts.conversation_number(database, talk.conversation)
         for tables in _written(talk, number, entries):
             for statement, rows in zip((_ENTRIES, _BODIES, _EDGES, _WORDS), tables, strict=True):
                 database.run_many(statement, rows)
             progress(tables[0][-1][0])
-        for index in indexes:
+        for _, index in indexes:
             database.run(index)
         numbers = [author.number for author in authors]
         database.run(_RECEIPTS, *numbers, STORED, READ)
@@ -208,16 +205,6 @@ def _author(database: Database, person: NewPerson) -> _Author:
     number = persons.terminal_number(database, person.terminal)
     membership = tuple(reduce(person.operations).heads)
     return _Author(number, person.terminal, person.self_key, membership, system_random(8))
-
-
-def _drop_indexes(database: Database) -> list[str]:
-    """Drop the indexes, which are faster to build at once, and return their statements."""
-    found = database.rows(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'entries' AND sql NOT NULL"
-    )
-    for name, _ in found:
-        database.run(f"DROP INDEX {name}")
-    return [sql for _, sql in found]
 
 
 def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
@@ -240,7 +227,6 @@ def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
 
 
 def _speak(connection: Connection, talk: _Talk, number: int, entries: int) -> None:
-    """The other process: writes entries and hands them over."""
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the one that reads
     with suppress(BrokenPipeError):
         while left := entries - talk.written:

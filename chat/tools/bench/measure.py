@@ -11,20 +11,15 @@ from statistics import median, quantiles
 from typing import Any, Final, NamedTuple
 
 ROUNDS: Final = 21
-SLICE_SECONDS: Final = 0.02
-"""How long one subject runs in one round, about."""
+SLICE_SECONDS: Final = 0.02  # how long one subject runs in one round, about
 
 
-BATCH: Final = 256
-"""How often work runs between two preparations."""
+BATCH: Final = 256  # how often work runs between two preparations
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Something measured: its name, its work, and what a reader must know about it.
-
-    `prepare` makes ready, while no clock runs, what so many calls of work will use up.
-    """
+    """Work to measure. `prepare` makes ready, while no clock runs, what so many calls of it will use up."""
 
     name: str
     work: Callable[[], object]
@@ -69,7 +64,6 @@ def _seconds(work: Callable[[], object], count: int) -> float:
 
 
 def _fitting_count(subject: Subject, seconds: float) -> int:
-    """How often to run the work so that it takes about so long."""
     count, taken = 1, _timed(subject, 1)
     while taken < seconds / 10:
         count *= 4
@@ -123,22 +117,17 @@ def rows(name: str, size: int | None, unit: str, samples: Sequence[Sample]) -> l
     ]
 
 
-LEFT_OUT: Final = "left out: "
-"""Begins the note of a subject that could not be measured."""
+LEFT_OUT: Final = "left out: "  # begins the note of a subject that could not be measured
 
 
 def left_out(name: str, size: int | None, subject: str, unit: str, reason: str) -> dict[str, Any]:
-    """The row of a subject that is not available."""
     rate = {"per_second": 0.0, "unit": unit}
     return {"name": name, "size": size, "subject": subject, **rate, "note": LEFT_OUT + reason}
 
 
 @dataclass(frozen=True)
 class Row:
-    """`subjects` gives, for a size in bytes (or None) and whether peers are wanted, ours first.
-
-    `units` is how many units one call of a subject's work does at a size.
-    """
+    """`subjects`: of a size in bytes (or None), with peers if wanted, ours first. `units`: of one call."""
 
     name: str
     sizes: tuple[int | None, ...]
@@ -196,8 +185,6 @@ class NotTaken(Exception):
 
 
 class Unit(Enum):
-    """The unit of an amount."""
-
     SECONDS = "s"
     MIB = "MiB"
     CORE = "of a core"
@@ -285,23 +272,20 @@ class Figure:
 
         Of memory nothing is counted a second: its `size` is the bytes.
         """
-        size, per_second, unit = self._counted()
+        aim, taken = self.aim, self.amount
+        size, per_second, unit = aim.size, round(1 / taken, 3) if taken else None, aim.rate
+        if aim.unit is Unit.MIB:
+            size, per_second, unit = None if taken is None else round(taken * 2**20), None, "bytes"
+        elif aim.unit is Unit.CORE:
+            per_second, unit = None if taken is None else round(taken, 5), "CPU s/s"
         return {
-            "name": self.aim.name,
+            "name": aim.name,
             "size": size,
             "subject": "parlour",
             "per_second": per_second,
             "unit": unit,
-            "note": f"{self.verdict()}; {self.aim.measured}",
+            "note": f"{self.verdict()}; {aim.measured}",
         }
-
-    def _counted(self) -> tuple[int | None, float | None, str]:
-        aim, taken = self.aim, self.amount
-        if aim.unit is Unit.MIB:
-            return (None if taken is None else round(taken * 2**20)), None, "bytes"
-        if aim.unit is Unit.CORE:
-            return aim.size, (None if taken is None else round(taken, 5)), "CPU s/s"
-        return aim.size, (round(1 / taken, 3) if taken else None), aim.rate
 
     def verdict(self) -> str:
         said, bound = self.aim.unit.said, self.aim.unit.said(self.aim.bound)

@@ -115,7 +115,6 @@ _HEADER = Struct(">32sII")
 
 
 def double_ratchet_one_way(module: Any, content: bytes) -> Work:
-    """One message encrypted to header and ciphertext, and decrypted."""
     alice, bob = _double_ratchets(module)
     message_of, header_of, size = module.EncryptedMessage, module.Header, _HEADER.size
 

@@ -1,12 +1,14 @@
 """The rows relay.forward, relay.latency and relay.idle: a relay next to a bare splice and a NATS server.
 
-Every subject is a program of its own on loopback, and both ends run in this process.
+Every subject is a program of its own on loopback, and both ends run in this process. Two are in this module:
+`python -m chat.tools.bench.relay splice|relay`. Each prints where it listens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import socket
@@ -18,21 +20,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, cast
 
 from chat.tools.bench import peers
 from chat.tools.bench.measure import NotTaken, Sample, Subject, interleave, left_out, rows
+from protocol.keys import X25519Pair
 from protocol.link.framing import LENGTH_SIZE
 from protocol.primitives import system_random
-from protocol.relay.rendezvous import RelayAddress, parse_relay
+from protocol.relay.rendezvous import RelayAddress, format_relay, parse_relay
 from protocol.relay.states import RelayEvent
 from protocol.relay.terminal_end import RelayTerminal
 
-PATIENCE: Final = 30.0
-"""Seconds after which a program that does not answer is no measurement any more."""
+PATIENCE: Final = 30.0  # seconds after which a program that does not answer is no measurement any more
 
-Way = tuple[socket.socket, socket.socket]
-"""Two ends: what is sent into the first comes out of the second."""
+Way = tuple[socket.socket, socket.socket]  # what is sent into one end comes out of the other
 
 _READY: Final = re.compile(r"client connections on 127\.0\.0\.1:(\d+)")
 
@@ -54,7 +55,7 @@ def parlour() -> Iterator[Way]:
 
 @contextmanager
 def splice() -> Iterator[Way]:
-    with running("-m", "chat.tools.bench.forwarders", "splice") as program:
+    with running("-m", "chat.tools.bench.relay", "splice") as program:
         port = int(program.said.readline())
         with connected(port) as one, connected(port) as other:
             yield one, other
@@ -100,7 +101,6 @@ class Guest:
         self.hear()
 
     def wait(self, tokens: Sequence[bytes]) -> None:
-        """Wait on tokens, until they are held."""
         self._end.wait(tokens, 0.0)
         self.hear()
 
@@ -133,7 +133,6 @@ class Program(NamedTuple):
 
 @contextmanager
 def running(*arguments: str) -> Iterator[Program]:
-    """A Python program for the duration of the block."""
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True) as process:
@@ -161,11 +160,8 @@ SIZES: Final = {256: 65_536, 61_440: 256}
 """Bytes of a frame, and how many wait together: 16 MiB, so that what sockets hold is a small part of it."""
 LATENCY_SIZE: Final = 256
 ROUNDS: Final = 11
-
-_AT_ONCE: Final = 1 << 20
-"""Bytes that are published in one go: of more the library drops some."""
-_PINGS: Final = 200
-"""Frames of one round of relay.latency, one after the other."""
+_AT_ONCE: Final = 1 << 20  # bytes that are published in one go: of more the library drops some
+_PINGS: Final = 200  # frames of one round of relay.latency, one after the other
 
 _NOTES: Final = {
     "parlour": "the real program, confined; one buffer a direction, zeroed behind every write",
@@ -275,17 +271,18 @@ class Nats:
         self._loop.close()
 
 
-@contextmanager
-def _nats(size: int, wanted: bool) -> Iterator[dict[str, Nats]]:
-    """NATS by its name where it is wanted. Raises NotTaken where the server or its client is lacking."""
+def _nats(stack: ExitStack, size: int, wanted: bool) -> tuple[dict[str, Nats], str]:
+    """NATS by its name where it is wanted, until the end of the stack; else nothing, and what is lacking."""
     if not wanted:
-        yield {}
-        return
+        return {}, ""
     module = peers.load("nats")
     if module is None:
-        raise NotTaken("nats-py is not installed")
-    with nats_server() as server, closing(Nats(module, f"nats://127.0.0.1:{server.port}", size)) as made:
-        yield {"nats": made}
+        return {}, "nats-py is not installed"
+    try:
+        server = stack.enter_context(nats_server())
+    except NotTaken as told:
+        return {}, str(told)
+    return {"nats": stack.enter_context(closing(Nats(module, f"nats://127.0.0.1:{server.port}", size)))}, ""
 
 
 def _reported(
@@ -299,53 +296,42 @@ def _reported(
 def forward(
     *, peers: bool = False, rounds: int = ROUNDS, seconds: float = 0.15, **_: Any
 ) -> list[dict[str, Any]]:
-    return [row for size in SIZES for row in _forward(size, peers, rounds, seconds)]
-
-
-def _forward(size: int, with_peers: bool, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    lacking = ""
-    with ExitStack() as stack:
-        enter = stack.enter_context
-        flows: dict[str, Flow | Nats] = {
-            "parlour": enter(closing(Flow(enter(parlour()), size))),
-            "tcp": enter(closing(Flow(enter(splice()), size))),
-        }
-        try:
-            flows |= enter(_nats(size, with_peers))
-        except NotTaken as told:
-            lacking = str(told)
-        subjects = [Subject(name, flow, _NOTES[name]) for name, flow in flows.items()]
-        samples = interleave(subjects, units=SIZES[size], rounds=rounds, seconds=seconds)
-    return _reported(FORWARD, size, "frames/s", samples, lacking)
+    report = []
+    for size, count in SIZES.items():
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            flows = {
+                "parlour": enter(closing(Flow(enter(parlour()), size))),
+                "tcp": enter(closing(Flow(enter(splice()), size))),
+            }
+            nats, lacking = _nats(stack, size, peers)
+            subjects = [Subject(name, flow, _NOTES[name]) for name, flow in (flows | nats).items()]
+            samples = interleave(subjects, units=count, rounds=rounds, seconds=seconds)
+        report += _reported(FORWARD, size, "frames/s", samples, lacking)
+    return report
 
 
 def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:
     """relay.latency: one over the median that a relay adds to a direct link."""
-    lacking = ""
     with ExitStack() as stack:
         enter = stack.enter_context
         plain = Pings(enter(direct()))
-        ways: dict[str, Pings | Nats] = {"parlour": Pings(enter(parlour())), "tcp": Pings(enter(splice()))}
-        try:
-            ways |= enter(_nats(LATENCY_SIZE, peers))
-        except NotTaken as told:
-            lacking = str(told)
-        samples = [_sample(name, spans) for name, spans in _added(plain, ways, rounds).items()]
+        ways = {"parlour": Pings(enter(parlour())), "tcp": Pings(enter(splice()))}
+        nats, lacking = _nats(stack, LATENCY_SIZE, peers)
+        # Of each round, what is added at the median and at the 99th percentile, in seconds.
+        added: dict[str, list[tuple[float, float]]] = {name: [] for name in ways | nats}
+        for _round in range(rounds + 1):
+            straight = _percentiles(plain.spans())
+            for name, way in (ways | nats).items():
+                through = _percentiles(way.spans())
+                added[name].append((through[0] - straight[0], through[1] - straight[1]))
+    samples = []
+    for name, (_first, *spans) in added.items():
+        middle, late = (median(column) * 1e6 for column in zip(*spans, strict=True))
+        what = f"adds p50 {middle:.1f} µs, p99 {late:.1f} µs to a direct link, one frame at a time"
+        rates = tuple(1 / max(half, 1e-9) for half, _ in spans)
+        samples.append(Sample(Subject(name, lambda: None, f"{what}; {_NOTES[name]}"), rates))
     return _reported(LATENCY, LATENCY_SIZE, "1/s", samples, lacking)
-
-
-Spans = list[tuple[float, float]]
-"""Of each round, what is added at the median and at the 99th percentile, in seconds."""
-
-
-def _added(plain: Pings, ways: dict[str, Pings | Nats], rounds: int) -> dict[str, Spans]:
-    added: dict[str, Spans] = {name: [] for name in ways}
-    for _ in range(rounds + 1):
-        direct = _percentiles(plain.spans())
-        for name, way in ways.items():
-            through = _percentiles(way.spans())
-            added[name].append((through[0] - direct[0], through[1] - direct[1]))
-    return {name: spans[1:] for name, spans in added.items()}
 
 
 def _percentiles(spans: list[float]) -> tuple[float, float]:
@@ -353,22 +339,12 @@ def _percentiles(spans: list[float]) -> tuple[float, float]:
     return ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
 
 
-def _sample(name: str, spans: Spans) -> Sample:
-    middle, late = (median(column) * 1e6 for column in zip(*spans, strict=True))
-    note = (
-        f"adds p50 {middle:.1f} µs, p99 {late:.1f} µs to a direct link, one frame at a time; {_NOTES[name]}"
-    )
-    rates = tuple(1 / max(half, 1e-9) for half, _ in spans)
-    return Sample(Subject(name, lambda: None, note), rates)
-
-
 NAME: Final = "relay.idle"
 CROWD: Final = 10_000
 TOKENS: Final = 16
 """What each terminal waits on: so many contacts, or half as many in the hour in which days change."""
 
-_FIRST: Final = 100
-"""Connections before the first look: what a program makes once is no connection's."""
+_FIRST: Final = 100  # connections before the first look: what a program makes once is no connection's
 _UNIT: Final = "connections/MiB"
 _SPARE: Final = 100  # descriptors that are no connection's
 
@@ -399,8 +375,7 @@ def _idle_sample(name: str, crowd: int, added: int, what: str) -> Sample:
 
 
 def parlour_idle(crowd: int) -> int:
-    """Terminals that wait at our relay."""
-    with running("-m", "chat.tools.bench.forwarders", "relay") as program:
+    with running("-m", "chat.tools.bench.relay", "relay") as program:
         address = parse_relay(program.said.readline().strip())
 
         def come(number: int) -> socket.socket:
@@ -460,7 +435,6 @@ def _has_ended(end: socket.socket) -> bool:
 
 
 def _resident(pid: int) -> int:
-    """Bytes of memory that a process has itself."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -479,3 +453,61 @@ def _make_room(crowd: int) -> None:
         raise NotTaken(f"a process may open {hard} files here, and {wanted} are needed (ulimit -Hn)")
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class Splice(asyncio.Protocol):
+    """One of two connections. A slow reader stops the other side, as with any honest forwarder."""
+
+    def __init__(self, ended: asyncio.Event, ends: list[asyncio.Transport]) -> None:
+        self._ended, self._ends = ended, ends
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._other = 1 - len(self._ends)
+        self._ends.append(cast(asyncio.Transport, transport))
+
+    def data_received(self, data: bytes) -> None:
+        self._ends[self._other].write(data)
+
+    def pause_writing(self) -> None:
+        self._ends[self._other].pause_reading()
+
+    def resume_writing(self) -> None:
+        self._ends[self._other].resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended.set()
+
+
+async def _splice() -> None:
+    """Join the first two connections with bare asyncio protocols until one of them ends."""
+    loop, ended, ends = asyncio.get_running_loop(), asyncio.Event(), list[asyncio.Transport]()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        os.write(1, b"%d\n" % server.getsockname()[1])
+        met = [(await loop.sock_accept(server))[0] for _ in range(2)]
+    # Both begin in one turn of the event loop, before the first byte of either is read.
+    await asyncio.gather(*(loop.connect_accepted_socket(lambda: Splice(ended, ends), end) for end in met))
+    await ended.wait()
+
+
+async def _relay() -> None:
+    """Run the relay's server without limits, so that one machine can be a crowd, until the input ends."""
+    from chat.ports import SystemClock
+    from chat.relay.quotas import Limits
+    from chat.relay.run import listen, port_of
+    from chat.relay.server import Relay, Settings
+
+    pair, limits = X25519Pair.generate(), Limits(**dict.fromkeys(Limits.__slots__, 1 << 27))
+    servers = listen("127.0.0.1", 0)
+    server = Relay(Settings(pair, SystemClock(), limits))
+    server.start(servers)
+    address = RelayAddress("127.0.0.1", port_of(servers[0]), pair.public)
+    os.write(1, f"{format_relay(address)}\n".encode())
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, ended.set)
+    await ended.wait()
+    server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run({"splice": _splice, "relay": _relay}[sys.argv[1]]())

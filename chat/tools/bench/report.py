@@ -10,7 +10,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +28,7 @@ from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.hotpath import HEADER_SIZE, FastSending, padder
 from protocol.link.framing import LAST, Assembler, padded_size
-from protocol.messages import MESSAGE, Entry
+from protocol.messages import MESSAGE
 from protocol.primitives import AEGIS256, KEY_SIZE
 
 _MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
@@ -37,8 +38,7 @@ _MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
     relay.LATENCY: relay.latency,
     relay.NAME: relay.measure,
 }
-NAMES: Final = tuple(_MEASURES)
-"""Every row, in the order of the report."""
+NAMES: Final = tuple(_MEASURES)  # every row, in the order of the report
 
 
 def select(asked: Sequence[str]) -> tuple[str, ...]:
@@ -56,14 +56,8 @@ def run(name: str, *, peers: bool = False, **timing: Any) -> list[dict[str, Any]
 
 
 _LIBRARIES: Final = (
-    "PyNaCl",
-    "cryptography",
-    "msgspec",
-    "sqlcipher3",
-    "vodozemac",
-    "DoubleRatchet",
-    "python-olm",
-    "noiseprotocol",
+    *("PyNaCl", "cryptography", "msgspec", "sqlcipher3"),
+    *("vodozemac", "DoubleRatchet", "python-olm", "noiseprotocol"),
 )
 
 
@@ -78,22 +72,17 @@ def processor() -> str:
     return f"{found.get('model name')}, family {found.get('cpu family')} model {found.get('model')}"
 
 
-def libraries() -> Iterator[str]:
-    for name in _LIBRARIES:
-        try:
-            yield f"{name} {version(name)}"
-        except PackageNotFoundError:
-            continue
-
-
 def description() -> str:
     system = f"{platform.system()} {re.match(r'[0-9.]*', platform.release()).group()}"  # type: ignore[union-attr]
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{processor()}; {os.cpu_count()} cores; {system}; {python}; {', '.join(libraries())}"
+    libraries = []
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            libraries.append(f"{name} {version(name)}")
+    return f"{processor()}; {os.cpu_count()} cores; {system}; {python}; {', '.join(libraries)}"
 
 
-WIDTH: Final = 28
-"""Characters of the longest bar."""
+WIDTH: Final = 28  # characters of the longest bar
 
 _RATIO: Final = re.compile(r"([\d.]+) x (\S+) \[([\d.]+)-([\d.]+)\]")
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -124,7 +113,6 @@ class Ratio:
 
 
 def blocks(rows: Iterable[ReportRow]) -> list[list[ReportRow]]:
-    """Rows of one name and size."""
     return [list(block) for _, block in groupby(rows, key=lambda row: (row["name"], row["size"]))]
 
 
@@ -156,17 +144,15 @@ def figure(rate: float) -> str:
 def lines(block: Sequence[ReportRow]) -> list[str]:
     """One text per row of a block; the first has the title above it."""
     told, most = ratios(block), max(row["per_second"] for row in block)
-    texts = [_table_line(row, most, told.get(row["subject"])) for row in block]
+    texts = []
+    for row in block:
+        subject, rate, ratio = row["subject"], row["per_second"], told.get(row["subject"])
+        if row["note"].startswith(LEFT_OUT):
+            texts.append(f"  {subject:<14} {row['note']}")
+        else:
+            shown = f"  {subject:<14} {figure(rate):>11}  {bar(rate / most):<{WIDTH}}"
+            texts.append(f"{shown}  {ratio or ''}".rstrip())
     return [f"{title(block[0])}\n{texts[0]}", *texts[1:]]
-
-
-def _table_line(row: ReportRow, most: float, ratio: Ratio | None) -> str:
-    if row["note"].startswith(LEFT_OUT):
-        return f"  {row['subject']:<14} {row['note']}"
-    shown = (
-        f"  {row['subject']:<14} {figure(row['per_second']):>11}  {bar(row['per_second'] / most):<{WIDTH}}"
-    )
-    return f"{shown}  {ratio}" if ratio is not None else shown.rstrip()
 
 
 _LEFT, _WIDTH, _RIGHT, _STEP, _TOP, _FOOT = 330, 430, 90, 26, 46, 44
@@ -202,7 +188,7 @@ def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
     bottom = height - _FOOT
     for tick in _TICKS:
         x, label = f"{_x(tick):.1f}", f"{tick:g} ×"
-        parts.append(_upright("one" if tick == 1 else "line", tick, _TOP - 6, bottom))
+        parts.append(_plot_line("one" if tick == 1 else "line", _x(tick), _TOP - 6, _x(tick), bottom))
         parts.append(f'<text class="quiet" text-anchor="middle" x="{x}" y="{bottom + 16}">{label}</text>')
     for number, (row, ratio) in enumerate(entries):
         parts += _entry(_TOP + _STEP * number, row, ratio)
@@ -216,22 +202,20 @@ def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
 def _entry(top: float, row: str, ratio: Ratio) -> list[str]:
     begin, end = sorted((_x(1), _x(ratio.median)))
     middle, width = top + _STEP / 2 - 2, max(end - begin, 1)
+    marks = [_plot_line("range", _x(ratio.low), middle, _x(ratio.high), middle)]
+    if ratio.goal is not None:
+        least = _x(ratio.goal.least)
+        marks.append(_plot_line("least", least, top, least, top + _STEP - 4))
     name = f'{escape(row)} <tspan class="quiet">/ {escape(ratio.subject)}</tspan>'
     return [
         f'<text x="12" y="{middle + 4:.1f}">{name}</text>',
         f'<rect class="bar" x="{begin:.1f}" y="{top + 3}" width="{width:.1f}" height="{_STEP - 10}"/>',
-        _plot_line("range", (_x(ratio.low), middle), (_x(ratio.high), middle)),
-        *([] if ratio.goal is None else [_upright("least", ratio.goal.least, top, top + _STEP - 4)]),
+        *marks,
         f'<text x="{_LEFT + _WIDTH + 12}" y="{middle + 4:.1f}">{ratio.median:.2f} ×</text>',
     ]
 
 
-def _upright(kind: str, ratio: float, top: float, bottom: float) -> str:
-    return _plot_line(kind, (_x(ratio), top), (_x(ratio), bottom))
-
-
-def _plot_line(kind: str, begin: tuple[float, float], end: tuple[float, float]) -> str:
-    (x1, y1), (x2, y2) = begin, end
+def _plot_line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
@@ -239,35 +223,24 @@ _NOTHING: Final = "the call around a part"
 _WHOLE: Final = "the whole row"
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of the row, and the microseconds that one message spends on it."""
-
-    name: str
-    microseconds: float
-
-
-def profile() -> tuple[Part, list[Part]]:
-    """The row session.oneway, 64, under AEGIS-256, and its parts, the unexplained rest last."""
+def profile() -> tuple[float, dict[str, float]]:
+    """Microseconds of session.oneway, 64, under AEGIS-256, and of its parts, the unexplained rest last."""
     message = crypto.entry(crypto.SMALL)
-    works = {_NOTHING: lambda: None, _WHOLE: crypto.one_way(AEGIS256, message)}
-    works |= _codec_parts(message) | _session_parts(LAST + encode(message))
-    samples = interleave([Subject(name, work, "") for name, work in works.items()])
-    taken = {sample.subject.name: 1e6 / sample.per_second for sample in samples}
-    nothing, whole = taken.pop(_NOTHING), taken.pop(_WHOLE)
-    parts = [Part(name, max(0.0, spent - nothing)) for name, spent in taken.items()]
-    rest = whole - nothing - sum(part.microseconds for part in parts)
-    return Part(_WHOLE, whole - nothing), [*parts, Part("Python between the parts, and the checks", rest)]
-
-
-def _codec_parts(message: Entry) -> dict[str, Work]:
+    works: dict[str, Work] = {_NOTHING: lambda: None, _WHOLE: crypto.one_way(AEGIS256, message)}
     encoded = encode(message)
     content, add, decode = LAST + encoded, Assembler().add, MESSAGE.decode
-    return {
+    works |= {
         "codec: struct to bytes, piece flag": lambda: LAST + encode(message),
         "piece taken off": lambda: add(content),
         "codec: bytes to struct, compared with its one encoding": lambda: decode(encoded),
     }
+    works |= _session_parts(content)
+    samples = interleave([Subject(name, work, "") for name, work in works.items()])
+    taken = {sample.subject.name: 1e6 / sample.per_second for sample in samples}
+    nothing = taken.pop(_NOTHING)
+    whole = taken.pop(_WHOLE) - nothing
+    parts = {name: max(0.0, spent - nothing) for name, spent in taken.items()}
+    return whole, {**parts, "Python between the parts, and the checks": whole - sum(parts.values())}
 
 
 def _session_parts(content: bytes) -> dict[str, Work]:
@@ -307,17 +280,6 @@ def _session_parts(content: bytes) -> dict[str, Work]:
         "the envelope's copies out of C memory and into it": copies,
         "keys wiped": wipes,
     }
-
-
-def as_table(whole: Part, parts: Sequence[Part]) -> list[str]:
-    """Lines of Markdown, the longest part first, the rest last."""
-    *known, rest = parts
-    ordered = [*sorted(known, key=lambda part: -part.microseconds), rest, whole]
-    return [
-        "| part of one message | µs |",
-        "| --- | ---: |",
-        *(f"| {part.name} | {part.microseconds:.2f} |" for part in ordered),
-    ]
 
 
 _DOCS: Final = Path("docs")
@@ -362,20 +324,15 @@ def summary(rows: Iterable[ReportRow]) -> list[str]:
         rates = {row["subject"]: figure(row["per_second"]) for row in block}
         name, unit = _row_name(block[0]), block[0]["unit"]
         own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
-        compared = [
-            f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio)} |"
-            for ratio in _ordered(block)
-            if ratio.goal is not None or ratio.subject in LIMITS
-        ]
-        lines += compared or [f"{own} | | | |"]
+        compared = [one for one in _ordered(block) if one.goal is not None or one.subject in LIMITS]
+        for ratio in compared:
+            least = "" if ratio.goal is None else f" {ratio.goal.least:g} ×"
+            least += "" if ratio.reached else ", missed"
+            shown = f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f}) |{least}"
+            lines.append(f"{own} {ratio.subject} | {rates[ratio.subject]} | {shown} |")
+        if not compared:
+            lines.append(f"{own} | | | |")
     return lines
-
-
-def _cell(ratio: Ratio) -> str:
-    shown = f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f})"
-    if ratio.goal is None:
-        return f"{shown} |"
-    return f"{shown} | {ratio.goal.least:g} ×{'' if ratio.reached else ', missed'}"
 
 
 def everything(rows: Iterable[ReportRow]) -> list[str]:
@@ -391,7 +348,9 @@ def everything(rows: Iterable[ReportRow]) -> list[str]:
     return lines
 
 
-def results(rows: Sequence[ReportRow], whole: Part, parts: Sequence[Part]) -> str:
+def results(rows: Sequence[ReportRow], whole: float, parts: Mapping[str, float]) -> str:
+    *known, rest = parts.items()
+    ordered = [*sorted(known, key=lambda part: -part[1]), rest, (_WHOLE, whole)]
     return "\n".join(
         [
             "# Benchmark results",
@@ -407,7 +366,9 @@ def results(rows: Sequence[ReportRow], whole: Part, parts: Sequence[Part]) -> st
             "",
             "## Parts of session.oneway, 64",
             "",
-            *as_table(whole, parts),
+            "| part of one message | µs |",
+            "| --- | ---: |",
+            *(f"| {name} | {microseconds:.2f} |" for name, microseconds in ordered),
             "",
         ]
     )

@@ -16,8 +16,7 @@ from chat.interface import ParlourError
 from chat.tools.bench.measure import NotTaken
 
 QUESTION: Final = b"\x1b[?2026$p"
-ANSWER: Final = b"\x1b[?2026;2$y"
-"""DEC private mode 2026 is known, and not set."""
+ANSWER: Final = b"\x1b[?2026;2$y"  # DEC private mode 2026 is known, and not set
 
 _BEGIN, _END = b"\x1b[?2026h", b"\x1b[?2026l"
 ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[^\[\]PX^_])", re.DOTALL)
@@ -30,7 +29,6 @@ class Frame:
 
     began: float
     ended: float
-    bytes: int
     text: str
 
 
@@ -57,7 +55,7 @@ class Frames:
             if end < 0:
                 return
             text = ESCAPE.sub(b"", self._raw[:end]).decode(errors="replace")
-            self.whole.append(Frame(self._began, now, end, text))
+            self.whole.append(Frame(self._began, now, text))
             del self._raw[: end + len(_END)]
             self._began = None
 
@@ -128,6 +126,7 @@ class Program:
                 start_new_session=True,
                 preexec_fn=_take_terminal,
             )
+            self.id = self._process.pid
         except BaseException:
             os.close(self.terminal)
             raise
@@ -158,10 +157,6 @@ class Program:
         """Read from all programs until a time (time.perf_counter)."""
         while time.perf_counter() < moment:
             self._terminals.read(moment)
-
-    @property
-    def id(self) -> int:
-        return self._process.pid
 
     def rest(self) -> None:
         """Wait until no program shows anything new: a person is slower than a screen. Raises Unseen."""

@@ -43,22 +43,18 @@ class DemoDoor:
 
     async def state(self) -> DoorState:
         """RUNNING until the person locks it, even before it is made: no passphrase is needed."""
-        locked = self._demo is not None and not self._demo.running
+        locked = self._demo is not None and not self._demo.person.running
         return DoorState.LOCKED if locked else DoorState.RUNNING
 
     async def attach(self) -> Messenger:
         if self._demo is None:
-            self._demo = await self._make()
-        return self._demo.messenger
+            await asyncio.to_thread(import_module, "chat.tools.demo.make")
+            from chat.tools.demo.make import make
 
-    async def _make(self) -> Demo:
-        """A failed attempt leaves its folder behind, so each attempt has its own."""
-        await asyncio.to_thread(import_module, "chat.tools.demo.make")
-        from chat.tools.demo.make import make
-
-        self._attempts += 1
-        folder = self._folder / str(self._attempts)
-        return await make(folder, PASSPHRASE, self._language, self._machine, self._random)
+            self._attempts += 1  # a failed attempt leaves its folder behind, so each has its own
+            folder = self._folder / str(self._attempts)
+            self._demo = await make(folder, PASSPHRASE, self._language, self._machine, self._random)
+        return self._demo.person.engine
 
     async def unlock(
         self,
@@ -68,12 +64,12 @@ class DemoDoor:
         patience: float = PATIENCE,
         waits: Callable[[], None] | None = None,
     ) -> Messenger:
-        if self._demo is None or self._demo.running:
+        if self._demo is None or self._demo.person.running:
             raise CannotCreate(RUNS)
         return await self._demo.unlock(passphrase)
 
     async def is_held(self) -> bool:
-        return self._demo is not None and self._demo.running
+        return self._demo is not None and self._demo.person.running
 
     async def create(self, name: str, passphrase: str) -> Messenger:
         raise CannotCreate(HAS_A_PERSON)
@@ -89,9 +85,14 @@ LEFT: Final = "An earlier demo left {folder}, which cannot be removed: remove it
 @contextmanager
 def throw_away(say: Callable[[str], None]) -> Iterator[Path]:
     """A folder of mode 0700 for the block. `say` hears of an older one that remains. Raises CannotCreate."""
-    places = _places()
-    for left in [folder for place in places for folder in _left_behind(place)]:
-        _sweep(left, say)
+    # The memory of this user first, which reaches no disk.
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    own = [Path(named)] if named and os.access(named, os.W_OK | os.X_OK) else []
+    places = [*own, Path(tempfile.gettempdir())]
+    for place in places:
+        with suppress(OSError):
+            for left in sorted(place.glob(f"{PREFIX}*")):
+                _sweep(left, say)
     folder, lock = _make(places[0])
     try:
         yield folder
@@ -99,13 +100,6 @@ def throw_away(say: Callable[[str], None]) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)  # where a lock that is held cannot be removed
-
-
-def _places() -> list[Path]:
-    """Places for the folder: memory of this user first, which reaches no disk, else the temporary folder."""
-    named = os.environ.get("XDG_RUNTIME_DIR", "")
-    own = [Path(named)] if named and os.access(named, os.W_OK | os.X_OK) else []
-    return [*own, Path(tempfile.gettempdir())]
 
 
 def _make(place: Path) -> tuple[Path, ProfileLock]:
@@ -131,23 +125,12 @@ def _no_folder(place: Path, reason: str) -> CannotCreate:
     )
 
 
-def _left_behind(place: Path) -> list[Path]:
-    with suppress(OSError):
-        return [found for found in sorted(place.glob(f"{PREFIX}*")) if _is_ours(found)]
-    return []
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder of this user, and no symbolic link."""
-    with suppress(OSError):
-        found = folder.lstat()
-        own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-        return own and folder.is_dir() and not folder.is_symlink()
-    return False
-
-
 def _sweep(folder: Path, say: Callable[[str], None]) -> None:
+    """Remove a folder of this user that an earlier demo left, and no symbolic link."""
     try:
+        own = not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
+        if not own or folder.is_symlink() or not folder.is_dir():
+            return
         lock = ProfileLock(folder)
     except (ProfileInUse, FileNotFoundError):
         return  # it runs, or has just ended

@@ -42,7 +42,6 @@ class Pipe:
 
     @classmethod
     def pair(cls, host: str, peer: str) -> tuple[Pipe, Pipe]:
-        """Both ends of a connection from a host to its peer."""
         mine, theirs = cls(peer), cls(host)
         mine.other, theirs.other = theirs, mine
         return mine, theirs
@@ -89,7 +88,6 @@ class Network:
             end.close()
 
     def announce(self, host: str, announcement: Announcement | None) -> None:
-        """Replace what a host announces, and notify all others."""
         old = self.announced.pop(host, None)
         if announcement is not None:
             self.announced[host] = announcement
@@ -103,10 +101,7 @@ class Network:
 class DemoListener:
     def __init__(self, network: Network, place: tuple[str, int]) -> None:
         self._network, self._place = network, place
-
-    @property
-    def port(self) -> int:
-        return self._place[1]
+        self.port = place[1]
 
     async def close(self) -> None:
         self._network.listening.pop(self._place, None)
@@ -223,7 +218,7 @@ class DemoTerminal:
         self._ports = Ports(clock, random, DemoTransport(network, host), DemoDiscovery(network, host))
         self.secret = random(16).hex()
         self._watchers: list[Callable[[Event], None]] = []
-        self._invitation_watchers: list[Callable[[str], None]] = []
+        self._invitation_watchers: list[Callable[[str], object]] = []
         self._listening: asyncio.Task[None] | None = None
 
     async def create(self, passphrase: str) -> None:
@@ -268,17 +263,15 @@ class DemoTerminal:
     def watch(self, look: Callable[[Event], None]) -> None:
         self._watchers.append(look)
 
-    def watch_invitations(self, look: Callable[[str], None]) -> None:
+    def watch_invitations(self, look: Callable[[str], object]) -> None:
         """Look at the text of every invitation that this person makes from now on."""
         self._invitation_watchers.append(look)
 
     def invited(self, text: str) -> None:
-        """The engine made an invitation."""
         for look in self._invitation_watchers:
             look(text)
 
     def wait(self, kind: type[E], test: Callable[[E], bool]) -> asyncio.Future[E]:
-        """The next event of a kind that passes a test."""
         future: asyncio.Future[E] = asyncio.get_running_loop().create_future()
 
         def look(event: Event) -> None:

@@ -33,8 +33,7 @@ TYPES_MOST: Final = 2.4
 A_CHARACTER: Final = 0.008
 """Seconds, all of them: long enough to be seen, and short enough not to be waited for."""
 
-QUOTED: Final = 40
-"""Characters of a text that an answer says again."""
+QUOTED: Final = 40  # characters of a text that an answer says again
 
 _WORD: Final = re.compile(r"\w+")
 _IDEOGRAPH: Final = re.compile(r"[\u3400-\u9fff]")
@@ -45,11 +44,6 @@ def has_word(text: str, words: tuple[str, ...]) -> bool:
     folded = text.casefold()
     found = set(_WORD.findall(folded))
     return any(word in found or (not word.isascii() and word in folded) for word in words)
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= QUOTED else line[: QUOTED - 1].rstrip() + "…"
 
 
 class Answering:
@@ -63,14 +57,12 @@ class Answering:
         terminal: DemoTerminal,
         person: str,
         sample: Sample,
-        language: str,
         away: Collection[str],
         bring: Callable[[str], None],
     ) -> None:
         self._terminal = terminal
         self._person = person
         self._sample = sample
-        self._language = language
         self._away = away
         self._bring = bring
         self._number = 0
@@ -80,20 +72,22 @@ class Answering:
 
     def _answer_to(self, text: str) -> tuple[str, str]:
         """(the answer, the name of the contact that it brings or nothing)."""
-        language = CHINESE if _IDEOGRAPH.search(text) else self._language
+        language = CHINESE if _IDEOGRAPH.search(text) else self._sample.language
         for answer in self._sample.answers:
             if has_word(text, answer.words) and (not answer.brings or answer.brings in self._away):
                 return answer.within(language), answer.brings
         answer_to_any = self._sample.otherwise[self._number % len(self._sample.otherwise)]
         self._number += 1
-        return answer_to_any.within(language).replace("{said}", _shortened(text)), ""
+        said = " ".join(text.split())
+        if len(said) > QUOTED:
+            said = said[: QUOTED - 1].rstrip() + "…"
+        return answer_to_any.within(language).replace("{said}", said), ""
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, EntryAdded) and event.entry.contact == self._person and not event.entry.own:
             self._asked.put_nowait(event.entry)
 
     def begin_with(self, text: str) -> None:
-        """Answer this to the next text."""
         self._first = text
 
     async def run(self) -> None:
@@ -137,25 +131,25 @@ COMES_AFTER: Final = 2.5
 class Neighbours:
     """engine.Server of the person's engine: the others start and stop with it."""
 
-    def __init__(
-        self, sample: Sample, language: str, person: DemoTerminal, terminals: Mapping[str, DemoTerminal]
-    ) -> None:
+    def __init__(self, sample: Sample, person: DemoTerminal, terminals: Mapping[str, DemoTerminal]) -> None:
         self._sample = sample
-        self._language = language
         self._person = person
         self._terminals = terminals
         self._away = {row.name for row in sample.contacts if not row.present}
         self._unpaired = [row.name for row in sample.nearby]
         self._words: dict[tuple[str, ...], tuple[DemoTerminal, PairingView]] = {}
-        self._tasks = Tasks(_failed)
+        loop, failed = asyncio.get_running_loop(), "a neighbour of the demo failed"
+        self._tasks = Tasks(
+            lambda error: loop.call_exception_handler({"message": failed, "exception": error})
+        )
         self._answering = {name: self._let_answer(terminal) for name, terminal in terminals.items()}
         person.watch(self._person_heard)
-        person.watch_invitations(self._invited)
+        person.watch_invitations(lambda text: self._tasks.spawn(self._join(text)))
 
     def _let_answer(self, terminal: DemoTerminal) -> Answering:
         terminal.watch(lambda event: self._heard(terminal, event))
         person = self._person.person
-        return Answering(terminal, person, self._sample, self._language, self._away, self._bring)
+        return Answering(terminal, person, self._sample, self._away, self._bring)
 
     async def start(self) -> None:
         """Start everyone who is not away, and let them answer. Raises a StorageFailure."""
@@ -179,7 +173,7 @@ class Neighbours:
 
     async def _come(self, name: str) -> None:
         await asyncio.sleep(COMES_AFTER)
-        self._answering[name].begin_with(self._sample.back.within(self._language))
+        self._answering[name].begin_with(self._sample.back.within(self._sample.language))
         await self._terminals[name].start(PASSPHRASE)
         await self._answering[name].run()
 
@@ -211,7 +205,7 @@ class Neighbours:
 
     async def _greet(self, terminal: DemoTerminal) -> None:
         await asyncio.sleep(GREETS_AFTER)
-        greeting = self._sample.greeting.within(self._language).replace("{name}", self._sample.person)
+        greeting = self._sample.greeting.within(self._sample.language).replace("{name}", self._sample.person)
         await _try(self._answering[terminal.name].write(greeting))
 
     async def _be_a_stranger(self, terminal: DemoTerminal) -> None:
@@ -219,18 +213,10 @@ class Neighbours:
         self._unpaired.append(terminal.name)
         await terminal.engine.set_visible(True)
 
-    def _invited(self, text: str) -> None:
-        self._tasks.spawn(self._join(text))
-
     async def _join(self, text: str) -> None:
         await asyncio.sleep(JOINS_AFTER)
         if self._unpaired:
             await _try(self._terminals[self._unpaired[0]].engine.join(text))
-
-
-def _failed(error: BaseException) -> None:
-    context = {"message": "a neighbour of the demo failed", "exception": error}
-    asyncio.get_running_loop().call_exception_handler(context)
 
 
 async def _try(call: Awaitable[object]) -> None:
@@ -239,42 +225,33 @@ async def _try(call: Awaitable[object]) -> None:
         await call
 
 
-BEFORE: Final = 600_000
-"""Milliseconds before the first entry at which the terminals are made."""
+BEFORE: Final = 600_000  # milliseconds before the first entry at which the terminals are made
 
 
 class Demo:
     def __init__(self, person: DemoTerminal, neighbours: Neighbours) -> None:
-        self._person = person
+        self.person = person
         self._neighbours = neighbours
-
-    @property
-    def running(self) -> bool:
-        return self._person.running
-
-    @property
-    def messenger(self) -> Messenger:
-        return self._person.engine
 
     async def unlock(self, passphrase: str) -> Messenger:
         """Start the engine again. Raises WrongPassphrase, a StorageFailure."""
-        await self._person.start(passphrase)
+        await self.person.start(passphrase)
         return await self.serve()
 
     async def serve(self) -> Messenger:
         """The others start and stop with the person's engine from now on."""
         try:
-            await self._person.engine.serve(self._neighbours)
+            await self.person.engine.serve(self._neighbours)
         except BaseException:
             await self._neighbours.close()
-            await self._person.stop()
+            await self.person.stop()
             raise
-        return self._person.engine
+        return self.person.engine
 
 
 async def make(folder: Path, passphrase: str, language: str, machine: Clock, random: Random) -> Demo:
     """A demo with its profiles in `folder`. Raises CannotCreate, a StorageFailure."""
-    sample, clock, network = read_sample(), DemoClock(machine), Network()
+    sample, clock, network = read_sample(language), DemoClock(machine), Network()
     times = placed(sample.conversations, clock.present())
     others = [row.name for row in sample.contacts] + [row.name for row in sample.nearby]
     terminals = {
@@ -289,11 +266,11 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
         await person.create(passphrase)
         for contact in contacts:
             await contact.create(PASSPHRASE)
-        await Playing(sample, language, person, contacts, times, clock).play()
+        await Playing(sample, person, contacts, times, clock).play()
         clock.run()
         for stranger in strangers:  # only now, since an announcement is renewed on another day
             await _appear(stranger, person)
-        demo = Demo(person, Neighbours(sample, language, person, terminals))
+        demo = Demo(person, Neighbours(sample, person, terminals))
         await demo.serve()
     except BaseException:
         await asyncio.gather(*(terminal.stop() for terminal in (person, *terminals.values())))

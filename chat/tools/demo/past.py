@@ -75,10 +75,13 @@ class Sample(msgspec.Struct, frozen=True):
     answers: tuple[Answer, ...]
     otherwise: tuple[Text, ...]
     back: Text = msgspec.field(name="return")
+    language: str = ""
 
 
-def read_sample() -> Sample:
-    return msgspec.json.decode(files("seeds").joinpath("demo.json").read_bytes(), type=Sample)
+def read_sample(language: str = "") -> Sample:
+    """The sample, which speaks `zh` or English."""
+    sample = msgspec.json.decode(files("seeds").joinpath("demo.json").read_bytes(), type=Sample)
+    return msgspec.structs.replace(sample, language=language)
 
 
 def placed(conversations: Sequence[Conversation], now: datetime) -> dict[datetime, int]:
@@ -93,8 +96,7 @@ def placed(conversations: Sequence[Conversation], now: datetime) -> dict[datetim
     return {time: round((time + moved).replace(tzinfo=now.tzinfo).timestamp() * 1000) for time in shown}
 
 
-UNTIL_READ: Final = 12_000
-"""Milliseconds after which an entry is read."""
+UNTIL_READ: Final = 12_000  # milliseconds after which an entry is read
 
 
 async def pair(person: DemoTerminal, contact: DemoTerminal) -> None:
@@ -116,19 +118,15 @@ def shows(event: ContactChanged, other: DemoTerminal, *, present: bool) -> bool:
 
 
 class Playing:
-    """Plays all conversations in the order of their times."""
-
     def __init__(
         self,
         sample: Sample,
-        language: str,
         person: DemoTerminal,
         contacts: Sequence[DemoTerminal],
         times: Mapping[datetime, int],
         clock: DemoClock,
     ) -> None:
         self._sample = sample
-        self._language = language
         self._person = person
         self._contacts = {contact.name: contact for contact in contacts}
         self._times = times
@@ -162,7 +160,7 @@ class Playing:
         stored = other.wait(EntryAdded, lambda event: event.entry.contact == author.person)
         delivered = author.wait(EntryChanged, lambda event: event.state is EntryState.DELIVERED)
         reply = self._ids[contact.name, said.reply] if said.reply else ""
-        entry = await author.engine.send(other.person, said.within(self._language), reply)
+        entry = await author.engine.send(other.person, said.within(self._sample.language), reply)
         if said.id:
             self._ids[contact.name, said.id] = entry.id
         if said.state is EntryState.QUEUED:

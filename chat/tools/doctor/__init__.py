@@ -17,8 +17,7 @@ __all__ = ["Context", "Relay", "Sought", "diagnose"]
 Cause = Callable[[Context, Evidence], list[DiagnosisView]]
 Check = Callable[[Context, Sequence[Interface]], Awaitable[list[DiagnosisView]]]
 
-WITHIN: Final = 5.0
-"""Seconds that a diagnosis takes at most."""
+WITHIN: Final = 5.0  # seconds that a diagnosis takes at most
 
 CAUSES: Final[tuple[tuple[Phrase, Cause], ...]] = (
     (machine.NETWORK_CHECK, machine.network_lines),
@@ -46,10 +45,7 @@ _OWN_FAULT: Final = phrase(
 
 
 async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
-    """Every line of the report, good or bad with its fix; takes five seconds at most.
-
-    A check that fails itself is a bad line that says so: the others are not lost with it.
-    """
+    """Every line of the report, in five seconds. A check that fails itself is a bad line that says so."""
     try:
         found = interfaces()
     except OSError as error:

@@ -80,8 +80,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
 
 
-KNOCK_WITHIN: Final = 1.5
-"""Seconds for the connection, and again for the greeting."""
+KNOCK_WITHIN: Final = 1.5  # seconds for the connection, and again for the greeting
 MAGIC: Final = b"PARLOUR\0"  # SPEC §5.1: what a terminal says first
 
 
@@ -115,8 +114,7 @@ async def knock(transport: Transport, host: str, port: int) -> Answer:
     return Answer.PARLOUR if greeting.startswith(MAGIC) else Answer.OTHER
 
 
-CALL_WITHIN: Final = 1.5
-"""Seconds for the connection, and again for the welcome."""
+CALL_WITHIN: Final = 1.5  # seconds for the connection, and again for the welcome
 
 
 class Reply(StrEnum):
@@ -166,8 +164,7 @@ async def _converse(terminal: RelayTerminal, connection: Connection, clock: Cloc
             return Reply.TURNED_AWAY if before is RelayState.GREETING else Reply.OTHER_KEY
 
 
-WITHIN: Final = 3.0
-"""Seconds for one program to show its rules."""
+WITHIN: Final = 3.0  # seconds for one program to show its rules
 _PATHS = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
 _UFW: Final = Path("/etc/ufw/ufw.conf")
 _PROCESSES: Final = Path("/proc")
@@ -353,10 +350,8 @@ def neighbour(network: str) -> str:
     return str(first if first != own.ip else first + 1)
 
 
-LISTEN: Final = 1.5
-"""Seconds: those who answer do so within one (RFC 6762 §6)."""
-SOUGHT_MAX: Final = 16
-"""Terminals that are looked at, those first that announce themselves now."""
+LISTEN: Final = 1.5  # seconds: those who answer do so within one (RFC 6762 §6)
+SOUGHT_MAX: Final = 16  # terminals that are looked at, those first that announce themselves now
 _ANY_PORT: Final = 4747  # whether a router refuses or takes it, it has answered
 _Seen = Mapping[tuple[int, str], bytes]
 
@@ -379,12 +374,15 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
         router: answer is not Answer.NOBODY or (router.index, router.address) in seen
         for router, answer in zip(known, answers, strict=True)
     }
+    # IPv4 only: in link-local IPv6 the interface is part of the address.
+    networks = [(each.index, network) for each in shown for network in each.networks if ":" not in network]
+    others = {key: neighbour(key[1]) for key in networks}
     return Evidence(
         found,
         tables,
         {(each.index, family): echo for (each, family), echo in zip(asked, echoes, strict=True)},
         there,
-        _ways(shown),
+        {key: way_to(other) for key, other in others.items() if is_local(other)},
         tuple(with_the_silent(finding, seen, known) for finding in findings),
         {relay.name: reply for relay, reply in zip(context.relays, replies, strict=True)},
     )
@@ -393,13 +391,6 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
 async def _tables(shown: Sequence[Interface]) -> Tables | None:
     has_network = any(each.kind is not Kind.LOOPBACK for each in shown)
     return await read_tables() if sys.platform == "linux" and has_network else None
-
-
-def _ways(shown: Sequence[Interface]) -> dict[tuple[int, str], int]:
-    """IPv4 only: in link-local IPv6 the interface is part of the address."""
-    networks = [(each.index, network) for each in shown for network in each.networks if ":" not in network]
-    others = {key: neighbour(key[1]) for key in networks}
-    return {key: way_to(other) for key, other in others.items() if is_local(other)}
 
 
 def _families(interface: Interface) -> list[socket.AddressFamily]:

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -50,24 +50,17 @@ async def check_clock(context: Context, found: Sequence[Interface]) -> list[Diag
     shown = f"{now:%Y-%m-%d %H:%M} UTC"
     if not FIRST_YEAR <= now.year <= LAST_YEAR:
         return [DiagnosisView(CLOCK_CHECK, False, phrase("{time} cannot be right", time=shown), _FIX)]
-    return [_compared(shown, context.days_ahead)]
-
-
-def _compared(shown: str, days_ahead: int | None) -> DiagnosisView:
-    if days_ahead is None:
+    ahead = context.days_ahead
+    if ahead is None:
         said = phrase("{time}; no contact nearby to compare it with", time=shown)
-        return DiagnosisView(CLOCK_CHECK, True, said)
-    if days_ahead == 0:
-        return DiagnosisView(CLOCK_CHECK, True, Phrase(shown))
-    if days_ahead > 0:
-        said = phrase(
-            "{time}, {number} days behind the clock of a contact here", time=shown, number=days_ahead
-        )
+        return [DiagnosisView(CLOCK_CHECK, True, said)]
+    if ahead == 0:
+        return [DiagnosisView(CLOCK_CHECK, True, Phrase(shown))]
+    if ahead > 0:
+        said = phrase("{time}, {number} days behind the clock of a contact here", time=shown, number=ahead)
     else:
-        said = phrase(
-            "{time}, {number} days ahead of the clock of a contact here", time=shown, number=-days_ahead
-        )
-    return DiagnosisView(CLOCK_CHECK, False, said, _FIX_ONE)
+        said = phrase("{time}, {number} days ahead of the clock of a contact here", time=shown, number=-ahead)
+    return [DiagnosisView(CLOCK_CHECK, False, said, _FIX_ONE)]
 
 
 PROFILE_CHECK = phrase("profile")
@@ -82,37 +75,29 @@ async def check_profile(context: Context, found: Sequence[Interface]) -> list[Di
     if not context.profile.is_dir():
         said = phrase("there is none yet at {path}", path=str(context.profile))
         return [DiagnosisView(PROFILE_CHECK, True, said)]
-    return [*_folder(context.profile), *_room(context.profile), await _database(context)]
-
-
-def _folder(profile: Path) -> Iterator[DiagnosisView]:
-    if os.name == "posix" and (
-        open_to_others := [path for path in [profile, *sorted(profile.iterdir())] if _is_open(path)]
-    ):
-        names = ", ".join(path.name for path in open_to_others)
-        said = phrase("others on this machine may read {names}", names=names)
-        fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
-        yield DiagnosisView(PROFILE_CHECK, False, said, fix)
-    elif os.name == "posix" and profile.stat().st_uid != os.geteuid():
-        said = phrase("{path} belongs to another user", path=str(profile))
-        fix = phrase("Run Parlour as the user who made the profile.")
-        yield DiagnosisView(PROFILE_CHECK, False, said, fix)
-    else:
-        said = phrase("{path} is readable by its owner alone", path=str(profile))
-        yield DiagnosisView(PROFILE_CHECK, True, said)
-
-
-def _is_open(path: Path) -> bool:
-    mode = path.lstat().st_mode
-    return not stat.S_ISLNK(mode) and bool(mode & _OTHERS)
-
-
-def _room(profile: Path) -> Iterator[DiagnosisView]:
-    free = shutil.disk_usage(profile).free
+    lines = [_folder(context.profile)]
+    free = shutil.disk_usage(context.profile).free
     if free < ROOM_MIN:
         said = phrase("the disk of the profile has only {number} MiB left", number=free // 1_048_576)
         fix = phrase("Free some space: Parlour does not accept messages that it cannot store.")
-        yield DiagnosisView(PROFILE_CHECK, False, said, fix)
+        lines.append(DiagnosisView(PROFILE_CHECK, False, said, fix))
+    return [*lines, await _database(context)]
+
+
+def _folder(profile: Path) -> DiagnosisView:
+    paths = [path for path in [profile, *sorted(profile.iterdir())] if not path.is_symlink()]
+    if os.name == "posix" and (others := [path for path in paths if path.lstat().st_mode & _OTHERS]):
+        said = phrase(
+            "others on this machine may read {names}", names=", ".join(path.name for path in others)
+        )
+        fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
+        return DiagnosisView(PROFILE_CHECK, False, said, fix)
+    if os.name == "posix" and profile.stat().st_uid != os.geteuid():
+        said = phrase("{path} belongs to another user", path=str(profile))
+        fix = phrase("Run Parlour as the user who made the profile.")
+        return DiagnosisView(PROFILE_CHECK, False, said, fix)
+    said = phrase("{path} is readable by its owner alone", path=str(profile))
+    return DiagnosisView(PROFILE_CHECK, True, said)
 
 
 async def _database(context: Context) -> DiagnosisView:
@@ -134,34 +119,26 @@ _OTHER = phrase(
 
 async def check_port(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
     """One line: reached at each address, or what is there instead."""
-    if not context.port:
+    port, addresses = context.port, own_addresses(found)
+    if not port:
         return [DiagnosisView(PORT_CHECK, False, phrase("this profile has not listened yet"), _OPEN)]
-    addresses = own_addresses(found)
-    knocks = (gather.knock(context.transport, address, context.port) for address in addresses)
-    answers = await asyncio.gather(*knocks)
-    if context.listening:
-        return [_of_engine(context, dict(zip(addresses, answers, strict=True)))]
-    taken = any(answer in (Answer.PARLOUR, Answer.OTHER) for answer in answers)
-    return [_of_others(context.port, taken, Answer.PARLOUR in answers)]
-
-
-def _of_engine(context: Context, answers: dict[str, Answer]) -> DiagnosisView:
-    if wrong := [address for address, answer in answers.items() if answer is not Answer.PARLOUR]:
-        silent = [format_address(address, context.port) for address in wrong]
-        fix = phrase("Close Parlour and open it again; if that does not help, see the line of the firewall.")
+    answers = await asyncio.gather(*(gather.knock(context.transport, each, port) for each in addresses))
+    there = zip(addresses, answers, strict=True)
+    silent = [format_address(at, port) for at, answer in there if answer is not Answer.PARLOUR]
+    if context.listening and silent:
         said = phrase("Parlour does not answer at {addresses}", addresses=", ".join(silent))
-        return DiagnosisView(PORT_CHECK, False, said, fix)
-    said = phrase("TCP port {port} answers at {number} addresses", port=context.port, number=len(answers))
-    return DiagnosisView(PORT_CHECK, True, said)
-
-
-def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
-    if not taken:
+        fix = phrase("Close Parlour and open it again; if that does not help, see the line of the firewall.")
+        return [DiagnosisView(PORT_CHECK, False, said, fix)]
+    if context.listening:
+        said = phrase("TCP port {port} answers at {number} addresses", port=port, number=len(answers))
+        return [DiagnosisView(PORT_CHECK, True, said)]
+    if not {Answer.PARLOUR, Answer.OTHER} & set(answers):
         said = phrase("no engine of this profile is running: TCP port {port} does not answer", port=port)
-        return DiagnosisView(PORT_CHECK, False, said, _OPEN)
+        return [DiagnosisView(PORT_CHECK, False, said, _OPEN)]
+    by_parlour = Answer.PARLOUR in answers
     who = phrase("the engine of another profile") if by_parlour else phrase("another program")
     said = phrase("no engine of this profile is running, and {who} has TCP port {port}", who=who, port=port)
-    return DiagnosisView(PORT_CHECK, False, said, _OTHER)
+    return [DiagnosisView(PORT_CHECK, False, said, _OTHER)]
 
 
 NETWORK_CHECK = phrase("network")
@@ -195,23 +172,22 @@ def network_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 
 def _none(found: Sequence[Interface]) -> DiagnosisView:
-    cables = [each.name for each in found if each.kind is Kind.LAN and not each.up]
-    public = [each for each in found if each.kind is Kind.LAN and each.up and each.addresses]
-    bare = [each.name for each in found if each.kind is Kind.LAN and each.up and not each.addresses]
-    if public:
+    lan = [each for each in found if each.kind is Kind.LAN]
+    up = sorted((each for each in lan if each.up), key=lambda each: not each.addresses)
+    if up and up[0].addresses:
         said = phrase(
             "{interface} has only addresses outside local networks: {addresses}",
-            interface=public[0].name,
-            addresses=", ".join(public[0].addresses),
+            interface=up[0].name,
+            addresses=", ".join(up[0].addresses),
         )
         fix = phrase("Parlour reaches local addresses only: use a private network.")
         return DiagnosisView(NETWORK_CHECK, False, said, fix)
-    if bare:
-        said = phrase("{interface} has no address", interface=bare[0])
+    if up:
+        said = phrase("{interface} has no address", interface=up[0].name)
         fix = phrase("Wait for the network to assign an address, or set one by hand.")
         return DiagnosisView(NETWORK_CHECK, False, said, fix)
-    if cables:
-        said = phrase("no connection on {interfaces}", interfaces=", ".join(cables))
+    if lan:
+        said = phrase("no connection on {interfaces}", interfaces=", ".join(each.name for each in lan))
     else:
         said = phrase("no network interface but loopback")
     return DiagnosisView(NETWORK_CHECK, False, said, _CONNECT)

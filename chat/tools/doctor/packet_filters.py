@@ -213,8 +213,7 @@ def _always(_: str) -> Test:
 
 
 def _protocol(value: str) -> Test:
-    numbers = {"6": "tcp", "17": "udp"}
-    wanted = numbers.get(value, value)
+    wanted = {"6": "tcp", "17": "udp"}.get(value, value)
     return lambda packet: wanted in ("all", "0", packet.protocol)
 
 
@@ -234,22 +233,12 @@ def _ports(*of: Callable[[Packet], int]) -> Callable[[str], Test]:
     return make
 
 
-def _states(value: str) -> Test:
-    new = "NEW" in value.split(",")
-    return lambda packet: new
-
-
 def _tcp_flags(value: str) -> Test:
     """MASK and SET: of the flags in MASK exactly those in SET. A first packet has only SYN."""
     mask, _, wanted = value.partition(" ")
     looked_at = _ALL_FLAGS if mask == "ALL" else frozenset(mask.split(","))
     same = _FLAGS_OF_THE_FIRST & looked_at == frozenset(wanted.split(",")) - {"NONE"}
     return lambda packet: packet.protocol == "tcp" and same
-
-
-def _kind_of_address(value: str) -> Test:
-    kinds = value.split(",")
-    return lambda packet: ("MULTICAST" if packet.to_multicast else "LOCAL") in kinds
 
 
 _SOURCE: Final[Callable[[Packet], str]] = attrgetter("source")
@@ -270,21 +259,19 @@ _TESTS: Final[dict[str, Callable[[str], Test]]] = {
     "--sport": _ports(_SOURCE_PORT),
     "--sports": _ports(_SOURCE_PORT),
     "--ports": _ports(_PORT, _SOURCE_PORT),
-    "--state": _states,
-    "--ctstate": _states,
+    "--state": lambda value: lambda packet: "NEW" in value.split(","),
+    "--ctstate": lambda value: lambda packet: "NEW" in value.split(","),
     "--syn": lambda _: _tcp_flags("FIN,SYN,RST,ACK SYN"),
     "--tcp-flags": _tcp_flags,
-    "--dst-type": _kind_of_address,
+    "--dst-type": lambda value: (
+        lambda packet: ("MULTICAST" if packet.to_multicast else "LOCAL") in value.split(",")
+    ),
     "--pkt-type": lambda value: lambda packet: value == ("multicast" if packet.to_multicast else "unicast"),
 }
 
 
 _VERDICTS: Final = {
-    "accept": Action.ACCEPT,
-    "drop": Action.DROP,
-    "reject": Action.DROP,
-    "queue": Action.DROP,
-    "return": Action.RETURN,
+    **{target.lower(): action for target, action in _TARGETS.items()},
     "jump": Action.JUMP,
     "goto": Action.GOTO,
 }
@@ -305,7 +292,9 @@ def read_nftables(
     chains: dict[str, dict[str, Any]] = {}
     rules: dict[str, list[Rule]] = {}
     sets: dict[str, list[Any]] = {}
-    for kind, item in _items(listing):
+    entries = json.loads(listing).get("nftables", []) if listing else []
+    items = [(kind, item) for entry in entries for kind, item in entry.items() if isinstance(item, dict)]
+    for kind, item in sorted(items, key=lambda each: each[0] != "set"):  # rules refer to sets
         table = f"{item.get('family')} {item.get('table')}"
         if item.get("family") not in families:
             continue
@@ -318,13 +307,11 @@ def read_nftables(
             found = _rules(table, text, item.get("expr", []), sets)
             rules.setdefault(f"{table} {item['chain']}", []).extend(found)
     bases = [name for name, chain in chains.items() if chain.get("hook") == hook and name not in but]
-    priorities = {name: chain.get("prio", 0) for name, chain in chains.items()}
-    bases.sort(key=lambda name: priorities[name] if isinstance(priorities[name], int) else 0)
-    policies = {"drop": Action.DROP}
-    made = {
-        name: Chain(name, tuple(rules.get(name, ())), policies.get(chain.get("policy", ""), Action.ACCEPT))
-        for name, chain in chains.items()
-    }
+    bases.sort(key=lambda name: prio if isinstance(prio := chains[name].get("prio"), int) else 0)
+    made = {}
+    for name, chain in chains.items():
+        policy = Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT
+        made[name] = Chain(name, tuple(rules.get(name, ())), policy)
     return Filter(made, tuple(bases))
 
 
@@ -339,13 +326,6 @@ def read_nftables_words(plain: str) -> Words:
         elif mark and handle.isdecimal():
             words[table, int(handle)] = text
     return words
-
-
-def _items(listing: str) -> list[tuple[str, dict[str, Any]]]:
-    """(kind, item) of everything; sets first, since rules refer to them."""
-    entries = json.loads(listing).get("nftables", []) if listing else []
-    items = [(kind, item) for entry in entries for kind, item in entry.items() if isinstance(item, dict)]
-    return sorted(items, key=lambda each: each[0] != "set")
 
 
 def _rules(table: str, text: str, expressions: list[Any], sets: Mapping[str, list[Any]]) -> list[Rule]:
@@ -419,7 +399,9 @@ def _equals(left: Any, right: Any) -> Test:
         return lambda packet: any(test(packet) for test in tests)
     kind, _, field = _part(left)
     if kind == "payload" and field in ("saddr", "daddr"):
-        return in_network(_network(right), _SOURCE if field == "saddr" else _DESTINATION)
+        if isinstance(right, dict) and "prefix" in right:
+            right = f"{right['prefix'].get('addr')}/{right['prefix'].get('len')}"
+        return in_network(str(right), _SOURCE if field == "saddr" else _DESTINATION)
     value = _value(left)
     if value is None:
         return never
@@ -429,12 +411,6 @@ def _equals(left: Any, right: Any) -> Test:
     if isinstance(right, str) and right.endswith("*"):
         return lambda packet: str(value(packet)).startswith(right[:-1])
     return lambda packet: value(packet) == _NAMES.get(right, right)
-
-
-def _network(right: Any) -> str:
-    if isinstance(right, dict) and "prefix" in right:
-        return f"{right['prefix'].get('addr')}/{right['prefix'].get('len')}"
-    return str(right)
 
 
 def _value(left: Any) -> Callable[[Packet], object] | None:

@@ -11,8 +11,8 @@ from chat.interface import DiagnosisView
 from chat.network import netlink, probe
 from chat.network.interfaces import Interface, Kind, own_addresses
 from chat.tools.doctor import firewall
+from chat.tools.doctor.firewall import Why, astray, blamed, has_moved, is_alone, listed, routed
 from chat.tools.doctor.gather import Context, Evidence
-from chat.tools.doctor.verdicts import Why, astray, blamed, has_moved, is_alone, listed, routed
 
 ROUTES_CHECK = phrase("route")
 _VPN = phrase("Allow the local network in the settings of the VPN, or disconnect it.")
@@ -141,27 +141,22 @@ _INVITE = phrase("Create a new invitation: parlour invite.")
 
 
 def change_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    return [*_moved(context, evidence), *_promised(context, evidence)]
-
-
-def _moved(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
+    lines = []
     if elsewhere := blamed(context, evidence, Why.ELSEWHERE):
         said = phrase("not on any network of this machine: {addresses}", addresses=listed(elsewhere))
-        yield DiagnosisView(CHANGES_CHECK, False, said, _MEET)
+        lines.append(DiagnosisView(CHANGES_CHECK, False, said, _MEET))
     elif has_moved(context.began, evidence):
         before, now = routed(context.began)[0], routed(own_addresses(evidence.interfaces))[0]
         said = phrase("{before} became {now} since Parlour was opened", before=before, now=now)
         alone = company(context, evidence) is Company.MOVED
-        yield DiagnosisView(CHANGES_CHECK, not alone, said, _MEET if alone else NOTHING_SAID)
-
-
-def _promised(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
+        lines.append(DiagnosisView(CHANGES_CHECK, not alone, said, _MEET if alone else NOTHING_SAID))
     if has_moved(context.promised, evidence):
         said = phrase(
             "an open invitation contains {address}, which this machine no longer has",
             address=routed(context.promised)[0],
         )
-        yield DiagnosisView(CHANGES_CHECK, False, said, _INVITE)
+        lines.append(DiagnosisView(CHANGES_CHECK, False, said, _INVITE))
+    return lines
 
 
 ISOLATION_CHECK = phrase("isolation")

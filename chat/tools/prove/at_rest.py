@@ -31,10 +31,8 @@ ENTROPY_LEAST: Final = 7.9
 
 
 async def show_only_ciphertext(stage: Stage, record: Record) -> None:
-    texts = {
-        "the needle": stage.needle,
-        **{f"{each.name}'s passphrase": each.passphrase for each in stage.both},
-    }
+    texts = {"the needle": stage.needle}
+    texts |= {f"{each.name}'s passphrase": each.passphrase for each in stage.both}
     await stage.say(stage.ada, f"{stage.needle} to Ben")
     await stage.say(stage.ben, f"{stage.needle} to Ada")
     record.did("Two people on throw-away profiles told each other a random word, the needle.")
@@ -180,8 +178,19 @@ async def show_deleted(stage: Stage, record: Record) -> None:
         "Every page and every frame of the log was then decrypted and searched, and again after more was"
         " said."
     )
-    _tell(record, stage, [*zip(stage.both, after, strict=True), *zip(stage.both, later, strict=True)])
-    await _look_at_files(stage, record)
+    searches = [*zip(stage.both, after, strict=True), *zip(stage.both, later, strict=True)]
+    for terminal, one in searches:
+        for place in one.found:
+            record.violated(f"{place} of {terminal.name}'s database still holds what was deleted")
+    record.measure("pages_decrypted", sum(one.pages for _, one in searches), "pages decrypted and searched")
+    frames = sum(one.frames for _, one in searches)
+    record.measure("wal_frames_decrypted", frames, "frames of the logs as well")
+    record.measure("places_after", sum(len(one.found) for _, one in searches), "of them had it afterwards")
+    wanted = {"the word": stage.deleted}
+    looked = [await asyncio.to_thread(search_module.look, each.folder, wanted) for each in stage.both]
+    record.measure("files_searched", sum(one.files for one in looked), "files searched for it in clear")
+    for place in (place for files in looked for place in files.found):
+        record.violated(place)
 
 
 async def _delete(terminal: Terminal, entries: Sequence[EntryView], record: Record) -> None:
@@ -208,24 +217,3 @@ def search(terminal: Terminal, needles: tuple[bytes, ...]) -> Search:
         raise CannotShow(f"{page} of {terminal.name}'s database cannot be decrypted") from None
     found = tuple(page.place for page in pages if any(needle in page.plain for needle in needles))
     return Search(len(pages) - stored.frames, stored.frames, found)
-
-
-def _tell(record: Record, stage: Stage, searches: Sequence[tuple[Terminal, Search]]) -> None:
-    for terminal, one in searches:
-        for place in one.found:
-            record.violated(f"{place} of {terminal.name}'s database still holds what was deleted")
-    record.measure("pages_decrypted", sum(one.pages for _, one in searches), "pages decrypted and searched")
-    record.measure(
-        "wal_frames_decrypted", sum(one.frames for _, one in searches), "frames of the logs as well"
-    )
-    record.measure("places_after", sum(len(one.found) for _, one in searches), "of them had it afterwards")
-
-
-async def _look_at_files(stage: Stage, record: Record) -> None:
-    looked = [
-        await asyncio.to_thread(search_module.look, each.folder, {"the word": stage.deleted})
-        for each in stage.both
-    ]
-    record.measure("files_searched", sum(one.files for one in looked), "files searched for it in clear")
-    for place in (place for one in looked for place in one.found):
-        record.violated(place)

@@ -10,8 +10,7 @@ from importlib.resources import files
 from typing import Final
 
 Value = int | float | str | Sequence[str]
-SHOWN_MAX: Final = 8
-"""Violations that are listed; of more, only the number."""
+SHOWN_MAX: Final = 8  # violations that are listed; of more, only the number
 
 
 class Outcome(StrEnum):
@@ -62,8 +61,6 @@ class Measure:
 
 @dataclass(slots=True)
 class Record:
-    """What an experiment notes while it runs."""
-
     done: list[str] = field(default_factory=list)
     measured: list[Measure] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)

@@ -19,39 +19,34 @@ _CUT_MOST: Final = 64
 
 
 def flipped(body: bytes) -> list[bytes]:
-    """One bit is another."""
     at, bit = secrets.randbelow(len(body)), secrets.randbelow(8)
     return [body[:at] + bytes([body[at] ^ (1 << bit)]) + body[at + 1 :]]
 
 
-class Held:
-    """Holds the first of two frames until the second arrives."""
+def holding(make: Callable[[bytes, bytes], list[bytes]]) -> Trick:
+    """Hold the first of two frames until the second arrives."""
+    held: list[bytes] = []
 
-    def __init__(self, make: Callable[[bytes, bytes], list[bytes]]) -> None:
-        self._make = make
-        self._first: bytes | None = None
+    def trick(body: bytes) -> list[bytes] | None:
+        held.append(body)
+        return make(*held) if len(held) == 2 else None
 
-    def __call__(self, body: bytes) -> list[bytes] | None:
-        if self._first is None:
-            self._first = body
-            return None
-        return self._make(self._first, body)
+    return trick
 
 
 TRICKS: Final[Mapping[str, Callable[[], Trick]]] = {
     "flipped": lambda: flipped,
     "cut": lambda: lambda body: [body[: len(body) - 1 - secrets.randbelow(_CUT_MOST)]],
     "replayed": lambda: lambda body: [body, body],
-    "reordered": lambda: Held(lambda first, second: [second, first]),
-    "left_out": lambda: Held(lambda first, second: [second]),
+    "reordered": lambda: holding(lambda first, second: [second, first]),
+    "left_out": lambda: holding(lambda first, second: [second]),
     "invented": lambda: lambda body: [secrets.token_bytes(len(body))],
 }
 
 
 ROUNDS: Final = 4
 TALK: Final = 20
-TRIES: Final = 3
-"""How often a trick is played until it is clear what followed."""
+TRIES: Final = 3  # how often a trick is played until it is clear what followed
 
 
 async def show(stage: Stage, record: Record) -> None:

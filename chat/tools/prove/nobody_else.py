@@ -11,7 +11,7 @@ from typing import Final
 from chat.interface import Unreachable, UsageError
 from chat.tools.prove.findings import CannotShow, Record
 from chat.tools.prove.programs import Said
-from chat.tools.prove.stage import Stage, log_of
+from chat.tools.prove.stage import Stage
 from chat.tools.prove.tracing import Calls, Reached, read_calls
 from protocol.addresses import is_local
 
@@ -40,13 +40,19 @@ async def show(stage: Stage, record: Record) -> None:
     if stage.untraced:
         record.did(f"{stage.untraced.capitalize()}, so that nothing was recorded from outside the processes.")
     else:
-        logs = [log_of(stage.folder, each.name) for each in stage.both]
-        outside = [await asyncio.to_thread(read_calls, log) for log in logs]
+        outside = [await asyncio.to_thread(read_calls, each.calls) for each in stage.both]
         record.did(FROM_OUTSIDE)
         _judge(stage, outside, record)
         _compare(inside, outside, record)
     record.did(WITHOUT)
-    _measure(inside, record)
+    where = Counter(str(each) for calls in inside for each in calls.reached)
+    if not where:
+        raise CannotShow("the terminals made no connection that could be looked at")
+    record.measure("connections", where.total(), "connections opened")
+    told = [f"{address} ({times})" for address, times in where.most_common(TOLD_MAX)]
+    record.measure("addresses", told, "to these addresses, how often")
+    record.measure("names_looked_up", sum(len(calls.names) for calls in inside), "names looked up")
+    record.measure("programs_started", sum(len(calls.programs) for calls in inside), "programs started")
 
 
 async def _ask_for_more(stage: Stage, record: Record) -> None:
@@ -77,9 +83,8 @@ def from_within(said: Sequence[Said]) -> Calls:
 
 def _judge(stage: Stage, both: Sequence[Calls], record: Record) -> None:
     for terminal, calls in zip(stage.both, both, strict=True):
-        for where in sorted(
-            {str(each) for each in calls.reached if not (is_local(each.host) or each in stage.relays)}
-        ):
+        away = {each for each in calls.reached if not (is_local(each.host) or each in stage.relays)}
+        for where in sorted(map(str, away)):
             record.violated(f"{terminal.name}'s terminal reached for {where}, which is not local")
         for name in sorted(set(calls.names)):
             record.violated(f"{terminal.name}'s terminal looked up {name}")
@@ -100,14 +105,3 @@ def _compare(inside: Sequence[Calls], outside: Sequence[Calls], record: Record) 
         raise CannotShow("strace did not record everything that the terminals did")
     record.measure("calls_traced", seen.total(), "connections recorded by strace")
     record.measure("calls_by_both", (seen & told).total(), "of them told by Python too")
-
-
-def _measure(inside: Sequence[Calls], record: Record) -> None:
-    where = Counter(str(each) for calls in inside for each in calls.reached)
-    if not where:
-        raise CannotShow("the terminals made no connection that could be looked at")
-    record.measure("connections", where.total(), "connections opened")
-    told = [f"{address} ({times})" for address, times in where.most_common(TOLD_MAX)]
-    record.measure("addresses", told, "to these addresses, how often")
-    record.measure("names_looked_up", sum(len(calls.names) for calls in inside), "names looked up")
-    record.measure("programs_started", sum(len(calls.programs) for calls in inside), "programs started")

@@ -21,14 +21,14 @@ from chat.ipc.client import RemoteMessenger
 from chat.storage import folder, profile
 from chat.tools.prove.findings import CannotShow
 from chat.tools.prove.search import addresses_in, contents, listening_ports
+from chat.tools.prove.tracing import tracer
 from chat.tools.prove.wire import Wire
 from protocol import profile_header
 from protocol.errors import ProtocolError
 from protocol.identity.author import create_person
 from protocol.relay.rendezvous import RelayAddress, parse_relay
 
-PATIENCE: Final = 30.0
-"""Seconds for a program to say what it should, however slow the machine."""
+PATIENCE: Final = 30.0  # seconds for a program to say what it should, however slow the machine
 LEAVE_WITHIN: Final = 5.0
 
 _PLACES: Final = (
@@ -41,8 +41,6 @@ Said = dict[str, Any]
 
 
 class Program:
-    """A running program; `said` keeps its lines."""
-
     def __init__(self, process: Process) -> None:
         self._process = process
         self.said: list[Said] = []
@@ -66,10 +64,6 @@ class Program:
         except OSError as error:
             raise CannotShow(f"{command[0]} cannot be started ({error.strerror})") from None
         return cls(process)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     async def expect(self, wanted: Callable[[Said], bool], what: str) -> Said:
         """The first matching line, now or later. Raises CannotShow."""
@@ -123,30 +117,31 @@ def environment(home: Path | None) -> Mapping[str, str]:
     return {**os.environ, **own, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-TERMINAL: Final = "chat.tools.prove.terminal"
+TERMINAL: Final = "chat.tools.prove.tracing"
 E = TypeVar("E")
 
 
 class Terminal:
     """A person's terminal. `key`: of its database, 32 bytes, which the proof looks into it with.
 
-    `home`: where the program keeps what is not in its profile. `ids`: of person and terminal.
+    `home`: where the program keeps what is not in its profile. `calls`: strace's record of what it reaches.
+    `ids`: of person and terminal.
     """
 
-    def __init__(self, name: str, folder: Path, wire: Wire, before: Sequence[str], module: str) -> None:
+    def __init__(self, name: str, folder: Path, wire: Wire, traced: bool, module: str) -> None:
         self.name, self.folder = name, folder
         self.passphrase = secrets.token_urlsafe(16)
         self.home = folder.with_suffix(".home")
+        self.calls = folder.with_suffix(".calls")
         self.pid = 0
         self.key = b""
         self.ids: tuple[bytes, ...] = ()
         self.contact = ""
         self.messenger: Messenger
         self._program: Program | None = None
-        self._wire, self._before, self._module = wire, before, module
-        self._events: list[Event] = []
-        self._seen = 0
-        self._fresh = asyncio.Event()
+        self._wire, self._module = wire, module
+        self._before = tracer(self.calls) if traced else []
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()  # None: it has stopped
         self._listening: asyncio.Task[None] | None = None
 
     @property
@@ -156,7 +151,12 @@ class Terminal:
     async def start(self) -> None:
         """Create the profile and run the engine. Raises CannotShow, a StorageFailure."""
         self.home.mkdir()
-        await asyncio.to_thread(self._create)
+        fill, draw = filler(create_person(self.name, os.urandom)), os.urandom
+        cheap = profile_header.CHEAPEST
+        made = await asyncio.to_thread(
+            profile.create, self.folder, self.passphrase, fill, random=draw, cost=cheap
+        )
+        made.close()
         port = await self._wire.front(self.name)
         line = [*self._before, *python(self._module, str(self.folder), str(port))]
         self._program = program = await Program.start(line, self.home)
@@ -171,12 +171,6 @@ class Terminal:
         self.ids = bytes.fromhex(own.person), bytes.fromhex(own.terminal)
         header = folder.read_header(self.folder / folder.HEADER)
         self.key = (await asyncio.to_thread(folder.unwrap, header, self.passphrase)).reveal()
-
-    def _create(self) -> None:
-        fill = filler(create_person(self.name, os.urandom))
-        profile.create(
-            self.folder, self.passphrase, fill, random=os.urandom, cost=profile_header.CHEAPEST
-        ).close()
 
     async def stop(self) -> None:
         """End it. A second call does nothing."""
@@ -197,35 +191,30 @@ class Terminal:
     def said(self) -> Sequence[Said]:
         return self._program.said if self._program is not None else ()
 
-    async def expect(self, found: Callable[[Event], E | None], what: str, seconds: float = PATIENCE) -> E:
+    async def expect(self, found: Callable[[Event], E | None], what: str) -> E:
         """What `found` makes of the first event that it takes, from `mark` on. Raises CannotShow."""
         try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    while self._seen < len(self._events):
-                        event, self._seen = self._events[self._seen], self._seen + 1
-                        if (result := found(event)) is not None:
-                            return result
-                    await self._news()
+            async with asyncio.timeout(PATIENCE):
+                while (event := await self._events.get()) is not None:
+                    if (result := found(event)) is not None:
+                        return result
         except TimeoutError:
-            raise CannotShow(f"{what} within {seconds:.0f} seconds") from None
+            raise CannotShow(f"{what} within {PATIENCE:.0f} seconds") from None
+        self._events.put_nowait(None)
+        raise CannotShow(f"{self.name}'s terminal has stopped")
 
     def mark(self) -> None:
-        self._seen = len(self._events)
-
-    async def _news(self) -> None:
-        if self._listening is None or self._listening.done():
-            raise CannotShow(f"{self.name}'s terminal has stopped")
-        self._fresh.clear()
-        await self._fresh.wait()
+        while not self._events.empty():
+            if self._events.get_nowait() is None:
+                return self._events.put_nowait(None)
+        return None
 
     async def _listen(self) -> None:
         try:
             async for event in self.messenger.events():
-                self._events.append(event)
-                self._fresh.set()
+                self._events.put_nowait(event)
         finally:
-            self._fresh.set()
+            self._events.put_nowait(None)
 
     async def history(self) -> tuple[EntryView, ...]:
         return await self.messenger.history(self.contact, 100_000)
@@ -303,14 +292,6 @@ async def running_relay(pid: int) -> AsyncIterator[Examined]:
     yield Examined(pid, own[0])
 
 
-def _scope() -> str:
-    """The kernel's setting for ptrace."""
-    try:
-        return f" (kernel.yama.ptrace_scope is {SCOPE.read_text().strip()})"
-    except OSError:
-        return ""
-
-
 def _all_of(pid: int) -> list[RelayAddress]:
     """The addresses in its memory. Raises CannotShow if it cannot be read."""
     found: dict[RelayAddress, None] = {}
@@ -322,7 +303,10 @@ def _all_of(pid: int) -> list[RelayAddress]:
                 except ProtocolError:
                     continue  # two texts that lie next to each other
     except PermissionError:
-        raise CannotShow(REFUSED.format(pid=pid, scope=_scope())) from None
+        scope = ""
+        with suppress(OSError):
+            scope = f" (kernel.yama.ptrace_scope is {SCOPE.read_text().strip()})"
+        raise CannotShow(REFUSED.format(pid=pid, scope=scope)) from None
     except OSError:
         raise CannotShow(GONE.format(pid=pid)) from None
     return list(found)

@@ -17,19 +17,18 @@ from chat.network.relay.connection import CONNECT_WITHIN, Circuit, Lost, RelayLi
 from chat.ports import Connection, Listener, RelayPlace, SystemClock
 from chat.tools.prove import search as search_module
 from chat.tools.prove.findings import CannotShow, Record
-from chat.tools.prove.living import HERE, LoopbackTransport
 from chat.tools.prove.programs import Examined, own_relay, running_relay
 from chat.tools.prove.search import Written, search_memory
 from chat.tools.prove.stage import Stage
 from chat.tools.prove.tracing import Reached
+from chat.tools.prove.wire import HERE, LoopbackTransport
 from protocol.keys import X25519Pair
 from protocol.link.framing import length_of
 from protocol.primitives import CHACHA20POLY1305
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.relay.rendezvous import RelayAddress
 
-CONTENT = 200
-TOKEN = 16
+CONTENT, TOKEN = 200, 16  # bytes
 
 
 class _Keeping(LoopbackTransport):
@@ -92,24 +91,19 @@ async def echo(one: Connection, other: Connection) -> None:
         await receive(reader, 1)
 
 
-class Frames:
-    def __init__(self, number: int) -> None:
-        pair, root = X25519Pair.generate(os.urandom), secrets.token_bytes(32)
-        parameters = parlour_parameters(CHACHA20POLY1305)
-        session = RatchetSession.init_alice(root, pair.public, os.urandom, parameters=parameters)
-        self.plain = [secrets.token_bytes(CONTENT) for _ in range(number)]
-        sealed = [session.encrypt(content) for content in self.plain]
-        self.framed = [length_of(envelope) + envelope for envelope in sealed]
-
-    def needles(self) -> Iterator[bytes]:
-        """Per frame its content, and parts of the sealed frame from the middle and the end."""
-        for content, frame in zip(self.plain, self.framed, strict=True):
-            yield from (content[64:96], frame[100:132], frame[-32:])
-
-
-def marked(marker: bytes, number: int) -> bytes:
-    """Frames of 256 bytes in which every part of 31 bytes contains the 16-byte marker."""
-    return marker * (256 // len(marker)) * number
+def sealed_frames(number: int) -> tuple[list[bytes], list[bytes]]:
+    """The frames; and per frame its content, and parts of the sealed frame from the middle and the end."""
+    pair, root = X25519Pair.generate(os.urandom), secrets.token_bytes(32)
+    parameters = parlour_parameters(CHACHA20POLY1305)
+    session = RatchetSession.init_alice(root, pair.public, os.urandom, parameters=parameters)
+    frames, needles = list[bytes](), list[bytes]()
+    for _ in range(number):
+        content = secrets.token_bytes(CONTENT)
+        envelope = session.encrypt(content)
+        frame = length_of(envelope) + envelope
+        frames.append(frame)
+        needles += [content[64:96], frame[100:132], frame[-32:]]
+    return frames, needles
 
 
 class Tap:
@@ -232,12 +226,13 @@ async def _absent(searching: Search) -> None:
 async def _forward(searching: Search) -> None:
     """Marked and sealed frames in both directions, of which nothing may be left."""
     relay, record = searching.relay, searching.record
-    marker, frames = secrets.token_bytes(16), await asyncio.to_thread(Frames, FRAMES)
-    await _through(relay, [marked(marker, BATCH)] * (FRAMES // BATCH), record)
+    marker, (frames, needles) = secrets.token_bytes(16), await asyncio.to_thread(sealed_frames, FRAMES)
+    # Frames of 256 bytes in which every part of 31 bytes contains the marker.
+    await _through(relay, [marker * 16 * BATCH] * (FRAMES // BATCH), record)
     await searching.for_any([marker], "marks of frames")
-    sealed = [b"".join(frames.framed[first : first + BATCH]) for first in range(0, FRAMES, BATCH)]
+    sealed = [b"".join(frames[first : first + BATCH]) for first in range(0, FRAMES, BATCH)]
     await _through(relay, sealed, record)
-    await searching.for_any(frames.needles(), "pieces of sealed frames")
+    await searching.for_any(needles, "pieces of sealed frames")
     record.did(
         f"{FRAMES:,} frames that all bear one mark and {FRAMES:,} sealed ones were forwarded; then all of its"
         " memory was searched for the mark and for three pieces of each of the sealed ones."
@@ -253,7 +248,8 @@ async def _through(relay: Examined, blocks: Sequence[bytes], record: Record) -> 
         got, _ = await asyncio.gather(receive(reader, len(block)), sender.write(block))
         record.require(got == block, "the relay altered what it forwarded")
     await echo(one, other)
-    _close(one, other)
+    one.close()
+    other.close()
 
 
 async def _hold_up(searching: Search) -> None:
@@ -269,7 +265,8 @@ async def _hold_up(searching: Search) -> None:
     await asyncio.gather(receive(other, BLOCKS * BLOCK), writing)
     await echo(one, other)
     await searching.for_any([needle], "pieces that had waited for a reader")
-    _close(one, other)
+    one.close()
+    other.close()
     record.did(
         "A reader stopped reading: what waited for it was found in the relay's one buffer, which shows that"
         " the search finds what is there. Once it had been read nothing of it was left."
@@ -357,8 +354,3 @@ def _look_at_files(relay: Examined, before: Written, record: Record) -> None:
     record.measure("bytes_by_write", calls, "bytes written to files, pipes and terminals meanwhile")
     record.measure("file_size_limit", -1 if limit is None else limit, "bytes at most in a file of its")
     record.measure("bytes_swapped", search_module.swapped(relay.pid), "bytes of its memory on a swap disk")
-
-
-def _close(*ends: Connection) -> None:
-    for end in ends:
-        end.close()

@@ -10,7 +10,7 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from chat.tools.prove.findings import Finding, Measure, Outcome
+from chat.tools.prove.findings import Finding, Outcome
 from chat.tools.prove.runner import Proof
 
 WIDTH: Final = 100
@@ -90,9 +90,16 @@ one time, and anyone who passes it on could have altered it. The command itself 
 
 
 def page(proof: Proof) -> str:
+    overview = "\n".join(
+        f"<tr><td>{escape(one.claim.id)}</td><td>{escape(one.claim.text)}</td><td>{_outcome(one)}</td></tr>"
+        for one in proof.findings
+    )
     sections = "\n".join(_section(finding) for finding in proof.findings)
     day = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    here = f"Parlour {_version()} on {platform.system()}"
+    try:
+        here = f"Parlour {version('parlour')} on {platform.system()}"
+    except PackageNotFoundError:
+        here = f"Parlour (not installed) on {platform.system()}"
     when = f"{day}, {here}; the experiments took {proof.seconds:.0f} seconds."
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -110,7 +117,12 @@ def page(proof: Proof) -> str:
 <h1>What Parlour claims, and what this machine showed</h1>
 <p class="soft">{escape(when)}</p>
 {_INTRODUCTION}
-{_overview(proof.findings)}
+<table class="overview">
+<thead><tr><th></th><th>Claim</th><th>Found</th></tr></thead>
+<tbody>
+{overview}
+</tbody>
+</table>
 {sections}
 <section>
 <h2>What is not claimed</h2>
@@ -126,22 +138,6 @@ def page(proof: Proof) -> str:
 """
 
 
-def _version() -> str:
-    try:
-        return version("parlour")
-    except PackageNotFoundError:
-        return "(not installed)"
-
-
-def _overview(findings: Iterable[Finding]) -> str:
-    rows = "\n".join(
-        f"<tr><td>{escape(one.claim.id)}</td><td>{escape(one.claim.text)}</td><td>{_outcome(one)}</td></tr>"
-        for one in findings
-    )
-    head = "<tr><th></th><th>Claim</th><th>Found</th></tr>"
-    return f'<table class="overview">\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>'
-
-
 def _outcome(finding: Finding) -> str:
     kind = finding.outcome
     return f'<span class="outcome {kind.value}">{_MARKS[kind]} {escape(kind.words)}</span>'
@@ -151,7 +147,13 @@ def _section(finding: Finding) -> str:
     reason = ""
     if finding.reason:
         reason = f'<p class="reason {finding.outcome.value}">{escape(finding.reason)}</p>\n'
-    figures = "\n".join(_figure(one) for one in finding.measured if one.label)
+    figures = "\n".join(
+        f"<tr><td>{escape(one.number)}</td><td>{escape(one.label)}</td></tr>"
+        if one.number
+        else f'<tr><td colspan="2">{escape(one.text)}</td></tr>'
+        for one in finding.measured
+        if one.label
+    )
     table = f'<table class="figures">\n{figures}\n</table>' if figures else "<p>Nothing.</p>"
     return f"""<section>
 <h2>{escape(finding.claim.id)} · {escape(finding.claim.text)}</h2>
@@ -165,12 +167,6 @@ def _section(finding: Finding) -> str:
 <h3>What was measured</h3>
 {table}
 </section>"""
-
-
-def _figure(one: Measure) -> str:
-    if not one.number:
-        return f'<tr><td colspan="2">{escape(one.text)}</td></tr>'
-    return f"<tr><td>{escape(one.number)}</td><td>{escape(one.label)}</td></tr>"
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -22,7 +22,6 @@ EXPERIMENTS: Final[Mapping[str, Show]] = {
     "C3": nobody_else.show,
 }
 """In the order in which they run; a claim of seeds/claims.toml that is not here cannot be shown."""
-NOT_LOOKED_AT: Final = "nothing here looks at it yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ async def prove(
     claims, not_claimed = read_claims()
     wanted = {claim.id: claim for claim in claims if not only or claim.id in only}
     order = [id for id in EXPERIMENTS if id in wanted]
-    began, found, unshown = time.monotonic(), dict[str, Finding](), NOT_LOOKED_AT
+    began, found, unshown = time.monotonic(), dict[str, Finding](), "nothing here looks at it yet"
     say("Two people with throw-away profiles are set up on this machine.")
     try:
         async with staged(setting or Setting()) as stage:

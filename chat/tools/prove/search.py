@@ -18,8 +18,7 @@ from typing import BinaryIO, Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-SQLITE: Final = b"SQLite format 3\x00"
-"""How a database begins that is not encrypted."""
+SQLITE: Final = b"SQLite format 3\x00"  # how a database begins that is not encrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ def look(folder: Path, texts: Mapping[str, str]) -> Looked:
 _STEP: Final = 1 << 22
 NEEDLE_MIN: Final = 16
 _WORD: Final = 8
-_FEW: Final = 16
-"""Needles that are looked for one by one."""
+_FEW: Final = 16  # needles that are looked for one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,12 @@ def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
         raise ValueError("a needle under 16 bytes may be anywhere by chance")
     held, read, words = set[bytes](), 0, _words(wanted)
     for content in contents(pid):
-        held |= {needle for needle in _likely(content, words, wanted) if needle in content}
+        likely = wanted
+        if len(wanted) > _FEW:
+            # A word in the first 15 bytes of each needle is aligned, so one pass finds any number.
+            aligned = set(memoryview(content)[: len(content) // _WORD * _WORD].cast("Q"))
+            likely = set().union(*(words[word] for word in aligned & words.keys()))
+        held |= {needle for needle in likely if needle in content}
         read += len(content)
     return Searched(read, frozenset(held))
 
@@ -115,15 +118,6 @@ def _words(needles: Iterable[bytes]) -> dict[int, set[bytes]]:
             word = int.from_bytes(needle[at : at + _WORD], sys.byteorder)
             found.setdefault(word, set()).add(needle)
     return found
-
-
-def _likely(content: bytes, words: dict[int, set[bytes]], wanted: set[bytes]) -> set[bytes]:
-    """The needles that may be there. Of many, those with an aligned word that is there."""
-    # One of the words in the first 15 bytes of a needle is always aligned, so one pass finds any number.
-    if len(wanted) <= _FEW:
-        return wanted
-    aligned = set(memoryview(content)[: len(content) // _WORD * _WORD].cast("Q"))
-    return set().union(*(words[word] for word in aligned & words.keys()))
 
 
 def contents(pid: int) -> Iterator[bytes]:
@@ -213,11 +207,8 @@ class Stored:
 
     @classmethod
     def read_whole(cls, database: Path, key: bytes) -> tuple[Stored, list[Page]]:
-        """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError.
-
-        A half-written page does not authenticate, but is whole a moment later.
-        """
-        for _ in range(_TRIES - 1):
+        """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError."""
+        for _ in range(_TRIES - 1):  # a half-written page does not authenticate, but is whole a moment later
             stored = cls.read(database)
             with suppress(Unreadable):
                 return stored, list(stored.pages(key))
@@ -346,5 +337,4 @@ def swapped(pid: int) -> int:
 
 
 def addresses_in(content: bytes) -> list[str]:
-    """Relay addresses in a piece of memory."""
     return [found.decode("ascii") for found in _ADDRESS.findall(content)]

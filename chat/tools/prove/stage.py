@@ -16,7 +16,7 @@ from typing import Final
 from chat.interface import EntryChanged, EntryState, EntryView, Event, ParlourError
 from chat.storage.folder import ProfileLock, make_private
 from chat.tools.prove.programs import OWN, TERMINAL, Terminal, pair
-from chat.tools.prove.tracing import Reached, obstacle, tracer
+from chat.tools.prove.tracing import Reached, obstacle
 from chat.tools.prove.wire import Wire
 
 PREFIX: Final = "parlour-prove-"
@@ -72,8 +72,9 @@ class Stage:
     setting: Setting
     untraced: str = ""
     relays: list[Reached] = field(default_factory=list)
-    needle: str = field(default_factory=lambda: _word("needle"))
-    deleted: str = field(default_factory=lambda: _word("gone"))
+    # Each is one word for an index, with enough randomness in each half to be found by it.
+    needle: str = field(default_factory=lambda: f"needle{secrets.token_hex(16)}")
+    deleted: str = field(default_factory=lambda: f"gone{secrets.token_hex(16)}")
 
     @property
     def both(self) -> tuple[Terminal, Terminal]:
@@ -94,16 +95,6 @@ class Stage:
         return entries
 
 
-def log_of(folder: Path, name: str) -> Path:
-    """Where strace records what a person's terminal reaches."""
-    return folder / f"{name}.calls"
-
-
-def _word(beginning: str) -> str:
-    """One word for an index, with enough randomness in each half to be found by it."""
-    return beginning + secrets.token_hex(16)
-
-
 @asynccontextmanager
 async def staged(setting: Setting) -> AsyncIterator[Stage]:
     """The stage for a block, with two linked contacts. Raises CannotShow, OSError."""
@@ -112,10 +103,7 @@ async def staged(setting: Setting) -> AsyncIterator[Stage]:
         wire = Wire()
         untraced = await asyncio.to_thread(obstacle) if setting.traced else "it was not asked for"
         ada, ben = (
-            Terminal(
-                name, folder / name, wire, [] if untraced else tracer(log_of(folder, name)), setting.terminal
-            )
-            for name in ("Ada", "Ben")
+            Terminal(name, folder / name, wire, not untraced, setting.terminal) for name in ("Ada", "Ben")
         )
         try:
             await asyncio.gather(ada.start(), ben.start())

@@ -1,7 +1,14 @@
-"""What a program reaches: strace's record of its system calls, and Python's audit events."""
+"""What a program reaches: strace's record of its system calls, and Python's audit events.
+
+`python -m chat.tools.prove.tracing PROFILE PORT` is a terminal of a proof. It reports in JSON lines what it
+reaches for, from before the engine is loaded.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import re
 import shutil
 import socket
@@ -11,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from chat.storage.folder import make_private
 
 _CALLS: Final = "socket,connect,sendto,sendmsg,sendmmsg,execve,execveat,io_uring_setup"
 _WITHIN: Final = 10.0
@@ -94,23 +103,38 @@ _LOOKING_UP: Final = {
     "socket.getnameinfo",
 }
 _STARTING: Final = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty"}
-_FAMILIES: Final = {socket.AF_INET: "inet", socket.AF_INET6: "inet"}
 
 
 def tell_of_connections(say: Callable[[dict[str, object]], None]) -> None:
     """Report every connection, datagram, name lookup and started program from now on."""
 
     def heard(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _CONNECTING and arguments[0].family in _FAMILIES:
-            address = arguments[1]
-            if address:
+        if event in _CONNECTING:
+            family, address = arguments[0].family, arguments[1]
+            if address and family in (socket.AF_INET, socket.AF_INET6):
                 say({"reached": address[0], "port": address[1]})
-        elif event in _CONNECTING and arguments[0].family == getattr(socket, "AF_UNIX", None):
-            if arguments[1]:
-                say({"local": str(arguments[1])})
+            elif address and family == getattr(socket, "AF_UNIX", None):
+                say({"local": str(address)})
         elif event in _LOOKING_UP:
             say({"looked_up": str(arguments[0])})
         elif event in _STARTING:
             say({"started": event})
 
     sys.addaudithook(heard)
+
+
+def say(fields: dict[str, object]) -> None:
+    os.write(1, (json.dumps(fields) + "\n").encode())
+
+
+def main() -> None:
+    """PROFILE is the folder, PORT that of the wire before this terminal."""
+    make_private()
+    tell_of_connections(say)
+    from chat.tools.prove.wire import serve
+
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), say))
+
+
+if __name__ == "__main__":
+    main()

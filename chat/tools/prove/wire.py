@@ -1,16 +1,40 @@
-"""The wire between two terminals: it passes on, keeps and alters their frames, and knows no key."""
+"""The wire between two terminals, which keeps and alters their frames, and a terminal behind it.
+
+The terminal is one real engine on a throw-away profile, on loopback. The wire knows no key.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
-from chat.ports import Connection, Listener
-from chat.tools.prove.living import HERE, LoopbackTransport
+from chat.config import Config
+from chat.engine import open_engine
+from chat.ipc.server import ControlServer
+from chat.network.transport import Accept, Place, TcpTransport
+from chat.ports import Announcement, Connection, DiscoveryEvents, Listener, Ports, SystemClock
+from chat.storage import folder as stored_folder
+from chat.storage import profile
 from protocol.errors import ProtocolError
 from protocol.link.framing import FRAME_MAX, GREETING_SIZE, FrameReader, length_of
+
+HERE: Final = "127.0.0.1"
+
+
+class LoopbackTransport(TcpTransport):
+    places: Sequence[Place] = ((socket.AF_INET, HERE),)
+
+    def addresses(self) -> tuple[str, ...]:
+        return (HERE,)
+
 
 CONNECT_WITHIN: Final = 5.0
 HANDSHAKE_FRAMES: Final = 2
@@ -69,7 +93,6 @@ class Wire:
         return listener.port
 
     def lead(self, name: str, port: int) -> None:
-        """Set where the terminal of this name listens."""
         self._behind[name] = port
 
     def play(self, speaker: str, trick: Trick) -> Played:
@@ -133,25 +156,18 @@ class Wire:
         return replaced
 
 
-End = tuple[str, Connection]
-"""A terminal's name, and the connection to it."""
+End = tuple[str, Connection]  # a terminal's name, and the connection to it
 
 
 class Passage:
-    """One connection through the wire, from the dialler to the listener."""
-
     def __init__(self, wire: Wire, dialler: End, listener: End) -> None:
-        self._ends = (dialler, listener)
-        self._lanes = (_Lane(wire, self, dialler[0], 0), _Lane(wire, self, listener[0], GREETING_SIZE))
+        self._wire, self._ends = wire, (dialler, listener)
 
     async def run(self) -> str:
         """Run until one side ends the stream, and return which."""
         one, other = self._ends
-        there, back = self._lanes
-        running = [
-            asyncio.create_task(there.run(one[1], other)),
-            asyncio.create_task(back.run(other[1], one)),
-        ]
+        lanes = self._lane(one, other, 0), self._lane(other, one, GREETING_SIZE)
+        running = [asyncio.create_task(lane) for lane in lanes]
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             return ended.pop().result()
@@ -164,41 +180,90 @@ class Passage:
         for _, connection in self._ends:
             connection.close()
 
-
-class _Lane:
-    """One direction of a passage; its first `head` bytes are not framed."""
-
-    def __init__(self, wire: Wire, passage: Passage, speaker: str, head: int) -> None:
-        self._wire, self._passage, self._speaker, self._head = wire, passage, speaker, head
-        self._reader = FrameReader()
-        self._handshake = HANDSHAKE_FRAMES
-
-    async def run(self, source: Connection, sink: End) -> str:
-        """Run until one side ends the stream, and return which."""
-        while data := await source.read():
+    async def _lane(self, source: End, sink: End, head: int) -> str:
+        """Pass on one direction, whose first `head` bytes are not framed, until a side ends it: which."""
+        reader, frames = FrameReader(), 0
+        while data := await source[1].read():
             self._wire.captured += data
-            self._reader.feed(data)
+            reader.feed(data)
+            out = b""
             try:
-                if out := b"".join(self._whole()):
+                if head and (unframed := reader.take(head)) is not None:
+                    out, head = unframed, 0
+                while not head and (body := reader.next_frame(FRAME_MAX)) is not None:
+                    frames += 1
+                    is_envelope = frames > HANDSHAKE_FRAMES
+                    bodies = self._wire.tricked(self, source[0], body) if is_envelope else [body]
+                    out += b"".join(length_of(each) + each for each in bodies)
+                reader.settle()
+                if out:
                     await sink[1].write(out)
             except ConnectionError:
                 return sink[0]
             except ProtocolError:
                 break  # these are no frames
-        return self._speaker
+        return source[0]
 
-    def _whole(self) -> Iterator[bytes]:
-        if self._head:
-            head = self._reader.take(self._head)
-            if head is None:
-                return
-            self._head = 0
-            yield head
-        while (body := self._reader.next_frame(FRAME_MAX)) is not None:
-            if self._handshake:
-                self._handshake -= 1
-                yield length_of(body) + body
-            else:
-                tricked = self._wire.tricked(self._passage, self._speaker, body)
-                yield from (length_of(each) + each for each in tricked)
-        self._reader.settle()
+
+CONFIG: Final = replace(Config(), keep_port=True, clean_after=0.0)
+Say = Callable[[dict[str, object]], None]
+
+
+class BehindWire:
+    """ports.Listener, reached at the port of the wire in front of it."""
+
+    def __init__(self, inner: Listener, port: int) -> None:
+        self._inner, self.port = inner, port
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class WiredTransport(LoopbackTransport):
+    """Behind a wire at this port."""
+
+    def __init__(self, port: int, say: Say) -> None:
+        super().__init__()
+        self._port, self._say = port, say
+
+    async def listen(self, port: int, accept: Accept) -> Listener:  # type: ignore[override]
+        inner = await super().listen(0, accept)
+        self._say({"listening": inner.port})
+        return BehindWire(inner, self._port)
+
+
+class Nobody:
+    """ports.Discovery that announces nothing: temporary people must not appear nearby."""
+
+    events: DiscoveryEvents | None = None
+
+    async def start(self, events: DiscoveryEvents) -> None:
+        self.events = events
+
+    async def announce(self, announcement: Announcement | None) -> None:
+        """To nobody."""
+
+    async def close(self) -> None:
+        self.events = None
+
+
+async def serve(folder: Path, port: int, say: Say) -> None:
+    """Run the engine until standard input ends. A line means that the network has changed."""
+    lines = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(lines)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    passphrase = (await lines.readline()).decode().rstrip("\n")
+    opened = await asyncio.to_thread(profile.unlock, folder, passphrase)
+    discovery = Nobody()
+    ports = Ports(SystemClock(), os.urandom, WiredTransport(port, say), discovery)
+    config = replace(CONFIG, port=port)
+    engine = await open_engine(opened, ports, config, ThreadPoolExecutor(1, "database"))
+    try:
+        await engine.start()
+        await engine.serve(ControlServer(engine, folder / stored_folder.SOCKET))
+        say({"ready": os.getpid()})
+        while await lines.readline():
+            if discovery.events is not None:
+                discovery.events.network_changed()
+    finally:
+        await engine.close()

@@ -14,7 +14,7 @@ from unittest.mock import patch
 from chat.cli.__main__ import main as relay
 from chat.relay.circuit import Buffers
 from chat.storage.database import Database
-from chat.tools.prove import terminal
+from chat.tools.prove import tracing
 from chat.tools.prove.tracing import tell_of_connections
 from protocol.errors import ProtocolError
 from protocol.link.link import Link
@@ -50,8 +50,8 @@ def calling_terminal(call: Callable[[], None]) -> None:
         with suppress(OSError):
             call()
 
-    with patch.object(terminal, "tell_of_connections", tell_and_call):
-        terminal.main()
+    with patch.object(tracing, "tell_of_connections", tell_and_call):
+        tracing.main()
 
 
 def forgiving_terminal() -> None:
@@ -62,13 +62,13 @@ def forgiving_terminal() -> None:
         return [] if link.state is State.OPEN else strict(link, error)
 
     with patch.object(Link, "_fail", forgive):
-        terminal.main()
+        tracing.main()
 
 
 def keeping_terminal() -> None:
     """A terminal that says *deleted* while pages and log still have it."""
     with patch.object(Database, "scrub", lambda database: None):
-        terminal.main()
+        tracing.main()
 
 
 def hoarding_relay(log: Path) -> None:

@@ -105,7 +105,7 @@ def test_all_claims_hold_here_without_privileges(tmp_path: Path) -> None:
 
 def test_a_relay_that_does_not_let_itself_be_examined_shows_nothing(tmp_path: Path) -> None:
     needs_process_memory()
-    proof = ["tests.support.prove.proof", "C1", "chat.tools.prove.terminal"]
+    proof = ["tests.support.prove.proof", "C1", "chat.tools.prove.tracing"]
     with relay() as running, unprivileged(tmp_path, *proof, str(running.pid)) as proving:
         row = json.loads(proving.line(120))
     assert row["outcome"] == "unshown"

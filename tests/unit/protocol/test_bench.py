@@ -220,8 +220,7 @@ def test_one_command_writes_all_three(
     (tmp_path / "performance.md").write_text(PAGE, encoding="utf-8")
     monkeypatch.setattr(report, "_DOCS", tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(json.dumps(row) for row in whole_run(factor))))
-    parts = [report.Part("a part", 1.25), report.Part("the rest", 0.5)]
-    monkeypatch.setattr(report, "profile", lambda: (report.Part("the whole row", 1.75), parts))
+    monkeypatch.setattr(report, "profile", lambda: (1.75, {"a part": 1.25, "the rest": 0.5}))
     assert report.main() == status
     results = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     assert report.processor() in results

@@ -177,13 +177,21 @@ def positions(database: Database) -> list[Position]:
     return [row.position for row in entries.page(database, TALK, 100)]
 
 
-def test_attack_38_a_name_of_an_entry_of_another_conversation_moves_nothing(database: Database) -> None:
+@pytest.mark.parametrize("together", [False, True])
+def test_attack_38_a_name_of_an_entry_of_another_conversation_moves_nothing(
+    database: Database, together: bool
+) -> None:
     """Else a contact could learn by an entry's place whether its own terminal holds another's entry."""
     with database.transaction():
         contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
     secret = sample("elsewhere", time=9_000, conversation=OTHER_TALK)
     probe = sample("probe", author=THEIR_TERMINAL.terminal, parents=[secret.id], time=10)
-    store(database, secret, probe)
+    store(database, secret)
+    if together:
+        with database.transaction():
+            entries.insert_all(database, [probe], ME.terminal)
+    else:
+        store(database, probe)
     assert positions(database) == [(10, probe.id)]
     assert entries.tips(database, OTHER_TALK) == [secret.id]
 
@@ -204,6 +212,28 @@ def test_a_long_chain_that_arrives_backwards_is_ranked_in_order(database: Databa
     store(database, *reversed(chain))
     assert [position[1] for position in positions(database)] == [entry.id for entry in chain]
     assert [head.sequence for head in entries.heads(database, TALK)] == [60]
+
+
+@pytest.mark.parametrize("held", [0, 1, 2])
+def test_an_entry_that_is_held_changes_nothing_for_the_others_of_its_burst(
+    blank: Path, tmp_path: Path, held: int
+) -> None:
+    author = Author(THEIR_TERMINAL.terminal)
+    new = [author.write(f"entry {number}") for number in range(3)]
+    found = []
+    for together in (False, True):
+        folder = tmp_path / str(together)
+        folder.mkdir()
+        database = opened(blank, str(folder))
+        with database.transaction():
+            for entry in new[: held + 1] if together else new:
+                entries.insert(database, entry, unread=True)
+            if together:
+                entries.insert_all(database, new, ME.terminal)
+        check(database, new)
+        found.append(rows_of(database))
+        database.close()
+    assert found[0] == found[1]
 
 
 # --- Late entries, in pieces ---

@@ -27,7 +27,6 @@ def test_frames_are_what_stands_between_their_marks_however_it_is_cut() -> None:
         for now in range(0, len(sent), size):
             frames.hear(sent[now : now + size], float(now))
         assert [frame.text for frame in frames.whole] == ["one", "two宽"]
-        assert [frame.bytes for frame in frames.whole] == [len(b"\x1b[1;1Hone\x1b[0m"), len("two宽".encode())]
         first, second = frames.whole
         assert first.began <= first.ended <= second.began <= second.ended
 
@@ -39,7 +38,7 @@ def test_the_frame_of_a_key_counts_to_its_last_byte() -> None:
     frames.hear(b"c\x1b[?2026", 3.0)
     assert not frames.whole
     frames.hear(b"l", 4.0)
-    assert frames.whole == [Frame(2.0, 4.0, 3, "abc")]
+    assert frames.whole == [Frame(2.0, 4.0, "abc")]
 
 
 def test_a_long_history_is_as_the_engine_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

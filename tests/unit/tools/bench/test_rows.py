@@ -108,7 +108,7 @@ def test_a_crowd_without_room_is_left_out_with_the_reason(monkeypatch: pytest.Mo
 
 
 def test_a_crowd_that_is_sent_away_is_no_figure() -> None:
-    with relay.running("-m", "chat.tools.bench.forwarders", "relay") as program:
+    with relay.running("-m", "chat.tools.bench.relay", "relay") as program:
         guest = relay.Guest(parse_relay(program.said.readline().strip()))
     with guest.socket, pytest.raises(ConnectionError, match="1 of 1 were sent away"):
         relay.check([guest.socket])

@@ -15,8 +15,8 @@ from chat.network.probe import Heard
 from chat.network.transport import TcpTransport
 from chat.ports import Connection, SystemClock
 from chat.tools.doctor import CAUSES, firewall, gather
+from chat.tools.doctor.firewall import Why, why
 from chat.tools.doctor.gather import Answer, Context, Evidence, Finding, Relay, Reply, Sought, Tables, Visit
-from chat.tools.doctor.verdicts import Why, why
 from protocol.relay.messages import RelayGreeting
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8",))

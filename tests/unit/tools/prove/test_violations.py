@@ -16,10 +16,10 @@ import pytest
 from chat.tools.prove import at_rest, in_between, relay_holds_nothing
 from chat.tools.prove.findings import Outcome, read_claims
 from chat.tools.prove.in_between import TRICKS
-from chat.tools.prove.living import HERE, LoopbackTransport
 from chat.tools.prove.programs import OWN, own_relay
 from chat.tools.prove.runner import look_at
 from chat.tools.prove.stage import Setting, Stage, staged
+from chat.tools.prove.wire import HERE, LoopbackTransport
 from tests.architecture.imports import ROOT
 from tests.support.lab.hosts import Lab
 from tests.support.machine import needs_process_memory, needs_root_network, needs_strace
