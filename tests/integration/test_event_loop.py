@@ -150,6 +150,7 @@ def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Messag
     random = seeded("ids")
     heads = [m.Head(random(32), 2**53 - 1, random(32)) for _ in range(limits.HEADS_MAX)]
     return [
+        m.Receipt(1, sorted(ids)),  # before Heads make Ada send these entries
         m.Ping(2**32 - 1),
         m.Reachable(65_535),
         m.Typing(conversation, True),
@@ -157,7 +158,6 @@ def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Messag
         m.HeadsHash(conversation, bytes(32)),
         m.Heads(conversation, heads),
         entry_of(ben, ada, text=WIDE * limits.TEXT_CHARACTERS_MAX),
-        m.Receipt(1, sorted(ids)),
         m.Heads(conversation, []),
         m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
     ]
