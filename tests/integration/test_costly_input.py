@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import pytest
 
 from chat.config import Config
 from chat.network.driver import Driver, Opening
+from chat.service.person_logs import PersonLogs
+from chat.service.sync import Inbound
 from chat.storage import entries, persons, receipts
 from chat.storage.ordering import PIECE
 from protocol.entries import (
@@ -138,6 +140,37 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
         await talk(ben, ada, "all of it")
         assert bens_state(ada, ben).heads == log.state.heads
         assert ada.clock.monotonic() > before + 1.0
+
+
+@pytest.mark.parametrize(
+    ("owner", "worked_on", "message", "most"),
+    [
+        (PersonLogs, "missing", lambda _: LogHeads([]), 8 + 5),
+        (Inbound, "heads_if_other", lambda conversation: HeadsHash(conversation, bytes(32)), 8 + 1),
+        (Inbound, "lacking", lambda conversation: Heads(conversation, []), 8 + 1),
+    ],
+)
+@in_virtual_time
+async def test_case_94_heads_again_and_again_are_worked_on_at_a_rate(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    worked_on: str,
+    message: Callable[[bytes], Message],
+    most: int,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        original, calls, link = getattr(owner, worked_on), list[object](), current(ben, ada).driver
+
+        async def noted(*arguments: Any) -> Any:
+            calls.append(arguments)
+            return await original(*arguments)
+
+        monkeypatch.setattr(owner, worked_on, noted)
+        for _ in range(4 * SPENT):
+            await link.send(message(_conversation(ada, ben)))
+        await asyncio.sleep(5)
+        assert 0 < len(calls) <= most
 
 
 @in_virtual_time

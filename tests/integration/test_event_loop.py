@@ -1,0 +1,225 @@
+"""The longest time for which one message of a peer holds the event loop, relative to hashing."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from chat.network.links import LiveLink
+from chat.storage import entries, persons
+from protocol import limits
+from protocol import messages as m
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.identity.log import Add, Rename, parse_operation, sign_operation
+from protocol.identity.reduction import reduce
+from protocol.primitives import ed25519_from_seed, x25519_public
+from tests.integration.steps import current, dial, entry_of
+from tests.support.engines.engines import Person, pair, people, talk
+from tests.support.protocol.samples import seeded
+
+HASHED: Final = 16
+"""Mebibytes whose hash takes about 20 ms."""
+
+TRIES: Final = 3
+"""Of which the shortest time counts: other programs on the machine make it longer, and never shorter."""
+
+WIDE: Final = "\N{GRINNING FACE}"
+
+
+class Watch(selectors.DefaultSelector):
+    """A selector that measures the processor time of its thread between two waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.longest, self._since = 0.0, time.thread_time()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.longest = max(self.longest, time.thread_time() - self._since)
+        found = super().select(timeout)
+        self._since = time.thread_time()
+        return found
+
+
+def hashing() -> float:
+    """Processor time of hashing HASHED mebibytes."""
+    data, since = bytes(1 << 20), time.thread_time()
+    for _ in range(HASHED):
+        blake2b(data).digest()
+    return time.thread_time() - since
+
+
+class Log:
+    """A person's log, which its terminal fills."""
+
+    def __init__(self, person: Person, operations: list[bytes]) -> None:
+        self.operations, self._own = operations, person.engine._use_cases.keyring.own
+        self._last, self._sequence = parse_operation(operations[-1]).id, 1
+
+    def _write(self, operation: Add | Rename, *seeds: bytes) -> bytes:
+        signed = sign_operation(operation, self._own.signing_seed, *seeds)
+        self._last = parse_operation(signed).id
+        self.operations.append(signed)
+        return signed
+
+    def _next(self) -> tuple[bytes, bytes, int, list[bytes]]:
+        self._sequence += 1
+        return self._own.person, self._own.terminal, self._sequence, [self._last]
+
+    def add(self, number: int) -> bytes:
+        seed = seeded(f"{self._own.person.hex()} {number}")(32)
+        return self._write(Add(*self._next(), ed25519_from_seed(seed), x25519_public(seed)), seed)
+
+    def rename(self, number: int) -> bytes:
+        return self._write(Rename(*self._next(), f"{number} ".ljust(64, "n")))
+
+
+async def filled(person: Person) -> Log:
+    """Give a person a log of as many operations as one message holds."""
+    parts = person.engine._use_cases
+    log = Log(person, list(await parts.store.read(persons.operations_of, parts.keyring.own.person)))
+    added = [log.add(number) for number in range(limits.LOG_OPERATIONS_MAX - len(log.operations))]
+
+    def store(database: Any) -> None:
+        for signed in added:
+            persons.add_operation(database, parts.keyring.own.person, parse_operation(signed).id, signed)
+
+    await parts.store.write(store)
+    parts.keyring.own_log = reduce(log.operations)
+    return log
+
+
+async def own_entries(ada: Person, ben: Person) -> list[bytes]:
+    """As many entries of Ada's as one receipt names, which Ben has not acknowledged."""
+    parts, written = ada.engine._use_cases, []
+    own, contact = parts.keyring.own, ben.engine._use_cases.keyring.own.person
+    conversation, heads = conversation_of_two(own.person, contact), parts.keyring.own_log.heads[:1]
+    last = await parts.store.read(entries.last_by, conversation, own.terminal)
+    previous = None if last is None else (last.sequence, last.id)
+    for number in range(limits.RECEIPT_IDS_MAX):
+        place = EntryPlace(conversation, own.terminal, b"12345678", previous, [], heads)
+        body = text_body(f"entry {number}")
+        entry = write_entry(place, ada.clock.wall(), KIND_TEXT, body, own.self_key, parts.runtime.random)
+        previous = entry.header.sequence, entry.id
+        written.append(entry)
+    await parts.store.write(entries.insert_all, written, own.terminal, contact=contact)
+    return [entry.id for entry in written]
+
+
+async def send(ben: Person, ada: Person, message: m.Message) -> None:
+    """Send a message on the present link, the link's own messages too."""
+    driver = current(ben, ada).driver
+    driver.link._open_phase().send(message, ben.clock.monotonic(), driver.link._out)
+    await driver.flush()
+
+
+def sessions_ended(ada: Person) -> asyncio.Queue[bytes]:
+    """The sessions of Ada's links, as they end from now on."""
+    sync, ended = ada.engine._use_cases.sync, asyncio.Queue[bytes]()
+    original = sync.ended
+
+    async def noted(link: LiveLink) -> None:
+        await original(link)
+        ended.put_nowait(link.session)
+
+    sync.ended = noted  # type: ignore[method-assign]
+    return ended
+
+
+class Measured:
+    """The longest pause per message."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch, self.pauses = watch, dict[str, float]()
+
+    async def of(self, name: str, work: Awaitable[object]) -> None:
+        await asyncio.sleep(0)  # what the test prepared belongs to the round of the loop that ends here
+        self._watch.longest = 0.0
+        await work
+        self.pauses[name] = self._watch.longest
+
+
+def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Message]:
+    """Each message that a contact may send, at its largest and in its worst shape."""
+    conversation = conversation_of_two(*(one.engine._use_cases.keyring.own.person for one in (ada, ben)))
+    random = seeded("ids")
+    heads = [m.Head(random(32), 2**53 - 1, random(32)) for _ in range(limits.HEADS_MAX)]
+    return [
+        m.Receipt(1, sorted(ids)),  # before Heads make Ada send these entries
+        m.Ping(2**32 - 1),
+        m.Reachable(65_535),
+        m.Typing(conversation, True),
+        m.LogHeads(sorted(random(32) for _ in range(limits.PARENTS_MAX))),
+        m.HeadsHash(conversation, bytes(32)),
+        m.Heads(conversation, heads),
+        entry_of(ben, ada, text=WIDE * limits.TEXT_CHARACTERS_MAX),
+        m.Heads(conversation, []),
+        m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
+    ]
+
+
+def refused(log: Log) -> list[m.Message]:
+    """Each message that ends the link of a contact."""
+    name = WIDE * limits.NAME_CHARACTERS_MAX
+    whole = log.operations[: limits.LOG_OPERATIONS_MAX]
+    heads = sorted(seeded("heads")(32) for _ in range(1))
+    return [
+        m.Commit(bytes(32), name),
+        m.Reveal(bytes(32), name),
+        m.Open(bytes(32)),
+        m.Record(whole, bytes(32), 1, bytes(32), heads, bytes(64)),
+        m.Accept(bytes(32)),
+        m.Confirm(bytes(16)),
+        m.Pong(2**32 - 1),
+        m.Close(3),
+    ]
+
+
+async def scenario(folder: Path, watch: Watch) -> dict[str, float]:
+    async with people(folder, "Ada", "Ben") as (_, (ada, ben)):
+        await filled(ada)
+        log = await filled(ben)
+        measured, ends = Measured(watch), sessions_ended(ada)
+        await measured.of("a pairing with two Records", pair(ada, ben))
+        await talk(ben, ada, "paired")
+        for message in taken(log, await own_entries(ada, ben), ada, ben):
+
+            async def followed(message: m.Message = message) -> None:
+                await send(ben, ada, message)
+                await talk(ben, ada, "after it")
+
+            await measured.of(type(message).__name__, followed())
+        for message in refused(log):
+
+            async def ended(message: m.Message = message) -> None:
+                session = current(ben, ada).session
+                await send(ben, ada, message)
+                while await ends.get() != session:
+                    pass
+
+            await measured.of(type(message).__name__, ended())
+            await dial(ben, ada)
+        return measured.pauses
+
+
+def played(scenario: Callable[[Watch], Awaitable[dict[str, float]]]) -> dict[str, float]:
+    """Run a scenario in real time on a loop that is watched."""
+    watch = Watch()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watch)) as runner:
+        return runner.run(scenario(watch))  # type: ignore[arg-type]
+
+
+def test_case_94_no_message_holds_the_event_loop_for_longer_than_a_hash_of_16_mebibytes(
+    tmp_path: Path,
+) -> None:
+    """Waiting for the interpreter is not counted: one worker thread lets go of it after 5 ms at most."""
+    runs = [played(partial(scenario, tmp_path / str(number))) for number in range(TRIES)]
+    most = min(hashing() for _ in range(4 * TRIES))
+    assert {kind.__name__ for kind in get_args(m.Message)} <= set(runs[0])
+    pauses = {name: min(run[name] for run in runs) for name in runs[0]}
+    assert {name: pause for name, pause in pauses.items() if pause > most} == {}
