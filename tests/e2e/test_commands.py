@@ -97,7 +97,7 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert re.fullmatch(r"(\d{5} ){11}\d{5}", numbers[0]["safety_number"])
     assert ada.run("verify", "Ben", "--yes").objects[0]["verified"] is True
     (contact,) = ada.run("contacts").objects
-    assert contact == {"name": "Ben", "verified": True, "present": False}
+    assert contact == {"name": "Ben", "verified": True, "present": False, "same_key": []}
     assert list(contact) == ["name", "verified", "present"]
 
 

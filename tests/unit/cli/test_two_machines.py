@@ -128,7 +128,7 @@ def test_an_invitation_by_pipe_and_its_misuse(machines: tuple[Machine, Machine])
     assert ben.run("join", str(invitation)) == [{"paired": "Ada"}]
     assert json.loads(inviting.line(60)) == {"paired": "Ben"}
     assert inviting.wait_exit(30) == 0
-    assert ben.run("contacts") == [{"name": "Ada", "verified": False, "present": False}]
+    assert ben.run("contacts") == [{"name": "Ada", "verified": False, "present": False, "same_key": []}]
     assert ben.status("join", str(invitation)) == 69  # used, and its maker is gone
     assert ben.status("join", str(invitation)[:-5]) == 65
     ben.file.write_text("wrong\n")

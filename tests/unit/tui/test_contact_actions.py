@@ -12,6 +12,7 @@ from tui.app import ParlourApp
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.details import grouped_number
 from tui.screens.help import page
+from tui.text.translation import use
 
 
 async def test_verifying_shows_sixty_digits_in_groups_of_five() -> None:
@@ -27,6 +28,23 @@ async def test_verifying_shows_sixty_digits_in_groups_of_five() -> None:
         await pilot.press("v")
         await until_shown(pilot, "✓ verified")
     assert messenger.called("set_verified") == [(bob.person, True)]
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [("en", "Mallory has the same device key"), ("zh_CN", "Mallory 的设备密钥与其相同")],
+)
+async def test_case_82_the_details_of_a_contact_say_who_has_the_same_key(language: str, line: str) -> None:
+    messenger = FakeMessenger("Ann")
+    mallory = messenger.add_contact("Mallory")
+    messenger.add_contact("Bob", same_key=(mallory.person,))
+    await messenger.set_preference("language", language)
+    try:
+        async with chatting(messenger) as pilot:
+            await pilot.press("ctrl+t")
+            await until_shown(pilot, line)
+    finally:
+        use("en")
 
 
 async def test_a_verified_contact_may_be_unmarked() -> None:

@@ -99,8 +99,10 @@ class ContactActions:
         number = await self._surface.ask(self._messenger.safety_number(view.person))
         if number is not None:
             verify, person = self._messenger.set_verified, view.person
+            others = [self._state.contacts[one] for one in view.same_key if one in self._state.contacts]
+            same_key = [self._state.named(other) for other in others]
             self._surface.push(
-                VerifyDialog(view, self._state.named(view), number),
+                VerifyDialog(view, self._state.named(view), number, same_key),
                 lambda same: self._call(verify, person, same) if same is not None else None,
             )
 
