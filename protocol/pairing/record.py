@@ -142,6 +142,10 @@ class RecordRules:
     check: bytes = b""
     name: str = ""
 
+    def foreign(self, key: bytes, person: bytes) -> bool:
+        """Whether a key of another person's log is one of our own."""
+        return person != self.own.person and key in self.own.keys
+
 
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
     """The new contact of the peer's record, after every check of it.
@@ -157,7 +161,7 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
         raise Untrusted("another name than the one that was shown")
     # A known person may show an old log, so its record is checked together with the operations held.
     held = tuple(rules.held(alone.person))
-    together = extend(held, record.operations, lambda key, _: key in rules.own.keys)
+    together = extend(held, record.operations, rules.foreign)
     state = together.state
     terminal = state.live.get(record.terminal)
     if terminal is None:
