@@ -87,7 +87,7 @@ class ContactRemoved:
 
 @dataclass(frozen=True, slots=True)
 class IdentityChanged:
-    """A contact's person log changed; `cause` says how in words."""
+    """A contact's person log or what is known of its keys changed; `cause` says how in words."""
 
     person: str
     name: str

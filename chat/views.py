@@ -48,6 +48,8 @@ class ContactView:
 
     `label` is the name, with a suffix `~xxxx` where two contacts share one name. `held`: entries wait until
     this person has confirmed a changed identity. `relayed`: the link with it goes through a relay.
+    `same_key`: the contacts who have proven to hold the static key of one of its terminals, too; somebody
+    stole or copied it.
     `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
     """
 
@@ -61,6 +63,7 @@ class ContactView:
     unread: int
     held: bool = False
     relayed: bool = False
+    same_key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

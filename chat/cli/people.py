@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -87,8 +87,9 @@ async def lock(call: Call) -> None:
 async def contacts(call: Call) -> None:
     """List the contacts, or rename, block, unblock or remove one."""
     async with messenger(call, offline=True) as opened:
-        for label, view in labels(await opened.contacts()).items():
-            _print(call, label, view)
+        now = await opened.contacts()
+        for label, view in labels(now).items():
+            _print(call, label, view, now)
 
 
 @contacts.command("rename")
@@ -158,12 +159,14 @@ async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awai
         person = find(await opened.contacts(), name)[1].person
         await change(opened, person)
         now = await opened.contacts()
-        _print(call, label_among(now, person), next(view for view in now if view.person == person))
+        _print(call, label_among(now, person), next(view for view in now if view.person == person), now)
 
 
-def _print(call: Call, label: str, view: ContactView) -> None:
+def _print(call: Call, label: str, view: ContactView, everybody: Sequence[ContactView]) -> None:
     words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
     words += ["through a relay"] if view.relayed else []
     words += ["blocked"] if view.blocked else []
-    fields = {"name": label, "verified": view.verified, "present": view.present}
+    others = [label_among(everybody, person) for person in view.same_key]
+    words += [f"the same device key as {other}" for other in others]
+    fields = {"name": label, "verified": view.verified, "present": view.present, "same_key": others}
     call.result(fields, f"{label}  ({', '.join(words)})")

@@ -59,6 +59,7 @@ class UseCases:
             profile.keys,
             profile.invitations,
             profile.remembered,
+            profile.proven,
         )
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
         clock, transport = ports.clock, ports.transport

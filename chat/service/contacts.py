@@ -89,6 +89,7 @@ class People:
         book, keyring = self._book, self._keyring
         for memory in (book.rows, book.unread, book.typing, keyring.found, keyring.remembered):
             memory.pop(person, None)
+        keyring.forget_proofs(person)
         self._bus.signal(ContactsChanged())
         self._bus.publish(ContactRemoved(person.hex(), name))
         await self._cleaner.clean()

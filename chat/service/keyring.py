@@ -108,7 +108,8 @@ class OpenInvitation:
 class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts.
 
-    `own` and `own_log`: this person's keys and log. `now`: Unix time in milliseconds.
+    `own` and `own_log`: this person's keys and log. `now`: Unix time in milliseconds. `proven`: the persons
+    who have proven to hold a static key, by that key. `shared`: those keys that several persons have proven.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Keyring:
         contacts: dict[bytes, ContactKeys] | None = None,
         invitations: dict[bytes, OpenInvitation] | None = None,
         remembered: dict[bytes, Addresses] | None = None,
+        proven: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own = own
@@ -128,6 +130,10 @@ class Keyring:
         self.invitations = invitations or {}
         self.found: dict[bytes, Addresses] = {}
         self.remembered = remembered or {}
+        self.proven: dict[bytes, set[bytes]] = {}
+        self.shared: set[bytes] = set()
+        for person, static in proven:
+            self.prove(person, static)
         self._visibility = visibility
         self._now = now
 
@@ -242,6 +248,24 @@ class Keyring:
         """The operations of a contact's log, none for a stranger."""
         contact = self.contacts.get(person)
         return contact.operations if contact is not None else ()
+
+    def prove(self, person: bytes, static: bytes) -> None:
+        """A contact has proven to hold a static key."""
+        self.proven.setdefault(static, set()).add(person)
+        if len(self.proven[static]) > 1:
+            self.shared.add(static)
+
+    def forget_proofs(self, person: bytes) -> None:
+        for holders in self.proven.values():
+            holders.discard(person)
+        self.shared = {static for static in self.shared if len(self.proven[static]) > 1}
+
+    def holders_of_same_key(self, person: bytes) -> list[bytes]:
+        """The other contacts who have proven a key that a live terminal of this one has proven, too."""
+        contact = self.contacts.get(person)
+        live = {terminal.static for terminal in contact.state.live.values()} if contact is not None else set()
+        proven = (self.proven[static] for static in self.shared & live)
+        return sorted({one for holders in proven if person in holders for one in holders} - {person})
 
     def foreign(self, key: bytes, person: bytes) -> bool:
         """Whether a public key of another person's log is one of this person's own.

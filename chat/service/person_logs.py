@@ -31,7 +31,7 @@ PENDING_FOR = 24 * 3600 * 1000
 
 
 class PendingContacts:
-    """Stores contacts before the last message of pairing, and completes them after it.
+    """Stores contacts before the last message of pairing, and completes them after it; the keys they prove.
 
     This order makes a lost last message harmless: the first link with the pending contact completes it.
     """
@@ -59,6 +59,7 @@ class PendingContacts:
         hold, now = views.holds(causes) and not verified, self._clock.wall()
         row = await self._store.write(_store_pending, contact, verified, hold, now)
         await self.reload(contact.person, new=before is None)
+        await self.proved(contact.person, contact.state.live[contact.terminal].static)
         if row.person in self._book.rows:
             self._book.rows[row.person] = row
             self._views.publish_identity(row.person, causes)
@@ -96,6 +97,22 @@ class PendingContacts:
         keys.pending = False
         self._bus.signal(ContactsChanged())
         self._views.publish_contact(person)
+        self._views.publish_same_key(person)
+
+    async def proved(self, person: bytes, static: bytes) -> None:
+        """A contact has proven to hold a static key, by a Record or on a link (SPEC §7.1)."""
+        if person in self._keyring.proven.get(static, ()):
+            return
+
+        def store(database: Database) -> bool:
+            known = contacts.get(database, person) is not None
+            if known:
+                persons.add_proven_key(database, person, static)
+            return known
+
+        if await self._store.write(store):
+            self._keyring.prove(person, static)
+            self._views.publish_same_key(person)
 
     async def reload(self, person: bytes, new: bool = False) -> None:
         """Read a person's keys again after a commit, unless the contact was removed meanwhile."""
@@ -115,6 +132,7 @@ class PendingContacts:
         dropped = await self._store.write(contacts.drop_pending, self._clock.wall() - PENDING_FOR)
         for person in dropped:
             self._keyring.contacts.pop(person, None)
+            self._keyring.forget_proofs(person)
         if dropped:
             self._bus.signal(ContactsChanged())
             self._cleaner.begin()

@@ -34,6 +34,7 @@ class Profile:
     log: PersonState
     contacts: ContactBook
     keys: dict[bytes, ContactKeys]
+    proven: tuple[tuple[bytes, bytes], ...]
     remembered: dict[bytes, Addresses]
     invitations: dict[bytes, OpenInvitation]
     settings: Settings
@@ -52,6 +53,7 @@ def read_profile(database: Database) -> Profile:
         log=reduce(persons.operations_of(database, own.person)),
         contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,
+        proven=tuple(persons.proven_keys(database)),
         remembered={person: keyring.remembered(database, found.state.live) for person, found in keys.items()},
         invitations={
             row.secret: OpenInvitation(

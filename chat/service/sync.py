@@ -375,6 +375,7 @@ class Inbound:
     async def proved(self, link: LiveLink) -> None:
         """A contact's link opened, which completes a pairing whose last message was lost."""
         await self._pending.promote(link.person)
+        await self._pending.proved(link.person, link.terminal)
 
     async def entries(self, link: LiveLink, messages: Sequence[Message]) -> Receipt:
         """Store a group of entries; returns the receipt for all of them.

@@ -144,6 +144,19 @@ class Views:
             self._bus.publish(IdentityChanged(person.hex(), self.name(person), TEXTS[cause.kind]))
         self.publish_contact(person)
 
+    def publish_same_key(self, person: bytes) -> None:
+        """Publish, for each of them, that this contact and others hold one static key."""
+        holders = [one for one in self._keyring.holders_of_same_key(person) if one in self._book.rows]
+        if not holders or person not in self._book.rows:
+            return
+        for one in (person, *holders):
+            self._bus.publish(IdentityChanged(one.hex(), self.name(one), SAME_KEY))
+            self.publish_contact(one)
+
+    def _same_key(self, person: bytes) -> tuple[str, ...]:
+        holders = self._keyring.holders_of_same_key(person)
+        return tuple(one.hex() for one in holders if one in self._book.rows)
+
     def _contact(self, row: ContactRow, label: str) -> ContactView:
         return ContactView(
             person=row.person.hex(),
@@ -156,6 +169,7 @@ class Views:
             unread=self._book.unread.get(row.person, 0),
             held=row.held,
             relayed=self._links.is_relayed(row.person),
+            same_key=self._same_key(row.person) if self._keyring.shared else (),
         )
 
 
@@ -188,6 +202,9 @@ TEXTS = {
         "has two conflicting key histories: compare the safety number before you continue"
     ),
 }
+
+
+SAME_KEY = phrase("has the same device key as another contact: one of them may have stolen it")
 
 
 def holds(causes: Sequence[Cause]) -> bool:

@@ -50,6 +50,16 @@ def replace_terminals(db: Database, person: bytes, rows: Iterable[TerminalRow]) 
         )
 
 
+def add_proven_key(db: Database, person: bytes, static: bytes) -> None:
+    """Store that a person has proven to hold this static key (X25519, 32 bytes)."""
+    db.run("INSERT OR IGNORE INTO proven_keys (person, static) VALUES (?, ?)", person, static)
+
+
+def proven_keys(db: Database) -> list[tuple[bytes, bytes]]:
+    """All (person, static key) that were proven, by person and key."""
+    return [(row[0], row[1]) for row in db.rows("SELECT person, static FROM proven_keys ORDER BY 1, 2")]
+
+
 def terminal_number(db: Database, terminal: bytes) -> int:
     """The number of a terminal's row, which is created for a new terminal."""
     found = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)

@@ -144,6 +144,10 @@ class RecordRules:
     check: bytes = b""
     name: str = ""
 
+    def foreign(self, key: bytes, person: bytes) -> bool:
+        """Whether a key of another person's log is one of our own."""
+        return person != self.own.person and key in self.own.keys
+
 
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
     """The new contact of the peer's record, after every check of it.
@@ -160,7 +164,7 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     held = tuple(rules.held(alone.person))
     # The peer acts on its own recoveries; whether its person confirms them is decided later.
     pins = Pins(confirmed=frozenset(alone.path))
-    together = extend(held, record.operations, lambda key, _: key in rules.own.keys, pins)
+    together = extend(held, record.operations, rules.foreign, pins)
     state = together.state
     terminal = state.live.get(record.terminal)
     if terminal is None:

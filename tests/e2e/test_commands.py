@@ -88,8 +88,8 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert re.fullmatch(r"(\d{5} ){11}\d{5}", numbers[0]["safety_number"])
     assert ada.run("verify", "Ben", "--yes").objects[0]["verified"] is True
     (contact,) = ada.run("contacts").objects
-    assert contact == {"name": "Ben", "verified": True, "present": False}
-    assert list(contact) == ["name", "verified", "present"]
+    assert contact == {"name": "Ben", "verified": True, "present": False, "same_key": []}
+    assert list(contact) == ["name", "verified", "present", "same_key"]
 
 
 def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_without(

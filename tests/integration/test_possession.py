@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from chat.interface import ContactChanged, IdentityChanged, PairingChanged, PairingStage, Unreachable
 from chat.service.keyring import OpenInvitation
 from chat.storage import keys, persons
+from chat.storage.database import Database
 from protocol.identity.author import NewPerson, add_operation
 from protocol.identity.log import Genesis, Rename, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import PersonState, reduce
@@ -190,3 +193,86 @@ async def test_case_82_a_contact_cannot_claim_a_key_of_ones_own(tmp_path: Path) 
         await current(mallory, ada).driver.send(LogOperations([claim]))
         await gone
         assert static_of(ada) not in {one.static for one in state_of(ada, mallory).live.values()}
+
+
+def stolen(random: Random, victim: Person) -> NewPerson:
+    """A person whose terminal has the static pair of a victim's, secret included."""
+    own = victim.engine._use_cases.keyring.own
+    made = squatter("Mallory", random, static_of(victim))
+    return replace(made, static_secret=own.static_secret)
+
+
+def is_about(name: str, event: IdentityChanged) -> bool:
+    """Whether an event is about the contact of this name."""
+    return event.name == name
+
+
+async def same_key(person: Person) -> dict[str, tuple[str, ...]]:
+    """By a contact's name, the names of those with the same key."""
+    views = await person.engine.contacts()
+    names = {view.person: view.name for view in views}
+    return {view.name: tuple(names[one] for one in view.same_key) for view in views}
+
+
+@in_virtual_time
+async def test_case_82_two_proven_claims_on_one_key_are_shown_for_both(tmp_path: Path) -> None:
+    """Mallory holds the secret of Ben's terminal: both prove the key, both stay, and Ada hears of it."""
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await invite(ada, ben)
+        await talk(ada, ben, "to Ben")
+        assert await same_key(ada) == {"Ben": ()}
+        mallory = Person("Mallory", "10.0.0.9", tmp_path / "Mallory", network, ada.config, 900)
+        await mallory.create(lambda random: stolen(random, ben))
+        told = [ada.wait(IdentityChanged, partial(is_about, name)) for name in ("Ben", "Mallory")]
+        await invite(ada, mallory)
+        assert ["same device key" in (await one).cause for one in told] == [True, True]
+        await talk(ada, ben, "still here")
+        await talk(ada, mallory, "here, too")
+        both = {"Ben": ("Mallory",), "Mallory": ("Ben",)}
+        assert await same_key(ada) == both
+        since = len(ada.seen)
+        await ada.stop()
+        await ada.start()
+        await talk(ben, ada, "after a restart")
+        assert await same_key(ada) == both
+        assert not [event for event in ada.seen[since:] if isinstance(event, IdentityChanged)]
+        await ada.engine.remove(await ada.contact(mallory))
+        assert await same_key(ada) == {"Ben": ()}
+        await mallory.engine.close()
+
+
+@in_virtual_time
+async def test_case_82_a_link_proves_a_claim_too(tmp_path: Path) -> None:
+    """Mallory adds a terminal with Ben's stolen pair to her log, and links from it."""
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
+        await pair(ada, ben)
+        await talk(ada, ben, "to Ben")
+        await meet(ada, mallory)
+        await talk(mallory, ada, "from my own terminal")
+        seed, told = b"t" * 32, ada.wait(IdentityChanged)
+        signed = await sign_add(mallory, static_of(ben), seed)
+        await publish(mallory, signed)
+        await current(mallory, ada).driver.send(LogOperations([signed]))
+        assert "added a device" in (await told).cause
+        assert await same_key(ada) == {"Ben": (), "Mallory": ()}
+        terminal = terminal_id(ed25519_from_seed(seed), static_of(ben))
+        secret = ben.engine._use_cases.keyring.own.static_secret
+        change = "UPDATE own SET terminal = ?, signing_seed = ?, static_secret = ?"
+        await mallory.engine._use_cases.store.write(Database.run, change, terminal, seed, secret)
+        shown = ada.wait(IdentityChanged, partial(is_about, "Ben"))
+        await mallory.stop()
+        await mallory.start()
+        assert "same device key" in (await shown).cause
+        assert await same_key(ada) == {"Ben": ("Mallory",), "Mallory": ("Ben",)}
+        await talk(ada, ben, "both stay")
+
+
+@in_virtual_time
+async def test_case_82_a_claim_that_is_not_proven_accuses_nobody(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
+        await publish(mallory, await sign_add(mallory, static_of(ben)))
+        await invite(ada, mallory)
+        await invite(ada, ben)
+        await talk(ada, ben, "to Ben")
+        await talk(ada, mallory, "to Mallory")
+        assert await same_key(ada) == {"Ben": (), "Mallory": ()}

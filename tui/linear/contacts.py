@@ -9,7 +9,7 @@ from tui.linear.output import Output
 from tui.linear.state import Questions, State, on_or_off
 from tui.linear.wording import number_lines, plain_name, presence_line, self_lines, standing
 from tui.preferences import Preferences
-from tui.text.formatting import safe_line
+from tui.text.formatting import safe_line, same_key_line
 from tui.text.translation import _, _n, told
 
 
@@ -71,6 +71,7 @@ class Contacts:
             *number_lines(number),
             _("Read it to each other in person or by phone, never in a message."),
             _("If it is the same, type /verify yes. If it differs, someone intercepts your messages."),
+            *(same_key_line(self.state.name_of(other)) for other in view.same_key),
         )
 
     async def rename(self, typed: str) -> None:

@@ -123,6 +123,8 @@ def standing(view: ContactView, *, muted: bool) -> str:
     marks.append(_("verified") if view.verified else _("not verified"))
     if view.held:
         marks.append(_("identity changed"))
+    if view.same_key:
+        marks.append(_("same device key as another contact"))
     if view.unread:
         marks.append(_n("{number} unread", "{number} unread", view.unread).format(number=view.unread))
     if muted:

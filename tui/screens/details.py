@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from chat.interface import ContactView, DetailsView, EntryState, ReceiptView
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import safe_line
+from tui.text.formatting import safe_line, same_key_line
 from tui.text.translation import N_, _, _n, filled
 
 _GROUP = 8
@@ -96,11 +96,13 @@ class VerifyDialog(Dialog[bool]):
     ]
     heading = N_("Safety number")
 
-    def __init__(self, contact: ContactView, name: str, number: str) -> None:
+    def __init__(self, contact: ContactView, name: str, number: str, same_key: Sequence[str] = ()) -> None:
+        """`same_key`: safe names of the contacts with the same device key."""
         super().__init__()
         self._contact = contact
         self._named = name
         self._number = number
+        self._same_key = same_key
 
     def body(self) -> list[Widget]:
         return [
@@ -108,6 +110,7 @@ class VerifyDialog(Dialog[bool]):
             plain("", id="number"),
             plain(_("Read it to each other in person or by phone, never in a message.")),
             plain(_standing(self._contact)),
+            *(plain(same_key_line(other)) for other in self._same_key),
         ]
 
     def draw(self) -> None:

@@ -75,6 +75,11 @@ def safe_line(text: str) -> str:
     return " ".join(safe(text).split())
 
 
+def same_key_line(name: str) -> str:
+    """The line of a contact's details on another contact (a safe name) who has proven the same key."""
+    return _("{name} has the same device key: one of the two may have stolen it. Ask both.").format(name=name)
+
+
 def safe_name(name: str, cells: int = NAME_CELLS) -> str:
     """A name of at most `cells` columns; what shows nothing at all is said to be nameless."""
     shown = shorten(safe_line(name), cells)

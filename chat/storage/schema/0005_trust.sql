@@ -33,3 +33,10 @@ CREATE TABLE raises (
 ) STRICT;
 CREATE INDEX raises_to_follow ON raises (conversation, rank_before) WHERE rank_before IS NOT NULL;
 CREATE INDEX raises_to_write ON raises (conversation, least) WHERE rank_before IS NULL;
+
+-- Static keys that contacts have proven are kept: two contacts who prove one key share it, or one of them stole it.
+CREATE TABLE proven_keys (
+    person BLOB NOT NULL CHECK (length(person) = 32),
+    static BLOB NOT NULL CHECK (length(static) = 32), -- X25519, of a terminal in the person's log
+    PRIMARY KEY (person, static)
+) STRICT, WITHOUT ROWID;

@@ -93,6 +93,7 @@ def write_persons(database: Database) -> None:
         live = reduce(person.operations).live.values()
         rows = [TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth) for one in live]
         persons.replace_terminals(database, person.person, rows)
+        persons.add_proven_key(database, person.person, rows[0].static)
 
 
 def write_contacts(database: Database) -> None:
@@ -140,6 +141,7 @@ def contents(database: Database) -> object:
         "self keys": tables.self_keys(database),
         "names": [reduce(persons.operations_of(database, person)).name for person in people],
         "terminals": [tables.terminals_of(database, person) for person in people],
+        "proven keys": persons.proven_keys(database),
         "contacts": [*contacts.all(database), *contacts.pending(database)],
         "shares": keys.shares_of(database, BEN.person),
         "invitations": keys.invitations(database),

@@ -16,16 +16,26 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
     outcome = line.run("contacts", "--json")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.objects == [
-        {"name": "Ben", "verified": True, "present": True},
-        {"name": "Cleo", "verified": False, "present": False},
-        {"name": "Dan", "verified": False, "present": True},
+        {"name": "Ben", "verified": True, "present": True, "same_key": []},
+        {"name": "Cleo", "verified": False, "present": False, "same_key": []},
+        {"name": "Dan", "verified": False, "present": True, "same_key": []},
     ]
-    assert list(outcome.objects[0]) == ["name", "verified", "present"]
+    assert list(outcome.objects[0]) == ["name", "verified", "present", "same_key"]
     assert line.run("contacts").out.splitlines() == [
         "Ben  (verified, online)",
         "Cleo  (not verified, offline, blocked)",
         "Dan  (not verified, online, through a relay)",
     ]
+
+
+def test_case_82_contacts_says_who_has_the_same_device_key(line: Line) -> None:
+    ben = line.messenger.add_contact("Ben")
+    mallory = line.messenger.add_contact("Mallory", same_key=(ben.person,))
+    line.messenger.change_contact(ben.person, same_key=(mallory.person,))
+    listed = line.run("contacts", "--json").objects
+    assert [view["same_key"] for view in listed] == [["Mallory"], ["Ben"]]
+    assert "the same device key as Mallory" in line.run("contacts").out.splitlines()[0]
+    assert line.run("contacts", "block", "Ben", "--json").objects[0]["same_key"] == ["Mallory"]
 
 
 def test_rename_block_and_unblock_print_what_is_now(line: Line) -> None:

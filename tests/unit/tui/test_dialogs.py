@@ -18,6 +18,7 @@ from tui.screens.chat.chat import ChatScreen
 from tui.screens.chat.finding import JumpScreen
 from tui.screens.dialog import ConfirmDialog, Dialog
 from tui.screens.help import HelpDialog, page
+from tui.text.translation import use
 
 
 async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back() -> None:
@@ -36,6 +37,23 @@ async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back(
         await pilot.press("u")
         await until_shown(pilot, "not verified")
     assert messenger.called("set_verified") == [(bob.person, True), (bob.person, False)]
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [("en", "Mallory has the same device key"), ("zh_CN", "Mallory 的设备密钥与其相同")],
+)
+async def test_case_82_the_details_of_a_contact_say_who_has_the_same_key(language: str, line: str) -> None:
+    messenger = FakeMessenger("Ann")
+    mallory = messenger.add_contact("Mallory")
+    messenger.add_contact("Bob", same_key=(mallory.person,))
+    await messenger.set_preference("language", language)
+    try:
+        async with chatting(messenger) as pilot:
+            await pilot.press("ctrl+t")
+            await until_shown(pilot, line)
+    finally:
+        use("en")
 
 
 async def test_renaming_changes_the_name_everywhere() -> None:

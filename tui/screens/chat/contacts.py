@@ -69,8 +69,10 @@ class ContactActions:
 
         number = await self.surface.ask(self.messenger.safety_number(view.person))
         if number is not None:
+            others = [self.state.contacts[one] for one in view.same_key if one in self.state.contacts]
+            same_key = [self.state.named(other) for other in others]
             self.surface.choose(
-                VerifyDialog(view, self.state.named(view), number),
+                VerifyDialog(view, self.state.named(view), number, same_key),
                 partial(self._call, self.messenger.set_verified, view.person),
             )
 
