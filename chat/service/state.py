@@ -45,7 +45,7 @@ def read_profile(database: Database, now_seconds: int) -> Profile:
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
     return Profile(
         own=own,
-        log=reduce(persons.operations_of(database, own.person)),
+        log=reduce(persons.operations_of(database, own.person), persons.pins_of(database, own.person)),
         contacts=ContactBook({row.person: row for row in contacts.all(database)}, unread),
         keys=keys,
         remembered={person: keyring.remembered(database, found.state.live) for person, found in keys.items()},

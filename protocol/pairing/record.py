@@ -140,7 +140,8 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     # A known person may show an old log, so its record is checked together with the operations held.
     held = tuple(rules.held(alone.person))
     # The peer acts on its own recoveries; whether its person confirms them is decided later.
-    together = extend(held, record.operations, rules.foreign, Pins(confirmed=frozenset(alone.path)))
+    pins = Pins(confirmed=frozenset(alone.path))
+    together = extend(held, record.operations, rules.foreign, pins)
     state = together.state
     terminal = state.live.get(record.terminal)
     if terminal is None:
@@ -149,15 +150,15 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     primitives.ed25519_verify(terminal.signing, signed, record.signature)
     if rules.check and rules.check != invitation_check(state.person, terminal.static):
         raise Untrusted("not who made the invitation")
-    _check_share(record, (*held, *together.new))
+    _check_share(record, (*held, *together.new), pins)
     theirs = Share(record.number, record.share, tuple(record.heads))
     return PendingContact(state, together.new, terminal.id, transcript.root, own, theirs)
 
 
-def _check_share(record: Record, operations: Sequence[bytes]) -> None:
+def _check_share(record: Record, operations: Sequence[bytes], pins: Pins) -> None:
     check_ascending(record.heads)
     known = {parse_operation(signed).id for signed in operations}
     if record.number == 0 or not record.heads or not known.issuperset(record.heads):
         raise Malformed("a share without a number, or under heads that are not of its owner's log")
-    if share_is_stale(operations, record.heads):
+    if share_is_stale(operations, record.heads, pins):
         raise Untrusted("a share from before a removal")

@@ -27,7 +27,7 @@ def anna() -> Person:
 
 
 def rivals(anna: Person, count: int) -> list[bytes]:
-    """So many recoveries by whoever found an old backup of the seed, each with a terminal of its own."""
+    """So many recoveries by the thief of an old backup of the seed, each with a terminal of its own."""
     upon = reduce(anna.operations[:3])
     return [
         anna.recover([(anna.first, b""), (SECOND, b"")], Terminal.named(f"rival {number}"), upon=upon)
