@@ -264,6 +264,19 @@ def test_the_senior_thief_who_sends_510_renames_is_refused_and_the_recovery_take
         assert state.name == "Anna"
 
 
+def test_what_a_recovery_knows_takes_no_room_in_a_log_that_was_filled_three_times(anna: Person) -> None:
+    """A new contact gets the whole log at once, with what three thieves wrote."""
+    senior, seed = anna.first, anna.new.recovery_seed
+    for number in range(3):
+        anna.operations += chain(anna, senior, limits.LOG_OPERATIONS_MAX - 3)
+        new, state = Terminal.named(f"recovered {number}"), anna.state
+        lost = [(senior.id, state.last[senior.id])]
+        operation = recover_operation(state, seed, lost, new.signing, new.static)
+        anna.operations.append(sign_recovery(operation, seed, new.seed))
+        senior = new
+    assert next(iter(extend((), anna.operations).state.live)) == senior.id
+
+
 def test_a_thief_who_removes_itself_again_and_again_leaves_no_trace_of_what_it_cut(anna: Person) -> None:
     """Else operations that once counted would fill the store of everybody who saw them."""
     anna.add(anna.first, THIEF)
