@@ -15,7 +15,7 @@ from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from protocol.discovery import Known
 from protocol.errors import Untrusted
-from protocol.identity.reduction import PersonState, Terminal, reduce
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello
@@ -74,13 +74,17 @@ PAIRINGS_NAMED = 4
 
 @dataclass(slots=True)
 class ContactKeys:
-    """A contact's log and shared secrets. `pending`: its Accept has not arrived yet."""
+    """A contact's log and shared secrets. `pending`: its Accept has not arrived yet.
+
+    `pins`: the recoveries in its log that were seen first or confirmed.
+    """
 
     operations: tuple[bytes, ...]
     state: PersonState
     pairs: tuple[Pair, ...]
     pending: bool
     blocked: bool
+    pins: Pins = NO_PINS
 
     def terminal(self) -> Terminal | None:
         """The most senior live terminal."""
@@ -267,6 +271,11 @@ class Keyring:
         proven = (self.proven[static] for static in self.shared & live)
         return sorted({one for holders in proven if person in holders for one in holders} - {person})
 
+    def pins(self, person: bytes) -> Pins:
+        """The pinned recoveries of a contact's log, none for a stranger."""
+        contact = self.contacts.get(person)
+        return contact.pins if contact is not None else NO_PINS
+
     def foreign(self, key: bytes, person: bytes) -> bool:
         """Whether a public key of another person's log is one of this person's own.
 
@@ -277,12 +286,14 @@ class Keyring:
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
     operations = tuple(persons.operations_of(database, row.person))
+    pins = persons.pins_of(database, row.person)
     return ContactKeys(
         operations=operations,
-        state=reduce(operations),
+        state=reduce(operations, pins),
         pairs=_pairs(own_person, row.person, keys.shares_of(database, row.person)),
         pending=row.state == contacts.PENDING,
         blocked=row.blocked,
+        pins=pins,
     )
 
 

@@ -20,7 +20,7 @@ from chat.storage.persons import TerminalRow
 from chat.tasks import Worker
 from protocol.identity.exchange import Extension, changes, extend, missing
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import PersonState
+from protocol.identity.reduction import Cause, PersonState, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.link.states import LinkOpen, Role
 from protocol.messages import LogOperations
@@ -55,9 +55,8 @@ class PendingContacts:
         `verified`: words were compared, also with a person who is a contact already.
         """
         before = self._keyring.contacts.get(contact.person)
-        causes = changes(before.state, contact.state) if before is not None else ()
-        hold, now = views.holds(causes) and not verified, self._clock.wall()
-        row = await self._store.write(_store_pending, contact, verified, hold, now)
+        old, now = before.state if before is not None else None, self._clock.wall()
+        row, causes = await self._store.write(_store_pending, contact, verified, old, now)
         await self.reload(contact.person, new=before is None)
         await self.proved(contact.person, contact.state.live[contact.terminal].static)
         if row.person in self._book.rows:
@@ -139,11 +138,11 @@ class PendingContacts:
 
 
 def _store_pending(
-    database: Database, contact: PendingContact, verified: bool, hold: bool, now: int
-) -> ContactRow:
-    """Add a pending contact, or new keys to an existing contact.
+    database: Database, contact: PendingContact, verified: bool, before: PersonState | None, now: int
+) -> tuple[ContactRow, tuple[Cause, ...]]:
+    """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
-    `hold`: its identity has changed, and no words were compared.
+    The contact is held if its identity has changed, and no words were compared.
     """
     if contacts.get(database, contact.person) is None:
         new = ContactRow(
@@ -159,18 +158,32 @@ def _store_pending(
         contacts.add(database, new)
     for operation in contact.operations:
         persons.add_operation(database, contact.person, parse_operation(operation).id, operation)
-    persons.replace_terminals(database, contact.person, terminal_rows(contact.state))
+    if verified:
+        # The words cover the record, and the record the recoveries on which its terminal acts.
+        persons.pin(database, contact.person, contact.state.path, confirmed=True)
+    state = _pinned(database, contact.person)
+    causes = changes(before, state) if before is not None else ()
+    hold = views.holds(causes, state) and not verified
+    persons.replace_terminals(database, contact.person, terminal_rows(state))
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         heads = list(share.heads)
         row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
         keys.add_share(database, row)
-    contacts.set_name(database, contact.person, contact.name)
+    contacts.set_name(database, contact.person, state.name)
     if verified or hold:
         contacts.set_verified(database, contact.person, verified)
         contacts.set_held(database, contact.person, hold)
     stored = contacts.get(database, contact.person)
     assert stored is not None, "a contact that was just stored is there"
-    return stored
+    return stored, causes
+
+
+def _pinned(database: Database, person: bytes) -> PersonState:
+    """The state of a stored log, of which what is in force is pinned as seen."""
+    pins = persons.pins_of(database, person)
+    state = reduce(persons.operations_of(database, person), pins)
+    persons.pin(database, person, state.path, confirmed=False)
+    return state
 
 
 def terminal_rows(state: PersonState) -> list[TerminalRow]:
@@ -201,8 +214,13 @@ class PersonLogs:
         """The operations of this person's log that a holder of these heads lacks."""
         if sorted(held) == sorted(self._keyring.own_log.heads):
             return []
-        operations = await self._store.read(persons.operations_of, self._keyring.own.person)
-        lacking = await self._worker.run(missing, operations, held)
+        own = self._keyring.own.person
+
+        def held_here(database: Database) -> tuple[list[bytes], Pins]:
+            return persons.operations_of(database, own), persons.pins_of(database, own)
+
+        operations, pins = await self._store.read(held_here)
+        lacking = await self._worker.run(missing, operations, held, pins)
         starts = range(0, len(lacking), LOG_OPERATIONS_MAX)
         return [LogOperations(list(lacking[start : start + LOG_OPERATIONS_MAX])) for start in starts]
 
@@ -212,14 +230,15 @@ class PersonLogs:
             await self._receive(person, operations)
 
     async def _receive(self, person: bytes, operations: Sequence[bytes]) -> None:
-        before, held = self._keyring.log(person), self._keyring.held(person)
+        keyring = self._keyring
+        before, held, pins = keyring.log(person), keyring.held(person), keyring.pins(person)
         if set(held).issuperset(operations):
             return
-        found = await self._worker.run(extend, held, operations, self._keyring.foreign)
+        found = await self._worker.run(extend, held, operations, keyring.foreign, pins)
         if not found.new:
             return
         causes = await self._worker.run(changes, before, found.state)
-        row = await self._store.write(_store, person, found, views.holds(causes))
+        row = await self._store.write(_store, person, found, views.holds(causes, found.state))
         if row is None:
             return
         await self._pending.reload(person)
@@ -236,6 +255,7 @@ def _store(database: Database, person: bytes, found: Extension, hold: bool) -> C
     for operation in found.new:
         persons.add_operation(database, person, parse_operation(operation).id, operation)
     persons.drop_operations(database, person, found.dropped)
+    persons.pin(database, person, found.state.path, confirmed=False)
     persons.replace_terminals(database, person, terminal_rows(found.state))
     contacts.set_name(database, person, found.state.name)
     if hold:

@@ -50,7 +50,7 @@ def read_profile(database: Database) -> Profile:
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
     return Profile(
         own=own,
-        log=reduce(persons.operations_of(database, own.person)),
+        log=reduce(persons.operations_of(database, own.person), persons.pins_of(database, own.person)),
         contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),

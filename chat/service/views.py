@@ -25,7 +25,7 @@ from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from protocol.entries import KIND_TEXT, ParsedEntry, read_text
-from protocol.identity.reduction import Cause, CauseKind
+from protocol.identity.reduction import Cause, CauseKind, PersonState
 from protocol.receipts import delivery_state
 
 DELETED = "deleted"
@@ -75,7 +75,7 @@ class Views:
         own = row.author == self._keyring.own.terminal
         said = read_text(row.body) if row.kind == KIND_TEXT and not row.deleted else None
         keys = self._keyring.contacts.get(person)
-        terminals = {*keys.state.live, *keys.state.removed} if keys is not None else set()
+        terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
         kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
         return EntryView(
             id=row.id.hex(),
@@ -118,7 +118,7 @@ class Views:
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""
         own = self._keyring.own_log
-        return own.person if terminal in {*own.live, *own.removed} else contact
+        return own.person if terminal in {one.id for one in own.terminals()} else contact
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
         return any(entry in link.carried for link in self._links.of(person))
@@ -188,9 +188,6 @@ def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:
     return labels
 
 
-HOLDING = {CauseKind.RECOVERED, CauseKind.FORKED}
-"""Changes that a thief could make: *verified* is dropped, and sending waits until the user has looked."""
-
 TEXTS = {
     CauseKind.FOUNDED: phrase("is new"),
     CauseKind.ADDED: phrase("added a device"),
@@ -198,8 +195,9 @@ TEXTS = {
     CauseKind.VOIDED: phrase("lost a device that a removed device had added"),
     CauseKind.RENAMED: phrase("changed the name"),
     CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you continue"),
-    CauseKind.FORKED: phrase(
-        "has two conflicting key histories: compare the safety number before you continue"
+    CauseKind.FORKED: phrase("has a device whose key was copied: it is shut out until its owner removes it"),
+    CauseKind.CONTESTED: phrase(
+        "has recoveries that contradict each other: pair again in person, by words, before you continue"
     ),
 }
 
@@ -207,5 +205,11 @@ TEXTS = {
 SAME_KEY = phrase("has the same device key as another contact: one of them may have stolen it")
 
 
-def holds(causes: Sequence[Cause]) -> bool:
-    return any(cause.kind in HOLDING for cause in causes)
+def holds(causes: Sequence[Cause], state: PersonState) -> bool:
+    """Whether a thief could have made these changes, and the person's own terminals do not answer for them.
+
+    Then *verified* is dropped, and sending waits until the user has looked.
+    """
+    kinds = {cause.kind for cause in causes}
+    contested = CauseKind.CONTESTED in kinds and state.contested
+    return CauseKind.RECOVERED in kinds or contested or (CauseKind.FORKED in kinds and not state.live)

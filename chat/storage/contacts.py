@@ -198,6 +198,7 @@ def remove(db: Database, person: bytes) -> None:
     db.run("DELETE FROM shares WHERE contact = ?", person)
     db.run("DELETE FROM operations WHERE person = ?", person)
     db.run("DELETE FROM proven_keys WHERE person = ?", person)
+    db.run("DELETE FROM pins WHERE person = ?", person)
     # Of a terminal whose entries remain in another conversation, only the id is kept.
     db.run(
         "DELETE FROM terminals WHERE person = ? AND NOT EXISTS (SELECT 1 FROM conversations AS c"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.storage.database import Database
+from protocol.identity.reduction import Pins
 
 
 def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
@@ -24,6 +25,23 @@ def drop_operations(db: Database, person: bytes, operations: Iterable[bytes]) ->
 def operations_of(db: Database, person: bytes) -> list[bytes]:
     """All operations of a person, in order of arrival."""
     return [row[0] for row in db.rows("SELECT data FROM operations WHERE person = ? ORDER BY number", person)]
+
+
+def pin(db: Database, person: bytes, recoveries: Iterable[bytes], *, confirmed: bool) -> None:
+    """Store that recoveries of a person (ids) were seen first, or confirmed, which replaces it."""
+    for recovery in recoveries:
+        db.run(
+            "INSERT INTO pins (person, recovery, confirmed) VALUES (?, ?, ?) ON CONFLICT (person, recovery)"
+            " DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)",
+            *(person, recovery, int(confirmed)),
+        )
+
+
+def pins_of(db: Database, person: bytes) -> Pins:
+    """The recoveries of a person that were seen first or confirmed here."""
+    rows = db.rows("SELECT recovery, confirmed FROM pins WHERE person = ?", person)
+    seen, confirmed = (frozenset(one for one, how in rows if how == kind) for kind in (0, 1))
+    return Pins(seen, confirmed)
 
 
 @dataclass(frozen=True, slots=True)

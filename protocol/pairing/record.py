@@ -173,7 +173,7 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     primitives.ed25519_verify(terminal.signing, signed, record.signature)
     if rules.check and rules.check != invitation_check(state.person, terminal.static):
         raise Untrusted("not who made the invitation")
-    _check_share(record, (*held, *together.new))
+    _check_share(record, (*held, *together.new), pins)
     proof = _proof(transcript.own.dh(terminal.static), transcript.peer, transcript.t, record)
     if not primitives.equal(proof, record.proof):
         raise AuthenticationFailed("no proof of the terminal's static key")
@@ -181,12 +181,12 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     return PendingContact(state, together.new, terminal.id, transcript.root, own, theirs)
 
 
-def _check_share(record: Record, operations: Sequence[bytes]) -> None:
+def _check_share(record: Record, operations: Sequence[bytes], pins: Pins) -> None:
     check_ascending(record.heads)
     known = {parse_operation(signed).id for signed in operations}
     if not 1 <= record.number <= FIRST_SHARE_NUMBER_MAX:
         raise Malformed("a first share with a number that leaves no room for later ones")
     if not record.heads or not known.issuperset(record.heads):
         raise Malformed("a share under heads that are not of its owner's log")
-    if share_is_stale(operations, record.heads):
+    if share_is_stale(operations, record.heads, pins):
         raise Untrusted("a share from before a removal")

@@ -26,12 +26,14 @@ def _true() -> tuple[bytes, ...]:
     log.rename(log.first, "Anna of the second terminal")
     both = log.state
     log.add(SECOND, THIRD)
+    added = log.state
     log.rename(SECOND, "backdated", upon=both)
-    log.rename(log.first, "a fork", upon=named)
-    log.remove(log.first, SECOND, last=log.state.last[SECOND.id])
+    seen = log.state
+    log.rename(log.first, "a fork", upon=seen)
+    log.remove(log.first, SECOND, upon=seen)
     log.remove(SECOND, log.first, upon=both)
     log.add(SECOND, THIEF, upon=both)
-    log.remove(THIRD, THIRD)
+    log.remove(THIRD, THIRD, upon=added)
     log.recover([(log.first, b"")], THIEF, upon=named)
     return *log.operations, *Person("Bob").operations
 

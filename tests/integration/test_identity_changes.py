@@ -9,14 +9,15 @@ import pytest
 
 from chat.interface import ContactChanged, EntryState, IdentityChanged
 from chat.storage import persons
-from protocol.identity.author import recover_operation, sign_recovery
+from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
+from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
 from tests.integration.steps import compare, current, in_touch, presence, say
-from tests.support.engines.engines import Person, delivered, in_virtual_time
-from tests.support.protocol.pairings import Terminal
+from tests.support.engines.engines import Person, delivered, in_virtual_time, talk, two_contacts
+from tests.support.protocol.pairings import Terminal, id_of
 
 STRANGE = Terminal.named("whoever holds the recovery key")
 
@@ -62,6 +63,98 @@ async def test_a_recovery_that_comes_with_a_pairing_is_shown_and_holds_sending_u
         await asyncio.wait_for(shown, 1)
         await gone
         assert not ada.engine._use_cases.links.all()
+
+
+async def own_recoveries(person: Person, count: int) -> list[bytes]:
+    """So many recoveries of the person, which all follow the same one."""
+    parts = person.engine._use_cases
+    state = reduce(await parts.store.read(persons.operations_of, parts.keyring.own.person))
+    seed = parts.keyring.own.recovery_seed
+    assert seed is not None
+    keys = [Terminal.named(f"recovered {number}") for number in range(count)]
+    return [
+        sign_recovery(recover_operation(state, seed, [], key.signing, key.static), seed, key.seed)
+        for key in keys
+    ]
+
+
+async def send_log(person: Person, operations: list[bytes]) -> None:
+    (link,) = person.engine._use_cases.links.all()
+    await link.driver.send(LogOperations(operations))
+
+
+@in_virtual_time
+async def test_case_84_a_second_recovery_changes_nothing_and_holds_until_the_first_is_confirmed(
+    tmp_path: Path,
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "before")
+        contact = await ada.contact(ben)
+        first, second = await own_recoveries(ben, 2)
+        held = ada.wait(ContactChanged, lambda event: event.contact.held)
+        await send_log(ben, [first])
+        await held
+        shown = ada.wait(IdentityChanged, lambda event: "contradict" in event.cause)
+        await send_log(ben, [second])
+        await shown
+        keyring = ada.engine._use_cases.keyring
+        person = bytes.fromhex(contact)
+        assert keyring.contacts[person].state.newest == id_of(first)
+        assert keyring.contacts[person].state.contested
+        assert (await ada.engine.contacts())[0].held
+        await ada.engine.set_verified(contact, True)
+        state = keyring.contacts[person].state
+        assert (state.newest, state.contested, state.rivals) == (
+            id_of(first),
+            False,
+            frozenset([id_of(second)]),
+        )
+        assert not (await ada.engine.contacts())[0].held
+        await talk(ada, ben, "after")
+        # A rival of what is confirmed holds nothing, also after a start.
+        await ada.stop()
+        await ada.start()
+        state = ada.engine._use_cases.keyring.contacts[person].state
+        assert (state.newest, state.contested) == (id_of(first), False)
+
+
+@in_virtual_time
+async def test_case_84_of_two_recoveries_that_come_together_a_comparison_settles_none(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "before")
+        contact = await ada.contact(ben)
+        held = ada.wait(ContactChanged, lambda event: event.contact.held)
+        await send_log(ben, await own_recoveries(ben, 2))
+        await held
+        state = ada.engine._use_cases.keyring.contacts[bytes.fromhex(contact)].state
+        assert (state.recoveries, state.contested, len(state.rivals)) == (0, True, 2)
+        await ada.engine.set_verified(contact, True)
+        assert (await ada.engine.contacts())[0].held
+
+
+@in_virtual_time
+async def test_case_92_a_fork_holds_sending_only_where_it_froze_the_only_terminal(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "before")
+        own, other = ben.engine._use_cases.keyring.own, Terminal.named("the other one")
+        log = reduce(await ben.engine._use_cases.store.read(persons.operations_of, own.person))
+        add = sign_operation(
+            add_operation(log, own.terminal, other.signing, other.static), own.signing_seed, other.seed
+        )
+        await send_log(ben, [add])
+        operations = [*await ben.engine._use_cases.store.read(persons.operations_of, own.person), add]
+        state = reduce(operations)
+        fork = [sign_operation(rename_operation(state, other.id, name), other.seed) for name in ("a", "b")]
+        shown = ada.wait(IdentityChanged, lambda event: "was copied" in event.cause)
+        await send_log(ben, fork)
+        await shown
+        (contact,) = await ada.engine.contacts()
+        assert not contact.held
+        await talk(ada, ben, "after")
+        held = ada.wait(ContactChanged, lambda event: event.contact.held)
+        await send_log(ben, [sign_operation(rename_operation(state, own.terminal, "c"), own.signing_seed)])
+        await send_log(ben, [sign_operation(rename_operation(state, own.terminal, "d"), own.signing_seed)])
+        await held
 
 
 @in_virtual_time(limit=600)

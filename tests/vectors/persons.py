@@ -394,7 +394,7 @@ def _bounds(seed: Seed) -> Group:
     second, new = anna.terminal("second"), anna.terminal("new")
     anna.add("add", anna.first, second)
     base = list(anna.log)
-    chain = _chain(anna, "chain", second, LOG_OPERATIONS_MAX + 1)
+    chain = _chain(anna, "chain", second, LOG_OPERATIONS_MAX + 1, base)
     for n in range(PARENTS_MAX + 1):
         operation = Rename(anna.id, second.id, 1, [anna.id_of("add")], f"head {n}")
         anna.write(f"head {n}", operation, second.seed)
@@ -402,7 +402,7 @@ def _bounds(seed: Seed) -> Group:
     state = anna.state(base)
     anna.write("rename by first", rename_operation(state, anna.first.id, "Anne"), anna.first.seed)
     # The genesis is not counted: the first terminal has two operations in the base.
-    own = _chain(anna, "own", anna.first, LOG_OPERATIONS_MAX - 1)
+    own = _chain(anna, "own", anna.first, LOG_OPERATIONS_MAX - 1, base)
     anna.remove("remove", anna.first, second, b"", upon=base)
     full = [*base, *own[:-1]]
     anna.recover("recover", [(anna.first, anna.id_of(own[-2]))], new, full)
@@ -417,6 +417,7 @@ def _bounds(seed: Seed) -> Group:
     history.takes("the recovery without what it knows held", base, [*own[:-1], "recover"])
     history.takes("what the recovery knows is not counted", [*full, "recover"], ["new renames"])
     history.takes("17 heads, of which 16 are named", base, heads)
+    _gone(anna, history, base, chain[:-1])
     recoveries = _recovery_chain(anna, base)
     history.takes("64 recoveries", base, recoveries[:-1])
     history.turns_away(limit, "65 recoveries", "TooMuch", recoveries[-1:], held=[*base, *recoveries[:-1]])
@@ -429,10 +430,27 @@ def _bounds(seed: Seed) -> Group:
     return history.done()
 
 
-def _chain(anna: Person, label: str, by: Terminal, count: int) -> list[str]:
-    """So many renames by one terminal, each upon the one before, after the add."""
-    names, parent = [f"{label} {n}" for n in range(count)], anna.id_of("add")
-    first = anna.state(["genesis", "rename", "add"]).sequences[by.id] + 1
+def _gone(anna: Person, history: History, base: list[str], chain: list[str]) -> None:
+    """Two terminals are removed that each leave as many operations as there may be."""
+    third, fourth, second = (anna.terminal(label) for label in ("third", "fourth", "second"))
+    anna.add("add third", anna.first, third, base)
+    anna.add("add fourth", anna.first, fourth, [*base, "add third"])
+    three = [*base, "add third", "add fourth"]
+    other = _chain(anna, "third", third, LOG_OPERATIONS_MAX, three)
+    one = [*three, *chain]
+    anna.remove("remove second with 256", anna.first, second, anna.id_of(chain[-1]), upon=one)
+    both = [*one, "remove second with 256", *other]
+    anna.remove("remove third with 256", anna.first, third, anna.id_of(other[-1]), upon=both)
+    anna.remove("second removes fourth", second, fourth, b"", upon=three)
+    history.takes("512 by two that are removed", both[:-1], [other[-1], "remove third with 256"])
+    held, late = [*both, "remove third with 256"], "second removes fourth"
+    history.turns_away(("V-LG-10", "limit"), "513 by two that are removed", "TooMuch", [late], held=held)
+
+
+def _chain(anna: Person, label: str, by: Terminal, count: int, upon: list[str]) -> list[str]:
+    """So many renames by one terminal, each upon the one before, the first upon the last of these."""
+    names, parent = [f"{label} {n}" for n in range(count)], anna.id_of(upon[-1])
+    first = anna.state(upon).sequences[by.id] + 1
     for n, name in enumerate(names):
         operation = Rename(anna.id, by.id, first + n, [parent], "A")
         parent = parse_operation(anna.write(name, operation, by.seed)).id

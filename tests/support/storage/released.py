@@ -27,6 +27,7 @@ from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
 from chat.storage.migrations import known
 from chat.storage.persons import AddressRow, TerminalRow
 from chat.storage.settings import RelayRow, Settings
+from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
     EntryPlace,
@@ -36,9 +37,17 @@ from protocol.entries import (
     text_body,
     write_entry,
 )
-from protocol.identity.author import NewPerson, create_person
-from protocol.identity.log import parse_operation
+from protocol.identity.author import NewPerson
+from protocol.identity.log import (
+    Genesis,
+    Rename,
+    operation_id,
+    parse_operation,
+    sign_operation,
+    terminal_id,
+)
 from protocol.identity.reduction import reduce
+from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.storage import samples as tables
@@ -49,7 +58,21 @@ KEY, EXPECTED = "key.txt", "expected.json"
 PASSPHRASE = "a public passphrase"
 TIME = 1_700_000_000_000
 
-ANN, BEN, CAT = (create_person(name, seeded(name)) for name in ("Ann", "Ben", "猫"))
+
+def _person(name: str) -> NewPerson:
+    """A person as all kept profiles have it: the seed itself is the recovery key's."""
+    random = seeded(name)
+    signing, recovery = random(KEY_SIZE), random(KEY_SIZE)
+    secret, static = x25519_generate(random)
+    keys = ed25519_from_seed(signing), static
+    genesis = Genesis(random(KEY_SIZE), ed25519_from_seed(recovery), *keys)
+    person, terminal = operation_id(encode(genesis), genesis=True), terminal_id(*keys)
+    rename = Rename(person, terminal, 1, [person], name)
+    log = sign_operation(genesis, signing, recovery), sign_operation(rename, signing)
+    return NewPerson(person, terminal, log, signing, secret, recovery, self_key=random(KEY_SIZE))
+
+
+ANN, BEN, CAT = map(_person, ("Ann", "Ben", "猫"))
 TALK = conversation_of_two(ANN.person, BEN.person)
 
 
@@ -94,6 +117,8 @@ def write_persons(database: Database) -> None:
         rows = [TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth) for one in live]
         persons.replace_terminals(database, person.person, rows)
         persons.add_proven_key(database, person.person, rows[0].static)
+        persons.pin(database, BEN.person, [blob("recovery seen first")], confirmed=False)
+        persons.pin(database, BEN.person, [blob("recovery confirmed")], confirmed=True)
 
 
 def write_contacts(database: Database) -> None:
@@ -142,6 +167,7 @@ def contents(database: Database) -> object:
         "names": [reduce(persons.operations_of(database, person)).name for person in people],
         "terminals": [tables.terminals_of(database, person) for person in people],
         "proven keys": persons.proven_keys(database),
+        "pins": tables.pins(database),
         "contacts": [*contacts.all(database), *contacts.pending(database)],
         "shares": keys.shares_of(database, BEN.person),
         "invitations": keys.invitations(database),

@@ -170,6 +170,12 @@ def self_keys(database: Database) -> list[SelfKeyRow]:
     return [SelfKeyRow(number, key, parted_ids(heads)) for number, key, heads in rows]
 
 
+def pins(database: Database) -> list[tuple[bytes, bytes, bool]]:
+    """Pinned recoveries: person, recovery, whether it is confirmed."""
+    rows = database.rows("SELECT person, recovery, confirmed FROM pins ORDER BY recovery")
+    return [(person, recovery, bool(confirmed)) for person, recovery, confirmed in rows]
+
+
 def terminals_of(database: Database, person: bytes) -> list[TerminalRow]:
     """A person's terminals, live or not, most senior first."""
     rows = database.rows(

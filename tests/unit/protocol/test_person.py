@@ -246,7 +246,7 @@ def test_a_thief_cannot_become_senior_by_backdating(anna: Person) -> None:
 
 
 def test_a_removal_stands_though_its_author_was_cut_before_it(anna: Person) -> None:
-    """Else whoever merges logs could undo a removal."""
+    """Else a merge of logs could undo a removal."""
     anna.add(anna.first, SECOND)
     anna.add(SECOND, THIRD)
     last = anna.state.last[SECOND.id]

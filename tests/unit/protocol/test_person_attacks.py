@@ -27,7 +27,7 @@ def anna() -> Person:
 
 
 def rivals(anna: Person, count: int) -> list[bytes]:
-    """So many recoveries by whoever found an old backup of the seed, each with a terminal of its own."""
+    """So many recoveries by the thief of an old backup of the seed, each with a terminal of its own."""
     upon = reduce(anna.operations[:3])
     return [
         anna.recover([(anna.first, b""), (SECOND, b"")], Terminal.named(f"rival {number}"), upon=upon)
@@ -262,6 +262,19 @@ def test_the_senior_thief_who_sends_510_renames_is_refused_and_the_recovery_take
         state = extend(contact, [*missing([*held, signed], reduce(contact).heads)]).state
         assert list(state.live) == [SECOND.id]
         assert state.name == "Anna"
+
+
+def test_what_a_recovery_knows_takes_no_room_in_a_log_that_was_filled_three_times(anna: Person) -> None:
+    """A new contact gets the whole log at once, with what three thieves wrote."""
+    senior, seed = anna.first, anna.new.recovery_seed
+    for number in range(3):
+        anna.operations += chain(anna, senior, limits.LOG_OPERATIONS_MAX - 3)
+        new, state = Terminal.named(f"recovered {number}"), anna.state
+        lost = [(senior.id, state.last[senior.id])]
+        operation = recover_operation(state, seed, lost, new.signing, new.static)
+        anna.operations.append(sign_recovery(operation, seed, new.seed))
+        senior = new
+    assert next(iter(extend((), anna.operations).state.live)) == senior.id
 
 
 def test_a_thief_who_removes_itself_again_and_again_leaves_no_trace_of_what_it_cut(anna: Person) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from chat.service.person_logs import PersonLogs
+from chat.storage import persons
+from chat.storage.database import Database
 from chat.tasks import Worker
 from protocol.codec import encode
 from protocol.identity.author import add_operation, create_person
 from protocol.identity.exchange import extend
-from protocol.identity.log import Rename, operation_id, sign_operation
+from protocol.identity.log import Rename, operation_id, parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import MESSAGE, LogOperations
 from tests.support.protocol.pairings import SECOND
-from tests.support.storage.samples import seeded
+from tests.support.storage.samples import new_database, seeded
 
 ADA = create_person("Ada", seeded("ada"))
 
@@ -36,18 +42,29 @@ def renamed(times: int) -> tuple[bytes, ...]:
     return tuple(operations)
 
 
-def logs_of(operations: tuple[bytes, ...]) -> PersonLogs:
-    async def read(*_: object) -> list[bytes]:
-        return list(operations)
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = new_database(tmp_path)
+    yield made
+    made.close()
+
+
+def logs_of(database: Database, operations: tuple[bytes, ...]) -> PersonLogs:
+    with database.transaction():
+        for signed in operations:
+            persons.add_operation(database, ADA.person, parse_operation(signed).id, signed)
+
+    async def read(work: Callable[[Database], object]) -> object:
+        return work(database)
 
     store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
     unused = cast(Any, None)
     return PersonLogs(Worker(), cast(Any, store), unused, cast(Any, keyring), unused, unused, unused)
 
 
-def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_each_other() -> None:
+def test_more_operations_than_one_message_holds_go_in_several_in_causal_order(database: Database) -> None:
     operations = renamed(LOG_OPERATIONS_MAX + 1)
-    messages = asyncio.run(logs_of(operations).missing(reduce(ADA.operations).heads))
+    messages = asyncio.run(logs_of(database, operations).missing(reduce(ADA.operations).heads))
     assert [len(message.operations) for message in messages] == [LOG_OPERATIONS_MAX, 1]
     held: tuple[bytes, ...] = ADA.operations
     for message in messages:
@@ -57,5 +74,5 @@ def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_ea
     assert held == operations
 
 
-def test_a_holder_of_the_heads_gets_nothing() -> None:
-    assert asyncio.run(logs_of(ADA.operations).missing(reduce(ADA.operations).heads)) == []
+def test_a_holder_of_the_heads_gets_nothing(database: Database) -> None:
+    assert asyncio.run(logs_of(database, ADA.operations).missing(reduce(ADA.operations).heads)) == []
