@@ -49,6 +49,13 @@ class EntryAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryFilled:
+    """The content of an entry that was `missing` came. `entry` is the whole entry, in the same place."""
+
+    entry: EntryView
+
+
+@dataclass(frozen=True, slots=True)
 class EntryChanged:
     """The state of one's own entry changed."""
 
@@ -155,7 +162,7 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = EntryAdded | EntryChanged | EntryDeleted | Cleaned
+EntryEvent = EntryAdded | EntryFilled | EntryChanged | EntryDeleted | Cleaned
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed

@@ -77,8 +77,8 @@ class EntryView:
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here, or by its author before
-    it came; `text` and `reply` are empty) or `unsupported`.
+    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `missing` (its content
+    has not come, and may still come) or `unsupported`; `text` and `reply` are empty unless it is `text`.
     """
 
     id: str

@@ -90,7 +90,7 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said` is the parsed body. If salt and body were deleted, both are empty and `said` is None.
+    `said` is the parsed body. A header that came alone has neither salt nor body, and `said` is None.
     """
 
     id: bytes
@@ -101,8 +101,8 @@ class ParsedEntry(Struct, frozen=True):
     said: TextBody | None
 
     @property
-    def deleted(self) -> bool:
-        return not self.salt
+    def has_body(self) -> bool:
+        return bool(self.salt)
 
     def message(self) -> Entry:
         return Entry(self.header_bytes, self.salt, self.body)

@@ -11,6 +11,7 @@ from chat.interface import EntryState, EntryView, Messenger
 PAGE = 100
 HELD_MAX = 500
 DELETED = "deleted"
+MISSING = "missing"
 
 
 class Window:
@@ -122,6 +123,18 @@ class Window:
             self.origins[entry] = gone
         return True
 
+    def fill(self, entry: EntryView) -> bool:
+        """Take in the content of an entry that was missing, held or answered; False where it is neither."""
+        held = self.get(entry.id)
+        if held is None or held.kind != MISSING:
+            return False
+        at = self.index(entry.id)
+        if at >= 0:
+            self.entries[at] = entry
+        else:
+            self.origins[entry.id] = entry
+        return True
+
     def trim(self, around: int) -> None:
         excess = len(self.entries) - HELD_MAX
         if excess <= 0:
@@ -155,6 +168,7 @@ class Conversation:
         self._awaited: dict[str, EntryView] = {}
         self._moved: dict[str, EntryState] = {}
         self._erased: set[str] = set()
+        self._filled: dict[str, EntryView] = {}
 
     async def open(self) -> None:
         """Read the newest page, in the place of whatever is held."""
@@ -227,6 +241,12 @@ class Conversation:
             self._moved[entry] = state
         return self.window.change_state(entry, state)
 
+    def filled(self, entry: EntryView) -> bool:
+        """The content of a missing entry came; True when that can be drawn now."""
+        if self._reading.locked():
+            self._filled[entry.id] = entry
+        return self.window.fill(entry)
+
     def erased(self, entry: str) -> bool:
         """An entry was deleted; True when that can be drawn now."""
         self._erased.add(entry)
@@ -267,6 +287,9 @@ class Conversation:
         for entry, state in self._moved.items():
             self.window.change_state(entry, state)
         self._moved.clear()
+        for filled in self._filled.values():
+            self.window.fill(filled)
+        self._filled.clear()
         self._apply_erased()
 
     def _apply_erased(self) -> None:

@@ -28,6 +28,7 @@ from protocol.entries import KIND_TEXT, ParsedEntry, delivery_state, read_text
 from protocol.identity.reduction import Cause, CauseKind
 
 DELETED = "deleted"
+MISSING = "missing"
 UNSUPPORTED = "unsupported"
 TEXT = "text"
 
@@ -64,15 +65,15 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(header.time),
-            kind=TEXT if said is not None else DELETED,
+            kind=TEXT if said is not None else MISSING,
             text=said.text if said is not None else "",
-            state=state_of(own, (), on_link=False),
+            state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = row.author == self._keyring.own.terminal
-        said = read_text(row.body) if row.kind == KIND_TEXT and not row.deleted else None
+        said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
         keys = self._keyring.contacts.get(person)
         terminals = {*keys.state.live, *keys.state.removed} if keys is not None else set()
         kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
@@ -82,7 +83,7 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(row.time),
-            kind=TEXT if said is not None else DELETED if row.deleted else UNSUPPORTED,
+            kind=TEXT if said is not None else _unshown(row),
             text=said.text if said is not None else "",
             state=state_of(own, kinds, self.on_link(person, row.id)),
             reply=said.reply.hex() if said is not None else "",
@@ -120,7 +121,8 @@ class Views:
         return own.person if terminal in {*own.live, *own.removed} else contact
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
-        return any(entry in link.carried for link in self._links.of(person))
+        """Whether an open link carried this own entry, of which no receipt has come."""
+        return any(link.carried.get(entry) is False for link in self._links.of(person))
 
     def name(self, person: bytes) -> str:
         contact = self._book.rows.get(person)
@@ -156,6 +158,13 @@ class Views:
             held=row.held,
             relayed=self._links.is_relayed(row.person),
         )
+
+
+def _unshown(row: EntryRow) -> str:
+    """The kind of an entry without text."""
+    if row.deleted:
+        return DELETED
+    return MISSING if row.missing else UNSUPPORTED
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

@@ -31,7 +31,7 @@ WHOLE: Final[Stretch] = (0, 2**63 - 1)
 
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
-    " ifnull(b.salt, x''), ifnull(b.body, x'')"
+    " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -40,7 +40,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """A held entry. `number` is local; `time` is the author's word, in milliseconds."""
+    """A held entry. `number` is local; `time` is the author's word, in milliseconds, `destroyed` 0 or 1."""
 
     number: int
     id: bytes
@@ -54,6 +54,7 @@ class EntryRow:
     header: bytes = field(repr=False)
     salt: bytes = field(repr=False)
     body: bytes = field(repr=False)
+    destroyed: int
 
     @property
     def position(self) -> Position:
@@ -72,8 +73,13 @@ class EntryRow:
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body are gone: deleted, here or where it came from."""
-        return not self.salt
+        """Whether salt and body were deleted here, and stay so."""
+        return self.destroyed != 0
+
+    @property
+    def missing(self) -> bool:
+        """Whether salt and body have not come yet."""
+        return not self.salt and not self.destroyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,15 @@ class HeadRow:
 # --- Inserting ---
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored."""
+
+    number: int
+    entry: ParsedEntry
+    filled: bool = False
+
+
 def insert_all(
     db: Database,
     new: Sequence[ParsedEntry],
@@ -95,16 +110,18 @@ def insert_all(
     *,
     contact: bytes | None = None,
     stored: int | None = None,
-) -> list[tuple[int, ParsedEntry]]:
-    """Insert entries in their order; returns number and entry of those that change something.
+    carrier: bytes = b"",
+) -> list[Stored]:
+    """Insert entries in their order; returns those that change something.
 
-    Entries of other authors than `own_terminal` count as unread. `contact` creates the conversation with that
-    person where it does not exist; without it StorageMisuse is raised. `stored` is the time, in milliseconds,
-    of this terminal's receipts for what is new; with None it makes none.
+    Entries of other authors than `own_terminal` count as unread once their body is there. `contact` creates
+    the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
+    the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
+    is the terminal that passed them, if known: for a missing body it is remembered, and not asked again.
     """
     if not new:
         return []
-    burst = _Burst(db, new, own_terminal, contact, stored)
+    burst = _Burst(db, new, own_terminal, contact, stored, carrier)
     return burst.insert_together() or burst.insert_singly()
 
 
@@ -127,8 +144,8 @@ _NOT_HELD: Final = (0, 0, 0)
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, belongs to a conversation in which nothing is missing, and names only entries that
-    are held or precede it in the burst.
+    A plain entry is new and has its body, belongs to a conversation in which no parent is missing, and names
+    only entries that are held or precede it in the burst.
     """
 
     def __init__(
@@ -138,8 +155,10 @@ class _Burst:
         own_terminal: bytes,
         contact: bytes | None,
         stored: int | None,
+        carrier: bytes,
     ) -> None:
         self._db, self._new, self._own_terminal, self._stored = db, new, own_terminal, stored
+        self._carrier = carrier
         self._conversation = new[0].header.conversation
         standing = db.row(_STANDING, self._conversation)
         if standing is None and contact is not None:
@@ -154,16 +173,17 @@ class _Burst:
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
 
-    def insert_together(self) -> list[tuple[int, ParsedEntry]] | None:
-        """Number and entry of each; None, with nothing changed, where one is not plain."""
+    def insert_together(self) -> list[Stored] | None:
+        """All of them; None, with nothing changed, where one is not plain."""
         if self._incomplete:
             return None
         db, conversation, talk, own = self._db, self._conversation, self._number, self._own_terminal
         held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
+        new = list[Stored]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
-            if header.conversation != conversation or entry.id in held:
+            if header.conversation != conversation or entry.id in held or not entry.salt:
                 return None
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
@@ -176,6 +196,7 @@ class _Burst:
                     place = rank + 1
             held[entry.id] = number, author, place
             rows.append(_as_row(entry, number, talk, author, place))
+            new.append(Stored(number, entry))
             if header.author != own:
                 unread.append((number, talk))
         # Looking up every id before the insert would cost more than this check after it.
@@ -189,7 +210,7 @@ class _Burst:
         self._write_receipts(taken)
         # The words come last: their index flushes before every statement that may have to be undone.
         _insert_bodies(db, talk, taken)
-        return list(taken.items())
+        return new
 
     def _named(self) -> dict[bytes, tuple[int, int, int]]:
         """Number, author and rank of the held entries that others of the burst name."""
@@ -207,14 +228,14 @@ class _Burst:
             held[identity] = number if conversation == self._number else 0, author, rank
         return held
 
-    def insert_singly(self) -> list[tuple[int, ParsedEntry]]:
-        """Number and entry of those that change something."""
-        news: list[tuple[int, ParsedEntry]] = []
+    def insert_singly(self) -> list[Stored]:
+        """Those that change something."""
+        news: list[Stored] = []
         for entry in self._new:
-            number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
-            if number is not None:
-                news.append((number, entry))
-        self._write_receipts(number for number, _ in news)
+            unread = entry.header.author != self._own_terminal
+            if (one := insert(self._db, entry, unread=unread, carrier=self._carrier)) is not None:
+                news.append(one)
+        self._write_receipts(one.number for one in news if one.entry.salt)
         return news
 
     def _write_receipts(self, numbers: Iterable[int]) -> None:
@@ -277,11 +298,11 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 
 
-def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
-    """Insert an entry; returns its number, or None where it is held and nothing has changed.
+def insert(db: Database, entry: ParsedEntry, *, unread: bool, carrier: bytes = b"") -> Stored | None:
+    """Insert an entry; None where it is held and nothing has changed.
 
-    The ranks do not depend on the order of arrival. A held entry without a body takes the body, unless it was
-    deleted here. Raises StorageMisuse for an unknown conversation.
+    The ranks do not depend on the order of arrival. A missing body is filled, a deleted one never. `unread`
+    counts from the body on. `carrier` as in `insert_all`. Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
         "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
@@ -290,36 +311,46 @@ def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
     )
     if found is not None:
         number, conversation, destroyed, salt = found
-        if destroyed or salt or not entry.salt:
+        if destroyed or salt:
             return None
-        _insert_one_body(db, number, conversation, entry)
-        return int(number)
+        _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
+        return Stored(number, entry, filled=True) if entry.salt else None
     header = entry.header
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
-    _insert_one_body(db, number, conversation, entry)
+    _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
-    if unread:
-        db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
-    return number
+    return Stored(number, entry)
 
 
-def _insert_one_body(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
+def _insert_one_body(
+    db: Database, number: int, conversation: int, entry: ParsedEntry, *, unread: bool, carrier: bytes
+) -> None:
+    if not entry.salt:
+        if carrier:
+            by = persons.terminal_number(db, carrier)
+            db.run("INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)", number, by)
+        return
+    db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
     _insert_bodies(db, conversation, {number: entry})
+    if unread:
+        db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
 
 
 def destroy(db: Database, entry: bytes) -> bool:
-    """Delete salt, body and words, and keep the header; False where there is nothing to delete.
+    """Delete salt, body and words, and keep the header; False where it is not held or deleted already.
 
-    The freed pages keep the bytes until the file is cleaned.
+    A body that comes later is not taken. The freed pages keep the bytes until the file is cleaned.
     """
-    number = db.value("SELECT number FROM entries WHERE id = ?", entry)
+    number = db.value("SELECT number FROM entries WHERE id = ? AND NOT destroyed", entry)
+    if number is None:
+        return False
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
     db.run("DELETE FROM unread WHERE entry = ?", number)
-    if not db.run("DELETE FROM bodies WHERE entry = ?", number):
-        return False
+    db.run("DELETE FROM headers_alone WHERE entry = ?", number)
+    db.run("DELETE FROM bodies WHERE entry = ?", number)
     forget_one(db, number)
     return True
 
@@ -391,6 +422,26 @@ def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
         time,
     )
     return found
+
+
+def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[HeadRow, HeadRow | None]]:
+    """Entries with a missing body that `terminal` did not pass without it, and the held entry before each."""
+    rows = db.rows(
+        "SELECT t.terminal, e.sequence, e.id, p.sequence, p.id FROM entries AS e"
+        " JOIN terminals AS t ON t.number = e.author"
+        " LEFT JOIN edges AS d ON d.child = e.number AND d.chain"
+        " LEFT JOIN entries AS p ON p.number = d.parent"
+        " WHERE e.number IN (SELECT entry FROM headers_alone)"
+        " AND e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND NOT EXISTS (SELECT 1 FROM headers_alone WHERE entry = e.number"
+        " AND terminal = (SELECT number FROM terminals WHERE terminal = ?))"
+        " ORDER BY e.number, p.number",
+        *(conversation, terminal),
+    )
+    return [
+        (HeadRow(author, sequence, entry), None if before is None else HeadRow(author, place, before))
+        for author, sequence, entry, place, before in rows
+    ]
 
 
 def tips(db: Database, conversation: bytes) -> list[bytes]:

@@ -81,12 +81,12 @@ def _write(_: Json, step: Json) -> Json:
 
 def _parse(_: Json, step: Json) -> Json:
     entry = read_entry(step["message"])
-    said = None if entry.deleted else read_text(entry.body)
+    said = read_text(entry.body) if entry.has_body else None
     return {
         "entry_id": entry.id.hex(),
         "author": entry.header.author.hex(),
         "sequence": entry.header.sequence,
-        "deleted": entry.deleted,
+        "has_body": entry.has_body,
         "text_length": 0 if said is None else len(said.text),
         "reply": "" if said is None else said.reply.hex(),
     }

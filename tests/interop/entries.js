@@ -79,7 +79,7 @@ function decodeBody(raw) {
   }
 }
 
-// The form of an Entry message: {id, header, body}, the body null where it was deleted.
+// The form of an Entry message: {id, header, body}, the body null in a header alone.
 export function readForm({ header: raw, salt, body }) {
   const header = decodeHeader(raw);
   checkHeader(header);
@@ -115,6 +115,14 @@ export function placeAfter(newest, tips) {
 }
 
 const key = (value) => value.toString('hex');
+const inOrder = (heads) =>
+  heads.sort((a, b) => order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id));
+
+// The state of a body after an entry arrived; `before` is undefined where the header is new.
+export function bodyAfter(before, hasBody) {
+  if (before === 'held' || before === 'deleted') return before;
+  return hasBody ? 'held' : 'missing';
+}
 const named = ({ header }) => [header.previous, ...header.parents].filter((one) => one.length);
 
 // The entries of one conversation, by id. Entries are what readForm gives.
@@ -127,7 +135,8 @@ export class Conversation {
   // Entries of other conversations change nothing.
   add(entry) {
     if (!entry.header.conversation.equals(this.id)) return;
-    if (!this.held.has(key(entry.id))) this.held.set(key(entry.id), entry);
+    const state = this.held.get(key(entry.id));
+    if (!state || state.body === null) this.held.set(key(entry.id), entry);
   }
 
   entries() {
@@ -182,11 +191,31 @@ export class Conversation {
       sequence: header.sequence,
       id: one,
     }));
-    return heads.sort((a, b) => order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id));
+    return inOrder(heads);
   }
 
-  headsHash() {
-    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.heads())]);
+  // The heads named to a terminal from which the bodies of these entries, by id, are wanted.
+  headsToName(wanted = []) {
+    const asked = wanted.map((one) => this.held.get(key(one)));
+    const lowest = new Map();
+    for (const { header } of asked) {
+      const author = key(header.author);
+      lowest.set(author, Math.min(header.sequence, lowest.get(author) ?? Infinity));
+    }
+    const named = this.heads().filter(
+      ({ author, sequence }) => sequence < (lowest.get(key(author)) ?? Infinity),
+    );
+    for (const { header } of asked.filter(({ header: of }) => of.sequence === lowest.get(key(of.author)))) {
+      const before = this.held.get(key(header.previous));
+      const fits = before && before.header.author.equals(header.author);
+      if (!fits || named.some(({ id: one }) => one.equals(before.id))) continue;
+      named.push({ author: header.author, sequence: before.header.sequence, id: before.id });
+    }
+    return inOrder(named);
+  }
+
+  headsHash(wanted = []) {
+    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.headsToName(wanted))]);
   }
 
   past(ids) {

@@ -73,7 +73,7 @@ export class Terminal {
     const read = this.entriesOf(this.contact.log.live).slice(-64);
     if (read.length) news.push({ is: 'Receipt', kind: READ, ids: read.map((entry) => entry.id) });
     const own = this.entriesOf([{ terminal: this.terminal }]);
-    const waiting = own.filter((entry) => !this.acknowledged.has(entry.id.toString('hex')));
+    const waiting = own.filter((entry) => entry.body && !this.acknowledged.has(entry.id.toString('hex')));
     return [...news, ...waiting.map((entry) => this.resend(entry))];
   }
 
@@ -127,6 +127,7 @@ export class Terminal {
     const view = { carrier: contact, accepted: true, self: this.person, contact, selfKey: this.selfKey };
     entries.checkTrust(entry, { ...view, live: (person) => this.live(person) });
     this.conversation.add(entry);
+    if (entry.body === null) return { answers: [], events: [] };
     const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });
     return { answers: [receipt(STORED), receipt(READ)], events: [`entry ${entry.body.text}`] };
   }

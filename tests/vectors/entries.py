@@ -342,7 +342,7 @@ def _trust(seed: Seed) -> Group:
     for comment, message, knows in (
         ("the contact's own entry", first, {}),
         ("this person's own entry comes back", own, {}),
-        ("a deleted one", encode(Entry(talk.entries["first"].header_bytes, b"", b"")).hex(), {}),
+        ("a header alone", encode(Entry(talk.entries["first"].header_bytes, b"", b"")).hex(), {}),
         ("a time long past", talk.altered("first", time=0).hex(), {}),
         ("parents that nobody holds", talk.altered("first", parents=[bytes(32)]).hex(), {}),
         ("another terminal of this person carries it", first, {"carrier": talk.own.hex()}),

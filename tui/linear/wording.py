@@ -21,7 +21,7 @@ from chat.interface import (
     ParlourError,
     SelfView,
 )
-from tui.conversation import DELETED
+from tui.conversation import DELETED, MISSING
 from tui.text.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten, unshown
 from tui.text.translation import N_, _, _n, told
 
@@ -111,6 +111,8 @@ def quoted(entry: EntryView | None) -> str:
         return _("a message that is not on this device")
     if entry.kind == DELETED:
         return _("a deleted entry")
+    if entry.kind == MISSING:
+        return _("an entry that is not here yet")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
     return _in_quotes(shorten(text, _QUOTE_CELLS))
 

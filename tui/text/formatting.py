@@ -247,12 +247,15 @@ def state_mark(state: EntryState) -> str:
 def unshown(kind: str) -> str:
     """What stands in the place of an entry without text.
 
-    It was deleted, or is until the profile's file is clean of it, or this version does not know its kind.
+    It was deleted, or is until the profile's file is clean of it, or its content has not come yet, or this
+    version does not know its kind.
     """
     if kind == "deleted":
         return _("(deleted)")
     if kind == "deleting":
         return _("(deleting…)")
+    if kind == "missing":
+        return _("(not here yet)")
     if kind == "unsupported":
         return _("(not supported by this version of Parlour)")
     return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
@@ -263,7 +266,7 @@ def deletion(entry: EntryView, name: str) -> str:
     if entry.own and entry.state is EntryState.QUEUED:
         return _(
             "Deletes your copy permanently. {name} has not received it. If it still waits, {name} only "
-            "learns that a message was deleted."
+            "learns that there was a message."
         ).format(name=name)
     return _("Deletes your copy permanently. {name} keeps theirs and is not notified.").format(name=name)
 

@@ -28,7 +28,7 @@ const read = (raw) => entries.readForm(decodeMessage(hex(raw)));
 
 function parsed(step) {
   const { id, header, body } = read(step.message);
-  const shown = { entry_id: id, author: header.author, sequence: header.sequence, deleted: body === null };
+  const shown = { entry_id: id, author: header.author, sequence: header.sequence, has_body: body !== null };
   return { ...shown, text_length: body ? [...body.text].length : 0, reply: body?.reply ?? Buffer.alloc(0) };
 }
 
@@ -82,21 +82,39 @@ function own(step, inputs) {
   return hold(id, step.held ?? [], inputs);
 }
 
+const wantedOf = (step, inputs) => (step.wanted ?? []).map((name) => read(inputs.entries[name]).id);
+
+function arrive(step, inputs) {
+  const bodies = {};
+  const acknowledged = [];
+  for (const { message, delete: deleted } of step.what) {
+    if (deleted) bodies[deleted] = 'deleted';
+    if (deleted) continue;
+    const entry = read(message);
+    const name = nameOf(inputs)(entry);
+    bodies[name] = entries.bodyAfter(bodies[name], entry.body !== null);
+    if (entry.body) acknowledged.push(name);
+  }
+  return { bodies, acknowledged };
+}
+
 function heads(step, inputs) {
   const held = own(step, inputs);
-  const found = held.heads();
+  const wanted = wantedOf(step, inputs);
+  const found = held.headsToName(wanted);
   const common = { conversation: held.id };
   return {
     heads: found.map(nameOf(inputs)),
     encoded_heads: encode(list(0, 256, Head), found),
-    hash: held.headsHash(),
-    heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash() }),
+    hash: held.headsHash(wanted),
+    heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash(wanted) }),
     heads_message: encodeMessage({ is: 'Heads', ...common, heads: found }),
   };
 }
 
 function takeHeadsHash(step, inputs) {
-  const answer = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs));
+  const wanted = wantedOf(step, inputs);
+  const answer = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs), wanted);
   return { answer: answer && encodeMessage(answer) };
 }
 
@@ -125,6 +143,7 @@ export const receipts = run({
   heads,
   receive_heads_hash: takeHeadsHash,
   receive_heads: takeHeads,
+  arrive,
   receive_typing: takeTyping,
   receive_receipt: takeReceipt,
   state: ({ kinds, carried }) => ({ state: stateOf(kinds, carried) }),

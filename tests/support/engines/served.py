@@ -15,10 +15,11 @@ from chat.storage import persons
 from protocol.identity.author import recover_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
-from protocol.messages import LogOperations
+from protocol.messages import Entry, LogOperations
 from protocol.primitives import ed25519_from_seed
 from tests.contract.subject import CLEO, Subject
 from tests.support.engines.engines import PASSPHRASE, Person
+from tests.support.engines.written import entry_of
 from tests.support.fakes.messenger import FakeMessenger
 
 
@@ -83,6 +84,13 @@ class EnginesAround:
         link = parts.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
         assert link is not None
         await link.driver.send(LogOperations([sign_operation(operation, parts.keyring.own.recovery_seed)]))
+
+    async def in_parts(self, text: str) -> None:
+        entry = entry_of(self.ben, self.ada, text=text)
+        link = self.ben.engine._use_cases.links.current(self.ada.engine._use_cases.keyring.own.person)
+        assert link is not None
+        for one in (Entry(entry.header, b"", b""), entry):
+            await link.driver.send(one)
 
     async def appear(self) -> None:
         await self.cleo.create()

@@ -25,6 +25,7 @@ from chat.interface import (
     EngineEnded,
     EntryAdded,
     EntryChanged,
+    EntryFilled,
     EntryState,
     EntryView,
     Event,
@@ -248,6 +249,23 @@ class Others:
         self.emit(EntryAdded(entry))
         self._count_unread(person)
         return entry
+
+    def receive_alone(self, person: str) -> EntryView:
+        """A contact's entry arrives without its content."""
+        entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind="missing")
+        self._conversations[person].entries.append(entry)
+        self.emit(EntryAdded(entry))
+        return entry
+
+    def complete(self, entry: EntryView, text: str) -> EntryView:
+        """The content of an entry that was missing arrives."""
+        conversation = self._conversations[entry.contact]
+        whole = replace(entry, kind="text", text=text)
+        conversation.entries[conversation.index(entry.id)] = whole
+        conversation.unread.add(entry.id)
+        self.emit(EntryFilled(whole))
+        self._count_unread(entry.contact)
+        return whole
 
     def say_as_me(self, person: str, text: str, state: EntryState) -> EntryView:
         """An entry of this person from before, in a state; announced."""

@@ -16,6 +16,7 @@ from chat.interface import (
     ContactView,
     EntryAdded,
     EntryChanged,
+    EntryFilled,
     EntryState,
     Event,
     IdentityChanged,
@@ -190,6 +191,18 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     )
     assert lines[1].endswith("[Ben] Ben: hello")
     assert lines[1].split()[0].startswith("2026-11-24T09:")
+
+
+def test_an_entry_that_was_missing_has_a_line_again_when_its_text_comes(line: Line) -> None:
+    friend = ben(line)
+    missing = line.messenger.receive_alone(friend.person)
+    whole = replace(missing, kind="text", text="it has come")
+    arriving = EntryFilled(whole), EntryAdded(whole)
+    assert [(event["kind"], event["text"]) for event in listened(line, *arriving)[2:]] == [
+        ("text", "it has come")
+    ]
+    assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (not here yet)")
+    assert line.run("history", "Ben", "--json").objects[0]["kind"] == "missing"
 
 
 def test_listen_prints_nothing_that_it_has_no_line_for(line: Line) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chat.storage import contacts, entries, receipts
@@ -10,8 +14,15 @@ from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
 from chat.storage.receipts import STORED, ReceiptRow
+from protocol.entries import ParsedEntry
+from protocol.history import BodyState, body_after
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
+
+
+def alone(entry: ParsedEntry) -> ParsedEntry:
+    """The header of an entry without its body."""
+    return replace(entry, salt=b"", body=b"", said=None)
 
 
 def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
@@ -26,6 +37,7 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert (row.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
     assert row.position == (2_000, second.id)
     assert not row.deleted
+    assert not row.missing
 
 
 def test_a_second_insert_changes_nothing(database: Database) -> None:
@@ -56,6 +68,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     row = entries.get(database, gone.id)
     assert row is not None
     assert row.deleted
+    assert not row.missing
     assert (row.header, row.salt, row.body) == (gone.header_bytes, b"", b"")
     following = entries.get(database, after.id)
     assert following is not None
@@ -67,13 +80,67 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
 
 def test_a_body_that_was_lacking_is_taken_once(database: Database) -> None:
     """From somebody who deleted it for themselves an entry comes without; its author still has it."""
-    entry = Author().write("whole")
-    bare = replace(entry, salt=b"", body=b"", said=None)
-    assert store(database, bare, bare, entry, entry, bare) == [True, False, True, False, False]
+    entry = Author(THEIR_TERMINAL.terminal).write("whole")
+    bare = alone(entry)
+    assert store(database, bare, unread=True) == [True]
     row = entries.get(database, entry.id)
     assert row is not None
-    assert (row.salt, row.body) == (entry.salt, entry.body)
-    assert database.value("SELECT count(*) FROM search") == 1
+    assert (row.missing, row.deleted) == (True, False)
+    assert receipts.unread(database, TALK) == 0
+    assert store(database, bare, entry, entry, bare, unread=True) == [False, True, False, False]
+    row = entries.get(database, entry.id)
+    assert row is not None
+    assert (row.salt, row.body, row.missing) == (entry.salt, entry.body, False)
+    assert database.value("SELECT count(*) FROM search") == receipts.unread(database, TALK) == 1
+
+
+def test_a_missing_body_that_was_deleted_is_never_taken(database: Database) -> None:
+    entry = Author(THEIR_TERMINAL.terminal).write("whole")
+    store(database, alone(entry), unread=True)
+    with database.transaction():
+        assert entries.destroy(database, entry.id)
+    assert store(database, entry, alone(entry), unread=True) == [False, False]
+    row = entries.get(database, entry.id)
+    assert row is not None
+    assert (row.deleted, row.missing, row.salt) == (True, False, b"")
+    assert receipts.unread(database, TALK) == 0
+
+
+@given(st.lists(st.sampled_from(["body", "alone", "delete"]), max_size=6))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_state_of_a_body_is_that_of_the_protocol(database: Database, what: list[str]) -> None:
+    entry, state = sample(f"{what} {os.urandom(4).hex()}"), None
+    for one in what:
+        if one == "delete":
+            with database.transaction():
+                entries.destroy(database, entry.id)
+            state = state and BodyState.DELETED
+        else:
+            store(database, entry if one == "body" else alone(entry))
+            state = body_after(state, has_body=one == "body")
+    row = entries.get(database, entry.id)
+    assert (row is None) == (state is None)
+    if row is not None:
+        assert (bool(row.salt), row.missing, row.deleted) == tuple(state is one for one in BodyState)
+
+
+def test_a_body_is_wanted_from_those_who_did_not_pass_the_header_alone(database: Database) -> None:
+    author = Author(THEIR_TERMINAL.terminal)
+    first, second, third = author.write("first"), author.write("second"), author.write("third")
+    one, two = blob("one carrier"), blob("two carrier")
+    with database.transaction():
+        entries.insert_all(database, [first, alone(second), third], ME.terminal, carrier=one)
+    here = HeadRow(THEIR_TERMINAL.terminal, 2, second.id), HeadRow(THEIR_TERMINAL.terminal, 1, first.id)
+    assert (entries.wanted(database, TALK, one), entries.wanted(database, TALK, two)) == ([], [here])
+    assert entries.wanted(database, blob("elsewhere"), two) == []
+    with database.transaction():
+        entries.insert_all(database, [alone(second)], ME.terminal, carrier=two)
+    assert entries.wanted(database, TALK, two) == []
+    assert [row[0].id for row in entries.wanted(database, TALK, b"")] == [second.id]
+    with database.transaction():
+        entries.insert_all(database, [second], ME.terminal, carrier=one)
+    assert entries.wanted(database, TALK, b"") == []
+    assert database.value("SELECT count(*) FROM headers_alone") == 0
 
 
 def test_pages_follow_one_another_without_gap_or_repeat(database: Database) -> None:
@@ -141,7 +208,7 @@ def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Da
     first, second = author.write("first"), author.write("second")
     with database.transaction():
         new = entries.insert_all(database, [first, second, first], ME.terminal, contact=THEM, stored=7)
-    assert [entry.id for _, entry in new] == [first.id, second.id]
+    assert [one.entry.id for one in new] == [first.id, second.id]
     held = contacts.conversation_with(database, THEM)
     assert held is not None
     told = [ReceiptRow(ME.terminal, STORED, 7)]

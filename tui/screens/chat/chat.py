@@ -22,6 +22,7 @@ from chat.interface import (
     EntryAdded,
     EntryChanged,
     EntryDeleted,
+    EntryFilled,
     IdentityChanged,
     InvitationUsed,
     Messenger,
@@ -282,6 +283,9 @@ class ChatScreen(Screen[None]):
             case EntryAdded(entry):
                 self.people.notify(entry)
                 self.history.entry_added(entry)
+            case EntryFilled(entry):
+                self.people.notify(entry)
+                self.history.entry_filled(entry)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)
             case EntryDeleted(contact, entry_id):

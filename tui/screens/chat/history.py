@@ -271,6 +271,14 @@ class HistoryController:
             self._catching_up += 1
             self._run("own" if entry.own else "read", self._catch_up, entry)
 
+    def entry_filled(self, entry: EntryView) -> None:
+        """Draw the content of an entry that was missing; only now it can be read."""
+        for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
+            entries.discard(entry.id)
+        opened = self._state.conversation
+        if opened is not None and entry.contact == opened.person and opened.filled(entry):
+            self._view.window_changed(opened.window)
+
     async def _catch_up(self, opened: Conversation, entry: EntryView) -> None:
         try:
             await self._take_in(opened, entry)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase
 from tui.attention import Attention
+from tui.conversation import MISSING
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
 from tui.preferences import Options, Preferences
 from tui.screens.chat.composer import ComposerController
@@ -83,9 +84,9 @@ class PeopleController:
         self.show_header()
 
     def notify(self, entry: EntryView) -> None:
-        """Notify of a new entry, unless it is on a watched screen, or its contact is muted or blocked."""
+        """Notify of a new entry that can be read, unless it is on a watched screen, muted or blocked."""
         view = self._state.contacts.get(entry.contact)
-        if not entry.own and view is not None and self._notifies(view):
+        if not entry.own and entry.kind != MISSING and view is not None and self._notifies(view):
             self._surface.post(NotifyEntry(self._state.named(view), entry.text))
 
     # Reading.

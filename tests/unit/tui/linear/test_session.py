@@ -97,6 +97,19 @@ async def test_what_was_told_already_is_not_told_twice_as_unread() -> None:
     assert not held(door).unread(next(iter(held(door)._contacts)))
 
 
+async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> None:
+    door = locked_door()
+    steps = [UNLOCK, "* Ben announces", "> /open Ben", "> /last", "* Ben completes it has come"]
+    said, _status = await play(iter(steps), door)
+    assert not any("new entry" in line or "unread" in line for line in said)
+    assert "1. Ben, 09:01: (not here yet)" in said
+    assert said[-2].endswith("Ben, 09:01: it has come")
+    assert read(door)[-1] == tuple(ids(door))
+    door = locked_door()
+    said, _status = await play(iter([UNLOCK, "* Ben announces", "* Ben completes it has come"]), door)
+    assert said.count("1 new entry from Ben.") == 1
+
+
 async def test_what_is_found_elsewhere_is_not_read() -> None:
     door = locked_door()
     await play(iter([UNLOCK, "* Ben writes harbour", "> /everywhere harbour"]), door)

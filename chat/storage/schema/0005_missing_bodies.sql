@@ -1,0 +1,7 @@
+-- Schema 5. A body that has not come is missing and may still come; only `destroyed` says that it was deleted.
+
+CREATE TABLE headers_alone (
+    entry    INTEGER NOT NULL REFERENCES entries, -- whose body is missing
+    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again
+    PRIMARY KEY (entry, terminal)
+) STRICT, WITHOUT ROWID;
