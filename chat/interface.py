@@ -56,6 +56,18 @@ class EntryFilled:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesConflict:
+    """Entries of a terminal claim one place in its chain: a copy of its profile writes too, or it lies.
+
+    All of them stay. `ids` are those that are held, the newest to arrive first.
+    """
+
+    contact: str
+    terminal: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EntryChanged:
     """The state of one's own entry changed."""
 
@@ -162,7 +174,7 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = EntryAdded | EntryFilled | EntryChanged | EntryDeleted | Cleaned
+EntryEvent = EntryAdded | EntryFilled | EntriesConflict | EntryChanged | EntryDeleted | Cleaned
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed

@@ -79,6 +79,7 @@ class EntryView:
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
     conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `missing` (its content
     has not come, and may still come) or `unsupported`; `text` and `reply` are empty unless it is `text`.
+    `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
     """
 
     id: str
@@ -90,6 +91,7 @@ class EntryView:
     text: str = field(repr=False)
     state: EntryState
     reply: str = ""
+    conflicting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class DetailsView:
     """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
 
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
+    `conflicts`: ids of the other entries that have its place in the author's chain.
     """
 
     id: str
@@ -116,6 +119,7 @@ class DetailsView:
     stored: datetime | None
     bytes: int
     receipts: tuple[ReceiptView, ...]
+    conflicts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,17 @@ def _named(header: EntryHeader) -> list[bytes]:
     return [header.previous, *header.parents]
 
 
+def evidence(entries: Entries) -> list[list[bytes]]:
+    """Ids, ascending, of entries of one author, incarnation and sequence, where there are several.
+
+    No honest terminal writes two of them (SPEC §11.1).
+    """
+    places: dict[tuple[bytes, bytes, int], list[bytes]] = {}
+    for entry, header in entries.items():
+        places.setdefault((header.author, header.incarnation, header.sequence), []).append(entry)
+    return sorted(sorted(ids) for ids in places.values() if len(ids) > 1)
+
+
 # --- Bodies ---
 
 

@@ -135,6 +135,18 @@ class Window:
             self.origins[entry.id] = entry
         return True
 
+    def mark_conflicting(self, entries: Iterable[str]) -> None:
+        """Mark held or answered entries that claim one place."""
+        for entry in entries:
+            held, at = self.get(entry), self.index(entry)
+            if held is None:
+                continue
+            marked = replace(held, conflicting=True)
+            if at >= 0:
+                self.entries[at] = marked
+            else:
+                self.origins[entry] = marked
+
     def trim(self, around: int) -> None:
         excess = len(self.entries) - HELD_MAX
         if excess <= 0:
@@ -169,6 +181,7 @@ class Conversation:
         self._moved: dict[str, EntryState] = {}
         self._erased: set[str] = set()
         self._filled: dict[str, EntryView] = {}
+        self._conflicting: set[str] = set()
 
     async def open(self) -> None:
         """Read the newest page, in the place of whatever is held."""
@@ -247,6 +260,11 @@ class Conversation:
             self._filled[entry.id] = entry
         return self.window.fill(entry)
 
+    def conflict(self, entries: Iterable[str]) -> None:
+        """Entries claim one place."""
+        self._conflicting.update(entries)
+        self.window.mark_conflicting(self._conflicting)
+
     def erased(self, entry: str) -> bool:
         """An entry was deleted; True when that can be drawn now."""
         self._erased.add(entry)
@@ -290,6 +308,7 @@ class Conversation:
         for filled in self._filled.values():
             self.window.fill(filled)
         self._filled.clear()
+        self.window.mark_conflicting(self._conflicting)
         self._apply_erased()
 
     def _apply_erased(self) -> None:

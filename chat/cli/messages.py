@@ -30,6 +30,7 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     ContactView,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -50,6 +51,7 @@ from chat.interface import (
 
 DELETED = "deleted"
 MISSING = "missing"
+_CONFLICTING: Final = "conflicts with another message"
 _UNSHOWN: Final = {MISSING: "not here yet"}
 
 KNOWN_MAX = 1024
@@ -82,13 +84,15 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "kind": entry.kind,
         "text": entry.text,
         "state": entry.state.value,
+        "conflicting": entry.conflicting,
     }
 
 
 def entry_line(entry: EntryView, conversation: str = "") -> str:
     """An entry to read; further lines of its text are indented."""
     where = f"[{conversation}] " if conversation else ""
-    state = f"  ({entry.state.value})" if entry.own else ""
+    marks = [*([entry.state.value] if entry.own else []), *([_CONFLICTING] if entry.conflicting else [])]
+    state = f"  ({', '.join(marks)})" if marks else ""
     said = block(entry.text, "    ") if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
@@ -150,6 +154,8 @@ class Printer:
                 self._ready(addresses)
             case EntryAdded(entry) | EntryFilled(entry) if not self.is_known(entry):
                 self._entry(entry)
+            case EntriesConflict(contact, terminal, ids):
+                self._conflict(contact, terminal, ids)
             case EntryChanged(contact, entry_id, state):
                 self._state(contact, entry_id, state)
             case ContactChanged(view):
@@ -175,6 +181,13 @@ class Printer:
         self._know(contact, entry_id, state)
         fields = {"event": "state", "id": entry_id, "state": state.value}
         self._call.result(fields, f"{entry_id[:SHORT_ID]} is {state.value}")
+
+    def _conflict(self, contact: str, terminal: str, ids: tuple[str, ...]) -> None:
+        label = self._label(contact)
+        fields = {"event": "conflict", "conversation": label, "terminal": terminal, "ids": list(ids)}
+        named = ", ".join(entry_id[:SHORT_ID] for entry_id in ids)
+        said = f"{label}: messages of device {terminal[:SHORT_ID]} conflict with each other: {named}"
+        self._call.result(fields, said)
 
     def _entry(self, entry: EntryView) -> None:
         self._know_entry(entry)

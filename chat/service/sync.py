@@ -13,7 +13,15 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
-from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, Notice, ParlourError
+from chat.interface import (
+    EntriesConflict,
+    EntryAdded,
+    EntryChanged,
+    EntryFilled,
+    EntryState,
+    Notice,
+    ParlourError,
+)
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket
 from chat.network.links import Links, LiveLink
@@ -422,8 +430,12 @@ class Inbound:
 
         new, self._book.unread[person] = await self._store.write(insert)
         for one in new:
-            view = self._views.added(person, one.entry)
+            entry, rivals = one.entry, one.rivals
+            view = self._views.added(person, entry, conflicting=bool(rivals))
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
+            if rivals:
+                ids = entry.id.hex(), *(rival.hex() for rival in rivals)
+                self._bus.publish(EntriesConflict(person.hex(), entry.header.author.hex(), ids))
         if new:
             self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)

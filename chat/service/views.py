@@ -55,7 +55,7 @@ class Views:
         self._links = links
         self._bus = bus
 
-    def added(self, person: bytes, entry: ParsedEntry) -> EntryView:
+    def added(self, person: bytes, entry: ParsedEntry, *, conflicting: bool = False) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
         own = header.author == self._keyring.own.terminal
@@ -69,6 +69,7 @@ class Views:
             text=said.text if said is not None else "",
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
+            conflicting=conflicting,
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
@@ -87,9 +88,12 @@ class Views:
             text=said.text if said is not None else "",
             state=state_of(own, kinds, self.on_link(person, row.id)),
             reply=said.reply.hex() if said is not None else "",
+            conflicting=row.rivalled != 0,
         )
 
-    def details(self, person: bytes, row: EntryRow, receipts_of: Sequence[ReceiptRow]) -> DetailsView:
+    def details(
+        self, person: bytes, row: EntryRow, receipts_of: Sequence[ReceiptRow], rivals: Sequence[bytes]
+    ) -> DetailsView:
         own = self._keyring.own.terminal
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
         if row.author != own:
@@ -113,6 +117,7 @@ class Views:
                 )
                 for receipt in receipts_of
             ),
+            conflicts=tuple(entry.hex() for entry in rivals),
         )
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:

@@ -29,9 +29,19 @@ Stretch = tuple[int, int]
 
 WHOLE: Final[Stretch] = (0, 2**63 - 1)
 
+RIVALS_NAMED: Final = 16
+"""Rivals of one entry that are named. Their author alone fills this; all of them are marked."""
+
+_RIVALLED: Final = (
+    "EXISTS (SELECT 1 FROM entries AS o WHERE o.conversation = e.conversation AND o.author = e.author"
+    " AND o.sequence = e.sequence AND o.incarnation = e.incarnation AND o.number != e.number)"
+)
+"""Whether another entry has the author, incarnation and sequence of the entry `e`."""
+
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
-    " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed"
+    " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
+    f" {_RIVALLED}"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -40,7 +50,10 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """A held entry. `number` is local; `time` is the author's word, in milliseconds, `destroyed` 0 or 1."""
+    """A held entry. `number` is local; `time` is the author's word, in milliseconds.
+
+    `destroyed` and `rivalled` are 0 or 1. `rivalled`: another entry has its author, incarnation and sequence.
+    """
 
     number: int
     id: bytes
@@ -55,6 +68,7 @@ class EntryRow:
     salt: bytes = field(repr=False)
     body: bytes = field(repr=False)
     destroyed: int
+    rivalled: int
 
     @property
     def position(self) -> Position:
@@ -96,11 +110,15 @@ class HeadRow:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored."""
+    """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored.
+
+    `rivals` are the other entries of its author, incarnation and sequence, where it is new.
+    """
 
     number: int
     entry: ParsedEntry
     filled: bool = False
+    rivals: tuple[bytes, ...] = ()
 
 
 def insert_all(
@@ -210,6 +228,10 @@ class _Burst:
         self._write_receipts(taken)
         # The words come last: their index flushes before every statement that may have to be undone.
         _insert_bodies(db, talk, taken)
+        rivalled = f"SELECT e.number FROM entries AS e WHERE e.number > ? AND {_RIVALLED}"
+        for (number,) in db.rows(rivalled, self._last):
+            at = number - self._last - 1
+            new[at] = Stored(number, new[at].entry, rivals=rivals(db, new[at].entry.id))
         return new
 
     def _named(self) -> dict[bytes, tuple[int, int, int]]:
@@ -321,7 +343,7 @@ def insert(db: Database, entry: ParsedEntry, *, unread: bool, carrier: bytes = b
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
     _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
-    return Stored(number, entry)
+    return Stored(number, entry, rivals=rivals(db, entry.id))
 
 
 def _insert_one_body(
@@ -485,18 +507,20 @@ def evidence(db: Database) -> list[tuple[bytes, ...]]:
         "SELECT min(number) FROM entries GROUP BY conversation, author, sequence, incarnation"
         " HAVING count(*) > 1"
     )
-    return sorted(tuple(sorted(_at_place_of(db, number))) for (number,) in places)
+    ids = [db.value("SELECT id FROM entries WHERE number = ?", number) for (number,) in places]
+    return sorted(tuple(sorted((entry, *rivals(db, entry, most=-1)))) for entry in ids)
 
 
-def _at_place_of(db: Database, number: int) -> list[bytes]:
-    """Ids of the entries of one author, incarnation and sequence of one conversation."""
+def rivals(db: Database, entry: bytes, most: int = RIVALS_NAMED) -> tuple[bytes, ...]:
+    """Ids, ascending, of the other entries of an entry's author, incarnation and sequence; -1: all."""
     rows = db.rows(
         "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
         " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
-        " WHERE e.number = ?",
-        number,
+        " AND o.number != e.number WHERE e.id = ? ORDER BY o.id LIMIT ?",
+        entry,
+        most,
     )
-    return [row[0] for row in rows]
+    return tuple(row[0] for row in rows)
 
 
 def check_header(db: Database, entry: bytes, header: bytes) -> None:

@@ -18,7 +18,7 @@ from protocol.entries import (
     text_body,
     write_entry,
 )
-from protocol.history import order, ranks, tips
+from protocol.history import evidence, order, ranks, tips
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
@@ -119,6 +119,7 @@ def _order(inputs: Json, step: Json) -> Json:
     return {
         "order": [{"entry": names[entry], "rank": place[entry]} for entry in order(held)],
         "tips": [names[entry] for entry in tips(held)],
+        "evidence": [[names[entry] for entry in ids] for ids in evidence(held)],
     }
 
 

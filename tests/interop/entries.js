@@ -183,6 +183,16 @@ export class Conversation {
       .sort(order);
   }
 
+  // Ids of entries that claim one place, ascending, for each place that several claim.
+  evidence() {
+    const places = new Map();
+    for (const { id: one, header } of this.entries()) {
+      const place = `${key(header.author)} ${key(header.incarnation)} ${header.sequence}`;
+      places.set(place, [...(places.get(place) ?? []), one].sort(order));
+    }
+    return [...places.values()].filter((ids) => ids.length > 1).sort((a, b) => order(a[0], b[0]));
+  }
+
   heads() {
     const ended = new Set(this.entries().map(({ header }) => key(header.author) + key(header.previous)));
     const open = this.entries().filter(({ id: one, header }) => !ended.has(key(header.author) + key(one)));

@@ -411,6 +411,7 @@ def _order(seed: Seed) -> Group:
     talk.write("elsewhere", "their", ms=99_000_000, conversation=elsewhere)
     talk.bears("early", "names elsewhere", parents=[talk.entries["elsewhere"].id])
     talk.write("fork", "their", "a", ms=10)
+    talk.write("a restored", "their", ms=20, incarnation=seed.bytes("restored")[:8])
     group = Group("11.3", {"entries": talk.named()})
     given = {"conversation": talk.conversation.hex()}
     four = ["a", "b", "c", "d"]
@@ -424,6 +425,8 @@ def _order(seed: Seed) -> Group:
         ("a late one that raises what answers it", ["early", "beside", "late", "after late"]),
         ("an entry of another conversation changes nothing", ["a", "elsewhere", "names elsewhere"]),
         ("two branches of one author", [*four, "fork"]),
+        ("entries that claim one place, twice", [*four, "fork", "beside"]),
+        ("one place in two incarnations is none", ["a", "a restored"]),
     ):
         steps = one_step(ACTIONS, group.inputs, "order", entries=names, **given)
         group.add(comment, ["Order"], SUCCESS, steps)

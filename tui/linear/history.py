@@ -109,6 +109,12 @@ class History:
                 said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
                 await self.output.notify(said.format(number=number, name=self.state.name_of(person)))
 
+    async def conflict(self, person: str) -> None:
+        """Say that entries of one terminal claim one place in its chain."""
+        if person in self.state.contacts:
+            said = _("{name}: two messages of one device conflict. Their details say more.")
+            await self.output.notify(said.format(name=self.state.name_of(person)))
+
     def sent(self, entry: str) -> None:
         """This client sent an entry, so that the person has seen it already."""
         self._sent.append(entry)

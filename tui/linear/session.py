@@ -183,6 +183,8 @@ class Session:
                 await self._entry_added(entry)
             case interface.EntryFilled(entry):
                 await self._entry_added(entry)
+            case interface.EntriesConflict(contact):
+                await self._parts.history.conflict(contact)
             case interface.EntryChanged():
                 self._parts.composer.entry_changed(event)
             case interface.EntryDeleted(contact, entry_id):

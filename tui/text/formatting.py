@@ -261,6 +261,19 @@ def unshown(kind: str) -> str:
     return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
 
 
+def warnings(entry: EntryView) -> list[str]:
+    """What a reader has to know of an entry before its text."""
+    return [_("conflicts with another message")] if entry.conflicting else []
+
+
+def conflict_cause() -> str:
+    """Why two entries of one terminal may claim one place."""
+    return _(
+        "Another message claims the same place: a copy of the device's profile was used at the same time, "
+        "or the device is not honest."
+    )
+
+
 def deletion(entry: EntryView, name: str) -> str:
     """What it does to delete an entry of the conversation with a contact, in the question before."""
     if entry.own and entry.state is EntryState.QUEUED:

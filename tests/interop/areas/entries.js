@@ -58,7 +58,8 @@ function ordered(step, inputs) {
   const ranks = held.ranks();
   const rank = (entry) => ranks.get(entry.id.toString('hex'));
   const order = held.ordered().map((entry) => ({ entry: nameOf(inputs)(entry), rank: rank(entry) }));
-  return { order, tips: held.tips().map((id) => nameOf(inputs)({ id })) };
+  const named = (ids) => ids.map((id) => nameOf(inputs)({ id }));
+  return { order, tips: named(held.tips()), evidence: held.evidence().map(named) };
 }
 
 const RUN = {

@@ -92,6 +92,12 @@ class EnginesAround:
         for one in (Entry(entry.header, b"", b""), entry):
             await link.driver.send(one)
 
+    async def twice(self) -> None:
+        link = self.ben.engine._use_cases.links.current(self.ada.engine._use_cases.keyring.own.person)
+        assert link is not None
+        for text in ("one", "other"):
+            await link.driver.send(entry_of(self.ben, self.ada, text=text))
+
     async def appear(self) -> None:
         await self.cleo.create()
         self._words = self.cleo.stage(PairingStage.WORDS)

@@ -10,7 +10,10 @@ from tests.support.engines.engines import Person
 def entry_of(
     one: Person, other: Person, author: bytes = b"", self_key: bytes = b"", text: str = "I owe you"
 ) -> Entry:
-    """An entry of their conversation that nobody has stored, by default one of `one`'s own."""
+    """An entry of their conversation that nobody has stored, by default one of `one`'s own.
+
+    All of them claim the first place of one incarnation.
+    """
     parts = one.engine._use_cases
     own = parts.keyring.own
     conversation = conversation_of_two(own.person, other.engine._use_cases.keyring.own.person)

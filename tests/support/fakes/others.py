@@ -23,6 +23,7 @@ from chat.interface import (
     DetailsView,
     DiagnosisView,
     EngineEnded,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -135,6 +136,7 @@ class Conversation:
 
     entries: list[EntryView] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
+    rivals: dict[str, tuple[str, ...]] = field(default_factory=dict)
     never_read: set[str] = field(default_factory=set)  # deleted before
 
     def index(self, entry: str) -> int:
@@ -266,6 +268,18 @@ class Others:
         self.emit(EntryFilled(whole))
         self._count_unread(entry.contact)
         return whole
+
+    def conflict(self, person: str) -> tuple[str, ...]:
+        """Two entries of a contact arrive that claim one place; returns their ids."""
+        conversation = self._conversations[person]
+        both = self.receive(person, "one"), self.receive(person, "the other")
+        ids = tuple(entry.id for entry in reversed(both) if entry is not None)
+        for name in ids:
+            at = conversation.index(name)
+            conversation.entries[at] = replace(conversation.entries[at], conflicting=True)
+            conversation.rivals[name] = tuple(one for one in ids if one != name)
+        self.emit(EntriesConflict(person, identity(f"terminal of {person}"), ids))
+        return ids
 
     def say_as_me(self, person: str, text: str, state: EntryState) -> EntryView:
         """An entry of this person from before, in a state; announced."""
@@ -439,7 +453,8 @@ class Others:
         author, reader = (ours, theirs) if entry.own else (theirs, ours)
         receipts = tuple(ReceiptView(*reader, kind, stored) for kind in kinds)
         size = _HEADER_BYTES + len(entry.text.encode())
-        return DetailsView(entry.id, *author, entry.time, stored, size, receipts)
+        conflicts = conversation.rivals.get(entry.id, ())
+        return DetailsView(entry.id, *author, entry.time, stored, size, receipts, conflicts)
 
     def _deliver(self, person: str) -> None:
         for entry in list(self._conversations[person].entries):

@@ -14,6 +14,7 @@ from chat.errors import Phrase
 from chat.interface import (
     ContactChanged,
     ContactView,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -29,7 +30,7 @@ from chat.interface import (
 )
 from tests.support.cli.line import Line
 
-ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state"]
+ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state", "conflicting"]
 
 
 def ben(line: Line, *, present: bool = True) -> ContactView:
@@ -203,6 +204,19 @@ def test_an_entry_that_was_missing_has_a_line_again_when_its_text_comes(line: Li
     ]
     assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (not here yet)")
     assert line.run("history", "Ben", "--json").objects[0]["kind"] == "missing"
+
+
+def test_entries_that_conflict_have_a_line_and_a_mark(line: Line) -> None:
+    friend = ben(line)
+    ids = line.messenger.conflict(friend.person)
+    event = EntriesConflict(friend.person, "d" * 64, ids)
+    assert listened(line, event)[2:] == [
+        {"event": "conflict", "conversation": "Ben", "terminal": "d" * 64, "ids": list(ids)}
+    ]
+    assert [entry["conflicting"] for entry in line.run("history", "Ben", "--json").objects] == [True, True]
+    assert (
+        line.run("history", "Ben").out.splitlines()[0].endswith("Ben: one  (conflicts with another message)")
+    )
 
 
 def test_listen_prints_nothing_that_it_has_no_line_for(line: Line) -> None:

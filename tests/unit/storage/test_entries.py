@@ -177,7 +177,22 @@ def test_attack_67_two_entries_at_one_place_are_both_kept_and_named(database: Da
     second = sample("another")
     store(database, first, second, sample("elsewhere", author=THEIR_TERMINAL.terminal))
     assert entries.evidence(database) == [tuple(sorted((first.id, second.id)))]
+    assert (entries.rivals(database, first.id), entries.rivals(database, second.id)) == (
+        (second.id,),
+        (first.id,),
+    )
+    assert [bool(row.rivalled) for row in entries.page(database, TALK, 9)].count(True) == 2
     assert len(entries.page(database, TALK, 9)) == 3
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_attack_67_a_burst_says_what_its_entries_conflict_with(database: Database, together: bool) -> None:
+    held = sample("held", author=THEIR_TERMINAL.terminal)
+    rival, other = sample("rival", author=THEIR_TERMINAL.terminal), sample("other")
+    burst = [rival, other] if together else [alone(rival), other]
+    with database.transaction():
+        assert [one.rivals for one in entries.insert_all(database, [held], ME.terminal)] == [()]
+        assert [one.rivals for one in entries.insert_all(database, burst, ME.terminal)] == [(held.id,), ()]
 
 
 def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> None:
@@ -187,6 +202,7 @@ def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> No
     again = sample("written after the restore", sequence=2, previous=before.id, incarnation=b"restored")
     store(database, before, lost, again)
     assert entries.evidence(database) == []
+    assert not any(row.rivalled for row in entries.page(database, TALK, 9))
     heads = {head.id for head in entries.heads(database, TALK)}
     assert heads == {lost.id, again.id}
 

@@ -136,6 +136,18 @@ async def test_what_is_missing_is_no_deleted_message_and_is_read_when_it_comes()
         await until(pilot, lambda: not messenger.unread(bob.person))
 
 
+async def test_entries_that_claim_one_place_are_marked_where_they_stand_and_in_their_details() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        ids = messenger.conflict(bob.person)
+        await until_shown(pilot, "two messages of one device conflict")
+        await until(pilot, lambda: shown(pilot).count("⚠ conflicts with another message") == 2)
+        await choose(pilot, "the other")
+        await pilot.press("i")
+        screen = await until_shown(pilot, "Conflicting messages")
+        assert ids[1][:8] in screen
+
+
 async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:
     messenger, bob, _ = with_a_secret()
     entry = messenger.receive_alone(bob.person)

@@ -19,6 +19,7 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     ContactView,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
@@ -286,6 +287,8 @@ class ChatScreen(Screen[None]):
             case EntryFilled(entry):
                 self.people.notify(entry)
                 self.history.entry_filled(entry)
+            case EntriesConflict(contact, _terminal, ids):
+                self.history.entries_conflict(contact, ids)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)
             case EntryDeleted(contact, entry_id):

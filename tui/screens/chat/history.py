@@ -279,6 +279,17 @@ class HistoryController:
         if opened is not None and entry.contact == opened.person and opened.filled(entry):
             self._view.window_changed(opened.window)
 
+    def entries_conflict(self, contact: str, entries: Iterable[str]) -> None:
+        """Mark entries of one terminal that claim one place in its chain."""
+        opened = self._state.conversation
+        if opened is not None and contact == opened.person:
+            opened.conflict(entries)
+            self._view.window_changed(opened.window)
+        view = self._state.contacts.get(contact)
+        if view is not None:
+            news = _("{name}: two messages of one device conflict. Their details say more.")
+            self._surface.say(news.format(name=self._state.named(view)))
+
     async def _catch_up(self, opened: Conversation, entry: EntryView) -> None:
         try:
             await self._take_in(opened, entry)

@@ -126,6 +126,7 @@ ACTS: Final[dict[str, Act]] = {
     "changes": Others.change_identity,
     "writes": lambda on, name, text: on.messenger.receive(on.person(name), text),
     "announces": lambda on, name, _text: on.messenger.receive_alone(on.person(name)),
+    "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
     "completes": lambda on, name, text: on.messenger.complete(
         on.messenger._conversations[on.person(name)].entries[-1], text
     ),

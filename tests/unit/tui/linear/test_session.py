@@ -110,6 +110,20 @@ async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> No
     assert said.count("1 new entry from Ben.") == 1
 
 
+async def test_entries_that_claim_one_place_are_announced_marked_and_explained() -> None:
+    door = locked_door()
+    steps = [UNLOCK, "> /open Ben", "* Ben conflicts", "> /last", "> /details 1"]
+    said, _status = await play(iter(steps), door)
+    assert "Ben: two messages of one device conflict. Their details say more." in said
+    marked = "Ben, 09:0{}, conflicts with another message: {}"
+    assert "1. " + marked.format(1, "one") in said
+    assert "2. " + marked.format(2, "the other") in said
+    other = ids(door)[1]
+    named = " ".join(other[at : at + 8] for at in range(0, len(other), 8))
+    assert f"It conflicts with the entry {named}." in said
+    assert any(line.startswith("Another message claims the same place") for line in said)
+
+
 async def test_what_is_found_elsewhere_is_not_read() -> None:
     door = locked_door()
     await play(iter([UNLOCK, "* Ben writes harbour", "> /everywhere harbour"]), door)
