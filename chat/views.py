@@ -80,6 +80,7 @@ class EntryView:
     conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `missing` (its content
     has not come, and may still come) or `unsupported`; `text` and `reply` are empty unless it is `text`.
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
+    `quarantined`: its terminal was removed, and nothing shows that it is from before.
     """
 
     id: str
@@ -92,6 +93,7 @@ class EntryView:
     state: EntryState
     reply: str = ""
     conflicting: bool = False
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class DetailsView:
     bytes: int
     receipts: tuple[ReceiptView, ...]
     conflicts: tuple[str, ...] = ()
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

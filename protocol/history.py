@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import Protocol
@@ -80,6 +80,21 @@ def evidence(entries: Entries) -> list[list[bytes]]:
     for entry, header in entries.items():
         places.setdefault((header.author, header.incarnation, header.sequence), []).append(entry)
     return sorted(sorted(ids) for ids in places.values() if len(ids) > 1)
+
+
+def quarantined(entries: Entries, author: bytes, before: Collection[bytes]) -> list[bytes]:
+    """Ids, ascending, of a removed terminal's entries that nothing shows to be from before (SPEC §11.2).
+
+    `before` are the entries that were held when its removal was learned. The chains that end in them count.
+    """
+    counting: set[bytes] = set()
+    for entry in before:
+        while entry in entries and entries[entry].author == author and entry not in counting:
+            counting.add(entry)
+            entry = entries[entry].previous
+    return sorted(
+        entry for entry, header in entries.items() if header.author == author and entry not in counting
+    )
 
 
 # --- Bodies ---

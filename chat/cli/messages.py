@@ -52,6 +52,7 @@ from chat.interface import (
 DELETED = "deleted"
 MISSING = "missing"
 _CONFLICTING: Final = "conflicts with another message"
+_QUARANTINED: Final = "from a removed device, perhaps written after its removal"
 _UNSHOWN: Final = {MISSING: "not here yet"}
 
 KNOWN_MAX = 1024
@@ -85,13 +86,16 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "text": entry.text,
         "state": entry.state.value,
         "conflicting": entry.conflicting,
+        "quarantined": entry.quarantined,
     }
 
 
 def entry_line(entry: EntryView, conversation: str = "") -> str:
     """An entry to read; further lines of its text are indented."""
     where = f"[{conversation}] " if conversation else ""
-    marks = [*([entry.state.value] if entry.own else []), *([_CONFLICTING] if entry.conflicting else [])]
+    marks = [entry.state.value] if entry.own else []
+    marks += [_CONFLICTING] if entry.conflicting else []
+    marks += [_QUARANTINED] if entry.quarantined else []
     state = f"  ({', '.join(marks)})" if marks else ""
     said = block(entry.text, "    ") if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"

@@ -7,8 +7,8 @@ entries and receipts (ARCHITECTURE.md, the delivery law).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -32,7 +32,7 @@ from chat.service.person_logs import PendingContacts, PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, entries, persons, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, HeadRow, Position, Stored, Stretch
 from chat.tasks import Runtime
@@ -401,21 +401,37 @@ class Inbound:
             self_key=own.self_key,
             welcome=contact is not None and not contact.blocked,
         )
-        parsed: list[ParsedEntry] = []
+        parsed, former = list[ParsedEntry](), set[bytes]()
         try:
             for message in messages:
                 if not isinstance(message, Entry):
                     raise Unexpected("not an entry")
                 entry = parse_entry(message)
-                accept_entry(entry, facts)
+                author = entry.header.author
+                if author not in facts.contact_terminals and author not in facts.own_terminals:
+                    facts = await self._with_former(facts)
+                if not accept_entry(entry, facts):
+                    former.add(author)
                 parsed.append(entry)
         finally:
             if parsed:
-                await self._store_entries(link, parsed)
+                await self._store_entries(link, parsed, former)
         stored = [entry.id for entry in parsed if entry.salt]
         return Receipt(STORED, stored) if stored else None
 
-    async def _store_entries(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
+    async def _with_former(self, facts: Facts) -> Facts:
+        """The same with the terminals that are live no more, whose earlier entries end no link."""
+        if facts.contact_former or facts.own_former:
+            return facts
+        own, contact = [
+            await self._store.read(persons.former_terminals, person)
+            for person in (facts.own_person, facts.contact)
+        ]
+        return replace(facts, own_former=own, contact_former=contact)
+
+    async def _store_entries(
+        self, link: LiveLink, parsed: Sequence[ParsedEntry], former: Collection[bytes]
+    ) -> None:
         person, own, now = link.person, self._keyring.own, self._runtime.clock.wall()
         bare = False
         for entry in parsed:
@@ -424,14 +440,20 @@ class Inbound:
 
         def insert(database: Database) -> tuple[list[Stored], int]:
             new = entries.insert_all(
-                database, parsed, own.terminal, contact=person, stored=now, carrier=carrier
+                database,
+                parsed,
+                own.terminal,
+                contact=person,
+                stored=now,
+                carrier=carrier,
+                former=former,
             )
             return new, receipts.unread(database, conversation_of_two(own.person, person))
 
         new, self._book.unread[person] = await self._store.write(insert)
         for one in new:
             entry, rivals = one.entry, one.rivals
-            view = self._views.added(person, entry, conflicting=bool(rivals))
+            view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
             if rivals:
                 ids = entry.id.hex(), *(rival.hex() for rival in rivals)

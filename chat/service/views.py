@@ -55,7 +55,9 @@ class Views:
         self._links = links
         self._bus = bus
 
-    def added(self, person: bytes, entry: ParsedEntry, *, conflicting: bool = False) -> EntryView:
+    def added(
+        self, person: bytes, entry: ParsedEntry, *, conflicting: bool = False, quarantined: bool = False
+    ) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
         own = header.author == self._keyring.own.terminal
@@ -70,6 +72,7 @@ class Views:
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
             conflicting=conflicting,
+            quarantined=quarantined,
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
@@ -89,6 +92,7 @@ class Views:
             state=state_of(own, kinds, self.on_link(person, row.id)),
             reply=said.reply.hex() if said is not None else "",
             conflicting=row.rivalled != 0,
+            quarantined=row.quarantined != 0,
         )
 
     def details(
@@ -117,6 +121,7 @@ class Views:
                 )
                 for receipt in receipts_of
             ),
+            quarantined=row.quarantined != 0,
             conflicts=tuple(entry.hex() for entry in rivals),
         )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
@@ -12,7 +10,7 @@ from typing import Final
 from chat.storage import contacts, ordering, persons
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
-from chat.storage.search_index import forget_one
+from chat.storage.search_index import forget_one, indexed
 from protocol import labels
 from protocol.entries import STORED, ParsedEntry
 from protocol.messages import ENTRY_HEADER, EntryHeader
@@ -41,7 +39,7 @@ _RIVALLED: Final = (
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
-    f" {_RIVALLED}"
+    f" {_RIVALLED}, EXISTS (SELECT 1 FROM quarantine WHERE entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -52,7 +50,8 @@ COLUMNS: Final = (
 class EntryRow:
     """A held entry. `number` is local; `time` is the author's word, in milliseconds.
 
-    `destroyed` and `rivalled` are 0 or 1. `rivalled`: another entry has its author, incarnation and sequence.
+    `destroyed`, `rivalled` and `quarantined` are 0 or 1. `rivalled`: another entry has its author,
+    incarnation and sequence.
     """
 
     number: int
@@ -69,6 +68,7 @@ class EntryRow:
     body: bytes = field(repr=False)
     destroyed: int
     rivalled: int
+    quarantined: int
 
     @property
     def position(self) -> Position:
@@ -119,6 +119,7 @@ class Stored:
     entry: ParsedEntry
     filled: bool = False
     rivals: tuple[bytes, ...] = ()
+    quarantined: bool = False
 
 
 def insert_all(
@@ -129,6 +130,7 @@ def insert_all(
     contact: bytes | None = None,
     stored: int | None = None,
     carrier: bytes = b"",
+    former: Collection[bytes] = (),
 ) -> list[Stored]:
     """Insert entries in their order; returns those that change something.
 
@@ -136,10 +138,11 @@ def insert_all(
     the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
     the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
     is the terminal that passed them, if known: for a missing body it is remembered, and not asked again.
+    New entries of the `former` terminals are quarantined, unless a counting one's chain leads to them.
     """
     if not new:
         return []
-    burst = _Burst(db, new, own_terminal, contact, stored, carrier)
+    burst = _Burst(db, new, own_terminal, contact, stored, carrier, former)
     return burst.insert_together() or burst.insert_singly()
 
 
@@ -162,8 +165,8 @@ _NOT_HELD: Final = (0, 0, 0)
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new and has its body, belongs to a conversation in which no parent is missing, and names
-    only entries that are held or precede it in the burst.
+    A plain entry is new, of a live terminal and has its body, belongs to a conversation in which no parent is
+    missing, and names only entries that are held or precede it in the burst.
     """
 
     def __init__(
@@ -174,9 +177,10 @@ class _Burst:
         contact: bytes | None,
         stored: int | None,
         carrier: bytes,
+        former: Collection[bytes],
     ) -> None:
         self._db, self._new, self._own_terminal, self._stored = db, new, own_terminal, stored
-        self._carrier = carrier
+        self._carrier, self._former = carrier, former
         self._conversation = new[0].header.conversation
         standing = db.row(_STANDING, self._conversation)
         if standing is None and contact is not None:
@@ -193,7 +197,7 @@ class _Burst:
 
     def insert_together(self) -> list[Stored] | None:
         """All of them; None, with nothing changed, where one is not plain."""
-        if self._incomplete:
+        if self._incomplete or self._former:
             return None
         db, conversation, talk, own = self._db, self._conversation, self._number, self._own_terminal
         held = self._named()
@@ -254,8 +258,10 @@ class _Burst:
         """Those that change something."""
         news: list[Stored] = []
         for entry in self._new:
-            unread = entry.header.author != self._own_terminal
-            if (one := insert(self._db, entry, unread=unread, carrier=self._carrier)) is not None:
+            author = entry.header.author
+            unread, former = author != self._own_terminal, author in self._former
+            one = insert(self._db, entry, unread=unread, carrier=self._carrier, former=former)
+            if one is not None:
                 news.append(one)
         self._write_receipts(one.number for one in news if one.entry.salt)
         return news
@@ -320,11 +326,14 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 
 
-def insert(db: Database, entry: ParsedEntry, *, unread: bool, carrier: bytes = b"") -> Stored | None:
+def insert(
+    db: Database, entry: ParsedEntry, *, unread: bool, carrier: bytes = b"", former: bool = False
+) -> Stored | None:
     """Insert an entry; None where it is held and nothing has changed.
 
     The ranks do not depend on the order of arrival. A missing body is filled, a deleted one never. `unread`
-    counts from the body on. `carrier` as in `insert_all`. Raises StorageMisuse for an unknown conversation.
+    counts from the body on. `carrier` and `former` as in `insert_all`. Raises StorageMisuse for an unknown
+    conversation.
     """
     found = db.row(
         "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
@@ -343,7 +352,32 @@ def insert(db: Database, entry: ParsedEntry, *, unread: bool, carrier: bytes = b
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
     _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
-    return Stored(number, entry, rivals=rivals(db, entry.id))
+    quarantined = former and not _counting_follows(db, number)
+    if quarantined:
+        db.run("INSERT OR REPLACE INTO quarantine (entry) VALUES (?)", number)
+    elif former:
+        _release_before(db, number)
+    return Stored(number, entry, rivals=rivals(db, entry.id), quarantined=quarantined)
+
+
+def _counting_follows(db: Database, number: int) -> bool:
+    """Whether an entry of the same author that counts names this one as `previous`."""
+    following = (
+        "SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ? AND chain"
+        " AND child NOT IN (SELECT entry FROM quarantine))"
+    )
+    return bool(db.value(following, number))
+
+
+def _release_before(db: Database, number: int) -> None:
+    """Release what stands before a counting entry in its author's chain; each entry is released once."""
+    before = (
+        "SELECT d.parent FROM edges AS d JOIN quarantine AS q ON q.entry = d.parent"
+        " WHERE d.child = ? AND d.chain"
+    )
+    found: int | None = number
+    while (found := db.value(before, found)) is not None:
+        db.run("DELETE FROM quarantine WHERE entry = ?", found)
 
 
 def _insert_one_body(
@@ -453,7 +487,7 @@ def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[Hea
         " JOIN terminals AS t ON t.number = e.author"
         " LEFT JOIN edges AS d ON d.child = e.number AND d.chain"
         " LEFT JOIN entries AS p ON p.number = d.parent"
-        " WHERE e.number IN (SELECT entry FROM headers_alone)"
+        " WHERE e.number IN (SELECT entry FROM headers_alone EXCEPT SELECT entry FROM quarantine)"
         " AND e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND NOT EXISTS (SELECT 1 FROM headers_alone WHERE entry = e.number"
         " AND terminal = (SELECT number FROM terminals WHERE terminal = ?))"
@@ -551,39 +585,3 @@ def _chunked(db: Database, query: str, values: Collection[bytes]) -> list[Row]:
     while some := tuple(islice(asked, _IDS_MAX)):
         found += db.rows(f"{query} ({','.join('?' * len(some))})", *some)
     return found
-
-
-# --- The form in which text is indexed and looked for ---
-
-_APART: Final = re.compile(
-    "["
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
-    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"  # Hangul: particles hang on the word
-    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u3190-\u31ff"  # radicals, kana, bopomofo
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # CJK ideographs
-    "]"
-)
-
-# The tokenizer's tables are of Unicode 6.1 and call these separators: they become words of a form that no
-# text has, a private-use character and the code point.
-_SPELLED: Final = re.compile("[\u2190-\u2bff\U00010000-\U0010ffff]")
-PRIVATE: Final = "\ue000"
-CONVERSATION: Final = f"{PRIVATE}t"
-"""Begins the word that names a conversation by its number: a form that no text has."""
-
-
-def spaced(text: str) -> str:
-    """Text as the index holds it: compatibility forms and case made one, single words apart."""
-    if text.isascii():  # which has one form only, and no word to set apart
-        return text.lower().replace("\x00", " ")
-    plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
-    return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
-
-
-def indexed(text: str, conversation: int) -> str:
-    """A row of the index: the text, and a word that names the conversation."""
-    return f"{spaced(text)} {CONVERSATION}{conversation}"
-
-
-def _spell(match: re.Match[str]) -> str:
-    return f" {PRIVATE}{ord(match[0]):x} "

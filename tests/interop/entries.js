@@ -91,17 +91,20 @@ export function readForm({ header: raw, salt, body }) {
   return { ...entry, body: decodeBody(body) };
 }
 
-// Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person)}; persons are ids.
+// Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
+// Returns whether the author is live; else it was.
 export function checkTrust({ header }, view) {
   must(view.accepted, 'untrusted', 'V-ET-10');
   must(header.conversation.equals(conversationId(view.self, view.contact)), 'untrusted', 'V-ET-11');
   const known = [view.self, view.contact].some((person) => person.equals(view.carrier));
   must(known, 'untrusted', 'V-ET-12');
   must(header.self_tag.length > 0, 'malformed', 'V-ET-13');
-  const own = view.live(view.self).some((terminal) => terminal.equals(header.author));
+  const among = (terminals) => terminals.some((terminal) => terminal.equals(header.author));
+  const own = among(view.live(view.self)) || among(view.former(view.self));
   if (own) must(equal(selfTag(view.selfKey, header), header.self_tag), 'authentication', 'V-ET-14');
-  const theirs = view.live(view.contact).some((terminal) => terminal.equals(header.author));
-  must(own || theirs, 'untrusted', 'V-ET-15');
+  const live = among(view.live(view.self)) || among(view.live(view.contact));
+  must(live || own || among(view.former(view.contact)), 'untrusted', 'V-ET-15');
+  return live;
 }
 
 // Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.
@@ -180,6 +183,23 @@ export class Conversation {
     return this.entries()
       .filter((entry) => !ended.has(key(entry.id)))
       .map((entry) => entry.id)
+      .sort(order);
+  }
+
+  // Ids, ascending, of a removed author's quarantined entries, where those in `before` were held at the time.
+  quarantined(author, before) {
+    const counting = new Set();
+    for (const start of before) {
+      let entry = this.held.get(key(start));
+      while (entry && entry.header.author.equals(author) && !counting.has(key(entry.id))) {
+        counting.add(key(entry.id));
+        entry = this.held.get(key(entry.header.previous));
+      }
+    }
+    const theirs = this.entries().filter(({ header }) => header.author.equals(author));
+    return theirs
+      .map((entry) => entry.id)
+      .filter((one) => !counting.has(key(one)))
       .sort(order);
   }
 

@@ -27,6 +27,7 @@ from tui.text.formatting import (
     conflict_cause,
     day_of,
     day_title,
+    quarantine_cause,
     safe,
     safe_line,
     safe_name,
@@ -236,6 +237,8 @@ def details_lines(
         lines.append(said.format(name=named(receipt.person), time=moment(receipt.time)))
     if not details.receipts:
         lines.append(_("Not confirmed by any device yet."))
+    if details.quarantined:
+        lines.append(quarantine_cause())
     if details.conflicts:
         lines.append(conflict_cause())
         lines += [_("It conflicts with the entry {id}.").format(id=grouped(one)) for one in details.conflicts]

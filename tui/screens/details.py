@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from chat.interface import ContactView, DetailsView, EntryState, ReceiptView
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import conflict_cause, safe_line
+from tui.text.formatting import conflict_cause, quarantine_cause, safe_line
 from tui.text.translation import N_, _, _n, filled
 
 _GROUP = 8
@@ -52,6 +52,7 @@ class DetailsDialog(Dialog[None]):
             plain(_("Devices that have it"), classes="section"),
             *(self._receipt(receipt) for receipt in told.receipts),
             *([] if told.receipts else [plain(_("Not confirmed by any device yet."))]),
+            *([plain(quarantine_cause(), classes="section")] if told.quarantined else []),
             *self._conflicts(),
             plain(_("Identifiers"), classes="section"),
             _fact(_("Person"), grouped(told.person)),

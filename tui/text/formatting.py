@@ -263,7 +263,8 @@ def unshown(kind: str) -> str:
 
 def warnings(entry: EntryView) -> list[str]:
     """What a reader has to know of an entry before its text."""
-    return [_("conflicts with another message")] if entry.conflicting else []
+    marks = [_("conflicts with another message")] if entry.conflicting else []
+    return marks + ([_("from a removed device")] if entry.quarantined else [])
 
 
 def conflict_cause() -> str:
@@ -271,6 +272,14 @@ def conflict_cause() -> str:
     return _(
         "Another message claims the same place: a copy of the device's profile was used at the same time, "
         "or the device is not honest."
+    )
+
+
+def quarantine_cause() -> str:
+    """Why an entry is quarantined."""
+    return _(
+        "Its device was removed, and nothing shows that this message was written before. Somebody else may "
+        "have written it with that device."
     )
 
 

@@ -36,10 +36,11 @@ function accepted(step, inputs) {
   const knows = { ...inputs.knows, ...step.knows };
   const [self, contact, carrier] = ['own_person', 'contact', 'carrier'].map((name) => hex(knows[name]));
   const live = (person) => (person.equals(self) ? knows.own_terminals : knows.contact_terminals).map(hex);
+  const former = (person) => (person.equals(self) ? knows.own_former : knows.contact_former).map(hex);
   const entry = read(step.message);
   const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact };
-  entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live });
-  return { entry_id: entry.id };
+  const isLive = entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live, former });
+  return { entry_id: entry.id, live: isLive };
 }
 
 function hold(conversation, names, inputs) {
@@ -62,6 +63,13 @@ function ordered(step, inputs) {
   return { order, tips: named(held.tips()), evidence: held.evidence().map(named) };
 }
 
+function quarantine(step, inputs) {
+  const id = read(inputs.entries[step.entries[0]]).header.conversation;
+  const before = step.before.map((name) => read(inputs.entries[name]).id);
+  const found = hold(id, step.entries, inputs).quarantined(hex(step.author), before);
+  return { quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
+}
+
 const RUN = {
   conversation: (step) => ({
     conversation: entries.conversationId(hex(step.own_person), hex(step.their_person)),
@@ -71,6 +79,7 @@ const RUN = {
   header: (step) => entries.readHeader(hex(step.header)),
   accept: accepted,
   order: ordered,
+  quarantine,
 };
 
 const run = (table) => (inputs, steps) =>

@@ -50,7 +50,7 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from chat.storage.entries import spaced
+from chat.storage.search_index import spaced
 from protocol.relay.rendezvous import parse_relay
 
 INVITATION = "parlour:fake-invitation-"
@@ -269,10 +269,10 @@ class Others:
         self._count_unread(entry.contact)
         return whole
 
-    def conflict(self, person: str) -> tuple[str, ...]:
-        """Two entries of a contact arrive that claim one place; returns their ids."""
+    def conflict(self, person: str, first: EntryView | None = None) -> tuple[str, ...]:
+        """Two entries of a contact claim one place, of which the `first` may be held; returns their ids."""
         conversation = self._conversations[person]
-        both = self.receive(person, "one"), self.receive(person, "the other")
+        both = first or self.receive(person, "one"), self.receive(person, "the other")
         ids = tuple(entry.id for entry in reversed(both) if entry is not None)
         for name in ids:
             at = conversation.index(name)
@@ -280,6 +280,16 @@ class Others:
             conversation.rivals[name] = tuple(one for one in ids if one != name)
         self.emit(EntriesConflict(person, identity(f"terminal of {person}"), ids))
         return ids
+
+    def quarantine(self, person: str, text: str) -> EntryView:
+        """An entry of a contact's removed terminal arrives."""
+        contact, conversation = self._contacts[person], self._conversations[person]
+        entry = replace(self._entry(contact, text, own=False, time=None), quarantined=True)
+        conversation.entries.append(entry)
+        conversation.unread.add(entry.id)
+        self.emit(EntryAdded(entry))
+        self._count_unread(person)
+        return entry
 
     def say_as_me(self, person: str, text: str, state: EntryState) -> EntryView:
         """An entry of this person from before, in a state; announced."""
@@ -454,7 +464,8 @@ class Others:
         receipts = tuple(ReceiptView(*reader, kind, stored) for kind in kinds)
         size = _HEADER_BYTES + len(entry.text.encode())
         conflicts = conversation.rivals.get(entry.id, ())
-        return DetailsView(entry.id, *author, entry.time, stored, size, receipts, conflicts)
+        known = entry.id, *author, entry.time, stored, size, receipts
+        return DetailsView(*known, conflicts=conflicts, quarantined=entry.quarantined)
 
     def _deliver(self, person: str) -> None:
         for entry in list(self._conversations[person].entries):

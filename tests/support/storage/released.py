@@ -142,6 +142,8 @@ def write_conversation(database: Database) -> None:
     entries.destroy(database, gone.id)
     alone = replace(ben.tell("whose body is missing", waiting), salt=b"", body=b"", said=None)
     entries.insert(database, alone, unread=True, carrier=BEN.terminal)
+    removed = Teller(CAT, b"cat....1").tell("from a removed terminal", waiting)
+    entries.insert(database, removed, unread=True, former=True)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)

@@ -30,7 +30,7 @@ from chat.interface import (
 )
 from tests.support.cli.line import Line
 
-ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state", "conflicting"]
+ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state", "conflicting", "quarantined"]
 
 
 def ben(line: Line, *, present: bool = True) -> ContactView:
@@ -217,6 +217,13 @@ def test_entries_that_conflict_have_a_line_and_a_mark(line: Line) -> None:
     assert (
         line.run("history", "Ben").out.splitlines()[0].endswith("Ben: one  (conflicts with another message)")
     )
+
+
+def test_an_entry_of_a_removed_terminal_has_a_mark(line: Line) -> None:
+    friend = ben(line)
+    line.messenger.quarantine(friend.person, "send money")
+    assert line.run("history", "Ben", "--json").objects[0]["quarantined"] is True
+    assert "send money  (from a removed device" in line.run("history", "Ben").out
 
 
 def test_listen_prints_nothing_that_it_has_no_line_for(line: Line) -> None:

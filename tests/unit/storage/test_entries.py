@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, entries, persons, receipts
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
+from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
 from protocol.entries import ParsedEntry
-from protocol.history import BodyState, body_after
+from protocol.history import BodyState, body_after, quarantined
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
@@ -193,6 +194,45 @@ def test_attack_67_a_burst_says_what_its_entries_conflict_with(database: Databas
     with database.transaction():
         assert [one.rivals for one in entries.insert_all(database, [held], ME.terminal)] == [()]
         assert [one.rivals for one in entries.insert_all(database, burst, ME.terminal)] == [(held.id,), ()]
+
+
+@given(st.permutations(range(5)), st.integers(0, 5))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_case_88_what_is_quarantined_is_what_the_protocol_says(
+    database: Database, order: list[int], before: int
+) -> None:
+    """A chain of a terminal that is removed after `before` of the entries have come, in any order."""
+    author = Author(THEIR_TERMINAL.terminal, incarnation=os.urandom(8), time=int.from_bytes(os.urandom(4)))
+    chain = [author.write(f"entry {number}") for number in range(5)]
+    arriving = [chain[place] for place in order]
+    with database.transaction():
+        for at, entry in enumerate(arriving):
+            former = [THEIR_TERMINAL.terminal] if at >= before else []
+            (stored,) = entries.insert_all(database, [entry], ME.terminal, former=former)
+            held = {one.id: one.header for one in arriving[: at + 1]}
+            first = [one.id for one in arriving[:before]]
+            expected = quarantined(held, THEIR_TERMINAL.terminal, first if at >= before else list(held))
+            rows = [row for one in held if (row := entries.get(database, one)) is not None]
+            assert sorted(row.id for row in rows if row.quarantined) == expected
+            assert stored.quarantined is (entry.id in expected)
+
+
+def test_a_terminal_whose_adding_no_longer_counts_is_a_former_one(database: Database) -> None:
+    other = TerminalRow(THEM, blob("other terminal"), blob("signing 2"), blob("static 2"), True, 1)
+    persons.replace_terminals(database, THEM, [THEIR_TERMINAL, other])
+    assert persons.former_terminals(database, THEM) == []
+    persons.replace_terminals(database, THEM, [THEIR_TERMINAL])
+    assert persons.former_terminals(database, THEM) == [other.terminal]
+    assert persons.former_terminals(database, ME.person) == []
+
+
+def test_the_body_of_a_quarantined_entry_is_not_wanted(database: Database) -> None:
+    entry = alone(sample("quarantined", author=THEIR_TERMINAL.terminal))
+    with database.transaction():
+        entries.insert_all(
+            database, [entry], ME.terminal, carrier=blob("carrier"), former=[THEIR_TERMINAL.terminal]
+        )
+    assert entries.wanted(database, TALK, b"") == []
 
 
 def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> None:

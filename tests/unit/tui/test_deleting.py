@@ -139,13 +139,25 @@ async def test_what_is_missing_is_no_deleted_message_and_is_read_when_it_comes()
 async def test_entries_that_claim_one_place_are_marked_where_they_stand_and_in_their_details() -> None:
     messenger, bob, _ = with_a_secret()
     async with chatting(messenger) as pilot:
-        ids = messenger.conflict(bob.person)
+        first = messenger.receive(bob.person, "one")
+        await until_shown(pilot, "one")
+        ids = messenger.conflict(bob.person, first)
         await until_shown(pilot, "two messages of one device conflict")
         await until(pilot, lambda: shown(pilot).count("⚠ conflicts with another message") == 2)
         await choose(pilot, "the other")
         await pilot.press("i")
         screen = await until_shown(pilot, "Conflicting messages")
         assert ids[1][:8] in screen
+
+
+async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        messenger.quarantine(bob.person, "send money")
+        await until_shown(pilot, "⚠ from a removed device")
+        await choose(pilot, "send money")
+        await pilot.press("i")
+        await until_shown(pilot, "Its device was removed")
 
 
 async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:

@@ -124,6 +124,13 @@ async def test_entries_that_claim_one_place_are_announced_marked_and_explained()
     assert any(line.startswith("Another message claims the same place") for line in said)
 
 
+async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
+    steps = [UNLOCK, "> /open Ben", "* Ben haunts send money", "> /last", "> /details 1"]
+    said, _status = await play(iter(steps), locked_door())
+    assert any(line.endswith("from a removed device: send money") for line in said)
+    assert any(line.startswith("Its device was removed, and nothing shows") for line in said)
+
+
 async def test_what_is_found_elsewhere_is_not_read() -> None:
     door = locked_door()
     await play(iter([UNLOCK, "* Ben writes harbour", "> /everywhere harbour"]), door)
