@@ -219,9 +219,11 @@ def test_case_88_what_is_quarantined_is_what_the_protocol_says(
 
 def test_a_terminal_whose_adding_no_longer_counts_is_a_former_one(database: Database) -> None:
     other = TerminalRow(THEM, blob("other terminal"), blob("signing 2"), blob("static 2"), True, 1)
-    persons.replace_terminals(database, THEM, [THEIR_TERMINAL, other])
+    with database.transaction():
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL, other])
     assert persons.former_terminals(database, THEM) == []
-    persons.replace_terminals(database, THEM, [THEIR_TERMINAL])
+    with database.transaction():
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL])
     assert persons.former_terminals(database, THEM) == [other.terminal]
     assert persons.former_terminals(database, ME.person) == []
 
