@@ -32,7 +32,7 @@ from chat.service.person_logs import PendingContacts, PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, entries, persons, receipts
+from chat.storage import contacts, entries, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, HeadRow, Position, Stored, Stretch
 from chat.tasks import Runtime
@@ -324,7 +324,7 @@ def held_heads(database: Database, conversation: bytes) -> list[Head]:
 def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> list[Head]:
     """The heads to name to a terminal, which ask for the bodies that it may have (SPEC §11.4)."""
     heads = held_heads(database, conversation)
-    if wanted := entries.wanted(database, conversation, terminal):
+    if wanted := repair.wanted(database, conversation, terminal):
         return asking(heads, [(_head(row), _head(before) if before else None) for row, before in wanted])
     return heads
 
@@ -354,7 +354,7 @@ def _in_order(
 def _unacknowledged_after(
     database: Database, conversation: bytes, own: bytes, person: bytes, done: int
 ) -> tuple[list[bytes], Stretch]:
-    stretch = entries.stretch_after(database, conversation, own, done, STRETCH)
+    stretch = receipts.stretch_after(database, conversation, own, done, STRETCH)
     return receipts.unacknowledged(database, conversation, own, person, stretch), stretch
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
@@ -10,7 +12,7 @@ from typing import Final
 from chat.storage import contacts, ordering, persons
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
-from chat.storage.search_index import forget_one, indexed
+from chat.storage.search_index import forget_one
 from protocol import labels
 from protocol.entries import STORED, ParsedEntry
 from protocol.messages import ENTRY_HEADER, EntryHeader
@@ -453,20 +455,6 @@ def place_before(db: Database, conversation: bytes, before: Position, entries: i
     return BEGINNING if found is None else (found[0], found[1])
 
 
-def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
-    """The sequences of an author's next `entries` entries after one, or of all that follow."""
-    found = db.value(
-        "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"
-        " ORDER BY sequence LIMIT 1 OFFSET ?",
-        conversation,
-        author,
-        sequence,
-        entries - 1,
-    )
-    return sequence, WHOLE[1] if found is None else found
-
-
 def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
     """The id of the first entry, in order, whose time (milliseconds) is not before this one."""
     # No rank is below its entry's time, so that the order's index leads near the place.
@@ -478,26 +466,6 @@ def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
         time,
     )
     return found
-
-
-def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[HeadRow, HeadRow | None]]:
-    """Entries with a missing body that `terminal` did not pass without it, and the held entry before each."""
-    rows = db.rows(
-        "SELECT t.terminal, e.sequence, e.id, p.sequence, p.id FROM entries AS e"
-        " JOIN terminals AS t ON t.number = e.author"
-        " LEFT JOIN edges AS d ON d.child = e.number AND d.chain"
-        " LEFT JOIN entries AS p ON p.number = d.parent"
-        " WHERE e.number IN (SELECT entry FROM headers_alone EXCEPT SELECT entry FROM quarantine)"
-        " AND e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND NOT EXISTS (SELECT 1 FROM headers_alone WHERE entry = e.number"
-        " AND terminal = (SELECT number FROM terminals WHERE terminal = ?))"
-        " ORDER BY e.number, p.number",
-        *(conversation, terminal),
-    )
-    return [
-        (HeadRow(author, sequence, entry), None if before is None else HeadRow(author, place, before))
-        for author, sequence, entry, place, before in rows
-    ]
 
 
 def tips(db: Database, conversation: bytes) -> list[bytes]:
@@ -585,3 +553,39 @@ def _chunked(db: Database, query: str, values: Collection[bytes]) -> list[Row]:
     while some := tuple(islice(asked, _IDS_MAX)):
         found += db.rows(f"{query} ({','.join('?' * len(some))})", *some)
     return found
+
+
+# --- The form in which text is indexed and looked for ---
+
+_APART: Final = re.compile(
+    "["
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
+    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"  # Hangul: particles hang on the word
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u3190-\u31ff"  # radicals, kana, bopomofo
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # CJK ideographs
+    "]"
+)
+
+# The tokenizer's tables are of Unicode 6.1 and call these separators: they become words of a form that no
+# text has, a private-use character and the code point.
+_SPELLED: Final = re.compile("[\u2190-\u2bff\U00010000-\U0010ffff]")
+PRIVATE: Final = "\ue000"
+CONVERSATION: Final = f"{PRIVATE}t"
+"""Begins the word that names a conversation by its number: a form that no text has."""
+
+
+def spaced(text: str) -> str:
+    """Text as the index holds it: compatibility forms and case made one, single words apart."""
+    if text.isascii():  # which has one form only, and no word to set apart
+        return text.lower().replace("\x00", " ")
+    plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
+    return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
+
+
+def indexed(text: str, conversation: int) -> str:
+    """A row of the index: the text, and a word that names the conversation."""
+    return f"{spaced(text)} {CONVERSATION}{conversation}"
+
+
+def _spell(match: re.Match[str]) -> str:
+    return f" {PRIVATE}{ord(match[0]):x} "

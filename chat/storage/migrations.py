@@ -14,10 +14,10 @@ from typing import Final
 
 from chat.storage import folder, ordering, pages
 from chat.storage.database import Database
+from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
 from chat.storage.receipts import READ
-from chat.storage.search_index import indexed
 from protocol.entries import KIND_TEXT, read_text
 from protocol.errors import ProtocolError
 from protocol.messages import ENTRY_HEADER

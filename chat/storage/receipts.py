@@ -107,6 +107,20 @@ def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:
     return found
 
 
+def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
+    """The sequences of an author's next `entries` entries after one, or of all that follow."""
+    found = db.value(
+        "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"
+        " ORDER BY sequence LIMIT 1 OFFSET ?",
+        conversation,
+        author,
+        sequence,
+        entries - 1,
+    )
+    return sequence, WHOLE[1] if found is None else found
+
+
 _AWAITS: Final = (
     " AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
     " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"

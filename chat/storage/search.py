@@ -7,8 +7,7 @@ from typing import Final
 
 from chat.storage import contacts
 from chat.storage.database import Database
-from chat.storage.entries import COLUMNS, EntryRow, read_row
-from chat.storage.search_index import CONVERSATION, PRIVATE, spaced
+from chat.storage.entries import COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
 
 WORDS_MAX: Final = 32  # words of a query; further ones are ignored
 _QUOTE: Final = '"'

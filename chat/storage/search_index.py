@@ -6,10 +6,7 @@ deleted rows. So every deletion marks the file as unclean, and `clean_file` rebu
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable
-from typing import Final
 
 from chat.storage.database import Database
 
@@ -61,39 +58,3 @@ def clean_file(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool
     with db.transaction():
         db.run("DELETE FROM cleaning")
     return True
-
-
-# --- The form in which text is indexed and looked for ---
-
-_APART: Final = re.compile(
-    "["
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
-    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"  # Hangul: particles hang on the word
-    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u3190-\u31ff"  # radicals, kana, bopomofo
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # CJK ideographs
-    "]"
-)
-
-# The tokenizer's tables are of Unicode 6.1 and call these separators: they become words of a form that no
-# text has, a private-use character and the code point.
-_SPELLED: Final = re.compile("[\u2190-\u2bff\U00010000-\U0010ffff]")
-PRIVATE: Final = "\ue000"
-CONVERSATION: Final = f"{PRIVATE}t"
-"""Begins the word that names a conversation by its number: a form that no text has."""
-
-
-def spaced(text: str) -> str:
-    """Text as the index holds it: compatibility forms and case made one, single words apart."""
-    if text.isascii():  # which has one form only, and no word to set apart
-        return text.lower().replace("\x00", " ")
-    plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
-    return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
-
-
-def indexed(text: str, conversation: int) -> str:
-    """A row of the index: the text, and a word that names the conversation."""
-    return f"{spaced(text)} {CONVERSATION}{conversation}"
-
-
-def _spell(match: re.Match[str]) -> str:
-    return f" {PRIVATE}{ord(match[0]):x} "

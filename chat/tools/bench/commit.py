@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from chat.storage import entries, receipts
 from chat.storage.database import Database
+from chat.storage.entries import indexed
 from chat.storage.migrations import create_history, open_history
-from chat.storage.search_index import indexed
 from chat.tools.bench.crypto import session_pair
 from chat.tools.bench.long_history import write_persons
 from chat.tools.bench.measure import Subject, interleave, rows

@@ -18,10 +18,10 @@ from typing import Any, Final
 from chat.storage import contacts, keys, persons, profile
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
+from chat.storage.entries import indexed
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import READ, STORED
-from chat.storage.search_index import indexed
 from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.errors import LocalMisuse
 from protocol.identity.author import NewPerson, create_person

@@ -50,7 +50,7 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from chat.storage.search_index import spaced
+from chat.storage.entries import spaced
 from protocol.relay.rendezvous import parse_relay
 
 INVITATION = "parlour:fake-invitation-"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, persons, receipts
+from chat.storage import contacts, entries, persons, receipts, repair
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
@@ -132,15 +132,15 @@ def test_a_body_is_wanted_from_those_who_did_not_pass_the_header_alone(database:
     with database.transaction():
         entries.insert_all(database, [first, alone(second), third], ME.terminal, carrier=one)
     here = HeadRow(THEIR_TERMINAL.terminal, 2, second.id), HeadRow(THEIR_TERMINAL.terminal, 1, first.id)
-    assert (entries.wanted(database, TALK, one), entries.wanted(database, TALK, two)) == ([], [here])
-    assert entries.wanted(database, blob("elsewhere"), two) == []
+    assert (repair.wanted(database, TALK, one), repair.wanted(database, TALK, two)) == ([], [here])
+    assert repair.wanted(database, blob("elsewhere"), two) == []
     with database.transaction():
         entries.insert_all(database, [alone(second)], ME.terminal, carrier=two)
-    assert entries.wanted(database, TALK, two) == []
-    assert [row[0].id for row in entries.wanted(database, TALK, b"")] == [second.id]
+    assert repair.wanted(database, TALK, two) == []
+    assert [row[0].id for row in repair.wanted(database, TALK, b"")] == [second.id]
     with database.transaction():
         entries.insert_all(database, [second], ME.terminal, carrier=one)
-    assert entries.wanted(database, TALK, b"") == []
+    assert repair.wanted(database, TALK, b"") == []
     assert database.value("SELECT count(*) FROM headers_alone") == 0
 
 
@@ -234,7 +234,7 @@ def test_the_body_of_a_quarantined_entry_is_not_wanted(database: Database) -> No
         entries.insert_all(
             database, [entry], ME.terminal, carrier=blob("carrier"), former=[THEIR_TERMINAL.terminal]
         )
-    assert entries.wanted(database, TALK, b"") == []
+    assert repair.wanted(database, TALK, b"") == []
 
 
 def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> None:
