@@ -49,6 +49,25 @@ class EntryAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryFilled:
+    """The content of an entry that was `missing` came. `entry` is the whole entry, in the same place."""
+
+    entry: EntryView
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesConflict:
+    """Entries of a terminal claim one place in its chain: a copy of its profile writes too, or it lies.
+
+    All of them stay. `ids` are those that are held, the newest to arrive first.
+    """
+
+    contact: str
+    terminal: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EntryChanged:
     """The state of one's own entry changed."""
 
@@ -155,7 +174,7 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = EntryAdded | EntryChanged | EntryDeleted | Cleaned
+EntryEvent = EntryAdded | EntryFilled | EntriesConflict | EntryChanged | EntryDeleted | Cleaned
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed

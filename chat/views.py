@@ -80,8 +80,10 @@ class EntryView:
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here, or by its author before
-    it came; `text` and `reply` are empty) or `unsupported`.
+    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `missing` (its content
+    has not come, and may still come) or `unsupported`; `text` and `reply` are empty unless it is `text`.
+    `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
+    `quarantined`: its terminal was removed, and nothing shows that it is from before.
     """
 
     id: str
@@ -93,6 +95,8 @@ class EntryView:
     text: str = field(repr=False)
     state: EntryState
     reply: str = ""
+    conflicting: bool = False
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class DetailsView:
     """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
 
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
+    `conflicts`: ids of the other entries that have its place in the author's chain.
     """
 
     id: str
@@ -119,6 +124,8 @@ class DetailsView:
     stored: datetime | None
     bytes: int
     receipts: tuple[ReceiptView, ...]
+    conflicts: tuple[str, ...] = ()
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

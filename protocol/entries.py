@@ -89,7 +89,7 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said` is the parsed body. If salt and body were deleted, both are empty and `said` is None.
+    `said` is the parsed body. A header that came alone has neither salt nor body, and `said` is None.
     """
 
     id: bytes
@@ -100,8 +100,8 @@ class ParsedEntry(Struct, frozen=True):
     said: TextBody | None
 
     @property
-    def deleted(self) -> bool:
-        return not self.salt
+    def has_body(self) -> bool:
+        return bool(self.salt)
 
     def message(self) -> Entry:
         return Entry(self.header_bytes, self.salt, self.body)
@@ -183,8 +183,8 @@ class Facts:
     """Context in which `accept_entry` decides about an entry of the conversation with `contact`.
 
     `carrier` is the person whose terminal the link authenticated. `own_terminals` are all terminal ids of
-    this person, `contact_terminals` those of the contact that are live now. `welcome` is whether the carrier
-    is still a contact and not blocked.
+    this person, `contact_terminals` those of the contact that are live now. `own_former` and `contact_former`
+    are those that are live no more. `welcome` is whether the carrier is still a contact and not blocked.
     """
 
     own_person: bytes
@@ -194,10 +194,14 @@ class Facts:
     carrier: bytes
     self_key: bytes = field(repr=False)
     welcome: bool
+    own_former: Collection[bytes] = ()
+    contact_former: Collection[bytes] = ()
 
 
-def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
-    """Return if the entry is accepted (SPEC §11.2). Otherwise raise, and nothing of it may be stored.
+def accept_entry(entry: ParsedEntry, facts: Facts) -> bool:
+    """Whether the author of an accepted entry is live, else it was removed (SPEC §11.2).
+
+    Raises where the entry is not accepted; nothing of it may then be stored.
 
     Errors: Untrusted (another conversation, an author or a carrier without the right), Malformed (no self
     tag), AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
@@ -210,11 +214,12 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
         raise Untrusted("carried by somebody who has no part in the conversation")
     if len(header.self_tag) != _TAG_SIZE:
         raise Malformed("an entry between two without a self tag")
-    if header.author in facts.own_terminals:
+    if header.author in facts.own_terminals or header.author in facts.own_former:
         if not primitives.equal(self_tag(header, facts.self_key), header.self_tag):
             raise AuthenticationFailed("not an entry of this person's own")
-    elif header.author not in facts.contact_terminals:
-        raise Untrusted("the author is no live terminal of either")
+    elif header.author not in facts.contact_terminals and header.author not in facts.contact_former:
+        raise Untrusted("the author never was a terminal of either")
+    return header.author in facts.own_terminals or header.author in facts.contact_terminals
 
 
 def receipt_for(kind: int, ids: Iterable[bytes]) -> Receipt:

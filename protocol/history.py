@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import Protocol
 
@@ -51,8 +52,67 @@ def heads(entries: Entries) -> list[Head]:
     return sorted(found, key=lambda head: (head.author, head.sequence, head.id))
 
 
+def asking(heads: Iterable[Head], wanted: Iterable[tuple[Head, Head | None]]) -> list[Head]:
+    """The heads to name to a terminal that may have missing bodies (SPEC §11.4).
+
+    `wanted` are the entries with such a body, each with the held entry before it in its author's chain. The
+    chains of their authors end before the first of them, so that the answer brings it.
+    """
+    first: dict[bytes, int] = {}
+    pairs = list(wanted)
+    for entry, _ in pairs:
+        first[entry.author] = min(entry.sequence, first.get(entry.author, entry.sequence))
+    named = {head for head in heads if head.sequence < first.get(head.author, head.sequence + 1)}
+    named |= {before for entry, before in pairs if before and entry.sequence == first[entry.author]}
+    return sorted(named, key=lambda head: (head.author, head.sequence, head.id))
+
+
 def _named(header: EntryHeader) -> list[bytes]:
     return [header.previous, *header.parents]
+
+
+def evidence(entries: Entries) -> list[list[bytes]]:
+    """Ids, ascending, of entries of one author, incarnation and sequence, where there are several.
+
+    No honest terminal writes two of them (SPEC §11.1).
+    """
+    places: dict[tuple[bytes, bytes, int], list[bytes]] = {}
+    for entry, header in entries.items():
+        places.setdefault((header.author, header.incarnation, header.sequence), []).append(entry)
+    return sorted(sorted(ids) for ids in places.values() if len(ids) > 1)
+
+
+def quarantined(entries: Entries, author: bytes, before: Collection[bytes]) -> list[bytes]:
+    """Ids, ascending, of a removed terminal's entries that nothing shows to be from before (SPEC §11.2).
+
+    `before` are the entries that were held when its removal was learned. The chains that end in them count.
+    """
+    counting: set[bytes] = set()
+    for entry in before:
+        while entry in entries and entries[entry].author == author and entry not in counting:
+            counting.add(entry)
+            entry = entries[entry].previous
+    return sorted(
+        entry for entry, header in entries.items() if header.author == author and entry not in counting
+    )
+
+
+# --- Bodies ---
+
+
+class BodyState(StrEnum):
+    """What a terminal knows of an entry's salt and body (SPEC §11.2)."""
+
+    HELD = "held"
+    MISSING = "missing"
+    DELETED = "deleted"
+
+
+def body_after(before: BodyState | None, *, has_body: bool) -> BodyState:
+    """The state after an entry arrived, with its body or as a header alone. `before`: None for a new one."""
+    if before in (BodyState.HELD, BodyState.DELETED):
+        return before
+    return BodyState.HELD if has_body else BodyState.MISSING
 
 
 # --- What a peer lacks ---

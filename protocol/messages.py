@@ -193,7 +193,7 @@ class Heads(Wire, frozen=True, tag=49):
 
 
 class Entry(Unprinted, frozen=True, tag=50):
-    """One entry: header as stored, salt and body. Salt and body are empty if they were deleted."""
+    """One entry: header as stored, salt and body. Both are empty if the sender does not hold them."""
 
     header: Annotated[bytes, Meta(max_length=limits.HEADER_BYTES_MAX)]
     salt: Annotated[bytes, Meta(max_length=16)]

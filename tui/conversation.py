@@ -11,6 +11,7 @@ from chat.interface import EntryState, EntryView, Messenger
 PAGE = 100
 HELD_MAX = 500
 DELETED = "deleted"
+MISSING = "missing"
 
 
 class Window:
@@ -120,6 +121,30 @@ class Window:
         else:
             self.origins[entry] = gone
 
+    def fill(self, entry: EntryView) -> bool:
+        """Take in the content of an entry that was missing, held or answered; False where it is neither."""
+        held = self.get(entry.id)
+        if held is None or held.kind != MISSING:
+            return False
+        at = self.index(entry.id)
+        if at >= 0:
+            self.entries[at] = entry
+        else:
+            self.origins[entry.id] = entry
+        return True
+
+    def mark_conflicting(self, entries: Iterable[str]) -> None:
+        """Mark held or answered entries that claim one place."""
+        for entry in entries:
+            held, at = self.get(entry), self.index(entry)
+            if held is None:
+                continue
+            marked = replace(held, conflicting=True)
+            if at >= 0:
+                self.entries[at] = marked
+            else:
+                self.origins[entry] = marked
+
     def trim(self, around: int) -> None:
         excess = len(self.entries) - HELD_MAX
         if excess <= 0:
@@ -153,6 +178,8 @@ class Conversation:
         self._awaited: dict[str, EntryView] = {}
         self._moved: dict[str, EntryState] = {}
         self._erased: set[str] = set()
+        self._filled: dict[str, EntryView] = {}
+        self._conflicting: set[str] = set()
 
     async def open(self) -> None:
         """Read the newest page, in the place of whatever is held."""
@@ -225,6 +252,17 @@ class Conversation:
             self._moved[entry] = state
         return self.window.change_state(entry, state)
 
+    def filled(self, entry: EntryView) -> bool:
+        """The content of a missing entry came; True when that can be drawn now."""
+        if self._reading.locked():
+            self._filled[entry.id] = entry
+        return self.window.fill(entry)
+
+    def conflict(self, entries: Iterable[str]) -> None:
+        """Entries claim one place."""
+        self._conflicting.update(entries)
+        self.window.mark_conflicting(self._conflicting)
+
     def erased(self, entry: str) -> None:
         self._erased.add(entry)
         self.window.erase(entry)
@@ -264,6 +302,10 @@ class Conversation:
         for entry, state in self._moved.items():
             self.window.change_state(entry, state)
         self._moved.clear()
+        for filled in self._filled.values():
+            self.window.fill(filled)
+        self._filled.clear()
+        self.window.mark_conflicting(self._conflicting)
         self._apply_erased()
 
     def _apply_erased(self) -> None:

@@ -30,8 +30,10 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     ContactView,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
+    EntryFilled,
     EntryState,
     EntryView,
     Event,
@@ -48,6 +50,11 @@ from chat.interface import (
 )
 
 DELETED = "deleted"
+MISSING = "missing"
+_CONFLICTING: Final = "conflicts with another message"
+_QUARANTINED: Final = "from a removed device, perhaps written after its removal"
+_UNSHOWN: Final = {MISSING: "not here yet"}
+
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
 
@@ -71,14 +78,19 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "kind": entry.kind,
         "text": entry.text,
         "state": entry.state.value,
+        "conflicting": entry.conflicting,
+        "quarantined": entry.quarantined,
     }
 
 
 def entry_line(entry: EntryView, conversation: str = "") -> str:
     """An entry to read; further lines of its text are indented."""
     where = f"[{conversation}] " if conversation else ""
-    state = f"  ({entry.state.value})" if entry.own else ""
-    said = block(entry.text, "    ") if entry.kind == "text" else f"({entry.kind})"
+    marks = [entry.state.value] if entry.own else []
+    marks += [_CONFLICTING] if entry.conflicting else []
+    marks += [_QUARANTINED] if entry.quarantined else []
+    state = f"  ({', '.join(marks)})" if marks else ""
+    said = block(entry.text, "    ") if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -93,8 +105,9 @@ class Printer:
         self._addresses = me.addresses
         self._contacts = {view.person: view for view in contacts}
         self._states: dict[str, dict[str, EntryState]] = {}
+        self._missing: set[str] = set()  # entries that were printed without their text
         for entry in held:
-            self._know(entry.contact, entry.id, entry.state)
+            self._know_entry(entry)
 
     def begin(self) -> None:
         """Print the addresses and the contacts that are present."""
@@ -114,28 +127,39 @@ class Printer:
                 self._state(entry.contact, entry.id, entry.state)
 
     def is_known(self, entry: EntryView) -> bool:
-        """Whether the entry was printed, or is older than this run."""
-        return entry.id in self._states.get(entry.contact, ())
+        """Whether the entry was printed as it is, or is older than this run."""
+        filled = entry.id in self._missing and entry.kind != MISSING
+        return entry.id in self._states.get(entry.contact, ()) and not filled
+
+    def _know_entry(self, entry: EntryView) -> None:
+        self._missing.discard(entry.id)
+        if entry.kind == MISSING:
+            self._missing.add(entry.id)
+        self._know(entry.contact, entry.id, entry.state)
 
     def _know(self, contact: str, entry_id: str, state: EntryState) -> None:
         known = self._states.setdefault(contact, {})
         known[entry_id] = state
         if len(known) > KNOWN_MAX:
-            del known[next(iter(known))]
+            oldest = next(iter(known))
+            del known[oldest]
+            self._missing.discard(oldest)
 
     def print(self, event: Event) -> None:
         match event:
             case Ready(addresses) if addresses != self._addresses:
                 self._ready(addresses)
-            case EntryAdded(entry) if not self.is_known(entry):
+            case EntryAdded(entry) | EntryFilled(entry) if not self.is_known(entry):
                 self._entry(entry)
+            case EntriesConflict(contact, terminal, ids):
+                self._conflict(contact, terminal, ids)
             case EntryChanged(contact, entry_id, state):
                 self._state(contact, entry_id, state)
             case ContactChanged(view):
                 self._contact(view)
             case ContactRemoved(person, _):
                 self._contacts.pop(person, None)
-                self._states.pop(person, None)
+                self._missing -= self._states.pop(person, {}).keys()
             case IdentityChanged(person, _, cause):
                 label = self._label(person)
                 fields = {"event": "identity", "name": label, "cause": cause}
@@ -155,8 +179,15 @@ class Printer:
         fields = {"event": "state", "id": entry_id, "state": state.value}
         self._call.result(fields, f"{entry_id[:SHORT_ID]} is {state.value}")
 
+    def _conflict(self, contact: str, terminal: str, ids: tuple[str, ...]) -> None:
+        label = self._label(contact)
+        fields = {"event": "conflict", "conversation": label, "terminal": terminal, "ids": list(ids)}
+        named = ", ".join(entry_id[:SHORT_ID] for entry_id in ids)
+        said = f"{label}: messages of device {terminal[:SHORT_ID]} conflict with each other: {named}"
+        self._call.result(fields, said)
+
     def _entry(self, entry: EntryView) -> None:
-        self._know(entry.contact, entry.id, entry.state)
+        self._know_entry(entry)
         label = self._label(entry.contact)
         fields = {"event": "entry", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label))
@@ -351,7 +382,7 @@ async def _confirm(call: Call, label: str, entry: EntryView) -> None:
     if entry.own and entry.state is EntryState.QUEUED:
         consequence = (
             f"Deletes your copy permanently. {label} has not received it. If it still waits, {label} only"
-            " learns that a message was deleted."
+            " learns that there was a message."
         )
     else:
         consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."

@@ -20,7 +20,8 @@ class LiveLink:
     """A confirmed link with a contact's terminal.
 
     `began`: this side dialled. `replaces`: the session it names, or b"". `address`: the terminal's, empty
-    through a relay. `carried`: the entries that it has carried, and whether a receipt came for each.
+    through a relay. `carried`: the entries that it has carried, each with False while it is an
+    own one of which no receipt has come.
     """
 
     driver: Driver

@@ -67,7 +67,8 @@ class History:
     async def details(self, person: bytes, entry: str) -> DetailsView:
         """An entry's details. Raises UsageError."""
         row, known = await self._store.read(_one, self._conversation(person), self.entry_id(entry))
-        return self._views.details(person, row, known)
+        rivals = await self._store.read(entries.rivals, row.id)
+        return self._views.details(person, row, known, rivals)
 
     async def first_unread(self, person: bytes) -> str | None:
         found = await self._store.read(receipts.first_unread, self._conversation(person))

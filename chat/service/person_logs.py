@@ -20,7 +20,7 @@ from chat.storage.persons import TerminalRow
 from chat.tasks import Worker
 from protocol.identity.exchange import Extension, changes, extend, missing
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Cause, PersonState, reduce
+from protocol.identity.reduction import Cause, PersonState, Pins, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.link.states import LinkOpen, Role
 from protocol.messages import LogOperations

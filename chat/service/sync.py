@@ -7,27 +7,35 @@ entries and receipts (ARCHITECTURE.md, the delivery law).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Final
 
-from chat.interface import EntryAdded, EntryChanged, EntryState, Notice, ParlourError
+from chat.interface import (
+    EntriesConflict,
+    EntryAdded,
+    EntryChanged,
+    EntryFilled,
+    EntryState,
+    Notice,
+    ParlourError,
+)
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket
 from chat.network.links import Links, LiveLink
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
-from chat.service.keyring import Keyring
+from chat.service.keyring import ContactKeys, Keyring
 from chat.service.maintenance import Ranker
 from chat.service.person_logs import PendingContacts, PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, entries, persons, receipts, repair
 from chat.storage.database import Database, Store
-from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, Position, Stretch
+from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, HeadRow, Position, Stored, Stretch
 from chat.tasks import Runtime
 from protocol.entries import (
     Facts,
@@ -41,7 +49,7 @@ from protocol.entries import (
     receipt_for,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
-from protocol.history import lacking
+from protocol.history import asking, lacking
 from protocol.limits import HEADS_MAX
 from protocol.link.states import LinkOpen
 from protocol.messages import (
@@ -169,7 +177,8 @@ class Synchronizer:
         try:
             for is_entry, group in groupby(messages, lambda message: isinstance(message, Entry)):
                 if is_entry:  # entries that came together are stored together
-                    self._workers[link].outbound.put(await self._inbound.entries(link, list(group)))
+                    if (receipt := await self._inbound.entries(link, list(group))) is not None:
+                        self._workers[link].outbound.put(receipt)
                     continue
                 for message in group:
                     await self._handle(link, message)
@@ -238,7 +247,7 @@ class Outbound:
 
     def send(self, entry: ParsedEntry) -> None:
         if self._queue.empty():
-            self._put(partial(self._send, entry.id, entry.header.author, entry.message()))
+            self._put(partial(self._send, entry.id, entry.message(), awaits=True))
         else:
             self.carry([entry.id])
 
@@ -273,7 +282,8 @@ class Outbound:
         if contact is None:
             return  # removed since the link opened, which is about to be closed
         await self._link.driver.send(LogHeads(list(contact.state.heads)))
-        heads = await self._store.read(held_heads, self._conversation)
+        terminal = terminal_at(contact, self._link)
+        heads = await self._store.read(asking_heads, self._conversation, terminal)
         hash_of_all = heads_hash(self._conversation, heads)
         await self._link.driver.send(HeadsHash(self._conversation, hash_of_all))
         if self._port.number:
@@ -307,19 +317,22 @@ class Outbound:
     async def _carry(self, ids: Sequence[bytes]) -> None:
         left = [entry for entry in ids if entry not in self._link.carried]
         for start in range(0, len(left), BATCH):
-            for row in await self._store.read(_in_order, left[start : start + BATCH]):
-                await self._send(row.id, row.author, Entry(row.header, row.salt, row.body))
+            own, some = self._keyring.own.terminal, left[start : start + BATCH]
+            rows, awaiting = await self._store.read(_in_order, some, own, self._link.person)
+            for row in rows:
+                await self._send(row.id, Entry(row.header, row.salt, row.body), awaits=row.id in awaiting)
 
-    async def _send(self, entry: bytes, author: bytes, message: Entry) -> None:
+    async def _send(self, entry: bytes, message: Entry, *, awaits: bool) -> None:
+        """`awaits`: it is in the outbox, so that its state follows the link."""
         link = self._link
         contact = self._book.rows.get(link.person)
         if contact is None or contact.held or entry in link.carried or not link.driver.link.is_open:
             return
-        link.carried[entry] = False
         if entry in self._deleted:  # since it was written, or read from the disk
-            message = Entry(message.header, b"", b"")
+            message, awaits = Entry(message.header, b"", b""), False
+        link.carried[entry] = not awaits
         await link.driver.send(message)
-        if author == self._keyring.own.terminal and not link.carried[entry]:
+        if not link.carried[entry]:
             self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
 
 
@@ -327,18 +340,43 @@ def held_heads(database: Database, conversation: bytes) -> list[Head]:
     """The heads of a conversation, sorted (SPEC §11.4)."""
     if contacts.conversation(database, conversation) is None:
         return []
-    return [Head(row.author, row.sequence, row.id) for row in entries.heads(database, conversation)]
+    return [_head(row) for row in entries.heads(database, conversation)]
 
 
-def _in_order(database: Database, ids: Sequence[bytes]) -> list[EntryRow]:
+def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> list[Head]:
+    """The heads to name to a terminal, which ask for the bodies that it may have (SPEC §11.4)."""
+    heads = held_heads(database, conversation)
+    if wanted := repair.wanted(database, conversation, terminal):
+        return asking(heads, [(_head(row), _head(before) if before else None) for row, before in wanted])
+    return heads
+
+
+def _head(row: HeadRow) -> Head:
+    return Head(row.author, row.sequence, row.id)
+
+
+def terminal_at(contact: ContactKeys | None, link: LiveLink) -> bytes:
+    """The id of the live terminal at the other end; b"" if it or the contact was removed meanwhile."""
+    if contact is not None:
+        for terminal in contact.state.live.values():
+            if terminal.static == link.terminal:
+                return terminal.id
+    return b""
+
+
+def _in_order(
+    database: Database, ids: Sequence[bytes], own: bytes, person: bytes
+) -> tuple[list[EntryRow], set[bytes]]:
+    """Entries in their order, and those of them that are in the outbox for a contact."""
     rows = [row for entry in ids if (row := entries.get(database, entry)) is not None]
-    return sorted(rows, key=lambda row: row.position)
+    rows.sort(key=lambda row: row.position)
+    return rows, receipts.awaiting(database, ids, own, person)
 
 
 def _unacknowledged_after(
     database: Database, conversation: bytes, own: bytes, person: bytes, done: int
 ) -> tuple[list[bytes], Stretch]:
-    stretch = entries.stretch_after(database, conversation, own, done, STRETCH)
+    stretch = receipts.stretch_after(database, conversation, own, done, STRETCH)
     return receipts.unacknowledged(database, conversation, own, person, stretch), stretch
 
 
@@ -377,8 +415,8 @@ class Inbound:
         await self._pending.promote(link.person)
         await self._pending.proved(link.person, link.terminal)
 
-    async def entries(self, link: LiveLink, messages: Sequence[Message]) -> Receipt:
-        """Store a group of entries; returns the receipt for all of them.
+    async def entries(self, link: LiveLink, messages: Sequence[Message]) -> Receipt | None:
+        """Store a group of entries; returns the receipt for all that came with their body.
 
         Raises ProtocolError for the first that does not belong, after storing those before it.
         """
@@ -392,32 +430,66 @@ class Inbound:
             self_key=own.self_key,
             welcome=contact is not None and not contact.blocked,
         )
-        parsed: list[ParsedEntry] = []
+        parsed, former = list[ParsedEntry](), set[bytes]()
         try:
             for message in messages:
                 if not isinstance(message, Entry):
                     raise Unexpected("not an entry")
                 entry = parse_entry(message)
-                accept_entry(entry, facts)
+                author = entry.header.author
+                if author not in facts.contact_terminals and author not in facts.own_terminals:
+                    facts = await self._with_former(facts)
+                if not accept_entry(entry, facts):
+                    former.add(author)
                 parsed.append(entry)
         finally:
             if parsed:
-                await self._store_entries(link, parsed)
-        return receipt_for(STORED, [entry.id for entry in parsed])
+                await self._store_entries(link, parsed, former)
+        stored = [entry.id for entry in parsed if entry.salt]
+        return receipt_for(STORED, stored) if stored else None
 
-    async def _store_entries(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
+    async def _with_former(self, facts: Facts) -> Facts:
+        """The same with the terminals that are live no more, whose earlier entries end no link."""
+        if facts.contact_former or facts.own_former:
+            return facts
+        own, contact = [
+            await self._store.read(persons.former_terminals, person)
+            for person in (facts.own_person, facts.contact)
+        ]
+        return replace(facts, own_former=own, contact_former=contact)
+
+    async def _store_entries(
+        self, link: LiveLink, parsed: Sequence[ParsedEntry], former: Collection[bytes]
+    ) -> None:
         person, own, now = link.person, self._keyring.own, self._runtime.clock.wall()
+        bare = False
+        for entry in parsed:
+            bare = bare or not entry.salt
+        carrier = terminal_at(self._keyring.contacts.get(person), link) if bare else b""
 
-        def insert(database: Database) -> tuple[list[tuple[int, ParsedEntry]], int, bool]:
-            new = entries.insert_all(database, parsed, own.terminal, contact=person, stored=now)
+        def insert(database: Database) -> tuple[list[Stored], int, bool]:
+            new = entries.insert_all(
+                database,
+                parsed,
+                own.terminal,
+                contact=person,
+                stored=now,
+                carrier=carrier,
+                former=former,
+            )
             unread = receipts.unread(database, conversation_of_two(own.person, person))
             return new, unread, entries.ranks_are_due(database)
 
         new, self._book.unread[person], due = await self._store.write(insert)
         if due:
             self._ranker.begin()
-        for _, entry in new:
-            self._bus.publish(EntryAdded(self._views.added(person, entry)))
+        for one in new:
+            entry, rivals = one.entry, one.rivals
+            view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
+            self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
+            if rivals:
+                ids = entry.id.hex(), *(rival.hex() for rival in rivals)
+                self._bus.publish(EntriesConflict(person.hex(), entry.header.author.hex(), ids))
         if new:
             self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)
@@ -453,7 +525,8 @@ class Inbound:
     async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> Heads | None:
         """This side's heads, if they differ from the other side's."""
         conversation = self._conversation(link, message.conversation)
-        heads = await self._store.read(held_heads, conversation)
+        terminal = terminal_at(self._keyring.contacts.get(link.person), link)
+        heads = await self._store.read(asking_heads, conversation, terminal)
         if heads_hash(conversation, heads) == message.hash:
             return None
         return Heads(conversation, heads[:HEADS_MAX])
@@ -494,4 +567,6 @@ class _StoredChain:
 
 def _lacking(database: Database, conversation: bytes, theirs: Sequence[bytes]) -> list[bytes]:
     mine = [head.id for head in held_heads(database, conversation)]
-    return [row.id for row in _in_order(database, lacking(mine, theirs, _StoredChain(database)))]
+    found = lacking(mine, theirs, _StoredChain(database))
+    rows = [row for entry in found if (row := entries.get(database, entry)) is not None]
+    return [row.id for row in sorted(rows, key=lambda row: row.position)]

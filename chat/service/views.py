@@ -29,6 +29,7 @@ from protocol.identity.reduction import Cause, CauseKind, PersonState
 from protocol.receipts import delivery_state
 
 DELETED = "deleted"
+MISSING = "missing"
 UNSUPPORTED = "unsupported"
 TEXT = "text"
 
@@ -55,7 +56,9 @@ class Views:
         self._links = links
         self._bus = bus
 
-    def added(self, person: bytes, entry: ParsedEntry) -> EntryView:
+    def added(
+        self, person: bytes, entry: ParsedEntry, *, conflicting: bool = False, quarantined: bool = False
+    ) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
         own = header.author == self._keyring.own.terminal
@@ -65,15 +68,17 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(header.time),
-            kind=TEXT if said is not None else DELETED,
+            kind=TEXT if said is not None else MISSING,
             text=said.text if said is not None else "",
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
+            conflicting=conflicting,
+            quarantined=quarantined,
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = row.author == self._keyring.own.terminal
-        said = read_text(row.body) if row.kind == KIND_TEXT and not row.deleted else None
+        said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
         kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
@@ -83,13 +88,17 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(row.time),
-            kind=TEXT if said is not None else DELETED if row.deleted else UNSUPPORTED,
+            kind=TEXT if said is not None else _unshown(row),
             text=said.text if said is not None else "",
             state=state_of(own, kinds, self.on_link(person, row.id)),
             reply=said.reply.hex() if said is not None else "",
+            conflicting=row.rivalled != 0,
+            quarantined=row.quarantined != 0,
         )
 
-    def details(self, person: bytes, row: EntryRow, receipts_of: Sequence[ReceiptRow]) -> DetailsView:
+    def details(
+        self, person: bytes, row: EntryRow, receipts_of: Sequence[ReceiptRow], rivals: Sequence[bytes]
+    ) -> DetailsView:
         own = self._keyring.own.terminal
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
         if row.author != own:
@@ -113,6 +122,8 @@ class Views:
                 )
                 for receipt in receipts_of
             ),
+            quarantined=row.quarantined != 0,
+            conflicts=tuple(entry.hex() for entry in rivals),
         )
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
@@ -121,7 +132,8 @@ class Views:
         return own.person if terminal in {one.id for one in own.terminals()} else contact
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
-        return any(entry in link.carried for link in self._links.of(person))
+        """Whether an open link carried this own entry, of which no receipt has come."""
+        return any(link.carried.get(entry) is False for link in self._links.of(person))
 
     def name(self, person: bytes) -> str:
         contact = self._book.rows.get(person)
@@ -171,6 +183,13 @@ class Views:
             relayed=self._links.is_relayed(row.person),
             same_key=self._same_key(row.person) if self._keyring.shared else (),
         )
+
+
+def _unshown(row: EntryRow) -> str:
+    """The kind of an entry without text."""
+    if row.deleted:
+        return DELETED
+    return MISSING if row.missing else UNSUPPORTED
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

@@ -30,9 +30,19 @@ Stretch = tuple[int, int]
 
 WHOLE: Final[Stretch] = (0, 2**63 - 1)
 
+RIVALS_NAMED: Final = 16
+"""Rivals of one entry that are named. Their author alone fills this; all of them are marked."""
+
+_RIVALLED: Final = (
+    "EXISTS (SELECT 1 FROM entries AS o WHERE o.conversation = e.conversation AND o.author = e.author"
+    " AND o.sequence = e.sequence AND o.incarnation = e.incarnation AND o.number != e.number)"
+)
+"""Whether another entry has the author, incarnation and sequence of the entry `e`."""
+
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
-    " ifnull(b.salt, x''), ifnull(b.body, x'')"
+    " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
+    f" {_RIVALLED}, EXISTS (SELECT 1 FROM quarantine WHERE entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -41,7 +51,11 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """A held entry. `number` is local; `time` is the author's word, in milliseconds."""
+    """A held entry. `number` is local; `time` is the author's word, in milliseconds.
+
+    `destroyed`, `rivalled` and `quarantined` are 0 or 1. `rivalled`: another entry has its author,
+    incarnation and sequence.
+    """
 
     number: int
     id: bytes
@@ -55,6 +69,9 @@ class EntryRow:
     header: bytes = field(repr=False)
     salt: bytes = field(repr=False)
     body: bytes = field(repr=False)
+    destroyed: int
+    rivalled: int
+    quarantined: int
 
     @property
     def position(self) -> Position:
@@ -73,8 +90,13 @@ class EntryRow:
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body are gone: deleted, here or where it came from."""
-        return not self.salt
+        """Whether salt and body were deleted here, and stay so."""
+        return self.destroyed != 0
+
+    @property
+    def missing(self) -> bool:
+        """Whether salt and body have not come yet."""
+        return not self.salt and not self.destroyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +111,20 @@ class HeadRow:
 # --- Inserting ---
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored.
+
+    `rivals` are the other entries of its author, incarnation and sequence, where it is new.
+    """
+
+    number: int
+    entry: ParsedEntry
+    filled: bool = False
+    rivals: tuple[bytes, ...] = ()
+    quarantined: bool = False
+
+
 def insert_all(
     db: Database,
     new: Sequence[ParsedEntry],
@@ -96,16 +132,21 @@ def insert_all(
     *,
     contact: bytes | None = None,
     stored: int | None = None,
-) -> list[tuple[int, ParsedEntry]]:
-    """Insert entries in their order; returns number and entry of those that change something.
+    carrier: bytes = b"",
+    former: Collection[bytes] = (),
+) -> list[Stored]:
+    """Insert entries in their order; returns those that change something.
 
-    Entries of other authors than `own_terminal` count as unread. `contact` creates the conversation with that
-    person where it does not exist; without it StorageMisuse is raised. `stored` is the time, in milliseconds,
-    of this terminal's receipts for what is new; with None it makes none.
+    Entries of other authors than `own_terminal` count as unread once their body is there. `contact` creates
+    the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
+    the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
+    is the terminal that passed them, if known: for a missing body it is remembered, and not asked again.
+    New entries of the `former` terminals are quarantined, unless a counting one's chain leads to them.
     """
     if not new:
         return []
-    burst = _Burst(db, new, own_terminal, contact, stored)
+    others = own_terminal, contact, stored, carrier, former
+    burst = _Burst(db, new, *others)
     news = burst.insert_together()
     if news is not None:
         return news
@@ -114,11 +155,11 @@ def insert_all(
     rest = [entry for entry in new if entry.id not in held]
     if not held or not rest:
         return burst.insert_singly()
-    repeated = _Burst(db, [entry for entry in new if entry.id in held], own_terminal, contact, stored)
-    others = _Burst(db, rest, own_terminal, contact, stored)
-    found = [*repeated.insert_singly(), *(others.insert_together() or others.insert_singly())]
+    repeated = _Burst(db, [entry for entry in new if entry.id in held], *others)
+    fresh = _Burst(db, rest, *others)
+    found = [*repeated.insert_singly(), *(fresh.insert_together() or fresh.insert_singly())]
     place = {entry.id: number for number, entry in reversed(list(enumerate(new)))}
-    return sorted(found, key=lambda one: place[one[1].id])
+    return sorted(found, key=lambda one: place[one.entry.id])
 
 
 _STANDING: Final = (
@@ -141,8 +182,8 @@ _NOT_HELD: Final = (0, 0, 0)
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, belongs to a conversation in which nothing is missing, and names only entries that
-    are held or precede it in the burst.
+    A plain entry is new, of a live terminal and has its body, belongs to a conversation in which no parent is
+    missing, and names only entries that are held or precede it in the burst.
     """
 
     def __init__(
@@ -152,8 +193,11 @@ class _Burst:
         own_terminal: bytes,
         contact: bytes | None,
         stored: int | None,
+        carrier: bytes,
+        former: Collection[bytes],
     ) -> None:
         self._db, self._new, self._own_terminal, self._stored = db, new, own_terminal, stored
+        self._carrier, self._former = carrier, former
         self._conversation = new[0].header.conversation
         standing = db.row(_STANDING, self._conversation)
         if standing is None and contact is not None:
@@ -168,16 +212,17 @@ class _Burst:
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
 
-    def insert_together(self) -> list[tuple[int, ParsedEntry]] | None:
-        """Number and entry of each; None, with nothing changed, where one is not plain."""
-        if self._incomplete:
+    def insert_together(self) -> list[Stored] | None:
+        """All of them; None, with nothing changed, where one is not plain."""
+        if self._incomplete or self._former:
             return None
         db, conversation, talk, own = self._db, self._conversation, self._number, self._own_terminal
         held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
+        new = list[Stored]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
-            if header.conversation != conversation or entry.id in held:
+            if header.conversation != conversation or entry.id in held or not entry.salt:
                 return None
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
@@ -190,6 +235,7 @@ class _Burst:
                     place = rank + 1
             held[entry.id] = number, author, place
             rows.append(_as_row(entry, number, talk, author, place))
+            new.append(Stored(number, entry))
             if header.author != own:
                 unread.append((number, talk))
         # Looking up every id before the insert would cost more than this check after it.
@@ -203,7 +249,11 @@ class _Burst:
         self._write_receipts(taken)
         # The words come last: their index flushes before every statement that may have to be undone.
         _insert_bodies(db, talk, taken)
-        return list(taken.items())
+        rivalled = f"SELECT e.number FROM entries AS e WHERE e.number > ? AND {_RIVALLED}"
+        for (number,) in db.rows(rivalled, self._last):
+            at = number - self._last - 1
+            new[at] = Stored(number, new[at].entry, rivals=rivals(db, new[at].entry.id))
+        return new
 
     def _named(self) -> dict[bytes, tuple[int, int, int]]:
         """Number, author and rank of the held entries that others of the burst name."""
@@ -221,16 +271,18 @@ class _Burst:
             held[identity] = number if conversation == self._number else 0, author, rank
         return held
 
-    def insert_singly(self) -> list[tuple[int, ParsedEntry]]:
-        """Number and entry of those that change something."""
-        news: list[tuple[int, ParsedEntry]] = []
+    def insert_singly(self) -> list[Stored]:
+        """Those that change something."""
+        news: list[Stored] = []
         for entry in self._new:
-            number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
-            if number is not None:
-                news.append((number, entry))
+            author = entry.header.author
+            unread, former = author != self._own_terminal, author in self._former
+            one = insert(self._db, entry, unread=unread, carrier=self._carrier, former=former)
+            if one is not None:
+                news.append(one)
         for conversation in {entry.header.conversation for entry in self._new}:
             ordering.settle(self._db, contacts.conversation_number(self._db, conversation))
-        self._write_receipts(number for number, _ in news)
+        self._write_receipts(one.number for one in news if one.entry.salt)
         return news
 
     def _write_receipts(self, numbers: Iterable[int]) -> None:
@@ -293,11 +345,14 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 
 
-def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
-    """Insert an entry; returns its number, or None where it is held and nothing has changed.
+def insert(
+    db: Database, entry: ParsedEntry, *, unread: bool, carrier: bytes = b"", former: bool = False
+) -> Stored | None:
+    """Insert an entry; None where it is held and nothing has changed.
 
-    `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A held entry without
-    a body takes the body, unless it was deleted here. Raises StorageMisuse for an unknown conversation.
+    `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A missing body is
+    filled, a deleted one never. `unread` counts from the body on. `carrier` and `former` as in `insert_all`.
+    Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
         "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
@@ -306,19 +361,22 @@ def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
     )
     if found is not None:
         number, conversation, destroyed, salt = found
-        if destroyed or salt or not entry.salt:
+        if destroyed or salt:
             return None
-        _insert_one_body(db, number, conversation, entry)
-        return int(number)
+        _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
+        return Stored(number, entry, filled=True) if entry.salt else None
     header = entry.header
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
-    _insert_one_body(db, number, conversation, entry)
+    _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
-    if unread:
-        db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
-    return number
+    quarantined = former and not _counting_follows(db, number)
+    if quarantined:
+        db.run("INSERT OR REPLACE INTO quarantine (entry) VALUES (?)", number)
+    elif former:
+        _release_before(db, number)
+    return Stored(number, entry, rivals=rivals(db, entry.id), quarantined=quarantined)
 
 
 def ranks_are_due(db: Database) -> bool:
@@ -326,21 +384,53 @@ def ranks_are_due(db: Database) -> bool:
     return bool(db.value("SELECT EXISTS (SELECT 1 FROM raises)"))
 
 
-def _insert_one_body(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
+def _counting_follows(db: Database, number: int) -> bool:
+    """Whether an entry of the same author that counts names this one as `previous`."""
+    following = (
+        "SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ? AND chain"
+        " AND child NOT IN (SELECT entry FROM quarantine))"
+    )
+    return bool(db.value(following, number))
+
+
+def _release_before(db: Database, number: int) -> None:
+    """Release what stands before a counting entry in its author's chain; each entry is released once."""
+    before = (
+        "SELECT d.parent FROM edges AS d JOIN quarantine AS q ON q.entry = d.parent"
+        " WHERE d.child = ? AND d.chain"
+    )
+    found: int | None = number
+    while (found := db.value(before, found)) is not None:
+        db.run("DELETE FROM quarantine WHERE entry = ?", found)
+
+
+def _insert_one_body(
+    db: Database, number: int, conversation: int, entry: ParsedEntry, *, unread: bool, carrier: bytes
+) -> None:
+    if not entry.salt:
+        if carrier:
+            by = persons.terminal_number(db, carrier)
+            db.run("INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)", number, by)
+        return
+    db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
     _insert_bodies(db, conversation, {number: entry})
+    if unread:
+        db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
 
 
 def destroy(db: Database, entry: bytes) -> bool:
-    """Delete salt, body and words, and keep the header; False where there is nothing to delete.
+    """Delete salt, body and words, and keep the header; False where it is not held or deleted already.
 
-    The freed pages keep the bytes until the file is cleaned.
+    A body that comes later is not taken. The freed pages keep the bytes until the file is cleaned.
     """
-    number = db.value("SELECT number FROM entries WHERE id = ?", entry)
+    number = db.value("SELECT number FROM entries WHERE id = ? AND NOT destroyed", entry)
+    if number is None:
+        return False
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
     db.run("DELETE FROM unread WHERE entry = ?", number)
-    if not db.run("DELETE FROM bodies WHERE entry = ?", number):
-        return False
+    db.run("DELETE FROM headers_alone WHERE entry = ?", number)
+    db.run("DELETE FROM bodies WHERE entry = ?", number)
     forget_one(db, number)
     return True
 
@@ -385,20 +475,6 @@ def place_before(db: Database, conversation: bytes, before: Position, entries: i
         entries - 1,
     )
     return BEGINNING if found is None else (found[0], found[1])
-
-
-def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
-    """The sequences of an author's next `entries` entries after one, or of all that follow."""
-    found = db.value(
-        "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"
-        " ORDER BY sequence LIMIT 1 OFFSET ?",
-        conversation,
-        author,
-        sequence,
-        entries - 1,
-    )
-    return sequence, WHOLE[1] if found is None else found
 
 
 def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
@@ -455,18 +531,20 @@ def evidence(db: Database) -> list[tuple[bytes, ...]]:
         "SELECT min(number) FROM entries GROUP BY conversation, author, sequence, incarnation"
         " HAVING count(*) > 1"
     )
-    return sorted(tuple(sorted(_at_place_of(db, number))) for (number,) in places)
+    ids = [db.value("SELECT id FROM entries WHERE number = ?", number) for (number,) in places]
+    return sorted(tuple(sorted((entry, *rivals(db, entry, most=-1)))) for entry in ids)
 
 
-def _at_place_of(db: Database, number: int) -> list[bytes]:
-    """Ids of the entries of one author, incarnation and sequence of one conversation."""
+def rivals(db: Database, entry: bytes, most: int = RIVALS_NAMED) -> tuple[bytes, ...]:
+    """Ids, ascending, of the other entries of an entry's author, incarnation and sequence; -1: all."""
     rows = db.rows(
         "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
         " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
-        " WHERE e.number = ?",
-        number,
+        " AND o.number != e.number WHERE e.id = ? ORDER BY o.id LIMIT ?",
+        entry,
+        most,
     )
-    return [row[0] for row in rows]
+    return tuple(row[0] for row in rows)
 
 
 def check_header(db: Database, entry: bytes, header: bytes) -> None:

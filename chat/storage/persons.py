@@ -78,6 +78,11 @@ def proven_keys(db: Database) -> list[tuple[bytes, bytes]]:
     return [(row[0], row[1]) for row in db.rows("SELECT person, static FROM proven_keys ORDER BY 1, 2")]
 
 
+def former_terminals(db: Database, person: bytes) -> list[bytes]:
+    """The ids of a person's terminals that are live no more, also of those whose adding no longer counts."""
+    return [row[0] for row in db.rows("SELECT terminal FROM terminals WHERE person = ? AND NOT live", person)]
+
+
 def terminal_number(db: Database, terminal: bytes) -> int:
     """The number of a terminal's row, which is created for a new terminal."""
     found = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)

@@ -106,20 +106,55 @@ def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:
     return found
 
 
+def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
+    """The sequences of an author's next `entries` entries after one, or of all that follow."""
+    found = db.value(
+        "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"
+        " ORDER BY sequence LIMIT 1 OFFSET ?",
+        conversation,
+        author,
+        sequence,
+        entries - 1,
+    )
+    return sequence, WHOLE[1] if found is None else found
+
+
+_AWAITS: Final = (
+    " AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
+    " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
+    " AND r.terminal IN (SELECT number FROM terminals WHERE person = ?))"
+)
+
+
+def awaiting(db: Database, ids: Iterable[bytes], own_terminal: bytes, contact: bytes) -> set[bytes]:
+    """Those of some entries that are in the outbox."""
+    found: set[bytes] = set()
+    asked = iter(ids)
+    while some := tuple(islice(asked, _IDS_MAX)):
+        rows = db.rows(
+            "SELECT e.id FROM entries AS e"
+            " WHERE e.author = (SELECT number FROM terminals WHERE terminal = ?)"
+            f" AND e.id IN ({','.join('?' * len(some))}){_AWAITS}",
+            *(own_terminal, *some, contact),
+        )
+        found.update(row[0] for row in rows)
+    return found
+
+
 def unacknowledged(
     db: Database, conversation: bytes, own_terminal: bytes, contact: bytes, stretch: Stretch = WHOLE
 ) -> list[bytes]:
     """The outbox: this terminal's entries that no terminal of the contact has stored or read, in order.
 
+    An entry whose body was deleted is not in it: only the answer to heads brings its header (SPEC §11.4).
     `stretch` limits the sequences.
     """
     rows = db.rows(
         "SELECT e.id FROM entries AS e"
         " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
-        " AND e.sequence > ? AND e.sequence <= ?"
-        " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
-        " AND r.terminal IN (SELECT number FROM terminals WHERE person = ?))"
+        f" AND e.sequence > ? AND e.sequence <= ?{_AWAITS}"
         " ORDER BY e.sequence, e.rank, e.id",
         *(conversation, own_terminal, *stretch, contact),
     )

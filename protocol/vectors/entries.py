@@ -18,7 +18,7 @@ from protocol.entries import (
     text_body,
     write_entry,
 )
-from protocol.history import order, ranks, tips
+from protocol.history import evidence, order, quarantined, ranks, tips
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
@@ -81,12 +81,12 @@ def _write(_: Json, step: Json) -> Json:
 
 def _parse(_: Json, step: Json) -> Json:
     entry = read_entry(step["message"])
-    said = None if entry.deleted else read_text(entry.body)
+    said = read_text(entry.body) if entry.has_body else None
     return {
         "entry_id": entry.id.hex(),
         "author": entry.header.author.hex(),
         "sequence": entry.header.sequence,
-        "deleted": entry.deleted,
+        "has_body": entry.has_body,
         "text_length": 0 if said is None else len(said.text),
         "reply": "" if said is None else said.reply.hex(),
     }
@@ -107,9 +107,10 @@ def _accept(inputs: Json, step: Json) -> Json:
         carrier=bytes.fromhex(known["carrier"]),
         self_key=bytes.fromhex(known["self_key"]),
         welcome=known["carrier_is"] == "contact",
+        own_former={bytes.fromhex(each) for each in known["own_former"]},
+        contact_former={bytes.fromhex(each) for each in known["contact_former"]},
     )
-    accept_entry(entry, facts)
-    return {"entry_id": entry.id.hex()}
+    return {"entry_id": entry.id.hex(), "live": accept_entry(entry, facts)}
 
 
 def _order(inputs: Json, step: Json) -> Json:
@@ -119,7 +120,14 @@ def _order(inputs: Json, step: Json) -> Json:
     return {
         "order": [{"entry": names[entry], "rank": place[entry]} for entry in order(held)],
         "tips": [names[entry] for entry in tips(held)],
+        "evidence": [[names[entry] for entry in ids] for ids in evidence(held)],
     }
+
+
+def _quarantine(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    before = [entry for entry, name in names.items() if name in step["before"]]
+    return {"quarantined": [names[one] for one in quarantined(held, bytes.fromhex(step["author"]), before)]}
 
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
@@ -129,6 +137,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "header": _header,
     "accept": _accept,
     "order": _order,
+    "quarantine": _quarantine,
 }
 
 

@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 
 from protocol.codec import encode
 from protocol.entries import accept_receipt, check_conversation, conversation_of_two, heads_hash
-from protocol.history import heads, lacking, order
+from protocol.history import BodyState, asking, body_after, heads, lacking, order
 from protocol.identity.reduction import reduce
-from protocol.messages import MESSAGE, EntryHeader, Heads, HeadsHash, Receipt, Typing
+from protocol.messages import MESSAGE, EntryHeader, Head, Heads, HeadsHash, Receipt, Typing
 from protocol.receipts import delivery_state
-from protocol.vectors.entries import held_entries, of_conversation
+from protocol.vectors.entries import held_entries, of_conversation, read_entry
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "receipts"
@@ -40,10 +40,26 @@ def _held(inputs: Json, step: Json) -> tuple[dict[bytes, EntryHeader], dict[byte
     return of_conversation(held, conversation_of_two(own, contact).hex()), names
 
 
-def _heads(inputs: Json, step: Json) -> Json:
+def _named_heads(inputs: Json, step: Json) -> list[Head]:
+    """The heads that this side names; `wanted` are entries whose body the other side may have."""
     held, names = _held(inputs, step)
+    asked = step.get("wanted", [])
+    return asking(heads(held), [_place(held, entry) for entry, name in names.items() if name in asked])
+
+
+def _place(held: Mapping[bytes, EntryHeader], entry: bytes) -> tuple[Head, Head | None]:
+    header = held[entry]
+    before = held.get(header.previous)
+    here = Head(header.author, header.sequence, entry)
+    if before is None or before.author != header.author:
+        return here, None
+    return here, Head(before.author, before.sequence, header.previous)
+
+
+def _heads(inputs: Json, step: Json) -> Json:
+    _, names = _held(inputs, step)
     own, contact = (bytes.fromhex(inputs[name]) for name in ("own_person", "contact"))
-    conversation, found = conversation_of_two(own, contact), heads(held)
+    conversation, found = conversation_of_two(own, contact), _named_heads(inputs, step)
     hashed = heads_hash(conversation, found)
     return {
         "heads": [names[head.id] for head in found],
@@ -57,7 +73,7 @@ def _heads(inputs: Json, step: Json) -> Json:
 def _receive_hash(inputs: Json, step: Json) -> Json:
     message = _message(step, HeadsHash)
     conversation = _checked(inputs, message.conversation)
-    found = heads(_held(inputs, step)[0])
+    found = _named_heads(inputs, step)
     same = heads_hash(conversation, found) == message.hash
     return {"answer": None if same else encode(Heads(conversation, found)).hex()}
 
@@ -80,6 +96,23 @@ def _receive_heads(inputs: Json, step: Json) -> Json:
     mine, theirs = [head.id for head in heads(held)], [head.id for head in message.heads]
     sent = set(lacking(mine, theirs, _Chain(held)))
     return {"entries": [names[entry] for entry in order(held) if entry in sent]}
+
+
+def _arrive(inputs: Json, step: Json) -> Json:
+    """Entries that arrive with or without their body, and deletions here."""
+    _, names = held_entries(inputs, list(inputs["entries"]))
+    bodies: dict[str, BodyState] = {}
+    acknowledged = list[str]()
+    for one in step["what"]:
+        if "delete" in one:
+            bodies[one["delete"]] = BodyState.DELETED
+            continue
+        entry = read_entry(one["message"])
+        name = names[entry.id]
+        bodies[name] = body_after(bodies.get(name), has_body=entry.has_body)
+        if entry.has_body:
+            acknowledged.append(name)
+    return {"bodies": {name: state.value for name, state in bodies.items()}, "acknowledged": acknowledged}
 
 
 def _receive_receipt(inputs: Json, step: Json) -> Json:
@@ -111,6 +144,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "heads": _heads,
     "receive_heads_hash": _receive_hash,
     "receive_heads": _receive_heads,
+    "arrive": _arrive,
     "receive_receipt": _receive_receipt,
     "receive_typing": _receive_typing,
     "state": _state,

@@ -9,7 +9,9 @@ import pytest
 from chat.interface import (
     ContactChanged,
     ContactView,
+    EntriesConflict,
     EntryAdded,
+    EntryFilled,
     EntryState,
     Event,
     IdentityChanged,
@@ -51,6 +53,28 @@ class AroundContract:
         await _friend(events, subject, lambda view: view.unread == 1)
         await subject.messenger.mark_read(subject.friend, (heard,))
         await _friend(events, subject, lambda view: view.unread == 0)
+
+    async def test_what_comes_without_its_content_is_missing_until_that_comes(self, subject: Subject) -> None:
+        events = await listening(subject)
+        await subject.around.in_parts("Hello")
+        added = (await told(events, EntryAdded)).entry
+        assert (added.kind, added.text) == ("missing", "")
+        filled = (await told(events, EntryFilled)).entry
+        assert (filled.id, filled.kind, filled.text) == (added.id, "text", "Hello")
+        await _friend(events, subject, lambda view: view.unread == 1)
+        assert (await subject.messenger.history(subject.friend))[-1] == filled
+        assert await subject.messenger.first_unread(subject.friend) == filled.id
+
+    async def test_two_entries_of_one_place_are_told_and_marked(self, subject: Subject) -> None:
+        events = await listening(subject)
+        await subject.around.twice()
+        conflict = await told(events, EntriesConflict)
+        held = {view.id: view for view in await subject.messenger.history(subject.friend)}
+        assert len(conflict.ids) == 2
+        assert {name for name, view in held.items() if view.conflicting} == set(conflict.ids)
+        for one, other in (conflict.ids, conflict.ids[::-1]):
+            details = await subject.messenger.details(subject.friend, one)
+            assert (details.terminal, details.conflicts) == (conflict.terminal, (other,))
 
     async def test_a_recovered_identity_is_told_with_its_cause_and_held(self, subject: Subject) -> None:
         await subject.messenger.set_verified(subject.friend, True)

@@ -27,6 +27,12 @@ class Around(Protocol):
     async def recover(self) -> None:
         """The contact uses the recovery key: a change of identity that could be a thief's."""
 
+    async def in_parts(self, text: str) -> None:
+        """An entry of the contact arrives without its content, and then whole."""
+
+    async def twice(self) -> None:
+        """Two entries of the contact arrive that claim one place."""
+
     async def appear(self) -> None:
         """The stranger is visible nearby from now on."""
 

@@ -11,9 +11,8 @@ from typing import Any
 from chat.config import Config
 from chat.interface import ContactChanged, EntryView, PairingStage
 from chat.network.links import LiveLink
-from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
-from protocol.messages import Entry
 from tests.support.engines.engines import DEFAULTS, Person, apart, pair, talk, two_contacts
+from tests.support.engines.written import entry_of as entry_of
 from tests.support.fakes.network import Network
 from tests.support.fakes.relay import MemoryRelay
 
@@ -90,22 +89,6 @@ async def join(inviter: Person, joiner: Person, text: str) -> None:
     await joiner.engine.join(text)
     await inviter.engine.answer_pairing((await asked).pairing.id, True)
     await asyncio.gather(*done)
-
-
-def entry_of(
-    one: Person, other: Person, author: bytes = b"", self_key: bytes = b"", text: str = "I owe you"
-) -> Entry:
-    """An entry of their conversation that nobody has stored, by default one of `one`'s own."""
-    parts = one.engine._use_cases
-    own = parts.keyring.own
-    conversation = conversation_of_two(own.person, other.engine._use_cases.keyring.own.person)
-    place = EntryPlace(
-        conversation, author or own.terminal, b"12345678", None, [], parts.keyring.own_log.heads
-    )
-    made = write_entry(
-        place, one.clock.wall(), KIND_TEXT, text_body(text), self_key or own.self_key, parts.runtime.random
-    )
-    return made.message()
 
 
 def late(owner: object, name: str, seconds: float) -> None:

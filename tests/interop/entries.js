@@ -79,7 +79,7 @@ function decodeBody(raw) {
   }
 }
 
-// The form of an Entry message: {id, header, body}, the body null where it was deleted.
+// The form of an Entry message: {id, header, body}, the body null in a header alone.
 export function readForm({ header: raw, salt, body }) {
   const header = decodeHeader(raw);
   checkHeader(header);
@@ -91,17 +91,20 @@ export function readForm({ header: raw, salt, body }) {
   return { ...entry, body: decodeBody(body) };
 }
 
-// Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person)}; persons are ids.
+// Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
+// Returns whether the author is live; else it was.
 export function checkTrust({ header }, view) {
   must(view.accepted, 'untrusted', 'V-ET-10');
   must(header.conversation.equals(conversationId(view.self, view.contact)), 'untrusted', 'V-ET-11');
   const known = [view.self, view.contact].some((person) => person.equals(view.carrier));
   must(known, 'untrusted', 'V-ET-12');
   must(header.self_tag.length > 0, 'malformed', 'V-ET-13');
-  const own = view.live(view.self).some((terminal) => terminal.equals(header.author));
+  const among = (terminals) => terminals.some((terminal) => terminal.equals(header.author));
+  const own = among(view.live(view.self)) || among(view.former(view.self));
   if (own) must(equal(selfTag(view.selfKey, header), header.self_tag), 'authentication', 'V-ET-14');
-  const theirs = view.live(view.contact).some((terminal) => terminal.equals(header.author));
-  must(own || theirs, 'untrusted', 'V-ET-15');
+  const live = among(view.live(view.self)) || among(view.live(view.contact));
+  must(live || own || among(view.former(view.contact)), 'untrusted', 'V-ET-15');
+  return live;
 }
 
 // Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.
@@ -115,6 +118,14 @@ export function placeAfter(newest, tips) {
 }
 
 const key = (value) => value.toString('hex');
+const inOrder = (heads) =>
+  heads.sort((a, b) => order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id));
+
+// The state of a body after an entry arrived; `before` is undefined where the header is new.
+export function bodyAfter(before, hasBody) {
+  if (before === 'held' || before === 'deleted') return before;
+  return hasBody ? 'held' : 'missing';
+}
 const named = ({ header }) => [header.previous, ...header.parents].filter((one) => one.length);
 
 // The entries of one conversation, by id. Entries are what readForm gives.
@@ -127,7 +138,8 @@ export class Conversation {
   // Entries of other conversations change nothing.
   add(entry) {
     if (!entry.header.conversation.equals(this.id)) return;
-    if (!this.held.has(key(entry.id))) this.held.set(key(entry.id), entry);
+    const state = this.held.get(key(entry.id));
+    if (!state || state.body === null) this.held.set(key(entry.id), entry);
   }
 
   entries() {
@@ -174,6 +186,33 @@ export class Conversation {
       .sort(order);
   }
 
+  // Ids, ascending, of a removed author's quarantined entries, where those in `before` were held at the time.
+  quarantined(author, before) {
+    const counting = new Set();
+    for (const start of before) {
+      let entry = this.held.get(key(start));
+      while (entry && entry.header.author.equals(author) && !counting.has(key(entry.id))) {
+        counting.add(key(entry.id));
+        entry = this.held.get(key(entry.header.previous));
+      }
+    }
+    const theirs = this.entries().filter(({ header }) => header.author.equals(author));
+    return theirs
+      .map((entry) => entry.id)
+      .filter((one) => !counting.has(key(one)))
+      .sort(order);
+  }
+
+  // Ids of entries that claim one place, ascending, for each place that several claim.
+  evidence() {
+    const places = new Map();
+    for (const { id: one, header } of this.entries()) {
+      const place = `${key(header.author)} ${key(header.incarnation)} ${header.sequence}`;
+      places.set(place, [...(places.get(place) ?? []), one].sort(order));
+    }
+    return [...places.values()].filter((ids) => ids.length > 1).sort((a, b) => order(a[0], b[0]));
+  }
+
   heads() {
     const ended = new Set(this.entries().map(({ header }) => key(header.author) + key(header.previous)));
     const open = this.entries().filter(({ id: one, header }) => !ended.has(key(header.author) + key(one)));
@@ -182,11 +221,31 @@ export class Conversation {
       sequence: header.sequence,
       id: one,
     }));
-    return heads.sort((a, b) => order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id));
+    return inOrder(heads);
   }
 
-  headsHash() {
-    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.heads())]);
+  // The heads named to a terminal from which the bodies of these entries, by id, are wanted.
+  headsToName(wanted = []) {
+    const asked = wanted.map((one) => this.held.get(key(one)));
+    const lowest = new Map();
+    for (const { header } of asked) {
+      const author = key(header.author);
+      lowest.set(author, Math.min(header.sequence, lowest.get(author) ?? Infinity));
+    }
+    const named = this.heads().filter(
+      ({ author, sequence }) => sequence < (lowest.get(key(author)) ?? Infinity),
+    );
+    for (const { header } of asked.filter(({ header: of }) => of.sequence === lowest.get(key(of.author)))) {
+      const before = this.held.get(key(header.previous));
+      const fits = before && before.header.author.equals(header.author);
+      if (!fits || named.some(({ id: one }) => one.equals(before.id))) continue;
+      named.push({ author: header.author, sequence: before.header.sequence, id: before.id });
+    }
+    return inOrder(named);
+  }
+
+  headsHash(wanted = []) {
+    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.headsToName(wanted))]);
   }
 
   past(ids) {

@@ -10,11 +10,11 @@ export function checkConversation({ conversation }, held, rule) {
   must(conversation.equals(held.id), 'untrusted', rule);
 }
 
-// The Heads that answer a HeadsHash, or null.
-export function answerHeadsHash(message, held) {
+// The Heads that answer a HeadsHash, or null. `wanted`: ids of the entries whose body the other side may have.
+export function answerHeadsHash(message, held, wanted = []) {
   checkConversation(message, held, 'V-HH-01');
-  if (message.hash.equals(held.headsHash())) return null;
-  return { is: 'Heads', conversation: held.id, heads: held.heads().slice(0, 256) };
+  if (message.hash.equals(held.headsHash(wanted))) return null;
+  return { is: 'Heads', conversation: held.id, heads: held.headsToName(wanted).slice(0, 256) };
 }
 
 // The live terminal with this static key, or null.

@@ -18,9 +18,12 @@ export class Terminal {
     this.acknowledged = new Set();
   }
 
+  logOf(person) {
+    return person.equals(this.person) ? this.log : this.contact.log;
+  }
+
   live(person) {
-    const log = person.equals(this.person) ? this.log : this.contact.log;
-    return log.live.map((one) => one.terminal);
+    return this.logOf(person).live.map((one) => one.terminal);
   }
 
   // A link that joins by this invitation, and what makes the pairing once it is open.
@@ -74,7 +77,7 @@ export class Terminal {
     const read = this.entriesOf(this.contact.log.live).slice(-64);
     if (read.length) news.push({ is: 'Receipt', kind: READ, ids: read.map((entry) => entry.id).sort(Buffer.compare) });
     const own = this.entriesOf([{ terminal: this.terminal }]);
-    const waiting = own.filter((entry) => !this.acknowledged.has(entry.id.toString('hex')));
+    const waiting = own.filter((entry) => entry.body && !this.acknowledged.has(entry.id.toString('hex')));
     return [...news, ...waiting.map((entry) => this.resend(entry))];
   }
 
@@ -126,8 +129,10 @@ export class Terminal {
     const entry = entries.readForm(message);
     const { person: contact } = this.contact;
     const view = { carrier: contact, accepted: true, self: this.person, contact, selfKey: this.selfKey };
-    entries.checkTrust(entry, { ...view, live: (person) => this.live(person) });
+    const former = (person) => this.logOf(person).removed.map((one) => one.terminal);
+    entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
     this.conversation.add(entry);
+    if (entry.body === null) return { answers: [], events: [] };
     const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });
     return { answers: [receipt(STORED), receipt(READ)], events: [`entry ${entry.body.text}`] };
   }

@@ -126,6 +126,7 @@ NOTES: Final = {
     "Accepted": ("BASIC", "An entry that counts."),
     "NotTheirs": ("AUTHENTICITY", "An entry of somebody who may not say it here."),
     "Invented": ("AUTHENTICITY", "An entry in this person's name that this person never wrote."),
+    "Quarantine": ("AUTHENTICITY", "Which entries of a removed terminal count."),
     "Order": ("BASIC", "Order and tips of what is held."),
 }
 Wrong = tuple[str, str, str, str, Any]
@@ -329,6 +330,8 @@ def _knows(talk: Talk) -> Json:
         "own_terminals": [talk.terminal("own").hex()],
         "contact": talk.their.hex(),
         "contact_terminals": [talk.terminal("their").hex()],
+        "own_former": [],
+        "contact_former": [],
         "carrier": talk.their.hex(),
         "carrier_is": "contact",
         "self_key": talk.self_key("own").hex(),
@@ -342,10 +345,12 @@ def _trust(seed: Seed) -> Group:
     for comment, message, knows in (
         ("the contact's own entry", first, {}),
         ("this person's own entry comes back", own, {}),
-        ("a deleted one", encode(Entry(talk.entries["first"].header_bytes, b"", b"")).hex(), {}),
+        ("a header alone", encode(Entry(talk.entries["first"].header_bytes, b"", b"")).hex(), {}),
         ("a time long past", talk.altered("first", time=0).hex(), {}),
         ("parents that nobody holds", talk.altered("first", parents=[bytes(32)]).hex(), {}),
         ("another terminal of this person carries it", first, {"carrier": talk.own.hex()}),
+        ("the contact's terminal was removed", first, _former(talk, "contact", "their")),
+        ("this person's terminal was removed", own, _former(talk, "own", "own")),
     ):
         given = {"message": message} | ({"knows": knows} if knows else {})
         steps = one_step(ACTIONS, group.inputs, "accept", **given)
@@ -354,6 +359,11 @@ def _trust(seed: Seed) -> Group:
     for rule, expect, comment, flag, step in _distrusted(talk, third):
         group.add(comment, [flag], expect, [{"do": "accept"} | step], rule=rule)
     return group
+
+
+def _former(talk: Talk, person: str, whose: str) -> Json:
+    """A person whose terminal is live no more."""
+    return {f"{person}_terminals": [], f"{person}_former": [talk.terminal(whose).hex()]}
 
 
 def _distrusted(talk: Talk, third: bytes) -> Iterator[Wrong]:
@@ -377,9 +387,9 @@ def _distrusted(talk: Talk, third: bytes) -> Iterator[Wrong]:
     message = talk.altered("first", author=talk.their).hex()
     yield "V-ET-15", untrusted, "a person in place of the terminal", flag, {"message": message}
     gone = {"message": first, "knows": {"contact_terminals": []}}
-    yield "V-ET-15", untrusted, "the contact's terminal was removed", flag, gone
+    yield "V-ET-15", untrusted, "the contact's terminal is in no log", flag, gone
     gone = {"message": talk.message("own").hex(), "knows": {"own_terminals": []}}
-    yield "V-ET-15", untrusted, "this person's terminal was removed", flag, gone
+    yield "V-ET-15", untrusted, "this person's terminal is in no log", flag, gone
 
 
 def _invented(talk: Talk) -> Iterator[Wrong]:
@@ -393,6 +403,9 @@ def _invented(talk: Talk) -> Iterator[Wrong]:
         "an own entry with another time": talk.altered("own", time=own.time + 1, self_tag=own.self_tag),
     }.items():
         yield "V-ET-14", "authentication", comment, "Invented", {"message": message.hex()}
+    message = talk.altered("first", "their", author=author)
+    former = {"message": message.hex(), "knows": _former(talk, "own", "own")}
+    yield "V-ET-14", "authentication", "a removed terminal of this person", "Invented", former
 
 
 # --- Order ---
@@ -411,6 +424,7 @@ def _order(seed: Seed) -> Group:
     talk.write("elsewhere", "their", ms=99_000_000, conversation=elsewhere)
     talk.bears("early", "names elsewhere", parents=[talk.entries["elsewhere"].id])
     talk.write("fork", "their", "a", ms=10)
+    talk.write("a restored", "their", ms=20, incarnation=seed.bytes("restored")[:8])
     group = Group("11.3", {"entries": talk.named()})
     given = {"conversation": talk.conversation.hex()}
     four = ["a", "b", "c", "d"]
@@ -424,14 +438,40 @@ def _order(seed: Seed) -> Group:
         ("a late one that raises what answers it", ["early", "beside", "late", "after late"]),
         ("an entry of another conversation changes nothing", ["a", "elsewhere", "names elsewhere"]),
         ("two branches of one author", [*four, "fork"]),
+        ("entries that claim one place, twice", [*four, "fork", "beside"]),
+        ("one place in two incarnations is none", ["a", "a restored"]),
     ):
         steps = one_step(ACTIONS, group.inputs, "order", entries=names, **given)
         group.add(comment, ["Order"], SUCCESS, steps)
     return group
 
 
+def _quarantine(seed: Seed) -> Group:
+    """A terminal's chain of four, a fork of it, and an entry of another author that names one as a parent."""
+    talk = Talk(seed, "quarantine")
+    talk.write("a", "their")
+    talk.write("b", "their", "a", ms=1)
+    talk.write("c", "their", "b", ms=2)
+    talk.write("d", "their", "c", ms=3)
+    talk.write("fork", "their", "b", ms=4, incarnation=seed.bytes("copied")[:8])
+    talk.write("vouches", "own", parents=["d"], ms=5)
+    group = Group("11.2", {"entries": talk.named()})
+    author = talk.terminal("their").hex()
+    for comment, names, before in (
+        ("nothing was held before", ["a", "b"], []),
+        ("all were held before", ["a", "b"], ["a", "b"]),
+        ("what came before counts, what follows does not", ["a", "b", "c", "d"], ["b"]),
+        ("an entry behind a gap", ["a", "c", "d"], ["c"]),
+        ("a fork that begins before the removal", ["a", "b", "c", "fork"], ["c"]),
+        ("a parent leads to nothing", ["a", "d", "vouches"], ["vouches"]),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "quarantine", entries=names, before=before, author=author)
+        group.add(comment, ["Quarantine"], SUCCESS, steps)
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_written, _read, _refused_forms, _trust, _order)
+    makers = (_written, _read, _refused_forms, _trust, _quarantine, _order)
     return build_file(seed, NOTES, [make(seed) for make in makers])

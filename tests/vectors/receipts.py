@@ -8,7 +8,7 @@ from typing import Any, Final
 from protocol.codec import encode
 from protocol.entries import conversation_of_two, receipt_for
 from protocol.limits import RECEIPT_IDS_MAX
-from protocol.messages import Heads, HeadsHash, Receipt, Typing
+from protocol.messages import Entry, Heads, HeadsHash, Receipt, Typing
 from protocol.receipts import READ, STORED
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.receipts import ACTIONS, AREA
@@ -18,6 +18,8 @@ from tests.vectors.persons_log import Person
 
 NOTES: Final = {
     "Heads": ("BASIC", "Heads of what is held, their hash, and both messages."),
+    "Missing": ("BASIC", "Which heads ask for bodies that are missing."),
+    "Bodies": ("BASIC", "What becomes of a body, and which entries are acknowledged."),
     "Lacking": ("BASIC", "Which entries the other side's heads do not cover."),
     "Receipt": ("BASIC", "Whose receipt it is, and which of its ids count."),
     "State": ("BASIC", "What may be said of an own entry."),
@@ -64,6 +66,47 @@ def _heads_group(seed: Seed) -> Group:
     ):
         steps = one_step(ACTIONS, group.inputs, "heads", held=names)
         group.add(comment, ["Heads"], SUCCESS, steps)
+    return group
+
+
+def _asking_group(seed: Seed) -> Group:
+    """What is asked for missing bodies, and what becomes of bodies as they come."""
+    talk = _talk(seed)
+    group = Group("11.4", _inputs(talk))
+    for comment, names, wanted in (
+        ("a missing body: the chain ends before it", _CHAIN, ["a3"]),
+        ("the first of a chain: the chain is not named", _CHAIN, ["a1"]),
+        ("two of one chain: the chain ends before the first", _CHAIN, ["a2", "a3"]),
+        ("of both chains", _CHAIN, ["b2", "a2"]),
+        ("one whose previous entry is not held", ["a1", "b1", "a3"], ["a3"]),
+        ("on one branch of a fork: the branch that ends before it stays", [*_CHAIN, "a2 copied"], ["a3"]),
+        ("at the root of a fork: no branch is named", [*_CHAIN, "a2 copied"], ["a1"]),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "heads", held=names, wanted=wanted)
+        group.add(comment, ["Missing"], SUCCESS, steps)
+    for comment, theirs in (
+        ("the other side names all", _CHAIN),
+        ("and this one too", ["a1", "b1", "a2", "b2"]),
+    ):
+        message = _said(group.inputs, theirs)["heads_hash_message"]
+        given = {"held": _CHAIN, "wanted": ["a3"], "message": message}
+        steps = one_step(ACTIONS, group.inputs, "receive_heads_hash", **given)
+        group.add(f"HeadsHash with a missing body: {comment}", ["Missing"], SUCCESS, steps)
+    whole = {"message": encode(talk.entries["a1"].message()).hex()}
+    alone = {"message": encode(Entry(talk.entries["a1"].header_bytes, b"", b"")).hex()}
+    gone, other = {"delete": "a1"}, {"message": encode(talk.entries["b1"].message()).hex()}
+    for comment, what in (
+        ("an entry with its body", [whole]),
+        ("a header alone: its body is missing", [alone]),
+        ("a header alone, and again", [alone, alone]),
+        ("a missing body is filled", [alone, other, whole]),
+        ("a header alone takes no body away", [whole, alone]),
+        ("a deleted body stays deleted", [whole, gone, whole]),
+        ("a missing body that was deleted stays deleted", [alone, gone, whole]),
+        ("a deleted body, and a header alone", [whole, gone, alone]),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "arrive", what=what)
+        group.add(comment, ["Bodies"], SUCCESS, steps)
     return group
 
 
@@ -185,5 +228,5 @@ def _states_group(_: Seed) -> Group:
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_heads_group, _answers_group, _elsewhere_group, _receipts_group, _states_group)
+    makers = (_heads_group, _asking_group, _answers_group, _elsewhere_group, _receipts_group, _states_group)
     return build_file(seed, NOTES, [make(seed) for make in makers])

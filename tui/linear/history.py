@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from chat.interface import EntryView, Messenger, UsageError
+from tui.conversation import MISSING
 from tui.linear.output import Output
 from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
@@ -82,12 +83,15 @@ class History:
             await self.output.say(self.state.held_line(view.person))
 
     async def arrived(self, entry: EntryView) -> None:
-        """An entry was added: by a contact, by this client, or by another client of the profile."""
+        """An entry was added: by a contact, by this client, or by another client of the profile.
+
+        One that was missing is added again when its content comes.
+        """
         if entry.own:
             if entry.contact == self.state.current and entry.id not in self._sent:
                 await self.output.notify(*await self._lines(entry))
         elif entry.contact != self.state.current:
-            self._elsewhere[entry.contact] += 1
+            self._elsewhere[entry.contact] += entry.kind != MISSING  # only what can be read is announced
         elif entry.id not in self._shown:
             # Later entries wait behind unread ones that were not shown yet.
             if self._more_unread or self._arrived_held or self.output.paused:
@@ -100,9 +104,15 @@ class History:
         """Say once how many entries came to other conversations."""
         counts, self._elsewhere = self._elsewhere, Counter()
         for person, number in counts.items():
-            if person in self.state.contacts:
+            if number and person in self.state.contacts:
                 said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
                 await self.output.notify(said.format(number=number, name=self.state.name_of(person)))
+
+    async def conflict(self, person: str) -> None:
+        """Say that entries of one terminal claim one place in its chain."""
+        if person in self.state.contacts:
+            said = _("{name}: two messages of one device conflict. Their details say more.")
+            await self.output.notify(said.format(name=self.state.name_of(person)))
 
     def sent(self, entry: str) -> None:
         """This client sent an entry, so that the person has seen it already."""
@@ -142,7 +152,7 @@ class History:
         for one in entries:
             if one.id not in self._sent and one.id not in self._shown:
                 await self.output.say(*await self._lines(one))
-        self._shown.extend(one.id for one in entries)
+        self._shown.extend(one.id for one in entries if one.kind != MISSING)
         self._oldest = self._oldest or entry.id
         await self._mark_read(entries)
         self._more_unread = await self.messenger.first_unread(person) is not None
@@ -157,7 +167,7 @@ class History:
             return
         self._oldest = entries[0].id
         await self._show_numbered(entries)
-        self._shown.extend(entry.id for entry in entries)
+        self._shown.extend(entry.id for entry in entries if entry.kind != MISSING)
         if await self.messenger.first_unread(person) is None:  # else older ones were not shown yet
             self._more_unread = self._arrived_held = False
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from chat import interface
 from chat.interface import EntryView, Event, Messenger, ParlourError, UsageError
+from tui.conversation import MISSING
 from tui.linear.commands import Commands, Parts
 from tui.linear.input import LineInput
 from tui.linear.output import Output
@@ -179,6 +180,10 @@ class Session:
         match event:
             case interface.EntryAdded(entry):
                 await self._entry_added(entry)
+            case interface.EntryFilled(entry):
+                await self._entry_added(entry)
+            case interface.EntriesConflict(contact):
+                await self._parts.history.conflict(contact)
             case interface.EntryChanged():
                 self._parts.composer.entry_changed(event)
             case interface.EntryDeleted(contact, entry_id):
@@ -215,7 +220,7 @@ class Session:
                 self._parts.exit.closed(line if line.endswith((".", "。")) else ended)
 
     async def _entry_added(self, entry: EntryView) -> None:
-        if not entry.own:
+        if not entry.own and entry.kind != MISSING:
             self._parts.contacts.wrote(entry.contact)
             await self._parts.state.load_contacts(including=entry.contact)
             self._ring_due = self._ring_due or not self.preferences.muted(entry.contact)

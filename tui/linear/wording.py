@@ -21,8 +21,20 @@ from chat.interface import (
     ParlourError,
     SelfView,
 )
-from tui.conversation import DELETED
-from tui.text.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten, unshown
+from tui.conversation import DELETED, MISSING
+from tui.text.formatting import (
+    clock_time,
+    conflict_cause,
+    day_of,
+    day_title,
+    quarantine_cause,
+    safe,
+    safe_line,
+    safe_name,
+    shorten,
+    unshown,
+    warnings,
+)
 from tui.text.translation import N_, _, _n, told
 
 LINES_MAX: Final = 30
@@ -84,6 +96,8 @@ def entry_lines(
     texts = _texts(entry)
     shown = texts if whole else texts[:LINES_MAX]
     head = _("{name}, {time}").format(name=name, time=time) if time else name
+    for mark in warnings(entry):
+        head = _("{name}, {mark}").format(name=head, mark=mark)
     if answers is not None:
         head = _("{name}, replying to {what}").format(name=head, what=answers)
     first = _("{name}: {text}").format(name=head, text=shown[0])
@@ -110,6 +124,8 @@ def quoted(entry: EntryView | None) -> str:
         return _("a message that is not on this device")
     if entry.kind == DELETED:
         return _("a deleted entry")
+    if entry.kind == MISSING:
+        return _("an entry that is not here yet")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
     return _in_quotes(shorten(text, _QUOTE_CELLS))
 
@@ -218,6 +234,11 @@ def details_lines(
         lines.append(said.format(name=named(receipt.person), time=moment(receipt.time)))
     if not details.receipts:
         lines.append(_("Not confirmed by any device yet."))
+    if details.quarantined:
+        lines.append(quarantine_cause())
+    if details.conflicts:
+        lines.append(conflict_cause())
+        lines += [_("It conflicts with the entry {id}.").format(id=grouped(one)) for one in details.conflicts]
     return (
         *lines,
         _("The person is {id}.").format(id=grouped(details.person)),

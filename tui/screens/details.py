@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from chat.interface import ContactView, DetailsView, EntryState, ReceiptView
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import safe_line, same_key_line
+from tui.text.formatting import conflict_cause, quarantine_cause, safe_line, same_key_line
 from tui.text.translation import N_, _, _n, filled
 
 _GROUP = 8
@@ -52,11 +52,19 @@ class DetailsDialog(Dialog[None]):
             plain(_("Devices that have it"), classes="section"),
             *(self._receipt(receipt) for receipt in told.receipts),
             *([] if told.receipts else [plain(_("Not confirmed by any device yet."))]),
+            *([plain(quarantine_cause(), classes="section")] if told.quarantined else []),
+            *self._conflicts(),
             plain(_("Identifiers"), classes="section"),
             _fact(_("Person"), grouped(told.person)),
             _fact(_("Device"), grouped(told.terminal)),
             _fact(_("Message"), grouped(told.id)),
         ]
+
+    def _conflicts(self) -> list[Widget]:
+        if not self._details.conflicts:
+            return []
+        facts = [_fact(_("Message"), grouped(one), "$warning") for one in self._details.conflicts]
+        return [plain(_("Conflicting messages"), classes="section"), plain(conflict_cause()), *facts]
 
     def _receipt(self, receipt: ReceiptView) -> Widget:
         told = _("✓✓ read") if receipt.kind is EntryState.READ else _("✓✓ delivered")

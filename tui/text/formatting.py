@@ -237,15 +237,40 @@ def state_mark(state: EntryState) -> str:
 def unshown(kind: str) -> str:
     """The text that is shown for an entry without text.
 
-    It was deleted, or is until the profile's file is clean of it, or this version does not know its kind.
+    It was deleted, or is until the profile's file is clean of it, or its content has not come yet, or this
+    version does not know its kind.
     """
     if kind == "deleted":
         return _("(deleted)")
     if kind == "deleting":
         return _("(deleting…)")
+    if kind == "missing":
+        return _("(not here yet)")
     if kind == "unsupported":
         return _("(not supported by this version of Parlour)")
     return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
+
+
+def warnings(entry: EntryView) -> list[str]:
+    """What a reader has to know of an entry before its text."""
+    marks = [_("conflicts with another message")] if entry.conflicting else []
+    return marks + ([_("from a removed device")] if entry.quarantined else [])
+
+
+def conflict_cause() -> str:
+    """Why two entries of one terminal may claim one place."""
+    return _(
+        "Another message claims the same place: a copy of the device's profile was used at the same time, "
+        "or the device is not honest."
+    )
+
+
+def quarantine_cause() -> str:
+    """Why an entry is quarantined."""
+    return _(
+        "Its device was removed, and nothing shows that this message was written before. Somebody else may "
+        "have written it with that device."
+    )
 
 
 def deletion(entry: EntryView, name: str) -> str:
@@ -253,7 +278,7 @@ def deletion(entry: EntryView, name: str) -> str:
     if entry.own and entry.state is EntryState.QUEUED:
         return _(
             "Deletes your copy permanently. {name} has not received it. If it still waits, {name} only "
-            "learns that a message was deleted."
+            "learns that there was a message."
         ).format(name=name)
     return _("Deletes your copy permanently. {name} keeps theirs and is not notified.").format(name=name)
 

@@ -21,6 +21,7 @@ from tui.text.formatting import (
     shorten,
     state_mark,
     unshown,
+    warnings,
     widest,
     with_room,
 )
@@ -101,6 +102,7 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
         rows.append(_head(entry, setting.width))
     if answers:
         rows.append(_answers(entry, answers, setting.width))
+    rows += [_warning(entry, mark, setting.width) for mark in warnings(entry)]
     return (*rows, *_body(entry, setting))
 
 
@@ -134,6 +136,11 @@ def _head(entry: EntryView, width: int) -> Row:
 def _answers(entry: EntryView, answers: str, width: int) -> Row:
     text = shorten(f"↳ {answers}", width - len(_BAR) - _MARGIN)
     return ((f"bar-{_side(entry)}", _BAR), ("reply", _fill(text, width - len(_BAR))))
+
+
+def _warning(entry: EntryView, mark: str, width: int) -> Row:
+    text = shorten(f"⚠ {mark}", width - len(_BAR) - _MARGIN)
+    return ((f"bar-{_side(entry)}", _BAR), ("warning", _fill(text, width - len(_BAR))))
 
 
 def _body(entry: EntryView, setting: Setting) -> list[Row]:

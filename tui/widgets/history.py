@@ -32,7 +32,7 @@ _SPARE = 2  # screens laid out above and below the one in sight
 _AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read
 _STYLES = (
     *("text", "time", "rule", "day", "unread", "bar-own", "bar-theirs", "name-own", "name-theirs", "reply"),
-    "gone",
+    *("gone", "warning"),
     *("bold", "italic", "struck", "code", "block", "quote", "item", "link", "hit"),
 )
 _MARKS = tuple(f"mark-{state.value}" for state in EntryState)

@@ -23,6 +23,7 @@ from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
 from tui.conversation import Window
+from tui.text.formatting import warnings
 from tui.text.message_rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
 
 Spot = tuple[str, int]
@@ -37,6 +38,7 @@ class Laid:
     state: EntryState
     kind: str
     answers: str
+    warnings: list[str]
     rows: tuple[Row, ...]
     lead: int
 
@@ -134,8 +136,8 @@ class Sheet:
         standing = place(entry, window.entries[index - 1] if index else None, setting.zone)
         answers = quoted(entry, window, setting.erasing)
         held = self._laid.get(entry.id)
-        made_from = (standing, entry.state, entry.kind, answers)
-        if held and (held.standing, held.state, held.kind, held.answers) == made_from:
+        made_from = (standing, entry.state, entry.kind, answers, warnings(entry))
+        if held and (held.standing, held.state, held.kind, held.answers, held.warnings) == made_from:
             return held
         rows = rows_of(entry, standing, setting, answers)
         lead = lead_rows(standing, new=entry.id == setting.unread, roomy=setting.roomy)

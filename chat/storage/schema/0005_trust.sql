@@ -48,3 +48,16 @@ CREATE TABLE pins (
     confirmed INTEGER NOT NULL, -- 1: this person compared words or the safety number; 0: it was seen first
     PRIMARY KEY (person, recovery)
 ) STRICT, WITHOUT ROWID;
+
+-- A body that has not come is missing and may still come; only `destroyed` says that it was deleted.
+-- Entries of a removed terminal stay apart unless those that were held before lead to them.
+
+CREATE TABLE headers_alone (
+    entry    INTEGER NOT NULL REFERENCES entries, -- whose body is missing
+    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again
+    PRIMARY KEY (entry, terminal)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+    entry INTEGER PRIMARY KEY REFERENCES entries -- of a removed terminal, and nothing shows that it is from before
+) STRICT;

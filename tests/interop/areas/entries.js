@@ -28,7 +28,7 @@ const read = (raw) => entries.readForm(decodeMessage(hex(raw)));
 
 function parsed(step) {
   const { id, header, body } = read(step.message);
-  const shown = { entry_id: id, author: header.author, sequence: header.sequence, deleted: body === null };
+  const shown = { entry_id: id, author: header.author, sequence: header.sequence, has_body: body !== null };
   return { ...shown, text_length: body ? [...body.text].length : 0, reply: body?.reply ?? Buffer.alloc(0) };
 }
 
@@ -36,10 +36,11 @@ function accepted(step, inputs) {
   const knows = { ...inputs.knows, ...step.knows };
   const [self, contact, carrier] = ['own_person', 'contact', 'carrier'].map((name) => hex(knows[name]));
   const live = (person) => (person.equals(self) ? knows.own_terminals : knows.contact_terminals).map(hex);
+  const former = (person) => (person.equals(self) ? knows.own_former : knows.contact_former).map(hex);
   const entry = read(step.message);
   const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact };
-  entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live });
-  return { entry_id: entry.id };
+  const isLive = entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live, former });
+  return { entry_id: entry.id, live: isLive };
 }
 
 function hold(conversation, names, inputs) {
@@ -58,7 +59,15 @@ function ordered(step, inputs) {
   const ranks = held.ranks();
   const rank = (entry) => ranks.get(entry.id.toString('hex'));
   const order = held.ordered().map((entry) => ({ entry: nameOf(inputs)(entry), rank: rank(entry) }));
-  return { order, tips: held.tips().map((id) => nameOf(inputs)({ id })) };
+  const named = (ids) => ids.map((id) => nameOf(inputs)({ id }));
+  return { order, tips: named(held.tips()), evidence: held.evidence().map(named) };
+}
+
+function quarantine(step, inputs) {
+  const id = read(inputs.entries[step.entries[0]]).header.conversation;
+  const before = step.before.map((name) => read(inputs.entries[name]).id);
+  const found = hold(id, step.entries, inputs).quarantined(hex(step.author), before);
+  return { quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
 }
 
 const RUN = {
@@ -70,6 +79,7 @@ const RUN = {
   header: (step) => entries.readHeader(hex(step.header)),
   accept: accepted,
   order: ordered,
+  quarantine,
 };
 
 const run = (table) => (inputs, steps) =>
@@ -82,21 +92,39 @@ function own(step, inputs) {
   return hold(id, step.held ?? [], inputs);
 }
 
+const wantedOf = (step, inputs) => (step.wanted ?? []).map((name) => read(inputs.entries[name]).id);
+
+function arrive(step, inputs) {
+  const bodies = {};
+  const acknowledged = [];
+  for (const { message, delete: deleted } of step.what) {
+    if (deleted) bodies[deleted] = 'deleted';
+    if (deleted) continue;
+    const entry = read(message);
+    const name = nameOf(inputs)(entry);
+    bodies[name] = entries.bodyAfter(bodies[name], entry.body !== null);
+    if (entry.body) acknowledged.push(name);
+  }
+  return { bodies, acknowledged };
+}
+
 function heads(step, inputs) {
   const held = own(step, inputs);
-  const found = held.heads();
+  const wanted = wantedOf(step, inputs);
+  const found = held.headsToName(wanted);
   const common = { conversation: held.id };
   return {
     heads: found.map(nameOf(inputs)),
     encoded_heads: encode(list(0, 256, Head), found),
-    hash: held.headsHash(),
-    heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash() }),
+    hash: held.headsHash(wanted),
+    heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash(wanted) }),
     heads_message: encodeMessage({ is: 'Heads', ...common, heads: found }),
   };
 }
 
 function takeHeadsHash(step, inputs) {
-  const answer = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs));
+  const wanted = wantedOf(step, inputs);
+  const answer = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs), wanted);
   return { answer: answer && encodeMessage(answer) };
 }
 
@@ -125,6 +153,7 @@ export const receipts = run({
   heads,
   receive_heads_hash: takeHeadsHash,
   receive_heads: takeHeads,
+  arrive,
   receive_typing: takeTyping,
   receive_receipt: takeReceipt,
   state: ({ kinds, carried }) => ({ state: stateOf(kinds, carried) }),

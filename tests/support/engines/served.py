@@ -14,9 +14,10 @@ from chat.ipc.server import ControlServer
 from chat.storage import persons
 from protocol.identity.author import recover_operation, sign_recovery
 from protocol.identity.reduction import reduce
-from protocol.messages import LogOperations
+from protocol.messages import Entry, LogOperations
 from tests.contract.subject import CLEO, Subject
 from tests.support.engines.engines import PASSPHRASE, Person
+from tests.support.engines.written import entry_of
 from tests.support.fakes.messenger import FakeMessenger
 
 
@@ -81,6 +82,19 @@ class EnginesAround:
         link = parts.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
         assert link is not None
         await link.driver.send(LogOperations([sign_recovery(operation, seed)]))
+
+    async def in_parts(self, text: str) -> None:
+        entry = entry_of(self.ben, self.ada, text=text)
+        link = self.ben.engine._use_cases.links.current(self.ada.engine._use_cases.keyring.own.person)
+        assert link is not None
+        for one in (Entry(entry.header, b"", b""), entry):
+            await link.driver.send(one)
+
+    async def twice(self) -> None:
+        link = self.ben.engine._use_cases.links.current(self.ada.engine._use_cases.keyring.own.person)
+        assert link is not None
+        for text in ("one", "other"):
+            await link.driver.send(entry_of(self.ben, self.ada, text=text))
 
     async def appear(self) -> None:
         await self.cleo.create()

@@ -36,6 +36,12 @@ class FakeAround:
     async def recover(self) -> None:
         self.fake.change_identity(self.friend, "used the recovery key", holds=True)
 
+    async def in_parts(self, text: str) -> None:
+        self.fake.complete(self.fake.receive_alone(self.friend), text)
+
+    async def twice(self) -> None:
+        self.fake.conflict(self.friend)
+
     async def appear(self) -> None:
         self.fake.see_stranger(CLEO)
 

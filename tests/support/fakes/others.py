@@ -23,8 +23,10 @@ from chat.interface import (
     DetailsView,
     DiagnosisView,
     EngineEnded,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
+    EntryFilled,
     EntryState,
     EntryView,
     Event,
@@ -122,6 +124,7 @@ class Subscription:
 class Conversation:
     entries: list[EntryView] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
+    rivals: dict[str, tuple[str, ...]] = field(default_factory=dict)
     never_read: set[str] = field(default_factory=set)  # deleted before
 
     def index(self, entry: str) -> int:
@@ -226,6 +229,45 @@ class Others:
         conversation = self._conversations[person]
         at = conversation.index(before) if before else len(conversation.entries)
         conversation.entries.insert(at, entry)
+        conversation.unread.add(entry.id)
+        self.emit(EntryAdded(entry))
+        self._count_unread(person)
+        return entry
+
+    def receive_alone(self, person: str) -> EntryView:
+        """A contact's entry arrives without its content."""
+        entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind="missing")
+        self._conversations[person].entries.append(entry)
+        self.emit(EntryAdded(entry))
+        return entry
+
+    def complete(self, entry: EntryView, text: str) -> EntryView:
+        """The content of an entry that was missing arrives."""
+        conversation = self._conversations[entry.contact]
+        whole = replace(entry, kind="text", text=text)
+        conversation.entries[conversation.index(entry.id)] = whole
+        conversation.unread.add(entry.id)
+        self.emit(EntryFilled(whole))
+        self._count_unread(entry.contact)
+        return whole
+
+    def conflict(self, person: str, first: EntryView | None = None) -> tuple[str, ...]:
+        """Two entries of a contact claim one place, of which the `first` may be held; returns their ids."""
+        conversation = self._conversations[person]
+        both = first or self.receive(person, "one"), self.receive(person, "the other")
+        ids = tuple(entry.id for entry in reversed(both) if entry is not None)
+        for name in ids:
+            at = conversation.index(name)
+            conversation.entries[at] = replace(conversation.entries[at], conflicting=True)
+            conversation.rivals[name] = tuple(one for one in ids if one != name)
+        self.emit(EntriesConflict(person, identity(f"terminal of {person}"), ids))
+        return ids
+
+    def quarantine(self, person: str, text: str) -> EntryView:
+        """An entry of a contact's removed terminal arrives."""
+        contact, conversation = self._contacts[person], self._conversations[person]
+        entry = replace(self._entry(contact, text, own=False, time=None), quarantined=True)
+        conversation.entries.append(entry)
         conversation.unread.add(entry.id)
         self.emit(EntryAdded(entry))
         self._count_unread(person)
@@ -401,7 +443,9 @@ class Others:
         author, reader = (ours, theirs) if entry.own else (theirs, ours)
         receipts = tuple(ReceiptView(*reader, kind, stored) for kind in kinds)
         size = _HEADER_BYTES + len(entry.text.encode())
-        return DetailsView(entry.id, *author, entry.time, stored, size, receipts)
+        conflicts = conversation.rivals.get(entry.id, ())
+        known = entry.id, *author, entry.time, stored, size, receipts
+        return DetailsView(*known, conflicts=conflicts, quarantined=entry.quarantined)
 
     def _deliver(self, person: str) -> None:
         for entry in list(self._conversations[person].entries):

@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chat.storage import (
     contacts,
     entries,
@@ -152,6 +154,10 @@ def write_conversation(database: Database) -> None:
     for entry in (first, answer, second, late, gone, *copies, waiting, overtaking, ahead):
         entries.insert(database, entry, unread=entry.header.author == BEN.terminal)
     entries.destroy(database, gone.id)
+    alone = replace(ben.tell("whose body is missing", waiting), salt=b"", body=b"", said=None)
+    entries.insert(database, alone, unread=True, carrier=BEN.terminal)
+    removed = Teller(CAT, b"cat....1").tell("from a removed terminal", waiting)
+    entries.insert(database, removed, unread=True, former=True)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)

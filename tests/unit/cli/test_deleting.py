@@ -88,7 +88,7 @@ def test_the_question_says_what_becomes_of_an_entry_that_waits(line: Line) -> No
     line.run("send", "Ben", "x" * 1000, "--wait", "0")
     line.patch.setattr(messages, "is_interactive", lambda: True)
     shown = line.run("delete", "Ben", "--last", typed="n\n").err
-    assert "Ben has not received it. If it still waits, Ben only learns that a message was deleted." in shown
+    assert "Ben has not received it. If it still waits, Ben only learns that there was a message." in shown
     assert len(shown) < 600
 
 

@@ -12,8 +12,10 @@ from chat.errors import Phrase
 from chat.interface import (
     ContactChanged,
     ContactView,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
+    EntryFilled,
     EntryState,
     Event,
     IdentityChanged,
@@ -26,7 +28,7 @@ from chat.interface import (
 )
 from tests.support.cli.line import Line, Outcome
 
-ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state"]
+ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state", "conflicting", "quarantined"]
 
 
 def ben(line: Line, *, present: bool = True) -> ContactView:
@@ -184,6 +186,38 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     )
     assert lines[1].endswith("[Ben] Ben: hello")
     assert lines[1].split()[0].startswith("2026-11-24T09:")
+
+
+def test_an_entry_that_was_missing_has_a_line_again_when_its_text_comes(line: Line) -> None:
+    friend = ben(line)
+    missing = line.messenger.receive_alone(friend.person)
+    whole = replace(missing, kind="text", text="it has come")
+    arriving = EntryFilled(whole), EntryAdded(whole)
+    assert [(event["kind"], event["text"]) for event in listened(line, *arriving).objects[2:]] == [
+        ("text", "it has come")
+    ]
+    assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (not here yet)")
+    assert line.run("history", "Ben", "--json").objects[0]["kind"] == "missing"
+
+
+def test_entries_that_conflict_have_a_line_and_a_mark(line: Line) -> None:
+    friend = ben(line)
+    ids = line.messenger.conflict(friend.person)
+    event = EntriesConflict(friend.person, "d" * 64, ids)
+    assert listened(line, event).objects[2:] == [
+        {"event": "conflict", "conversation": "Ben", "terminal": "d" * 64, "ids": list(ids)}
+    ]
+    assert [entry["conflicting"] for entry in line.run("history", "Ben", "--json").objects] == [True, True]
+    assert (
+        line.run("history", "Ben").out.splitlines()[0].endswith("Ben: one  (conflicts with another message)")
+    )
+
+
+def test_an_entry_of_a_removed_terminal_has_a_mark(line: Line) -> None:
+    friend = ben(line)
+    line.messenger.quarantine(friend.person, "send money")
+    assert line.run("history", "Ben", "--json").objects[0]["quarantined"] is True
+    assert "send money  (from a removed device" in line.run("history", "Ben").out
 
 
 def test_listen_prints_nothing_that_it_has_no_line_for_and_notices_as_errors(line: Line) -> None:

@@ -68,7 +68,7 @@ def truth(database: Database, made: Sequence[ParsedEntry], lacking: bool = False
     for row in rows:
         entry = known[row.id]
         assert row.header == entry.header_bytes
-        assert (row.salt, row.body) == (entry.salt, entry.body) or (lacking and row.deleted)
+        assert (row.salt, row.body) == (entry.salt, entry.body) or (lacking and row.missing)
     return [row.id for row in rows]
 
 

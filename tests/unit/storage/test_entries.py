@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, entries, persons, receipts, repair
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, HeadRow
 from chat.storage.errors import StorageMisuse
+from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
+from protocol.entries import ParsedEntry
+from protocol.history import BodyState, body_after, quarantined
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
+
+
+def alone(entry: ParsedEntry) -> ParsedEntry:
+    """The header of an entry without its body."""
+    return replace(entry, salt=b"", body=b"", said=None)
 
 
 def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
@@ -25,6 +37,7 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert (row.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
     assert row.position == (2_000, second.id)
     assert not row.deleted
+    assert not row.missing
 
 
 def test_an_unknown_conversation_is_our_own_mistake(database: Database) -> None:
@@ -45,6 +58,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     row = entries.get(database, gone.id)
     assert row is not None
     assert row.deleted
+    assert not row.missing
     assert (row.header, row.salt, row.body) == (gone.header_bytes, b"", b"")
     following = entries.get(database, after.id)
     assert following is not None
@@ -56,14 +70,67 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
 
 def test_an_entry_and_a_body_that_was_lacking_are_taken_once(database: Database) -> None:
     """From somebody who deleted it for themselves an entry comes without; its author still has it."""
-    entry = Author().write("whole")
-    bare = replace(entry, salt=b"", body=b"", said=None)
-    assert store(database, bare, bare, entry, entry, bare) == [True, False, True, False, False]
-    assert store(database, replace(entry, body=b"other", salt=bytes(16))) == [False]
+    entry = Author(THEIR_TERMINAL.terminal).write("whole")
+    bare = alone(entry)
+    assert store(database, bare, unread=True) == [True]
     row = entries.get(database, entry.id)
     assert row is not None
-    assert (row.salt, row.body) == (entry.salt, entry.body)
-    assert database.value("SELECT count(*) FROM search") == 1
+    assert (row.missing, row.deleted) == (True, False)
+    assert receipts.unread(database, TALK) == 0
+    assert store(database, bare, entry, entry, bare, unread=True) == [False, True, False, False]
+    row = entries.get(database, entry.id)
+    assert row is not None
+    assert (row.salt, row.body, row.missing) == (entry.salt, entry.body, False)
+    assert database.value("SELECT count(*) FROM search") == receipts.unread(database, TALK) == 1
+
+
+def test_a_missing_body_that_was_deleted_is_never_taken(database: Database) -> None:
+    entry = Author(THEIR_TERMINAL.terminal).write("whole")
+    store(database, alone(entry), unread=True)
+    with database.transaction():
+        assert entries.destroy(database, entry.id)
+    assert store(database, entry, alone(entry), unread=True) == [False, False]
+    row = entries.get(database, entry.id)
+    assert row is not None
+    assert (row.deleted, row.missing, row.salt) == (True, False, b"")
+    assert receipts.unread(database, TALK) == 0
+
+
+@given(st.lists(st.sampled_from(["body", "alone", "delete"]), max_size=6))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_state_of_a_body_is_that_of_the_protocol(database: Database, what: list[str]) -> None:
+    entry, state = sample(f"{what} {os.urandom(4).hex()}"), None
+    for one in what:
+        if one == "delete":
+            with database.transaction():
+                entries.destroy(database, entry.id)
+            state = state and BodyState.DELETED
+        else:
+            store(database, entry if one == "body" else alone(entry))
+            state = body_after(state, has_body=one == "body")
+    row = entries.get(database, entry.id)
+    assert (row is None) == (state is None)
+    if row is not None:
+        assert (bool(row.salt), row.missing, row.deleted) == tuple(state is one for one in BodyState)
+
+
+def test_a_body_is_wanted_from_those_who_did_not_pass_the_header_alone(database: Database) -> None:
+    author = Author(THEIR_TERMINAL.terminal)
+    first, second, third = author.write("first"), author.write("second"), author.write("third")
+    one, two = blob("one carrier"), blob("two carrier")
+    with database.transaction():
+        entries.insert_all(database, [first, alone(second), third], ME.terminal, carrier=one)
+    here = HeadRow(THEIR_TERMINAL.terminal, 2, second.id), HeadRow(THEIR_TERMINAL.terminal, 1, first.id)
+    assert (repair.wanted(database, TALK, one), repair.wanted(database, TALK, two)) == ([], [here])
+    assert repair.wanted(database, blob("elsewhere"), two) == []
+    with database.transaction():
+        entries.insert_all(database, [alone(second)], ME.terminal, carrier=two)
+    assert repair.wanted(database, TALK, two) == []
+    assert [row[0].id for row in repair.wanted(database, TALK, b"")] == [second.id]
+    with database.transaction():
+        entries.insert_all(database, [second], ME.terminal, carrier=one)
+    assert repair.wanted(database, TALK, b"") == []
+    assert database.value("SELECT count(*) FROM headers_alone") == 0
 
 
 def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
@@ -87,7 +154,63 @@ def test_attack_67_two_entries_at_one_place_are_both_kept_and_named(database: Da
     second = sample("another")
     store(database, first, second, sample("elsewhere", author=THEIR_TERMINAL.terminal))
     assert entries.evidence(database) == [tuple(sorted((first.id, second.id)))]
+    assert (entries.rivals(database, first.id), entries.rivals(database, second.id)) == (
+        (second.id,),
+        (first.id,),
+    )
+    assert [bool(row.rivalled) for row in entries.page(database, TALK, 9)].count(True) == 2
     assert len(entries.page(database, TALK, 9)) == 3
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_attack_67_a_burst_says_what_its_entries_conflict_with(database: Database, together: bool) -> None:
+    held = sample("held", author=THEIR_TERMINAL.terminal)
+    rival, other = sample("rival", author=THEIR_TERMINAL.terminal), sample("other")
+    burst = [rival, other] if together else [alone(rival), other]
+    with database.transaction():
+        assert [one.rivals for one in entries.insert_all(database, [held], ME.terminal)] == [()]
+        assert [one.rivals for one in entries.insert_all(database, burst, ME.terminal)] == [(held.id,), ()]
+
+
+@given(st.permutations(range(5)), st.integers(0, 5))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_case_88_what_is_quarantined_is_what_the_protocol_says(
+    database: Database, order: list[int], before: int
+) -> None:
+    """A chain of a terminal that is removed after `before` of the entries have come, in any order."""
+    author = Author(THEIR_TERMINAL.terminal, incarnation=os.urandom(8), time=int.from_bytes(os.urandom(4)))
+    chain = [author.write(f"entry {number}") for number in range(5)]
+    arriving = [chain[place] for place in order]
+    with database.transaction():
+        for at, entry in enumerate(arriving):
+            former = [THEIR_TERMINAL.terminal] if at >= before else []
+            (stored,) = entries.insert_all(database, [entry], ME.terminal, former=former)
+            held = {one.id: one.header for one in arriving[: at + 1]}
+            first = [one.id for one in arriving[:before]]
+            expected = quarantined(held, THEIR_TERMINAL.terminal, first if at >= before else list(held))
+            rows = [row for one in held if (row := entries.get(database, one)) is not None]
+            assert sorted(row.id for row in rows if row.quarantined) == expected
+            assert stored.quarantined is (entry.id in expected)
+
+
+def test_a_terminal_whose_adding_no_longer_counts_is_a_former_one(database: Database) -> None:
+    other = TerminalRow(THEM, blob("other terminal"), blob("signing 2"), blob("static 2"), True, 1)
+    with database.transaction():
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL, other])
+    assert persons.former_terminals(database, THEM) == []
+    with database.transaction():
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL])
+    assert persons.former_terminals(database, THEM) == [other.terminal]
+    assert persons.former_terminals(database, ME.person) == []
+
+
+def test_the_body_of_a_quarantined_entry_is_not_wanted(database: Database) -> None:
+    entry = alone(sample("quarantined", author=THEIR_TERMINAL.terminal))
+    with database.transaction():
+        entries.insert_all(
+            database, [entry], ME.terminal, carrier=blob("carrier"), former=[THEIR_TERMINAL.terminal]
+        )
+    assert repair.wanted(database, TALK, b"") == []
 
 
 def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> None:
@@ -97,6 +220,7 @@ def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> No
     again = sample("written after the restore", sequence=2, previous=before.id, incarnation=b"restored")
     store(database, before, lost, again)
     assert entries.evidence(database) == []
+    assert not any(row.rivalled for row in entries.page(database, TALK, 9))
     heads = {head.id for head in entries.heads(database, TALK)}
     assert heads == {lost.id, again.id}
 
@@ -107,7 +231,7 @@ def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Da
     first, second = author.write("first"), author.write("second")
     with database.transaction():
         new = entries.insert_all(database, [first, second, first], ME.terminal, contact=THEM, stored=7)
-    assert [entry.id for _, entry in new] == [first.id, second.id]
+    assert [one.entry.id for one in new] == [first.id, second.id]
     held = contacts.conversation_with(database, THEM)
     assert held is not None
     told = [ReceiptRow(ME.terminal, STORED, 7)]

@@ -129,9 +129,9 @@ def test_a_burst_is_one_by_one(blank: Path, case: tuple[list[ParsedEntry], int],
                 while ordering.settle_next(single, 0) is not None:
                     pass
                 found = entries.insert_all(burst, part, ME.terminal)
-                assert [entry.id for _, entry in found] == news
+                assert [one.entry.id for one in found] == news
                 numbers = [burst.value("SELECT number FROM entries WHERE id = ?", one) for one in news]
-                assert [number for number, _ in found] == numbers
+                assert [one.number for one in found] == numbers
             assert rows_of(burst) == rows_of(single)
             check(burst, list({entry.id: entry for entry in (*arriving[:cut], *part)}.values()))
         single.close()

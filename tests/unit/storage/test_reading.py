@@ -144,7 +144,7 @@ def test_the_outbox_by_stretches_is_the_outbox(database: Database, size: int) ->
     found: list[bytes] = []
     stretch = (0, 0)
     while stretch[1] < WHOLE[1]:
-        stretch = entries.stretch_after(database, TALK, ME.terminal, stretch[1], size)
+        stretch = receipts.stretch_after(database, TALK, ME.terminal, stretch[1], size)
         found += receipts.unacknowledged(database, TALK, ME.terminal, THEM, stretch)
     assert found == receipts.unacknowledged(database, TALK, ME.terminal, THEM)
     assert len(found) == 8
@@ -191,7 +191,7 @@ READS: dict[str, Callable[[Database], object]] = {
         db, TALK, ME.terminal, THEIRS, Receipt(STORED, [blob("entry")]), 9
     ),
     "first unread": lambda db: receipts.first_unread(db, TALK),
-    "stretch": lambda db: entries.stretch_after(db, TALK, ME.terminal, 0, 9),
+    "stretch": lambda db: receipts.stretch_after(db, TALK, ME.terminal, 0, 9),
     "outbox": lambda db: receipts.unacknowledged(db, TALK, ME.terminal, THEM, (0, 9)),
     "part": lambda db: entries.place_before(db, TALK, PLACE, 9),
     "read by": lambda db: receipts.read_by(db, TALK, ME.terminal, 9, BEGINNING, PLACE),

@@ -112,6 +112,65 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
     assert not messenger.called("send")
 
 
+async def test_what_is_missing_is_no_deleted_message_and_is_read_when_it_comes() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        entry = messenger.receive_alone(bob.person)
+        screen = await until_shown(pilot, "(not here yet)")
+        assert "(deleted)" not in screen
+        await until(pilot, lambda: not messenger.unread(bob.person))
+        messenger.complete(entry, "it has come")
+        screen = await until_shown(pilot, "it has come")
+        assert "(not here yet)" not in screen
+        await until(pilot, lambda: not messenger.unread(bob.person))
+
+
+async def test_entries_that_claim_one_place_are_marked_where_they_stand_and_in_their_details() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        first = messenger.receive(bob.person, "one")
+        await until_shown(pilot, "one")
+        ids = messenger.conflict(bob.person, first)
+        await until_shown(pilot, "two messages of one device conflict")
+        await until(pilot, lambda: shown(pilot).count("⚠ conflicts with another message") == 2)
+        await choose(pilot, "the other")
+        await pilot.press("i")
+        screen = await until_shown(pilot, "Conflicting messages")
+        assert ids[1][:8] in screen
+
+
+async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        messenger.quarantine(bob.person, "send money")
+        await until_shown(pilot, "⚠ from a removed device")
+        await choose(pilot, "send money")
+        await pilot.press("i")
+        await until_shown(pilot, "Its device was removed")
+
+
+async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:
+    messenger, bob, _ = with_a_secret()
+    entry = messenger.receive_alone(bob.person)
+    before = await messenger.history(bob.person)
+    opened = Conversation(messenger, bob.person)
+    opened.window.replace(before, complete=True, last=True)
+    whole = messenger.complete(entry, "it has come")
+    async with opened._reading:
+        opened.filled(whole)
+        opened.window.replace(before, complete=True, last=True)
+    opened._apply_moved()
+    held = opened.window.get(entry.id)
+    assert held is not None
+    assert held.text == "it has come"
+    opened.window.replace(before[:1], complete=True, last=False)
+    opened.window.origins[entry.id] = entry
+    assert opened.filled(whole)
+    held = opened.window.get(entry.id)
+    assert held is not None
+    assert held.text == "it has come"
+
+
 async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing() -> None:
     messenger, bob, secret = with_a_secret()
     conversation = Conversation(messenger, bob.person)

@@ -55,6 +55,15 @@ def _placed(window: Window) -> list[tuple[EntryView, Place, Setting]]:
     return [(one, place(one, past, UTC), SETTING) for one, past in zip(held, before, strict=True)]
 
 
+def test_a_mark_that_comes_later_is_laid_out_too() -> None:
+    window, sheet = window_of(["one", "other"]), Sheet()
+    sheet.lay_out(window, SETTING, 0, 0, 30)
+    before = sheet.height
+    window.mark_conflicting([window.entries[0].id])
+    sheet.lay_out(window, SETTING, 0, 0, 30)
+    assert sheet.height == before + 1
+
+
 def test_only_what_is_near_is_laid_out() -> None:
     window = window_of(["word " * 400] * 300)
     sheet = Sheet()

@@ -21,9 +21,11 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     ContactView,
+    EntriesConflict,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
+    EntryFilled,
     IdentityChanged,
     InvitationUsed,
     Messenger,
@@ -254,6 +256,11 @@ class ChatScreen(Screen[None]):
             case EntryAdded(entry):
                 self.people.notify(entry)
                 self.history.entry_added(entry)
+            case EntryFilled(entry):
+                self.people.notify(entry)
+                self.history.entry_filled(entry)
+            case EntriesConflict(contact, _terminal, ids):
+                self.history.entries_conflict(contact, ids)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)
             case EntryDeleted(contact, entry_id):

@@ -232,6 +232,25 @@ class HistoryController:
             self.catching_up += 1
             self._run("own" if entry.own else "read", self._catch_up, entry)
 
+    def entry_filled(self, entry: EntryView) -> None:
+        """Draw the content of an entry that was missing; only now it can be read."""
+        for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
+            entries.discard(entry.id)
+        opened = self.state.conversation
+        if opened is not None and entry.contact == opened.person and opened.filled(entry):
+            self.view.window_changed(opened.window)
+
+    def entries_conflict(self, contact: str, entries: Iterable[str]) -> None:
+        """Mark entries of one terminal that claim one place in its chain."""
+        opened = self.state.conversation
+        if opened is not None and contact == opened.person:
+            opened.conflict(entries)
+            self.view.window_changed(opened.window)
+        view = self.state.contacts.get(contact)
+        if view is not None:
+            news = _("{name}: two messages of one device conflict. Their details say more.")
+            self.surface.say(news.format(name=self.state.named(view)))
+
     async def _catch_up(self, opened: Conversation, entry: EntryView) -> None:
         try:
             came = await self.surface.ask(opened.catch_up(entry))

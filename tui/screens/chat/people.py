@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase, SelfView
+from tui.conversation import MISSING
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
 from tui.preferences import Options, Preferences
 from tui.screens.chat.composer import ComposerController
@@ -71,9 +72,9 @@ class PeopleController:
         self.show_header()
 
     def notify(self, entry: EntryView) -> None:
-        """Notify of a new entry, unless it is on a watched screen, or its contact is muted or blocked."""
+        """Notify of a new entry that can be read, unless it is on a watched screen, muted or blocked."""
         view = self.state.contacts.get(entry.contact)
-        if not entry.own and view is not None and self._notifies(view):
+        if not entry.own and entry.kind != MISSING and view is not None and self._notifies(view):
             self.surface.post(NotifyEntry(self.state.named(view), entry.text))
 
     # Reading.

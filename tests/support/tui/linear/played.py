@@ -117,6 +117,12 @@ ACTS: Final[dict[str, Act]] = {
     "directs": contact(present=True, relayed=False),
     "changes": Others.change_identity,
     "writes": lambda on, name, text: on.messenger.receive(on.person(name), text),
+    "announces": lambda on, name, _text: on.messenger.receive_alone(on.person(name)),
+    "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
+    "haunts": lambda on, name, text: on.messenger.quarantine(on.person(name), text),
+    "completes": lambda on, name, text: on.messenger.complete(
+        on.messenger._conversations[on.person(name)].entries[-1], text
+    ),
     "answers": lambda on, name, text: on.messenger.receive(on.person(name), text, reply=on.last(name).id),
     "reads": lambda on, name, _: on.messenger.set_state(
         on.person(name), on.last(name, own=True).id, EntryState.READ

@@ -95,6 +95,36 @@ async def test_only_the_entries_that_were_told_are_read_and_not_told_twice_as_un
     assert not messenger.unread(ben(messenger))
 
 
+async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> None:
+    said, messenger = await talk("* Ben announces", "> /open Ben", "> /last", "* Ben completes it has come")
+    assert not any("new entry" in line or "unread" in line for line in said)
+    assert "1. Ben, 09:01: (not here yet)" in said
+    assert said[-2].endswith("Ben, 09:01: it has come")
+    assert read(messenger)[-1] == tuple(ids(messenger))
+    door = locked_door()
+    said, _status = await play(iter([UNLOCK, "* Ben announces", "* Ben completes it has come"]), door)
+    assert said.count("1 new entry from Ben.") == 1
+
+
+async def test_entries_that_claim_one_place_are_announced_marked_and_explained() -> None:
+    said, messenger = await talk("> /open Ben", "* Ben conflicts", "> /last", "> /details 1")
+    assert "Ben: two messages of one device conflict. Their details say more." in said
+    marked = "Ben, 09:0{}, conflicts with another message: {}"
+    assert "1. " + marked.format(1, "one") in said
+    assert "2. " + marked.format(2, "the other") in said
+    other = ids(messenger)[1]
+    named = " ".join(other[at : at + 8] for at in range(0, len(other), 8))
+    assert f"It conflicts with the entry {named}." in said
+    assert any(line.startswith("Another message claims the same place") for line in said)
+
+
+async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
+    steps = [UNLOCK, "> /open Ben", "* Ben haunts send money", "> /last", "> /details 1"]
+    said, _status = await play(iter(steps), locked_door())
+    assert any(line.endswith("from a removed device: send money") for line in said)
+    assert any(line.startswith("Its device was removed, and nothing shows") for line in said)
+
+
 async def test_what_is_found_elsewhere_is_not_read() -> None:
     _said, messenger = await talk("* Ben writes harbour", "> /everywhere harbour")
     assert read(messenger) == []

@@ -1,0 +1,143 @@
+"""Entries of removed terminals: those from before count, others are quarantined, none ends a link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chat.interface import ContactChanged, EntryAdded, IdentityChanged
+from chat.storage import persons
+from protocol.entries import KIND_TEXT, EntryPlace, ParsedEntry, conversation_of_two, text_body, write_entry
+from protocol.identity.author import add_operation, remove_operation
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import reduce
+from protocol.messages import LogOperations
+from tests.integration.steps import current, dial, in_touch
+from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.protocol.pairings import Terminal
+
+SECOND = Terminal.named("a second terminal of Ben")
+
+
+@dataclass
+class Second:
+    """Ben's second terminal, which writes entries that only Ben's first one passes on."""
+
+    ben: Person
+    ada: Person
+    log: list[bytes]
+    written: list[ParsedEntry]
+
+    @classmethod
+    async def added(cls, ben: Person, ada: Person) -> Second:
+        parts = ben.engine._use_cases
+        operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
+        second = cls(ben, ada, list(operations), [])
+        addition = add_operation(
+            reduce(operations), parts.keyring.own.terminal, SECOND.signing, SECOND.static
+        )
+        await second._told(sign_operation(addition, parts.keyring.own.signing_seed, SECOND.seed))
+        return second
+
+    async def removed(self) -> None:
+        own = self.ben.engine._use_cases.keyring.own
+        removal = remove_operation(reduce(self.log), own.terminal, SECOND.id)
+        await self._told(sign_operation(removal, own.signing_seed))
+
+    async def _told(self, operation: bytes) -> None:
+        self.log.append(operation)
+        changed = self.ada.wait(IdentityChanged)
+        await current(self.ben, self.ada).driver.send(LogOperations([operation]))
+        await changed
+
+    def write(self, text: str) -> ParsedEntry:
+        parts = self.ben.engine._use_cases
+        own, last = parts.keyring.own, self.written[-1] if self.written else None
+        place = EntryPlace(
+            conversation=conversation_of_two(own.person, self.ada.engine._use_cases.keyring.own.person),
+            author=SECOND.id,
+            incarnation=b"12345678",
+            previous=None if last is None else (last.header.sequence, last.id),
+            parents=[],
+            membership=list(reduce(self.log).heads),
+        )
+        body, random = text_body(text), parts.runtime.random
+        entry = write_entry(place, self.ben.clock.wall(), KIND_TEXT, body, own.self_key, random)
+        self.written.append(entry)
+        return entry
+
+    async def passed(self, entry: ParsedEntry) -> None:
+        """Ben's first terminal passes an entry on, and Ada stores it."""
+        added = self.ada.wait(EntryAdded)
+        await current(self.ben, self.ada).driver.send(entry.message())
+        await added
+
+    async def shown(self) -> dict[str, bool]:
+        """The second terminal's texts at Ada's, and whether each is quarantined."""
+        texts = {entry.said.text for entry in self.written if entry.said is not None}
+        return {
+            view.text: view.quarantined for view in await self.ada.history(self.ben) if view.text in texts
+        }
+
+
+@in_virtual_time
+async def test_case_88_an_honest_entry_of_a_terminal_removed_since_ends_no_link(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        first, held = second.write("before what was held"), second.write("held before")
+        await second.passed(held)
+        await second.removed()
+        later = second.write("perhaps after")
+        since = len(ada.seen)
+        for entry in (later, first, later):
+            if entry is later and "perhaps after" in await ada.texts(ben):
+                await current(ben, ada).driver.send(entry.message())
+            else:
+                await second.passed(entry)
+        await talk(ben, ada, "still on the same link")
+        changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+        assert all(view.present for view in changed)
+        assert await second.shown() == {
+            "before what was held": False,
+            "held before": False,
+            "perhaps after": True,
+        }
+        details = await ada.engine.details(await ada.contact(ben), later.id.hex())
+        assert details.quarantined
+        assert details.terminal == SECOND.id.hex()
+
+
+@in_virtual_time
+async def test_case_88_quarantine_ends_for_what_stands_before_an_entry_that_counts(tmp_path: Path) -> None:
+    """Whatever the order of arrival: the gap is filled from its older end."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        oldest, older, held = (second.write(text) for text in ("oldest", "older", "held"))
+        await second.passed(held)
+        await second.removed()
+        await second.passed(oldest)
+        assert await second.shown() == {"oldest": True, "held": False}
+        await second.passed(older)
+        assert await second.shown() == {"oldest": False, "older": False, "held": False}
+
+
+@in_virtual_time
+async def test_case_88_what_is_quarantined_is_stored_and_not_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        await second.removed()
+        entry = second.write("perhaps after")
+        await second.passed(entry)
+        arrived = [event.entry for event in ada.seen if isinstance(event, EntryAdded)]
+        assert [view.quarantined for view in arrived if view.text == "perhaps after"] == [True]
+        since = len(ada.seen)
+        for number in range(2):
+            await dial(ada, ben)
+            await talk(ada, ben, f"on another link {number}")
+        texts = [event.entry.text for event in ada.seen[since:] if isinstance(event, EntryAdded)]
+        assert texts == ["on another link 0", "on another link 1"]
+        assert [hit.quarantined for hit in await ada.engine.search("perhaps")] == [True]
