@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chat.network.links import Peer
 from chat.service import keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
 from chat.storage import contacts, persons, receipts, settings
@@ -33,7 +34,7 @@ class Profile:
     log: PersonState
     contacts: ContactBook
     keys: dict[bytes, ContactKeys]
-    remembered: dict[bytes, Addresses]
+    remembered: dict[Peer, Addresses]
     invitations: dict[bytes, OpenInvitation]
     settings: Settings
     relays: tuple[RelayRow, ...]
@@ -51,7 +52,11 @@ def read_profile(database: Database, now_seconds: int) -> Profile:
         log=reduce(persons.operations_of(database, own.person)),
         contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,
-        remembered={person: keyring.remembered(database, found.state.live) for person, found in keys.items()},
+        remembered={
+            peer: places
+            for contact in keys.values()
+            for peer, places in keyring.remembered(database, contact).items()
+        },
         invitations={
             row.secret: OpenInvitation(parse_invitation(row.text), row.text, row.burned_by)
             for row in stored_keys.usable_invitations(database, now_seconds)

@@ -112,22 +112,22 @@ class Synchronizer:
     # Sending.
 
     def send(self, person: bytes, entry: ParsedEntry) -> None:
-        """Send an entry just written, now if there is a link, else on the next one."""
-        if (worker := self._current(person)) is not None:
+        """Send an entry just written to all terminals of a contact, now or on the next link with each."""
+        for worker in self._sending(person):
             worker.outbound.send(entry)
 
     def catch_up(self, person: bytes) -> None:
-        if (worker := self._current(person)) is not None:
+        for worker in self._sending(person):
             worker.outbound.catch_up()
 
     def put(self, person: bytes, message: Message) -> None:
         """Send a message that is not an entry, if there is a link."""
-        if (worker := self._current(person)) is not None:
+        for worker in self._sending(person):
             worker.outbound.put(message)
 
-    def _current(self, person: bytes) -> _Worker | None:
-        link = self._links.current(person)
-        return self._workers.get(link) if link is not None else None
+    def _sending(self, person: bytes) -> list[_Worker]:
+        """One per terminal of the contact that has a link."""
+        return list(filter(None, map(self._workers.get, self._links.sending(person))))
 
     # LinkEvents.
 
@@ -142,7 +142,7 @@ class Synchronizer:
         worker = self._workers.pop(link, None)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
-        if self._links.current(link.person) is None:  # the end of a spare link says nothing about the contact
+        if not self._links.sending(link.person):  # the end of a spare link says nothing about the contact
             self._book.typing.pop(link.person, None)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
@@ -216,7 +216,7 @@ class Outbound:
 
     def send(self, entry: ParsedEntry) -> None:
         if self._queue.empty():
-            self._put(partial(self._send, entry.id, entry.header.author, entry.message()))
+            self._put(partial(self._send, entry.id, entry.message(), awaits=True))
         else:
             self.carry([entry.id])
 
@@ -285,19 +285,22 @@ class Outbound:
     async def _carry(self, ids: Sequence[bytes]) -> None:
         left = [entry for entry in ids if entry not in self._link.carried]
         for start in range(0, len(left), BATCH):
-            for row in await self._store.read(_in_order, left[start : start + BATCH]):
-                await self._send(row.id, row.author, Entry(row.header, row.salt, row.body))
+            own, some = self._keyring.own.terminal, left[start : start + BATCH]
+            rows, awaiting = await self._store.read(_in_order, some, own, self._link.person)
+            for row in rows:
+                await self._send(row.id, Entry(row.header, row.salt, row.body), awaits=row.id in awaiting)
 
-    async def _send(self, entry: bytes, author: bytes, message: Entry) -> None:
+    async def _send(self, entry: bytes, message: Entry, *, awaits: bool) -> None:
+        """`awaits`: it is in the outbox, so that its state follows the link."""
         link = self._link
         contact = self._book.rows.get(link.person)
         if contact is None or contact.held or entry in link.carried or not link.driver.link.is_open:
             return
-        link.carried[entry] = False
+        link.carried[entry] = not awaits or entry in link.delivered
         if entry in self._deleted:  # since it was written, or read from the disk
             message = Entry(message.header, b"", b"")
         await link.driver.send(message)
-        if author == self._keyring.own.terminal and not link.carried[entry]:
+        if not link.carried[entry]:
             self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
 
 
@@ -308,9 +311,13 @@ def held_heads(database: Database, conversation: bytes) -> list[Head]:
     return [Head(row.author, row.sequence, row.id) for row in entries.heads(database, conversation)]
 
 
-def _in_order(database: Database, ids: Sequence[bytes]) -> list[EntryRow]:
+def _in_order(
+    database: Database, ids: Sequence[bytes], own: bytes, person: bytes
+) -> tuple[list[EntryRow], set[bytes]]:
+    """Entries in their order, and those of them that are in the outbox for a contact."""
     rows = [row for entry in ids if (row := entries.get(database, entry)) is not None]
-    return sorted(rows, key=lambda row: row.position)
+    rows.sort(key=lambda row: row.position)
+    return rows, receipts.awaiting(database, ids, own, person)
 
 
 def _unacknowledged_after(
@@ -411,8 +418,12 @@ class Inbound:
         for other in self._links.of(link.person):
             if other.terminal == link.terminal:
                 other.carried.update(dict.fromkeys(new, True))
-        for entry in new:
-            self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
+            else:  # which has to carry it all the same
+                other.delivered.update(new)
+                other.carried.update((entry, True) for entry in new if entry in other.carried)
+        for entry, advances in new.items():
+            if advances:
+                self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
 
     def _conversation(self, link: LiveLink, named: bytes) -> bytes:
         return check_conversation(named, self._keyring.own.person, link.person)
@@ -461,4 +472,6 @@ class _StoredChain:
 
 def _lacking(database: Database, conversation: bytes, theirs: Sequence[bytes]) -> list[bytes]:
     mine = [head.id for head in held_heads(database, conversation)]
-    return [row.id for row in _in_order(database, lacking(mine, theirs, _StoredChain(database)))]
+    found = lacking(mine, theirs, _StoredChain(database))
+    rows = [row for entry in found if (row := entries.get(database, entry)) is not None]
+    return [row.id for row in sorted(rows, key=lambda row: row.position)]

@@ -10,7 +10,7 @@ from chat.errors import CUT, NOTHING_SAID, PROBLEM, REFUSED, WRONG_KEYS, Phrase,
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
 from chat.network.driver import Driver, Handler
 from chat.service.discovery import AddressBook
-from chat.service.events import ContactFound, EventBus, VisibilityUsed
+from chat.service.events import EventBus, TerminalFound, VisibilityUsed
 from chat.service.keyring import Keyring
 from chat.service.person_logs import PendingContacts
 from chat.service.state import ContactBook
@@ -46,6 +46,7 @@ class ActivePairing:
 
     `storing` stores what a later link may need, before the contact is stored. `places`: the other side's
     addresses, or possible addresses if a relay was used, most likely first. `hosts`: its known hosts.
+    `terminal`: the id of the terminal on the other side, once its record is stored.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ActivePairing:
         self.storing, self.completed, self._failed = storing, completed, failed
         self.places: tuple[tuple[str, int], ...] = ()
         self.hosts = frozenset(map(_without_scope, hosts))
+        self.terminal = b""
         self._service = service
         self._link: _PairingLink | None = None
 
@@ -156,6 +158,7 @@ class ActivePairing:
                 case JoinerKnown(name=name):
                     self.move(stage=PairingStage.JOINER, peer=name)
                 case PendingReady(contact=contact):
+                    self.terminal = contact.terminal
                     await self._service.store(self, contact)
                     await self._take(machine.stored())
                 case Completed(person=person):
@@ -251,8 +254,8 @@ class PairingService:
         """Complete the contact, which both sides have stored."""
         await self._pending.promote(person)
         for place in reversed(pairing.places):
-            await self._addresses.met(person, *place)
-            self._bus.signal(ContactFound(person))
+            if (met := await self._addresses.met(person, pairing.terminal, *place)) is not None:
+                self._bus.signal(TerminalFound(met))
         peer = pairing.view.peer or self._book.rows[person].shown  # a joiner sees no name before
         pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
         if pairing.completed is not None:

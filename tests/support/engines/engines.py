@@ -34,8 +34,10 @@ from chat.interface import (
     RelayChanged,
     RelayStanding,
 )
+from chat.network.links import Peer
 from chat.ports import Ports
 from chat.storage import profile
+from chat.storage.database import Database
 from protocol import profile_header
 from protocol.identity.author import create_person
 from protocol.keys import X25519Pair
@@ -95,9 +97,10 @@ class Person:
         here = self.network, self.host
         return Ports(self.clock, self._random.randbytes, MemoryTransport(*here), MemoryDiscovery(*here))
 
-    async def create(self) -> None:
-        person = create_person(self.name, self._random.randbytes)
-        fill, random, cost = filler(person), self._random.randbytes, profile_header.CHEAPEST
+    async def create(self, fill: Callable[[Database], None] | None = None) -> None:
+        """Make the profile of a new person, or with `fill` what it writes, and start."""
+        fill = fill or filler(create_person(self.name, self._random.randbytes))
+        random, cost = self._random.randbytes, profile_header.CHEAPEST
         await self._run(profile.create(self.folder, PASSPHRASE, fill, random=random, cost=cost))
 
     async def start(self) -> None:
@@ -136,6 +139,12 @@ class Person:
         """Have a look at every event from now on, when it is told."""
 
         self._lookers.append(look)
+
+    @property
+    def peer(self) -> Peer:
+        """The terminal as its contacts know it."""
+        keyring = self.engine._use_cases.keyring
+        return Peer(keyring.own.person, keyring.identity.static.public)
 
     async def contact(self, other: Person) -> str:
         """The person id of another one, who may have stopped."""

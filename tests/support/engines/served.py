@@ -79,7 +79,7 @@ class EnginesAround:
         operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
         operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
         assert parts.keyring.own.recovery_seed is not None
-        link = parts.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
+        link = parts.links.current(self.ada.peer)
         assert link is not None
         await link.driver.send(LogOperations([sign_operation(operation, parts.keyring.own.recovery_seed)]))
 
