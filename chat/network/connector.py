@@ -42,6 +42,7 @@ class Connector:
         self._wake = asyncio.Event()
         self._better = Pauses(self._config.probe_every, self._config.direct_retry_most)
         self._relapses = Pauses(*RELAPSES)
+        self._turn = 0
 
     def wake(self) -> None:
         """Try again now."""
@@ -51,6 +52,7 @@ class Connector:
         """Try again now without backoff: the terminal can probably be reached."""
         self._backoff.encouraged(self._clock.monotonic())
         self._better.reset()
+        self._turn = 0
         self._wake.set()
 
     def relayed(self, direct_for: float | None) -> None:
@@ -90,7 +92,8 @@ class Connector:
         """Try once; whether to go on trying."""
         relayed, now = self._is_relayed(), self._clock.monotonic()
         timeout = self._config.dial_timeout if relayed else self._backoff.timeout(now)
-        result = await self._dialer.dial(self._peer, timeout)
+        result = await self._dialer.dial(self._peer, timeout, self._turn)
+        self._turn += 1
         if isinstance(result, LinkOpen):
             self._backoff.opened(self._clock.monotonic())
             return False
@@ -224,8 +227,20 @@ class Race:
 STAGGER = 0.05
 """Seconds between the starts of two addresses of one terminal (RFC 8305 names 0.25 s for the internet)."""
 
+PLACES_AT_ONCE = 16
+"""Addresses of one terminal that one attempt tries."""
+
 NEXT_TERMINAL = 0.5
 """Seconds that a terminal at a relay has to open a link before the next one on its token is tried too."""
+
+
+def places_of_turn(places: Sequence[tuple[str, int]], turn: int) -> Sequence[tuple[str, int]]:
+    """The addresses that one attempt tries: always the first one, and the others in turns."""
+    rest = places[1:]
+    if len(places) <= PLACES_AT_ONCE:
+        return places
+    start = turn * (PLACES_AT_ONCE - 1) % len(rest)
+    return [places[0], *rest[start:], *rest[:start]][:PLACES_AT_ONCE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,13 +340,13 @@ class Dialer:
 
     # Dialling.
 
-    async def dial(self, peer: Peer, timeout: float) -> Result | None:
-        """Try all addresses; the first open link wins. None if none answered."""
+    async def dial(self, peer: Peer, timeout: float, turn: int = 0) -> Result | None:
+        """Try addresses; the first open link wins. None if none answered. `turn`: as for `places_of_turn`."""
         psks = self._directory.dial_psks(peer)
         if not psks:
             return None
         race = Race(self.runtime.tasks)
-        for number, (host, port) in enumerate(self._directory.hints(peer)):
+        for number, (host, port) in enumerate(places_of_turn(self._directory.hints(peer), turn)):
             race.enter(self._directly(peer, psks, host, port, timeout, STAGGER * number, race))
         return await race.result()
 

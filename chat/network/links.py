@@ -127,7 +127,7 @@ class Directory(Policy, Protocol):
         """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
 
     def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
-        """The terminal's possible addresses, most likely first."""
+        """The terminal's possible addresses: the one that worked last, then others, most likely first."""
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
         """The tokens on which this terminal waits that day at the relay with this key."""

@@ -30,6 +30,9 @@ DAYS_LOOKED = 31
 SLOTS_TRIED = 20_000
 """Slots computed for that, some fifty milliseconds of work. Any machine on the network can use it up with
 forged announcements; the days furthest away are then not searched."""
+PLACES_FOUND = 64
+"""Announced addresses kept in memory per terminal of a contact, those found last. Who recorded what
+the terminal announced since the day before can fill them by repeating it. Each was tried when found."""
 AGAIN = 5.0
 """Seconds after which a failed announcement is repeated."""
 
@@ -53,7 +56,7 @@ class Announcer:
         self._visibility, self._book, self._port = visibility, book, port
         self._transport, self._discovery = transport, discovery
         self._found: dict[str, Announcement] = {}
-        self._contacts: set[str] = set()
+        self._contacts: dict[str, Peer] = {}  # by instance
         self._wanted = asyncio.Event()
         self._day = utc_day(runtime.clock.wall())
 
@@ -126,11 +129,12 @@ class Announcer:
     def _recognise(self, announcement: Announcement) -> None:
         peer = self._peer(announcement)
         if peer is None:
-            self._contacts.discard(announcement.instance)
+            self._contacts.pop(announcement.instance, None)
             return
-        self._contacts.add(announcement.instance)
-        places = tuple((host, announcement.port) for host in announcement.addresses)
-        self._keyring.found[peer] = places
+        self._contacts[announcement.instance] = peer
+        # Anybody can repeat an announcement or say goodbye in another's name: neither takes an address away.
+        places = *self._places(announcement.instance), *self._keyring.found.get(peer, ())
+        self._keyring.found[peer] = tuple(dict.fromkeys(places))[:PLACES_FOUND]
         self._bus.signal(TerminalFound(peer))
 
     def _peer(self, announcement: Announcement) -> Peer | None:
@@ -155,7 +159,7 @@ class Announcer:
     def lost(self, instance: str) -> None:
         before = self.nearby()
         self._found.pop(instance, None)
-        self._contacts.discard(instance)
+        self._contacts.pop(instance, None)
         self._publish_nearby(before)
 
     def network_changed(self) -> None:
@@ -177,8 +181,10 @@ class Announcer:
 
     def announced(self) -> dict[Peer, list[Address]]:
         """The addresses that contacts' terminals announce now."""
-        contacts = ((self._peer(self._found[instance]), instance) for instance in self._contacts)
-        return {peer: self._places(instance) for peer, instance in contacts if peer is not None}
+        announced: dict[Peer, list[Address]] = {}
+        for instance, peer in self._contacts.items():
+            announced.setdefault(peer, []).extend(self._places(instance))
+        return announced
 
     def days_ahead(self) -> int | None:
         """The days by which a contact's clock is ahead of this one, negative if it is behind.

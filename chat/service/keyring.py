@@ -181,8 +181,8 @@ class Keyring:
         return any(terminal.static == peer.static for terminal in contact.state.live.values())
 
     def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
-        merged = dict.fromkeys((*self.found.get(peer, ()), *self.remembered.get(peer, ())))
-        return list(merged)[:16]
+        found, worked = self.found.get(peer, ()), self.remembered.get(peer, ())
+        return list(dict.fromkeys((*worked[:1], *found, *worked)))
 
     def known_addresses(self) -> Iterable[str]:
         hints = (*self.found.values(), *self.remembered.values())
