@@ -34,6 +34,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.network.connection import format_address, parse
+from chat.network.links import Peer
 from chat.ports import Ports
 from chat.service.assembly import UseCases, report
 from chat.service.history import History
@@ -91,7 +92,7 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.cleaner.run())
         use_cases.runtime.tasks.spawn(use_cases.ranker.run())
         use_cases.relays.begin()
-        use_cases.dialer.follow(use_cases.keyring.linkable())
+        use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:
             use_cases.announcer.set_visible(True)
         await use_cases.announcer.start()
@@ -321,25 +322,24 @@ class Engine:
         """Contacts, strangers who announce themselves, and an inviter who did not answer."""
         use_cases = self._use_cases
         announced = use_cases.announcer.announced()
-        for person in use_cases.keyring.linkable():
-            link = use_cases.links.current(person)
-            present = link is not None and use_cases.links.is_present(person)
-            if link is not None and present and not link.relayed:
+        for peer in use_cases.keyring.dialled():
+            link = use_cases.links.current(peer)
+            if link is not None and use_cases.links.is_heard(peer) and not link.relayed:
                 yield Sought(((link.address, 0),), linked=True)
                 continue
-            # A contact that is present through a relay is missing here only if it announces itself.
-            hints = () if present else use_cases.keyring.hints(person)
-            if places := announced.get(person) or hints:
-                yield Sought(tuple(places), heard=person in announced, is_it=self._dials(person))
+            # Of a contact that is present, a terminal is missing here only if it announces itself.
+            hints = () if use_cases.links.is_present(peer.person) else use_cases.keyring.hints(peer)
+            if places := announced.get(peer) or hints:
+                yield Sought(tuple(places), heard=peer in announced, is_it=self._dials(peer))
         yield from (Sought(places, heard=True) for places in use_cases.announcer.strangers())
         if use_cases.initiate.unanswered:
             yield Sought(use_cases.initiate.unanswered)
 
-    def _dials(self, person: bytes) -> Callable[[], Awaitable[bool]]:
-        """Whether a contact answers with its keys; a link that opens stays."""
+    def _dials(self, peer: Peer) -> Callable[[], Awaitable[bool]]:
+        """Whether a contact's terminal answers with its keys; a link that opens stays."""
 
         async def is_it() -> bool:
-            return isinstance(await self._use_cases.dialer.dial(person, IDENTIFIED_WITHIN), LinkOpen)
+            return isinstance(await self._use_cases.dialer.dial(peer, IDENTIFIED_WITHIN), LinkOpen)
 
         return is_it
 

@@ -1,4 +1,4 @@
-"""Reconnects contacts: all addresses of a contact in parallel, and relays when no address answers."""
+"""Reconnects contacts' terminals: all addresses of one in parallel, and relays when no address answers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from chat.interface import RelayStanding
 from chat.network.backoff import Backoff, Pauses
 from chat.network.driver import Adopt, Driver, Handler, Opening, Result
-from chat.network.links import DialKeys, Directory, LinkLost, LinkNeeded, Links, RelayedLinkOpened
+from chat.network.links import Directory, LinkLost, LinkNeeded, Links, Peer, RelayedLinkOpened
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Connection, Transport
 from chat.tasks import Runtime, Tasks
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
-from protocol.link.states import Ending, LinkClosed, LinkOpen
+from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen
 from protocol.relay.rendezvous import RelayAddress
 
 SHORT_LIFE = 2.0
@@ -31,10 +31,10 @@ RELAPSES = (5.0, 600.0)
 
 
 class Connector:
-    """Keeps one contact linked directly, and retries next to a link through a relay."""
+    """Keeps one terminal of a contact linked directly, and retries next to a link through a relay."""
 
-    def __init__(self, person: bytes, dialer: Dialer) -> None:
-        self._person = person
+    def __init__(self, peer: Peer, dialer: Dialer) -> None:
+        self._peer = peer
         self._dialer = dialer
         self._links = dialer.links
         self._clock, self._config = dialer.runtime.clock, dialer.runtime.config
@@ -42,15 +42,17 @@ class Connector:
         self._wake = asyncio.Event()
         self._better = Pauses(self._config.probe_every, self._config.direct_retry_most)
         self._relapses = Pauses(*RELAPSES)
+        self._turn = 0
 
     def wake(self) -> None:
         """Try again now."""
         self._wake.set()
 
     def encourage(self) -> None:
-        """Try again now without backoff: the contact can probably be reached."""
+        """Try again now without backoff: the terminal can probably be reached."""
         self._backoff.encouraged(self._clock.monotonic())
         self._better.reset()
+        self._turn = 0
         self._wake.set()
 
     def relayed(self, direct_for: float | None) -> None:
@@ -77,20 +79,21 @@ class Connector:
             self._wake.clear()
             if self._backoff.failures or self._is_relayed():
                 await self._pause()
-            if self._dialer.goes_second(self._person) and self._links.current(self._person) is None:
+            if self._dialer.goes_second(self._peer) and self._links.current(self._peer) is None:
                 await asyncio.sleep(self._config.second_dial_delay)
-            while self._dialer.wants_direct(self._person) and await self._attempt():
+            while self._dialer.wants_direct(self._peer) and await self._attempt():
                 await self._pause()
 
     def _is_relayed(self) -> bool:
-        """Whether the contact has a good link through a relay."""
-        return self._links.is_relayed(self._person) and not self._links.needs_link(self._person)
+        """Whether the terminal has a good link through a relay."""
+        return self._links.sends_by_relay(self._peer) and not self._links.needs_link(self._peer)
 
     async def _attempt(self) -> bool:
         """Try once; whether to go on trying."""
         relayed, now = self._is_relayed(), self._clock.monotonic()
         timeout = self._config.dial_timeout if relayed else self._backoff.timeout(now)
-        result = await self._dialer.dial(self._person, timeout)
+        result = await self._dialer.dial(self._peer, timeout, self._turn)
+        self._turn += 1
         if isinstance(result, LinkOpen):
             self._backoff.opened(self._clock.monotonic())
             return False
@@ -117,10 +120,10 @@ class Connector:
 
 
 class RelayFallback:
-    """Keeps one contact linked through relays while there is no direct link."""
+    """Keeps one terminal of a contact linked through relays while there is no direct link."""
 
-    def __init__(self, person: bytes, dialer: Dialer) -> None:
-        self._person = person
+    def __init__(self, peer: Peer, dialer: Dialer) -> None:
+        self._peer = peer
         self._dialer = dialer
         self._wake = asyncio.Event()
         self._config = dialer.runtime.config
@@ -131,7 +134,7 @@ class RelayFallback:
         self._wake.set()
 
     def encourage(self) -> None:
-        """Try again now: the contact, or a relay, can probably be reached."""
+        """Try again now: the terminal, or a relay, can probably be reached."""
         self._pauses.reset()
         self._wake.set()
 
@@ -149,20 +152,20 @@ class RelayFallback:
             self._wake.clear()
             await self._pause()
             await self._wait_for_others()
-            while self._dialer.wants_relayed(self._person) and await self._attempt():
+            while self._dialer.wants_relayed(self._peer) and await self._attempt():
                 await self._pause()
 
     async def _wait_for_others(self) -> None:
         """Give a direct link, and the other side, the time to come first."""
-        person = self._person
-        if self._dialer.links.current(person) is None:
-            wait = self._config.direct_head_start if self._dialer.has_hints(person) else 0.0
-            wait += self._config.second_dial_delay if self._dialer.goes_second(person) else 0.0
+        peer = self._peer
+        if self._dialer.links.current(peer) is None:
+            wait = self._config.direct_head_start if self._dialer.has_hints(peer) else 0.0
+            wait += self._config.second_dial_delay if self._dialer.goes_second(peer) else 0.0
             await asyncio.sleep(wait)
 
     async def _attempt(self) -> bool:
         """Try once; whether to go on trying."""
-        if isinstance(await self._dialer.dial_through_relays(self._person), LinkOpen):
+        if isinstance(await self._dialer.dial_through_relays(self._peer), LinkOpen):
             return False
         self._pauses.failed()
         return True
@@ -181,7 +184,7 @@ Attempt = asyncio.Task[Result | None]
 
 
 class Race:
-    """Attempts to link with one contact: the first link that opens is taken, if it is still wanted."""
+    """Attempts to link with one terminal: the first link that opens is taken, if it is still wanted."""
 
     def __init__(self, tasks: Tasks, wanted: Callable[[], bool] = lambda: True) -> None:
         self._tasks = tasks
@@ -222,15 +225,27 @@ class Race:
 
 
 STAGGER = 0.05
-"""Seconds between the starts of two addresses of one contact (RFC 8305 names 0.25 s for the internet)."""
+"""Seconds between the starts of two addresses of one terminal (RFC 8305 names 0.25 s for the internet)."""
+
+PLACES_AT_ONCE = 16
+"""Addresses of one terminal that one attempt tries."""
 
 NEXT_TERMINAL = 0.5
 """Seconds that a terminal at a relay has to open a link before the next one on its token is tried too."""
 
 
+def places_of_turn(places: Sequence[tuple[str, int]], turn: int) -> Sequence[tuple[str, int]]:
+    """The addresses that one attempt tries: always the first one, and the others in turns."""
+    rest = places[1:]
+    if len(places) <= PLACES_AT_ONCE:
+        return places
+    start = turn * (PLACES_AT_ONCE - 1) % len(rest)
+    return [places[0], *rest[start:], *rest[:start]][:PLACES_AT_ONCE]
+
+
 @dataclass(frozen=True, slots=True)
 class _Reconnecting:
-    """The two that reconnect one contact, and their tasks."""
+    """The two that reconnect one terminal, and their tasks."""
 
     connector: Connector
     fallback: RelayFallback
@@ -238,9 +253,9 @@ class _Reconnecting:
 
 
 class Dialer:
-    """Dials contacts; one connector and one relay fallback per contact decide when.
+    """Dials contacts' terminals; one connector and one relay fallback per terminal decide when.
 
-    `adopt` takes an open link. Whatever answers without the contact's keys gets none.
+    `adopt` takes an open link. Whatever answers without the terminal's keys gets none.
     """
 
     def __init__(
@@ -256,124 +271,132 @@ class Dialer:
         self.links = links
         self._directory, self._adopt, self._relay_client = directory, adopt, relay_client
         self._transport = transport
-        self._contacts: dict[bytes, _Reconnecting] = {}
+        self._peers: dict[Peer, _Reconnecting] = {}
 
     # Reasons to dial.
 
-    def follow(self, persons: Sequence[bytes]) -> None:
-        """Reconnect exactly these contacts from now on."""
-        for person in [person for person in self._contacts if person not in persons]:
-            for task in self._contacts.pop(person).tasks:
+    def follow(self, peers: Sequence[Peer]) -> None:
+        """Reconnect exactly these terminals from now on."""
+        for peer in [peer for peer in self._peers if peer not in peers]:
+            for task in self._peers.pop(peer).tasks:
                 task.cancel()
-        for person in persons:
-            if person not in self._contacts:
-                connector, fallback = Connector(person, self), RelayFallback(person, self)
+        for peer in peers:
+            if peer not in self._peers:
+                connector, fallback = Connector(peer, self), RelayFallback(peer, self)
                 spawn = self.runtime.tasks.spawn
                 tasks = (spawn(connector.run()), spawn(fallback.run()))
-                self._contacts[person] = _Reconnecting(connector, fallback, tasks)
+                self._peers[peer] = _Reconnecting(connector, fallback, tasks)
                 connector.wake()
                 fallback.wake()
 
-    def seek(self, person: bytes) -> None:
-        """Dial a contact that can probably be reached now."""
-        if (contact := self._contacts.get(person)) is not None:
-            contact.connector.encourage()
-            contact.fallback.encourage()
+    def seek(self, peer: Peer) -> None:
+        """Dial a terminal that can probably be reached now."""
+        if (one := self._peers.get(peer)) is not None:
+            one.connector.encourage()
+            one.fallback.encourage()
 
     def seek_all(self) -> None:
-        """Dial all contacts: the network has changed."""
-        for person in self._contacts:
-            self.seek(person)
+        """Dial all terminals: the network has changed."""
+        for peer in self._peers:
+            self.seek(peer)
 
     def needed(self, signal: LinkNeeded) -> None:
-        if (contact := self._contacts.get(signal.person)) is not None:
-            contact.connector.missed()
-            contact.fallback.wake()
+        if (one := self._peers.get(signal.peer)) is not None:
+            one.connector.missed()
+            one.fallback.wake()
 
     def lost(self, signal: LinkLost) -> None:
-        if (contact := self._contacts.get(signal.person)) is not None:
-            contact.connector.lost(signal.lived)
-            contact.fallback.lost(signal.lived)
+        if (one := self._peers.get(signal.peer)) is not None:
+            one.connector.lost(signal.lived)
+            one.fallback.lost(signal.lived)
 
     def relayed(self, signal: RelayedLinkOpened) -> None:
-        if (contact := self._contacts.get(signal.person)) is not None:
-            contact.connector.relayed(signal.direct_for)
+        if (one := self._peers.get(signal.peer)) is not None:
+            one.connector.relayed(signal.direct_for)
 
     def relay_stands(self, signal: RelayStands) -> None:
         """Dial through relays again when one is ready."""
         if signal.standing is RelayStanding.WAITING:
-            for contact in self._contacts.values():
-                contact.fallback.encourage()
+            for one in self._peers.values():
+                one.fallback.encourage()
 
     # What connectors ask.
 
-    def wants_direct(self, person: bytes) -> bool:
+    def wants_direct(self, peer: Peer) -> bool:
         """Whether a direct link is wanted, and there is an address to try."""
-        wanted = self.links.needs_link(person) or self.links.is_relayed(person)
-        return wanted and self.has_hints(person)
+        wanted = self.links.needs_link(peer) or self.links.sends_by_relay(peer)
+        return wanted and self.has_hints(peer)
 
-    def wants_relayed(self, person: bytes) -> bool:
+    def wants_relayed(self, peer: Peer) -> bool:
         """Whether a link through a relay is wanted, and there is a relay to try."""
-        return bool(self._relay_client.named) and self.links.needs_relayed_link(person)
+        return bool(self._relay_client.named) and self.links.needs_relayed_link(peer)
 
-    def has_hints(self, person: bytes) -> bool:
-        return bool(self._directory.hints(person))
+    def has_hints(self, peer: Peer) -> bool:
+        return bool(self._directory.hints(peer))
 
-    def goes_second(self, person: bytes) -> bool:
+    def goes_second(self, peer: Peer) -> bool:
         """Whether the other side dials first: the one with the lower key does."""
-        keys = self._directory.dial_keys(person)
-        return keys is not None and self._directory.identity.static.public > keys.terminal
+        return self._directory.identity.static.public > peer.static
 
     # Dialling.
 
-    async def dial(self, person: bytes, timeout: float) -> Result | None:
-        """Try all addresses; the first open link wins. None if none answered."""
-        keys = self._directory.dial_keys(person)
-        if keys is None:
+    async def dial(self, peer: Peer, timeout: float, turn: int = 0) -> Result | None:
+        """Try addresses; the first open link wins. None if none answered. `turn`: as for `places_of_turn`."""
+        psks = self._directory.dial_psks(peer)
+        if not psks:
             return None
         race = Race(self.runtime.tasks)
-        for number, (host, port) in enumerate(self._directory.hints(person)):
-            race.enter(self._directly(person, keys, host, port, timeout, STAGGER * number, race))
+        for number, (host, port) in enumerate(places_of_turn(self._directory.hints(peer), turn)):
+            race.enter(self._directly(peer, psks, host, port, timeout, STAGGER * number, race))
         return await race.result()
 
-    async def dial_through_relays(self, person: bytes) -> Result | None:
-        """Try all named relays; the first open link wins. None if the contact waits at none."""
-        keys = self._directory.dial_keys(person)
-        if keys is None:
+    async def dial_through_relays(self, peer: Peer) -> Result | None:
+        """Try all named relays; the first open link wins. None if the terminal waits at none."""
+        psks = self._directory.dial_psks(peer)
+        if not psks:
             return None
-        race = Race(self.runtime.tasks, lambda: self.wants_relayed(person))
+        race = Race(self.runtime.tasks, lambda: self.wants_relayed(peer))
         for relay in self._relay_client.named:
-            race.enter(self._through(person, keys, relay, 0, race))
+            race.enter(self._through(peer, psks, relay, 0, race))
         return await race.result()
 
     async def _directly(
-        self, person: bytes, keys: DialKeys, host: str, port: int, timeout: float, delay: float, race: Race
+        self,
+        peer: Peer,
+        psks: Sequence[ContactPsk],
+        host: str,
+        port: int,
+        timeout: float,
+        delay: float,
+        race: Race,
     ) -> Result | None:
         await asyncio.sleep(delay)
         try:
             connection = await self._transport.connect(host, port, timeout)
         except OSError:
             return None
-        return await self._open(person, keys, connection, race)
+        return await self._open(peer, psks, connection, race)
 
     async def _through(
-        self, person: bytes, keys: DialKeys, relay: RelayAddress, place: int, race: Race
+        self, peer: Peer, psks: Sequence[ContactPsk], relay: RelayAddress, place: int, race: Race
     ) -> Result | None:
-        """Dial the terminal at a place on the contact's tokens; after a moment, the next one on it too."""
+        """Dial the terminal at a place on the peer's tokens; after a moment, the next one on it too."""
         if place:
             await asyncio.sleep(NEXT_TERMINAL)
         reached = await self._relay_client.dial(
-            relay, lambda day: self._directory.dial_tokens(person, relay.key, day), place
+            relay, lambda day: self._directory.dial_tokens(peer, relay.key, day), place
         )
         if reached is None:
             return None
         if reached.others > place:
-            race.enter(self._through(person, keys, relay, place + 1, race))
-        return await self._open(person, keys, reached.circuit, race)
+            race.enter(self._through(peer, psks, relay, place + 1, race))
+        return await self._open(peer, psks, reached.circuit, race)
 
-    async def _open(self, person: bytes, keys: DialKeys, connection: Connection, race: Race) -> Result | None:
+    async def _open(
+        self, peer: Peer, psks: Sequence[ContactPsk], connection: Connection, race: Race
+    ) -> Result | None:
         opening = Opening(race.first(self._adopt))
-        driver = Driver(connection, self._link(person, keys), self.runtime.clock, opening)
+        driver = Driver(connection, self._link(peer, psks), self.runtime.clock, opening)
         running = self.runtime.tasks.spawn(driver.run())
         try:
             return await asyncio.shield(opening.result)
@@ -382,15 +405,15 @@ class Dialer:
             await asyncio.wait([running])
             raise
 
-    def _link(self, person: bytes, keys: DialKeys) -> Link:
-        current = self.links.current(person)
+    def _link(self, peer: Peer, psks: Sequence[ContactPsk]) -> Link:
+        current = self.links.current(peer)
         identity = self._directory.identity
         start = Initiator.contact(
             identity.static,
-            keys.terminal,
+            peer.static,
             identity.person,
-            person,
-            keys.candidates,
+            peer.person,
+            psks,
             replaces=current.session if current is not None else b"",
             static_dh=identity.static_dh,
             random=self.runtime.random,

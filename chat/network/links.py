@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chat.network.driver import Driver
 from chat.tasks import Runtime
@@ -15,6 +15,16 @@ from protocol.link.states import ContactPsk, Event, LinkClosed, LinkOpen, Messag
 from protocol.messages import Message
 
 
+class Peer(NamedTuple):
+    """A contact's terminal: the person id and the terminal's static key, 32 bytes each.
+
+    Both, since one static key may stand in the logs of several persons.
+    """
+
+    person: bytes
+    static: bytes
+
+
 @dataclass(eq=False, slots=True)
 class LiveLink:
     """A confirmed link with a contact's terminal.
@@ -22,6 +32,7 @@ class LiveLink:
     `began`: this side dialled. `replaces`: the session it names, or b"". `address`: the terminal's, empty
     through a relay. `carried`: the entries that it has carried, each with False while it is an
     own one of which no receipt has come.
+    `delivered`: entries that another terminal of the contact has acknowledged meanwhile.
     """
 
     driver: Driver
@@ -34,6 +45,11 @@ class LiveLink:
     opened_at: float
     events: LinkEvents
     carried: dict[bytes, bool] = field(default_factory=dict)
+    delivered: set[bytes] = field(default_factory=set)
+    peer: Peer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.peer = Peer(self.person, self.terminal)
 
     @property
     def relayed(self) -> bool:
@@ -87,14 +103,6 @@ class LinkSet:
             self.current = self.links[-1] if self.links else None
 
 
-@dataclass(frozen=True, slots=True)
-class DialKeys:
-    """The keys to dial a contact: its terminal's static key, and psks newest first."""
-
-    terminal: bytes
-    candidates: tuple[ContactPsk, ...]
-
-
 @dataclass(slots=True)
 class Identity:
     """This terminal on links. `static_dh` caches the constant DH of each contact."""
@@ -109,28 +117,32 @@ class Directory(Policy, Protocol):
 
     identity: Identity
 
-    def dial_keys(self, person: bytes) -> DialKeys | None:
-        """The keys to dial a contact, None if it is unknown or blocked."""
+    def dial_psks(self, peer: Peer) -> Sequence[ContactPsk]:
+        """The psks to dial a contact's terminal, newest first. Empty if it may not link."""
 
-    def may_link(self, person: bytes, static: bytes) -> bool:
+    def may_link(self, peer: Peer) -> bool:
         """Whether a terminal may link: the contact is not blocked, the terminal not removed."""
 
     def known_addresses(self) -> Iterable[str]:
         """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
 
-    def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
-        """The contact's possible addresses, most likely first."""
+    def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
+        """The terminal's possible addresses: the one that worked last, then others, most likely first."""
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
         """The tokens on which this terminal waits that day at the relay with this key."""
 
-    def dial_tokens(self, person: bytes, relay: bytes, day: int) -> Sequence[bytes]:
-        """The tokens on which the contact's terminal waits there that day, most likely first."""
+    def dial_tokens(self, peer: Peer, relay: bytes, day: int) -> Sequence[bytes]:
+        """The tokens on which a contact's terminal waits there that day, most likely first."""
 
+
+AWAY = False, False
+"""What is shown of a contact without links: neither present nor reached through relays."""
 
 REPLACED = 1
 RELAYED_MOST = 8
-"""Links per contact through relays. A contact can fill them; a relay's address does not show who floods."""
+"""Links per terminal of a contact through relays, since a relay's address does not show who floods. The
+terminal alone can fill them, and keeps out no other terminal."""
 
 
 class LinkEvents(Protocol):
@@ -155,49 +167,63 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class LinkNeeded:
-    """A contact needs another link: the one it has does not answer, or grows old."""
+    """A contact's terminal needs another link: the one it has does not answer, or grows old."""
 
-    person: bytes
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
 class LinkLost:
-    """A contact's last link ended, after so many seconds."""
+    """The last link with a contact's terminal ended, after so many seconds."""
 
-    person: bytes
+    peer: Peer
     lived: float
 
 
 @dataclass(frozen=True, slots=True)
 class RelayedLinkOpened:
-    """A contact's link opened through a relay.
+    """A link with a contact's terminal opened through a relay.
 
     `direct_for`: seconds since it had last moved from a relay to a direct link, None if it had not.
     """
 
-    person: bytes
+    peer: Peer
     direct_for: float | None
 
 
 class Links:
-    """The open links by contact. `signal` publishes the events above."""
+    """The open links by terminal of a contact. `signal` publishes the events above.
+
+    No link with one terminal replaces, closes or delays a link with another terminal.
+    """
 
     def __init__(self, runtime: Runtime, directory: Directory, signal: Callable[[object], None]) -> None:
         self._clock = runtime.clock
         self._config = runtime.config
         self._directory = directory
         self._signal = signal
-        self._sets: dict[bytes, LinkSet] = {}
+        self._sets: dict[bytes, dict[bytes, LinkSet]] = {}  # by person, then by static key
         self._of: dict[Driver, LiveLink] = {}
         self._asked: set[tuple[Driver, int]] = set()
-        self._present: set[bytes] = set()
-        self._shown_relayed: set[bytes] = set()
-        self._moved_at: dict[bytes, float] = {}
+        self._heard: set[Peer] = set()
+        self._relayed: set[Peer] = set()
+        self._moved_at: dict[Peer, float] = {}
+        self._shown: dict[bytes, tuple[bool, bool]] = {}
 
-    def current(self, person: bytes) -> LiveLink | None:
-        """The link that sends to a contact, None if there is none."""
-        links = self._sets.get(person)
+    def current(self, peer: Peer) -> LiveLink | None:
+        """The link that sends to a contact's terminal, None if there is none."""
+        links = self._set(peer)
         return links.current if links is not None else None
+
+    def _set(self, peer: Peer) -> LinkSet | None:
+        return self._sets.get(peer.person, {}).get(peer.static)
+
+    def sending(self, person: bytes) -> list[LiveLink]:
+        """The links that send to a contact, one per terminal that has any."""
+        sets = self._sets.get(person)
+        if sets is None:
+            return []
+        return [links.current for links in sets.values() if links.current is not None]
 
     def all(self) -> list[LiveLink]:
         return list(self._of.values())
@@ -205,23 +231,32 @@ class Links:
     def of(self, person: bytes) -> list[LiveLink]:
         return [link for link in self._of.values() if link.person == person]
 
-    def is_present(self, person: bytes) -> bool:
-        return person in self._present
+    def is_heard(self, peer: Peer) -> bool:
+        """Whether a contact's terminal has a link and answers on it."""
+        return peer in self._heard
 
-    def needs_link(self, person: bytes) -> bool:
-        """Whether a contact has no link, one that does not answer, or one that must be replaced soon."""
-        link = self.current(person)
-        return link is None or self._silent(link, self._config.suspect_after) or self._ageing(link)
+    def is_present(self, person: bytes) -> bool:
+        """Whether any terminal of a contact has a link and answers on it."""
+        return self._shown.get(person, AWAY)[0]
 
     def is_relayed(self, person: bytes) -> bool:
-        """Whether the link that sends to a contact goes through a relay."""
-        link = self.current(person)
+        """Whether all links that send to a contact go through relays."""
+        return self._shown.get(person, AWAY)[1]
+
+    def needs_link(self, peer: Peer) -> bool:
+        """Whether a terminal has no link, one that does not answer, or one that must be replaced soon."""
+        link = self.current(peer)
+        return link is None or self._silent(link, self._config.suspect_after) or self._ageing(link)
+
+    def sends_by_relay(self, peer: Peer) -> bool:
+        """Whether the link that sends to a terminal goes through a relay."""
+        link = self.current(peer)
         return link is not None and link.relayed
 
-    def needs_relayed_link(self, person: bytes) -> bool:
-        """Whether a contact has no link, one that has long been silent, or an ageing one through a relay."""
+    def needs_relayed_link(self, peer: Peer) -> bool:
+        """Whether a terminal has no link, one that has long been silent, or an ageing one through a relay."""
         # A direct link that falters gets the time to come back, else both ends would move back and forth.
-        link = self.current(person)
+        link = self.current(peer)
         if link is None or self._silent(link, self._config.absent_after):
             return True
         return link.relayed and self._ageing(link)
@@ -237,16 +272,19 @@ class Links:
 
     async def adopt(self, driver: Driver, opened: LinkOpen, events: LinkEvents) -> Links | None:
         """Take over a link that has just opened; None if it is not wanted."""
-        if opened.person is None or not self._directory.may_link(opened.person, opened.peer_static):
+        if opened.person is None:
             return None
-        relayed = [link for link in self.of(opened.person) if link.relayed]
+        peer = Peer(opened.person, opened.peer_static)
+        if not self._directory.may_link(peer):
+            return None
+        relayed = [link for link in self._of.values() if link.peer == peer and link.relayed]
         if not driver.connection.peer and len(relayed) >= RELAYED_MOST:
             return None
         link = LiveLink(
             driver=driver,
             session=opened.session_id,
-            person=opened.person,
-            terminal=opened.peer_static,
+            person=peer.person,
+            terminal=peer.static,
             began=opened.role is Role.INITIATOR,
             replaces=opened.replaces,
             address=driver.connection.peer,
@@ -262,25 +300,26 @@ class Links:
         return self
 
     async def _confirmed(self, link: LiveLink) -> None:
-        own = self._directory.identity.static.public
-        links = self._sets.setdefault(link.person, LinkSet(own, link.terminal))
+        own, peer = self._directory.identity.static.public, link.peer
+        links = self._sets.setdefault(peer.person, {}).setdefault(peer.static, LinkSet(own, peer.static))
         for other in links.confirmed(link):
             if (number := await other.driver.ping()) is not None:
                 self._asked.add((other.driver, number))
         await link.events.opened(link)
-        self._show(self._present, link.person, True)
         if link.relayed:
-            since = self._moved_at.pop(link.person, None)
+            since = self._moved_at.pop(peer, None)
             direct_for = None if since is None else link.opened_at - since
-            self._signal(RelayedLinkOpened(link.person, direct_for))
-        elif link.person in self._shown_relayed:
-            self._moved_at[link.person] = link.opened_at
-        self._show(self._shown_relayed, link.person, self.is_relayed(link.person))
+            self._signal(RelayedLinkOpened(peer, direct_for))
+        elif peer in self._relayed:
+            self._moved_at[peer] = link.opened_at
+        self._heard.add(peer)
+        self._update(peer)
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         link = self._of[driver]
-        if not isinstance(events[0], LinkClosed):
-            self._show(self._present, link.person, True)
+        if link.peer not in self._heard and not isinstance(events[0], LinkClosed):
+            self._heard.add(link.peer)
+            self._update(link.peer)
         messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
             await link.events.received(link, messages)
@@ -291,7 +330,7 @@ class Links:
                 await self._ended(link)
 
     async def _answered(self, link: LiveLink, number: int) -> None:
-        links = self._sets.get(link.person)
+        links = self._set(link.peer)
         if links is not None and (link.driver, number) in self._asked:
             self._asked.discard((link.driver, number))
             for spare in links.answered(link):
@@ -300,15 +339,37 @@ class Links:
     async def _ended(self, link: LiveLink) -> None:
         del self._of[link.driver]
         self._asked = {asked for asked in self._asked if asked[0] is not link.driver}
-        links = self._sets.get(link.person)
+        peer = link.peer
+        links = self._set(peer)
         if links is not None:  # a spare link may end after the last of its set
             links.ended(link)
         await link.events.ended(link)
-        if links is not None and links.current is None and self._sets.get(link.person) is links:
-            self._sets.pop(link.person)
-            self._show(self._present, link.person, False)
-            self._signal(LinkLost(link.person, self._clock.monotonic() - link.opened_at))
-        self._show(self._shown_relayed, link.person, self.is_relayed(link.person))
+        last = links is not None and links.current is None and self._set(peer) is links
+        if last:
+            self._forget(peer)
+        self._update(peer)
+        if last:
+            self._signal(LinkLost(peer, self._clock.monotonic() - link.opened_at))
+
+    def _forget(self, peer: Peer) -> None:
+        """Its last link has ended."""
+        sets = self._sets[peer.person]
+        del sets[peer.static]
+        if not sets:
+            del self._sets[peer.person]
+        self._heard.discard(peer)
+
+    def _update(self, peer: Peer) -> None:
+        """Signal a contact that came, went, or moved to a relay or away from one, by any of its terminals."""
+        (self._relayed.add if self.sends_by_relay(peer) else self._relayed.discard)(peer)
+        person, before = peer.person, self._shown.pop(peer.person, AWAY)
+        sending = self.sending(person)
+        present = any(other.person == person for other in self._heard)
+        now = present, bool(sending) and all(link.relayed for link in sending)
+        if now != AWAY:
+            self._shown[person] = now
+        if now != before:
+            self._signal(PresenceChanged(person))
 
     # Watching.
 
@@ -317,22 +378,17 @@ class Links:
         while True:
             await asyncio.sleep(self._config.suspect_after / 4)
             for link in self.all():
-                if link is not self.current(link.person):
+                if link is not self.current(link.peer):
                     continue
                 if self._silent(link, self._config.absent_after):
-                    self._show(self._present, link.person, False)
-                if self.needs_link(link.person):
-                    self._signal(LinkNeeded(link.person))
+                    self._heard.discard(link.peer)
+                    self._update(link.peer)
+                if self.needs_link(link.peer):
+                    self._signal(LinkNeeded(link.peer))
 
     async def probe(self) -> None:
         for link in self.all():
             await link.driver.ping()
-
-    def _show(self, persons: set[bytes], person: bytes, shown: bool) -> None:
-        """Signal a contact that begins or stops to be among the present or the relayed ones."""
-        if shown != (person in persons):
-            (persons.add if shown else persons.discard)(person)
-            self._signal(PresenceChanged(person))
 
     # Ending.
 
@@ -342,7 +398,7 @@ class Links:
     def close_unwanted(self) -> None:
         """Cut the links with terminals that may not link any more."""
         for link in self.all():
-            if not self._directory.may_link(link.person, link.terminal):
+            if not self._directory.may_link(link.peer):
                 link.driver.abort()
 
     async def close_all(self, reason: int) -> None:

@@ -111,14 +111,14 @@ class UseCases:
         bus.on(events.RelaysNamed, lambda signal: relay_client.name(signal.relays))
         bus.on(events.InvitationsChanged, lambda _: relay_client.renew())
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
-        bus.on(events.ContactFound, lambda signal: dialer.seek(signal.person))
+        bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     def _contacts_changed(self) -> None:
         self.links.close_unwanted()
-        self.dialer.follow(self.keyring.linkable())
+        self.dialer.follow(self.keyring.dialled())
         self.relay_client.renew()
         self.announcer.recognise_again()
         self.announcer.renew()

@@ -105,9 +105,10 @@ class People:
             self._keyring.contacts[person] = keys
             raise
         book, keyring = self._book, self._keyring
-        for memory in (book.rows, book.unread, book.typing, keyring.found, keyring.remembered):
+        for memory in (book.rows, book.unread, book.typing):
             memory.pop(person, None)
         keyring.forget_proofs(person)
+        keyring.forget_addresses(person)
         self._bus.signal(ContactsChanged())
         self._bus.publish(ContactRemoved(person.hex(), name))
         await self._cleaner.clean()

@@ -12,9 +12,9 @@ from functools import partial
 
 from chat.errors import phrase
 from chat.interface import CannotCreate, NearbyChanged, NearbyView, Notice, ParlourError, VisibilityChanged
-from chat.network.links import LiveLink
+from chat.network.links import LiveLink, Peer
 from chat.ports import Announcement, Clock, Connection, Discovery, Listener, Transport
-from chat.service.events import ContactFound, EventBus, NetworkChanged
+from chat.service.events import EventBus, NetworkChanged, TerminalFound
 from chat.service.keyring import Address, Keyring, Visibility
 from chat.service.state import ContactBook
 from chat.storage import contacts, persons
@@ -30,6 +30,9 @@ DAYS_LOOKED = 31
 SLOTS_TRIED = 20_000
 """Slots computed for that, some fifty milliseconds of work. Any machine on the network can use it up with
 forged announcements; the days furthest away are then not searched."""
+PLACES_FOUND = 64
+"""Announced addresses kept in memory per terminal of a contact, those found last. Who recorded what
+the terminal announced since the day before can fill them by repeating it. Each was tried when found."""
 AGAIN = 5.0
 """Seconds after which a failed announcement is repeated."""
 
@@ -53,7 +56,7 @@ class Announcer:
         self._visibility, self._book, self._port = visibility, book, port
         self._transport, self._discovery = transport, discovery
         self._found: dict[str, Announcement] = {}
-        self._contacts: set[str] = set()
+        self._contacts: dict[str, Peer] = {}  # by instance
         self._wanted = asyncio.Event()
         self._day = utc_day(runtime.clock.wall())
 
@@ -124,16 +127,18 @@ class Announcer:
         self._publish_nearby(before)
 
     def _recognise(self, announcement: Announcement) -> None:
-        person = self._person(announcement)
-        if person is None:
-            self._contacts.discard(announcement.instance)
+        peer = self._peer(announcement)
+        if peer is None:
+            self._contacts.pop(announcement.instance, None)
             return
-        self._contacts.add(announcement.instance)
-        places = tuple((host, announcement.port) for host in announcement.addresses)
-        self._keyring.found[person] = places
-        self._bus.signal(ContactFound(person))
+        self._contacts[announcement.instance] = peer
+        # Anybody can repeat an announcement or say goodbye in another's name: neither takes an address away.
+        places = *self._places(announcement.instance), *self._keyring.found.get(peer, ())
+        self._keyring.found[peer] = tuple(dict.fromkeys(places))[:PLACES_FOUND]
+        self._bus.signal(TerminalFound(peer))
 
-    def _person(self, announcement: Announcement) -> bytes | None:
+    def _peer(self, announcement: Announcement) -> Peer | None:
+        """The contact's terminal that made an announcement."""
         known = recognise(
             announcement.slots,
             announcement.instance,
@@ -142,7 +147,7 @@ class Announcer:
             self._keyring.announcers(),
             utc_day(self._runtime.clock.wall()),
         )
-        return known.person if known is not None else None
+        return Peer(known.person, known.static) if known is not None else None
 
     def recognise_again(self) -> None:
         """Contacts were added or removed: check all announcements again."""
@@ -154,7 +159,7 @@ class Announcer:
     def lost(self, instance: str) -> None:
         before = self.nearby()
         self._found.pop(instance, None)
-        self._contacts.discard(instance)
+        self._contacts.pop(instance, None)
         self._publish_nearby(before)
 
     def network_changed(self) -> None:
@@ -174,9 +179,12 @@ class Announcer:
         """The number of other terminals that announce themselves now."""
         return len(self._found)
 
-    def announced(self) -> dict[bytes, list[Address]]:
-        contacts = ((self._person(self._found[instance]), instance) for instance in self._contacts)
-        return {person: self._places(instance) for person, instance in contacts if person is not None}
+    def announced(self) -> dict[Peer, list[Address]]:
+        """The addresses that contacts' terminals announce now."""
+        announced: dict[Peer, list[Address]] = {}
+        for instance, peer in self._contacts.items():
+            announced.setdefault(peer, []).extend(self._places(instance))
+        return announced
 
     def days_ahead(self) -> int | None:
         """The days by which a contact's clock is ahead of this one, negative if it is behind.
@@ -277,7 +285,7 @@ class ListeningPort:
 
 
 KEPT = 8
-"""Addresses kept in memory per contact."""
+"""Addresses kept in memory per terminal of a contact, where it was reached last. It alone can fill them."""
 
 
 class AddressBook:
@@ -288,10 +296,14 @@ class AddressBook:
         self._store = store
         self._keyring = keyring
 
-    async def met(self, person: bytes, host: str, port: int) -> None:
-        """Keep where a contact was dialled to pair: without discovery there may be no other address."""
-        if (terminal := self._keyring.contacts[person].terminal()) is not None:
-            await self._keep(person, terminal.id, (host, port))
+    async def met(self, person: bytes, terminal: bytes, host: str, port: int) -> Peer | None:
+        """Keep where a contact's terminal was dialled to pair, maybe its only address. None if it is gone."""
+        one = self._keyring.log(person).live.get(terminal)
+        if one is None:
+            return None
+        peer = Peer(person, one.static)
+        await self._keep(peer, terminal, (host, port))
+        return peer
 
     async def reached(self, link: LiveLink, port: int) -> None:
         """Keep a link's address with the port that the contact's terminal says it listens on.
@@ -301,11 +313,11 @@ class AddressBook:
         live = self._keyring.log(link.person).live.values()
         terminal = next((one.id for one in live if one.static == link.terminal), None)
         if not link.relayed and terminal is not None:
-            await self._keep(link.person, terminal, (link.address, port))
+            await self._keep(link.peer, terminal, (link.address, port))
 
-    async def _keep(self, person: bytes, terminal: bytes, place: Address) -> None:
-        kept = self._keyring.remembered.get(person, ())
+    async def _keep(self, peer: Peer, terminal: bytes, place: Address) -> None:
+        kept = self._keyring.remembered.get(peer, ())
         if kept[:1] == (place,):
             return
         await self._store.write(persons.add_address, AddressRow(terminal, *place, self._clock.wall()))
-        self._keyring.remembered[person] = tuple(dict.fromkeys((place, *kept)))[:KEPT]
+        self._keyring.remembered[peer] = tuple(dict.fromkeys((place, *kept)))[:KEPT]

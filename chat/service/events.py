@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chat.interface import Closed, Event
+from chat.network.links import Peer
 from protocol.relay.rendezvous import RelayAddress
 
 S = TypeVar("S")
@@ -26,10 +27,10 @@ class ContactReleased:
 
 
 @dataclass(frozen=True, slots=True)
-class ContactFound:
-    """A contact can probably be reached now."""
+class TerminalFound:
+    """A contact's terminal can probably be reached now."""
 
-    person: bytes
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True)

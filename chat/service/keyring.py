@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chat.network.links import DialKeys, Identity
+from chat.network.links import Identity, Peer
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
@@ -71,6 +71,10 @@ Addresses = tuple[Address, ...]
 PAIRINGS_NAMED = 4
 """Pairings with one contact that message 1 of a link may name (SPEC §6.3)."""
 
+TERMINALS_DIALLED = 16
+"""Terminals per contact that are dialled, the most senior ones. A contact, or who stole one of its terminals,
+can add more, which are its most junior ones and have to dial themselves."""
+
 
 @dataclass(slots=True)
 class ContactKeys:
@@ -86,9 +90,9 @@ class ContactKeys:
     blocked: bool
     pins: Pins = NO_PINS
 
-    def terminal(self) -> Terminal | None:
-        """The most senior live terminal."""
-        return next(iter(self.state.live.values()), None)
+    def terminals(self) -> list[Terminal]:
+        """The live terminals, the most senior first."""
+        return list(self.state.live.values())
 
     def candidates(self) -> tuple[ContactPsk, ...]:
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
@@ -110,7 +114,7 @@ class OpenInvitation:
 
 
 class Keyring:
-    """network.links.Directory from memory. `found` and `remembered`: addresses of contacts.
+    """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
     `own` and `own_log`: this person's keys and log. `now`: Unix time in milliseconds. `proven`: the persons
     who have proven to hold a static key, by that key. `shared`: those keys that several persons have proven.
@@ -124,7 +128,7 @@ class Keyring:
         now: Callable[[], int],
         contacts: dict[bytes, ContactKeys] | None = None,
         invitations: dict[bytes, OpenInvitation] | None = None,
-        remembered: dict[bytes, Addresses] | None = None,
+        remembered: dict[Peer, Addresses] | None = None,
         proven: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
@@ -132,7 +136,7 @@ class Keyring:
         self.own_log = own_log
         self.contacts = contacts or {}
         self.invitations = invitations or {}
-        self.found: dict[bytes, Addresses] = {}
+        self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
         self.proven: dict[bytes, set[bytes]] = {}
         self.shared: set[bytes] = set()
@@ -162,7 +166,7 @@ class Keyring:
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         contact = self.contacts.get(hello.person)
-        if contact is not None and self.may_link(hello.person, static):
+        if contact is not None and self.may_link(Peer(hello.person, static)):
             answers = (pair.answer(hello.numbers) for pair in contact.pairs)
             psk = next((answer for answer in answers if answer is not None), None)
             if psk is not None:
@@ -173,26 +177,36 @@ class Keyring:
 
     # What the dialer asks.
 
-    def dial_keys(self, person: bytes) -> DialKeys | None:
-        contact = self.contacts.get(person)
-        terminal = contact.terminal() if contact is not None else None
-        if contact is None or contact.blocked or terminal is None:
-            return None
-        return DialKeys(terminal.static, contact.candidates())
+    def dialled(self) -> list[Peer]:
+        """The terminals to keep links with, in a fixed order."""
+        return [
+            Peer(person, terminal.static)
+            for person in self.linkable()
+            for terminal in self.contacts[person].terminals()[:TERMINALS_DIALLED]
+        ]
 
-    def may_link(self, person: bytes, static: bytes) -> bool:
-        contact = self.contacts.get(person)
+    def dial_psks(self, peer: Peer) -> Sequence[ContactPsk]:
+        return self.contacts[peer.person].candidates() if self.may_link(peer) else ()
+
+    def may_link(self, peer: Peer) -> bool:
+        contact = self.contacts.get(peer.person)
         if contact is None or contact.blocked:
             return False
-        return any(terminal.static == static for terminal in contact.state.live.values())
+        return any(terminal.static == peer.static for terminal in contact.state.live.values())
 
-    def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
-        merged = dict.fromkeys((*self.found.get(person, ()), *self.remembered.get(person, ())))
-        return list(merged)[:16]
+    def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
+        found, worked = self.found.get(peer, ()), self.remembered.get(peer, ())
+        return list(dict.fromkeys((*worked[:1], *found, *worked)))
 
     def known_addresses(self) -> Iterable[str]:
         hints = (*self.found.values(), *self.remembered.values())
         return {host.partition("%")[0] for places in hints for host, _ in places}
+
+    def forget_addresses(self, person: bytes) -> None:
+        """The person is no contact any more."""
+        for memory in (self.found, self.remembered):
+            for peer in [peer for peer in memory if peer.person == person]:
+                del memory[peer]
 
     # Relays.
 
@@ -210,12 +224,12 @@ class Keyring:
         ]
         return [*joiners, *(contact_token(key, day, relay, static) for key in keys)]
 
-    def dial_tokens(self, person: bytes, relay: bytes, day: int) -> Sequence[bytes]:
-        contact, keys = self.contacts.get(person), self.dial_keys(person)
-        if contact is None or keys is None:
+    def dial_tokens(self, peer: Peer, relay: bytes, day: int) -> Sequence[bytes]:
+        if not self.may_link(peer):
             return []
-        meeting = [pair.newest().meeting_key(person, self.identity.person) for pair in contact.named()]
-        return [contact_token(key, day, relay, keys.terminal) for key in meeting]
+        pairs, own = self.contacts[peer.person].named(), self.identity.person
+        meeting = [pair.newest().meeting_key(peer.person, own) for pair in pairs]
+        return [contact_token(key, day, relay, peer.static) for key in meeting]
 
     # Discovery and pairing.
 
@@ -308,8 +322,11 @@ def _pairs(own: bytes, person: bytes, rows: Sequence[ShareRow]) -> tuple[Pair, .
     return tuple(Pair(root, own, person, shares(root, OWN), shares(root, THEIRS)) for root in roots)
 
 
-def remembered(database: Database, terminals: Iterable[bytes]) -> Addresses:
+def remembered(database: Database, contact: ContactKeys) -> dict[Peer, Addresses]:
     """The addresses at which a contact's terminals were reached, latest first."""
-    rows = [row for terminal in terminals for row in persons.addresses_of(database, terminal)]
-    rows.sort(key=lambda row: -row.last_success)
-    return tuple((row.host, row.port) for row in rows)
+    return {
+        Peer(contact.state.person, terminal.static): tuple(
+            (row.host, row.port) for row in persons.addresses_of(database, terminal.id)
+        )
+        for terminal in contact.state.live.values()
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chat.network.links import Peer
 from chat.service import keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
 from chat.storage import contacts, persons, receipts, settings
@@ -35,7 +36,7 @@ class Profile:
     contacts: ContactBook
     keys: dict[bytes, ContactKeys]
     proven: tuple[tuple[bytes, bytes], ...]
-    remembered: dict[bytes, Addresses]
+    remembered: dict[Peer, Addresses]
     invitations: dict[bytes, OpenInvitation]
     settings: Settings
     relays: tuple[RelayRow, ...]
@@ -54,7 +55,11 @@ def read_profile(database: Database) -> Profile:
         contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),
-        remembered={person: keyring.remembered(database, found.state.live) for person, found in keys.items()},
+        remembered={
+            peer: places
+            for contact in keys.values()
+            for peer, places in keyring.remembered(database, contact).items()
+        },
         invitations={
             row.secret: OpenInvitation(
                 parse_invitation(row.text), row.text, X25519Pair(row.one_time), row.burned_by

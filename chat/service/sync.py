@@ -24,7 +24,7 @@ from chat.interface import (
 )
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket
-from chat.network.links import Links, LiveLink
+from chat.network.links import Links, LiveLink, Peer
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
 from chat.service.keyring import ContactKeys, Keyring
@@ -125,7 +125,7 @@ class Synchronizer:
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
-        self._budgets: dict[tuple[bytes, bytes], _Budget] = {}
+        self._budgets: dict[Peer, _Budget] = {}
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -136,22 +136,22 @@ class Synchronizer:
     # Sending.
 
     def send(self, person: bytes, entry: ParsedEntry) -> None:
-        """Send an entry just written, now if there is a link, else on the next one."""
-        if (worker := self._current(person)) is not None:
+        """Send an entry just written to all terminals of a contact, now or on the next link with each."""
+        for worker in self._sending(person):
             worker.outbound.send(entry)
 
     def catch_up(self, person: bytes) -> None:
-        if (worker := self._current(person)) is not None:
+        for worker in self._sending(person):
             worker.outbound.catch_up()
 
     def put(self, person: bytes, message: Message) -> None:
         """Send a message that is not an entry, if there is a link."""
-        if (worker := self._current(person)) is not None:
+        for worker in self._sending(person):
             worker.outbound.put(message)
 
-    def _current(self, person: bytes) -> _Worker | None:
-        link = self._links.current(person)
-        return self._workers.get(link) if link is not None else None
+    def _sending(self, person: bytes) -> list[_Worker]:
+        """One per terminal of the contact that has a link."""
+        return list(filter(None, map(self._workers.get, self._links.sending(person))))
 
     # LinkEvents.
 
@@ -166,7 +166,7 @@ class Synchronizer:
         worker = self._workers.pop(link, None)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
-        if self._links.current(link.person) is None:  # the end of a spare link says nothing about the contact
+        if not self._links.sending(link.person):  # the end of a spare link says nothing about the contact
             self._book.typing.pop(link.person, None)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
@@ -215,7 +215,7 @@ class Synchronizer:
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
         now = self._runtime.clock.monotonic()
-        budget = self._budgets.setdefault((link.person, link.terminal), _Budget(now))
+        budget = self._budgets.setdefault(link.peer, _Budget(now))
         if isinstance(message, LogHeads | LogOperations):
             await asyncio.sleep(budget.logs.reserve(now))
             return True
@@ -330,7 +330,7 @@ class Outbound:
             return
         if entry in self._deleted:  # since it was written, or read from the disk
             message, awaits = Entry(message.header, b"", b""), False
-        link.carried[entry] = not awaits
+        link.carried[entry] = not awaits or entry in link.delivered
         await link.driver.send(message)
         if not link.carried[entry]:
             self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
@@ -516,8 +516,12 @@ class Inbound:
         for other in self._links.of(link.person):
             if other.terminal == link.terminal:
                 other.carried.update(dict.fromkeys(new, True))
-        for entry in new:
-            self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
+            else:  # which has to carry it all the same
+                other.delivered.update(new)
+                other.carried.update((entry, True) for entry in new if entry in other.carried)
+        for entry, advances in new.items():
+            if advances:
+                self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
 
     def _conversation(self, link: LiveLink, named: bytes) -> bytes:
         return check_conversation(named, self._keyring.own.person, link.person)

@@ -60,33 +60,35 @@ def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: in
 
 def acknowledge(
     db: Database, conversation: bytes, author: bytes, terminal: bytes, receipt: Receipt, time: int
-) -> list[bytes]:
-    """Store a contact's receipt for entries of `author`. Returns the ids whose state advances.
+) -> dict[bytes, bool]:
+    """Store a contact's receipt for entries of `author`. Returns the ids for which it is new.
 
-    Ids that are not held or of other authors are ignored. *Stored* after *read* does not advance the state.
+    The value is whether their state advances: another terminal may have brought it there before. Ids that are
+    not held or of other authors are ignored. *Stored* after *read* is not new.
     """
-    found: dict[bytes, tuple[int, int]] = {}
+    found: dict[bytes, tuple[int, int, int]] = {}
     for start in range(0, len(receipt.ids), _IDS_MAX):
         some = receipt.ids[start : start + _IDS_MAX]
         rows = db.rows(
-            "SELECT e.id, e.header, e.number, ifnull(max(r.kind), 0) FROM entries AS e"
-            " LEFT JOIN receipts AS r ON r.entry = e.number"
-            " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?)"
+            "SELECT e.id, e.header, e.number, ifnull(max(CASE t.terminal WHEN ? THEN r.kind END), 0),"
+            " ifnull(max(r.kind), 0) FROM entries AS e"
+            " LEFT JOIN receipts AS r ON r.entry = e.number LEFT JOIN terminals AS t ON t.number = r.terminal"
             " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
             " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
             f" AND e.id IN ({','.join('?' * len(some))}) GROUP BY e.number",
             *(terminal, conversation, author, *some),
         )
-        for entry, header, number, kind in rows:
+        for entry, header, number, *kinds in rows:
             check_header(db, entry, header)
-            found[entry] = number, kind
+            found[entry] = number, *kinds
     counted = [entry for entry in dict.fromkeys(receipt.ids) if entry in found]
     if counted:
         by = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
         by = persons.terminal_number(db, terminal) if by is None else by
         made = [(found[entry][0], by, receipt.kind, time) for entry in counted]
         db.run_many("INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)", made)
-    return [entry for entry in counted if found[entry][1] < receipt.kind]
+    kind = receipt.kind
+    return {entry: found[entry][2] < kind for entry in counted if found[entry][1] < kind}
 
 
 def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:

@@ -53,14 +53,14 @@ def presence(person: Person, *, present: bool) -> asyncio.Future[ContactChanged]
 
 def current(one: Person, other: Person) -> LiveLink:
     """The link on which one person sends to the other."""
-    link = one.engine._use_cases.links.current(other.engine._use_cases.keyring.own.person)
+    link = one.engine._use_cases.links.current(other.peer)
     assert link is not None
     return link
 
 
 async def dial(one: Person, other: Person) -> None:
     """Begin one more link."""
-    await one.engine._use_cases.dialer.dial(bytes.fromhex(await one.contact(other)), 1.0)
+    await one.engine._use_cases.dialer.dial(other.peer, 1.0)
 
 
 async def compare(one: Person, other: Person, begun: Awaitable[object]) -> None:

@@ -85,10 +85,10 @@ async def test_attack_16_an_announcement_is_only_a_hint(tmp_path: Path) -> None:
         real = network.announced[ben.host]
         await ben.stop()
         await say(ada, ben, "for Ben alone")
-        contact, since = bytes.fromhex(await ada.contact(ben)), len(ada.seen)
+        peer, since = ben.peer, len(ada.seen)
         network.watchers[ada.host].found(replace(real, addresses=(mallory.host,), port=4747))
-        assert (mallory.host, 4747) not in ada.engine._use_cases.keyring.hints(contact)
-        ada.engine._use_cases.keyring.found[contact] = ((mallory.host, 4747),)
+        assert (mallory.host, 4747) not in ada.engine._use_cases.keyring.hints(peer)
+        ada.engine._use_cases.keyring.found[peer] = ((mallory.host, 4747),)
         ada.engine._use_cases.dialer.seek_all()
         await asyncio.sleep(120)
         changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]

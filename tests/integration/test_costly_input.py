@@ -85,10 +85,9 @@ class _Deaf:
 
 async def link_of_junior(log: BensLog, ben: Person, ada: Person, network: Network) -> Driver:
     """A link of Ben's second terminal, which has what the first one knows, with Ada."""
-    ring, person = ben.engine._use_cases.keyring, ada.engine._use_cases.keyring.own.person
-    keys = ring.dial_keys(person)
-    assert keys is not None
-    start = Initiator.contact(log.junior, keys.terminal, ring.own.person, person, keys.candidates)
+    ring, peer = ben.engine._use_cases.keyring, ada.peer
+    psks = ring.dial_psks(peer)
+    start = Initiator.contact(log.junior, peer.static, ring.own.person, peer.person, psks)
 
     async def adopt(_driver: Driver, _opened: LinkOpen) -> _Deaf:
         return _Deaf()
@@ -181,7 +180,7 @@ async def test_case_94_a_receipt_that_names_one_entry_many_times_ends_the_link_b
         large = bytes.fromhex((await say(ada, ben, "\N{GRINNING FACE}" * 16_000)).id)
         stored, asked = receipts.acknowledge, list[Receipt]()
 
-        def noted(*arguments: Any) -> list[bytes]:
+        def noted(*arguments: Any) -> dict[bytes, bool]:
             asked.append(arguments[4])
             return stored(*arguments)
 

@@ -124,14 +124,13 @@ async def test_a_replaced_link_that_ends_after_its_successor_leaves_nothing_behi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with two(tmp_path) as (network, ada, ben, faults):
-        person = bytes.fromhex(await ada.contact(ben))
         await tell(ben, ada, port(ben, ada))
         slow(monkeypatch, ada, "write")
         await tell(ben, ada, entry_of(ben, ada))
         await asyncio.sleep(0.01)
         await dial(ada, ben)
         await asyncio.sleep(0.1)
-        assert len(ada.engine._use_cases.links._sets[person].links) == 1
+        assert len(ada.engine._use_cases.links._sets[ben.peer.person][ben.peer.static].links) == 1
         network.cut(ben.host)
         network.pipes[-1].break_now()
         await asyncio.sleep(3)
@@ -261,9 +260,9 @@ class Snatcher:
         self._relay, self._clock = relay, mallory.clock
         self._transport = MemoryTransport(mallory.network, mallory.host)
         self._transport.name_relays({relay.address})
-        keyring, person = mallory.engine._use_cases.keyring, victim.engine._use_cases.keyring.own.person
+        keyring = mallory.engine._use_cases.keyring
         day = relay.clock.wall() // 1_000 // DAY_SECONDS
-        (self._token,) = keyring.dial_tokens(person, relay.pair.public, day)
+        (self._token,) = keyring.dial_tokens(victim.peer, relay.pair.public, day)
         self.snatched = 0
 
     async def run(self) -> None:

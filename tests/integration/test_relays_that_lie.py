@@ -265,10 +265,10 @@ async def link_through(one: Person, other: Person, relay: MemoryRelay, start: In
     async def adopt(driver: Driver, opened: LinkOpen) -> Idle:
         return Idle()
 
-    person, parts = bytes.fromhex(await one.contact(other)), one.engine._use_cases
+    parts = one.engine._use_cases
     keyring = parts.keyring
     reached = await parts.relay_client.dial(
-        relay.address, lambda day: keyring.dial_tokens(person, relay.address.key, day)
+        relay.address, lambda day: keyring.dial_tokens(other.peer, relay.address.key, day)
     )
     assert reached is not None
     opening = Opening(adopt)
@@ -295,12 +295,10 @@ async def test_nobody_pairs_nearby_through_a_relay(tmp_path: Path) -> None:
 async def test_a_contact_that_opens_link_upon_link_through_a_relay_gets_eight(tmp_path: Path) -> None:
     async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
         keyring = ben.engine._use_cases.keyring
-        person = bytes.fromhex(await ben.contact(ada))
-        keys, own = keyring.dial_keys(person), keyring.identity
-        assert keys is not None
+        psks, own, peer = keyring.dial_psks(ada.peer), keyring.identity, ada.peer
         for number in range(RELAYED_MOST + 4):
             start = Initiator.contact(
-                own.static, keys.terminal, own.person, person, keys.candidates, random=seeded(number)
+                own.static, peer.static, own.person, peer.person, tuple(psks), random=seeded(number)
             )
             await link_through(ben, ada, relay, start)
             await asyncio.sleep(1.0 / A_SECOND + 1.0)  # as often as a token may be called for

@@ -59,19 +59,17 @@ async def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
 @in_virtual_time
 async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (network, ada, ben):
-        person = bytes.fromhex(await ada.contact(ben))
         connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)
         await asyncio.sleep(0.1)
         await ben.engine.lock()
         parts = ada.engine._use_cases
-        keys = parts.keyring.dial_keys(person)
-        assert keys is not None
+        psks = parts.keyring.dial_psks(ben.peer)
         opening = Opening(parts.sync.adopt)
-        driver = Driver(connection, parts.dialer._link(person, keys), ada.clock, opening)
+        driver = Driver(connection, parts.dialer._link(ben.peer, psks), ada.clock, opening)
         running = asyncio.ensure_future(driver.run())
         assert isinstance(await opening.result, LinkClosed)
         await running
-        assert not parts.links.is_present(person)
+        assert not parts.links.is_present(ben.peer.person)
 
 
 @in_virtual_time

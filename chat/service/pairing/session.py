@@ -12,7 +12,7 @@ from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
 from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.service.discovery import AddressBook
-from chat.service.events import ContactFound, EventBus, VisibilityUsed
+from chat.service.events import EventBus, TerminalFound, VisibilityUsed
 from chat.service.keyring import Keyring
 from chat.service.person_logs import PendingContacts
 from chat.service.state import ContactBook
@@ -49,6 +49,7 @@ class ActivePairing:
 
     `storing` stores what a later link may need, before the contact is stored. `places`: the other side's
     addresses, or possible addresses if a relay was used, most likely first. `hosts`: its known hosts.
+    `terminal`: the id of the terminal on the other side, once its record is stored.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ActivePairing:
         self.storing, self.completed, self._failed = storing, completed, failed
         self.places: tuple[tuple[str, int], ...] = ()
         self.hosts = frozenset(map(_without_scope, hosts))
+        self.terminal = b""
         self._service = service
         self._link: _PairingLink | None = None
 
@@ -167,6 +169,7 @@ class ActivePairing:
                 case JoinerKnown(name=name):
                     self.move(stage=PairingStage.JOINER, peer=name)
                 case PendingReady(contact=contact):
+                    self.terminal = contact.terminal
                     await self._service.store(self, contact)
                     await self._step(machine.stored)
                 case Completed(person=person):
@@ -272,8 +275,8 @@ class PairingService:
         # Only a link under the new secret retires those of earlier pairings.
         await self._links.close(person, REPLACED)
         for place in reversed(pairing.places):
-            await self._addresses.met(person, *place)
-            self._bus.signal(ContactFound(person))
+            if (met := await self._addresses.met(person, pairing.terminal, *place)) is not None:
+                self._bus.signal(TerminalFound(met))
         peer = pairing.view.peer or self._book.rows[person].shown  # a joiner sees no name before
         pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
         if pairing.completed is not None:

@@ -34,8 +34,10 @@ from chat.interface import (
     RelayChanged,
     RelayStanding,
 )
+from chat.network.links import Peer
 from chat.ports import Ports
 from chat.storage import profile
+from chat.storage.database import Database
 from protocol import profile_header
 from protocol.identity.author import NewPerson, create_person
 from protocol.keys import X25519Pair
@@ -95,11 +97,15 @@ class Person:
         here = self.network, self.host
         return Ports(self.clock, self._random.randbytes, MemoryTransport(*here), MemoryDiscovery(*here))
 
-    async def create(self, make: Callable[[Random], NewPerson] | None = None) -> None:
-        """Create the profile, of a person that `make` gives from randomness if it is no ordinary one."""
-        draw = self._random.randbytes
-        person = create_person(self.name, draw) if make is None else make(draw)
-        fill, cost = filler(person), profile_header.CHEAPEST
+    async def create(
+        self,
+        make: Callable[[Random], NewPerson] | None = None,
+        fill: Callable[[Database], None] | None = None,
+    ) -> None:
+        """Make a profile, of the person that `make` gives or with what `fill` writes, and start."""
+        draw, cost = self._random.randbytes, profile_header.CHEAPEST
+        if fill is None:
+            fill = filler(create_person(self.name, draw) if make is None else make(draw))
         await self._run(profile.create(self.folder, PASSPHRASE, fill, random=draw, cost=cost))
 
     async def start(self) -> None:
@@ -138,6 +144,12 @@ class Person:
         """Have a look at every event from now on, when it is told."""
 
         self._lookers.append(look)
+
+    @property
+    def peer(self) -> Peer:
+        """The terminal as its contacts know it."""
+        keyring = self.engine._use_cases.keyring
+        return Peer(keyring.own.person, keyring.identity.static.public)
 
     async def contact(self, other: Person) -> str:
         """The person id of another one, who may have stopped."""

@@ -105,8 +105,8 @@ class Trouble:
         dials = []
         for side in (self.sides[number] for number in numbers):
             if side.up:
-                contact = bytes.fromhex(await side.contact())
-                dials.append(side.person.engine._use_cases.dialer.dial(contact, 1.0))
+                parts = side.person.engine._use_cases
+                dials += [parts.dialer.dial(peer, 1.0) for peer in parts.keyring.dialled()]
         await asyncio.gather(*dials)
 
     async def say(self, number: int, message: Message) -> None:

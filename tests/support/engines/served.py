@@ -79,19 +79,19 @@ class EnginesAround:
         seed = parts.keyring.own.recovery_seed
         assert seed is not None
         operation = recover_operation(reduce(operations), seed, [])
-        link = parts.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
+        link = parts.links.current(self.ada.peer)
         assert link is not None
         await link.driver.send(LogOperations([sign_recovery(operation, seed)]))
 
     async def in_parts(self, text: str) -> None:
         entry = entry_of(self.ben, self.ada, text=text)
-        link = self.ben.engine._use_cases.links.current(self.ada.engine._use_cases.keyring.own.person)
+        link = self.ben.engine._use_cases.links.current(self.ada.peer)
         assert link is not None
         for one in (Entry(entry.header, b"", b""), entry):
             await link.driver.send(one)
 
     async def twice(self) -> None:
-        link = self.ben.engine._use_cases.links.current(self.ada.engine._use_cases.keyring.own.person)
+        link = self.ben.engine._use_cases.links.current(self.ada.peer)
         assert link is not None
         for text in ("one", "other"):
             await link.driver.send(entry_of(self.ben, self.ada, text=text))

@@ -1,10 +1,11 @@
-"""The keyring: the order of slots, and the owner of a key."""
+"""The keyring: the order of slots, the owner of a key, and the terminals that are dialled."""
 
 from __future__ import annotations
 
 import pytest
 
-from chat.service.keyring import ContactKeys, Keyring, Visibility
+from chat.network.links import Peer
+from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, Visibility
 from chat.storage.keys import OwnRow
 from protocol.identity.author import NewPerson, add_operation, create_person
 from protocol.identity.log import sign_operation
@@ -13,6 +14,7 @@ from protocol.keys import X25519Pair
 from protocol.messages import ContactHello, ShareNumbers
 from protocol.pairing.contact_secret import Pair, new_share
 from protocol.primitives import ed25519_from_seed
+from tests.support.protocol.pairings import Person, Terminal
 from tests.support.storage.samples import seeded
 
 ADA = create_person("Ada", seeded("ada"))
@@ -42,6 +44,31 @@ def test_slots_go_first_to_those_spoken_to_last(keyring: Keyring) -> None:
     assert keyring.viewers([last, before]) == [by_person[before], by_person[ascending[0]]]
 
 
+def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(keyring: Keyring) -> None:
+    ben = Person("Ben")
+    for number in range(TERMINALS_DIALLED + 3):
+        ben.add(ben.first, Terminal.named(f"terminal {number}"))
+    keyring.contacts = {ben.id: keys_of(ben.new, ben.state)}
+    by_rank = sorted(ben.state.live.values(), key=lambda terminal: (terminal.depth, terminal.id))
+    peers = [Peer(ben.id, terminal.static) for terminal in by_rank]
+    assert keyring.dialled() == peers[:TERMINALS_DIALLED]
+    assert peers[0].static == ben.first.static
+    assert all(keyring.dial_psks(peer) for peer in peers)
+    keyring.contacts[ben.id].blocked = True
+    assert keyring.dialled() == []
+    assert not any(keyring.dial_psks(peer) for peer in peers)
+
+
+def test_each_terminal_has_addresses_of_its_own(keyring: Keyring) -> None:
+    first, second = Peer(b"p" * 32, b"1" * 32), Peer(b"p" * 32, b"2" * 32)
+    other = Peer(b"q" * 32, b"1" * 32)
+    for peer, host in ((first, "10.0.0.1"), (second, "10.0.0.2"), (other, "10.0.0.3")):
+        keyring.found[peer] = keyring.remembered[peer] = ((host, 4747),)
+    assert keyring.hints(second) == [("10.0.0.2", 4747)]
+    keyring.forget_addresses(b"p" * 32)
+    assert [keyring.hints(peer) for peer in (first, second, other)] == [[], [], [("10.0.0.3", 4747)]]
+
+
 def test_only_a_key_of_the_own_log_is_foreign_in_another_one(keyring: Keyring) -> None:
     """V-LG-11. What another person claims of a third one's keys proves nothing (case 81)."""
     ben, eve = CONTACTS["Ben"], CONTACTS["Eve"]
@@ -68,12 +95,12 @@ def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring
         found = keyring.contact_psk(static, hello)
         assert found is not None
         assert found[0] == caller.person
-        assert keyring.may_link(caller.person, static)
+        assert keyring.may_link(Peer(caller.person, static))
         answers.append(found[1].psk)
     assert answers[0] != answers[1]
     other = ContactHello(CONTACTS["Zoe"].person, ShareNumbers([1], [1]), bytes(1184), bytes(32))
     assert keyring.contact_psk(static, other) is None
-    dialled = keyring.dial_keys(ben.person)
-    assert dialled is not None
-    assert dialled.terminal == static
-    assert [candidate.psk for candidate in dialled.candidates] != answers[:1]
+    for caller in (ben, eve):
+        assert Peer(caller.person, static) in keyring.dialled()
+    dialled = [keyring.dial_psks(Peer(caller.person, static)) for caller in (ben, eve)]
+    assert dialled[0] != dialled[1]

@@ -1,0 +1,154 @@
+"""A contact with several live terminals: links, sending and presence per terminal (SPEC §6.5, §11.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
+from chat.network.links import LiveLink
+from protocol.link.states import State
+from tests.integration.steps import current, dial, in_touch, late, presence, say
+from tests.support.engines.engines import Person, in_virtual_time, links, talk
+from tests.support.engines.terminals import add_terminal
+from tests.support.fakes.network import Network
+
+SECOND = "10.0.0.9"
+
+
+@asynccontextmanager
+async def with_two_terminals(
+    folder: Path, seed: int = 1
+) -> AsyncIterator[tuple[Network, Person, Person, Person]]:
+    """Ada, and Ben at two terminals, each of which has a link with her."""
+    async with in_touch(folder) as (network, ada, ben):
+        second = await add_terminal(ben, SECOND)
+        try:
+            await asyncio.sleep(10)
+            assert links(ada) == 2
+            yield network, ada, ben, second
+        finally:
+            await second.engine.close()
+
+
+def sending(ada: Person, *terminals: Person) -> list[LiveLink]:
+    return [current(ada, one) for one in terminals]
+
+
+def arrives(person: Person, text: str) -> asyncio.Future[EntryAdded]:
+    return person.wait(EntryAdded, lambda event: event.entry.text == text)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@in_virtual_time(limit=600)
+async def test_case_96_a_link_with_one_terminal_neither_replaces_nor_closes_the_others(
+    tmp_path: Path, number: int
+) -> None:
+    async with with_two_terminals(tmp_path) as (_, ada, ben, second):
+        dialled, other = (ben, second) if number == 0 else (second, ben)
+        before, kept = current(ada, dialled), current(ada, other)
+        await dial(ada, dialled)
+        assert current(ada, dialled).replaces == before.session
+        await asyncio.sleep(30)
+        assert current(ada, dialled) is not before
+        assert current(ada, other) is kept
+        assert kept.driver.link.state is State.OPEN
+        assert (links(ada), links(ben), links(second)) == (2, 1, 1)
+
+
+@in_virtual_time(limit=600)
+async def test_case_96_the_first_link_with_a_second_terminal_names_no_session(tmp_path: Path) -> None:
+    """The step of the proof: Ada has a link with the first terminal when she dials the second one."""
+    async with with_two_terminals(tmp_path) as (_, ada, ben, second):
+        await second.stop()
+        await asyncio.sleep(1)
+        await second.start()
+        second.engine._use_cases.dialer.follow([])
+        await dial(ada, second)
+        assert (current(ada, second).began, current(ada, second).replaces) == (True, b"")
+        await asyncio.sleep(30)
+        assert (links(ada), links(ben), links(second)) == (2, 1, 1)
+
+
+@in_virtual_time(limit=600)
+async def test_what_is_said_to_a_contact_goes_to_each_terminal_that_has_a_link(tmp_path: Path) -> None:
+    async with with_two_terminals(tmp_path) as (_, ada, ben, second):
+        there = arrives(ben, "to both"), arrives(second, "to both")
+        typing = [one.wait(ContactChanged, lambda event: event.contact.typing) for one in (ben, second)]
+        await ada.engine.typing(await ada.contact(ben), True)
+        await asyncio.gather(*typing)
+        await talk(ada, ben, "to both")
+        await asyncio.gather(*there)
+
+
+@pytest.mark.parametrize("answers", ["first", "second"])
+@in_virtual_time(limit=600)
+async def test_an_entry_is_delivered_by_the_first_terminal_that_stores_it_and_never_sent_again(
+    tmp_path: Path, answers: str
+) -> None:
+    """The other terminal cannot be heard meanwhile; what its link does afterwards does not undo the state."""
+    async with with_two_terminals(tmp_path) as (network, ada, ben, second):
+        silent = second if answers == "first" else ben
+        network.cut(silent.host)
+        entry = await talk(ada, ben, "once")
+        since = len(ada.seen)
+        await asyncio.sleep(60)
+        there = arrives(silent, "once")
+        network.heal(silent.host)
+        await there
+        await asyncio.sleep(5)
+        later = [event for event in ada.seen[since:] if isinstance(event, EntryChanged) and event.id == entry]
+        assert later == []
+        assert (await ada.history(ben))[-1].state is EntryState.DELIVERED
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@in_virtual_time(limit=600)
+async def test_a_slow_link_does_not_say_sent_after_another_terminal_has_stored(
+    tmp_path: Path, busy: bool
+) -> None:
+    """It writes the entry late, or first something else."""
+    async with with_two_terminals(tmp_path) as (_, ada, ben, second):
+        late(current(ada, second).driver, "send", 1.0)
+        if busy:
+            await ada.engine.typing(await ada.contact(ben), True)
+            await asyncio.sleep(0.1)
+        there = arrives(second, "once")
+        entry = await talk(ada, ben, "once")
+        since = len(ada.seen)
+        await there
+        await asyncio.sleep(5)
+        later = [event for event in ada.seen[since:] if isinstance(event, EntryChanged) and event.id == entry]
+        assert later == []
+
+
+@in_virtual_time(limit=600)
+async def test_a_contact_is_present_while_any_of_its_terminals_has_a_link(tmp_path: Path) -> None:
+    async with with_two_terminals(tmp_path) as (_, ada, ben, second):
+        since = len(ada.seen)
+        await ben.stop()
+        await asyncio.sleep(30)
+        changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+        assert all(view.present for view in changed)
+        there = arrives(second, "to the one that is there")
+        await say(ada, ben, "to the one that is there")
+        await there
+        gone = presence(ada, present=False)
+        await second.stop()
+        await gone
+
+
+@in_virtual_time(limit=600)
+async def test_each_terminal_of_a_contact_is_dialled(tmp_path: Path) -> None:
+    """Neither of Ben's terminals dials here, so that both links come from Ada."""
+    async with with_two_terminals(tmp_path) as (network, ada, ben, second):
+        for one in (ben, second):
+            one.engine._use_cases.dialer.follow([])
+        for pipe in list(network.pipes):
+            pipe.break_now()
+        await asyncio.sleep(10)
+        assert [link.began for link in sending(ada, ben, second)] == [True, True]

@@ -1,0 +1,62 @@
+"""A second terminal of a person whose engine runs, as a link between own terminals would make it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chat.service.person_logs import terminal_rows
+from chat.storage import contacts, keys, persons
+from chat.storage.contacts import ContactRow
+from chat.storage.database import Database
+from chat.storage.keys import OwnRow, ShareRow
+from protocol.identity.author import add_operation
+from protocol.identity.log import parse_operation, sign_operation
+from protocol.identity.reduction import reduce
+from tests.support.engines.engines import Person
+from tests.support.protocol.pairings import Terminal
+
+
+async def add_terminal(first: Person, host: str) -> Person:
+    """Add a terminal of the same person, with the same contacts, on another host, and start both.
+
+    The first one is started again, and its contacts learn of the Add from it.
+    """
+    parts = first.engine._use_cases
+    own, new = parts.keyring.own, Terminal.named(f"{first.name} at {host}")
+    operation = add_operation(parts.keyring.own_log, own.terminal, new.signing, new.static)
+    signed = sign_operation(operation, own.signing_seed, new.seed)
+    await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
+    row = OwnRow(own.person, new.id, new.seed, new.secret, own.self_key, None)
+    fill = await parts.store.read(_copied, row)
+    folder = first.folder.with_name(host)
+    second = Person(first.name, host, folder, first.network, first.config, first.seed + 50)
+    await second.create(fill=fill)
+    await first.stop()
+    await first.start()
+    return second
+
+
+def _copied(database: Database, own: OwnRow) -> Callable[[Database], None]:
+    """What writes the new terminal's rows: the person's log, and its contacts with their logs and shares."""
+    log = persons.operations_of(database, own.person)
+    known: list[tuple[ContactRow, list[bytes], list[ShareRow]]] = [
+        (row, persons.operations_of(database, row.person), keys.shares_of(database, row.person))
+        for row in contacts.all(database)
+    ]
+
+    def fill(new: Database) -> None:
+        keys.create_own(new, own)
+        add_log(new, own.person, log)
+        for row, operations, shares in known:
+            contacts.add(new, row)
+            add_log(new, row.person, operations)
+            persons.replace_terminals(new, row.person, terminal_rows(reduce(operations)))
+            for share in shares:
+                keys.add_share(new, share)
+
+    return fill
+
+
+def add_log(database: Database, person: bytes, operations: list[bytes]) -> None:
+    for operation in operations:
+        persons.add_operation(database, person, parse_operation(operation).id, operation)
