@@ -2,7 +2,7 @@
 
 Each row of `protocol/model/lemmas.toml` is searched once in the whole protocol, and once without each set of
 steps that it names. Every search without a step has to find an attack. Each WORD is a part of `model.lemma`.
-`--trace` prints the way to each state that was found. The status is 1 if a lemma fails or an attack is not found.
+`--trace` prints the way to each state that was found. The status is 1 if a lemma fails or no attack is found.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        return f"{self.whole.model}.{self.whole.lemma}"
+        return f"{self.whole.model}.{self.whole.lemma} ({self.whole.start})"
 
     @property
     def queries(self) -> list[Query]:
@@ -94,7 +94,7 @@ def lines(result: Result) -> Iterator[str]:
     """The row of the table for one search."""
     mark = "ok " if result.good else "BAD"
     if result.query == result.row.whole:
-        yield f"{mark} {result.row.name} ({result.query.start}): {result.verdict}"
+        yield f"{mark} {result.row.name}: {result.verdict}"
         yield f"      {result.row.says}"
     else:
         yield f"{mark}   without {', '.join(result.query.without)}: {result.verdict}"
