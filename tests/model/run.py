@@ -78,7 +78,7 @@ def judge(row: Row, query: Query, folder: Path = FOLDER) -> Result:
         verdict = ("reached" if row.reached else "holds") if kept else "FAILS"
     else:
         verdict = "NO ATTACK" if kept else ("not reached" if row.reached else "attack")
-    detail = f"{len(steps)} steps" if steps else f"{answer.states} states"
+    detail = f"{answer.states} states" if answer.found is None else _count(len(steps), "step")
     good = kept == (query == row.whole)
     return Result(row, query, good, f"{verdict}, {detail}", answer.found)
 
@@ -115,6 +115,10 @@ def main(words: list[str], folder: Path = FOLDER) -> int:
             _say(trace.readable(shown(result.query, result.found, folder)))
     _say(f"{searches} searches, {bad} bad, {time.monotonic() - begun:.0f} s")
     return 1 if bad else 0
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def _say(text: str) -> None:
