@@ -19,7 +19,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages measure fuzz bench screenshots snapshots relay-cluster lock clean
+.PHONY: help env chat demo test check lint format messages measure fuzz model bench screenshots snapshots relay-cluster lock clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -30,6 +30,7 @@ help:
 	@echo "make messages  collect the texts for the translators, and compile what they wrote"
 	@echo "make measure  print the figures of the source: sizes, wiring, inheritance, names, one text's way"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
+	@echo "make model   search the symbolic models of the protocol for attacks (needs maude)"
 	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
 	@echo "make snapshots    store how every screen looks now, for the tests to compare"
@@ -68,6 +69,9 @@ measure: env
 
 fuzz: env
 	@$(BIN)/python -m tests.fuzz.run $(SECONDS)
+
+model: env
+	@$(BIN)/python -m tests.model.run
 
 bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report

@@ -46,6 +46,11 @@ def needs_nats() -> None:
         _left_out("the extra `nats` is not installed")
 
 
+def needs_maude() -> None:
+    """maude, which searches the symbolic models."""
+    _needs_tool("maude")
+
+
 def needs_process_memory() -> None:
     """/proc/PID/mem of a process that the test started (Linux)."""
     if not Path("/proc/self/mem").exists():
