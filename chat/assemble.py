@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Final
 
 from chat.config import Config
 from chat.errors import phrase
-from chat.interface import PATIENCE, BadData, DiagnosisView, DoorState, Messenger, Unreachable, UsageError
+from chat.interface import (
+    NO_NAME,
+    PATIENCE,
+    BadData,
+    DiagnosisView,
+    DoorState,
+    Messenger,
+    Unreachable,
+    UsageError,
+)
 from chat.storage import folder as stored_folder
 
 if TYPE_CHECKING:
@@ -38,8 +47,6 @@ WAITS_AFTER: Final = 3.0
 PAUSE_MIN: Final = 0.01
 PAUSE_MAX: Final = 0.2
 """Seconds between checks of a profile that another process has open."""
-
-NO_NAME = phrase("A name has 1 to 64 characters, none of them a control character, and no space at its ends.")
 
 
 class ProfileDoor:
@@ -78,7 +85,7 @@ class ProfileDoor:
         from chat.storage import profile
         from protocol import profile_header
         from protocol.identity.author import create_person
-        from protocol.identity.log import is_name
+        from protocol.identity.names import is_name
 
         if not is_name(name):
             raise UsageError(NO_NAME)

@@ -308,6 +308,9 @@ class Messenger(Protocol):
         """End this use of the engine; the engine itself stops if it runs in this process."""
 
 
+NO_NAME: Final = phrase(
+    "A name has 1 to 64 characters, none of them a control character, and no space at its ends."
+)
 PASSPHRASES_DIFFER: Final = phrase("The two passphrases differ.")
 SHORT_PASSPHRASE: Final = phrase(
     "This passphrase is short and easy to guess. Press Enter to use it anyway, or type another one."

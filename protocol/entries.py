@@ -1,10 +1,9 @@
-"""Entries: writing, parsing, which of them are accepted, and receipts for them (SPEC §11.1 to §11.5)."""
+"""Entries: writing, parsing, which of them are accepted, and whose they are (SPEC §11.1 to §11.4)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -218,38 +217,9 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
         raise Untrusted("the author is no live terminal of either")
 
 
-# --- Receipts ---
-
-STORED: Final = 1
-READ: Final = 2
-
-
-class DeliveryState(StrEnum):
-    """Displayed state of an own entry."""
-
-    QUEUED = "queued"
-    SENT = "sent"
-    DELIVERED = "delivered"
-    READ = "read"
-
-
 def receipting_terminal(contact: PersonState, static: bytes) -> Terminal:
     """The live terminal with this static key (32 bytes), which authenticated the link. Untrusted if none."""
     for terminal in contact.live.values():
         if terminal.static == static:
             return terminal
     raise Untrusted("a receipt of a terminal that is not live")
-
-
-def receipted(ids: Iterable[bytes], own: Collection[bytes]) -> list[bytes]:
-    """The ids of a receipt that are this person's own entries in the conversation, without duplicates."""
-    return [entry for entry in dict.fromkeys(ids) if entry in own]
-
-
-def delivery_state(kinds: Collection[int], carried: bool) -> DeliveryState:
-    """State of an own entry, from the kinds of the contact's receipts and whether an open link sent it."""
-    if READ in kinds:
-        return DeliveryState.READ
-    if STORED in kinds:
-        return DeliveryState.DELIVERED
-    return DeliveryState.SENT if carried else DeliveryState.QUEUED

@@ -1,8 +1,8 @@
-"""Every action once: bindings, key line, menus, palette, help and docs/keys.md are made from these."""
+"""Every action once: bindings, key line, menus, palette and help are made from these."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -31,20 +31,25 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that a person can do. `keys` are Textual's key names, the first one is shown.
+    """One thing that a person can do. `usual` are Textual's names of its keys; the first one is shown.
 
-    `vi` are its keys where somebody wants those of vi. A key that types a letter, and those of a text field
-    (`SOFT`), work only where nobody writes.
+    `vi` are its keys for a person who prefers those of vi, where they differ. A key that types a letter, and
+    those of a text field (`SOFT`), work only while no text field has the focus.
     """
 
     id: str
+    usual: str
     label: str
     help: str
-    keys: tuple[str, ...]
-    group: Group
-    priority: bool = True
-    hint: bool = False
-    vi: tuple[str, ...] = ()
+    vi: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self.usual.split())
+
+    @property
+    def vi_keys(self) -> tuple[str, ...]:
+        return tuple((self.vi or self.usual).split())
 
     @property
     def title(self) -> str:
@@ -60,288 +65,157 @@ class Action:
         return next(map(shown_key, keys_of(self.id)), "")
 
 
-ACTIONS: tuple[Action, ...] = (
+_FINDING: Final = (
     Action(
         "switch",
+        "ctrl+k",
         N_("Go to"),
         N_("Open a conversation by typing part of the name. Unread ones come first."),
-        ("ctrl+k",),
-        Group.FINDING,
-        hint=True,
     ),
-    Action(
-        "palette",
-        N_("Commands"),
-        N_("Find any command by name."),
-        ("ctrl+p",),
-        Group.FINDING,
-        hint=True,
-        vi=("ctrl+p", "colon"),
-    ),
+    Action("palette", "ctrl+p", N_("Commands"), N_("Find any command by name."), vi="ctrl+p colon"),
     Action(
         "search",
+        "ctrl+f",
         N_("Search"),
         N_("Search this conversation. Ctrl+F again searches all conversations."),
-        ("ctrl+f",),
-        Group.FINDING,
-        hint=True,
-        vi=("ctrl+f", "slash"),
+        vi="ctrl+f slash",
     ),
-    Action(
-        "next_hit",
-        N_("Next result"),
-        N_("Go to the next older result."),
-        ("alt+n",),
-        Group.FINDING,
-        vi=("alt+n", "n"),
-    ),
-    Action(
-        "previous_hit",
-        N_("Previous result"),
-        N_("Go to the next newer result."),
-        ("alt+p",),
-        Group.FINDING,
-        vi=("alt+p", "N"),
-    ),
+    Action("next_hit", "alt+n", N_("Next result"), N_("Go to the next older result."), vi="alt+n n"),
+    Action("previous_hit", "alt+p", N_("Previous result"), N_("Go to the next newer result."), vi="alt+p N"),
     Action(
         "jump",
+        "alt+j ctrl+s",
         N_("Jump"),
         N_("Show a letter on every target. Type the letter to go there."),
-        ("alt+j", "ctrl+s"),
-        Group.FINDING,
-        vi=("alt+j", "ctrl+s", "f"),
+        vi="alt+j ctrl+s f",
     ),
-    Action(
-        "add",
-        N_("Add a contact"),
-        N_("Show every way to add a contact."),
-        ("ctrl+n",),
-        Group.ADD,
-        hint=True,
-    ),
-    Action(
-        "invite",
-        N_("Invite someone"),
-        N_("Create a one-time invitation as text and QR code."),
-        ("f2",),
-        Group.ADD,
-    ),
-    Action("join", N_("Use an invitation"), N_("Use an invitation that you received."), ("f3",), Group.ADD),
+)
+_ADD: Final = (
+    Action("add", "ctrl+n", N_("Add a contact"), N_("Show every way to add a contact.")),
+    Action("invite", "f2", N_("Invite someone"), N_("Create a one-time invitation as text and QR code.")),
+    Action("join", "f3", N_("Use an invitation"), N_("Use an invitation that you received.")),
     Action(
         "address",
+        "f4",
         N_("Pair by address"),
         N_("Connect to HOST:PORT when the other device does not appear nearby."),
-        ("f4",),
-        Group.ADD,
     ),
     Action(
-        "visible",
-        N_("Toggle visibility"),
-        N_("Be visible to people nearby for two minutes, or hide."),
-        ("f5",),
-        Group.ADD,
+        "visible", "f5", N_("Toggle visibility"), N_("Be visible to people nearby for two minutes, or hide.")
     ),
+)
+_CONTACT: Final = (
     Action(
-        "contact",
-        N_("This contact"),
-        N_("Verify, rename, mute, block or remove this contact."),
-        ("ctrl+o",),
-        Group.CONTACT,
-        hint=True,
+        "contact", "ctrl+o", N_("This contact"), N_("Verify, rename, mute, block or remove this contact.")
     ),
-    Action(
-        "verify", N_("Verify"), N_("Compare the safety number with this contact."), ("ctrl+t",), Group.CONTACT
-    ),
-    Action(
-        "rename", N_("Rename"), N_("Change the name that you see for this contact."), ("f6",), Group.CONTACT
-    ),
+    Action("verify", "ctrl+t", N_("Verify"), N_("Compare the safety number with this contact.")),
+    Action("rename", "f6", N_("Rename"), N_("Change the name that you see for this contact.")),
     Action(
         "block",
+        "f7",
         N_("Block or unblock"),
         N_("A blocked contact gets no answer, and you see nothing from them."),
-        ("f7",),
-        Group.CONTACT,
     ),
-    Action(
-        "remove",
-        N_("Remove"),
-        N_("Delete the contact, their keys and the conversation."),
-        ("f8",),
-        Group.CONTACT,
-    ),
+    Action("remove", "f8", N_("Remove"), N_("Delete the contact, their keys and the conversation.")),
     Action(
         "mute",
+        "alt+m",
         N_("Mute or unmute"),
         N_("Messages from a muted contact do not ring the bell or count in the title."),
-        ("alt+m",),
-        Group.CONTACT,
     ),
+)
+_READING: Final = (
     Action(
         "next_conversation",
+        "alt+down",
         N_("Next"),
         N_("Open the next conversation in the list."),
-        ("alt+down",),
-        Group.READING,
-        vi=("alt+down", "J"),
+        vi="alt+down J",
     ),
     Action(
         "previous_conversation",
+        "alt+up",
         N_("Previous"),
         N_("Open the previous conversation in the list."),
-        ("alt+up",),
-        Group.READING,
-        vi=("alt+up", "K"),
+        vi="alt+up K",
     ),
-    Action(
-        "older", N_("Older"), N_("Scroll back one page."), ("pageup",), Group.READING, vi=("pageup", "ctrl+u")
-    ),
-    Action(
-        "newer",
-        N_("Newer"),
-        N_("Scroll forward one page."),
-        ("pagedown",),
-        Group.READING,
-        vi=("pagedown", "ctrl+d"),
-    ),
-    Action("newest", N_("Newest"), N_("Go to the newest message."), ("alt+end", "ctrl+end"), Group.READING),
-    Action(
-        "first_unread",
-        N_("First unread"),
-        N_("Go to the first unread message."),
-        ("alt+home", "ctrl+home"),
-        Group.READING,
-    ),
+    Action("older", "pageup", N_("Older"), N_("Scroll back one page."), vi="pageup ctrl+u"),
+    Action("newer", "pagedown", N_("Newer"), N_("Scroll forward one page."), vi="pagedown ctrl+d"),
+    Action("newest", "alt+end ctrl+end", N_("Newest"), N_("Go to the newest message.")),
+    Action("first_unread", "alt+home ctrl+home", N_("First unread"), N_("Go to the first unread message.")),
     Action(
         "mark_all_read",
+        "",
         N_("Mark all as read"),
         N_("Mark every message in this conversation as read, even those not yet shown."),
-        (),
-        Group.READING,
     ),
-    Action("day", N_("Go to a date"), N_("Go to the first message of a day."), ("f10",), Group.READING),
+    Action("day", "f10", N_("Go to a date"), N_("Go to the first message of a day.")),
     Action(
         "choose_entry",
+        "ctrl+up",
         N_("Select a message"),
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
-        ("ctrl+up",),
-        Group.READING,
     ),
-    Action(
-        "emoji",
-        N_("Emoji"),
-        N_("Insert an emoji by name. Typing :name: works too."),
-        ("alt+e",),
-        Group.READING,
-    ),
+    Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",
+        "",
         N_("Leave the message box"),
         N_("Move from the message box to the messages."),
-        (),
-        Group.READING,
-        priority=False,
-        vi=("escape",),
+        vi="escape",
     ),
+)
+_ENTRY: Final = (
+    Action("entry", "enter", N_("This message"), N_("Show what you can do with the message.")),
+    Action("reply", "r", N_("Reply"), N_("Reply to the message and quote it in one line.")),
+    Action("copy", "c", N_("Copy"), N_("Copy the text to the clipboard."), vi="y"),
+    Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
+    Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
+    Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
+    Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(
-        "entry", N_("This message"), N_("Show what you can do with the message."), ("enter",), Group.ENTRY
-    ),
-    Action("reply", N_("Reply"), N_("Reply to the message and quote it in one line."), ("r",), Group.ENTRY),
-    Action("copy", N_("Copy"), N_("Copy the text to the clipboard."), ("c",), Group.ENTRY, vi=("y",)),
-    Action("copy_link", N_("Copy link"), N_("Copy the first link in the message."), ("l",), Group.ENTRY),
-    Action(
-        "copy_code",
-        N_("Copy code"),
-        N_("Copy the first code block in the message."),
-        ("y",),
-        Group.ENTRY,
-        vi=("Y",),
-    ),
-    Action(
-        "origin",
-        N_("Original message"),
-        N_("Go to the message that this one replies to."),
-        ("o",),
-        Group.ENTRY,
-    ),
-    Action("back", N_("Back"), N_("Go back to where you jumped from."), ("backspace", "b"), Group.ENTRY),
-    Action(
-        "details",
-        N_("Details"),
-        N_("Show the author, the times and the devices that have it."),
-        ("i",),
-        Group.ENTRY,
-        vi=("I",),
+        "details", "i", N_("Details"), N_("Show the author, the times and the devices that have it."), vi="I"
     ),
     Action(
         "delete",
+        "d delete",
         N_("Delete"),
         N_("Delete your copy after confirmation. The contact keeps theirs."),
-        ("d", "delete"),
-        Group.ENTRY,
+    ),
+    Action("oldest", "home g", N_("Oldest"), N_("Go to the first message of the conversation.")),
+)
+_WRITE: Final = Action("write", "escape", N_("Write"), N_("Go back to the message box."), vi="escape i a")
+_PARLOUR: Final = (
+    Action("help", "f1", N_("Help"), N_("Show all keys and symbols.")),
+    Action("doctor", "f9", N_("Diagnose connection"), N_("Find out why two devices cannot connect.")),
+    Action("relays", "alt+r", N_("Relays"), N_("Relays connect you with contacts on other networks.")),
+    Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
+    Action("theme", "ctrl+b", N_("Next theme"), N_("Switch between dark, light and high contrast.")),
+    Action(
+        "lock", "ctrl+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")
     ),
     Action(
-        "oldest", N_("Oldest"), N_("Go to the first message of the conversation."), ("home", "g"), Group.ENTRY
-    ),
-    Action(
-        "write",
-        N_("Write"),
-        N_("Go back to the message box."),
-        ("escape",),
-        Group.READING,
-        priority=False,
-        vi=("escape", "i", "a"),
-    ),
-    Action("help", N_("Help"), N_("Show all keys and symbols."), ("f1",), Group.PARLOUR, hint=True),
-    Action(
-        "doctor",
-        N_("Diagnose connection"),
-        N_("Find out why two devices cannot connect."),
-        ("f9",),
-        Group.PARLOUR,
-    ),
-    Action(
-        "relays",
-        N_("Relays"),
-        N_("Relays connect you with contacts on other networks."),
-        ("alt+r",),
-        Group.PARLOUR,
-    ),
-    Action(
-        "settings",
-        N_("Settings"),
-        N_("Appearance, notifications, lock and privacy."),
-        ("f12", "ctrl+g"),
-        Group.PARLOUR,
-    ),
-    Action(
-        "theme",
-        N_("Next theme"),
-        N_("Switch between dark, light and high contrast."),
-        ("ctrl+b",),
-        Group.PARLOUR,
-    ),
-    Action(
-        "lock",
-        N_("Lock"),
-        N_("Clear the screen and remove the key from memory. Drafts are kept."),
-        ("ctrl+l",),
-        Group.PARLOUR,
-        hint=True,
-    ),
-    Action(
-        "quit",
-        N_("Quit"),
-        N_("Close Parlour. It sends and receives again when you reopen it."),
-        ("ctrl+q",),
-        Group.PARLOUR,
-        hint=True,
+        "quit", "ctrl+q", N_("Quit"), N_("Close Parlour. It sends and receives again when you reopen it.")
     ),
 )
-
+ACTIONS: Final = (*_FINDING, *_ADD, *_CONTACT, *_READING, *_ENTRY, _WRITE, *_PARLOUR)
+_GROUPS: Final[Mapping[Group, tuple[Action, ...]]] = {
+    Group.FINDING: _FINDING,
+    Group.ADD: _ADD,
+    Group.CONTACT: _CONTACT,
+    Group.READING: (*_READING, _WRITE),
+    Group.ENTRY: _ENTRY,
+    Group.PARLOUR: _PARLOUR,
+}
 BY_ID: Final[Mapping[str, Action]] = {one.id: one for one in ACTIONS}
 COMPOSER: Final = frozenset(("stop_writing",))
+_ON_ENTRY: Final = frozenset(one.id for one in _ENTRY)
+_YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
+"""The actions whose keys go to the widget with the focus first."""
 APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
+HINTED: Final = ("help", "switch", "palette", "search", "add", "contact", "lock", "quit")
+"""The actions of the key line, first the one that explains all others."""
 _SHOWN: Final = {
     "pageup": "PgUp",
     "pagedown": "PgDn",
@@ -371,7 +245,7 @@ def action(name: str) -> Action:
 
 
 def of_group(group: Group) -> tuple[Action, ...]:
-    return tuple(one for one in ACTIONS if one.group is group)
+    return _GROUPS[group]
 
 
 def command(name: str) -> str:
@@ -381,22 +255,29 @@ def command(name: str) -> str:
 
 def app_bindings() -> list[Binding]:
     """The keys that work on every screen, also over a dialog."""
-    return [binding for one in ACTIONS if one.id in APP_WIDE for binding in _bindings(one)]
+    return _bindings(APP_WIDE)
 
 
 def chat_bindings() -> list[Binding]:
-    elsewhere = APP_WIDE | COMPOSER
-    chosen = [one for one in ACTIONS if one.id not in elsewhere and one.group is not Group.ENTRY]
-    return [binding for one in chosen for binding in _bindings(one)]
+    return _bindings(BY_ID.keys() - APP_WIDE - COMPOSER - _ON_ENTRY)
 
 
 def history_bindings() -> list[Binding]:
     """The keys that work while the history has the focus; the chat screen does what they say."""
-    return [binding for one in of_group(Group.ENTRY) for binding in _on_screen(one)]
+    return _bindings(_ON_ENTRY)
 
 
 def composer_bindings() -> list[Binding]:
-    return [binding for one in ACTIONS if one.id in COMPOSER for binding in _on_screen(one)]
+    return _bindings(COMPOSER)
+
+
+def _bindings(names: Set[str]) -> list[Binding]:
+    return [
+        Binding(key, command(name), show=False, id=name, priority=name not in _YIELDING and _is_hard(key))
+        for name in BY_ID
+        if name in names
+        for key in keys_of(name)
+    ]
 
 
 def rebind(node: DOMNode, bindings: list[Binding]) -> None:
@@ -421,21 +302,6 @@ def shown_key(key: str) -> str:
 
 def types_a_letter(key: str) -> bool:
     return key in _CHARACTERS or (len(key) == 1 and key.isprintable())
-
-
-def named(character: str) -> str:
-    return _character_to_key(character)
-
-
-def _bindings(one: Action) -> list[Binding]:
-    return [
-        Binding(key, command(one.id), show=False, id=one.id, priority=one.priority and _is_hard(key))
-        for key in keys_of(one.id)
-    ]
-
-
-def _on_screen(one: Action) -> list[Binding]:
-    return [Binding(key, command(one.id), show=False, id=one.id) for key in keys_of(one.id)]
 
 
 def _is_hard(key: str) -> bool:

@@ -109,18 +109,16 @@ class Window:
         self.entries[at] = replace(self.entries[at], state=state)
         return True
 
-    def erase(self, entry: str) -> bool:
-        """Let go of what a deleted entry said, held or answered; False where it is neither."""
-        held = self.get(entry)
+    def erase(self, entry: str) -> None:
+        """Let go of what a deleted entry said, held or answered."""
+        held, at = self.get(entry), self.index(entry)
         if held is None or held.kind == DELETED:
-            return False
+            return
         gone = replace(held, kind=DELETED, text="", reply="")
-        at = self.index(entry)
         if at >= 0:
             self.entries[at] = gone
         else:
             self.origins[entry] = gone
-        return True
 
     def trim(self, around: int) -> None:
         excess = len(self.entries) - HELD_MAX
@@ -227,10 +225,9 @@ class Conversation:
             self._moved[entry] = state
         return self.window.change_state(entry, state)
 
-    def erased(self, entry: str) -> bool:
-        """An entry was deleted; True when that can be drawn now."""
+    def erased(self, entry: str) -> None:
         self._erased.add(entry)
-        return self.window.erase(entry)
+        self.window.erase(entry)
 
     def trim(self, around: int) -> None:
         """Let go of what is far from a place; not while a page is on its way, which has to fit."""

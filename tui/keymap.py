@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from textual.keys import Keys
+from textual.keys import Keys, _character_to_key
 
-from tui.actions import ACTIONS, BY_ID, Group, named, shown_key
+from tui.actions import ACTIONS, BY_ID, Group, of_group, shown_key, types_a_letter
 from tui.text.formatting import safe_line, shorten
 from tui.text.translation import _
 
@@ -101,7 +101,7 @@ class _Reader:
         key = parse_key(written)
         if key is None:
             problem = _("“{name}” has an unknown key: “{key}”.")
-        elif key in (_MOVING if BY_ID[name].group is Group.ENTRY else _NEEDED):
+        elif key in (_MOVING if BY_ID[name] in of_group(Group.ENTRY) else _NEEDED):
             problem = _("“{name}” cannot use “{key}”, which is needed for typing.")
         else:
             return key
@@ -120,7 +120,7 @@ class _Reader:
 
 def load(paths: Iterable[Path], *, vi: bool = False) -> Keymap:
     """The keys that hold with these files; a later one goes before an earlier one. Raises nothing."""
-    base = {one.id: one.vi if vi and one.vi else one.keys for one in ACTIONS}
+    base = {one.id: one.vi_keys if vi else one.keys for one in ACTIONS}
     reader = _Reader()
     last = Path("keys.toml")
     for path in paths:
@@ -151,13 +151,9 @@ def parse_key(written: str) -> str | None:
 
 def _last(text: str, modifiers: list[str]) -> str | None:
     if len(text) == 1:
-        return named(text.lower() if modifiers else text) if text.isprintable() else None
+        return _character_to_key(text.lower() if modifiers else text) if text.isprintable() else None
     name = _NAMES.get(text.lower(), text.lower())
-    return name if name in _KNOWN or named_character(name) else None
-
-
-def named_character(name: str) -> bool:
-    return any(named(chr(code)) == name for code in range(0x20, 0x7F))
+    return name if name in _KNOWN or types_a_letter(name) else None
 
 
 def _safe(text: str) -> str:

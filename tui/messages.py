@@ -15,14 +15,7 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from chat.interface import (
-    ContactChanged,
-    Event,
-    Messenger,
-    NearbyChanged,
-    ParlourError,
-    RelayChanged,
-)
+from chat.interface import ContactChanged, Event, Messenger, NearbyChanged, ParlourError, RelayChanged
 from tui.text.emoji import Choice
 from tui.text.formatting import safe_line
 from tui.text.translation import _, told

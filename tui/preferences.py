@@ -148,12 +148,11 @@ def passed() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`keymaps`: files of keys, of which a later one goes before an earlier one;
-    `patience`: nobody found after this long is explained; `quiet`: a dialog that opens by itself takes no
-    answer before this long without a key; `typing_again`: how often a contact is told of typing;
-    `keep_draft`: what was written is stored at most this long after a key; `news`: how long a line of news is
-    shown; `demo`: the passphrase of a demo,
-    which is said, and nothing where this is none.
+    """`keymaps`: files of keys, of which a later one goes before an earlier one; `patience`: after this long
+    the guide explains why nobody is found; `quiet`: a dialog that opens by itself takes no answer before this
+    long without a key; `typing_again`: how often a contact is notified of typing; `keep_draft`: a draft is
+    stored at most this long after a key; `news`: how long a line of news is shown; `demo`: the passphrase of
+    a demo, or empty.
     """
 
     keymaps: tuple[Path, ...] = ()

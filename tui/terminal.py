@@ -1,4 +1,9 @@
-"""The terminal itself: whether it is gone, signals, and the sequences for title, bell and notifications."""
+"""The terminal: whether it is gone, signals, notifications, and whether somebody looks.
+
+Many terminals report focus (mode 1004), and tmux does at attach and detach. Others, and a connection that
+died, report nothing. So somebody looks only if no report says that the focus is elsewhere, a client is
+attached to the multiplexer, and a person gave a sign a short while ago.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,22 @@ import asyncio
 import os
 import select
 import signal
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from tui.text.formatting import safe_line, shorten
+from textual import events
+
+from tui.preferences import Preferences
+from tui.text.formatting import safe_line, safe_name, shorten
+from tui.text.translation import _
 
 STDIN: Final = 0
 _STREAMS: Final = (0, 1, 2)
@@ -53,7 +66,7 @@ def heed_signals(leave: Callable[[], object], terminal: Watched | None = None) -
     """Call `leave` in the loop for a signal that ends programs, so that profile and screen are left in order.
 
     One that this program was told to ignore stays ignored. `terminal` is forsaken where it is gone, before
-    anybody goes back to it: its end comes with SIGCONT, after which Textual would start on it anew.
+    anything goes back to it: its end comes with SIGCONT, after which Textual would use it again.
     """
     for name in ENDING:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -80,8 +93,8 @@ def _heed_hangup(leave: Callable[[], object], terminal: Watched) -> None:
 
 
 BELL: Final = "\a"
-KEEP_TITLE: Final = "\x1b[22;2t"
-GIVE_TITLE_BACK: Final = "\x1b[23;2t"
+_KEEP_TITLE: Final = "\x1b[22;2t"
+_GIVE_TITLE_BACK: Final = "\x1b[23;2t"
 _TITLE: Final = "Parlour"
 _CELLS: Final = 160
 _END: Final = "\x1b\\"
@@ -101,41 +114,27 @@ class Way(Enum):
 
 _PROGRAMS: Final = {
     "iTerm.app": Way.TEXT,
-    "WezTerm": Way.TITLED,
-    "ghostty": Way.TITLED,
-    "WarpTerminal": Way.TITLED,
     "kitty": Way.KITTY,
+    **dict.fromkeys(("WezTerm", "ghostty", "WarpTerminal"), Way.TITLED),
 }
 _TERMS: Final = {
     "xterm-kitty": Way.KITTY,
-    "xterm-ghostty": Way.TITLED,
-    "wezterm": Way.TITLED,
-    "foot": Way.TITLED,
-    "rxvt-unicode": Way.TITLED,
-    "contour": Way.TITLED,
+    **dict.fromkeys(("xterm-ghostty", "wezterm", "foot", "rxvt-unicode", "contour"), Way.TITLED),
 }
 # Inside tmux or screen the terminal's own names are hidden, and these are what it left behind.
 _TRACES: Final = {
     "KITTY_WINDOW_ID": Way.KITTY,
     "ITERM_SESSION_ID": Way.TEXT,
-    "WEZTERM_PANE": Way.TITLED,
-    "GHOSTTY_RESOURCES_DIR": Way.TITLED,
-    "VTE_VERSION": Way.TITLED,
+    **dict.fromkeys(("WEZTERM_PANE", "GHOSTTY_RESOURCES_DIR", "VTE_VERSION"), Way.TITLED),
 }
 
 
 def way(environment: Mapping[str, str]) -> Way | None:
     """How this terminal shows notifications; None where it is not known to."""
-    program = _PROGRAMS.get(environment.get("TERM_PROGRAM", ""))
-    if program is not None:
-        return program
     term = environment.get("TERM", "")
-    named = next(
-        (found for name, found in _TERMS.items() if term == name or term.startswith(f"{name}-")), None
-    )
-    if named is not None:
-        return named
-    return next((found for name, found in _TRACES.items() if environment.get(name)), None)
+    named = (found for name, found in _TERMS.items() if term == name or term.startswith(f"{name}-"))
+    left = (found for name, found in _TRACES.items() if environment.get(name))
+    return _PROGRAMS.get(environment.get("TERM_PROGRAM", "")) or next(chain(named, left), None)
 
 
 def notification(how: Way, text: str, environment: Mapping[str, str]) -> str:
@@ -149,13 +148,9 @@ def notification(how: Way, text: str, environment: Mapping[str, str]) -> str:
         case _:
             named = f"\x1b]99;i=parlour:d=0:p=title;{_TITLE}{_END}"
             sequence = f"{named}\x1b]99;i=parlour:d=1:p=body;{line}{_END}"
-    return through(sequence, environment)
-
-
-def through(sequence: str, environment: Mapping[str, str]) -> str:
-    """The sequence so that tmux hands it on to the terminal around it, where its settings allow that."""
     if not environment.get("TMUX"):
         return sequence
+    # In this form tmux passes it on to the terminal around it, where its settings allow that.
     doubled = sequence.replace("\x1b", "\x1b\x1b")
     return f"\x1bPtmux;{doubled}{_END}"
 
@@ -164,3 +159,131 @@ def title(unread: int, environment: Mapping[str, str]) -> str:
     if environment.get("TERM", "") in _NO_TITLE:
         return ""
     return f"\x1b]2;{f'({unread}) ' if unread else ''}{_TITLE}{_END}"
+
+
+BURST: Final = 3.0
+"""Seconds without a new entry after which the next one is notified of again."""
+AGAIN: Final = 60.0
+"""Seconds after which another notification follows although the burst goes on."""
+
+
+@dataclass
+class Notifier:
+    """Writes to the terminal by `write`. Name and text of an entry leave only where this person chose that.
+
+    `monotonic`: a clock in seconds.
+    """
+
+    write: Callable[[str], None]
+    environment: Mapping[str, str]
+    monotonic: Callable[[], float]
+    _came: float | None = field(init=False, default=None)
+    _notified: float | None = field(init=False, default=None)
+    _unread: int = field(init=False, default=0)
+    _begun: bool = field(init=False, default=False)
+
+    def begin(self) -> None:
+        if title(0, self.environment):
+            self._begun = True
+            self.write(_KEEP_TITLE + title(0, self.environment))
+
+    def end(self) -> None:
+        if self._begun:
+            self.write(_GIVE_TITLE_BACK)
+
+    def count(self, unread: int) -> None:
+        if unread != self._unread:
+            self._unread = unread
+            self.write(title(unread, self.environment))
+
+    def notify(self, name: str, text: str, preferences: Preferences) -> None:
+        """Notify of an entry; `name` and `text` are peer text. A burst is notified of once."""
+        if not self._due():
+            return
+        if preferences.bell:
+            self.write(BELL)
+        if preferences.notify and (how := way(self.environment)) is not None:
+            said = _("A new message")
+            if preferences.notify_content:
+                said = _("{name}: {text}").format(name=safe_name(name), text=safe_line(text))
+            self.write(notification(how, said, self.environment))
+
+    def _due(self) -> bool:
+        now = self.monotonic()
+        came, self._came = self._came, now
+        in_burst = came is not None and now - came < BURST
+        if in_burst and self._notified is not None and now - self._notified < AGAIN:
+            return False
+        self._notified = now
+        return True
+
+
+LASTS: Final = 120.0
+"""Seconds after the last key, mouse or focus event for which somebody is taken to look."""
+
+SIGNS: Final = (events.InputEvent, events.Paste, events.AppFocus, events.AppBlur)
+"""The events that say something about a person."""
+
+_BACK: Final = (events.AppFocus, events.Key, events.MouseDown, events.Paste)
+_STDIN: Final = 0
+
+
+class Attention:
+    """Follows the events of the terminal. `monotonic`: a clock in seconds; `attached`: whether the terminal
+    shows anything to anybody."""
+
+    def __init__(self, monotonic: Callable[[], float], attached: Callable[[], bool]) -> None:
+        self._monotonic = monotonic
+        self._attached = attached
+        self._elsewhere = False
+        self._sign: float | None = None
+
+    def heed(self, event: events.Event) -> None:
+        if isinstance(event, events.AppBlur):
+            self._elsewhere, self._sign = True, None
+        elif isinstance(event, _BACK):
+            self._elsewhere, self._sign = False, self._monotonic()
+        elif not self._elsewhere:  # the mouse also passes over windows without focus
+            self._sign = self._monotonic()
+
+    @property
+    def there(self) -> bool:
+        """Whether somebody looks. After a client detached the next sign has to come from the one after it."""
+        if not self._attached():
+            self._sign = None
+        return self._sign is not None and self._monotonic() - self._sign < LASTS
+
+
+def shown_to_somebody(environment: Mapping[str, str]) -> Callable[[], bool]:
+    """A test of whether the terminal can show anything: in the foreground, with an attached multiplexer."""
+    socket = _multiplexer(environment)
+    return lambda: _in_foreground() and (socket is None or _has_client(socket))
+
+
+def _multiplexer(environment: Mapping[str, str]) -> Path | None:
+    """The socket of the tmux or screen in which this runs."""
+    if tmux := environment.get("TMUX", ""):
+        return Path(tmux.rsplit(",", 2)[0])  # PATH,PID,SESSION
+    if session := environment.get("STY", ""):
+        folder = environment.get("SCREENDIR", "")
+        user = environment.get("USER", "")
+        folders = (folder,) if folder else (f"/run/screen/S-{user}", f"/var/run/screen/S-{user}")
+        home = str(Path(environment.get("HOME", "/")) / ".screen")
+        return next((path for name in (*folders, home) if (path := Path(name) / session).exists()), None)
+    return None
+
+
+def _has_client(socket: Path) -> bool:
+    """Both programs set the owner's execute bit of their socket while a client is attached to any session."""
+    try:
+        return bool(socket.stat().st_mode & stat.S_IXUSR)
+    except OSError:  # moved, or of another user: nothing is known
+        return True
+
+
+def _in_foreground() -> bool:
+    """A program that went on in the background (`bg`) draws nothing that stays."""
+    try:
+        return os.tcgetpgrp(_STDIN) == os.getpgrp()
+    except (OSError, AttributeError):  # no terminal, or Windows
+        return True

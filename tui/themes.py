@@ -6,89 +6,56 @@ Text keeps a contrast of at least 4.5 on its background, and of 7 in the high-co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from textual.theme import Theme as Colours
 
 from tui.preferences import Theme
 
-DARK: Final = Colours(
-    name="parlour-dark",
-    dark=True,
-    primary="#82aaff",
-    secondary="#9d8cd6",
-    accent="#e6b673",
-    success="#7fc8a0",
-    warning="#e6b673",
-    error="#ef8a8a",
-    foreground="#d8dee9",
-    background="#10141b",
-    surface="#161b24",
-    panel="#1d2430",
-    variables={
-        "quiet": "#98a2b4",
-        "rule": "#2f3949",
-        "own": "#82aaff",
-        "theirs": "#7fc8a0",
-        "cursor": "#25344d",
-        "block-cursor-text-style": "none",
-        "border": "#3a475c",
-        "border-blurred": "#2f3949",
-    },
-)
+_TABLE: Final[Mapping[str, tuple[str, str, str]]] = {
+    "primary": ("#82aaff", "#2457a6", "#7fdbff"),
+    "secondary": ("#9d8cd6", "#6247a8", "#e0b0ff"),
+    "accent": ("#e6b673", "#8a5200", "#ffdc00"),
+    "success": ("#7fc8a0", "#1f6b45", "#5dff8f"),
+    "error": ("#ef8a8a", "#a82f2f", "#ffa8a8"),
+    "foreground": ("#d8dee9", "#252a33", "#ffffff"),
+    "background": ("#10141b", "#faf8f4", "#000000"),
+    "surface": ("#161b24", "#ffffff", "#000000"),
+    "panel": ("#1d2430", "#efece5", "#1a1a1a"),
+    "quiet": ("#98a2b4", "#5d6470", "#d0d0d0"),
+    "rule": ("#2f3949", "#d5d0c5", "#8a8a8a"),
+    "cursor": ("#25344d", "#d6e2f5", "#002b57"),
+    "border": ("#3a475c", "#b9b3a6", "#ffffff"),
+    "block-cursor-text-style": ("none", "none", "bold"),
+}
+"""What each theme uses, in the order of `Theme`."""
+_VARIABLES: Final = ("quiet", "rule", "cursor", "border", "block-cursor-text-style")
 
-LIGHT: Final = Colours(
-    name="parlour-light",
-    dark=False,
-    primary="#2457a6",
-    secondary="#6247a8",
-    accent="#8a5200",
-    success="#1f6b45",
-    warning="#8a5200",
-    error="#a82f2f",
-    foreground="#252a33",
-    background="#faf8f4",
-    surface="#ffffff",
-    panel="#efece5",
-    variables={
-        "quiet": "#5d6470",
-        "rule": "#d5d0c5",
-        "own": "#2457a6",
-        "theirs": "#1f6b45",
-        "cursor": "#d6e2f5",
-        "block-cursor-text-style": "none",
-        "border": "#b9b3a6",
-        "border-blurred": "#d5d0c5",
-    },
-)
 
-CONTRAST: Final = Colours(
-    name="parlour-contrast",
-    dark=True,
-    primary="#7fdbff",
-    secondary="#e0b0ff",
-    accent="#ffdc00",
-    success="#5dff8f",
-    warning="#ffdc00",
-    error="#ffa8a8",
-    foreground="#ffffff",
-    background="#000000",
-    surface="#000000",
-    panel="#1a1a1a",
-    variables={
-        "quiet": "#d0d0d0",
-        "rule": "#8a8a8a",
-        "own": "#7fdbff",
-        "theirs": "#5dff8f",
-        "cursor": "#002b57",
-        "block-cursor-text-style": "bold",
-        "border": "#ffffff",
-        "border-blurred": "#8a8a8a",
-    },
-)
+def _colours(at: int, theme: Theme) -> Colours:
+    of = {name: values[at] for name, values in _TABLE.items()}
+    same = {"own": of["primary"], "theirs": of["success"], "border-blurred": of["rule"]}
+    return Colours(
+        name=f"parlour-{theme.value}",
+        dark=theme is not Theme.LIGHT,
+        primary=of["primary"],
+        secondary=of["secondary"],
+        accent=of["accent"],
+        success=of["success"],
+        warning=of["accent"],
+        error=of["error"],
+        foreground=of["foreground"],
+        background=of["background"],
+        surface=of["surface"],
+        panel=of["panel"],
+        variables={name: of[name] for name in _VARIABLES} | same,
+    )
 
-COLOURS: Final = {Theme.DARK: DARK, Theme.LIGHT: LIGHT, Theme.CONTRAST: CONTRAST}
-THEMES: Final = tuple(COLOURS.values())
+
+THEMES: Final = tuple(_colours(at, theme) for at, theme in enumerate(Theme))
+DARK, LIGHT, CONTRAST = THEMES
+COLOURS: Final = dict(zip(Theme, THEMES, strict=True))
 
 
 def following(theme: Theme) -> Theme:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
-from chat.errors import phrase
-from chat.interface import ContactRemoved, UsageError
+from chat.interface import NO_NAME, ContactRemoved, UsageError
 from chat.network.links import Links
 from chat.ports import Clock
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
@@ -19,13 +18,12 @@ from chat.service.sync import Synchronizer
 from chat.service.views import Views
 from chat.storage import contacts, receipts
 from chat.storage.database import Database, Store
-from protocol.entries import READ, conversation_of_two
-from protocol.identity.log import is_name
+from protocol.entries import conversation_of_two
+from protocol.identity.names import is_name
 from protocol.identity.safety import safety_number
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Receipt, Typing
-
-NO_NAME = phrase("A name has 1 to 64 characters, none of them a control character, and no space at its ends.")
+from protocol.receipts import READ
 
 
 class People:

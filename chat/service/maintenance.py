@@ -7,7 +7,7 @@ import asyncio
 from chat.errors import phrase
 from chat.interface import Cleaned, Notice, ParlourError
 from chat.service.events import EventBus
-from chat.storage import search_index
+from chat.storage import secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure, StorageFull, StorageGivenUp
 from chat.tasks import Runtime
@@ -70,7 +70,7 @@ class Cleaner:
                 raise NotCleaned(failure)
 
     async def _is_due(self) -> bool:
-        return await self._store.read(search_index.cleaning_is_due)
+        return await self._store.read(secure_deletion.cleaning_is_due)
 
     async def _quiet(self) -> None:
         """Wait, for a bounded time, until nothing is deleted and the database is idle."""
@@ -98,7 +98,7 @@ class Cleaner:
         store = self._store
         try:
             cleaned = await store.read(
-                search_index.clean_file, store.is_wanted if gives_way else store.is_closing
+                secure_deletion.clean_file, store.is_wanted if gives_way else store.is_closing
             )
         except StorageFailure as failure:
             return failure

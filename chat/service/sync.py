@@ -29,8 +29,6 @@ from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, Position, Stretch
 from chat.tasks import Runtime
 from protocol.entries import (
-    READ,
-    STORED,
     Facts,
     ParsedEntry,
     accept_entry,
@@ -56,6 +54,7 @@ from protocol.messages import (
     Receipt,
     Typing,
 )
+from protocol.receipts import READ, STORED
 
 STRETCH: Final = 4_096
 """Entries examined in one piece of work on the disk, a few milliseconds: users wait for no long history."""

@@ -24,8 +24,9 @@ from chat.storage import receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries import KIND_TEXT, ParsedEntry, delivery_state, read_text
+from protocol.entries import KIND_TEXT, ParsedEntry, read_text
 from protocol.identity.reduction import Cause, CauseKind
+from protocol.receipts import delivery_state
 
 DELETED = "deleted"
 UNSUPPORTED = "unsupported"
@@ -66,7 +67,7 @@ class Views:
             time=utc(header.time),
             kind=TEXT if said is not None else DELETED,
             text=said.text if said is not None else "",
-            state=state_of(own, (), on_link=False),
+            state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
         )
 

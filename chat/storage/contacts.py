@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from chat.storage import search_index, settings
+from chat.storage import secure_deletion, settings
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
-from chat.storage.search_index import forget
+from chat.storage.secure_deletion import forget
 
 TWO: Final = 1
 GROUP: Final = 2
@@ -79,7 +79,7 @@ def conversation_number(db: Database, conversation: bytes) -> int:
 
 
 def remove_conversation(db: Database, number: int) -> None:
-    """Delete a conversation with everything in it. `search_index.clean_file` must follow."""
+    """Delete a conversation with everything in it. `secure_deletion.clean_file` must follow."""
     ours = "(SELECT number FROM entries WHERE conversation = ?)"
     forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
@@ -185,7 +185,7 @@ def drop_pending(db: Database, before: int) -> list[bytes]:
 def remove(db: Database, person: bytes) -> None:
     """Delete a contact with its log, terminals, addresses, shares, preferences and history.
 
-    `search_index.clean_file` must follow.
+    `secure_deletion.clean_file` must follow.
     """
     settings.forget_person(db, person)
     conversation = conversation_with(db, person)
@@ -209,7 +209,7 @@ def remove(db: Database, person: bytes) -> None:
         person,
     )
     db.run("DELETE FROM contacts WHERE person = ?", person)
-    search_index.mark_unclean(db)
+    secure_deletion.mark_unclean(db)
 
 
 def _rows(db: Database, where: str, *values: object) -> list[ContactRow]:

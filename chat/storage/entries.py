@@ -12,11 +12,12 @@ from typing import Final
 from chat.storage import contacts, ordering, persons
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
-from chat.storage.search_index import forget_one
+from chat.storage.secure_deletion import forget_one
 from protocol import labels
-from protocol.entries import STORED, ParsedEntry
+from protocol.entries import ParsedEntry
 from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
+from protocol.receipts import STORED
 
 Position = tuple[int, bytes]
 """(rank, id): the order of a conversation."""

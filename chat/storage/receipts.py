@@ -13,10 +13,9 @@ from typing import Final
 from chat.storage import contacts, persons
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header
-from protocol.entries import READ as READ
-from protocol.entries import STORED as STORED
-from protocol.entries import receipted
 from protocol.messages import Receipt
+from protocol.receipts import READ as READ
+from protocol.receipts import STORED as STORED
 
 READ_UNTOLD: Final = 3
 """Kind of a read receipt that is never sent to the contact. Only for own terminals."""
@@ -81,7 +80,7 @@ def acknowledge(
         for entry, header, number, kind in rows:
             check_header(db, entry, header)
             found[entry] = number, kind
-    counted = receipted(receipt.ids, found)
+    counted = [entry for entry in dict.fromkeys(receipt.ids) if entry in found]
     if counted:
         by = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
         by = persons.terminal_number(db, terminal) if by is None else by

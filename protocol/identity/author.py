@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.identity import log
+from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState
 from protocol.limits import PARENTS_MAX
 from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed, x25519_generate
@@ -52,7 +53,7 @@ def create_person(name: str, random: Random) -> NewPerson:
 
 
 def _checked(name: str) -> str:
-    if not log.is_name(name):
+    if not is_name(name):
         raise LocalMisuse("not a name: ask is_name first")
     return name
 

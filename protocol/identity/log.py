@@ -5,7 +5,6 @@ The validity of an operation depends only on its ancestors. `reduction.py` decid
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -15,15 +14,8 @@ from msgspec import Meta
 from protocol import labels, limits, primitives
 from protocol.codec import Codec, Wire, check_ascending, check_empty_or_id, encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, Untrusted
+from protocol.identity.names import check_name
 from protocol.messages import B32, B64, U32, Ids, Name, Optional32
-
-_FORBIDDEN_IN_NAMES: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Controls, line separators, marks that change the direction of text, and lone surrogates.
-
-A fixed list, since Unicode categories change between versions and all terminals must agree.
-"""
 
 
 class Removal(Wire, frozen=True):
@@ -165,18 +157,6 @@ class LoggedOperation:
 def terminal_id(signing: bytes, static: bytes) -> bytes:
     """The id, 32 bytes, of the terminal with these public keys, 32 bytes each (SPEC §7.1)."""
     return primitives.b2b(signing + static, personal=labels.TERMINAL)
-
-
-def is_name(name: str) -> bool:
-    """Whether a name is valid: 1 to 64 characters, none of _FORBIDDEN_IN_NAMES, no space at either end."""
-    fits = 1 <= len(name) <= limits.NAME_CHARACTERS_MAX
-    return fits and not _FORBIDDEN_IN_NAMES.search(name) and name == name.strip(" ")
-
-
-def check_name(name: str) -> None:
-    """Malformed unless is_name(name)."""
-    if not is_name(name):
-        raise Malformed("not a name")
 
 
 def operation_id(operation: bytes, *, genesis: bool) -> bytes:

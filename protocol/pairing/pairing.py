@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from protocol import labels, primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError, Unexpected
-from protocol.identity.log import check_name
+from protocol.identity.names import check_name
 from protocol.identity.reduction import Foreign, reduce
 from protocol.identity.safety import words
 from protocol.link.states import PairingFacts, Role

@@ -9,17 +9,11 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from protocol.codec import encode
-from protocol.entries import (
-    check_conversation,
-    conversation_of_two,
-    delivery_state,
-    heads_hash,
-    receipted,
-    receipting_terminal,
-)
+from protocol.entries import check_conversation, conversation_of_two, heads_hash, receipting_terminal
 from protocol.history import heads, lacking, order
 from protocol.identity.reduction import reduce
 from protocol.messages import MESSAGE, EntryHeader, Heads, HeadsHash, Receipt, Typing
+from protocol.receipts import delivery_state
 from protocol.vectors.entries import held_entries, of_conversation
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
@@ -95,7 +89,7 @@ def _receive_receipt(inputs: Json, step: Json) -> Json:
     held, names = _held(inputs, step)
     terminals = {bytes.fromhex(each) for each in inputs["own_terminals"]}
     own = {entry for entry, header in held.items() if header.author in terminals}
-    counted = receipted(message.ids, own)
+    counted = [entry for entry in dict.fromkeys(message.ids) if entry in own]
     return {
         "terminal": terminal.id.hex(),
         "kind": message.kind,

@@ -59,8 +59,9 @@ class MessengerContract:
         await subject.messenger.rename(subject.friend, "Gärtner 花")
         assert (await contact(subject)).label == "Gärtner 花"
         await told(events, ContactChanged, lambda event: event.contact.name == "Gärtner 花")
-        with pytest.raises(UsageError):
-            await subject.messenger.rename(subject.friend, "  ")
+        for wrong in ("  ", "two\nlines", "x" * 65, "ends with a space "):
+            with pytest.raises(UsageError):
+                await subject.messenger.rename(subject.friend, wrong)
 
     async def test_a_contact_is_blocked_and_verified_and_neither(self, subject: Subject) -> None:
         for on in (True, False):

@@ -24,7 +24,6 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def ada(lab: Lab, tmp_path: Path) -> Station:
-    """Ada with a new profile on the first host."""
     return Station("Ada", tmp_path, lab.hosts[0]).create()
 
 
@@ -36,7 +35,6 @@ def ben(lab: Lab, tmp_path: Path) -> Station:
 
 @pytest.fixture
 def languages() -> tuple[str, str]:
-    """Those of the two at the interface."""
     return ENGLISH, ENGLISH
 
 

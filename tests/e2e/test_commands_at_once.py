@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -46,16 +47,13 @@ def lines_of(old: list[str]) -> list[tuple[str, ...]]:
         [("delete", "Ben", entry, "--yes") for entry in old],
         [("contacts", "rename", "Ben", "Ben"), ("history", "--search", "old"), ("doctor",)],
     ]
-    placed = [
-        (at / len(lines), number, line) for number, lines in enumerate(kinds) for at, line in enumerate(lines)
-    ]
-    return [line for _, _, line in sorted(placed)]
+    placed = [(at / len(lines), line) for lines in kinds for at, line in enumerate(lines)]
+    return [line for _, line in sorted(placed, key=itemgetter(0))]
 
 
 def test_fifty_commands_at_once_each_do_their_work(ada: Station, ben: Station) -> None:
-    old = [
-        ada.run("send", "Ben", f"old {number}", "--wait", "0").objects[0]["id"] for number in range(DELETED)
-    ]
+    sent = [ada.run("send", "Ben", f"old {number}", "--wait", "0") for number in range(DELETED)]
+    old = [outcome.objects[0]["id"] for outcome in sent]
     lines = lines_of(old)
     assert len(lines) + LISTENED == 50
     with listening(ben), ExitStack() as open_programs:
@@ -120,13 +118,12 @@ def test_send_waits_on_when_the_command_whose_engine_it_uses_ends(
         with ada.start("send", "Ben", "once", "--wait", str(int(LONG))) as sending:
             wait_event(program, "entry", text="once")
             ENDINGS[ending](program)
-            with ben.start("listen") as there:
+            with listening(ben) as (there,):
                 wait_event(there, "entry", text="once")
                 assert json.loads(sending.line(LONG))["state"] == "delivered"
                 assert sending.wait_exit(PATIENCE) == 0
-                end(there)
-    assert [entry["text"] for entry in ada.run("history", "Ben").objects] == ["once"]
-    assert [entry["text"] for entry in ben.run("history", "Ada").objects] == ["once"]
+    for station, peer in ((ada, "Ben"), (ben, "Ada")):
+        assert [entry["text"] for entry in station.run("history", peer).objects] == ["once"]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

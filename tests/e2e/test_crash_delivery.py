@@ -1,7 +1,4 @@
-"""kill -9 of either side at each step of a delivery, and at moments from a seed while both write.
-
-What a program acknowledged is there afterwards, each entry arrives once, and both histories are the same.
-"""
+"""kill -9 of either side at each step of a delivery and at random moments: what was acknowledged stays."""
 
 from __future__ import annotations
 
@@ -38,6 +35,7 @@ from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow, pytest.mark.usefixtures("strace")]
 
+HELLO = ("send", "Ben", "hello", "--wait", "60")
 MOMENTS = 20
 
 
@@ -51,28 +49,26 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Conversation:
+def conversation(lab: Lab, paired: Path, folder: Path) -> tuple[Station, Station]:
     """Ada and Ben, paired and at rest, each on a host of the lab."""
+    shutil.copytree(paired, folder)
+    return Station("Ada", folder, lab.hosts[0]), Station("Ben", folder, lab.hosts[1])
 
-    def __init__(self, lab: Lab, paired: Path, folder: Path) -> None:
-        shutil.copytree(paired, folder)
-        self.ada, self.ben = Station("Ada", folder, lab.hosts[0]), Station("Ben", folder, lab.hosts[1])
 
-    def settle(self, acknowledged: list[str]) -> None:
-        """Both run again, and everything is at both ends, once, in one order."""
-        with listening(self.ada, self.ben):
-            for station in (self.ada, self.ben):
-                station.ask(until_nothing_waits)
-            said = self.ada.said()
-            assert said == self.ben.said()
-            texts = [text for _, text in said]
-            assert len(texts) == len(set(texts))
-            assert set(acknowledged) <= set(texts)
-        assert (self.ada.problems(), self.ben.problems()) == ((), ())
+def settle(ada: Station, ben: Station, acknowledged: list[str]) -> None:
+    """Both run again, and everything is at both ends, once, in one order."""
+    with listening(ada, ben):
+        for station in (ada, ben):
+            station.ask(until_nothing_waits)
+        said = ada.said()
+        assert said == ben.said()
+        texts = [text for _, text in said]
+        assert len(texts) == len(set(texts))
+        assert set(acknowledged) <= set(texts)
+    assert (ada.problems(), ben.problems()) == ((), ())
 
 
 async def until_nothing_waits(messenger: Messenger) -> None:
-    """Wait until every own entry has arrived."""
     events = messenger.events()
     async with asyncio.timeout(PATIENCE):
         while any(waits(entry) for entry in await whole_history(messenger)):
@@ -88,14 +84,11 @@ def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
 
     def send(name: str, tracer: tuple[str, ...]) -> bool:
         with Lab(2) as lab:
-            talk = Conversation(lab, paired, tmp_path / name)
-            with (
-                listening(talk.ben),
-                talk.ada.start("send", "Ben", "hello", "--wait", "60", under=tracer) as sending,
-            ):
+            ada, ben = conversation(lab, paired, tmp_path / name)
+            with listening(ben), ada.start(*HELLO, under=tracer) as sending:
                 status = sending.wait_exit(PATIENCE)
                 printed = [json.loads(line)["state"] for line in sending.said]
-            talk.settle(["hello"] if printed else [])
+            settle(ada, ben, ["hello"] if printed else [])
         assert printed in ([], ["delivered"])
         return status == KILLED
 
@@ -105,17 +98,14 @@ def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
 def test_the_receiver_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
     def listen(name: str, tracer: tuple[str, ...]) -> bool:
         with Lab(2) as lab:
-            talk = Conversation(lab, paired, tmp_path / name)
-            with (
-                talk.ben.start("listen", under=tracer) as other,
-                talk.ada.start("send", "Ben", "hello", "--wait", "60") as sending,
-            ):
+            ada, ben = conversation(lab, paired, tmp_path / name)
+            with ben.start("listen", under=tracer) as other, ada.start(*HELLO) as sending:
                 first_to_end(other, sending).wait_exit(PATIENCE)
                 for program in (other, sending):
                     program.process.terminate()
                 status = other.wait_exit(PATIENCE)
                 sending.wait_exit(PATIENCE)
-            talk.settle(["hello"] if sending.said else [])
+            settle(ada, ben, ["hello"] if sending.said else [])
         return status == KILLED
 
     assert at_every_step(listen, tmp_path / "log") > 4, "most of the steps are there in every run"
@@ -126,19 +116,19 @@ def test_either_dies_at_moments_from_a_seed_while_both_write(paired: Path, tmp_p
     sys.stdout.write(f"PARLOUR_TEST_SEED={seed} draws the same moments again\n")
     moments = random.Random(seed)
     with Lab(2) as lab, ExitStack() as stack:
-        talk = Conversation(lab, paired, tmp_path / "profiles")
-        running = {station: stack.enter_context(started(station)) for station in (talk.ada, talk.ben)}
+        ada, ben = conversation(lab, paired, tmp_path / "profiles")
+        running = {station: stack.enter_context(started(station)) for station in (ada, ben)}
         acknowledged: list[str] = []
         for number in range(MOMENTS):
-            victim, survivor = moments.sample([talk.ada, talk.ben], 2)
+            victim, survivor = moments.sample([ada, ben], 2)
             kill = Kill(running[victim], moments.randrange(1, 60), moments.random() / 200)
             acknowledged += asyncio.run(write_until(kill, victim, survivor, str(number)))
             running[victim].close()
             running[victim] = stack.enter_context(started(victim))
-        for station in (talk.ada, talk.ben):
+        for station in (ada, ben):
             station.ask(until_nothing_waits)
         end(*running.values())
-        talk.settle(acknowledged)
+        settle(ada, ben, acknowledged)
     assert len(acknowledged) > MOMENTS
 
 

@@ -16,8 +16,6 @@ pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow, pytest.m
 
 
 class Meeting:
-    """Ada and Ben with fresh profiles, at one kill."""
-
     def __init__(self, lab: Lab, folder: Path) -> None:
         folder.mkdir()
         self.ada, self.ben = created(folder, lab.hosts, "Ada", "Ben")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -13,34 +12,25 @@ from tests.support.e2e.flooder import KINDS, SOURCES
 from tests.support.e2e.programs import PATIENCE, Station, created, listening, pair, wait_event
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Deadline, Program
+from tests.support.relay.measure import resident
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 HOSTS = 3
 
-GROWTH_MOST = 8 * 1024
-"""KiB that the attacked engine may grow by: all connections' buffers at their bound, and slack."""
+GROWTH_MOST = 8 << 20
+"""Bytes that the attacked engine may grow by: all connections' buffers at their bound, and slack."""
 
 CONNECTIONS = 6_000
 
 
 def attack(host: Host, kind: str, victim: Station) -> Program:
-    """Start a flood from many addresses of a host."""
     for source in SOURCES:
         host.run("ip", "address", "add", f"{source}/24", "dev", "eth0")
     assert victim.host
     return host.start(sys.executable, "-m", "tests.support.e2e.flooder", kind, victim.host.address, "4747")
 
 
-def resident(program: Program) -> int:
-    """KiB of memory that a process has now."""
-    status = Path(f"/proc/{program.pid}/status").read_text()
-    match = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert match
-    return int(match[1])
-
-
 def descriptors(program: Program) -> int:
-    """How many descriptors a process has open now."""
     return sum(1 for _ in Path(f"/proc/{program.pid}/fd").iterdir())
 
 
@@ -67,7 +57,7 @@ def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_pat
         with listening(ben) as (there,):
             wait_event(here, "peer", name="Ben", present=True)
             talk(ada, here, ben, there, "before")
-            before, opened = resident(here), descriptors(here)
+            before, opened = resident(here.pid), descriptors(here)
             flooding = attack(lab.hosts[2], kind, ada)
             flooding.line(PATIENCE)
             talk(ada, here, ben, there, "meanwhile")
@@ -76,10 +66,10 @@ def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_pat
             wait_event(here, "peer", name="Ben", present=True)
             talk(ada, here, ben, there, "again")
             flooding.wait_for(lambda line: int(line) >= CONNECTIONS, PATIENCE)
-            grown = resident(here) - before
+            grown = resident(here.pid) - before
             assert descriptors(here) <= opened + ACCEPTED_MAX + 16
             flooding.kill()
-            sys.stdout.write(f"{kind}: {grown} KiB more after {flooding.said[-1]} connections\n")
+            sys.stdout.write(f"{kind}: {grown >> 10} KiB more after {flooding.said[-1]} connections\n")
             assert grown < GROWTH_MOST
             at_rest(ada, here, opened)
             talk(ada, here, ben, there, "after")

@@ -1,7 +1,4 @@
-"""Two people on two networks that reach only a relay between them: they meet, talk and stay in touch by it.
-
-The relay's address is not local, so that a terminal connects to it only because it was named.
-"""
+"""Two people on two networks meet, talk and stay in touch through a relay whose address is not local."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What two people at the interface leave behind tells nothing of what they wrote (attack 78, C2 to C4).
-
-They meet, talk, close Parlour and talk again; then every trace is searched.
-"""
+"""What two people at the interface leave behind tells nothing of what they wrote (attack 78, C2 to C4)."""
 
 from __future__ import annotations
 
@@ -53,13 +50,9 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
     with Lab(2) as lab, pytest.MonkeyPatch.context() as patch:
         for name in ("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(home))
-        yield leave_traces(lab, home)
-
-
-def leave_traces(lab: Lab, home: Path) -> Traces:
-    meeting, _, screens = visit(lab, home, pair, 0, NEEDLE)
-    talking, arguments, later = visit(lab, home, reopen, 1, f"{NEEDLE} again")
-    return Traces(home, meeting, talking, screens + later, arguments)
+        meeting, _, screens = visit(lab, home, pair, 0, NEEDLE)
+        talking, arguments, later = visit(lab, home, reopen, 1, f"{NEEDLE} again")
+        yield Traces(home, meeting, talking, screens + later, arguments)
 
 
 def reopen(*people: Person) -> None:
@@ -89,14 +82,8 @@ def visit(
 
 def forms(text: str) -> list[bytes]:
     """A text as it might be stored or sent without being hidden."""
-    plain = text.encode()
-    return [
-        plain,
-        text.encode("utf-16-le"),
-        plain.hex().encode(),
-        base64.b64encode(plain)[:-4],
-        base64.b32encode(plain)[:-8],
-    ]
+    plain, wide = text.encode(), text.encode("utf-16-le")
+    return [plain, wide, plain.hex().encode(), base64.b64encode(plain)[:-4], base64.b32encode(plain)[:-8]]
 
 
 def found(data: bytes, texts: list[str]) -> list[str]:
@@ -104,27 +91,21 @@ def found(data: bytes, texts: list[str]) -> list[str]:
 
 
 def test_claim_c4_nothing_that_was_written_is_on_the_wire(traces: Traces) -> None:
-    for frames in (traces.meeting, traces.talking):
-        stream = b"".join(frames)
+    """Names are announced while they meet, for strangers to see, and never go over TCP."""
+    meeting, talking = b"".join(traces.meeting), b"".join(traces.talking)
+    for stream in (meeting, talking):
         assert b"PARLOUR\x00" in stream, "the capture has their links in it"
         assert found(stream, SECRETS) == []
     assert sum(len(frame) > 300 for frame in traces.talking) > 10, "and their envelopes"
-
-
-def test_a_name_is_on_the_wire_only_while_its_person_is_visible(traces: Traces) -> None:
-    visible = b"".join(traces.meeting)
-    for name in NAMES:
-        assert name.encode() in visible, "to be seen by strangers was the wish"
-    assert found(b"".join(traces.talking), list(NAMES)) == []
     over_tcp = b"".join(frame for frame in traces.meeting if protocol(frame) == TCP)
-    assert found(over_tcp, list(NAMES)) == []
+    assert all(name.encode() in meeting for name in NAMES)
+    assert found(over_tcp + talking, [*NAMES]) == []
 
 
 def test_claim_c3_no_packet_goes_anywhere_but_to_the_local_network(traces: Traces) -> None:
     for frame in traces.meeting + traces.talking:
-        if (where := destination(frame)) is None or str(where) in HOUSEKEEPING:
-            continue
-        if where in SOLICITATIONS:
+        where = destination(frame)
+        if where is None or str(where) in HOUSEKEEPING or where in SOLICITATIONS:
             continue
         assert where in MULTICAST or where.is_private, frame.hex()
         if protocol(frame) in (TCP, UDP):
@@ -142,12 +123,9 @@ def test_claim_c2_no_file_below_the_home_holds_any_of_it(traces: Traces) -> None
     assert not list(traces.home.rglob("*core*"))
 
 
-def test_attack_78_nothing_is_left_on_the_screen(traces: Traces) -> None:
+def test_attack_78_nothing_is_left_on_the_screen_or_in_arguments_and_environment(traces: Traces) -> None:
     for screen in traces.last_screens:
         assert found(screen.encode(), [*SECRETS, *NAMES]) == []
-
-
-def test_attack_78_arguments_and_environment_hold_nothing(traces: Traces) -> None:
     assert found(b"".join(traces.arguments), SECRETS) == []
 
 

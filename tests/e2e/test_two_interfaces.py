@@ -14,24 +14,6 @@ from tests.support.lab.hosts import Lab
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 
 
-def again(person: Person, lab: Lab, tmp_path: Path) -> Person:
-    """The same person, who starts Parlour again."""
-    host = lab.hosts[("Ada", "Ben").index(person.name)]
-    return Person(person.name, tmp_path / person.name.lower(), host)
-
-
-def test_from_first_run_to_a_read_answer_in_three_inputs(people: tuple[Person, Person]) -> None:
-    ada, ben = people
-    pair(ada, ben)
-    assert (ada.inputs, ben.inputs) == (3, 2)
-    ada.write("Good morning, Ben.")
-    ben.read("Good morning, Ben.")
-    ben.write("Good morning, Ada.")
-    ada.read("Good morning, Ada.")
-    ada.see_marks("read", "Good morning, Ben.")
-    ben.see_marks("read", "Good morning, Ada.")
-
-
 def test_two_who_choose_each_other_at_once_end_up_with_one_pairing(people: tuple[Person, Person]) -> None:
     ada, ben = people
     for person in people:
@@ -67,14 +49,13 @@ def test_a_cut_network_loses_doubles_and_reorders_nothing(lab: Lab, people: tupl
         taken = time.monotonic() - healing
         sys.stdout.write(f"first entry at {person.name}: {taken:.2f} s after healing (bound 2 s)\n")
     texts = [text for written in (soon, late) for person in people for text in written[person]]
-    ada.see_marks("read", *soon[ada], *late[ada])
-    ben.see_marks("read", *soon[ben], *late[ben])
-    seen = [[(said.author, said.text) for said in person.read(*texts)] for person in people]
-    assert seen[0] == seen[1]
-    assert sorted(text for _, text in seen[0]) == sorted(texts)
     for person in people:
-        own = [text for author, text in seen[0] if author == person.name]
-        assert own == [*soon[person], *late[person]]
+        person.see_marks("read", *soon[person], *late[person])
+    here, there = ([(said.author, said.text) for said in person.read(*texts)] for person in people)
+    assert here == there
+    assert sorted(text for _, text in here) == sorted(texts)
+    for person in people:
+        assert [text for author, text in here if author == person.name] == [*soon[person], *late[person]]
 
 
 def write_in_turn(written: dict[Person, list[str]]) -> None:
@@ -98,35 +79,12 @@ def test_what_was_written_stays_and_goes_across_restarts(
     ada.write("while Ben is away")
     ada.see_marks("queued", "while Ben is away")
     ada.quit()
-    with again(ada, lab, tmp_path) as ada:
+    with Person("Ada", tmp_path / "ada", lab.hosts[0]) as ada:
         ada.unlock()
         ada.see_marks("read", "before")
         ada.see_marks("queued", "while Ben is away")
-        with again(ben, lab, tmp_path) as ben:
+        with Person("Ben", tmp_path / "ben", lab.hosts[1]) as ben:
             ben.unlock()
             both = [said.text for said in ben.read("before", "while Ben is away")]
             assert both == ["before", "while Ben is away"]
             ada.see_marks("read", *both)
-
-
-def test_a_locked_terminal_shows_nothing_and_receives_later(people: tuple[Person, Person]) -> None:
-    ada, ben = people
-    pair(ada, ben)
-    in_touch(ada, ben)
-    ada.write("for your eyes")
-    ada.see_marks("read", "for your eyes")
-    ben.terminal.send("C-l")
-    locked = ben.see("Enter your passphrase")
-    assert "for your eyes" not in locked
-    assert "Ada" not in locked
-    ada.see("○ offline")
-    ada.write("while you were locked")
-    ada.see_marks("queued", "while you were locked")
-    ben.unlock("not the passphrase")
-    assert "while you were locked" not in ben.see("Wrong passphrase")
-    ben.unlock()
-    assert [said.text for said in ben.read("while you were locked")] == [
-        "for your eyes",
-        "while you were locked",
-    ]
-    ada.see_marks("read", "while you were locked")

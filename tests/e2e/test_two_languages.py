@@ -1,4 +1,4 @@
-"""The whole way of two people through the interface, each in a language of their own, by real keys."""
+"""Two people go the whole way through the interface, each in their language, by real keys."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"(?:\d{5} +){3}\d{5}")
 def test_from_first_run_to_unlocking_again(people: tuple[Person, Person]) -> None:
     ada, ben = people
     pair(ada, ben)
+    assert (ada.inputs, ben.inputs) == (3, 2)
     in_touch(ada, ben)
     converse(ada, ben)
     for person in people:
@@ -67,12 +68,17 @@ def verify(person: Person, other: Person) -> list[str]:
 
 
 def lock_and_unlock(person: Person, other: Person) -> None:
+    """Nothing is shown meanwhile; what the other one writes is queued and arrives afterwards."""
+    late = f"while {person.name} was locked"
     person.terminal.send("C-l")
     locked = person.see_text("Enter your passphrase.")
     assert not any(told in locked for told in (other.name, "harbour", "架子"))
     other.see_text("○ offline")
+    other.write(late)
+    other.see_marks("queued", late)
     person.terminal.burst("not the passphrase\r")
-    person.see(person.text(WRONG)[:8])
+    assert late not in person.see(person.text(WRONG)[:8])
     person.terminal.burst(f"{PASSPHRASE}\r")
-    person.read("钥匙在架子上。", "Where is the key of the harbour office?")
+    person.read("钥匙在架子上。", "Where is the key of the harbour office?", late)
+    other.see_marks("read", late)
     in_touch(person, other)

@@ -51,7 +51,7 @@ def test_a_caller_of_another_version_is_told_which_are_spoken(lab: Lab, ada: Sta
     first = bytes((version, PATTERN, AEAD)) + bytes(100)
     says = len(first).to_bytes(2, "big") + first
     with listening(ada) as (program,):
-        foreign = lab.hosts[1].start(*FOREIGN, "call", ada.host.address, "4747", says.hex())
+        foreign = lab.hosts[1].start(*FOREIGN, ada.host.address, "4747", says.hex())
         heard = bytes.fromhex(foreign.line(PATIENCE))
         assert heard[:10] == MAGIC + bytes((VERSION, VERSION))
         assert heard[28:] == bytes((0, 3)) + bytes((0, VERSION, VERSION))  # a frame: refused, from, to

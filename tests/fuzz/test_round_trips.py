@@ -17,7 +17,8 @@ from protocol import addresses, profile_header
 from protocol import messages as m
 from protocol.codec import Codec, Wire, encode
 from protocol.discovery import SLOT_COUNTS
-from protocol.identity.log import Add, Remove, Rename, is_name, parse_operation, sign_operation
+from protocol.identity.log import Add, Remove, Rename, parse_operation, sign_operation
+from protocol.identity.names import is_name
 from protocol.limits import SLOT_BYTES
 from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation

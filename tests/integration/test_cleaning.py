@@ -20,7 +20,7 @@ from chat.interface import Cleaned, NotPermitted
 from chat.ports import SystemClock
 from chat.service.events import EventBus
 from chat.service.maintenance import Cleaner
-from chat.storage import search_index
+from chat.storage import secure_deletion
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageGivenUp
 from chat.tasks import Runtime, Tasks
@@ -54,14 +54,14 @@ class Scene:
         return REAL(database)
 
 
-REAL = search_index.clean_file
+REAL = secure_deletion.clean_file
 
 
 @pytest.fixture
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     database, executor = new_database(tmp_path), ThreadPoolExecutor(1)
     with database.transaction():
-        search_index.mark_unclean(database)
+        secure_deletion.mark_unclean(database)
     store, failures = Store(database, executor), list[BaseException]()
     tasks = Tasks(failures.append)
     said: list[object] = []
@@ -69,7 +69,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     config = replace(Config(), clean_after=0.0, clean_patience=PATIENCE)
     runtime = Runtime(SystemClock(), os.urandom, config, tasks)
     built = Scene(Cleaner(runtime, store, bus), store, said)
-    monkeypatch.setattr(search_index, "clean_file", built.held)
+    monkeypatch.setattr(secure_deletion, "clean_file", built.held)
     yield built
     await tasks.stop()
     await store.close()
@@ -87,7 +87,7 @@ async def test_what_is_wanted_meanwhile_goes_first_and_the_cleaning_is_done_in_t
     await waiting
     assert scene.said == [Cleaned()]
     assert scene.rounds == PATIENCE + 1  # patience is over: it was done although others might have waited
-    assert not await scene.store.read(search_index.cleaning_is_due)
+    assert not await scene.store.read(secure_deletion.cleaning_is_due)
 
 
 async def test_a_lock_does_not_wait_for_it(scene: Scene) -> None:

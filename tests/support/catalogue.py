@@ -8,7 +8,6 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from string import Formatter
 
 from tests.architecture.imports import ROOT, sources
@@ -41,15 +40,12 @@ class Unclear(Exception):
     """A marked text is no literal, or a line of the catalogue cannot be read."""
 
 
-# From the source.
-
-
-def collected(root: Path = ROOT) -> dict[str, Message]:
+def collected() -> dict[str, Message]:
     """Every marked text of the project by its English, in the order of the source."""
     messages: dict[str, Message] = {}
     for package, marks in MARKS.items():
-        for path in sources(root, package):
-            name = path.relative_to(root).as_posix()
+        for path in sources(ROOT, package):
+            name = path.relative_to(ROOT).as_posix()
             for found in _in_source(name, path.read_text(encoding="utf-8"), marks):
                 message = messages.setdefault(found.one, found)
                 message.many = message.many or found.many
@@ -75,9 +71,6 @@ def _in_source(name: str, source: str, marks: Iterable[str]) -> Iterator[Message
 def values_in(text: str) -> set[str]:
     """The names of the values that a text has in braces."""
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-
-
-# The .po file.
 
 
 def read_po(text: str) -> tuple[str, dict[str, Message]]:
@@ -108,7 +101,6 @@ def _entry(block: str) -> Message:
 
 
 def written_po(head: str, messages: Iterable[Message]) -> str:
-    """The text of a catalogue."""
     return "\n\n".join([head, *map(_block, messages)]) + "\n"
 
 
@@ -133,14 +125,10 @@ def _unquoted(text: str) -> str:
 
 
 def merged(held: Mapping[str, Message], found: Mapping[str, Message]) -> list[Message]:
-    """The texts of the source with the translations that are held."""
     for one, message in found.items():
         if one in held:
             message.translation, message.comments = held[one].translation, held[one].comments
     return list(found.values())
-
-
-# The .mo file.
 
 
 def compiled(head: str, messages: Iterable[Message]) -> bytes:
@@ -149,14 +137,12 @@ def compiled(head: str, messages: Iterable[Message]) -> bytes:
     texts[""] = _entry(head[head.index('msgid ""') :]).translation
     pairs = [(key.encode(), texts[key].encode()) for key in sorted(texts, key=str.encode)]
     at, end = 28, 28 + 16 * len(pairs)
-    tables: list[bytes] = []
-    for side in (0, 1):
-        for pair in pairs:
-            tables.append(struct.pack("<II", len(pair[side]), end))
-            end += len(pair[side]) + 1
-    strings = b"".join(pair[side] + b"\0" for side in (0, 1) for pair in pairs)
+    table, strings = b"", b""
+    for string in (pair[side] for side in (0, 1) for pair in pairs):
+        table += struct.pack("<II", len(string), end + len(strings))
+        strings += string + b"\0"
     start = struct.pack("<7I", 0x950412DE, 0, len(pairs), at, at + 8 * len(pairs), 0, 0)
-    return start + b"".join(tables) + strings
+    return start + table + strings
 
 
 def main() -> int:

@@ -17,6 +17,11 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.architecture.imports import ROOT
 
 
+def _needs_tool(name: str) -> None:
+    if shutil.which(name) is None:
+        _left_out(f"{name} is not installed")
+
+
 def needs_root_network() -> None:
     """Network namespaces, a bridge and packet filters on this machine (Linux, as root)."""
     if reason := _network_obstacle():
@@ -30,14 +35,8 @@ def needs_tmux() -> None:
         _left_out("the terminal's programs are ended by Linux's process handles")
 
 
-def needs_nft() -> None:
-    """nft, which shows and changes the packet filter in its own words."""
-    _needs_tool("nft")
-
-
-def needs_strace() -> None:
-    """strace, which injects faults into system calls."""
-    _needs_tool("strace")
+needs_nft = functools.partial(_needs_tool, "nft")
+needs_strace = functools.partial(_needs_tool, "strace")
 
 
 def needs_nats() -> None:
@@ -62,10 +61,8 @@ def needs_confinement() -> None:
 def needs_public_vectors() -> Path:
     """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
     named = os.environ.get("PARLOUR_PUBLIC_VECTORS", "")
-    if not named:
-        _left_out("PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors")
-    if not Path(named).is_dir():
-        _left_out(f"there is no folder of published vectors at {named}")
+    if not named or not Path(named).is_dir():
+        _left_out(f"PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors: {named!r}")
     return Path(named)
 
 
@@ -75,7 +72,7 @@ def needs_node_packages(folder: Path) -> None:
     if (folder / "node_modules" / ".package-lock.json").is_file():
         return
     _needs_tool("npm")
-    told = subprocess.run([*_NPM_CI], cwd=folder, capture_output=True, text=True, check=False)
+    told = subprocess.run(_NPM_CI, cwd=folder, capture_output=True, text=True, check=False)
     if told.returncode:
         _left_out(f"the packages of Node.js cannot be installed: {told.stderr.partition(chr(10))[0]}")
 
@@ -85,11 +82,6 @@ _NPM_CI = (
     "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
     "--fetch-timeout=10000", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=4000",
 )  # fmt: skip
-
-
-def _needs_tool(name: str) -> None:
-    if shutil.which(name) is None:
-        _left_out(f"{name} is not installed")
 
 
 @functools.cache

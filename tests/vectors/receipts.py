@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from protocol.codec import encode
-from protocol.entries import READ, STORED, conversation_of_two
+from protocol.entries import conversation_of_two
 from protocol.messages import Heads, HeadsHash, Receipt, Typing
+from protocol.receipts import READ, STORED
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.receipts import ACTIONS, AREA
 from tests.vectors.entries import Talk

@@ -15,8 +15,6 @@ from tui.text.translation import _, _n, told
 
 @dataclass
 class Contacts:
-    """Commands on contacts, and announcements of what changes about them."""
-
     messenger: Messenger
     output: Output
     preferences: Preferences

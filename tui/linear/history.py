@@ -70,7 +70,6 @@ class History:
         await self.output.say(_("The conversation with {name} is closed.").format(name=name))
 
     async def where(self, _typed: str = "") -> None:
-        """Show which conversation is open, and what blocks it."""
         view = self.state.contacts.get(self.state.current or "")
         if view is None:
             said = _("No conversation is open: /people lists your contacts, /open NAME opens one.")
@@ -131,7 +130,6 @@ class History:
         return shown
 
     async def next(self, _typed: str = "") -> None:
-        """Show the next unread entries of the open conversation."""
         person = self.state.chosen().person
         self._arrived_held = False
         first = await self.messenger.first_unread(person)
@@ -194,12 +192,9 @@ class History:
         await self._show_numbered((entry, *await self.messenger.history(person, _FEW, after=entry.id)))
 
     async def search(self, typed: str) -> None:
-        await self._search(typed, self.state.chosen().person)
+        await self.search_all(typed, self.state.chosen().person)
 
-    async def search_all(self, typed: str) -> None:
-        await self._search(typed)
-
-    async def _search(self, typed: str, person: str | None = None) -> None:
+    async def search_all(self, typed: str, person: str | None = None) -> None:
         if not typed:
             raise UsageError(_("Type the words to search for."))
         entries = await self.messenger.search(typed, person)

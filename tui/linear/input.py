@@ -111,7 +111,6 @@ class LineInput:
         return line.removesuffix(b"\r")
 
     async def _read(self) -> None:
-        """Wait for bytes, and take them."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         try:

@@ -138,7 +138,6 @@ class Output:
         await self.echo(f"{begins}{written}{typed}")
 
     async def echo(self, typed: str) -> None:
-        """Show what was typed."""
         await self._write(typed.encode(self._encoding, "backslashreplace"))
 
     async def notify(self, *lines: str) -> None:
@@ -168,7 +167,6 @@ class Output:
         self._held.clear()
 
     async def ring(self) -> None:
-        """Ring the bell of a terminal."""
         if self.at_terminal:
             await self._write(b"\a")
 

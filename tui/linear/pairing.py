@@ -23,8 +23,6 @@ STRANGERS_MAX: Final = 5
 
 @dataclass
 class Pairing:
-    """Finds people and pairs with them."""
-
     messenger: Messenger
     output: Output
     options: Options
@@ -94,7 +92,6 @@ class Pairing:
         await self.changed(view)
 
     async def changed(self, view: PairingView) -> None:
-        """A pairing reached another stage."""
         known = view.id in self._begun or view.id in self._stages
         # What a call returned may be further than the events that are still to come.
         came = _ORDER.index(view.stage) > _ORDER.index(self._stages.get(view.id, PairingStage.CONNECTING))

@@ -27,7 +27,7 @@ from tui.preferences import Options, Preferences
 from tui.terminal import EVERY, heed_signals
 from tui.text import translation
 from tui.text.formatting import strength
-from tui.text.translation import _, told
+from tui.text.translation import DEMO_ABOUT, DEMO_TITLE, DEMO_TRIES, _, told
 
 
 class InputEnded(Exception):
@@ -85,7 +85,7 @@ class Opener:
             return await self.door.attach()
         await self.output.say(translation.welcome("joining", self.demo))
         joined = await self.door.attach()
-        await self.output.say(translation.title(), translation.about(), *translation.tried_first())
+        await self.output.say(*map(_, (DEMO_TITLE, DEMO_ABOUT, *DEMO_TRIES)))
         return joined
 
     async def _create(self) -> Messenger:

@@ -15,9 +15,8 @@ from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.state import End
 from tui.linear.wording import diagnosis_line, error_line, self_lines
-from tui.notifications import BURST
 from tui.preferences import Options, Preferences
-from tui.terminal import EVERY
+from tui.terminal import BURST, EVERY
 from tui.text.formatting import safe_line
 from tui.text.translation import _, told
 

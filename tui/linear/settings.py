@@ -33,8 +33,6 @@ _SETTINGS: Final = {
 
 @dataclass
 class Settings:
-    """Shows and changes settings."""
-
     messenger: Messenger
     output: Output
     preferences: Preferences
@@ -77,7 +75,8 @@ class Settings:
 
     async def _change(self, name: str, value: str) -> None:
         if name == "autolock":
-            if not (value.isascii() and value.isdecimal() and int(value) <= AUTOLOCK_MAX):
+            digits = value.isascii() and value.isdecimal() and len(value) < 6
+            if not digits or int(value) > AUTOLOCK_MAX:
                 problem = _("Type a number of minutes between 0 and {most}.")
                 raise UsageError(problem.format(most=AUTOLOCK_MAX))
             await self.preferences.set(name, value)

@@ -176,8 +176,6 @@ class Questions:
 
 
 class End(Enum):
-    """Why a session ends."""
-
     QUIT = auto()
     LOCKED = auto()
 

@@ -52,7 +52,6 @@ def plain_name(name: str) -> str:
 
 
 def listed(items: Iterable[str]) -> str:
-    """Several items in one sentence."""
     return _(", ").join(items)
 
 
@@ -116,7 +115,6 @@ def quoted(entry: EntryView | None) -> str:
 
 
 def standing(view: ContactView, *, muted: bool) -> str:
-    """The state of a contact, as a list of words."""
     if view.blocked:
         marks = [_("blocked")]
     else:
@@ -147,7 +145,6 @@ def presence_line(before: ContactView, view: ContactView) -> str:
 
 
 def day_line(moment: datetime, now: datetime, zone: tzinfo | None) -> str:
-    """The line between two days."""
     return _("{day}.").format(day=day_title(day_of(moment, zone), day_of(now, zone)))
 
 
@@ -160,12 +157,10 @@ def number_lines(number: str) -> tuple[str, ...]:
 
 
 def error_line(error: ParlourError) -> str:
-    """What a failure means and what to do."""
     return safe_line(told(error.phrase)) or _("Parlour could not do that.")
 
 
 def diagnosis_line(line: DiagnosisView) -> str:
-    """One check of the diagnosis."""
     check, found = safe_line(told(line.check)), safe_line(told(line.found))
     if line.good:
         return _("Good: {check}, {found}.").format(check=check, found=found)

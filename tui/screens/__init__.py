@@ -1,1 +1,1 @@
-"""The screens and dialogs of the interface, one a file with its style sheet beside it."""
+"""The screens and dialogs of the interface, one per file with its style sheet next to it."""

@@ -81,7 +81,7 @@ def grouped(identity: str) -> str:
     return " ".join(groups[:4]) + "\n" + " ".join(groups[4:])
 
 
-_COLUMNS, _FRAME, _VERIFY_GROUP = 72, 11, 7  # of the box; beside the number; of a group with its gap
+_COLUMNS, _FRAME, _VERIFY_GROUP = 72, 11, 7  # of the box; next to the number; of a group with its gap
 
 _BESIDE = 4
 
@@ -105,17 +105,15 @@ class VerifyDialog(Dialog[bool]):
     def body(self) -> list[Widget]:
         return [
             plain(filled(_("{name} should see exactly this number."), name=(self._named, "bold"))),
-            plain(grouped_number(self._number, _BESIDE), id="number"),
+            plain("", id="number"),
             plain(_("Read it to each other in person or by phone, never in a message.")),
             plain(_standing(self._contact)),
         ]
 
-    def on_resize(self) -> None:
+    def draw(self) -> None:
         cells = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
         number = self.query_one("#number", Static)
         number.update(grouped_number(self._number, max(1, min(_BESIDE, (cells + 2) // _VERIFY_GROUP))))
-
-    def on_mount(self) -> None:
         if self._contact.verified and not self._contact.held:
             self.set_hints((("u", _("Remove verification")), ("escape", _("Close"))))
         elif self._contact.held:

@@ -53,7 +53,7 @@ class Closer(Generic[T]):
 
 
 class Dialog(ModalScreen[T | None]):
-    """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, and `body`."""
+    """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, `body`, and perhaps `draw`."""
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,7 +63,7 @@ class Dialog(ModalScreen[T | None]):
     ]
     AUTO_FOCUS = "Input"
 
-    heading: ClassVar[str] = ""
+    heading: str = ""
     hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)
 
     def __init__(self) -> None:
@@ -76,6 +76,15 @@ class Dialog(ModalScreen[T | None]):
 
     def on_screen_resume(self) -> None:
         self._closer.resume()
+
+    def on_mount(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        """Fill in what depends on the size of the screen."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
@@ -117,7 +126,7 @@ def plain(text: str | Content, id: str | None = None, classes: str | None = None
 
 
 def hanging(left: Content, text: str, indent: int, width: int) -> Content:
-    """Text of several rows beside a mark or a key, all beginning in the column `indent`."""
+    """Text of several rows next to a mark or a key, all beginning in the column `indent`."""
     rows = wrap(text, width - indent)
     pad = " " * max(1, indent - left.cell_length)
     return Content.assemble(left, pad, ("\n" + " " * indent).join(rows))
@@ -150,16 +159,13 @@ class MenuDialog(Dialog[str]):
     AUTO_FOCUS = "OptionList"
     hints = (("enter", N_("Select")), ("escape", N_("Close")))
 
-    def __init__(self, title: str, actions: tuple[Action, ...]) -> None:
+    def __init__(self, heading: str, actions: tuple[Action, ...]) -> None:
         super().__init__()
-        self._title = title
+        self.heading = heading
         self._actions = actions
 
-    def on_mount(self) -> None:
-        self.query_one("#box").border_title = self._title
-
     def body(self) -> list[Widget]:
-        return [OptionList(*(_option(one) for one in self._actions), markup=False, compact=True)]
+        return [OptionList(*map(_option, self._actions), markup=False, compact=True)]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.end(event.option_id)

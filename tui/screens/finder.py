@@ -32,7 +32,10 @@ class Lines(OptionList, can_focus=False):
 
 
 class Finder(Dialog[T]):
-    """Subclasses give `lines` and `take`. `opener` is the action whose key opened it, and asks `again`."""
+    """Subclasses give `lines`, `take` and what says that there is `nothing`.
+
+    `opener` is the action whose key opened it, and asks `again`.
+    """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "finder.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,6 +48,7 @@ class Finder(Dialog[T]):
     ]
     opener: ClassVar[str] = ""
     placeholder: ClassVar[str] = ""
+    none: ClassVar[str] = ""
 
     def __init__(self, typed: str = "") -> None:
         super().__init__()
@@ -56,12 +60,6 @@ class Finder(Dialog[T]):
         nothing.display = False
         field = Field(id="typed", value=self._typed, placeholder=_(self.placeholder), max_length=200)
         return [field, nothing, Lines(id="lines", markup=False, compact=True)]
-
-    def on_mount(self) -> None:
-        self.fill()
-
-    def on_resize(self) -> None:
-        self.fill()
 
     @property
     def typed(self) -> str:
@@ -78,9 +76,9 @@ class Finder(Dialog[T]):
         """The line of this id was chosen."""
 
     def nothing(self) -> str:
-        return ""
+        return _(self.none)
 
-    def fill(self) -> None:
+    def draw(self) -> None:
         self.show_lines(self.lines(self.typed))
 
     def show_lines(self, lines: Sequence[Option], chosen: int = 0) -> None:
@@ -94,7 +92,7 @@ class Finder(Dialog[T]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.fill()
+        self.draw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -107,16 +105,8 @@ class Finder(Dialog[T]):
         if event.option_id is not None:
             self.take(event.option_id)
 
-    def action_move(self, how: str) -> None:
-        lines = self.query_one(Lines)
-        {
-            "cursor_up": lines.action_cursor_up,
-            "cursor_down": lines.action_cursor_down,
-            "page_up": lines.action_page_up,
-            "page_down": lines.action_page_down,
-            "first": lines.action_first,
-            "last": lines.action_last,
-        }[how]()
+    async def action_move(self, how: str) -> None:
+        await self.query_one(Lines).run_action(how)
 
     def action_again(self) -> None:
         """The key that opened this was pressed again: the next line."""
@@ -137,12 +127,20 @@ def fitted(line: Content, cells: int) -> Content:
     return line.truncate(cells, ellipsis=True)
 
 
-class EmojiDialog(Finder[str]):
+class Picker(Finder[str]):
+    """A finder whose result is the id of the chosen line."""
+
+    def take(self, line: str) -> None:
+        self.end(line)
+
+
+class EmojiDialog(Picker):
     """The name of the chosen emoji. `recent` are names that were chosen before, the newest first."""
 
     opener = "emoji"
-    heading: ClassVar[str] = N_("Emoji")
-    placeholder: ClassVar[str] = N_("Part of the English name")
+    heading = N_("Emoji")
+    placeholder = N_("Part of the English name")
+    none = N_("No matching emoji.")
     hints = (("↑ ↓", N_("Select")), ("enter", N_("Insert")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
@@ -154,21 +152,16 @@ class EmojiDialog(Finder[str]):
         found = matching(name, LINES_MAX) if name else familiar(self._recent)
         return [Option(fitted(Content(pictured(one)), self.cells), id=one.name) for one in found]
 
-    def nothing(self) -> str:
-        return _("No matching emoji.")
-
-    def take(self, line: str) -> None:
-        self.end(line)
-
 
 _KEY_CELLS = 12
 _NOT_OFFERED = frozenset(("palette", "stop_writing"))
 
 
-class PaletteDialog(Finder[str]):
+class PaletteDialog(Picker):
     opener = "palette"
-    heading: ClassVar[str] = N_("Commands")
-    placeholder: ClassVar[str] = N_("Type a command")
+    heading = N_("Commands")
+    placeholder = N_("Type a command")
+    none = N_("No matching command.")
     hints = (("↑ ↓", N_("Select")), ("enter", N_("Run")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
@@ -178,18 +171,11 @@ class PaletteDialog(Finder[str]):
         self._offered = sorted(offered, key=lambda one: first.get(one.id, len(first)))
 
     def lines(self, typed: str) -> Sequence[Option]:
-        found = best(self._offered, lambda one: _fits(typed, one), LINES_MAX)
+        def fits(one: Action) -> Match | None:
+            return match(typed, f"{one.title}  {one.about}", len(one.title))
+
+        found = best(self._offered, fits, LINES_MAX)
         return [Option(fitted(_palette_line(one, how), self.cells), id=one.id) for one, how in found]
-
-    def nothing(self) -> str:
-        return _("No matching command.")
-
-    def take(self, line: str) -> None:
-        self.end(line)
-
-
-def _fits(typed: str, one: Action) -> Match | None:
-    return match(typed, f"{one.title}  {one.about}", len(one.title))
 
 
 def _palette_line(one: Action, how: Match) -> Content:
@@ -208,10 +194,10 @@ def _palette_line(one: Action, how: Match) -> Content:
 _NAME_CELLS = 40
 
 
-class SwitcherDialog(Finder[str]):
+class SwitcherDialog(Picker):
     opener = "switch"
-    heading: ClassVar[str] = N_("Go to a conversation")
-    placeholder: ClassVar[str] = N_("Part of a name")
+    heading = N_("Go to a conversation")
+    placeholder = N_("Part of a name")
     hints = (("↑ ↓", N_("Select")), ("enter", N_("Open")), ("escape", N_("Close")))
 
     def __init__(self, contacts: Sequence[ContactView], named: Callable[[ContactView, int], str]) -> None:
@@ -226,9 +212,6 @@ class SwitcherDialog(Finder[str]):
 
     def nothing(self) -> str:
         return _("No matching contact.") if self._named else _("No contacts yet.")
-
-    def take(self, line: str) -> None:
-        self.end(line)
 
 
 def in_order(

@@ -62,13 +62,7 @@ class HelpDialog(Dialog[None]):
     def body(self) -> list[Widget]:
         return [plain("", id="page")]
 
-    def on_mount(self) -> None:
-        self._draw()
-
-    def on_resize(self) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
+    def draw(self) -> None:
         width = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
         self.query_one("#page", Static).update(page(width))
 
@@ -106,7 +100,7 @@ class DoctorDialog(Dialog[None]):
     def __init__(self, diagnose: Diagnose) -> None:
         super().__init__()
         self._diagnose = diagnose
-        self._found: tuple[DiagnosisView, ...] = ()
+        self._found: tuple[DiagnosisView, ...] | None = None
 
     def body(self) -> list[Widget]:
         return [plain(_("Checking network, firewall and profile…"), id="lines")]
@@ -114,14 +108,11 @@ class DoctorDialog(Dialog[None]):
     def on_mount(self) -> None:
         start_worker(self, "doctor", self._look)
 
-    def on_resize(self) -> None:
-        if self._found:
-            self._draw()
-
-    def _draw(self) -> None:
-        width = min(_DOCTOR_COLUMNS, self.app.size.width * 96 // 100) - _DOCTOR_FRAME
-        lines = [diagnosis(line, width) for line in self._found]
-        self.query_one("#lines", Static).update(Content("\n").join(lines))
+    def draw(self) -> None:
+        if self._found is not None:
+            width = min(_DOCTOR_COLUMNS, self.app.size.width * 96 // 100) - _DOCTOR_FRAME
+            lines = [diagnosis(line, width) for line in self._found]
+            self.query_one("#lines", Static).update(Content("\n").join(lines))
 
     async def _look(self) -> None:
         found = await attempt(self._diagnose())
@@ -129,7 +120,7 @@ class DoctorDialog(Dialog[None]):
             self.fail(found.text)
         else:
             self._found = found
-            self._draw()
+            self.draw()
 
 
 def diagnosis(line: DiagnosisView, width: int) -> Content:

@@ -61,10 +61,6 @@ class InviteDialog(Dialog[None]):
     def on_mount(self) -> None:
         for name in ("#problem", "#room"):
             self.query_one(name).display = False
-        self._arrange()
-
-    def on_resize(self) -> None:
-        self._arrange()
 
     def on_click(self) -> None:
         if self._alone:  # the picture covers the keys
@@ -76,12 +72,12 @@ class InviteDialog(Dialog[None]):
 
     def action_picture(self) -> None:
         self._alone = not self._alone
-        self._arrange()
+        self.draw()
 
     def action_swap(self) -> None:
         """Draw dark for light, where the terminal's own two colours are used."""
         self._swapped = self.app.no_color and not self._swapped
-        self._arrange()
+        self.draw()
 
     def action_leave(self) -> None:
         if self._alone:
@@ -89,7 +85,7 @@ class InviteDialog(Dialog[None]):
         else:
             super().action_leave()
 
-    def _arrange(self) -> None:
+    def draw(self) -> None:
         """Text and picture side by side where both fit, else one at a time."""
         size = self.app.size
         wide = size.width * _BOX[0] // 100 - _TEXT_COLUMNS - _FRAME[0]
@@ -107,12 +103,9 @@ class InviteDialog(Dialog[None]):
         self.set_hints(_keys(choice=bool(alone) and not beside, picture=self._alone, swap=swap))
         self.query_one(Hints).display = not self._alone or len(shown) < size.height
         if not alone:
-            self._say_room()
-
-    def _say_room(self) -> None:
-        code = picture(self.invitation.text, _QUIET_ZONES[-1])
-        need = f"{len(code[0])}×{len(code)}"
-        self._say(_("Enlarge the window to {size} to show a QR code.").format(size=need))
+            code = picture(self.invitation.text, _QUIET_ZONES[-1])
+            need = f"{len(code[0])}×{len(code)}"
+            self._say(_("Enlarge the window to {size} to show a QR code.").format(size=need))
 
     def _say(self, text: str) -> None:
         room = self.query_one("#room", Static)

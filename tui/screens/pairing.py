@@ -27,7 +27,7 @@ ASKING = (PairingStage.WORDS, PairingStage.JOINER)
 class PairingDialog(Dialog[PairingView]):
     """Follows one pairing; the result is its last view, None when it was left before its end.
 
-    `refused`: this person said no, which whoever opened the dialog has yet to answer.
+    `refused`: this person said no, which is still to be sent.
     """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "pairing.tcss"]
@@ -51,29 +51,20 @@ class PairingDialog(Dialog[PairingView]):
         self.refused = False
 
     def body(self) -> list[Widget]:
+        no = f"n  {_('No, stop')}"
         return [
             plain("", id="who"),
             plain("", id="words"),
             plain("", id="question"),
             Horizontal(
                 Button("", id="yes", variant="success", compact=True, action="screen.answer(True)"),
-                Button(
-                    f"n  {_('No, stop')}",
-                    id="no",
-                    variant="error",
-                    compact=True,
-                    action="screen.answer(False)",
-                ),
+                Button(no, id="no", variant="error", compact=True, action="screen.answer(False)"),
                 id="buttons",
             ),
         ]
 
     def on_mount(self) -> None:
         self._wait_for_quiet()
-        self._draw()
-
-    def on_resize(self) -> None:
-        self._draw()
 
     def concerns(self, view: PairingView) -> bool:
         return view.id == self.view.id
@@ -85,10 +76,12 @@ class PairingDialog(Dialog[PairingView]):
         if self.closes_with(view):
             self.end(view)
         elif self.is_mounted:
-            self._draw()
+            self.draw()
 
     def closes_with(self, view: PairingView) -> bool:
-        return view.stage is PairingStage.DONE or _gave_way(view)
+        # Without a problem: both began at once, and the other pairing, which goes on, opens its own dialog.
+        gave_way = view.stage is PairingStage.FAILED and not view.problem
+        return view.stage is PairingStage.DONE or gave_way
 
     def on_key(self, event: events.Key) -> None:
         if not self._armed:
@@ -99,7 +92,7 @@ class PairingDialog(Dialog[PairingView]):
             return
         self._answered = True
         if accept:
-            self._draw()
+            self.draw()
             start_worker(self, "answer", self._accept)
         else:
             self.refused = True
@@ -135,9 +128,9 @@ class PairingDialog(Dialog[PairingView]):
 
     def _arm(self) -> None:
         self._armed = True
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         stage = self.view.stage
         self.query_one("#who", Static).update(_who(self.view))
         words = self.query_one("#words", Static)
@@ -197,11 +190,6 @@ class BeginDialog(PairingDialog):
         super().follow(begun)
         if begun.id in self._early:
             super().follow(self._early[begun.id])
-
-
-def _gave_way(view: PairingView) -> bool:
-    """Whether both began at once and the other one's pairing goes on, which opens its own dialog."""
-    return view.stage is PairingStage.FAILED and not view.problem
 
 
 def _who(view: PairingView) -> Content:

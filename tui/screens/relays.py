@@ -13,13 +13,13 @@ from textual.widgets.option_list import Option
 from chat.interface import Messenger, RelayView
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import SEES, followed, place, shorten, sign, widest, words
+from tui.text.formatting import SEES, place, shorten, sign, widest, words
 from tui.text.translation import N_, _
 from tui.widgets.controls import Field
 
 _COLUMNS, _FRAME = 84, 8  # of the box; border, padding, scroll bar
 _NARROW, _NARROW_FRAME = 60, 4
-_PLACE_CELLS = 10  # at the least, however long the words beside it are
+_PLACE_CELLS = 10  # at the least, however long the words next to it are
 
 _ADD = (("enter", N_("Add")), ("escape", N_("Close")))
 _ADD_OR_LIST = (("enter", N_("Add")), ("tab", N_("Show relays")), ("escape", N_("Close")))
@@ -64,19 +64,14 @@ class RelaysDialog(Dialog[RelayView]):
             plain("", id="said", classes="quiet"),
         ]
 
-    def on_mount(self) -> None:
-        self._fill()
-
-    def on_resize(self) -> None:
-        self._fill()
-
     def follow(self, view: RelayView) -> None:
-        self._relays = followed(self._relays, view)
-        self._fill()
+        known = {one.address: one for one in self._relays}
+        self._relays = tuple({**known, view.address: view}.values())
+        self.draw()
 
     def forget(self, address: str) -> None:
         self._relays = tuple(view for view in self._relays if view.address != address)
-        self._fill()
+        self.draw()
 
     def on_descendant_focus(self) -> None:
         self._show_hints()
@@ -110,17 +105,14 @@ class RelaysDialog(Dialog[RelayView]):
             return  # closed meanwhile
         self.query_one("#address", Field).clear()
         self.follow(added)
-        self._say(
-            _(
-                "Relay {relay} added. Contacts can reach you through it, and your invitations include it."
-            ).format(relay=shorten(place(added), 40))
-        )
+        said = _("Relay {relay} added. Contacts can reach you through it, and your invitations include it.")
+        self._say(said.format(relay=shorten(place(added), 40)))
 
     def _chosen(self) -> RelayView | None:
         at = self.query_one(Relays).highlighted
         return self._relays[at] if at is not None and at < len(self._relays) else None
 
-    def _fill(self) -> None:
+    def draw(self) -> None:
         """Show all of them; the cursor stays on its relay."""
         if not self.query(Relays):
             return  # closed meanwhile

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import ClassVar
 
 from textual.content import Content
 from textual.widgets.option_list import Option
@@ -52,7 +51,7 @@ class SearchDialog(Finder[Found]):
 
     opener = "search"
     COMMANDS_WAIT_FOR = frozenset(("search",))
-    placeholder: ClassVar[str] = N_("Whole words")
+    placeholder = N_("Whole words")
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class SearchDialog(Finder[Found]):
     def on_mount(self) -> None:
         self._show_scope()
 
-    def fill(self) -> None:
+    def draw(self) -> None:
         """Show what is known, and search for what is typed by now."""
         if (self._shown.words, self._shown.contact) == self._wanted:
             self._show_hits()
@@ -94,7 +93,7 @@ class SearchDialog(Finder[Found]):
         if self._person is not None:
             self._scope = None if self._scope is not None else self._person
             self._show_scope()
-            self.fill()
+            self.draw()
 
     def forget(self, entry: str) -> None:
         self._shown = self._shown.without(entry)
@@ -144,9 +143,8 @@ class SearchDialog(Finder[Found]):
             box.border_title = _("Search in all conversations")
             other = _("This conversation")
         else:
-            box.border_title = _("Search in the conversation with {name}").format(
-                name=self._named(self._scope)
-            )
+            name = self._named(self._scope)
+            box.border_title = _("Search in the conversation with {name}").format(name=name)
             other = _("All conversations")
         again = [(key, other) for key in keys_of(self.opener)[:1]] if self._person is not None else []
         self.set_hints((("enter", _("Go there")), *again, ("escape", _("Close"))))

@@ -42,27 +42,12 @@ _PLAIN = re.compile(
 )
 
 WEEKDAYS = (
-    N_("Monday"),
-    N_("Tuesday"),
-    N_("Wednesday"),
-    N_("Thursday"),
-    N_("Friday"),
-    N_("Saturday"),
-    N_("Sunday"),
+    *(N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday")),
+    *(N_("Saturday"), N_("Sunday")),
 )
 MONTHS = (
-    N_("January"),
-    N_("February"),
-    N_("March"),
-    N_("April"),
-    N_("May"),
-    N_("June"),
-    N_("July"),
-    N_("August"),
-    N_("September"),
-    N_("October"),
-    N_("November"),
-    N_("December"),
+    *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June")),
+    *(N_("July"), N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
 )
 STATE_MARKS = {
     EntryState.QUEUED: N_("… queued"),
@@ -245,7 +230,7 @@ def state_mark(state: EntryState) -> str:
 
 
 def unshown(kind: str) -> str:
-    """What stands in the place of an entry without text.
+    """The text that is shown for an entry without text.
 
     It was deleted, or is until the profile's file is clean of it, or this version does not know its kind.
     """
@@ -358,10 +343,3 @@ def sign(view: RelayView) -> tuple[str, str]:
 
 def is_decided(view: RelayView) -> bool:
     return view.standing not in _UNDECIDED
-
-
-def followed(relays: Iterable[RelayView], changed: RelayView) -> tuple[RelayView, ...]:
-    """Relays after one of them was named or stands otherwise."""
-    held = {view.address: view for view in relays}
-    held[changed.address] = changed
-    return tuple(held.values())

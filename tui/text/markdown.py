@@ -89,15 +89,12 @@ def _line(line: str) -> Line:
     quoted = _QUOTE.fullmatch(line)
     if quoted:
         bars = "│ " * quoted[1].count(">")
-        return Line(_restyled(inline(quoted[2])), bars, bars, "quote")
+        spans = tuple(("quote" if style == "text" else style, text) for style, text in inline(quoted[2]))
+        return Line(spans, bars, bars, "quote")
     item = _ITEM.fullmatch(line)
     if item:
         return Line(inline(item[2]), item[1], " " * len(item[1]), "item")
     return Line(inline(line))
-
-
-def _restyled(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    return tuple(("quote" if style == "text" else style, text) for style, text in spans)
 
 
 def inline(line: str) -> tuple[Span, ...]:

@@ -50,11 +50,8 @@ def told(said: str) -> str:
     template = _(said.template) if said.template else ""
     if template == said.template:
         return str(said)
-    return template.format(**{name: _told_value(value) for name, value in said.values.items()})
-
-
-def _told_value(value: str | int) -> str | int:
-    return told(value) if isinstance(value, str) else value
+    values = {name: told(one) if isinstance(one, str) else one for name, one in said.values.items()}
+    return template.format(**values)
 
 
 def N_(text: str) -> str:
@@ -74,7 +71,7 @@ def filled(sentence: str, style: str = "", /, **values: tuple[str, str]) -> Cont
     return Content.assemble(*parts)
 
 
-_TRY = (
+DEMO_TRIES: Final = (
     N_("Write to someone who is online: they answer."),
     N_("Write to someone who is offline: it waits."),
     N_("Pair with someone under Nearby."),
@@ -90,20 +87,9 @@ def welcome(stage: str, passphrase: str) -> str:
     return ""
 
 
-def title() -> str:
-    return _("This is a demo")
-
-
-def about() -> str:
-    return _(
-        "The people here are simulated by this program, with real keys and an encrypted history. Nothing "
-        "leaves the program, and everything is deleted when you quit."
-    )
-
-
-def tried_first() -> tuple[str, ...]:
-    return tuple(_(text) for text in _TRY)
-
-
-def badge() -> str:
-    return _("DEMO: nothing is saved")
+DEMO_TITLE: Final = N_("This is a demo")
+DEMO_ABOUT: Final = N_(
+    "The people here are simulated by this program, with real keys and an encrypted history. Nothing "
+    "leaves the program, and everything is deleted when you quit."
+)
+DEMO_BADGE: Final = N_("DEMO: nothing is saved")

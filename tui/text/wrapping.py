@@ -22,7 +22,7 @@ _WIDE = (
 )
 _OPENING = "\u3008\u300a\u300c\u300e\u3010\uff08"
 _CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f\u2026"
-_BEFORE, _AFTER = r"(\[{\u201c\u2018", r")\]}\u201d\u2019,.:;!?%"  # as much, beside a wide character
+_BEFORE, _AFTER = r"(\[{\u201c\u2018", r")\]}\u201d\u2019,.:;!?%"  # the same next to a wide character
 _TOKENS = re.compile(
     f"[ ]+|[{_OPENING}{_BEFORE}]*[{_WIDE}][{_CLOSING}{_AFTER}]*"
     f"|[{_OPENING}]*[^ {_WIDE}{_OPENING}{_CLOSING}]+[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
@@ -38,7 +38,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def has_wide(line: str) -> bool:
-    """Whether rows may end within a word: beside a character that is a word of its own."""
+    """Whether rows may end within a word: next to a character that is a word of its own."""
     return _ANY_WIDE.search(line) is not None
 
 
@@ -130,7 +130,7 @@ def _units(line: str, start: int, stop: int, width: int) -> Iterator[Cut]:
 
 
 NOTHING: Final = "\u200b"
-"""Stands in drawn text where nothing is drawn: no column by Rich's table, and taken out by `settled`."""
+"""Fills drawn text where nothing is drawn: no column by Rich's table, and removed by `settled`."""
 _TAB: Final = "\u3000"
 _PRIVATE: Final = 0xF0000
 _STAND_INS: Final = re.compile("[\U000f0000-\U000fffff\U00100000-\U0010ffff]")
@@ -150,7 +150,7 @@ class Shape:
 
     @cached_property
     def heads(self) -> str:
-        """The line with the first part of a character in place of all of its parts: words are told by it."""
+        """The line with the first part of a character, which decides where words end, for all its parts."""
         return "".join(self.text[begin] * (end - begin) for begin, end in pairwise(self.places))
 
     @cached_property
@@ -165,7 +165,9 @@ class Shape:
         """As `shown`, with marks that take a cell as characters that do by Rich's table."""
         if is_plain(self.text):
             return self.shown
-        return "".join(_stand_in(one) for one in self.shown)
+        return "".join(
+            chr(ord(one) + _PRIVATE) if unicodedata.category(one) == "Mc" else one for one in self.shown
+        )
 
     @cached_property
     def rows(self) -> list[int]:
@@ -217,10 +219,6 @@ def _shown(character: str) -> str:
     if len(character) > 1 and _is_wide_symbol(shown):
         shown += " "  # a symbol that its selector makes wide in some terminals
     return shown + NOTHING * (len(character) - len(shown))
-
-
-def _stand_in(one: str) -> str:
-    return chr(ord(one) + _PRIVATE) if unicodedata.category(one) == "Mc" else one
 
 
 def _is_wide_symbol(shown: str) -> bool:

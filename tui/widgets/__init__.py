@@ -1,1 +1,1 @@
-"""The widgets of the interface, one a file: they show frozen views and post messages upwards."""
+"""The widgets of the interface, one per file: they show frozen views and post messages upwards."""

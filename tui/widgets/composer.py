@@ -234,10 +234,11 @@ class Composer(Editor):
             self.set_text("")
             self.post_message(SendText(text, self.person))
 
-    def put(self, text: str) -> None:
-        """Type a text at the cursor; one step back takes it away."""
+    def put(self, text: str, start: Location | None = None) -> None:
+        """Type a text at the cursor, in place of what follows `start`; one step back takes it away."""
         self.history.checkpoint()
-        self._type(text)
+        begin, end = self.selection if start is None else (start, self.cursor_location)
+        self._replace_via_keyboard(text, begin, end)
         self.history.checkpoint()
 
     def on_text_area_changed(self, event: Editor.Changed) -> None:
@@ -314,10 +315,7 @@ class Composer(Editor):
         return whole is not None
 
     def _put(self, choice: Choice, shortcode: Begun) -> None:
-        row, column = self.cursor_location
-        self.history.checkpoint()
-        self._replace_via_keyboard(choice.emoji, (row, shortcode.start), (row, column))
-        self.history.checkpoint()
+        self.put(choice.emoji, (self.cursor_location[0], shortcode.start))
 
     def _look(self) -> None:
         """Offer what completes a shortcode before the cursor."""

@@ -17,7 +17,7 @@ from tui.messages import PreferenceChosen
 from tui.text.formatting import widest, without_controls
 from tui.text.wrapping import wrap
 
-_LABEL = 30  # columns of the names, where values stand beside them
+_LABEL = 30  # columns of the names, where values stand next to them
 _BESIDE = 64  # columns from which on they do
 _INDENT = 2
 _APART = "  "
@@ -32,7 +32,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a value stands in the widget: row, first column, the column after its last."""
+    """The place of a value in the widget: row, first column, the column after its last."""
 
     row: int
     start: int
@@ -98,7 +98,7 @@ class Choice(Static, can_focus=True):
             self.post_message(PreferenceChosen(self.name or "", one.value))
 
     def _place(self, width: int) -> None:
-        """Beside each other where there is room for both, else the values below the name."""
+        """Next to each other where there is room for both, else the values below the name."""
         if width >= _BESIDE:
             self._heading, first = wrap(self._label, _LABEL - 1), (0, _LABEL)
         else:

@@ -1,4 +1,4 @@
-"""The guide stands in the place of a conversation while none is open, and says what can be done."""
+"""The guide takes the place of a conversation while none is open, and shows what can be done."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from textual.widgets import Static
 
 from chat.interface import DiagnosisView, SelfView
 from tui.actions import action, command
-from tui.text import translation
 from tui.text.formatting import safe_line, safe_name
-from tui.text.translation import N_, _, _n, filled, told
+from tui.text.translation import DEMO_ABOUT, DEMO_TITLE, DEMO_TRIES, N_, _, _n, filled, told
 from tui.text.wrapping import cuts
 
 _KEY = 8
@@ -65,10 +64,10 @@ def _rows(part: Content, width: int) -> list[Content]:
 
 def _try_out() -> list[Content]:
     mark = ("•", "bold $primary")
-    tried = [Content.assemble(mark, f" {text}") for text in translation.tried_first()]
+    tried = [Content.assemble(mark, f" {_(text)}") for text in DEMO_TRIES]
     keys = [_choice(name) for name in ("search", "verify", "invite", "lock", "help")]
-    title = Content.assemble((translation.title(), "bold"))
-    return [title, Content(""), Content(translation.about()), Content(""), *tried, Content(""), *keys]
+    title = Content.assemble((_(DEMO_TITLE), "bold"))
+    return [title, Content(""), Content(_(DEMO_ABOUT)), Content(""), *tried, Content(""), *keys]
 
 
 def _choose(contacts: int) -> list[Content]:

@@ -21,17 +21,10 @@ from textual.strip import Strip
 from chat.interface import EntryState, EntryView
 from tui.actions import command, history_bindings
 from tui.conversation import Window
-from tui.messages import (
-    AddressClicked,
-    OriginsMissing,
-    ReachedNewest,
-    ReachedOldest,
-    ViewChanged,
-    WantNewest,
-)
+from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
 from tui.text.formatting import shorten
 from tui.text.matching import pattern
-from tui.text.rows import Row, Setting, address_at, style_at
+from tui.text.message_rows import Row, Setting, address_at, style_at
 from tui.text.translation import _, _n
 from tui.widgets.history_layout import Barred, Look, Sheet, Spot, Strips, StripStyle
 
@@ -81,7 +74,7 @@ class History(Barred, can_focus=True):
         self._sheet = Sheet()
         self._today = today
         self._setting = Setting(0, zone, date.min)
-        self._at_end = True
+        self.at_end = True
         self._arranging = False
         self._owed = 0
         self._opening = ""
@@ -104,7 +97,7 @@ class History(Barred, can_focus=True):
         if not self._opening:
             self._show_end()
             return
-        self._at_end = False
+        self.at_end = False
         self._lay_out(self.window.index(self._opening))
         start, height = self._sheet.start(self._opening) or 0, self.size.height
         _first, end = self._sheet.span(self._opening) or (0, 0)
@@ -120,11 +113,10 @@ class History(Barred, can_focus=True):
 
     def window_changed(self, window: Window, came: Iterable[EntryView] = ()) -> None:
         """Draw what the window holds now; the reader's place stays. `came`: entries that are new."""
-        spot = self.spot
         self.window = window
-        if not self._at_end:
+        if not self.at_end:
             self._count_below(came)
-        self._arrange(spot)
+        self._arrange(self.spot)
         if self._owed:
             self._scroll(self.scroll_offset.y + self._owed)
         self.post_message(ViewChanged())
@@ -133,43 +125,34 @@ class History(Barred, can_focus=True):
         """Show an entry of a window with the cursor on it and the hits of these words marked."""
         self.window = window
         self._setting = replace(self._setting, wanted=pattern(words))
-        self.cursor, self._at_end = entry, False
+        self.cursor, self.at_end = entry, False
         self._lay_out(self.window.index(entry))
         span = self._sheet.span(entry)
         if span is not None:
             self._go(max(0, min(span[0] - self.size.height // 3, self._last_offset())))
-        self._at_end = self._stands_at_end()
+        self.at_end = self._stands_at_end()
         self._redraw()
         self._look()
 
-    def unmark(self) -> bool:
-        """Mark no hits any more; False where there were none."""
-        if self._setting.wanted is None:
-            return False
-        spot = self.spot
-        self._setting = replace(self._setting, wanted=None)
-        self._arrange(spot)
-        return True
+    def unmark(self) -> None:
+        """Mark no hits any more."""
+        if self._setting.wanted is not None:
+            self._setting = replace(self._setting, wanted=None)
+            self._arrange(self.spot)
 
     def erase(self, erasing: frozenset[str]) -> None:
         """Draw what the window holds now; of these deleted entries the file may still hold words."""
-        spot = self.spot
         self._setting = replace(self._setting, erasing=erasing)
-        self._arrange(spot)
+        self._arrange(self.spot)
 
     def apply_style(self, *, roomy: bool, language: str) -> None:
         """Lay out in this spacing, with words in this language; the reader's place stays."""
-        spot = self.spot
         self._setting = replace(self._setting, roomy=roomy, language=language)
-        self._arrange(spot)
+        self._arrange(self.spot)
 
     @property
     def spot(self) -> Spot | None:
         return self._sheet.spot(self.scroll_offset.y)
-
-    @property
-    def at_end(self) -> bool:
-        return self._at_end
 
     def on_screen(self) -> tuple[set[str], set[str]]:
         """The entries of the contact whose first row is in sight, and those whose last row is."""
@@ -197,7 +180,7 @@ class History(Barred, can_focus=True):
     def reading(self) -> int:
         """The place in the window of what is at the top of the view, or of the last while it stays there."""
         spot = self.spot
-        return len(self.window) - 1 if self._at_end or spot is None else self.window.index(spot[0])
+        return len(self.window) - 1 if self.at_end or spot is None else self.window.index(spot[0])
 
     def in_sight(self) -> list[tuple[int, str]]:
         """The rows of the view in which an entry begins, or the first that is seen of it, and which one."""
@@ -216,7 +199,7 @@ class History(Barred, can_focus=True):
     # Drawing.
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The rows of the view. Textual's own way would make a strip anew wherever one scrolls."""
+        """The rows of the view. Textual's own way would make a strip again wherever one scrolls."""
         self._strips.apply(self._strip_style())
         view, top = self._measured(), self.styles.gutter.top
         strips = [self._strip(y - top, view) for y in crop.line_range]
@@ -365,8 +348,8 @@ class History(Barred, can_focus=True):
         if self._arranging:
             return
         self._owed = 0
-        self._at_end = self._stands_at_end()
-        if self._at_end and self.below:
+        self.at_end = self._stands_at_end()
+        if self.at_end and self.below:
             self.below = 0
             self._redraw()
         if round(old_value) != round(new_value):
@@ -407,18 +390,18 @@ class History(Barred, can_focus=True):
     def _arrange(self, spot: Spot | None) -> None:
         """Lay out around a place of the reader and go there; to the end where one stays there."""
         index = self.window.index(spot[0]) if spot else -1
-        if self._at_end or spot is None or index < 0:
+        if self.at_end or spot is None or index < 0:
             self._show_end()
             return
         self._lay_out(index, spot[1])
         start = self._sheet.start(spot[0])
         self._go((start or 0) + spot[1])
-        self._at_end = self._stands_at_end()
+        self.at_end = self._stands_at_end()
         self._redraw()
         self._ask_for_more()
 
     def _show_end(self) -> None:
-        self._at_end = True
+        self.at_end = True
         self._lay_out(max(0, len(self.window) - 1))
         self._go(self._last_offset())
         self._redraw()
@@ -429,7 +412,7 @@ class History(Barred, can_focus=True):
         self._setting = replace(self._setting, width=self._columns, today=self._today())
         spare = max(1, self.size.height) * _SPARE
         self._sheet.lay_out(self.window, self._setting, around, spare, inside + spare + self.size.height)
-        # Without a watcher: that would lay out the whole screen anew, and paint it twice.
+        # Without a watcher, which would lay out the whole screen again, and paint it twice.
         self.set_reactive(History.virtual_size, Size(self._columns, self._sheet.height))
         self.vertical_scrollbar.window_virtual_size = self._sheet.height
         missing = self._sheet.unknown()

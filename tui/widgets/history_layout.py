@@ -23,7 +23,7 @@ from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
 from tui.conversation import Window
-from tui.text.rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
+from tui.text.message_rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
 
 Spot = tuple[str, int]
 """An entry (id) and how many of its rows are above."""
@@ -175,7 +175,7 @@ class Strips:
             self.forget()
 
     def forget(self) -> None:
-        """Styles may have changed: resolve them anew."""
+        """Styles may have changed: resolve them again."""
         self._resolved.clear()
         self._made.clear()
 

@@ -9,10 +9,9 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from chat.interface import ContactView, EntryView, SelfView
-from tui.actions import ACTIONS, Action, action, command
-from tui.text import translation
+from tui.actions import HINTED, action, command
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
-from tui.text.translation import _, told
+from tui.text.translation import DEMO_BADGE, _, told
 
 
 class Banner(Static, can_focus=True):
@@ -47,31 +46,23 @@ class Banner(Static, can_focus=True):
         await self.run_action(command("verify"))
 
 
-_HEADER_APART = ("  ", "")
-
-
 class Header(Static):
     def __init__(self) -> None:
         super().__init__("", id="header", markup=False)
 
     def show(self, view: ContactView, name: str, *, muted: bool) -> None:
-        parts: list[tuple[str, str]] = [(name, "bold")]
-        verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
-        parts += [_HEADER_APART, verified]
+        marks = [(_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")]
         if view.blocked:
-            parts += [_HEADER_APART, (_("⊘ blocked"), "$error")]
+            marks.append((_("⊘ blocked"), "$error"))
         elif view.typing:
-            parts += [_HEADER_APART, (_("typing…"), "$accent")]
+            marks.append((_("typing…"), "$accent"))
         else:
-            parts += [
-                _HEADER_APART,
-                (_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"),
-            ]
+            marks.append((_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"))
         if view.relayed and view.present and not view.blocked:
-            parts += [_HEADER_APART, (_("⇄ relay"), "$quiet")]
+            marks.append((_("⇄ relay"), "$quiet"))
         if muted:
-            parts += [_HEADER_APART, (_("z muted"), "$quiet")]
-        self.update(Content.assemble(*parts))
+            marks.append((_("z muted"), "$quiet"))
+        self.update(Content("  ").join(Content.styled(*part) for part in ((name, "bold"), *marks)))
 
     async def on_click(self) -> None:
         await self.run_action(command("contact"))
@@ -124,7 +115,7 @@ class Status(Static):
     def show(self, me: SelfView) -> None:
         seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
         where = "  ".join(me.addresses[:2]) or _("no address")
-        badge = [(f"{translation.badge()}  ", "bold $warning")] if self._demo else []
+        badge = [(f"{_(DEMO_BADGE)}  ", "bold $warning")] if self._demo else []
         self.update(
             Content.assemble(
                 *badge, (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
@@ -133,7 +124,6 @@ class Status(Static):
 
 
 _KEYS_APART = "   "
-_FIRST = ("help",)
 
 
 class KeyLine(Static):
@@ -150,7 +140,7 @@ class KeyLine(Static):
     def show(self) -> None:
         parts: list[tuple[str, str]] = []
         self._places, at = [], 0
-        for one in hinted():
+        for one in [one for one in map(action, HINTED) if one.key]:
             end = at + widest(one.key) + 1 + widest(one.title)
             if end > self.size.width:
                 break
@@ -166,12 +156,6 @@ class KeyLine(Static):
         for start, end, name in self._places:
             if start <= offset.x < end:
                 await self.run_action(command(name))
-
-
-def hinted() -> list[Action]:
-    """The actions of the foot line, the one first that explains all others."""
-    chosen = [one for one in ACTIONS if one.hint and one.key]
-    return sorted(chosen, key=lambda one: one.id not in _FIRST)
 
 
 class ReplyLine(Static):

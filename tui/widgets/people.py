@@ -91,7 +91,7 @@ class People(ScrollView, can_focus=True):
         self.action_choose()
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._ground = self.rich_style  # computed anew at each reading, which costs more than a row
+        self._ground = self.rich_style  # computed at each reading, which costs more than a row
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:

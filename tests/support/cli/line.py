@@ -25,8 +25,8 @@ PASSPHRASE = "correct horse"
 class Played(FakeMessenger):
     """A fake in which something happens after the first call of a method."""
 
-    def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
-        super().__init__(name, prompt=prompt, visible=visible)
+    def __init__(self, name: str = "Ann", *, prompt: bool = True) -> None:
+        super().__init__(name, prompt=prompt)
         self.after: dict[str, Callable[[], object]] = {}
 
     def _enter(self, method: str, *arguments: object) -> None:
@@ -37,8 +37,6 @@ class Played(FakeMessenger):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a line left behind."""
-
     status: int
     out: str
     err: str

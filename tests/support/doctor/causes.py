@@ -1,7 +1,4 @@
-"""Why terminals do not meet, made for real on hosts of the lab; and a program for hosts that asks the doctor.
-
-Host 1 asks, host 2 is a contact's, host 3 is somebody else who answers by multicast or the router.
-"""
+"""Why terminals do not meet: host 1 asks the doctor, host 2 is a contact's, host 3 another's or a router."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-CONTACT = ("10.77.0.2", 4747)
 
 # Takes a context as JSON, prints the lines of the report; the engine listens on port 4747.
 EXAMINE = """
@@ -91,16 +87,20 @@ sys.stdin.read()
 """
 
 
+Make = Callable[[Lab], Mapping[str, Any] | None]
+ROUTE = "ip route add default via 10.77.0.3"
+
+
 @dataclass(frozen=True)
 class Cause:
     """`told`: the check that has to tell it, with `words` in its line; empty where all is well.
 
-    `knows`: what the engine of host 1 hands to the doctor, beside what the maker gives.
+    `make` makes it, `knows` is what the engine of host 1 hands to the doctor; `make` may add to it.
     """
 
     told: str
     words: str
-    make: Callable[[Lab], Mapping[str, Any] | None]
+    make: Make
     knows: dict[str, Any] = field(default_factory=dict)
 
 
@@ -115,68 +115,43 @@ def stand(host: Host, *how: str) -> None:
     host.start(sys.executable, "-c", STAND, *(how or ("silent",))).wait_for(lambda line: line == "stands")
 
 
-def peer(**how: Any) -> dict[str, Any]:
-    return {"sought": [{"places": [CONTACT], **how}]}
-
-
-def ip(host: Host, *commands: str) -> None:
-    for command in commands:
-        host.run("ip", *command.split())
-
-
-def filtered(host: Host, rule: str) -> None:
-    host.run("iptables", *rule.split())
-
-
-def well(lab: Lab) -> None:
-    """All three stand; the third answers by multicast."""
+def alone(lab: Lab) -> None:
     stand(lab.hosts[0])
-    stand(lab.hosts[1])
+
+
+def closed(lab: Lab) -> None:
+    """Parlour does not run on the contact's machine; the third answers by multicast."""
+    alone(lab)
     stand(lab.hosts[2], "speaks")
 
 
-def own_firewall(lab: Lab) -> None:
-    well(lab)
-    filtered(lab.hosts[0], "-A INPUT -i eth0 -p tcp --dport 4747 -j DROP")
-
-
-def own_firewall_on_multicast(lab: Lab) -> None:
-    well(lab)
-    for tool, group in (("iptables", "224.0.0.0/4"), ("ip6tables", "ff00::/8")):
-        lab.hosts[0].run(tool, "-A", "INPUT", "-d", group, "-j", "DROP")
-
-
-def own_firewall_for_one(lab: Lab) -> None:
-    well(lab)
-    filtered(lab.hosts[0], "-A OUTPUT -d 10.77.0.3 -j DROP")
-
-
-def their_firewall(lab: Lab) -> None:
-    well(lab)
-    filtered(lab.hosts[1], "-P INPUT DROP")
-
-
-def routed(lab: Lab) -> None:
-    """Host 3 is the router of the others; nobody speaks by multicast."""
-    stand(lab.hosts[0])
+def well(lab: Lab) -> None:
+    closed(lab)
     stand(lab.hosts[1])
-    for host in lab.hosts[:2]:
-        ip(host, "route add default via 10.77.0.3")
 
 
-def apart(lab: Lab) -> None:
-    """As access points do it: frames of one device reach the router and no other device."""
-    routed(lab)
+def routed(lab: Lab, *how: str) -> None:
+    """Host 3 is the router of the others, and does not speak by multicast."""
+    alone(lab)
+    stand(lab.hosts[1], *how)
     for host in lab.hosts[:2]:
-        lab.switch("ip", "link", "set", f"p{host.number}", "type", "bridge_slave", "isolated", "on")
+        host.run(*ROUTE.split())
+
+
+def after(state: Make, number: int, *commands: str) -> Make:
+    """The state, and then commands on a host, by its number, or on the switch (0)."""
+
+    def make(lab: Lab) -> None:
+        state(lab)
+        for command in commands:
+            (lab.hosts[number - 1].run if number else lab.switch)(*command.split())
+
+    return make
 
 
 def apart_but_heard(lab: Lab) -> None:
     """Multicast is handed on, and nothing that is meant for one device alone."""
-    stand(lab.hosts[0])
-    stand(lab.hosts[1], "speaks")
-    for host in lab.hosts[:2]:
-        ip(host, "route add default via 10.77.0.3")
+    routed(lab, "speaks")
     lab.switch("nft", "-f", "-", input=UNICAST_APART)
 
 
@@ -194,10 +169,9 @@ table bridge apart {
 """
 
 
-def multicast_filtered(lab: Lab) -> None:
-    well(lab)
-    for host in lab.hosts:
-        lab.switch("ip", "link", "set", f"p{host.number}", "type", "bridge_slave", "mcast_flood", "off")
+def other(host: Host) -> None:
+    """Parlour at the relay's port."""
+    stand(host, "silent", "", "4746")
 
 
 def by_vpn(lab: Lab) -> None:
@@ -205,68 +179,9 @@ def by_vpn(lab: Lab) -> None:
     lab.hosts[0].start(sys.executable, "-c", TUNNEL).wait_for(lambda line: line == "open")
 
 
-def by_other_card(lab: Lab) -> None:
-    """A second network card, and a route of one address alone that was left behind on it."""
-    well(lab)
-    ip(lab.hosts[0], "link add eth1 type veth peer name far", "link set eth1 up", "link set far up")
-    ip(lab.hosts[0], "address add 10.99.0.1/24 dev eth1", "route add 10.77.0.3/32 dev eth1")
-
-
-def moved(lab: Lab) -> None:
-    """Host 1 and somebody else are on a new network; the contact has stayed on the old one."""
-    well(lab)
-    for host in (lab.hosts[0], lab.hosts[2]):
-        ip(host, "address flush dev eth0 scope global", f"address add 10.78.0.{host.number}/24 dev eth0")
-
-
-def moved_alone(lab: Lab) -> None:
-    stand(lab.hosts[0])
-    ip(lab.hosts[0], "address flush dev eth0 scope global", "address add 10.78.0.1/24 dev eth0")
-
-
-def renumbered(lab: Lab) -> None:
-    well(lab)
-    ip(lab.hosts[1], "address flush dev eth0 scope global", "address add 10.77.0.20/24 dev eth0")
-
-
-def closed(lab: Lab) -> None:
-    stand(lab.hosts[0])
-    stand(lab.hosts[2], "speaks")
-
-
-def off(lab: Lab) -> None:
-    """The contact's machine went off without a goodbye."""
-    well(lab)
-    lab.cut(lab.hosts[1])
-
-
 def other_program(lab: Lab) -> None:
     closed(lab)
     stand(lab.hosts[1], "silent", "220 mail")
-
-
-def dead_wire(lab: Lab) -> None:
-    """The router and the contact are on the other half of a network that was split."""
-    routed(lab)
-    lab.switch("ip", "link", "add", "half", "type", "bridge", "mcast_snooping", "0")
-    lab.switch("ip", "link", "set", "half", "up")
-    lab.switch("ip", "link", "set", "p1", "master", "half")
-
-
-def alone(lab: Lab) -> None:
-    stand(lab.hosts[0])
-
-
-def pulled(lab: Lab) -> None:
-    routed(lab)
-    lab.cut(lab.hosts[0])
-
-
-def closed_beside_a_router(lab: Lab) -> None:
-    """Nobody speaks by multicast, and yet the contact's machine answers: nothing keeps the two apart."""
-    stand(lab.hosts[0])
-    for host in lab.hosts[:2]:
-        ip(host, "route add default via 10.77.0.3")
 
 
 def relay(host: Host) -> tuple[Program, str]:
@@ -276,67 +191,94 @@ def relay(host: Host) -> tuple[Program, str]:
     return program, program.wait_for(lambda line: line.startswith("parlour-relay:"))
 
 
-def relay_well(lab: Lab) -> Mapping[str, Any]:
-    well(lab)
-    return {"relays": [relay(lab.hosts[1])[1]]}
+def relayed(*, killed: bool = True, then: Callable[[Host], object] = lambda host: None) -> Make:
+    """A relay on host 2 that the engine of host 1 knows, and what is there in its place."""
+
+    def make(lab: Lab) -> Mapping[str, Any]:
+        well(lab)
+        program, address = relay(lab.hosts[1])
+        if killed:
+            program.kill()
+        then(lab.hosts[1])
+        return {"relays": [address]}
+
+    return make
 
 
-def relay_gone(lab: Lab) -> Mapping[str, Any]:
-    well(lab)
-    program, address = relay(lab.hosts[1])
-    program.kill()
-    return {"relays": [address]}
-
-
-def relay_of_another_key(lab: Lab) -> Mapping[str, Any]:
-    known = relay_gone(lab)
-    relay(lab.hosts[1])
-    return known
-
-
-def relay_of_another_kind(lab: Lab) -> Mapping[str, Any]:
-    known = relay_gone(lab)
-    stand(lab.hosts[1], "silent", "", "4746")
-    return known
+def peer(**how: Any) -> dict[str, Any]:
+    return {"sought": [{"places": [("10.77.0.2", 4747)], **how}]}
 
 
 HERE = ["10.77.0.1"]
 THIRD = {"sought": [{"places": [("10.77.0.3", 4747)]}]}
+ANNOUNCED = {"heard": 1, **peer(heard=True)}
+STALE = "Parlour at 10.77.0.2:4747 has ended, or its announcement is stale"
+CLOSED = "Parlour is not open at 10.77.0.2:4747"
+OTHER_CARD = (
+    "ip link add eth1 type veth peer name far",
+    "ip link set eth1 up",
+    "ip link set far up",
+    "ip address add 10.99.0.1/24 dev eth1",
+    "ip route add 10.77.0.3/32 dev eth1",
+)
+"""A route of one address that was left behind on a second network card."""
+SPLIT = ("ip link add half type bridge mcast_snooping 0", "ip link set half up", "ip link set p1 master half")
+"""The router and the contact are on the other half of the network."""
+
+
+def addressed(state: Make, number: int, address: str) -> Make:
+    flush = "ip address flush dev eth0 scope global"
+    return after(state, number, flush, f"ip address add {address}/24 dev eth0")
+
+
+def switched(what: str, *ports: int) -> list[str]:
+    return [f"ip link set p{port} type bridge_slave {what}" for port in ports]
+
+
+# As access points do it: frames of one device reach the router and no other device.
+ISOLATED = after(routed, 0, *switched("isolated on", 1, 2))
+FILTERED = after(well, 0, *switched("mcast_flood off", 1, 2, 3))
+ADDRESSED = addressed(alone, 1, "10.78.0.1")
+RENUMBERED = addressed(well, 2, "10.77.0.20")
+MOVED = addressed(addressed(well, 1, "10.78.0.1"), 3, "10.78.0.3")
+ROUTER = after(after(alone, 1, ROUTE), 2, ROUTE)
+NO_TCP_IN = after(well, 1, "iptables -A INPUT -i eth0 -p tcp --dport 4747 -j DROP")
+NO_MULTICAST_IN = after(
+    well, 1, "iptables -A INPUT -d 224.0.0.0/4 -j DROP", "ip6tables -A INPUT -d ff00::/8 -j DROP"
+)
+NONE_OUT = after(well, 1, "iptables -A OUTPUT -d 10.77.0.3 -j DROP")
 CAUSES = {
     "nothing": Cause("", "", well, peer()),
     "nothing, linked": Cause(
         "", "", well, {"heard": 1, "began": HERE, "promised": HERE, **peer(linked=True)}
     ),
-    "own firewall": Cause("firewall", "keeps TCP port 4747 closed", own_firewall, peer(is_it=True)),
-    "own firewall on multicast": Cause(
-        "firewall", "lets no multicast DNS in", own_firewall_on_multicast, peer()
-    ),
-    "own firewall for one": Cause("firewall", "lets no connection out", own_firewall_for_one, THIRD),
+    "own firewall": Cause("firewall", "keeps TCP port 4747 closed", NO_TCP_IN, peer(is_it=True)),
+    "own firewall on multicast": Cause("firewall", "lets no multicast DNS in", NO_MULTICAST_IN, peer()),
+    "own firewall for one": Cause("firewall", "lets no connection out", NONE_OUT, THIRD),
     "their firewall": Cause(
         "firewall",
         "a machine at 10.77.0.2:4747 is on the network but accepts no connections",
-        their_firewall,
+        after(well, 2, "iptables -P INPUT DROP"),
         peer(),
     ),
-    "isolation": Cause("isolation", "the router 10.77.0.3 answers, but no other device", apart, peer()),
+    "isolation": Cause("isolation", "the router 10.77.0.3 answers, but no other device", ISOLATED, peer()),
     "isolation, but heard": Cause(
-        "isolation",
-        "heard from 10.77.0.2:4747, but packets do not arrive there",
-        apart_but_heard,
-        {"heard": 1, **peer(heard=True)},
+        "isolation", "heard from 10.77.0.2:4747, but packets do not arrive there", apart_but_heard, ANNOUNCED
     ),
-    "multicast filtered": Cause("multicast", "the network filters it", multicast_filtered, peer(linked=True)),
+    "multicast filtered": Cause("multicast", "the network filters it", FILTERED, peer(linked=True)),
     "route of a VPN": Cause("route", "10.77.0.1/24 on eth0 go to tun0", by_vpn, peer()),
-    "route by another card": Cause("route", "10.77.0.3 on eth0 go to eth1", by_other_card, THIRD),
+    "route by another card": Cause(
+        "route", "10.77.0.3 on eth0 go to eth1", after(well, 1, *OTHER_CARD), THIRD
+    ),
     "changed network": Cause(
-        "changed network", "not on any network of this machine: 10.77.0.2:4747", moved, peer()
+        "changed network", "not on any network of this machine: 10.77.0.2:4747", MOVED, peer()
     ),
     "changed under the engine": Cause(
-        "changed network", "10.77.0.1 became 10.78.0.1", moved_alone, {"began": HERE}
+        "changed network", "10.77.0.1 became 10.78.0.1", ADDRESSED, {"began": HERE}
     ),
-    "changed under an invitation": Cause("changed network", "contains 10.77.0.1", moved, {"promised": HERE}),
+    "changed under an invitation": Cause("changed network", "contains 10.77.0.1", MOVED, {"promised": HERE}),
     "address that nobody has": Cause(
-        "address", "nothing answers at 10.77.0.2:4747 any more", renumbered, peer()
+        "address", "nothing answers at 10.77.0.2:4747 any more", RENUMBERED, peer()
     ),
     "address of another terminal": Cause(
         "address", "another device answers at 10.77.0.2", well, peer(is_it=False)
@@ -344,30 +286,20 @@ CAUSES = {
     "address of another program": Cause(
         "address", "another program answers at 10.77.0.2", other_program, peer()
     ),
-    "closed there": Cause("address", "Parlour is not open at 10.77.0.2:4747", closed, peer()),
-    "closed there, beside a router": Cause(
-        "address", "Parlour is not open at 10.77.0.2:4747", closed_beside_a_router, peer()
-    ),
-    "ended there, still announced": Cause(
-        "address",
-        "Parlour at 10.77.0.2:4747 has ended, or its announcement is stale",
-        closed,
-        {"heard": 1, **peer(heard=True)},
-    ),
-    "off, still announced": Cause(
-        "address",
-        "Parlour at 10.77.0.2:4747 has ended, or its announcement is stale",
-        off,
-        {"heard": 1, **peer(heard=True)},
-    ),
+    "closed there": Cause("address", CLOSED, closed, peer()),
+    "closed there, beside a router": Cause("address", CLOSED, ROUTER, peer()),
+    "ended there, still announced": Cause("address", STALE, closed, ANNOUNCED),
+    "off, still announced": Cause("address", STALE, after(well, 0, "ip link set p2 down"), ANNOUNCED),
     "clock of another day": Cause(
         "clock", "2 days behind the clock of a contact", well, {"days_ahead": 2, **peer()}
     ),
-    "relay, well": Cause("", "", relay_well),
-    "relay unreachable": Cause("relay", "10.77.0.2:4746 is unreachable", relay_gone),
-    "relay's key changed": Cause("relay", "10.77.0.2:4746 has another key", relay_of_another_key),
-    "no relay there": Cause("relay", "the program at 10.77.0.2:4746 is not a relay", relay_of_another_kind),
-    "split network": Cause("network", "not even the router 10.77.0.3", dead_wire, peer()),
+    "relay, well": Cause("", "", relayed(killed=False)),
+    "relay unreachable": Cause("relay", "10.77.0.2:4746 is unreachable", relayed()),
+    "relay's key changed": Cause("relay", "10.77.0.2:4746 has another key", relayed(then=relay)),
+    "no relay there": Cause("relay", "the program at 10.77.0.2:4746 is not a relay", relayed(then=other)),
+    "split network": Cause("network", "not even the router 10.77.0.3", after(routed, 0, *SPLIT), peer()),
     "nobody, and no router": Cause("others", "no other device was heard by multicast", alone),
-    "pulled cable": Cause("network", "no connection on eth0", pulled, peer()),
+    "pulled cable": Cause(
+        "network", "no connection on eth0", after(routed, 0, "ip link set p1 down"), peer()
+    ),
 }

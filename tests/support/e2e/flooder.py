@@ -1,7 +1,4 @@
-"""Floods a port from many addresses until it is ended: `python -m tests.support.e2e.flooder KIND HOST PORT`.
-
-It keeps as many connections under way as it can and prints how many it has begun. KIND is one of `KINDS`.
-"""
+"""Floods a port from many addresses, with connections of a kind: `… flooder KIND HOST PORT` counts them."""
 
 from __future__ import annotations
 
@@ -19,10 +16,8 @@ from tests.support.protocol.links import choice
 WORKERS = 48
 HELD = 3_000
 """Silent connections that are kept open; the oldest are ended for new ones."""
-
 EVERY = 200
 """Connections between two lines of output."""
-
 SOURCES = [f"10.77.0.{number}" for number in range(100, 140)]
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -69,7 +64,6 @@ KINDS: dict[str, Kind] = {one.__name__: one for one in (silence, garbage, half, 
 
 
 async def flood(kind: Kind, host: str, port: int) -> None:
-    """Flood for ever."""
     sources, numbers = cycle(SOURCES), count(1)
     held: deque[asyncio.StreamWriter] = deque()
 

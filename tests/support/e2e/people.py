@@ -5,7 +5,6 @@ from __future__ import annotations
 import gettext
 import re
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ _MARKS = {"queued": "… queued", "sent": "✓ sent", "delivered": "✓✓ deliv
 
 
 def locale(language: str) -> dict[str, str]:
-    """The environment of a machine in a language."""
     name = "C" if language == ENGLISH else language
     return {"LANG": f"{name}.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "LANGUAGE": ""}
 
@@ -69,7 +67,6 @@ class Person(AbstractContextManager["Person"]):
         return self.see(self.text(english, **values))
 
     def introduce(self) -> None:
-        """First run: a name and a passphrase twice, one form."""
         self.see_text("Start")
         self.inputs += 1
         self.terminal.burst(f"{self.name}\r{PASSPHRASE}\r{PASSPHRASE}\r")
@@ -95,20 +92,18 @@ class Person(AbstractContextManager["Person"]):
         self.terminal.send("y")
 
     def write(self, text: str) -> None:
-        """Write a message and send it."""
         self.terminal.burst(f"{text}\r")
 
     def read(self, *texts: str) -> list[Said]:
         """The conversation on the screen, once all these texts stand in it."""
-        return self.read_when(lambda said: set(texts) <= {one.text for one in said})
-
-    def read_when(self, holds: Callable[[list[Said]], bool]) -> list[Said]:
-        return self.conversation(self.see(lambda screen: holds(self.conversation(screen))))
+        wanted = set(texts)
+        screen = self.see(lambda screen: wanted <= {one.text for one in self.conversation(screen)})
+        return self.conversation(screen)
 
     def see_marks(self, mark: str, *texts: str) -> None:
         """Wait until one's own entries of these texts have this mark."""
         wanted = {Said(self.name, text, mark) for text in texts}
-        self.read_when(lambda said: wanted <= set(said))
+        self.see(lambda screen: wanted <= set(self.conversation(screen)))
 
     def conversation(self, screen: str) -> list[Said]:
         """The entries that a screen shows, top to bottom, under the authors' names."""
@@ -126,7 +121,6 @@ class Person(AbstractContextManager["Person"]):
         return said
 
     def quit(self) -> None:
-        """Leave the program; it must end by itself and well."""
         self.terminal.send("C-q")
         assert self.terminal.wait_exit(PATIENCE) == 0
 
@@ -153,6 +147,5 @@ def compare(one: Person, other: Person) -> None:
 
 
 def in_touch(one: Person, other: Person) -> None:
-    """Wait until both see each other."""
     for person in (one, other):
         person.see_text("● online")

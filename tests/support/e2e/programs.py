@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import queue
 import select
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from chat.assemble import filler
 from chat.interface import ContactView, EntryView, Messenger
@@ -22,29 +19,15 @@ from chat.ipc.client import RemoteMessenger
 from chat.storage import folder, profile
 from protocol import profile_header
 from protocol.identity.author import create_person
+from tests.support.cli.line import PASSPHRASE, Outcome
 from tests.support.lab.hosts import Host
 from tests.support.lab.programs import Program
 
 PATIENCE = 60.0
 """Seconds after which a test that waits is broken; no test passes because of it."""
 
-PASSPHRASE = "correct horse"
 T = TypeVar("T")
 PARLOUR = (sys.executable, "-m", "chat.cli")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one line left behind."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        """Standard output as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 class Station:
@@ -68,19 +51,12 @@ class Station:
         return self
 
     def line(self, *arguments: str) -> list[str]:
-        """The command line."""
         return [*PARLOUR, "--json", "--profile", str(self.profile), *self.options, *arguments]
 
     def run(self, *arguments: str, typed: str = "") -> Outcome:
-        """Run a line to its end."""
-        line = self.line(*arguments)
+        line = self._enter(*self.line(*arguments))
         done = subprocess.run(
-            self.host.enter(*line) if self.host else line,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
+            line, input=typed, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -92,7 +68,10 @@ class Station:
         line = [*under, *self.line(*arguments)]
         if joined:
             line = ["sh", "-c", 'exec "$@" 2>&1', "line", *line]
-        return Program(self.host.enter(*line) if self.host else line)
+        return Program(self._enter(*line))
+
+    def _enter(self, *line: str) -> list[str]:
+        return self.host.enter(*line) if self.host else [*line]
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Messenger]:
@@ -104,8 +83,6 @@ class Station:
             await messenger.close()
 
     def ask(self, use: Callable[[Messenger], Awaitable[T]]) -> T:
-        """Ask the running engine one thing."""
-
         async def asked() -> T:
             async with self.opened() as messenger:
                 return await use(messenger)
@@ -130,12 +107,8 @@ class Station:
 
     def problems(self) -> tuple[str, ...]:
         """What a full check of the database finds; no engine may run on the profile."""
-        with profile.unlock(self.profile, PASSPHRASE) as opened:
-            database = opened.database()
-            try:
-                return database.integrity()
-            finally:
-                database.close()
+        with profile.unlock(self.profile, PASSPHRASE) as opened, closing(opened.database()) as database:
+            return database.integrity()
 
 
 async def whole_history(messenger: Messenger) -> list[EntryView]:
@@ -150,11 +123,8 @@ async def whole_history(messenger: Messenger) -> list[EntryView]:
 def is_event(kind: str, **fields: object) -> Callable[[str], bool]:
     """Whether a line of `listen --json` is an event of this kind with these fields."""
 
-    def holds(line: str) -> bool:
-        said = json.loads(line)
-        return bool(said["event"] == kind and all(said[name] == value for name, value in fields.items()))
-
-    return holds
+    wanted = {"event": kind, **fields}
+    return lambda line: wanted.items() <= json.loads(line).items()
 
 
 @contextmanager
@@ -173,7 +143,6 @@ def listening(
 
 
 def created(folder: Path, hosts: Sequence[Host], *names: str) -> list[Station]:
-    """New profiles, one on each host."""
     return [Station(name, folder, host).create() for name, host in zip(names, hosts, strict=True)]
 
 
@@ -208,7 +177,6 @@ def end(*programs: Program) -> None:
 
 
 def first_to_end(*programs: Program) -> Program:
-    """Wait until one of these has ended."""
     handles = {os.pidfd_open(program.pid): program for program in programs}
     try:
         ended = select.select(list(handles), [], [], PATIENCE)[0]
@@ -217,23 +185,3 @@ def first_to_end(*programs: Program) -> Program:
             os.close(handle)
     assert ended, "one of the programs ends"
     return handles[ended[0]]
-
-
-def merged(*programs: Program) -> Iterator[tuple[Program, str]]:
-    """The lines of several programs as they come, until all have ended."""
-    lines: queue.SimpleQueue[tuple[Program, str | None]] = queue.SimpleQueue()
-
-    def hand_on(program: Program) -> None:
-        while (line := program.first(PATIENCE)) is not None:
-            lines.put((program, line))
-        lines.put((program, None))
-
-    for program in programs:
-        threading.Thread(target=hand_on, args=(program,), daemon=True).start()
-    left = len(programs)
-    while left:
-        program, line = lines.get(timeout=PATIENCE)
-        if line is None:
-            left -= 1
-        else:
-            yield program, line

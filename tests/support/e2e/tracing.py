@@ -16,7 +16,6 @@ from typing import Final
 KILLED: Final = -signal.SIGKILL
 """Exit status of a process that kill -9 has ended."""
 
-
 _TRACER: Final = ("strace", "-D", "-f", "-qq")
 _CALL: Final = re.compile(r"^(\d+) +(\w+)\(", re.MULTILINE)
 
@@ -32,8 +31,8 @@ def traced(log: Path) -> tuple[str, ...]:
 def dying(step: Step) -> tuple[str, ...]:
     """The command before a program's own that kills it at a step of one of its threads."""
     call, number = step
-    inject = f"inject={call}:signal=KILL:when={number}"
-    return (*_TRACER, "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
+    kill = f"inject={call}:signal=KILL:when={number}"
+    return (*_TRACER, "-o", "/dev/null", "-e", f"trace={call}", "-e", kill)
 
 
 def steps(log: Path) -> list[Step]:
@@ -49,7 +48,7 @@ def steps(log: Path) -> list[Step]:
     before = ""
     for call in (call for thread, call in calls if thread == database):
         count[call] += 1
-        if call == "fsync" or before == "fsync":
+        if "fsync" in (before, call):
             found.append((call, count[call]))
         before = call
     return found

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import combinations, count
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from chat.assemble import filler
 from chat.config import Config
@@ -33,7 +34,7 @@ from chat.interface import (
     RelayChanged,
     RelayStanding,
 )
-from chat.ports import Connection, Ports
+from chat.ports import Ports
 from chat.storage import profile
 from protocol import profile_header
 from protocol.identity.author import create_person
@@ -49,11 +50,9 @@ from tests.support.lab.virtual import VirtualClock, run_virtual
 DEFAULTS = Config()
 PASSPHRASE = "correct horse"
 E = TypeVar("E", bound=Event)
-P = ParamSpec("P")
 
 
 def play(scenario: Callable[[], Coroutine[Any, Any, None]], limit: float = 3600.0) -> None:
-    """Run a scenario in virtual time, of which it may take `limit` seconds."""
     run_virtual(lambda clock: scenario(), limit)
 
 
@@ -85,6 +84,7 @@ class Person:
     engine: Engine = field(init=False)
     seen: list[Event] = field(default_factory=list)
     _watchers: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = field(default_factory=list)
+    _lookers: list[Callable[[Event], None]] = field(default_factory=list)
     _listening: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
@@ -92,23 +92,13 @@ class Person:
         self._random = random.Random(self.seed)
 
     def ports(self) -> Ports:
-        return Ports(
-            self.clock,
-            self._random.randbytes,
-            MemoryTransport(self.network, self.host),
-            MemoryDiscovery(self.network, self.host),
-        )
+        here = self.network, self.host
+        return Ports(self.clock, self._random.randbytes, MemoryTransport(*here), MemoryDiscovery(*here))
 
     async def create(self) -> None:
         person = create_person(self.name, self._random.randbytes)
-        made = profile.create(
-            self.folder,
-            PASSPHRASE,
-            filler(person),
-            random=self._random.randbytes,
-            cost=profile_header.CHEAPEST,
-        )
-        await self._run(made)
+        fill, random, cost = filler(person), self._random.randbytes, profile_header.CHEAPEST
+        await self._run(profile.create(self.folder, PASSPHRASE, fill, random=random, cost=cost))
 
     async def start(self) -> None:
         await self._run(profile.unlock(self.folder, PASSPHRASE))
@@ -121,6 +111,8 @@ class Person:
     async def _listen(self, events: AsyncIterator[Event]) -> None:
         async for event in events:
             self.seen.append(event)
+            for look in self._lookers:
+                look(event)
             for watcher in list(self._watchers):
                 if watcher[0](event) and not watcher[1].done():
                     watcher[1].set_result(event)
@@ -143,18 +135,13 @@ class Person:
     def watch(self, look: Callable[[Event], None]) -> None:
         """Have a look at every event from now on, when it is told."""
 
-        def awaited(event: Event) -> bool:
-            look(event)
-            return False
-
-        self._watchers.append((awaited, asyncio.get_running_loop().create_future()))
+        self._lookers.append(look)
 
     async def contact(self, other: Person) -> str:
         """The person id of another one, who may have stopped."""
         return other.engine._use_cases.keyring.own.person.hex()
 
     async def contact_known(self, name: str) -> str:
-        """A contact's person id by its name, as this side knows it."""
         return next(view.person for view in await self.engine.contacts() if view.name == name)
 
     async def texts(self, other: Person) -> list[str]:
@@ -171,10 +158,10 @@ class Person:
     async def sees(self, name: str) -> NearbyView:
         """The stranger of this name, once it is visible."""
         coming = self.wait(NearbyChanged, lambda event: any(view.name == name for view in event.nearby))
-        nearby = await self.engine.nearby()
-        if not any(view.name == name for view in nearby):
-            nearby = (await coming).nearby
-        return next(view for view in nearby if view.name == name)
+        nearby = [*await self.engine.nearby()]
+        while not (found := [view for view in nearby if view.name == name]):
+            nearby = [*(await coming).nearby]
+        return found[0]
 
     def stage(self, stage: PairingStage) -> asyncio.Future[PairingChanged]:
         return self.wait(PairingChanged, lambda event: event.pairing.stage is stage)
@@ -208,8 +195,8 @@ async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:
     assert len(mine.words) == 5
     await one.engine.answer_pairing(mine.id, True)
     await other.engine.answer_pairing(theirs.id, True)
-    ended = await asyncio.gather(*done)
-    return ended[0].pairing, ended[1].pairing
+    one_done, other_done = await asyncio.gather(*done)
+    return one_done.pairing, other_done.pairing
 
 
 @asynccontextmanager
@@ -236,22 +223,17 @@ async def invite(inviter: Person, joiner: Person) -> None:
 
 async def talk(one: Person, other: Person, text: str) -> str:
     """Send a text and wait until it is delivered; returns the entry's id."""
-    view = await one.engine.send(await one.contact(other), text)
-    arrived = one.wait(
-        EntryChanged, lambda event: event.id == view.id and event.state is EntryState.DELIVERED
-    )
-    return (await arrived).id
+    entry = (await one.engine.send(await one.contact(other), text)).id
+    await one.wait(EntryChanged, lambda event: (event.id, event.state) == (entry, EntryState.DELIVERED))
+    return entry
 
 
 def delivered(person: Person, number: int) -> asyncio.Future[EntryChanged]:
     """The moment when so many more entries of this person have been delivered."""
-    left = {"entries": number}
-
-    def test(event: EntryChanged) -> bool:
-        left["entries"] -= event.state is EntryState.DELIVERED
-        return left["entries"] == 0
-
-    return person.wait(EntryChanged, test)
+    told = count(1)
+    return person.wait(
+        EntryChanged, lambda event: event.state is EntryState.DELIVERED and next(told) == number
+    )
 
 
 @asynccontextmanager
@@ -282,10 +264,8 @@ async def named(person: Person, relay: MemoryRelay) -> None:
 
 def stands(person: Person, relay: MemoryRelay, standing: RelayStanding) -> asyncio.Future[RelayChanged]:
     """The moment when a person is told so of a relay."""
-    address = str(relay.address)
-    return person.wait(
-        RelayChanged, lambda event: event.relay.address == address and event.relay.standing is standing
-    )
+    wanted = str(relay.address), standing
+    return person.wait(RelayChanged, lambda event: (event.relay.address, event.relay.standing) == wanted)
 
 
 async def contact(person: Person) -> ContactView:
@@ -296,13 +276,11 @@ async def contact(person: Person) -> ContactView:
 
 def moved(person: Person, *, relayed: bool) -> asyncio.Future[ContactChanged]:
     """The moment when a person sees that the link goes through a relay, or directly."""
-    return person.wait(
-        ContactChanged, lambda event: event.contact.present and event.contact.relayed is relayed
-    )
+    wanted = True, relayed
+    return person.wait(ContactChanged, lambda event: (event.contact.present, event.contact.relayed) == wanted)
 
 
 def links(person: Person) -> int:
-    """How many links a person has."""
     return len(person.engine._use_cases.links.all())
 
 
@@ -320,13 +298,19 @@ PART = 8
 
 @dataclass
 class Sight:
-    """All that one relay saw. `tokens`: of each of its days; `waited`: how many tokens each Wait had."""
+    """All that one relay saw. `tokens`: of each of its days; `waited`: the number of tokens of each Wait."""
 
-    streams: list[bytes] = field(default_factory=list)
+    network: Network
+    host: str
     opened: list[bytes] = field(default_factory=list)
     tokens: dict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     waited: list[int] = field(default_factory=list)
     dialled: int = 0
+
+    @property
+    def streams(self) -> list[bytes]:
+        """What others sent to its host."""
+        return [data for _, receiver, data in self.network.seen if receiver == self.host]
 
     def note(self, events: Iterable[RelayEvent], day: int) -> None:
         for event in events:
@@ -340,13 +324,13 @@ class Sight:
     def finds(self, texts: Mapping[str, bytes], keys: Mapping[str, bytes]) -> list[str]:
         """What of these is to be seen: texts as they are and as programs write bytes, any part of a key."""
         seen = b"\x00".join((*self.streams, *self.opened))
-        found = [name for name, text in texts.items() if any(form in seen for form in forms(text))]
-        return found + [name for name, key in keys.items() if any(part in seen for part in _parts(key))]
+        parts = {name: [key[at : at + PART] for at in range(0, len(key), PART)] for name, key in keys.items()}
+        wanted = {name: [*forms(text)] for name, text in texts.items()} | parts
+        return [name for name, pieces in wanted.items() if any(piece in seen for piece in pieces)]
 
     def repeats(self) -> int:
         """How many tokens were seen on two days."""
-        days = list(self.tokens.values())
-        return sum(len(one & other) for place, one in enumerate(days) for other in days[:place])
+        return sum(len(one & other) for one, other in combinations(self.tokens.values(), 2))
 
 
 def forms(text: bytes) -> Iterator[bytes]:
@@ -354,11 +338,6 @@ def forms(text: bytes) -> Iterator[bytes]:
     yield text
     for written in (text.hex().encode(), b64encode(text).rstrip(b"="), b32encode(text).rstrip(b"=")):
         yield from {written, written.lower(), written.upper()}
-
-
-def _parts(key: bytes) -> Iterator[bytes]:
-    for at in range(0, len(key), PART):
-        yield key[at : at + PART]
 
 
 class SeeingEnd(RelayEnd):
@@ -379,37 +358,15 @@ class SeeingEnd(RelayEnd):
         return padded
 
 
-class _Tapped:
-    """A connection whose bytes are noted as they come."""
-
-    def __init__(self, connection: Connection, sight: Sight) -> None:
-        self._connection, self._sight = connection, sight
-        self.peer = connection.peer
-
-    async def read(self) -> bytes:
-        data = await self._connection.read()
-        self._sight.streams.append(data)
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self._connection.write(data)
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 class SeeingRelay(MemoryRelay):
     """An honest relay that keeps everything: what a dishonest one could."""
 
     sight: Sight
 
     def start(self) -> SeeingRelay:
-        self.sight = Sight()
+        self.sight = Sight(self.network, self.host)
         super().start()
         return self
 
     def end(self, now: float) -> RelayEnd:
         return SeeingEnd(self.pair, now, self.clock.wall() // 1_000, self.random, self.sight)
-
-    async def _serve(self, connection: Connection) -> None:
-        await super()._serve(_Tapped(connection, self.sight))

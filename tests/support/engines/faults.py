@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,8 +26,6 @@ CONVERGES_WITHIN = 400
 
 
 def make_template(folder: Path) -> None:
-    """The profiles of two persons who are contacts, to be copied."""
-
     async def scenario() -> None:
         async with people(folder, *NAMES) as (_, (ada, ben)):
             await pair(ada, ben)
@@ -53,9 +52,12 @@ class Terminal:
         rows = self.person.engine._use_cases.store._database.rows("SELECT id FROM entries")
         return frozenset(entry.hex() for (entry,) in rows)
 
-    async def history(self) -> tuple[EntryView, ...]:
+    async def contact(self) -> str:
         (contact,) = await self.person.engine.contacts()
-        return await self.person.engine.history(contact.person, 10_000)
+        return contact.person
+
+    async def history(self) -> tuple[EntryView, ...]:
+        return await self.person.engine.history(await self.contact(), 10_000)
 
 
 class Trouble:
@@ -65,19 +67,16 @@ class Trouble:
         shutil.copytree(template, folder)
         self.network, self.folder = Network(), folder
         self.network.joins = True
-        self.sides: tuple[Terminal, ...] = ()
+        self.sides: list[Terminal] = []
         self.wrong: list[str] = []
 
     async def begin(self) -> None:
-        """Start both."""
-        self.sides = tuple(
-            Terminal(
-                Person(name, f"10.0.0.{number}", self.folder / name, self.network, EAGER, 1_000 + number)
-            )
-            for number, name in enumerate(NAMES, 1)
-        )
-        for number, side in enumerate(self.sides):
-            side.person.watch(partial(self._told, number))
+        for number, name in enumerate(NAMES):
+            host, seed = f"10.0.0.{number + 1}", 1_001 + number
+            person = Person(name, host, self.folder / name, self.network, EAGER, seed)
+            person.watch(partial(self._told, number))
+            self.sides.append(Terminal(person))
+        for number in range(len(NAMES)):
             await self.start(number)
 
     # What the persons do.
@@ -85,17 +84,14 @@ class Trouble:
     async def send(self, number: int, text: str) -> None:
         side = self.sides[number]
         if side.up:
-            (contact,) = await side.person.engine.contacts()
-            view = await side.person.engine.send(contact.person, text)
-            side.written.append(view.id)
+            side.written.append((await side.person.engine.send(await side.contact(), text)).id)
 
     async def read(self, number: int) -> None:
         """Mark all that has come as read."""
         side = self.sides[number]
         if side.up and (received := [view.id for view in await side.history() if not view.own]):
-            (contact,) = await side.person.engine.contacts()
             side.read.update(received)
-            await side.person.engine.mark_read(contact.person, tuple(received))
+            await side.person.engine.mark_read(await side.contact(), tuple(received))
 
     # What happens to them.
 
@@ -109,8 +105,8 @@ class Trouble:
         dials = []
         for side in (self.sides[number] for number in numbers):
             if side.up:
-                (contact,) = await side.person.engine.contacts()
-                dials.append(side.person.engine._use_cases.dialer.dial(bytes.fromhex(contact.person), 1.0))
+                contact = bytes.fromhex(await side.contact())
+                dials.append(side.person.engine._use_cases.dialer.dial(contact, 1.0))
         await asyncio.gather(*dials)
 
     async def say(self, number: int, message: Message) -> None:
@@ -126,12 +122,10 @@ class Trouble:
         if pipe is None or not ports or not self.network.whole(STRANGER, pipe.peer):
             return
         connection = await MemoryTransport(self.network, STRANGER).connect(pipe.peer, ports[0], 1.0)
-        for data in pipe.sent[:20]:
-            try:
+        with suppress(ConnectionError):
+            for data in pipe.sent[:20]:
                 await connection.write(data)
-            except ConnectionError:
-                break
-            await asyncio.sleep(LATENCY)
+                await asyncio.sleep(LATENCY)
 
     async def crash(self, number: int, writes: int) -> None:
         """Kill a side after so many more writes of anybody, or two seconds: the files stay as they lie."""
@@ -164,7 +158,6 @@ class Trouble:
     # What must hold.
 
     def _told(self, number: int, event: Event) -> None:
-        """Look at every event as it is told."""
         side, other = self.sides[number], self.sides[1 - number]
         if isinstance(event, EntryAdded):
             if event.entry.id in side.shown:
@@ -178,14 +171,11 @@ class Trouble:
     def _confirm(self, side: Terminal, other: Terminal, entry: str, state: EntryState) -> None:
         side.confirmed.add(entry)
         if entry not in other.held():
-            self.wrong.append(
-                f"{side.person.name} says {state} of what {other.person.name} has not committed"
-            )
+            self.wrong.append(f"{side.person.name} says {state} of what the other has not committed")
         if state is EntryState.READ and entry not in other.read:
-            self.wrong.append(f"{side.person.name} says read of what {other.person.name} has not read")
+            self.wrong.append(f"{side.person.name} says read of what the other has not read")
 
     async def check(self) -> None:
-        """What must hold at any moment."""
         histories = [await side.history() if side.up else () for side in self.sides]
         for side, other, history in zip(self.sides, reversed(self.sides), histories, strict=True):
             if side.up:
@@ -199,20 +189,15 @@ class Trouble:
     def _check_history(self, side: Terminal, other: Terminal, history: tuple[EntryView, ...]) -> None:
         ids = [view.id for view in history]
         if len(ids) != len(set(ids)) or set(ids) != side.held() or not set(side.written) <= set(ids):
-            self.wrong.append(
-                f"the history of {side.person.name} is not what it wrote and received, once each"
-            )
+            self.wrong.append(f"{side.person.name} does not show what it wrote and received, once each")
         linked = bool(side.person.engine._use_cases.links.all())
         for view in history:
             if view.own and view.state in CONFIRMED:
                 self._confirm(side, other, view.id, view.state)
             elif view.own and (view.id in side.confirmed or (view.state is EntryState.SENT and not linked)):
-                self.wrong.append(
-                    f"{side.person.name} says {view.state} of an entry that was confirmed, or without link"
-                )
+                self.wrong.append(f"{side.person.name} says {view.state} of what was confirmed, or unlinked")
 
     async def calm(self) -> None:
-        """End all trouble."""
         self.network.break_next_after, self.network.latency_of_next = (None, None), LATENCY
         for pipe in self.network.pipes:
             pipe.left, pipe.latency = None, LATENCY
@@ -239,7 +224,6 @@ class Trouble:
         return all(view.state in CONFIRMED for view in own)
 
     async def end(self) -> None:
-        """Stop what runs."""
         for side in self.sides:
             if side.up:
                 await side.person.stop()

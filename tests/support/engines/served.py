@@ -39,7 +39,6 @@ Both = tuple[FakeMessenger, RemoteMessenger]
 
 @asynccontextmanager
 async def fake_and_client(path: Path) -> AsyncIterator[Both]:
-    """Both, with the socket at `path`."""
     messenger = FakeMessenger()
     async with served(messenger, path):
         client = await RemoteMessenger.open(path)
@@ -112,17 +111,14 @@ class EnginesAround:
         await self.cleo.engine.answer_pairing((await self._words).pairing.id, True)
 
     async def go(self) -> None:
-        """The end of the test."""
         if self._words is not None:
             await self.cleo.engine.close()
 
     async def meet(self) -> None:
-        """Wait until both see each other."""
         for one in (self.ada, self.ben):
             seen = one.wait(ContactChanged, lambda event: event.contact.present)
             if not any(view.present for view in await one.engine.contacts()):
                 await seen
 
     async def subject(self, client: Messenger) -> Subject:
-        """Ada's engine as `client`."""
         return Subject(client, await self.ada.contact(self.ben), PASSPHRASE, self.hear, self)

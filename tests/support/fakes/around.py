@@ -53,5 +53,4 @@ class FakeAround:
         """She said so before this person did."""
 
     def subject(self, client: Messenger) -> Subject:
-        """The fake as `client`."""
         return Subject(client, self.friend, PASSPHRASE, self.hear, self)

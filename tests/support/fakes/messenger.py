@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from chat.errors import phrase
 from chat.interface import (
+    NO_NAME,
     PATIENCE,
     BadData,
     CannotCreate,
@@ -40,6 +41,7 @@ from chat.interface import (
 )
 from chat.service.settings import problem
 from protocol.errors import ProtocolError
+from protocol.identity.names import is_name
 from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, identity, recorded
 
@@ -77,16 +79,13 @@ class FakeMessenger(Others):
 
     async def pair_address(self, host: str, port: int) -> PairingView:
         if not host.startswith(_LOCAL):
-            raise UsageError(
-                phrase("{host} is not a local address: Parlour connects within the network only.", host=host)
-            )
+            told = "{host} is not a local address: Parlour connects within the network only."
+            raise UsageError(phrase(told, host=host))
         return self._begin_words(host)
 
     async def invite(self) -> InvitationView:
-        number = next(self._numbers)
-        return InvitationView(
-            f"{self.invitation_head}{number}{self.invitation_tail}", self._now + timedelta(minutes=10)
-        )
+        text = f"{self.invitation_head}{next(self._numbers)}{self.invitation_tail}"
+        return InvitationView(text, self._now + timedelta(minutes=10))
 
     async def join(self, text: str) -> PairingView:
         if not text.startswith(INVITATION):
@@ -109,8 +108,8 @@ class FakeMessenger(Others):
             self.move_pairing(pairing, PairingStage.DONE)
 
     async def rename(self, contact: str, name: str) -> None:
-        if not name.strip():
-            raise UsageError(phrase("Enter a name."))
+        if not is_name(name):
+            raise UsageError(NO_NAME)
         self._contacts[contact] = replace(self._contact(contact), name=name)
         self._label_anew()
         self.emit(ContactChanged(self._contacts[contact]))
@@ -139,13 +138,8 @@ class FakeMessenger(Others):
         if not text.strip():
             raise UsageError(phrase("The text is empty."))
         if len(text) > TEXT_LIMIT:
-            raise UsageError(
-                phrase(
-                    "The text is too long: {number} characters, at most {most}.",
-                    number=len(text),
-                    most=TEXT_LIMIT,
-                )
-            )
+            told = "The text is too long: {number} characters, at most {most}."
+            raise UsageError(phrase(told, number=len(text), most=TEXT_LIMIT))
         if reply:
             self._conversations[contact].index(reply)
         entry = self._entry(view, text, own=True, time=None, reply=reply)
@@ -158,8 +152,7 @@ class FakeMessenger(Others):
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        self._contact(contact)
-        conversation = self._conversations[contact]
+        conversation = self._conversation(contact)
         if before is not None and after is not None:
             raise UsageError(phrase("Ask for the messages before a message or after it, not both."))
         if after is not None:
@@ -169,30 +162,29 @@ class FakeMessenger(Others):
         return tuple(conversation.entries[max(0, end - limit) : end])
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
-        held = self._conversations[self._contact(contact).person].entries
+        held = self._conversation(contact).entries
         return next((entry for entry in held if entry.id == id), None)
 
     async def first_unread(self, contact: str) -> str | None:
-        conversation = self._conversations[self._contact(contact).person]
+        conversation = self._conversation(contact)
         return next((entry.id for entry in conversation.entries if entry.id in conversation.unread), None)
 
     async def entry_at(self, contact: str, time: datetime) -> str | None:
         if time.tzinfo is None:
             raise UsageError(phrase("This time has no time zone."))
-        held = self._conversations[self._contact(contact).person].entries
+        held = self._conversation(contact).entries
         return next((entry.id for entry in held if entry.time >= time), None)
 
     async def details(self, contact: str, id: str) -> DetailsView:
-        conversation = self._conversations[self._contact(contact).person]
+        conversation = self._conversation(contact)
         return self._details(conversation.entries[conversation.index(id)])
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        return self._find(
-            words, self._contacts if contact is None else [self._contact(contact).person], limit
-        )
+        persons = self._contacts if contact is None else [self._contact(contact).person]
+        return self._find(words, persons, limit)
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
-        conversation = self._conversations[self._contact(contact).person]
+        conversation = self._conversation(contact)
         if not all(re.fullmatch("[0-9a-f]{64}", entry) for entry in entries):
             raise UsageError(phrase("No such message on this device."))
         if conversation.unread.intersection(entries):
@@ -200,13 +192,11 @@ class FakeMessenger(Others):
             self._count_unread(contact)
 
     async def mark_all_read(self, contact: str) -> None:
-        conversation = self._conversations[self._contact(contact).person]
-        if conversation.unread:
-            conversation.unread.clear()
-            self._count_unread(contact)
+        if self._conversation(contact).unread:
+            self.read(contact)
 
     async def delete(self, contact: str, id: str) -> EntryView:
-        conversation = self._conversations[self._contact(contact).person]
+        conversation = self._conversation(contact)
         at = conversation.index(id)
         if (held := conversation.entries[at]).kind == "deleted":
             return held
@@ -317,8 +307,7 @@ class FakeDoor:
 
     async def state(self) -> DoorState:
         self._enter("state")
-        self._look()
-        return self._state
+        return self._look()
 
     async def is_held(self) -> bool:
         return self.held or self._look() is DoorState.RUNNING
@@ -362,7 +351,6 @@ class FakeDoor:
         return self._open(DoorState.RUNNING)
 
     def damage(self) -> None:
-        """Spoil the profile."""
         self._damaged = True
 
     def _look(self) -> DoorState:

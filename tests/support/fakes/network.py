@@ -1,14 +1,11 @@
-"""An in-memory network for engines on a virtual clock: streams that cut, heal and break, and announcements.
-
-Rules: it behaves like TCP where that matters: bytes arrive in order or not at all; a cut wire tells nobody,
-and old streams come back only after TCP's own patience, long after the wire is whole again.
-"""
+"""A network in memory: bytes arrive in order or not at all, a cut tells nobody, and TCP's patience holds."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 from chat.network.connection import NotNamed
 from chat.ports import Announcement, Connection, DiscoveryEvents, Listener, RelayPlace
@@ -92,15 +89,12 @@ class Pipe:
 
 
 class MemoryListener:
-    def __init__(self, network: Network, key: tuple[str, int]) -> None:
-        self._network, self._key = network, key
-
-    @property
-    def port(self) -> int:
-        return self._key[1]
+    def __init__(self, network: Network, host: str, port: int) -> None:
+        self.port = port
+        self._forget = partial(network.listeners.pop, (host, port), None)
 
     async def close(self) -> None:
-        self._network.listeners.pop(self._key, None)
+        self._forget()
 
 
 class Network:
@@ -175,7 +169,7 @@ class MemoryTransport:
         if key in self._network.listeners:
             raise OSError(98, "address in use")
         self._network.listeners[key] = accept
-        return MemoryListener(self._network, key)
+        return MemoryListener(self._network, *key)
 
     async def connect(self, host: str, port: int, timeout: float) -> Connection:
         return await self._connect(host, port, timeout)
@@ -230,23 +224,23 @@ class MemoryDiscovery:
     async def start(self, events: DiscoveryEvents) -> None:
         self._network.watchers[self._host] = events
         for host, announcement in list(self._network.announced.items()):
-            if host != self._host and {host, self._host} not in self._network.parted:
+            if self._hears(host):
                 events.found(announcement)
 
     async def announce(self, announcement: Announcement | None) -> None:
         old = self._network.announced.pop(self._host, None)
-        watching = self._network.watchers.items()
-        parted = self._network.parted
-        others = [
-            events for host, events in watching if host != self._host and {host, self._host} not in parted
-        ]
         if announcement is not None:
             self._network.announced[self._host] = announcement
-        for events in others:
+        for host, events in list(self._network.watchers.items()):
+            if not self._hears(host):
+                continue
             if old is not None and (announcement is None or announcement.instance != old.instance):
                 events.lost(old.instance)
             if announcement is not None:
                 events.found(announcement)
+
+    def _hears(self, host: str) -> bool:
+        return host != self._host and {host, self._host} not in self._network.parted
 
     async def close(self) -> None:
         await self.announce(None)

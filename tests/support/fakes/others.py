@@ -53,20 +53,17 @@ from protocol.relay.rendezvous import parse_relay
 
 INVITATION = "parlour:fake-invitation-"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+_CLOSED = phrase(
+    "{program} {does} on {interface}: {rule}",
+    program="iptables",
+    does=phrase("keeps TCP port {port} closed to others", port=4747),
+    interface="eth0",
+    rule="policy of INPUT: drop",
+)
+_OPENS = Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT")
 DIAGNOSIS: tuple[DiagnosisView, ...] = (
     DiagnosisView(phrase("network"), True, Phrase("eth0: 192.168.1.20")),
-    DiagnosisView(
-        phrase("firewall"),
-        False,
-        phrase(
-            "{program} {does} on {interface}: {rule}",
-            program="iptables",
-            does=phrase("keeps TCP port {port} closed to others", port=4747),
-            interface="eth0",
-            rule="policy of INPUT: drop",
-        ),
-        Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT"),
-    ),
+    DiagnosisView(phrase("firewall"), False, _CLOSED, _OPENS),
 )
 UNSAID = ("reply", "after")
 """Parameters that are recorded only where a client gives them."""
@@ -74,12 +71,7 @@ UNSAID = ("reply", "after")
 T = TypeVar("T")
 WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
 _HEADER_BYTES = 300
-_KINDS = {
-    EntryState.QUEUED: (),
-    EntryState.SENT: (),
-    EntryState.DELIVERED: (EntryState.DELIVERED,),
-    EntryState.READ: (EntryState.DELIVERED, EntryState.READ),
-}
+_RECEIPTS = (EntryState.DELIVERED, EntryState.READ)
 
 
 def identity(label: str) -> str:
@@ -101,8 +93,6 @@ def _plain(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that a client made."""
-
     method: str
     arguments: tuple[object, ...]
 
@@ -130,17 +120,15 @@ class Subscription:
 
 @dataclass(slots=True)
 class Conversation:
-    """The entries with one contact in their order, and where this person has read to."""
-
     entries: list[EntryView] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     never_read: set[str] = field(default_factory=set)  # deleted before
 
     def index(self, entry: str) -> int:
-        for at, held in enumerate(self.entries):
-            if held.id == entry:
-                return at
-        raise UsageError(phrase("There is no such entry in this conversation."))
+        ids = [held.id for held in self.entries]
+        if entry not in ids:
+            raise UsageError(phrase("There is no such entry in this conversation."))
+        return ids.index(entry)
 
     def ranked(self) -> Iterator[tuple[datetime, EntryView]]:
         """Each entry with its rank (SPEC §11.3): its time, but after the one before."""
@@ -183,14 +171,8 @@ class Others:
         self.inviter = "Inviter"  # whom one meets by an invitation that one was given
         self.closed, self.locked = False, True
         self.uncleaned = False  # something deleted is still in the file
-        self._me = SelfView(
-            identity(f"person {name}"),
-            identity(f"terminal {name}"),
-            name,
-            4747,
-            ("192.168.1.20:4747", "[fe80::1c2d]:4747"),
-            visible,
-        )
+        ids = identity(f"person {name}"), identity(f"terminal {name}")
+        self._me = SelfView(*ids, name, 4747, ("192.168.1.20:4747", "[fe80::1c2d]:4747"), visible)
         self._contacts: dict[str, ContactView] = {}
         self._nearby: dict[str, NearbyView] = {}
         self._conversations: dict[str, Conversation] = {}
@@ -256,9 +238,13 @@ class Others:
         self.emit(EntryAdded(entry))
         return entry
 
-    def fill(self, person: str, texts: list[str], *, unread: int = 0) -> None:
-        """Entries from before this client looked: received, not announced, read but for the last `unread`."""
+    def fill(self, person: str, texts: list[str], *, unread: int = 0, author: str = "") -> None:
+        """Entries from before this client looked: received, not announced, read but for the last `unread`.
+
+        `author`: what the contact was called at that time.
+        """
         contact = self._contacts[person]
+        contact = replace(contact, name=author or contact.name)
         conversation = self._conversations[person]
         conversation.entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
         if unread:
@@ -272,12 +258,6 @@ class Others:
     def unread(self, person: str) -> frozenset[str]:
         return frozenset(self._conversations[person].unread)
 
-    def write_as(self, person: str, author: str, texts: list[str]) -> None:
-        """As `fill`, with the contact called otherwise at that time."""
-        contact = replace(self._contacts[person], name=author)
-        entries = self._conversations[person].entries
-        entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
-
     def set_state(self, person: str, entry: str, state: EntryState) -> None:
         conversation = self._conversations[person]
         at = conversation.index(entry)
@@ -289,10 +269,6 @@ class Others:
         self._nearby[view.instance] = view
         self.emit(NearbyChanged(tuple(self._nearby.values())))
         return view
-
-    def lose_stranger(self, instance: str) -> None:
-        del self._nearby[instance]
-        self.emit(NearbyChanged(tuple(self._nearby.values())))
 
     def stranger_begins(self, name: str) -> PairingView:
         """Somebody nearby begins to pair with this person; the words are known at once."""
@@ -326,7 +302,8 @@ class Others:
         if stage is PairingStage.DONE:
             peer = view.peer or self.inviter
             for stranger in [one for one in self._nearby.values() if one.name == peer]:
-                self.lose_stranger(stranger.instance)
+                del self._nearby[stranger.instance]
+                self.emit(NearbyChanged(tuple(self._nearby.values())))
             contact = self.add_contact(peer, present=True, verified=bool(view.words))
             view = replace(view, peer=peer, contact=contact.person)
         self._pairings[pairing] = view
@@ -379,6 +356,9 @@ class Others:
             raise UsageError(phrase("There is no such contact."))
         return self._contacts[person]
 
+    def _conversation(self, person: str) -> Conversation:
+        return self._conversations[self._contact(person).person]
+
     def _set_contact(self, view: ContactView) -> None:
         self._contacts[view.person] = view
         self.emit(ContactChanged(view))
@@ -390,8 +370,7 @@ class Others:
             self._contacts[person] = replace(view, label=label)
 
     def _count_unread(self, person: str) -> None:
-        unread = len(self._conversations[person].unread)
-        self._set_contact(replace(self._contacts[person], unread=unread))
+        self._set_contact(replace(self._contacts[person], unread=len(self._conversations[person].unread)))
 
     def _entry(
         self, contact: ContactView, text: str, *, own: bool, time: datetime | None, reply: str = ""
@@ -417,7 +396,8 @@ class Others:
         ours = (self._me.person, self._me.terminal)
         conversation = self._conversations[entry.contact]
         read = entry.id not in conversation.unread | conversation.never_read
-        kinds = _KINDS[entry.state] if entry.own else (EntryState.DELIVERED, EntryState.READ)[: 1 + read]
+        confirmed = _RECEIPTS.index(entry.state) + 1 if entry.state in _RECEIPTS else 0
+        kinds = _RECEIPTS[: confirmed if entry.own else 1 + read]
         author, reader = (ours, theirs) if entry.own else (theirs, ours)
         receipts = tuple(ReceiptView(*reader, kind, stored) for kind in kinds)
         size = _HEADER_BYTES + len(entry.text.encode())

@@ -1,20 +1,17 @@
-"""A relay on the in-memory network: the protocol's own end and the server's own table, without sockets.
-
-Rules: it does what an honest relay does unless a test puts something else in the place of `carry` or `find`;
-circuits go chunk by chunk, in order, and end at both sides together.
-"""
+"""An honest relay on the network in memory, as long as no test replaces its `carry` or `find`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from chat.ports import Connection
 from chat.relay.server import WaitRegistry
 from protocol.keys import X25519Pair
 from protocol.relay.relay_end import RelayEnd
 from protocol.relay.rendezvous import RelayAddress
-from protocol.relay.states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
+from protocol.relay.states import Answers, Dials, RelayEnded, RelayEvent, RelayState, Waits
 from tests.support.fakes.network import Network
 from tests.support.lab.virtual import VirtualClock, seeded
 
@@ -70,15 +67,13 @@ class Visitor:
 
     async def _carry(self, other: Visitor) -> None:
         data = self.rest
-        try:
+        with suppress(ConnectionError):  # the other side has gone: so does this one
             while data or (data := await self.connection.read()):
                 self.carried += 1
                 for chunk in self.relay.carry(self, data):
                     self.relay.forwarded += 1
                     await other.connection.write(chunk)
                 data = b""
-        except ConnectionError:
-            pass  # the other side has gone: so does this one
         other.connection.close()
 
 
@@ -121,7 +116,6 @@ class MemoryRelay:
         self.network.unplug(self.host)
 
     def end(self, now: float) -> RelayEnd:
-        """Its end of a new connection."""
         return RelayEnd(self.pair, now, self.clock.wall() // 1000, self.random)
 
     async def _serve(self, connection: Connection) -> None:
@@ -153,11 +147,9 @@ class MemoryRelay:
                     await self.call(visitor.dialler)
 
     def waiting(self, visitor: Visitor) -> None:
-        """Its tokens are held."""
         visitor.end.waiting()
 
     def find(self, token: bytes, place: int) -> Visitor | None:
-        """Who is called for a dial."""
         return self.hall.find(token, place)
 
     async def call(self, dialler: Visitor) -> None:
@@ -187,8 +179,3 @@ class MemoryRelay:
         waiter.joined.set_result(dialler)
         dialler.joined.set_result(waiter)
         dialler.decided.set()
-
-    def say_goodbye(self) -> None:
-        """Stop in order: whoever waits is told."""
-        for visitor in list(self.visitors):
-            visitor.end.end(RelayEnding.STOPPED)

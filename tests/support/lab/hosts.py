@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping
-from types import TracebackType
+from contextlib import suppress
 from typing import Any, Self
 
 from tests.support.lab.programs import Deadline, Program
@@ -69,6 +69,7 @@ class Lab:
         prefix = f"parlour-{os.getpid()}-{next(_labs)}"
         self._switch = f"{prefix}-switch"
         self.hosts = tuple(Host(f"{prefix}-h{number}", number) for number in range(1, count + 1))
+        self._namespaces = [self._switch, *(host.namespace for host in self.hosts)]
 
     def __enter__(self) -> Self:
         try:
@@ -78,9 +79,7 @@ class Lab:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.down()
 
     def cut(self, host: Host) -> None:
@@ -104,7 +103,8 @@ class Lab:
 
     def down(self) -> None:
         """End every process inside the lab, then the lab. May be called twice."""
-        names = [name for name in self._namespaces() if name in _existing()]
+        existing = {line.split()[0] for line in _sh(["ip", "netns", "list"]).splitlines() if line.strip()}
+        names = [name for name in self._namespaces if name in existing]
         for name in names:
             _end_processes(name)
         for host in self.hosts:
@@ -112,11 +112,8 @@ class Lab:
         for name in names:
             _sh(["ip", "netns", "delete", name])
 
-    def _namespaces(self) -> list[str]:
-        return [self._switch, *(host.namespace for host in self.hosts)]
-
     def _build(self) -> None:
-        for name in self._namespaces():
+        for name in self._namespaces:
             _sh(["ip", "netns", "add", name])
         # Snooping forgets groups without a querier on the wire, and then multicast stops.
         _batch(self._switch, "link add lan type bridge mcast_snooping 0", "link set lan up")
@@ -137,11 +134,6 @@ class Lab:
             f"link set eth0 address 02:77:00:00:00:{host.number:02x} up",
             f"address add {host.address}/24 broadcast + dev eth0",
         )
-
-
-def _existing() -> set[str]:
-    """Names of all network namespaces."""
-    return {line.split()[0] for line in _sh(["ip", "netns", "list"]).splitlines() if line.strip()}
 
 
 def _batch(namespace: str, *commands: str) -> None:
@@ -168,18 +160,10 @@ def end_processes(pids: Iterable[int], seconds: float = 10) -> None:
     """Kill -9 and wait until they have ended. Raises LabError if one stays."""
     deadline = Deadline(seconds)
     for pid in pids:
-        try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        with suppress(ProcessLookupError), os.fdopen(os.pidfd_open(pid)) as handle:
+            signal.pidfd_send_signal(handle.fileno(), signal.SIGKILL)
             if not select.select([handle], [], [], deadline.left())[0]:
                 raise LabError(f"process {pid} does not end")
-        except ProcessLookupError:
-            continue
-        finally:
-            os.close(handle)
 
 
 RELAY_ADDRESS = "192.0.2.1"
@@ -193,25 +177,18 @@ class TwoNetworks(Lab):
         super().__init__(3)
         self.ada, self.ben, self.between = self.hosts
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            self._divide()
-        except BaseException:
-            self.down()
-            raise
-        return self
-
     def join(self) -> None:
         """One network from now on."""
-        self.switch("ip", "link", "set", "cable", "up")
+        _batch(self._switch, "link set cable up")
 
     def part(self) -> None:
         """Two networks again. No program gets an error at once."""
-        self.switch("ip", "link", "set", "cable", "down")
+        _batch(self._switch, "link set cable down")
 
-    def _divide(self) -> None:
-        for command in (
+    def _build(self) -> None:
+        super()._build()
+        _batch(
+            self._switch,
             "link add lan2 type bridge mcast_snooping 0",
             "link set lan2 up",
             "link set p2 master lan2",
@@ -220,18 +197,20 @@ class TwoNetworks(Lab):
             "link set cable2 master lan2 up",
             f"link add p4 type veth peer name eth1 netns {self.between.namespace}",
             "link set p4 master lan2 up",
-        ):
-            self.switch("ip", *command.split())
+        )
         self._stand_between()
         for host in (self.ada, self.ben):
-            host.run("ip", "route", "add", "default", "via", self.between.address)
+            _batch(host.namespace, f"route add default via {self.between.address}")
 
     def _stand_between(self) -> None:
         """One address towards both, and the relay's, which is neither network's; nothing is forwarded."""
         between = self.between
-        between.run("ip", "address", "flush", "dev", "eth0", "scope", "global")
-        between.run("ip", "link", "set", "eth1", "up")
-        for device, host in (("eth0", self.ada), ("eth1", self.ben)):
-            between.run("ip", "address", "add", between.address, "peer", f"{host.address}/32", "dev", device)
-        between.run("ip", "address", "add", f"{RELAY_ADDRESS}/32", "dev", "lo")
+        _batch(
+            between.namespace,
+            "address flush dev eth0 scope global",
+            "link set eth1 up",
+            f"address add {between.address} peer {self.ada.address}/32 dev eth0",
+            f"address add {between.address} peer {self.ben.address}/32 dev eth1",
+            f"address add {RELAY_ADDRESS}/32 dev lo",
+        )
         between.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward")

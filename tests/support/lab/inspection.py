@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from chat.tools.prove.search import NEEDLE_MIN, Stored, _read, _regions, search_memory
-from chat.tools.prove.search import Unreadable as Unreadable
+from tests.architecture.imports import ROOT
 
 
 def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
@@ -35,10 +35,10 @@ def copies(pid: int, needle: bytes) -> int:
 
 def _in_region(memory: BinaryIO, start: int, end: int, needle: bytes) -> int:
     """Read in steps that overlap by less than a needle, so that none is missed and none counted twice."""
-    found, overlap, before = 0, len(needle) - 1, b""
+    found, before = 0, b""
     for block in _read(memory, start, end):
         found += (before + block).count(needle)
-        before = (before + block)[-overlap:]
+        before = (before + block)[1 - len(needle) :]
     return found
 
 
@@ -76,19 +76,12 @@ def residues(database: Path, key: bytes, needle: bytes) -> list[str]:
 
 
 WRITER = (sys.executable, "-m", "tests.support.storage.writer")
-ROOT = Path(__file__).parents[3]
 
 
 def run(command: Sequence[str], *strace: str, trace: str = "/dev/null") -> subprocess.CompletedProcess[str]:
     """Run to its end, whatever that is. `strace` are options of strace."""
-    return subprocess.run(
-        ["strace", "-qq", "-o", trace, *strace, *command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    line = ["strace", "-qq", "-o", trace, *strace, *command]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
 def killed_at(command: Sequence[str], call: str, number: int) -> list[str]:

@@ -6,9 +6,10 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 
@@ -26,22 +27,17 @@ class Program:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> None:
+        pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=folder,
+            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=folder
         )
         self.said: list[str] = []
         self.complained: list[str] = []
         self._fresh: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._readers = [
-            _reader(self.process.stdout, self._heard),
-            _reader(self.process.stderr, self._grumbled),
-        ]
+        complain = partial(self.complained.extend, _lines(self.process.stderr))
+        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._hear, complain)]
+        for reader in self._readers:
+            reader.start()
 
     @property
     def pid(self) -> int:
@@ -53,9 +49,10 @@ class Program:
         Raises Silent at the end of the output or after `seconds`.
         """
         deadline = Deadline(seconds)
-        while (line := self._next(deadline)) is not None:
-            if wanted(line):
-                return line
+        with suppress(queue.Empty):
+            while (line := self._fresh.get(timeout=deadline.left())) is not None:
+                if wanted(line):
+                    return line
         raise Silent(f"waited up to {seconds} s in vain.\n{self._account()}")
 
     def line(self, seconds: float = 10) -> str:
@@ -70,7 +67,6 @@ class Program:
             raise Silent(f"nothing within {seconds} s.\n{self._account()}") from None
 
     def write(self, text: str) -> None:
-        """Hand text to its standard input."""
         assert self.process.stdin
         self.process.stdin.write(text)
         self.process.stdin.flush()
@@ -101,55 +97,31 @@ class Program:
             reader.join()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream
-            _close_pipe(stream)
+            with suppress(BrokenPipeError):  # input that the program never read dies with it
+                stream.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _next(self, deadline: Deadline) -> str | None:
-        try:
-            return self._fresh.get(timeout=deadline.left())
-        except queue.Empty:
-            return None
-
-    def _heard(self, line: str | None) -> None:
-        if line is not None:
+    def _hear(self) -> None:
+        """Keep each line, and tell those who wait of it; None stands for the end."""
+        for line in _lines(self.process.stdout):
             self.said.append(line)
-        self._fresh.put(line)
-
-    def _grumbled(self, line: str | None) -> None:
-        if line is not None:
-            self.complained.append(line)
+            self._fresh.put(line)
+        self._fresh.put(None)
 
     def _account(self) -> str:
         said, complained = "\n".join(self.said[-20:]), "\n".join(self.complained[-20:])
         return f"exit status: {self.process.poll()}\nit said:\n{said}\nand complained:\n{complained}"
 
 
-def _reader(stream: IO[str] | None, take: Callable[[str | None], None]) -> threading.Thread:
-    """A thread that hands on each line, and None at the end."""
+def _lines(stream: IO[str] | None) -> Iterator[str]:
     assert stream
-
-    def read() -> None:
-        for line in stream:
-            take(line.rstrip("\n"))
-        take(None)
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    return thread
-
-
-def _close_pipe(stream: IO[str]) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        return  # input that the program never read dies with it
+    for line in stream:
+        yield line.rstrip("\n")
 
 
 class Deadline:

@@ -14,11 +14,10 @@ import subprocess
 import tempfile
 import termios
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from tests.support.lab.hosts import Host, LabError, end_processes
 from tests.support.lab.programs import Deadline
@@ -81,24 +80,17 @@ class Terminal:
         self._tmux("load-buffer", "-", typed=text)
         self._tmux("paste-buffer", "-p", "-r", "-d")
 
-    def resize(self, columns: int, rows: int) -> None:
-        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
-
     def screen(self) -> str:
         """What a person sees now, a line a row, without trailing blanks."""
         return self._tmux("capture-pane", "-p")
 
-    def cells(self) -> list[str]:
-        """The rows of the screen with their trailing blanks: every cell that was written."""
-        return self._tmux("capture-pane", "-p", "-N").rstrip("\n").split("\n")
+    def escapes(self) -> str:
+        """The screen with trailing blanks, and with the sequences that give each cell its colours."""
+        return self._tmux("capture-pane", "-p", "-e", "-N")
 
     def painted(self) -> list[str]:
-        """As `cells`, with the sequences that give each its colours."""
-        return self._tmux("capture-pane", "-p", "-e", "-N").rstrip("\n").split("\n")
-
-    def escapes(self) -> str:
-        """The rows of the screen as in `cells`, with the escapes that colour them."""
-        return self._tmux("capture-pane", "-p", "-e", "-N")
+        """The rows of `escapes`."""
+        return self.escapes().rstrip("\n").split("\n")
 
     def cursor(self) -> tuple[int, int]:
         """Column and row of the cursor, from 0."""
@@ -157,15 +149,12 @@ class Terminal:
 
     @property
     def socket(self) -> Path:
-        """Where this terminal's tmux is reached."""
         return self._folder / "socket"
 
     def tmux_command(self, *words: str) -> list[str]:
-        """A command of this terminal's tmux."""
         return ["tmux", "-u", "-S", str(self.socket), *words]
 
     def clients(self) -> int:
-        """How many clients are attached: none, unless a test attaches one."""
         return len(self._tmux("list-clients").splitlines())
 
     def kill(self) -> None:
@@ -182,9 +171,7 @@ class Terminal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _release(self) -> None:
@@ -199,17 +186,13 @@ class Terminal:
 
     def _start(self, command: list[str], columns: int, rows: int) -> None:
         """Open the terminal; its program starts once all that it writes is being kept."""
-        (self._folder / "settings").write_text(_SETTINGS)
-        gated = f"read -r _ < {self._named('gate')}; exec {shlex.join(command)}"
+        settings, gate, output = (str(self._folder / name) for name in ("settings", "gate", "output"))
+        Path(settings).write_text(_SETTINGS)
+        gated = f"read -r _ < {shlex.quote(gate)}; exec {shlex.join(command)}"
         size = ("-x", str(columns), "-y", str(rows))
-        settings = str(self._folder / "settings")
         self._tmux("-f", settings, "new-session", "-d", *size, f"exec sh -c {shlex.quote(gated)}")
-        self._tmux("pipe-pane", "-O", f"exec cat > {self._named('output')}")
+        self._tmux("pipe-pane", "-O", f"exec cat > {shlex.quote(output)}")
         os.write(self._gate, b"\n")
-
-    def _named(self, name: str) -> str:
-        """A file of this terminal, quoted for a shell."""
-        return shlex.quote(str(self._folder / name))
 
     def _wrote(self, seconds: float) -> bool:
         """Wait until the program writes, or a quarter of a second: not every change is output."""
@@ -223,21 +206,14 @@ class Terminal:
         return Unseen(f"{why}; the screen is\n{framed}")
 
     def _keep_output(self) -> None:
-        try:
+        with suppress(BlockingIOError):  # all that there is has been read
             while block := os.read(self._pipe, 1 << 16):
                 self._output += block
-        except BlockingIOError:
-            return  # all that there is has been read
 
     def _tmux(self, *words: str, typed: str | None = None) -> str:
+        line, environment = self.tmux_command(*words), self._environment
         done = subprocess.run(
-            self.tmux_command(*words),
-            input=typed,
-            capture_output=True,
-            text=True,
-            env=self._environment,
-            timeout=30,
-            check=False,
+            line, input=typed, capture_output=True, text=True, env=environment, timeout=30, check=False
         )
         if done.returncode:
             raise LabError(f"tmux {words[0]}: {done.stderr.strip()}")
@@ -252,17 +228,11 @@ def _shows(screen: str, wanted: Wanted) -> bool:
     return wanted(screen)
 
 
-_PATIENCE: Final = 10.0
-
-
 class Person:
-    """Types into an attached client, and reads nothing."""
-
     def __init__(self, keyboard: int) -> None:
         self._keyboard = keyboard
 
     def type(self, keys: bytes) -> None:
-        """Press keys, given as the bytes that a terminal sends for them."""
         os.write(self._keyboard, keys)
 
 
@@ -280,14 +250,14 @@ def attached(terminal: Terminal, *, columns: int = 80, rows: int = 24) -> Iterat
         env={**os.environ, "TERM": "xterm-256color", "TMUX": ""},
     )
     os.close(theirs)
-    screen = Thread(target=_read_all, args=(ours,))
+    screen = Thread(target=_drain, args=(ours,))
     screen.start()
     try:
         wait_for_clients(terminal, 1)
         yield Person(ours)
     finally:
         client.terminate()
-        client.wait(_PATIENCE)
+        client.wait(10)
         screen.join()
         os.close(ours)
     wait_for_clients(terminal, 0)
@@ -295,20 +265,14 @@ def attached(terminal: Terminal, *, columns: int = 80, rows: int = 24) -> Iterat
 
 def wait_for_clients(terminal: Terminal, number: int) -> None:
     """Wait until so many clients are attached, which tmux tells by the mode of its socket too."""
-    deadline = Deadline(_PATIENCE)
-    while not (terminal.clients() == number and _executable(terminal.socket) == bool(number)):
+    deadline = Deadline(10)
+    while terminal.clients() != number or bool(terminal.socket.stat().st_mode & 0o100) != bool(number):
         if deadline.left() == 0:
             raise Unseen(f"tmux did not have {number} clients in time")
 
 
-def _executable(socket: Path) -> bool:
-    return bool(socket.stat().st_mode & 0o100)
-
-
-def _read_all(screen: int) -> None:
+def _drain(screen: int) -> None:
     """Read what tmux draws until its end, so that it never waits for the reader."""
-    try:
+    with suppress(OSError):  # the end of a pseudo-terminal on Linux
         while os.read(screen, 1 << 16):
             pass
-    except OSError:  # the end of a pseudo-terminal on Linux
-        return

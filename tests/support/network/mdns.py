@@ -7,12 +7,13 @@ import hashlib
 import itertools
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from zeroconf._dns import DNSAddress, DNSPointer, DNSService, DNSText
+from zeroconf._dns import DNSAddress, DNSPointer, DNSRecord, DNSService, DNSText
 from zeroconf._protocol.outgoing import DNSOutgoing
 
 from chat.network.interfaces import own_addresses
@@ -31,17 +32,9 @@ def slots(instance: str, count: int = 32) -> tuple[bytes, ...]:
 
 
 class Teller:
-    """Prints what it hears."""
-
     def found(self, announcement: Announcement) -> None:
-        say(
-            event="found",
-            instance=announcement.instance,
-            addresses=list(announcement.addresses),
-            port=announcement.port,
-            name=announcement.name,
-            own_slots=announcement.slots == slots(announcement.instance),
-        )
+        told = {name: getattr(announcement, name) for name in ("instance", "addresses", "port", "name")}
+        say(event="found", **told, own_slots=announcement.slots == slots(announcement.instance))
 
     def lost(self, instance: str) -> None:
         say(event="lost", instance=instance)
@@ -76,8 +69,6 @@ async def main(count: int) -> None:
 
 
 class Beacon:
-    """The program on a host, as a test sees it."""
-
     def __init__(self, host: Host, count: int = 32) -> None:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
         command = (sys.executable, "-m", "tests.support.network.mdns", str(count))
@@ -98,19 +89,17 @@ class Beacon:
 
     def wait_for_found(self, instance: str) -> dict[str, Any]:
         """What was or is found of that instance, in whatever order."""
-        for found in self.heard("found"):
-            if found["instance"] == instance:
-                return found
-        return self.wait("found", instance)
+        told = (found for found in self.heard("found") if found["instance"] == instance)
+        return next(told, None) or self.wait("found", instance)
 
     def heard(self, event: str) -> list[dict[str, Any]]:
-        """All events of that kind so far."""
         return [each for line in list(self.program.said) if (each := json.loads(line))["event"] == event]
 
 
 _RESPONSE, _TRUNCATED = 0x8400, 0x0200  # the response is authoritative
 _A, _PTR, _TXT, _SRV = 1, 12, 16, 33
 _IN, _UNIQUE = 1, 0x8000
+_OWN = _IN | _UNIQUE
 
 # Prints in hex every frame of an interface (of all, without a name) that holds UDP from or to port 5353, or
 # everything, until the input ends; then also what waits to be read.
@@ -130,16 +119,21 @@ while not ended:
             print(frame.hex(), flush=True)
 """
 
-# Sends each line (hex) to the multicast group from port 5353.
+# Sends each line (ADDRESS and a packet in hex) to the group from that address, and says `sent` for a dot.
 SHOUT = """
 import socket, sys
-out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-out.bind((sys.argv[1], 5353))
-out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sys.argv[1]))
+open_sockets = {}
 for line in sys.stdin:
-    out.sendto(bytes.fromhex(line), ("224.0.0.251", 5353))
-print("shouted", flush=True)
+    if line == ".\\n":
+        print("sent", flush=True)
+        continue
+    address, _, packet = line.strip().partition(" ")
+    if address not in open_sockets:
+        out = open_sockets[address] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        out.bind((address, 5353))
+        out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+    open_sockets[address].sendto(bytes.fromhex(packet), ("224.0.0.251", 5353))
 """
 
 
@@ -148,10 +142,9 @@ class Tap:
 
     def __init__(self, host: Host, interface: str = "eth0", what: str = "mdns") -> None:
         self._program: Program = host.start(sys.executable, "-c", LISTEN, interface, what)
-        self._program.wait_for(lambda line: line == "listening")
+        self._program.wait_for("listening".__eq__)
 
     def wait_for(self, part: bytes) -> bytes:
-        """The next frame that holds these bytes."""
         return bytes.fromhex(self._program.wait_for(lambda line: part.hex() in line))
 
     def frames(self) -> list[bytes]:
@@ -163,10 +156,10 @@ class Tap:
 
 def shout(host: Host, packets: Iterable[bytes]) -> None:
     """Send packets by multicast from a host, and return when all are on the wire."""
-    program = host.start(sys.executable, "-c", SHOUT, host.address)
-    program.write("".join(packet.hex() + "\n" for packet in packets))
+    program = host.start(sys.executable, "-c", SHOUT)
+    program.write("".join(f"{host.address} {packet.hex()}\n" for packet in packets) + ".\n")
+    program.wait_for("sent".__eq__, 60)
     program.end_input()
-    program.wait_for(lambda line: line == "shouted", 60)
 
 
 def response(
@@ -178,15 +171,19 @@ def response(
     server: str = "spoofed.local.",
 ) -> bytes:
     """An announcement as anybody could send it; `text` None leaves all but the pointer out."""
-    out = DNSOutgoing(_RESPONSE)
     name = f"{instance}.{SERVICE}"
-    out.add_answer_at_time(DNSPointer(SERVICE, _PTR, _IN, 4500, name), 0)
+    records: list[DNSRecord] = [DNSPointer(SERVICE, _PTR, _IN, 4500, name)]
     if text is not None:
-        out.add_answer_at_time(DNSService(name, _SRV, _IN | _UNIQUE, 120, 0, 0, port, server), 0)
-        out.add_answer_at_time(DNSText(name, _TXT, _IN | _UNIQUE, 4500, text), 0)
-        for address in addresses:
-            packed = bytes(int(part) for part in address.split("."))
-            out.add_answer_at_time(DNSAddress(server, _A, _IN | _UNIQUE, 120, packed), 0)
+        records.append(DNSService(name, _SRV, _OWN, 120, 0, 0, port, server))
+        records.append(DNSText(name, _TXT, _OWN, 4500, text))
+        records += [DNSAddress(server, _A, _OWN, 120, socket.inet_aton(address)) for address in addresses]
+    return packet_of(records)
+
+
+def packet_of(records: Iterable[DNSRecord], flags: int = _RESPONSE) -> bytes:
+    out = DNSOutgoing(flags)
+    for record in records:
+        out.add_answer_at_time(record, 0)
     (packet,) = out.packets()
     return bytes(packet)
 
@@ -198,23 +195,6 @@ AGAIN, TRIES = 2.0, 10
 """Seconds after which a mark is taken for lost on the way, and how many are sent."""
 POINTERS = 30
 
-# Sends each line (ADDRESS and a packet in hex) to the group from that address, and says `sent` for a dot.
-FLOOD = """
-import socket, sys
-open_sockets = {}
-for line in sys.stdin:
-    if line == ".\\n":
-        print("sent", flush=True)
-        continue
-    address, packet = line.split()
-    if address not in open_sockets:
-        out = open_sockets[address] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        out.bind((address, 5353))
-        out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
-    open_sockets[address].sendto(bytes.fromhex(packet), ("224.0.0.251", 5353))
-"""
-
 
 class Flood:
     """Floods from a host, which gets `addresses` addresses. `watcher` is who receives it, on another."""
@@ -222,11 +202,11 @@ class Flood:
     def __init__(self, host: Host, watcher: Beacon, addresses: int) -> None:
         self.records = 0
         self._watcher = watcher
-        self._addresses = [f"10.77.1.{number}" for number in range(1, addresses + 1)]
-        for address in self._addresses:
-            host.run("ip", "address", "add", f"{address}/16", "dev", "eth0")
-        self._program = host.start(sys.executable, "-c", FLOOD)
-        self._turn = itertools.cycle(self._addresses)
+        sources = [f"10.77.1.{number}" for number in range(1, addresses + 1)]
+        for source in sources:
+            host.run("ip", "address", "add", f"{source}/16", "dev", "eth0")
+        self._program = host.start(sys.executable, "-c", SHOUT)
+        self._sources = itertools.cycle(sources)
         self._packets = packets()
         self._marks = itertools.count()
         self._host = host
@@ -235,12 +215,10 @@ class Flood:
         """Send so many records; returns when the watcher has read them."""
         end = self.records + records
         while self.records < end:
-            lines = []
             for _ in range(PORTION):
                 count, packet = next(self._packets)
                 self.records += count
-                lines.append(f"{next(self._turn)} {packet.hex()}\n")
-            self._program.write("".join(lines))
+                self._program.write(f"{next(self._sources)} {packet.hex()}\n")
             if not any(self._is_read() for _ in range(TRIES)):
                 raise Silent("the watcher found none of the marks")
 
@@ -250,7 +228,7 @@ class Flood:
         text = encode_text(Announcement(mark, (self._host.address,), 1, slots(mark)))
         packet = response(mark, text=text, server=f"{mark}.local.")
         self._program.write(f"{self._host.address} {packet.hex()}\n.\n")
-        self._program.wait_for(lambda line: line == "sent")
+        self._program.wait_for("sent".__eq__)
         try:
             self._watcher.wait("found", mark, AGAIN)
         except Silent:
@@ -278,21 +256,22 @@ LOOP = b"\xc0\x0c" + b"\0\x0c\0\1\0\0\x11\x94\0\2\xc0\x0c"
 
 def pointers(names: list[str], unique: int = 0, flags: int = _RESPONSE) -> bytes:
     """Pointers alone, which bring nothing with them."""
-    out = DNSOutgoing(flags)
-    for name in names:
-        out.add_answer_at_time(DNSPointer(SERVICE, _PTR, _IN | unique, 4500, f"{name}.{SERVICE}"), 0)
-    return bytes(out.packets()[0])
+    records = (DNSPointer(SERVICE, _PTR, _IN | unique, 4500, f"{name}.{SERVICE}") for name in names)
+    return packet_of(records, flags)
 
 
 def whole(name: str, service: str, ttl: int = 4500) -> bytes:
     """All records of one instance; `ttl` 0 is its goodbye."""
-    out, full, server = DNSOutgoing(_RESPONSE), f"{name}.{service}", f"{name}.local."
+    full, server = f"{name}.{service}", f"{name}.local."
     text = encode_text(Announcement("a", ("10.77.0.3",), 1, slots(name, 128)))
-    out.add_answer_at_time(DNSPointer(service, _PTR, _IN, ttl, full), 0)
-    out.add_answer_at_time(DNSService(full, _SRV, _IN | _UNIQUE, ttl, 0, 0, 1, server), 0)
-    out.add_answer_at_time(DNSText(full, _TXT, _IN | _UNIQUE, ttl, text), 0)
-    out.add_answer_at_time(DNSAddress(server, _A, _IN | _UNIQUE, ttl, bytes([10, 77, 0, 3])), 0)
-    return bytes(out.packets()[0])
+    return packet_of(
+        [
+            DNSPointer(service, _PTR, _IN, ttl, full),
+            DNSService(full, _SRV, _OWN, ttl, 0, 0, 1, server),
+            DNSText(full, _TXT, _OWN, ttl, text),
+            DNSAddress(server, _A, _OWN, ttl, bytes([10, 77, 0, 3])),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ SECONDS = 20.0  # until a test that hangs is ended
 
 
 class Server:
-    """A listener and the connections it has accepted, in order."""
-
     def __init__(self, listener: TcpListener, accepted: asyncio.Queue[TcpConnection]) -> None:
         self.listener = listener
         self.port = listener.port
@@ -70,9 +68,8 @@ async def gone(connections: Iterable[TcpConnection]) -> None:
 async def read_exactly(connection: Connection, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        part = await asyncio.wait_for(connection.read(), SECONDS)
+        data += (part := await asyncio.wait_for(connection.read(), SECONDS))
         assert part, "the stream ended early"
-        data += part
     return data
 
 

@@ -74,7 +74,6 @@ class Party:
         self.static_dh: dict[bytes, bytes] = {}
 
     def knows(self, other: Party, psk: bytes = PSK, own: int = 1, theirs: int = 1) -> None:
-        """Have other as a contact."""
         self.policy.contacts[other.static.public] = (other.person, ContactPsk(psk, own, theirs))
 
     def calls(
@@ -86,24 +85,14 @@ class Party:
         psk: bytes = PSK,
         replaces: bytes = b"",
     ) -> Initiator:
-        """An initiator of a link with other."""
+        common: dict[str, Any] = {"random": self.random, "aes": self.aes}
         if pattern is not Pattern.IKPSK2:
-            invitation = psk if pattern is Pattern.XXPSK0 else None
-            return Initiator.pairing(pattern, invitation, random=self.random, aes=self.aes)
-        return Initiator.contact(
-            self.static,
-            other.static.public,
-            self.person,
-            other.person,
-            candidates,
-            replaces=replaces,
-            static_dh=self.static_dh,
-            random=self.random,
-            aes=self.aes,
-        )
+            return Initiator.pairing(pattern, psk if pattern is Pattern.XXPSK0 else None, **common)
+        common |= {"replaces": replaces, "static_dh": self.static_dh}
+        parties = self.static, other.static.public, self.person, other.person
+        return Initiator.contact(*parties, candidates, **common)
 
     def answers(self) -> Responder:
-        """A responder for one link."""
         return Responder(self.static, self.policy, static_dh=self.static_dh, random=self.random, aes=self.aes)
 
 
@@ -125,7 +114,6 @@ class End:
         self.sent: list[bytes] = []
 
     def tell(self, events: Sequence[Event]) -> None:
-        """Keep events."""
         self.events.extend(events)
 
     def receive(self, body: bytes) -> None:
@@ -140,7 +128,6 @@ class End:
         return phase._session.encrypt(content)
 
     def opened(self) -> LinkOpen:
-        """The one LinkOpen so far."""
         (event,) = (event for event in self.events if isinstance(event, LinkOpen))
         return event
 
@@ -152,7 +139,6 @@ class End:
         return ends[0] if ends else None
 
     def messages(self) -> list[Message]:
-        """The messages received so far."""
         return [event.message for event in self.events if isinstance(event, MessageReceived)]
 
 
@@ -167,17 +153,11 @@ class Pair:
 
     @property
     def ends(self) -> tuple[End, End]:
-        """Both, the initiator first."""
         return self.initiator, self.responder
 
     def deliver(self, end: End, data: bytes) -> None:
-        """Let end receive data, whole or in portions; a held link goes on when it says so."""
-        step = self.portion or max(1, len(data))
-        for start in range(0, len(data), step):
-            events = end.link.receive(data[start : start + step], self.now)
-            end.tell(events)
-            if any(isinstance(event, HandshakeAuthenticated) for event in events):
-                end.tell(end.link.resume(self.now))
+        """Let end receive data, whole or in portions; a held link goes on."""
+        end.tell(feed(end.link, data, self.portion or max(1, len(data)), self.now))
 
     def carry(self, source: End, target: End) -> bool:
         """Carry what source has to send to target; whether there was anything."""
@@ -201,7 +181,6 @@ class Pair:
         return self
 
     def send(self, source: End, message: Message) -> None:
-        """Send a message and carry it."""
         assert source.link.send(message, self.now)
         self.run()
 
@@ -209,8 +188,7 @@ class Pair:
         """Let time pass and both timers fire where they are due."""
         self.now += seconds
         for end in self.ends:
-            due = end.link.next_timer()
-            if due is not None and due <= self.now:
+            if (due := end.link.next_timer()) is not None and due <= self.now:
                 end.tell(end.link.handle_timer(self.now))
 
     def inject(self, target: End, *bodies: bytes) -> None:
@@ -219,18 +197,17 @@ class Pair:
             self.deliver(target, length_of(body) + body)
 
     def cut(self) -> None:
-        """End the stream on both sides."""
         for end in self.ends:
             end.tell(end.link.end_of_stream())
 
 
-def feed(link: Link, stream: bytes, portion: int) -> list[Event]:
+def feed(link: Link, stream: bytes, portion: int, now: float = START) -> list[Event]:
     """Everything that a stream does to a link, which goes on at once where it is held."""
     events: list[Event] = []
     for start in range(0, len(stream), portion):
-        told = link.receive(stream[start : start + portion], START)
+        told = link.receive(stream[start : start + portion], now)
         if any(isinstance(event, HandshakeAuthenticated) for event in told):
-            told += link.resume(START)
+            told += link.resume(now)
         events += told
     return events
 
@@ -260,18 +237,13 @@ def pair(pattern: Pattern = Pattern.IKPSK2, *, aes: bool = True, portion: int = 
 
 
 def open_pair(pattern: Pattern = Pattern.IKPSK2, *, aes: bool = True, portion: int = 0) -> Pair:
-    """Two open links of a pattern."""
     both = pair(pattern, aes=aes, portion=portion).run()
     assert both.initiator.link.is_open
     assert both.responder.link.is_open
     return both
 
 
-NAMES = {
-    Pattern.XX: "Noise_XX_25519_ChaChaPoly_BLAKE2b",
-    Pattern.XXPSK0: "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b",
-    Pattern.IKPSK2: "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b",
-}
+_OF_NOISE = {Pattern.XX: "XX", Pattern.XXPSK0: "XXpsk0", Pattern.IKPSK2: "IKpsk2"}
 GREETING = b"PARLOUR\x00" + bytes((1, 1, 3, 0)) + b"sixteen bytes...."[:16]
 CHACHA = 2
 
@@ -287,24 +259,17 @@ def state(
     static: X25519Pair,
     *,
     greeting: bytes = GREETING,
-    head: bytes | None = None,
     rs: bytes | None = None,
     psk: bytes | None = None,
 ) -> HandshakeState:
     """A Noise state over the prologue of greeting and choice."""
-    head = choice(pattern) if head is None else head
-    return HandshakeState(
-        NAMES[pattern],
-        initiator,
-        prologue=b"parlour.link.v1" + greeting + head,
-        s=static,
-        rs=rs,
-        psks=[] if psk is None else [psk],
-    )
+    prologue = b"parlour.link.v1" + greeting + choice(pattern)
+    psks = [] if psk is None else [psk]
+    name = f"Noise_{_OF_NOISE[pattern]}_25519_ChaChaPoly_BLAKE2b"
+    return HandshakeState(name, initiator, prologue=prologue, s=static, rs=rs, psks=psks)
 
 
 def payload(message: Wire) -> bytes:
-    """A payload as it stands in a handshake message."""
     return pad(encode(message))
 
 
@@ -385,7 +350,6 @@ def sealed_frames(end: End, *messages: Entry | Typing) -> list[bytes]:
 
 
 def with_counters(envelope: bytes, pn: int, n: int) -> bytes:
-    """envelope with other counters in its header."""
     return envelope[:32] + struct.pack(">II", pn, n) + envelope[40:]
 
 
@@ -410,22 +374,18 @@ class RelayPair:
         self.on_the_wire: list[bytes] = []
 
     def run(self) -> RelayPair:
-        """Carry bytes both ways until nobody has any to send."""
-        ends = ((self.relay, self.terminal, self.told), (self.terminal, self.relay, self.heard))
-        moved = True
-        while moved:
-            moved = False
-            for source, target, events in ends:
-                data = source.data_to_send()
-                moved |= bool(data)
-                self._carry(data, target, events)
+        relay, terminal = self.relay, self.terminal
+        while self._carry(relay, terminal, self.told) | self._carry(terminal, relay, self.heard):
+            pass
         return self
 
-    def _carry(self, data: bytes, target: RelayConnection, events: list[RelayEvent]) -> None:
-        self.on_the_wire += [data] if data else []
+    def _carry(self, source: RelayConnection, target: RelayConnection, events: list[RelayEvent]) -> bool:
+        if data := source.data_to_send():
+            self.on_the_wire.append(data)
         size = self.portion or len(data) or 1
         for start in range(0, len(data), size):
             events += target.receive(data[start : start + size], self.now)
+        return bool(data)
 
     def wait(self, tokens: Iterable[bytes]) -> RelayPair:
         """The terminal waits, and the relay holds its tokens."""

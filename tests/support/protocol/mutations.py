@@ -87,44 +87,14 @@ def _unique_context(text: str, lines: list[str], number: int) -> str:
 
 COMPUTED: Final = (
     Plant("canonical X25519 key", "primitives.py", ">= _P25519", ">= 2**256"),
-    Plant(
-        "Ed25519 key",
-        "primitives.py",
-        "or not bindings.crypto_core_ed25519_is_valid_point(public)",
-        "or False",
-    ),
+    Plant("Ed25519 key", "primitives.py", "not bindings.crypto_core_ed25519_is_valid_point(public)", "False"),
     Plant("AEAD offered", "link/framing.py", "or not greeting.offers(aead)", ""),
-    Plant(
-        "psk look-up",
-        "pairing/contact_secret.py",
-        "return max(common_own), max(common_theirs)",
-        "return min(common_own), max(common_theirs)",
-    ),
-    Plant(
-        "direction of a psk",
-        "pairing/contact_secret.py",
-        "if initiates else (self.their_person",
-        "if not initiates else (self.their_person",
-    ),
-    Plant(
-        "ratchet keys in the root step",
-        "ratchet.py",
-        "b2b(dh_output + sender + receiver,",
-        "b2b(dh_output + receiver + sender,",
-    ),
-    Plant(
-        "removal by a junior",
-        "identity/reduction.py",
-        "ranks[operation.author] >= target",
-        "ranks[operation.author] > 2**60",
-    ),
+    Plant("psk look-up", "pairing/contact_secret.py", "max(common_own)", "min(common_own)"),
+    Plant("direction of a psk", "pairing/contact_secret.py", "if initiates else", "if not initiates else"),
+    Plant("ratchet keys in the root step", "ratchet.py", "+ sender + receiver,", "+ receiver + sender,"),
+    Plant("removal by a junior", "identity/reduction.py", ">= target", "> 2**60"),
     Plant("order of persons", "codec.py", "return (a, b) if a < b else (b, a)", "return a, b"),
-    Plant(
-        "addresses of a slot sorted",
-        "discovery.py",
-        '",".join(sorted(set(addresses)))',
-        '",".join(addresses)',
-    ),
+    Plant("addresses of a slot sorted", "discovery.py", "sorted(set(addresses))", "addresses"),
 )
 
 

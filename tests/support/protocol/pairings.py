@@ -14,7 +14,7 @@ from protocol.identity.author import (
     remove_operation,
     rename_operation,
 )
-from protocol.identity.log import Operation, parse_operation, sign_operation, terminal_id
+from protocol.identity.log import Operation, parse_operation, sign_operation
 from protocol.identity.reduction import Foreign, PersonState, reduce
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
@@ -32,33 +32,16 @@ from protocol.pairing.pairing import (
     nothing_held,
 )
 from protocol.pairing.record import HeldOperations, Identity, PendingContact, Transcript, make_record
-from protocol.primitives import ed25519_from_seed, x25519_public
+from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.samples import seeded
+from tests.vectors import persons_log
 
 
-@dataclass(frozen=True)
-class Terminal:
-    """A terminal's secrets."""
-
-    seed: bytes
-    secret: bytes
-
+class Terminal(persons_log.Terminal):
     @classmethod
     def named(cls, label: str) -> Terminal:
         random = seeded(f"terminal {label}")
         return cls(random(32), random(32))
-
-    @property
-    def signing(self) -> bytes:
-        return ed25519_from_seed(self.seed)
-
-    @property
-    def static(self) -> bytes:
-        return x25519_public(self.secret)
-
-    @property
-    def id(self) -> bytes:
-        return terminal_id(self.signing, self.static)
 
 
 @dataclass
@@ -106,10 +89,9 @@ class Person:
         new: Terminal | None = None,
         upon: PersonState | None = None,
         seed: bytes = b"",
-        following: str = "next recovery",
     ) -> bytes:
-        """A recovery by `seed` (the present key by default), which names the key of `following` next."""
-        next_seed = seeded(following)(32)
+        """A recovery by `seed` (the present key by default), which names the next key."""
+        next_seed = seeded("next recovery")(32)
         keys = (new.signing, new.static) if new else (b"", b"")
         listed = [(terminal.id, last) for terminal, last in removed]
         operation = recover_operation(upon or self.state, ed25519_from_seed(next_seed), listed, *keys)
@@ -119,7 +101,6 @@ class Person:
 
 
 def id_of(signed: bytes) -> bytes:
-    """The id of a signed operation."""
     return parse_operation(signed).id
 
 
@@ -127,7 +108,6 @@ SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "thi
 
 
 def nobody(_key: bytes, _person: bytes) -> bool:
-    """No key is anybody else's."""
     return False
 
 
@@ -139,9 +119,9 @@ def facts(label: str = "link") -> PairingFacts:
     )
 
 
-def identity(person: Person, number: int = 1) -> Identity:
+def identity(person: Person) -> Identity:
     """How a person shows itself, with a fresh share."""
-    share = new_share(number, person.state.heads, seeded(f"share {person.name} {number}"))
+    share = new_share(1, person.state.heads, seeded(f"share {person.name} 1"))
     return Identity(tuple(person.operations), person.first.id, person.first.seed, share)
 
 
@@ -179,18 +159,15 @@ class Side:
 
     @property
     def completed(self) -> bytes:
-        """The person it was completed with, or empty."""
         return b"".join(event.person for event in self.events if isinstance(event, Completed))
 
     @property
     def record(self) -> Record:
-        """The record that it sent."""
         (found,) = (message for message in self.sent if isinstance(message, Record))
         return found
 
     @property
     def accepted(self) -> bool:
-        """Whether it has sent Accept."""
         return any(isinstance(message, Accept) for message in self.sent)
 
 
@@ -221,7 +198,6 @@ class Meeting:
         return self.carry()
 
     def store(self) -> Meeting:
-        """Both disks have it."""
         for side in self.sides:
             if side.pending:
                 side.take(side.machine.stored())
@@ -242,26 +218,23 @@ def nearby(
     held: HeldOperations = nothing_held,
 ) -> Meeting:
     """Anna begins, Bob answers; they have the facts of one link unless told otherwise."""
-    initiator = Pairing.nearby(
-        annas or facts(), Role.INITIATOR, identity(anna), foreign, seeded("nonce a"), held
+    nonces = seeded("nonce a"), seeded("nonce b")
+    return started(
+        Pairing.nearby(annas or facts(), Role.INITIATOR, identity(anna), foreign, nonces[0], held),
+        Pairing.nearby(bobs or facts(), Role.RESPONDER, identity(bob), foreign, nonces[1], held),
     )
-    responder = Pairing.nearby(
-        bobs or facts(), Role.RESPONDER, identity(bob), foreign, seeded("nonce b"), held
-    )
-    return started(initiator, responder)
 
 
-def invited(joiner: Person, inviter: Person, *, check: bytes = b"", foreign: Foreign = nobody) -> Meeting:
+def invited(joiner: Person, inviter: Person, *, check: bytes = b"") -> Meeting:
     """The joiner begins, with the inviter's check unless told otherwise."""
     check = check or invitation_check(inviter.id, inviter.first.static)
     return started(
-        Pairing.joiner(facts(), identity(joiner), foreign, check),
-        Pairing.inviter(facts(), identity(inviter), foreign),
+        Pairing.joiner(facts(), identity(joiner), nobody, check),
+        Pairing.inviter(facts(), identity(inviter), nobody),
     )
 
 
 def started(initiator: Pairing, responder: Pairing) -> Meeting:
-    """Both machines, their first step taken."""
     meeting = Meeting(Side(initiator), Side(responder))
     for side in meeting.sides:
         side.take(side.machine.start())
@@ -269,7 +242,6 @@ def started(initiator: Pairing, responder: Pairing) -> Meeting:
 
 
 def secret_pair(own: Person, contact: PendingContact) -> Pair:
-    """What a person holds with a contact after pairing."""
     return Pair(contact.root, own.id, contact.person, (contact.own,), (contact.theirs,))
 
 

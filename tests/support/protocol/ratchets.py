@@ -1,14 +1,12 @@
 """Ratchet sessions with fixed keys, and Olm as parameters of our ratchet.
 
-`python -m tests.support.protocol.ratchets` records the Olm transcript with vodozemac.
+`olm_transcript.json` is a conversation between our Bob and vodozemac's Alice.
 """
 
 from __future__ import annotations
 
 import hmac
-import json
-from collections.abc import Callable, Iterator
-from importlib import import_module, metadata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,73 +132,6 @@ def inbound(
     return session
 
 
-class Recording:
-    """Our Bob and vodozemac's Alice, and what passes between them."""
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-        draw = seeded("olm")
-        self.keys = [draw(32) for _ in range(8)]
-        self._identity, self._one_time = X25519Pair(draw(32)), X25519Pair(draw(32))
-        curve = module.Curve25519PublicKey.from_bytes
-        account = module.Account()
-        self._alice = account.create_outbound_session(
-            curve(self._identity.public), curve(self._one_time.public)
-        )
-        self._bob: RatchetSession | None = None
-        self.steps: list[dict[str, str]] = []
-
-    def from_alice(self, content: bytes) -> Callable[[], None]:
-        """Alice's next message, sealed now and opened by Bob when called."""
-        kind, message = self._alice.encrypt(content).to_parts()
-
-        def deliver() -> None:
-            self.steps.append({"do": "decrypt", "message": message.hex(), "content": content.hex()})
-            if self._bob is None:
-                self._bob = inbound(message, self._identity, self._one_time, iter(self.keys))
-            envelope = pre_key_parts(message)[3] if kind == 0 else message
-            if self._bob.decrypt(envelope) != content:
-                raise RuntimeError("our side opened something else")
-
-        return deliver
-
-    def from_bob(self, content: bytes) -> None:
-        """Bob's next message, opened by Alice."""
-        if self._bob is None:
-            raise RuntimeError("Bob has heard nothing yet")
-        message = self._bob.encrypt(content)
-        if self._alice.decrypt(self._module.AnyOlmMessage.normal(message)) != content:
-            raise RuntimeError("vodozemac opened something else")
-        self.steps.append({"do": "encrypt", "message": message.hex(), "content": content.hex()})
-
-    def file(self) -> dict[str, Any]:
-        """What the test needs to run it all again."""
-        return {
-            "recorded_with": f"vodozemac {metadata.version('vodozemac')}",
-            "identity": self._identity.reveal().hex(),
-            "one_time": self._one_time.reveal().hex(),
-            "keys": [key.hex() for key in self.keys],
-            "steps": self.steps,
-        }
-
-
-def record() -> dict[str, Any]:
-    """A conversation in order, out of order within a chain, and late over the end of a chain."""
-    recording = Recording(import_module("vodozemac"))
-    recording.from_alice(b"first")()
-    recording.from_alice(b"second, still with keys before it")()
-    recording.from_bob(b"a reply")
-    late, early, last = (recording.from_alice(b"of three, number %d" % n) for n in range(3))
-    early()
-    recording.from_bob(b"x" * 300)
-    recording.from_bob(b"")
-    last()
-    recording.from_alice(b"a new chain")()
-    late()
-    recording.from_bob(b"the end")
-    return recording.file()
-
-
 AEADS = pytest.mark.parametrize("aead", [AEGIS256, CHACHA20POLY1305], ids=lambda aead: str(aead.name))
 ROOT = bytes(range(32))
 
@@ -266,7 +197,3 @@ def chains(
         return FastSending(ends[0], key, dh, pn, n), FastReceiving(ends[1], key, dh, pn, n)
     plain = parlour_parameters(AEGIS256, fast=False)
     return PlainSending(plain, key, dh, pn, n), PlainReceiving(plain, key, dh, pn, n)
-
-
-if __name__ == "__main__":
-    TRANSCRIPT.write_text(json.dumps(record(), indent=1) + "\n", encoding="utf-8")

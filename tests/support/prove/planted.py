@@ -1,7 +1,4 @@
-"""Programs with a violation that `parlour prove` must see; PARLOUR_PLANTED names it.
-
-Those that call out are only for a network namespace without a way out.
-"""
+"""Violations that `parlour prove` must see, by PARLOUR_PLANTED; some call out: for closed namespaces only."""
 
 from __future__ import annotations
 

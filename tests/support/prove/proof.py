@@ -1,7 +1,4 @@
-"""Runs one experiment of `parlour prove` and prints its row: `tests.support.prove.proof C3 MODULE [PID]`.
-
-MODULE is the terminal, PID a relay that runs.
-"""
+"""Prints the row of one experiment of `parlour prove`: `… proof C3 TERMINAL-MODULE [PID-OF-A-RELAY]`."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from chat.tools.prove.stage import Setting
 
 
 async def look_at(claim: str, setting: Setting | None = None) -> Finding:
-    """What the experiment on one claim finds."""
     (finding,) = (await prove(lambda _: None, setting, only=[claim])).findings
     return finding
 

@@ -36,8 +36,6 @@ def token() -> bytes:
 
 
 class House:
-    """The relay, its guests, and its clock."""
-
     def __init__(self, limits: Limits, patience: Patience, descriptors: int = 0) -> None:
         self.loop = asyncio.get_running_loop()
         self._time = time.monotonic()
@@ -53,7 +51,6 @@ class House:
         return self._time
 
     async def later(self, seconds: float) -> None:
-        """So much later, with what the relay does then."""
         self._time += seconds
         await self.settle()
 
@@ -81,7 +78,6 @@ class House:
         return guest
 
     async def waiter(self, *tokens: bytes, source: str = "127.0.0.1") -> Guest:
-        """A guest that waits on tokens."""
         guest = await self.welcomed(source)
         await guest.wait(*tokens)
         await guest.expect(WaitBegun)
@@ -106,8 +102,6 @@ class House:
 
 
 class Guest:
-    """A terminal's end."""
-
     def __init__(self, house: House, end: socket.socket) -> None:
         self._house, self.socket = house, end
         self._end = RelayTerminal(house.pair.public, 0.0)
@@ -141,7 +135,6 @@ class Guest:
         return event
 
     async def ending(self) -> RelayEnding:
-        """Why the relay ends the connection."""
         return (await self.expect(RelayEnded)).reason
 
     async def read(self, most: int) -> bytes:
@@ -154,14 +147,12 @@ class Guest:
         return data
 
     async def exactly(self, size: int) -> bytes:
-        """So many bytes, or fewer at the end."""
-        data = bytearray()
+        data = b""
         while len(data) < size and (part := await self.read(size - len(data))):
             data += part
-        return bytes(data)
+        return data
 
     async def say(self, data: bytes) -> None:
-        """Bytes as they are."""
         with contextlib.suppress(ConnectionError):
             await self._house.loop.sock_sendall(self.socket, data)
         self.sent += len(data)
@@ -196,7 +187,6 @@ class Wire:
         self.loop = asyncio.get_running_loop()
 
     def tap(self, listener: Listener) -> Tap:
-        """Another end, connected."""
         self.ends.append(Tap(self, listener))
         return self.ends[-1]
 
@@ -211,8 +201,6 @@ class Wire:
 
 
 class Tap:
-    """One end of the wire."""
-
     def __init__(self, wire: Wire, listener: Listener) -> None:
         self._wire, self.listener = wire, listener
         self._subjects: set[str] = set()

@@ -1,7 +1,4 @@
-"""What a relay costs, alone and in a cluster over NATS: the figures of chat/relay/SCALING.md.
-
-`python -m tests.support.relay.measure`: memory is resident memory, work is processor time.
-"""
+"""What a relay costs, alone and over NATS: `python -m tests.support.relay.measure`, for SCALING.md."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import os
 import secrets
 import socket
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -31,6 +27,7 @@ from tests.support.relay.processes import (
     cluster,
     meet,
     receive,
+    say,
     waiting,
 )
 
@@ -42,7 +39,9 @@ CIRCUITS = 100
 BYTES = 256 << 20
 PINGS = 2_000
 MISSES = 1_600
-TICK = os.sysconf("SC_CLK_TCK")
+
+Ends = tuple[Terminal, Terminal]
+"""Of a circuit."""
 
 
 def resident(pid: int) -> int:
@@ -53,7 +52,7 @@ def resident(pid: int) -> int:
 def worked(pid: int) -> float:
     """Seconds of processor time that it has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Bill:
@@ -68,33 +67,30 @@ class Bill:
 
     def memory(self, each: int) -> str:
         """What was added, for each of so many."""
-        now = self._sums(resident)
-        parts = [f"{kind} {(now[kind] - self._memory[kind]) / each / 1024:.1f} KiB" for kind in now]
-        return ", ".join(parts)
+        return _told(self._memory, self._sums(resident), 1 / each / 1024, ".1f", "KiB")
 
     def work(self, size: int) -> str:
         """Processor seconds for each GiB of so many bytes."""
-        now = self._sums(worked)
-        return ", ".join(f"{kind} {(now[kind] - self._work[kind]) * (1 << 30) / size:.1f} s" for kind in now)
+        return _told(self._work, self._sums(worked), (1 << 30) / size, ".1f", "s")
 
     def each(self, number: int) -> str:
         """Processor microseconds for each of so many."""
-        now = self._sums(worked)
-        return ", ".join(f"{kind} {(now[kind] - self._work[kind]) * 1e6 / number:.0f} µs" for kind in now)
+        return _told(self._work, self._sums(worked), 1e6 / number, ".0f", "µs")
 
     def _sums(self, of: Callable[[int], float]) -> dict[str, float]:
         return {kind: sum(of(each.pid) for each in programs) for kind, programs in self._kinds.items()}
 
 
-def crowd(at: Relay, number: int, tokens: int) -> list[Terminal]:
+def _told(before: dict[str, float], now: dict[str, float], scale: float, form: str, unit: str) -> str:
+    return ", ".join(f"{kind} {(now[kind] - before[kind]) * scale:{form}} {unit}" for kind in now)
+
+
+def crowd(at: Relay, number: int, tokens: int) -> None:
     """So many terminals that wait on so many tokens each, from addresses of loopback."""
-    made = []
     for index in range(number):
         source = f"127.1.{index // A_SOURCE // 200}.{index // A_SOURCE % 200 + 1}"
-        terminal = welcome(at, source)
-        terminal.wait(*(secrets.token_bytes(16) for _ in range(tokens))).expect(WaitBegun)
-        made.append(terminal)
-    return made
+        waiting_on = (secrets.token_bytes(16) for _ in range(tokens))
+        welcome(at, source).wait(*waiting_on).expect(WaitBegun)
 
 
 def welcome(at: Relay, source: str) -> Terminal:
@@ -104,7 +100,7 @@ def welcome(at: Relay, source: str) -> Terminal:
             return at.terminal(source).welcomed()
 
 
-def circuits(entered: Relay, left: Relay, number: int) -> list[tuple[Terminal, Terminal]]:
+def circuits(entered: Relay, left: Relay, number: int) -> list[Ends]:
     made = []
     for index in range(number):
         token, source = secrets.token_bytes(16), f"127.2.0.{index // 10 + 1}"
@@ -113,7 +109,7 @@ def circuits(entered: Relay, left: Relay, number: int) -> list[tuple[Terminal, T
     return made
 
 
-def push(pair: tuple[Terminal, Terminal], size: int) -> float:
+def push(pair: Ends, size: int) -> float:
     """Seconds for so many bytes through a circuit."""
     one, other = pair
     began = time.perf_counter()
@@ -124,7 +120,7 @@ def push(pair: tuple[Terminal, Terminal], size: int) -> float:
     return time.perf_counter() - began
 
 
-def ping(pair: tuple[Terminal, Terminal]) -> float:
+def ping(pair: Ends) -> float:
     """The median of seconds for one byte through a circuit."""
     one, other = pair
     took = []
@@ -172,9 +168,7 @@ def examine(name: str, entered: Member, left: Member, bill: Bill, nodes: Sequenc
     yield from remains(pairs[1], (entered, left), nodes)
 
 
-def remains(
-    pair: tuple[Terminal, Terminal], relays: Sequence[Program], nodes: Sequence[Node]
-) -> Iterator[str]:
+def remains(pair: Ends, relays: Sequence[Program], nodes: Sequence[Node]) -> Iterator[str]:
     """What stands in memory after 10,000 frames that bore a mark: the mark, and what NATS carried for it."""
     mark = secrets.token_bytes(32)
     block = (secrets.token_bytes(112) + mark + secrets.token_bytes(112)) * 100
@@ -221,24 +215,17 @@ def samples(heard: bytes) -> list[bytes]:
     return [heard[at : at + 32] for at in range(1 << 15, len(heard) - 32, len(heard) // 200)]
 
 
-@contextmanager
-def alone() -> Iterator[Member]:
+def main() -> None:
+    say(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
     with Member("--metrics", "127.0.0.1:0", "--examinable") as running:
-        yield running
-
-
-def main() -> int:
-    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")  # noqa: T201 - a program of the terminal
-    with alone() as running:
         for line in examine("One process", running, running, Bill({"relay": [running]}), []):
-            print(line, flush=True)  # noqa: T201
+            say(line)
     with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as (nodes, relays):
         bill = Bill({"relays": relays, "NATS": nodes})
         for line in examine("Three relays, three NATS nodes", relays[0], relays[1], bill, nodes):
-            print(line, flush=True)  # noqa: T201
-    print(f"load {os.getloadavg()[0]:.1f}")  # noqa: T201
-    return 0
+            say(line)
+    say(f"load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,11 +1,7 @@
-"""Relays, NATS nodes and terminals as processes and real sockets; every wait has a deadline.
-
-`python -m tests.support.relay.processes` (make relay-cluster) runs three nodes and three relays until Ctrl-C.
-"""
+"""Relays, NATS nodes and terminals as processes and real sockets; the program of `make relay-cluster`."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import selectors
@@ -18,7 +14,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -44,9 +40,8 @@ class Ended(Exception):
 
 def command(*arguments: str, before: Sequence[str] = (), planted: str = "") -> list[str]:
     """The line that runs a relay on a free port of this machine; `planted` is a fault in Python."""
-    program = (
-        ["-c", f"{planted}\nfrom chat.cli.__main__ import main\nmain()"] if planted else ["-m", "chat.cli"]
-    )
+    fault = ["-c", f"{planted}\nfrom chat.cli.__main__ import main\nmain()"]
+    program = fault if planted else ["-m", "chat.cli"]
     return [*before, sys.executable, *program, "relay", "--listen", "127.0.0.1:0", *arguments]
 
 
@@ -71,7 +66,6 @@ class Relay(Program):
         super().close()
 
     def end(self) -> int:
-        """End it properly; its exit status."""
         self.process.terminate()
         return self.wait_exit(PATIENCE)
 
@@ -138,7 +132,6 @@ class Terminal:
             self.say(data)
 
     def say(self, data: bytes) -> None:
-        """Bytes as they are."""
         self.wire += data
         self.socket.sendall(data)
 
@@ -170,8 +163,7 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) 
 @contextmanager
 def relay(*arguments: str, before: Sequence[str] = (), planted: str = "") -> Iterator[Relay]:
     """A relay that is gone with the block."""
-    running = Relay(*arguments, before=before, planted=planted)
-    with running:
+    with Relay(*arguments, before=before, planted=planted) as running:
         yield running
 
 
@@ -192,7 +184,6 @@ class Node(Program):
         self.url = f"nats://127.0.0.1:{client}"
 
     def ready(self) -> None:
-        """Once it takes clients."""
         self.wait_for(lambda line: "Server is ready" in line, PATIENCE)
 
 
@@ -201,27 +192,24 @@ def free_ports(number: int) -> list[int]:
     found: set[int] = set()
     while len(found) < number:
         port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             found.add(port)
     return list(found)
 
 
 @contextmanager
 def nodes(number: int) -> Iterator[list[Node]]:
-    """A cluster of so many nodes."""
     needs_nats()
     ports = free_ports(2 * number)
     routes = ports[number:]
-    made: list[Node] = []
-    try:
-        for index, client in enumerate(ports[:number]):
-            made.append(Node(f"node{index}", (client, routes[index]), routes[:index]))
+    with ExitStack() as stack:
+        made = [
+            stack.enter_context(Node(f"node{index}", (client, routes[index]), routes[:index]))
+            for index, client in enumerate(ports[:number])
+        ]
         for node in made:
             node.ready()
         yield made
-    finally:
-        for node in made:
-            node.close()
 
 
 TRIES = 16
@@ -233,7 +221,6 @@ class Member(Relay):
 
     @property
     def page(self) -> str:
-        """Where its metrics are."""
         (line,) = [line for line in self.said if "http://" in line]
         return line.split()[-1]
 
@@ -249,7 +236,6 @@ class Member(Relay):
 
 
 def shared_key(folder: Path) -> Path:
-    """A new key in a file."""
     path = folder / "relay.key"
     command = [sys.executable, "-m", "chat.cli", "relay", "--new-key", str(path)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
@@ -257,7 +243,6 @@ def shared_key(folder: Path) -> Path:
 
 
 def options(key: Path, *urls: str) -> list[str]:
-    """What makes a relay one of a cluster."""
     named = [word for url in urls for word in ("--nats", url)]
     return ["--key-file", str(key), "--metrics", "127.0.0.1:0", "--examinable", *named]
 
@@ -269,19 +254,24 @@ def member(key: Path, *urls: str, before: Sequence[str] = ()) -> Iterator[Member
 
 
 @contextmanager
-def cluster(folder: Path, number: int = 3) -> Iterator[tuple[list[Node], list[Member]]]:
-    """So many NATS nodes and as many relays: each begins at its own node, and knows the others."""
+def cluster(
+    folder: Path, say: Callable[[str], None] = lambda line: None
+) -> Iterator[tuple[list[Node], list[Member]]]:
+    """Three NATS nodes and three relays: each begins at its own node, and knows the others."""
+    say("Starting 3 NATS nodes …")
     key = shared_key(folder)
-    with nodes(number) as running, ExitStack() as stack:
+    with nodes(3) as running, ExitStack() as stack:
         urls = [node.url for node in running]
-        relays = [stack.enter_context(member(key, *urls[n:], *urls[:n])) for n in range(number)]
+        relays: list[Member] = []
+        for place in range(3):
+            say(f"Starting relay {place + 1} of 3 …")
+            relays.append(stack.enter_context(member(key, *urls[place:], *urls[:place])))
         for each in relays:
             each.on_nats()
         yield running, relays
 
 
 def waiting(at: Relay, token: bytes, source: str = "127.0.0.1") -> Terminal:
-    """A terminal that waits there on a token."""
     waiter = at.terminal(source).welcomed().wait(token)
     waiter.expect(WaitBegun)
     return waiter
@@ -318,54 +308,34 @@ def meet(
     raise AssertionError("in vain: nobody was found at another relay")
 
 
-NUMBER = 3
 NO_NATS = "nats-server is not installed (Debian, Ubuntu: apt-get install nats-server)"
 
 
-def run(say: Callable[[str], None], until: Callable[[], None]) -> None:
-    """Start everything, say how it is reached, and end it all when `until` returns or is interrupted."""
-    with ExitStack() as stack:
-        say(f"Starting {NUMBER} NATS nodes …")
-        running = stack.enter_context(nodes(NUMBER))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parlour-cluster-"))
-        key = shared_key(Path(folder))
-        relays = [_relay(stack, say, key, number, running) for number in range(NUMBER)]
-        for line in _told(running, relays):
-            say(line)
-        until()
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a program of the terminal
 
 
-def _relay(
-    stack: ExitStack, say: Callable[[str], None], key: Path, number: int, running: Sequence[Node]
-) -> Member:
-    say(f"Starting relay {number + 1} of {NUMBER} …")
-    urls = [node.url for node in running]
-    made = stack.enter_context(member(key, *urls[number:], *urls[:number]))
-    made.on_nats()
-    return made
-
-
-def _told(running: Sequence[Node], relays: Sequence[Member]) -> list[str]:
-    return [
-        "",
-        "The relays; name any of them with 'parlour relays add', another one for each person:",
-        *(f"  {each.address}   (process {each.pid}, counts at {each.page})" for each in relays),
-        "The NATS nodes; end one (kill PID) and see the relays go on:",
-        *(f"  {each.url}   (process {each.pid})" for each in running),
-        "",
-        "Ctrl-C ends them all.",
-    ]
+def show(folder: Path) -> None:
+    """Run a cluster, and say how it is reached, until it is interrupted."""
+    with cluster(folder, say=say) as (running, relays):
+        say("\nThe relays; name any of them with 'parlour relays add', another one for each person:")
+        for each in relays:
+            say(f"  {each.address}   (process {each.pid}, counts at {each.page})")
+        say("The NATS nodes; end one (kill PID) and see the relays go on:")
+        for node in running:
+            say(f"  {node.url}   (process {node.pid})")
+        say("\nCtrl-C ends them all.")
+        signal.pause()
 
 
 def main() -> int:
     if shutil.which("nats-server") is None:
-        print(NO_NATS, file=sys.stderr)  # noqa: T201 - a program of the terminal
+        print(NO_NATS, file=sys.stderr)  # noqa: T201
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        run(lambda line: print(line, flush=True), signal.pause)  # noqa: T201
-    except KeyboardInterrupt:
-        print("\nEnded; nothing is left.")  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="parlour-cluster-") as folder, suppress(KeyboardInterrupt):
+        show(Path(folder))
+    say("\nEnded; nothing is left.")
     return 0
 
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final
 
 from rich.ansi import AnsiDecoder
@@ -57,7 +57,6 @@ class Picture:
 
 
 def of_strips(strips: Iterable[Strip], columns: int) -> Picture:
-    """A picture of what Textual draws."""
     return Picture(columns, tuple(_row(strip, columns) for strip in strips))
 
 
@@ -71,38 +70,23 @@ def of_escapes(screen: str, columns: int, rows: int) -> Picture:
 
 def _row(segments: Iterable[Segment], columns: int) -> tuple[Run, ...]:
     runs: list[Run] = []
-    for segment in segments:
-        look = _look(segment.style or Style.null())
-        if segment.control or not segment.text.rstrip("\n"):
-            continue
-        text = segment.text.rstrip("\n")
-        if runs and runs[-1].look == look:
-            runs[-1] = Run(runs[-1].text + text, look)
-        else:
-            runs.append(Run(text, look))
+    shown = [segment for segment in segments if not segment.control and segment.text.rstrip("\n")]
+    for look, alike in groupby(shown, key=lambda segment: _look(segment.style or Style.null())):
+        runs.append(Run("".join(segment.text.rstrip("\n") for segment in alike), look))
     missing = columns - sum(run.cells for run in runs)
-    if missing > 0:
-        runs.append(Run(" " * missing, Look()))
-    return tuple(runs)
+    return (*runs, Run(" " * missing, Look())) if missing > 0 else tuple(runs)
 
 
 def _look(style: Style) -> Look:
     ink, ground = _hex(style.color), _hex(style.bgcolor)
     if style.reverse:
         ink, ground = ground or "ground", ink or "ink"
-    held = (
-        ("bold", style.bold),
-        ("italic", style.italic),
-        ("underline", style.underline),
-        ("strike", style.strike),
-    )
-    return Look(ink, ground, tuple(name for name, on in held if on))
+    marks = ("bold", "italic", "underline", "strike")
+    return Look(ink, ground, tuple(mark for mark in marks if getattr(style, mark)))
 
 
 def _hex(color: Color | None) -> str:
-    if color is None or color.is_default:
-        return ""
-    return color.get_truecolor().hex
+    return "" if color is None or color.is_default else color.get_truecolor().hex
 
 
 SIZE: Final = 15
@@ -125,6 +109,8 @@ _BLOCKS: Final = {
 
 # To which sides of its cell a round corner leads: left or right, up or down.
 _CORNERS: Final = {"╭": (1, 1), "╮": (0, 1), "╰": (1, 0), "╯": (0, 0)}
+_ATTRIBUTES: Final = {"bold": ' font-weight="bold"', "italic": ' font-style="italic"'}
+_LINES: Final = {"underline": "underline", "strike": "line-through"}
 _STROKE: Final = 1.08  # how thick the lines above are
 
 
@@ -184,27 +170,18 @@ def _kind(cluster: str) -> object:
 
 def _clusters(text: str) -> Iterator[str]:
     """Each sign with what is put on it and takes no column of its own."""
-    held = ""
-    for char in text:
-        if held and cell_len(char) > 0:
-            yield held
-            held = ""
-        held += char
-    if held:
-        yield held
+    starts = [at for at, char in enumerate(text) if at == 0 or cell_len(char) > 0]
+    for start, end in pairwise([*starts, len(text)]):
+        yield text[start:end]
 
 
 def _svg_text(text: str, look: Look, left: float, top: float, cells: int, colour: str) -> str:
     stripped = text.lstrip()
-    indent = cell_len(text) - cell_len(stripped)
     shown = stripped.rstrip()
-    left += indent * WIDTH
+    left += (cell_len(text) - cell_len(stripped)) * WIDTH
     width = cell_len(shown) * WIDTH
-    marks = {"bold": ' font-weight="bold"', "italic": ' font-style="italic"'}
-    attributes = "".join(marks.get(mark, "") for mark in look.marks)
-    lines = [
-        name for name, mark in (("underline", "underline"), ("line-through", "strike")) if mark in look.marks
-    ]
+    attributes = "".join(_ATTRIBUTES.get(mark, "") for mark in look.marks)
+    lines = [_LINES[mark] for mark in look.marks if mark in _LINES]
     attributes += f' text-decoration="{" ".join(lines)}"' if lines else ""
     return (
         f'<text x="{left:.5g}" y="{top + HEIGHT * _BASE:.5g}" fill="{colour}" textLength="{width:.5g}"'
@@ -262,7 +239,6 @@ def names_of(theme: Colours) -> dict[str, str]:
 
 
 def dump(picture: Picture, names: Mapping[str, str]) -> list[str]:
-    """The lines of a picture."""
     looks = [" ".join(_look_line(run, names) for run in row) for row in picture.rows]
     return [*(f"│{text}" for text in picture.text), "", *_numbered(looks)]
 
@@ -282,14 +258,9 @@ def _numbered(looks: Sequence[str]) -> Iterator[str]:
 
 
 def _look_line(run: Run, names: Mapping[str, str]) -> str:
-    return f"{_words(run.look, names)}×{run.cells}"
-
-
-def _words(look: Look, names: Mapping[str, str]) -> str:
-    ink = _name(look.ink, names)
-    ground = _name(look.ground, names)
+    ink, ground = _name(run.look.ink, names), _name(run.look.ground, names)
     text = ink + (f"/{ground}" if ground != "background" else "")
-    return "+".join((text, *look.marks))
+    return f"{'+'.join((text, *run.look.marks))}×{run.cells}"
 
 
 def _name(colour: str, names: Mapping[str, str]) -> str:

@@ -8,29 +8,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.support.e2e.people import locale
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.terminal import Terminal, Unseen
 from tests.support.screens.pictures import Picture, draw, of_escapes
-from tests.support.screens.scenes import (
-    ALONE,
-    FIRST_RUN,
-    TALKING,
-    Gone,
-    Keys,
-    Others,
-    Scene,
-    Seen,
-    Step,
-    Typed,
-    View,
-    words_of,
-)
+from tests.support.screens.scenes import ALONE, FIRST_RUN, TALKING, Keys, Scene, Seen, Typed, View, words_of
 from tui.preferences import Theme
 from tui.text import translation
 from tui.themes import COLOURS
@@ -39,7 +26,6 @@ PATIENCE = 60.0
 NOTHING = 2.0
 """Seconds after which a key is taken to do nothing."""
 PROGRAM = [sys.executable, "-m", "chat.cli"]
-PASSPHRASE = "quiet rivers under old bridges"
 _NAMES = {
     "escape": "Escape", "enter": "Enter", "backspace": "BSpace", "tab": "Tab",
     "pageup": "PPage", "pagedown": "NPage", "home": "Home", "end": "End",
@@ -47,23 +33,14 @@ _NAMES = {
 }  # fmt: skip
 _MODIFIERS = {"ctrl": "C-", "alt": "M-", "shift": "S-"}
 
-Shown = Callable[[Scene, View, Picture], None]
+TALKING_FOR_REAL = [scene for scene in TALKING if scene.real]
 
-
-def shoot(view: View, show: Shown) -> None:
-    """Every scene that keys alone reach, in one look; `show` is handed each picture."""
-    translation.use(view.language)
-    with tempfile.TemporaryDirectory(prefix="parlour-pictures-") as folder:
-        with Lab(1) as lab:
-            (host,) = lab.hosts
-            _first_run(view, Path(folder) / "profile", host, show)
-        _talk(view, show)
+Shown = Callable[[Scene, Picture], None]
 
 
 def _first_run(view: View, profile: Path, host: Host, show: Shown) -> None:
     with _terminal(view, [*PROGRAM, "--profile", str(profile)], host) as terminal:
-        terminal.wait_for(words_of(FIRST_RUN[0].shows), PATIENCE)
-        _wear(terminal, view)
+        _begin(terminal, view, words_of(FIRST_RUN[0].shows))
         for scene in FIRST_RUN:
             _play(terminal, scene, view, show)
         terminal.send("Enter")
@@ -73,50 +50,44 @@ def _first_run(view: View, profile: Path, host: Host, show: Shown) -> None:
 
 def _talk(view: View, show: Shown) -> None:
     with _terminal(view, [*PROGRAM, "demo"]) as terminal:
-        terminal.wait_for("Dov", PATIENCE)
-        _wear(terminal, view)
+        _begin(terminal, view, "Dov")
         _play(terminal, Scene("demo", "talk", (), "Dov", back=()), view, show)
         terminal.send("Down", "Up", "Enter")
         terminal.wait_for(words_of("Write to {name}"), PATIENCE)
-        for scene in (one for one in TALKING if one.real):
+        for scene in TALKING_FOR_REAL:
             _play(terminal, scene, view, show)
 
 
 def _terminal(view: View, command: list[str], host: Host | None = None) -> Terminal:
     columns, rows = view.size
-    language = "C.UTF-8" if view.language == translation.ENGLISH else f"{view.language}.UTF-8"
-    environment = {"LANG": language, "LC_ALL": "", "LANGUAGE": "", "NO_COLOR": ""}
+    environment = {**locale(view.language), "NO_COLOR": ""}
     return Terminal(command, columns=columns, rows=rows, host=host, environment=environment)
 
 
-def _wear(terminal: Terminal, view: View) -> None:
+def _begin(terminal: Terminal, view: View, shows: str) -> None:
+    """Wait for the first screen, and choose the theme."""
+    terminal.wait_for(shows, PATIENCE)
     for _ in range(list(Theme).index(view.theme)):
         _press(terminal, "ctrl+b")
 
 
 def _play(terminal: Terminal, scene: Scene, view: View, show: Shown) -> None:
     for step in scene.steps:
-        _do(terminal, step, view)
+        match step:
+            case Keys(names):
+                for name in names:
+                    _press(terminal, name)
+            case Typed():
+                terminal.burst(step.within(view.language))
+            case Seen(text, gone):
+                terminal.wait_for(lambda screen: (words_of(text) in screen) is not gone, PATIENCE)
+            case _:
+                pass  # others act by themselves
     terminal.wait_for(words_of(scene.shows), PATIENCE)
     terminal.wait_quiet()
-    show(scene, view, of_escapes(terminal.escapes(), *view.size))
+    show(scene, of_escapes(terminal.escapes(), *view.size))
     for key in scene.back:
         _press(terminal, key)
-
-
-def _do(terminal: Terminal, step: Step, view: View) -> None:
-    match step:
-        case Keys(names):
-            for name in names:
-                _press(terminal, name)
-        case Typed():
-            terminal.burst(step.within(view.language))
-        case Seen(text):
-            terminal.wait_for(words_of(text), PATIENCE)
-        case Gone(text):
-            terminal.wait_for(lambda screen: words_of(text) not in screen, PATIENCE)
-        case Others():
-            return  # they act by themselves
 
 
 def _press(terminal: Terminal, key: str) -> None:
@@ -129,23 +100,16 @@ def _press(terminal: Terminal, key: str) -> None:
 
 
 def name_of(key: str) -> str:
-    """tmux's name of a key."""
     *modifiers, last = key.split("+")
     name = _NAMES.get(last) or (last.upper() if last[0] == "f" and last[1:].isdigit() else last)
     return "".join(_MODIFIERS[one] for one in modifiers) + name
 
 
 def looks() -> Iterator[View]:
-    """Every look: both sizes, all themes, both languages."""
     for language in translation.LANGUAGES:
         for theme in Theme:
             for size in ((80, 24), (120, 34)):
                 yield View(size, theme, language)
-
-
-def scenes() -> Iterable[Scene]:
-    """Every scene that is taken."""
-    return (*FIRST_RUN, *ALONE, *(one for one in TALKING if one.real))
 
 
 README = {
@@ -173,26 +137,24 @@ def for_readme(folder: Path) -> None:
 
 
 def _made(folder: Path, view: View) -> list[Path]:
+    """Every scene that keys alone reach, in one look."""
     folder.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
+    colours = COLOURS[view.theme]
 
-    def show(scene: Scene, view: View, picture: Picture) -> None:
+    def show(scene: Scene, picture: Picture) -> None:
         path = folder / f"{scene.name}.svg"
-        colours = COLOURS[view.theme]
         path.write_text(draw(picture, colours.foreground or "", colours.background or ""), encoding="utf-8")
         made.append(path)
 
-    shoot(view, show)
-    _to_png(made)
-    return made
-
-
-def _to_png(made: list[Path]) -> None:
+    translation.use(view.language)
+    with TemporaryDirectory(prefix="parlour-pictures-") as scratch, Lab(1) as lab:
+        _first_run(view, Path(scratch) / "profile", lab.hosts[0], show)
+    _talk(view, show)
     if program := shutil.which("rsvg-convert"):
         for path in made:
-            subprocess.run(
-                [program, "-w", "1200", str(path), "-o", str(path.with_suffix(".png"))], check=True
-            )
+            subprocess.run([program, "-w", "1200", path, "-o", path.with_suffix(".png")], check=True)
+    return made
 
 
 if __name__ == "__main__":

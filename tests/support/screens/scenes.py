@@ -31,16 +31,13 @@ from tests.support.fakes.demo import demo
 from tests.support.fakes.messenger import WRONG, FakeDoor, FakeMessenger
 from tests.support.fakes.others import WORDS
 from tests.support.screens.pictures import Picture, of_strips
-from tests.support.tui.driving import OPTIONS, chat, running, shown, until
+from tests.support.tui.driving import OPTIONS, chat, history, running, shown, until
 from tui.preferences import Theme
 from tui.text import translation
-from tui.widgets.history import History
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys that are pressed, by Textual's names."""
-
     names: tuple[str, ...]
 
 
@@ -57,16 +54,10 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A text that is on the screen before the next step; shown by the program, and so translated."""
+    """A text of the program that is on the screen before the next step, or is not (`gone`)."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A text that is on the screen no more."""
-
-    text: str
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +68,14 @@ class Others:
     real: bool = False
 
 
-Step = Keys | Typed | Seen | Gone | Others
+Step = Keys | Typed | Seen | Others
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One picture. `world`: `new` (no profile), `alone` (nobody around) or `talk` (the sample network, the
-    conversation with Ben open). `shows`: what tells that it is there. `back`: keys from there
-    to where it began.
+    """One picture. `world`: `new` (no profile), `alone` (nobody around) or `talk` (the sample network).
+
+    `shows`: what tells that it is there. `back`: keys from there to where it began.
     """
 
     name: str
@@ -103,9 +94,18 @@ def keys(*names: str) -> Keys:
     return Keys(names)
 
 
+def talk(name: str, shows: str, *steps: Step, back: tuple[str, ...] = ("escape",)) -> Scene:
+    return Scene(name, "talk", steps, shows, back)
+
+
 def dialog(name: str, key: str, shows: str, *more: Step) -> Scene:
     """A dialog over the conversation that one key opens."""
-    return Scene(name, "talk", (keys(key), *more), shows)
+    return talk(name, shows, keys(key), *more)
+
+
+def acted(name: str, shows: str, act: Callable[[FakeMessenger], object], *more: Step) -> Scene:
+    """What others do while the conversation is open."""
+    return talk(name, shows, Others(act), *more)
 
 
 def _ben(fake: FakeMessenger) -> str:
@@ -135,61 +135,52 @@ def _show_words(fake: FakeMessenger) -> None:
     fake.move_pairing(next(reversed(fake._pairings)), PairingStage.WORDS, words=WORDS)
 
 
+_ADA = (Typed("Ada", "小雨"), keys("enter"))
+_LONG = Typed("quiet rivers under old bridges")
+_LOOKED = Seen("Checking network, firewall and profile…", gone=True)
 FIRST_RUN = (
     Scene("first-run", "new", (), "Start", back=()),
-    Scene(
-        "first-run-typed",
-        "new",
-        (
-            Typed("Ada", "小雨"),
-            keys("enter"),
-            Typed("quiet rivers under old bridges"),
-            keys("enter"),
-            Typed("quiet rivers under old bridges"),
-        ),
-        "Repeat the passphrase",
-        back=(),
-    ),
+    Scene("first-run-typed", "new", (*_ADA, _LONG, keys("enter"), _LONG), "Repeat the passphrase", back=()),
 )
-_LOOKING = "Checking network, firewall and profile…"
 ALONE = (
     Scene("alone", "alone", (), "Diagnose connection", back=()),
-    Scene("doctor", "alone", (keys("f9"), Gone(_LOOKING)), "Diagnosis"),
+    Scene("doctor", "alone", (keys("f9"), _LOOKED), "Diagnosis"),
 )
 
 _UP = keys("ctrl+up", "up", "up")
+_DOWN_AGAIN = ("escape", "alt+end")
+_LOCK = (keys("ctrl+l"), Seen("Locked."))
+_DOV = keys("tab", "end", "enter")
 TALKING = (
-    Scene("conversation", "talk", (), "Ben", back=()),
-    Scene("further-up", "talk", (keys("pageup", "pageup"),), "Ben", back=("alt+end",)),
-    Scene("chosen", "talk", (_UP,), "Ben", back=("escape", "alt+end")),
-    Scene("entry-menu", "talk", (_UP, keys("enter")), "This message", back=("escape", "escape", "alt+end")),
-    Scene("delete", "talk", (_UP, keys("d")), "Are you sure?", back=("n", "escape", "alt+end")),
-    Scene("details", "talk", (_UP, keys("i")), "Details", back=("escape", "escape", "alt+end")),
-    Scene(
+    talk("conversation", "Ben", back=()),
+    talk("further-up", "Ben", keys("pageup", "pageup"), back=("alt+end",)),
+    talk("chosen", "Ben", _UP, back=_DOWN_AGAIN),
+    talk("entry-menu", "This message", _UP, keys("enter"), back=("escape", *_DOWN_AGAIN)),
+    talk("delete", "Are you sure?", _UP, keys("d"), back=("n", *_DOWN_AGAIN)),
+    talk("details", "Details", _UP, keys("i"), back=("escape", *_DOWN_AGAIN)),
+    talk(
         "replying",
-        "talk",
-        (_UP, keys("r"), Typed("Both are in the small room.", "都在小会议室。")),
         "Esc: cancel reply",
+        _UP,
+        keys("r"),
+        Typed("Both are in the small room.", "都在小会议室。"),
         back=("escape", "ctrl+u", "alt+end"),
     ),
-    Scene(
+    talk(
         "writing",
-        "talk",
-        (
-            Typed("The quay is free from nine on:", "九点以后码头有空："),
-            keys("ctrl+j"),
-            Typed("- tables and **chairs**", "- 桌子和**椅子**"),
-            keys("ctrl+j"),
-            Typed("- `plan-3.svg` at the door", "- 门口贴 `plan-3.svg`"),
-        ),
         "plan-3.svg",
+        Typed("The quay is free from nine on:", "九点以后码头有空："),
+        keys("ctrl+j"),
+        Typed("- tables and **chairs**", "- 桌子和**椅子**"),
+        keys("ctrl+j"),
+        Typed("- `plan-3.svg` at the door", "- 门口贴 `plan-3.svg`"),
         back=("ctrl+u", "backspace", "ctrl+u", "backspace", "ctrl+u"),
     ),
-    Scene(
+    talk(
         "emoji",
-        "talk",
-        (Typed("The quay is ours ", "码头归我们了 "), keys(":", "h", "e", "down")),
         ":headphone:",
+        Typed("The quay is ours ", "码头归我们了 "),
+        keys(":", "h", "e", "down"),
         back=("escape", "ctrl+u"),
     ),
     dialog("emoji-chooser", "alt+e", "Emoji", Seen("Part of the English name"), Typed("cat")),
@@ -198,15 +189,14 @@ TALKING = (
     dialog("commands-found", "ctrl+p", "Commands", Seen("Type a command"), Typed("inv", "邀")),
     dialog("search", "ctrl+f", "Search in the conversation with {name}", Typed("plans", "图纸")),
     dialog("search-all", "ctrl+f", "Search in all conversations", keys("ctrl+f"), Typed("ten", "十点")),
-    Scene("jump", "talk", (keys("alt+j"),), "Ben"),
+    dialog("jump", "alt+j", "Ben"),
     dialog("day", "f10", "Go to a date"),
     dialog("add", "ctrl+n", "Add a contact"),
     dialog("invitation", "f2", "Invitation"),
-    Scene(
+    talk(
         "joiner",
-        "talk",
-        (Others(lambda fake: fake.use_invitation("parlour:1", "Dov"), real=True),),
         "Yes, it is them",
+        Others(lambda fake: fake.use_invitation("parlour:1", "Dov"), real=True),
         back=("n", "escape"),
     ),
     dialog("join", "f3", "Use an invitation"),
@@ -221,29 +211,19 @@ TALKING = (
     dialog("relays", "alt+r", "Relays"),
     dialog("settings", "f12", "Settings"),
     dialog("settings-end", "f12", "Settings", Seen("Appearance and keys"), keys("end")),
-    Scene("away", "talk", (keys("alt+down"),), "Chiara", back=("alt+up",)),
-    Scene("other-script", "talk", (keys("alt+up"),), "小雨", back=("alt+down",)),
-    Scene(
-        "words",
-        "talk",
-        (keys("tab", "end", "enter"), Others(_show_words, real=True)),
-        "They match",
-        back=("n", "escape"),
-    ),
-    Scene("locked", "talk", (keys("ctrl+l"), Seen("Locked.")), "Show passphrase", back=()),
-    Scene(
-        "wrong-passphrase",
-        "talk",
-        (keys("ctrl+l"), Seen("Locked."), Typed("open sesame"), keys("enter")),
-        WRONG,
-        back=(),
-    ),
+    talk("away", "Chiara", keys("alt+down"), back=("alt+up",)),
+    talk("other-script", "小雨", keys("alt+up"), back=("alt+down",)),
+    talk("words", "They match", _DOV, Others(_show_words, real=True), back=("n", "escape")),
+    talk("locked", "Show passphrase", *_LOCK, back=()),
+    talk("wrong-passphrase", WRONG, *_LOCK, Typed("open sesame"), keys("enter"), back=()),
 )
 
-
 _DELETED = (_UP, keys("d", "y"))
-_WORDS = "They match"
-_SHORT = (Typed("Ada", "小雨"), keys("enter"), Typed("lark"), keys("enter"), Typed("lark"))
+_SHORT = (*_ADA, Typed("lark"), keys("enter"), Typed("lark"))
+_NAMED = (Others(_name_relays), Seen("key does not match"))
+_DOV_BEGINS = Others(lambda fake: fake.stranger_begins("Dov"))
+_DOV_IS_AWAY = Others(lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER)))
+_FULL = Others(lambda fake: fake.failures.update(send=StorageFull()))
 ON_THE_FAKE = (
     Scene("passphrases-differ", "new", (*_SHORT, Typed("s"), keys("enter")), PASSPHRASES_DIFFER),
     dialog(
@@ -255,78 +235,37 @@ ON_THE_FAKE = (
         keys("enter"),
     ),
     Scene("short-passphrase", "new", (*_SHORT, keys("enter")), SHORT_PASSPHRASE),
-    dialog(
-        "relays-named",
-        "alt+r",
-        "Relays",
-        Others(_name_relays),
-        Seen("key does not match"),
-        keys("tab", "down"),
-    ),
+    dialog("relays-named", "alt+r", "Relays", *_NAMED, keys("tab", "down")),
     dialog("relay-damaged", "alt+r", NO_KEY, Typed("192.168.1.2:4746"), keys("enter")),
-    Scene(
-        "relay-removed",
-        "talk",
-        (Others(_name_relays), keys("alt+r"), Seen("Show relays"), keys("tab", "d")),
-        "Are you sure?",
-        back=("n", "escape"),
+    acted(
+        "relay-removed", "Are you sure?", _name_relays, keys("alt+r"), Seen("Show relays"), keys("tab", "d")
     ),
-    Scene(
-        "relayed", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), relayed=True)),), "⇄ relay"
-    ),
-    Scene("deleting", "talk", _DELETED, "(deleting…)"),
-    Scene(
+    acted("relayed", "⇄ relay", lambda fake: fake.change_contact(_ben(fake), relayed=True)),
+    talk("deleting", "(deleting…)", *_DELETED),
+    talk(
         "deleted",
-        "talk",
-        (*_DELETED, Seen("(deleting…)"), Others(lambda fake: fake.tidy())),
         "Deleted. The profile file no longer contains it.",
+        *_DELETED,
+        Seen("(deleting…)"),
+        Others(lambda fake: fake.tidy()),
     ),
     dialog("invitation-picture", "f2", "▀", Seen("Invitation"), keys("p")),
-    Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), " ↓ {number} new below · End "),
-    Scene("typing", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), typing=True)),), "typing…"),
-    Scene("held", "talk", (Others(_hold),), "not verified"),
-    Scene("held-compared", "talk", (Others(_hold), keys("ctrl+t")), "Safety number"),
-    Scene(
-        "blocked",
-        "talk",
-        (Others(lambda fake: fake._set_contact(replace(fake._contacts[_ben(fake)], blocked=True))),),
-        "blocked",
-    ),
-    Scene(
+    talk("new-below", " ↓ {number} new below · End ", keys("pageup", "pageup"), Others(_hear)),
+    acted("typing", "typing…", lambda fake: fake.change_contact(_ben(fake), typing=True)),
+    acted("held", "not verified", _hold),
+    acted("held-compared", "Safety number", _hold, keys("ctrl+t")),
+    acted("blocked", "blocked", lambda fake: fake.change_contact(_ben(fake), blocked=True)),
+    acted(
         "notice",
-        "talk",
-        (Others(lambda fake: fake.notice(StorageFull.what)),),
         "The disk is full: nothing was stored. Free some space and try again.",
+        lambda fake: fake.notice(StorageFull.what),
     ),
-    Scene("somebody-begins", "talk", (Others(lambda fake: fake.stranger_begins("Dov")),), _WORDS),
-    Scene("connecting", "talk", (keys("tab", "end", "enter"),), "Connecting to {name}…"),
-    Scene(
-        "waiting",
-        "talk",
-        (Others(lambda fake: fake.stranger_begins("Dov")), Seen("They match"), keys("y")),
-        "The other person must confirm too.",
-    ),
-    Scene(
-        "failed",
-        "talk",
-        (
-            Others(lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER))),
-            keys("tab", "end", "enter"),
-        ),
-        "Pairing with {name}",
-    ),
-    Scene(
-        "too-long",
-        "talk",
-        (Others(lambda fake: None), Typed("more than there is room for, " * 570)),
-        "more than",
-    ),
-    Scene(
-        "cannot-send",
-        "talk",
-        (Others(lambda fake: fake.failures.update(send=StorageFull())), Typed("Hello"), keys("enter")),
-        "Hello",
-    ),
+    talk("somebody-begins", "They match", _DOV_BEGINS),
+    talk("connecting", "Connecting to {name}…", _DOV),
+    talk("waiting", "The other person must confirm too.", _DOV_BEGINS, Seen("They match"), keys("y")),
+    talk("failed", "Pairing with {name}", _DOV_IS_AWAY, _DOV),
+    talk("too-long", "more than", Typed("more than there is room for, " * 570)),
+    talk("cannot-send", "Hello", _FULL, Typed("Hello"), keys("enter")),
 )
 
 EVERY = (*FIRST_RUN, *ALONE, *TALKING, *ON_THE_FAKE)
@@ -338,8 +277,6 @@ NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a picture is looked at."""
-
     size: tuple[int, int] = (80, 24)
     theme: Theme = Theme.DARK
     language: str = translation.ENGLISH
@@ -351,20 +288,14 @@ class View:
 
 
 async def take(scene: Scene, view: View) -> Picture:
-    """The picture of a scene on the fake."""
     with patch.dict(os.environ, {"LANG": view.language}, clear=True):  # nothing of this machine's
-        return await _take(scene, view)
-
-
-async def _take(scene: Scene, view: View) -> Picture:
-    translation.use(view.language)
-    async with _stage(scene, view) as (pilot, fake):
-        for step in scene.steps:
-            await _do(pilot, fake, step, view.language)
-        await until(pilot, lambda: words_of(scene.shows) in shown(pilot))
-        await _rest(pilot)
-        screen = pilot.app.screen
-        return of_strips(screen._compositor.render_strips(), view.size[0])
+        translation.use(view.language)
+        async with _stage(scene, view) as (pilot, fake):
+            for step in scene.steps:
+                await _do(pilot, fake, step, view.language)
+            await until(pilot, lambda: words_of(scene.shows) in shown(pilot))
+            await _rest(pilot)
+            return of_strips(pilot.app.screen._compositor.render_strips(), view.size[0])
 
 
 def words_of(text: str) -> str:
@@ -386,18 +317,12 @@ async def _stage(scene: Scene, view: View) -> AsyncIterator[tuple[Pilot[None], F
     options = replace(OPTIONS, now=lambda: NOW, patience=0.001 if scene.world == "alone" else 3600)
     async with running(FakeDoor(fake, state=state), view.size, options) as pilot:
         if scene.world == "talk":
-            await _open(pilot, "Ben")
+            await until(pilot, lambda: "ChatScreen" in repr(pilot.app.screen_stack))
+            await until(pilot, lambda: bool(chat(pilot).state.contacts))
+            chat(pilot).open_conversation(_ben(fake))
+            await until(pilot, lambda: bool(history(pilot).window.entries))
+            await _rest(pilot)
         yield pilot, fake
-
-
-async def _open(pilot: Pilot[None], name: str) -> None:
-    """Open the conversation with a contact."""
-    await until(pilot, lambda: "ChatScreen" in repr(pilot.app.screen_stack))
-    await until(pilot, lambda: bool(chat(pilot).state.contacts))
-    person = next(view.person for view in chat(pilot).state.contacts.values() if view.name == name)
-    chat(pilot).open_conversation(person)
-    await until(pilot, lambda: bool(chat(pilot).query_one(History).window.entries))
-    await _rest(pilot)
 
 
 async def _do(pilot: Pilot[None], fake: FakeMessenger, step: Step, language: str) -> None:
@@ -412,10 +337,8 @@ async def _do(pilot: Pilot[None], fake: FakeMessenger, step: Step, language: str
                 focused.insert_text_at_cursor(text)
             elif isinstance(focused, TextArea):
                 focused.insert(text)
-        case Seen(text):
-            await until(pilot, lambda: words_of(text) in shown(pilot))
-        case Gone(text):
-            await until(pilot, lambda: words_of(text) not in shown(pilot))
+        case Seen(text, gone):
+            await until(pilot, lambda: (words_of(text) in shown(pilot)) is not gone)
         case Others(act):
             act(fake)
     await pilot.pause()

@@ -14,17 +14,17 @@ from chat.storage import (
     contacts,
     entries,
     keys,
-    migrations,
     persons,
     profile,
     receipts,
     search,
-    search_index,
+    secure_deletion,
     settings,
 )
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
+from chat.storage.migrations import known
 from chat.storage.persons import AddressRow, TerminalRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.entries import (
@@ -64,18 +64,11 @@ class Teller:
 
     def tell(self, text: str, *parents: ParsedEntry) -> ParsedEntry:
         self.told += 1
-        place = EntryPlace(
-            conversation=TALK,
-            author=self.person.terminal,
-            incarnation=self.incarnation,
-            previous=self.last,
-            parents=[parent.id for parent in parents],
-            membership=reduce(self.person.operations).heads,
-        )
+        ids, heads = [parent.id for parent in parents], reduce(self.person.operations).heads
+        place = EntryPlace(TALK, self.person.terminal, self.incarnation, self.last, ids, heads)
         random = seeded(f"{self.person.person.hex()} {self.incarnation.hex()} {self.told}")
-        made = write_entry(
-            place, TIME + 1_000 * self.told, KIND_TEXT, text_body(text), self.person.self_key, random
-        )
+        time, key = TIME + 1_000 * self.told, self.person.self_key
+        made = write_entry(place, time, KIND_TEXT, text_body(text), key, random)
         self.last = (made.header.sequence, made.id)
         return made
 
@@ -91,15 +84,8 @@ def fill(database: Database) -> None:
 
 
 def write_persons(database: Database) -> None:
-    row = OwnRow(
-        ANN.person,
-        ANN.terminal,
-        ANN.signing_seed,
-        ANN.static_secret,
-        blob("first self key"),
-        ANN.recovery_seed,
-    )
-    keys.create_own(database, row)
+    secrets = ANN.signing_seed, ANN.static_secret, blob("first self key"), ANN.recovery_seed
+    keys.create_own(database, OwnRow(ANN.person, ANN.terminal, *secrets))
     keys.add_self_key(database, ANN.self_key, [blob("a head")])
     for person in (ANN, BEN, CAT):
         for operation in person.operations:
@@ -131,9 +117,8 @@ def write_conversation(database: Database) -> None:
     ben.tell("this one never came")
     late = ben.tell("and this one names it", second)
     gone = ann.tell("deleted on this terminal", late)
-    copies = [
-        Teller(BEN, b"ben....1", (1, answer.id), told).tell(f"written by copy {told}") for told in (7, 8)
-    ]
+    tellers = {told: Teller(BEN, b"ben....1", (1, answer.id), told) for told in (7, 8)}
+    copies = [teller.tell(f"written by copy {told}") for told, teller in tellers.items()]
     waiting = ann.tell("nobody has this yet", gone)
     for entry in (first, answer, second, late, gone, *copies, waiting):
         entries.insert(database, entry, unread=entry.header.author == BEN.terminal)
@@ -170,7 +155,7 @@ def contents(database: Database) -> object:
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),
-        "cleaning is due": search_index.cleaning_is_due(database),
+        "cleaning is due": secure_deletion.cleaning_is_due(database),
         "found": [row.id for row in search.find(database, "北京")],
         "found here": [row.id for row in search.find(database, "北京", conversation=TALK)],
     }
@@ -180,23 +165,23 @@ def contents(database: Database) -> object:
 def plain(value: object) -> object:
     """Rows as dictionaries, bytes as hex, sequences as lists."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(one) for name, one in asdict(value).items()}
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return plain(asdict(value))
+    match value:
+        case bytes():
+            return value.hex()
+        case dict():
+            return {name: plain(one) for name, one in value.items()}
+        case list() | tuple():
+            return [plain(one) for one in value]
     return value
 
 
 def main() -> None:
-    folder = FOLDER / f"v{len(migrations.known()):04}"
+    folder = FOLDER / f"v{len(known()):04}"
     made = profile.create(folder, PASSPHRASE, fill, random=seeded("kept profile"), cost=CHEAPEST)
     database = made.database()
-    (folder / EXPECTED).write_text(
-        json.dumps(contents(database), indent=1, ensure_ascii=False) + "\n", "utf-8"
-    )
+    told = json.dumps(contents(database), indent=1, ensure_ascii=False)
+    (folder / EXPECTED).write_text(f"{told}\n", "utf-8")
     database.close()
     made.close()
     # The first bytes that a creation draws are the database's key.

@@ -67,7 +67,6 @@ def first_rows(database: Database) -> None:
 
 
 def new_database(folder: Path, key: DatabaseKey = KEY) -> Database:
-    """A database with those rows, open."""
     path = folder / "history.db"
     create_history(path, key, first_rows)
     return open_history(path, key)
@@ -83,7 +82,6 @@ def sample(
     time: int = 1_000,
     conversation: bytes = TALK,
     incarnation: bytes = b"incarnat",
-    deleted: bool = False,
 ) -> ParsedEntry:
     """One text entry; salt and content hash follow from what it says and where it stands."""
     body = encode(TextBody(text, b"")) if text else b""
@@ -103,8 +101,6 @@ def sample(
     )
     data = encode(header)
     identity = b2b(data, personal=labels.ENTRY)
-    if deleted:
-        return ParsedEntry(identity, data, header, b"", b"", None)
     return ParsedEntry(identity, data, header, salt, body, TextBody(text, b"") if text else None)
 
 
@@ -119,7 +115,6 @@ class Author:
     written: list[ParsedEntry] = field(default_factory=list)
 
     def write(self, text: str, parents: Sequence[bytes] = ()) -> ParsedEntry:
-        """The next entry."""
         entry = sample(
             text,
             author=self.terminal,
@@ -153,7 +148,6 @@ def queries(database: Database) -> Iterator[list[tuple[str, tuple[object, ...]]]
 
 
 def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[bool]:
-    """Insert entries in one transaction."""
     with database.transaction():
         return [entries.insert(database, entry, unread=unread) is not None for entry in new]
 

@@ -23,7 +23,6 @@ NEW_PASSPHRASE = "another one"
 
 
 def author() -> Author:
-    """The same entries in every run."""
     return Author()
 
 

@@ -1,8 +1,4 @@
-"""The cells of a terminal as tmux gives them back: what stands in each, and in which colours.
-
-Rules: a cell is its characters, marks included, with the attributes that hold for it; a wide character is one
-cell here, so that rows are compared from both of their ends.
-"""
+"""The cells of a terminal as tmux gives them back; a wide character is one cell here."""
 
 from __future__ import annotations
 

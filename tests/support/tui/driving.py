@@ -1,7 +1,4 @@
-"""How the tests of the interface drive it: a pilot on the fake, and waiting for what is to be seen.
-
-Rules: no test waits for time; `until` gives the program turns of its loop until a condition holds.
-"""
+"""A pilot on the fake for tests of the interface, which wait for a condition (`until`) and never for time."""
 
 from __future__ import annotations
 
@@ -90,7 +87,6 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
 
 
 async def until_shown(pilot: Pilot[None], text: str) -> str:
-    """The screen, once it shows a text."""
     await until(pilot, lambda: text in shown(pilot))
     return shown(pilot)
 
@@ -101,9 +97,8 @@ def shown(pilot: Pilot[None]) -> str:
 
 
 def rows(pilot: Pilot[None]) -> list[str]:
-    """The rows of the screen as text, drawn anew."""
-    update = pilot.app.screen._compositor.render_strips()
-    return [strip.text for strip in update]
+    """The rows of the screen as text, drawn again."""
+    return [strip.text for strip in pilot.app.screen._compositor.render_strips()]
 
 
 def chat(pilot: Pilot[None]) -> ChatScreen:

@@ -1,9 +1,4 @@
-"""The interface as a program of its own, on the fake: what the tests run in a real terminal.
-
-Usage: python -m tests.support.tui.program SCENARIO LABEL. What happens around the person comes from the
-scenario; the
-passphrase is `correct horse`.
-"""
+"""The interface on the fake as a program: `python -m tests.support.tui.program SCENARIO LABEL`."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from tests.support.fakes.others import START
 from tests.support.tui.hostile import ATTACKS, NAMES, WORST
 from tui import run
 from tui.preferences import Options
-from tui.text.rows import Place, Setting, rows_of
+from tui.text.message_rows import Place, Setting, rows_of
 
 OPTIONS = Options(now=lambda: START + timedelta(hours=3), zone=UTC, quiet=0.0)
 
@@ -61,7 +56,7 @@ def crowd(label: str) -> FakeDoor:
     for number, text in enumerate(texts):
         name = f"calm {number}" if width else NAMES[number]
         messenger.add_contact(name)
-        messenger.write_as(crowd.person, name, ["=== before", text])
+        messenger.fill(crowd.person, ["=== before", text], author=name)
     messenger.see_stranger(f"calm {len(texts)}" if width else NAMES[0])
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
@@ -93,14 +88,11 @@ def converse(messenger: FakeMessenger, person: str) -> None:
     yesterday = START - timedelta(hours=14)
     messenger.receive(person, "The lab's printer works again.", time=yesterday)
     messenger.receive(person, "Good morning! Are you in the office today?")
-    for text, state in (
-        ("Good morning, Bob.", EntryState.READ),
-        (
-            "Yes, third floor, the room with the plants. The meeting begins at ten, and I bring coffee.",
-            EntryState.READ,
-        ),
+    for text in (
+        "Good morning, Bob.",
+        "Yes, third floor, the room with the plants. The meeting begins at ten, and I bring coffee.",
     ):
-        messenger.say_as_me(person, text, state)
+        messenger.say_as_me(person, text, EntryState.READ)
     messenger.receive(person, "见面再谈吧。I have the figures:\n  first   1,204\n  second    987")
     messenger.say_as_me(person, "Wonderful 🎉", EntryState.DELIVERED)
     messenger.say_as_me(person, "See you there", EntryState.SENT)
@@ -137,22 +129,10 @@ def faulty(label: str) -> FakeDoor:
 
 
 SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
-    "new": new,
-    "alone": alone,
-    "talk": talk,
-    "crowd": crowd,
-    "names": names,
-    "name": name,
-    "unread": unread,
-    "faulty": faulty,
+    make.__name__: make for make in (new, alone, talk, crowd, names, name, unread, faulty)
 }
 
 
-def main() -> None:
-    """Run one scenario until it is quit."""
+if __name__ == "__main__":
     scenario, label = (*sys.argv[1:], "")[:2]
     run(SCENARIOS[scenario](label), OPTIONS)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import Any
 
-from chat.interface import PATIENCE, AnswerLost, ContactView, DoorState, EngineEnded, EntryState
+import pytest
+
+from chat.interface import AnswerLost, ContactView, DoorState, EngineEnded, EntryState
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 
 
-class Between(FakeDoor):
-    """A door at which something happens when the profile is opened again."""
-
-    def __init__(self, messenger: FakeMessenger, happens: Callable[[], object]) -> None:
-        super().__init__(messenger, state=DoorState.RUNNING, passphrase=PASSPHRASE)
-        self._happens = happens
-
-    async def unlock(
-        self,
-        passphrase: str,
-        offline: bool = False,
-        *,
-        patience: float = PATIENCE,
-        waits: Callable[[], None] | None = None,
-    ) -> FakeMessenger:
-        opened = await super().unlock(passphrase, offline)
-        self._happens()
-        return opened
-
-
 def running(line: Line, happens: Callable[[], object] = lambda: None) -> ContactView:
     """Another command has the engine; `happens` at the next one, before this command hears of it."""
-    line.door = Between(line.messenger, happens)
+    line.door = FakeDoor(line.messenger, state=DoorState.RUNNING, passphrase=PASSPHRASE)
+    unlock = line.door.unlock
+
+    async def unlocking(*given: Any, **named: Any) -> FakeMessenger:
+        opened = await unlock(*given, **named)
+        happens()
+        return opened
+
+    line.patch.setattr(line.door, "unlock", unlocking)
     return line.messenger.add_contact("Ben")
 
 
@@ -62,23 +53,14 @@ def test_a_send_that_may_have_been_done_is_not_repeated(line: Line) -> None:
 
 def test_send_goes_on_waiting_and_asks_what_it_missed(line: Line) -> None:
     def arrives() -> None:
-        entry = line.messenger._conversations[ben.person].entries[0]
-        entry_id = entry.id
-        line.messenger.set_state(ben.person, entry_id, EntryState.DELIVERED)
+        (entry,) = line.messenger._conversations[ben.person].entries
+        line.messenger.set_state(ben.person, entry.id, EntryState.DELIVERED)
 
     ben = running(line, arrives)
     line.messenger.after["send"] = stops(line)
     outcome = line.run("send", "Ben", "x", "--wait", "60", "--json")
     assert (outcome.status, outcome.objects[0]["state"]) == (0, "delivered")
     assert len(line.messenger.called("send")) == 1
-
-
-def test_send_says_what_it_kept_where_it_cannot_go_on(line: Line) -> None:
-    running(line)
-    line.messenger.after["send"] = stops(line)
-    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json", passphrase=False)
-    assert (outcome.status, outcome.objects[0]["state"]) == (75, "queued")
-    assert "--passphrase-file" in outcome.err
 
 
 def test_listen_goes_on_with_another_engine_and_prints_what_it_missed_once(line: Line) -> None:
@@ -104,13 +86,6 @@ def test_listen_goes_on_with_another_engine_and_prints_what_it_missed_once(line:
     assert unlocked(line) == 1
 
 
-def test_listen_that_cannot_go_on_fails(line: Line) -> None:
-    running(line)
-    line.messenger.after["contacts"] = stops(line)
-    outcome = line.run("listen", passphrase=False)
-    assert (outcome.status, "--passphrase-file" in outcome.failure) == (77, True)
-
-
 def test_a_passphrase_on_standard_input_is_no_text_of_an_entry(line: Line) -> None:
     ben = running(line)
     outcome = line.run(
@@ -124,16 +99,19 @@ def refuses() -> None:
     raise OSError(errno.EIO, "Input/output error")
 
 
-def test_listen_ends_where_the_system_refuses_the_next_engine(line: Line) -> None:
-    running(line, refuses)
-    line.messenger.after["contacts"] = stops(line)
-    outcome = line.run("listen")
-    assert (outcome.status, "Input/output error" in outcome.failure) == (1, True)
-
-
-def test_send_says_what_it_kept_where_the_system_refuses_the_next_engine(line: Line) -> None:
+@pytest.mark.parametrize(
+    ("passphrase", "said", "status"), [(False, "--passphrase-file", 77), (True, "Input/output error", 1)]
+)
+def test_where_no_engine_follows_listen_fails_and_send_says_what_it_kept(
+    line: Line, passphrase: bool, said: str, status: int
+) -> None:
     running(line, refuses)
     line.messenger.after["send"] = stops(line)
-    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json")
+    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json", passphrase=passphrase)
     assert (outcome.status, outcome.objects[0]["state"]) == (75, "queued")
-    assert "Input/output error" in outcome.err
+    assert said in outcome.err
+    line.messenger.closed = False
+    running(line, refuses)
+    line.messenger.after["contacts"] = stops(line)
+    outcome = line.run("listen", passphrase=passphrase)
+    assert (outcome.status, said in outcome.failure) == (status, True)

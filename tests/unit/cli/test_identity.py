@@ -39,15 +39,13 @@ def test_init_over_a_profile_is_73_and_asks_for_nothing(line: Line) -> None:
 
 def test_init_without_a_name_is_64(line: Line) -> None:
     put(line, DoorState.NEW)
-    assert line.run("init").status == 64
-    assert line.run("init", "--name", " ").status == 64
+    assert [line.run("init", *name).status for name in ([], ["--name", " "])] == [64, 64]
 
 
 def test_case_71_a_wrong_passphrase_is_77_and_damage_is_65_and_changes_nothing(line: Line) -> None:
     for step, arguments in (("state", ["init", "--name", "Ann"]), ("unlock", ["contacts"])):
         line.door.failures[step] = BadData("It is damaged: restore it from a backup.")
-        outcome = line.run(*arguments)
-        assert (outcome.status, outcome.failure) == (65, "It is damaged: restore it from a backup.")
+        assert line.run(*arguments).failed(65) == "It is damaged: restore it from a backup."
     assert not called(line, "create")
     line.door.failures["unlock"] = CannotCreate("No port is free: name one with --port.")
     assert line.run("contacts").status == 73

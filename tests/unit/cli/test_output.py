@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from chat.cli import output
 from chat.cli.output import block, one_line, timestamp
-from chat.interface import EntryState
 from tests.support.cli.line import Line
 
 ATTACKS = {
@@ -107,7 +106,3 @@ def test_json_keeps_every_character_of_a_text(capsys: pytest.CaptureFixture[str]
     assert json.loads(printed) == {"text": text}
     assert printed.isascii()
     assert "\x7f" not in printed
-
-
-def test_states_are_the_words_of_the_interface() -> None:
-    assert [state.value for state in EntryState] == ["queued", "sent", "delivered", "read", "received"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,10 @@ KINDS = [
 ]
 
 
-def program(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "chat.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run(command, text=True, check=False, **{**streams, **options})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -64,9 +66,8 @@ assert not loaded, loaded
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not EngineEnded])
 def test_every_failure_is_one_line_and_its_status(line: Line, kind: type[ParlourError]) -> None:
     line.messenger.failures["contacts"] = kind("What happened:\nwhat to do.")
-    outcome = line.run("contacts", "--json")
-    assert (outcome.status, outcome.out) == (kind.exit_status, "")
-    assert outcome.failure == "What happened: what to do."
+    said = line.run("contacts", "--json").failed(kind.exit_status)
+    assert said == "What happened: what to do."
 
 
 def test_the_statuses_are_those_that_scripts_rely_on() -> None:
@@ -158,10 +159,9 @@ def test_case_74_a_system_error_is_one_line(line: Line) -> None:
         raise OSError(28, "No space left on device", SECRET)
 
     line.patch.setattr(line.messenger, "contacts", full)
-    outcome = line.run("contacts")
-    assert outcome.status == 1
-    assert "No space left on device" in outcome.failure
-    assert SECRET not in outcome.failure
+    failure = line.run("contacts").failed(1)
+    assert "No space left on device" in failure
+    assert SECRET not in failure
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -222,21 +222,17 @@ def test_a_reader_that_has_enough_is_no_failure() -> None:
     """The other end of the pipe is closed before the first line."""
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "chat.cli", "vectors"]
     with os.fdopen(writing, "w") as closed:
-        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+        ended = program("vectors", stdout=closed)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_case_74_output_that_cannot_be_written_is_1_in_one_line() -> None:
     full = Path("/dev/full")
-    descriptor = os.open(full, os.O_WRONLY) if full.exists() else os.open(os.devnull, os.O_RDONLY)
-    command = [sys.executable, "-m", "chat.cli", "vectors"]
-    ended = subprocess.run(command, stdout=descriptor, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(descriptor)
-    assert ended.returncode == 1
+    with full.open("w") if full.exists() else Path(os.devnull).open() as closed:
+        ended = program("vectors", stdout=closed)
     (said,) = ended.stderr.splitlines()
-    assert "cannot be written" in said
+    assert (ended.returncode, "cannot be written" in said) == (1, True)
 
 
 def test_letters_that_the_terminal_lacks_are_no_failure(tmp_path: Path) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -26,7 +24,7 @@ from chat.interface import (
     Ready,
     VisibilityChanged,
 )
-from tests.support.cli.line import Line
+from tests.support.cli.line import Line, Outcome
 
 ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state"]
 
@@ -46,34 +44,37 @@ def test_send_says_delivered_when_it_is(line: Line) -> None:
     assert line.run("send", "Ben", "more").out == "To Ben: delivered\n"
 
 
-@pytest.mark.parametrize("known", ["queued", "sent", "another is delivered"])
-def test_send_to_an_absent_contact_says_no_more_than_is_known(line: Line, known: str) -> None:
-    friend = ben(line, present=False)
+@pytest.mark.parametrize(
+    ("happens", "wait", "status", "state"),
+    [
+        ("nothing", "0.05", 75, "queued"),
+        ("another is delivered", "0.05", 75, "queued"),
+        ("it is sent", "0.05", 75, "sent"),
+        ("the engine ends", "60", 75, "queued"),
+        ("the contact comes", "60", 0, "delivered"),
+    ],
+)
+def test_send_to_an_absent_contact_waits_and_says_no_more_than_is_known(
+    line: Line, happens: str, wait: str, status: int, state: str
+) -> None:
+    friend, fake = ben(line, present=False), line.messenger
 
-    def happens() -> None:
-        (own,) = line.messenger._conversations[friend.person].entries
-        if known == "sent":
-            line.messenger.set_state(friend.person, own.id, EntryState.SENT)
-        elif known != "queued":
-            line.messenger.emit(EntryChanged(friend.person, "another entry", EntryState.DELIVERED))
+    def happen() -> None:
+        (own,) = fake._conversations[friend.person].entries
+        match happens:
+            case "another is delivered":
+                fake.emit(EntryChanged(friend.person, "another entry", EntryState.DELIVERED))
+            case "it is sent":
+                fake.set_state(friend.person, own.id, EntryState.SENT)
+            case "the engine ends":
+                fake._end("locked")
+            case "the contact comes":
+                fake.change_contact(friend.person, present=True)
 
-    line.messenger.after["send"] = happens
-    outcome = line.run("send", "Ben", "later", "--wait", "0.05", "--json")
-    assert (outcome.status, outcome.objects[0]["state"]) == (75, "sent" if known == "sent" else "queued")
-    assert "parlour listen" in outcome.failure
-
-
-def test_send_is_done_when_the_contact_comes_back_in_time(line: Line) -> None:
-    friend = ben(line, present=False)
-    line.messenger.after["send"] = lambda: line.messenger.change_contact(friend.person, present=True)
-    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json")
-    assert (outcome.status, outcome.objects[0]["state"]) == (0, "delivered")
-
-
-def test_send_does_not_wait_for_an_engine_that_has_ended(line: Line) -> None:
-    ben(line, present=False)
-    line.messenger.after["send"] = lambda: line.messenger._end("locked")
-    assert line.run("send", "Ben", "x", "--wait", "60").status == 75
+    fake.after["send"] = happen
+    outcome = line.run("send", "Ben", "later", "--wait", wait, "--json")
+    assert (outcome.status, outcome.objects[0]["state"]) == (status, state)
+    assert ("parlour listen" in outcome.err) is (status == 75)
 
 
 def test_send_takes_standard_input_and_words_that_look_like_options(line: Line) -> None:
@@ -88,12 +89,9 @@ def test_send_takes_standard_input_and_words_that_look_like_options(line: Line) 
     "arguments",
     [
         *(["send"], ["send", "Ben"], ["send", "Ben", ""], ["send", "Ben", "x" * 16_385]),
-        *(
-            ["send", "Nobody", "x"],
-            ["send", "Ben", "x", "--wait", "-1"],
-            ["send", "Ben", "x", "--wait", "soon"],
-        ),
-        *(["send", "Ben", "\udcff"], ["history"], ["history", "Ben", "--limit", "0"], ["history", "Nobody"]),
+        *(["send", "Ben", "x", "--wait", "-1"], ["send", "Ben", "x", "--wait", "soon"]),
+        *(["send", "Nobody", "x"], ["send", "Ben", "\udcff"]),
+        *(["history"], ["history", "Ben", "--limit", "0"], ["history", "Nobody"]),
     ],
 )
 def test_wrong_use_is_64_in_one_line(line: Line, arguments: list[str]) -> None:
@@ -130,19 +128,15 @@ def test_history_searches_in_one_conversation_or_in_all(line: Line) -> None:
     line.messenger.receive(friend.person, "the harbour")
     line.messenger.receive(other.person, "a harbour")
     assert len(line.run("history", "--search", "harbour", "--json").objects) == 2
-    assert [e["author"] for e in line.run("history", "Cleo", "--search", "harbour", "--json").objects] == [
-        "Cleo"
-    ]
+    (found,) = line.run("history", "Cleo", "--search", "harbour", "--json").objects
+    assert found["author"] == "Cleo"
     assert "[Cleo] Cleo: a harbour" in line.run("history", "--search", "harbour").out
     assert line.run("history", "--search", "nothing", "--json").out == ""
 
 
-def listened(line: Line, *events: Event) -> list[dict[str, Any]]:
-    """What `listen --json` prints of events, between its beginning and the engine's end."""
-    return [json.loads(printed) for printed in _listened(line, events, "--json").splitlines()]
+def listened(line: Line, *events: Event, options: tuple[str, ...] = ("--json",)) -> Outcome:
+    """What `listen` prints of events, between its beginning and the engine's end."""
 
-
-def _listened(line: Line, events: tuple[Event, ...], *options: str) -> str:
     def happen() -> None:
         for event in events:
             line.messenger.emit(event)
@@ -152,13 +146,13 @@ def _listened(line: Line, events: tuple[Event, ...], *options: str) -> str:
     outcome = line.run("listen", *options)
     assert outcome.status == 0
     assert "locked" in outcome.err
-    return outcome.out
+    return outcome
 
 
 def test_listen_begins_with_ready_and_who_is_there(line: Line) -> None:
     ben(line)
     line.messenger.add_contact("Cleo")
-    assert listened(line) == [
+    assert listened(line).objects == [
         {"event": "ready", "addresses": ["192.168.1.20:4747", "[fe80::1c2d]:4747"]},
         {"event": "peer", "name": "Ben", "present": True},
     ]
@@ -174,7 +168,7 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
         ContactChanged(replace(friend, present=False, unread=1)),
         IdentityChanged(friend.person, friend.name, Phrase("a terminal was added")),
     )
-    ready, added, changed, peer, identity = listened(line, *events)[2:]
+    ready, added, changed, peer, identity = listened(line, *events).objects[2:]
     assert ready == {"event": "ready", "addresses": ["10.0.0.9:4747"]}
     assert list(added) == ["event", *ENTRY_FIELDS, "conversation"]
     assert (added["event"], added["conversation"], added["state"]) == ("entry", "Ben", "received")
@@ -182,7 +176,7 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     assert peer == {"event": "peer", "name": "Ben", "present": False}
     assert identity == {"event": "identity", "name": "Ben", "cause": "a terminal was added"}
     line.messenger.closed = False
-    listening, present, *lines = _listened(line, events).splitlines()
+    listening, present, *lines = listened(line, *events, options=()).out.splitlines()
     assert (listening, present) == ("Listening on 192.168.1.20:4747, [fe80::1c2d]:4747", "Ben is online")
     assert (lines[0], lines[2:]) == (
         "Listening on 10.0.0.9:4747",
@@ -192,10 +186,10 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     assert lines[1].split()[0].startswith("2026-11-24T09:")
 
 
-def test_listen_prints_nothing_that_it_has_no_line_for(line: Line) -> None:
+def test_listen_prints_nothing_that_it_has_no_line_for_and_notices_as_errors(line: Line) -> None:
     friend = ben(line)
     pairing = line.messenger.stranger_begins("Cleo")
-    events = listened(
+    outcome = listened(
         line,
         ContactChanged(replace(friend, verified=True, typing=True, unread=3)),  # present, as before
         ContactChanged(friend),
@@ -206,7 +200,8 @@ def test_listen_prints_nothing_that_it_has_no_line_for(line: Line) -> None:
         Ready(("192.168.1.20:4747", "[fe80::1c2d]:4747")),
         Notice(Phrase("The disk is full: make room.")),
     )
-    assert [event["event"] for event in events] == ["ready", "peer"]
+    assert "The disk is full: make room.\n" in outcome.err
+    assert [event["event"] for event in outcome.objects] == ["ready", "peer"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -218,17 +213,6 @@ def test_listen_ends_cleanly_when_it_is_stopped(line: Line, number: signal.Signa
     assert line.messenger.called("close") == [()]
 
 
-def test_a_notice_of_the_engine_goes_to_standard_error(line: Line) -> None:
-    def notice() -> None:
-        line.messenger.notice("The disk is full: make room.")
-        line.messenger._end("The disk stayed full.")
-
-    line.messenger.after["contacts"] = notice
-    err = line.run("listen").err
-    assert "The disk is full: make room.\n" in err
-    assert "The disk stayed full." in err
-
-
 @pytest.mark.parametrize(
     ("arguments", "offline"),
     [
@@ -237,12 +221,13 @@ def test_a_notice_of_the_engine_goes_to_standard_error(line: Line) -> None:
         (["contacts"], True),
         (["contacts", "rename", "Cleo", "Clea"], False),
         (["send", "Cleo", "hello"], False),
+        (["delete", "Cleo", "--last", "--yes"], True),
     ],
 )
 def test_commands_that_only_read_do_without_the_network(
     line: Line, arguments: list[str], offline: bool
 ) -> None:
-    line.messenger.add_contact("Cleo", present=True)
+    line.messenger.receive(line.messenger.add_contact("Cleo", present=True).person, "x")
     assert line.run(*arguments).status == 0
     (unlocked,) = [call.arguments for call in line.door.calls if call.method == "unlock"]
     assert ("offline" in unlocked) == offline

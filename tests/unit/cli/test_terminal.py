@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from chat.cli import terminal as module
 from chat.cli.terminal import Lines, read_new_passphrase, read_passphrase
 from chat.interface import NotPermitted, UsageError
 from tests.support.cli.line import piped
+from tests.support.cli.terminals import heard_until, python_at, terminal
 
 
 def test_lines_come_in_order_whoever_reads_them() -> None:
@@ -33,21 +33,18 @@ def test_lines_come_in_order_whoever_reads_them() -> None:
         assert lines.rest() == "line one\nline two\n"
 
 
-def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
-    async def scene() -> None:
-        reading, writing = os.pipe()
-        lines = Lines(reading)
-        waiting = asyncio.create_task(lines.next_line())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait({waiting})
-        os.write(writing, b"kept\n")
-        assert await lines.next_line() == "kept"
-        os.close(writing)
-        assert await lines.next_line() is None
-        os.close(reading)
-
-    asyncio.run(scene())
+async def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
+    reading, writing = os.pipe()
+    lines = Lines(reading)
+    waiting = asyncio.create_task(lines.next_line())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    os.write(writing, b"kept\n")
+    assert await lines.next_line() == "kept"
+    os.close(writing)
+    assert await lines.next_line() is None
+    os.close(reading)
 
 
 def test_a_file_and_nothing_at_all_can_be_input(tmp_path: Path) -> None:
@@ -74,15 +71,13 @@ def test_input_that_is_no_text_or_has_no_end_is_refused() -> None:
 
 
 def test_what_was_typed_ahead_at_a_terminal_answers_no_later_question() -> None:
-    controller, terminal_end = pty.openpty()
-    lines = Lines(terminal_end)
-    os.write(controller, b"y\ny\n")
-    assert lines.line() == "y"
-    lines.forget_typed()
-    os.write(controller, b"n\n")
-    assert lines.line() == "n"
-    os.close(controller)
-    os.close(terminal_end)
+    with terminal() as (person, program):
+        lines = Lines(program)
+        os.write(person, b"y\ny\n")
+        assert lines.line() == "y"
+        lines.forget_typed()
+        os.write(person, b"n\n")
+        assert lines.line() == "n"
 
 
 def test_without_a_terminal_nothing_is_asked() -> None:
@@ -159,31 +154,14 @@ def test_a_new_passphrase_is_typed_twice_and_confirmed_where_it_is_short(
 
 
 def test_a_passphrase_typed_at_a_terminal_is_not_echoed() -> None:
-    program = """
-import fcntl, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    code = """
 from chat.cli.terminal import ask_secret
 print("It is", ask_secret("Passphrase: ")[::-1])
 """
-    controller, terminal_end = pty.openpty()
-    running = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=terminal_end,
-        stdout=terminal_end,
-        stderr=terminal_end,
-        start_new_session=True,
-    )
-    shown = _read_until(controller, b"Passphrase: ")
-    os.write(controller, b"never shown\n")
-    shown += _read_until(controller, b"nwohs reven")
-    assert running.wait() == 0
-    os.close(controller)
-    os.close(terminal_end)
+    with terminal() as (person, program):
+        running = python_at(program, "-c", code)
+        shown = heard_until(person, b"Passphrase: ")
+        os.write(person, b"never shown\n")
+        shown = heard_until(person, b"nwohs reven", shown)
+        assert running.wait() == 0
     assert b"never shown" not in shown
-
-
-def _read_until(descriptor: int, wanted: bytes) -> bytes:
-    shown = b""
-    while wanted not in shown:
-        shown += os.read(descriptor, 4096)
-    return shown

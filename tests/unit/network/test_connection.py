@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -11,37 +12,11 @@ from chat.network import connection as module
 from chat.network.connection import LINGER, READ_MAX, UNREAD_LOW, UNREAD_MAX, TcpConnection, peer_host
 
 
-class Wire(asyncio.Transport):
-    """The event loop's transport, which records what the connection does."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("10.0.0.9", 1234)})
-        self.sent = bytearray()
-        self.reading = True
-        self.closing = self.aborted = False
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self.high = high
-
-    def close(self) -> None:
-        self.closing = True
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-def connected() -> tuple[TcpConnection, Wire, list[TcpConnection]]:
+def connected() -> tuple[TcpConnection, mock.Mock, list[TcpConnection]]:
+    """A connection, the event loop's transport under it, and where it tells of its end."""
     lost: list[TcpConnection] = []
-    connection, wire = TcpConnection(lost.append), Wire()
+    connection, wire = TcpConnection(lost.append), mock.Mock(asyncio.Transport)
+    wire.get_extra_info.return_value = ("10.0.0.9", 1234)
     connection.connection_made(wire)
     return connection, wire, lost
 
@@ -56,18 +31,22 @@ async def waits(task: asyncio.Task[Any]) -> bool:
 async def test_reading_stops_when_enough_waits_and_goes_on_when_it_was_read() -> None:
     connection, wire, _ = connected()
     connection.data_received(b"a" * (UNREAD_MAX - 1))
-    assert wire.reading
+    assert not wire.pause_reading.called
     connection.data_received(b"b")
-    assert not wire.reading
+    assert wire.pause_reading.called
     unread = UNREAD_MAX
     while unread > UNREAD_LOW:
-        assert not wire.reading
+        assert not wire.resume_reading.called
         unread -= len(await connection.read())
-    assert wire.reading
+    assert wire.resume_reading.called
 
 
-async def test_a_read_gives_at_most_65536_bytes_in_order() -> None:
+async def test_a_read_waits_and_gives_at_most_65536_bytes_in_order() -> None:
     connection, _, _ = connected()
+    reading = asyncio.create_task(connection.read())
+    assert await waits(reading)
+    connection.data_received(b"x")
+    assert await reading == b"x"
     data = bytes(range(256)) * 1000
     connection.data_received(data)
     parts = [await connection.read() for _ in range(4)]
@@ -75,23 +54,15 @@ async def test_a_read_gives_at_most_65536_bytes_in_order() -> None:
     assert b"".join(parts) == data
 
 
-async def test_a_read_waits_for_bytes() -> None:
-    connection, _, _ = connected()
-    reading = asyncio.create_task(connection.read())
-    assert await waits(reading)
-    connection.data_received(b"x")
-    assert await reading == b"x"
-
-
 async def test_a_write_waits_while_the_peer_is_slow() -> None:
     connection, wire, _ = connected()
-    assert wire.high == module.UNSENT_MAX
+    wire.set_write_buffer_limits.assert_called_once_with(high=module.UNSENT_MAX)
     connection.pause_writing()
     writing = [asyncio.create_task(connection.write(b"x")) for _ in range(3)]
     assert all([await waits(task) for task in writing])
     connection.resume_writing()
     await asyncio.gather(*writing)
-    assert wire.sent == b"xxx"
+    assert wire.write.mock_calls == [mock.call(b"x")] * 3
 
 
 @pytest.mark.parametrize("broken", [None, ConnectionResetError()])
@@ -118,38 +89,34 @@ async def test_what_came_before_the_end_can_still_be_read() -> None:
     assert await connection.read() == b""
 
 
-async def test_close_ends_a_pending_read_and_drops_what_is_unread() -> None:
+async def test_close_ends_a_pending_read_and_drops_what_is_unread_or_not_yet_made() -> None:
     connection, wire, _ = connected()
     reading = asyncio.create_task(connection.read())
     assert await waits(reading)
     connection.close()
     assert await reading == b""
-    assert wire.closing
+    assert wire.close.called
     connection.data_received(b"too late")
     assert await connection.read() == b""
     with pytest.raises(ConnectionError):
         await connection.write(b"x")
+    given_up, made = TcpConnection(), mock.Mock(asyncio.Transport)
+    made.get_extra_info.return_value = ("10.0.0.9", 1234)
+    given_up.abort()
+    given_up.connection_made(made)
+    assert made.abort.called
 
 
 @pytest.mark.parametrize("end", ["close", "eof_received"])
-async def test_a_peer_that_takes_nothing_cannot_keep_an_ended_connection(
-    end: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_peer_that_takes_nothing_keeps_none(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert LINGER <= 5
     monkeypatch.setattr(module, "LINGER", 0.0)
     connection, wire, _ = connected()
     getattr(connection, end)()
-    assert not wire.aborted
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert wire.aborted
-
-
-async def test_a_connection_that_was_given_up_before_it_was_made_is_dropped() -> None:
-    connection, wire = TcpConnection(), Wire()
-    connection.abort()
-    connection.connection_made(wire)
-    assert wire.aborted
+    assert not wire.abort.called
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert wire.abort.called
 
 
 async def test_attack_78_its_text_shows_nothing_that_was_received() -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from zeroconf import IPVersion, ServiceStateChange
@@ -20,6 +21,7 @@ from chat.ports import Announcement
 
 SECONDS = 15.0
 LOOPBACK = ["127.0.0.1"]
+Faults = list[dict[str, Any]]
 
 
 # Other programs of this machine may speak on loopback too: only this run's instances count.
@@ -27,8 +29,6 @@ RUN = f"-{os.getpid()}"
 
 
 class Ears:
-    """Events of a discovery, taken one by one."""
-
     def __init__(self) -> None:
         self.events: asyncio.Queue[tuple[str, Announcement | str]] = asyncio.Queue()
 
@@ -50,16 +50,20 @@ class Ears:
         while await self.next() != wanted:
             continue
 
+    async def find(self, instance: str, by: ZeroconfDiscovery) -> None:
+        """Have an instance announced, and hear of it."""
+        await by.announce(announcement(instance))
+        await self.until(("found", announcement(instance)))
+
 
 def announcement(instance: str, name: str = "", count: int = 32) -> Announcement:
-    return Announcement(
-        instance + RUN, ("127.0.0.1",), 4747, tuple(bytes([n]) * 8 for n in range(count)), name
-    )
+    slots = tuple(bytes([n]) * 8 for n in range(count))
+    return Announcement(instance + RUN, ("127.0.0.1",), 4747, slots, name)
 
 
 @contextlib.asynccontextmanager
-async def discovering() -> AsyncIterator[tuple[ZeroconfDiscovery, Ears]]:
-    discovery, ears = ZeroconfDiscovery(interfaces=LOOPBACK), Ears()
+async def discovering(ears: Ears | None = None) -> AsyncIterator[tuple[ZeroconfDiscovery, Ears]]:
+    discovery, ears = ZeroconfDiscovery(interfaces=LOOPBACK), ears or Ears()
     await discovery.start(ears)
     try:
         assert discovery.problem is None
@@ -77,32 +81,21 @@ async def test_what_is_announced_is_found_whole(count: int) -> None:
         assert await ears.next() == ("found", announced)
 
 
-async def test_who_comes_later_finds_who_is_there() -> None:
-    async with discovering() as (ours, _):
-        await ours.announce(announcement("early"))
-        async with discovering() as (_, ears):
-            await ears.until(("found", announcement("early")))
-
-
-async def test_an_announcement_that_is_given_up_at_once_leaves_the_browser_listening() -> None:
+async def test_an_announcement_given_up_at_once_leaves_the_browser_listening(faults: Faults) -> None:
     """zeroconf has one future for its start, which a cancelled waiter would cancel for all."""
-    failures: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     async with discovering() as (ours, our_ears):
         announcing = asyncio.create_task(ours.announce(announcement("given-up")))
         await asyncio.sleep(0)  # it begins to wait for the start
         announcing.cancel()
         await asyncio.wait({announcing})
         async with discovering() as (theirs, _):
-            await theirs.announce(announcement("honest"))
-            await our_ears.until(("found", announcement("honest")))
-    assert failures == []
+            await our_ears.find("honest", theirs)
+    assert faults == []
 
 
 async def test_a_new_announcement_takes_the_place_of_the_old() -> None:
     async with discovering() as (ours, _), discovering() as (_, ears):
-        await ours.announce(announcement("before"))
-        await ears.until(("found", announcement("before")))
+        await ears.find("before", ours)
         await ours.announce(announcement("after"))
         await ears.until(("lost", "before"))
         await ears.until(("found", announcement("after")))
@@ -121,8 +114,7 @@ async def test_nobody_finds_themselves() -> None:
 async def test_close_says_goodbye_and_takes_little_time() -> None:
     async with discovering() as (_, ears):
         async with discovering() as (theirs, _):
-            await theirs.announce(announcement("leaving"))
-            await ears.until(("found", announcement("leaving")))
+            await ears.find("leaving", theirs)
             start = time.monotonic()
             await theirs.close()
             await theirs.close()
@@ -133,8 +125,7 @@ async def test_close_says_goodbye_and_takes_little_time() -> None:
 async def test_a_delayed_answer_does_not_bring_back_who_has_left() -> None:
     """An answer that zeroconf holds back can leave after the goodbye; the goodbye is said again."""
     async with discovering() as (ours, _), discovering() as (_, ears):
-        await ours.announce(announcement("ghost"))
-        await ears.until(("found", announcement("ghost")))
+        await ears.find("ghost", ours)
         multicast = speaking(ours)
         zeroconf, service = multicast._zeroconf.zeroconf, multicast._service
         assert service is not None
@@ -147,39 +138,26 @@ async def test_a_delayed_answer_does_not_bring_back_who_has_left() -> None:
         await ears.until(("lost", "ghost"))
 
 
-async def test_a_fault_of_who_listens_does_not_end_the_listening() -> None:
-    told: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
-
+async def test_a_fault_of_who_listens_does_not_end_the_listening(faults: Faults) -> None:
     class Faulty(Ears):
         def found(self, announcement: Announcement) -> None:
             super().found(announcement)
             raise ZeroDivisionError
 
-    discovery, ears = ZeroconfDiscovery(interfaces=LOOPBACK), Faulty()
-    await discovery.start(ears)
-    async with discovering() as (theirs, _):
+    async with discovering(Faulty()) as (_, ears), discovering() as (theirs, _):
         for instance in ("first", "second"):
-            await theirs.announce(announcement(instance))
-            await ears.until(("found", announcement(instance)))
-    await discovery.close()
-    assert {type(each) for each in told} == {ZeroDivisionError}
+            await ears.find(instance, theirs)
+    assert {type(each["exception"]) for each in faults} == {ZeroDivisionError}
 
 
-async def test_a_fault_of_ours_never_reaches_zeroconf(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_ours_is_not_zeroconfs(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> None:
     """zeroconf would drop the rest of the packet, and raise the error again with every later one."""
-    told: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
     async with discovering() as (ours, _):
         assert ours._running is not None
-
-        def faulty(name: str, change: ServiceStateChange) -> None:
-            raise ZeroDivisionError
-
-        monkeypatch.setattr(ours._running, "_noticed", faulty)
+        monkeypatch.setattr(ours._running, "_noticed", lambda name, change: 1 // 0)
         zeroconf = speaking(ours)._zeroconf.zeroconf
         ours._running._browsed(zeroconf, SERVICE, f"a.{SERVICE}", ServiceStateChange.Added)
-    assert [type(each) for each in told] == [ZeroDivisionError]
+    assert [type(each["exception"]) for each in faults] == [ZeroDivisionError]
 
 
 async def test_attack_65_the_host_name_is_random_and_used_once() -> None:
@@ -209,15 +187,12 @@ async def test_an_instance_serves_once() -> None:
 
 async def test_nothing_is_announced_without_an_address() -> None:
     async with discovering() as (ours, _), discovering() as (_, ears):
-        await ours.announce(announcement("there"))
-        await ears.until(("found", announcement("there")))
+        await ears.find("there", ours)
         await ours.announce(Announcement("nowhere" + RUN, (), 4747, (bytes(8),) * 32))
         await ears.until(("lost", "there"))
 
 
-async def test_where_multicast_cannot_be_had_it_is_said_and_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_without_multicast_it_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AGAIN_AFTER", 0.01)
     broken = [True, True]
 

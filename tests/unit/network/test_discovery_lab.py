@@ -6,8 +6,8 @@ import random
 import re
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,17 +15,23 @@ from chat.network.records import encode_text
 from chat.ports import Announcement
 from protocol.discovery import SLOT_COUNTS
 from tests.support.lab.hosts import Host, Lab
-from tests.support.machine import needs_root_network
 from tests.support.network.mdns import Beacon, Flood, Tap, response, shout, slots
 
 pytestmark = pytest.mark.network
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(3) as lab:
-        yield lab
+HOSTS = 3
+
+
+def announced(announcer: Beacon, watcher: Beacon, instance: str, seconds: float = 15) -> dict[str, Any]:
+    """What the watcher finds of an instance that the other announces."""
+    announcer.do(f"announce {instance}")
+    return watcher.wait("found", instance, seconds)
+
+
+def ended(beacon: Beacon) -> None:
+    beacon.program.end_input()
+    beacon.wait("closed")
 
 
 def announced_by(host: Host) -> list[str]:
@@ -56,16 +62,12 @@ def test_a_late_comer_finds_who_is_there(lab: Lab) -> None:
 def test_a_killed_terminal_that_comes_back_is_found_under_its_new_name(lab: Lab) -> None:
     """Nobody notices a kill by multicast; presence is the link's. What counts is that the new one is seen."""
     watcher, victim = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
-    victim.do("announce killed")
-    watcher.wait("found", "killed")
+    announced(victim, watcher, "killed")
     victim.program.kill()
-    again = Beacon(lab.hosts[1])
-    again.do("announce reborn")
-    watcher.wait("found", "reborn")
+    announced(Beacon(lab.hosts[1]), watcher, "reborn")
 
 
 def test_a_pulled_cable_and_back(lab: Lab) -> None:
-    """After healing both are found under new instances, and what stays silent is lost."""
     mover, stayer, gone = (Beacon(host) for host in lab.hosts)
     for beacon, instance in ((mover, "mover1"), (stayer, "stayer"), (gone, "gone")):
         beacon.do(f"announce {instance}")
@@ -77,42 +79,34 @@ def test_a_pulled_cable_and_back(lab: Lab) -> None:
     gone.program.kill()
     lab.heal(lab.hosts[0])
     mover.wait("changed")
-    mover.do("announce mover2")
-    assert stayer.wait("found", "mover2")["addresses"] == announced_by(lab.hosts[0])
+    assert announced(mover, stayer, "mover2")["addresses"] == announced_by(lab.hosts[0])
     mover.wait("lost", "gone")
     assert "stayer" not in [each["instance"] for each in mover.heard("lost")]
 
 
 def test_another_network(lab: Lab) -> None:
-    """A host that gets another address announces it; the old instance is withdrawn before."""
     mover, stayer = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     mover.do("announce home")
     stayer.wait_for_found("home")
     lab.hosts[0].run("ip", "address", "add", "192.168.50.1/24", "dev", "eth0")
     mover.wait("changed")
     stayer.wait("lost", "home")
-    mover.do("announce away")
-    assert stayer.wait("found", "away")["addresses"] == ["10.77.0.1", "192.168.50.1", lab.hosts[0].link_local]
+    addresses = ["10.77.0.1", "192.168.50.1", lab.hosts[0].link_local]
+    assert announced(mover, stayer, "away")["addresses"] == addresses
 
 
 def test_an_interface_that_appears_later_is_spoken_on(lab: Lab) -> None:
     early, other = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
-    lab.hosts[0].run("ip", "link", "set", "eth0", "down")
-    early.wait("changed")
-    lab.hosts[0].run("ip", "link", "set", "eth0", "up")
-    early.wait("changed")
-    early.do("announce back")
-    other.wait("found", "back")
-
-
-# --- attack 16: what a stranger puts on the wire ---
+    for state in ("down", "up"):
+        lab.hosts[0].run("ip", "link", "set", "eth0", state)
+        early.wait("changed")
+    announced(early, other, "back")
 
 
 def test_attack_16_a_spoofed_record_is_a_hint_and_nothing_more(lab: Lab) -> None:
     """Anybody can redirect an announcement; the port and address that are told lead to a handshake only."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
-    honest.do("announce honest")
-    watcher.wait("found", "honest")
+    announced(honest, watcher, "honest")
     text = encode_text(Announcement("honest", ("10.77.0.3",), 9, slots("honest"), "Mallory"))
     shout(lab.hosts[2], [response("honest", port=9, text=text)])
     spoofed = watcher.wait("found", "honest")
@@ -130,22 +124,16 @@ def test_attack_16_addresses_outside_the_local_network_are_never_handed_on(lab: 
 
 
 def test_attack_16_garbage_harms_nobody_and_nothing_of_it_is_repeated(lab: Lab) -> None:
-    """Cut, looped, oversized and absurd packets; then honest terminals are found."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     # A few at a time: a receiver that is overrun would miss some, and the test what they do.
-    for number, some in enumerate((absurd(), *portions(damaged(), 50))):
+    packets = damaged()
+    for number, some in enumerate((absurd(), *(packets[at : at + 50] for at in range(0, len(packets), 50)))):
         shout(lab.hosts[2], some)
-        honest.do(f"announce honest{number}")
-        watcher.wait("found", f"honest{number}")
+        announced(honest, watcher, f"honest{number}")
     assert {each["instance"][:6] for each in watcher.heard("found")} == {"honest"}
-    watcher.program.end_input()
-    watcher.wait("closed")
+    ended(watcher)
     assert watcher.program.wait_exit() == 0
     assert watcher.program.complained == []
-
-
-def portions(packets: list[bytes], size: int) -> list[list[bytes]]:
-    return [packets[at : at + size] for at in range(0, len(packets), size)]
 
 
 def absurd() -> list[bytes]:
@@ -159,7 +147,6 @@ def absurd() -> list[bytes]:
 
 
 def damaged() -> list[bytes]:
-    """An announcement cut at places and with bits flipped, and bytes that never were one."""
     seeded = random.Random(16)
     text = encode_text(Announcement("a", ("10.77.0.3",), 1, slots("a")))
     # Its host has no address in any other packet: the records before a cut are good ones, and count.
@@ -172,7 +159,6 @@ def damaged() -> list[bytes]:
 
 
 def test_attack_16_a_flood_of_inventions_is_bounded_and_passes(lab: Lab) -> None:
-    """Three thousand invented terminals: few are kept, memory stays, and the honest one is found."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     before = memory(watcher)
     inventions = []
@@ -181,21 +167,18 @@ def test_attack_16_a_flood_of_inventions_is_bounded_and_passes(lab: Lab) -> None
         text = encode_text(Announcement(name, ("10.77.0.3",), 1, slots(name, 128)))
         inventions.append(response(name, text=text, server=f"{name}.local."))
     shout(lab.hosts[2], inventions)
-    honest.do("announce honest")
-    watcher.wait("found", "honest", 60)
+    announced(honest, watcher, "honest", 60)
     assert len(watcher.heard("found")) - len(watcher.heard("lost")) <= 256
     assert memory(watcher) - before < 64 << 10
     shout(lab.hosts[2], [response(f"bare{number}", text=None) for number in range(500)])
-    honest.do("announce honest2")
-    watcher.wait("found", "honest2", 60)
+    announced(honest, watcher, "honest2", 60)
 
 
 @pytest.mark.parametrize("addresses", [1, 40])
 def test_attack_16_what_a_flood_costs_does_not_grow_with_it(lab: Lab, addresses: int) -> None:
     """The second 40,000 records cost nothing; who was known stays known, who comes meanwhile is found."""
     watcher, honest, late = Beacon(lab.hosts[0]), Beacon(lab.hosts[1]), Beacon(lab.hosts[1])
-    honest.do("announce contact")
-    watcher.wait("found", "contact")
+    announced(honest, watcher, "contact")
     flood = Flood(lab.hosts[2], watcher, addresses)
     flood.send(40_000)
     before = memory(watcher)
@@ -209,12 +192,8 @@ def test_attack_16_what_a_flood_costs_does_not_grow_with_it(lab: Lab, addresses:
 
 
 def memory(beacon: Beacon) -> int:
-    """Resident memory of the program, KiB."""
     status = Path(f"/proc/{beacon.program.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))  # type: ignore[union-attr]
-
-
-# --- attack 65: what a stranger reads ---
 
 
 def test_attack_65_a_hidden_terminal_gives_no_name_key_or_number_away(lab: Lab) -> None:
@@ -223,8 +202,7 @@ def test_attack_65_a_hidden_terminal_gives_no_name_key_or_number_away(lab: Lab) 
     for instance in ("k3q9z0aaaaaaaaaa", "k3q9z0bbbbbbbbbb"):
         hidden.do(f"announce {instance}")
         tap.wait_for(instance.encode())
-    hidden.program.end_input()
-    hidden.wait("closed")
+    ended(hidden)
     frames = tap.frames()
     said = b"".join(frames)
     for secret in (socket.gethostname(), lab.hosts[0].namespace, "parlour-", "python", "root"):
@@ -260,14 +238,10 @@ def labels(packets: list[bytes]) -> set[bytes]:
 def test_attack_65_the_name_is_there_only_while_visible(lab: Lab) -> None:
     tap = Tap(lab.hosts[2])
     terminal = Beacon(lab.hosts[0])
-    terminal.do("announce before")
-    tap.wait_for(b"before")
-    terminal.do("announce shown Zebulon")
-    tap.wait_for(b"shown")
-    terminal.do("announce after")
-    tap.wait_for(b"after")
-    terminal.program.end_input()
-    terminal.wait("closed")
+    for instance, name in (("before", ""), ("shown", "Zebulon"), ("after", "")):
+        terminal.do(f"announce {instance} {name}")
+        tap.wait_for(instance.encode())
+    ended(terminal)
     named = [frame for frame in tap.frames() if b"Zebulon" in frame]
     assert named
     assert all(b"shown" in frame for frame in named)
@@ -279,8 +253,7 @@ def test_attack_65_nothing_is_said_into_a_vpn(lab: Lab) -> None:
     tunnel = host.start(sys.executable, "-c", TUNNEL)
     tunnel.wait_for(lambda line: line == "open")
     terminal, other = Beacon(host), Beacon(lab.hosts[1])
-    terminal.do("announce quiet")
-    assert other.wait("found", "quiet")["addresses"] == announced_by(host)
+    assert announced(terminal, other, "quiet")["addresses"] == announced_by(host)
     assert not [line for line in tunnel.said if "e00000fb" in line or "14e914e9" in line]
 
 

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 
 import ifaddr
 import pytest
 
+from chat.network import interfaces as module
 from chat.network import netlink
-from chat.network.interfaces import (
-    MAX_ADDRESSES,
-    Interface,
-    Kind,
-    interfaces,
-    outward,
-    own_addresses,
-    spoken_on,
-)
+from chat.network.interfaces import Interface, Kind, interfaces, outward, own_addresses, spoken_on
 from tests.support.lab.hosts import Host, Lab
-from tests.support.machine import needs_root_network
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8", "::1/128"))
 ETH = Interface("eth0", 2, Kind.LAN, True, ("fd00::2/64", "fe80::2/64", "10.77.0.2/24"))
@@ -32,7 +24,7 @@ V6_ONLY = Interface("eth2", 7, Kind.LAN, True, ("fd01::7/64",))
 
 
 def down(interface: Interface) -> Interface:
-    return Interface(interface.name, interface.index, interface.kind, False, interface.networks)
+    return replace(interface, up=False)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +51,7 @@ def test_no_more_addresses_than_an_announcement_holds() -> None:
         Interface(f"eth{n}", n, Kind.LAN, True, (f"10.0.{n}.1/24", f"fe80::{n}/64")) for n in range(1, 10)
     ]
     told = own_addresses(many)
-    assert len(told) == MAX_ADDRESSES
+    assert len(told) == module.MAX_ADDRESSES
     assert all(":" not in address for address in told)
 
 
@@ -69,8 +61,6 @@ def test_multicast_is_spoken_where_addresses_are_told() -> None:
     assert spoken_on([LO]) == ["127.0.0.1"]
     assert outward([LO, ETH, WLAN]) == [ETH, WLAN]
 
-
-# --- real interfaces, in a network namespace of their own ---
 
 SHOW = """
 import json
@@ -85,11 +75,12 @@ def seen(host: Host) -> tuple[dict[str, tuple[str, bool, list[str]]], list[str]]
     return {name: tuple(each) for name, each in json.loads(lines[0]).items()}, json.loads(lines[1])
 
 
+HOSTS = 1
+
+
 @pytest.fixture
-def host() -> Iterator[Host]:
-    needs_root_network()
-    with Lab(1) as lab:
-        yield lab.hosts[0]
+def host(lab: Lab) -> Host:
+    return lab.hosts[0]
 
 
 def ip(host: Host, *commands: str) -> None:
@@ -110,21 +101,7 @@ def test_kinds_of_real_interfaces(host: Host) -> None:
         "link set inside up",
         "tuntap add vpn0 mode tun",
         "address add 100.64.0.9/32 dev vpn0",
-    )
-    found, told = seen(host)
-    assert found["lo"][0] == Kind.LOOPBACK
-    assert found["eth0"] == (Kind.LAN, True, ["10.77.0.1/24", "fe80::77:ff:fe00:1/64"])
-    assert found["docker0"][:2] == (Kind.VIRTUAL, True)
-    assert found["vpn0"] == (Kind.TUNNEL, False, ["100.64.0.9/32"])
-    assert "leaf" not in found
-    assert not {"172.17.0.1", "100.64.0.9"}.intersection(told)
-
-
-@pytest.mark.network
-def test_a_bridge_over_a_cable_is_the_network(host: Host) -> None:
-    """As on a host of virtual machines: the address is the bridge's, its port leads out (a VXLAN here)."""
-    ip(
-        host,
+        # As on a host of virtual machines: a bridge has the address, and its port (a VXLAN here) leads out.
         "link add card type vxlan id 5 dev eth0 dstport 4789",
         "link add br0 type bridge",
         "link set card master br0",
@@ -133,8 +110,14 @@ def test_a_bridge_over_a_cable_is_the_network(host: Host) -> None:
         "address add 192.168.7.1/24 dev br0",
     )
     found, told = seen(host)
+    assert found["lo"][0] == Kind.LOOPBACK
+    assert found["eth0"] == (Kind.LAN, True, ["10.77.0.1/24", "fe80::77:ff:fe00:1/64"])
+    assert found["docker0"][:2] == (Kind.VIRTUAL, True)
+    assert found["vpn0"] == (Kind.TUNNEL, False, ["100.64.0.9/32"])
     assert found["br0"][0] == Kind.LAN
+    assert "leaf" not in found
     assert "192.168.7.1" in told
+    assert not {"172.17.0.1", "100.64.0.9"}.intersection(told)
 
 
 @pytest.mark.network
@@ -156,9 +139,7 @@ def test_an_address_that_is_not_yet_its_own_is_not_told(host: Host) -> None:
     assert "fd00::5/64" not in found["eth0"][2]
 
 
-def test_where_the_kernel_cannot_be_asked_the_same_addresses_are_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_the_kernel_the_same_addresses_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """macOS, the BSDs and Windows know no rtnetlink; there names decide what a tunnel is."""
     by_kernel = {each.name: each for each in interfaces() if each.networks}
     monkeypatch.setattr(netlink, "AVAILABLE", False)

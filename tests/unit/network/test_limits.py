@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from unittest import mock
 
 import pytest
 
 from chat.config import Config
+from chat.network import limits as bounds
 from chat.network.backoff import Backoff
-from chat.network.limits import (
-    ANNOUNCEMENTS_AT_ONCE,
-    ANNOUNCEMENTS_PER_SECOND,
-    UNPROVEN,
-    WAITING_MAX,
-    Admission,
-    FairShares,
-    Gate,
-    RateLimiter,
-)
+from chat.network.limits import UNPROVEN, Admission, FairShares, Gate, RateLimiter
 from protocol.limits import HANDSHAKE_SECONDS
-from tests.support.lab.virtual import VirtualClock, run_virtual
+from tests.support.engines.engines import in_virtual_time
 
-AT_ONCE = int(ANNOUNCEMENTS_AT_ONCE)
-
-
-# --- Gate ---
-
-
-class Guest:
-    aborted = False
-
-    def abort(self) -> None:
-        self.aborted = True
+AT_ONCE = int(bounds.ANNOUNCEMENTS_AT_ONCE)
 
 
 class Clock:
@@ -41,83 +24,51 @@ class Clock:
         return self.now
 
 
-def test_one_address_gets_its_share_and_no_more() -> None:
-    gate = Gate(total=10, an_address=2, now=Clock())
-    guests = [Guest() for _ in range(3)]
-    assert [gate.enter(guest, "10.0.0.1") for guest in guests] == [True, True, False]
-    assert gate.enter(Guest(), "10.0.0.2")
-    gate.left(guests[0])
-    assert gate.enter(guests[2], "10.0.0.1")
-
-
-def test_a_scope_makes_no_other_address() -> None:
-    gate = Gate(total=10, an_address=1, now=Clock())
-    assert gate.enter(Guest(), "fe80::1%eth0")
-    assert not gate.enter(Guest(), "fe80::1%eth1")
-
-
-def test_when_it_is_full_the_oldest_that_has_proved_nothing_gives_way() -> None:
+def test_when_it_is_full_the_oldest_that_has_proved_nothing_gives_way_or_the_newcomer_waits() -> None:
     clock = Clock()
     gate = Gate(total=3, an_address=9, now=clock)
-    settled, first, second, new = (Guest() for _ in range(4))
+    settled, first, second, new = (mock.Mock() for _ in range(4))
     gate.enter(settled, "10.0.0.1")
     clock.now += UNPROVEN
     gate.enter(first, "10.0.0.2")
     clock.now += 1
     gate.enter(second, "10.0.0.3")
     assert gate.enter(new, "10.0.0.4")
-    assert [guest.aborted for guest in (settled, first, second, new)] == [False, True, False, False]
-    assert len(gate) == 3
-
-
-def test_when_all_have_lived_long_the_newcomer_waits() -> None:
-    clock = Clock()
-    gate = Gate(total=2, an_address=9, now=clock)
-    inside = [Guest(), Guest()]
-    for guest in inside:
-        gate.enter(guest, "10.0.0.1")
     clock.now += UNPROVEN
-    assert not gate.enter(Guest(), "10.0.0.2")
-    assert not any(guest.aborted for guest in inside)
+    assert not gate.enter(mock.Mock(), "10.0.0.5"), "all have lived long"
+    assert [guest.abort.called for guest in (settled, first, second, new)] == [False, True, False, False]
+    assert len(gate) == 3
+    assert UNPROVEN > HANDSHAKE_SECONDS, "a connection with a link is older than what gives way"
 
 
-def test_leaving_twice_or_never_having_entered_does_no_harm() -> None:
-    gate = Gate(total=1, an_address=1, now=Clock())
-    guest = Guest()
+def test_leaving_twice_or_never_having_entered_does_no_harm_and_a_scope_is_no_other_address() -> None:
+    gate = Gate(total=9, an_address=1, now=Clock())
+    guest = mock.Mock()
     gate.enter(guest, "10.0.0.1")
     gate.left(guest)
     gate.left(guest)
-    gate.left(Guest())
+    gate.left(mock.Mock())
     assert len(gate) == 0
-    assert gate.enter(Guest(), "10.0.0.1")
+    assert gate.enter(mock.Mock(), "fe80::1%eth0")
+    assert not gate.enter(mock.Mock(), "fe80::1%eth1")
 
 
 def test_a_flood_from_everywhere_takes_no_more_than_the_total() -> None:
     clock = Clock()
     gate = Gate(total=8, an_address=2, now=clock)
-    guests = [Guest() for _ in range(1000)]
+    guests = [mock.Mock() for _ in range(1000)]
     for number, guest in enumerate(guests):
         clock.now += 0.001
         assert gate.enter(guest, f"10.0.{number // 250}.{number % 250}")
         assert len(gate) <= 8
-    assert sum(not guest.aborted for guest in guests) == 8
+    assert sum(not guest.abort.called for guest in guests) == 8
 
 
-def test_a_connection_with_a_link_is_older_than_what_gives_way() -> None:
-    assert UNPROVEN > HANDSHAKE_SECONDS
-
-
-# --- Admission and backoff ---
-
-
-def test_a_flood_of_strangers_leaves_contacts_their_share() -> None:
+def test_a_flood_of_strangers_leaves_contacts_their_share_and_one_address_gets_few_places() -> None:
     admission = Admission(total=8, per_address=4, rate=10.0)
     entered = [admission.enter(f"10.0.0.{n % 50}", known=False, now=0.0) for n in range(1_000)]
     assert sum(entered) == 6
     assert admission.enter("10.0.1.1", known=True, now=0.0)
-
-
-def test_one_address_cannot_take_all_places() -> None:
     admission = Admission(total=64, per_address=4, rate=100.0)
     assert sum(admission.enter("10.0.0.1", known=False, now=0.0) for _ in range(20)) == 4
     admission.leave("10.0.0.1")
@@ -139,26 +90,19 @@ def test_a_place_is_given_back_and_nothing_is_kept_of_an_address() -> None:
     assert not admission._open
 
 
-def test_a_contact_that_was_there_is_probed_often_and_one_long_gone_rarely() -> None:
+def test_a_contact_that_was_there_is_probed_often_and_one_that_is_long_gone_or_refuses_rarely() -> None:
     config = Config()
-    pace = Backoff(config)
+    pace, refused = Backoff(config), Backoff(config)
     pace.heard(100.0)
     for _ in range(20):
         pace.failed(refused=False)
     assert pace.delay(110.0) == config.probe_every
     assert pace.delay(100.0 + config.probe_for + 1) == config.retry_most
-
-
-def test_who_refuses_is_left_alone() -> None:
-    pace = Backoff(Config())
-    pace.heard(0.0)
-    pace.failed(refused=True)
-    assert pace.delay(1.0) == Config().retry_most
-    pace.encouraged(2.0)
-    assert pace.delay(2.0) == Config().probe_every
-
-
-# --- FairShares ---
+    refused.heard(0.0)
+    refused.failed(refused=True)
+    assert refused.delay(1.0) == config.retry_most
+    refused.encouraged(2.0)
+    assert refused.delay(2.0) == config.probe_every
 
 
 def full(bound: int = 8) -> FairShares:
@@ -174,8 +118,7 @@ def test_attack_16_the_source_with_the_most_keys_loses_its_oldest() -> None:
     for number in range(7, 100):
         assert shares.add(f"n{number}", "flooder") == f"n{number - 7}"
     assert shares.add("late", "latecomer") == "n93"
-    assert "honest" in shares
-    assert "late" in shares
+    assert ("honest" in shares, "late" in shares) == (True, True)
     assert len(shares) == 8
 
 
@@ -187,95 +130,75 @@ def test_a_source_that_has_as_many_as_any_other_evicts_its_own() -> None:
     assert shares.add("c1", "c") == "a1"
 
 
-def test_a_key_that_is_there_keeps_its_source_and_place() -> None:
+def test_a_key_that_is_there_keeps_its_source_and_place_and_one_removed_makes_room() -> None:
     shares = full()
     assert shares.add("honest", "flooder") is None
-    shares.add("n7", "flooder")
+    assert shares.add("n7", "flooder") == "n0"
     assert "honest" in shares
-
-
-def test_sources_take_turns() -> None:
-    shares = full(4)
-    assert [shares.take(newest=True) for _ in range(4)] == ["honest", "n2", "n1", "n0"]
-    shares = full(4)
-    assert [shares.take(newest=False) for _ in range(4)] == ["honest", "n0", "n1", "n2"]
-    with pytest.raises(KeyError):
-        shares.take(newest=True)
-
-
-def test_what_is_removed_makes_room() -> None:
-    shares = full()
-    shares.remove("n0")
+    shares.remove("n1")
     shares.remove("never there")
-    assert shares.add("n7", "flooder") is None
+    assert shares.add("n8", "flooder") is None
     shares.clear()
     assert len(shares) == 0
     assert shares.add("honest", "neighbour") is None
 
 
-# --- RateLimiter ---
+@pytest.mark.parametrize(("newest", "order"), [(True, "210"), (False, "012")])
+def test_sources_take_turns(newest: bool, order: str) -> None:
+    shares = full(4)
+    assert [shares.take(newest=newest) for _ in range(4)] == ["honest", *(f"n{number}" for number in order)]
+    with pytest.raises(KeyError):
+        shares.take(newest=newest)
 
 
-def looked_at(names: list[str], seconds: float, forget: str = "") -> list[str]:
+async def looked_at(names: list[str], seconds: float, forget: str = "") -> list[str]:
     """What was looked at when all these names are heard at once and the seconds have passed."""
-
-    async def scenario(_: VirtualClock) -> list[str]:
-        looked: list[str] = []
-        limiter = RateLimiter(looked.append)
-        for name in names:
-            limiter.hear(name)
-        limiter.forget(forget)
-        await asyncio.sleep(seconds)
-        limiter.forget_all()
-        await asyncio.sleep(100)
-        return looked
-
-    return run_virtual(scenario)
+    looked: list[str] = []
+    limiter = RateLimiter(looked.append)
+    for name in names:
+        limiter.hear(name)
+    limiter.forget(forget)
+    await asyncio.sleep(seconds)
+    limiter.forget_all()
+    await asyncio.sleep(100)
+    return looked
 
 
-def test_a_few_are_looked_at_at_once() -> None:
+@in_virtual_time
+async def test_a_few_are_looked_at_at_once_and_who_speaks_twice_once_and_who_has_gone_never() -> None:
     names = [f"n{number}" for number in range(AT_ONCE)]
-    assert looked_at(names, 0) == names
+    assert await looked_at(names, 0) == names
+    assert await looked_at([*names, *["again"] * 10], 100) == [*names, "again"]
+    assert "gone" not in await looked_at([*names, "gone"], 100, forget="gone")
 
 
-def test_attack_16_a_flood_is_looked_at_at_a_bounded_rate() -> None:
+@in_virtual_time
+async def test_attack_16_a_flood_is_looked_at_at_a_bounded_rate() -> None:
     """Each look costs a comparison with every contact."""
     names = [f"n{number}" for number in range(10_000)]
     for seconds in (0.0, 1.0, 3.0):
-        assert len(looked_at(names, seconds)) <= ANNOUNCEMENTS_AT_ONCE + ANNOUNCEMENTS_PER_SECOND * seconds
-    assert len(looked_at(names, 1000.0)) <= ANNOUNCEMENTS_AT_ONCE + WAITING_MAX
+        bound = bounds.ANNOUNCEMENTS_AT_ONCE + bounds.ANNOUNCEMENTS_PER_SECOND * seconds
+        assert len(await looked_at(names, seconds)) <= bound
+    assert len(await looked_at(names, 1000.0)) <= bounds.ANNOUNCEMENTS_AT_ONCE + bounds.WAITING_MAX
 
 
-def test_of_those_who_wait_the_newest_is_first() -> None:
+@in_virtual_time
+async def test_of_those_who_wait_the_newest_is_first() -> None:
     names = [f"n{number}" for number in range(AT_ONCE + 500)]
-    looked = looked_at(names, 100)
+    looked = await looked_at(names, 100)
     assert looked[AT_ONCE] == names[-1]
     assert names[-2] in looked
 
 
-def test_who_speaks_twice_while_waiting_is_looked_at_once() -> None:
-    names = [f"n{number}" for number in range(AT_ONCE)] + ["again"] * 10
-    assert looked_at(names, 100).count("again") == 1
-
-
-def test_who_has_gone_is_not_looked_at() -> None:
-    names = [f"n{number}" for number in range(AT_ONCE)] + ["gone"]
-    assert "gone" not in looked_at(names, 100, forget="gone")
-
-
-def test_senders_of_announcements_take_turns() -> None:
-    """A neighbour is looked at among the first that waited, whatever a flooder sent after it."""
-
-    async def scenario(_: VirtualClock) -> list[str]:
-        looked: list[str] = []
-        limiter = RateLimiter(looked.append)
-        for number in range(AT_ONCE):
-            limiter.hear(f"n{number}", "flooder")
-        limiter.hear("honest", "neighbour")
-        for number in range(WAITING_MAX * 2):
-            limiter.hear(f"m{number}", "flooder")
-        await asyncio.sleep(1)
-        limiter.forget_all()
-        return looked[AT_ONCE:]
-
-    assert "honest" in run_virtual(scenario)[:2]
+@in_virtual_time
+async def test_senders_of_announcements_take_turns() -> None:
+    looked: list[str] = []
+    limiter = RateLimiter(looked.append)
+    for number in range(AT_ONCE):
+        limiter.hear(f"n{number}", "flooder")
+    limiter.hear("honest", "neighbour")
+    for number in range(bounds.WAITING_MAX * 2):
+        limiter.hear(f"m{number}", "flooder")
+    await asyncio.sleep(1)
+    limiter.forget_all()
+    assert "honest" in looked[AT_ONCE:][:2]

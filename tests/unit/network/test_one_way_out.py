@@ -1,7 +1,4 @@
-"""The source has one function that opens connections, and it refuses what is not local.
-
-The rules search for every call of the standard library that reaches another machine.
-"""
+"""One function opens connections, and refuses what is not local: in the source, the imports and the calls."""
 
 from __future__ import annotations
 
@@ -11,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from chat.tools.prove.findings import Outcome
+from chat.tools.prove.stage import Setting
 from tests.architecture.imports import PACKAGES, ROOT, imports, sources
+from tests.architecture.test_layers import all_loaded_by, modules_of
+from tests.support.machine import needs_strace
+from tests.support.prove.proof import look_at
 
 # Modules whose purpose is to reach other machines, or that start programs which do.
 NETWORK_LIBRARIES = {
@@ -50,13 +52,7 @@ def calls(root: Path) -> Iterator[tuple[str, ast.Call, str]]:
 
 
 def _name(called: ast.expr) -> str:
-    return (
-        called.attr
-        if isinstance(called, ast.Attribute)
-        else called.id
-        if isinstance(called, ast.Name)
-        else ""
-    )
+    return str(getattr(called, "attr", getattr(called, "id", "")))
 
 
 def libraries(root: Path) -> list[str]:
@@ -78,12 +74,9 @@ def sockets(root: Path) -> list[str]:
     return [
         f"{file}:{call.lineno}"
         for file, call, name in calls(root)
-        if name in ("socket", "socketpair", "fromfd") and file not in MAKES_SOCKETS and not _is_inward(call)
+        if name in ("socket", "socketpair", "fromfd") and file not in MAKES_SOCKETS
+        if not call.args or _name(call.args[0]) not in INWARD
     ]
-
-
-def _is_inward(call: ast.Call) -> bool:
-    return bool(call.args) and _name(call.args[0]) in INWARD
 
 
 @pytest.mark.parametrize("rule", [libraries, ways_out, sockets])
@@ -92,40 +85,43 @@ def test_there_is_one_way_out(rule: object) -> None:
     assert rule(ROOT) == []
 
 
-def test_the_one_way_out_is_one_function_that_only_local_targets_reach() -> None:
+Functions = list[ast.FunctionDef | ast.AsyncFunctionDef]
+
+
+@pytest.fixture
+def functions() -> Functions:
     tree = ast.parse((ROOT / "chat/network/transport.py").read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    opening = [each.name for each in functions if {"sock_connect", "create_connection"} & set(_called(each))]
-    assert opening == ["_open"]
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def only(functions: Functions, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    (function,) = [each for each in functions if each.name == name]
+    return function
+
+
+def test_the_one_way_out_is_one_function_that_only_local_targets_reach(functions: Functions) -> None:
+    assert _callers(functions, "sock_connect") == _callers(functions, "create_connection") == ["_open"]
     assert _callers(functions, "_open") == ["_first"]
     assert _callers(functions, "_first") == ["connect", "connect_relay"]
-    connect = next(each for each in functions if each.name == "connect")
-    assert _called(connect).index("_targets") < _called(connect).index("_first")
+    called = _called(only(functions, "connect"))
+    assert called.index("_targets") < called.index("_first")
 
 
-def test_names_are_looked_up_for_named_relays_alone() -> None:
-    """By one function, which one other calls, behind its check."""
-    source = (ROOT / "chat/network/transport.py").read_text(encoding="utf-8")
-    functions = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+def test_names_are_looked_up_for_named_relays_alone(functions: Functions) -> None:
     assert _callers(functions, "getaddrinfo") == ["look_up", "ask"], "the second is a part of the first"
     assert _callers(functions, "look_up") == ["_relay_targets"]
     assert _callers(functions, "_relay_targets") == ["connect_relay"]
-    connect = next(each for each in functions if each.name == "connect_relay")
-    check, raising = connect.body[1], ast.parse("if relay not in self._named:\n    raise NotNamed").body[0]
+    check = only(functions, "connect_relay").body[1]
+    raising = ast.parse("if relay not in self._named:\n    raise NotNamed").body[0]
     assert ast.dump(check) == ast.dump(raising), "what is not named is refused before anything else"
 
 
 def _called(function: ast.AST) -> list[str]:
-    """What a function calls, in the order of the source."""
     made = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     return [_name(call.func) for call in sorted(made, key=lambda call: (call.lineno, call.col_offset))]
 
 
-def _callers(functions: list[ast.FunctionDef | ast.AsyncFunctionDef], name: str) -> list[str]:
+def _callers(functions: Functions, name: str) -> list[str]:
     return [each.name for each in functions if name in _called(each)]
 
 
@@ -163,3 +159,25 @@ def test_what_stays_inside_is_not_reported(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert [rule(tmp_path) for rule in (libraries, ways_out, sockets)] == [[], [], []]
+
+
+# What asyncio brings along and what only takes addresses of pages apart: neither reaches anybody by itself.
+HARMLESS = {"ssl", "urllib", "urllib.parse"}
+ENGINE = ("chat.service", "chat.storage", "chat.network")
+
+
+def test_an_engine_loads_nothing_that_reaches_other_machines_by_itself() -> None:
+    modules = [name for package in ENGINE for name in modules_of(package)]
+    loaded = all_loaded_by(["chat.engine", "chat.ipc.server", "chat.ipc.client", *modules])
+    assert "chat.network.transport" in loaded
+    assert {name for name in loaded if name.split(".")[0] in NETWORK_LIBRARIES} <= HARMLESS
+
+
+async def test_an_engine_that_is_traced_reaches_only_what_python_tells_of() -> None:
+    needs_strace()
+    finding = await look_at("C3", Setting())
+    measured = finding.row()["measured"]
+    assert isinstance(measured, dict)
+    assert finding.outcome is Outcome.HOLDS, finding.reason
+    assert measured["calls_traced"] == measured["calls_by_both"] == measured["connections"] > 0
+    assert measured["programs_started"] == measured["names_looked_up"] == 0

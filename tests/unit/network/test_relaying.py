@@ -55,12 +55,10 @@ def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> Rela
 
 
 def held_by(relay: MemoryRelay, number: int, listeners: int) -> bool:
-    """Whether so many wait on each of the first tokens."""
     return all(relay.hall.count(token(each)) == listeners for each in range(number))
 
 
 def named_by(relay: MemoryRelay, host: str) -> list[int]:
-    """How many tokens each line of a host names."""
     return [relay.hall.named(one) for one in relay.hall._tokens if one.connection.peer == host]
 
 
@@ -73,11 +71,11 @@ def play(scenario: Scenario, number: int = 1) -> None:
     async def run(clock: VirtualClock) -> None:
         network, tokens = Network(), Tokens(number)
         relay = MemoryRelay(network).start()
-        listener, dialer = (at(network, host, tokens, clock) for host in ("10.0.0.1", "10.0.0.2"))
-        for each in (listener, dialer):
+        waiter, dialer = (at(network, host, tokens, clock) for host in ("10.0.0.1", "10.0.0.2"))
+        for each in (waiter, dialer):
             each.name([relay.address])
         await relay.until(lambda: len(relay.hall) >= 2 and held_by(relay, number, 2))
-        await scenario(relay, listener, dialer, tokens)
+        await scenario(relay, waiter, dialer, tokens)
 
     run_virtual(run)
 
@@ -88,24 +86,20 @@ async def dialled(dialer: RelayClient, relay: RelayAddress, number: int) -> bool
 
 @pytest.mark.parametrize(("number", "lines"), [(0, 1), (1, 1), (128, 1), (129, 2), (300, 3)])
 def test_any_number_of_contacts_is_waited_for(number: int, lines: int) -> None:
-    async def scenario(
-        relay: MemoryRelay, listener: RelayClient, dialer: RelayClient, tokens: Tokens
-    ) -> None:
+    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialer: RelayClient, tokens: Tokens) -> None:
         counts = named_by(relay, "10.0.0.1")
         assert len(counts) == lines
         assert held_by(relay, number, 2)  # the dialer waits too
         assert all(count & (count - 1) == 0 and 8 <= count <= RELAY_TOKENS_MAX for count in counts)
         tokens.number = 1
-        listener.renew()
+        waiter.renew()
         await relay.until(lambda: named_by(relay, "10.0.0.1") == [8])
 
     play(scenario, number)
 
 
 def test_a_call_brings_a_circuit_and_a_new_line() -> None:
-    async def scenario(
-        relay: MemoryRelay, listener: RelayClient, dialer: RelayClient, tokens: Tokens
-    ) -> None:
+    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialer: RelayClient, tokens: Tokens) -> None:
         dialer.stop()
         reached = await dialer.dial(relay.address, lambda day: [token(5), token(0)])
         assert reached is None  # it was stopped: it uses no relay
@@ -121,7 +115,7 @@ def test_a_call_brings_a_circuit_and_a_new_line() -> None:
         await circuit.write(b"and back")
         assert await reached.circuit.read() == b"and back"
         await relay.until(lambda: relay.hall.count(token(0)) == 2)
-        listener.name([])
+        waiter.name([])
         assert await reached.circuit.read() == b""
 
     play(scenario)
@@ -146,12 +140,9 @@ def test_absent_contacts_are_asked_for_on_few_lines() -> None:
 def test_pauses_grow_are_spread_and_end_at_their_most() -> None:
     pauses = Pauses(1.0, 30.0)
     assert pauses.delay(1.0) == 0.0
-    delays = []
-    for _ in range(8):
+    for expected in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0):
         pauses.failed()
-        delays.append(pauses.delay(1.0))
-        assert pauses.delay(0.0) == delays[-1] / 2
-    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+        assert (pauses.delay(1.0), pauses.delay(0.0)) == (expected, expected / 2)
     pauses.failures = 10_000
     assert pauses.delay(1.0) == 30.0
     pauses.reset()
@@ -177,7 +168,5 @@ def test_pauses_grow_are_spread_and_end_at_their_most() -> None:
         (E.ERROR, S.WAITING, RelayStanding.NO_RELAY),
     ],
 )
-def test_what_is_said_of_a_relay_after_a_line_has_ended(
-    reason: RelayEnding, before: RelayState, standing: RelayStanding
-) -> None:
+def test_standing_after_a_line(reason: RelayEnding, before: RelayState, standing: RelayStanding) -> None:
     assert standing_after(Lost(reason, before)) is standing

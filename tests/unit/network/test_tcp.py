@@ -1,4 +1,4 @@
-"""TCP over real sockets on loopback: what arrives, which ports, and what is never dialled."""
+"""TCP over real sockets on loopback, also to relays: what arrives, and what is never dialled or looked up."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import asyncio
 import errno
 import hashlib
 import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
 
 from chat.network import connection, transport
-from chat.network.connection import NotLocal, TcpConnection
+from chat.network.connection import NotLocal, NotNamed, TcpConnection
 from chat.network.transport import TcpTransport
 from chat.ports import Connection
+from protocol.relay.rendezvous import RelayAddress
 from tests.support.network.sockets import SECONDS, gone, read_all, read_exactly, serving, until
 
 ANYONE = TcpTransport()
@@ -81,9 +84,7 @@ async def test_a_port_that_is_taken_in_one_family_alone_is_taken(family: socket.
 
 
 @pytest.mark.parametrize("missing", [socket.AF_INET, socket.AF_INET6])
-async def test_a_machine_with_one_family_listens_on_that(
-    missing: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_family_is_enough(missing: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch) -> None:
     real = connection.listening_socket
 
     def without(family: socket.AddressFamily, address: tuple[str, int], backlog: int) -> socket.socket:
@@ -98,11 +99,8 @@ async def test_a_machine_with_one_family_listens_on_that(
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_a_caller_who_comes_in_the_moment_of_closing_disturbs_nothing(turns: int) -> None:
+async def test_a_caller_in_the_moment_of_closing_disturbs_nothing(turns: int, faults: list[object]) -> None:
     """Closing meets the caller at each step: in the backlog, seen, accepted, being wrapped, served."""
-    loop = asyncio.get_running_loop()
-    faults: list[dict[str, object]] = []
-    loop.set_exception_handler(lambda _, context: faults.append(context))
     listener = await ANYONE.listen(0, ignore)
     await asyncio.sleep(0)  # it waits for callers now
     with socket.create_connection(("127.0.0.1", listener.port)):
@@ -126,9 +124,6 @@ async def test_after_close_nobody_gets_in_and_who_is_in_stays() -> None:
         await gone([ours])
 
 
-# --- dialling ---
-
-
 NOT_LOCAL = [
     *("8.8.8.8", "2001:db8::1", "0.0.0.0", "::", "::ffff:8.8.8.8", "224.0.0.251", "localhost"),
     *("printer.local", "", "10.0.0.1 "),
@@ -149,20 +144,20 @@ def forbidden(*_: object, **__: object) -> socket.socket:
     raise AssertionError("a socket was made or a name looked up")
 
 
-async def test_a_local_address_is_dialled_without_looking_anything_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_local_address_is_dialled_without_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(ANYONE) as server:
         monkeypatch.setattr(socket, "getaddrinfo", forbidden)
         for host in ("127.0.0.1", "::1"):
             await gone([await ANYONE.connect(host, server.port, SECONDS)])
 
 
-async def test_no_listener_and_an_unknown_interface_are_oserrors() -> None:
+async def test_where_no_way_opens_the_reason_is_given() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(ConnectionRefusedError):
             await ANYONE.connect("127.0.0.1", unused.getsockname()[1], SECONDS)
+    with pytest.raises(ConnectionRefusedError):
+        await transport._first([(socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("127.0.0.2", 1))])
     with pytest.raises(OSError):
         await ANYONE.connect("fe80::1%nosuch0", 4747, SECONDS)
 
@@ -189,6 +184,92 @@ async def test_of_several_ways_the_first_that_opens_is_taken_and_the_others_are_
         await gone([ours])
 
 
-async def test_if_no_way_opens_the_reason_is_given() -> None:
-    with pytest.raises(ConnectionRefusedError):
-        await transport._first([(socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("127.0.0.2", 1))])
+KEY = bytes(range(32))
+FAR = RelayAddress("192.0.2.1", 4746, KEY)
+
+
+class LookUps:
+    """The system's resolver, which answers as a test says and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: list[str] = []
+        self.answering = threading.Event()
+        self.answering.set()
+
+    def getaddrinfo(self, host: str, port: object, **options: object) -> list[tuple[object, ...]]:
+        self.asked.append(host)
+        self.answering.wait(SECONDS)
+        if not self.answers:
+            raise socket.gaierror("unknown")
+        return [(0, 0, 0, "", (answer, 0)) for answer in self.answers]
+
+
+def naming(*relays: RelayAddress) -> TcpTransport:
+    transport = TcpTransport()
+    transport.name_relays(relays)
+    return transport
+
+
+@pytest.fixture
+def look_ups(monkeypatch: pytest.MonkeyPatch) -> Iterator[LookUps]:
+    resolver = LookUps()
+    monkeypatch.setattr(socket, "getaddrinfo", resolver.getaddrinfo)
+    yield resolver
+    resolver.answering.set()
+
+
+async def test_a_relay_that_is_not_named_is_neither_looked_up_nor_reached(look_ups: LookUps) -> None:
+    async with serving(ANYONE) as server:
+        transport = TcpTransport()
+        near = RelayAddress("127.0.0.1", server.port, KEY)
+        by_name = RelayAddress("localhost", server.port, KEY)
+        look_ups.answers = ["127.0.0.1"]
+        for others in ((), (FAR,), (RelayAddress("127.0.0.1", server.port, bytes(32)),)):
+            transport.name_relays(others)
+            for relay in (near, by_name):
+                with pytest.raises(NotNamed):
+                    await transport.connect_relay(relay, SECONDS)
+        assert look_ups.asked == []
+        transport.name_relays([near])
+        ours = await transport.connect_relay(near, SECONDS)
+        await server.take()  # the first that came at all
+        transport.name_relays([])
+        with pytest.raises(NotNamed):
+            await transport.connect_relay(near, SECONDS)
+        await gone([ours])
+
+
+async def test_a_named_relay_opens_no_other_way_to_its_address() -> None:
+    with pytest.raises(NotLocal):
+        await naming(FAR).connect(FAR.host, FAR.port, SECONDS)
+
+
+@pytest.mark.parametrize("alive", ["127.0.0.1", "::1"])
+async def test_all_addresses_of_a_name_are_tried_in_both_families(look_ups: LookUps, alive: str) -> None:
+    async with serving(ANYONE) as server:
+        relay = RelayAddress("relay.example.org", server.port, KEY)
+        look_ups.answers = ["192.0.2.77", "100::77", alive]  # nothing ever answers at the first two
+        ours = await naming(relay).connect_relay(relay, SECONDS)
+        assert ours.peer == alive
+        assert look_ups.asked == ["relay.example.org"]
+        await gone([ours])
+
+
+async def test_a_name_that_nobody_knows_is_no_place(look_ups: LookUps) -> None:
+    relay = RelayAddress("nowhere.example.org", 4746, KEY)
+    with pytest.raises(OSError, match="not known"):
+        await naming(relay).connect_relay(relay, SECONDS)
+
+
+def test_a_resolver_that_hangs_holds_up_nobody(look_ups: LookUps) -> None:
+    look_ups.answering.clear()
+
+    async def ask() -> None:
+        relay = RelayAddress("slow.example.org", 4746, KEY)
+        with pytest.raises(TimeoutError):
+            await naming(relay).connect_relay(relay, 0.05)
+
+    asyncio.run(ask())  # and it ends, although the question is still open
+    assert not look_ups.answering.is_set()
+    assert look_ups.asked == ["slow.example.org"]

@@ -7,59 +7,50 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat.network import transport
-from chat.network.connection import TcpConnection
 from chat.network.transport import TcpListener, TcpTransport
 from chat.ports import Connection
 from tests.support.lab.programs import Program
-from tests.support.network.sockets import (
-    SECONDS,
-    Server,
-    gone,
-    is_reset,
-    knock,
-    read_all,
-    read_exactly,
-    serving,
-    until,
-)
+from tests.support.network import sockets
+from tests.support.network.sockets import SECONDS, gone, read_all, read_exactly, serving, until
 
-ROOT = Path(__file__).parents[3]
 ANYONE = TcpTransport()
+Faults = list[dict[str, Any]]
 
 
 async def test_one_address_gets_its_share() -> None:
     async with serving(TcpTransport(an_address=2)) as server:
-        with await knock(server.port) as first, await knock(server.port):
+        with await sockets.knock(server.port) as first, await sockets.knock(server.port):
             taken = await server.take_from(first)
-            assert await is_reset(await knock(server.port))
-            with await knock(server.port, "127.0.0.2") as other:
+            assert await sockets.is_reset(await sockets.knock(server.port))
+            with await sockets.knock(server.port, "127.0.0.2") as other:
                 assert (await server.take_from(other)).peer == "127.0.0.2"
             first.close()
             assert await read_all(taken) == b""
             await until(lambda: taken._transport is None)
-            with await knock(server.port) as next_one:
+            with await sockets.knock(server.port) as next_one:
                 await server.take_from(next_one)
 
 
 async def test_a_flood_neither_grows_nor_stops_a_conversation() -> None:
-    """A thousand strangers from a hundred addresses, each sending rubbish and staying."""
     total = 32
     async with serving(TcpTransport(total=total)) as server:
         ours = await ANYONE.connect("127.0.0.1", server.port, SECONDS)
         theirs = await server.take()
-        age(server, theirs)
+        inside = server.listener._gate._inside
+        inside[theirs] = (inside[theirs][0], -1e9)  # old enough to have proved itself
         before = open_files()
         with contextlib.ExitStack() as strangers:
-            stranger = strangers.enter_context(await knock(server.port))
+            stranger = strangers.enter_context(await sockets.knock(server.port))
             for number in range(1, 1000):
-                stranger = strangers.enter_context(await knock(server.port, f"127.0.1.{1 + number % 100}"))
+                stranger = strangers.enter_context(
+                    await sockets.knock(server.port, f"127.0.1.{1 + number % 100}")
+                )
                 with contextlib.suppress(ConnectionError):  # it may have been reset already
                     stranger.send(b"GET / HTTP/1.1\r\n" * 100)
                 if number % 50 == 0:
@@ -74,68 +65,44 @@ async def test_a_flood_neither_grows_nor_stops_a_conversation() -> None:
 
 
 def open_files() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def age(server: Server, connection: TcpConnection) -> None:
-    """Let a connection be old enough to have proved itself, without waiting."""
-    inside = server.listener._gate._inside
-    inside[connection] = (inside[connection][0], -1e9)
-
-
-async def test_a_connection_that_cannot_be_served_is_reported_and_closed() -> None:
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-
+async def test_a_connection_that_cannot_be_served_is_reported_and_closed(faults: Faults) -> None:
     async def accept(connection: Connection) -> None:
         raise ValueError("a fault of ours")
 
     listener = await ANYONE.listen(0, accept)
     ours = await ANYONE.connect("127.0.0.1", listener.port, SECONDS)
     assert await read_all(ours) == b""
-    assert [type(context["exception"]) for context in told] == [ValueError]
+    assert [type(context["exception"]) for context in faults] == [ValueError]
     await listener.close()
     await gone([ours])
 
 
-# --- out of descriptors (attack 74) ---
-
-
 async def test_attack_74_a_failure_to_accept_is_told_once_and_ends_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, faults: Faults
 ) -> None:
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     pauses: list[float] = []
-    monkeypatch.setattr(TcpListener, "_next", _failing(TcpListener._next, 4))
-    monkeypatch.setattr(asyncio, "sleep", _noting(pauses, asyncio.sleep))
-    async with serving(ANYONE) as server:
-        await gone([await ANYONE.connect("127.0.0.1", server.port, SECONDS), await server.take()])
-    assert [context["exception"].errno for context in told] == [errno.EMFILE]
-    assert pauses.count(transport._PAUSE) == 4
-    assert transport._PAUSE >= 0.1
+    failures = [errno.EMFILE] * 4
+    accept, sleep = TcpListener._next, asyncio.sleep
 
-
-Accepting = Callable[[TcpListener, socket.socket], Awaitable[Any]]
-
-
-def _failing(accept: Accepting, times: int) -> Accepting:
     async def failing(listener: TcpListener, server: socket.socket) -> Any:
-        nonlocal times
-        if server.family == socket.AF_INET and times:
-            times -= 1
-            raise OSError(errno.EMFILE, "too many open files")
+        if server.family == socket.AF_INET and failures:
+            raise OSError(failures.pop(), "too many open files")
         return await accept(listener, server)
 
-    return failing
-
-
-def _noting(pauses: list[float], sleep: Callable[[float], Any]) -> Callable[[float], Any]:
     async def noted(delay: float) -> None:
         pauses.append(delay)
         await sleep(0)
 
-    return noted
+    monkeypatch.setattr(TcpListener, "_next", failing)
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    async with serving(ANYONE) as server:
+        await gone([await ANYONE.connect("127.0.0.1", server.port, SECONDS), await server.take()])
+    assert [context["exception"].errno for context in faults] == [errno.EMFILE]
+    assert pauses.count(transport._PAUSE) == 4
+    assert transport._PAUSE >= 0.1
 
 
 # Runs out of descriptors for real, in a process of its own, and prints how it bears it.
@@ -181,6 +148,6 @@ asyncio.run(main())
 
 
 def test_attack_74_out_of_descriptors_for_real() -> None:
-    with Program([sys.executable, "-c", EXHAUST], folder=ROOT) as program:
+    with Program([sys.executable, "-c", EXHAUST], folder=Path(__file__).parents[3]) as program:
         said = [program.line(SECONDS) for _ in range(3)]
     assert said == [str(errno.EMFILE), "waits", "served all"]

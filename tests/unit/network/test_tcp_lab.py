@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
-from tests.support.machine import needs_root_network
 from tests.support.network.mdns import Tap
 
 pytestmark = pytest.mark.network
@@ -61,11 +59,7 @@ except ConnectionResetError:
 """
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(2) as lab:
-        yield lab
+HOSTS = 2
 
 
 def listening(host: Host) -> Program:

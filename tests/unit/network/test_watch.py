@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,6 @@ from chat.network.interfaces import SETTLE, SLEPT, TICK, NetworkWatch
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 from tests.support.lab.virtual import VirtualClock, run_virtual
-from tests.support.machine import needs_root_network
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
@@ -51,15 +51,17 @@ def _polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(netlink, "AVAILABLE", False)
 
 
-def watched(change: Callable[[Machine], None], seconds: float) -> Machine:
-    """Watch for two seconds, make the change, watch on."""
+def watched(seconds: float, flickers: bool = False, **change: object) -> Machine:
+    """Watch for two seconds, change something (for a moment), and watch on."""
 
     async def scenario(clock: VirtualClock) -> Machine:
         machine = Machine(clock)
         watch = NetworkWatch(machine.changed, state=machine.look, clock=machine.now)
         watch.start()
         await asyncio.sleep(2.0)
-        change(machine)
+        vars(machine).update(change)
+        if flickers:
+            asyncio.get_running_loop().call_later(TICK + SETTLE / 2, setattr, machine, "state", "before")
         await asyncio.sleep(seconds)
         watch.close()
         await asyncio.sleep(10.0)
@@ -68,77 +70,41 @@ def watched(change: Callable[[Machine], None], seconds: float) -> Machine:
     return run_virtual(scenario)
 
 
-def set_state(machine: Machine) -> None:
-    machine.state = "after"
+def test_a_change_is_told_once_and_soon_but_not_after_close() -> None:
+    (told,) = watched(60, state="after").told
+    assert told <= 2.0 + TICK + SETTLE
+    assert len(watched(60, asleep=SLEPT + 1).told) == 1, "a sleep of the machine is a change"
+    assert watched(0.0, state="after").told == []
 
 
-def flicker(machine: Machine) -> None:
-    machine.state = "after"
-    asyncio.get_running_loop().call_later(TICK + SETTLE / 2, setattr, machine, "state", "before")
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"flickers": True, "state": "after"}, {"asleep": SLEPT / 2}, {"unreadable": True}],
+    ids=["nothing", "a flicker", "a clock set right", "what cannot be read"],
+)
+def test_what_is_no_change_is_not_told(change: dict[str, Any]) -> None:
+    assert watched(600, **change).told == []
 
-
-def sleep(machine: Machine) -> None:
-    machine.asleep += SLEPT + 1
-
-
-def correct_clock(machine: Machine) -> None:
-    machine.asleep += SLEPT / 2
-
-
-def become_unreadable(machine: Machine) -> None:
-    machine.unreadable = True
-
-
-def test_a_change_is_told_once_and_soon() -> None:
-    machine = watched(set_state, 60)
-    assert len(machine.told) == 1
-    assert machine.told[0] <= 2.0 + TICK + SETTLE
-
-
-@pytest.mark.parametrize("change", [lambda _: None, flicker, correct_clock, become_unreadable])
-def test_what_is_no_change_is_not_told(change: Callable[[Machine], None]) -> None:
-    assert watched(change, 600).told == []
-
-
-def test_nothing_is_told_after_close() -> None:
-    assert watched(set_state, 0.0).told == []
-
-
-def test_a_sleep_of_the_machine_counts_as_a_change() -> None:
-    assert len(watched(sleep, 60).told) == 1
-
-
-# --- a real machine ---
 
 WATCH = """
-import asyncio
+import asyncio, sys
 from chat.network import interfaces
 async def main():
-    looks = 0
+    looks = []
     def look():
-        nonlocal looks
-        looks += 1
+        looks.append(1)
         return interfaces.network_state()
-    def changed():
-        print("changed", flush=True)
-    watching = interfaces.NetworkWatch(changed, state=look)
+    watching = interfaces.NetworkWatch(lambda: print("changed", flush=True), state=look)
     watching.start()
-    loop = asyncio.get_running_loop()
-    commands = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), __import__("sys").stdin)
     print("watching", flush=True)
-    while line := await commands.readline():
-        print("looks", looks, flush=True)
+    while await asyncio.to_thread(sys.stdin.readline):
+        print("looks", len(looks), flush=True)
     watching.close()
 asyncio.run(main())
 """
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(1) as lab:
-        yield lab
+HOSTS = 1
 
 
 def watching(host: Host) -> Program:

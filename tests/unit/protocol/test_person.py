@@ -14,7 +14,8 @@ from protocol import labels, limits, primitives
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, ProtocolError
 from protocol.identity.author import add_operation, create_person, rename_operation
-from protocol.identity.log import Genesis, Rename, _Signed, is_name, parse_operation, sign_operation
+from protocol.identity.log import Genesis, Rename, _Signed, parse_operation, sign_operation
+from protocol.identity.names import is_name
 from protocol.identity.reduction import CauseKind, extend, missing, reduce
 from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
 from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, P, flipped, seeded, u

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 
@@ -17,31 +18,26 @@ from chat.relay.metrics import Counters
 from protocol.keys import X25519Pair
 from protocol.relay.cluster import ClusterKeys
 from tests.support.relay.in_process import Wire
+from tests.unit.relay.circuits import settle
 
 TOKEN = secrets.token_bytes(16)
-PATIENCE = 10.0
 
 
 @dataclass
 class Waiter:
-    """As much of a terminal that waits as another relay asks for."""
-
     name: str
     since: float
 
 
 @dataclass(eq=False)
 class Host:
-    """A relay that writes down what its cluster has it do."""
-
-    waiters: list[Waiter] = field(default_factory=list)
-    answers: bool = True
-
-    def __post_init__(self) -> None:
-        self.called: list[str] = []
-        self.joined: list[int] = []
-        self.absent = self.missed = 0
-        self.happened = asyncio.Event()
+    waiters: list[Waiter]
+    answers: bool
+    called: list[str] = field(default_factory=list)
+    joined: list[int] = field(default_factory=list)
+    absent: int = 0
+    missed: int = 0
+    happened: asyncio.Event = field(default_factory=asyncio.Event)
 
     def waiting_on(self, token: bytes) -> list[ClientConnection]:
         newest_first = sorted(self.waiters, key=lambda waiter: -waiter.since)
@@ -69,31 +65,18 @@ class Host:
     def join_dialler(self, dialler: ClientConnection, others: int, passage: RelayTunnel) -> Any:
         self.joined.append(others)
         self.happened.set()
-        return Deaf()
+        return mock.Mock()
 
     def join_waiter(self, waiter: ClientConnection, passage: RelayTunnel) -> Any:
-        return Deaf()
-
-
-class Deaf:
-    """In the place of a circuit."""
-
-    def arrived(self, frame: bytes) -> None: ...
-
-    def spoiled(self) -> None: ...
-
-    def lost(self) -> None: ...
+        return mock.Mock()
 
 
 class Town:
-    """A wire, the relay that asks, and others."""
-
     def __init__(self) -> None:
         self.wire, self.pair = Wire(), X25519Pair.generate()
         self.asking, self.cluster = self.relay()
 
     def relay(self, *waiters: Waiter, answers: bool = True) -> tuple[Host, Cluster]:
-        """Another relay, at which these wait."""
         host = Host(list(waiters), answers)
         tap = self.wire.tap(cast(Any, None))
         made = Cluster(ClusterKeys(self.pair), tap, host, Counters())
@@ -104,10 +87,9 @@ class Town:
         return host, made
 
     async def ask(self, place: int = 0, here: int = 0) -> Host:
-        """Until the asking relay knows."""
         self.asking.happened.clear()
         assert self.cluster.ask(cast(ClientConnection, object()), TOKEN, place, here)
-        await asyncio.wait_for(self.asking.happened.wait(), PATIENCE)
+        await asyncio.wait_for(self.asking.happened.wait(), 10)
         return self.asking
 
 
@@ -151,14 +133,8 @@ async def test_whoever_was_called_and_does_not_answer_is_told(town: Town) -> Non
 
 async def test_an_offer_of_another_key_is_passed_over(town: Town) -> None:
     host, _ = town.relay(Waiter("somebody", 0.0))
-    forged: list[bytes] = []
-
-    def spoil(payload: bytes) -> list[bytes]:
-        """Each answer is preceded by one that is none."""
-        forged.append(secrets.token_bytes(len(payload)))
-        return [forged[-1], payload] if len(forged) == 2 else [payload]
-
-    town.wire.change = spoil
+    carried = town.wire.carried  # of which the second is the answer
+    town.wire.change = lambda said: [secrets.token_bytes(len(said)), said] if len(carried) == 2 else [said]
     assert (await town.ask()).joined == [0]
     assert host.called == ["somebody"]
     assert town.cluster.counters.forged == 1
@@ -185,24 +161,20 @@ async def test_an_offer_that_nobody_takes_is_forgotten(town: Town) -> None:
     town.wire.change = lambda payload: [payload] if len(town.wire.carried) < 3 else []
     dialler = cast(ClientConnection, object())
     assert town.cluster.ask(dialler, TOKEN, 0, 0)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await settle()
     assert len(cluster._offers) == 1
     cluster.check(asyncio.get_running_loop().time() + module.OFFER_SECONDS + 1)
     assert (len(cluster._offers), len(cluster._receivers)) == (0, 0)
     town.cluster.forget(dialler)
 
 
-async def test_what_others_ask_costs_no_more_than_a_bound(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_others_ask_has_a_bound(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OFFERS_MAX", 3)
     _, cluster = town.relay(Waiter("somebody", 0.0))
     diallers = [cast(ClientConnection, object()) for _ in range(8)]
     for dialler in diallers:
         assert town.cluster.ask(dialler, TOKEN, 9, 0)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await settle()
     assert len(cluster._offers) == 3
     for dialler in diallers:
         town.cluster.forget(dialler)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from chat.interface import UsageError
 from chat.relay.cluster import nats
 from chat.relay.cluster.nats import CROWDED, Nats, checked
+from tests.support.network.sockets import until
 from tests.support.relay.processes import Node, nodes
 
 PATIENCE = 20.0
@@ -22,43 +23,25 @@ BLOCK = bytes(1 << 16)
 
 
 class Heard:
-    """A listener whose changes can be waited for."""
-
     def __init__(self) -> None:
         self.connections = self.partings = 0
         self.messages: list[tuple[str, bytes]] = []
         self.nobodies: list[str] = []
-        self._changed = asyncio.Condition()
 
     def connected(self) -> None:
         self.connections += 1
-        self._change()
 
     def parted(self) -> None:
         self.partings += 1
-        self._change()
 
     def arrived(self, subject: str, payload: bytes) -> None:
         self.messages.append((subject, payload))
-        self._change()
 
     def nobody(self, subject: str) -> None:
         self.nobodies.append(subject)
-        self._change()
 
     async def has_connected(self, times: int) -> None:
-        await self.until(lambda: self.connections == times)
-
-    def _change(self) -> None:
-        self._told = asyncio.ensure_future(self._tell())
-
-    async def _tell(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE), self._changed:
-            await self._changed.wait_for(holds)
+        await until(lambda: self.connections == times)
 
 
 @pytest.fixture
@@ -67,32 +50,20 @@ def node() -> Iterator[Node]:
         yield only
 
 
-class Said(list[bool]):
-    """What a backplane says of itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.happened = asyncio.Event()
-
-    def say(self, connected: bool) -> None:
-        self.append(connected)
-        self.happened.set()
-
-
 @asynccontextmanager
-async def bus(*urls: str) -> AsyncIterator[tuple[Nats, Heard, Said]]:
-    """A backplane, what it hears, and what it says of itself."""
-    said = Said()
-    made, heard = Nats(urls, said.say), Heard()
+async def bus(*urls: str) -> AsyncIterator[tuple[Nats, Heard, list[bool]]]:
+    """A backplane once it is connected, what it hears, and what it says of itself."""
+    said: list[bool] = []
+    made, heard = Nats(urls, said.append), Heard()
     made.start(heard)
     try:
+        await heard.has_connected(1)
         yield made, heard, said
     finally:
         await made.close()
 
 
 async def crowd(one: Nats, node: Node) -> None:
-    """Stop the node, and send until too much waits."""
     os.kill(node.pid, signal.SIGSTOP)
     async with asyncio.timeout(PATIENCE):
         while not one.is_crowded and one.is_connected:
@@ -104,39 +75,34 @@ async def subscribe(one: Nats, heard: Heard, subject: str) -> None:
     """Subscribe, and wait until the node has it: it answers a later message on the subject."""
     one.subscribe(subject)
     one.post("parlour.nowhere", b"is anybody there", subject)
-    await heard.until(lambda: bool(heard.nobodies))
+    await until(lambda: bool(heard.nobodies))
     assert heard.nobodies == [subject]
 
 
 async def test_messages_arrive_and_whoever_named_a_subject_hears_that_nobody_did(node: Node) -> None:
     async with bus(node.url) as (one, hears, said), bus(node.url) as (other, listens, _):
-        for each in (hears, listens):
-            await each.has_connected(1)
         await subscribe(one, hears, OWN)
         await subscribe(other, listens, "parlour.there")
         other.post(OWN, b"from the other", "")
-        await hears.until(lambda: bool(hears.messages))
+        await until(lambda: bool(hears.messages))
         assert hears.messages == [(OWN, b"from the other")]
         one.post("parlour.there", b"and back", OWN)
-        await listens.until(lambda: bool(listens.messages))
+        await until(lambda: bool(listens.messages))
         assert listens.messages == [("parlour.there", b"and back")]
         other.unsubscribe("parlour.there")
         one.subscribe("parlour.own")
         one.post("parlour.own", b"to itself", OWN)  # what a relay asks itself, nobody hears
-        await hears.until(lambda: len(hears.nobodies) == 2)
+        await until(lambda: len(hears.nobodies) == 2)
         assert said == []
 
 
-async def test_a_subject_that_the_library_cannot_read_costs_a_reconnection(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_subject_that_cannot_be_read_reconnects(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library stops reading for good then. Its own look at the connection is turned off here."""
     monkeypatch.setattr(nats, "PING_SECONDS", 3_600)
     async with bus(node.url) as (one, hears, _):
-        await hears.has_connected(1)
         one.subscribe("parlour.relay.v1.to.a.*")
         one.post("parlour.nowhere", b"", "parlour.relay.v1.to.a.b")
-        await hears.until(lambda: bool(hears.nobodies))
+        await until(lambda: bool(hears.nobodies))
         reader, writer = await asyncio.open_connection("127.0.0.1", int(node.url.rpartition(":")[2]))
         writer.write(b"CONNECT {}\r\nPUB parlour.relay.v1.to.a.\xff 2\r\nhi\r\nPING\r\n")
         await hears.has_connected(2)
@@ -147,8 +113,7 @@ async def test_a_subject_that_the_library_cannot_read_costs_a_reconnection(
 
 
 async def test_where_nats_does_not_keep_up_it_is_crowded_until_it_does(node: Node) -> None:
-    async with bus(node.url) as (one, hears, _):
-        await hears.has_connected(1)
+    async with bus(node.url) as (one, _, _):
         try:
             await crowd(one, node)
             assert one.is_crowded
@@ -162,7 +127,6 @@ async def test_where_nats_does_not_keep_up_it_is_crowded_until_it_does(node: Nod
 
 async def test_whoever_waits_for_room_is_woken_when_the_node_dies(node: Node) -> None:
     async with bus(node.url) as (one, hears, said):
-        await hears.has_connected(1)
         await crowd(one, node)
         assert one.is_crowded
         relieved = asyncio.Event()
@@ -172,42 +136,33 @@ async def test_whoever_waits_for_room_is_woken_when_the_node_dies(node: Node) ->
         assert (hears.partings, one.is_connected, one.is_crowded, one._size) == (1, False, False, 0)
         one.post("parlour.there", BLOCK, "")
         assert one._size == 0, "what nothing carries is not kept"
-        await asyncio.wait_for(said.happened.wait(), PATIENCE)
-        assert said == [False]
+        await until(lambda: said == [False])
 
 
-async def test_a_node_that_takes_nothing_more_is_given_up(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_node_that_takes_nothing_is_given_up(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where its machine has gone without a word: what waits for it must not hold the relay."""
     monkeypatch.setattr(nats, "PING_SECONDS", 0.1)
     monkeypatch.setattr(nats, "PONG_SECONDS", 1)
     with nodes(1) as (second,):
         async with bus(node.url, second.url) as (one, hears, _):
-            await hears.has_connected(1)
             await crowd(one, node)
             await hears.has_connected(2)
             assert not one.is_crowded
 
 
 async def test_it_ends_soon_where_a_node_takes_nothing_more(node: Node) -> None:
-    async with bus(node.url) as (one, hears, _):
-        await hears.has_connected(1)
+    async with bus(node.url) as (one, _, _):
         await crowd(one, node)
         assert one.is_crowded
         await asyncio.wait_for(one.close(), PATIENCE)
 
 
-async def test_the_next_address_is_taken_where_one_does_not_answer(node: Node) -> None:
+async def test_a_silent_address_is_passed_over(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats, "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
-        port = silent.getsockname()[1]
-        monkey = pytest.MonkeyPatch()
-        monkey.setattr(nats, "CONNECT_SECONDS", 0.2)
-        with monkey.context():
-            async with bus("nats://127.0.0.1:1", f"nats://127.0.0.1:{port}", node.url) as (_, hears, said):
-                await hears.has_connected(1)
-                assert said == []
-        monkey.undo()
+        other = f"nats://127.0.0.1:{silent.getsockname()[1]}"
+        async with bus("nats://127.0.0.1:1", other, node.url) as (_, _, said):
+            assert said == []
 
 
 @pytest.mark.parametrize("url", ["nats://127.0.0.1", "nats://relay.example.org:4222", "tls://[::1]:4222/"])

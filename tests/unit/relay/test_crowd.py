@@ -18,8 +18,6 @@ MANY = 1e6
 
 
 class Crowd:
-    """Guests, each with what it came for."""
-
     def __init__(self, made: House, dice: Random) -> None:
         self.made, self.dice = made, dice
         self.tokens = [token() for _ in range(6)]
@@ -76,7 +74,6 @@ class Crowd:
         return guest.close()
 
     async def end(self) -> None:
-        """Every dialler is answered; then everybody goes, and whoever found something wrong says so."""
         while not all(dialler.done() for dialler in self.diallers) and self.patience:
             self.patience -= 1
             await self.made.later(RELAY_ANSWER_SECONDS + 0.5)

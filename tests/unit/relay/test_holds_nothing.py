@@ -1,7 +1,4 @@
-"""A relay holds nothing: its memory after many frames, its files in a whole life, and who is absent.
-
-The relay runs as a process of its own. Every search also finds a needle where one was planted.
-"""
+"""A relay's process holds nothing in memory or files; every search also finds a needle that was planted."""
 
 from __future__ import annotations
 
@@ -11,36 +8,38 @@ import secrets
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from protocol.link.framing import length_of
-from protocol.relay.states import WaitBegun, WasAbsent, WasCalled, WasJoined
+from protocol.relay.states import WasAbsent, WasJoined
 from tests.support.lab.inspection import copies, traced, which_are_held, writing
 from tests.support.machine import needs_process_memory, needs_strace
 from tests.support.protocol.ratchets import pair
 from tests.support.relay.in_process import token
-from tests.support.relay.processes import Ended, Relay, Terminal, eventually, receive, relay
+from tests.support.relay.processes import Ended, Relay, Terminal, eventually, meet, receive, relay, waiting
 
 FRAMES = 10_000
 BATCH = 100
 
 
-def joined(running: Relay, wanted: bytes = b"") -> tuple[Terminal, Terminal]:
-    """A dialler and the terminal that it was joined with."""
+def joined(running: Relay, wanted: bytes = b"", entered: Relay | None = None) -> tuple[Terminal, Terminal]:
+    """A dialler, at this relay or where it entered, and the terminal that it was joined with."""
     wanted = wanted or token()
-    waiter = running.terminal().welcomed().wait(wanted)
-    waiter.expect(WaitBegun)
-    dialler = running.terminal().welcomed().dial(wanted)
-    waiter.expect(WasCalled)
-    dialler.expect(WasJoined)
+    waiter = waiting(running, wanted)
+    dialler, _ = meet(waiter, entered or running, wanted)
     return dialler, waiter
 
 
-class Frames:
-    """Sealed frames of a session, with what can be searched of each."""
+def passes(data: bytes, sender: Terminal, reader: Terminal) -> bool:
+    """Whether the one receives what the other sends."""
+    sender.socket.sendall(data)
+    return receive(reader.socket, len(data)) == data
 
+
+class Frames:
     def __init__(self, number: int) -> None:
         alice, self._bob = pair()
         self.plain = [secrets.token_bytes(200) for _ in range(number)]
@@ -49,31 +48,20 @@ class Frames:
 
     def needles(self, chosen: list[int]) -> list[bytes]:
         """Of each its content, and a part of the sealed frame from its middle and from its end."""
-        found = []
-        for number in chosen:
-            frame = self.framed[number]
-            found += [self.plain[number][64:96], frame[100:132], frame[-32:]]
-        return found
-
-
-def settle(one: Terminal, other: Terminal) -> None:
-    """A byte each way: what passed before it, the relay is done with, however slow it is."""
-    for sender, reader in ((one, other), (other, one)):
-        sender.socket.sendall(b".")
-        assert receive(reader.socket, 1) == b"."
+        both = [(self.plain[number], self.framed[number]) for number in chosen]
+        return [part for plain, frame in both for part in (plain[64:96], frame[100:132], frame[-32:])]
 
 
 def after_forwarding(frames: Frames, number: int, others: int, planted: str = "") -> set[bytes]:
-    """What a relay that forwarded so many frames, both ways, holds of the last 100 and of some others."""
     chosen = [*range(number - BATCH, number), *random.sample(range(number - BATCH), others)]
     with relay("--examinable", planted=planted) as running:
         dialler, waiter = joined(running)
         for first in range(0, number, BATCH):
-            block = b"".join(frames.framed[first : first + BATCH])
-            sender, reader = (dialler, waiter) if first // BATCH % 2 else (waiter, dialler)
-            sender.socket.sendall(block)
-            assert receive(reader.socket, len(block)) == block
-        settle(dialler, waiter)
+            ends = (dialler, waiter) if first // BATCH % 2 else (waiter, dialler)
+            assert passes(b"".join(frames.framed[first : first + BATCH]), *ends)
+        # The relay is done with what passed before these, however slow it is.
+        assert passes(b".", dialler, waiter)
+        assert passes(b".", waiter, dialler)
         held = which_are_held(running.pid, [*frames.needles(chosen), running.address.key])
         assert running.address.key in held, "the search finds what is there"
         return held - {running.address.key}
@@ -101,9 +89,7 @@ Buffers.take_back = lambda self, buffer, used: honest(self, buffer, 0)
 """
 
 
-@pytest.mark.parametrize(
-    "planted", [KEEPS_ONE_FRAME, ZEROES_NOTHING], ids=["keeps one frame", "zeroes nothing"]
-)
+@pytest.mark.parametrize("planted", [KEEPS_ONE_FRAME, ZEROES_NOTHING], ids=["keeps one", "zeroes nothing"])
 def test_attack_60_a_relay_that_keeps_something_is_found_out(planted: str) -> None:
     needs_process_memory()
     assert after_forwarding(Frames(BATCH), BATCH, 0, planted) != set()
@@ -129,15 +115,12 @@ def test_attack_60_what_waits_for_a_slow_reader_is_zeroed_once_it_is_gone() -> N
 
 def fill(end: socket.socket, block: bytes) -> int:
     """Send whole blocks until none is taken for a second; returns the bytes sent."""
-    sent, part = 0, b""
+    sent = 0
     end.settimeout(1)
-    try:
+    with suppress(TimeoutError):
         while True:
-            part = part or block
-            done = end.send(part)
-            sent, part = sent + done, part[done:]
-    except TimeoutError:
-        return sent
+            sent += end.send(block[sent % len(block) :])
+    return sent
 
 
 def test_attack_61_who_is_absent_is_answered_at_once_and_nothing_is_kept() -> None:
@@ -149,20 +132,16 @@ def test_attack_61_who_is_absent_is_answered_at_once_and_nothing_is_kept() -> No
         dialler.socket.sendall(needle * 100)
         with pytest.raises(Ended):
             dialler.expect(WasJoined)
-        waiter = running.terminal().welcomed().wait(wanted)
-        waiter.expect(WaitBegun)
-        assert waiter.silent()
+        assert waiting(running, wanted).silent()
         assert copies(running.pid, needle) == 0
         assert copies(running.pid, wanted) > 0, "the search finds what is there"
 
 
 def life(log: Path, planted: str = "") -> None:
-    """All that a relay does, from exec to exit, with its calls written down."""
     with relay("--metrics", "127.0.0.1:0", before=traced(log), planted=planted) as running:
         running.terminal().welcomed().dial(token()).expect(WasAbsent)
         dialler, waiter = joined(running)
-        dialler.socket.sendall(b"something" * 1_000)
-        receive(waiter.socket, 9_000)
+        assert passes(b"something" * 1_000, dialler, waiter)
         running.terminal().socket.sendall(b"garbage that is none of a relay's frames" * 10)
         dialler.close()
         waiter.close()

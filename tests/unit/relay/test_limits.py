@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from unittest import mock
 
-from chat.relay.connection import READS_A_SECOND, READS_AT_ONCE, ClientConnection
+import pytest
+
+from chat.relay.connection import READS_A_SECOND, READS_AT_ONCE
 from chat.relay.quotas import Limits
 from protocol.limits import RELAY_TOKENS_MAX
 from protocol.link.framing import length_of
 from protocol.relay.states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
-from tests.support.relay.in_process import Guest, house, token
+from tests.support.relay.in_process import Guest, House, house, token
 
 HERE, THERE, ELSEWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 GREETING = 28
@@ -22,6 +24,15 @@ MANY = 1e6
 def limits(**changed: float) -> Limits:
     """Without bounds on handshakes but those of a test."""
     return Limits(**{"handshakes": MANY, "handshakes_address": MANY, **changed})  # type: ignore[arg-type]
+
+
+async def called(made: House, one: str, other: str) -> tuple[Guest, Guest]:
+    wanted = token()
+    waiter = await made.waiter(wanted, source=other)
+    dialler = await made.welcomed(one)
+    await dialler.dial(wanted)
+    await waiter.expect(WasCalled)
+    return dialler, waiter
 
 
 async def test_an_address_has_so_many_connections_and_another_is_let_in() -> None:
@@ -45,8 +56,11 @@ async def test_connections_that_say_nothing_are_bounded_and_make_room() -> None:
         assert made.now()["unproven_connections"] == 2
 
 
-async def test_a_full_relay_says_that_it_is_busy() -> None:
-    async with house(limits(connections=4, unproven=1)) as made:
+@pytest.mark.parametrize(
+    ("bounds", "descriptors"), [({"connections": 4, "unproven": 1}, 0), ({}, 64 + 4)], ids=["full", "few"]
+)
+async def test_without_places_or_descriptors_it_is_busy(bounds: dict[str, float], descriptors: int) -> None:
+    async with house(limits(**bounds), descriptors=descriptors) as made:
         for source in (HERE, THERE, ELSEWHERE):
             await made.waiter(token(), source=source)
         fourth = await (await made.welcomed("127.0.0.4")).dial(token())
@@ -108,11 +122,7 @@ async def test_an_address_has_so_many_ends_of_circuits() -> None:
     async with house(limits(circuits_address=2)) as made:
         await made.circuit(HERE, THERE)
         await made.circuit(HERE, ELSEWHERE)
-        wanted = token()
-        waiter = await made.waiter(wanted, source=THERE)
-        dialler = await made.welcomed(HERE)
-        await dialler.dial(wanted)
-        await waiter.expect(WasCalled)
+        dialler, waiter = await called(made, HERE, THERE)
         assert await dialler.ending() is RelayEnding.BUSY
         assert await waiter.read(1) == b""
         assert made.relay.counters.refused == {"circuits": 1}
@@ -141,45 +151,30 @@ async def test_an_address_begins_so_many_handshakes_a_second() -> None:
         await made.welcomed(HERE)
 
 
-async def test_a_terminal_dials_so_often_on_one_connection() -> None:
-    async with house(limits()) as made:
-        dialler = await made.welcomed()
-        for _ in range(16):
-            await dialler.dial(token())
-            await dialler.expect(WasAbsent)
+async def test_a_terminal_dials_so_often_on_one_connection(made: House) -> None:
+    dialler = await made.welcomed()
+    for _ in range(16):
         await dialler.dial(token())
-        assert await dialler.ending() is RelayEnding.CUT
-        assert made.relay.counters.wrong == {"limit": 1}
+        await dialler.expect(WasAbsent)
+    await dialler.dial(token())
+    assert await dialler.ending() is RelayEnding.CUT
+    assert made.relay.counters.wrong == {"limit": 1}
 
 
-async def test_with_few_descriptors_it_stays_below_them() -> None:
-    async with house(limits(), descriptors=64 + 4) as made:
-        for source in (HERE, THERE, ELSEWHERE):
-            await made.waiter(token(), source=source)
-        fourth = await made.welcomed("127.0.0.4")
-        await fourth.wait(token())
-        assert await fourth.ending() is RelayEnding.BUSY
-
-
-async def test_of_those_who_wait_on_one_token_each_is_reached_and_the_ninth_drives_the_first_out() -> None:
-    async with house(limits()) as made:
-        wanted = token()
-        waiters = [await made.waiter(wanted) for _ in range(9)]
-        dialler = await made.welcomed()
-        await dialler.dial(wanted, 7)
-        await waiters[1].expect(WasCalled)
-        assert (await dialler.expect(WasJoined)).others == 7
-        nobody = await made.welcomed()
-        await nobody.dial(wanted, 7)
-        await nobody.expect(WasAbsent)
-        assert made.now()["waiting_terminals"] == 8
-
-
-# --- Attack 63: abuse, amplification, loops ---
+async def test_each_who_waits_on_one_token_is_reached_and_the_ninth_drives_the_first_out(made: House) -> None:
+    wanted = token()
+    waiters = [await made.waiter(wanted) for _ in range(9)]
+    dialler = await made.welcomed()
+    await dialler.dial(wanted, 7)
+    await waiters[1].expect(WasCalled)
+    assert (await dialler.expect(WasJoined)).others == 7
+    nobody = await made.welcomed()
+    await nobody.dial(wanted, 7)
+    await nobody.expect(WasAbsent)
+    assert made.now()["waiting_terminals"] == 8
 
 
 async def test_attack_63_an_open_relay_gives_nobody_more_than_a_share() -> None:
-    """All of it is taken by one address as far as its bounds go, and another still gets its circuit."""
     bounds = limits(connections=8, connections_address=6, unproven=2, tokens=8, tokens_address=6)
     async with house(bounds) as made:
         for _ in range(6):
@@ -190,50 +185,41 @@ async def test_attack_63_an_open_relay_gives_nobody_more_than_a_share() -> None:
         assert await waiter.exactly(7) == b"through"
 
 
-async def test_attack_63_nobody_is_sent_more_than_came_from_there_but_for_the_beginning() -> None:
-    async with house(limits()) as made:
-        dialler = await made.welcomed()
-        for _ in range(16):
-            await dialler.dial(token())
-            await dialler.expect(WasAbsent)
-        waiter = await made.waiter(*(token() for _ in range(RELAY_TOKENS_MAX)))
-        for guest in (dialler, waiter):
-            assert 0 < guest.received <= guest.sent + GREETING + WELCOME
-        for garbage in (b"", b"\x00", b"\x00\x42\x01\x10" + bytes(64), b"\x00\x42\x02\x10" + bytes(64)):
-            stranger = await made.guest()
-            await stranger.say(garbage)
-            stranger.socket.shutdown(1)
-            while await stranger.read(1_000):
-                pass
-            assert stranger.received <= GREETING + len(garbage)
+async def test_attack_63_nobody_is_sent_more_than_came_from_there_but_for_the_beginning(made: House) -> None:
+    dialler = await made.welcomed()
+    for _ in range(16):
+        await dialler.dial(token())
+        await dialler.expect(WasAbsent)
+    waiter = await made.waiter(*(token() for _ in range(RELAY_TOKENS_MAX)))
+    for guest in (dialler, waiter):
+        assert 0 < guest.received <= guest.sent + GREETING + WELCOME
+    for garbage in (b"", b"\x00", b"\x00\x42\x01\x10" + bytes(64), b"\x00\x42\x02\x10" + bytes(64)):
+        stranger = await made.guest()
+        await stranger.say(garbage)
+        stranger.socket.shutdown(1)
+        while await stranger.read(1_000):
+            pass
+        assert stranger.received <= GREETING + len(garbage)
 
 
-async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk() -> None:
+async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk(made: House) -> None:
     """Each Wait costs a relay a tenth of a millisecond, and a cluster 128 names."""
-    async with house(limits()) as made:
-        guest, heard = await made.waiter(token()), 0
-        wait = made.relay._waiters.wait
+    guest, waiters = await made.waiter(token()), made.relay._waiters
 
-        def counted(who: ClientConnection, tokens: Iterable[bytes]) -> None:
-            nonlocal heard
-            heard += 1
-            wait(who, tokens)
+    async def talks() -> None:
+        for _ in range(200):
+            await guest.wait(token())
 
-        made.relay._waiters.wait = counted  # type: ignore[method-assign]
-        flood = asyncio.ensure_future(_talks(guest, 200))
+    with mock.patch.object(waiters, "wait", wraps=waiters.wait) as heard:
+        flood = asyncio.ensure_future(talks())
         for _ in range(50):
             await made.settle()
-        assert READS_AT_ONCE / 4 <= heard <= READS_AT_ONCE / 2
+        assert READS_AT_ONCE / 4 <= heard.call_count <= READS_AT_ONCE / 2
         await made.circuit(THERE, ELSEWHERE)
-        heard_before = heard
+        heard.reset_mock()
         await made.later(1.0)
-        assert 0 < heard - heard_before <= READS_A_SECOND
+        assert 0 < heard.call_count <= READS_A_SECOND
         flood.cancel()
-
-
-async def _talks(guest: Guest, times: int) -> None:
-    for _ in range(times):
-        await guest.wait(token())
 
 
 async def test_attack_63_relays_that_are_led_to_each_other_part_at_once() -> None:
@@ -250,11 +236,7 @@ async def test_attack_63_who_calls_itself_uses_up_its_own_share_and_forwards_not
     async with house(limits(circuits_address=4)) as made:
         for _ in range(2):
             await made.circuit(HERE, HERE)
-        wanted = token()
-        waiter = await made.waiter(wanted, source=HERE)
-        dialler = await made.welcomed(HERE)
-        await dialler.dial(wanted)
-        await waiter.expect(WasCalled)
+        dialler, _ = await called(made, HERE, HERE)
         assert await dialler.ending() is RelayEnding.BUSY
         await made.settle()
         assert made.relay.counters.forwarded == 0

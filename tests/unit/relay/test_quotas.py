@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from unittest import mock
 
 import pytest
 
 from chat.relay.quotas import BURST, Handshakes, Limits, Places, Shares, Weights, place_of
 
 
-@dataclass(eq=False)
-class Guest:
-    """Somebody connected, who hears that it must go."""
-
-    place: str
-    told: list[str] = field(default_factory=list)
-
-    def give_way(self) -> None:
-        self.told.append("go")
-
-
 class Door:
-    """Places with short ways to fill them."""
-
     def __init__(self, total: int = 8, an_address: int = 100, unproven: int = 2) -> None:
         limits = Limits(
             connections=total, connections_address=an_address, unproven=unproven, unproven_address=2
         )
-        self.places: Places[Guest] = Places(limits)
+        self.places: Places[mock.Mock] = Places(limits)
 
-    def enter(self, place: str) -> Guest | None:
-        guest = Guest(place)
-        return guest if self.places.enter(guest, place) else None
+    def is_open(self, place: str) -> bool:
+        return self.places.enter(mock.Mock(), place)
 
-    def settle(self, place: str) -> Guest | None:
-        """In, and with its handshake done; None if it could not stay."""
-        guest = self.enter(place)
-        assert guest
-        if self.places.prove(guest):
-            return guest
-        self.places.leave(guest, place)
-        return None
+    def enter(self, place: str) -> mock.Mock:
+        guest = mock.Mock()
+        assert self.places.enter(guest, place)
+        return guest
 
-
-# --- Places ---
+    def settle(self, *places: str) -> list[mock.Mock]:
+        guests = []
+        for place in places:
+            guests.append(self.enter(place))
+            assert self.places.prove(guests[-1])
+        return guests
 
 
 @pytest.mark.parametrize(
@@ -63,83 +49,53 @@ def test_an_address_counts_as_what_one_host_cannot_change(host: str, place: str)
 
 def test_one_address_has_a_bound_whatever_its_connections_have_shown() -> None:
     door = Door(an_address=3)
-    assert door.settle("a")
-    assert door.settle("a")
-    assert door.enter("a")
-    assert door.enter("a") is None
-    assert door.enter("b")
+    door.settle("a", "a")
+    assert [door.is_open(place) for place in "aab"] == [True, False, True]
 
 
 def test_one_address_has_a_bound_of_handshakes_that_are_not_done() -> None:
     door = Door(unproven=100)
-    assert door.enter("a")
-    second = door.enter("a")
-    assert second
-    assert door.enter("a") is None
-    door.places.leave(second, "a")
-    assert door.enter("a")
+    first = door.enter("a")
+    assert [door.is_open("a") for _ in range(2)] == [True, False]
+    door.places.leave(first, "a")
+    assert door.is_open("a")
 
 
 def test_the_oldest_that_is_unproven_makes_room_for_a_newcomer() -> None:
     door = Door()
-    first, second, third = door.enter("a"), door.enter("b"), door.enter("c")
-    assert first
-    assert second
-    assert third
-    assert (first.told, second.told, third.told) == (["go"], [], [])
+    guests = [door.enter(place) for place in "abc"]
+    assert [guest.give_way.called for guest in guests] == [True, False, False]
     assert door.places.unproven == 2
 
 
-def test_a_relay_that_is_full_lets_newcomers_come_as_far_as_their_handshake() -> None:
+@pytest.mark.parametrize(("inside", "newcomer"), [("abcdef", "g"), ("aaaabb", "b")])
+def test_where_nobody_has_far_more_a_newcomer_comes_to_its_handshake(inside: str, newcomer: str) -> None:
     door = Door()
-    settled = [door.settle(place) for place in "abcdef"]
-    assert all(settled)
-    newcomer = door.enter("g")
-    assert newcomer
-    assert not door.places.prove(newcomer), "nobody has far more than it would"
-    assert all(guest and not guest.told for guest in settled)
+    settled = door.settle(*inside)
+    assert not door.places.prove(door.enter(newcomer)), "4 are not over twice what it would have"
+    assert not any(guest.give_way.called for guest in settled)
 
 
 def test_where_one_address_has_far_more_its_newest_makes_room() -> None:
     door = Door()
-    several = [door.settle("a") for _ in range(5)]
-    other = door.settle("b")
-    newcomer = door.settle("c")
-    assert newcomer
-    assert other
-    assert not other.told
-    assert [bool(guest and guest.told) for guest in several] == [False] * 4 + [True]
+    settled = door.settle(*"aaaaabc")
+    assert [guest.give_way.called for guest in settled] == [False] * 4 + [True, False, False]
     assert len(door.places) == 6
 
 
-def test_who_has_much_takes_from_nobody() -> None:
-    door = Door()
-    for _ in range(4):
-        assert door.settle("a")
-    for _ in range(2):
-        assert door.settle("b")
-    assert door.settle("b") is None, "4 are not over twice what it would have"
-
-
 def test_few_descriptors_lower_all_bounds() -> None:
-    places: Places[Guest] = Places(Limits(), connections=8)
-    entered = [Guest(str(number)) for number in range(4)]
-    assert all(places.enter(guest, guest.place) for guest in entered)
+    places: Places[mock.Mock] = Places(Limits(), connections=8)
+    assert all(places.enter(mock.Mock(), str(number)) for number in range(4))
     assert places.unproven == 2
 
 
 def test_leaving_twice_does_no_harm_and_leaves_nothing() -> None:
     door = Door()
-    guest, unproven = door.settle("a"), door.enter("a")
-    assert guest
-    assert unproven
+    (guest,), unproven = door.settle("a"), door.enter("a")
     for each in (guest, unproven, guest, unproven):
         door.places.leave(each, "a")
     assert len(door.places) == 0
     assert list(door.places.newest("a")) == []
-
-
-# --- Handshakes ---
 
 
 def test_an_address_that_asks_much_is_slowed_and_another_is_not() -> None:
@@ -181,17 +137,10 @@ def test_addresses_are_not_remembered_without_end() -> None:
     assert len(shakes._asked) == 65_536
 
 
-# --- Shares ---
-
-
 def test_shares_are_bounded_in_all_and_an_address() -> None:
     shares = Shares(10, 6)
-    assert shares.change("a", 6)
-    assert not shares.change("a", 1)
-    assert shares.change("b", 4)
-    assert not shares.change("c", 1)
-    assert shares.change("a", -6)
-    assert shares.change("c", 1)
+    changes = [("a", 6), ("a", 1), ("b", 4), ("c", 1), ("a", -6), ("c", 1)]
+    assert [shares.change(*each) for each in changes] == [True, False, True, False, True, True]
     assert shares.count == 5
 
 

@@ -14,7 +14,7 @@ from tests.architecture.imports import ROOT
 from tests.support.machine import needs_confinement, needs_strace
 from tests.support.relay.in_process import token
 from tests.support.relay.processes import relay
-from tests.unit.relay.test_holds_nothing import joined
+from tests.unit.relay.test_holds_nothing import joined, passes
 
 UNIT = ROOT / "docs" / "parlour-relay.service"
 
@@ -32,7 +32,6 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def settings() -> dict[str, list[str]]:
-    """Every setting with its values, in their order."""
     found: dict[str, list[str]] = {}
     for line in UNIT.read_text(encoding="utf-8").splitlines():
         if match := re.fullmatch(r"(\w+)=(.*)", line):
@@ -45,18 +44,14 @@ def value(name: str) -> str:
     return only
 
 
-def test_it_takes_what_the_program_takes_from_itself() -> None:
+def test_it_takes_what_the_program_takes_from_itself_and_leaves_room_for_all_that_it_lets_in() -> None:
     assert (value("LimitFSIZE"), value("LimitCORE"), value("NoNewPrivileges")) == ("0", "0", "yes")
     assert "@sandbox" in settings()["SystemCallFilter"][0], "else Landlock itself is out of reach"
     assert value("MemorySwapMax") == "0"
-
-
-def test_it_leaves_room_for_all_that_the_program_lets_in() -> None:
     assert int(value("LimitNOFILE")) >= Limits().connections + 64
 
 
 def test_the_program_runs_as_it_is_started_there(tmp_path: Path) -> None:
-    """With the same options, on free ports, under the same limits: and everything still holds."""
     needs_confinement()
     program, name, *options = value("ExecStart").split()
     assert (Path(program).name, name) == ("parlour", "relay")
@@ -66,8 +61,7 @@ def test_the_program_runs_as_it_is_started_there(tmp_path: Path) -> None:
     here = [re.sub(r":\d+$", ":0", option) for option in [*options[:place], str(key), *options[place + 1 :]]]
     with relay(*here, before=[sys.executable, "-c", AS_SYSTEMD_DOES]) as running:
         dialler, waiter = joined(running)
-        dialler.socket.sendall(b"through")
-        assert waiter.socket.recv(7) == b"through"
+        assert passes(b"through", dialler, waiter)
         assert [line for line in running.said if line.startswith("LACKS") and "swap" not in line] == []
         assert running.end() == 0
 
@@ -95,9 +89,9 @@ def test_systemd_understands_it_and_allows_each_call_that_the_program_makes(tmp_
 
 def allowed() -> set[str]:
     """The calls that the unit's filter lets through; each line with a tilde takes some away again."""
-    told = subprocess.run(["systemd-analyze", "syscall-filter"], capture_output=True, text=True, check=True)
+    told = subprocess.check_output(["systemd-analyze", "syscall-filter"], text=True)
     groups, members = dict[str, list[str]](), list[str]()
-    for line in told.stdout.splitlines():
+    for line in told.splitlines():
         if line.startswith("@"):
             groups[line.strip()] = members = []
         elif line.strip() and not line.strip().startswith("#"):

@@ -19,7 +19,6 @@ ADA = create_person("Ada", seeded("ada"))
 
 
 def renamed(times: int) -> tuple[bytes, ...]:
-    """Ada's log after so many more names."""
     operations, parents = list(ADA.operations), reduce(ADA.operations).heads
     for number in range(times):
         rename = Rename(ADA.person, ADA.terminal, number + 2, list(parents), f"Ada {number}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding, RelayView
+from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding
 from chat.network.relay.client import RelayStands
 from chat.service.events import RelaysNamed
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
@@ -18,16 +18,11 @@ from tests.support.engines.engines import Person, in_virtual_time, invite, peopl
 
 
 def relay(number: int, host: str = "10.0.0.99") -> RelayAddress:
-    """A relay of the tests; nobody runs it."""
     return RelayAddress(host, number, bytes([number]) * 32)
 
 
-def names(views: Sequence[RelayView]) -> list[str]:
-    return [view.address for view in views]
-
-
 async def named(person: Person) -> list[str]:
-    return names(await person.engine.relays())
+    return [view.address for view in await person.engine.relays()]
 
 
 async def invitation(person: Person) -> Invitation:
@@ -35,7 +30,6 @@ async def invitation(person: Person) -> Invitation:
 
 
 async def join_with(inviter: Person, joiner: Person, relays: Sequence[str]) -> None:
-    """Pair by an invitation of the inviter's that somebody gave other relays."""
     changed = replace(await invitation(inviter), relays=tuple(relays))
     asked, done = inviter.stage(PairingStage.JOINER), joiner.stage(PairingStage.DONE)
     await joiner.engine.join(format_invitation(changed))
@@ -88,10 +82,15 @@ async def test_an_invitation_carries_four_those_that_work_first(tmp_path: Path) 
 
 
 @in_virtual_time
-async def test_who_joins_has_the_inviters_relays_named_too_and_is_told(tmp_path: Path) -> None:
+async def test_who_joins_has_the_inviters_relays_named_before_the_contact_is_stored(tmp_path: Path) -> None:
+    """The link that heals a lost Accept may come through the relay alone."""
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        contacts: list[int] = []
+        parts = ben.engine._use_cases
+        parts.bus.on(RelaysNamed, lambda _: contacts.append(len(parts.keyring.contacts)))
         await ada.engine.add_relay(str(relay(1)))
         await invite(ada, ben)
+        assert contacts == [0]
         (view,) = await ben.engine.relays()
         assert (view.address, view.invited) == (str(relay(1)), True)
         (said,) = [event.text for event in ben.seen if isinstance(event, Notice)]
@@ -100,18 +99,6 @@ async def test_who_joins_has_the_inviters_relays_named_too_and_is_told(tmp_path:
         await ben.start()
         await ben.engine.remove_relay(view.address)
         assert await named(ben) == []
-
-
-@in_virtual_time
-async def test_they_are_named_before_the_contact_is_stored(tmp_path: Path) -> None:
-    """The link that heals a lost Accept may come through the relay alone."""
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await ada.engine.add_relay(str(relay(1)))
-        contacts: list[int] = []
-        parts = ben.engine._use_cases
-        parts.bus.on(RelaysNamed, lambda _: contacts.append(len(parts.keyring.contacts)))
-        await invite(ada, ben)
-        assert contacts == [0]
 
 
 @in_virtual_time

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, keys, migrations, profile, receipts
+from chat.storage import entries, migrations, profile, receipts
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
 from chat.storage.errors import WrongPassphrase
 from chat.storage.folder import ProfileState
-from protocol import profile_header
 from tests.support.lab.inspection import WRITER, calls, killed_at, run
 from tests.support.machine import needs_strace
-from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, first_rows, seeded
+from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, seeded
 from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WRITE, write
+from tests.unit.storage.test_vault import check_is_mine, make
 
 pytestmark = pytest.mark.crash
 
@@ -32,12 +33,9 @@ def moments(count: int) -> list[int]:
 
 @pytest.fixture
 def blank(tmp_path: Path) -> Path:
-    """A new profile, to copy for each run."""
     needs_strace()
     folder = tmp_path / "blank"
-    profile.create(
-        folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
-    ).close()
+    make(folder, "writer").close()
     return folder
 
 
@@ -49,40 +47,40 @@ def copies(blank: Path, count: int) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def rehearsed(blank: Path, call: str, task: str, *arguments: str) -> int:
+    command = [*WRITER, task]
+    (made,) = [calls([*command, str(each), *arguments], [call], blank.parent) for each in copies(blank, 1)]
+    return made[call]
+
+
 @pytest.mark.parametrize("call", ["fsync", "pwrite64", "ftruncate"])
 def test_attack_73_what_was_acknowledged_outlives_a_kill_at_each_write(blank: Path, call: str) -> None:
-    rehearsal = next(copies(blank, 1))
-    made = calls([*WRITER, WRITE, str(rehearsal), str(GROUPS)], [call], blank.parent)[call]
+    made = rehearsed(blank, call, WRITE, str(GROUPS))
     assert made >= 3
-    shutil.rmtree(rehearsal)
     chosen = moments(made)
     for number, folder in zip(chosen, copies(blank, len(chosen)), strict=True):
         said = killed_at([*WRITER, WRITE, str(folder), str(GROUPS)], call, number)
         check_acknowledged(folder, said)
 
 
+def identities(said: list[str], word: str) -> list[bytes]:
+    return [bytes.fromhex(one) for line in said if line.startswith(word) for one in line.split()[1:]]
+
+
 def check_acknowledged(folder: Path, said: list[str]) -> None:
     """All that was said is stored, sound and in order; what was not said is there whole or not at all."""
-    stored = [bytes.fromhex(word) for line in said if line.startswith("stored") for word in line.split()[1:]]
-    acknowledged = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("receipt")]
-    with profile.unlock(folder, PASSPHRASE) as opened:
-        database = opened.database()
+    stored, acknowledged = identities(said, "stored"), identities(said, "receipt")
+    with profile.unlock(folder, PASSPHRASE) as opened, closing(opened.database()) as database:
         assert database.integrity() == ()
         held = [row.id for row in entries.page(database, TALK, 1_000)]
         assert held[: len(stored)] == stored
-        assert len(held) in group_ends()
+        assert len(held) in {sum(1 + number % 3 for number in range(groups)) for groups in range(GROUPS + 1)}
         assert set(receipts.of(database, acknowledged)) == set(acknowledged)
         before = derived(database)
         with database.transaction():
             migrations.rebuild(database)
         assert derived(database) == before
         finish(database)
-        database.close()
-
-
-def group_ends() -> set[int]:
-    """Numbers of entries after each commit of the writer."""
-    return {sum(1 + number % 3 for number in range(groups)) for groups in range(GROUPS + 1)}
 
 
 def derived(database: Database) -> list[object]:
@@ -91,13 +89,10 @@ def derived(database: Database) -> list[object]:
 
 
 def finish(database: Database) -> None:
-    """The same work again adds what was lost and doubles nothing."""
     said: list[str] = []
     write(database, GROUPS, said.append)
     held = [row.id for row in entries.page(database, TALK, 1_000)]
-    assert held == [
-        bytes.fromhex(word) for line in said if line.startswith("stored") for word in line.split()[1:]
-    ]
+    assert held == identities(said, "stored")
     assert receipts.unacknowledged(database, TALK, ME.terminal, THEIR_TERMINAL.person) == [
         entry for entry in held if not receipts.of(database, [entry])
     ]
@@ -140,9 +135,7 @@ def test_attack_73_each_step_of_a_creation_is_durable_before_the_next(tmp_path: 
 
 
 @pytest.mark.parametrize("call", ["fsync", "pwrite64", "ftruncate", "rename", "unlink", "mkdir", "write"])
-def test_attack_73_a_creation_cut_anywhere_leaves_no_profile_or_a_whole_one(
-    tmp_path: Path, call: str
-) -> None:
+def test_attack_73_a_creation_cut_anywhere_leaves_none_or_a_whole_one(tmp_path: Path, call: str) -> None:
     needs_strace()
     rehearsal = tmp_path / "rehearsal"
     made = calls([*WRITER, CREATE, str(rehearsal)], [call], tmp_path)[call]
@@ -155,25 +148,18 @@ def test_attack_73_a_creation_cut_anywhere_leaves_no_profile_or_a_whole_one(
 
 def check_created(folder: Path) -> None:
     """Whatever is left, one goes on: by making the profile, or by opening it with the passphrase."""
-    if stored_folder.state(folder) is ProfileState.NEW:
-        opened = profile.create(
-            folder, PASSPHRASE, first_rows, random=seeded("again"), cost=profile_header.CHEAPEST
-        )
-    else:
-        opened = profile.unlock(folder, PASSPHRASE)
-    database = opened.database()
-    assert keys.read_own(database) == ME
-    assert database.integrity() == ()
-    database.close()
-    opened.close()
+    is_new = stored_folder.state(folder) is ProfileState.NEW
+    with make(folder) if is_new else profile.unlock(folder, PASSPHRASE) as opened:
+        check_is_mine(opened)
+        with closing(opened.database()) as database:
+            assert database.integrity() == ()
     assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "write"])
 def test_attack_73_a_passphrase_changed_amid_a_kill_is_the_old_or_the_new(blank: Path, call: str) -> None:
     """The header is replaced in one step: at each moment one of both opens it, and another change works."""
-    made = calls([*WRITER, RENEW, str(next(copies(blank, 1)))], [call], blank.parent)[call]
-    shutil.rmtree(blank.with_name("run 0"))
+    made = rehearsed(blank, call, RENEW)
     for number, folder in zip(range(1, made + 1), copies(blank, made), strict=True):
         said = killed_at([*WRITER, RENEW, str(folder)], call, number)
         passphrase = which_opens(folder)

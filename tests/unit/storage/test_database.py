@@ -23,6 +23,27 @@ def wal(database: Database) -> Path:
     return database.path.with_name(f"{database.path.name}-wal")
 
 
+def held(path: Path) -> int:
+    """The number of entries in a database that nobody has open."""
+    opened = open_history(path, KEY)
+    number = count(opened)
+    opened.close()
+    return number
+
+
+def flip(database: Database, place: int) -> None:
+    """Close a database and change a bit of its file."""
+    database.close()
+    data = bytearray(database.path.read_bytes())
+    data[place] ^= 1
+    database.path.write_bytes(data)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 def test_what_the_recipe_asks_for_is_in_force(database: Database) -> None:
     asked = ("secure_delete", "journal_mode", "synchronous", "temp_store", "foreign_keys", "locking_mode")
     found = [database.value(f"PRAGMA {name}") for name in asked]
@@ -31,8 +52,7 @@ def test_what_the_recipe_asks_for_is_in_force(database: Database) -> None:
     assert database.value("SELECT v FROM search_config WHERE k = 'secure-delete'") == 1
 
 
-def test_a_pragma_that_is_not_taken_stops_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = new_database(tmp_path)
+def test_a_pragma_that_is_not_taken_stops_all(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     database.close()
     monkeypatch.setattr("chat.storage.database._PRAGMAS", (("secure_delete = FAST", 1),))
     with pytest.raises(errors.StorageMisuse, match="secure_delete"):
@@ -52,18 +72,12 @@ def test_a_library_without_encryption_is_not_used(tmp_path: Path, monkeypatch: p
     assert database.path.read_bytes() == before
 
 
-def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+def test_a_transaction_is_all_or_nothing_and_a_write_without_one_is_a_mistake(database: Database) -> None:
     author = Author()
     with pytest.raises(KeyError), database.transaction():
         entries.insert(database, author.write("undone"), unread=False)
         raise KeyError
-    assert count(database) == 0
     assert not database.in_transaction
-    store(database, author.write("kept"))
-    assert count(database) == 1
-
-
-def test_writes_outside_a_transaction_and_nested_ones_are_mistakes(database: Database) -> None:
     with pytest.raises(errors.StorageMisuse):
         entries.insert(database, Author().write("no"), unread=False)
     with pytest.raises(errors.StorageMisuse), database.transaction(), database.transaction():
@@ -71,6 +85,8 @@ def test_writes_outside_a_transaction_and_nested_ones_are_mistakes(database: Dat
     with pytest.raises(errors.StorageMisuse), database.transaction():
         database.scrub()
     assert count(database) == 0
+    store(database, author.write("kept"))
+    assert count(database) == 1
 
 
 def test_a_wrong_statement_tells_nothing_of_what_it_held(database: Database) -> None:
@@ -94,19 +110,16 @@ def test_a_second_connection_is_kept_out(database: Database) -> None:
     store(database, Author().write("still here"))
 
 
-def test_a_closed_database_says_so(tmp_path: Path) -> None:
-    database = new_database(tmp_path)
-    database.close()
-    database.close()
+def test_a_closed_database_says_so(database: Database) -> None:
+    for _ in range(2):
+        database.close()
     with pytest.raises(errors.StorageMisuse):
         count(database)
 
 
 @pytest.mark.parametrize("name", ["history.db", "history.db-wal"])
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_file_removed_while_open_acknowledges_nothing(
-    database: Database, name: str, replaced: bool
-) -> None:
+def test_a_file_removed_meanwhile_acknowledges_nothing(database: Database, name: str, replaced: bool) -> None:
     """Writes into a file without a name succeed and are lost."""
     store(database, Author().write("before"))
     path = database.path.with_name(name)
@@ -126,9 +139,7 @@ def test_a_file_removed_while_open_acknowledges_nothing(
         (b"SQLite format 3\x00" + bytes(8_176), errors.NotEncrypted),
     ],
 )
-def test_attack_72_what_is_no_database_is_not_opened_as_a_new_one(
-    tmp_path: Path, content: bytes | None, error: type[Exception]
-) -> None:
+def test_attack_72_no_new_database(tmp_path: Path, content: bytes | None, error: type[Exception]) -> None:
     path = tmp_path / "history.db"
     if content is not None:
         path.write_bytes(content)
@@ -137,30 +148,22 @@ def test_attack_72_what_is_no_database_is_not_opened_as_a_new_one(
     assert (path.read_bytes() if path.exists() else None) == content
 
 
-def test_attack_71_a_wrong_key_harms_nothing(tmp_path: Path) -> None:
-    database = new_database(tmp_path)
+def test_attack_71_a_wrong_key_harms_nothing(tmp_path: Path, database: Database) -> None:
     store(database, Author().write("in the log only"))
-    files = (database.path, wal(database))
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in files:
+    copy = made(tmp_path / "copy")
+    for path in (database.path, wal(database)):
         shutil.copy(path, copy)
-    database.close()
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
     assert len(before["history.db-wal"]) > 0
     with pytest.raises(errors.DatabaseForeign):
         open_history(copy / "history.db", DatabaseKey(blob("wrong key")))
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
-    opened = open_history(copy / "history.db", KEY)
-    assert count(opened) == 1
-    opened.close()
+    assert held(copy / "history.db") == 1
 
 
 @pytest.mark.parametrize("other_key", [KEY, DatabaseKey(blob("another key"))], ids=["same key", "other key"])
 @pytest.mark.parametrize("words", [1, 400], ids=["few pages", "many pages"])
-def test_attack_71_the_log_of_another_database_is_named_and_harms_nothing(
-    tmp_path: Path, other_key: DatabaseKey, words: int
-) -> None:
+def test_attack_71_a_foreign_log_harms_nothing(tmp_path: Path, other_key: DatabaseKey, words: int) -> None:
     """SQLite would copy its pages over good ones at closing: it goes by checksums that anybody can make."""
     other = new_database(made(tmp_path / "other"), other_key)
     author = Author()
@@ -176,14 +179,10 @@ def test_attack_71_the_log_of_another_database_is_named_and_harms_nothing(
         open_history(database.path, KEY)
     assert (database.path.read_bytes(), wal(database).read_bytes()) == (before, foreign)
     wal(database).unlink()
-    opened = open_history(database.path, KEY)
-    assert count(opened) == 1
-    opened.close()
+    assert held(database.path) == 1
 
 
-def test_a_log_torn_in_its_first_frame_is_no_damage(tmp_path: Path) -> None:
-    """What a crash leaves: nothing of it was acknowledged."""
-    database = new_database(tmp_path)
+def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:
     store(database, Author().write("in the file"))
     database.scrub()
     store(database, Author(time=5).write("torn"))
@@ -192,24 +191,14 @@ def test_a_log_torn_in_its_first_frame_is_no_damage(tmp_path: Path) -> None:
     log[2_000] ^= 1
     database.path.write_bytes(data)
     wal(database).write_bytes(log)
-    opened = open_history(database.path, KEY)
-    assert count(opened) == 1
-    opened.close()
+    assert held(database.path) == 1
 
 
-def made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
-def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(tmp_path: Path) -> None:
-    database = new_database(tmp_path)
+def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(database: Database) -> None:
     author = Author()
     store(database, *[author.write(f"{number} " * 400) for number in range(200)])
-    database.close()
-    data = bytearray(database.path.read_bytes())
-    data[len(data) // 2] ^= 1
-    database.path.write_bytes(data)
+    database.scrub()
+    flip(database, database.path.stat().st_size // 2)
     opened = open_history(database.path, KEY)
     assert any("HMAC" in line for line in opened.integrity())
     with pytest.raises(errors.DatabaseDamaged, match="damaged"):
@@ -219,24 +208,17 @@ def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(tmp_pat
 
 
 def test_a_sound_database_is_found_sound(database: Database) -> None:
-    store(database, *[Author().write("fine")])
+    store(database, Author().write("fine"))
     assert database.integrity() == ()
-    log = Path(f"{database.path}-wal")
-    assert log.stat().st_size > 0
+    assert wal(database).stat().st_size > 0
     database.scrub()
-    assert log.stat().st_size == 0
+    assert wal(database).stat().st_size == 0
     assert [row.body for row in entries.page(database, TALK, 9)]
 
 
-def test_attack_78_nothing_of_the_library_is_printed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_attack_78_nothing_of_it_is_printed(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
     """SQLCipher logs each page that does not authenticate, into the middle of a terminal interface."""
-    database = new_database(tmp_path)
-    database.close()
-    data = bytearray(database.path.read_bytes())
-    data[100] ^= 1
-    database.path.write_bytes(data)
+    flip(database, 100)
     with pytest.raises(errors.DatabaseDamaged):
         open_history(database.path, KEY)
     assert capfd.readouterr() == ("", "")

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, entries, persons, search, search_index
+from chat.storage import contacts, entries, persons, search, secure_deletion
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageGivenUp
 from tests.support.lab.inspection import residues
-from tests.support.storage.samples import (
-    KEY,
-    ME,
-    TALK,
-    THEIR_TERMINAL,
-    THEM,
-    Author,
-    blob,
-    new_database,
-    store,
-)
+from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
 # FTS5 compresses words by their common beginning, so the tail of one is what stays alone.
 WORD = "zyxhippopotamusqwv"
@@ -30,7 +20,6 @@ TAILS = (WORD.encode(), b"potamusqwv")
 
 
 def fill(database: Database, many: int) -> None:
-    """A history in which the word stands in many entries, among others, written and moved about."""
     with database.transaction():
         contacts.add(database, ContactRow(THEM, "Ada " + WORD, "", PAIRED, False, False, False, 1))
         persons.add_operation(database, THEM, THEM, b"rename " + WORD.encode())
@@ -45,9 +34,8 @@ def fill(database: Database, many: int) -> None:
 
 
 @pytest.fixture
-def filled(tmp_path: Path) -> Database:
+def filled(database: Database) -> Database:
     """A history of 120 entries with the word, and as many without."""
-    database = new_database(tmp_path)
     fill(database, 120)
     return database
 
@@ -60,7 +48,7 @@ def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled:
     assert len(found(filled)) > 20
     with filled.transaction():
         contacts.remove(filled, THEM)
-    assert search_index.clean_file(filled)
+    assert secure_deletion.clean_file(filled)
     assert found(filled) == []
     assert len(entries.page(filled, blob("kept"), 500)) == 120
     assert len(search.find(filled, "kept", limit=500)) == 120
@@ -70,17 +58,15 @@ def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled:
 
 
 @pytest.mark.parametrize("many", [60, 90, 150])
-def test_attack_75_the_table_of_the_index_pages_keeps_no_word(tmp_path: Path, many: int) -> None:
+def test_attack_75_the_table_of_the_index_pages_keeps_no_word(database: Database, many: int) -> None:
     """Each number of entries puts other words at the beginnings of pages, which have a table of their own."""
-    database = new_database(tmp_path)
     fill(database, many)
     keys = [bytes(term) for (term,) in database.rows("SELECT CAST(term AS BLOB) FROM search_idx")]
     assert any(TAILS[0] in key for key in keys)
     with database.transaction():
         contacts.remove(database, THEM)
-    assert search_index.clean_file(database)
+    assert secure_deletion.clean_file(database)
     assert found(database) == []
-    database.close()
 
 
 def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> None:
@@ -89,25 +75,22 @@ def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> 
         assert all(entries.destroy(filled, row.id) for row in rows)
         contacts.set_name(filled, THEM, "Ada")
         filled.run("DELETE FROM operations WHERE person = ?", THEM)
-    assert search_index.clean_file(filled)
+    assert secure_deletion.clean_file(filled)
     assert found(filled) == []
     assert [row.header for row in entries.page(filled, TALK, 500)] == [row.header for row in rows]
     assert search.find(filled, f"{WORD}7") == []
     assert len(search.find(filled, "kept", limit=500)) == 120
-    filled.close()
 
 
-def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(tmp_path: Path) -> None:
-    database = new_database(tmp_path)
+def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(database: Database) -> None:
     seed = ME.recovery_seed
     assert seed is not None
     assert residues(database.path, KEY.reveal(), seed)
     with database.transaction():
         database.run("UPDATE own SET recovery_seed = NULL")
-        search_index.mark_unclean(database)
-    assert search_index.clean_file(database)
+        secure_deletion.mark_unclean(database)
+    assert secure_deletion.clean_file(database)
     assert residues(database.path, KEY.reveal(), seed) == []
-    database.close()
 
 
 def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database) -> None:
@@ -115,36 +98,30 @@ def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database)
     with filled.transaction():
         contacts.remove(filled, THEM)
     assert found(filled)
-    filled.close()
+
+
+def at_look(number: int) -> Callable[[], bool]:
+    """Whether somebody waits, which is so at one of the looks."""
+    turn = itertools.count()
+    return lambda: next(turn) == number
 
 
 def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None:
-    """In each of its parts, and nothing but time is lost by it."""
-    asked = 0
-
-    def on(number: int) -> Callable[[], bool]:
-        def wanted() -> bool:
-            nonlocal asked
-            asked += 1
-            return asked == number
-
-        return wanted
-
     with filled.transaction():
         contacts.remove(filled, THEM)
-    assert search_index.clean_file(filled, on(-1))
-    looks, given_up = asked, 0
-    for number in range(1, looks + 1):
+    turn, given_up = itertools.count(), 0
+    assert secure_deletion.clean_file(filled, lambda: next(turn) < 0)
+    looks = next(turn)
+    for number in range(looks):
         with filled.transaction():
-            search_index.mark_unclean(filled, words=True)
-        asked = 0
+            secure_deletion.mark_unclean(filled, words=True)
         try:
-            search_index.clean_file(filled, on(number))
+            secure_deletion.clean_file(filled, at_look(number))
         except StorageGivenUp:
             given_up += 1
-            assert search_index.cleaning_is_due(filled)
+            assert secure_deletion.cleaning_is_due(filled)
             assert not filled.in_transaction
-            assert search_index.clean_file(filled)
+            assert secure_deletion.clean_file(filled)
     assert given_up > looks // 2
     assert found(filled) == []
     assert filled.integrity() == ()

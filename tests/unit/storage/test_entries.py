@@ -1,4 +1,4 @@
-"""Entries: inserted once, paged in order, walked by place; two at one place are kept as evidence."""
+"""Entries: inserted once, walked by place; two at one place are kept as evidence."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from msgspec.structs import replace
 
 from chat.storage import contacts, entries, receipts
 from chat.storage.database import Database
-from chat.storage.entries import HeadRow
+from chat.storage.entries import BEGINNING, HeadRow
 from chat.storage.errors import StorageMisuse
 from chat.storage.receipts import STORED, ReceiptRow
-from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
 
@@ -26,16 +25,6 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert (row.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
     assert row.position == (2_000, second.id)
     assert not row.deleted
-
-
-def test_a_second_insert_changes_nothing(database: Database) -> None:
-    entry = sample("once")
-    assert store(database, entry, entry) == [True, False]
-    assert store(database, replace(entry, body=b"other", salt=bytes(16))) == [False]
-    row = entries.get(database, entry.id)
-    assert row is not None
-    assert row.body == entry.body
-    assert database.value("SELECT count(*) FROM search") == 1
 
 
 def test_an_unknown_conversation_is_our_own_mistake(database: Database) -> None:
@@ -65,35 +54,23 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     assert database.value("SELECT count(*) FROM bodies") == database.value("SELECT count(*) FROM search") == 1
 
 
-def test_a_body_that_was_lacking_is_taken_once(database: Database) -> None:
+def test_an_entry_and_a_body_that_was_lacking_are_taken_once(database: Database) -> None:
     """From somebody who deleted it for themselves an entry comes without; its author still has it."""
     entry = Author().write("whole")
     bare = replace(entry, salt=b"", body=b"", said=None)
     assert store(database, bare, bare, entry, entry, bare) == [True, False, True, False, False]
+    assert store(database, replace(entry, body=b"other", salt=bytes(16))) == [False]
     row = entries.get(database, entry.id)
     assert row is not None
     assert (row.salt, row.body) == (entry.salt, entry.body)
     assert database.value("SELECT count(*) FROM search") == 1
 
 
-def test_pages_follow_one_another_without_gap_or_repeat(database: Database) -> None:
-    ours, theirs = Author(time=0), Author(THEIR_TERMINAL.terminal, time=0)
-    for number in range(25):
-        store(database, ours.write(f"ours {number}"), theirs.write(f"theirs {number}"))
-    whole = [row.position for row in entries.page(database, TALK, 100)]
-    pages: list[tuple[int, bytes]] = []
-    before = None
-    while page := entries.page(database, TALK, 7, before):
-        pages = [row.position for row in page] + pages
-        before = page[0].position
-    assert pages == whole == sorted(whole)
-    assert len(whole) == 50
-
-
-def test_pages_of_an_unknown_conversation_are_empty(database: Database) -> None:
-    assert entries.page(database, blob("nowhere"), 10) == []
-    assert entries.tips(database, blob("nowhere")) == []
-    assert entries.heads(database, blob("nowhere")) == []
+def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
+    nowhere = blob("nowhere")
+    assert entries.page(database, nowhere, 10) == entries.page_after(database, nowhere, 9, BEGINNING) == []
+    assert [*entries.tips(database, nowhere), *entries.heads(database, nowhere)] == []
+    assert entries.at_time(database, nowhere, 0) is receipts.first_unread(database, nowhere) is None
     assert entries.last_by(database, TALK, ME.terminal) is None
 
 
@@ -122,17 +99,6 @@ def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> No
     assert entries.evidence(database) == []
     heads = {head.id for head in entries.heads(database, TALK)}
     assert heads == {lost.id, again.id}
-
-
-def test_gaps_are_known_by_the_ids_that_lack(database: Database) -> None:
-    author = Author()
-    chain = [author.write(f"entry {number}") for number in range(3)]
-    store(database, chain[2])
-    assert tables.missing(database, TALK) == [chain[1].id]
-    store(database, chain[1])
-    assert tables.missing(database, TALK) == [chain[0].id]
-    store(database, chain[0])
-    assert tables.missing(database, TALK) == []
 
 
 def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Database) -> None:

@@ -1,27 +1,37 @@
-"""A disk that is full, broken or read-only, and no files left to open (attack 74).
-
-Each time: what was said to be stored is, what failed is not, the person is told, the process lives, and
-nothing is written anywhere else.
-"""
+"""A disk that is full, broken or read-only, and no files left to open: each is told, and outlived."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, keys
+from chat.storage import entries
 from chat.storage import folder as stored_folder
 from chat.storage import profile as stored_profile
 from chat.storage.errors import WrongPassphrase
-from protocol import profile_header
 from tests.support.lab.inspection import WRITER, calls, run
 from tests.support.machine import needs_strace
-from tests.support.storage.samples import ME, PASSPHRASE, TALK, first_rows, seeded
+from tests.support.storage.samples import PASSPHRASE, TALK
 from tests.support.storage.writer import CREATE, INSIST, NEW_PASSPHRASE, RENEW, STARVE
+from tests.unit.storage.test_vault import check_is_mine, make
 
-COUNT = 12
+INSISTING = [*WRITER, INSIST]
+COUNT = "12"
+
+
+def outlived(command: Sequence[str], *strace: str) -> list[str]:
+    """What a command says that ends well whatever fails."""
+    ran = run(command, *strace)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
+
+
+def failures(said: list[str]) -> list[str]:
+    return [line.split()[1] for line in said if line.startswith("failed")]
 
 
 @pytest.fixture
@@ -34,20 +44,15 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(temporary))
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     folder = tmp_path / "profile"
-    stored_profile.create(
-        folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
-    ).close()
+    make(folder, "writer").close()
     return folder
 
 
 def check(folder: Path, said: list[str]) -> None:
-    """Exactly what was said to be stored is there, and no file holds its text."""
     stored = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("stored")]
-    with stored_profile.unlock(folder, PASSPHRASE) as opened:
-        database = opened.database()
+    with stored_profile.unlock(folder, PASSPHRASE) as opened, closing(opened.database()) as database:
         assert database.integrity() == ()
         assert [row.id for row in entries.page(database, TALK, 1_000)] == stored
-        database.close()
     written = {path for path in folder.parent.rglob("*") if path.is_file()}
     assert {path.name for path in written} <= {"header", "history.db", "lock", "trace"}
     assert not [path for path in written if b"needle" in path.read_bytes()]
@@ -63,37 +68,29 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("call", "fault", "expected"), FAULTS, ids=[f"{row[0]} {row[1]}" for row in FAULTS])
-def test_attack_74_a_fault_of_the_disk_is_told_and_outlived(
-    profile: Path, call: str, fault: str, expected: str
-) -> None:
-    """The calls fail from some moment on, for a while; then the disk is well again."""
+def test_attack_74_a_fault_is_told_and_outlived(profile: Path, call: str, fault: str, expected: str) -> None:
     whole = profile.with_name("whole")
     shutil.copytree(profile, whole)
-    made = calls([*WRITER, INSIST, str(whole), str(COUNT)], [call], profile.parent)[call]
+    made = calls([*INSISTING, str(whole), COUNT], [call], profile.parent)[call]
     shutil.rmtree(whole)
-    failures = 0
+    failed = 0
     for part in (0.1, 0.3, 0.6, 0.9):
         folder = profile.with_name("part")
         shutil.copytree(profile, folder)
         moment = max(2, int(part * made))
         inject = f"inject={call}:error={fault}:when={moment}..{moment + max(2, made // 5)}"
-        ran = run([*WRITER, INSIST, str(folder), str(COUNT)], "-e", f"trace={call}", "-e", inject)
-        assert ran.returncode == 0, ran.stderr
-        said = ran.stdout.splitlines()
-        failed = [line.split()[1] for line in said if line.startswith("failed")]
-        assert set(failed) <= {expected}
-        failures += len(failed)
+        said = outlived([*INSISTING, str(folder), COUNT], "-e", f"trace={call}", "-e", inject)
+        assert set(failures(said)) <= {expected}
+        failed += len(failures(said))
         check(folder, said)
         shutil.rmtree(folder)
-    assert failures > 0
+    assert failed > 0
 
 
 def test_attack_74_a_disk_that_stays_full_is_told_each_time(profile: Path) -> None:
-    command = [*WRITER, INSIST, str(profile), str(COUNT)]
-    ran = run(command, "-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC:when=200+")
-    assert ran.returncode == 0, ran.stderr
-    said = ran.stdout.splitlines()
-    assert "failed StorageFull" in said
+    inject = "inject=pwrite64:error=ENOSPC:when=200+"
+    said = outlived([*INSISTING, str(profile), COUNT], "-e", "trace=pwrite64", "-e", inject)
+    assert "StorageFull" in failures(said)
     assert any(line.startswith("stored") for line in said)
     check(profile, said)
 
@@ -123,9 +120,7 @@ def test_attack_74_a_passphrase_that_cannot_be_written_stays_the_old_one(profile
 
 
 @pytest.mark.parametrize("fault", ["EIO", "ENOSPC"])
-def test_attack_74_a_passphrase_whose_name_is_not_synced_is_said_to_be_the_new_one(
-    profile: Path, fault: str
-) -> None:
+def test_attack_74_a_passphrase_whose_name_is_not_synced_is_the_new_one(profile: Path, fault: str) -> None:
     """The folder's fsync comes after the rename: the new header is in force, and is said to be."""
     ran = run(
         [*WRITER, RENEW, str(profile)],
@@ -149,9 +144,7 @@ def test_attack_74_a_passphrase_whose_name_is_not_synced_is_said_to_be_the_new_o
         ("rename", 0, "ProfileUnsettled"),
     ],
 )
-def test_attack_74_a_creation_says_whether_there_is_a_profile(
-    profile: Path, call: str, from_last: int, said: str
-) -> None:
+def test_attack_74_a_creation_says_what_it_made(profile: Path, call: str, from_last: int, said: str) -> None:
     folder = profile.with_name("new")
     paths = [folder] if call == "fsync" else [folder / "unfinished.db", folder / "unfinished.header"]
     options = [word for path in paths for word in ("-P", str(path))]
@@ -164,13 +157,9 @@ def test_attack_74_a_creation_says_whether_there_is_a_profile(
     assert ran.stdout == f"failed {said}\n"
     if said == "StorageBroken":
         assert stored_folder.state(folder) is stored_folder.ProfileState.NEW
-        stored_profile.create(
-            folder, PASSPHRASE, first_rows, random=seeded("x"), cost=profile_header.CHEAPEST
-        ).close()
+        make(folder).close()
     with stored_profile.unlock(folder, PASSPHRASE) as opened:
-        database = opened.database()
-        assert keys.read_own(database) == ME
-        database.close()
+        check_is_mine(opened)
     assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
 
 
@@ -180,20 +169,14 @@ def test_attack_74_a_file_that_does_not_open_is_told(profile: Path, name: str, f
     """At each of the moments at which it is opened; SQLite itself falls back to reading only."""
     failed = set()
     for moment in range(1, 7):
+        options = ("-P", str(profile / name), "-e", "trace=openat")
         inject = f"inject=openat:error={fault}:when={moment}"
-        path = ("-P", str(profile / name))
-        ran = run([*WRITER, INSIST, str(profile), "1"], *path, "-e", "trace=openat", "-e", inject)
-        assert ran.returncode == 0, ran.stderr
-        said = ran.stdout.splitlines()
-        failed |= {line.split()[1] for line in said if line.startswith("failed")}
-    assert failed
+        failed |= set(failures(outlived([*INSISTING, str(profile), "1"], *options, "-e", inject)))
     assert failed <= {"StorageReadOnly", "StorageBroken"}
     assert ("StorageReadOnly" if fault in ("EROFS", "EACCES") else "StorageBroken") in failed
 
 
 def test_attack_74_no_more_files_to_open_is_told_until_there_are(profile: Path) -> None:
-    ran = run([*WRITER, STARVE, str(profile)], "-e", "trace=none")
-    said = ran.stdout.splitlines()
-    assert ran.returncode == 0, ran.stderr
+    said = outlived([*WRITER, STARVE, str(profile)], "-e", "trace=none")
     assert said[-1] == "stored"
     assert set(said[:-1]) == {"failed StorageBroken"}

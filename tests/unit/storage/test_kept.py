@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,31 +58,16 @@ def test_a_difference_is_seen() -> None:
 
 
 @pytest.mark.parametrize("name", RELEASED)
-def test_a_kept_database_opens_and_says_what_it_said(tmp_path: Path, name: str) -> None:
-    database = opened(name, tmp_path)
-    expected = json.loads((kept.FOLDER / name / kept.EXPECTED).read_text("utf-8"))
-    assert said_then(kept.contents(database), expected)
-    assert database.integrity() == ()
-    database.close()
-
-
-@pytest.mark.parametrize("name", RELEASED)
-def test_a_kept_profile_opens_with_its_passphrase(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / name
-    shutil.copytree(kept.FOLDER / name, folder)
-    with stored_profile.unlock(folder, kept.PASSPHRASE) as profile:
-        database = profile.database()
-        assert database.integrity() == ()
-        database.close()
-
-
-@pytest.mark.parametrize("name", RELEASED)
-def test_a_migrated_database_has_the_schema_of_a_new_one(tmp_path: Path, name: str) -> None:
+def test_a_kept_database_says_what_it_said_and_has_the_schema_of_a_new_one(tmp_path: Path, name: str) -> None:
     """Also that a released schema file was not changed afterwards."""
-    old, new = opened(name, tmp_path), new_database(tmp_path)
-    assert schema(old) == schema(new)
-    old.close()
-    new.close()
+    expected = json.loads((kept.FOLDER / name / kept.EXPECTED).read_text("utf-8"))
+    with closing(opened(name, tmp_path)) as database, closing(new_database(tmp_path)) as new:
+        assert said_then(kept.contents(database), expected)
+        assert database.integrity() == ()
+        assert schema(database) == schema(new)
+    profile = stored_profile.unlock(tmp_path / name, kept.PASSPHRASE)
+    with profile, closing(profile.database()) as database:
+        assert database.integrity() == ()
 
 
 @pytest.mark.parametrize("name", RELEASED)

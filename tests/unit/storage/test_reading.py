@@ -15,18 +15,8 @@ from chat.storage.entries import BEGINNING, END, WHOLE
 from chat.storage.receipts import READ, STORED
 from protocol.entries import ParsedEntry
 from protocol.messages import Receipt
-from tests.support.storage.samples import (
-    ME,
-    TALK,
-    THEIR_TERMINAL,
-    THEM,
-    Author,
-    blob,
-    new_database,
-    queries,
-    sample,
-    store,
-)
+from tests.support.storage import samples
+from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
 THEIRS = THEIR_TERMINAL.terminal
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -35,7 +25,6 @@ Step = tuple[bool, int, bool]
 
 
 def two_chains(steps: list[Step], conversation: bytes) -> list[ParsedEntry]:
-    """A conversation by such steps, in the order in which they were written."""
     last: dict[bool, ParsedEntry] = {}
     made: list[ParsedEntry] = []
     for own, time, names in steps:
@@ -59,14 +48,12 @@ STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.booleans()), mi
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """One database for many conversations."""
-    made = new_database(tmp_path_factory.mktemp("shared"))
+    made = samples.new_database(tmp_path_factory.mktemp("shared"))
     yield made
     made.close()
 
 
 def hold(database: Database, steps: list[Step]) -> bytes:
-    """A conversation of its own with these steps; theirs are unread."""
     talk = blob(f"talk {database.value('SELECT count(*) FROM conversations')}")
     with database.transaction():
         contacts.ensure_conversation(database, talk, contacts.GROUP, None)
@@ -81,9 +68,7 @@ def in_order(database: Database, talk: bytes = TALK) -> list[entries.EntryRow]:
 
 @MANY
 @given(STEPS, st.integers(1, 7))
-def test_pages_in_both_directions_give_every_entry_once_in_order(
-    shared: Database, steps: list[Step], size: int
-) -> None:
+def test_pages_in_both_directions_give_all_in_order(shared: Database, steps: list[Step], size: int) -> None:
     talk = hold(shared, steps)
     rows = in_order(shared, talk)
     assert [row.position for row in rows] == sorted(row.position for row in rows)
@@ -126,9 +111,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
 
 @MANY
 @given(STEPS, st.integers(0, 80))
-def test_a_time_leads_to_the_first_entry_in_order_that_is_not_before_it(
-    shared: Database, steps: list[Step], time: int
-) -> None:
+def test_a_time_leads_to_the_first_entry_since(shared: Database, steps: list[Step], time: int) -> None:
     talk = hold(shared, steps)
     expected = next((row.id for row in in_order(shared, talk) if row.time >= time), None)
     assert entries.at_time(shared, talk, time) == expected
@@ -148,13 +131,6 @@ def test_the_first_unread_is_the_first_in_order(
             receipts.mark_read(shared, talk, [row.id for row in rows[: read + 1]], ME.terminal, 1)
     left = [row.id for row in rows[read + 1 if read < len(rows) else 0 :] if row.author == THEIRS]
     assert receipts.first_unread(shared, talk) == (left[0] if left else None)
-
-
-def test_nothing_is_found_in_a_conversation_that_is_not_there(database: Database) -> None:
-    nowhere = blob("nowhere")
-    assert entries.page_after(database, nowhere, 9, BEGINNING) == []
-    assert entries.at_time(database, nowhere, 0) is None
-    assert receipts.first_unread(database, nowhere) is None
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
@@ -201,8 +177,6 @@ def test_preferences_stand_beside_the_settings_and_go_with_a_person(database: Da
     assert kept_settings.load(database) == kept_settings.Settings(read_receipts=False)
 
 
-# --- Each by an index ---
-
 PLACE = (1_000, b"")
 READS: dict[str, Callable[[Database], object]] = {
     "page": lambda db: entries.page(db, TALK, 9, PLACE),
@@ -228,7 +202,7 @@ READS: dict[str, Callable[[Database], object]] = {
 
 def plan(database: Database, read: Callable[[Database], object]) -> list[str]:
     """The steps of a read's queries, by SQLite's own plan."""
-    with queries(database) as asked:
+    with samples.queries(database) as asked:
         read(database)
     explained = [database.rows(f"EXPLAIN QUERY PLAN {sql}", *values) for sql, values in asked]
     assert explained
@@ -236,14 +210,9 @@ def plan(database: Database, read: Callable[[Database], object]) -> list[str]:
 
 
 def scans(database: Database, read: Callable[[Database], object]) -> list[str]:
-    """The steps that go through a whole table."""
-    steps = plan(database, read)
-    return [step for step in steps if step.startswith("SCAN") and not _is_bounded(step)]
-
-
-def _is_bounded(step: str) -> bool:
-    """A look into the index of words, or a walk over what another step gives."""
-    return "VIRTUAL TABLE INDEX" in step or step.startswith("SCAN (")
+    """The steps through a whole table, not into the index of words nor over what another step gives."""
+    steps = [step for step in plan(database, read) if step.startswith("SCAN")]
+    return [step for step in steps if "VIRTUAL TABLE INDEX" not in step and not step.startswith("SCAN (")]
 
 
 @pytest.mark.parametrize("name", READS)
@@ -254,9 +223,7 @@ def test_no_read_goes_through_a_whole_table(database: Database, name: str) -> No
         assert not [step for step in plan(database, READS[name]) if "TEMP B-TREE" in step]
 
 
-def test_a_walk_through_the_unread_goes_by_the_order(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_walk_through_the_unread_is_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "FEW_UNREAD", 0)
     assert scans(database, READS["first unread"]) == []
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chat.storage import contacts, entries, keys, persons, settings
+from chat.storage import contacts, entries, keys, persons, receipts, settings
 from chat.storage.contacts import PAIRED, PENDING, ContactRow, ConversationRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
@@ -167,9 +167,13 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
             keys.add_share(database, ShareRow(row.person, OWN, 1, blob("share"), [], blob("root")))
         persons.add_address(database, AddressRow(THEIR_TERMINAL.terminal, "10.0.0.1", 4747, 1))
         contacts.ensure_conversation(database, kept, contacts.TWO, other.person)
-    store(database, Author(THEIR_TERMINAL.terminal).write("gone"), Author(conversation=kept).write("stays"))
+    gone = Author(THEIR_TERMINAL.terminal).write("gone")
+    store(database, gone, Author(conversation=kept).write("stays"))
     with database.transaction():
+        receipts.add(database, THEIR_TERMINAL.terminal, receipts.STORED, [gone.id], 5)
         contacts.remove(database, THEM)
+    assert keys.read_own(database) == ME
+    assert database.value("SELECT count(*) FROM receipts") == 0
     assert contacts.all(database) == [other]
     assert persons.operations_of(database, THEM) == []
     assert keys.shares_of(database, THEM) == []

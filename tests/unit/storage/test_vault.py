@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,21 +31,45 @@ def make(folder: Path, seed: str = "profile") -> Vault:
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
-    """A whole profile that nobody has open."""
     folder = tmp_path / "profile"
     make(folder).close()
     return folder
 
 
 def check_is_mine(opened: Vault) -> None:
-    database = opened.database()
-    assert keys.read_own(database) == ME
-    database.close()
+    with closing(opened.database()) as database:
+        assert keys.read_own(database) == ME
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file but the lock, which opening may make."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
+
+
+Spoil = Callable[[Path], object]
+
+
+def holding(name: str, data: bytes) -> Spoil:
+    return lambda folder: (folder / name).write_bytes(data)
+
+
+def cut(name: str, end: int) -> Spoil:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:end])
+
+
+def flipped(place: int) -> Spoil:
+    def spoil(folder: Path) -> None:
+        data = bytearray((folder / DATABASE).read_bytes())
+        data[place] ^= 1
+        (folder / DATABASE).write_bytes(data)
+
+    return spoil
+
+
+def anothers_database(folder: Path) -> None:
+    another = folder.parent / "another"
+    make(another, "another").close()
+    (another / DATABASE).replace(folder / DATABASE)
 
 
 def test_a_profile_is_made_opened_and_opened_again(tmp_path: Path) -> None:
@@ -82,52 +107,26 @@ def test_a_folder_open_to_others_is_closed(profile: Path) -> None:
     assert stat.S_IMODE(profile.stat().st_mode) == 0o700
 
 
-def rewritten(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """Spoils a file of a profile."""
-    return lambda folder: put(folder / name, change((folder / name).read_bytes()))
-
-
-def put(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
-def flipped(place: int) -> Callable[[bytes], bytes]:
-    return lambda data: data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
-
-
-def anothers_database(folder: Path) -> None:
-    make(folder.parent / "another", "another").close()
-    put(folder / DATABASE, (folder.parent / "another" / DATABASE).read_bytes())
-
-
 # By what was done to a profile: how, what is said, and whether it shows without the passphrase.
-FINDINGS: dict[str, tuple[Callable[[Path], None], type[ParlourError], bool]] = {
+FINDINGS: dict[str, tuple[Spoil, type[ParlourError], bool]] = {
     "no header": (lambda folder: (folder / HEADER).unlink(), errors.HeaderMissing, True),
-    "cut header": (rewritten(HEADER, lambda data: data[:-1]), errors.HeaderDamaged, True),
-    "empty header": (rewritten(HEADER, lambda _: b""), errors.HeaderDamaged, True),
-    "huge header": (rewritten(HEADER, lambda data: data + bytes(1 << 20)), errors.HeaderDamaged, True),
-    "newer header": (
-        rewritten(HEADER, lambda _: encode(["parlour-profile", 2, "more"])),
-        errors.ProfileTooNew,
-        True,
-    ),
+    "cut header": (cut(HEADER, -1), errors.HeaderDamaged, True),
+    "empty header": (holding(HEADER, b""), errors.HeaderDamaged, True),
+    "huge header": (lambda folder: os.truncate(folder / HEADER, 1 << 20), errors.HeaderDamaged, True),
+    "newer header": (holding(HEADER, encode(["parlour-profile", 2, "more"])), errors.ProfileTooNew, True),
     "no database": (lambda folder: (folder / DATABASE).unlink(), errors.DatabaseMissing, True),
-    "empty database": (rewritten(DATABASE, lambda _: b""), errors.DatabaseEmpty, True),
-    "clear database": (
-        rewritten(DATABASE, lambda _: b"SQLite format 3\x00" + bytes(4080)),
-        errors.NotEncrypted,
-        True,
-    ),
-    "short database": (rewritten(DATABASE, lambda data: data[:100]), errors.DatabaseDamaged, False),
-    "damaged first page": (rewritten(DATABASE, flipped(1_000)), errors.DatabaseDamaged, False),
-    "damaged salt": (rewritten(DATABASE, flipped(3)), errors.DatabaseForeign, False),
+    "empty database": (holding(DATABASE, b""), errors.DatabaseEmpty, True),
+    "clear database": (holding(DATABASE, b"SQLite format 3\x00" + bytes(4080)), errors.NotEncrypted, True),
+    "short database": (cut(DATABASE, 100), errors.DatabaseDamaged, False),
+    "damaged first page": (flipped(1_000), errors.DatabaseDamaged, False),
+    "damaged salt": (flipped(3), errors.DatabaseForeign, False),
     "another's database": (anothers_database, errors.DatabaseForeign, False),
 }
 
 
 @pytest.mark.parametrize(("spoil", "error", "at_once"), FINDINGS.values(), ids=FINDINGS)
-def test_attack_72_what_is_missing_or_damaged_is_named_and_left_alone(
-    profile: Path, spoil: Callable[[Path], None], error: type[ParlourError], at_once: bool
+def test_attack_72_what_is_spoilt_is_named_and_left_alone(
+    profile: Path, spoil: Spoil, error: type[ParlourError], at_once: bool
 ) -> None:
     spoil(profile)
     found = contents(profile)
@@ -149,39 +148,34 @@ def test_each_finding_has_a_text_of_its_own() -> None:
     assert len(set(texts.values())) == len(texts) == 8
 
 
-def test_attack_71_a_wrong_passphrase_changes_nothing(profile: Path) -> None:
+def test_attack_71_a_wrong_passphrase_or_a_second_creation_changes_nothing(profile: Path) -> None:
     found = contents(profile)
     with pytest.raises(errors.WrongPassphrase) as caught:
         stored_profile.unlock(profile, "wrong")
     assert isinstance(caught.value, NotPermitted)
+    with pytest.raises(errors.ProfileExists):
+        make(profile)
     assert contents(profile) == found
     stored_profile.unlock(profile, PASSPHRASE).close()
 
 
-def test_a_second_engine_is_kept_out_until_the_first_lets_go(profile: Path) -> None:
+UNLOCK = """
+import sys; from pathlib import Path; from chat.storage import profile
+try: profile.unlock(Path(sys.argv[1]), sys.argv[2])
+except Exception as error: print(type(error).__name__)
+"""
+
+
+def test_a_second_engine_or_process_is_kept_out_until_the_first_lets_go(profile: Path) -> None:
     first = stored_profile.unlock(profile, PASSPHRASE)
     with pytest.raises(errors.ProfileInUse) as caught:
         stored_profile.unlock(profile, PASSPHRASE)
     assert isinstance(caught.value, CannotCreate)
-    first.close()
-    first.close()
+    other = [sys.executable, "-c", UNLOCK, str(profile), PASSPHRASE]
+    assert subprocess.check_output(other, text=True).strip() == "ProfileInUse"
+    for _ in range(2):
+        first.close()
     stored_profile.unlock(profile, PASSPHRASE).close()
-
-
-def test_a_second_process_is_kept_out_too(profile: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from chat.storage import profile\n"
-        "try: profile.unlock(Path(sys.argv[1]), sys.argv[2])\n"
-        "except Exception as error: print(type(error).__name__)"
-    )
-    with stored_profile.unlock(profile, PASSPHRASE):
-        ran = subprocess.run(
-            [sys.executable, "-c", script, str(profile), PASSPHRASE],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    assert ran.stdout.strip() == "ProfileInUse"
 
 
 def test_a_lock_file_that_was_replaced_locks_nobody_out_and_nobody_in(profile: Path) -> None:
@@ -213,7 +207,7 @@ def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> Non
 
 
 @pytest.fixture
-def folders_do_not_sync(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The system reports EIO at each fsync of a folder, and only there; `undo` mends the disk."""
     real = os.fsync
 
@@ -226,18 +220,14 @@ def folders_do_not_sync(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_creation_that_an_unlock_completes_is_said_to_be_what_may_not_last(
-    profile: Path, folders_do_not_sync: pytest.MonkeyPatch
-) -> None:
+def test_a_creation_that_unlock_completes_may_not_last(profile: Path, unsynced: pytest.MonkeyPatch) -> None:
     (profile / HEADER).rename(profile / "unfinished.header")
     with pytest.raises(errors.ProfileUnsettled):
         stored_profile.unlock(profile, PASSPHRASE)
     stored_profile.unlock(profile, PASSPHRASE).close()
 
 
-def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
-    profile: Path, folders_do_not_sync: pytest.MonkeyPatch
-) -> None:
+def test_a_change_that_may_not_last_is_in_force(profile: Path, unsynced: pytest.MonkeyPatch) -> None:
     with stored_profile.unlock(profile, PASSPHRASE) as opened:
         with pytest.raises(
             errors.PassphraseUnsettled, match=r"was changed.*the old one may apply again.*Keep both"
@@ -252,7 +242,7 @@ def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
             opened.change_passphrase(PASSPHRASE, "a third", random=seeded("x"))
     with pytest.raises(errors.WrongPassphrase):
         stored_profile.unlock(profile, PASSPHRASE)
-    folders_do_not_sync.undo()
+    unsynced.undo()
     with stored_profile.unlock(profile, "a new one") as opened:
         assert opened.port == 5000
         opened.change_passphrase("a new one", "a new one", random=seeded("y"))
@@ -268,26 +258,16 @@ def test_a_locked_vault_gives_nothing(profile: Path) -> None:
         opened.change_passphrase(PASSPHRASE, "new", random=seeded("x"))
 
 
-def test_there_is_no_second_profile_in_a_folder(profile: Path) -> None:
-    found = contents(profile)
-    with pytest.raises(errors.ProfileExists):
-        make(profile)
-    assert contents(profile) == found
-
-
-def test_where_nothing_is_nothing_is_opened(tmp_path: Path) -> None:
-    with pytest.raises(errors.ProfileMissing):
-        stored_profile.unlock(tmp_path / "nowhere", PASSPHRASE)
-    assert not (tmp_path / "nowhere").exists()
-
-
-def test_a_profile_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
+def test_a_profile_cannot_be_made_where_a_file_is_nor_opened_where_nothing_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(errors.ProfileUnwritable):
         make(tmp_path / "file")
     with pytest.raises(errors.ProfileUnwritable):
         make(tmp_path / "file" / "below")
     assert (tmp_path / "file").read_text() == "mine"
+    with pytest.raises(errors.ProfileMissing):
+        stored_profile.unlock(tmp_path / "nowhere", PASSPHRASE)
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_creation_that_fails_leaves_no_profile_and_may_be_tried_again(tmp_path: Path) -> None:

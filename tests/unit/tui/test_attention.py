@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from textual import events
 
-from tui.attention import LASTS, Attention, shown_to_somebody
+from tests.support.cli.terminals import python_at, terminal
+from tui.terminal import LASTS, Attention, shown_to_somebody
 
 KEY = events.Key("a", "a")
 MOVED = events.MouseMove(None, 1, 1, 0, 0, 0, False, False, False)
@@ -83,11 +80,10 @@ def test_a_multiplexer_says_by_its_socket_whether_a_client_is_attached(name: str
     assert shown_to_somebody({})()
 
 
-# Takes the terminal as its own, then gives the foreground to a child, as a shell does after `bg`.
+# Gives the foreground to a child, as a shell does after `bg`.
 GOES_TO_THE_BACKGROUND = """
-import fcntl, os, signal, sys, termios
-from tui.attention import shown_to_somebody
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+import os, signal, sys
+from tui.terminal import shown_to_somebody
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 shown = shown_to_somebody({})
 before, other = shown(), os.fork()
@@ -102,14 +98,5 @@ sys.exit(0 if before and not after else 1)
 
 
 def test_a_program_in_the_background_shows_nothing() -> None:
-    ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-c", GOES_TO_THE_BACKGROUND],
-        stdin=theirs,
-        start_new_session=True,
-        timeout=30,
-        check=False,
-    )
-    os.close(theirs)
-    os.close(ours)
-    assert done.returncode == 0
+    with terminal() as (_person, program):
+        assert python_at(program, "-c", GOES_TO_THE_BACKGROUND).wait(30) == 0

@@ -6,16 +6,7 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from tests.support.tui.driving import (
-    chat,
-    composer,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob_open,
-    write,
-)
+from tests.support.tui.driving import chat, composer, rows, shown, until, until_shown, with_bob_open, write
 from tests.support.tui.hostile import ATTACKS
 from tui.text.formatting import safe, without_controls
 from tui.text.wrapping import places
@@ -76,8 +67,7 @@ async def test_a_click_takes_what_it_is_on() -> None:
         await until(pilot, lambda: offered(pilot))
         await pilot.click(Completion, offset=(5, 0))
         await until(pilot, lambda: composer(pilot).text == "❤\ufe0f")
-        await pilot.press("!")
-        assert composer(pilot).text == "❤\ufe0f!"
+        assert composer(pilot).has_focus
 
 
 async def test_a_closing_colon_puts_the_emoji_there_and_one_step_back_takes_it_away() -> None:
@@ -224,12 +214,8 @@ def test_attack_79_nothing_in_a_paste_is_a_key(evil: str) -> None:
 
 
 def test_keys_between_pastes_stay_keys() -> None:
-    assert keys_of("\x1b[200~x\x1b[201~\x1b[A\x1b[200~y\x1b[201~\r") == [
-        "paste 'x'",
-        "up",
-        "paste 'y'",
-        "enter",
-    ]
+    pasted = keys_of("\x1b[200~x\x1b[201~\x1b[A\x1b[200~y\x1b[201~\r")
+    assert pasted == ["paste 'x'", "up", "paste 'y'", "enter"]
     assert keys_of("\x1b[13;2u", "\x1b\r", "\n", "\r") == ["shift+enter", "alt+enter", "ctrl+j", "enter"]
 
 
@@ -243,9 +229,7 @@ def test_keys_between_pastes_stay_keys() -> None:
     ],
 )
 def test_a_key_with_alt_stays_one_key_whatever_follows_it(keys: str, names: list[str]) -> None:
-    parser = PasteParser()
-    come = [*parser.feed(keys), *parser.feed("")]
-    assert [event.key for event in come if isinstance(event, events.Key)] == names
+    assert keys_of(keys, "") == names
 
 
 @pytest.mark.parametrize("line", ["two words", "两个字"])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import re
 import warnings
-from typing import Any
 
 import pytest
 from textual import events
 
-from chat.interface import EntryState, EntryView, NotPermitted, UsageError
+from chat.interface import EntryState, NotPermitted, UsageError
 from tests.support.fakes.messenger import TEXT_LIMIT, FakeMessenger
 from tests.support.fakes.others import START
 from tests.support.tui.driving import (
@@ -27,27 +25,22 @@ from tests.support.tui.driving import (
     with_bob_open,
     write,
 )
+from tests.support.tui.opened import held_up, reading, received
 from tui.messages import SendText
 from tui.widgets.people import People
-
-
-def row_of(screen: list[str], text: str) -> int:
-    return next(at for at, row in enumerate(screen) if text in row)
 
 
 async def test_enter_sends_and_the_delivery_is_shown() -> None:
     async with with_bob_open(present=False) as (pilot, messenger, bob):
         await pilot.press(*"hello", "enter")
         await until_shown(pilot, "… queued")
-        assert messenger.called("send") == [(bob.person, "hello")]
         assert composer(pilot).text == ""
         messenger.change_contact(bob.person, present=True)
         await until_shown(pilot, "✓✓ delivered")
-        sent = messenger.called("send")
         entry = (await messenger.history(bob.person))[-1]
         messenger.set_state(bob.person, entry.id, EntryState.READ)
         await until_shown(pilot, "✓✓ read")
-        assert len(sent) == 1
+        assert messenger.called("send") == [(bob.person, "hello")]
 
 
 @pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
@@ -61,21 +54,18 @@ async def test_other_keys_break_the_line(key: str) -> None:
 async def test_entries_stand_in_the_order_of_the_messenger_not_of_time() -> None:
     async with with_bob_open() as (pilot, messenger, bob):
         messenger.receive(bob.person, "first")
-        second = messenger.receive(bob.person, "second")
-        assert second is not None
+        second = received(messenger, bob, "second")
         await until_shown(pilot, "second")
         messenger.receive(bob.person, "between", before=second.id)
         messenger.receive(bob.person, "late, of yesterday", time=START.replace(day=23))
-        screen = (await until_shown(pilot, "late, of yesterday")).split("\n")
-    places = [row_of(screen, text) for text in ("first", "between", "second", "late, of yesterday")]
+        screen = await until_shown(pilot, "late, of yesterday")
+    places = [screen.index(text) for text in ("first", "between", "second", "late, of yesterday")]
     assert places == sorted(places)
 
 
 async def test_entries_of_others_conversations_are_counted_not_shown() -> None:
-    messenger, _ = with_bob()
-    carla = messenger.add_contact("Carla")
-    async with chatting(messenger) as pilot:
-        await pilot.press("enter")  # opens Bob, the first of the list
+    async with with_bob_open() as (pilot, messenger, _):
+        carla = messenger.add_contact("Carla")
         messenger.receive(carla.person, "not here")
         messenger.receive(carla.person, "nor this")
         await until(pilot, lambda: any("Carla" in row and " 2 " in row for row in rows(pilot)))
@@ -83,74 +73,36 @@ async def test_entries_of_others_conversations_are_counted_not_shown() -> None:
 
 
 async def test_drafts_are_kept_a_conversation() -> None:
-    messenger, bob = with_bob()
-    messenger.add_contact("Carla")
-    async with chatting(messenger) as pilot:
-        await pilot.press("enter")
-        await until(pilot, lambda: chat(pilot).state.current == bob.person)
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.add_contact("Carla")
+        await until_shown(pilot, "Carla")
         await write(pilot, "for Bob")
         await pilot.press("alt+down")
         await until(pilot, lambda: composer(pilot).text == "")
         await write(pilot, "for Carla")
-        await pilot.press("alt+up")
-        await until(pilot, lambda: composer(pilot).text == "for Bob")
-        await pilot.press("alt+up")
-        await until(pilot, lambda: composer(pilot).text == "for Carla")
-    assert not messenger.called("send")
+        for text in ("for Bob", "for Carla"):
+            await pilot.press("alt+up")
+            await until(pilot, lambda text=text: composer(pilot).text == text)  # type: ignore[misc]
+        assert not messenger.called("send")
 
 
-async def test_history_is_read_page_by_page_and_the_place_is_kept() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}" for number in range(450)])
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 449")
-        await until(pilot, lambda: len(history(pilot).window) == 200)  # one page is read ahead
-        place = history(pilot).spot
-        while len(history(pilot).window) == 200:
-            chat(pilot).action_do("older")
-            place = history(pilot).spot
-            await pilot.pause()
-        assert place is not None
-        assert history(pilot).spot == place
-        assert "new below" not in shown(pilot)
-        await pilot.press("shift+tab", "home")
-        await until_shown(pilot, "entry 0 ")
-    assert [call[1:] for call in messenger.called("history")[:1]] == [(100, None)]
-
-
-async def test_new_entries_below_are_counted_while_one_reads_above() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}" for number in range(80)])
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 79")
+async def test_new_entries_below_are_counted_and_not_read_while_one_reads_above() -> None:
+    async with reading(count=80) as (pilot, messenger, bob):
         await pilot.press("pageup")
         before = rows(pilot)[2:8]
-        messenger.receive(bob.person, "one more")
-        messenger.receive(bob.person, "two more")
+        below = {received(messenger, bob, text).id for text in ("one more", "two more")}
         await until_shown(pilot, "2 new below")
         assert rows(pilot)[2:8] == before
+        assert messenger.unread(bob.person) == below
         await pilot.press("alt+end")
         assert "new below" not in await until_shown(pilot, "two more")
-
-
-async def test_only_what_is_seen_is_marked_as_read() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}" for number in range(80)])
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 79")
-        await pilot.press("pageup")
-        held = messenger.receive(bob.person, "below")
-        await until_shown(pilot, "1 new below")
-        assert held is not None
-        assert messenger.unread(bob.person) == {held.id}
-        await pilot.press("alt+end")
         await until(pilot, lambda: not messenger.unread(bob.person))
 
 
 async def test_nothing_is_marked_as_read_under_a_dialog_or_without_focus() -> None:
     async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("f1")
-        under = messenger.receive(bob.person, "under the help")
+        under = received(messenger, bob, "under the help")
         await until(pilot, lambda: len(history(pilot).window) == 1)
         await pilot.pause()
         assert not messenger.called("mark_read")
@@ -158,19 +110,17 @@ async def test_nothing_is_marked_as_read_under_a_dialog_or_without_focus() -> No
         await until(pilot, lambda: len(messenger.called("mark_read")) == 1)
         pilot.app.post_message(events.AppBlur())
         await until(pilot, lambda: not pilot.app.app_focus)
-        away = messenger.receive(bob.person, "while away")
+        away = received(messenger, bob, "while away")
         await until_shown(pilot, "while away")
-        assert under is not None
-        assert away is not None
+        await pilot.hover(offset=(60, 5))  # over a window that has no focus
         assert messenger.called("mark_read") == [(bob.person, (under.id,))]
         pilot.app.post_message(events.AppFocus())
         await until(pilot, lambda: messenger.called("mark_read")[-1:] == [(bob.person, (away.id,))])
 
 
 async def test_a_refused_text_returns_to_the_composer() -> None:
-    messenger, _ = with_bob()
-    messenger.failures["send"] = UsageError("The disk is full: free some space.")
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.failures["send"] = UsageError("The disk is full: free some space.")
         await pilot.press(*"precious", "enter")
         await until_shown(pilot, "The disk is full")
         assert composer(pilot).text == "precious"
@@ -189,20 +139,9 @@ async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:
         await until(pilot, lambda: len(messenger.called("send")) == 1)
 
 
-async def test_quick_texts_are_sent_in_their_order() -> None:
-    async with with_bob_open() as (pilot, messenger, _):
-        for number in range(5):
-            composer(pilot).insert(f"text {number}")
-            composer(pilot).action_send()
-            await pilot.pause()
-        await until(pilot, lambda: len(messenger.called("send")) == 5)
-    assert [text for _, text in messenger.called("send")] == [f"text {number}" for number in range(5)]
-
-
 async def test_typing_is_told_at_intervals_and_its_end_at_once() -> None:
-    messenger, bob = with_bob()
     now = 100.0
-    async with chatting(messenger, monotonic=lambda: now) as pilot:
+    async with with_bob_open(monotonic=lambda: now) as (pilot, messenger, bob):
         await pilot.press(*"abc")
         await until(pilot, lambda: bool(messenger.called("typing")))
         assert messenger.called("typing") == [(bob.person, True)]
@@ -213,29 +152,12 @@ async def test_typing_is_told_at_intervals_and_its_end_at_once() -> None:
         await until(pilot, lambda: messenger.called("typing")[-1] == (bob.person, False))
 
 
-async def test_presence_typing_and_a_block_are_said() -> None:
-    async with with_bob_open(present=False) as (pilot, messenger, bob):
-        assert "○ offline" in rows(pilot)[0]
-        messenger.change_contact(bob.person, present=True)
-        await until_shown(pilot, "● online")
-        messenger.change_contact(bob.person, typing=True)
-        await until_shown(pilot, "typing…")
-        await messenger.block(bob.person, True)
-        await until_shown(pilot, "⊘ blocked")
-
-
 async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of its own would hold up the entry's by a frame."""
     async with with_bob_open() as (pilot, messenger, bob):
         messenger.change_contact(bob.person, typing=True)
         await until_shown(pilot, "typing…")
-        read, go_on = messenger.history, asyncio.Event()
-
-        async def slowly(*arguments: Any) -> tuple[EntryView, ...]:
-            await go_on.wait()
-            return await read(*arguments)
-
-        monkeypatch.setattr(messenger, "history", slowly)
+        go_on = held_up(monkeypatch, messenger, "history")
         messenger.receive(bob.person, "here it is")
         messenger.change_contact(bob.person, typing=False)
         await until(pilot, lambda: not chat(pilot).state.contacts[bob.person].typing)
@@ -268,31 +190,24 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         await until_shown(pilot, "Continue unverified")
         await pilot.press("v")
         await until(pilot, lambda: messenger.called("set_verified") == [(bob.person, True)])
-        await until(
-            pilot,
-            lambda: (
-                "Compare the safety number before you send" not in shown(pilot) and composer(pilot).has_focus
-            ),
-        )
+        await until(pilot, lambda: "before you send" not in shown(pilot) and composer(pilot).has_focus)
         assert composer(pilot).text == "on its way\nhi"
         assert not messenger.called("send")
 
 
 async def test_one_refused_call_does_not_end_the_program() -> None:
-    messenger, bob = with_bob()
-    messenger.failures["history"] = NotPermitted("Parlour is locked: unlock it.")
-    async with chatting(messenger) as pilot:
+    failing = {"history": NotPermitted("Parlour is locked: unlock it.")}
+    async with reading(failing=failing) as (pilot, messenger, bob):
         await until_shown(pilot, "Parlour is locked")
         messenger.receive(bob.person, "later")
         await until_shown(pilot, "later")
 
 
 async def test_days_and_authors_part_the_history() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "old", time=START.replace(day=21))
-    messenger.receive(bob.person, "yesterday", time=START.replace(day=23))
-    messenger.receive(bob.person, "today")
-    async with chatting(messenger, size=(80, 30)) as pilot:
+    async with with_bob_open(size=(80, 34)) as (pilot, messenger, bob):
+        messenger.receive(bob.person, "old", time=START.replace(day=21))
+        messenger.receive(bob.person, "yesterday", time=START.replace(day=23))
+        messenger.receive(bob.person, "today")
         screen = await until_shown(pilot, "today")
     for text in ("Saturday, 21 November 2026", " Yesterday ", " Today ", "▎ Bob"):
         assert text in screen
@@ -303,8 +218,7 @@ async def test_the_place_survives_a_resize() -> None:
     messenger.fill(bob.person, [f"entry {number} " + "word " * 30 for number in range(60)])
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 59")
-        for _ in range(3):
-            await pilot.press("pageup")
+        await pilot.press(*["pageup"] * 3)
         top = history(pilot).spot
         await pilot.resize_terminal(120, 34)
         await pilot.pause()
@@ -314,29 +228,18 @@ async def test_the_place_survives_a_resize() -> None:
         assert place[0] == top[0]
 
 
-async def test_enter_on_another_contact_opens_it() -> None:
-    messenger, bob = with_bob()
-    carla = messenger.add_contact("Carla")
-    async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).state.current == bob.person)
-        chat(pilot).query_one(People).focus()
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: chat(pilot).state.current == carla.person)
-        assert pilot.app.focused is composer(pilot)
-        assert bob.person != carla.person
-
-
-async def test_the_cursor_stays_on_a_person_when_the_list_changes() -> None:
-    messenger, bob = with_bob()
-    carla = messenger.add_contact("Carla")
-    async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).state.current == bob.person)
+async def test_the_cursor_stays_on_a_person_when_the_list_changes_and_enter_opens() -> None:
+    async with with_bob_open() as (pilot, messenger, _):
+        carla = messenger.add_contact("Carla")
+        await until_shown(pilot, "Carla")
         chat(pilot).query_one(People).focus()
         await pilot.press("down")
         messenger.add_contact("Aaron")
         await until_shown(pilot, "Aaron")
         assert chat(pilot).query_one(People).cursor == carla.person
-        assert bob.person != carla.person
+        await pilot.press("enter")
+        await until(pilot, lambda: chat(pilot).state.current == carla.person)
+        assert pilot.app.focused is composer(pilot)
 
 
 async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_verified() -> None:
@@ -358,14 +261,13 @@ async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_v
 
 
 async def test_work_that_is_cancelled_before_it_begins_leaves_no_coroutine() -> None:
-    messenger, bob = with_bob()
-    carla = messenger.add_contact("Carla")
-    async with chatting(messenger) as pilot:
-        await until(pilot, lambda: "Bob" in shown(pilot))
+    async with with_bob_open() as (pilot, messenger, bob):
+        carla = messenger.add_contact("Carla")
+        await until_shown(pilot, "Carla")
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            for person in (carla.person, bob.person, carla.person):
-                chat(pilot).open_conversation(person)  # each ends the reading of the one before
+            for contact in (carla, bob, carla):
+                chat(pilot).open_conversation(contact.person)  # each ends the reading of the one before
             await pilot.pause()
             gc.collect()
         assert not warned

@@ -7,17 +7,8 @@ from textual.pilot import Pilot
 from chat.errors import phrase
 from chat.interface import ContactView, EntryState, EntryView, UsageError
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
+from tests.support.tui.opened import click, on_top, opened, received
 from tui.conversation import Conversation
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.dialog import MenuDialog
@@ -29,8 +20,7 @@ DONE = "Deleted. The profile file no longer contains it."
 def with_a_secret(*, prompt: bool = True) -> tuple[FakeMessenger, ContactView, EntryView]:
     """Bob wrote a secret, which is answered; nothing is cleaned but by `tidy`, where it is not `prompt`."""
     messenger, bob = with_bob(prompt=prompt)
-    secret = messenger.receive(bob.person, "the secret plan")
-    assert secret is not None
+    secret = received(messenger, bob, "the secret plan")
     messenger.receive(bob.person, "as I said", reply=secret.id)
     return messenger, bob, secret
 
@@ -51,7 +41,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         await until_shown(pilot, ASKED)
         await until(pilot, lambda: "Bob keeps theirs and is not notified." in words(pilot))
         await pilot.press("enter")  # Enter is no yes
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         assert not messenger.called("delete")
         await pilot.press("d", "y")
         screen = await until_shown(pilot, "(deleting…)")
@@ -64,8 +54,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         assert "Bob: (deleted)" in screen
         await pilot.press("r")
         await until_shown(pilot, "This message was deleted.")
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, MenuDialog))
+        await opened(pilot, "enter", MenuDialog)
         screen = await until_shown(pilot, "Details")
         assert "Reply" not in screen
         assert "Delete" not in screen
@@ -76,7 +65,7 @@ async def test_a_menu_and_the_mouse_delete_too() -> None:
     messenger, _bob, _secret = with_a_secret()
     async with chatting(messenger) as pilot:
         await choose(pilot, "the secret plan")
-        await pilot.press("enter")
+        await opened(pilot, "enter", MenuDialog)
         await click(pilot, "Delete")
         await click(pilot, "y Yes")
         await until(pilot, lambda: bool(messenger.called("delete")))
@@ -109,7 +98,7 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
         await messenger.delete(bob.person, own.id)
         await until_shown(pilot, "1 result ")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         await choose(pilot, "the secret plan")
         await pilot.press("r", "x")
         await until_shown(pilot, "Esc: cancel reply")
@@ -125,27 +114,18 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
 
 async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing() -> None:
     messenger, bob, secret = with_a_secret()
-    opened = Conversation(messenger, bob.person)
-    opened.erased(secret.id)
-    await opened.open()
-    held = opened.window.get(secret.id)
-    assert held is not None
-    assert (held.kind, held.text) == ("deleted", "")
-    answer = opened.window.entries[-1]
-    opened.window.replace([answer], complete=False, last=True)
-    await opened.read_origins([secret.id])
-    held = opened.window.get(secret.id)
+    conversation = Conversation(messenger, bob.person)
+    conversation.erased(secret.id)
+    await conversation.open()
+    erased, answer = conversation.window.entries
+    assert (erased.kind, erased.text) == ("deleted", "")
+    conversation.window.replace([answer], complete=False, last=True)
+    await conversation.read_origins([secret.id])
+    held = conversation.window.get(secret.id)
     assert held is not None
     assert held.text == ""
 
 
 def words(pilot: Pilot[None]) -> str:
     """What is shown in a box, as one line; lines of the screen below may stand next to it."""
-    return " ".join(" ".join(row.strip(" │─") for row in rows(pilot)).split())
-
-
-async def click(pilot: Pilot[None], text: str) -> None:
-    """Click on a text, once it is there."""
-    await until_shown(pilot, text)
-    at, row = next((at, row) for at, row in enumerate(rows(pilot)) if text in row)
-    await pilot.click(offset=(row.index(text), at))
+    return " ".join(" ".join(row.strip(" │─") for row in shown(pilot).split("\n")).split())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from textual import events
 from textual.pilot import Pilot
@@ -10,18 +13,9 @@ from textual.widgets import OptionList
 from chat.interface import ContactView, EntryState, ParlourError
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import Call
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob_open,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown
 from tests.support.tui.hostile import ATTACKS, BODIES, NAMES
+from tests.support.tui.opened import click, on_top, opened
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.chat.finding import JumpScreen
 from tui.screens.finder import PaletteDialog, SwitcherDialog, in_order
@@ -54,19 +48,20 @@ async def type_in(pilot: Pilot[None], text: str) -> None:
     await pilot.pause()
 
 
-async def opened(pilot: Pilot[None], key: str, kind: type) -> None:
-    await pilot.press(key)
-    await until(pilot, lambda: isinstance(pilot.app.screen, kind))
+@asynccontextmanager
+async def at_bobs() -> AsyncIterator[tuple[Pilot[None], FakeMessenger, dict[str, ContactView]]]:
+    """The chat screen of `with_three`, once it shows the conversation with Bob."""
+    messenger, people = with_three()
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "number 299")
+        yield pilot, messenger, people
 
 
 async def test_of_a_paste_that_is_too_long_a_field_keeps_what_fits() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
-        chat(pilot).open_conversation(people["Bob"].person)
-        await opened(pilot, "ctrl+k", SwitcherDialog)
+    async with at_bobs() as (pilot, _messenger, people):
+        field = (await opened(pilot, "ctrl+k", SwitcherDialog)).query_one(Field)
         pilot.app.post_message(events.Paste("nobody " * 15_000))
         await pilot.press("enter")
-        field = pilot.app.screen.query_one(Field)
         assert field.value == ("nobody " * 15_000)[: field.max_length]
         pilot.app.post_message(events.Paste("more"))
         await pilot.press("left", "shift+right")
@@ -78,10 +73,7 @@ async def test_of_a_paste_that_is_too_long_a_field_keeps_what_fits() -> None:
 
 
 async def test_the_switcher_offers_unread_ones_first_and_enter_opens() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
-        chat(pilot).open_conversation(people["Bob"].person)
-        await until_shown(pilot, "number 299")
+    async with at_bobs() as (pilot, _messenger, people):
         await opened(pilot, "ctrl+k", SwitcherDialog)
         assert [line.split()[1] for line in lines(pilot)] == ["Carla", "Dana", "Bob"]
         assert "1 new" in lines(pilot)[0]
@@ -93,24 +85,15 @@ async def test_the_switcher_offers_unread_ones_first_and_enter_opens() -> None:
         await until(pilot, lambda: chat(pilot).state.current == people["Bob"].person)
 
 
-async def test_the_switcher_filters_as_one_types() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
+async def test_the_switcher_filters_as_one_types_and_takes_a_click() -> None:
+    async with at_bobs() as (pilot, _messenger, people):
         await opened(pilot, "ctrl+k", SwitcherDialog)
         await pilot.press("d", "a")
         await until(pilot, lambda: len(lines(pilot)) == 1)
         await pilot.press("x")
         await until_shown(pilot, "No matching contact.")
-        await pilot.press("enter", "backspace", "enter")
-        await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
-
-
-async def test_a_click_on_a_line_opens_it() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
-        await opened(pilot, "ctrl+k", SwitcherDialog)
-        row = next(at for at, text in enumerate(rows(pilot)) if "Dana" in text and "│" in text)
-        await pilot.click(offset=(12, row))
+        await pilot.press("enter", "backspace")
+        await click(pilot, "│   ○ Dana", 6)
         await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
 
@@ -122,31 +105,23 @@ def test_the_order_of_the_switcher() -> None:
 
 
 async def test_the_palette_runs_what_the_key_runs() -> None:
-    async with with_bob_open() as (pilot, messenger, bob):
+    async with at_bobs() as (pilot, messenger, people):
         await opened(pilot, "ctrl+p", PaletteDialog)
         await type_in(pilot, "block")
         assert "F7" in lines(pilot)[0]
         await pilot.press("enter")
         await until_shown(pilot, "Block Bob?")
         await pilot.press("y")
-        await until(pilot, lambda: Call("block", (bob.person, True)) in messenger.calls)
+        await until(pilot, lambda: Call("block", (people["Bob"].person, True)) in messenger.calls)
         await opened(pilot, "ctrl+p", PaletteDialog)
         assert "Block" in lines(pilot)[0]  # what was used last comes first
-
-
-async def test_the_palette_runs_what_the_program_does_everywhere() -> None:
-    async with with_bob_open() as (pilot, _messenger, _):
-        await opened(pilot, "ctrl+p", PaletteDialog)
         await type_in(pilot, "light")
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.theme == "parlour-light")
 
 
 async def test_a_search_shows_hits_with_what_stands_around_them_and_goes_there() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
-        chat(pilot).open_conversation(people["Bob"].person)
-        await until_shown(pilot, "number 299")
+    async with at_bobs() as (pilot, _messenger, _people):
         await opened(pilot, "ctrl+f", SearchDialog)
         await pilot.press(*"printer")
         await until_shown(pilot, "1 result")
@@ -160,8 +135,7 @@ async def test_a_search_shows_hits_with_what_stands_around_them_and_goes_there()
 
 
 async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
+    async with at_bobs() as (pilot, _messenger, people):
         chat(pilot).open_conversation(people["Carla"].person)
         await until_shown(pilot, "Which printer?")
         await opened(pilot, "ctrl+f", SearchDialog)
@@ -182,9 +156,7 @@ async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
 
 
 async def test_a_search_is_as_it_was_when_it_is_opened_again() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
-        chat(pilot).open_conversation(people["Bob"].person)
+    async with at_bobs() as (pilot, messenger, _people):
         await opened(pilot, "ctrl+f", SearchDialog)
         await type_in(pilot, "number")
         await until_shown(pilot, "newest 100 results")
@@ -198,23 +170,19 @@ async def test_a_search_is_as_it_was_when_it_is_opened_again() -> None:
 
 
 async def test_a_refused_search_says_so_and_keeps_the_words() -> None:
-    messenger, _ = with_three()
-    messenger.failures["search"] = ParlourError("The disk is not there.")
-    async with chatting(messenger) as pilot:
-        await opened(pilot, "ctrl+f", SearchDialog)
+    async with at_bobs() as (pilot, messenger, _):
+        messenger.failures["search"] = ParlourError("The disk is not there.")
+        dialog = await opened(pilot, "ctrl+f", SearchDialog)
         await type_in(pilot, "printer")
         await until_shown(pilot, "The disk is not there.")
-        assert pilot.app.screen.query_one(Field).value == "printer"
+        assert dialog.query_one(Field).value == "printer"
         await type_in(pilot, "printer works")
         await until_shown(pilot, "1 result")
         assert "The disk" not in shown(pilot)
 
 
 async def test_a_letter_goes_to_every_place() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
-        chat(pilot).open_conversation(people["Bob"].person)
-        await until_shown(pilot, "number 299")
+    async with at_bobs() as (pilot, _messenger, people):
         await opened(pilot, "ctrl+s", JumpScreen)
         await pilot.press("s")
         await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
@@ -227,21 +195,18 @@ async def test_a_letter_goes_to_every_place() -> None:
         await until(pilot, lambda: composer(pilot).has_focus)
         await opened(pilot, "alt+j", JumpScreen)
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         assert composer(pilot).has_focus
 
 
 async def test_a_letter_and_the_foot_line_can_be_clicked() -> None:
-    messenger, people = with_three()
-    async with chatting(messenger) as pilot:
+    async with at_bobs() as (pilot, _messenger, people):
         await until(pilot, lambda: composer(pilot).has_focus)
-        foot = rows(pilot)[-1]
-        await pilot.click(offset=(foot.index("Go to"), 23))
-        await until(pilot, lambda: isinstance(pilot.app.screen, SwitcherDialog))
+        await click(pilot, "Go to")
+        await on_top(pilot, SwitcherDialog)
         await pilot.press("escape")
         await opened(pilot, "alt+j", JumpScreen)
-        row = next(at for at, text in enumerate(rows(pilot)) if text.startswith(" d "))
-        await pilot.click(offset=(1, row))
+        await click(pilot, " d ", 1)
         await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
 

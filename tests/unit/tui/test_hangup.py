@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from tests.support.lab.programs import Deadline
+from tests.support.cli.terminals import heard_until
 from tui.terminal import Watched, heed_signals
 
 PATIENCE = 60.0
@@ -65,33 +65,19 @@ async def test_signals_that_end_programs_are_heeded_but_one_that_is_ignored() ->
 def test_the_program_ends_with_its_terminal(terminal: tuple[int, int], signals: str) -> None:
     """A hang-up sends SIGHUP and SIGCONT to whom the terminal belongs, and nothing to others."""
     shown, programs = terminal
-    command = [
-        sys.executable,
-        "-c",
-        START,
-        signals,
-        sys.executable,
-        "-m",
-        "tests.support.tui.program",
-        "talk",
-        "",
-    ]
+    talk = [sys.executable, "-m", "tests.support.tui.program", "talk", ""]
     process = subprocess.Popen(
-        command, stdin=programs, stdout=programs, stderr=programs, start_new_session=True
+        [sys.executable, "-c", START, signals, *talk],
+        stdin=programs,
+        stdout=programs,
+        stderr=programs,
+        start_new_session=True,
     )
     try:
         os.close(programs)
-        wait_for(shown, b"Contacts")
+        heard_until(shown, b"Contacts")
         os.close(shown)
         assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(descriptor: int, text: bytes) -> None:
-    """Read what the program shows until the text is in it."""
-    seen, deadline = b"", Deadline(PATIENCE)
-    while text not in seen:
-        assert deadline.left() > 0
-        seen += os.read(descriptor, 65_536)

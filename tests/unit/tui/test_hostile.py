@@ -7,18 +7,16 @@ many rows; outside of the places that belong to those texts both are the same, c
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from functools import partial
 
 import pytest
 
 from tests.support.lab.terminal import Terminal
-from tests.support.machine import needs_tmux
 from tests.support.tui.cells import Cell, cells_of, text_of
 from tests.support.tui.hostile import ATTACKS, WORST
+from tests.unit.tui.test_terminal import program
 
-needs_tmux()
 pytestmark = pytest.mark.terminal
 
 ROWS = 700  # the list of people and the history have no row in common
@@ -31,11 +29,6 @@ _OURS = re.compile(
     rb"\x1b\[[0-9;:]*[mHABCDKJ]|\x1b\[[?>=<]?[0-9;]*[hlucq]|\x1b\[\?[0-9;]+\$p|\x1b\]22;[a-z]*\x07"
     rb"|\x1b\[2[23];2t|\x1b\]2;(?:\([0-9]+\) )?Parlour\x1b\\|\x1b[78=>]|[\r\n]"
 )
-
-
-def program(scenario: str, label: str, columns: int, rows: int) -> Terminal:
-    command = [sys.executable, "-m", "tests.support.tui.program", scenario, label]
-    return Terminal(command, columns=columns, rows=rows)
 
 
 def screen(terminal: Terminal) -> Screen:
@@ -82,7 +75,7 @@ def test_attacks_14_and_79_no_text_and_no_name_changes_a_cell_outside_of_its_own
 
 def crowd(label: str, columns: int) -> tuple[Screen, bytes]:
     """The conversation with every text and name, whole, and what was written to the terminal for it."""
-    with program("crowd", label, columns, ROWS) as terminal:
+    with program("crowd", label, size=(columns, ROWS)) as terminal:
         terminal.wait_for("Crowd")
         terminal.wait_for(lambda shown: shown.count("=== before") == len(ATTACKS))
         terminal.write("calm")  # the composer has the focus, and its frame is drawn so
@@ -105,7 +98,7 @@ def test_attack_14_no_name_disturbs_a_header_a_composer_or_a_dialog() -> None:
 
 
 def test_attack_79_no_text_of_ones_own_changes_a_cell_outside_of_the_composer() -> None:
-    with program("names", "calm", 80, 24) as terminal:
+    with program("names", "calm") as terminal:
         terminal.wait_for("Write to calm")
         terminal.paste("calm")
         terminal.wait_for("│ calm ")
@@ -121,7 +114,7 @@ def test_attack_79_no_text_of_ones_own_changes_a_cell_outside_of_the_composer() 
 def dialogs(label: str) -> list[Screen]:
     """The question whether to block each of the contacts, over the contact's conversation."""
     seen: list[Screen] = []
-    with program("names", label, 80, 30) as terminal:
+    with program("names", label, size=(80, 30)) as terminal:
         header = ""
         for number in range(len(WORST)):
             if number:  # the first conversation is open from the start

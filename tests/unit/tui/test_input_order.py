@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import pkgutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, cast
 
 import pytest
@@ -27,7 +25,7 @@ from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import INVITATION
 from tests.support.tui.driving import running, shown, until
-from tui import screens
+from tests.support.tui.opened import held_up, own_kinds
 from tui.widgets.controls import Choice
 from tui.widgets.history import History
 
@@ -194,18 +192,8 @@ SCREENS = (
     talk("join-nothing", "f3", "enter", *"x", "enter", "escape", *"Hi", "enter"),
     talk("address", "f4", *"10.0.0.9:4747", "enter"),
     talk("no-address", "f4", *"here", "enter", "escape", *"Hi", "enter"),
-    row(
-        "answer-words",
-        *("y", *"Hi", "enter"),
-        before=("ctrl+k", *"Bob", "enter"),
-        happens=lambda fake: fake.stranger_begins("Dov"),
-    ),
-    row(
-        "refuse-words",
-        *("n", "enter", *"Hi", "enter"),
-        before=("ctrl+k", *"Bob", "enter"),
-        happens=lambda fake: fake.stranger_begins("Dov"),
-    ),
+    talk("answer-words", "y", *"Hi", "enter", happens=lambda fake: fake.stranger_begins("Dov")),
+    talk("refuse-words", "n", "enter", *"Hi", "enter", happens=lambda fake: fake.stranger_begins("Dov")),
     talk("relay-added", "alt+r", *OTHER_RELAY, "enter", "tab", "down", "c", "escape", *"Hi", "enter"),
     talk("relay-wrong", "alt+r", *"nonsense", "enter", "backspace", "escape", *"Hi", "enter"),
     talk("relay-removed", "alt+r", "tab", "d", "y", *"text", "escape", *"Hi", "enter"),
@@ -220,6 +208,7 @@ SCREENS = (
 )
 
 ROWS = (*NAMED, *SCREENS)
+PLAYED: set[type] = set()  # the screens that were on top or below
 
 
 @pytest.mark.parametrize("one", ROWS, ids=lambda one: one.name)
@@ -234,84 +223,65 @@ async def test_a_burst_acts_as_if_it_were_typed_slowly(one: Row) -> None:
 async def test_what_is_pasted_stands_where_the_keys_before_it_went() -> None:
     fake, door = _world(LOCKED)
     async with _running(door) as pilot:
-        before, after = [_key(name) for name in UNLOCKED], [*map(_key, ("ctrl+k", *"Carla", "enter"))]
-        _send(pilot, [*before, *after, events.Paste("one\ntwo"), _key("enter")])
+        before = map(_key, (*UNLOCKED, "ctrl+k", *"Carla", "enter"))
+        _send(pilot, [*before, events.Paste("one\ntwo"), _key("enter")])
         await _rest(pilot)
     assert ("send", "Carla", "one\ntwo") in _calls(fake, door)
 
 
-async def test_one_can_quit_while_the_engine_does_not_answer() -> None:
+async def test_one_can_quit_while_the_engine_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     _fake, door = _world(LOCKED)
-    _never_answers(door, "unlock")
+    held_up(monkeypatch, door, "unlock")
     async with _running(door) as pilot:
         _send(pilot, [*map(_key, (*UNLOCKED, *"Hello", "ctrl+q"))])
         await until(pilot, lambda: pilot.app._exit)
         assert "Hello" not in shown(pilot)
 
 
-async def test_keys_go_on_while_the_doctor_looks() -> None:
+@pytest.mark.parametrize(
+    ("method", "begin"), [("diagnose", ("f9",)), ("pair_address", ("f4", *"10.0.0.9:4747", "enter"))]
+)
+async def test_keys_go_on_while_an_answer_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, method: str, begin: tuple[str, ...]
+) -> None:
     fake, door = _world(DoorState.RUNNING)
-    _never_answers(fake, "diagnose")
+    held_up(monkeypatch, fake, method)
     async with _running(door) as pilot:
-        _send(pilot, [*map(_key, ("f9", "escape", "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
+        _send(pilot, [*map(_key, (*begin, "escape", "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
         await until(pilot, lambda: bool(fake.called("send")))
-
-
-async def test_keys_go_on_while_another_person_is_waited_for() -> None:
-    fake, door = _world(DoorState.RUNNING)
-    _never_answers(fake, "pair_address")
-    async with _running(door) as pilot:
-        begin = ("f4", *"10.0.0.9:4747", "enter", "escape")
-        _send(pilot, [*map(_key, (*begin, "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
-        await until(pilot, lambda: bool(fake.called("send")))
-
-
-def _never_answers(one: FakeDoor | FakeMessenger, method: str) -> None:
-    async def never(*_arguments: object, **_named: object) -> None:
-        await asyncio.Event().wait()
-
-    setattr(one, method, never)
 
 
 def test_every_screen_is_played() -> None:
     """A dialog that is added needs a row."""
-    played: set[str] = set()
-
-    def note(pilot: Pilot[None]) -> None:
-        played.update(type(screen).__name__ for screen in pilot.app.screen_stack)
-
-    for one in ROWS:
-        if not _screens() <= played:
-            asyncio.run(play(one, _slowly, note))
-    assert _screens() <= played
+    wanted = {kind for kind in own_kinds(Screen) if not kind.__subclasses__()}
+    for one in ROWS:  # again, where the test above has not
+        if not wanted <= PLAYED:
+            asyncio.run(play(one, _slowly))
+    assert wanted <= PLAYED
 
 
-async def play(
-    one: Row,
-    typing: Callable[[Pilot[None], Sequence[str], Callable[[Pilot[None]], None]], Any],
-    note: Callable[[Pilot[None]], None] = lambda _pilot: None,
-) -> Outcome:
+async def play(one: Row, typing: Callable[[Pilot[None], Sequence[str]], Awaitable[None]]) -> Outcome:
     """The outcome of a row, typed in one of the two ways."""
     fake, door = _world(one.state)
     async with _running(door) as pilot:
-        await _slowly(pilot, one.before, note)
+        await _slowly(pilot, one.before)
         fake.calls.clear()
         one.happens(fake)
         await _rest(pilot)
-        note(pilot)
-        await typing(pilot, one.keys, note)
+        PLAYED.update(map(type, pilot.app.screen_stack))
+        await typing(pilot, one.keys)
         await _rest(pilot)
         return _outcome(pilot, fake, door)
 
 
-async def _slowly(pilot: Pilot[None], names: Sequence[str], note: Callable[[Pilot[None]], None]) -> None:
+async def _slowly(pilot: Pilot[None], names: Sequence[str]) -> None:
     for name in names:
         _send(pilot, [_key(name)])
         await _rest(pilot)
-        note(pilot)
+        PLAYED.update(map(type, pilot.app.screen_stack))
 
 
-async def _at_once(pilot: Pilot[None], names: Sequence[str], note: Callable[[Pilot[None]], None]) -> None:
+async def _at_once(pilot: Pilot[None], names: Sequence[str]) -> None:
     _send(pilot, [_key(name) for name in names])
 
 
@@ -401,18 +371,3 @@ def _calls(fake: FakeMessenger, door: FakeDoor) -> tuple[tuple[object, ...], ...
         for call in (*door.calls, *fake.calls)
         if call.method not in _READING
     )
-
-
-def _screens() -> set[str]:
-    """The names of all screens that are no base of others."""
-    for module in pkgutil.iter_modules(screens.__path__, "tui.screens."):
-        import_module(module.name)
-    found: set[str] = set()
-    left: list[Any] = [Screen]
-    while left:
-        kind = left.pop()
-        left += kind.__subclasses__()
-        own = kind.__module__.startswith("tui.")
-        if own and not kind.__subclasses__():
-            found.add(kind.__name__)
-    return found

@@ -6,16 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    until,
-    until_shown,
-    with_bob,
-    with_bob_open,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, until, until_shown, with_bob
+from tests.support.tui.opened import opened, reading
 from tui import actions
 from tui.actions import ACTIONS, shown_key
 from tui.keymap import FILE_MAX, load, parse_key
@@ -126,24 +118,21 @@ def test_no_key_means_two_things_in_any_style() -> None:
 
 async def test_the_written_keys_work_and_the_old_ones_do_not(path: Path) -> None:
     written(path, 'switch = "alt+k"\nhelp = "f11"\nreply = "x"\n')
-    async with with_bob_open(keymaps=(path,)) as (pilot, _messenger, _):
+    async with reading("one", keymaps=(path,)) as (pilot, _messenger, _):
         assert "F11 Help   Alt+K Go to" in await until_shown(pilot, "Go to")
         await pilot.press("ctrl+k", "f1")
         await pilot.pause()
         assert isinstance(pilot.app.screen, ChatScreen)
-        await pilot.press("alt+k")
-        await until(pilot, lambda: isinstance(pilot.app.screen, SwitcherDialog))
-        await pilot.press("f11")
-        await until(pilot, lambda: isinstance(pilot.app.screen, HelpDialog))
+        await opened(pilot, "alt+k", SwitcherDialog)
+        await opened(pilot, "f11", HelpDialog)
         assert actions.action("reply").key == "x"
 
 
 async def test_problems_stand_in_the_line_and_the_program_runs(path: Path) -> None:
     written(path, 'helo = "f11"\nhelp = "f99"\n')
-    async with with_bob_open(size=(120, 34), keymaps=(path,)) as (pilot, _messenger, _):
+    async with reading("one", size=(120, 34), keymaps=(path,)) as (pilot, _messenger, _):
         await until_shown(pilot, "keys.toml: There is no action “helo”. (and 1 more)")
-        await pilot.press("f1")
-        await until(pilot, lambda: isinstance(pilot.app.screen, HelpDialog))
+        await opened(pilot, "f1", HelpDialog)
 
 
 async def test_vi_keys_move_where_nobody_writes_and_type_where_somebody_does() -> None:
@@ -160,30 +149,20 @@ async def test_vi_keys_move_where_nobody_writes_and_type_where_somebody_does() -
         last = history(pilot).cursor
         await pilot.press("k")
         await until(pilot, lambda: history(pilot).cursor not in ("", last))
-        await pilot.press("slash")
-        await until(pilot, lambda: isinstance(pilot.app.screen, SearchDialog))
+        await opened(pilot, "slash", SearchDialog)
         await pilot.press("escape", "i")
         await until(pilot, lambda: composer(pilot).has_focus)
         assert composer(pilot).text == "f/ni"
         assert chat(pilot).finding.recent == [bob.person]
 
 
-async def test_the_style_of_keys_changes_at_once() -> None:
-    async with with_bob_open() as (pilot, _messenger, _):
-        pilot.app.post_message(PreferenceChosen("keys", "vi"))
-        await until(pilot, lambda: actions.keys_of("details") == ("I",))
-        await pilot.press("escape")
-        await until(pilot, lambda: history(pilot).has_focus)
-        await pilot.press("colon")
-        await until(pilot, lambda: isinstance(pilot.app.screen, PaletteDialog))
-
-
-async def test_without_vi_letters_are_no_keys_of_the_screen() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "first")
-    async with chatting(messenger) as pilot:
+async def test_without_vi_letters_are_no_keys_of_the_screen_and_the_style_changes_at_once() -> None:
+    async with reading("first") as (pilot, _messenger, _):
         await pilot.press("ctrl+up")
         await until(pilot, lambda: history(pilot).has_focus)
         await pilot.press("slash", "colon", "f")
         await pilot.pause()
         assert isinstance(pilot.app.screen, ChatScreen)
+        pilot.app.post_message(PreferenceChosen("keys", "vi"))
+        await until(pilot, lambda: actions.keys_of("details") == ("I",))
+        await opened(pilot, "colon", PaletteDialog)

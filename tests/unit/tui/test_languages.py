@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -14,7 +15,18 @@ from textual.content import Content
 from chat import errors
 from chat.errors import ParlourError, Phrase, phrase
 from tests.architecture.imports import ROOT, sources
-from tests.support.catalogue import MARKS, MO, PO, collected, compiled, merged, read_po, values_in, written_po
+from tests.support.catalogue import (
+    MARKS,
+    MO,
+    PO,
+    Message,
+    collected,
+    compiled,
+    merged,
+    read_po,
+    values_in,
+    written_po,
+)
 from tui import textual_fixes
 from tui.text import translation
 
@@ -25,23 +37,21 @@ again, which compiles the .mo. Commit both files.
 """
 
 
-@pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    yield
-    translation.use(translation.ENGLISH)
+def translated() -> dict[str, Message]:
+    return read_po(PO.read_text(encoding="utf-8"))[1]
 
 
 # The catalogue.
 
 
 def test_every_text_is_translated() -> None:
-    _head, held = read_po(PO.read_text(encoding="utf-8"))
+    held = translated()
     missing = [one for one in collected() if not (one in held and held[one].translation)]
     assert not missing, f"not translated: {missing}{HOW}"
 
 
 def test_every_translation_has_the_values_of_its_text() -> None:
-    _head, held = read_po(PO.read_text(encoding="utf-8"))
+    held = translated()
     differing = [
         message.one
         for message in held.values()
@@ -63,7 +73,7 @@ def test_the_catalogue_is_what_the_source_and_the_translations_make() -> None:
 
 def test_a_translation_reads_as_chinese_is_written() -> None:
     """Full-width punctuation after Chinese, a blank between Chinese and Latin letters or values."""
-    _head, held = read_po(PO.read_text(encoding="utf-8"))
+    held = translated()
     han = "[\u4e00-\u9fff]"
     wrong = rf"{han}[,;:!?]|{han}\.(?!\d)|[,;:!?]{han}|{han}[A-Za-z{{]|[A-Za-z}}]{han}|[“”]|您|\.\.\."
     as_chinese = re.compile(r"\{(does|who|size|year|month|day)\}|主机:端口")
@@ -74,8 +84,7 @@ def test_a_translation_reads_as_chinese_is_written() -> None:
 
 def test_gettext_reads_what_was_compiled() -> None:
     translation.use("zh_CN")
-    _head, held = read_po(PO.read_text(encoding="utf-8"))
-    for message in held.values():
+    for message in translated().values():
         if message.many:
             assert {translation._n(message.one, message.many, number) for number in (0, 1, 2)} == {
                 message.translation
@@ -108,8 +117,7 @@ def test_the_locale_chooses_the_language(environment: dict[str, str], language: 
 def test_rows_of_chinese_are_full_and_keep_their_punctuation(width: int) -> None:
     """As Textual lays them out in dialogs: a Latin word does not push a whole sentence into the next row."""
     textual_fixes.use_line_breaks()
-    _head, held = read_po(PO.read_text(encoding="utf-8"))
-    for message in held.values():
+    for message in translated().values():
         rows = [row.plain for row in Content(message.translation).wrap(width)]
         assert "".join(rows).replace(" ", "") == message.translation.replace(" ", "")
         assert all(cell_len(row) <= width for row in rows)
@@ -142,17 +150,17 @@ def test_what_the_engine_says_is_told_in_the_language_in_use() -> None:
 
 def test_every_error_of_the_engine_holds_a_phrase() -> None:
     """The command line alone may say what no catalogue has: it speaks English."""
-    kinds = {kind.__name__ for kind in vars(errors).values() if _is_error(kind)}
+    kinds = {
+        kind.__name__
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, ParlourError)
+    }
     bare = []
     for path in sources(ROOT, "chat"):
         name = path.relative_to(ROOT).as_posix()
         if not name.startswith(("chat/cli/", "chat/tools/bench/", "chat/tools/prove/", "chat/relay/")):
             bare += [f"{name}:{line}" for line in unphrased(path.read_text(encoding="utf-8"), kinds)]
     assert not bare, f"give these errors and phrases `phrase(…)`: {bare}"
-
-
-def _is_error(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, ParlourError)
 
 
 def unphrased(source: str, kinds: set[str]) -> list[int]:
@@ -182,45 +190,20 @@ def unphrased(source: str, kinds: set[str]) -> list[int]:
 STYLES = frozenset(("bold", "italic", "underline", "reverse"))
 CATEGORIES = frozenset(
     (
-        "Lu",
-        "Lo",
-        "Mn",
-        "Mc",
-        "Me",
-        "No",
-        "Po",
-        "Sm",
-        "Sc",
-        "Sk",
-        "So",
-        "Zs",
-        "Zl",
-        "Zp",
-        "Cc",
-        "Cf",
-        "Cs",
-        "Co",
-        "Cn",
+        *("Lu", "Lo", "Mn", "Mc", "Me", "No", "Po", "Sm", "Sc", "Sk", "So"),
+        *("Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn"),
     )
 )
 # Places whose strings are names for the program: actions of bindings, selectors, errors of our own.
-CALLS = frozenset(("Binding", "TypeError", "compile"))
+CALLS = frozenset(("Action", "Binding", "TypeError", "compile"))
 FIELDS = frozenset(("AUTO_FOCUS", "TITLE"))
-KEYWORDS = frozenset(("action", "classes"))
+KEYWORDS = frozenset(("action", "classes", "vi"))
 ALLOWED = frozenset(
     (
-        *("TEXTUAL", "TERM", "TMUX", "LANG", "LANGUAGE", "iTerm.app", "WezTerm", "WarpTerminal"),  # variables
-        *("STY", "SCREENDIR", "USER", "HOME", "/run/screen/S-", "/var/run/screen/S-"),
-        *(
-            "SIGINT",
-            "SIGTERM",
-            "SIGHUP",
-            "LMN",
-            "NFKD",
-            "Choice",
-            "asyncio.Future[None]",
-            "\x1bPtmux;",
-        ),  # names
+        *("TEXTUAL", "TERM", "TMUX", "LANG", "LANGUAGE", "STY", "SCREENDIR", "USER", "HOME"),  # variables
+        *("iTerm.app", "WezTerm", "WarpTerminal"),
+        *("/run/screen/S-", "/var/run/screen/S-", "\x1bPtmux;"),
+        *("SIGINT", "SIGTERM", "SIGHUP", "LMN", "NFKD", "Choice", "asyncio.Future[None]"),
         *("PgUp", "PgDn", "Esc"),  # as they stand on keyboards
         *("Parlour", "English", "parlour: ", "/whole "),  # the same in each language, or typed
         "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM",
@@ -229,19 +212,22 @@ ALLOWED = frozenset(
 """Strings with blanks or capitals that are no words for a person."""
 
 
-def left_out(name: str, source: str) -> Iterator[str]:
+def left_out(path: Path) -> Iterator[str]:
     """Strings that look like words for a person and are not marked, as `file:line: text`."""
-    tree = ast.parse(source)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     unseen = {id(part) for node in ast.walk(tree) for top in _unseen(node) for part in ast.walk(top)}
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in unseen:
-            continue
-        if _are_words(node.value):
-            yield f"{name}:{node.lineno}: {node.value!r}"
+        if id(node) not in unseen and isinstance(node, ast.Constant) and _are_words(node.value):
+            yield f"{path.relative_to(ROOT)}:{node.lineno}: {node.value!r}"
 
 
-def _are_words(text: str) -> bool:
-    if not re.search(r"[A-Za-z]{2}", text) or not re.search(r"[ A-Z]", text) or "_" in text:
+def _are_words(text: object) -> bool:
+    if (
+        not isinstance(text, str)
+        or not re.search(r"[A-Za-z]{2}", text)
+        or not re.search(r"[ A-Z]", text)
+        or "_" in text
+    ):
         return False
     styles = all(word in STYLES or word.startswith("$") for word in text.split(" "))
     return not styles and text not in CATEGORIES and text not in ALLOWED
@@ -266,9 +252,5 @@ def _unseen(node: ast.AST) -> list[ast.AST]:
 
 
 def test_no_text_of_the_interface_is_unmarked() -> None:
-    found = [
-        line
-        for path in sources(ROOT, "tui")
-        for line in left_out(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
-    ]
+    found = [line for path in sources(ROOT, "tui") for line in left_out(path)]
     assert not found, "mark these by `_`, `_n` or `N_` of tui/text/translation.py:\n" + "\n".join(found)

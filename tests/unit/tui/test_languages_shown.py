@@ -12,7 +12,6 @@ import gettext
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from string import Formatter, ascii_lowercase, ascii_uppercase
 from typing import ClassVar
 
@@ -29,6 +28,7 @@ from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import WORDS
 from tests.support.tui.driving import OPTIONS, chat, chatting, rows, running, until
 from tests.support.tui.linear.played import FOLDER, locked_door, new_door, play, steps_of
+from tests.support.tui.opened import on_top, own_kinds, received
 from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.dialog import Dialog
@@ -98,7 +98,6 @@ def _foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setattr(gettext, "translation", lambda *_given, **_named: Foreign())
         translation.use(translation.ENGLISH)
         yield
-    translation.use(translation.ENGLISH)
 
 
 def left(text: str, known: set[str]) -> list[str]:
@@ -106,21 +105,26 @@ def left(text: str, known: set[str]) -> list[str]:
     return [word for word in WORD.findall(IDENTITY.sub("", text)) if word not in known]
 
 
-def look(pilot: Pilot[None], known: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+def look(pilot: Pilot[None]) -> None:
     """Nothing on the screen is left in English."""
     screen = pilot.app.screen
     LOOKED_AT.update(kind.__name__ for kind in type(screen).__mro__)
-    found = {word: row.strip() for row in rows(pilot) for word in left(row, KEYS | SAME | known)}
+    found = {word: row.strip() for row in rows(pilot) for word in left(row, KEYS | SAME)}
     assert not found, f"{type(screen).__name__} shows words that no catalogue has: {found}"
 
 
+async def look_again(pilot: Pilot[None]) -> None:
+    await pilot.pause()
+    look(pilot)
+
+
 async def settled(pilot: Pilot[None]) -> None:
-    """What was begun is done, but for the reading of events, which has no end."""
+    """Look once what was begun is done, but for the reading of events, which has no end."""
     await pilot.pause()
     working = [one for one in pilot.app.workers if one.group != "events"]
     if working:
         await pilot.app.workers.wait_for_complete(working)
-    await pilot.pause()
+    await look_again(pilot)
 
 
 async def look_behind(pilot: Pilot[None], action: str) -> None:
@@ -128,13 +132,11 @@ async def look_behind(pilot: Pilot[None], action: str) -> None:
     screen = chat(pilot)
     await screen.run_action(command(action))
     await settled(pilot)
-    look(pilot)
     while isinstance(pilot.app.screen, ModalScreen):
         opened = pilot.app.screen
         if isinstance(opened, Dialog) and opened.query("Field"):
             await pilot.press("enter")  # what is missing is said
             await settled(pilot)
-            look(pilot)
         if pilot.app.screen is opened:
             opened.dismiss(None)
         await pilot.pause()
@@ -148,8 +150,7 @@ def peopled() -> tuple[FakeMessenger, str]:
     unread = messenger.add_contact("王五")
     messenger.see_stranger("赵六")
     messenger.receive(unread.person, "一")
-    entry = messenger.receive(first.person, "二 `三` http://4.5")
-    assert entry is not None
+    entry = received(messenger, first, "二 `三` http://4.5")
     messenger.receive(first.person, "六", reply=entry.id)
     messenger.receive(first.person, "七", reply="00" * 32)
     for state in EntryState:
@@ -174,30 +175,25 @@ async def test_the_first_screen() -> None:
         look(pilot)
         for passphrase in ("ab", "abcdefgh", "a b c d e f", "abcdefgh12345"):
             pilot.app.screen.query_one("#passphrase").value = passphrase  # type: ignore[attr-defined]
-            await pilot.pause()
-            look(pilot)
+            await look_again(pilot)
     door = FakeDoor(FakeMessenger("安"))
     async with running(door, TALL) as pilot:
         await until(pilot, lambda: door.calls != [])
         await pilot.press("1", "enter")
         await until(pilot, lambda: len(door.calls) > 1)
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
         door.damage()
         pilot.app.push_screen(UnlockScreen(door, reason="", demo="1"))
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
 
 
 async def test_nobody_to_talk_with() -> None:
     messenger = FakeMessenger("安")
     async with chatting(messenger, TALL, patience=0.01) as pilot:
         await until(pilot, lambda: bool(messenger.called("diagnose")))
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
         messenger.see_stranger("赵六")
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
 
 
 async def test_every_action_and_what_it_opens() -> None:
@@ -205,8 +201,7 @@ async def test_every_action_and_what_it_opens() -> None:
     async with chatting(messenger, TALL) as pilot:
         look(pilot)
         chat(pilot).open_conversation(person)
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
         for one in ACTIONS:
             if one.id not in ("quit", "lock", "remove", "next_conversation", "previous_conversation"):
                 await look_behind(pilot, one.id)
@@ -215,17 +210,8 @@ async def test_every_action_and_what_it_opens() -> None:
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
         await look_behind(pilot, "lock")
-    assert screens() - LOOKED_AT <= PAIRING, "open these in this test as well"
-
-
-def screens() -> set[str]:
-    """The names of the interface's screens and dialogs."""
-    for path in sources(ROOT, "tui/screens"):
-        import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    kinds: list[type] = [Screen]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
-    return {kind.__name__ for kind in kinds if kind.__module__.startswith("tui.screens.")}
+    kinds = {kind.__name__ for kind in own_kinds(Screen)}
+    assert kinds - LOOKED_AT <= PAIRING, "open these in this test as well"
 
 
 async def test_what_is_said_and_what_holds_up() -> None:
@@ -233,23 +219,19 @@ async def test_what_is_said_and_what_holds_up() -> None:
     async with chatting(messenger, TALL) as pilot:
         chat(pilot).open_conversation(person)
         pilot.app.screen.query_one(Composer).text = "十" * 15_500
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
         pilot.app.screen.query_one(Composer).text = "十" * 17_000
         await pilot.pause()
         await pilot.press("enter")
         look(pilot)
         messenger.notice("The disk is full: nothing was stored. Free some space and try again.")
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
         for holds in (False, True):
             messenger.change_identity(person, "added a device", holds=holds)
-            await pilot.pause()
-            look(pilot)
+            await look_again(pilot)
         await look_behind(pilot, "verify")
         await messenger.remove(person)
-        await pilot.pause()
-        look(pilot)
+        await look_again(pilot)
 
 
 async def test_every_stage_of_a_pairing() -> None:
@@ -257,19 +239,18 @@ async def test_every_stage_of_a_pairing() -> None:
     async with chatting(messenger, TALL) as pilot:
         stranger = messenger.see_stranger("孙八")
         chat(pilot).post_message(PairWith(stranger.instance, stranger.name))
-        await until(pilot, lambda: isinstance(pilot.app.screen, BeginDialog))
+        await on_top(pilot, BeginDialog)
         look(pilot)
         pilot.app.pop_screen()
         view = messenger.stranger_begins("赵六")
         for stage in PairingStage:
             problem = "You declined. Nothing was stored." if stage is PairingStage.FAILED else ""
             messenger.move_pairing(view.id, stage, problem=problem, words=("一", "二", "三", "四", "五"))
-            await pilot.pause()
-            look(pilot)
+            await look_again(pilot)
             if stage is PairingStage.DONE:
                 view = messenger.stranger_begins("钱七")
                 messenger.move_pairing(view.id, PairingStage.WORDS, words=("一",))
-                await until(pilot, lambda: isinstance(pilot.app.screen, PairingDialog))
+                await on_top(pilot, PairingDialog)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.txt")))

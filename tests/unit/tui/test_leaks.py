@@ -1,39 +1,35 @@
-"""Attack 78: what is on the screen goes nowhere else: no file, no title, no report, no clipboard unasked."""
+"""Attacks 14, 78 and 79 outside of the screen: files, titles, reports, the clipboard, what is said."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from tests.support.lab.terminal import Terminal
-from tests.support.machine import needs_tmux
-from tests.support.tui.driving import running, until, until_shown, with_bob_open
-from tests.support.tui.program import SCENARIOS
+from chat.interface import ContactRemoved, IdentityChanged, Notice, Phrase
+from tests.support.tui.driving import chat, until_shown, with_bob_open
+from tests.support.tui.hostile import ATTACKS
+from tests.support.tui.opened import opened
+from tests.unit.tui.test_terminal import program
 from tui import LEAKS
 from tui.app import fault
-from tui.screens.chat.chat import ChatScreen
+from tui.messages import EngineEvent
 from tui.screens.finder import PaletteDialog
-from tui.screens.unlock import UnlockScreen
+from tui.text.formatting import safe
 from tui.widgets.controls import Field
+from tui.widgets.lines import Said
 
 NEEDLE = "needle-that-somebody-wrote"
-
-
-def in_terminal(scenario: str, label: str, **environment: str) -> Terminal:
-    needs_tmux()
-    return Terminal(
-        [sys.executable, "-m", "tests.support.tui.program", scenario, label], environment=environment
-    )
+HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
 
 
 @pytest.mark.terminal
 def test_attack_78_a_fault_ends_the_program_without_a_word_that_was_written() -> None:
-    with in_terminal("faulty", NEEDLE) as terminal:
+    with program("faulty", NEEDLE) as terminal:
         assert terminal.wait_exit() == 1
         terminal.wait_for("RuntimeError in program.py")
         assert NEEDLE.encode() not in terminal.written()
@@ -50,7 +46,7 @@ def test_attack_78_textuals_variables_write_no_screen_to_a_file(tmp_path: Path) 
         "TEXTUAL_SCREENSHOT_LOCATION": str(tmp_path),
     }
     assert set(variables) <= set(LEAKS)
-    with in_terminal("name", NEEDLE, **variables) as terminal:
+    with program("name", NEEDLE, environment=variables) as terminal:
         terminal.wait_for("No messages yet")
         terminal.send("C-q")
         assert terminal.wait_exit() == 0
@@ -59,7 +55,7 @@ def test_attack_78_textuals_variables_write_no_screen_to_a_file(tmp_path: Path) 
 
 @pytest.mark.terminal
 def test_attack_78_the_title_is_a_number_and_the_clipboard_is_left_alone() -> None:
-    with in_terminal("talk", "") as terminal:
+    with program("talk") as terminal:
         terminal.wait_for("+ Frank")
         terminal.send("Enter")
         terminal.wait_for("long cable")
@@ -70,16 +66,8 @@ def test_attack_78_the_title_is_a_number_and_the_clipboard_is_left_alone() -> No
     assert titles[0] == b"Parlour"
     assert {re.sub(rb"\(\d+\) ", b"", title) for title in titles} == {b"Parlour"}
     assert written.index(b"\x1b[22;2t") < written.index(b"\x1b]2;") < written.index(b"\x1b[23;2t")
-    for sequence in (
-        b"\x1b]0;",
-        b"\x1b]1;",
-        b"\x1b]9;",
-        b"\x1b]777",
-        b"\x1b]99",
-        b"\x1b]52",
-        b"\x1b]8;",
-    ):
-        assert sequence not in written
+    for number in (b"0;", b"1;", b"8;", b"9;", b"52", b"99", b"777"):
+        assert b"\x1b]" + number not in written
 
 
 def test_attack_78_an_error_is_named_by_kind_and_place_only() -> None:
@@ -104,11 +92,10 @@ async def test_attack_78_the_invitation_goes_to_the_clipboard_only_when_asked() 
 
 async def test_attack_78_there_is_no_palette_with_a_screenshot_command() -> None:
     async with with_bob_open() as (pilot, _messenger, _):
-        await pilot.press("ctrl+p")
-        await until(pilot, lambda: isinstance(pilot.app.screen, PaletteDialog))
+        dialog = await opened(pilot, "ctrl+p", PaletteDialog)
         await until_shown(pilot, "Add a contact")
         for word in ("screenshot", "svg"):
-            pilot.app.screen.query_one(Field).value = word
+            dialog.query_one(Field).value = word
             await until_shown(pilot, "No matching command")
 
 
@@ -120,24 +107,41 @@ async def test_attack_78_nobodys_words_are_in_title_or_notifications() -> None:
         assert len(pilot.app._notifications) == 0
 
 
-async def test_a_passphrase_leaves_its_field_when_the_profile_is_open() -> None:
-    async with running(SCENARIOS["alone"]("")) as pilot:
-        await until_shown(pilot, "Name")
-        first = pilot.app.screen
-        assert isinstance(first, UnlockScreen)
-        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
-        # The message that submitted it may still be on its way to the application.
-        await until(pilot, lambda: "five" not in repr(vars(pilot.app)))
-
-
 def test_the_first_screen_loads_nothing_heavy() -> None:
     code = (
         "import sys, tui.app; heavy = {'nacl', 'zeroconf', 'sqlcipher3', 'cryptography', 'segno', 'msgspec', "
         "'tui.screens.chat.chat', 'textual.widgets._text_area', 'markdown_it', 'pygments'}; "
         "print(sorted(heavy & set(sys.modules)), sorted(m for m in sys.modules if m.startswith('chat.')))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] ['chat.errors', 'chat.interface', 'chat.views']"
+
+
+def harmless(text: str) -> bool:
+    """Whether a text is one line in which every character has its own cells, and stays as it is."""
+    return safe(text) == text and not any(unicodedata.category(one) in HIDDEN for one in text)
+
+
+async def test_attack_79_what_is_said_is_one_harmless_line() -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        screen, said = chat(pilot), chat(pilot).query_one(Said)
+        for text in ATTACKS.values():
+            for event in (
+                Notice(Phrase(text)),
+                IdentityChanged(bob.person, text, Phrase(text)),
+                ContactRemoved("ab" * 32, text),
+            ):
+                screen.on_engine_event(EngineEvent(messenger, event))
+                assert harmless(said.visual.plain), event  # type: ignore[attr-defined]
+        assert (pilot.app.title, pilot.app.sub_title) == ("Parlour", "")
+        assert not pilot.app._notifications
+
+
+async def test_attack_79_what_is_copied_has_no_controls_and_no_halves_of_characters() -> None:
+    async with with_bob_open() as (pilot, _messenger, _):
+        await until_shown(pilot, "Bob")
+        for text in ATTACKS.values():
+            pilot.app.copy_to_clipboard(text)
+            copied = pilot.app.clipboard
+            assert not any(unicodedata.category(one) in ("Cc", "Cs") for one in copied if one not in "\n\t")
+            assert copied.encode()

@@ -7,11 +7,10 @@ from textual import events
 from textual.pilot import Pilot
 
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, chatting, until, until_shown
+from tests.support.tui.driving import chat, chatting, shown, until, until_shown, with_bob_open
 from tui.app import ParlourApp
-from tui.notifications import AGAIN, BURST, Notifier
 from tui.preferences import Preferences
-from tui.terminal import BELL, Way, notification, title, way
+from tui.terminal import AGAIN, BELL, BURST, Notifier, Way, notification, title, way
 
 NEEDLE = "needle-that-somebody-wrote"
 
@@ -26,10 +25,7 @@ NEEDLE = "needle-that-somebody-wrote"
         ({"TERM": "foot-extra"}, Way.TITLED),
         ({"TERM": "football"}, None),
         ({"TERM": "xterm-256color", "VTE_VERSION": "7600"}, Way.TITLED),
-        (
-            {"TERM": "tmux-256color", "TERM_PROGRAM": "tmux", "TMUX": "/s,1,0", "KITTY_WINDOW_ID": "1"},
-            Way.KITTY,
-        ),
+        ({"TERM": "tmux-256color", "TMUX": "/s,1,0", "KITTY_WINDOW_ID": "1"}, Way.KITTY),
         ({}, None),
     ],
 )
@@ -129,9 +125,7 @@ async def test_what_is_looked_at_is_not_told_and_what_is_not_is_told_once(writte
 
 
 async def test_who_looks_elsewhere_is_told_of_the_open_conversation_too(written: list[str]) -> None:
-    messenger = FakeMessenger("Ann")
-    bob = messenger.add_contact("Bob")
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await look_away(pilot)
         messenger.receive(bob.person, NEEDLE)
         await until(pilot, lambda: any("(1) Parlour" in one for one in written))
@@ -148,7 +142,7 @@ async def test_nothing_is_told_of_who_is_muted(written: list[str]) -> None:
         chat(pilot).open_conversation(bob.person)
         await pilot.press("alt+m")
         await until_shown(pilot, "z muted")
-        await until_shown(pilot, "Bob z")
+        assert "Bob z" in shown(pilot)
         chat(pilot).open_conversation(carla.person)
         messenger.receive(bob.person, NEEDLE)
         await until(pilot, lambda: chat(pilot).state.contacts[bob.person].unread == 1)

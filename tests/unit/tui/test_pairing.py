@@ -2,79 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import segno
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from chat.interface import DoorState, PairingStage, Unreachable, UsageError
-from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from chat.interface import PairingStage, Unreachable, UsageError
+from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import INVITATION, WORDS
-from tests.support.tui.driving import (
-    OPTIONS,
-    chat,
-    chatting,
-    composer,
-    running,
-    shown,
-    until,
-    until_shown,
-    with_bob,
-    with_bob_open,
-)
+from tests.support.tui.driving import chatting, composer, shown, until, until_shown, with_bob, with_bob_open
+from tests.support.tui.opened import click, on_top, opened
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.invitations import AddressDialog, InviteDialog, JoinDialog, picture
 from tui.screens.pairing import PairingDialog
 
 
-async def test_from_first_run_to_paired_in_three_inputs() -> None:
-    messenger = FakeMessenger("Ann", visible=True)
-    messenger.see_stranger("Bob")
-    async with running(FakeDoor(messenger, state=DoorState.NEW)) as pilot:
-        await until_shown(pilot, "Name")
-        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
-        await until_shown(pilot, "+ Bob")
-        await pilot.press("enter")  # pick
-        await until_shown(pilot, "1  harbour")
-        await pilot.press("y")  # confirm
-        await until_shown(pilot, "Paired with Bob")
-        assert chat(pilot).state.current is not None
-        assert pilot.app.focused is composer(pilot)
-
-
-async def test_the_five_words_stand_in_order_with_the_question() -> None:
-    messenger = FakeMessenger("Ann")
-    messenger.see_stranger("Bob")
+@asynccontextmanager
+async def alone(*strangers: str, prompt: bool = True) -> AsyncIterator[tuple[Pilot[None], FakeMessenger]]:
+    """The chat screen of somebody without contacts, who sees strangers nearby."""
+    messenger = FakeMessenger("Ann", prompt=prompt)
+    for name in strangers:
+        messenger.see_stranger(name)
     async with chatting(messenger) as pilot:
+        yield pilot, messenger
+
+
+@asynccontextmanager
+async def comparing() -> AsyncIterator[tuple[Pilot[None], FakeMessenger]]:
+    """Pairing with Bob, whose words are shown."""
+    async with alone("Bob") as (pilot, messenger):
         await pilot.press("enter")
-        await until_shown(pilot, "Does the other screen show")
-        screen = await until_shown(pilot, "5  orchard")
-        places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
-        assert places == sorted(places)
+        await until_shown(pilot, "1  harbour")
+        yield pilot, messenger
+
+
+async def connecting(pilot: Pilot[None]) -> PairingDialog:
+    """The dialog of a pairing with Bob that has begun."""
+    await pilot.press("enter")
+    await until_shown(pilot, "Connecting to Bob")
+    dialog = await on_top(pilot, PairingDialog)
+    await until(pilot, lambda: dialog.view.id != "")
+    return dialog
 
 
 @pytest.mark.parametrize("key", ["enter", "space", "a"])
 async def test_enter_and_other_keys_confirm_nothing(key: str) -> None:
-    messenger = FakeMessenger("Ann")
-    messenger.see_stranger("Bob")
-    async with chatting(messenger) as pilot:
-        await pilot.press("enter")
-        await until_shown(pilot, "1  harbour")
+    async with comparing() as (pilot, messenger):
         await pilot.press(key, key)
         await pilot.pause()
         assert not messenger.called("answer_pairing")
-        assert "1  harbour" in shown(pilot)
+        screen = await until_shown(pilot, "Does the other screen show")
+        places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
+        assert places == sorted(places)
 
 
 @pytest.mark.parametrize("key", ["n", "escape"])
 async def test_other_words_end_it_and_keep_nothing(key: str) -> None:
-    messenger = FakeMessenger("Ann")
-    messenger.see_stranger("Bob")
-    async with chatting(messenger) as pilot:
-        await pilot.press("enter")
-        await until_shown(pilot, "1  harbour")
+    async with comparing() as (pilot, messenger):
         await pilot.press(key)
         assert isinstance(pilot.app.screen, ChatScreen)
         await until_shown(pilot, "You refused, and nothing was kept")
@@ -101,28 +89,15 @@ async def test_a_refusal_that_the_engine_refuses_is_said() -> None:
         assert isinstance(pilot.app.screen, ChatScreen)
 
 
-async def test_a_pairing_that_another_begins_opens_by_itself() -> None:
-    messenger = FakeMessenger("Ann", visible=True)
-    async with chatting(messenger) as pilot:
-        messenger.stranger_begins("Bob")
-        await until_shown(pilot, "Bob wants to pair with you")
-        await pilot.press("y")
-        await until_shown(pilot, "Paired with Bob")
-
-
 async def test_nobody_confirms_while_typing_something_else() -> None:
-    messenger, _ = with_bob()
-    options = replace(OPTIONS, quiet=3600.0)
-    async with running(FakeDoor(messenger, state=DoorState.RUNNING), options=options) as pilot:
-        await until(pilot, lambda: pilot.app.focused is not None and pilot.app.focused.id == "composer")
+    async with with_bob_open(quiet=3600.0) as (pilot, messenger, _):
+        await until(pilot, lambda: composer(pilot).has_focus)
         messenger.stranger_begins("Mallory")
         await until_shown(pilot, "Mallory wants to pair")
         await pilot.press(*"yyy", "enter")
         await pilot.pause()
         assert not messenger.called("answer_pairing")
-        dialog = pilot.app.screen
-        assert isinstance(dialog, PairingDialog)
-        dialog._arm()
+        (await on_top(pilot, PairingDialog))._arm()
         await pilot.press("y")
         await until(pilot, lambda: len(messenger.called("answer_pairing")) == 1)
 
@@ -135,12 +110,11 @@ async def test_a_quiet_keyboard_arms_the_dialog() -> None:
         await until_shown(pilot, "Paired with Dana")
 
 
-async def test_two_pairings_are_answered_one_after_the_other() -> None:
-    messenger = FakeMessenger("Ann", visible=True)
-    async with chatting(messenger) as pilot:
+async def test_two_pairings_that_others_begin_are_answered_one_after_the_other() -> None:
+    async with alone() as (pilot, messenger):
         messenger.stranger_begins("Bob")
         messenger.stranger_begins("Carla")
-        await until_shown(pilot, "Bob wants to pair")
+        await until_shown(pilot, "Bob wants to pair with you")
         await pilot.press("y")
         await until_shown(pilot, "Carla wants to pair")
         await pilot.press("n")
@@ -149,110 +123,75 @@ async def test_two_pairings_are_answered_one_after_the_other() -> None:
 
 
 async def test_an_invitation_is_shown_and_its_user_is_confirmed() -> None:
-    messenger = FakeMessenger("Ann")
-    async with chatting(messenger) as pilot:
-        await pilot.press("f2")
+    async with alone() as (pilot, messenger):
+        dialog = await opened(pilot, "f2", InviteDialog)
         await until_shown(pilot, INVITATION)
-        dialog = pilot.app.screen
-        assert isinstance(dialog, InviteDialog)
         messenger.use_invitation(dialog.invitation.text, "Bob")
         await until_shown(pilot, "Someone named Bob used your invitation")
         await pilot.press("enter")
         assert not messenger.called("answer_pairing")
         await pilot.press("y")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         assert "Compare the safety number" in await until_shown(pilot, "Paired with Bob")
 
 
-async def test_joining_pastes_the_text_whatever_its_line_breaks() -> None:
-    messenger = FakeMessenger("Ann")
-    async with chatting(messenger) as pilot:
-        await pilot.press("f3")
+async def test_an_invitation_is_pasted_whatever_its_line_breaks_and_can_be_mended() -> None:
+    async with alone() as (pilot, messenger):
+        dialog = await opened(pilot, "f3", JoinDialog)
         await until_shown(pilot, "Paste the invitation")
-        field = pilot.app.screen.query_one("#invitation")
-        from textual import events
-
-        field.post_message(events.Paste("parlour:fake-\n  invitation-\r\n7"))
-        await pilot.pause()
+        field = dialog.query_one("#invitation", Input)
+        field.post_message(events.Paste("parlour:fake-\n  invitation\r\n"))  # as it is copied from a terminal
+        await until(pilot, lambda: field.value == INVITATION[:-1])
         await pilot.press("enter")
-        await until_shown(pilot, "Paired with Inviter")
-    assert messenger.called("join") == [("parlour:fake-invitation-7",)]
-
-
-async def test_a_refused_invitation_stays_in_the_field_with_the_reason_and_can_be_mended() -> None:
-    messenger = FakeMessenger("Ann")
-    async with chatting(messenger) as pilot:
-        await pilot.press("f3", *INVITATION[:-1], "enter")
         await until_shown(pilot, "This is no invitation")
-        dialog = pilot.app.screen
-        assert isinstance(dialog, JoinDialog)
-        assert dialog.query_one("#invitation", Input).value == INVITATION[:-1]
+        assert field.value == INVITATION[:-1]
         await pilot.press("-", "7", "enter")
         await until_shown(pilot, "Paired with Inviter")
     assert messenger.called("join") == [(INVITATION[:-1],), (f"{INVITATION}7",)]
 
 
 async def test_an_invitation_that_the_other_side_refuses_stays_in_the_field_too() -> None:
-    messenger = FakeMessenger("Ann", prompt=False)
-    async with chatting(messenger) as pilot:
+    async with alone(prompt=False) as (pilot, messenger):
         await pilot.press("f3", *f"{INVITATION}1", "enter")
         await until(pilot, lambda: bool(messenger._pairings))
-        messenger.move_pairing(
-            next(iter(messenger._pairings)), PairingStage.FAILED, problem="It was used by somebody else."
-        )
+        (pairing,) = messenger._pairings
+        messenger.move_pairing(pairing, PairingStage.FAILED, problem="It was used by somebody else.")
         await until_shown(pilot, "It was used by somebody else.")
-        assert isinstance(pilot.app.screen, JoinDialog)
-        assert pilot.app.screen.query_one("#invitation", Input).value == f"{INVITATION}1"
+        dialog = await on_top(pilot, JoinDialog)
+        assert dialog.query_one("#invitation", Input).value == f"{INVITATION}1"
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
 
 
-async def test_a_refused_address_stays_in_the_field_with_the_reason_and_can_be_mended() -> None:
-    messenger = FakeMessenger("Ann")
-    async with chatting(messenger) as pilot:
-        await pilot.press("f4", *"8.8.8.8", "enter")
-        await until_shown(pilot, "8.8.8.8 is not a local address")
-        assert isinstance(pilot.app.screen, AddressDialog)
-        await pilot.press("ctrl+u", *"10.0.0.7", "enter")
-        await until_shown(pilot, "1  harbour")
-        await pilot.press("n")  # one's own refusal asks for no other address
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
-
-
-async def test_pairing_by_address() -> None:
-    messenger = FakeMessenger("Ann")
-    async with chatting(messenger) as pilot:
-        await pilot.press("f4")
+async def test_what_is_wrong_with_an_address_is_said_and_can_be_mended() -> None:
+    async with alone() as (pilot, messenger):
+        await opened(pilot, "f4", AddressDialog)
         assert "192.168.1.20:4747" in await until_shown(pilot, "Pair by address")
-        await pilot.press(*"10.0.0.7:x", "enter")
+        await pilot.press(*"8.8.8.8", "enter")
+        await until_shown(pilot, "8.8.8.8 is not a local address")
+        await pilot.press("ctrl+u", *"10.0.0.7:x", "enter")
         await until_shown(pilot, "This is not an address")
         await pilot.press("backspace", *"4748", "enter")
         await until_shown(pilot, "1  harbour")
-    assert messenger.called("pair_address") == [("10.0.0.7", 4748)]
+        await pilot.press("n")  # one's own refusal asks for no other address
+        await on_top(pilot, ChatScreen)
+    assert messenger.called("pair_address") == [("8.8.8.8", 4747), ("10.0.0.7", 4748)]
 
 
 async def test_an_unreachable_stranger_is_said_in_the_dialog() -> None:
-    messenger = FakeMessenger("Ann")
-    messenger.see_stranger("Bob")
-    messenger.failures["pair_nearby"] = Unreachable("Nobody answers there: ask them to press F5.")
-    async with chatting(messenger) as pilot:
+    async with alone("Bob") as (pilot, messenger):
+        messenger.failures["pair_nearby"] = Unreachable("Nobody answers there: ask them to press F5.")
         await pilot.press("enter")
         await until_shown(pilot, "ask them to press F5")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
 
 
 async def test_a_hidden_pairing_comes_back_when_it_needs_an_answer() -> None:
-    messenger = FakeMessenger("Ann", prompt=False)
-    messenger.see_stranger("Bob")
-    async with chatting(messenger) as pilot:
-        await pilot.press("enter")
-        await until_shown(pilot, "Connecting to Bob")
-        dialog = pilot.app.screen
-        assert isinstance(dialog, PairingDialog)
-        await until(pilot, lambda: dialog.view.id != "")
+    async with alone("Bob", prompt=False) as (pilot, messenger):
+        dialog = await connecting(pilot)
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         messenger.move_pairing(dialog.view.id, PairingStage.WORDS, words=WORDS)
         await until_shown(pilot, "1  harbour")
         await pilot.press("y")
@@ -262,14 +201,8 @@ async def test_a_hidden_pairing_comes_back_when_it_needs_an_answer() -> None:
 
 
 async def test_of_two_that_begin_at_once_the_one_that_gives_way_closes_without_a_word() -> None:
-    messenger = FakeMessenger("Ann", prompt=False)
-    messenger.see_stranger("Bob")
-    async with chatting(messenger) as pilot:
-        await pilot.press("enter")
-        await until_shown(pilot, "Connecting to Bob")
-        dialog = pilot.app.screen
-        assert isinstance(dialog, PairingDialog)
-        await until(pilot, lambda: dialog.view.id != "")
+    async with alone("Bob", prompt=False) as (pilot, messenger):
+        dialog = await connecting(pilot)
         messenger.move_pairing(dialog.view.id, PairingStage.FAILED)
         messenger.stranger_begins("Bob")
         await until_shown(pilot, "Bob wants to pair with you")
@@ -277,8 +210,7 @@ async def test_of_two_that_begin_at_once_the_one_that_gives_way_closes_without_a
 
 
 async def test_visibility_is_changed_and_said() -> None:
-    messenger = FakeMessenger("Ann")
-    async with chatting(messenger) as pilot:
+    async with alone() as (pilot, messenger):
         await until_shown(pilot, "○ not visible nearby")
         await pilot.press("f5")
         await until_shown(pilot, "● visible nearby")
@@ -288,27 +220,24 @@ async def test_visibility_is_changed_and_said() -> None:
 
 
 async def test_nobody_found_says_why_and_what_to_do() -> None:
-    messenger = FakeMessenger("Ann", visible=True)
-    async with chatting(messenger, patience=0.001, size=(80, 24)) as pilot:
-        screen = await until_shown(pilot, "No one was found within five seconds")
+    async with chatting(FakeMessenger("Ann", visible=True), patience=0.001) as pilot:
+        await until_shown(pilot, "No one was found within five seconds")
         screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
         for words in ("Invite someone", "Use an invitation", "Pair by address", "Diagnose connection"):
             assert words in screen
         assert "network: eth0" not in screen  # what is good needs no line here
-        y = next(y for y, row in enumerate(screen.split("\n")) if "Pair by address" in row)
-        await pilot.click(offset=(screen.split("\n")[y].index("Pair by"), y))
-        await until(pilot, lambda: isinstance(pilot.app.screen, AddressDialog))
+        await click(pilot, "Pair by address")
+        await on_top(pilot, AddressDialog)
 
 
 @pytest.mark.parametrize("version", [5, 6])
 async def test_an_invitation_of_one_or_two_addresses_scans_from_the_screen(version: int) -> None:
     messenger, _ = with_bob()
     messenger.invitation_tail = "A2B3" * (18 if version == 5 else 26)
-    async with chatting(messenger, size=(80, 24)) as pilot:
+    async with chatting(messenger) as pilot:
         await pilot.press("f2", "p")
         await until(pilot, lambda: "█" in shown(pilot))
-        dialog = pilot.app.screen
-        assert isinstance(dialog, InviteDialog)
+        dialog = await on_top(pilot, InviteDialog)
         code = segno.make(dialog.invitation.text, error="l", boost_error=False, micro=False)
         wanted = [[bool(module) for module in row] for row in code.matrix_iter(border=2)]
         seen = modules(pilot)
@@ -324,17 +253,14 @@ async def test_without_colour_light_and_dark_can_be_swapped(monkeypatch: pytest.
     """The terminal's own two colours are used, and whether it is dark or light is not known."""
     monkeypatch.setenv("NO_COLOR", "1")
     async with with_bob_open(size=(80, 40)) as (pilot, _messenger, _):
-        await pilot.press("f2")
+        dialog = await opened(pilot, "f2", InviteDialog)
         screen = await until_shown(pilot, "Invert it")
-        dialog = pilot.app.screen
-        assert isinstance(dialog, InviteDialog)
         drawn = picture(dialog.invitation.text, 1)
         assert all(row in screen for row in drawn)
-        await pilot.press("i")
         opposite = [row.translate(str.maketrans(" █▀▄", "█ ▄▀")) for row in drawn]
-        await until(pilot, lambda: all(row in shown(pilot) for row in opposite))
-        await pilot.press("i")
-        await until(pilot, lambda: all(row in shown(pilot) for row in drawn))
+        for expected in (opposite, drawn):
+            await pilot.press("i")
+            await until(pilot, lambda expected=expected: all(row in shown(pilot) for row in expected))  # type: ignore[misc]
 
 
 async def test_with_colour_the_picture_is_black_on_white_and_stays_so() -> None:
@@ -368,9 +294,8 @@ def modules(pilot: Pilot[None]) -> list[list[bool | None]]:
 
 async def test_what_the_engine_says_under_a_pairing_is_read_at_its_end() -> None:
     """An invitation names a relay before the contact is stored: the pairing covers the line meanwhile."""
-    messenger = FakeMessenger("Ann", prompt=False)
-    async with chatting(messenger) as pilot:
-        await pilot.press("f3")
+    async with alone(prompt=False) as (pilot, messenger):
+        await opened(pilot, "f3", JoinDialog)
         await until(pilot, lambda: isinstance(pilot.app.focused, Input))
         await pilot.press(*f"{INVITATION}1", "enter")
         await until(pilot, lambda: bool(messenger._pairings))

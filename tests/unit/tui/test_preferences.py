@@ -1,12 +1,18 @@
-"""What this person chose: defaults, values of other versions, and keeping."""
+"""What this person chose: defaults, values of other versions, keeping; and that every theme can be read."""
 
 from __future__ import annotations
 
 import pytest
+from textual.color import Color
+from textual.theme import Theme as Colours
 
 from chat.interface import BadData
 from tests.support.fakes.messenger import FakeMessenger
 from tui.preferences import AUTOLOCK_MAX, Density, Keys, Preferences, Theme, switch
+from tui.themes import COLOURS, CONTRAST, THEMES, following
+
+TEXT = ("foreground", "primary", "accent", "success", "warning", "error", "quiet", "own", "theirs")
+GROUNDS = ("background", "surface", "panel", "cursor")
 
 
 def test_where_nothing_was_chosen_the_defaults_hold() -> None:
@@ -24,16 +30,7 @@ def test_a_value_that_means_nothing_is_the_default() -> None:
 
 @pytest.mark.parametrize(
     ("text", "minutes"),
-    [
-        ("15", 15),
-        ("0", 0),
-        ("-3", 0),
-        ("1.5", 0),
-        ("٣", 0),
-        ("9" * 5, AUTOLOCK_MAX),
-        ("9" * 9999, 0),
-        ("", 0),
-    ],
+    [("15", 15), ("9" * 5, AUTOLOCK_MAX), *((none, 0) for none in ("0", "-3", "1.5", "٣", "9" * 9999, ""))],
 )
 def test_minutes_are_a_number_or_never(text: str, minutes: int) -> None:
     assert Preferences(None, {"autolock": text}).autolock == minutes
@@ -69,3 +66,40 @@ def test_a_switch_is_read_as_it_was_written(on: bool, default: bool) -> None:
     text = switch(on, default=default)
     assert (not text) is (on == default)
     assert Preferences(None, {"bell": text or switch(True, default=True)}).bell is (on if text else True)
+
+
+def colour(theme: Colours, name: str) -> Color:
+    value = theme.variables.get(name) or getattr(theme, name)
+    assert isinstance(value, str)
+    return Color.parse(value)
+
+
+def contrast(one: Color, two: Color) -> float:
+    """The contrast ratio of WCAG 2.1, relative luminance."""
+    light, dark = sorted((luminance(one), luminance(two)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: Color) -> float:
+    parts = [value / 255 for value in (colour.r, colour.g, colour.b)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_all_text_can_be_read(theme: Colours) -> None:
+    least = 7.0 if theme is CONTRAST else 4.5
+    poor = [
+        (text, ground, round(contrast(colour(theme, text), colour(theme, ground)), 2))
+        for text in TEXT
+        for ground in GROUNDS
+        if contrast(colour(theme, text), colour(theme, ground)) < least
+    ]
+    assert poor == []
+
+
+def test_every_theme_has_its_turn() -> None:
+    seen = [Theme.DARK]
+    while (after := following(seen[-1])) not in seen:
+        seen.append(after)
+    assert seen == list(Theme) == list(COLOURS)

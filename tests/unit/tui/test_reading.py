@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,44 +13,22 @@ from rich.segment import Segment
 from textual.geometry import Region
 from textual.pilot import Pilot
 
-from chat.interface import ContactView, EntryState, EntryView
-from tests.support.fakes.messenger import FakeMessenger
+from chat.interface import EntryState, EntryView
 from tests.support.fakes.others import START
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob,
-    with_bob_open,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.hostile import ATTACKS
+from tests.support.tui.opened import entries, on_top, opened, reading, received
 from tui.conversation import HELD_MAX
 from tui.screens.details import DetailsDialog
 from tui.screens.dialog import MenuDialog, parse_day
 from tui.text.formatting import safe
-from tui.text.rows import Row, rows_of
+from tui.text.message_rows import Row, rows_of
 from tui.widgets.history import History
-
-
-async def long(count: int = 2000) -> tuple[FakeMessenger, ContactView, list[EntryView]]:
-    """A conversation of many entries."""
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}." for number in range(count)])
-    return messenger, bob, list(await messenger.history(bob.person, 100_000))
 
 
 def numbers(pilot: Pilot[None]) -> list[int]:
     """The numbers of the entries in sight."""
-    return [
-        int(row.split("entry ")[1].split(".")[0])
-        for row in rows(pilot)
-        if "▎ entry" in row or "█ entry" in row
-    ]
+    return [int(number) for number in re.findall(r"[▎█] entry (\d+)\.", shown(pilot))]
 
 
 def segments(pilot: Pilot[None]) -> Iterator[Segment]:
@@ -58,9 +37,7 @@ def segments(pilot: Pilot[None]) -> Iterator[Segment]:
 
 
 async def test_pages_go_on_in_both_directions_and_little_is_held() -> None:
-    messenger, _, _ = await long()
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 1999.")
+    async with reading(count=2000) as (pilot, _messenger, _):
         seen: list[int] = []
         while not seen or seen[-1] > 900:
             seen += reversed(numbers(pilot))
@@ -81,7 +58,8 @@ async def test_pages_go_on_in_both_directions_and_little_is_held() -> None:
 async def test_keys_that_come_before_a_page_are_done_when_it_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    messenger, _, held = await long()
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"entry {number}." for number in range(2000)])
     read, there = messenger.history, asyncio.Event()
 
     async def slowly(*asked: Any, **place: Any) -> tuple[EntryView, ...]:
@@ -100,13 +78,11 @@ async def test_keys_that_come_before_a_page_are_done_when_it_is_there(
         there.set()
         await until(pilot, lambda: numbers(pilot)[-1] < 1900)
         assert numbers(pilot)[-1] > 1880
-    assert held[1900].text == "entry 1900."
 
 
 async def test_only_rows_that_changed_are_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    messenger, bob, _ = await long(60)
-    mine = messenger.say_as_me(bob.person, "mine", EntryState.SENT)
-    async with chatting(messenger) as pilot:
+    async with reading(count=60) as (pilot, messenger, bob):
+        mine = messenger.say_as_me(bob.person, "mine", EntryState.SENT)
         await until_shown(pilot, "✓ sent")
         drawn: list[int] = []
         refresh = history(pilot).refresh
@@ -125,10 +101,8 @@ async def test_only_rows_that_changed_are_drawn_anew(monkeypatch: pytest.MonkeyP
 
 
 async def test_a_jump_shows_an_entry_anywhere_and_end_returns() -> None:
-    messenger, _, held = await long()
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 1999.")
-        chat(pilot).history.jump_to(held[500].id, ["entry", "500"])
+    async with reading(count=2000) as (pilot, messenger, bob):
+        chat(pilot).history.jump_to(entries(messenger, bob)[500].id, ["entry", "500"])
         await until_shown(pilot, "█ entry 500.")
         assert {"500", "entry"} <= {part.text for part in segments(pilot) if part.text in ("500", "entry")}
         marked = [part.style.bgcolor for part in segments(pilot) if part.text == "500" and part.style]
@@ -141,18 +115,24 @@ async def test_a_jump_shows_an_entry_anywhere_and_end_returns() -> None:
         await pilot.press("alt+end")
         await until_shown(pilot, "entry 1999.")
         assert history(pilot).window.last
+        await pilot.press("shift+tab", "home")
+        await until_shown(pilot, "█ entry 0.")
+        await pilot.press("escape", *"hello", "enter")  # one's own text is shown wherever one reads
+        await until_shown(pilot, "✓✓ delivered")
 
 
 async def test_what_comes_while_one_reads_far_above_is_counted_and_shown_at_the_end() -> None:
-    messenger, bob, held = await long()
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 1999.")
+    async with reading(count=2000) as (pilot, messenger, bob):
+        held = entries(messenger, bob)
         chat(pilot).history.jump_to(held[500].id)
         await until_shown(pilot, "entry 500.")
+        chat(pilot).action_do("newer")
+        await pilot.pause()
+        assert messenger.called("mark_read") == []
         before = numbers(pilot)
         messenger.receive(bob.person, "one more")
         messenger.receive(bob.person, "two more")
-        messenger.receive(bob.person, "an old one", before=held[501].id)
+        messenger.receive(bob.person, "an old one", before=held[before[1]].id)
         screen = await until_shown(pilot, "2 new below")
         await until_shown(pilot, "an old one")
         assert set(numbers(pilot)) <= set(before)
@@ -161,32 +141,9 @@ async def test_what_comes_while_one_reads_far_above_is_counted_and_shown_at_the_
         assert "new below" not in await until_shown(pilot, "two more")
 
 
-async def test_ones_own_text_is_shown_wherever_one_reads() -> None:
-    messenger, _, held = await long()
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 1999.")
-        chat(pilot).history.jump_to(held[500].id)
-        await until_shown(pilot, "entry 500.")
-        await pilot.press("escape", *"hello", "enter")
-        await until_shown(pilot, "✓✓ delivered")
-
-
-async def test_nothing_far_above_is_marked_as_read_anew() -> None:
-    messenger, bob, held = await long()
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 1999.")
-        chat(pilot).history.jump_to(held[500].id)
-        await until_shown(pilot, "entry 500.")
-        chat(pilot).action_do("newer")
-        await pilot.pause()
-        assert not messenger.unread(bob.person)
-        assert messenger.called("mark_read") == []
-
-
 async def test_a_reply_quotes_its_origin_leads_to_it_and_back() -> None:
-    messenger, bob, held = await long()
-    messenger.receive(bob.person, "I meant this", reply=held[3].id)
-    async with chatting(messenger) as pilot:
+    async with reading(count=2000) as (pilot, messenger, bob):
+        messenger.receive(bob.person, "I meant this", reply=entries(messenger, bob)[3].id)
         await until_shown(pilot, "↳ Bob: entry 3.")
         await pilot.press("ctrl+up", "o")
         await until_shown(pilot, "█ entry 3.")
@@ -199,9 +156,7 @@ async def test_a_reply_quotes_its_origin_leads_to_it_and_back() -> None:
 
 
 async def test_the_cursor_goes_through_the_entries_and_scrolls_no_more_than_it_must() -> None:
-    messenger, _, _ = await long(60)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 59.")
+    async with reading(count=60) as (pilot, _messenger, _):
         await pilot.press("ctrl+up")
         await until_shown(pilot, "█ entry 59.")
         top = numbers(pilot)[0]
@@ -220,37 +175,27 @@ async def test_the_cursor_goes_through_the_entries_and_scrolls_no_more_than_it_m
 
 
 async def test_an_entry_longer_than_the_view_is_read_through_by_the_cursor() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "before")
-    messenger.receive(bob.person, "\n".join(f"line {number}." for number in range(60)))
-    messenger.receive(bob.person, "after")
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "before")
+    async with reading("before") as (pilot, messenger, bob):
+        for text in ("\n".join(f"line {number}." for number in range(60)), "after"):
+            messenger.receive(bob.person, text)
         await pilot.press("alt+end")
         await until_shown(pilot, "after")
-        seen = ""
         await pilot.press("ctrl+up")
-        for _ in range(12):
-            history(pilot).action_cursor_up()
-            await pilot.pause()
-            seen += shown(pilot)
-        assert all(f"line {number}." in seen for number in range(60))
-        assert "█ before" in shown(pilot)
-        seen = ""
-        for _ in range(12):
-            history(pilot).action_cursor_down()
-            await pilot.pause()
-            seen += shown(pilot)
-        assert all(f"line {number}." in seen for number in range(60))
-        assert "█ after" in shown(pilot)
+        for step, end in (("cursor_up", "before"), ("cursor_down", "after")):
+            seen = ""
+            for _ in range(12):
+                await history(pilot).run_action(step)
+                await pilot.pause()
+                seen += shown(pilot)
+            assert all(f"line {number}." in seen for number in range(60))
+            assert f"█ {end}" in shown(pilot)
 
 
 async def test_an_entry_is_copied_without_what_could_disturb_a_terminal() -> None:
-    async with with_bob_open() as (pilot, messenger, bob):
+    async with reading("before") as (pilot, messenger, bob):
         await pilot.press("ctrl+up")
         for text in ATTACKS.values():
-            messenger.receive(bob.person, f"x {text}")
-            entry = (await messenger.history(bob.person))[-1]
+            entry = received(messenger, bob, f"x {text}")
             await until(pilot, lambda entry=entry: entry.id in history(pilot).window)  # type: ignore[misc]
             history(pilot).action_newest()
             chat(pilot).action_do("copy")
@@ -259,44 +204,33 @@ async def test_an_entry_is_copied_without_what_could_disturb_a_terminal() -> Non
 
 
 async def test_addresses_and_code_are_copied_alone() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "See https://a.example/x.\n```\nls -l\n```")
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "ls -l")
-        await pilot.press("ctrl+up", "l")
+    async with reading("See https://a.example/x.\n```\nls -l\n```", "after") as (pilot, _messenger, _bob):
+        await pilot.press("ctrl+up", "up", "l")
         await until(pilot, lambda: pilot.app.clipboard == "https://a.example/x")
         await pilot.press("y")
         await until(pilot, lambda: pilot.app.clipboard == "ls -l")
         await until_shown(pilot, "Code copied.")
-        messenger.receive(bob.person, "no address")
-        await until_shown(pilot, "no address")
         await pilot.press("down", "l")
         await until_shown(pilot, "This message contains no link.")
 
 
 async def test_enter_says_what_can_be_done_with_an_entry() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "plain")
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "plain")
-        await pilot.press("ctrl+up", "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, MenuDialog))
+    async with reading("plain") as (pilot, _messenger, bob):
+        await pilot.press("ctrl+up")
+        await opened(pilot, "enter", MenuDialog)
         assert "Reply" in shown(pilot)
         assert "Copy link" not in shown(pilot)
-        await pilot.press("escape", "i")
-        await until(pilot, lambda: isinstance(pilot.app.screen, DetailsDialog))
+        await pilot.press("escape")
+        await opened(pilot, "i", DetailsDialog)
         assert "2026-11-24 09:01:00 UTC" in shown(pilot)
         assert bob.person[:8] in shown(pilot)
 
 
 async def test_a_reply_names_the_entry_that_it_answers() -> None:
-    messenger, bob = with_bob()
-    entry = messenger.receive(bob.person, "a question")
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "a question")
+    async with reading("a question") as (pilot, messenger, bob):
         await pilot.press("ctrl+up", "r")
-        answered = entry.id if entry is not None else ""
-        await until(pilot, lambda: chat(pilot).composer.drafts.of(bob.person).reply == answered)
+        (question,) = entries(messenger, bob)
+        await until(pilot, lambda: chat(pilot).composer.drafts.of(bob.person).reply == question.id)
 
 
 async def test_a_day_is_gone_to() -> None:
@@ -336,38 +270,31 @@ def test_days_are_read(text: str, day: tuple[int, int, int] | None) -> None:
 
 
 async def test_what_was_new_when_it_was_opened_stands_under_a_line() -> None:
-    messenger, bob, _ = await long(300)
-    for number in range(60):
-        messenger.receive(bob.person, f"unread {number}.")
-    async with chatting(messenger) as pilot:
-        screen = (await until_shown(pilot, "unread 0.")).split("\n")
-        line = next(at for at, row in enumerate(screen) if " New " in row)
-        assert "entry 299." in "".join(screen[:line])
-        assert "unread 0." in "".join(screen[line : line + 4])
+    async with reading(count=360, unread=60) as (pilot, messenger, _):
+        above, below = (await until_shown(pilot, "entry 300.")).split(" New ")
+        assert "entry 299." in above
+        assert "entry 300." in "".join(below.split("\n")[:4])
         messenger.add_contact("Carla")
         await pilot.press("alt+end")
-        await until_shown(pilot, "unread 59.")
+        await until_shown(pilot, "entry 359.")
         await pilot.press("alt+home")
-        await until_shown(pilot, "█ unread 8.")  # the first that was on no screen
+        await until_shown(pilot, "█ entry 308.")  # the first that was on no screen
         chat(pilot).action_do("mark_all_read")
         await until_shown(pilot, "marked as read")
         await pilot.press("alt+end", "alt+home")
-        await until_shown(pilot, "█ unread 0.")
+        await until_shown(pilot, "█ entry 300.")
         assert " New " in shown(pilot)
 
 
 async def test_where_all_was_read_that_is_said() -> None:
-    messenger, _, _ = await long(5)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 4.")
+    async with reading(count=5) as (pilot, _messenger, _):
         await pilot.press("alt+home")
         await until_shown(pilot, "No unread messages.")
 
 
 async def test_a_resize_lays_out_only_what_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    messenger, _, held = await long()
-    async with chatting(messenger) as pilot:
-        chat(pilot).history.jump_to(held[1000].id)
+    async with reading(count=2000) as (pilot, messenger, bob):
+        chat(pilot).history.jump_to(entries(messenger, bob)[1000].id)
         await until_shown(pilot, "█ entry 1000.")
         for _ in range(20):
             chat(pilot).action_do("older")
@@ -387,10 +314,8 @@ async def test_a_resize_lays_out_only_what_is_near(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_click_puts_the_cursor_on_an_entry_and_two_open_its_menu() -> None:
-    messenger, _, _ = await long(60)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 59.")
+    async with reading(count=60) as (pilot, _messenger, _):
         await pilot.click(history(pilot), offset=(10, 4))
-        await until(pilot, lambda: "█" in rows(pilot)[history(pilot).region.y + 4])
+        await until(pilot, lambda: "█" in shown(pilot).split("\n")[history(pilot).region.y + 4])
         await pilot.click(history(pilot), offset=(10, 4), times=2)
-        await until(pilot, lambda: isinstance(pilot.app.screen, MenuDialog))
+        await on_top(pilot, MenuDialog)

@@ -14,12 +14,13 @@ from textual.pilot import Pilot
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
-from tests.support.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
-from tests.unit.tui.test_reading import long, numbers
+from tests.support.tui.driving import chat, history, rows, shown, until, until_shown, with_bob
+from tests.support.tui.opened import click, entries, reading, received
+from tests.unit.tui.test_reading import numbers
 from tests.unit.tui.test_sheet import SETTING
 from tui.text.formatting import safe
 from tui.text.markdown import links
-from tui.text.rows import Place, address_at, rows_of, style_at
+from tui.text.message_rows import Place, address_at, rows_of, style_at
 from tui.widgets.history_layout import Bar
 
 
@@ -34,9 +35,7 @@ def cells(strips: list[Strip]) -> list[tuple[object, ...]]:
 
 
 async def test_the_bar_looks_as_textual_draws_it() -> None:
-    messenger, _, _ = await long(60)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 59.")
+    async with reading(count=60) as (pilot, _messenger, _):
         bar = history(pilot).vertical_scrollbar
         assert isinstance(bar, Bar)
         whole = Region(0, 0, 1, bar.region.height)
@@ -48,9 +47,7 @@ async def test_the_bar_looks_as_textual_draws_it() -> None:
 
 
 async def test_the_wheel_goes_up_and_comes_back_to_the_end() -> None:
-    messenger, bob, _ = await long(60)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 59.")
+    async with reading(count=60) as (pilot, messenger, bob):
         top = numbers(pilot)[0]
         await wheel(pilot, events.MouseScrollUp, 3)
         await until(pilot, lambda: numbers(pilot)[0] < top)
@@ -70,9 +67,7 @@ async def wheel(pilot: Pilot[None], way: type[events.MouseEvent], turns: int) ->
 
 
 async def test_the_bar_is_drawn_with_the_mouse() -> None:
-    messenger, _, _ = await long(60)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 59.")
+    async with reading(count=60) as (pilot, _messenger, _):
         bar = history(pilot).vertical_scrollbar
         await pilot.mouse_down(bar, offset=(0, bar.size.height - 2))
         await pilot.hover(bar, offset=(0, 0))
@@ -83,8 +78,7 @@ async def test_the_bar_is_drawn_with_the_mouse() -> None:
 
 
 async def test_a_page_is_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    messenger, _, _ = await long()
-    async with chatting(messenger) as pilot:
+    async with reading(count=2000) as (pilot, _messenger, _):
         await until(pilot, lambda: len(history(pilot).window) == 200)
         frames: list[object] = []
         display = pilot.app._display
@@ -102,23 +96,10 @@ async def test_a_page_is_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(frames) == page
 
 
-def place_of(pilot: Pilot[None], text: str) -> tuple[int, int]:
-    """Column and row of a text on the screen."""
-    row = next(at for at, line in enumerate(rows(pilot)) if text in line)
-    return rows(pilot)[row].index(text), row
-
-
-async def click(pilot: Pilot[None], text: str, right: int = 1) -> None:
-    column, row = place_of(pilot, text)
-    await pilot.click(offset=(column + right, row))
-
-
 async def test_clicks_on_what_is_new_on_an_answer_and_on_addresses_do_what_one_expects() -> None:
-    messenger, bob, held = await long(300)
     one, two = "https://a.example/1", "https://a.example/" + "way/" * 40 + "2"
-    messenger.receive(bob.person, f"see {one}. and {two}", reply=held[3].id)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "↳ Bob: entry 3.")
+    async with reading(count=300) as (pilot, messenger, bob):
+        messenger.receive(bob.person, f"see {one}. and {two}", reply=entries(messenger, bob)[3].id)
         await click(pilot, one)
         # The line takes a row of the history: places are found after it.
         await until(pilot, lambda: "Copied" in shown(pilot) and history(pilot).size.height == 17)
@@ -126,7 +107,7 @@ async def test_clicks_on_what_is_new_on_an_answer_and_on_addresses_do_what_one_e
         for text, right, address in (("see", 1, one), (one, len(one), one), ("way/2", 4, two), (one, 3, one)):
             await click(pilot, text, right)
             await until(pilot, lambda address=address: pilot.app.clipboard == address)  # type: ignore[misc]
-        await click(pilot, "https://a.example/way")
+        await click(pilot, "https://a.example/way", 1)
         assert "Copied: https://a.example/way/" in await until_shown(pilot, "Copied")
         assert pilot.app.clipboard == two
         await click(pilot, "Bob: entry 3.")
@@ -144,9 +125,7 @@ async def test_clicks_on_what_is_new_on_an_answer_and_on_addresses_do_what_one_e
     st.integers(4, 40),
 )
 def test_every_piece_of_an_address_leads_to_it(parts: list[str], width: int) -> None:
-    messenger, bob = with_bob()
-    entry = messenger.receive(bob.person, "x " + " ".join(parts))
-    assert entry is not None
+    entry = received(*with_bob(), "x " + " ".join(parts))
     laid = rows_of(entry, Place(day=False, head=False), replace(SETTING, width=width))
     found: list[str] = []
     for at, row in enumerate(laid):

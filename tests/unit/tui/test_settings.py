@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gettext
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -12,57 +10,30 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from chat.interface import BadData, SettingsView
-from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import (
-    chatting,
-    composer,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob,
-    with_bob_open,
-    write,
-)
+from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
+from tests.support.tui.opened import on_top, opened, reading
 from tui import actions
 from tui.screens.settings import SettingsDialog
 from tui.screens.unlock import UnlockScreen
-from tui.text import translation
 from tui.widgets.controls import Choice, Value, place
 
 VALUES = (Value("a", "first"), Value("b", "简体中文"), Value("c", "third"))
 
 
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    yield
-    translation.use(translation.ENGLISH)
-    actions.use({})
-
-
-async def opened(pilot: Pilot[None]) -> None:
-    await pilot.press("f12")
-    await until_shown(pilot, "Show that I am typing" if pilot.app.size.height > 30 else "Appearance and keys")
-    assert isinstance(pilot.app.screen, SettingsDialog)
+async def click_on(pilot: Pilot[None], label: str, value: str) -> None:
+    """Click on a value of a setting."""
+    await until_shown(pilot, label)
+    y, row = next((y, row) for y, row in enumerate(rows(pilot)) if label in row)
+    await pilot.click(offset=(row.index(value, row.index(label)), y))
 
 
 def choice(pilot: Pilot[None], name: str) -> Choice:
     return pilot.app.screen.query_one(f"#choose-{name}", Choice)
 
 
-def where(pilot: Pilot[None], label: str, value: str) -> tuple[int, int]:
-    """The place of a value on the screen."""
-    y, row = next((y, row) for y, row in enumerate(rows(pilot)) if label in row)
-    return row.index(value, row.index(label)), y
-
-
 async def test_every_choice_holds_at_once_and_is_kept() -> None:
-    messenger, bob = with_bob()
-    for text in ("one", "two"):
-        messenger.receive(bob.person, text)
-    async with chatting(messenger, size=(100, 40)) as pilot:
-        await until_shown(pilot, "two")
-        await opened(pilot)
+    async with reading("one", "two", size=(100, 40)) as (pilot, messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
         await pilot.press("right", "right")
         await until(pilot, lambda: pilot.app.theme == "parlour-contrast")
         await pilot.press("ctrl+b")
@@ -70,47 +41,32 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
         await pilot.press("down", "space")
         await until(pilot, lambda: pilot.app.has_class("-roomy"))
         for label, value in (("Keys", "vi"), ("Ring the bell", "off"), ("Minutes of inactivity", "15")):
-            await pilot.click(offset=where(pilot, label, value))
+            await click_on(pilot, label, value)
         await until(pilot, lambda: actions.keys_of("details") == ("I",))
         await pilot.press("escape")
         screen = await until_shown(pilot, "Write to Bob")
         one, two = (at for at, row in enumerate(screen.split("\n")) if "▎ one" in row or "▎ two" in row)
         assert two == one + 2, "roomy: a blank row parts entries of one author"
         await until(pilot, lambda: "autolock" in messenger._preferences)
-    assert dict(await messenger.preferences()) == {
-        "density": "roomy",
-        "keys": "vi",
-        "bell": "off",
-        "autolock": "15",
-        "theme": "dark",
-    }
+    chosen = {"density": "roomy", "keys": "vi", "bell": "off", "autolock": "15", "theme": "dark"}
+    assert dict(await messenger.preferences()) == chosen
 
 
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
-    async with with_bob_open(size=(100, 40)) as (pilot, messenger, _):
-        await opened(pilot)
-        await pilot.click(offset=where(pilot, "Send read receipts", "off"))
+    async with reading("hello", size=(100, 40)) as (pilot, messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
+        await click_on(pilot, "Send read receipts", "off")
         await until(pilot, lambda: messenger.called("change_settings") != [])
         messenger.failures["change_settings"] = BadData("The disk is full.")
-        await pilot.click(offset=where(pilot, "Show that I am typing", "off"))
+        await click_on(pilot, "Show that I am typing", "off")
         await until_shown(pilot, "The disk is full.")
     told = [SettingsView(read_receipts=False, typing=True), SettingsView(read_receipts=False, typing=False)]
     assert messenger.called("change_settings") == [(view,) for view in told]
 
 
-async def test_the_language_changes_under_the_cursor_and_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = {"Settings": "设置", "Language": "语言", "Contacts": "联系人", "Today": "今天", "Help": "帮助"}
-
-    class Catalogue(gettext.NullTranslations):
-        def gettext(self, message: str) -> str:
-            return words.get(message, message)
-
-    found = {"zh_CN": Catalogue(), "en": gettext.NullTranslations()}
-    monkeypatch.setattr(gettext, "translation", lambda _name, _folder, wanted, **_more: found[wanted[0]])
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "hello")
-    async with chatting(messenger, size=(100, 40)) as pilot:
-        await opened(pilot)
+async def test_the_language_changes_under_the_cursor_and_everywhere() -> None:
+    async with reading("hello", size=(100, 40)) as (pilot, messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
         await pilot.press("down", "down", "right", "right")
         await until_shown(pilot, "语言")
         assert "设置" in shown(pilot)
@@ -145,14 +101,13 @@ async def test_it_locks_when_neither_key_nor_mouse_was_used_and_keeps_the_draft(
 
 
 async def test_it_locks_without_a_key_to_wake_it() -> None:
-    messenger = FakeMessenger("Ann")
-    messenger.add_contact("Bob")
+    messenger, _bob = with_bob()
     messenger._preferences["autolock"] = "1"
     clock = [1000.0]
     async with chatting(messenger, monotonic=lambda: clock[0]) as pilot:
         await pilot.press("f1")
         clock[0] += 60
-        await until(pilot, lambda: isinstance(pilot.app.screen, UnlockScreen))
+        await on_top(pilot, UnlockScreen)
         assert "Bob" not in shown(pilot)
 
 
@@ -174,7 +129,7 @@ async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch:
         return strips
 
     monkeypatch.setattr(Choice, "render_lines", render_lines)
-    async with with_bob_open(size=(120, 34)) as (pilot, _messenger, _):
+    async with reading("hello", size=(120, 34)) as (pilot, _messenger, _):
         await pilot.press("f12")
         await until_shown(pilot, "Appearance and keys")
         await until(pilot, lambda: len(drawn) > 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, timedelta
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -14,10 +14,11 @@ from chat.interface import EntryView
 from tests.support.fakes.others import START
 from tests.support.tui.driving import with_bob
 from tests.support.tui.hostile import ATTACKS
+from tests.support.tui.opened import received
 from tui.conversation import Window
 from tui.text.formatting import safe, widest
 from tui.text.matching import hits, pattern
-from tui.text.rows import Place, Setting, lead_rows, place, quoted, rows_of
+from tui.text.message_rows import Place, Setting, lead_rows, place, quoted, rows_of
 from tui.text.wrapping import cuts, pieces, wrap
 from tui.widgets.history_layout import Sheet
 
@@ -34,24 +35,14 @@ def window_of(texts: list[str]) -> Window:
     return Window(entries(texts), complete=True)
 
 
-def all_rows(window: Window, setting: Setting) -> list[object]:
-    rows: list[object] = []
-    previous = None
-    for entry in window.entries:
-        rows += rows_of(entry, place(entry, previous, setting.zone), setting, quoted(entry, window))
-        previous = entry
-    return rows
-
-
 @given(st.integers(0, 59), st.integers(0, 30), st.integers(1, 30))
 def test_what_is_laid_out_is_a_part_of_all_rows(around: int, above: int, below: int) -> None:
     window = window_of([f"entry {number} " + "word " * (number % 17) for number in range(60)])
     sheet = Sheet()
     sheet.lay_out(window, SETTING, around, above, below)
-    rows = all_rows(window, SETTING)
     shown = [found[2] for y in range(sheet.height) if (found := sheet.row(y))]
-    offset = sum(len(rows_of(*pair)) for pair in _placed(window)[: sheet.first])
-    assert shown == rows[offset : offset + len(shown)]
+    below_first = [row for placed in _placed(window)[sheet.first :] for row in rows_of(*placed)]
+    assert shown == below_first[: len(shown)]
     start = sheet.start(window.entries[around].id)
     assert start is not None
     assert start >= above or sheet.from_start
@@ -102,12 +93,9 @@ def test_the_lead_is_what_stands_before_the_name(day: bool, head: bool, new: boo
 
 def test_what_an_entry_answers_stands_in_one_row() -> None:
     messenger, bob = with_bob()
-    origin = messenger.receive(bob.person, "first **line**\nsecond line " * 9)
-    assert origin is not None
-    answer = messenger.receive(bob.person, "yes", reply=origin.id)
-    lost = messenger.receive(bob.person, "no", reply="ff" * 32)
-    assert answer is not None
-    assert lost is not None
+    origin = received(messenger, bob, "first **line**\nsecond line " * 9)
+    answer = received(messenger, bob, "yes", reply=origin.id)
+    lost = received(messenger, bob, "no", reply="ff" * 32)
     window = Window([origin, answer, lost])
     assert quoted(origin, window) == ""
     assert quoted(answer, window).startswith("Bob: first line second line first line")
@@ -166,26 +154,17 @@ def test_nothing_to_find_marks_nothing() -> None:
 def test_hits_are_pieces_of_their_own() -> None:
     entry = entries(["the **lab's printer** works"])[0]
     setting = Setting(40, UTC, START.date(), wanted=pattern(["printer"]))
-    row = rows_of(entry, Place(day=False, head=False), setting)[0]
-    assert row[1:6] == (
-        ("text", "the "),
-        ("bold", "lab's "),
-        ("hit", "printer"),
-        ("text", " works"),
-        ("text", " " * 9),
-    )
+    _bar, *row = rows_of(entry, Place(day=False, head=False), setting)[0]
+    assert row[:4] == [("text", "the "), ("bold", "lab's "), ("hit", "printer"), ("text", " works")]
 
 
 def test_a_window_lets_go_of_what_is_far() -> None:
-    window = window_of([f"entry {number}" for number in range(1200)])
-    window.trim(0)
-    assert (len(window), window.complete, window.last) == (500, True, False)
-    assert window.entries[0].text == "entry 0"
-    window = window_of([f"entry {number}" for number in range(1200)])
-    window.trim(600)
-    assert (len(window), window.complete, window.last) == (500, False, False)
-    assert window.entries[0].text == "entry 350"
-    window = window_of([f"entry {number}" for number in range(1200)])
-    window.trim(1199)
-    assert (window.complete, window.last, window.entries[-1].text) == (False, True, "entry 1199")
-    assert START + timedelta(minutes=1200) == window.entries[-1].time
+    for around, complete, last, first in (
+        (0, True, False, 0),
+        (600, False, False, 350),
+        (1199, False, True, 700),
+    ):
+        window = window_of([f"entry {number}" for number in range(1200)])
+        window.trim(around)
+        assert (len(window), window.complete, window.last) == (500, complete, last)
+        assert window.entries[0].text == f"entry {first}"

@@ -7,16 +7,13 @@ What is stored and is no picture any more has to go.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.screens.pictures import difference, dump, names_of
 from tests.support.screens.scenes import EVERY, Scene, View, take
-from tui import actions
 from tui.preferences import Theme
-from tui.text import translation
 from tui.themes import COLOURS
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -42,13 +39,6 @@ CASES = [
     *((scene, View()) for scene in EVERY),
     *((BY_NAME[name], view) for view, names in OTHERWISE.items() for name in names.split()),
 ]
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    yield
-    translation.use(translation.ENGLISH)
-    actions.use({})
 
 
 def place(scene: Scene, view: View) -> Path:

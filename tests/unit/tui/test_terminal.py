@@ -4,68 +4,50 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import pytest
 
 from tests.support.lab.terminal import Terminal
 from tests.support.machine import needs_tmux
 
-needs_tmux()
 pytestmark = pytest.mark.terminal
 
-EDGE = "▕"
 
-
-def program(scenario: str, label: str = "", *, size: tuple[int, int] = (80, 24)) -> Terminal:
+def program(
+    scenario: str,
+    label: str = "",
+    *,
+    size: tuple[int, int] = (80, 24),
+    environment: Mapping[str, str] | None = None,
+) -> Terminal:
     """The interface on the fake, in a terminal."""
+    needs_tmux()
     command = [sys.executable, "-m", "tests.support.tui.program", scenario, label]
-    return Terminal(command, columns=size[0], rows=size[1])
+    return Terminal(command, columns=size[0], rows=size[1], environment=environment)
 
 
-def whole(terminal: Terminal) -> str:
-    """The screen once the program has drawn all of it."""
-    terminal.wait_quiet()
-    return terminal.screen()
-
-
-@pytest.fixture
-def new() -> Iterator[Terminal]:
-    with program("new") as terminal:
-        yield terminal
-
-
-def test_first_run_pairing_and_talking_by_keys(new: Terminal) -> None:
-    new.wait_for("Name")
-    new.write("Ann")
-    new.send("Enter")
-    for _ in range(2):
-        new.write("five small words here")
+def test_first_run_pairing_and_talking_by_keys() -> None:
+    with program("new") as new:
+        new.wait_for("Name")
+        for text in ("Ann", "five small words here", "five small words here"):
+            new.write(text)
+            new.send("Enter")
+        new.wait_for("+ Bob")
         new.send("Enter")
-    new.wait_for("+ Bob")
-    new.send("Enter")
-    new.wait_for("They match")
-    new.send("y")
-    new.wait_for("Paired with Bob")
-    new.write("hello")
-    new.send("C-j")
-    new.write("second line")
-    new.send("M-Enter")
-    new.write("third line")
-    new.send("Enter")
-    screen = new.wait_for("✓✓ delivered")
-    lines = [
-        row.rpartition("▎")[2].strip()
-        for row in screen.split("\n")
-        if EDGE in row and "▎" in row.partition(EDGE)[2]
-    ]
-    assert lines[:3] == ["You", "hello", "second line"]
-    assert lines[3].startswith("third line")
-    new.send("C-q")
-    assert new.wait_exit() == 0
+        new.wait_for("They match")
+        new.send("y")
+        new.wait_for("Paired with Bob")
+        for text, key in (("hello", "C-j"), ("second line", "M-Enter"), ("third line", "Enter")):
+            new.write(text)
+            new.send(key)
+        screen = new.wait_for("✓✓ delivered")
+        assert re.search(r"▎ You\n.*▎ hello\n.*▎ second line\n.*▎ third line ", screen)
+        new.send("C-q")
+        assert new.wait_exit() == 0
 
 
-def test_a_paste_of_many_lines_is_one_text(new: Terminal) -> None:
+def test_a_paste_of_many_lines_is_one_text() -> None:
     with program("name", "Bob") as terminal:
         terminal.wait_for("Write to Bob")
         terminal.paste("one\ntwo\x07\r\x1b\r\x1b[31m\nthree")
@@ -111,7 +93,8 @@ def test_locking_leaves_nothing_on_the_screen() -> None:
         terminal.wait_for("long cable")
         terminal.send("C-l")
         terminal.wait_for("Enter your passphrase")
-        screen = whole(terminal)
+        terminal.wait_quiet()
+        screen = terminal.screen()
         assert "cable" not in screen
         assert "Carla" not in screen
         terminal.write("correct horse")

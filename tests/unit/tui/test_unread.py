@@ -8,24 +8,16 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from chat.interface import ContactView, EntryView, NotPermitted
-from tests.support.fakes.messenger import FakeMessenger
+from chat.interface import EntryView, NotPermitted
 from tests.support.lab.terminal import Terminal, attached
-from tests.support.machine import needs_tmux
 from tests.support.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
+from tests.support.tui.opened import entries, reading, received
 from tests.unit.tui.test_terminal import program
-from tui.attention import LASTS
+from tui.terminal import LASTS
 
 MANY = 3002
+BEFORE = 200
 RIGHT = b"\x1b[C"
-SIZES = [(40, 12), (80, 24), (120, 34), (200, 60)]
-
-
-async def waiting(unread: int = MANY) -> tuple[FakeMessenger, ContactView, list[EntryView]]:
-    """A conversation whose last entries, so many, are unread."""
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}." for number in range(unread + 200)], unread=unread)
-    return messenger, bob, list(await messenger.history(bob.person, unread))
 
 
 def on_screen(pilot: Pilot[None], held: list[EntryView]) -> set[str]:
@@ -34,13 +26,12 @@ def on_screen(pilot: Pilot[None], held: list[EntryView]) -> set[str]:
     return {entry.id for entry in held if entry.text in texts}
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_conversation_opens_at_its_first_unread_entry_and_only_the_shown_are_read(
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 34), (200, 60)])
+async def test_a_conversation_opens_at_its_first_unread_entry_and_only_what_is_shown_is_read(
     size: tuple[int, int],
 ) -> None:
-    messenger, bob, held = await waiting()
-    async with chatting(messenger, size) as pilot:
-        await until_shown(pilot, " New ")
+    async with reading(count=MANY + BEFORE, unread=MANY, size=size) as (pilot, messenger, bob):
+        held = entries(messenger, bob)[BEFORE:]
         await until(pilot, lambda: len(messenger.unread(bob.person)) < MANY)
         await pilot.pause()
         seen = on_screen(pilot, held)
@@ -48,21 +39,12 @@ async def test_a_conversation_opens_at_its_first_unread_entry_and_only_the_shown
         assert seen == {entry.id for entry in held[: len(seen)]}
         assert messenger.unread(bob.person) == {entry.id for entry in held} - seen
         assert chat(pilot).state.contacts[bob.person].unread == MANY - len(seen)
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_entries_are_read_as_they_are_scrolled_to_and_skipped_ones_stay(size: tuple[int, int]) -> None:
-    messenger, bob, held = await waiting()
-    seen = set[str]()
-    async with chatting(messenger, size) as pilot:
-        await until_shown(pilot, " New ")
         for key in ("pagedown", "pagedown", "pageup", "alt+end"):
+            await pilot.press(key)
+            if key == "alt+end":
+                await until_shown(pilot, held[-1].text)
             await until(pilot, lambda: not on_screen(pilot, held) & messenger.unread(bob.person))
             seen |= on_screen(pilot, held)
-            await pilot.press(key)
-        await until_shown(pilot, held[-1].text)
-        await until(pilot, lambda: not on_screen(pilot, held) & messenger.unread(bob.person))
-        seen |= on_screen(pilot, held)
         assert messenger.unread(bob.person) == {entry.id for entry in held} - seen
         assert len(messenger.unread(bob.person)) > MANY - 300
         if size[0] >= 70:  # else the list of people gives way to the conversation
@@ -72,7 +54,8 @@ async def test_entries_are_read_as_they_are_scrolled_to_and_skipped_ones_stay(si
 
 
 async def test_the_line_stays_for_the_visit_and_is_gone_at_the_next() -> None:
-    messenger, bob, _ = await waiting(3)
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"entry {number}." for number in range(BEFORE)], unread=3)
     carla = messenger.add_contact("Carla")
     async with chatting(messenger) as pilot:
         chat(pilot).open_conversation(bob.person)
@@ -93,15 +76,9 @@ async def test_the_line_stays_for_the_visit_and_is_gone_at_the_next() -> None:
 
 
 async def test_a_late_entry_that_sorts_above_what_is_shown_is_not_read() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}." for number in range(80)])
-    first, *_ = await messenger.history(bob.person)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 79.")
-        late = messenger.receive(bob.person, "late", before=first.id)
-        assert late is not None
-        new = messenger.receive(bob.person, "new")
-        assert new is not None
+    async with reading(count=80) as (pilot, messenger, bob):
+        late = received(messenger, bob, "late", before=entries(messenger, bob)[0].id)
+        messenger.receive(bob.person, "new")
         await until(pilot, lambda: messenger.unread(bob.person) == {late.id})
         await pilot.press("alt+home")
         await until_shown(pilot, "█ late")
@@ -110,8 +87,7 @@ async def test_a_late_entry_that_sorts_above_what_is_shown_is_not_read() -> None
 
 async def test_an_entry_longer_than_the_view_is_read_when_both_of_its_ends_were_shown() -> None:
     messenger, bob = with_bob()
-    long = messenger.receive(bob.person, "\n".join(f"line {number}." for number in range(30)))
-    assert long is not None
+    long = received(messenger, bob, "\n".join(f"line {number}." for number in range(30)))
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "line 0.")
         await pilot.pause()
@@ -122,27 +98,19 @@ async def test_an_entry_longer_than_the_view_is_read_when_both_of_its_ends_were_
 
 
 async def test_the_end_of_a_long_entry_alone_does_not_make_it_read() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}." for number in range(80)])
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 79.")
-        long = messenger.receive(bob.person, "\n".join(f"line {number}." for number in range(60)))
-        assert long is not None
+    async with reading(count=80) as (pilot, messenger, bob):
+        long = received(messenger, bob, "\n".join(f"line {number}." for number in range(60)))
         await until_shown(pilot, "line 59.")
         await pilot.pause()
         assert messenger.unread(bob.person) == {long.id}
 
 
 async def test_the_line_about_new_entries_hides_the_row_under_it() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}." for number in range(80)])
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 79.")
+    async with reading(count=80) as (pilot, messenger, bob):
         await pilot.press("shift+tab", "up")
         history(pilot).scroll_to(y=history(pilot).scroll_offset.y - 1, animate=False, force=True)
         await pilot.pause()
-        first = messenger.receive(bob.person, "first")
-        assert first is not None
+        first = received(messenger, bob, "first")
         await until_shown(pilot, "1 new below")
         history(pilot).scroll_to(y=history(pilot).scroll_offset.y + 1, animate=False, force=True)
         await pilot.pause()
@@ -151,9 +119,7 @@ async def test_the_line_about_new_entries_hides_the_row_under_it() -> None:
 
 
 async def test_nothing_is_read_behind_a_lock() -> None:
-    messenger, bob, _ = await waiting(30)
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, " New ")
+    async with reading(count=BEFORE, unread=30) as (pilot, messenger, bob):
         await until(pilot, lambda: len(messenger.unread(bob.person)) < 30)
         await pilot.press("ctrl+l")
         await until_shown(pilot, "passphrase")
@@ -164,35 +130,20 @@ async def test_nothing_is_read_behind_a_lock() -> None:
         assert messenger.unread(bob.person) > left
 
 
-async def test_nothing_is_read_behind_a_dialog_or_in_a_terminal_without_focus() -> None:
-    messenger, bob, held = await waiting(30)
-    async with chatting(messenger, attended=False) as pilot:
-        await until_shown(pilot, " New ")
+async def test_nothing_is_read_before_somebody_gave_a_sign() -> None:
+    async with reading(count=BEFORE, unread=30, attended=False) as (pilot, messenger, bob):
         await pilot.pause()
-        assert len(messenger.unread(bob.person)) == 30  # nobody gave a sign yet
-        await pilot.press("f1")
-        await pilot.pause()
-        assert len(messenger.unread(bob.person)) == 30
-        pilot.app.post_message(events.AppBlur())
-        await pilot.pause()
-        pilot.app.pop_screen()
-        await until_shown(pilot, " New ")
-        await pilot.hover(offset=(60, 5))  # over a window that has no focus
         assert len(messenger.unread(bob.person)) == 30
         pilot.app.post_message(events.AppFocus())
-        await until(pilot, lambda: not on_screen(pilot, held) & messenger.unread(bob.person))
-        assert len(messenger.unread(bob.person)) < 30
+        await until(pilot, lambda: len(messenger.unread(bob.person)) < 30)
 
 
 async def test_a_person_who_gave_no_sign_for_long_reads_nothing() -> None:
-    messenger, bob = with_bob()
     now = 100.0
-    async with chatting(messenger, monotonic=lambda: now) as pilot:
-        messenger.receive(bob.person, "one")
+    async with reading("one", monotonic=lambda: now) as (pilot, messenger, bob):
         await until(pilot, lambda: bool(messenger.called("mark_read")) and not messenger.unread(bob.person))
         now += LASTS
-        two = messenger.receive(bob.person, "two")
-        assert two is not None
+        two = received(messenger, bob, "two")
         await until_shown(pilot, "two")
         await pilot.pause()
         assert messenger.unread(bob.person) == {two.id}
@@ -201,48 +152,43 @@ async def test_a_person_who_gave_no_sign_for_long_reads_nothing() -> None:
 
 
 async def test_a_mark_that_was_refused_is_tried_again() -> None:
-    messenger, bob, _ = await waiting(3)
-    messenger.failures["mark_read"] = NotPermitted("The profile is busy: try again.")
-    async with chatting(messenger) as pilot:
+    failing = {"mark_read": NotPermitted("The profile is busy: try again.")}
+    async with reading("one", failing=failing) as (pilot, messenger, bob):
         await until_shown(pilot, "The profile is busy")
         await pilot.press("pageup", "pagedown")
         await until(pilot, lambda: not messenger.unread(bob.person))
 
 
 async def test_all_is_marked_as_read_when_a_person_says_so() -> None:
-    messenger, bob, held = await waiting()
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, " New ")
+    async with reading(count=MANY + BEFORE, unread=MANY) as (pilot, messenger, bob):
         await pilot.press("ctrl+p", *"mark all", "enter")
         await until(pilot, lambda: not messenger.unread(bob.person))
         assert messenger.called("mark_all_read") == [(bob.person,)]
-        assert held[0].text in shown(pilot)
+        assert f"entry {BEFORE}." in shown(pilot)
         assert "999+" not in "".join(rows(pilot))
 
 
 @pytest.mark.terminal
 def test_nothing_is_read_in_a_terminal_that_nobody_attached() -> None:
-    needs_tmux()
     with program("unread", "60") as terminal:
         terminal.wait_for(" New ")
         terminal.send("PageDown", "PageDown", "PageUp")  # a script, for nobody
         terminal.wait_quiet()
-        assert unread(terminal) == 60
-        with attached(terminal) as person:
-            person.type(RIGHT)
-            terminal.wait_for(lambda screen: unread_in(screen) < 60)
-            terminal.wait_quiet()
-            left = unread(terminal)
+        assert unread_in(terminal.screen()) == 60
+        left = seen_by_somebody(terminal, 60)
         terminal.send("PageDown", "PageDown")
         terminal.wait_quiet()
-        assert unread(terminal) == left
-        with attached(terminal) as person:
-            person.type(RIGHT)
-            terminal.wait_for(lambda screen: unread_in(screen) < left)
+        assert unread_in(terminal.screen()) == left
+        seen_by_somebody(terminal, left)
 
 
-def unread(terminal: Terminal) -> int:
-    return unread_in(terminal.screen())
+def seen_by_somebody(terminal: Terminal, before: int) -> int:
+    """How many are left once a person who attached has read some."""
+    with attached(terminal) as person:
+        person.type(RIGHT)
+        terminal.wait_for(lambda screen: unread_in(screen) < before)
+        terminal.wait_quiet()
+        return unread_in(terminal.screen())
 
 
 def unread_in(screen: str) -> int:

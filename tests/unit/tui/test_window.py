@@ -4,75 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
-from chat.interface import EntryState, EntryView, NotPermitted
+from chat.interface import ContactView, EntryState, EntryView, NotPermitted
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import with_bob
+from tests.support.tui.opened import entries, received
 from tui.conversation import Conversation, Window
 
 
-async def everything(messenger: FakeMessenger, person: str) -> list[EntryView]:
-    return list(await messenger.history(person, 100_000))
-
-
-async def test_entries_put_anywhere_end_in_the_messengers_order() -> None:
-    chance = random.Random(20261124)
+async def holding(texts: list[str]) -> tuple[FakeMessenger, ContactView, Conversation]:
+    """A conversation of these entries that has been opened."""
     messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"old {number}" for number in range(150)])
+    messenger.fill(bob.person, texts)
     opened = Conversation(messenger, bob.person)
     await opened.open()
-    while await opened.older():
-        pass
-    for number in range(60):
-        held = await everything(messenger, bob.person)
-        before = chance.choice([None, chance.choice(held).id])
-        entry = messenger.receive(bob.person, f"new {number}", before=before)
-        assert entry is not None
-        await opened.catch_up(entry)
-    assert opened.window.entries == await everything(messenger, bob.person)
-
-
-async def test_an_entry_older_than_all_that_is_held_comes_with_its_page() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"old {number}" for number in range(150)])
-    opened = Conversation(messenger, bob.person)
-    await opened.open()
-    first = (await everything(messenger, bob.person))[0]
-    entry = messenger.receive(bob.person, "very old", before=first.id)
-    assert entry is not None
-    await opened.catch_up(entry)
-    assert entry.id not in opened.window
-    while await opened.older():
-        pass
-    assert opened.window.entries == await everything(messenger, bob.person)
+    return messenger, bob, opened
 
 
 async def test_many_at_once_are_read_once() -> None:
-    messenger, bob = with_bob()
-    opened = Conversation(messenger, bob.person)
-    await opened.open()
-    entries = [messenger.receive(bob.person, f"burst {number}") for number in range(30)]
-    taken = await asyncio.gather(*(opened.catch_up(entry) for entry in entries if entry))
-    assert opened.window.entries == await everything(messenger, bob.person)
-    assert {view.id for came in taken for view in came} == {entry.id for entry in entries if entry}
+    messenger, bob, opened = await holding([])
+    burst = [received(messenger, bob, f"burst {number}") for number in range(30)]
+    taken = await asyncio.gather(*map(opened.catch_up, burst))
+    assert opened.window.entries == burst
+    assert {view.id for came in taken for view in came} == {entry.id for entry in burst}
     assert len(messenger.called("history")) <= 4  # one for the opening, one for the comparison
 
 
-async def test_a_state_that_comes_while_a_page_is_on_its_way_is_not_lost() -> None:
-    class Slow(FakeMessenger):
-        async def history(
-            self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
-        ) -> tuple[EntryView, ...]:
-            page = await super().history(contact, limit, before, after)
-            gate.set()
-            await go_on.wait()
-            return page
+async def test_a_state_that_comes_while_a_page_is_on_its_way_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    messenger, bob = with_bob(prompt=False)
+    gate, go_on, read = asyncio.Event(), asyncio.Event(), messenger.history
 
-    gate, go_on = asyncio.Event(), asyncio.Event()
-    messenger = Slow("Ann", prompt=False)
-    bob = messenger.add_contact("Bob")
+    async def slowly(*asked: Any) -> tuple[EntryView, ...]:
+        page = await read(*asked)
+        gate.set()
+        await go_on.wait()
+        return page
+
+    monkeypatch.setattr(messenger, "history", slowly)
     entry = await messenger.send(bob.person, "hello")
     opened = Conversation(messenger, bob.person)
     reading = asyncio.create_task(opened.open())
@@ -95,12 +68,9 @@ def test_a_short_page_says_that_nothing_is_older() -> None:
 async def test_a_window_is_a_run_of_the_conversation_whatever_happens() -> None:
     """Jumps, pages, letting go and arrivals anywhere in any order: nothing is missing between two held."""
     chance = random.Random(20261125)
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"old {number}" for number in range(1500)])
-    opened = Conversation(messenger, bob.person)
-    await opened.open()
+    messenger, bob, opened = await holding([f"old {number}" for number in range(1500)])
     for step in range(400):
-        held = await everything(messenger, bob.person)
+        held = entries(messenger, bob)
         match chance.randrange(7):
             case 0:
                 assert await opened.around(chance.choice(held).id)
@@ -114,10 +84,9 @@ async def test_a_window_is_a_run_of_the_conversation_whatever_happens() -> None:
                 await opened.open()
             case _:
                 near = [None, chance.choice(held).id, chance.choice(opened.window.entries).id]
-                new = messenger.receive(bob.person, f"new {step}", before=chance.choice(near))
-                assert new is not None
+                new = received(messenger, bob, f"new {step}", before=chance.choice(near))
                 assert await opened.catch_up(new) == (new,)
-        check_run(opened.window, await everything(messenger, bob.person))
+        check_run(opened.window, entries(messenger, bob))
 
 
 def check_run(window: Window, held: list[EntryView]) -> None:
@@ -133,10 +102,10 @@ async def test_what_comes_after_the_windows_end_is_known_to_be_there() -> None:
     messenger, bob = with_bob()
     messenger.fill(bob.person, [f"old {number}" for number in range(400)])
     opened = Conversation(messenger, bob.person)
-    await opened.around((await everything(messenger, bob.person))[100].id)
-    new = [messenger.receive(bob.person, f"new {number}") for number in range(30)]
-    await asyncio.gather(*(opened.catch_up(entry) for entry in new if entry))
-    assert opened.window.beyond == {entry.id for entry in new if entry}
+    await opened.around(entries(messenger, bob)[100].id)
+    new = [received(messenger, bob, f"new {number}") for number in range(30)]
+    await asyncio.gather(*map(opened.catch_up, new))
+    assert opened.window.beyond == {entry.id for entry in new}
     while await opened.newer():
         pass
     assert opened.window.last
@@ -145,22 +114,14 @@ async def test_what_comes_after_the_windows_end_is_known_to_be_there() -> None:
 
 
 async def test_an_entry_that_is_not_held_leaves_the_window_alone() -> None:
-    messenger, bob = with_bob()
-    messenger.fill(bob.person, ["one", "two"])
-    opened = Conversation(messenger, bob.person)
-    await opened.open()
+    _messenger, _bob, opened = await holding(["one", "two"])
     assert not await opened.around("ff" * 32)
     assert [entry.text for entry in opened.window.entries] == ["one", "two"]
 
 
 async def test_a_refused_read_keeps_what_is_awaited() -> None:
-    messenger, bob = with_bob()
-    opened = Conversation(messenger, bob.person)
-    await opened.open()
-    first = messenger.receive(bob.person, "first")
-    second = messenger.receive(bob.person, "second")
-    assert first is not None
-    assert second is not None
+    messenger, bob, opened = await holding([])
+    first, second = (received(messenger, bob, text) for text in ("first", "second"))
     messenger.failures["history"] = NotPermitted("The profile is locked.")
     with pytest.raises(NotPermitted):
         await opened.catch_up(first)

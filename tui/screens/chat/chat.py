@@ -6,6 +6,8 @@ Every call to the engine runs in a short worker, so that no key waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -35,7 +37,6 @@ from chat.interface import (
 )
 from tui import messages
 from tui.actions import chat_bindings, composer_bindings, history_bindings, rebind
-from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.preferences import Density, Options, Preferences
 from tui.screens.chat.composer import ComposerController
@@ -45,6 +46,7 @@ from tui.screens.chat.history import HistoryController
 from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
 from tui.screens.chat.surface import ChatState, Surface
+from tui.terminal import Attention
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import _, _n, told
 from tui.widgets.history import History
@@ -88,76 +90,46 @@ class ChatScreen(Screen[None]):
         self._view = History(options.today, options.zone)
         self.state = state = ChatState()
         self.surface = surface = Surface(self, state, self._said)
-        self.composer = ComposerController(messenger, state, surface, options, preferences, self._view)
-        self.people = PeopleController(
-            messenger, state, surface, options, attention, preferences, self.composer
-        )
+        shared = (messenger, state, surface)
+        self.composer = ComposerController(*shared, options, preferences, self._view)
+        self.people = PeopleController(*shared, options, attention, preferences, self.composer)
         self.history = HistoryController(
-            messenger,
-            state,
-            surface,
-            options,
-            attention,
-            self._view,
-            reply=self.composer.reply_to,
-            show_people=self.people.show,
+            *shared, options, attention, self._view, self.composer.reply_to, self.people.show
         )
-        self.pairing = PairingController(messenger, state, surface, options, self.open_conversation)
-        self.contact_actions = ContactActions(messenger, state, surface, preferences, self.people.show)
+        self.pairing = PairingController(*shared, options, self.open_conversation)
+        self.contact_actions = ContactActions(*shared, preferences, self.people.show)
         self.profile_dialogs = ProfileDialogs(messenger, surface, preferences)
         panes = (self.people.view, self._view, self.composer.view)
-        self.finding = FindingController(
-            messenger, state, surface, options, self.history, panes, self.open_conversation
-        )
+        self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
         self.actions = self._actions()
 
     def _actions(self) -> dict[str, Callable[[], object]]:
-        """What each action of the chat screen does, by its id in tui.actions."""
+        """What each action of the chat screen does. Methods have the ids of their actions as names."""
         history, composer, finding = self.history, self.composer, self.finding
         pairing, contact, profile = self.pairing, self.contact_actions, self.profile_dialogs
-        return {
-            "switch": finding.switch,
-            "palette": finding.palette,
-            "search": finding.search,
-            "next_hit": finding.next_hit,
-            "previous_hit": finding.previous_hit,
-            "jump": finding.jump,
-            "add": pairing.add,
-            "invite": pairing.invite,
-            "join": pairing.join,
-            "address": pairing.address,
-            "visible": pairing.visible,
-            "contact": contact.contact,
-            "verify": contact.verify,
-            "rename": contact.rename,
-            "block": contact.block,
-            "remove": contact.remove,
-            "mute": contact.mute,
-            "next_conversation": lambda: self._step(1),
-            "previous_conversation": lambda: self._step(-1),
-            "older": history.older,
-            "newer": history.newer,
-            "newest": history.newest,
-            "first_unread": history.first_unread,
-            "mark_all_read": history.mark_all_read,
-            "day": history.day,
-            "choose_entry": history.choose_entry,
-            "stop_writing": history.choose_entry,
-            "emoji": composer.emoji,
-            "write": composer.write,
-            "entry": history.entry,
-            "reply": history.reply,
-            "copy": history.copy,
-            "copy_link": history.copy_link,
-            "copy_code": history.copy_code,
-            "origin": history.origin,
-            "back": history.back,
-            "details": history.details,
-            "delete": history.delete,
-            "oldest": history.oldest,
-            "doctor": profile.doctor,
-            "relays": profile.relays,
-            "settings": profile.settings,
+        anywhere = (
+            *(finding.switch, finding.palette, finding.search, finding.jump),
+            *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
+            *(history.entry, history.reply, history.copy, history.copy_link, history.copy_code),
+            *(history.origin, history.back, history.details, history.oldest, composer.write),
+            *(profile.doctor, profile.relays, profile.settings),
+        )
+        on_contact = (
+            *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
+            *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
+            *(history.delete, composer.emoji),
+        )
+        actions: dict[str, Callable[[], object]] = {do.__name__: do for do in anywhere}
+        actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}
+        return actions | {
+            "stop_writing": actions["choose_entry"],
+            "next_conversation": partial(self._step, 1),
+            "previous_conversation": partial(self._step, -1),
+            "next_hit": partial(finding.step_hit, 1),
+            "previous_hit": partial(finding.step_hit, -1),
+            "older": partial(self._view.turn, -1),
+            "newer": partial(self._view.turn, 1),
+            "newest": self._view.action_newest,
         }
 
     def action_do(self, name: str) -> None:
@@ -268,9 +240,9 @@ class ChatScreen(Screen[None]):
     def on_engine_event(self, message: messages.EngineEvent) -> None:
         match message.event:
             case Ready(addresses):
-                self.people.me_changed(addresses=addresses)
+                self.people.me_changed(replace(self.state.me, addresses=addresses))
             case VisibilityChanged(visible):
-                self.people.me_changed(visible=visible)
+                self.people.me_changed(replace(self.state.me, visible=visible))
             case NearbyChanged(nearby):
                 self.people.nearby_changed(nearby)
             case ContactChanged(view):
@@ -363,9 +335,8 @@ class ChatScreen(Screen[None]):
         self.history.read_origins(message.entries)
 
     def on_view_changed(self) -> None:
-        self.call_after_refresh(
-            self.history.mark_seen
-        )  # what was scrolled past within one frame was on no screen
+        # What was scrolled past within one frame was on no screen.
+        self.call_after_refresh(self.history.mark_seen)
 
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.history.mark_seen)

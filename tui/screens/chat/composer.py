@@ -19,6 +19,7 @@ from tui.conversation import DELETED
 from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, attempt
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
+from tui.screens.finder import EmojiDialog
 from tui.text.emoji import named, with_taken
 from tui.text.translation import _
 from tui.widgets.composer import Completion, Composer
@@ -36,14 +37,14 @@ class Draft:
     reply: str = ""
 
 
+@dataclass
 class Drafts:
     """The drafts of an open profile, by person id."""
 
-    def __init__(self, preferences: Preferences) -> None:
-        self._preferences = preferences
-        self._unkept: dict[str, str] = {}
-        self._refused: set[str] = set()
-        self._keeping = asyncio.Lock()
+    preferences: Preferences
+    _unkept: dict[str, str] = field(init=False, default_factory=dict, repr=False)
+    _refused: set[str] = field(init=False, default_factory=set)
+    _keeping: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def of(self, person: str) -> Draft:
         return Draft(self._get(f"draft.{person}"), self._get(f"reply.{person}"))
@@ -68,112 +69,103 @@ class Drafts:
         async with self._keeping:
             for name, value in list(self._unkept.items()):
                 self._refused.add(name)
-                await self._preferences.set(name, value)
+                await self.preferences.set(name, value)
                 self._refused.discard(name)
                 if self._unkept.get(name) == value:
                     del self._unkept[name]
 
     def _get(self, name: str) -> str:
-        return self._unkept.get(name, self._preferences.get(name))
+        return self._unkept.get(name, self.preferences.get(name))
 
     def _put(self, name: str, value: str) -> None:
-        if value == self._preferences.get(name) and name not in self._refused:
+        if value == self.preferences.get(name) and name not in self._refused:
             self._unkept.pop(name, None)
         else:
             self._unkept[name] = value
 
 
+@dataclass(repr=False)
 class ComposerController:
     """Owns `view` and the lines above it."""
 
-    def __init__(
-        self,
-        messenger: Messenger,
-        state: ChatState,
-        surface: Surface,
-        options: Options,
-        preferences: Preferences,
-        history: History,
-    ) -> None:
+    messenger: Messenger
+    state: ChatState
+    surface: Surface
+    options: Options
+    preferences: Preferences
+    history: History
+    banner: Banner = field(init=False, default_factory=Banner)
+    reply_line: ReplyLine = field(init=False, default_factory=ReplyLine)
+    _answered: EntryView | None = field(init=False, default=None)
+    _sent: dict[str, list[str]] = field(init=False, default_factory=dict)
+    _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _announced: float | None = field(init=False, default=None)  # when the contact was last notified of typing
+    _shown_text: str = field(init=False, default="")
+    _keeping_soon: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
         self.view = Composer(self.earlier)
-        self.banner = Banner()
-        self.reply_line = ReplyLine()
         self.completion = Completion(self.view.take)
-        self.drafts = Drafts(preferences)
-        self._messenger = messenger
-        self._state = state
-        self._surface = surface
-        self._options = options
-        self._preferences = preferences
-        self._history = history
-        self._answered: EntryView | None = None
-        self._sent: dict[str, list[str]] = {}
-        self._sending = asyncio.Lock()
-        self._announced: float | None = None  # when the contact was last notified of typing
-        self._shown_text = ""
-        self._keeping_soon = False
+        self.drafts = Drafts(self.preferences)
 
     # What the person does.
 
     def send(self, message: SendText) -> None:
         person = message.person
         draft = Draft(message.text, self.drafts.of(person).reply)
-        view = self._state.contacts.get(person)
+        view = self.state.contacts.get(person)
         if view is not None and view.held:  # Enter was on its way when that became known
             self._give_back(person, draft)
             return
-        if person == self._state.current:
+        if person == self.state.current:
             self._announced = None
-            self._surface.clear()
+            self.surface.clear()
             self.answer(None)
         else:
             self.drafts.put(person, Draft())
-        self._surface.outlast("send", self._send, person, draft)
+        self.surface.outlast("send", self._send, person, draft)
 
     def text_changed(self) -> None:
-        if self._state.current is None:
+        if self.state.current is None:
             return
         self.keep()
         self._keep_soon()
         text = self.view.text
         if not text or text != self._shown_text:
             self._shown_text = ""
-            self._announce_typing(self._state.current, text)
+            self._announce_typing(self.state.current, text)
 
     def choices_changed(self, message: ChoicesChanged) -> None:
         self.completion.show(message.choices, message.chosen, self.view.shortcode_offset)
 
     def reply_to(self, entry: EntryView) -> None:
-        if entry.contact == self._state.current:
+        if entry.contact == self.state.current:
             self.answer(entry)
             self.go_write()
 
     def write(self) -> None:
-        self._surface.clear()
-        self._history.unmark()
+        self.surface.clear()
+        self.history.unmark()
         self.go_write()
 
-    def emoji(self) -> None:
-        from tui.screens.finder import EmojiDialog
-
-        view = self._surface.chosen()
-        if view is None or view.held:
+    def emoji(self, view: ContactView) -> None:
+        if view.held:
             self.go_write()
         else:
-            recent = self._preferences.get("emoji").split()
-            self._surface.push(EmojiDialog(recent), partial(self._put_emoji, view.person, recent))
+            recent = self.preferences.get("emoji").split()
+            self.surface.choose(EmojiDialog(recent), partial(self._put_emoji, view.person, recent))
 
-    def _put_emoji(self, person: str, recent: Sequence[str], name: str | None) -> None:
-        emoji = named(name or "")
-        if name is None or emoji is None or person != self._state.current:
+    def _put_emoji(self, person: str, recent: Sequence[str], name: str) -> None:
+        emoji = named(name)
+        if emoji is None or person != self.state.current:
             return
-        self._surface.post(PreferenceChosen("emoji", " ".join(with_taken(recent, name))))
+        self.surface.post(PreferenceChosen("emoji", " ".join(with_taken(recent, name))))
         self.view.put(emoji)
         self.go_write()
 
     def go_write(self) -> None:
         """Go to where one writes to the open conversation, or to what says why one cannot."""
-        if self._state.current is not None:
+        if self.state.current is not None:
             (self.banner if self.view.disabled else self.view).focus()
 
     def show_contact(self, view: ContactView, name: str, causes: tuple[Phrase, ...]) -> None:
@@ -189,9 +181,9 @@ class ComposerController:
 
     def earlier(self) -> list[str]:
         """What this person wrote in the open conversation, the newest last."""
-        if self._state.conversation is None:
+        if self.state.conversation is None:
             return []
-        person, window = self._state.conversation.person, self._state.conversation.window
+        person, window = self.state.conversation.person, self.state.conversation.window
         own = [entry.text for entry in window.entries if entry.own and entry.kind == "text"]
         if window.last or person not in self._sent:
             self._sent[person] = own
@@ -200,28 +192,28 @@ class ComposerController:
     # Drafts.
 
     def keep(self) -> None:
-        if self._state.current is not None:
-            person, entry = self._state.current, self._answered
+        if self.state.current is not None:
+            person, entry = self.state.current, self._answered
             reply = entry.id if entry is not None else self.drafts.of(person).reply
             self.drafts.put(person, Draft(self.view.draft, reply))
 
     def leave_draft(self) -> None:
         """Keep the draft of the open conversation, before another one opens."""
-        if self._state.current is not None:
+        if self.state.current is not None:
             self.keep()
-            self._stop_typing(self._state.current)
+            self._stop_typing(self.state.current)
             self._keep_soon()
 
     def take_up_draft(self) -> None:
-        if self._state.current is None:
+        if self.state.current is None:
             return
-        draft = self.drafts.of(self._state.current)
+        draft = self.drafts.of(self.state.current)
         self._shown_text = draft.text
-        self.view.person = self._state.current
+        self.view.person = self.state.current
         self.view.set_text(draft.text)
         self._show_answered(None)
         if draft.reply:
-            self._surface.run("reply", self._find_answered, self._state.current, draft.reply, exclusive=True)
+            self.surface.run("reply", self._find_answered, self.state.current, draft.reply, exclusive=True)
 
     def contact_removed(self, person: str) -> None:
         """Nothing is kept of what was written to somebody who was removed."""
@@ -240,54 +232,54 @@ class ComposerController:
     def leave(self) -> None:
         """Nothing is shown any more; `settle` is still to be awaited."""
         self.keep()
-        self._state.open(None)
+        self.state.open(None)
 
     def _keep_soon(self) -> None:
         if self.drafts.unkept and not self._keeping_soon:
             self._keeping_soon = True
-            self._surface.later(self._options.keep_draft, self._keep_now)
+            self.surface.later(self.options.keep_draft, self._keep_now)
 
     def _keep_now(self) -> None:
         self._keeping_soon = False
-        self._surface.outlast("drafts", self._keep_drafts)
+        self.surface.outlast("drafts", self._keep_drafts)
 
     async def _keep_drafts(self) -> None:
         kept = await attempt(self.drafts.keep())
-        if isinstance(kept, Problem) and self._state.current is not None:
-            self._surface.say(kept.text, problem=True)
+        if isinstance(kept, Problem) and self.state.current is not None:
+            self.surface.say(kept.text, problem=True)
 
     # Sending.
 
     async def _send(self, person: str, draft: Draft) -> None:
         async with self._sending:
-            sent = await attempt(self._messenger.send(person, draft.text, draft.reply))
+            sent = await attempt(self.messenger.send(person, draft.text, draft.reply))
             if isinstance(sent, Problem):
                 self._give_back(person, draft)
-                if self._state.current is not None:
-                    self._surface.say(sent.text, problem=True)
+                if self.state.current is not None:
+                    self.surface.say(sent.text, problem=True)
         if self.drafts.unkept:
             await self._keep_drafts()
 
     def _give_back(self, person: str, draft: Draft) -> None:
         self.keep()
         self.drafts.give_back(person, draft)
-        if person == self._state.current:
+        if person == self.state.current:
             self.take_up_draft()
 
     # Answers.
 
     def answer(self, entry: EntryView | None) -> None:
-        if self._state.current is None:
+        if self.state.current is None:
             return
         text = self.view.draft
-        self.drafts.put(self._state.current, Draft(text, entry.id if entry is not None else ""))
+        self.drafts.put(self.state.current, Draft(text, entry.id if entry is not None else ""))
         self._show_answered(entry)
         self._keep_soon()
 
     def _show_answered(self, entry: EntryView | None) -> None:
         self._answered = entry
-        view = self._state.contact
-        name = self._state.named(view) if view is not None else ""
+        view = self.state.contact
+        name = self.state.named(view) if view is not None else ""
         name = _("You") if entry is not None and entry.own else name
         self.reply_line.show(name, entry)
         self.view.answering = entry is not None
@@ -306,25 +298,25 @@ class ComposerController:
             self._keep_soon()
 
     async def _find_answered(self, person: str, reply: str) -> None:
-        entry = await attempt(self._messenger.entry(person, reply))
-        if self._state.current != person or self.drafts.of(person).reply != reply:
+        entry = await attempt(self.messenger.entry(person, reply))
+        if self.state.current != person or self.drafts.of(person).reply != reply:
             return
         self.answer(entry if isinstance(entry, EntryView) and entry.kind != DELETED else None)
 
     # Typing.
 
     def _announce_typing(self, person: str, text: str) -> None:
-        view = self._state.contacts.get(person)
+        view = self.state.contacts.get(person)
         if view is None or not view.present:
             return
-        now = self._options.monotonic()
+        now = self.options.monotonic()
         if not text.strip():
             self._stop_typing(person)
-        elif self._announced is None or now - self._announced >= self._options.typing_again:
+        elif self._announced is None or now - self._announced >= self.options.typing_again:
             self._announced = now
-            self._surface.call("typing", self._messenger.typing, person, True)
+            self.surface.call("typing", self.messenger.typing, person, True)
 
     def _stop_typing(self, person: str) -> None:
         if self._announced is not None:
             self._announced = None
-            self._surface.call("typing", self._messenger.typing, person, False)
+            self.surface.call("typing", self.messenger.typing, person, False)

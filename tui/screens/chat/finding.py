@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from textual import events
@@ -18,8 +18,8 @@ from tui.preferences import Options
 from tui.screens.chat.history import HistoryController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import Closer
+from tui.screens.finder import PaletteDialog, SwitcherDialog, in_order
 from tui.screens.search import Found, SearchDialog
-from tui.text.formatting import NAME_CELLS
 from tui.text.translation import _
 from tui.widgets.composer import Composer
 from tui.widgets.history import History
@@ -28,74 +28,50 @@ from tui.widgets.people import People
 _RECENT_MAX = 50
 
 
+@dataclass(repr=False)
 class FindingController:
     """Opens the switcher, the palette, the search and jump mode. `open_conversation` takes a person id."""
 
-    def __init__(
-        self,
-        messenger: Messenger,
-        state: ChatState,
-        surface: Surface,
-        options: Options,
-        history: HistoryController,
-        panes: tuple[People, History, Composer],
-        open_conversation: Callable[[str], object],
-    ) -> None:
-        self.recent: list[str] = []
-        self._messenger = messenger
-        self._state = state
-        self._surface = surface
-        self._options = options
-        self._history = history
-        self._panes = panes
-        self._open_conversation = open_conversation
-        self._used: list[str] = []
-        self._found: Found | None = None
+    messenger: Messenger
+    state: ChatState
+    surface: Surface
+    options: Options
+    history: HistoryController
+    panes: tuple[People, History, Composer]
+    open_conversation: Callable[[str], object]
+    recent: list[str] = field(init=False, default_factory=list)
+    _used: list[str] = field(init=False, default_factory=list)
+    _found: Found | None = field(init=False, default=None)
 
     def opened(self, person: str) -> None:
         self.recent = [person, *(one for one in self.recent if one != person)][:_RECENT_MAX]
 
     def switch(self) -> None:
-        from tui.screens.finder import SwitcherDialog, in_order
-
-        ordered = in_order(list(self._state.contacts.values()), self.recent, self._state.current)
-        self._surface.push(SwitcherDialog(ordered, self._state.named), self._switch)
+        ordered = in_order(list(self.state.contacts.values()), self.recent, self.state.current)
+        self.surface.choose(SwitcherDialog(ordered, self.state.named), self._switch)
 
     def palette(self) -> None:
-        from tui.screens.finder import PaletteDialog
-
-        self._surface.push(PaletteDialog(self._used), self._run)
+        self.surface.choose(PaletteDialog(self._used), self._run)
 
     def search(self) -> None:
         last = self._found
-        if last is not None and last.contact not in (None, self._state.current):
+        if last is not None and last.contact not in (None, self.state.current):
             last = None
-        dialog = SearchDialog(self._messenger, self._options, self._state.current, self._name_of, last)
-        self._surface.push(dialog, self._go_to)
+        dialog = SearchDialog(self.messenger, self.options, self.state.current, self._name_of, last)
+        self.surface.choose(dialog, self._go_to)
 
     def jump(self) -> None:
         places = self._places()
-
-        def go(number: int | None) -> None:
-            if number is not None:
-                places[number][1]()
-
-        self._surface.push(JumpScreen([at for at, _do in places]), go)
-
-    def next_hit(self) -> None:
-        self._step_hit(1)
-
-    def previous_hit(self) -> None:
-        self._step_hit(-1)
+        self.surface.choose(JumpScreen([at for at, _do in places]), lambda number: places[number][1]())
 
     def _places(self) -> list[tuple[Offset, Callable[[], object]]]:
         """Every place to go to, and how: people, entries in sight, the text."""
-        people, history, composer = self._panes
+        people, history, composer = self.panes
         places: list[tuple[Offset, Callable[[], object]]] = []
         if people.region.width:
             at = people.region.offset
             places += [(at + Offset(0, row), partial(people.choose, key)) for row, key in people.in_sight()]
-        if self._state.current is not None:
+        if self.state.current is not None:
             at = history.region.offset
             places += [
                 (at + Offset(0, row), partial(history.choose, entry)) for row, entry in history.in_sight()
@@ -103,29 +79,28 @@ class FindingController:
             places.append((composer.region.offset, composer.focus))
         return places
 
-    def _switch(self, person: str | None) -> None:
-        if person is not None and person in self._state.contacts:
-            self._open_conversation(person)
+    def _switch(self, person: str) -> None:
+        if person in self.state.contacts:
+            self.open_conversation(person)
 
-    async def _run(self, name: str | None) -> None:
-        if name is not None:
-            self._used = [name, *(one for one in self._used if one != name)]
-            await self._surface.act(name)
+    async def _run(self, name: str) -> None:
+        self._used = [name, *(one for one in self._used if one != name)]
+        await self.surface.act(name)
 
-    def _go_to(self, found: Found | None, said: str = "") -> None:
+    def _go_to(self, found: Found, said: str = "") -> None:
         """Show the chosen hit, and say something of it there."""
-        if found is None or found.chosen is None:
-            return
-        self._found = found
-        self._surface.run("find", self._go, found.chosen, found.words, said, exclusive=True)
+        if found.chosen is not None:
+            self._found = found
+            self.surface.run("find", self._go, found.chosen, found.words, said, exclusive=True)
 
     def entry_deleted(self, entry: str) -> None:
         if self._found is not None:
             self._found = self._found.without(entry)
-        for dialog in self._surface.dialogs(SearchDialog):
+        for dialog in self.surface.dialogs(SearchDialog):
             dialog.forget(entry)
 
-    def _step_hit(self, by: int) -> None:
+    def step_hit(self, by: int) -> None:
+        """Go to an older hit of the last search, or a newer one for a negative number."""
         found = self._found
         if found is None or not found.entries:
             self.search()
@@ -135,26 +110,26 @@ class FindingController:
             said = _("Result {number} of {all}.").format(number=at + 1, all=len(found.entries))
             self._go_to(replace(found, at=at), said)
         else:
-            self._surface.say(_("No older results.") if by > 0 else _("No newer results."))
+            self.surface.say(_("No older results.") if by > 0 else _("No newer results."))
 
     async def _go(self, entry: EntryView, words: str, said: str) -> None:
         """Show an entry in its conversation, opened first where another one is."""
-        if entry.contact not in self._state.contacts:
-            self._surface.say(_("This contact was removed."))
+        if entry.contact not in self.state.contacts:
+            self.surface.say(_("This contact was removed."))
             return
-        if entry.contact != self._state.current:
-            self._open_conversation(entry.contact)
+        if entry.contact != self.state.current:
+            self.open_conversation(entry.contact)
             try:
-                await self._surface.finished("open")
+                await self.surface.finished("open")
             except WorkerError:
                 return  # another conversation was opened meanwhile
         if said:
-            self._surface.say(said)
-        self._history.jump_to(entry.id, words.split())
+            self.surface.say(said)
+        self.history.jump_to(entry.id, words.split())
 
     def _name_of(self, person: str) -> str:
-        view = self._state.contacts.get(person)
-        return self._state.named(view, NAME_CELLS) if view is not None else _("(removed)")
+        view = self.state.contacts.get(person)
+        return self.state.named(view) if view is not None else _("(removed)")
 
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM"

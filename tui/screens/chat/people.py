@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase
-from tui.attention import Attention
+from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase, SelfView
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
 from tui.preferences import Options, Preferences
 from tui.screens.chat.composer import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
+from tui.terminal import Attention
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import _, told
 from tui.widgets.guide import Guide
@@ -21,88 +21,76 @@ _NAME_CELLS = 22  # in the header, which has room for marks of every kind next t
 _CAUSES_MAX = 3
 
 
+@dataclass(repr=False)
 class PeopleController:
     """Keeps contacts, people nearby and oneself up to date in `state`, and draws them."""
 
-    def __init__(
-        self,
-        messenger: Messenger,
-        state: ChatState,
-        surface: Surface,
-        options: Options,
-        attention: Attention,
-        preferences: Preferences,
-        composer: ComposerController,
-    ) -> None:
-        self.view = People()
-        self.guide = Guide(demo=bool(options.demo))
-        self.header = Header()
-        self.status = Status(demo=bool(options.demo))
-        self._messenger = messenger
-        self._state = state
-        self._surface = surface
-        self._options = options
-        self._attention = attention
-        self._preferences = preferences
-        self._composer = composer
-        self._causes: dict[str, tuple[Phrase, ...]] = {}
-        self._alone = False
-        self._diagnosis: tuple[DiagnosisView, ...] = ()
+    messenger: Messenger
+    state: ChatState
+    surface: Surface
+    options: Options
+    attention: Attention
+    preferences: Preferences
+    composer: ComposerController
+    view: People = field(init=False, default_factory=People)
+    header: Header = field(init=False, default_factory=Header)
+    _causes: dict[str, tuple[Phrase, ...]] = field(init=False, default_factory=dict)
+    _alone: bool = field(init=False, default=False)
+    _diagnosis: tuple[DiagnosisView, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        self.guide = Guide(demo=bool(self.options.demo))
+        self.status = Status(demo=bool(self.options.demo))
 
     # What the engine says.
 
-    def me_changed(self, *, addresses: tuple[str, ...] | None = None, visible: bool | None = None) -> None:
-        me = self._state.me
-        self._state.me = replace(
-            me,
-            addresses=me.addresses if addresses is None else addresses,
-            visible=me.visible if visible is None else visible,
-        )
+    def me_changed(self, me: SelfView) -> None:
+        self.state.me = me
         self.show_me()
 
     def nearby_changed(self, nearby: tuple[NearbyView, ...]) -> None:
-        self._state.nearby = nearby
+        self.state.nearby = nearby
         self.show()
 
     def contact_changed(self, view: ContactView) -> bool:
         """Take in a contact; True where its name is another, or it is new."""
-        before = self._state.contacts.get(view.person)
-        self._state.contacts[view.person] = view
+        before = self.state.contacts.get(view.person)
+        self.state.contacts[view.person] = view
         if not view.held:
             self._causes.pop(view.person, None)
-        elif view.person == self._state.current and not (before is not None and before.held):
-            self._surface.clear()  # the banner says it, for as long as it holds
+        elif view.person == self.state.current and not (before is not None and before.held):
+            self.surface.clear()  # the banner says it, for as long as it holds
         return before is None or (before.name, before.label) != (view.name, view.label)
 
     def identity_changed(self, person: str, name: str, cause: Phrase) -> None:
         self._causes[person] = (*self._causes.get(person, ()), cause)[-_CAUSES_MAX:]
-        view = self._state.contacts.get(person)
+        view = self.state.contacts.get(person)
         if view is None or not view.held:
             news = _("{name}: {cause}").format(name=safe_name(name), cause=safe_line(told(cause)))
-            self._surface.say(news)
+            self.surface.say(news)
         self.show_header()
 
     def notify(self, entry: EntryView) -> None:
         """Notify of a new entry, unless it is on a watched screen, or its contact is muted or blocked."""
-        view = self._state.contacts.get(entry.contact)
+        view = self.state.contacts.get(entry.contact)
         if not entry.own and view is not None and self._notifies(view):
-            self._surface.post(NotifyEntry(self._state.named(view), entry.text))
+            self.surface.post(NotifyEntry(self.state.named(view), entry.text))
 
     # Reading.
 
     async def read(self) -> None:
-        self._state.me = await self._surface.ask(self._messenger.me()) or self._state.me
+        self.state.me = await self.surface.ask(self.messenger.me()) or self.state.me
         await self.read_contacts()
-        self._state.nearby = await self._surface.ask(self._messenger.nearby()) or ()
+        self.state.nearby = await self.surface.ask(self.messenger.nearby()) or ()
         self.show_me()
         self.show()
 
     async def read_contacts(self) -> bool:
         """Read all contacts, in the engine's order; False after a refusal."""
-        contacts = await self._surface.ask(self._messenger.contacts())
+        contacts = await self.surface.ask(self.messenger.contacts())
         if contacts is None:
             return False
-        self._state.contacts = {view.person: view for view in contacts}
+        self.state.contacts = {view.person: view for view in contacts}
         self.show()
         return True
 
@@ -111,61 +99,61 @@ class PeopleController:
 
         None in a demo of several people, whose guide is read first.
         """
-        contacts = self._state.contacts
+        contacts = self.state.contacts
         people = [view.person for view in contacts.values() if not view.blocked] or list(contacts)
         if len(people) < 2:
             return people[0] if people else None
-        if self._options.demo:
+        if self.options.demo:
             return None
         newest: dict[str, datetime] = {}
         for person in people:
-            page = await attempt(self._messenger.history(person, 1))
+            page = await attempt(self.messenger.history(person, 1))
             if not isinstance(page, Problem) and page:
                 newest[person] = page[-1].time
         return max(newest, key=lambda person: newest[person], default=people[0])
 
     def lose_patience(self) -> None:
-        self._alone = not self._state.nearby
+        self._alone = not self.state.nearby
         self._show_guide()
-        if self._alone and not self._state.contacts:
-            self._surface.run("doctor", self._find_causes)
+        if self._alone and not self.state.contacts:
+            self.surface.run("doctor", self._find_causes)
 
     async def _find_causes(self) -> None:
-        self._diagnosis = await self._surface.ask(self._messenger.diagnose()) or ()
+        self._diagnosis = await self.surface.ask(self.messenger.diagnose()) or ()
         self._show_guide()
 
     # Showing.
 
     def show_me(self) -> None:
-        self.status.show(self._state.me)
+        self.status.show(self.state.me)
         self._show_guide()
 
     def show(self) -> None:
-        state = self._state
-        muted = frozenset(person for person in state.contacts if self._preferences.muted(person))
+        state = self.state
+        muted = frozenset(person for person in state.contacts if self.preferences.muted(person))
         self.view.show(list(state.contacts.values()), state.nearby, state.current, muted)
         self.count_unread()
         self.show_header()
         self._show_guide()
 
     def show_header(self) -> None:
-        view = self._state.contact
+        view = self.state.contact
         if view is not None:
-            name = self._state.named(view, _NAME_CELLS)
-            self.header.show(view, name, muted=self._preferences.muted(view.person))
-            self._composer.show_contact(view, name, self._causes.get(view.person, ()))
+            name = self.state.named(view, _NAME_CELLS)
+            self.header.show(view, name, muted=self.preferences.muted(view.person))
+            self.composer.show_contact(view, name, self._causes.get(view.person, ()))
 
     def count_unread(self) -> None:
         """Tell the application how many entries are unread that it notifies of."""
-        views = [view for view in self._state.contacts.values() if self._notifies(view)]
-        self._surface.post(UnreadChanged(sum(view.unread for view in views)))
+        views = [view for view in self.state.contacts.values() if self._notifies(view)]
+        self.surface.post(UnreadChanged(sum(view.unread for view in views)))
 
     def _show_guide(self) -> None:
-        if self._state.current is None:
+        if self.state.current is None:
             causes = [line for line in self._diagnosis if not line.good]
-            state = self._state
+            state = self.state
             self.guide.show(state.me, len(state.contacts), len(state.nearby), self._alone, causes)
 
     def _notifies(self, view: ContactView) -> bool:
-        watched = view.person == self._state.current and self._attention.there
-        return not (watched or view.blocked or self._preferences.muted(view.person))
+        watched = view.person == self.state.current and self.attention.there
+        return not (watched or view.blocked or self.preferences.muted(view.person))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
+from dataclasses import dataclass
+from inspect import isawaitable
 from typing import TypeVar
 
 from textual.message import Message
 from textual.screen import Screen, ScreenResultCallbackType
 
 from chat.interface import ContactView, NearbyView, SelfView
-from tui.actions import command
+from tui.actions import Group, action, command, of_group
 from tui.conversation import Conversation
 from tui.messages import Problem, attempt, start_worker
+from tui.screens.dialog import ConfirmDialog, MenuDialog
 from tui.text.formatting import NAME_CELLS, contact_name, look_alikes
 from tui.text.translation import _
 from tui.widgets.lines import Said
@@ -43,31 +46,31 @@ class ChatState:
         return contact_name(view, look_alikes(self.contacts.values()), cells)
 
 
+@dataclass(repr=False)
 class Surface:
     """Lets controllers speak, open dialogs and run workers on a screen."""
 
-    def __init__(self, screen: Screen[None], state: ChatState, said: Said) -> None:
-        self._screen = screen
-        self._state = state
-        self._said = said
+    screen: Screen[None]
+    state: ChatState
+    said: Said
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """Show one safe line above the status. It belongs to the open conversation."""
-        self._said.say(text, person=self._state.current, problem=problem)
+        self.said.say(text, person=self.state.current, problem=problem)
 
     def notice(self, text: str) -> None:
         """Show a safe line that belongs to no conversation and stays."""
-        self._said.say(text, stays=True)
+        self.said.say(text, stays=True)
 
     def clear(self) -> None:
-        self._said.clear()
+        self.said.clear()
 
-    def chosen(self) -> ContactView | None:
-        """The contact of the open conversation; without one, a line says so."""
-        view = self._state.contact
-        if view is None:
+    def on_contact(self, act: Callable[[ContactView], None]) -> None:
+        """Act on the contact of the open conversation; without one, a line says so."""
+        if self.state.contact is not None:
+            act(self.state.contact)
+        else:
             self.say(_("Open a conversation first: select a contact on the left."))
-        return view
 
     async def ask(self, call: Awaitable[T]) -> T | None:
         """The answer of a call; None after a refusal, which is shown."""
@@ -87,7 +90,7 @@ class Surface:
         self, group: str, work: Callable[..., Awaitable[object]], *arguments: object, exclusive: bool = False
     ) -> None:
         """Run work in a worker, which ends with the screen."""
-        start_worker(self._screen, group, work, *arguments, exclusive=exclusive)
+        start_worker(self.screen, group, work, *arguments, exclusive=exclusive)
 
     def call(self, group: str, method: Callable[..., Awaitable[object]], *arguments: object) -> None:
         """Call the messenger in a worker; a refusal is shown."""
@@ -99,36 +102,53 @@ class Surface:
 
     def outlast(self, group: str, work: Callable[..., Awaitable[object]], *arguments: object) -> None:
         """Run work in a worker that goes on when the screen closes."""
-        start_worker(self._screen.app, group, work, *arguments)
+        start_worker(self.screen.app, group, work, *arguments)
 
     async def finished(self, group: str) -> None:
         """Wait for the workers of a group. Raises WorkerError where one was cancelled."""
-        workers = self._screen.workers
+        workers = self.screen.workers
         await workers.wait_for_complete([one for one in workers if one.group == group])
 
     def push(self, dialog: Screen[R | None], then: ScreenResultCallbackType[R | None] | None = None) -> None:
-        self._screen.app.push_screen(dialog, then)
+        self.screen.app.push_screen(dialog, then)
+
+    def choose(self, dialog: Screen[R | None], then: Callable[[R], object]) -> None:
+        """Open a dialog. `then` gets its result; it is not called for a dialog that was left without one."""
+
+        async def ended(result: R | None) -> None:
+            follows = then(result) if result is not None else None
+            if isawaitable(follows):
+                await follows
+
+        self.push(dialog, ended)
+
+    def confirm(self, question: str, consequence: str, do: Callable[[], None]) -> None:
+        self.choose(ConfirmDialog(question, consequence), lambda yes: do() if yes else None)
+
+    def offer(self, name: str, group: Group, useless: Set[str] = frozenset()) -> None:
+        """Open the menu of an action: the others of its group, without those that are of no use now."""
+        ways = tuple(one for one in of_group(group) if one.id not in {name, *useless})
+        self.choose(MenuDialog(action(name).label, ways), self.act)
 
     def dialogs(self, kind: type[T]) -> list[T]:
-        return [screen for screen in self._screen.app.screen_stack if isinstance(screen, kind)]
+        return [screen for screen in self.screen.app.screen_stack if isinstance(screen, kind)]
 
-    async def act(self, name: str | None) -> None:
-        if name is not None:
-            await self._screen.run_action(command(name))
+    async def act(self, name: str) -> None:
+        await self.screen.run_action(command(name))
 
     def post(self, message: Message) -> None:
-        self._screen.post_message(message)
+        self.screen.post_message(message)
 
     def copy(self, text: str) -> None:
-        self._screen.app.copy_to_clipboard(text)
+        self.screen.app.copy_to_clipboard(text)
 
     def after_refresh(self, callback: Callable[[], object]) -> None:
-        self._screen.call_after_refresh(callback)
+        self.screen.call_after_refresh(callback)
 
     def later(self, seconds: float, callback: Callable[[], object]) -> None:
-        self._screen.set_timer(seconds, callback)
+        self.screen.set_timer(seconds, callback)
 
     @property
     def active(self) -> bool:
         """Whether no dialog lies over the screen."""
-        return self._screen.is_active
+        return self.screen.is_active

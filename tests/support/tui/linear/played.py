@@ -32,8 +32,6 @@ Act = Callable[["Others", str, str], object]
 
 
 class Recorder(Output):
-    """An output whose lines stay here."""
-
     def __init__(self) -> None:
         super().__init__()
         self.data = b""
@@ -42,7 +40,6 @@ class Recorder(Output):
         self.data += data
 
     def take(self) -> list[str]:
-        """What was said since the last time."""
         said, self.data = self.data.decode(), b""
         assert said.endswith("\n") or not said
         return said.split("\n")[:-1]
@@ -105,13 +102,8 @@ class Others:
         self.messenger.change_identity(self.person(name), cause)
         self.messenger.change_contact(self.person(name), held=True, verified=False)
 
-    def dawdle(self, *_: str) -> None:
-        """The engine has no time from now on."""
-        self.messenger.prompt = False
-
 
 def contact(**changes: bool) -> Act:
-    """A change of a contact."""
     return lambda on, name, _: on.messenger.change_contact(on.person(name), **changes)
 
 
@@ -137,7 +129,7 @@ ACTS: Final[dict[str, Act]] = {
     "stands": lambda on, address, text: on.messenger.stand_relay(address, RelayStanding(text)),
     "says": lambda on, _, text: on.messenger.notice(text),
     "fails": lambda on, method, text: on.messenger.failures.update({method: ParlourError(text)}),
-    "dawdles": Others.dawdle,
+    "dawdles": lambda on, *_: setattr(on.messenger, "prompt", False),  # the engine has no time any more
     "cleans": lambda on, *_: on.messenger.tidy(),
     "locks": lambda on, _, reason: on.messenger._end(reason),
 }
@@ -158,7 +150,6 @@ def steps_of(transcript: list[str]) -> Iterator[str]:
 
 
 def new_door() -> FakeDoor:
-    """No profile yet."""
     return FakeDoor(FakeMessenger("Ada", visible=True), state=DoorState.NEW)
 
 

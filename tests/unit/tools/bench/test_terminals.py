@@ -34,13 +34,18 @@ def start(terminals: Terminals, program: str) -> Program:
     return terminals.start([sys.executable, "-u", "-c", program])
 
 
-def test_text_is_seen_without_what_steers_the_terminal(terminals: Terminals) -> None:
+def test_text_is_seen_after_a_key_and_without_what_steers_the_terminal(
+    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = start(terminals, ECHO)
     assert program.wait_for("ready é") >= program.started
     assert b"title" not in program._shown
     assert b"query" not in program._shown
     typed = program.press("ok\r")
     assert program.wait_for("heard ok") >= typed
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    with pytest.raises(Unseen, match="nothing showed 'ready'"):
+        program.wait_for("ready")
 
 
 def test_a_sequence_in_two_pieces_is_no_text(terminals: Terminals) -> None:
@@ -50,32 +55,17 @@ def test_a_sequence_in_two_pieces_is_no_text(terminals: Terminals) -> None:
     assert bytes(program._shown).endswith(b"onetwothree")
 
 
-def test_what_was_shown_before_a_key_does_not_count(
-    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = start(terminals, ECHO)
-    program.wait_for("ready")
-    program.press("")
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
-    with pytest.raises(Unseen, match="nothing showed 'ready'"):
-        program.wait_for("ready")
-
-
-def test_a_program_that_has_ended_is_not_waited_for(terminals: Terminals) -> None:
+def test_a_program_that_has_ended_is_not_waited_for_and_may_not_fail(terminals: Terminals) -> None:
     program = start(terminals, "print('gone')")
     program.wait_for("gone")
     with pytest.raises(Unseen, match="The last that it showed: 'gone'"):
         program.wait_for("never")
     assert program.wait_end() >= program.started
-
-
-def test_a_program_that_fails_ends_the_measurement(terminals: Terminals) -> None:
     with pytest.raises(Unseen, match="ended with 3"):
         start(terminals, "raise SystemExit(3)").wait_end()
 
 
 def test_a_full_terminal_stops_nobody(terminals: Terminals) -> None:
-    """More than any terminal holds, while another program is waited for."""
     loud = start(terminals, "print('x' * 1_000_000, flush=True); print('done')")
     quiet = start(terminals, "input(); print('typed')")
     loud.wait_for("done")
@@ -127,9 +117,7 @@ def test_without_terminals_there_is_no_figure(terminals: Terminals, monkeypatch:
         start(terminals, "")
 
 
-def test_a_measured_program_gets_none_of_our_settings(
-    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_has_no_setting_of_ours(terminals: Terminals, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLOUR_PROFILE", "ours")
     monkeypatch.setenv("NO_COLOR", "1")
     program = start(terminals, "import os; print(*sorted(os.environ), 'end')")

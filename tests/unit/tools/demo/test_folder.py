@@ -14,7 +14,6 @@ from chat.tools.demo.door import PREFIX, throw_away
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where demos are made in the test."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     return tmp_path
 
@@ -40,12 +39,8 @@ def test_what_was_left_behind_goes_and_what_runs_or_is_no_folder_of_a_demo_stays
         assert sorted(place.iterdir()) == sorted([folder, runs, elsewhere, place / "other"])
         assert (place / "other" / "history.db").exists()
     lock.release()
-    with throw_away(pytest.fail):
-        assert not runs.exists()
-
-
-def test_two_demos_live_side_by_side(place: Path) -> None:
     with throw_away(pytest.fail) as one, throw_away(pytest.fail) as other:
+        assert not runs.exists()
         assert one != other
         assert one.is_dir()
 
@@ -61,9 +56,7 @@ def test_what_cannot_be_removed_is_said(place: Path, monkeypatch: pytest.MonkeyP
     assert [str(left) in line for line in said] == [True]
 
 
-def test_where_no_folder_can_be_made_it_is_said_what_to_do(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_folder_it_is_said_what_to_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
     monkeypatch.setattr("tempfile.tempdir", str(place / "nowhere"))
     with pytest.raises(CannotCreate, match="TMPDIR"), throw_away(pytest.fail):

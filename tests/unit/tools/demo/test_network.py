@@ -4,52 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from chat.interface import (
-    CannotCreate,
-    ContactChanged,
-    ContactView,
-    DoorState,
-    EntryAdded,
-    EntryChanged,
-    EntryState,
-    EntryView,
-    Event,
-    Messenger,
-    NearbyChanged,
-    NotPermitted,
-    PairingChanged,
-    PairingStage,
-)
+from chat import interface
+from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState, PairingChanged, PairingStage
 from chat.storage import folder
 from chat.storage import profile as stored_profile
 from chat.storage.errors import StorageFull, WrongPassphrase
 from chat.tools.demo.door import PASSPHRASE, DemoDoor
 from chat.tools.demo.make import PASSPHRASE as NEIGHBOURS_PASSPHRASE
-from chat.tools.demo.past import CHINESE, Conversation, Playing, Said, Sample, placed, read_sample
+from chat.tools.demo.past import CHINESE, Conversation, Playing, Said, placed, read_sample
 from tests.support.lab.virtual import VirtualClock, run_virtual, seeded
 
 SAMPLE = read_sample()
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=interface.Event)
 
 
 class Watched:
-    """A demo's messenger and door, with everything that it said so far."""
-
-    def __init__(self, door: DemoDoor, messenger: Messenger) -> None:
+    def __init__(self, door: DemoDoor, messenger: interface.Messenger) -> None:
         self.door = door
         self.messenger = messenger
-        self.seen: list[Event] = []
+        self.seen: list[interface.Event] = []
         self._changed = asyncio.Event()
         self._listening = asyncio.create_task(self._listen(messenger.events()))
 
-    async def _listen(self, events: AsyncIterator[Event]) -> None:
+    async def _listen(self, events: AsyncIterator[interface.Event]) -> None:
         async for event in events:
             self.seen.append(event)
             self._changed.set()
@@ -63,40 +46,35 @@ class Watched:
                     return event
             await self._changed.wait()
 
-    async def said(self, text: str) -> EntryView:
-        """The entry of another person that has this in its text."""
+    async def said(self, text: str) -> interface.EntryView:
         event = await self.until(EntryAdded, lambda event: not event.entry.own and text in event.entry.text)
         return event.entry
 
-    async def named(self, name: str) -> ContactView:
+    async def named(self, name: str) -> interface.ContactView:
         return next(view for view in await self.messenger.contacts() if view.name == name)
 
     async def stage(self, stage: PairingStage) -> PairingChanged:
         return await self.until(PairingChanged, lambda event: event.pairing.stage is stage)
 
 
-@asynccontextmanager
-async def demo(folder: Path, clock: VirtualClock, language: str = "en") -> AsyncIterator[Watched]:
-    door = DemoDoor(folder, language, clock=clock, random=seeded(1))
-    watched = Watched(door, await door.attach())
-    yield watched
-    await (await door.attach()).close()
+Scenario = Callable[[Watched], Coroutine[Any, Any, None]]
 
 
-def play(
-    folder: Path, scenario: Callable[[Watched], Coroutine[Any, Any, None]], language: str = "en"
-) -> None:
-    """Run a scenario in a demo, in virtual time."""
-
+def play(folder: Path, scenario: Scenario, language: str = "en") -> None:
     async def run(clock: VirtualClock) -> None:
-        async with demo(folder, clock, language) as watched:
-            await scenario(watched)
+        door = DemoDoor(folder, language, clock=clock, random=seeded(1))
+        await scenario(Watched(door, await door.attach()))
+        await (await door.attach()).close()
 
     run_virtual(run, 3600.0)
 
 
+def in_demo(scenario: Scenario) -> Callable[[Path], None]:
+    """A test that is played in a demo, in virtual time."""
+    return lambda tmp_path: play(tmp_path, scenario)
+
+
 def answer(word: str) -> str:
-    """What the sample says to a word."""
     return next(one.text for one in SAMPLE.answers if word in one.words)
 
 
@@ -126,14 +104,12 @@ def _now(watched: Watched) -> datetime:
     return datetime.fromtimestamp(clock.wall() / 1000, UTC).astimezone()
 
 
-def _shown(entry: EntryView, held: tuple[EntryView, ...]) -> tuple[object, ...]:
+def _shown(entry: interface.EntryView, held: tuple[interface.EntryView, ...]) -> tuple[object, ...]:
     answered = next((other.text for other in held if other.id == entry.reply), "")
     return entry.author, entry.text, answered, entry.state, round(entry.time.timestamp() * 1000)
 
 
-def _expected(
-    conversation: Conversation, language: str, times: dict[datetime, int]
-) -> list[tuple[object, ...]]:
+def _expected(conversation: Conversation, language: str, times: dict[datetime, int]) -> list[object]:
     by_id = {said.id: said.within(language) for said in conversation.entries if said.id}
 
     def one(said: Said) -> tuple[object, ...]:
@@ -156,83 +132,71 @@ def test_all_days_move_alike_and_the_hours_stay() -> None:
         moved = datetime.fromtimestamp(max(times.values()) / 1000, UTC)
         assert (moved.day, moved.time()) == (day, last.time())
         assert moved < now
-        assert len({time.timestamp() * 1000 - at for time, at in _aware(times)}) == 1
+        aware = [(time.replace(tzinfo=UTC), at) for time, at in times.items()]
+        assert len({time.timestamp() * 1000 - at for time, at in aware}) == 1
 
 
-def _aware(times: dict[datetime, int]) -> list[tuple[datetime, int]]:
-    return [(time.replace(tzinfo=UTC), at) for time, at in times.items()]
+@in_demo
+async def test_who_is_there_reads_types_and_answers(watched: Watched) -> None:
+    ben = await watched.named("Ben")
+    sent = await watched.messenger.send(ben.person, "Where is the SERVER?")
+    await watched.until(EntryChanged, lambda event: (event.id, event.state) == (sent.id, EntryState.READ))
+    await watched.until(
+        ContactChanged, lambda event: event.contact.person == ben.person and event.contact.typing
+    )
+    assert (await watched.said("straight from one to the other")).text == answer("server")
+    await watched.messenger.send(ben.person, "x" * 60)
+    assert f"“{'x' * 39}…”" in (await watched.said("xxx")).text
+    await watched.messenger.send(ben.person, "服务器在哪里？")
+    await watched.said("没有服务器")
 
 
-def test_who_is_there_reads_types_and_answers(tmp_path: Path) -> None:
-    async def ask(watched: Watched) -> None:
-        ben = await watched.named("Ben")
-        sent = await watched.messenger.send(ben.person, "Where is the SERVER?")
-        await watched.until(EntryChanged, lambda event: (event.id, event.state) == (sent.id, EntryState.READ))
-        await watched.until(
-            ContactChanged, lambda event: event.contact.person == ben.person and event.contact.typing
-        )
-        assert (await watched.said("straight from one to the other")).text == answer("server")
-        await watched.messenger.send(ben.person, "x" * 60)
-        assert f"“{'x' * 39}…”" in (await watched.said("xxx")).text
-        await watched.messenger.send(ben.person, "服务器在哪里？")
-        await watched.said("没有服务器")
-
-    play(tmp_path, ask)
+@in_demo
+async def test_of_several_texts_the_last_is_answered_with_a_reply_to_it(watched: Watched) -> None:
+    ben = await watched.named("Ben")
+    sent = [await watched.messenger.send(ben.person, text) for text in ("one", "two", "any keys?")]
+    reply = await watched.said("Double Ratchet")
+    assert reply.reply == sent[-1].id
+    assert not [one for one in await watched.messenger.search("one", ben.person) if "“one”" in one.text]
 
 
-def test_of_several_texts_the_last_is_answered_with_a_reply_to_it(tmp_path: Path) -> None:
-    async def ask(watched: Watched) -> None:
-        ben = await watched.named("Ben")
-        sent = [await watched.messenger.send(ben.person, text) for text in ("one", "two", "any keys?")]
-        reply = await watched.said("Double Ratchet")
-        assert reply.reply == sent[-1].id
-        assert not [one for one in await watched.messenger.search("one", ben.person) if "“one”" in one.text]
-
-    play(tmp_path, ask)
-
-
-def test_who_was_away_comes_and_what_waited_goes(tmp_path: Path) -> None:
-    async def ask(watched: Watched) -> None:
-        ben, chiara = await watched.named("Ben"), await watched.named("Chiara")
-        held = await watched.messenger.history(chiara.person)
-        waiting = [entry.id for entry in held if entry.state is EntryState.QUEUED]
-        await watched.messenger.send(ben.person, "And Chiara?")
-        await watched.said(answer("chiara"))
-        await watched.said(SAMPLE.back.text)
-        after = {entry.id: entry.state for entry in await watched.messenger.history(chiara.person)}
-        assert {after[entry] for entry in waiting} == {EntryState.READ}
-        assert (await watched.named("Chiara")).present
-        await watched.messenger.send(ben.person, "Chiara is here now")
-        await watched.said("“Chiara is here now”")
-
-    play(tmp_path, ask)
+@in_demo
+async def test_who_was_away_comes_and_what_waited_goes(watched: Watched) -> None:
+    ben, chiara = await watched.named("Ben"), await watched.named("Chiara")
+    held = await watched.messenger.history(chiara.person)
+    waiting = [entry.id for entry in held if entry.state is EntryState.QUEUED]
+    await watched.messenger.send(ben.person, "And Chiara?")
+    await watched.said(answer("chiara"))
+    await watched.said(SAMPLE.back.text)
+    after = {entry.id: entry.state for entry in await watched.messenger.history(chiara.person)}
+    assert {after[entry] for entry in waiting} == {EntryState.READ}
+    assert (await watched.named("Chiara")).present
+    await watched.messenger.send(ben.person, "Chiara is here now")
+    await watched.said("“Chiara is here now”")
 
 
-def test_a_stranger_agrees_after_the_person_and_not_before(tmp_path: Path) -> None:
-    async def pair(watched: Watched) -> None:
-        (dov,) = await watched.messenger.nearby()
-        refused = await watched.messenger.pair_nearby(dov.instance)
-        await watched.stage(PairingStage.WORDS)
-        await watched.messenger.answer_pairing(refused.id, False)
-        await watched.until(NearbyChanged, lambda event: event.nearby == ())
-        theirs = stages_of(watched, "Dov")
-        again = await watched.until(NearbyChanged, lambda event: bool(event.nearby))
-        pairing = await watched.messenger.pair_nearby(again.nearby[0].instance)
-        await watched.until(
-            PairingChanged, lambda event: event.pairing.id == pairing.id and bool(event.pairing.words)
-        )
-        await asyncio.sleep(60)
-        assert theirs == [PairingStage.WORDS]
-        await watched.messenger.answer_pairing(pairing.id, True)
-        await watched.stage(PairingStage.DONE)
-        await watched.said(SAMPLE.greeting.text.replace("{name}", SAMPLE.person))
-        assert (await watched.named("Dov")).verified
-
-    play(tmp_path, pair)
+@in_demo
+async def test_a_stranger_agrees_after_the_person_and_not_before(watched: Watched) -> None:
+    (dov,) = await watched.messenger.nearby()
+    refused = await watched.messenger.pair_nearby(dov.instance)
+    await watched.stage(PairingStage.WORDS)
+    await watched.messenger.answer_pairing(refused.id, False)
+    await watched.until(interface.NearbyChanged, lambda event: event.nearby == ())
+    theirs = stages_of(watched, "Dov")
+    again = await watched.until(interface.NearbyChanged, lambda event: bool(event.nearby))
+    pairing = await watched.messenger.pair_nearby(again.nearby[0].instance)
+    await watched.until(
+        PairingChanged, lambda event: event.pairing.id == pairing.id and bool(event.pairing.words)
+    )
+    await asyncio.sleep(60)
+    assert theirs == [PairingStage.WORDS]
+    await watched.messenger.answer_pairing(pairing.id, True)
+    await watched.stage(PairingStage.DONE)
+    await watched.said(SAMPLE.greeting.text.replace("{name}", SAMPLE.person))
+    assert (await watched.named("Dov")).verified
 
 
 def stages_of(watched: Watched, name: str) -> list[PairingStage]:
-    """What a neighbour's own terminal says of its pairings from now on."""
     stages: list[PairingStage] = []
     made = watched.door._demo
     assert made is not None
@@ -242,53 +206,46 @@ def stages_of(watched: Watched, name: str) -> list[PairingStage]:
     return stages
 
 
-def test_an_invitation_is_used_by_somebody_nearby(tmp_path: Path) -> None:
-    async def invite(watched: Watched) -> None:
-        await watched.messenger.invite()
-        asked = await watched.stage(PairingStage.JOINER)
-        assert asked.pairing.peer == "Dov"
-        await watched.messenger.answer_pairing(asked.pairing.id, True)
-        await watched.stage(PairingStage.DONE)
-        await watched.said(SAMPLE.greeting.text.replace("{name}", SAMPLE.person))
-        assert not (await watched.named("Dov")).verified
-
-    play(tmp_path, invite)
+@in_demo
+async def test_an_invitation_is_used_by_somebody_nearby(watched: Watched) -> None:
+    await watched.messenger.invite()
+    asked = await watched.stage(PairingStage.JOINER)
+    assert asked.pairing.peer == "Dov"
+    await watched.messenger.answer_pairing(asked.pairing.id, True)
+    await watched.stage(PairingStage.DONE)
+    await watched.said(SAMPLE.greeting.text.replace("{name}", SAMPLE.person))
+    assert not (await watched.named("Dov")).verified
 
 
-def test_who_is_removed_stands_nearby_again(tmp_path: Path) -> None:
-    async def remove(watched: Watched) -> None:
-        ben = await watched.named("Ben")
-        await watched.messenger.remove(ben.person)
-        await watched.until(NearbyChanged, lambda event: "Ben" in [view.name for view in event.nearby])
-
-    play(tmp_path, remove)
+@in_demo
+async def test_who_is_removed_stands_nearby_again(watched: Watched) -> None:
+    await watched.messenger.remove((await watched.named("Ben")).person)
+    await watched.until(interface.NearbyChanged, lambda event: "Ben" in [view.name for view in event.nearby])
 
 
-def test_a_lock_stops_all_and_the_passphrase_opens_it_again(tmp_path: Path) -> None:
-    async def lock(watched: Watched) -> None:
-        door = watched.door
-        assert await door.state() is DoorState.RUNNING
-        with pytest.raises(CannotCreate):
-            await door.unlock(PASSPHRASE)
-        await watched.messenger.change_passphrase(PASSPHRASE, "another")
-        await watched.messenger.lock()
-        assert await door.state() is DoorState.LOCKED
-        with pytest.raises(NotPermitted):
-            await door.unlock(PASSPHRASE)
-        assert await door.state() is DoorState.LOCKED
-        again = Watched(door, await door.unlock("another"))
-        ben = await again.named("Ben")
-        await again.messenger.send(ben.person, "which keys?")
-        await again.said("Double Ratchet")
-
-    play(tmp_path, lock)
+@in_demo
+async def test_a_lock_stops_all_and_the_passphrase_opens_it_again(watched: Watched) -> None:
+    door = watched.door
+    assert await door.state() is interface.DoorState.RUNNING
+    with pytest.raises(interface.CannotCreate):
+        await door.unlock(PASSPHRASE)
+    await watched.messenger.change_passphrase(PASSPHRASE, "another")
+    await watched.messenger.lock()
+    assert await door.state() is interface.DoorState.LOCKED
+    with pytest.raises(interface.NotPermitted):
+        await door.unlock(PASSPHRASE)
+    assert await door.state() is interface.DoorState.LOCKED
+    again = Watched(door, await door.unlock("another"))
+    ben = await again.named("Ben")
+    await again.messenger.send(ben.person, "which keys?")
+    await again.said("Double Ratchet")
 
 
 def test_what_lies_in_the_folder_is_readable_for_nobody(tmp_path: Path) -> None:
     async def look(watched: Watched) -> None:
-        files = {path: path.read_bytes() for path in everything(tmp_path)}
+        files = everything(tmp_path)
         assert len([path for path in files if path.name == folder.HEADER]) == 2 + len(SAMPLE.contacts)
-        for data in files.values():
+        for data in map(Path.read_bytes, files):
             assert not [word for word in (b"harbour", b"SQLite", "小雨".encode()) if word in data]
 
     play(tmp_path, look)
@@ -302,9 +259,7 @@ def everything(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_what_fails_on_the_way_leaves_nothing_running_and_can_be_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_leaves_nothing_and_is_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(clock: VirtualClock) -> None:
         door = DemoDoor(tmp_path, "en", clock=clock, random=seeded(1))
         with monkeypatch.context() as patch, pytest.raises(StorageFull):
@@ -323,8 +278,7 @@ async def _full(playing: Playing, conversation: Conversation) -> None:
 
 
 def test_every_word_of_an_answer_is_lower_case_and_leads_to_it() -> None:
-    sample: Sample = SAMPLE
-    for one in sample.answers:
+    for one in SAMPLE.answers:
         assert [word for word in one.words if word != word.casefold()] == []
         assert one.zh
-    assert all(text.zh for text in (*sample.otherwise, sample.greeting, sample.back))
+    assert all(text.zh for text in (*SAMPLE.otherwise, SAMPLE.greeting, SAMPLE.back))

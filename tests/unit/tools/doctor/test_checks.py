@@ -7,13 +7,15 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from chat.interface import DiagnosisView
 from chat.network.interfaces import Interface, Kind
 from chat.network.transport import TcpTransport
-from chat.ports import Connection
+from chat.ports import Connection, SystemClock
 from chat.tools import doctor
 from chat.tools.doctor import diagnose, gather, machine
 from chat.tools.doctor.gather import Context, Evidence, neighbour
@@ -27,17 +29,9 @@ BARE = replace(ETH, networks=())
 VPN = Interface("wg0", 3, Kind.TUNNEL, True, ("100.64.0.9/32",))
 
 
-class Clock:
+def shows(wall: int, *monotonic: float) -> mock.Mock:
     """A clock that shows what the test wants."""
-
-    def __init__(self, wall: int, monotonic: Sequence[float] = (1.0, 2.0)) -> None:
-        self._wall, self._monotonic = wall, list(monotonic)
-
-    def wall(self) -> int:
-        return self._wall
-
-    def monotonic(self) -> float:
-        return self._monotonic.pop(0)
+    return mock.Mock(wall=lambda: wall, monotonic=mock.Mock(side_effect=monotonic or (1.0, 2.0)))
 
 
 @pytest.fixture
@@ -50,9 +44,6 @@ def only(lines: list[DiagnosisView]) -> DiagnosisView:
     assert line.good or line.fix
     assert "\n" not in line.found + line.fix
     return line
-
-
-# --- network ---
 
 
 @pytest.mark.parametrize(
@@ -73,15 +64,11 @@ def test_network(context: Context, found: list[Interface], good: bool, said: str
     assert said in line.found
 
 
-def test_a_vpn_beside_the_network_is_named(context: Context) -> None:
+def test_a_vpn_next_to_the_network_is_named(context: Context) -> None:
     first, second = machine.network_lines(context, Evidence([LO, ETH, VPN]))
-    assert first.good
-    assert second.good
+    assert (first.good, second.good) == (True, True)
     assert "wg0" in second.found
     assert "100.64" not in first.found
-
-
-# --- routes ---
 
 
 @pytest.mark.parametrize(
@@ -99,81 +86,58 @@ def test_neighbour(own: str, other: str) -> None:
     assert neighbour(own) == other
 
 
-# --- port ---
+async def port_line(context: Context, port: int, listening: bool = False) -> DiagnosisView:
+    return only(await machine.check_port(replace(context, port=port, listening=listening), [LO]))
 
 
-async def test_the_port_of_a_running_engine_answers(context: Context) -> None:
-    async def greet(connection: Connection) -> None:
-        await connection.write(b"PARLOUR\0" + bytes(20))
+@pytest.mark.parametrize(
+    ("answer", "listening", "good", "said"),
+    [
+        (b"PARLOUR\0" + bytes(20), True, True, "answers"),
+        (b"PARLOUR\0" + bytes(20), False, False, "another profile"),
+        (b"220 smtp ready\r\n", True, False, "does not answer"),
+        (b"220 smtp ready\r\n", False, False, "another program"),
+        (b"", False, False, "another program"),
+    ],
+)
+async def test_what_has_the_port_is_told_apart(
+    context: Context, monkeypatch: pytest.MonkeyPatch, answer: bytes, listening: bool, good: bool, said: str
+) -> None:
+    async def accept(connection: Connection) -> None:
+        await (connection.write(answer) if answer else connection.read())
         connection.close()
 
-    listener = await TcpTransport().listen(0, greet)
-    line = only(await machine.check_port(replace(context, port=listener.port, listening=True), [LO]))
-    assert line.good
+    if not answer:
+        monkeypatch.setattr(gather, "KNOCK_WITHIN", 0.2)
+    listener = await TcpTransport().listen(0, accept)
+    line = await port_line(context, listener.port, listening)
+    assert line.good is good
+    assert said in line.found
     assert str(listener.port) in line.found
-    line = only(await machine.check_port(replace(context, port=listener.port), [LO]))
-    assert not line.good
-    assert "another profile" in line.found
-    await listener.close()
-
-
-async def test_a_port_that_something_else_has_is_told_apart(context: Context) -> None:
-    async def babble(connection: Connection) -> None:
-        await connection.write(b"220 smtp ready\r\n")
-        connection.close()
-
-    listener = await TcpTransport().listen(0, babble)
-    for listening, said in ((True, "does not answer"), (False, "another program")):
-        line = only(await machine.check_port(replace(context, port=listener.port, listening=listening), [LO]))
-        assert not line.good
-        assert said in line.found
-    await listener.close()
-
-
-async def test_a_port_where_somebody_says_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "KNOCK_WITHIN", 0.2)
-    release = asyncio.Event()
-
-    async def be_silent(connection: Connection) -> None:
-        await release.wait()
-        connection.close()
-
-    listener = await TcpTransport().listen(0, be_silent)
-    line = only(await machine.check_port(replace(context, port=listener.port), [LO]))
-    assert "another program" in line.found
-    release.set()
     await listener.close()
 
 
 async def test_without_an_engine_the_port_is_closed_and_that_is_said(context: Context) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        closed = unused.getsockname()[1]
-        line = only(await machine.check_port(replace(context, port=closed), [LO]))
-        assert not line.good
-        assert "no engine" in line.found
-        line = only(await machine.check_port(replace(context, port=closed, listening=True), [LO]))
-        assert not line.good
-        assert "127.0.0.1" in line.found
-    assert not only(await machine.check_port(replace(context, port=0), [LO])).good
-
-
-# --- clock ---
+        for listening, said in ((False, "no engine"), (True, "127.0.0.1")):
+            line = await port_line(context, unused.getsockname()[1], listening)
+            assert not line.good
+            assert said in line.found
+    assert not (await port_line(context, 0)).good
 
 
 @pytest.mark.parametrize(
-    ("wall", "good"),
+    ("clock", "good"),
     [
-        (1_800_000_000_000, True),  # 2027
-        (0, False),
-        (1_500_000_000_000, False),  # 2017
-        (4_200_000_000_000, False),  # 2103
-        (10**18, False),
-        (-(10**18), False),
+        (SystemClock(), True),
+        (shows(1_800_000_000_000), True),  # 2027
+        (shows(1_800_000_000_000, 2.0, 1.0), False),
+        *((shows(wall), False) for wall in (0, 1_500_000_000_000, 4_200_000_000_000, 10**18, -(10**18))),
     ],
 )
-async def test_clock(context: Context, wall: int, good: bool) -> None:
-    assert only(await machine.check_clock(replace(context, clock=Clock(wall)), [])).good is good
+async def test_a_wrong_clock(context: Context, clock: Any, good: bool) -> None:
+    assert only(await machine.check_clock(replace(context, clock=clock), [])).good is good
 
 
 @pytest.mark.parametrize(
@@ -186,23 +150,11 @@ async def test_clock(context: Context, wall: int, good: bool) -> None:
     ],
 )
 async def test_a_clock_beside_a_contacts(context: Context, days_ahead: int | None, words: str) -> None:
-    compared = replace(context, clock=Clock(1_800_000_000_000), days_ahead=days_ahead)
+    compared = replace(context, clock=shows(1_800_000_000_000), days_ahead=days_ahead)
     line = only(await machine.check_clock(compared, []))
     assert line.good is not bool(days_ahead)
     assert words in line.found
     assert line.good or "Set date and time" in line.fix
-
-
-async def test_a_clock_that_runs_backwards(context: Context) -> None:
-    line = only(await machine.check_clock(replace(context, clock=Clock(1_800_000_000_000, (2.0, 1.0))), []))
-    assert not line.good
-
-
-async def test_the_clock_of_this_machine(context: Context) -> None:
-    assert only(await machine.check_clock(context, [])).good
-
-
-# --- profile ---
 
 
 def private(tmp_path: Path) -> Path:
@@ -213,18 +165,18 @@ def private(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_a_private_profile_is_good(context: Context, tmp_path: Path) -> None:
+async def test_a_private_profile_or_none_yet_is_good(context: Context, tmp_path: Path) -> None:
     lines = await machine.check_profile(replace(context, profile=private(tmp_path)), [])
     assert [(line.check, line.good) for line in lines] == [("profile", True), ("database", True)]
     assert "locked" in lines[1].found
+    none_yet = replace(context, profile=tmp_path / "none")
+    assert only(await machine.check_profile(none_yet, [])).good
 
 
 @pytest.mark.parametrize(
     ("name", "mode"), [("", 0o750), ("", 0o701), ("history.db", 0o604), ("history.db", 0o660)]
 )
-async def test_what_others_may_read_is_named_and_the_fix_works(
-    context: Context, tmp_path: Path, name: str, mode: int
-) -> None:
+async def test_the_fix_of_what_others_read(context: Context, tmp_path: Path, name: str, mode: int) -> None:
     folder = private(tmp_path)
     (folder / name).chmod(mode)
     line = (await machine.check_profile(replace(context, profile=folder), []))[0]
@@ -233,10 +185,6 @@ async def test_what_others_may_read_is_named_and_the_fix_works(
     process = await asyncio.create_subprocess_shell(line.fix)
     assert await process.wait() == 0
     assert (await machine.check_profile(replace(context, profile=folder), []))[0].good
-
-
-async def test_no_profile_yet_is_no_fault(context: Context, tmp_path: Path) -> None:
-    assert only(await machine.check_profile(replace(context, profile=tmp_path / "none"), [])).good
 
 
 async def test_a_full_disk(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,19 +199,14 @@ async def test_the_database_is_asked(context: Context, tmp_path: Path, wrong: st
     async def integrity() -> str:
         return wrong
 
-    line = (await machine.check_profile(replace(context, profile=private(tmp_path), database=integrity), []))[
-        -1
-    ]
+    asked = replace(context, profile=private(tmp_path), database=integrity)
+    line = (await machine.check_profile(asked, []))[-1]
     assert line.good is not bool(wrong)
     assert wrong in line.found
 
 
-# --- the tools of the firewall ---
-
-
 def install(folder: Path, **programs: str) -> None:
     """Put programs that print or refuse first, and alone, into the path."""
-    folder.mkdir(exist_ok=True)
     for name, script in programs.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
@@ -285,18 +228,23 @@ EMPTY = "echo '-P INPUT ACCEPT'; echo '-P OUTPUT ACCEPT'"
 CLOSED = "echo '-P INPUT DROP'; echo '-P OUTPUT ACCEPT'"
 
 
-async def test_no_tools_no_firewall(tools: Path) -> None:
-    assert await gather.read_tables() == gather.Tables(())
-
-
-async def test_empty_tables_are_no_firewall(tools: Path) -> None:
-    install(tools, iptables=EMPTY, ip6tables=EMPTY)
-    assert await gather.read_tables() == gather.Tables(())
-
-
-async def test_without_root_nothing_is_claimed(tools: Path) -> None:
-    install(tools, iptables=REFUSE, ip6tables=REFUSE, nft=REFUSE)
-    assert await gather.read_tables() == gather.Tables((), unreadable=True)
+@pytest.mark.parametrize(
+    ("programs", "unreadable"),
+    [
+        ({}, False),
+        ({"iptables": EMPTY, "ip6tables": EMPTY}, False),
+        ({"iptables": REFUSE, "ip6tables": REFUSE, "nft": REFUSE}, True),
+        ({"iptables": "exec /bin/sleep 60", "ip6tables": EMPTY}, True),
+    ],
+    ids=["no tools", "empty tables", "without root", "a tool that hangs"],
+)
+async def test_without_rules_nothing_is_claimed(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str], unreadable: bool
+) -> None:
+    if "exec /bin/sleep 60" in programs.values():
+        monkeypatch.setattr(gather, "WITHIN", 0.1)
+    install(tools, **programs)
+    assert await gather.read_tables() == gather.Tables((), unreadable=unreadable)
 
 
 async def test_without_root_ufw_and_firewalld_are_still_known(tools: Path, tmp_path: Path) -> None:
@@ -306,12 +254,6 @@ async def test_without_root_ufw_and_firewalld_are_still_known(tools: Path, tmp_p
     assert (await gather.read_tables()).program == "firewalld"
     (tmp_path / "ufw.conf").write_text("# comment\nENABLED=yes\n")
     assert (await gather.read_tables()).program == "ufw"
-
-
-async def test_a_tool_that_hangs_is_given_up(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "WITHIN", 0.1)
-    install(tools, iptables="exec /bin/sleep 60", ip6tables=EMPTY)
-    assert (await gather.read_tables()).unreadable
 
 
 @pytest.mark.parametrize(
@@ -325,12 +267,7 @@ async def test_the_program_behind_the_rules_is_named(tools: Path, chains: str, p
     assert source.program(source.judge(packet)) == program
 
 
-# --- the report ---
-
-
-async def test_a_check_that_fails_itself_is_one_bad_line_and_hides_no_other(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_check_that_fails_hides_no_other(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
         raise ZeroDivisionError
 
@@ -350,13 +287,8 @@ async def test_a_check_that_fails_itself_is_one_bad_line_and_hides_no_other(
     monkeypatch.setattr(doctor, "WITHIN", 0.1)
     monkeypatch.setattr(gather, "gather", look)
     lines = await diagnose(context)
-    assert [(line.check, line.good) for line in lines] == [
-        ("cause", False),
-        ("network", True),
-        ("first", False),
-        ("second", False),
-        ("clock", True),
-    ]
+    assert [line.check for line in lines] == ["cause", "network", "first", "second", "clock"]
+    assert [line.good for line in lines] == [False, True, False, False, True]
     assert "LookupError" in lines[0].found
     assert "ZeroDivisionError" in lines[2].found
     monkeypatch.setattr(gather, "gather", endless)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.support.doctor.causes import examine, stand
+from tests.support.doctor.causes import CAUSES, Cause, examine, stand
 from tests.support.lab.hosts import Host, Lab
 from tests.support.machine import needs_nft, needs_root_network
 from tests.support.network.mdns import Beacon, Tap
@@ -36,7 +37,6 @@ def lab() -> Iterator[Lab]:
 
 
 def report_of(host: Host) -> Report:
-    """Lines by check."""
     report: Report = {}
     for line in examine(host):
         report.setdefault(line["check"], []).append(line)
@@ -48,13 +48,10 @@ def call(caller: Host, called: Host) -> str:
 
 
 def bad(report: Report) -> list[str]:
-    return [
-        f"{line['check']}: {line['found']}" for lines in report.values() for line in lines if not line["good"]
-    ]
+    return [line["found"] for lines in report.values() for line in lines if not line["good"]]
 
 
 def apply(host: Host, fix: str) -> None:
-    """Type what the doctor says."""
     host.run("sh", "-c", fix.replace("sudo ", ""))
 
 
@@ -85,33 +82,6 @@ def test_a_policy_that_drops_is_named_and_the_fix_opens_the_port(lab: Lab) -> No
     assert call(other, host) == "PARLOUR"
 
 
-def test_a_single_rule_is_named(lab: Lab) -> None:
-    host, other = lab.hosts
-    stand(host)
-    rule = "-A INPUT -p tcp -m tcp --dport 4700:4800 -j REJECT --reject-with icmp-port-unreachable"
-    host.run("iptables", *rule.split())
-    (line,) = report_of(host)["firewall"]
-    assert not line["good"]
-    assert rule in line["found"]
-    assert call(other, host) == "nobody"
-    apply(host, line["fix"])
-    assert call(other, host) == "PARLOUR"
-
-
-def test_nft_is_named_in_its_own_words_and_the_fix_works(lab: Lab) -> None:
-    needs_nft()
-    host, other = lab.hosts
-    stand(host)
-    host.run("nft", "-f", "-", input=NFT)
-    assert call(other, host) == "nobody"
-    (line,) = report_of(host)["firewall"]
-    assert "nft keeps TCP port 4747 closed" in line["found"]
-    assert "tcp dport 4000-5000 drop" in line["found"]
-    apply(host, line["fix"])
-    assert call(other, host) == "PARLOUR"
-    assert report_of(host)["firewall"][0]["good"]
-
-
 NFT = """
 table inet guard {
   chain incoming {
@@ -121,6 +91,26 @@ table inet guard {
   }
 }
 """
+REJECT = "-A INPUT -p tcp -m tcp --dport 4700:4800 -j REJECT --reject-with icmp-port-unreachable"
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "words"),
+    [("nft -f -", NFT, "tcp dport 4000-5000 drop"), (f"iptables {REJECT}", "", REJECT)],
+    ids=["nft", "iptables"],
+)
+def test_a_single_rule_is_named_in_its_own_words(lab: Lab, command: str, typed: str, words: str) -> None:
+    needs_nft()
+    host, other = lab.hosts
+    stand(host)
+    host.run(*command.split(), input=typed)
+    assert call(other, host) == "nobody"
+    (line,) = report_of(host)["firewall"]
+    assert f"{command.split()[0]} keeps TCP port 4747 closed" in line["found"]
+    assert words in line["found"]
+    apply(host, line["fix"])
+    assert call(other, host) == "PARLOUR"
+    assert report_of(host)["firewall"][0]["good"]
 
 
 def test_a_kill_switch_that_lets_nothing_out_to_the_local_network(lab: Lab) -> None:
@@ -150,3 +140,28 @@ def test_the_question_of_the_doctor_disturbs_no_discovery(lab: Lab) -> None:
     watcher.wait("lost", "before")
     watcher.wait("found", "after")
     assert {each["instance"] for each in watcher.heard("found")} == {"before", "after"}
+
+
+Lines = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[dict[str, Lines]]:
+    needs_root_network()
+    needs_nft()
+
+    def ask(cause: Cause) -> Lines:
+        with Lab(3) as lab:
+            made = cause.make(lab) or {}
+            return examine(lab.hosts[0], **cause.knows, **made)
+
+    with ThreadPoolExecutor(6) as doctors:  # most of what they do is waiting
+        yield dict(zip(CAUSES, doctors.map(ask, CAUSES.values()), strict=True))
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_exactly_the_cause_that_was_made_is_told(told: dict[str, Lines], name: str) -> None:
+    cause = CAUSES[name]
+    bad = [line for line in told[name] if not line["good"]]
+    assert [line["check"] for line in bad] == [cause.told] * bool(cause.told)
+    assert all(cause.words in line["found"] and line["fix"] for line in bad)

@@ -58,6 +58,9 @@ IPTABLES = [
     ("-N mine\n-A INPUT -g mine\n-A INPUT -j ACCEPT\n-A mine -p tcp -j ACCEPT", True, False),
     ("-A INPUT -p tcp -j REJECT --reject-with tcp-reset\n-A INPUT -j ACCEPT", False, True),
     ("-A INPUT -j nowhere\n-A INPUT -j ACCEPT", True, True),
+    # Chains that turn in circles.
+    ("-A INPUT -j INPUT", False, False),
+    ("-N a\n-N b\n-A INPUT -j a\n-A a -j b\n-A b -j a", False, False),
 ]
 
 
@@ -75,23 +78,12 @@ def test_the_rule_that_decides_is_named() -> None:
     assert packet_filters.read_iptables(CLOSED).judge(CALL).rule == "policy of INPUT: drop"
 
 
-def test_what_goes_out_is_judged_by_its_own_chain() -> None:
+def test_what_goes_out_is_judged_by_its_own_chain_and_no_listing_stops_nothing() -> None:
     listing = "-P INPUT ACCEPT\n-P OUTPUT DROP\n-A OUTPUT -o tun0 -j ACCEPT\n"
     assert packet_filters.read_iptables(listing, "INPUT").judge(CALL).passes
     assert not packet_filters.read_iptables(listing, "OUTPUT").judge(OUT).passes
-
-
-def test_no_listing_stops_nothing() -> None:
     assert packet_filters.read_iptables("").judge(CALL).passes
     assert packet_filters.read_nftables("", {}, v6=False).judge(CALL).passes
-
-
-@pytest.mark.parametrize("endless", ["-A INPUT -j INPUT", "-N a\n-N b\n-A INPUT -j a\n-A a -j b\n-A b -j a"])
-def test_chains_that_turn_in_circles_come_to_an_end(endless: str) -> None:
-    assert not packet_filters.read_iptables(CLOSED + endless).judge(CALL).passes
-
-
-# --- nft ---
 
 
 def match(left: Any, right: Any, op: str = "==") -> dict[str, Any]:
@@ -106,7 +98,14 @@ def meta(key: str) -> dict[str, Any]:
     return {"meta": {"key": key}}
 
 
+def vmap(key: dict[str, Any], *pairs: list[Any]) -> dict[str, Any]:
+    return {"vmap": {"key": key, "data": {"set": list(pairs)}}}
+
+
 STATE: dict[str, Any] = {"ct": {"key": "state"}}
+MORE = {"target": "more"}
+TEN, FE80 = ({"prefix": {"addr": addr, "len": size}} for addr, size in (("10.0.0.0", 8), ("fe80::", 10)))
+NAMED_5353 = {"set": [{"elem": {"val": 5353, "comment": "x"}}]}
 ACCEPT: dict[str, Any] = {"accept": None}
 
 
@@ -138,24 +137,12 @@ NFT: list[tuple[list[list[dict[str, Any]]], bool, bool]] = [
     ([[match(payload("tcp", "dport"), "@ours"), ACCEPT]], True, False),
     ([[match(payload("tcp", "dport"), "@others"), ACCEPT]], False, False),
     ([[match(payload("tcp", "dport"), 22, "!="), ACCEPT]], True, False),
-    (
-        [[match(payload("th", "dport"), {"set": [{"elem": {"val": 5353, "comment": "x"}}]}), ACCEPT]],
-        False,
-        True,
-    ),
+    ([[match(payload("th", "dport"), NAMED_5353), ACCEPT]], False, True),
     ([[match(payload("udp", "sport"), 5353), ACCEPT]], False, True),
-    ([[match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 8}}), ACCEPT]], True, True),
-    (
-        [[match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 8}}, "!="), ACCEPT]],
-        False,
-        False,
-    ),
+    ([[match(payload("ip", "saddr"), TEN), ACCEPT]], True, True),
+    ([[match(payload("ip", "saddr"), TEN, "!="), ACCEPT]], False, False),
     ([[match(payload("ip", "daddr"), "224.0.0.251"), ACCEPT]], False, True),
-    (
-        [[match(payload("ip6", "saddr"), {"prefix": {"addr": "fe80::", "len": 10}}, "!="), ACCEPT]],
-        False,
-        False,
-    ),
+    ([[match(payload("ip6", "saddr"), FE80, "!="), ACCEPT]], False, False),
     ([[match(payload("ip", "protocol"), "tcp"), ACCEPT]], True, False),
     ([[match(meta("iifname"), "eth0"), ACCEPT]], True, True),
     ([[match(meta("iifname"), "eth*"), ACCEPT]], True, True),
@@ -167,24 +154,12 @@ NFT: list[tuple[list[list[dict[str, Any]]], bool, bool]] = [
     ([[match({"fib": {"result": "type", "flags": ["daddr"]}}, "local"), ACCEPT]], True, False),
     ([[match(STATE, ["established", "related"], "in"), ACCEPT]], False, False),
     ([[match(STATE, "new", "in"), ACCEPT]], True, True),
-    (
-        [[match(STATE, ["new", "established"], "in"), {"counter": {"packets": 1, "bytes": 2}}, ACCEPT]],
-        True,
-        True,
-    ),
-    ([[{"jump": {"target": "more"}}]], True, False),
-    ([[{"goto": {"target": "more"}}], [ACCEPT]], True, False),
+    ([[match(STATE, ["new", "established"], "in"), {"counter": {"packets": 1}}, ACCEPT]], True, True),
+    ([[{"jump": MORE}]], True, False),
+    ([[{"goto": MORE}], [ACCEPT]], True, False),
     ([[{"log": {"prefix": "x"}}], [{"reject": {"type": "tcp reset"}}], [ACCEPT]], False, False),
-    (
-        [[{"vmap": {"key": STATE, "data": {"set": [["invalid", {"drop": None}], ["new", ACCEPT]]}}}]],
-        True,
-        True,
-    ),
-    (
-        [[{"vmap": {"key": meta("iifname"), "data": {"set": [["eth0", {"jump": {"target": "more"}}]]}}}]],
-        True,
-        False,
-    ),
+    ([[vmap(STATE, ["invalid", {"drop": None}], ["new", ACCEPT])]], True, True),
+    ([[vmap(meta("iifname"), ["eth0", {"jump": MORE}])]], True, False),
     # What is not understood is not believed.
     ([[{"limit": {"rate": 3, "per": "second"}}, ACCEPT]], False, False),
     ([[{"xt": {"type": "match", "name": "conntrack"}}, ACCEPT]], False, False),
@@ -222,13 +197,12 @@ def test_nft_rules_in_their_own_words() -> None:
         "\t\ttype filter hook input priority filter; policy drop;\n"
         "\t\ttcp dport 4747 drop # handle 10\n\t}\n}\n"
     )
-    rule = [match(payload("tcp", "dport"), 4747), {"drop": None}]
-    assert (
-        packet_filters.read_nftables(ruleset(rule), words, v6=False).judge(CALL).rule == "tcp dport 4747 drop"
-    )
+    rules = ruleset([match(payload("tcp", "dport"), 4747), {"drop": None}])
+    judged = packet_filters.read_nftables(rules, words, v6=False)
+    assert judged.judge(CALL).rule == "tcp dport 4747 drop"
 
 
-# --- what to do ---
+RELOAD = " && sudo firewall-cmd --reload"
 
 
 @pytest.mark.parametrize(
@@ -240,12 +214,8 @@ def test_nft_rules_in_their_own_words() -> None:
         ("iptables", OUT, "sudo iptables -I OUTPUT -o eth0 -p tcp -j ACCEPT"),
         ("ufw", CALL, "sudo ufw allow 4747/tcp"),
         ("ufw", OUT, "sudo ufw allow out on eth0"),
-        (
-            "firewalld",
-            CALL,
-            "sudo firewall-cmd --permanent --add-port=4747/tcp && sudo firewall-cmd --reload",
-        ),
-        ("firewalld", MDNS, "sudo firewall-cmd --permanent --add-service=mdns && sudo firewall-cmd --reload"),
+        ("firewalld", CALL, f"sudo firewall-cmd --permanent --add-port=4747/tcp{RELOAD}"),
+        ("firewalld", MDNS, f"sudo firewall-cmd --permanent --add-service=mdns{RELOAD}"),
         ("firewalld", OUT, "sudo iptables -I OUTPUT -o eth0 -p tcp -j ACCEPT"),
         ("nft", CALL, "sudo nft insert rule inet filter input tcp dport 4747 accept"),
     ],

@@ -14,21 +14,8 @@ from chat.network.netlink import Router
 from chat.network.probe import Heard
 from chat.network.transport import TcpTransport
 from chat.ports import Connection, SystemClock
-from chat.tools.doctor import CAUSES, firewall
-from chat.tools.doctor.gather import (
-    Answer,
-    Context,
-    Evidence,
-    Finding,
-    Relay,
-    Reply,
-    Sought,
-    Tables,
-    Visit,
-    call_relay,
-    visited,
-    with_the_silent,
-)
+from chat.tools.doctor import CAUSES, firewall, gather
+from chat.tools.doctor.gather import Answer, Context, Evidence, Finding, Relay, Reply, Sought, Tables, Visit
 from chat.tools.doctor.verdicts import Why, why
 from protocol.relay.messages import RelayGreeting
 
@@ -82,7 +69,7 @@ def test_an_access_point_that_answers_for_everybody_is_seen_through() -> None:
     known = {(2, ROUTER.address): b"router", (2, "10.77.0.2"): b"router", (2, "10.77.0.3"): b"third!"}
     told = {"10.77.0.2": Answer.NOBODY, "10.77.0.3": Answer.SILENT, "10.77.0.4": Answer.NOBODY}
     for host, answer in told.items():
-        (visit,) = with_the_silent(absent(host), known, [ROUTER]).visits
+        (visit,) = gather.with_the_silent(absent(host), known, [ROUTER]).visits
         assert visit.answer is answer
 
 
@@ -90,7 +77,7 @@ def test_an_access_point_that_answers_for_everybody_is_seen_through() -> None:
     ("host", "on"), [("127.0.0.1", 1), ("10.77.0.1", 2), ("10.8.0.2", 3), ("192.168.5.2", 0), ("fe80::2", 0)]
 )
 def test_what_is_on_this_machine_or_behind_a_tunnel_is_not_led_astray(host: str, on: int) -> None:
-    visit = visited(host, 4747, Answer.NOBODY, [LO, ETH, VPN])
+    visit = gather.visited(host, 4747, Answer.NOBODY, [LO, ETH, VPN])
     assert (visit.on, visit.way) == (on, on)
 
 
@@ -101,13 +88,9 @@ def test_a_port_that_is_refused_is_no_firewall() -> None:
         evidence = Evidence([LO, ETH], Tables(()), ECHO, findings=(finding,))
         assert why(CONTEXT, evidence, finding) is cause
         assert told(evidence) == ["address"]
-
-
-def test_a_machine_that_refuses_at_one_address_keeps_nobody_out_at_its_others() -> None:
     finding = absent("10.77.0.2", answer=Answer.REFUSED, heard=True)
-    silent = Visit("fe80::2", 4747, Answer.SILENT)
-    both = replace(finding, visits=(silent, *finding.visits))
-    assert why(CONTEXT, Evidence([LO, ETH], findings=(both,)), both) is Why.ENDED
+    both = replace(finding, visits=(Visit("fe80::2", 4747, Answer.SILENT), *finding.visits))
+    assert why(CONTEXT, Evidence([LO, ETH], findings=(both,)), both) is Why.ENDED, "nor is it at others"
 
 
 def test_without_a_network_neither_addresses_nor_relays_are_blamed() -> None:
@@ -138,5 +121,5 @@ async def test_what_is_at_the_place_of_a_relay(greeting: bytes, reply: Reply) ->
     listener = await TcpTransport().listen(0, answer)
     connect = partial(TcpTransport().connect, "127.0.0.1", listener.port)
     relay = Relay("here", bytes(31) + b"\x09", connect)
-    assert await call_relay(relay, SystemClock()) is reply
+    assert await gather.call_relay(relay, SystemClock()) is reply
     await listener.close()

@@ -1,14 +1,18 @@
-"""strace's lines are read as they are written; what cannot be read is not passed over."""
+"""What a proof reads: strace's lines, stored bytes and memory; what cannot be read is not passed over."""
 
 from __future__ import annotations
 
 import base64
+import secrets
+import sys
 from pathlib import Path
 
 import pytest
 
-from chat.tools.prove.search import forms, found_in
+from chat.tools.prove.search import forms, found_in, search_memory
 from chat.tools.prove.tracing import Reached, read_calls
+from tests.support.lab.programs import Program
+from tests.support.machine import needs_process_memory
 
 BEGINNING = '7 execve("python", ["python"], 0x1 /* 9 vars */) = 0\n'
 
@@ -50,20 +54,16 @@ def test_other_programs_are_read(tmp_path: Path) -> None:
     assert calls(tmp_path, '8 execve("/bin/sh", ["sh"], 0x1) = 0') == ([], [], ["/bin/sh"], [])
 
 
-def test_an_address_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    line = "7 connect(3, {sa_family=AF_INET, sa_data_min=something}, 16) = 0"
-    assert calls(tmp_path, line) == ([], [], [], [line])
-
-
 @pytest.mark.parametrize(
     "line",
     [
         "7 socket(AF_PACKET, SOCK_DGRAM|SOCK_CLOEXEC, htons(ETH_P_ALL)) = 3",
         "7 socket(AF_INET, SOCK_RAW|SOCK_CLOEXEC, IPPROTO_ICMP) = 3",
         "7 io_uring_setup(8, {flags=0}) = 4",
+        "7 connect(3, {sa_family=AF_INET, sa_data_min=something}, 16) = 0",
     ],
 )
-def test_a_way_around_the_calls_that_are_read_is_told(tmp_path: Path, line: str) -> None:
+def test_what_cannot_be_read_or_goes_around_it_is_told(tmp_path: Path, line: str) -> None:
     assert calls(tmp_path, line) == ([], [], [], [line])
     netlink = "7 socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 3"
     assert calls(tmp_path, netlink) == ([], [], [], [])
@@ -77,3 +77,29 @@ def test_every_form_of_a_text_is_found_wherever_it_begins(before: int) -> None:
     whole = base64.b64encode(b"x" * before + text.encode() + b"yz")
     assert list(found_in(whole, {"it": text}))
     assert list(found_in(b"something else", {"it": text})) == []
+
+
+# Keeps what it reads, in hexadecimal, and nothing of the line.
+KEEP = """
+import sys
+kept = bytearray(bytes.fromhex(sys.stdin.readline()))
+print("kept", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("size", [16, 31, 32, 64])
+def test_every_one_of_many_needles_in_memory_is_found_at_every_place_of_a_word(size: int) -> None:
+    needs_process_memory()
+    there = [secrets.token_bytes(size) for _ in range(64)]
+    absent = [secrets.token_bytes(size) for _ in range(64)]
+    kept = b"".join(needle + bytes(1 + number % 8) for number, needle in enumerate(there))
+    with Program([sys.executable, "-c", KEEP]) as program:
+        program.write(kept.hex() + "\n")
+        assert program.line() == "kept"
+        found = search_memory(program.pid, [*there, *absent])
+        assert found.held == set(there)
+        assert found.size > 1 << 20
+        assert search_memory(program.pid, there[:2]).held == set(there[:2])
+    with pytest.raises(ValueError):
+        search_memory(program.pid, [b"by chance"])

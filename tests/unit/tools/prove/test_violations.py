@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chat.tools.prove import at_rest, in_between, relay_holds_nothing
-from chat.tools.prove.findings import Finding, Outcome, read_claims
+from chat.tools.prove.findings import Outcome, read_claims
 from chat.tools.prove.in_between import TRICKS
 from chat.tools.prove.living import HERE, LoopbackTransport
 from chat.tools.prove.programs import OWN, own_relay
@@ -29,20 +29,20 @@ PLANTED = "tests.support.prove.planted"
 CLAIMS = {claim.id: claim for claim in read_claims()[0]}
 
 
-async def found(
-    claim: str, show: Any, plant: Callable[[Stage], Awaitable[None]], setting: Setting | None = None
-) -> Finding:
-    """What an experiment finds on a stage on which something was planted."""
+Plant = Callable[[Stage], Awaitable[None]]
+
+
+async def broken(claim: str, show: Any, plant: Plant, setting: Setting | None = None) -> list[str]:
+    """Why an experiment fails on a stage on which something was planted."""
     async with staged(setting or Setting(traced=False)) as stage:
         await plant(stage)
-        return await look_at(CLAIMS[claim], show, stage)
+        finding = await look_at(CLAIMS[claim], show, stage)
+    assert finding.outcome is Outcome.FAILS
+    return finding.reason.split("; ")
 
 
 async def nothing(stage: Stage) -> None:
     """The terminals themselves are what is planted."""
-
-
-# C1: a relay holds nothing.
 
 
 async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
@@ -53,17 +53,13 @@ async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
     monkeypatch.setenv("PARLOUR_PLANTED", f"hoard {log}")
     monkeypatch.setattr(relay_holds_nothing, "FRAMES", 200)
     hoarding = Setting(relay=(PLANTED, *OWN[1:]), traced=False)
-    finding = await found("C1", relay_holds_nothing.show, nothing, hoarding)
-    assert finding.outcome is Outcome.FAILS
-    assert finding.reason.split("; ") == [
+    assert await broken("C1", relay_holds_nothing.show, nothing, hoarding) == [
         "1 of 1 marks of frames are in the relay's memory",
         f"the relay has {log} open for writing",
     ]
 
 
-async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_relay_is_examined_and_another_process_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_process_memory()
     async with own_relay() as running, staged(Setting(relay_pid=running.pid, traced=False)) as stage:
         finding = await look_at(CLAIMS["C1"], relay_holds_nothing.show, stage)
@@ -72,9 +68,6 @@ async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
         finding = await look_at(CLAIMS["C1"], relay_holds_nothing.show, stage)
     assert finding.outcome is Outcome.UNSHOWN
     assert "is no relay" in finding.reason
-
-
-# C2: only as ciphertext.
 
 
 async def plain_files(stage: Stage) -> None:
@@ -86,17 +79,12 @@ async def plain_files(stage: Stage) -> None:
 
 
 async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
-    finding = await found("C2", at_rest.show_only_ciphertext, plain_files)
-    assert finding.outcome is Outcome.FAILS
-    assert set(finding.reason.split("; ")) >= {
+    assert set(await broken("C2", at_rest.show_only_ciphertext, plain_files)) >= {
         "in Ada's profile draft.txt: the needle, as UTF-16, little endian",
         "in Ben's profile cache.db: a database that is not encrypted",
         "in Ben's profile log: Ben's passphrase, as UTF-8",
         "in the home of Ada's terminal cache: the needle, as UTF-8",
     }
-
-
-# C3: to nobody else. In a network namespace without a way out.
 
 
 @pytest.mark.network
@@ -119,9 +107,6 @@ def test_claim_c3_fails_where_a_terminal_calls_out(way: str, said: str) -> None:
     assert said in row["reason"]
 
 
-# C4: nobody can read or alter it.
-
-
 async def plain_words(stage: Stage) -> None:
     """Somebody's program says in clear over the wire what was said."""
     port = await stage.wire.front(stage.ada.name)
@@ -139,9 +124,8 @@ def only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 async def test_claim_c4_fails_where_words_are_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "flipped")
-    finding = await found("C4", in_between.show, plain_words)
-    assert finding.outcome is Outcome.FAILS
-    assert finding.reason == "the needle, as UTF-8 stands on the wire; who Ada is stands on the wire"
+    seen = ["the needle, as UTF-8 stands on the wire", "who Ada is stands on the wire"]
+    assert await broken("C4", in_between.show, plain_words) == seen
 
 
 async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
@@ -149,25 +133,16 @@ async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
 ) -> None:
     only(monkeypatch, "flipped", "replayed")
     monkeypatch.setenv("PARLOUR_PLANTED", "forgive")
-    finding = await found("C4", in_between.show, nothing, Setting(PLANTED, traced=False))
-    assert finding.outcome is Outcome.FAILS
-    assert finding.reason.split("; ") == [
+    assert await broken("C4", in_between.show, nothing, Setting(PLANTED, traced=False)) == [
         f"1 of 1 frames that were {trick} were not rejected" for trick in ("flipped", "replayed")
     ]
 
 
-# C5: deleted is deleted.
-
-
 async def test_claim_c5_fails_where_pages_or_log_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLOUR_PLANTED", "keep")
-    finding = await found("C5", at_rest.show_deleted, nothing, Setting(PLANTED, traced=False))
-    assert finding.outcome is Outcome.FAILS
-    assert "database still holds what was deleted" in finding.reason
-    assert "frame" in finding.reason
-
-
-# None: each of them holds on the program as it is.
+    reasons = "; ".join(await broken("C5", at_rest.show_deleted, nothing, Setting(PLANTED, traced=False)))
+    assert "database still holds what was deleted" in reasons
+    assert "frame" in reasons
 
 
 async def test_without_strace_it_is_said_and_python_alone_tells() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,33 +15,14 @@ import pytest
 
 from chat.interface import UsageError
 from tests.support.cli.line import piped
+from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import WRONG
-from tests.support.lab.programs import Deadline
 from tui.linear.input import BYTES_MAX, LineInput
 from tui.linear.output import Output
 
 PATIENCE = 30.0
-PROGRAM = (sys.executable, "-m", "tests.support.tui.linear.program")
-
-
-@contextmanager
-def terminal() -> Iterator[tuple[int, int]]:
-    """The two ends of a terminal: what a person has, and what a program has."""
-    person, program = pty.openpty()
-    try:
-        yield person, program
-    finally:
-        os.close(person)
-        os.close(program)
-
-
-def heard_until(person: int, wanted: bytes, heard: bytes = b"") -> bytes:
-    """Everything that a terminal shows until something wanted is in it."""
-    deadline = Deadline(PATIENCE)
-    while wanted not in heard:
-        assert select.select([person], [], [], deadline.left())[0], (wanted, heard)
-        heard += os.read(person, 4096)
-    return heard
+MODULE = ("-m", "tests.support.tui.linear.program")
+PROGRAM = [sys.executable, *MODULE]
 
 
 async def test_lines_of_a_pipe_come_in_order_and_its_end_after_them() -> None:
@@ -145,17 +125,11 @@ async def test_a_voice_that_nobody_hears_says_so_and_goes_on() -> None:
 class Talk:
     """The mode in a process of its own, at a terminal."""
 
-    def __init__(self, person: int, program: int, *command: str) -> None:
+    def __init__(self, person: int, program: int, *options: str) -> None:
         self._person = person
         self.heard = b""
         self._rest = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_TERMINAL, *(command or PROGRAM)],
-            stdin=program,
-            stdout=program,
-            stderr=program,
-            start_new_session=True,
-        )
+        self.process = python_at(program, *MODULE, *options)
 
     def hear(self, wanted: bytes) -> bytes:
         """Wait until something was said; what was heard since the last time, up to its end."""
@@ -168,13 +142,13 @@ class Talk:
     def type(self, keys: bytes) -> None:
         os.write(self._person, keys)
 
-
-# The terminal becomes the process's own, so that its keys are its signals.
-_WITH_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
+    def begin(self) -> None:
+        """Unlock the profile and open the conversation with Ben."""
+        self.hear(b"It is not shown.\r\n")
+        self.type(b"correct horse\n")
+        self.hear(b"1 of them online.\r\n")
+        self.type(b"/open Ben\n")
+        self.hear(b"You are talking to Ben, online, not verified.\r\n")
 
 
 @pytest.mark.parametrize("leaving", [b"\x03", b"\x04", b"/quit\n", signal.SIGHUP, signal.SIGTERM])
@@ -186,11 +160,8 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
         talk = Talk(person, program)
         talk.hear(b"It is not shown.\r\n")
         talk.type(b"not this one\n")
-        talk.hear(f"{WRONG}\r\nType your passphrase. It is not shown.\r\n".encode())
-        talk.type(b"correct horse\n")
-        talk.hear(b"1 of them online.\r\n")
-        talk.type(b"/open Ben\n")
-        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
+        talk.hear(f"{WRONG}\r\nType your passphrase. ".encode())
+        talk.begin()
         if isinstance(leaving, bytes):
             talk.type(leaving)
         else:
@@ -205,12 +176,8 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
 def talking(every: float) -> Iterator[Talk]:
     """In the conversation with Ben; it must end well at the end of the input."""
     with terminal() as (person, program):
-        talk = Talk(person, program, *PROGRAM, str(every))
-        talk.hear(b"It is not shown.\r\n")
-        talk.type(b"correct horse\n")
-        talk.hear(b"1 of them online.\r\n")
-        talk.type(b"/open Ben\n")
-        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
+        talk = Talk(person, program, str(every))
+        talk.begin()
         yield talk
         talk.type(b"\x04")
         assert talk.process.wait(PATIENCE) == 0
@@ -239,8 +206,6 @@ def test_who_rests_in_the_middle_of_a_line_is_told_and_the_line_is_shown_again()
 
 
 def test_at_the_passphrase_an_interrupt_gives_the_terminal_back_as_it_was() -> None:
-    import termios
-
     with terminal() as (person, program):
         before = termios.tcgetattr(program)
         talk = Talk(person, program)
@@ -252,11 +217,11 @@ def test_at_the_passphrase_an_interrupt_gives_the_terminal_back_as_it_was() -> N
 
 def test_a_pipe_is_enough_and_a_reader_who_has_gone_is_an_end() -> None:
     script = "correct horse\n/open Ben\nhello\n/last 1\n"
-    ended = subprocess.run([*PROGRAM], input=script, capture_output=True, text=True, check=True)
+    ended = subprocess.run(PROGRAM, input=script, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-3:] == ["Delivered.", "1. You, 09:01: hello", "Parlour is closed."]
     assert ended.stderr == ""
     reading, writing = os.pipe()
     os.close(reading)
-    with subprocess.Popen([*PROGRAM], stdin=subprocess.PIPE, stdout=writing) as running:
+    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=writing) as running:
         os.close(writing)
         assert running.wait(PATIENCE) == 0  # although its input has not ended

@@ -18,14 +18,8 @@ IMITATION = (
     "\u2028You: yes\u2029/yes\v1. Carla: x"
 )
 FORGERS = (
-    "Carla: pay him",
-    "Carla：付钱",
-    "Ben∶ x",
-    "You",
-    "YOU",
-    "Parlour",
-    "Type your passphrase",
-    "1. Ben",
+    *("Carla: pay him", "Carla：付钱", "Ben∶ x", "1. Ben"),
+    *("You", "YOU", "Parlour", "Type your passphrase"),
 )
 
 

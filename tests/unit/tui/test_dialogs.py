@@ -1,49 +1,45 @@
-"""Contact actions, settings, help: what the dialogs ask and what they do."""
+"""Dialogs: what those about a contact ask and do, help, and that each closes once."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from textual.screen import ModalScreen
 
 from chat.interface import BadData
+from tests.architecture.imports import ROOT
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob, with_bob_open
+from tests.support.tui.driving import burst, chat, chatting, composer, rows, until, until_shown, with_bob_open
+from tests.support.tui.opened import click, on_top, opened, own_kinds, reading
 from tui.actions import ACTIONS, APP_WIDE, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
 from tui.screens.chat.chat import ChatScreen
-from tui.screens.details import grouped_number
-from tui.screens.help import page
+from tui.screens.chat.finding import JumpScreen
+from tui.screens.dialog import ConfirmDialog, Dialog
+from tui.screens.help import HelpDialog, page
 
 
-async def test_verifying_shows_sixty_digits_in_groups_of_five() -> None:
+async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back() -> None:
     async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("ctrl+t")
         screen = await until_shown(pilot, "Safety number")
-        number = await messenger.safety_number(bob.person)
-        groups = number.split()
+        groups = (await messenger.safety_number(bob.person)).split()
         assert len(groups) == 12
-        assert all(group in screen for group in groups)
+        assert all("  ".join(groups[at : at + 4]) in screen for at in (0, 4, 8))
         await pilot.press("enter")
         assert not messenger.called("set_verified")
         await pilot.press("v")
         await until_shown(pilot, "✓ verified")
-    assert messenger.called("set_verified") == [(bob.person, True)]
-
-
-async def test_a_verified_contact_may_be_unmarked() -> None:
-    messenger = FakeMessenger("Ann")
-    bob = messenger.add_contact("Bob", verified=True)
-    async with chatting(messenger) as pilot:
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Remove verification")
         await pilot.press("u")
         await until_shown(pilot, "not verified")
-    assert messenger.called("set_verified") == [(bob.person, False)]
+    assert messenger.called("set_verified") == [(bob.person, True), (bob.person, False)]
 
 
 async def test_renaming_changes_the_name_everywhere() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "hello")
-    async with chatting(messenger) as pilot:
+    async with reading("hello") as (pilot, messenger, bob):
         await pilot.press("f6", *"Robert", "enter")
         await until(pilot, lambda: "Robert" in rows(pilot)[0] and "Robert" in rows(pilot)[1])
     assert messenger.called("rename") == [(bob.person, "Robert")]
@@ -54,7 +50,7 @@ async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
         await pilot.press("f7")
         await until_shown(pilot, "Block Bob?")
         await pilot.press("enter")  # Enter is no yes
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         assert not messenger.called("block")
         await pilot.press("f7", "y")
         await until_shown(pilot, "⊘ blocked")
@@ -66,21 +62,16 @@ async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
 async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
     async with with_bob_open(size=(40, 20)) as (pilot, messenger, _):
         await pilot.press("ctrl+t")
-        screen = (await until_shown(pilot, "They match")).split("\n")
-        y = next(at for at, row in enumerate(screen) if "They match" in row)
-        await pilot.click(offset=(screen[y].index("v They"), y))
+        await click(pilot, "v They match")
         await until(pilot, lambda: messenger.called("set_verified") != [])
 
 
 async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "to be gone")
-    async with chatting(messenger) as pilot:
-        await until_shown(pilot, "to be gone")
+    async with reading("to be gone") as (pilot, messenger, bob):
         await pilot.press("f8")
         await until_shown(pilot, "permanently")
         await pilot.press("n")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         await pilot.press("f8", "y")
         screen = await until_shown(pilot, "Bob was removed.")
         assert "to be gone" not in screen
@@ -95,18 +86,9 @@ async def test_contact_actions_without_a_conversation_say_so() -> None:
         await until_shown(pilot, "Open a conversation first")
 
 
-async def test_the_doctor_shows_each_line_and_the_fix() -> None:
-    async with with_bob_open() as (pilot, _messenger, _):
-        await pilot.press("f9")
-        screen = await until_shown(pilot, "✗ firewall")
-        assert "✓ network: eth0: 192.168.1.20" in screen
-        assert "Fix iptables -I INPUT" in screen
-
-
 async def test_a_doctor_who_fails_says_so() -> None:
-    messenger, _ = with_bob()
-    messenger.failures["diagnose"] = BadData("The profile cannot be read.")
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.failures["diagnose"] = BadData("The profile cannot be read.")
         await pilot.press("f9")
         await until_shown(pilot, "The profile cannot be read.")
 
@@ -130,26 +112,17 @@ async def test_help_opens_over_anything_and_closes_by_its_key() -> None:
         await until_shown(pilot, "Paste the invitation")
 
 
-async def test_the_theme_changes_and_nothing_moves() -> None:
-    async with with_bob_open() as (pilot, _messenger, _):
-        before = shown(pilot)
-        await pilot.press("ctrl+b")
-        await until(pilot, lambda: pilot.app.theme == "parlour-light")
-        assert shown(pilot) == before
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 34), (60, 20), (40, 12)])
 async def test_every_size_is_usable(size: tuple[int, int]) -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "word " * 30)
-    async with chatting(messenger, size=size) as pilot:
+    async with with_bob_open(size) as (pilot, messenger, bob):
+        messenger.receive(bob.person, "word " * 30)
         await pilot.press(*"ok", "enter")
         await until_shown(pilot, "ok")
         for key in ("f1", "f2", "f4", "ctrl+t", "f9", "f12"):
             await pilot.press(key)
             await pilot.pause()
             await pilot.press("escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
 
 
 async def test_every_action_is_done_once_and_has_its_own_key() -> None:
@@ -168,5 +141,52 @@ def test_the_help_names_every_key() -> None:
     assert max(map(len, text.split("\n"))) <= 80
 
 
-def test_a_number_is_grouped_in_three_rows() -> None:
-    assert grouped_number(" ".join(["12345"] * 12), 4).split("\n") == ["  ".join(["12345"] * 4)] * 3
+async def test_keys_in_one_burst_leave_jump_mode_once() -> None:
+    async with reading("Hello") as (pilot, _messenger, _):
+        for keys in ("dd", "ddd", "xx", "xxxx"):
+            await opened(pilot, "alt+j", JumpScreen)
+            await burst(pilot, *keys)
+            await on_top(pilot, ChatScreen)
+            assert len(pilot.app.screen_stack) == 2
+            assert composer(pilot).has_focus
+
+
+async def test_a_dialog_that_ends_twice_gives_its_first_result_and_takes_no_other_screen_along() -> None:
+    results: list[bool | None] = []
+    async with with_bob_open() as (pilot, _messenger, _):
+        below, above = HelpDialog(), ConfirmDialog("Really?", "")
+        await pilot.app.push_screen(below)
+        await pilot.app.push_screen(above, results.append)
+        above.end(True)
+        above.end(False)
+        await until(pilot, lambda: bool(results))
+        assert results == [True]
+        assert pilot.app.screen is below
+
+
+async def test_a_covered_dialog_closes_with_its_first_result_when_it_is_uncovered() -> None:
+    results: list[bool | None] = []
+    async with with_bob_open() as (pilot, _messenger, _):
+        below, above = ConfirmDialog("Really?", ""), HelpDialog()
+        await pilot.app.push_screen(below, results.append)
+        await pilot.app.push_screen(above)
+        below.end(True)
+        below.end(False)
+        assert pilot.app.screen is above
+        above.end(None)
+        above.end(None)
+        await on_top(pilot, ChatScreen)
+        await until(pilot, lambda: bool(results))
+        assert results == [True]
+
+
+def test_every_modal_screen_closes_in_the_one_way() -> None:
+    own = own_kinds(ModalScreen)
+    assert len(own) > 15
+    assert all(kind is JumpScreen or issubclass(kind, Dialog) for kind in own)
+    calls = [
+        path.name
+        for path in (ROOT / "tui").rglob("*.py")
+        for _ in re.findall(r"\.(?:dismiss|action_dismiss)\(", path.read_text(encoding="utf-8"))
+    ]
+    assert calls == ["dialog.py"]

@@ -40,7 +40,7 @@ _QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a layout depends on beside the entries.
+    """What a layout depends on besides the entries.
 
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
     finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted

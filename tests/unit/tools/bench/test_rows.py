@@ -1,4 +1,4 @@
-"""The rows of a relay: frames really pass, whoever is lacking is named, and what an idle terminal costs."""
+"""The rows of a relay and of commits: what they measure really happens, and whoever is lacking is named."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
-from chat.tools.bench import peers, relay
+from chat.storage import entries, receipts
+from chat.tools.bench import commit, peers, relay
 from chat.tools.bench import report as report_module
 from chat.tools.bench.measure import GOALS
+from protocol.link.framing import Assembler
+from protocol.messages import MESSAGE, Receipt
+from protocol.primitives import AEGIS256
 from protocol.relay.rendezvous import parse_relay
 from tests.support.machine import needs_nats, needs_process_memory
 from tests.support.relay.in_process import house, token
@@ -23,7 +27,6 @@ RELAY = tracemalloc.Filter(True, "*/chat/relay/server.py", all_frames=True)
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few frames, so that a row is a matter of moments."""
     monkeypatch.setattr(relay, "SIZES", {256: 64, 61_440: 4})
     monkeypatch.setattr(relay, "_PINGS", 5)
 
@@ -54,9 +57,7 @@ def test_what_a_relay_adds_is_told_at_the_median_and_late(small: None) -> None:
     ("name", "reason"),
     [("relay.latency", "nats-server is not installed"), ("relay.forward", "nats-py is not installed")],
 )
-def test_who_is_not_there_is_named_as_left_out(
-    small: None, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
-) -> None:
+def test_who_lacks_is_left_out(small: None, monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(peers, "load", lambda _: object() if "server" in reason else None)
     report = report_module.run(name, peers=True, rounds=3, seconds=0.001)
@@ -80,9 +81,6 @@ def test_what_stands_between_hands_on_what_it_was_given() -> None:
             assert one.recv(100) == b"and back"
 
 
-# --- Idle ---
-
-
 def test_a_small_crowd_is_measured_beside_the_same_at_nats() -> None:
     needs_process_memory()
     needs_nats()
@@ -99,9 +97,7 @@ def test_without_a_nats_server_the_crowd_has_one_row(monkeypatch: pytest.MonkeyP
     assert [row["note"] for row in report[1:]] == ["left out: nats-server is not installed"]
 
 
-def test_a_crowd_for_which_there_is_no_room_is_left_out_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_crowd_without_room_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_process_memory()
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
     report = report_module.run("relay.idle", peers=True, crowd=10)
@@ -134,3 +130,50 @@ async def test_a_terminal_that_waits_costs_the_relay_little(tokens: int, most: i
             tracemalloc.stop()
         each = sum(trace.size for trace in kept.traces) / crowd
     assert 500 + tokens * 16 < each < most
+
+
+TABLES = ("entries", "bodies", "edges", "unread", "receipts", "tips", "heads", "search")
+
+
+def test_both_sides_leave_the_same_rows() -> None:
+    with commit.sides(AEGIS256) as (receiver, bare):
+        for side in (receiver, bare):
+            side.prepare(2)
+        for _ in range(2):
+            receiver.take()
+            bare.write()
+        counts = [
+            [side.database.value(f"SELECT count(*) FROM {table}") for table in TABLES]
+            for side in (receiver, bare)
+        ]
+        assert counts[0] == counts[1] == [512, 512, 511, 512, 512, 1, 1, 512]
+        for side in (receiver, bare):
+            newest = entries.page(side.database, receiver.conversation, 1)[0]
+            assert newest.sequence == 512
+            assert side.database.integrity() == ()
+
+
+def test_a_burst_ends_in_one_receipt_for_what_is_stored() -> None:
+    with commit.sides(AEGIS256) as (receiver, _):
+        receiver.prepare(1)
+        sealed = receiver.take()
+        told = MESSAGE.decode(Assembler().add(receiver.contact.decrypt(sealed)) or b"")
+        assert isinstance(told, Receipt)
+        assert told.kind == receipts.STORED
+        assert len(told.ids) == commit.BURST
+        assert all(entries.get(receiver.database, entry) is not None for entry in told.ids)
+
+
+def test_the_row_has_the_agreed_shape_and_its_goal() -> None:
+    ours, bare = report_module.run("commit", peers=False, rounds=2)
+    assert (ours["name"], ours["size"], ours["subject"]) == ("commit", 256, "parlour")
+    assert bare["subject"] == "sqlcipher"
+    assert min(ours["per_second"], bare["per_second"]) > 0
+    assert "x sqlcipher [" in ours["note"]
+    assert list(GOALS["commit", 256]) == ["sqlcipher"]
+
+
+def test_every_name_selects_something() -> None:
+    assert report_module.select([]) == report_module.NAMES
+    for name in report_module.NAMES:
+        assert report_module.select([name]) == (name,)
