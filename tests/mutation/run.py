@@ -1,8 +1,8 @@
 """Changes one place of the code at a time, and reports which changes no test notices.
 
-`make mutate N=200 SEED=1` draws N places of `protocol/` (without vectors) and of the engine's storage, network
-and service. Each change is tried in a copy of the project. EQUIVALENT.md lists the changes that alter nothing,
-with the reason. Status 1: the tests notice fewer than 95 % of the others.
+`make mutate N=200 SEED=1` draws N places of `protocol/` (without vectors) and of the engine's storage,
+network and service. Each change is tried in a copy of the project. EQUIVALENT.md lists changes that alter
+nothing, with the reason. Status 1: the tests notice fewer than 95 % of the others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 MUTATED: Final = ("protocol", "chat/storage", "chat/network", "chat/service")
 LEFT_OUT: Final = ("protocol/vectors", "protocol/model")
-COPIED: Final = ("chat", "tui", "protocol", "seeds", "tests", "docs", "pyproject.toml", "README.md")
 LEAST: Final = 0.95
 SECONDS: Final = 900
 """How long the tests of one change may take; a change that hangs is noticed."""
@@ -38,8 +37,12 @@ NEAR: Final = {
     "chat/service": ("tests/unit/service", "tests/integration/test_two_engines.py"),
 }
 """The tests that a change meets first."""
-FAR: Final = ("tests/unit", "tests/integration", "tests/contract")
-SERIAL: Final = "not (network or terminal or crash)"
+FAR: Final = (
+    *(f"tests/unit/{area}" for area in ("protocol", "storage", "network", "service", "relay")),
+    "tests/integration",
+    "tests/contract",
+)
+SERIAL: Final = "not (network or terminal or crash or slow)"
 """Tests that share no resource of the machine, so that several copies run at the same time."""
 
 _SWAPPED: Final[dict[type[ast.AST], type[ast.AST]]] = {
@@ -240,12 +243,10 @@ def say(line: str) -> None:
 
 
 def copy_project(into: Path) -> Path:
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, into / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source, into / name)
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, into / name)
     return into
 
 
