@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 60
+N := 200
+SEED := 1
 WORKERS := 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/ready
@@ -19,7 +21,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages measure fuzz model bench screenshots snapshots relay-cluster lock clean
+.PHONY: help env chat demo test check lint format messages measure mutate fuzz model bench screenshots snapshots relay-cluster lock clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -31,6 +33,7 @@ help:
 	@echo "make measure  print the figures of the source: sizes, wiring, inheritance, names, one text's way"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make model   search the symbolic models of the protocol for attacks (needs maude)"
+	@echo "make mutate   change one place of the code N times, and see which changes no test notices"
 	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
 	@echo "make snapshots    store how every screen looks now, for the tests to compare"
@@ -66,6 +69,9 @@ messages: env
 
 measure: env
 	@$(BIN)/python -m tests.architecture.measure
+
+mutate: env
+	@$(BIN)/python -m tests.mutation.run --number $(N) --seed $(SEED) --workers $(WORKERS)
 
 fuzz: env
 	@$(BIN)/python -m tests.fuzz.run $(SECONDS)
