@@ -33,7 +33,7 @@ help:
 	@echo "make measure  print the figures of the source: sizes, wiring, inheritance, names, one text's way"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make model   search the symbolic models of the protocol for attacks (needs maude)"
-	@echo "make mutate   change one place of the code N times, and see which changes no test notices"
+	@echo "make mutate  change one place of the code N times, and see which changes no test notices"
 	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
 	@echo "make snapshots    store how every screen looks now, for the tests to compare"
