@@ -18,7 +18,7 @@ from protocol.messages import Message
 class Peer(NamedTuple):
     """A contact's terminal: the person id and the terminal's static key, 32 bytes each.
 
-    Both, since one static key may stand in the logs of several persons.
+    Both, since one static key may be in the logs of several persons.
     """
 
     person: bytes

@@ -41,8 +41,7 @@ from protocol.entries import (
     receipting_terminal,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
-from protocol.history import lacking
-from protocol.limits import HEADS_MAX
+from protocol.history import check_page, lacking, named, on_page, pages
 from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
@@ -174,8 +173,8 @@ class Synchronizer:
             case Receipt() as receipt:
                 await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
-                if (heads := await self._inbound.heads_if_other(link, heads_hash)) is not None:
-                    outbound.put(heads)
+                for page in await self._inbound.heads_if_other(link, heads_hash):
+                    outbound.put(page)
             case Heads() as heads:
                 outbound.carry(await self._inbound.lacking(link, heads))
             case LogHeads(heads=held):
@@ -305,10 +304,10 @@ class Outbound:
 
 
 def held_heads(database: Database, conversation: bytes) -> list[Head]:
-    """The heads of a conversation, sorted (SPEC §11.4)."""
+    """The heads to name of a conversation, sorted (SPEC §11.4)."""
     if contacts.conversation(database, conversation) is None:
         return []
-    return [Head(row.author, row.sequence, row.id) for row in entries.heads(database, conversation)]
+    return named(Head(row.author, row.sequence, row.id) for row in entries.heads(database, conversation))
 
 
 def _in_order(
@@ -428,18 +427,19 @@ class Inbound:
     def _conversation(self, link: LiveLink, named: bytes) -> bytes:
         return check_conversation(named, self._keyring.own.person, link.person)
 
-    async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> Heads | None:
-        """This side's heads, if they differ from the other side's."""
+    async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> list[Heads]:
+        """This side's heads in pages, none if they are the other side's too."""
         conversation = self._conversation(link, message.conversation)
         heads = await self._store.read(held_heads, conversation)
         if heads_hash(conversation, heads) == message.hash:
-            return None
-        return Heads(conversation, heads[:HEADS_MAX])
+            return []
+        return pages(conversation, heads)
 
     async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
-        """Entries that the other side's heads do not cover."""
-        conversation = self._conversation(link, message.conversation)
-        return await self._store.read(_lacking, conversation, [head.id for head in message.heads])
+        """Entries of the page's authors that the other side's heads do not cover."""
+        self._conversation(link, message.conversation)
+        check_page(message)
+        return await self._store.read(_lacking, message)
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)
@@ -470,8 +470,8 @@ class _StoredChain:
         return None if row is None else (row.sequence, row.previous)
 
 
-def _lacking(database: Database, conversation: bytes, theirs: Sequence[bytes]) -> list[bytes]:
-    mine = [head.id for head in held_heads(database, conversation)]
-    found = lacking(mine, theirs, _StoredChain(database))
+def _lacking(database: Database, page: Heads) -> list[bytes]:
+    mine = on_page(page, held_heads(database, page.conversation))
+    found = lacking([head.id for head in mine], [head.id for head in page.heads], _StoredChain(database))
     rows = [row for entry in found if (row := entries.get(database, entry)) is not None]
     return [row.id for row in sorted(rows, key=lambda row: row.position)]

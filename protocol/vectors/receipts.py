@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
+import msgspec
+
 from protocol.codec import encode
 from protocol.entries import (
     check_conversation,
@@ -17,14 +19,15 @@ from protocol.entries import (
     receipted,
     receipting_terminal,
 )
-from protocol.history import heads, lacking, order
+from protocol.history import check_page, heads, lacking, named, on_page, order, pages
 from protocol.identity.reduction import reduce
-from protocol.messages import MESSAGE, EntryHeader, Heads, HeadsHash, Receipt, Typing
+from protocol.messages import MESSAGE, EntryHeader, Head, Heads, HeadsHash, Receipt, Typing
 from protocol.vectors.entries import held_entries, of_conversation
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "receipts"
 T = TypeVar("T")
+_HEADS: Final = msgspec.msgpack.Decoder(list[Head])
 
 
 def _message(step: Json, kind: type[T]) -> T:
@@ -49,23 +52,29 @@ def _held(inputs: Json, step: Json) -> tuple[dict[bytes, EntryHeader], dict[byte
 def _heads(inputs: Json, step: Json) -> Json:
     held, names = _held(inputs, step)
     own, contact = (bytes.fromhex(inputs[name]) for name in ("own_person", "contact"))
-    conversation, found = conversation_of_two(own, contact), heads(held)
+    conversation, found = conversation_of_two(own, contact), named(heads(held))
     hashed = heads_hash(conversation, found)
     return {
         "heads": [names[head.id] for head in found],
         "encoded_heads": encode(found).hex(),
         "hash": hashed.hex(),
         "heads_hash_message": encode(HeadsHash(conversation, hashed)).hex(),
-        "heads_message": encode(Heads(conversation, found)).hex(),
+        "heads_messages": [encode(page).hex() for page in pages(conversation, found)],
     }
 
 
 def _receive_hash(inputs: Json, step: Json) -> Json:
     message = _message(step, HeadsHash)
     conversation = _checked(inputs, message.conversation)
-    found = heads(_held(inputs, step)[0])
+    found = named(heads(_held(inputs, step)[0]))
     same = heads_hash(conversation, found) == message.hash
-    return {"answer": None if same else encode(Heads(conversation, found)).hex()}
+    return {"answers": [] if same else [encode(page).hex() for page in pages(conversation, found)]}
+
+
+def _pages(inputs: Json, step: Json) -> Json:
+    own, contact = (bytes.fromhex(inputs[name]) for name in ("own_person", "contact"))
+    found = _HEADS.decode(bytes.fromhex(step["encoded_heads"]))
+    return {"messages": [encode(page).hex() for page in pages(conversation_of_two(own, contact), found)]}
 
 
 class _Chain:
@@ -82,8 +91,10 @@ class _Chain:
 def _receive_heads(inputs: Json, step: Json) -> Json:
     message = _message(step, Heads)
     _checked(inputs, message.conversation)
+    check_page(message)
     held, names = _held(inputs, step)
-    mine, theirs = [head.id for head in heads(held)], [head.id for head in message.heads]
+    mine = [head.id for head in on_page(message, named(heads(held)))]
+    theirs = [head.id for head in message.heads]
     sent = set(lacking(mine, theirs, _Chain(held)))
     return {"entries": [names[entry] for entry in order(held) if entry in sent]}
 
@@ -115,6 +126,7 @@ def _state(_: Json, step: Json) -> Json:
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "heads": _heads,
+    "pages": _pages,
     "receive_heads_hash": _receive_hash,
     "receive_heads": _receive_heads,
     "receive_receipt": _receive_receipt,

@@ -117,6 +117,22 @@ export function placeAfter(newest, tips) {
 const key = (value) => value.toString('hex');
 const named = ({ header }) => [header.previous, ...header.parents].filter((one) => one.length);
 
+export const compareHeads = (a, b) =>
+  order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id);
+
+// Ascending heads in lists, one for each author.
+export function byAuthor(heads) {
+  const lists = [];
+  for (const head of heads) {
+    if (!lists.at(-1)?.[0].author.equals(head.author)) lists.push([]);
+    lists.at(-1).push(head);
+  }
+  return lists;
+}
+
+// Those of ascending heads that are named: the last four of each author.
+export const namedOf = (heads) => byAuthor(heads).flatMap((author) => author.slice(-4));
+
 // The entries of one conversation, by id. Entries are what readForm gives.
 export class Conversation {
   constructor(id) {
@@ -182,11 +198,15 @@ export class Conversation {
       sequence: header.sequence,
       id: one,
     }));
-    return heads.sort((a, b) => order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id));
+    return heads.sort(compareHeads);
+  }
+
+  namedHeads() {
+    return namedOf(this.heads());
   }
 
   headsHash() {
-    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.heads())]);
+    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.namedHeads())]);
   }
 
   past(ids) {
@@ -201,10 +221,11 @@ export class Conversation {
     return seen;
   }
 
-  // The answer to Heads: what is in the past of the own heads and not of these.
-  missing(heads) {
+  // The answer to Heads: what is in the past of the own heads of some authors and not of these.
+  missing(heads, covers) {
     const covered = this.past(heads.map((head) => head.id));
-    const own = this.past(this.heads().map((head) => head.id));
+    const mine = this.namedHeads().filter(({ author }) => covers(author));
+    const own = this.past(mine.map((head) => head.id));
     return this.ordered().filter(({ id: one }) => own.has(key(one)) && !covered.has(key(one)));
   }
 

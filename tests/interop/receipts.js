@@ -1,4 +1,5 @@
 // What is answered to heads, and what receipts come to; SPEC §5.15 to §5.19, §11.4, §11.5.
+import { byAuthor, compareHeads } from './entries.js';
 import { must } from './errors.js';
 
 export const STORED = 1;
@@ -9,11 +10,39 @@ export function checkConversation({ conversation }, held, rule) {
   must(conversation.equals(held.id), 'untrusted', rule);
 }
 
-// The Heads that answer a HeadsHash, or null.
+// The Heads that answer a HeadsHash.
 export function answerHeadsHash(message, held) {
   checkConversation(message, held, 'V-HH-01');
-  if (message.hash.equals(held.headsHash())) return null;
-  return { is: 'Heads', conversation: held.id, heads: held.heads().slice(0, 256) };
+  return message.hash.equals(held.headsHash()) ? [] : pagesOf(held.id, held.namedHeads());
+}
+
+const PAGE_MOST = 256;
+
+// Messages that name these heads, which are ascending and at most four of each author.
+export function pagesOf(conversation, heads) {
+  const filled = [[]];
+  for (const author of byAuthor(heads)) {
+    if (filled.at(-1).length + author.length > PAGE_MOST) filled.push([]);
+    filled.at(-1).push(...author);
+  }
+  return filled.map((page, i) => {
+    const after = i ? filled[i - 1].at(-1).author : Buffer.alloc(0);
+    return { is: 'Heads', conversation, after, heads: page, more: i + 1 < filled.length };
+  });
+}
+
+// The entries that are sent for a page of Heads.
+export function answerHeads(message, held) {
+  checkConversation(message, held, 'V-HD-01');
+  const { after, heads, more } = message;
+  must([0, 32].includes(after.length) && (heads.length || !more), 'malformed', 'V-HD-02');
+  const rises = heads.every((head, i) => i === 0 || compareHeads(heads[i - 1], head) < 0);
+  const behind = heads.every(({ author }) => Buffer.compare(author, after) > 0);
+  const few = byAuthor(heads).every((author) => author.length <= 4);
+  must(rises && behind && few, 'malformed', 'V-HD-03');
+  const covers = (author) =>
+    Buffer.compare(author, after) > 0 && (!more || Buffer.compare(author, heads.at(-1).author) <= 0);
+  return held.missing(heads, covers);
 }
 
 // The live terminal with this static key, or null.

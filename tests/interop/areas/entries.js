@@ -1,10 +1,18 @@
 // Vectors of entries, heads and receipts; SPEC §5.15 to §5.19, §11.
-import { encode, list } from '../codec.js';
+import { decode, encode, list } from '../codec.js';
 import * as entries from '../entries.js';
 import { must } from '../errors.js';
 import { readLog } from '../log.js';
 import { Head, decodeMessage, encodeMessage } from '../messages.js';
-import { answerHeadsHash, checkConversation, countReceipt, stateOf, terminalOf } from '../receipts.js';
+import {
+  answerHeads,
+  answerHeadsHash,
+  checkConversation,
+  countReceipt,
+  pagesOf,
+  stateOf,
+  terminalOf,
+} from '../receipts.js';
 import { expectSame, hex } from './expect.js';
 
 function written(step) {
@@ -84,27 +92,30 @@ function own(step, inputs) {
 
 function heads(step, inputs) {
   const held = own(step, inputs);
-  const found = held.heads();
+  const found = held.namedHeads();
   const common = { conversation: held.id };
   return {
     heads: found.map(nameOf(inputs)),
-    encoded_heads: encode(list(0, 256, Head), found),
+    encoded_heads: encode(list(0, Infinity, Head), found),
     hash: held.headsHash(),
     heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash() }),
-    heads_message: encodeMessage({ is: 'Heads', ...common, heads: found }),
+    heads_messages: pagesOf(held.id, found).map(encodeMessage),
   };
 }
 
 function takeHeadsHash(step, inputs) {
-  const answer = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs));
-  return { answer: answer && encodeMessage(answer) };
+  const answers = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs));
+  return { answers: answers.map(encodeMessage) };
+}
+
+function pages(step, inputs) {
+  const heads = decode(list(0, Infinity, Head), hex(step.encoded_heads)).sort(entries.compareHeads);
+  return { messages: pagesOf(own(step, inputs).id, entries.namedOf(heads)).map(encodeMessage) };
 }
 
 function takeHeads(step, inputs) {
-  const held = own(step, inputs);
-  const message = decodeMessage(hex(step.message));
-  checkConversation(message, held, 'V-HD-01');
-  return { entries: held.missing(message.heads).map(nameOf(inputs)) };
+  const found = answerHeads(decodeMessage(hex(step.message)), own(step, inputs));
+  return { entries: found.map(nameOf(inputs)) };
 }
 
 function takeTyping(step, inputs) {
@@ -123,6 +134,7 @@ function takeReceipt(step, inputs) {
 
 export const receipts = run({
   heads,
+  pages,
   receive_heads_hash: takeHeadsHash,
   receive_heads: takeHeads,
   receive_typing: takeTyping,
