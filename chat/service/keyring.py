@@ -86,9 +86,10 @@ class ContactKeys:
     pending: bool
     blocked: bool
 
-    def terminals(self) -> list[Terminal]:
-        """The live terminals, the most senior first."""
-        return sorted(self.state.live.values(), key=lambda terminal: (terminal.depth, terminal.id))
+    def dialled(self) -> list[Terminal]:
+        """The live terminals that are dialled, the most senior first."""
+        live = sorted(self.state.live.values(), key=lambda terminal: (terminal.depth, terminal.id))
+        return live[:TERMINALS_DIALLED]
 
     def candidates(self) -> tuple[ContactPsk, ...]:
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
@@ -168,8 +169,12 @@ class Keyring:
         return [
             Peer(person, terminal.static)
             for person in self.linkable()
-            for terminal in self.contacts[person].terminals()[:TERMINALS_DIALLED]
+            for terminal in self.contacts[person].dialled()
         ]
+
+    def is_dialled(self, peer: Peer) -> bool:
+        contact = self.contacts.get(peer.person)
+        return contact is not None and any(one.static == peer.static for one in contact.dialled())
 
     def dial_psks(self, peer: Peer) -> Sequence[ContactPsk]:
         return self.contacts[peer.person].candidates() if self.may_link(peer) else ()
