@@ -9,10 +9,13 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from graphlib import TopologicalSorter
+from itertools import groupby, pairwise
 from typing import Protocol
 
 from protocol.entries import rank
-from protocol.messages import EntryHeader, Head
+from protocol.errors import Malformed
+from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX
+from protocol.messages import EntryHeader, Head, Heads
 
 Entries = Mapping[bytes, EntryHeader]  # the entries held of one conversation, by id
 
@@ -49,7 +52,15 @@ def heads(entries: Entries) -> list[Head]:
         for entry, header in entries.items()
         if (header.author, entry) not in followed
     ]
-    return sorted(found, key=lambda head: (head.author, head.sequence, head.id))
+    return sorted(found, key=_place)
+
+
+def _place(head: Head) -> tuple[bytes, int, bytes]:
+    return head.author, head.sequence, head.id
+
+
+def _author(head: Head) -> bytes:
+    return head.author
 
 
 def asking(heads: Iterable[Head], wanted: Iterable[tuple[Head, Head | None]]) -> list[Head]:
@@ -64,7 +75,7 @@ def asking(heads: Iterable[Head], wanted: Iterable[tuple[Head, Head | None]]) ->
         first[entry.author] = min(entry.sequence, first.get(entry.author, entry.sequence))
     named = {head for head in heads if head.sequence < first.get(head.author, head.sequence + 1)}
     named |= {before for entry, before in pairs if before and entry.sequence == first[entry.author]}
-    return sorted(named, key=lambda head: (head.author, head.sequence, head.id))
+    return sorted(named, key=_place)
 
 
 def _named(header: EntryHeader) -> list[bytes]:
@@ -113,6 +124,51 @@ def body_after(before: BodyState | None, *, has_body: bool) -> BodyState:
     if before in (BodyState.HELD, BodyState.DELETED):
         return before
     return BodyState.HELD if has_body else BodyState.MISSING
+
+
+# --- The heads that a peer gets ---
+
+
+def named(heads: Iterable[Head]) -> list[Head]:
+    """The heads to name, ascending: of each author the last four by sequence and id (SPEC §11.4).
+
+    An author can fork its chain without end. It pushes out heads of its own, and none of another author.
+    """
+    by_author = groupby(sorted(heads, key=_place), key=_author)
+    return [head for _, forks in by_author for head in list(forks)[-HEADS_PER_AUTHOR_MAX:]]
+
+
+def pages(conversation: bytes, heads: Iterable[Head]) -> list[Heads]:
+    """The named heads in messages, at least one; each has all heads of as many authors as it can hold."""
+    held: list[list[Head]] = [[]]
+    for _, forks in groupby(named(heads), key=_author):
+        added = list(forks)
+        if len(held[-1]) + len(added) > HEADS_MAX:
+            held.append([])
+        held[-1] += added
+    ends = [b"", *(page[-1].author for page in held[:-1])]
+    return [
+        Heads(conversation, after, page, more=number < len(held))
+        for number, (after, page) in enumerate(zip(ends, held, strict=True), 1)
+    ]
+
+
+def check_page(page: Heads) -> None:
+    """Malformed for a page of another form (V-HD-02, V-HD-03)."""
+    if len(page.after) not in (0, 32) or (page.more and not page.heads):
+        raise Malformed("extent of a page of heads")
+    if any(_place(one) >= _place(other) for one, other in pairwise(page.heads)):
+        raise Malformed("heads are not ascending")
+    if page.heads and page.after and page.heads[0].author <= page.after:
+        raise Malformed("heads of an earlier page")
+    if any(len(list(forks)) > HEADS_PER_AUTHOR_MAX for _, forks in groupby(page.heads, key=_author)):
+        raise Malformed("too many heads of one author")
+
+
+def on_page(page: Heads, heads: Iterable[Head]) -> list[Head]:
+    """Those of some heads whose authors are on a page that passes `check_page`."""
+    last = page.heads[-1].author if page.more else None
+    return [head for head in heads if head.author > page.after and (last is None or head.author <= last)]
 
 
 # --- What a peer lacks ---

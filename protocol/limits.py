@@ -40,6 +40,8 @@ SALT_BYTES: Final = 16
 """Salt of an entry's body (SPEC §11.1)."""
 HEADS_MAX: Final = 256
 """Heads in one message (SPEC §11.4)."""
+HEADS_PER_AUTHOR_MAX: Final = 4
+"""Heads named of one author (SPEC §11.4)."""
 RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 MESSAGE_BYTES_MAX: Final = 300_000

@@ -179,17 +179,23 @@ class Head(Wire, frozen=True):
 
 
 class HeadsHash(Wire, frozen=True, tag=48):
-    """Hash of all heads of a conversation; if both sides' hashes are equal, nothing follows (SPEC §11.4)."""
+    """Hash of the named heads of a conversation; if both sides have one, nothing follows (SPEC §11.4)."""
 
     conversation: B32
     hash: B32
 
 
 class Heads(Wire, frozen=True, tag=49):
-    """All heads of a conversation, sorted. The sender lacks what they do not cover."""
+    """A page of the named heads of a conversation, sorted: all of the authors that come after `after`.
+
+    If `more` follow, the authors up to that of the last head are on this page. The sender lacks what these
+    authors' heads do not cover.
+    """
 
     conversation: B32
+    after: Optional32
     heads: Annotated[list[Head], Meta(max_length=limits.HEADS_MAX)]
+    more: bool
 
 
 class Entry(Unprinted, frozen=True, tag=50):

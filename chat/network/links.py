@@ -18,7 +18,7 @@ from protocol.messages import Message
 class Peer(NamedTuple):
     """A contact's terminal: the person id and the terminal's static key, 32 bytes each.
 
-    Both, since one static key may stand in the logs of several persons.
+    Both, since one static key may be in the logs of several persons.
     """
 
     person: bytes
@@ -126,6 +126,9 @@ class Directory(Policy, Protocol):
     def known_addresses(self) -> Iterable[str]:
         """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
 
+    def is_dialled(self, peer: Peer) -> bool:
+        """Whether a terminal is among those of its person that this side dials, the most senior ones."""
+
     def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
         """The terminal's possible addresses: the one that worked last, then others, most likely first."""
 
@@ -141,8 +144,8 @@ AWAY = False, False
 
 REPLACED = 1
 RELAYED_MOST = 8
-"""Links per terminal of a contact through relays, since a relay's address does not show who floods. The
-terminal alone can fill them, and keeps out no other terminal."""
+"""Links through relays with one terminal of a contact that is dialled, and with all its other terminals
+together, which alone can fill them and keep out only themselves. A relay's address shows no flooder."""
 
 
 class LinkEvents(Protocol):
@@ -277,8 +280,7 @@ class Links:
         peer = Peer(opened.person, opened.peer_static)
         if not self._directory.may_link(peer):
             return None
-        relayed = [link for link in self._of.values() if link.peer == peer and link.relayed]
-        if not driver.connection.peer and len(relayed) >= RELAYED_MOST:
+        if not driver.connection.peer and self._relayed_alike(peer) >= RELAYED_MOST:
             return None
         link = LiveLink(
             driver=driver,
@@ -298,6 +300,12 @@ class Links:
             await self._ended(link)
             raise
         return self
+
+    def _relayed_alike(self, peer: Peer) -> int:
+        """The number of links through relays that count together with one of this terminal."""
+        dialled = self._directory.is_dialled
+        relayed = [link.peer for link in self.of(peer.person) if link.relayed]
+        return sum(other == peer if dialled(peer) else not dialled(other) for other in relayed)
 
     async def _confirmed(self, link: LiveLink) -> None:
         own, peer = self._directory.identity.static.public, link.peer

@@ -90,9 +90,9 @@ class ContactKeys:
     blocked: bool
     pins: Pins = NO_PINS
 
-    def terminals(self) -> list[Terminal]:
-        """The live terminals, the most senior first."""
-        return list(self.state.live.values())
+    def dialled(self) -> list[Terminal]:
+        """The live terminals that are dialled, the most senior first."""
+        return list(self.state.live.values())[:TERMINALS_DIALLED]
 
     def candidates(self) -> tuple[ContactPsk, ...]:
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
@@ -182,8 +182,12 @@ class Keyring:
         return [
             Peer(person, terminal.static)
             for person in self.linkable()
-            for terminal in self.contacts[person].terminals()[:TERMINALS_DIALLED]
+            for terminal in self.contacts[person].dialled()
         ]
+
+    def is_dialled(self, peer: Peer) -> bool:
+        contact = self.contacts.get(peer.person)
+        return contact is not None and any(one.static == peer.static for one in contact.dialled())
 
     def dial_psks(self, peer: Peer) -> Sequence[ContactPsk]:
         return self.contacts[peer.person].candidates() if self.may_link(peer) else ()

@@ -49,8 +49,7 @@ from protocol.entries import (
     receipt_for,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
-from protocol.history import asking, lacking
-from protocol.limits import HEADS_MAX
+from protocol.history import asking, check_page, lacking, named, on_page, pages
 from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
@@ -196,8 +195,8 @@ class Synchronizer:
             case Receipt() as receipt:
                 await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
-                if (heads := await self._inbound.heads_if_other(link, heads_hash)) is not None:
-                    outbound.put(heads)
+                for page in await self._inbound.heads_if_other(link, heads_hash):
+                    outbound.put(page)
             case Heads() as heads:
                 outbound.carry(await self._inbound.lacking(link, heads))
             case LogHeads(heads=held):
@@ -337,18 +336,18 @@ class Outbound:
 
 
 def held_heads(database: Database, conversation: bytes) -> list[Head]:
-    """The heads of a conversation, sorted (SPEC §11.4)."""
+    """The heads to name of a conversation, sorted (SPEC §11.4)."""
     if contacts.conversation(database, conversation) is None:
         return []
-    return [_head(row) for row in entries.heads(database, conversation)]
+    return named(_head(row) for row in entries.heads(database, conversation))
 
 
 def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> list[Head]:
     """The heads to name to a terminal, which ask for the bodies that it may have (SPEC §11.4)."""
-    heads = held_heads(database, conversation)
+    heads = [_head(row) for row in entries.heads(database, conversation)]
     if wanted := repair.wanted(database, conversation, terminal):
-        return asking(heads, [(_head(row), _head(before) if before else None) for row, before in wanted])
-    return heads
+        heads = asking(heads, [(_head(row), _head(before) if before else None) for row, before in wanted])
+    return named(heads)
 
 
 def _head(row: HeadRow) -> Head:
@@ -526,19 +525,20 @@ class Inbound:
     def _conversation(self, link: LiveLink, named: bytes) -> bytes:
         return check_conversation(named, self._keyring.own.person, link.person)
 
-    async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> Heads | None:
-        """This side's heads, if they differ from the other side's."""
+    async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> list[Heads]:
+        """This side's heads in pages, none if they are the other side's too."""
         conversation = self._conversation(link, message.conversation)
         terminal = terminal_at(self._keyring.contacts.get(link.person), link)
         heads = await self._store.read(asking_heads, conversation, terminal)
         if heads_hash(conversation, heads) == message.hash:
-            return None
-        return Heads(conversation, heads[:HEADS_MAX])
+            return []
+        return pages(conversation, heads)
 
     async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
-        """Entries that the other side's heads do not cover."""
-        conversation = self._conversation(link, message.conversation)
-        return await self._store.read(_lacking, conversation, [head.id for head in message.heads])
+        """Entries of the page's authors that the other side's heads do not cover."""
+        self._conversation(link, message.conversation)
+        check_page(message)
+        return await self._store.read(_lacking, message)
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)
@@ -569,8 +569,8 @@ class _StoredChain:
         return None if row is None else (row.sequence, row.previous)
 
 
-def _lacking(database: Database, conversation: bytes, theirs: Sequence[bytes]) -> list[bytes]:
-    mine = [head.id for head in held_heads(database, conversation)]
-    found = lacking(mine, theirs, _StoredChain(database))
+def _lacking(database: Database, page: Heads) -> list[bytes]:
+    mine = on_page(page, held_heads(database, page.conversation))
+    found = lacking([head.id for head in mine], [head.id for head in page.heads], _StoredChain(database))
     rows = [row for entry in found if (row := entries.get(database, entry)) is not None]
     return [row.id for row in sorted(rows, key=lambda row: row.position)]

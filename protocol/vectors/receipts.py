@@ -8,9 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
+import msgspec
+
 from protocol.codec import encode
 from protocol.entries import accept_receipt, check_conversation, conversation_of_two, heads_hash
-from protocol.history import BodyState, asking, body_after, heads, lacking, order
+from protocol.history import (
+    BodyState,
+    asking,
+    body_after,
+    check_page,
+    heads,
+    lacking,
+    named,
+    on_page,
+    order,
+    pages,
+)
 from protocol.identity.reduction import reduce
 from protocol.messages import MESSAGE, EntryHeader, Head, Heads, HeadsHash, Receipt, Typing
 from protocol.receipts import delivery_state
@@ -19,6 +32,7 @@ from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "receipts"
 T = TypeVar("T")
+_HEADS: Final = msgspec.msgpack.Decoder(list[Head])
 
 
 def _message(step: Json, kind: type[T]) -> T:
@@ -44,7 +58,7 @@ def _named_heads(inputs: Json, step: Json) -> list[Head]:
     """The heads that this side names; `wanted` are entries whose body the other side may have."""
     held, names = _held(inputs, step)
     asked = step.get("wanted", [])
-    return asking(heads(held), [_place(held, entry) for entry, name in names.items() if name in asked])
+    return named(asking(heads(held), [_place(held, entry) for entry, name in names.items() if name in asked]))
 
 
 def _place(held: Mapping[bytes, EntryHeader], entry: bytes) -> tuple[Head, Head | None]:
@@ -66,7 +80,7 @@ def _heads(inputs: Json, step: Json) -> Json:
         "encoded_heads": encode(found).hex(),
         "hash": hashed.hex(),
         "heads_hash_message": encode(HeadsHash(conversation, hashed)).hex(),
-        "heads_message": encode(Heads(conversation, found)).hex(),
+        "heads_messages": [encode(page).hex() for page in pages(conversation, found)],
     }
 
 
@@ -75,7 +89,13 @@ def _receive_hash(inputs: Json, step: Json) -> Json:
     conversation = _checked(inputs, message.conversation)
     found = _named_heads(inputs, step)
     same = heads_hash(conversation, found) == message.hash
-    return {"answer": None if same else encode(Heads(conversation, found)).hex()}
+    return {"answers": [] if same else [encode(page).hex() for page in pages(conversation, found)]}
+
+
+def _pages(inputs: Json, step: Json) -> Json:
+    own, contact = (bytes.fromhex(inputs[name]) for name in ("own_person", "contact"))
+    found = _HEADS.decode(bytes.fromhex(step["encoded_heads"]))
+    return {"messages": [encode(page).hex() for page in pages(conversation_of_two(own, contact), found)]}
 
 
 class _Chain:
@@ -92,8 +112,10 @@ class _Chain:
 def _receive_heads(inputs: Json, step: Json) -> Json:
     message = _message(step, Heads)
     _checked(inputs, message.conversation)
+    check_page(message)
     held, names = _held(inputs, step)
-    mine, theirs = [head.id for head in heads(held)], [head.id for head in message.heads]
+    mine = [head.id for head in on_page(message, named(heads(held)))]
+    theirs = [head.id for head in message.heads]
     sent = set(lacking(mine, theirs, _Chain(held)))
     return {"entries": [names[entry] for entry in order(held) if entry in sent]}
 
@@ -142,6 +164,7 @@ def _state(_: Json, step: Json) -> Json:
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "heads": _heads,
+    "pages": _pages,
     "receive_heads_hash": _receive_hash,
     "receive_heads": _receive_heads,
     "arrive": _arrive,

@@ -143,7 +143,7 @@ def _messages() -> Iterator[Wire]:
     yield m.LogOperations([FIRST.operations[1]])
     yield m.Reachable(4747)
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
-    yield m.Heads(CONVERSATION, [head])
+    yield m.Heads(CONVERSATION, b"", [head], more=False)
     yield entry.message()
     yield m.Receipt(1, [entry.id])
     yield m.Typing(CONVERSATION, True)

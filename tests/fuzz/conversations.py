@@ -20,7 +20,7 @@ from protocol.entries import (
     write_entry,
 )
 from protocol.errors import Malformed, ProtocolError
-from protocol.history import lacking
+from protocol.history import check_page, lacking, named, pages
 from tests.fuzz.target import Target, drawn, of_codec, published
 
 OWN, CONTACT, OWN_TERMINAL, CONTACT_TERMINAL, SELF_KEY = (
@@ -109,6 +109,10 @@ def _heads(data: bytes) -> list[bytes]:
         assert set(found) == history.past(own) - history.past(other)
     heads = [m.Head(entry, sequence, entry) for entry, (sequence, _) in history.places.items()]
     assert heads_hash(CONVERSATION, heads) == heads_hash(CONVERSATION, heads[::-1])
+    told = pages(CONVERSATION, heads)
+    for page in told:
+        check_page(page)
+    assert [head for page in told for head in page.heads] == named(heads)
     return found
 
 

@@ -53,7 +53,11 @@ async def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_pa
             ada.engine._use_cases.keyring.own.person, ben.engine._use_cases.keyring.own.person
         )
         told = heard(cleo)
-        for message in (Heads(foreign, []), HeadsHash(foreign, b"h" * 32), Typing(foreign, True)):
+        for message in (
+            Heads(foreign, b"", [], more=False),
+            HeadsHash(foreign, b"h" * 32),
+            Typing(foreign, True),
+        ):
             await carried_to_the_end(cleo, ada, message)
             await talk(ada, cleo, "again")
         await current(cleo, ada).driver.send(Receipt(2, [bytes.fromhex(secret)]))

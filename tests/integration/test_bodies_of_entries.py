@@ -176,7 +176,7 @@ async def test_what_is_resent_for_heads_is_neither_sent_nor_queued_again(
         await talk(ada, ben, "on a link that carried nothing before")
         own, contact = (one.engine._use_cases.keyring.own.person for one in (ada, ben))
         since, sent = len(ada.seen), sends(monkeypatch)
-        await current(ben, ada).driver.send(Heads(conversation_of_two(own, contact), []))
+        await current(ben, ada).driver.send(Heads(conversation_of_two(own, contact), b"", [], more=False))
         await talk(ada, ben, "end")
         gone = presence(ada, present=False)
         await ben.stop()

@@ -113,7 +113,7 @@ async def test_case_89_a_thief_with_a_junior_terminal_does_not_suppress_its_remo
         await talk(ben, ada, "added")
         assert log.junior_id in bens_state(ada, ben).live
         thief, conversation = await link_of_junior(log, ben, ada, network), _conversation(ada, ben)
-        costly: list[Message] = [Heads(conversation, []), HeadsHash(conversation, bytes(32)), LogHeads([])]
+        costly: list[Message] = [Heads(conversation, b"", [], more=False), HeadsHash(conversation, bytes(32)), LogHeads([])]
         for message in costly * SPENT:
             await thief.send(message)
         await talk(ben, ada, "spent")
@@ -129,7 +129,7 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
     async with in_touch(tmp_path) as (_, ada, ben):
         log, link = await log_of(ben), current(ben, ada).driver
         await link.send(log.add())
-        costly: list[Message] = [Heads(_conversation(ada, ben), []), LogHeads([])]
+        costly: list[Message] = [Heads(_conversation(ada, ben), b"", [], more=False), LogHeads([])]
         for message in costly * SPENT:
             await link.send(message)
         for number in range(4):
@@ -146,7 +146,7 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
     [
         (PersonLogs, "missing", lambda _: LogHeads([]), 8 + 5),
         (Inbound, "heads_if_other", lambda conversation: HeadsHash(conversation, bytes(32)), 8 + 1),
-        (Inbound, "lacking", lambda conversation: Heads(conversation, []), 8 + 1),
+        (Inbound, "lacking", lambda conversation: Heads(conversation, b"", [], more=False), 8 + 1),
     ],
 )
 @in_virtual_time

@@ -156,9 +156,9 @@ def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Messag
         m.Typing(conversation, True),
         m.LogHeads(sorted(random(32) for _ in range(limits.PARENTS_MAX))),
         m.HeadsHash(conversation, bytes(32)),
-        m.Heads(conversation, heads),
+        m.Heads(conversation, b"", heads, more=True),
         entry_of(ben, ada, text=WIDE * limits.TEXT_CHARACTERS_MAX),
-        m.Heads(conversation, []),
+        m.Heads(conversation, b"", [], more=False),
         m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
     ]
 

@@ -76,7 +76,7 @@ def renamed(person: Person, _other: Person) -> LogOperations:
 def whole_history(one: Person, other: Person) -> Heads:
     """A question for it."""
     persons = [person.engine._use_cases.keyring.own.person for person in (one, other)]
-    return Heads(conversation_of_two(*persons), [])
+    return Heads(conversation_of_two(*persons), b"", [], more=False)
 
 
 def port(_one: Person, _other: Person) -> Reachable:

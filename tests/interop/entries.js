@@ -128,6 +128,22 @@ export function bodyAfter(before, hasBody) {
 }
 const named = ({ header }) => [header.previous, ...header.parents].filter((one) => one.length);
 
+export const compareHeads = (a, b) =>
+  order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id);
+
+// Ascending heads in lists, one for each author.
+export function byAuthor(heads) {
+  const lists = [];
+  for (const head of heads) {
+    if (!lists.at(-1)?.[0].author.equals(head.author)) lists.push([]);
+    lists.at(-1).push(head);
+  }
+  return lists;
+}
+
+// Those of ascending heads that are named: the last four of each author.
+export const namedOf = (heads) => byAuthor(heads).flatMap((author) => author.slice(-4));
+
 // The entries of one conversation, by id. Entries are what readForm gives.
 export class Conversation {
   constructor(id) {
@@ -221,31 +237,35 @@ export class Conversation {
       sequence: header.sequence,
       id: one,
     }));
-    return inOrder(heads);
+    return heads.sort(compareHeads);
   }
 
-  // The heads named to a terminal from which the bodies of these entries, by id, are wanted.
-  headsToName(wanted = []) {
+  // The heads that ask for the bodies of these entries, by id.
+  headsThatAsk(wanted) {
     const asked = wanted.map((one) => this.held.get(key(one)));
     const lowest = new Map();
     for (const { header } of asked) {
       const author = key(header.author);
       lowest.set(author, Math.min(header.sequence, lowest.get(author) ?? Infinity));
     }
-    const named = this.heads().filter(
+    const asking = this.heads().filter(
       ({ author, sequence }) => sequence < (lowest.get(key(author)) ?? Infinity),
     );
     for (const { header } of asked.filter(({ header: of }) => of.sequence === lowest.get(key(of.author)))) {
       const before = this.held.get(key(header.previous));
       const fits = before && before.header.author.equals(header.author);
-      if (!fits || named.some(({ id: one }) => one.equals(before.id))) continue;
-      named.push({ author: header.author, sequence: before.header.sequence, id: before.id });
+      if (!fits || asking.some(({ id: one }) => one.equals(before.id))) continue;
+      asking.push({ author: header.author, sequence: before.header.sequence, id: before.id });
     }
-    return inOrder(named);
+    return asking.sort(compareHeads);
+  }
+
+  namedHeads(wanted = []) {
+    return namedOf(this.headsThatAsk(wanted));
   }
 
   headsHash(wanted = []) {
-    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.headsToName(wanted))]);
+    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.namedHeads(wanted))]);
   }
 
   past(ids) {
@@ -260,10 +280,11 @@ export class Conversation {
     return seen;
   }
 
-  // The answer to Heads: what is in the past of the own heads and not of these.
-  missing(heads) {
+  // The answer to Heads: what is in the past of the own heads of some authors and not of these.
+  missing(heads, covers) {
     const covered = this.past(heads.map((head) => head.id));
-    const own = this.past(this.heads().map((head) => head.id));
+    const mine = this.namedHeads().filter(({ author }) => covers(author));
+    const own = this.past(mine.map((head) => head.id));
     return this.ordered().filter(({ id: one }) => own.has(key(one)) && !covered.has(key(one)));
   }
 

@@ -22,7 +22,7 @@ export const MESSAGES = {
   LogOperations: [33, { operations }],
   Reachable: [34, { port: int(1, 65535) }],
   HeadsHash: [48, { conversation: id, hash: id }],
-  Heads: [49, { conversation: id, heads: list(0, 256, Head) }],
+  Heads: [49, { conversation: id, after: bytes(0, 32), heads: list(0, 256, Head), more: bool }],
   Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],
   Receipt: [51, { kind: int(1, 2), ids: list(1, 1024, id) }],
   Typing: [52, { conversation: id, on: bool }],

@@ -1,4 +1,5 @@
 // What is answered to heads, and what receipts come to; SPEC §5.15 to §5.19, §11.4, §11.5.
+import { byAuthor, compareHeads } from './entries.js';
 import { must } from './errors.js';
 import { ascending } from './messages.js';
 
@@ -10,11 +11,25 @@ export function checkConversation({ conversation }, held, rule) {
   must(conversation.equals(held.id), 'untrusted', rule);
 }
 
-// The Heads that answer a HeadsHash, or null. `wanted`: ids of the entries whose body the other side may have.
+// The Heads that answer a HeadsHash. `wanted`: ids of the entries whose body the other side may have.
 export function answerHeadsHash(message, held, wanted = []) {
   checkConversation(message, held, 'V-HH-01');
-  if (message.hash.equals(held.headsHash(wanted))) return null;
-  return { is: 'Heads', conversation: held.id, heads: held.headsToName(wanted).slice(0, 256) };
+  return message.hash.equals(held.headsHash(wanted)) ? [] : pagesOf(held.id, held.namedHeads(wanted));
+}
+
+const PAGE_MOST = 256;
+
+// Messages that name these heads, which are ascending and at most four of each author.
+export function pagesOf(conversation, heads) {
+  const filled = [[]];
+  for (const author of byAuthor(heads)) {
+    if (filled.at(-1).length + author.length > PAGE_MOST) filled.push([]);
+    filled.at(-1).push(...author);
+  }
+  return filled.map((page, i) => {
+    const after = i ? filled[i - 1].at(-1).author : Buffer.alloc(0);
+    return { is: 'Heads', conversation, after, heads: page, more: i + 1 < filled.length };
+  });
 }
 
 // The live terminal with this static key, or null.

@@ -7,7 +7,7 @@ import { operationsBeyond, readLog, receiveLog } from './log.js';
 import { newLog } from './operations.js';
 import { Pairing } from './pairing.js';
 import { ed25519Pair, random, x25519Pair } from './primitives.js';
-import { READ, STORED, answerHeadsHash, checkConversation, countReceipt } from './receipts.js';
+import { READ, STORED, answerHeads, answerHeadsHash, checkConversation, countReceipt } from './receipts.js';
 
 export class Terminal {
   constructor(name) {
@@ -111,13 +111,11 @@ export class Terminal {
   }
 
   takeHeadsHash(message) {
-    const answer = answerHeadsHash(message, this.conversation);
-    return { answers: answer ? [answer] : [], events: [] };
+    return { answers: answerHeadsHash(message, this.conversation), events: [] };
   }
 
   takeHeads(message) {
-    checkConversation(message, this.conversation, 'V-HD-01');
-    const missing = this.conversation.missing(message.heads);
+    const missing = answerHeads(message, this.conversation);
     return { answers: missing.map((entry) => this.resend(entry)), events: [] };
   }
 

@@ -75,7 +75,7 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.LogOperations([drawn("operation 0", 200)])
     yield m.Reachable(4747)
     yield m.HeadsHash(conversation, drawn("hash"))
-    yield m.Heads(conversation, [m.Head(drawn("terminal"), 7, id_)])
+    yield m.Heads(conversation, b"", [m.Head(drawn("terminal"), 7, id_)], more=False)
     yield m.Entry(drawn("header", 200), drawn("salt", 16), drawn("body", 40))
     yield m.Receipt(1, [id_])
     yield m.Typing(conversation, True)
@@ -112,7 +112,7 @@ def _edges(drawn: Drawn) -> Iterator[Named]:
         yield f"the number {number}", "message", m.Ping(number)
     for sequence in (2**32, 2**53 - 1):
         head = m.Head(drawn("terminal"), sequence, drawn("entry"))
-        yield f"the number {sequence}", "message", m.Heads(drawn("conversation"), [head])
+        yield f"the number {sequence}", "message", m.Heads(drawn("conversation"), b"", [head], more=False)
     for size in (0, 255, 256, 65_535, 65_536, limits.BODY_BYTES_MAX):
         yield f"{size} bytes", "message", m.Entry(b"", b"", drawn("body")[:1] * size)
     for count in (15, 16):
@@ -122,7 +122,7 @@ def _edges(drawn: Drawn) -> Iterator[Named]:
         yield f"a text of {size} bytes", "message", _named(drawn, "n" * size)
     yield "64 code points of 4 bytes each", "message", _named(drawn, "\N{GRINNING FACE}" * 64)
     yield "16,384 code points", "TextBody", m.TextBody("a" * limits.TEXT_CHARACTERS_MAX, b"")
-    yield "empty lists", "message", m.Heads(drawn("conversation"), [])
+    yield "empty lists", "message", m.Heads(drawn("conversation"), b"", [], more=False)
     yield "false", "message", m.Typing(drawn("conversation"), False)
 
 
@@ -134,6 +134,9 @@ ID: Final = "c420" + "11" * 32
 """32 bytes, encoded."""
 
 CONTACT_HELLO_HEAD: Final = "94" + ID
+
+HEADS_BEGIN: Final = "9531" + ID + "c400"
+HEAD: Final = "93" + ID + "01" + ID
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ _SHAPES: Final[tuple[Row, ...]] = (
     ("a number that is true", "message", "9202c3"),
     ("the message's number as a string", "message", "92a13201"),
     ("a number before a struct that has none", "TextBody", "9301a161c400"),
-    ("an array within which a struct has a field too few", "message", "9331" + ID + "9192" + ID + "01"),
+    ("an array within which a struct has a field too few", "message", "9531" + ID + "c4009192" + ID + "01"),
     ("arrays within arrays", "message", [{"hex": "91", "times": 5_000}]),
 )
 
@@ -214,7 +217,7 @@ _BOUNDS: Final[tuple[Row, ...]] = (
     ("17 bytes for 0 to 16", "message", "9201c411" + "11" * 17),
     ("u32 of 2^32", "message", "9202cf0000000100000000"),
     ("u8 of 256", "message", "9204cd0100"),
-    ("u53 of 2^53", "message", "9331" + ID + "9193" + ID + "cf0020000000000000" + ID),
+    ("u53 of 2^53", "message", "9531" + ID + "c4009193" + ID + "cf0020000000000000" + ID + "c2"),
     ("u64 of 2^64-1", "message", "9202cfffffffffffffffff"),
     ("port 0", "message", "922200"),
     ("port 65,536", "message", "9222ce00010000"),
@@ -222,7 +225,7 @@ _BOUNDS: Final[tuple[Row, ...]] = (
     ("a receipt of kind 3", "message", "93330391" + ID),
     ("a receipt of nothing", "message", "93330190"),
     ("a receipt of 1,025 entries", "message", ["933301dc0401", {"hex": ID, "times": 1_025}]),
-    ("257 heads", "message", ["9331" + ID + "dc0101", {"hex": "93" + ID + "01" + ID, "times": 257}]),
+    ("257 heads", "message", [HEADS_BEGIN + "dc0101", {"hex": HEAD, "times": 257}, "c2"]),
     ("17 heads of a log", "message", ["9220dc0011", {"hex": ID, "times": 17}]),
     ("no operation", "message", "922190"),
     ("257 operations", "message", ["9221dc0101", {"hex": "c40100", "times": 257}]),
@@ -265,7 +268,11 @@ _LONGER: Final[tuple[Row, ...]] = (
 
 FULL: Final[tuple[Row, ...]] = (
     ("a receipt of 1,024 entries", "message", ["933301dc0400", {"hex": ID, "times": 1_024}]),
-    ("256 heads", "message", ["9331" + ID + "dc0100", {"hex": "93" + ID + "01" + ID, "times": 256}]),
+    (
+        "256 heads",
+        "message",
+        [HEADS_BEGIN + "dc0100", {"hex": HEAD, "times": 256}, "c2"],
+    ),
     ("16 heads of a log", "message", ["9220dc0010", {"hex": ID, "times": 16}]),
     ("256 operations", "message", ["9221dc0100", {"hex": "c40100", "times": 256}]),
     ("an operation of 1,024 bytes", "message", ["922191c50400", {"hex": "11", "times": 1_024}]),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from protocol.codec import encode
 from protocol.entries import conversation_of_two, receipt_for
+from protocol.history import heads
 from protocol.limits import RECEIPT_IDS_MAX
-from protocol.messages import Entry, Heads, HeadsHash, Receipt, Typing
+from protocol.messages import Entry, Head, Heads, HeadsHash, Receipt, Typing
 from protocol.receipts import READ, STORED
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.receipts import ACTIONS, AREA
@@ -17,9 +18,12 @@ from tests.vectors.files import Group, Seed, build_file, one_step
 from tests.vectors.persons_log import Person
 
 NOTES: Final = {
-    "Heads": ("BASIC", "Heads of what is held, their hash, and both messages."),
+    "Heads": ("BASIC", "Heads of what is held, their hash, and the messages."),
     "Missing": ("BASIC", "Which heads ask for bodies that are missing."),
     "Bodies": ("BASIC", "What becomes of a body, and which entries are acknowledged."),
+    "Forks": ("RESOURCES", "An author whose chain forks more often than its heads are named."),
+    "Pages": ("EDGE_CASE", "Heads that several messages name."),
+    "BadPage": ("RESOURCES", "A page of heads of another form."),
     "Lacking": ("BASIC", "Which entries the other side's heads do not cover."),
     "Receipt": ("BASIC", "Whose receipt it is, and which of its ids count."),
     "State": ("BASIC", "What may be said of an own entry."),
@@ -138,10 +142,104 @@ def _answers_group(seed: Seed) -> Group:
         ("the other branch of a fork", fork, ["a1", "b1", "b2", "a2 copied"]),
         ("a head that is not held covers nothing", _CHAIN, ["a1", "a2", "a3", "a4"]),
     ):
-        message = _said(group.inputs, theirs)["heads_message"]
+        (message,) = _said(group.inputs, theirs)["heads_messages"]
         steps = one_step(ACTIONS, group.inputs, "receive_heads", held=mine, message=message)
         group.add(f"Heads: {comment}", ["Lacking"], SUCCESS, steps)
     return group
+
+
+def _forked(seed: Seed) -> Talk:
+    """The contact's chain forks six times; this person writes one entry."""
+    talk = Talk(seed, "forked")
+    talk.write("a1", "their")
+    for number in range(6):
+        copied = seed.bytes(f"copy {number}")[:8]
+        talk.write(f"fork {number}", "their", "a1", ms=number, incarnation=copied)
+    talk.write("longer", "their", "fork 0", ms=100)
+    talk.write("b1", "own", parents=["a1"], ms=1_000)
+    return talk
+
+
+def _forks_group(seed: Seed) -> Group:
+    talk = _forked(seed)
+    group = Group("11.4", _inputs(talk))
+    forks = [f"fork {number}" for number in range(6)]
+    for comment, names in (
+        ("four forks, and all are named", ["a1", *forks[:4], "b1"]),
+        ("six forks: those with the highest ids, and another author's head", ["a1", *forks, "b1"]),
+        ("the longest of six forks is named", ["a1", *forks, "longer", "b1"]),
+    ):
+        group.add(comment, ["Forks"], SUCCESS, one_step(ACTIONS, group.inputs, "heads", held=names))
+    everything = ["a1", *forks, "longer", "b1"]
+    (told,) = _said(group.inputs, everything)["heads_messages"]
+    for comment, mine, message in (
+        ("what the named forks do not lead to is not sent", everything, _said(group.inputs, ["a1", "b1"])),
+        ("six forks on both sides", everything, {"heads_messages": [told]}),
+    ):
+        (said,) = message["heads_messages"]
+        steps = one_step(ACTIONS, group.inputs, "receive_heads", held=mine, message=said)
+        group.add(f"Heads: {comment}", ["Forks", "Lacking"], SUCCESS, steps)
+    return group
+
+
+def _author(number: int) -> bytes:
+    return bytes([number]) * 32
+
+
+def _head(author: int, sequence: int, entry: int = 0) -> Head:
+    return Head(_author(author), sequence, bytes([author, entry]) * 16)
+
+
+def _pages_group(seed: Seed) -> Group:
+    talk = _talk(seed)
+    group = Group("11.4", _inputs(talk))
+    full = [_head(author, 9, entry) for author in range(63) for entry in range(4)]
+    straddling = [*full, *(_head(100, 5, entry) for entry in range(3)), _head(101, 1), _head(101, 2)]
+    for comment, some in (
+        ("no heads: one page", []),
+        ("256 heads of 64 authors: one page", [*full, *(_head(200, 3, entry) for entry in range(4))]),
+        ("the heads of one author stand on one page", straddling),
+        ("five heads of one author, two of another, in another order", [
+            *(_head(7, sequence) for sequence in (5, 3, 4, 9, 1)), _head(3, 8, 2), _head(3, 8, 1),
+        ]),
+    ):  # fmt: skip
+        steps = one_step(ACTIONS, group.inputs, "pages", encoded_heads=encode(some).hex())
+        group.add(comment, ["Pages"], SUCCESS, steps)
+    first, last = heads({entry.id: entry.header for name in _CHAIN for entry in [talk.entries[name]]})
+    for comment, page in (
+        ("the first of two pages: its author's entries alone", (b"", [first], True)),
+        ("the last of two pages", (first.author, [last], False)),
+        ("the last page is empty: everything of the authors after the first one", (first.author, [], False)),
+        ("a page after the last author", (last.author, [], False)),
+        ("a page of other authors", (b"", [_head(0, 1)], True)),
+    ):
+        said = encode(Heads(talk.conversation, *page)).hex()
+        steps = one_step(ACTIONS, group.inputs, "receive_heads", held=_CHAIN, message=said)
+        group.add(f"Heads: {comment}", ["Pages", "Lacking"], SUCCESS, steps)
+    for rule, comment, page in _bad_pages(first, last):
+        said = encode(Heads(talk.conversation, *page)).hex()
+        step = {"do": "receive_heads", "held": _CHAIN, "message": said}
+        group.add(comment, ["BadPage"], "malformed", [step], rule=rule)
+    return group
+
+
+def _bad_pages(first: Head, last: Head) -> Iterator[tuple[str, str, tuple[bytes, list[Head], bool]]]:
+    yield "V-CD-03", "an author of 33 bytes", (bytes(33), [last], False)
+    for size in (1, 31):
+        yield "V-HD-02", f"an author of {size} bytes", (bytes(size), [last], False)
+    yield "V-HD-02", "more is to follow an empty page", (b"", [], True)
+    yield "V-HD-02", "more is to follow an empty page after an author", (first.author, [], True)
+    for comment, heads_of_page in {
+        "a head twice": [first, first],
+        "authors that descend": [last, first],
+        "sequences that descend": [_head(5, 2), _head(5, 1)],
+        "ids that descend": [_head(5, 2, 1), _head(5, 2, 0)],
+        "five heads of one author": [_head(5, sequence) for sequence in range(1, 6)],
+        "five heads of the second author": [_head(4, 1), *(_head(5, sequence) for sequence in range(1, 6))],
+    }.items():
+        yield "V-HD-03", comment, (b"", heads_of_page, False)
+    yield "V-HD-03", "the author after whom the page begins", (first.author, [first, last], False)
+    yield "V-HD-03", "an author before the page", (last.author, [first], False)
 
 
 def _elsewhere_group(seed: Seed) -> Group:
@@ -155,7 +253,7 @@ def _elsewhere_group(seed: Seed) -> Group:
     for comment, conversation in others.items():
         for do, rule, message in (
             ("receive_heads_hash", "V-HH-01", HeadsHash(conversation, bytes(32))),
-            ("receive_heads", "V-HD-01", Heads(conversation, [])),
+            ("receive_heads", "V-HD-01", Heads(conversation, b"", [], more=False)),
             ("receive_typing", "V-TY-01", Typing(conversation, True)),
         ):
             step = {"do": do, "held": [], "message": encode(message).hex()}
@@ -228,5 +326,14 @@ def _states_group(_: Seed) -> Group:
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_heads_group, _asking_group, _answers_group, _elsewhere_group, _receipts_group, _states_group)
+    makers = (
+        _heads_group,
+        _asking_group,
+        _answers_group,
+        _elsewhere_group,
+        _receipts_group,
+        _states_group,
+        _forks_group,
+        _pages_group,
+    )
     return build_file(seed, NOTES, [make(seed) for make in makers])

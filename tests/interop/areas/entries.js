@@ -1,10 +1,18 @@
 // Vectors of entries, heads and receipts; SPEC §5.15 to §5.19, §11.
-import { encode, list } from '../codec.js';
+import { decode, encode, list } from '../codec.js';
 import * as entries from '../entries.js';
 import { must } from '../errors.js';
 import { readLog } from '../log.js';
 import { Head, decodeMessage, encodeMessage } from '../messages.js';
-import { answerHeadsHash, checkConversation, countReceipt, stateOf, terminalOf } from '../receipts.js';
+import {
+  answerHeads,
+  answerHeadsHash,
+  checkConversation,
+  countReceipt,
+  pagesOf,
+  stateOf,
+  terminalOf,
+} from '../receipts.js';
 import { expectSame, hex } from './expect.js';
 
 function written(step) {
@@ -110,29 +118,31 @@ function arrive(step, inputs) {
 
 function heads(step, inputs) {
   const held = own(step, inputs);
-  const wanted = wantedOf(step, inputs);
-  const found = held.headsToName(wanted);
+  const found = held.namedHeads(wantedOf(step, inputs));
   const common = { conversation: held.id };
   return {
     heads: found.map(nameOf(inputs)),
-    encoded_heads: encode(list(0, 256, Head), found),
-    hash: held.headsHash(wanted),
-    heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash(wanted) }),
-    heads_message: encodeMessage({ is: 'Heads', ...common, heads: found }),
+    encoded_heads: encode(list(0, Infinity, Head), found),
+    hash: held.headsHash(wantedOf(step, inputs)),
+    heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash(wantedOf(step, inputs)) }),
+    heads_messages: pagesOf(held.id, found).map(encodeMessage),
   };
 }
 
 function takeHeadsHash(step, inputs) {
   const wanted = wantedOf(step, inputs);
-  const answer = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs), wanted);
-  return { answer: answer && encodeMessage(answer) };
+  const answers = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs), wanted);
+  return { answers: answers.map(encodeMessage) };
+}
+
+function pages(step, inputs) {
+  const heads = decode(list(0, Infinity, Head), hex(step.encoded_heads)).sort(entries.compareHeads);
+  return { messages: pagesOf(own(step, inputs).id, entries.namedOf(heads)).map(encodeMessage) };
 }
 
 function takeHeads(step, inputs) {
-  const held = own(step, inputs);
-  const message = decodeMessage(hex(step.message));
-  checkConversation(message, held, 'V-HD-01');
-  return { entries: held.missing(message.heads).map(nameOf(inputs)) };
+  const found = answerHeads(decodeMessage(hex(step.message)), own(step, inputs));
+  return { entries: found.map(nameOf(inputs)) };
 }
 
 function takeTyping(step, inputs) {
@@ -151,6 +161,7 @@ function takeReceipt(step, inputs) {
 
 export const receipts = run({
   heads,
+  pages,
   receive_heads_hash: takeHeadsHash,
   receive_heads: takeHeads,
   arrive,

@@ -1,12 +1,15 @@
-"""Which link sends and which may go, from both sides of one pair at once (SPEC §6.5)."""
+"""Which link sends and which may go, from both sides of one pair at once (SPEC §6.5); links per terminal."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from chat.network.links import LinkSet, LiveLink
+from chat.network.links import RELAYED_MOST, Links, LinkSet, LiveLink, Peer
+from protocol.link.states import Role
 
 LOW, HIGH = b"\x01" * 32, b"\x02" * 32
 
@@ -87,4 +90,37 @@ def test_the_newest_confirmed_link_sends_and_an_older_one_takes_over_when_it_end
     links, new = LinkSet(HIGH, LOW), link("new", True)  # of two that one side began the older goes
     links.confirmed(old)
     links.confirmed(new)
-    assert (links.answered(old), links.answered(new)) == ([], [old])
+    assert links.answered(old) == []
+    assert links.answered(new) == [old]
+
+
+PERSON = b"p" * 32
+SENIORS = [bytes([number]) * 32 for number in range(2)]
+JUNIORS = [bytes([number]) * 32 for number in range(10, 20)]
+
+
+async def relayed(links: Links, terminal: bytes) -> bool:
+    """Whether one more link with a terminal of the contact is taken, which came through a relay."""
+    driver: Any = AsyncMock(connection=SimpleNamespace(peer=""))
+    driver.ping.return_value = None
+    opened: Any = SimpleNamespace(
+        person=PERSON, peer_static=terminal, session_id=b"s", role=Role.RESPONDER, replaces=b""
+    )
+    events: Any = AsyncMock()
+    return await links.adopt(driver, opened, events) is not None
+
+
+async def test_terminals_that_fill_their_relayed_links_keep_out_only_themselves() -> None:
+    directory: Any = SimpleNamespace(
+        identity=SimpleNamespace(static=SimpleNamespace(public=LOW)),
+        may_link=lambda peer: True,
+        is_dialled=lambda peer: peer.static in SENIORS,
+    )
+    runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)
+    links = Links(runtime, directory, lambda signal: None)
+    first, second = SENIORS
+    assert [await relayed(links, first) for _ in range(RELAYED_MOST + 1)] == [True] * RELAYED_MOST + [False]
+    assert [await relayed(links, junior) for junior in JUNIORS] == [True] * RELAYED_MOST + [False] * 2
+    assert [await relayed(links, second) for _ in range(RELAYED_MOST + 1)] == [True] * RELAYED_MOST + [False]
+    assert len(links.sending(PERSON)) == 2 + RELAYED_MOST
+    assert links.current(Peer(PERSON, JUNIORS[-1])) is None

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -24,7 +24,7 @@ from protocol.entries import (
     write_entry,
 )
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
-from protocol.history import lacking
+from protocol.history import check_page, lacking, named, on_page, pages
 from protocol.messages import Entry, Head
 from tests.support.protocol.samples import flipped, seeded
 
@@ -117,6 +117,49 @@ def test_the_hash_of_heads_knows_no_order_and_every_difference() -> None:
         heads_hash(CONVERSATION, []),
     ]
     assert len({*hashes, *others}) == 5
+
+
+AUTHORS = st.sampled_from([bytes([number]) * 32 for number in range(150)])
+HEADS = st.lists(
+    st.builds(Head, AUTHORS, st.integers(0, 9), st.binary(min_size=32, max_size=32)),
+    max_size=600,
+    unique_by=lambda head: (head.author, head.sequence, head.id),
+)
+
+
+def test_case_95_forks_of_one_author_leave_every_other_author_in_the_heads() -> None:
+    forks = [Head(bytes(32), 1, bytes([number // 256, number % 256]) + bytes(30)) for number in range(300)]
+    honest = [Head(bytes([author]) * 32, 9, some("head")) for author in range(1, 50)]
+    (page,) = pages(CONVERSATION, [*forks, *honest])
+    assert page.heads == [*forks[-4:], *honest]
+
+
+MANY = [
+    Head(bytes([author]) * 32, 7, bytes([author, fork]) * 16) for author in range(150) for fork in range(4)
+]
+
+
+@given(HEADS)
+@example(MANY)
+def test_pages_name_four_heads_of_each_author_and_cover_each_author_once(heads: list[Head]) -> None:
+    made = pages(CONVERSATION, heads)
+    for page in made:
+        check_page(page)
+        assert len(page.heads) <= limits.HEADS_MAX
+        assert on_page(page, named(heads)) == page.heads
+    assert [head for page in made for head in page.heads] == named(heads)
+    assert [page.more for page in made] == [True] * (len(made) - 1) + [False]
+    assert len(made) <= 1 + len(named(heads)) // (limits.HEADS_MAX - 3)
+    everybody = [Head(bytes([author]) * 32, 1, some("any")) for author in range(256)]
+    covered = [head for page in made for head in on_page(page, everybody)]
+    assert covered == everybody[1 if made[0].after else 0 :]
+
+
+def test_what_both_sides_name_is_the_same_once_each_has_what_the_other_named() -> None:
+    """Forks beyond the four of an author are sent for no heads, so that the comparison ends."""
+    forks = [Head(bytes(32), number % 3, bytes([number]) * 32) for number in range(20)]
+    mine, theirs = forks[::2], forks[1::2]
+    assert named([*mine, *named(theirs)]) == named([*theirs, *named(mine)]) == named(forks)
 
 
 @dataclass

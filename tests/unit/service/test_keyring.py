@@ -54,6 +54,7 @@ def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(key
     assert keyring.dialled() == peers[:TERMINALS_DIALLED]
     assert peers[0].static == ben.first.static
     assert all(keyring.dial_psks(peer) for peer in peers)
+    assert [keyring.is_dialled(peer) for peer in peers] == [True] * TERMINALS_DIALLED + [False] * 4
     keyring.contacts[ben.id].blocked = True
     assert keyring.dialled() == []
     assert not any(keyring.dial_psks(peer) for peer in peers)
