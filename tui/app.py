@@ -21,6 +21,7 @@ from textual.worker import WorkerFailed
 from chat.interface import Closed, Door, Messenger
 from tui import actions, textual_fixes
 from tui.actions import app_bindings, keys_of, rebind
+from tui.attention import SIGNS, Attention, shown_to_somebody
 from tui.input_queue import InputQueue
 from tui.keymap import load
 from tui.messages import (
@@ -36,7 +37,7 @@ from tui.messages import (
 from tui.preferences import Density, Keys, Options, Preferences
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
-from tui.terminal import EVERY, SIGNS, STDIN, Attention, Notifier, Watched, heed_signals, shown_to_somebody
+from tui.terminal import EVERY, STDIN, Notifier, Watched, heed_signals
 from tui.text.formatting import without_controls
 from tui.text.translation import _, of_locale, told, use
 from tui.textual_fixes import Anchored

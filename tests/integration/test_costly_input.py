@@ -113,7 +113,11 @@ async def test_case_89_a_thief_with_a_junior_terminal_does_not_suppress_its_remo
         await talk(ben, ada, "added")
         assert log.junior_id in bens_state(ada, ben).live
         thief, conversation = await link_of_junior(log, ben, ada, network), _conversation(ada, ben)
-        costly: list[Message] = [Heads(conversation, b"", [], more=False), HeadsHash(conversation, bytes(32)), LogHeads([])]
+        costly: list[Message] = [
+            Heads(conversation, b"", [], more=False),
+            HeadsHash(conversation, bytes(32)),
+            LogHeads([]),
+        ]
         for message in costly * SPENT:
             await thief.send(message)
         await talk(ben, ada, "spent")

@@ -8,7 +8,7 @@ import pytest
 from textual import events
 
 from tests.support.cli.terminals import python_at, terminal
-from tui.terminal import LASTS, Attention, shown_to_somebody
+from tui.attention import LASTS, Attention, shown_to_somebody
 
 KEY = events.Key("a", "a")
 MOVED = events.MouseMove(None, 1, 1, 0, 0, 0, False, False, False)
@@ -83,7 +83,7 @@ def test_a_multiplexer_says_by_its_socket_whether_a_client_is_attached(name: str
 # Gives the foreground to a child, as a shell does after `bg`.
 GOES_TO_THE_BACKGROUND = """
 import os, signal, sys
-from tui.terminal import shown_to_somebody
+from tui.attention import shown_to_somebody
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 shown = shown_to_somebody({})
 before, other = shown(), os.fork()

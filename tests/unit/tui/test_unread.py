@@ -13,7 +13,7 @@ from tests.support.lab.terminal import Terminal, attached
 from tests.support.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
 from tests.support.tui.opened import entries, reading, received
 from tests.unit.tui.test_terminal import program
-from tui.terminal import LASTS
+from tui.attention import LASTS
 
 MANY = 3002
 BEFORE = 200

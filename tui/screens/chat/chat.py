@@ -39,6 +39,7 @@ from chat.interface import (
 )
 from tui import messages
 from tui.actions import chat_bindings, composer_bindings, history_bindings, rebind
+from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.preferences import Density, Options, Preferences
 from tui.screens.chat.composer import ComposerController
@@ -48,7 +49,6 @@ from tui.screens.chat.history import HistoryController
 from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
 from tui.screens.chat.surface import ChatState, Surface
-from tui.terminal import Attention
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import _, _n, told
 from tui.widgets.history import History

@@ -9,12 +9,12 @@ from functools import partial
 
 from chat.interface import ContactView, EntryState, EntryView, Messenger
 from tui.actions import Group
+from tui.attention import Attention
 from tui.conversation import DELETED, Conversation
 from tui.messages import Problem, attempt
 from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog
-from tui.terminal import Attention
 from tui.text.formatting import deletion, safe, safe_line, shorten
 from tui.text.markdown import blocks, links
 from tui.text.translation import _

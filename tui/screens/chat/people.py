@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase, SelfView
+from tui.attention import Attention
 from tui.conversation import MISSING
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
 from tui.preferences import Options, Preferences
 from tui.screens.chat.composer import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
-from tui.terminal import Attention
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import _, told
 from tui.widgets.guide import Guide
