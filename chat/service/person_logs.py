@@ -1,196 +1,25 @@
-"""Pending contacts (SPEC §7.4), and the exchange of person logs over links (SPEC §7.2)."""
+"""The exchange of person logs over links (SPEC §7.2)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from chat.ports import Clock
 from chat.service import views
-from chat.service.events import ContactReleased, ContactsChanged, EventBus
-from chat.service.keyring import ContactKeys, Keyring, contact_keys
-from chat.service.maintenance import Cleaner
+from chat.service.events import ContactsChanged, EventBus
+from chat.service.keyring import Keyring
+from chat.service.pairing.pending import PendingContacts
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, keys, persons
-from chat.storage.contacts import PAIRED, PENDING, ContactRow
+from chat.storage import contacts, persons
+from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
-from chat.storage.keys import OWN, THEIRS, ShareRow, retire_pairings
-from chat.storage.persons import TerminalRow
 from chat.tasks import Worker
 from protocol.identity.exchange import Extension, changes, extend, missing
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Cause, PersonState, Pins, reduce
+from protocol.identity.reduction import Pins
 from protocol.limits import LOG_OPERATIONS_MAX
-from protocol.link.states import LinkOpen, Role
 from protocol.messages import LogOperations
-from protocol.pairing.record import PendingContact
-
-PENDING_FOR = 24 * 3600 * 1000
-"""Milliseconds after which an incomplete pairing is dropped."""
-
-
-class PendingContacts:
-    """Stores contacts before the last message of pairing, and completes them after it; the keys they prove.
-
-    This order makes a lost last message harmless: the first link with the pending contact completes it.
-    """
-
-    def __init__(
-        self,
-        clock: Clock,
-        store: Store,
-        bus: EventBus,
-        keyring: Keyring,
-        book: ContactBook,
-        views: Views,
-        cleaner: Cleaner,
-    ) -> None:
-        self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
-        self._book, self._views, self._cleaner = book, views, cleaner
-
-    async def store(self, contact: PendingContact, verified: bool) -> None:
-        """Store what a later link with this person needs; from now on such a link opens.
-
-        `verified`: words were compared, also with a person who is a contact already.
-        """
-        before = self._keyring.contacts.get(contact.person)
-        old, now = before.state if before is not None else None, self._clock.wall()
-        row, causes = await self._store.write(_store_pending, contact, verified, old, now)
-        await self.reload(contact.person, new=before is None)
-        await self.proved(contact.person, contact.state.live[contact.terminal].static)
-        if row.person in self._book.rows:
-            self._book.rows[row.person] = row
-            self._views.publish_identity(row.person, causes)
-            if verified:
-                self._bus.signal(ContactReleased(row.person))
-        self._bus.signal(ContactsChanged())
-
-    async def retire(self, opened: LinkOpen) -> None:
-        """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6)."""
-        keys = self._keyring.contacts.get(opened.person or b"")
-        if keys is None or opened.contact_psk is None or len(keys.pairs) < 2:
-            return
-        newest, initiates = keys.pairs[0], opened.role is Role.INITIATOR
-        if not newest.opened(opened.contact_psk, initiates=initiates):
-            return
-        person = newest.their_person
-        await self._store.write(retire_pairings, person, newest.root)
-        await self.reload(person)
-        self._bus.signal(ContactsChanged())
-        self._cleaner.begin()
-
-    async def promote(self, person: bytes) -> None:
-        """Complete a pending contact, which the other side has stored too."""
-        keys = self._keyring.contacts.get(person)
-        if keys is None or not keys.pending:
-            return
-
-        def promote(database: Database) -> ContactRow | None:
-            contacts.set_state(database, person, PAIRED)
-            return contacts.get(database, person)
-
-        row = await self._store.write(promote)
-        assert row is not None, "a contact that was just changed is there"
-        self._book.rows[person] = row
-        keys.pending = False
-        self._bus.signal(ContactsChanged())
-        self._views.publish_contact(person)
-        self._views.publish_same_key(person)
-
-    async def proved(self, person: bytes, static: bytes) -> None:
-        """A contact has proven to hold a static key, by a Record or on a link (SPEC §7.1)."""
-        if person in self._keyring.proven.get(static, ()):
-            return
-
-        def store(database: Database) -> bool:
-            known = contacts.get(database, person) is not None
-            if known:
-                persons.add_proven_key(database, person, static)
-            return known
-
-        if await self._store.write(store):
-            self._keyring.prove(person, static)
-            self._views.publish_same_key(person)
-
-    async def reload(self, person: bytes, new: bool = False) -> None:
-        """Read a person's keys again after a commit, unless the contact was removed meanwhile."""
-        own = self._keyring.own.person
-
-        def read(database: Database) -> ContactKeys | None:
-            row = contacts.get(database, person)
-            return None if row is None else contact_keys(database, own, row)
-
-        keys = await self._store.read(read)
-        if keys is not None and (new or person in self._keyring.contacts):
-            self._keyring.contacts[person] = keys
-
-    async def drop_old(self) -> None:
-        if not any(contact.pending for contact in self._keyring.contacts.values()):
-            return
-        dropped = await self._store.write(contacts.drop_pending, self._clock.wall() - PENDING_FOR)
-        for person in dropped:
-            self._keyring.contacts.pop(person, None)
-            self._keyring.forget_proofs(person)
-        if dropped:
-            self._bus.signal(ContactsChanged())
-            self._cleaner.begin()
-
-
-def _store_pending(
-    database: Database, contact: PendingContact, verified: bool, before: PersonState | None, now: int
-) -> tuple[ContactRow, tuple[Cause, ...]]:
-    """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
-
-    The contact is held if its identity has changed, and no words were compared.
-    """
-    if contacts.get(database, contact.person) is None:
-        new = ContactRow(
-            person=contact.person,
-            name=contact.name,
-            petname="",
-            state=PENDING,
-            verified=False,
-            blocked=False,
-            held=False,
-            since=now,
-        )
-        contacts.add(database, new)
-    for operation in contact.operations:
-        persons.add_operation(database, contact.person, parse_operation(operation).id, operation)
-    if verified:
-        # The words cover the record, and the record the recoveries on which its terminal acts.
-        persons.pin(database, contact.person, contact.state.path, confirmed=True)
-    state = _pinned(database, contact.person)
-    causes = changes(before, state) if before is not None else ()
-    hold = views.holds(causes, state) and not verified
-    persons.replace_terminals(database, contact.person, terminal_rows(state))
-    for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
-        heads = list(share.heads)
-        row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
-        keys.add_share(database, row)
-    contacts.set_name(database, contact.person, state.name)
-    if verified or hold:
-        contacts.set_verified(database, contact.person, verified)
-        contacts.set_held(database, contact.person, hold)
-    stored = contacts.get(database, contact.person)
-    assert stored is not None, "a contact that was just stored is there"
-    return stored, causes
-
-
-def _pinned(database: Database, person: bytes) -> PersonState:
-    """The state of a stored log, of which what is in force is pinned as seen."""
-    pins = persons.pins_of(database, person)
-    state = reduce(persons.operations_of(database, person), pins)
-    persons.pin(database, person, state.path, confirmed=False)
-    return state
-
-
-def terminal_rows(state: PersonState) -> list[TerminalRow]:
-    return [
-        TerminalRow(state.person, one.id, one.signing, one.static, one.id in state.live, one.depth)
-        for one in state.terminals()
-    ]
 
 
 class PersonLogs:
@@ -256,7 +85,7 @@ def _store(database: Database, person: bytes, found: Extension, hold: bool) -> C
         persons.add_operation(database, person, parse_operation(operation).id, operation)
     persons.drop_operations(database, person, found.dropped)
     persons.pin(database, person, found.state.path, confirmed=False)
-    persons.replace_terminals(database, person, terminal_rows(found.state))
+    persons.replace_terminals(database, person, persons.terminal_rows(found.state))
     contacts.set_name(database, person, found.state.name)
     if hold:
         contacts.set_verified(database, person, False)

@@ -29,7 +29,8 @@ from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
 from chat.service.keyring import ContactKeys, Keyring
 from chat.service.maintenance import Ranker
-from chat.service.person_logs import PendingContacts, PersonLogs
+from chat.service.pairing.pending import PendingContacts
+from chat.service.person_logs import PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import Views

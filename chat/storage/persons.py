@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.storage.database import Database
-from protocol.identity.reduction import Pins
+from protocol.identity.reduction import PersonState, Pins, reduce
 
 
 def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
@@ -126,3 +126,18 @@ def addresses_of(db: Database, terminal: bytes) -> list[AddressRow]:
 
 def forget_addresses(db: Database, terminal: bytes, host: str, port: int) -> None:
     db.run("DELETE FROM known_addresses WHERE terminal = ? AND host = ? AND port = ?", terminal, host, port)
+
+
+def pinned(db: Database, person: bytes) -> PersonState:
+    """The state of a stored log, of which what is in force is pinned as seen."""
+    pins = pins_of(db, person)
+    state = reduce(operations_of(db, person), pins)
+    pin(db, person, state.path, confirmed=False)
+    return state
+
+
+def terminal_rows(state: PersonState) -> list[TerminalRow]:
+    return [
+        TerminalRow(state.person, one.id, one.signing, one.static, one.id in state.live, one.depth)
+        for one in state.terminals()
+    ]

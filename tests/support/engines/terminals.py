@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chat.service.person_logs import terminal_rows
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OwnRow, ShareRow
+from chat.storage.persons import terminal_rows
 from protocol.identity.author import add_operation
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
