@@ -32,6 +32,20 @@ export function pagesOf(conversation, heads) {
   });
 }
 
+// The entries that are sent for a page of Heads.
+export function answerHeads(message, held) {
+  checkConversation(message, held, 'V-HD-01');
+  const { after, heads, more } = message;
+  must([0, 32].includes(after.length) && (heads.length || !more), 'malformed', 'V-HD-02');
+  const rises = heads.every((head, i) => i === 0 || compareHeads(heads[i - 1], head) < 0);
+  const behind = heads.every(({ author }) => Buffer.compare(author, after) > 0);
+  const few = byAuthor(heads).every((author) => author.length <= 4);
+  must(rises && behind && few, 'malformed', 'V-HD-03');
+  const covers = (author) =>
+    Buffer.compare(author, after) > 0 && (!more || Buffer.compare(author, heads.at(-1).author) <= 0);
+  return held.missing(heads, covers);
+}
+
 // The live terminal with this static key, or null.
 export function terminalOf(log, fixed) {
   return log.live.find(({ introducer }) => introducer.op.static.equals(fixed))?.terminal ?? null;

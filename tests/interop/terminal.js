@@ -127,7 +127,8 @@ export class Terminal {
     const entry = entries.readForm(message);
     const { person: contact } = this.contact;
     const view = { carrier: contact, accepted: true, self: this.person, contact, selfKey: this.selfKey };
-    const former = (person) => this.logOf(person).removed.map((one) => one.terminal);
+    const removed = (person) => this.logOf(person).terminals.filter((one) => one.is === 'removed');
+    const former = (person) => removed(person).map((one) => one.terminal);
     entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
     this.conversation.add(entry);
     if (entry.body === null) return { answers: [], events: [] };

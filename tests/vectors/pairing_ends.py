@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from protocol import labels
 from protocol.codec import encode
 from protocol.keys import X25519Pair
+from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.states import Role
 from protocol.messages import MESSAGE, Record
 from protocol.pairing.record import Transcript, make_record
@@ -56,7 +57,7 @@ def end(person: Person, course: str, **more: Any) -> Json:
         "signing_seed": person.first.seed.hex(),
         "static_secret": person.first.secret.hex(),
         "share": {
-            "number": 1_795_000_000,
+            "number": FIRST_SHARE_NUMBER_MAX,
             "share": person.seed.bytes(f"{person.label} share").hex(),
             "heads": [head.hex() for head in person.state().heads],
         },

@@ -272,8 +272,10 @@ class PairingService:
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Complete the contact, which both sides have stored."""
         await self._pending.promote(person)
-        # Only a link under the new secret retires those of earlier pairings.
-        await self._links.close(person, REPLACED)
+        keys = self._keyring.contacts.get(person)
+        if keys is not None and len(keys.pairs) > 1:
+            # Only a link under the new secret retires those of earlier pairings.
+            await self._links.close(person, REPLACED)
         for place in reversed(pairing.places):
             if (met := await self._addresses.met(person, pairing.terminal, *place)) is not None:
                 self._bus.signal(TerminalFound(met))
