@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
-from typing import Final
+from typing import Final, NamedTuple
 
 from chat.storage import contacts, ordering, persons
 from chat.storage.database import Database, Row
@@ -111,8 +111,7 @@ class HeadRow:
 # --- Inserting ---
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored.
 
     `rivals` are the other entries of its author, incarnation and sequence, where it is new.
