@@ -393,7 +393,7 @@ def _counting_follows(db: Database, number: int) -> bool:
 
 
 def _release_before(db: Database, number: int) -> None:
-    """Release what stands before a counting entry in its author's chain; each entry is released once."""
+    """Release what precedes a counting entry in its author's chain; each entry is released once."""
     before = (
         "SELECT d.parent FROM edges AS d JOIN quarantine AS q ON q.entry = d.parent"
         " WHERE d.child = ? AND d.chain"
@@ -524,24 +524,14 @@ def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
     return None if found is None else HeadRow(*found)
 
 
-def evidence(db: Database) -> list[tuple[bytes, ...]]:
-    """Groups of ids with one author, incarnation and sequence, which no honest terminal writes."""
-    places = db.rows(
-        "SELECT min(number) FROM entries GROUP BY conversation, author, sequence, incarnation"
-        " HAVING count(*) > 1"
-    )
-    ids = [db.value("SELECT id FROM entries WHERE number = ?", number) for (number,) in places]
-    return sorted(tuple(sorted((entry, *rivals(db, entry, most=-1)))) for entry in ids)
-
-
-def rivals(db: Database, entry: bytes, most: int = RIVALS_NAMED) -> tuple[bytes, ...]:
-    """Ids, ascending, of the other entries of an entry's author, incarnation and sequence; -1: all."""
+def rivals(db: Database, entry: bytes) -> tuple[bytes, ...]:
+    """The first RIVALS_NAMED ids, ascending, of other entries of one's author, incarnation and sequence."""
     rows = db.rows(
         "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
         " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
         " AND o.number != e.number WHERE e.id = ? ORDER BY o.id LIMIT ?",
         entry,
-        most,
+        RIVALS_NAMED,
     )
     return tuple(row[0] for row in rows)
 
@@ -600,13 +590,10 @@ def spaced(text: str) -> str:
     if text.isascii():  # which has one form only, and no word to set apart
         return text.lower().replace("\x00", " ")
     plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
-    return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
+    apart = _APART.sub(r" \g<0> ", plain)
+    return _SPELLED.sub(lambda match: f" {PRIVATE}{ord(match[0]):x} ", apart)
 
 
 def indexed(text: str, conversation: int) -> str:
     """A row of the index: the text, and a word that names the conversation."""
     return f"{spaced(text)} {CONVERSATION}{conversation}"
-
-
-def _spell(match: re.Match[str]) -> str:
-    return f" {PRIVATE}{ord(match[0]):x} "

@@ -23,6 +23,7 @@ from tests.support.engines.engines import (
     people,
     talk,
 )
+from tests.support.storage.samples import evidence
 
 YEAR_MS = 366 * 24 * 3600 * 1000
 
@@ -123,7 +124,7 @@ async def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_l
         mine, theirs = await ada.history(ben), await ben.history(ada)
         assert [view.id for view in mine] == [view.id for view in theirs]
         assert sorted(await ada.texts(ben)) == ["after the restore", "before", "end", "lost 1", "lost 2"]
-        places = await ada.engine._use_cases.store.read(entries.evidence)
+        places = await ada.engine._use_cases.store.read(evidence)
         assert places == []
 
 

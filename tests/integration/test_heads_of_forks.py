@@ -6,12 +6,15 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+from chat.interface import EntryAdded
 from protocol.entries import parse_entry
 from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX
 from protocol.messages import Entry, Heads
 from tests.integration.steps import current, entry_of, in_touch
 from tests.integration.test_attacks_on_engines import heard
 from tests.support.engines.engines import Person, in_virtual_time, links, talk
+
+FORKS = HEADS_MAX + 20
 
 
 def terminal(person: Person) -> bytes:
@@ -24,9 +27,10 @@ async def test_case_95_forks_of_one_author_push_no_other_author_out_of_the_heads
     async with in_touch(tmp_path) as (network, ada, ben):
         forking, honest = sorted((ada, ben), key=terminal)
         await talk(honest, forking, "an honest entry")
-        for number in range(HEADS_MAX + 20):
+        last = honest.wait(EntryAdded, lambda event: event.entry.text == f"fork {FORKS - 1}")
+        for number in range(FORKS):
             await current(forking, honest).driver.send(entry_of(forking, honest, text=f"fork {number}"))
-        await asyncio.sleep(5)
+        await last
         told, repeated = heard(forking), heard(honest)
         for pipe in list(network.pipes):
             pipe.break_now()

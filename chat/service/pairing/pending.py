@@ -24,7 +24,7 @@ PENDING_FOR = 24 * 3600 * 1000
 
 
 class PendingContacts:
-    """Stores contacts before the last message of pairing, and completes them after it; the keys they prove.
+    """Stores contacts before the last message of pairing, completes them after it, and stores proven keys.
 
     This order makes a lost last message harmless: the first link with the pending contact completes it.
     """

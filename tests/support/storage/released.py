@@ -187,7 +187,7 @@ def contents(database: Database) -> object:
         "tips": entries.tips(database, TALK),
         "heads": entries.heads(database, TALK),
         "missing": tables.missing(database, TALK),
-        "evidence": entries.evidence(database),
+        "evidence": tables.evidence(database),
         "receipts": [receipts.of(database, [row.id]).get(row.id) for row in rows],
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),

@@ -197,3 +197,13 @@ def missing(database: Database, conversation: bytes) -> list[bytes]:
         conversation,
     )
     return [row[0] for row in rows]
+
+
+def evidence(database: Database) -> list[tuple[bytes, ...]]:
+    """Groups of ids with one author, incarnation and sequence, which no honest terminal writes."""
+    places: dict[tuple[object, ...], list[bytes]] = {}
+    for entry, *place in database.rows(
+        "SELECT id, conversation, author, sequence, incarnation FROM entries ORDER BY id"
+    ):
+        places.setdefault(tuple(place), []).append(entry)
+    return sorted(tuple(ids) for ids in places.values() if len(ids) > 1)

@@ -197,7 +197,7 @@ def test_attack_66_a_restored_copy_takes_back_what_was_lost(tmp_path: Path, data
     store(restored, lost, acknowledged)
     everything = [before, acknowledged, lost, anew]
     assert truth(restored, everything) == [entry.id for entry in everything]
-    assert entries.evidence(restored) == []
+    assert tables.evidence(restored) == []
     restored.close()
 
 

@@ -17,6 +17,7 @@ from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
 from protocol.entries import ParsedEntry
 from protocol.history import BodyState, body_after, quarantined
+from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
 
@@ -153,7 +154,7 @@ def test_attack_67_two_entries_at_one_place_are_both_kept_and_named(database: Da
     first = sample("one")
     second = sample("another")
     store(database, first, second, sample("elsewhere", author=THEIR_TERMINAL.terminal))
-    assert entries.evidence(database) == [tuple(sorted((first.id, second.id)))]
+    assert tables.evidence(database) == [tuple(sorted((first.id, second.id)))]
     assert (entries.rivals(database, first.id), entries.rivals(database, second.id)) == (
         (second.id,),
         (first.id,),
@@ -219,7 +220,7 @@ def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> No
     before, lost = author.write("before"), author.write("written after the copy was made")
     again = sample("written after the restore", sequence=2, previous=before.id, incarnation=b"restored")
     store(database, before, lost, again)
-    assert entries.evidence(database) == []
+    assert tables.evidence(database) == []
     assert not any(row.rivalled for row in entries.page(database, TALK, 9))
     heads = {head.id for head in entries.heads(database, TALK)}
     assert heads == {lost.id, again.id}
