@@ -97,7 +97,7 @@ def _mark_ends(db: Database, node: Node) -> None:
 # An entry that arrives after those that name it may raise the ranks of all entries since, of a whole history.
 # The table `raises` holds what is due, and `settle` does it in pieces. It first follows the edges and notes
 # the new ranks, then writes them, the highest first. So no entry is ever shown before one that it names, but
-# for the late entry itself, which stands at its own time until those that name it follow.
+# for the late entry itself, which keeps the rank of its own time until those that name it follow.
 
 
 def _set_rank(db: Database, node: Node, place: int) -> None:
