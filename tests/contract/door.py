@@ -105,7 +105,7 @@ class DoorContract:
         opened = await doorway.door.unlock("another one")
         await opened.close()
 
-    async def test_damage_is_said_and_nothing_begins_anew_over_it(self, doorway: Doorway) -> None:
+    async def test_damage_is_said_and_nothing_begins_again_over_it(self, doorway: Doorway) -> None:
         door = doorway.door
         made = await door.create("Ann", PASSPHRASE)
         await made.close()

@@ -18,7 +18,10 @@ RELAY = str(RelayAddress("127.0.0.1", 9, b"\x09" * 32))
 
 
 class Around(Protocol):
-    """The contact, and a stranger called CLEO. A method returns once it is done, not once it is told here."""
+    """The contact, and a stranger called CLEO.
+
+    A method returns once it is done, not once the messenger learns of it.
+    """
 
     async def leave(self) -> None: ...
     async def come(self) -> None: ...
@@ -43,7 +46,7 @@ class Around(Protocol):
         """The stranger uses an invitation."""
 
     async def invite(self) -> str:
-        """The stranger makes an invitation, and will confirm whoever uses it."""
+        """The stranger makes an invitation, and will confirm the person who uses it."""
 
     async def confirm(self) -> None:
         """The stranger says that the words are the same."""

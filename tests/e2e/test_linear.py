@@ -37,7 +37,7 @@ class Listener:
         self.hear("{name}: {text}", name=name, text=text)
 
     def between(self, text: str) -> str:
-        """What stands in the place of the value of a line that is waited for."""
+        """The text at the place of the value in a line that is waited for."""
         start, end = self._catalogue.gettext(text).split("{words}")
         line = self.program.wait_for(lambda one: one.startswith(start) and one.endswith(end), PATIENCE)
         return line.removeprefix(start).removesuffix(end)

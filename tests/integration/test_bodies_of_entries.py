@@ -56,7 +56,7 @@ async def last(person: Person, other: Person) -> tuple[str, str]:
 
 @in_virtual_time
 async def test_case_86_a_body_that_comes_after_its_deletion_stays_deleted(tmp_path: Path) -> None:
-    """Deleted while it was missing, or held: whoever supplies the body later, and however often."""
+    """Deleted while it was missing, or held: whichever peer supplies the body later, and however often."""
     async with in_touch(tmp_path) as (_, ada, ben):
         friend = await ada.contact(ben)
         whole, late = entry_of(ben, ada, text="whole"), entry_of(ben, ada, text="late")

@@ -1,4 +1,4 @@
-"""The cleaning of the file beside everything else that is wanted of the database."""
+"""The cleaning of the file, concurrent with everything else that is wanted of the database."""
 
 from __future__ import annotations
 

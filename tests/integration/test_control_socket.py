@@ -140,7 +140,7 @@ async def test_calls_of_one_client_are_bounded_and_all_answered(
 async def test_the_socket_is_the_owners_alone_from_the_first_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every platform: whoever connects before the socket has its mode is refused, whatever the umask."""
+    """A client that connects before the socket has its mode is refused: on every platform, for any umask."""
     path = tmp_path / "engine.sock"
     chmod, refused = Path.chmod, []
 

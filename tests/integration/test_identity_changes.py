@@ -19,7 +19,7 @@ from tests.integration.steps import compare, current, in_touch, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, talk, two_contacts
 from tests.support.protocol.pairings import Terminal, id_of
 
-STRANGE = Terminal.named("whoever holds the recovery key")
+STRANGE = Terminal.named("holder of the recovery key")
 
 
 async def recovered(person: Person, new: Terminal | None = None) -> list[bytes]:

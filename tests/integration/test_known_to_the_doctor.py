@@ -50,7 +50,9 @@ async def verdict(context: Context) -> Why:
 
 
 @in_virtual_time
-async def test_whoever_greets_where_a_contact_was_is_asked_for_its_keys(tmp_path: Path, knows: Knows) -> None:
+async def test_a_stranger_greeting_where_a_contact_was_is_asked_for_its_keys(
+    tmp_path: Path, knows: Knows
+) -> None:
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         await pair(ada, ben)
         await talk(ada, ben, "hello")
@@ -106,7 +108,7 @@ async def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Pa
 
 
 @in_virtual_time
-async def test_whoever_is_met_at_a_relay_is_missed_nowhere_else(tmp_path: Path, knows: Knows) -> None:
+async def test_a_contact_met_at_a_relay_is_missed_nowhere_else(tmp_path: Path, knows: Knows) -> None:
     """A link through a relay has no address at which one could look."""
     async with in_touch_by_relay(tmp_path) as (*_, ada, _ben):
         assert (await contact(ada)).relayed

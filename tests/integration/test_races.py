@@ -301,7 +301,7 @@ async def three(folder: Path) -> AsyncIterator[tuple[Person, Person, list[Snatch
 
 
 @in_virtual_time
-async def test_whoever_calls_all_the_time_keeps_nobody_else_away(tmp_path: Path) -> None:
+async def test_a_peer_that_calls_all_the_time_keeps_nobody_else_away(tmp_path: Path) -> None:
     async with three(tmp_path) as (ada, ben, snatchers):
         await asyncio.sleep(20)
         await asyncio.wait_for(talk(ada, ben, "in spite of it"), 20)

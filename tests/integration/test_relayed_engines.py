@@ -220,7 +220,9 @@ async def test_a_relay_that_nobody_answers_at_slows_no_direct_way(tmp_path: Path
 
 
 @in_virtual_time(limit=5000)
-async def test_whoever_comes_back_to_a_relay_is_there_for_whoever_waits(tmp_path: Path) -> None:
+async def test_a_person_who_comes_back_to_a_relay_is_there_for_a_contact_who_waits(
+    tmp_path: Path,
+) -> None:
     """However long one was away: the other asks seldom by then, and does not have to."""
     async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
         await ben.stop()
@@ -449,7 +451,7 @@ async def test_an_invitation_is_waited_for_as_long_as_it_is_open(tmp_path: Path)
 
 @pytest.mark.parametrize("seed", range(1, 5))
 @in_virtual_time(limit=30)
-async def test_whoever_joined_dials_the_inviter_however_late_it_is_done_and_after_a_restart(
+async def test_a_person_who_joined_dials_the_inviter_however_late_it_is_done_and_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """By the address of the invitation, where multicast is blocked."""

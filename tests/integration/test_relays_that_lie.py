@@ -218,7 +218,7 @@ async def test_a_relay_that_calls_and_calls_costs_a_bounded_number_of_handshakes
 
 @in_virtual_time
 async def test_a_squatter_on_a_token_delays_a_link_by_a_moment(tmp_path: Path) -> None:
-    """Whoever holds the contact secret, as a stolen terminal does, can stand in front of the right one."""
+    """A peer that holds the contact secret, as a stolen terminal does, can be in front of the right one."""
     async with in_touch_by_relay(tmp_path) as (network, relay, ada, ben):
         await ada.stop()
         transport = MemoryTransport(network, "10.0.0.66")
@@ -360,7 +360,7 @@ CONNECTIONS_A_SECOND = 1.5
 
 
 class Liar(MemoryRelay):
-    """Lies until it is told to stop."""
+    """Lies until `stop_lying` is called."""
 
     lies = True
 
@@ -384,7 +384,7 @@ class Reflecting(Liar):
 
 
 class Mistaking(Liar):
-    """Joins every dialler with whoever waits longest, but for those it asked for."""
+    """Joins every dialler with the terminal that has waited longest, except the one it asked for."""
 
     def find(self, token: bytes, place: int) -> Visitor | None:
         right = super().find(token, place)
@@ -435,7 +435,7 @@ class Turning(Liar):
 
 
 class Calling(Liar):
-    """Calls whoever waits, at once, and says whatever comes to its mind."""
+    """Calls every terminal that waits, at once, and then sends random bytes."""
 
     async def heard(self, visitor: Visitor, event: RelayEvent) -> None:
         await super().heard(visitor, event)

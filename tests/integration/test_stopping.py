@@ -1,4 +1,4 @@
-"""An engine that is told to stop or to lock does so, whatever is under way."""
+"""An engine that receives a request to stop or to lock does so, whatever is under way."""
 
 from __future__ import annotations
 

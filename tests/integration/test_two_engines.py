@@ -43,7 +43,7 @@ async def test_two_persons_pair_by_words_and_talk(
 
 @in_virtual_time
 async def test_attack_02_one_attempt_by_words_a_user_action(tmp_path: Path) -> None:
-    """Whoever was refused once cannot try other words without a new action of this person."""
+    """A peer that was refused once cannot try other words without a new action of the person who refused."""
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         found = await ada.sees("Ben")
         words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)

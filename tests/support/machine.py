@@ -128,7 +128,7 @@ _MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]  # no types are published
-    """One share for the whole machine, and one for each file beside it."""
+    """One share for the whole machine, and in addition one for each other file."""
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid.partition("::")[0])

@@ -164,7 +164,7 @@ _AT_ONCE: Final = 1 << 20  # bytes that are published in one go: of more the lib
 _PINGS: Final = 200  # frames of one round of relay.latency, one after the other
 
 _NOTES: Final = {
-    "parlour": "the real program, confined; one buffer a direction, zeroed behind every write",
+    "parlour": "the real program, confined; one buffer per direction, zeroed behind every write",
     "tcp": "a bare asyncio splice (Protocol to transport.write), which zeroes nothing",
     "nats": "nats-server, the same through nats-py with a connection at either end",
 }

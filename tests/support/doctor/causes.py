@@ -287,7 +287,7 @@ CAUSES = {
         "address", "another program answers at 10.77.0.2", other_program, peer()
     ),
     "closed there": Cause("address", CLOSED, closed, peer()),
-    "closed there, beside a router": Cause("address", CLOSED, ROUTER, peer()),
+    "closed there, next to a router": Cause("address", CLOSED, ROUTER, peer()),
     "ended there, still announced": Cause("address", STALE, closed, ANNOUNCED),
     "off, still announced": Cause("address", STALE, after(well, 0, "ip link set p2 down"), ANNOUNCED),
     "clock of another day": Cause(

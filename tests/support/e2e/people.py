@@ -95,7 +95,7 @@ class Person(AbstractContextManager["Person"]):
         self.terminal.burst(f"{text}\r")
 
     def read(self, *texts: str) -> list[Said]:
-        """The conversation on the screen, once all these texts stand in it."""
+        """The conversation on the screen, once it contains all these texts."""
         wanted = set(texts)
         screen = self.see(lambda screen: wanted <= {one.text for one in self.conversation(screen)})
         return self.conversation(screen)

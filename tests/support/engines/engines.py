@@ -141,7 +141,7 @@ class Person:
         return future  # type: ignore[return-value]
 
     def watch(self, look: Callable[[Event], None]) -> None:
-        """Have a look at every event from now on, when it is told."""
+        """Look at every event from now on, when the person receives it."""
 
         self._lookers.append(look)
 
@@ -277,7 +277,7 @@ async def named(person: Person, relay: MemoryRelay) -> None:
 
 
 def stands(person: Person, relay: MemoryRelay, standing: RelayStanding) -> asyncio.Future[RelayChanged]:
-    """The moment when a person is told so of a relay."""
+    """The moment when a person learns of this standing of a relay."""
     wanted = str(relay.address), standing
     return person.wait(RelayChanged, lambda event: (event.relay.address, event.relay.standing) == wanted)
 

@@ -111,7 +111,7 @@ class FakeMessenger(Others):
         if not is_name(name):
             raise UsageError(NO_NAME)
         self._contacts[contact] = replace(self._contact(contact), name=name)
-        self._label_anew()
+        self._label_again()
         self.emit(ContactChanged(self._contacts[contact]))
 
     async def block(self, contact: str, on: bool) -> None:
@@ -122,7 +122,7 @@ class FakeMessenger(Others):
         del self._contacts[contact], self._conversations[contact]
         for name in [name for name in self._preferences if name.endswith(f".{contact}")]:
             del self._preferences[name]
-        self._label_anew()
+        self._label_again()
         self.emit(ContactRemoved(contact, view.name))
 
     async def safety_number(self, contact: str) -> str:

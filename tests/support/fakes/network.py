@@ -119,7 +119,7 @@ class Network:
         return one not in self.down and other not in self.down and {one, other} not in self.parted
 
     def part(self, one: str, other: str) -> None:
-        """Two hosts that reach others, but not each other any more; nobody is told."""
+        """Two hosts that reach others, but not each other any more; nobody is notified."""
         self.parted.add(frozenset((one, other)))
 
     def join(self, one: str, other: str) -> None:

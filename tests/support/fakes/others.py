@@ -200,7 +200,7 @@ class Others:
         view = ContactView(person, name, name, False, False, False, False, 0)
         self._contacts[person] = replace(view, **marks)
         self._conversations[person] = Conversation()
-        self._label_anew()
+        self._label_again()
         self.emit(ContactChanged(self._contacts[person]))
         return self._contacts[person]
 
@@ -405,7 +405,7 @@ class Others:
         self._contacts[view.person] = view
         self.emit(ContactChanged(view))
 
-    def _label_anew(self) -> None:
+    def _label_again(self) -> None:
         names = [view.name for view in self._contacts.values()]
         for person, view in self._contacts.items():
             label = f"{view.name}~{person[:4]}" if names.count(view.name) > 1 else view.name

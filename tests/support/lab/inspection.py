@@ -15,7 +15,7 @@ from tests.architecture.imports import ROOT
 
 
 def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
-    """Those of many needles, each random and of 16 bytes or more, that stand in memory the process can write.
+    """Those of many needles, each random and of 16 bytes or more, that are in memory the process can write.
 
     Raises OSError as `copies` does.
     """
@@ -23,7 +23,7 @@ def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
 
 
 def copies(pid: int, needle: bytes) -> int:
-    """How often `needle` stands in readable memory of the process.
+    """How often `needle` occurs in readable memory of the process.
 
     Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
     """

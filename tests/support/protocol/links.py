@@ -347,7 +347,7 @@ def confirming() -> tuple[End, RatchetSession]:
 
 
 def sealed_frames(end: End, *messages: Entry | Typing) -> list[bytes]:
-    """Envelopes that end sends for messages, kept by whoever is in between."""
+    """Envelopes that end sends for messages, kept by an observer in between."""
     for message in messages:
         assert end.link.send(message, START)
     return frames(end.link.data_to_send())

@@ -169,7 +169,7 @@ def examine(name: str, entered: Member, left: Member, bill: Bill, nodes: Sequenc
 
 
 def remains(pair: Ends, relays: Sequence[Program], nodes: Sequence[Node]) -> Iterator[str]:
-    """What stands in memory after 10,000 frames that bore a mark: the mark, and what NATS carried for it."""
+    """What is in memory after 10,000 frames that bore a mark: the mark, and what NATS carried for it."""
     mark = secrets.token_bytes(32)
     block = (secrets.token_bytes(112) + mark + secrets.token_bytes(112)) * 100
     with tapped(nodes) as heard:

@@ -188,7 +188,7 @@ class Node(Program):
 
 
 def free_ports(number: int) -> list[int]:
-    """So many ports that nobody has, below those that the kernel gives to whoever asks for any."""
+    """So many ports that nobody has, below those that the kernel gives to a program that asks for any."""
     found: set[int] = set()
     while len(found) < number:
         port = random.randrange(20_000, 32_000)
@@ -290,7 +290,7 @@ def meet(
 ) -> tuple[Terminal, WasJoined]:
     """A dialler at a relay, joined with a terminal that waits at another.
 
-    That somebody waits there is known everywhere a moment later: whoever is told *absent* asks again.
+    That somebody waits there is known everywhere a moment later: a dialler that receives *absent* asks again.
     """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:

@@ -161,7 +161,7 @@ def _pieces(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _kind(cluster: str) -> object:
-    """What stands in one piece: letters of one cell, and blocks that fill the width of theirs."""
+    """What one piece contains: letters of one cell, and blocks that fill their own width."""
     if cluster.isascii() or (cell_len(cluster) == 1 == len(cluster) and cluster.isalpha()):
         return ""
     part = _BLOCKS.get(cluster)

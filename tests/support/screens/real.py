@@ -128,7 +128,7 @@ def every(folder: Path, wanted: list[str]) -> None:
 
 
 def for_readme(folder: Path) -> None:
-    """Make the pictures of the README anew."""
+    """Make the pictures of the README again."""
     with TemporaryDirectory(prefix="parlour-pictures-") as scratch:
         every(Path(scratch), [look for look, _ in README.values()])
         folder.mkdir(parents=True, exist_ok=True)

@@ -271,7 +271,7 @@ ON_THE_FAKE = (
 EVERY = (*FIRST_RUN, *ALONE, *TALKING, *ON_THE_FAKE)
 
 
-_SOUGHT = 24  # characters, so that they stand in one row
+_SOUGHT = 24  # characters, so that they fit in one row
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
 

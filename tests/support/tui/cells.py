@@ -13,7 +13,7 @@ _ENDS = {"22": "1 2", "23": "3", "24": "4 21", "25": "5", "27": "7", "28": "8", 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: its text, and its attributes as a terminal is told them."""
+    """One cell: its text, and its attributes as a terminal receives them."""
 
     text: str
     look: str

@@ -109,7 +109,7 @@ def test_nothing_is_called_deleted_that_could_not_be_cleaned_away(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_stops_it_is_told_that_it_stays_due(line: Line, number: signal.Signals) -> None:
+def test_a_person_who_stops_it_learns_that_it_stays_due(line: Line, number: signal.Signals) -> None:
     async def clean() -> None:
         os.kill(os.getpid(), number)
         await asyncio.Event().wait()

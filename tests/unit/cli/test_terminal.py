@@ -17,7 +17,7 @@ from tests.support.cli.line import piped
 from tests.support.cli.terminals import heard_until, python_at, terminal
 
 
-def test_lines_come_in_order_whoever_reads_them() -> None:
+def test_lines_come_in_order_whichever_method_reads_them() -> None:
     with piped("first\nsecond\r\nthird\nlast without end") as descriptor:
         lines = Lines(descriptor)
         assert lines.line() == "first"

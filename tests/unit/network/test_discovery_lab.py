@@ -104,7 +104,7 @@ def test_an_interface_that_appears_later_is_spoken_on(lab: Lab) -> None:
 
 
 def test_attack_16_a_spoofed_record_is_a_hint_and_nothing_more(lab: Lab) -> None:
-    """Anybody can redirect an announcement; the port and address that are told lead to a handshake only."""
+    """Anybody can redirect an announcement; the port and address in it lead to a handshake only."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     announced(honest, watcher, "honest")
     text = encode_text(Announcement("honest", ("10.77.0.3",), 9, slots("honest"), "Mallory"))

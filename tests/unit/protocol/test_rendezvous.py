@@ -76,7 +76,7 @@ def opened(opener: Opener, frame: bytes) -> bytes:
     return bytes(out)
 
 
-def test_a_name_is_the_same_for_whoever_has_the_key_and_does_not_show_the_token() -> None:
+def test_a_name_is_the_same_for_every_relay_that_has_the_key_and_does_not_show_the_token() -> None:
     one, same, other = (
         ClusterKeys(X25519Pair(key)) for key in (RELAY_SECRET, RELAY_SECRET, bytes(range(2, 34)))
     )
@@ -106,7 +106,7 @@ def test_a_changed_frame_does_not_open_and_leaves_nothing(place: int) -> None:
     assert not any(out)
 
 
-def test_whoever_lacks_the_key_makes_no_handshake() -> None:
+def test_a_peer_without_the_key_makes_no_handshake() -> None:
     asking = ClusterKeys(X25519Pair(bytes(range(2, 34)))).handshake(b"name", asking=True)
     answering = ClusterKeys(X25519Pair(RELAY_SECRET)).handshake(b"name", asking=False)
     with pytest.raises(AuthenticationFailed):

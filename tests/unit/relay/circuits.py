@@ -53,7 +53,7 @@ def pattern(size: int, start: int = 0) -> bytes:
 
 
 def reset(end: socket.socket) -> None:
-    """Close so that the other side is told of a broken connection."""
+    """Close so that the other side sees a broken connection."""
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     end.close()
 

@@ -125,7 +125,7 @@ async def test_where_somebody_listens_to_names_alike_it_is_waited_for_a_moment(t
     assert cluster.counters.forged == 0
 
 
-async def test_whoever_was_called_and_does_not_answer_is_told(town: Town) -> None:
+async def test_a_waiter_that_was_called_and_does_not_answer_is_reported(town: Town) -> None:
     host, _ = town.relay(Waiter("deaf", 0.0), answers=False)
     assert (await town.ask()).missed == 1
     assert host.called == ["deaf"]

@@ -185,7 +185,7 @@ def test_attack_62_neither_the_wire_nor_the_relays_memory_holds_a_name_a_key_or_
         assert held == {waited_on, running.address.key}, "the search finds what it knows"
 
 
-def test_attack_62_what_it_is_asked_for_has_one_size_whoever_asks() -> None:
+def test_attack_62_what_it_is_asked_for_has_one_size_whichever_terminal_asks() -> None:
     """Neither the number of tokens nor how somebody waits shows on the wire."""
     with relay() as running:
         sizes = set()

@@ -1,4 +1,4 @@
-"""The backplane at a real node of NATS: what breaks it, what it begins anew, and what holds a sender back."""
+"""The backplane at a real node of NATS: what breaks it, what it restarts, and what holds a sender back."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def subscribe(one: Nats, heard: Heard, subject: str) -> None:
     assert heard.nobodies == [subject]
 
 
-async def test_messages_arrive_and_whoever_named_a_subject_hears_that_nobody_did(node: Node) -> None:
+async def test_messages_arrive_and_a_sender_that_named_a_subject_hears_that_nobody_did(node: Node) -> None:
     async with bus(node.url) as (one, hears, said), bus(node.url) as (other, listens, _):
         await subscribe(one, hears, OWN)
         await subscribe(other, listens, "parlour.there")
@@ -125,7 +125,7 @@ async def test_where_nats_does_not_keep_up_it_is_crowded_until_it_does(node: Nod
         assert one._size <= CROWDED
 
 
-async def test_whoever_waits_for_room_is_woken_when_the_node_dies(node: Node) -> None:
+async def test_a_sender_that_waits_for_room_is_woken_when_the_node_dies(node: Node) -> None:
     async with bus(node.url) as (one, hears, said):
         await crowd(one, node)
         assert one.is_crowded

@@ -121,7 +121,7 @@ async def test_attack_62_nats_hears_no_token_and_nothing_of_a_link(tmp_path: Pat
         assert not [each for each in heard if needle[:8] in each[2] or relays[0].address.key in each[2]]
 
 
-async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(tmp_path: Path) -> None:
+async def test_attack_58_a_client_that_speaks_on_nats_calls_nobody_and_can_only_break(tmp_path: Path) -> None:
     """A question that was heard and said again, garbage in every place, and a frame that was invented."""
     with cluster(tmp_path) as (running, relays):
         async with spy(running[0].url) as attacker:
@@ -131,7 +131,8 @@ async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(
             asked = [each for each in attacker.heard if ".ask." in each[0]]
             again = await asyncio.to_thread(waiting, relays[0], wanted)
             async with asyncio.timeout(processes.PATIENCE):
-                while not relays[0].count("forged_total"):  # from then on it is asked for whoever waits there
+                # Once it has counted one, it is asked for the terminal that waits there.
+                while not relays[0].count("forged_total"):
                     for subject, _, question in asked:
                         await attacker.say(subject, question[:16] + secrets.token_bytes(100))
                         await attacker.say(subject, b"")
@@ -236,7 +237,7 @@ def test_attack_59_relay_and_node_open_no_file_for_writing(tmp_path: Path) -> No
 
 
 async def test_attack_63_a_question_is_asked_once_and_goes_no_further(tmp_path: Path) -> None:
-    """Whoever listens to names that begin alike and has nobody keeps silent, and asks nobody itself."""
+    """A relay that listens to names that begin alike and has nobody keeps silent, and asks nobody itself."""
     with cluster(tmp_path) as (running, relays):
         async with spy(running[0].url) as listener:
             keys = ClusterKeys(read_key(tmp_path / "relay.key"))

@@ -87,7 +87,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_whoever_is_joined_asked_for_the_other(seed: int) -> None:
+async def test_a_terminal_that_is_joined_asked_for_the_other(seed: int) -> None:
     dice = Random(seed)
     async with house(Limits(handshakes=MANY, handshakes_address=MANY)) as made:
         crowd = Crowd(made, dice)

@@ -81,7 +81,7 @@ def take_back(self, buffer, used):
     honest(self, buffer, used)
 Buffers.take_back = take_back
 """
-# It zeroes nothing, so that what passed last stands in its buffer.
+# It zeroes nothing, so that what passed last is in its buffer.
 ZEROES_NOTHING = """
 from chat.relay.circuit import Buffers
 honest = Buffers.take_back
@@ -96,7 +96,7 @@ def test_attack_60_a_relay_that_keeps_something_is_found_out(planted: str) -> No
 
 
 def test_attack_60_what_waits_for_a_slow_reader_is_zeroed_once_it_is_gone() -> None:
-    """While it waits it stands in the one buffer, which shows that the search would see it."""
+    """While it waits it is in the one buffer, which shows that the search would see it."""
     needs_process_memory()
     needle = secrets.token_bytes(32)
     with relay("--examinable") as running:

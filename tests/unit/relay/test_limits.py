@@ -1,4 +1,4 @@
-"""What a relay lets happen, over real sockets: bounds an address and in all, shares, and who is told what."""
+"""What a relay lets happen, over real sockets: bounds an address and in all, shares, and who learns what."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk(made: H
 
 
 async def test_attack_63_relays_that_are_led_to_each_other_part_at_once() -> None:
-    """Whoever splices two relays together, A to B to A, has two greetings and the end."""
+    """A client that splices two relays together, A to B to A, has two greetings and the end."""
     async with house(limits()) as one, house(limits()) as other:
         first, second = await one.guest(), await other.guest()
         await second.say(await first.exactly(GREETING))

@@ -1,4 +1,4 @@
-"""The page for whoever runs a relay: what Prometheus reads there, and what nobody can."""
+"""The page for the operator of a relay: what Prometheus reads there, and what nobody can."""
 
 from __future__ import annotations
 

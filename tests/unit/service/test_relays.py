@@ -148,7 +148,7 @@ async def test_invitations_cannot_make_a_terminal_wait_at_more_than_eight(tmp_pa
 
 @in_virtual_time
 async def test_an_invitation_takes_no_relay_away_that_was_named_by_hand(tmp_path: Path) -> None:
-    """Whoever runs something at the same place could else put a key of their own in its place."""
+    """Otherwise, a person who runs something at the same place could replace the key there with their own."""
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         await ben.engine.add_relay(str(relay(1)))
         other = str(RelayAddress("10.0.0.99", 1, b"\x07" * 32))

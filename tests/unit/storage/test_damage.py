@@ -191,11 +191,14 @@ def test_attack_66_a_restored_copy_takes_back_what_was_lost(tmp_path: Path, data
         receipts.add(database, THEIR_TERMINAL.terminal, receipts.STORED, [before.id, acknowledged.id], 1)
     database.close()
     restored = copies.open(log=b"")
-    anew = sample("anew", sequence=2, previous=before.id, incarnation=b"restored", time=9_000)
-    store(restored, anew)
-    assert receipts.unacknowledged(restored, TALK, ME.terminal, THEIR_TERMINAL.person) == [before.id, anew.id]
+    again = sample("again", sequence=2, previous=before.id, incarnation=b"restored", time=9_000)
+    store(restored, again)
+    assert receipts.unacknowledged(restored, TALK, ME.terminal, THEIR_TERMINAL.person) == [
+        before.id,
+        again.id,
+    ]
     store(restored, lost, acknowledged)
-    everything = [before, acknowledged, lost, anew]
+    everything = [before, acknowledged, lost, again]
     assert truth(restored, everything) == [entry.id for entry in everything]
     assert tables.evidence(restored) == []
     restored.close()

@@ -64,7 +64,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     following = entries.get(database, after.id)
     assert following is not None
     assert following.previous == gone.id
-    # Whoever supplies it again brings nothing back.
+    # A peer that supplies it again brings nothing back.
     assert store(database, gone) == [False]
     assert database.value("SELECT count(*) FROM bodies") == database.value("SELECT count(*) FROM search") == 1
 

@@ -1,4 +1,4 @@
-"""A disk that is full, broken or read-only, and no files left to open: each is told, and outlived."""
+"""A disk that is full, broken or read-only, and no files left to open: each is reported, and outlived."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ RELEASED = sorted(path.name for path in kept.FOLDER.iterdir() if path.is_dir())
 
 
 def opened(name: str, tmp_path: Path) -> Database:
-    """A copy of a kept database, opened with the raw key beside it."""
+    """A copy of a kept database, opened with the raw key next to it."""
     folder = tmp_path / name
     shutil.copytree(kept.FOLDER / name, folder)
     return open_history(

@@ -1,4 +1,4 @@
-"""Deleting an entry: what is asked, what stands in its place, and what is said when."""
+"""Deleting an entry: what is asked, what is in its place, and what is said when."""
 
 from __future__ import annotations
 

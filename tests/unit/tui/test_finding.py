@@ -25,7 +25,7 @@ from tui.widgets.controls import Field
 
 
 def with_three() -> tuple[FakeMessenger, dict[str, ContactView]]:
-    """Ann's messenger with Bob, Carla and Dana; the printer stands in two conversations."""
+    """Ann's messenger with Bob, Carla and Dana; the printer is in two conversations."""
     messenger = FakeMessenger("Ann")
     people = {name: messenger.add_contact(name) for name in ("Bob", "Carla", "Dana")}
     messenger.receive(people["Bob"].person, "The lab's printer works again.")

@@ -1,4 +1,4 @@
-"""The file of keys: what it may say, what is wrong with it is told, and the program starts all the same."""
+"""The file of keys: what it may say. Errors in it are reported, and the program starts all the same."""
 
 from __future__ import annotations
 

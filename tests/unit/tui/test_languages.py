@@ -164,7 +164,7 @@ def test_every_error_of_the_engine_holds_a_phrase() -> None:
 
 
 def unphrased(source: str, kinds: set[str]) -> list[int]:
-    """Lines that make an error, or a phrase without a template, of a text that stands in the source."""
+    """Lines that make an error, or a phrase without a template, of a text that is in the source."""
     tree = ast.parse(source)
     constants: dict[str, ast.expr] = {}
     for statement in tree.body:

@@ -85,7 +85,7 @@ def test_what_is_told_is_what_was_chosen(chosen: dict[str, str], expected: list[
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the program writes to the terminal beside its picture."""
+    """What the program writes to the terminal in addition to its picture."""
     for name, value in (("TERM", "xterm-kitty"), ("TERM_PROGRAM", ""), ("TMUX", "")):
         monkeypatch.setenv(name, value)
     collected: list[str] = []

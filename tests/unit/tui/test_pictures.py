@@ -1,4 +1,4 @@
-"""The pictures: what is drawn stands in its column and asks nobody for anything, and a difference is told."""
+"""The pictures: what is drawn is in its column and asks nobody for anything, and a difference is reported."""
 
 from __future__ import annotations
 

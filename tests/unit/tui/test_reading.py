@@ -80,7 +80,7 @@ async def test_keys_that_come_before_a_page_are_done_when_it_is_there(
         assert numbers(pilot)[-1] > 1880
 
 
-async def test_only_rows_that_changed_are_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_rows_that_changed_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with reading(count=60) as (pilot, messenger, bob):
         mine = messenger.say_as_me(bob.person, "mine", EntryState.SENT)
         await until_shown(pilot, "✓ sent")
@@ -170,7 +170,7 @@ async def test_the_cursor_goes_through_the_entries_and_scrolls_no_more_than_it_m
         await pilot.press("down", "pageup")
         await pilot.pause()
         assert f"█ entry {top}." not in shown(pilot)
-        await pilot.press("up")  # where it is out of sight, it begins anew in sight
+        await pilot.press("up")  # where it is out of sight, it begins again in sight
         await until(pilot, lambda: "█" in shown(pilot))
 
 

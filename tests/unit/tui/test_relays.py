@@ -1,4 +1,4 @@
-"""The relays dialog: how each stands in words, adding by paste, removing after a question."""
+"""The relays dialog: the standing of each in words, adding by paste, removing after a question."""
 
 from __future__ import annotations
 

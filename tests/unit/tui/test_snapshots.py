@@ -1,6 +1,7 @@
 """Every screen and dialog looks as it did: pictures of the program on the fake, compared cell by cell.
 
-Rules: `make snapshots` stores what is seen now; whoever does that looks at what has changed (`git diff`).
+Rules: `make snapshots` stores what is seen now.
+The person who does that looks at what has changed (`git diff`).
 What is stored and is no picture any more has to go.
 """
 
@@ -21,7 +22,7 @@ WRITE = "PARLOUR_WRITE_SNAPSHOTS"
 
 LARGE = (120, 34)
 BY_NAME = {scene.name: scene for scene in EVERY}
-# Beside each scene at 80 by 24 in the dark: how some look otherwise.
+# In addition to each scene at 80 by 24 in the dark: how some look otherwise.
 CHINESE = "zh_CN"
 OTHERWISE: dict[View, str] = {
     View(LARGE): "conversation further-up invitation help settings first-run",

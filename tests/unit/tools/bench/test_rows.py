@@ -1,4 +1,4 @@
-"""The rows of a relay and of commits: what they measure really happens, and whoever is lacking is named."""
+"""The rows of a relay and of commits: what they measure really happens, and a missing peer is named."""
 
 from __future__ import annotations
 

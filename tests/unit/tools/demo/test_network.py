@@ -1,4 +1,4 @@
-"""The demo's network on a virtual clock: its past is the sample's, and whoever is there answers."""
+"""The demo's network on a virtual clock: its past is the sample's, and the people who are there answer."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def absent(host: str, on: int = 2, answer: Answer = Answer.NOBODY, heard: bool =
 
 
 def told(evidence: Evidence, context: Context = CONTEXT) -> list[str]:
-    """The causes that are told of, but for the firewall, of which nothing is known here."""
+    """The causes that are reported, except the firewall, of which nothing is known here."""
     causes = (cause for name, cause in CAUSES if name != firewall.CHECK)
     return [line.check for cause in causes for line in cause(context, evidence) if not line.good]
 
