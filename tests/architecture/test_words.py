@@ -17,7 +17,14 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "docs/*.md", "chat/**/*.md", "protocol/**/*.md", "seeds/*.md", "tests/*.md")
     for path in ROOT.glob(pattern)
 )
-SOURCES = sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py"))
+_OTHERS = ROOT / "tests/vectors", Path(__file__)
+"""The builders' comments are in the vectors, and this file has the words."""
+SOURCES = sorted(
+    path
+    for package in (*PACKAGES, "tests")
+    for path in ROOT.glob(f"{package}/**/*.py")
+    if not any(path.is_relative_to(other) for other in _OTHERS)
+)
 
 # CONTRIBUTING.md has the rule. These are the words that broke it most often.
 WORDS = re.compile(
@@ -46,7 +53,7 @@ def test_a_document_has_none_of_these_words(path: Path) -> None:
 
 
 def test_the_source_has_none_of_these_words() -> None:
-    assert len(SOURCES) > 200
+    assert len(SOURCES) > 450
     words = {path.relative_to(ROOT).as_posix(): found(path.read_text(encoding="utf-8")) for path in SOURCES}
     assert {name: those for name, those in words.items() if those} == {}
 

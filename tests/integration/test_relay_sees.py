@@ -22,7 +22,7 @@ HOUR = 3_600.0
 BEFORE_MIDNIGHT = 15.5 * HOUR
 """From the beginning of virtual time to half an hour before a UTC day ends."""
 NAMES = ("Adalbertine", "Benedikta", "Cyprianus")
-SAID = "the heron stands in the reeds"
+SAID = "the heron waits in the reeds"
 
 
 @asynccontextmanager
