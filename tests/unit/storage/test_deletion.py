@@ -57,6 +57,16 @@ def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled:
     assert found(filled) == []
 
 
+def test_attack_75_a_removed_contact_without_a_conversation_leaves_nothing_either(database: Database) -> None:
+    somebody = blob("somebody who never wrote")
+    with database.transaction():
+        contacts.add(database, ContactRow(somebody, "Ada " + WORD, "", PAIRED, False, False, False, 1))
+    with database.transaction():
+        contacts.remove(database, somebody)
+    assert secure_deletion.clean_file(database)
+    assert found(database) == []
+
+
 @pytest.mark.parametrize("many", [60, 90, 150])
 def test_attack_75_the_table_of_the_index_pages_keeps_no_word(database: Database, many: int) -> None:
     """Each number of entries puts other words at the beginnings of pages, which have a table of their own."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chat.storage import contacts, entries, persons, receipts, repair
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, HeadRow
-from chat.storage.errors import StorageMisuse
+from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
 from protocol.entries import ParsedEntry
@@ -241,3 +241,13 @@ def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Da
     with database.transaction():
         assert entries.insert_all(database, [second], ME.terminal, contact=THEM, stored=8) == []
     assert receipts.of(database, [second.id]) == {second.id: told}
+
+
+@pytest.mark.parametrize("change", ["header = zeroblob(length(header))", "id = zeroblob(32)"])
+def test_an_entry_whose_id_is_not_its_headers_hash_is_damage(database: Database, change: str) -> None:
+    entry = sample("whole")
+    store(database, entry)
+    with database.transaction():
+        database.run(f"UPDATE entries SET {change}")
+    with pytest.raises(DatabaseDamaged):
+        entries.page(database, TALK, 1)
