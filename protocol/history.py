@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 from itertools import groupby, pairwise
 from typing import Protocol
 
-from protocol.entries import rank
+from protocol.entries_and_receipts import rank
 from protocol.errors import Malformed
 from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX
 from protocol.messages import EntryHeader, Head, Heads

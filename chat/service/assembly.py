@@ -24,8 +24,8 @@ from chat.service.maintenance import Cleaner, Ranker
 from chat.service.messages import Messages
 from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
-from chat.service.pairing.pending import PendingContacts
 from chat.service.pairing.session import PairingService
+from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile

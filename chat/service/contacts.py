@@ -18,12 +18,11 @@ from chat.service.sync import Synchronizer
 from chat.service.views import Views
 from chat.storage import contacts, persons, receipts
 from chat.storage.database import Database, Store
-from protocol.entries import conversation_of_two, receipt_for
+from protocol.entries_and_receipts import READ, conversation_of_two, receipt_for
 from protocol.identity.names import is_name
 from protocol.identity.safety import safety_number
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Typing
-from protocol.receipts import READ
 
 
 class People:

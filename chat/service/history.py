@@ -12,7 +12,7 @@ from chat.storage import entries, receipts, search
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries import conversation_of_two
+from protocol.entries_and_receipts import conversation_of_two
 
 NO_ENTRY = phrase("No such message on this device.")
 BOTH = phrase("Ask for the messages before a message or after it, not both.")

@@ -16,7 +16,14 @@ from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
-from protocol.entries import KIND_TEXT, EntryPlace, ParsedEntry, conversation_of_two, text_body, write_entry
+from protocol.entries_and_receipts import (
+    KIND_TEXT,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    text_body,
+    write_entry,
+)
 from protocol.limits import TEXT_CHARACTERS_MAX
 
 EMPTY = phrase("There is nothing to send: write some text.")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from chat.service import views
 from chat.service.events import ContactsChanged, EventBus
 from chat.service.keyring import Keyring
-from chat.service.pairing.pending import PendingContacts
+from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
 from chat.service.views import Views
 from chat.storage import contacts, persons

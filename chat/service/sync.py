@@ -29,7 +29,7 @@ from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
 from chat.service.keyring import ContactKeys, Keyring
 from chat.service.maintenance import Ranker
-from chat.service.pairing.pending import PendingContacts
+from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
@@ -38,7 +38,9 @@ from chat.storage import contacts, entries, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, HeadRow, Position, Stored, Stretch
 from chat.tasks import Runtime
-from protocol.entries import (
+from protocol.entries_and_receipts import (
+    READ,
+    STORED,
     Facts,
     ParsedEntry,
     accept_entry,
@@ -64,7 +66,6 @@ from protocol.messages import (
     Receipt,
     Typing,
 )
-from protocol.receipts import READ, STORED
 
 STRETCH: Final = 4_096
 """Entries examined in one piece of work on the disk, a few milliseconds: users wait for no long history."""

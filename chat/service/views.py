@@ -24,9 +24,8 @@ from chat.storage import receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries import KIND_TEXT, ParsedEntry, read_text
+from protocol.entries_and_receipts import KIND_TEXT, ParsedEntry, delivery_state, read_text
 from protocol.identity.reduction import Cause, CauseKind, PersonState
-from protocol.receipts import delivery_state
 
 DELETED = "deleted"
 MISSING = "missing"

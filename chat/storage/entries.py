@@ -14,10 +14,9 @@ from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.secure_deletion import forget_one
 from protocol import labels
-from protocol.entries import ParsedEntry
+from protocol.entries_and_receipts import STORED, ParsedEntry
 from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
-from protocol.receipts import STORED
 
 Position = tuple[int, bytes]
 """(rank, id): the order of a conversation."""

@@ -18,7 +18,7 @@ from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
 from chat.storage.receipts import READ
-from protocol.entries import KIND_TEXT, read_text
+from protocol.entries_and_receipts import KIND_TEXT, read_text
 from protocol.errors import ProtocolError
 from protocol.messages import ENTRY_HEADER
 from protocol.profile_header import DatabaseKey

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.storage.database import Database
-from protocol.entries import rank
+from protocol.entries_and_receipts import rank
 from protocol.messages import EntryHeader
 
 PIECE: Final = 64

@@ -13,9 +13,9 @@ from typing import Final
 from chat.storage import contacts, persons
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header
+from protocol.entries_and_receipts import READ as READ
+from protocol.entries_and_receipts import STORED as STORED
 from protocol.messages import Receipt
-from protocol.receipts import READ as READ
-from protocol.receipts import STORED as STORED
 
 READ_UNTOLD: Final = 3
 """Kind of a read receipt that is never sent to the contact. Only for own terminals."""

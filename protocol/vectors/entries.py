@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from protocol.codec import encode
-from protocol.entries import (
+from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
     Facts,

@@ -11,7 +11,13 @@ from typing import Final, TypeVar
 import msgspec
 
 from protocol.codec import encode
-from protocol.entries import accept_receipt, check_conversation, conversation_of_two, heads_hash
+from protocol.entries_and_receipts import (
+    accept_receipt,
+    check_conversation,
+    conversation_of_two,
+    delivery_state,
+    heads_hash,
+)
 from protocol.history import (
     BodyState,
     asking,
@@ -26,7 +32,6 @@ from protocol.history import (
 )
 from protocol.identity.reduction import reduce
 from protocol.messages import MESSAGE, EntryHeader, Head, Heads, HeadsHash, Receipt, Typing
-from protocol.receipts import delivery_state
 from protocol.vectors.entries import held_entries, of_conversation, read_entry
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 

@@ -18,7 +18,7 @@ from chat.config import Config
 from chat.network.transport import TcpTransport
 from protocol import errors, labels, limits, messages, profile_header
 from protocol.codec import Wire
-from protocol.entries import KIND_TEXT
+from protocol.entries_and_receipts import KIND_TEXT
 from protocol.identity import log
 from protocol.link.framing import CHOICE_SIZE, padded_size
 from protocol.link.states import FOLLOWS, MESSAGES

@@ -14,7 +14,14 @@ from protocol import labels
 from protocol import messages as m
 from protocol.codec import Wire, encode
 from protocol.discovery import make_slots, slot, write_text
-from protocol.entries import EntryPlace, ParsedEntry, conversation_of_two, heads_hash, text_body, write_entry
+from protocol.entries_and_receipts import (
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    heads_hash,
+    text_body,
+    write_entry,
+)
 from protocol.identity.author import (
     NewPerson,
     add_operation,

@@ -7,7 +7,7 @@ from typing import Final
 
 from protocol import messages as m
 from protocol.codec import encode
-from protocol.entries import (
+from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
     Facts,

@@ -15,7 +15,7 @@ from chat.interface import BadData, ContactChanged, EntryState, PairingChanged, 
 from chat.network.links import LiveLink
 from chat.storage import receipts
 from protocol.codec import encode
-from protocol.entries import conversation_of_two
+from protocol.entries_and_receipts import conversation_of_two
 from protocol.messages import Heads, HeadsHash, Message, Receipt, Typing
 from tests.integration.steps import current, entry_of, in_touch, join, meet, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk

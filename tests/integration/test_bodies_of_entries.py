@@ -12,7 +12,7 @@ import pytest
 from chat.interface import EntryAdded, EntryChanged, EntryDeleted, EntryFilled
 from chat.network.driver import Driver
 from chat.storage import entries
-from protocol.entries import conversation_of_two, parse_entry
+from protocol.entries_and_receipts import conversation_of_two, parse_entry
 from protocol.messages import Entry, Heads, Message, Receipt
 from tests.integration.steps import current, dial, entry_of, in_touch, presence
 from tests.support.engines.engines import Person, in_virtual_time, talk

@@ -15,7 +15,7 @@ from chat.service.person_logs import PersonLogs
 from chat.service.sync import Inbound
 from chat.storage import entries, persons, receipts
 from chat.storage.ordering import PIECE
-from protocol.entries import (
+from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
     ParsedEntry,

@@ -15,7 +15,7 @@ from chat.network.links import LiveLink
 from chat.storage import entries, persons
 from protocol import limits
 from protocol import messages as m
-from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.identity.log import Add, Rename, parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.primitives import ed25519_from_seed, x25519_public

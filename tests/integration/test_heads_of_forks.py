@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from chat.interface import EntryAdded
-from protocol.entries import parse_entry
+from protocol.entries_and_receipts import parse_entry
 from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX
 from protocol.messages import Entry, Heads
 from tests.integration.steps import current, entry_of, in_touch

@@ -16,7 +16,7 @@ from chat.interface import EntryState, PairingStage, Unreachable
 from chat.network.relay.client import AT_ONCE
 from chat.network.relay.connection import Lost, RelayLine
 from chat.service.sync import Inbound, Synchronizer
-from protocol.entries import conversation_of_two
+from protocol.entries_and_receipts import conversation_of_two
 from protocol.identity.author import rename_operation
 from protocol.identity.exchange import extend
 from protocol.identity.log import sign_operation

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from chat.interface import ContactChanged, EntryAdded, IdentityChanged
 from chat.storage import persons
-from protocol.entries import KIND_TEXT, EntryPlace, ParsedEntry, conversation_of_two, text_body, write_entry
+from protocol.entries_and_receipts import (
+    KIND_TEXT,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    text_body,
+    write_entry,
+)
 from protocol.identity.author import add_operation, remove_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from protocol import labels
 from protocol.codec import encode
-from protocol.entries import (
+from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
     ParsedEntry,

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from protocol.codec import encode
-from protocol.entries import conversation_of_two, receipt_for
+from protocol.entries_and_receipts import READ, STORED, conversation_of_two, receipt_for
 from protocol.history import heads
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Entry, Head, Heads, HeadsHash, Receipt, Typing
-from protocol.receipts import READ, STORED
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.receipts import ACTIONS, AREA
 from tests.vectors.entries import Talk

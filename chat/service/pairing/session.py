@@ -14,7 +14,7 @@ from chat.network.links import Links
 from chat.service.discovery import AddressBook
 from chat.service.events import EventBus, TerminalFound, VisibilityUsed
 from chat.service.keyring import Keyring
-from chat.service.pairing.pending import PendingContacts
+from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
 from chat.storage import persons
 from chat.storage.database import Store

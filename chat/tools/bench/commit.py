@@ -20,7 +20,7 @@ from chat.tools.bench.crypto import session_pair
 from chat.tools.bench.long_history import write_persons
 from chat.tools.bench.measure import Subject, interleave, rows
 from protocol.codec import encode
-from protocol.entries import (
+from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
     Facts,

@@ -22,7 +22,7 @@ from chat.storage.entries import indexed
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import READ, STORED
-from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.errors import LocalMisuse
 from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import parse_operation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.messages import Entry
 from tests.support.engines.engines import Person
 

@@ -30,7 +30,7 @@ from chat.storage.migrations import known
 from chat.storage.persons import AddressRow, TerminalRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.codec import encode
-from protocol.entries import (
+from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
     ParsedEntry,

@@ -17,7 +17,7 @@ from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
 from protocol import labels
 from protocol.codec import encode
-from protocol.entries import ParsedEntry
+from protocol.entries_and_receipts import ParsedEntry
 from protocol.messages import EntryHeader, TextBody
 from protocol.primitives import Random, b2b
 from protocol.profile_header import DatabaseKey

@@ -6,7 +6,7 @@ import pytest
 
 from chat.interface import EntryState
 from chat.service.views import state_of
-from protocol.receipts import READ, STORED
+from protocol.entries_and_receipts import READ, STORED
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.migrations import open_history
 from chat.storage.pages import PAGE_SIZE
-from protocol.entries import ParsedEntry
+from protocol.entries_and_receipts import ParsedEntry
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, Author, new_database, sample, store
 

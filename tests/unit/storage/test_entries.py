@@ -15,7 +15,7 @@ from chat.storage.entries import BEGINNING, HeadRow
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
-from protocol.entries import ParsedEntry
+from protocol.entries_and_receipts import ParsedEntry
 from protocol.history import BodyState, body_after, quarantined
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store

@@ -14,7 +14,7 @@ from chat.storage import contacts, entries, migrations, ordering
 from chat.storage.database import Database, Row
 from chat.storage.entries import HeadRow, Position
 from chat.storage.migrations import open_history
-from protocol.entries import ParsedEntry
+from protocol.entries_and_receipts import ParsedEntry
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, Author, blob, sample, store
 

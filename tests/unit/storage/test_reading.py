@@ -13,7 +13,7 @@ from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
 from chat.storage.receipts import READ, STORED
-from protocol.entries import ParsedEntry
+from protocol.entries_and_receipts import ParsedEntry
 from protocol.messages import Receipt
 from tests.support.storage import samples
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store

@@ -42,12 +42,12 @@ from tui.actions import chat_bindings, composer_bindings, history_bindings, rebi
 from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.preferences import Density, Options, Preferences
-from tui.screens.chat.composer import ComposerController
 from tui.screens.chat.contacts import ContactActions, ProfileDialogs
 from tui.screens.chat.finding import FindingController
 from tui.screens.chat.history import HistoryController
 from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
+from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import _, _n, told

@@ -10,7 +10,7 @@ from tui.attention import Attention
 from tui.conversation import MISSING
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
 from tui.preferences import Options, Preferences
-from tui.screens.chat.composer import ComposerController
+from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import _, told

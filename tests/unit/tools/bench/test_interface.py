@@ -14,7 +14,7 @@ from chat.tools.bench.flows import PASSPHRASE
 from chat.tools.bench.interface import REST, measure
 from chat.tools.bench.long_history import create, saying
 from chat.tools.bench.terminals import Frame, Frames
-from protocol.entries import read_text
+from protocol.entries_and_receipts import read_text
 from tests.support import machine as needs
 
 DERIVED = ("edges", "missing", "tips", "heads", "unread")

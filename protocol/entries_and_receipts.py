@@ -1,9 +1,10 @@
-"""Entries: writing, parsing, which of them are accepted, and whose they are (SPEC §11.1 to §11.4)."""
+"""Entries and receipts: making, parsing, accepting; the state of an entry (SPEC §11.1 to §11.5)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -222,6 +223,12 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> bool:
     return header.author in facts.own_terminals or header.author in facts.contact_terminals
 
 
+# --- Receipts ---
+
+STORED: Final = 1
+READ: Final = 2
+
+
 def receipt_for(kind: int, ids: Iterable[bytes]) -> Receipt:
     """A receipt of STORED or READ for 1 to 1,024 entries, in any order."""
     return Receipt(kind, sorted(set(ids)))
@@ -237,3 +244,21 @@ def accept_receipt(receipt: Receipt, contact: PersonState, static: bytes) -> Ter
         if terminal.static == static:
             return terminal
     raise Untrusted("a receipt of a terminal that is not live")
+
+
+class DeliveryState(StrEnum):
+    """Displayed state of an own entry."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+
+
+def delivery_state(kinds: Collection[int], carried: bool) -> DeliveryState:
+    """State of an own entry, from the kinds of the contact's receipts and whether an open link sent it."""
+    if READ in kinds:
+        return DeliveryState.READ
+    if STORED in kinds:
+        return DeliveryState.DELIVERED
+    return DeliveryState.SENT if carried else DeliveryState.QUEUED
