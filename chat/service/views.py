@@ -30,7 +30,7 @@ from protocol.receipts import delivery_state
 
 DELETED = "deleted"
 MISSING = "missing"
-UNSUPPORTED = "unsupported"
+UNKNOWN = "unknown"
 TEXT = "text"
 
 
@@ -68,7 +68,7 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(header.time),
-            kind=TEXT if said is not None else MISSING,
+            kind=TEXT if said is not None else UNKNOWN if entry.has_body else MISSING,
             text=said.text if said is not None else "",
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
@@ -189,7 +189,7 @@ def _unshown(row: EntryRow) -> str:
     """The kind of an entry without text."""
     if row.deleted:
         return DELETED
-    return MISSING if row.missing else UNSUPPORTED
+    return MISSING if row.missing else UNKNOWN
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:
