@@ -47,4 +47,6 @@ class Config:
     )
     relays_most: int = 8
     """Named relays: two invitations of four. This terminal keeps a connection to each."""
+    features: tuple[int, ...] = ()
+    """Features that this terminal names on its links (SPEC §5.3). This version has none."""
     typing_lasts: float = 6.0  # duration of a typing mark that is not renewed

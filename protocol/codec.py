@@ -1,10 +1,10 @@
-"""Canonical MessagePack encoding of structs (SPEC §3.3), and checks of ids (SPEC §7.6)."""
+"""Canonical MessagePack encoding of structs (SPEC §3.3), the beginning of unknown ones, and checks of ids."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import ge
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -42,9 +42,58 @@ class Codec(Generic[T]):
         return value
 
 
-# --- Ids ---
+# --- Structs of which only the first fields are known ---
 
 ID_SIZE = 32
+
+
+class Beginning:
+    """Reads the first elements of an array whose other elements a later version defines (SPEC §3.3).
+
+    Malformed for anything but the shortest encoding of what is asked for. The elements that are not read stay
+    opaque.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def _take(self, size: int) -> bytes:
+        taken = self._data[self._at : self._at + size]
+        if len(taken) < size:
+            raise Malformed("bytes are missing")
+        self._at += size
+        return taken
+
+    def array(self) -> int:
+        """The number of elements of the array that begins here."""
+        head = self._take(1)[0]
+        if 0x90 <= head <= 0x9F:
+            return head - 0x90
+        count = int.from_bytes(self._take({0xDC: 2, 0xDD: 4}.get(head, 0)))
+        if count < {0xDC: 0x10, 0xDD: 0x10000}.get(head, 1):
+            raise Malformed("not an array in its shortest encoding")
+        return count
+
+    def integer(self) -> int:
+        """The integer that begins here, at most 2^32-1."""
+        start = self._at
+        head = self._take(1)[0]
+        number = head if head < 0x80 else int.from_bytes(self._take({0xCC: 1, 0xCD: 2, 0xCE: 4}.get(head, 0)))
+        if encode(number) != self._data[start : self._at]:
+            raise Malformed("not an integer in its shortest encoding")
+        return number
+
+    def id(self) -> bytes:
+        """The byte string of 32 bytes that begins here."""
+        if self._take(2) != _ID_HEAD:
+            raise Malformed("another type or size than expected")
+        return self._take(ID_SIZE)
+
+
+_ID_HEAD: Final = bytes((0xC4, ID_SIZE))
+
+
+# --- Ids ---
 
 
 def low_high(a: bytes, b: bytes) -> tuple[bytes, bytes]:
@@ -54,8 +103,8 @@ def low_high(a: bytes, b: bytes) -> tuple[bytes, bytes]:
     return (a, b) if a < b else (b, a)
 
 
-def check_ascending(ids: Sequence[bytes]) -> None:
-    """Malformed unless strictly ascending, since a set of ids has only one encoding."""
+def check_ascending(ids: Sequence[bytes] | Sequence[int]) -> None:
+    """Malformed unless strictly ascending, since a set of ids or numbers has only one encoding."""
     if len(ids) > 1 and any(map(ge, ids, ids[1:])):
         raise Malformed("ids are not strictly ascending")
 

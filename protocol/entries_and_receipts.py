@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Unexpected, Untrusted
+from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
 from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, Receipt, TextBody
@@ -90,7 +90,8 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said` is the parsed body. A header that came alone has neither salt nor body, and `said` is None.
+    `said` is the parsed body; None for an unknown kind, and for a header that came alone, which has neither
+    salt nor body.
     """
 
     id: bytes
@@ -152,7 +153,8 @@ def _content(salt: bytes, body: bytes) -> bytes:
 def parse_entry(message: Entry) -> ParsedEntry:
     """Parse an entry and make every check that needs no context; `accept_entry` makes the others.
 
-    Errors: LimitExceeded, Malformed, Unexpected (a later kind), AuthenticationFailed (another salt or body).
+    The body of an unknown kind stays opaque. Errors: LimitExceeded, Malformed, AuthenticationFailed (another
+    salt or body).
     """
     header = ENTRY_HEADER.decode(message.header)
     if len(header.previous) not in (0, ID_SIZE) or len(header.self_tag) not in (0, ID_SIZE):
@@ -163,15 +165,13 @@ def parse_entry(message: Entry) -> ParsedEntry:
     check_ascending(header.membership)
     if not header.membership or header.previous in header.parents:
         raise Malformed("no membership, or previous among the parents")
-    if header.kind != KIND_TEXT:
-        raise Unexpected(f"an entry of kind {header.kind}")
     salt, body, said = message.salt, message.body, None
     if salt or body:
         if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
             raise Malformed("salt or body of a wrong size")
         if not primitives.equal(_content(salt, body), header.content):
             raise AuthenticationFailed("salt and body are not those of the header")
-        said = read_text(body)
+        said = read_text(body) if header.kind == KIND_TEXT else None
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
     return ParsedEntry(identity, message.header, header, salt, body, said)
 

@@ -46,6 +46,10 @@ RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 MESSAGE_BYTES_MAX: Final = 300_000
 """One message of a session, put together from its pieces, bytes (SPEC §5.2)."""
+NUMBER_MAX: Final = 65_535
+"""Highest number of a message, an operation or a feature (SPEC §5.2)."""
+FEATURES_MAX: Final = 32
+"""Features that one end of a link names (SPEC §5.3)."""
 NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
 LOG_HELD_MAX: Final = 2_048

@@ -5,12 +5,13 @@ Types bound every length, so a decoder refuses a message before building it. Tag
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final, get_args
 
 from msgspec import Meta
 
 from protocol import limits
-from protocol.codec import Codec, Wire
+from protocol.codec import Beginning, Codec, Wire
+from protocol.errors import Malformed
 
 B8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
 B16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -27,6 +28,7 @@ SignedOperation = Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
 Operations = Annotated[list[SignedOperation], Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
 Ids = Annotated[list[B32], Meta(max_length=limits.PARENTS_MAX)]
 Optional32 = Annotated[bytes, Meta(max_length=32)]  # 0 or 32 bytes; readers check that
+FeatureNumbers = Annotated[list[U16], Meta(max_length=limits.FEATURES_MAX)]  # ascending; readers check that
 
 
 class Unprinted(Wire, frozen=True):
@@ -82,9 +84,10 @@ class PairingFinish(Unprinted, frozen=True):
 
 
 class Confirm(Wire, frozen=True, tag=1):
-    """The initiator's first message; `replaces` is a session id (16 bytes) or empty."""
+    """The initiator's first message: the session (16 bytes or empty) that it replaces, and its features."""
 
     replaces: Annotated[bytes, Meta(max_length=16)]
+    features: FeatureNumbers
 
 
 class Ping(Wire, frozen=True, tag=2):
@@ -103,6 +106,12 @@ class Close(Wire, frozen=True, tag=4):
     """The last message of a link, which distinguishes an end from a lost connection. Reasons: SPEC §6.7."""
 
     reason: U8
+
+
+class Features(Wire, frozen=True, tag=5):
+    """The features of the responder, as its first message. A responder without features does not send it."""
+
+    features: Annotated[list[U16], Meta(min_length=1, max_length=limits.FEATURES_MAX)]
 
 
 # 16 to 31: pairing.
@@ -221,13 +230,28 @@ class Typing(Wire, frozen=True, tag=52):
 
 
 Message = (
-    (Confirm | Ping | Pong | Close)
+    (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (LogHeads | LogOperations | Reachable)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
 )
 
 MESSAGE: Codec[Message] = Codec(Message, limits.MESSAGE_BYTES_MAX)
+
+_KNOWN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Message))
+
+
+def unknown_number(encoded: bytes) -> int | None:
+    """The number, 1 to 65,535, of a message that a later version defines; None for other bytes (SPEC §5.2).
+
+    What follows the number is not looked at.
+    """
+    beginning = Beginning(encoded)
+    try:
+        number = beginning.integer() if beginning.array() else 0
+    except Malformed:
+        return None
+    return number if 0 < number <= limits.NUMBER_MAX and number not in _KNOWN else None
 
 
 # Entries (SPEC §11.1).

@@ -53,7 +53,7 @@ DELETED = "deleted"
 MISSING = "missing"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
-_UNSHOWN: Final = {MISSING: "not here yet"}
+_UNSHOWN: Final = {MISSING: "not here yet", "unknown": "written by a newer Parlour"}
 
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""

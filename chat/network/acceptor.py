@@ -26,7 +26,7 @@ class Acceptor:
     def __init__(self, runtime: Runtime, directory: Directory, adopt: Adopt, pair: Adopt, burn: Burn) -> None:
         config = runtime.config
         self._clock = runtime.clock
-        self._random = runtime.random
+        self._random, self._features = runtime.random, config.features
         self._directory = directory
         self._adopt_contact = adopt
         self._pair = pair
@@ -43,7 +43,7 @@ class Acceptor:
             connection.close()
             return asyncio.sleep(0)
         opening, identity = Opening(self._adopt, self._burn), self._directory.identity
-        start = Responder(identity.static, self._directory, random=self._random)
+        start = Responder(identity.static, self._directory, random=self._random, features=self._features)
         driver = Driver(connection, Link(start, self._clock.monotonic()), self._clock, opening)
 
         def opened(_: object) -> None:

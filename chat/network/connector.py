@@ -417,5 +417,6 @@ class Dialer:
             replaces=current.session if current is not None else b"",
             static_dh=identity.static_dh,
             random=self.runtime.random,
+            features=self.runtime.config.features,
         )
         return Link(start, self.runtime.clock.monotonic())

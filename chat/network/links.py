@@ -11,7 +11,16 @@ from chat.network.driver import Driver
 from chat.tasks import Runtime
 from protocol.keys import X25519Pair
 from protocol.link.handshake import Policy
-from protocol.link.states import ContactPsk, Event, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
+from protocol.link.states import (
+    ContactPsk,
+    Event,
+    LinkClosed,
+    LinkOpen,
+    MessagePassedOver,
+    MessageReceived,
+    PingAnswered,
+    Role,
+)
 from protocol.messages import Message
 
 
@@ -156,6 +165,9 @@ class LinkEvents(Protocol):
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
         """The messages of one read, in order."""
+
+    async def passed_over(self, link: LiveLink, messages: int) -> None:
+        """So many messages of one read, at least one, have numbers that this version does not know."""
 
     async def ended(self, link: LiveLink) -> None:
         """A link ended; entries that it carried without a receipt wait again."""
@@ -331,6 +343,8 @@ class Links:
         messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
             await link.events.received(link, messages)
+        if passed_over := sum(isinstance(event, MessagePassedOver) for event in events):
+            await link.events.passed_over(link, passed_over)
         for event in events:
             if isinstance(event, PingAnswered):
                 await self._answered(link, event.number)

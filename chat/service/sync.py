@@ -90,12 +90,19 @@ LOGS_AT_ONCE: Final = 8.0
 often delays the reading of that link. A removal that was ignored would leave a thief's terminal live."""
 
 
+UNKNOWN_A_SECOND: Final = 32.0
+UNKNOWN_AT_ONCE: Final = 256.0
+"""Rate of messages of later versions per terminal, which are passed over. More of them delay the reading of
+their link, since each costs as much to open as a known one."""
+
+
 class _Budget:
     """Costly messages of one terminal of a contact."""
 
     def __init__(self, now: float) -> None:
         self.heads = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
         self.logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
+        self.unknown = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
 
 
 @dataclass(slots=True)
@@ -216,11 +223,21 @@ class Synchronizer:
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
         now = self._runtime.clock.monotonic()
-        budget = self._budgets.setdefault(link.peer, _Budget(now))
+        budget = self._budget(link, now)
         if isinstance(message, LogHeads | LogOperations):
             await asyncio.sleep(budget.logs.reserve(now))
             return True
         return not isinstance(message, HeadsHash | Heads) or budget.heads.take(now)
+
+    def _budget(self, link: LiveLink, now: float) -> _Budget:
+        return self._budgets.setdefault(link.peer, _Budget(now))
+
+    async def passed_over(self, link: LiveLink, messages: int) -> None:
+        """Messages of numbers that this version does not know have no effect but what their number costs."""
+        now = self._runtime.clock.monotonic()
+        budget = self._budget(link, now).unknown
+        delays = [budget.reserve(now) for _ in range(messages)]
+        await asyncio.sleep(delays[-1])
 
 
 class Outbound:

@@ -29,7 +29,7 @@ from protocol.identity.reduction import Cause, CauseKind, PersonState
 
 DELETED = "deleted"
 MISSING = "missing"
-UNSUPPORTED = "unsupported"
+UNKNOWN = "unknown"
 TEXT = "text"
 
 
@@ -67,7 +67,7 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(header.time),
-            kind=TEXT if said is not None else MISSING,
+            kind=TEXT if said is not None else UNKNOWN if entry.has_body else MISSING,
             text=said.text if said is not None else "",
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
@@ -188,7 +188,7 @@ def _unshown(row: EntryRow) -> str:
     """The kind of an entry without text."""
     if row.deleted:
         return DELETED
-    return MISSING if row.missing else UNSUPPORTED
+    return MISSING if row.missing else UNKNOWN
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

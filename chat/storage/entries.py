@@ -135,7 +135,7 @@ def insert_all(
 ) -> list[Stored]:
     """Insert entries in their order; returns those that change something.
 
-    Entries of other authors than `own_terminal` count as unread once their body is there. `contact` creates
+    Entries of other authors and of known kinds count as unread once their body is there. `contact` creates
     the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
     the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
     is the terminal that passed them, if known: for a missing body it is remembered, and not asked again.
@@ -234,7 +234,7 @@ class _Burst:
             held[entry.id] = number, author, place
             rows.append(_as_row(entry, number, talk, author, place))
             new.append(Stored(number, entry))
-            if header.author != own:
+            if header.author != own and entry.said is not None:
                 unread.append((number, talk))
         # Looking up every id before the insert would cost more than this check after it.
         if db.run_many(_INSERT_NEW, rows) < len(rows):
@@ -413,7 +413,7 @@ def _insert_one_body(
     db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
     _insert_bodies(db, conversation, {number: entry})
-    if unread:
+    if unread and entry.said is not None:
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
 
 

@@ -103,17 +103,17 @@ def rebuild(db: Database) -> None:
         last = rows[-1][0]
     while ordering.settle_next(db, 0) is not None:
         pass
-    # Entries that no own terminal wrote or has read, and whose body is there.
+    # Entries of known kinds that no own terminal wrote or has read, and whose body is there.
     own = (
         "(SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
         " OR person IN (SELECT person FROM own))"
     )
     db.run(
         "INSERT INTO unread (entry, conversation) SELECT number, conversation FROM entries AS e"
-        f" WHERE author NOT IN {own} AND NOT destroyed"
+        f" WHERE author NOT IN {own} AND NOT destroyed AND kind = ?"
         " AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number) AND NOT EXISTS"
         f" (SELECT 1 FROM receipts WHERE entry = e.number AND kind >= ? AND terminal IN {own})",
-        READ,
+        *(KIND_TEXT, READ),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from protocol import labels
-from protocol.codec import Codec, Wire, encode
+from protocol.codec import Codec, Wire, check_ascending, encode
 from protocol.errors import LocalMisuse, Malformed
 from protocol.keys import X25519Pair
 from protocol.limits import HANDSHAKE_PAYLOAD_MAX
@@ -111,13 +111,15 @@ class Established:
     def is_pairing(self) -> bool:
         return self.event.pairing is not None
 
-    def confirmed(self, replaces: bytes) -> LinkOpen:
-        """The event, after the peer is authenticated and has named the link to replace.
+    def confirmed(self, replaces: bytes, features: Sequence[int]) -> LinkOpen:
+        """The event, after the peer is authenticated and has named the link to replace, and its features.
 
-        Malformed unless `replaces` is a session id (16 bytes) or empty. A pairing link replaces none.
+        Malformed unless `replaces` is a session id (16 bytes) or empty, and `features` ascend. A pairing link
+        replaces none.
         """
         if len(replaces) not in (0, SESSION_ID_SIZE) or (replaces and self.is_pairing):
             raise Malformed("not the id of a session to replace")
+        check_ascending(features)
         return replace(self.event, replaces=replaces)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from protocol.codec import encode
+from protocol.codec import check_ascending, encode
 from protocol.errors import LimitExceeded, Malformed, Unexpected
 from protocol.limits import (
     DEAD_AFTER_SECONDS,
@@ -16,11 +16,11 @@ from protocol.limits import (
 )
 from protocol.link import states
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, cut, length_of
-from protocol.link.states import Ending, Event, MessageReceived, Phase, State
-from protocol.messages import MESSAGE, Close, Confirm, Entry, Message, Ping, Pong
+from protocol.link.states import Ending, Event, MessagePassedOver, MessageReceived, Phase, State
+from protocol.messages import MESSAGE, Close, Confirm, Entry, Features, Message, Ping, Pong, unknown_number
 from protocol.ratchet import RatchetSession
 
-OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close})
+OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close, Features})
 """The messages that the link sends and answers itself."""
 
 _ALLOWED: Final = states.MESSAGES[State.OPEN]
@@ -82,12 +82,23 @@ class OpenPhase(Phase):
 
     state: ClassVar[State] = State.OPEN
     __slots__ = (
-        "_allowed", "_assembler", "_opened_at", "_received", "_sent", "_session", "_used_up", "keepalive",
+        "_allowed", "_assembler", "_opened_at", "_pairing", "_received", "_responder", "_sent", "_session",
+        "_used_up", "keepalive", "peer_features",
     )  # fmt: skip
 
-    def __init__(self, session: RatchetSession, now: float, *, pairing: bool, received: int = 0) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: RatchetSession,
+        now: float,
+        *,
+        pairing: bool,
+        received: int = 0,
+        peer_features: tuple[int, ...] = (),
+    ) -> None:
+        self._session, self._pairing = session, pairing
+        self._responder = received > 0  # which opens by the first envelope that it receives
         self._allowed = _ALLOWED if pairing else _ALLOWED_TO_CONTACTS
+        self.peer_features = peer_features
         self._opened_at = now
         self._sent, self._received = 0, received
         self._used_up = False
@@ -103,8 +114,10 @@ class OpenPhase(Phase):
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open an envelope (SPEC §9.4).
 
-        LimitExceeded over 2^20 envelopes. Unexpected for a Confirm, a Pong that answers nothing and a message
-        of pairing on a contact's link. Others as RatchetSession.decrypt, Assembler.add and Codec.decode.
+        LimitExceeded over 2^20 envelopes. Unexpected for a Confirm, a Pong that answers nothing, Features
+        that are not the responder's first message, and a message of pairing on a contact's link. Others as
+        RatchetSession.decrypt, Assembler.add and Codec.decode; a contact's message of an unknown number is no
+        error.
         """
         if self._received >= LINK_ENVELOPES_MAX:
             raise LimitExceeded("the link's envelopes are used up")
@@ -114,7 +127,15 @@ class OpenPhase(Phase):
         encoded = self._assembler.add(content)
         if encoded is None:
             return self
-        message = MESSAGE.decode(encoded)
+        try:
+            message = MESSAGE.decode(encoded)
+        except Malformed:
+            # Nothing may be left out of a pairing: both sides confirm all that was said.
+            number = None if self._pairing else unknown_number(encoded)
+            if number is None:
+                raise
+            events.append(MessagePassedOver(number))
+            return self
         kind = message.__class__
         if kind not in self._allowed:
             states.check_message(State.OPEN, kind)
@@ -136,6 +157,11 @@ class OpenPhase(Phase):
                     raise Malformed("not a reason to close")
                 events.append(states.LinkClosed(states.CLOSE_REASONS[reason], clean=True))
                 return states.Closed()
+            case Features(features):
+                if self._responder or self._received != 1:
+                    raise Unexpected("features that do not come first, or from the initiator")
+                check_ascending(features)
+                self.peer_features = tuple(features)
         return self
 
     # --- Sending ---
@@ -174,9 +200,13 @@ class OpenPhase(Phase):
         if self._have(1):
             self._seal(LAST + encode(message), out)
 
-    def confirm(self, replaces: bytes, out: list[bytes]) -> None:
+    def confirm(self, replaces: bytes, features: list[int], out: list[bytes]) -> None:
         """Send the initiator's first message; `replaces` is a session id or empty."""
-        self._seal_own(Confirm(replaces), out)
+        self._seal_own(Confirm(replaces, features), out)
+
+    def name(self, features: list[int], out: list[bytes]) -> None:
+        """Send the responder's features, at least one, as its first message."""
+        self._seal_own(Features(features), out)
 
     def ping(self, now: float, out: list[bytes]) -> int:
         """Send a Ping; its number, from 1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
@@ -10,7 +10,13 @@ from typing import Final, Protocol, Self
 from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected, Untrusted
 from protocol.keys import X25519Pair
-from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
+from protocol.limits import (
+    FEATURES_MAX,
+    INVITATIONS_TRIED_MAX,
+    NUMBER_MAX,
+    PSK_CANDIDATES_MAX,
+    SHARE_NUMBERS_MAX,
+)
 from protocol.link import agreement, framing
 from protocol.link.agreement import Established, Terms
 from protocol.link.framing import Pattern, Refused
@@ -35,6 +41,13 @@ class Policy(Protocol):
         None if the terminal is unknown or blocked, or does not belong to the person in `hello`. The same work
         precedes every answer (SPEC §6.3).
         """
+
+
+def ordered_features(features: Collection[int]) -> list[int]:
+    """The features that an end names, ascending. LocalMisuse for more or higher ones than it may name."""
+    if len(set(features)) > FEATURES_MAX or not all(0 <= feature <= NUMBER_MAX for feature in features):
+        raise LocalMisuse("at most 32 features, each of 0 to 65,535")
+    return sorted(set(features))
 
 
 # --- Initiator ---
@@ -168,10 +181,12 @@ class Initiator:
         replaces: bytes,
         random: Random,
         aes: bool | None,
+        features: Collection[int],
         encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
         """Use `pairing` or `contact`."""
         self._call, self.replaces, self._random, self._encapsulate = call, replaces, random, encapsulate
+        self.features = ordered_features(features)
         self._aes = primitives.aes_instructions() if aes is None else aes
 
     @classmethod
@@ -184,20 +199,21 @@ class Initiator:
         static: X25519Pair | None = None,
         random: Random = primitives.system_random,
         aes: bool | None = None,
+        features: Collection[int] = (),
         encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> Self:
         """For a pairing: XX, or XXpsk0 with the psk of an invitation and the hash of its one-time key.
 
         `psk` and `responder` have 32 bytes each. `static` is the one-time key, by default a new one. Only the
         key that burned an invitation can use it again. `aes` is whether there are AES instructions, by
-        default those of this CPU.
+        default those of this CPU. `features` are those that this end names (SPEC §5.3).
         """
         given = (psk is not None, len(responder) == KEY_SIZE)
         if pattern is Pattern.IKPSK2 or given != (pattern is Pattern.XXPSK0,) * 2:
             raise LocalMisuse("pairing is XX with neither psk nor hash, or XXpsk0 with both")
         psks = () if psk is None else (psk,)
         call = _PairingCall(pattern, static or X25519Pair.generate(random), psks, responder)
-        return cls(call, b"", random, aes, encapsulate)
+        return cls(call, b"", random, aes, features, encapsulate)
 
     @classmethod
     def contact(
@@ -212,6 +228,7 @@ class Initiator:
         static_dh: agreement.StaticDh | None = None,
         random: Random = primitives.system_random,
         aes: bool | None = None,
+        features: Collection[int] = (),
     ) -> Self:
         """To a contact's terminal with one of 1 to 16 psks, newest first.
 
@@ -221,7 +238,7 @@ class Initiator:
             raise LocalMisuse("replaces is a session id or empty")
         persons, numbers = (own_person, peer_person), _numbers(candidates)
         call = _ContactCall(static, responder_static, *persons, tuple(candidates), numbers, static_dh)
-        return cls(call, replaces, random, aes)
+        return cls(call, replaces, random, aes, features)
 
     def begin(self, greeting: bytes) -> tuple[bytes, AwaitReply]:
         """The first frame after a greeting of 28 bytes, and the next step. Errors as in Greeting.decode."""
@@ -276,10 +293,11 @@ class Responder:
         *,
         random: Random = primitives.system_random,
         aes: bool | None = None,
+        features: Collection[int] = (),
         encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
         """`static` is this terminal's key for contacts. The rest is as for Initiator."""
-        self._static, self._policy = static, policy
+        self._static, self._policy, self.features = static, policy, ordered_features(features)
         self._random, self._encapsulate = random, encapsulate
         self._aes = primitives.aes_instructions() if aes is None else aes
 

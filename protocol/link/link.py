@@ -52,7 +52,7 @@ class AwaitGreeting(_Unconfirmed):
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         frame, answer = self.initiator.begin(unit)
         _put(out, frame)
-        return AwaitAnswer(self.deadline, answer, self.initiator.replaces)
+        return AwaitAnswer(self.deadline, answer, self.initiator.replaces, self.initiator.features)
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ class AwaitAnswer(_Unconfirmed):
 
     answer: AwaitReply
     replaces: bytes
+    features: list[int]
     state: ClassVar[State] = State.HANDSHAKE
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
@@ -69,8 +70,8 @@ class AwaitAnswer(_Unconfirmed):
         if finish:
             _put(out, finish)
         opened = OpenPhase(established.session, now, pairing=established.is_pairing)
-        opened.confirm(self.replaces, out)
-        events.append(established.confirmed(self.replaces))
+        opened.confirm(self.replaces, self.features, out)
+        events.append(established.confirmed(self.replaces, self.features))
         return opened
 
 
@@ -91,8 +92,8 @@ class AwaitCall(_Unconfirmed):
             raise
         _put(out, message)
         if isinstance(following, Finish):
-            return AwaitFinish(self.deadline, following)
-        return Confirming(self.deadline, following)
+            return AwaitFinish(self.deadline, following, self.responder.features)
+        return Confirming(self.deadline, following, self.responder.features)
 
 
 @dataclass(slots=True)
@@ -100,14 +101,15 @@ class AwaitFinish(_Unconfirmed):
     """The responder waits for message 3 of a pairing."""
 
     finish: Finish
+    features: list[int]
     state: ClassVar[State] = State.HANDSHAKE
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         established = self.finish.read(unit)
         if self.finish.invitation is None:
-            return Confirming(self.deadline, established)
+            return Confirming(self.deadline, established, self.features)
         events.append(states.HandshakeAuthenticated(established.event.peer_static, self.finish.invitation))
-        return Held(self.deadline, established)
+        return Held(self.deadline, established, self.features)
 
 
 @dataclass(slots=True)
@@ -115,6 +117,7 @@ class Held(_Unconfirmed):
     """The responder waits until its owner has burned the invitation durably."""
 
     established: Established
+    features: list[int]
     state: ClassVar[State] = State.HELD
 
     def take(self, reader: FrameReader) -> bytes | None:
@@ -124,7 +127,7 @@ class Held(_Unconfirmed):
         return None
 
     def resume(self) -> Phase:
-        return Confirming(self.deadline, self.established)
+        return Confirming(self.deadline, self.established, self.features)
 
     def erase(self) -> None:
         self.established.session.erase()
@@ -135,6 +138,7 @@ class Confirming(_Unconfirmed):
     """The responder waits for Confirm. Until then message 1 may be a replay, so it emits nothing."""
 
     established: Established
+    features: list[int]
     state: ClassVar[State] = State.CONFIRMING
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
@@ -145,8 +149,12 @@ class Confirming(_Unconfirmed):
         message = MESSAGE.decode(encoded)
         states.check_message(self.state, type(message))
         assert isinstance(message, Confirm), "the table allows nothing else"
-        events.append(self.established.confirmed(message.replaces))
-        return OpenPhase(session, now, pairing=self.established.is_pairing, received=1)
+        events.append(self.established.confirmed(message.replaces, message.features))
+        pairing, theirs = self.established.is_pairing, tuple(message.features)
+        opened = OpenPhase(session, now, pairing=pairing, received=1, peer_features=theirs)
+        if self.features:
+            opened.name(self.features, out)
+        return opened
 
     def erase(self) -> None:
         self.established.session.erase()
@@ -187,6 +195,11 @@ class Link:
     def unanswered_since(self) -> float | None:
         """Time of the oldest Ping or Entry that no envelope of the peer has answered."""
         return self._phase.keepalive.unanswered_since if isinstance(self._phase, OpenPhase) else None
+
+    @property
+    def peer_features(self) -> tuple[int, ...]:
+        """The features that the other end has named, ascending; empty unless the link is open (SPEC §5.3)."""
+        return self._phase.peer_features if isinstance(self._phase, OpenPhase) else ()
 
     # --- Bytes ---
 

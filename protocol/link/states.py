@@ -114,9 +114,16 @@ class LinkOpen:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """A message of the peer, except the link's own ones (Confirm, Ping, Pong, Close)."""
+    """A message of the peer, except the link's own ones (Confirm, Ping, Pong, Close, Features)."""
 
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePassedOver:
+    """A message of a number that this version does not know; it is not answered (SPEC §5.2)."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,7 @@ class LinkClosed:
     clean: bool = False
 
 
-Event = (HandshakeAuthenticated | LinkOpen | MessageReceived | PingAnswered) | (
+Event = (HandshakeAuthenticated | LinkOpen | MessageReceived | MessagePassedOver | PingAnswered) | (
     VersionRefused | NotParlour | LinkClosed
 )
 

@@ -14,7 +14,6 @@ from protocol.entries_and_receipts import (
     accept_entry,
     conversation_of_two,
     parse_entry,
-    read_text,
     text_body,
     write_entry,
 )
@@ -81,9 +80,10 @@ def _write(_: Json, step: Json) -> Json:
 
 def _parse(_: Json, step: Json) -> Json:
     entry = read_entry(step["message"])
-    said = read_text(entry.body) if entry.has_body else None
+    said = entry.said
     return {
         "entry_id": entry.id.hex(),
+        "kind": entry.header.kind,
         "author": entry.header.author.hex(),
         "sequence": entry.header.sequence,
         "has_body": entry.has_body,

@@ -25,6 +25,7 @@ from protocol.link.states import (
     InvitationKeys,
     LinkClosed,
     LinkOpen,
+    MessagePassedOver,
     MessageReceived,
     PingAnswered,
     VersionRefused,
@@ -115,6 +116,7 @@ def _pairing_call(inputs: Json) -> Initiator:
         static=X25519Pair(bytes.fromhex(inputs["initiator_static"])),
         random=draws,
         aes=inputs["initiator_aes"],
+        features=inputs.get("initiator_features", ()),
         encapsulate=encapsulation(inputs),
     )
 
@@ -130,6 +132,7 @@ def _contact_call(inputs: Json) -> Initiator:
         replaces=bytes.fromhex(inputs["replaces"]),
         random=Draws(*(inputs[name] for name in names), *inputs["initiator_ratchet_keys"]),
         aes=inputs["initiator_aes"],
+        features=inputs.get("initiator_features", ()),
     )
 
 
@@ -175,6 +178,7 @@ def responder(inputs: Json) -> Responder:
         InputPolicy(inputs),
         random=Draws(inputs["greeting_random"], *_first_draws(inputs), *last),
         aes=inputs["responder_aes"],
+        features=inputs.get("responder_features", ()),
         encapsulate=encapsulation(inputs),
     )
 
@@ -245,6 +249,7 @@ class World:
         self.inputs = inputs
         self.now = 0.0
         self._links: dict[str, Link] = {}
+        self._features: dict[str, tuple[int, ...]] = {}
         self.sent: dict[str, bytes] = {}
 
     def link(self, actor: str) -> Link:
@@ -264,8 +269,10 @@ class World:
         sends: Json = {"sends": write_bytes(self.sent[actor])} if self.sent[actor] else {}
         told: Json = {name: value for event in events for name, value in _told(event)}
         messages = [encode(event.message) for event in events if isinstance(event, MessageReceived)]
+        over = [event.number for event in events if isinstance(event, MessagePassedOver)]
+        told |= {"passed_over": over} if over else {}
         told |= {"messages": [write_bytes(message) for message in messages]} if messages else {}
-        given = sends | told | {"state": link.state.name}
+        given = sends | told | self._named(actor) | {"state": link.state.name}
         for event in events:
             if isinstance(event, LinkOpen):
                 given |= _secrets(self.inputs, event, step.get("h"))
@@ -273,6 +280,14 @@ class World:
                 expect_equal("what is sent in the end", given, step.get("gives", _SILENCE))
                 raise _CLASSES[event.error_class](str(event.reason))
         return given
+
+    def _named(self, actor: str) -> Json:
+        """The features of the other end, when they become known."""
+        features = self.link(actor).peer_features
+        if not features or features == self._features.get(actor):
+            return {}
+        self._features[actor] = features
+        return {"features": list(features)}
 
 
 def _told(event: Event) -> list[tuple[str, Any]]:

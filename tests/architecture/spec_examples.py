@@ -137,7 +137,8 @@ def _bytes() -> dict[str, bytes]:
 def _messages() -> Iterator[Wire]:
     entry = example_entry()
     head = m.Head(FIRST.terminal, 1, entry.id)
-    yield m.Confirm(draw("session", 16))
+    yield m.Confirm(draw("session", 16), [1, 258])
+    yield m.Features([1, 258])
     yield m.Ping(1)
     yield m.Pong(1)
     yield m.Close(0)
@@ -219,7 +220,7 @@ def _envelope() -> bytes:
     parameters, bob = parlour_parameters(AEGIS256), key_pair("bob ratchet").public
     root = draw("session root")
     alice = RatchetSession.init_alice(root, bob, lambda _: draw("alice ratchet"), parameters=parameters)
-    return alice.encrypt(LAST + encode(m.Confirm(b"")))
+    return alice.encrypt(LAST + encode(m.Confirm(b"", [])))
 
 
 @cache

@@ -10,7 +10,7 @@ from protocol.codec import encode
 from protocol.link.framing import LAST, Pattern
 from protocol.link.link import Link
 from protocol.link.states import LinkOpen, MessageReceived
-from protocol.messages import Close, Confirm, Entry, Ping, Pong, Typing
+from protocol.messages import Close, Confirm, Entry, Features, Ping, Pong, Typing
 from tests.fuzz.streams import contents
 from tests.fuzz.target import Target, drawn, joined
 from tests.support.protocol.links import START, Pair, check_end, contacts, feed, open_pair
@@ -137,7 +137,10 @@ def _sealed() -> dict[str, bytes]:
     return {
         "talk": b"\x00" + joined(*said),
         "in-pieces": b"\x01" + joined(b"", LAST + b"end"),
-        "not-now": b"\x00" + joined(LAST + encode(Confirm(b""))),
+        "not-now": b"\x00" + joined(LAST + encode(Confirm(b"", []))),
+        "later": b"\x00"
+        + joined(LAST + b"\x92\x35\xc0", LAST + b"\x92\xcd\xff\xff\x01", LAST + encode(TYPING)),
+        "features": b"\x00" + joined(LAST + encode(Features([1, 258]))),
         "unasked": b"\x01" + joined(LAST + encode(Pong(1))),
         "too-large": b"\x01" + joined(*[b""] * 5),
     }

@@ -174,7 +174,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Open(bytes(32)),
         m.Record(whole, bytes(32), 1, bytes(32), heads, bytes(32), bytes(64)),
         m.Accept(bytes(32)),
-        m.Confirm(bytes(16)),
+        m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Close(3),
     ]

@@ -134,6 +134,17 @@ export const struct = (fields) => ({
   },
 });
 
+// The number of a struct whose table this reader may not know; what follows it stays unread.
+export function numberAtStart(raw) {
+  const reader = new Reader(Buffer.from(raw));
+  const start = readLength(reader, FIXARRAY, ARRAY);
+  must(start > 0, 'malformed', 'V-CD-02');
+  const number = u53.read(reader);
+  const shortest = Buffer.concat([writeLength(start, FIXARRAY, ARRAY), u53.write(number)]);
+  must(shortest.equals(raw.subarray(0, reader.at)), 'malformed', 'V-CD-04');
+  return { number, at: reader.at };
+}
+
 // A choice of structs that begin with a number; values carry the struct's name as `is`.
 export const numbered = (table, unknown = 'V-CD-02') => ({
   table,

@@ -65,7 +65,6 @@ function checkHeader(header) {
   must(ascending(header.parents) && ascending(header.membership), 'malformed', 'V-ET-04');
   const again = header.parents.some((parent) => parent.equals(header.previous));
   must(header.membership.length > 0 && !again, 'malformed', 'V-ET-05');
-  must(header.kind === TEXT, 'unexpected', 'V-ET-06');
 }
 
 function decodeBody(raw) {
@@ -79,16 +78,16 @@ function decodeBody(raw) {
   }
 }
 
-// The form of an Entry message: {id, header, body}, the body null in a header alone.
+// The form of an Entry message: {id, header, hasBody, body}, the body null in a header alone and of an unknown kind.
 export function readForm({ header: raw, salt, body }) {
   const header = decodeHeader(raw);
   checkHeader(header);
-  const entry = { id: entryId(raw), raw, header, salt, rawBody: body, body: null };
   const bare = salt.length === 0 && body.length === 0;
+  const entry = { id: entryId(raw), raw, header, salt, rawBody: body, hasBody: !bare, body: null };
   must(bare || salt.length === 16, 'malformed', 'V-ET-07');
   if (bare) return entry;
   must(equal(contentHash(salt, body), header.content), 'authentication', 'V-ET-08');
-  return { ...entry, body: decodeBody(body) };
+  return header.kind === TEXT ? { ...entry, body: decodeBody(body) } : entry;
 }
 
 // Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
@@ -155,7 +154,7 @@ export class Conversation {
   add(entry) {
     if (!entry.header.conversation.equals(this.id)) return;
     const state = this.held.get(key(entry.id));
-    if (!state || state.body === null) this.held.set(key(entry.id), entry);
+    if (!state?.hasBody) this.held.set(key(entry.id), entry);
   }
 
   entries() {

@@ -74,6 +74,7 @@ const MESSAGES = [
   'Ping',
   'Pong',
   'Close',
+  'Features',
   'Commit',
   'Reveal',
   'Open',

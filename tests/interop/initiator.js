@@ -17,8 +17,8 @@ import { GREETING_SIZE, checkRefusal, choose, frame, readGreeting } from './wire
 export class Initiator extends Link {
   // pattern XX: {s}; XXpsk0: {s, psk, expected}, the last being the invitation's `one_time`;
   // IKpsk2: {s, rs, person, candidates}. `fast`: AES instructions here.
-  constructor(pattern, secrets, { draw, fast = false, replaces = empty } = {}) {
-    super(true, draw);
+  constructor(pattern, secrets, { draw, fast = false, replaces = empty, features } = {}) {
+    super(true, draw, features);
     Object.assign(this, { pattern, secrets, fast, replaces, begun: empty });
     this.secrets.s ??= x25519Pair();
     this.oneTime = this.secrets.s;
@@ -66,7 +66,7 @@ export class Initiator extends Link {
     if (this.pairing) this.finishPairing(body);
     else this.finishContact(body);
     this.opened();
-    this.send({ is: 'Confirm', replaces: this.replaces });
+    this.send({ is: 'Confirm', replaces: this.replaces, features: this.features });
   }
 
   finishPairing(body) {

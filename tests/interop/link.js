@@ -1,7 +1,7 @@
 // One link, without sockets and clocks: bytes in, bytes and events out; SPEC §5, §6, §8.
 import * as agreement from './agreement.js';
 import { must } from './errors.js';
-import { LINK_OWN, PAIRING, decodeMessage, encodeMessage } from './messages.js';
+import { LINK_OWN, PAIRING, decodeMessage, encodeMessage, laterNumber } from './messages.js';
 import { Handshake } from './noise.js';
 import { Pieces, cut } from './padding.js';
 import { ascii, encapsulate, join, random, x25519Pair } from './primitives.js';
@@ -30,8 +30,10 @@ const freshDraw = () => ({
 });
 
 export class Link {
-  constructor(initiator, draw = freshDraw()) {
-    Object.assign(this, { initiator, draw, state: 'GREETING', pattern: null, aead: null, session: null });
+  // `features`: those that this end names.
+  constructor(initiator, draw = freshDraw(), features = []) {
+    Object.assign(this, { initiator, draw, features, state: 'GREETING', pattern: null, aead: null });
+    this.session = null;
     this.frames = new Frames();
     this.pieces = new Pieces();
     this.out = [];
@@ -188,7 +190,14 @@ export class Link {
     Object.assign(this, { heardAt: this.now, unansweredSince: null });
     this.pings.since = null;
     const raw = this.pieces.add(content);
-    if (raw) this.acceptMessage(decodeMessage(raw));
+    if (raw) this.acceptEncoded(raw);
+  }
+
+  // On an open contact's link a message of a later version is passed over.
+  acceptEncoded(raw) {
+    const later = this.state === 'OPEN' && !this.pairing ? laterNumber(raw) : null;
+    if (later === null) this.acceptMessage(decodeMessage(raw));
+    else this.events.push({ is: 'passed over', number: later });
   }
 
   acceptMessage(message) {
@@ -205,12 +214,24 @@ export class Link {
     must(!this.pairing || message.replaces.length === 0, 'malformed', 'V-CF-02');
     this.opened();
     this.events.push({ is: 'confirm', replaces: message.replaces });
+    this.learn(message.features);
+    if (this.features.length) this.send({ is: 'Features', features: this.features });
+  }
+
+  learn(features) {
+    if (features.length) this.events.push({ is: 'features', features });
   }
 
   acceptOwn(message) {
     if (message.is === 'Ping') this.send({ is: 'Pong', number: message.number });
     else if (message.is === 'Pong') this.acceptPong(message);
+    else if (message.is === 'Features') this.acceptFeatures(message);
     else this.acceptClose(message);
+  }
+
+  acceptFeatures({ features }) {
+    must(this.initiator && this.received === 1, 'unexpected', 'V-FE-02');
+    this.learn(features);
   }
 
   acceptPong({ number }) {

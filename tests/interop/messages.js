@@ -1,5 +1,6 @@
 // The table of messages and the rules that need their bytes alone; SPEC §5.2 to §5.19.
-import { bool, bytes, decode, encode, int, list, numbered, struct, text, u32, u53, u8 } from './codec.js';
+import { bool, bytes, decode, encode, int, list, numberAtStart, numbered } from './codec.js';
+import { struct, text, u16, u32, u53, u8 } from './codec.js';
 import { must } from './errors.js';
 
 const MESSAGE_MOST = 300_000;
@@ -9,10 +10,11 @@ export const operations = list(1, 256, bytes(0, 1024));
 const heads = list(0, 16, id);
 
 export const MESSAGES = {
-  Confirm: [1, { replaces: bytes(0, 16) }],
+  Confirm: [1, { replaces: bytes(0, 16), features: list(0, 32, u16) }],
   Ping: [2, { number: u32 }],
   Pong: [3, { number: u32 }],
   Close: [4, { reason: u8 }],
+  Features: [5, { features: list(1, 32, u16) }],
   Commit: [16, { commitment: id, name: text(1, 64) }],
   Reveal: [17, { nonce: id, name: text(1, 64) }],
   Open: [18, { nonce: id }],
@@ -29,15 +31,21 @@ export const MESSAGES = {
 };
 export const Message = numbered(MESSAGES, 'V-MS-01');
 
-export const LINK_OWN = ['Confirm', 'Ping', 'Pong', 'Close'];
+export const LINK_OWN = ['Confirm', 'Ping', 'Pong', 'Close', 'Features'];
 export const PAIRING = ['Commit', 'Reveal', 'Open', 'Record', 'Accept'];
 
 const CONTROL = /^ | $|[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
 export const isName = (name) => [...name].length >= 1 && [...name].length <= 64 && !CONTROL.test(name);
 
+const rising = (numbers) => numbers.every((one, i) => i === 0 || numbers[i - 1] < one);
+
 const FORM = {
-  Confirm: ({ replaces }) => must([0, 16].includes(replaces.length), 'malformed', 'V-CF-01'),
+  Confirm({ replaces, features }) {
+    must([0, 16].includes(replaces.length), 'malformed', 'V-CF-01');
+    must(rising(features), 'malformed', 'V-CF-05');
+  },
+  Features: ({ features }) => must(rising(features), 'malformed', 'V-FE-01'),
   Close: ({ reason }) => must(reason <= 3, 'malformed', 'V-CL-01'),
   Commit: ({ name }) => must(isName(name), 'malformed', 'V-CM-01'),
   Reveal: ({ name }) => must(isName(name), 'malformed', 'V-RV-01'),
@@ -47,6 +55,14 @@ export function decodeMessage(raw) {
   const message = decode(Message, raw, MESSAGE_MOST);
   FORM[message.is]?.(message);
   return message;
+}
+
+const NUMBERS = Object.values(MESSAGES).map(([number]) => number);
+
+// The number of a message that a later version defines; null for all other bytes.
+export function laterNumber(raw) {
+  const { number } = numberAtStart(raw);
+  return number >= 1 && number <= 65_535 && !NUMBERS.includes(number) ? number : null;
 }
 
 export const encodeMessage = (message) => encode(Message, message);

@@ -21,7 +21,7 @@ export class Responder extends Link {
     { terminal, visible = false, invitations = [], lookUp = () => null, oneTime = null },
     options = {},
   ) {
-    super(false, options.draw);
+    super(false, options.draw, options.features);
     Object.assign(this, { terminal, visible, invitations, lookUp, oneTime: oneTime ?? x25519Pair() });
     this.greeting = options.greeting ?? makeGreeting();
     this.out.push(this.greeting);

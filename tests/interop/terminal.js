@@ -77,7 +77,7 @@ export class Terminal {
     const read = this.entriesOf(this.contact.log.live).slice(-64);
     if (read.length) news.push({ is: 'Receipt', kind: READ, ids: read.map((entry) => entry.id).sort(Buffer.compare) });
     const own = this.entriesOf([{ terminal: this.terminal }]);
-    const waiting = own.filter((entry) => entry.body && !this.acknowledged.has(entry.id.toString('hex')));
+    const waiting = own.filter((entry) => entry.hasBody && !this.acknowledged.has(entry.id.toString('hex')));
     return [...news, ...waiting.map((entry) => this.resend(entry))];
   }
 
@@ -131,8 +131,9 @@ export class Terminal {
     const former = (person) => removed(person).map((one) => one.terminal);
     entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
     this.conversation.add(entry);
-    if (entry.body === null) return { answers: [], events: [] };
+    if (!entry.hasBody) return { answers: [], events: [] };
     const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });
+    if (entry.body === null) return { answers: [receipt(STORED)], events: ['entry of an unknown kind'] };
     return { answers: [receipt(STORED), receipt(READ)], events: [`entry ${entry.body.text}`] };
   }
 

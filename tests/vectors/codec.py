@@ -50,10 +50,11 @@ def _whole(drawn: Drawn) -> Iterator[Named]:
 
 
 def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
-    yield m.Confirm(drawn("session", 16))
+    yield m.Confirm(drawn("session", 16), [1, 258])
     yield m.Ping(1)
     yield m.Pong(1)
     yield m.Close(0)
+    yield m.Features([1, 258])
     yield m.Commit(drawn("commitment"), "Anna")
     yield m.Reveal(drawn("nonce"), "小雨")
     yield m.Open(drawn("nonce"))
@@ -214,7 +215,7 @@ _SHAPES: Final[tuple[Row, ...]] = (
 _BOUNDS: Final[tuple[Row, ...]] = (
     ("31 bytes for 32", "message", "9212c41f" + "11" * 31),
     ("33 bytes for 32", "message", "9212c421" + "11" * 33),
-    ("17 bytes for 0 to 16", "message", "9201c411" + "11" * 17),
+    ("17 bytes for 0 to 16", "message", "9301c411" + "11" * 17 + "90"),
     ("u32 of 2^32", "message", "9202cf0000000100000000"),
     ("u8 of 256", "message", "9204cd0100"),
     ("u53 of 2^53", "message", "9531" + ID + "c4009193" + ID + "cf0020000000000000" + ID + "c2"),

@@ -122,7 +122,7 @@ NOTES: Final = {
     "BadHeader": ("MALFORMED", "A header that no correct author makes."),
     "BadBody": ("MALFORMED", "Salt and body of another form."),
     "OtherContent": ("AUTHENTICITY", "Salt and body are not those of the header."),
-    "LaterKind": ("VERSION", "A kind that this version does not know."),
+    "LaterKind": ("VERSION", "A kind that this version does not know, with an opaque body."),
     "Accepted": ("BASIC", "An entry that counts."),
     "NotTheirs": ("AUTHENTICITY", "An entry of somebody who may not say it here."),
     "Invented": ("AUTHENTICITY", "An entry in this person's name that this person never wrote."),
@@ -189,6 +189,8 @@ def _read(seed: Seed) -> Group:
     }
     for comment, message in cases.items():
         group.add(comment, ["Read"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
+    for comment, message in _later_kinds(talk).items():
+        group.add(comment, ["LaterKind"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
     second = talk.entries["second"]
     gone = encode(Entry(second.header_bytes, b"", b""))
     steps = one_step(ACTIONS, {}, "parse", message=gone.hex())
@@ -196,17 +198,33 @@ def _read(seed: Seed) -> Group:
     return group
 
 
-def _with_body(talk: Talk, body: bytes, salt: bytes | None = None) -> bytes:
+def _with_body(talk: Talk, body: bytes, salt: bytes | None = None, kind: int = KIND_TEXT) -> bytes:
     """The first entry's message with another body, which its content fits."""
     salt = talk.salt("first") if salt is None else salt
     content = b2b(salt + body, personal=labels.CONTENT)
-    header = encode(talk.changed("first", content=content))
+    header = encode(talk.changed("first", content=content, kind=kind))
     return encode(Entry(header, salt, body))
+
+
+def _later_kinds(talk: Talk) -> Json:
+    """Bodies that no text has."""
+    bodies = {
+        "the body of a text": talk.entries["first"].body,
+        "an empty body": b"",
+        "a body that is no encoding": b"\xc1\xff",
+        "the largest body": bytes(BODY_BYTES_MAX),
+    }
+    found = {
+        f"kind {kind} with {name}": write_bytes(_with_body(talk, body, kind=kind))
+        for kind, (name, body) in zip((0, 31, 32, 255), bodies.items(), strict=True)
+    }
+    alone = encode(talk.changed("first", kind=200))
+    return found | {"kind 200, a header alone": encode(Entry(alone, b"", b"")).hex()}
 
 
 def _refused_forms(seed: Seed) -> Group:
     group, talk = Group("11.2", {}), _talk(seed)
-    for cases in (_encodings, _fields, _kinds, _bodies):
+    for cases in (_encodings, _fields, _bodies, _later_bodies):
         for rule, expect, comment, flag, message in cases(talk):
             group.add(comment, [flag], expect, [{"do": "parse", "message": message}], rule=rule)
     step = {"do": "header", "header": write_bytes(bytes(HEADER_BYTES_MAX + 1))}
@@ -273,10 +291,15 @@ def _fields(talk: Talk) -> Iterator[Wrong]:
     yield "V-ET-05", malformed, "the previous among the parents", flag, later(parents=[low, high])
 
 
-def _kinds(talk: Talk) -> Iterator[Wrong]:
-    for kind in (0, 2, 31, 32, 255):
-        message = talk.altered("first", kind=kind).hex()
-        yield "V-ET-06", "unexpected", f"kind {kind}", "LaterKind", message
+def _later_bodies(talk: Talk) -> Iterator[Wrong]:
+    """What no kind allows."""
+    body = talk.entries["first"].body
+    short = _with_body(talk, body, bytes(15), kind=200).hex()
+    yield "V-ET-07", "malformed", "kind 200 with a salt of 15 bytes", "LaterKind", short
+    other = talk.altered("first", kind=200, content=bytes(32)).hex()
+    yield "V-ET-08", "authentication", "kind 200 with another body", "LaterKind", other
+    twice = talk.altered("first", kind=200, membership=[bytes(32)] * 2).hex()
+    yield "V-ET-04", "malformed", "kind 200 with a head twice", "LaterKind", twice
 
 
 def _bodies(talk: Talk) -> Iterator[Wrong]:

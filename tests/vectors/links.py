@@ -12,21 +12,24 @@ from typing import Final
 
 from protocol.codec import encode
 from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, LINK_ENVELOPES_MAX
-from protocol.link.framing import FRAME_MAX, PIECE_MAX
+from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX
 from protocol.messages import Close, Commit, Entry, Message, Open, Ping, Reveal, Typing
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.links import AREA, pair
 from tests.vectors.files import Group, Seed, build_file
 from tests.vectors.links_ends import (
+    ENDS,
     Life,
     Peer,
     answered,
     confirmed,
+    envelope,
     finished,
     frame,
     greeting,
     invitation,
     link_inputs,
+    said,
 )
 from tests.vectors.links_wrong import REFUSAL, Refusal, add_refusal, flip, open_groups, refusing, wrong_groups
 
@@ -35,6 +38,8 @@ NOTES: Final = {
     "Portions": ("EDGE_CASE", "The stream comes in other portions than frames."),
     "Choice": ("BASIC", "What the initiator takes of a greeting."),
     "ShareNumbers": ("EDGE_CASE", "Several shares: numbers are named, and psks tried in their order."),
+    "Features": ("BASIC", "An end names features. Those that the other end does not know change nothing."),
+    "Unknown": ("EDGE_CASE", "A message of a later version is passed over."),
     "Replacement": ("BASIC", "Confirm names the session that the link replaces."),
     "Stranger": ("CONFIDENTIALITY", "Whoever is not known is answered in the same form and size."),
     "Pieces": ("BASIC", "A message that travels in several envelopes."),
@@ -120,6 +125,14 @@ def _variants(phrase: str) -> Group:
         ("AES instructions at neither end", "Choice", {"initiator_aes": False, "responder_aes": False}),
         ("a link that replaces another", "Replacement", {"replaces": seed.bytes("replaced")[:16].hex()}),
     ]
+    rows += [
+        (comment, "Features", {f"{end}_features": features for end, features in named.items()})
+        for comment, named in (
+            ("features of the initiator", {"initiator": [0, 7, 65_535]}),
+            ("features of the responder", {"responder": [7]}),
+            ("32 features of each end", {"initiator": list(range(32)), "responder": list(range(9, 41))}),
+        )
+    ]
     rows += [(comment, "ShareNumbers", changed) for comment, changed in _share_numbers(inputs, seed)]
     for comment, flag, changed in rows:
         group.add(comment, [flag], SUCCESS, Life(inputs | changed).open().steps, **changed)
@@ -163,6 +176,8 @@ def _open(phrase: str) -> Group:
     inputs = link_inputs(phrase, "IKpsk2")
     group = Group("6.6", inputs)
     group.add("a Ping is answered, from both ends", ["Keepalive"], SUCCESS, _pings(Life(inputs).open()))
+    for end, other in (("initiator", "responder"), ("responder", "initiator")):
+        group.add(f"messages of a later version to the {other}", ["Unknown"], SUCCESS, _unknown(inputs, end))
     two_pieces = Entry(b"", b"", bytes(PIECE_MAX))
     group.add(
         "a message of two pieces", ["Pieces"], SUCCESS, Life(inputs).open().say("initiator", two_pieces).steps
@@ -174,6 +189,22 @@ def _open(phrase: str) -> Group:
         group.add(f"Close {reason}, {name}", ["Close"], SUCCESS, life.steps)
     group.add("a cut", ["Close"], SUCCESS, _cut(Life(inputs).open()))
     return group
+
+
+def _unknown(inputs: Json, end: str) -> list[Json]:
+    """Messages of unknown numbers and contents, then one that is known."""
+    other, life = ENDS[1 - ENDS.index(end)], Life(inputs).open()
+    calling, called, _ = confirmed(inputs)
+    if end == "responder":
+        # A step of the ratchet at each end, as the real ones make it before.
+        life.say("initiator", Typing(bytes(32), True))
+        called.decrypt(calling.encrypt(LAST + encode(Typing(bytes(32), True))))
+    session = calling if end == "initiator" else called
+    for content in ("9106", "9215c0", "923501", "dc00107f", "92cc9082a0c0", "92cdffffcb", "9c35"):
+        stream = envelope(session, LAST + bytes.fromhex(content)).hex()
+        life.take("receive", actor=other, stream=stream)
+    life.take("receive", actor=other, stream=said(session, Typing(bytes(32), False)).hex())
+    return life.steps
 
 
 def _pings(life: Life) -> list[Json]:

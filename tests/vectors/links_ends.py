@@ -179,8 +179,9 @@ def confirmed(inputs: Json) -> tuple[RatchetSession, RatchetSession, list[bytes]
     """The sessions of both ends after Confirm, and all frames until then, Confirm's the last."""
     initiator, responder, bodies = finished(inputs)
     calling, called = initiator.established(), responder.established()
-    replaces = Confirm(bytes.fromhex(inputs.get("replaces", "")))
-    frames = [*map(frame, bodies), said(calling, replaces)]
+    features = inputs.get("initiator_features", [])
+    confirm = Confirm(bytes.fromhex(inputs.get("replaces", "")), features)
+    frames = [*map(frame, bodies), said(calling, confirm)]
     called.decrypt(frames[-1][2:])
     return calling, called, frames
 

@@ -21,6 +21,7 @@ from protocol.messages import (
     Confirm,
     ContactHello,
     ContactReply,
+    Features,
     Message,
     Open,
     PairingFinish,
@@ -403,11 +404,11 @@ def _confirms(inputs: Json) -> Group:
         return envelope(finished(inputs)[0].established(), content)
 
     call = finished(inputs)[2][0]
-    right = said(finished(inputs)[0].established(), Confirm(b""))
+    right = said(finished(inputs)[0].established(), Confirm(b"", []))
     other = finished(inputs)[0].established(bytes.fromhex(inputs["stranger_psk"]))
     group = _group("5.3", inputs, "responder", [frame(call)], _confirm_rows(first))
     for comment, stream in (
-        ("Confirm of another KEM secret", said(other, Confirm(b""))),
+        ("Confirm of another KEM secret", said(other, Confirm(b"", []))),
         ("one bit of Confirm's tag", flip(right, -1)),
         ("one bit of Confirm's ratchet key", flip(right, 2)),
     ):
@@ -418,13 +419,28 @@ def _confirms(inputs: Json) -> Group:
 
 def _confirm_rows(first: Callable[[bytes], bytes]) -> Iterator[Refusal]:
     for size in (1, 15):
-        stream = first(b"\x00" + encode(Confirm(bytes(size))))
+        stream = first(b"\x00" + encode(Confirm(bytes(size), [])))
         yield Refusal(f"replaces of {size} bytes", "Confirm", "V-CF-01", "malformed", stream)
+    for comment, rule, features in (
+        ("features not ascending", "V-CF-05", [3, 2]),
+        ("a feature twice", "V-CF-05", [3, 3]),
+        ("33 features", "V-CD-03", list(range(33))),
+        ("feature 65,536", "V-CD-03", [65_536]),
+    ):
+        stream = first(b"\x00" + encode(Confirm(b"", features)))
+        yield Refusal(f"Confirm with {comment}", "Confirm", rule, "malformed", stream)
+    for number in (6, 53):
+        stream = first(b"\x00" + encode([number, 1]))
+        comment = f"message {number}, which is unknown, before OPEN"
+        yield Refusal(comment, "Message", "V-MS-01", "malformed", stream)
+    yield Refusal(
+        "Features before OPEN", "Message", "V-CF-03", "unexpected", first(b"\x00" + encode(Features([1])))
+    )
     stream = first(b"\x00" + encode(Ping(1)))
     yield Refusal("a Ping first", "Confirm", "V-CF-03", "unexpected", stream)
     stream = first(b"\x00" + encode(Typing(bytes(32), True)))
     yield Refusal("a Typing before OPEN", "Message", "V-MS-02", "unexpected", stream)
-    stream = first(MORE + encode(Confirm(b"")))
+    stream = first(MORE + encode(Confirm(b"", [])))
     yield Refusal("Confirm as a piece that is not full", "Confirm", "V-PC-02", "malformed", stream)
     yield Refusal("nothing in the first envelope", "Confirm", "V-PC-01", "malformed", first(b""))
 
@@ -432,7 +448,7 @@ def _confirm_rows(first: Callable[[bytes], bytes]) -> Iterator[Refusal]:
 def _pairing_confirms(inputs: Json) -> Group:
     """The first envelope, on a link for pairing."""
     initiator, _, bodies = finished(inputs)
-    stream = said(initiator.established(), Confirm(bytes(16)))
+    stream = said(initiator.established(), Confirm(bytes(16), []))
     row = Refusal("a pairing that replaces", "Confirm", "V-CF-02", "malformed", stream)
     return _group("5.3", inputs, "responder", [frame(body) for body in bodies[::2]], iter([row]))
 
@@ -451,7 +467,20 @@ PAIRING: Final[tuple[Message, ...]] = (
 def open_groups(phrase: str) -> list[Group]:
     """What is refused once a link is open."""
     inputs = link_inputs(phrase, "IKpsk2")
-    return [_responder(inputs), _initiator(inputs), _pongs(inputs), _counted(inputs)]
+    nearby = link_inputs(phrase, "XX")
+    groups = [_responder(inputs), _initiator(inputs), _late_features(inputs)]
+    return [*groups, _pongs(inputs), _counted(inputs), _unknown_in_a_pairing(nearby)]
+
+
+def _unknown_in_a_pairing(inputs: Json) -> Group:
+    """Both sides of a pairing confirm all that was said, so nothing of it is passed over."""
+    frames = confirmed(inputs)[2]
+    group, _ = refusing("5.2", inputs, "responder", *(frames[place] for place in (0, 2, 3)))
+    for number in (6, 21, 53, 200):
+        stream = envelope(confirmed(inputs)[0], LAST + encode([number, 1]))
+        row = Refusal(f"message {number} in a pairing", "Message", "V-MS-01", "malformed", stream)
+        add_refusal(group, "responder", row)
+    return group
 
 
 def _responder(inputs: Json) -> Group:
@@ -471,13 +500,27 @@ def _messages(next_one: Callable[[bytes], bytes]) -> Iterator[Refusal]:
     def says(message: Message) -> bytes:
         return next_one(LAST + encode(message))
 
-    for number in (0, 5, 53, 127):
+    for number in (0, 65_536, 2**32):
         stream = next_one(LAST + encode([number, 1]))
         yield Refusal(f"message {number}", "Message", "V-MS-01", "malformed", stream)
+    for comment, rule, content in (
+        ("an unknown number in a longer encoding", "V-CD-04", "92cc3501"),
+        ("an unknown number in an array in a longer encoding", "V-CD-04", "dc00023501"),
+        ("no array", "V-CD-02", "35"),
+        ("an array of nothing", "V-CD-02", "9035"),
+        ("a number that ends early", "V-CD-02", "92cd01"),
+        ("a negative number", "V-CD-02", "92ff01"),
+        ("a text where the number is due", "V-CD-02", "92a135"),
+        ("a known message with a field more", "V-CD-02", "93020101"),
+        ("a known message with a field less", "V-CD-02", "9102"),
+    ):
+        yield Refusal(comment, "Message", rule, "malformed", next_one(LAST + bytes.fromhex(content)))
+    features = says(Features([1]))
+    yield Refusal("Features from the initiator", "Features", "V-FE-02", "unexpected", features)
     for message in PAIRING:
         comment = f"a {type(message).__name__} from a contact"
         yield Refusal(comment, "Message", "V-MS-03", "unexpected", says(message))
-    yield Refusal("a second Confirm", "Confirm", "V-CF-04", "unexpected", says(Confirm(b"")))
+    yield Refusal("a second Confirm", "Confirm", "V-CF-04", "unexpected", says(Confirm(b"", [])))
     yield Refusal("a Pong to no Ping", "Message", "V-PO-01", "unexpected", says(Pong(1)))
     yield Refusal("a Pong of number 0", "Message", "V-PO-01", "unexpected", says(Pong(0)))
     for reason in (4, 255):
@@ -520,19 +563,30 @@ def _initiator(inputs: Json) -> Group:
         return said(confirmed(inputs)[1], message)
 
     for row in (
-        Refusal("Confirm from the responder", "Confirm", "V-CF-04", "unexpected", next_one(Confirm(b""))),
+        Refusal("Confirm from the responder", "Confirm", "V-CF-04", "unexpected", next_one(Confirm(b"", []))),
         Refusal("a Record from a contact", "Message", "V-MS-03", "unexpected", next_one(PAIRING[3])),
         Refusal("a Pong to no Ping", "Message", "V-PO-01", "unexpected", next_one(Pong(1))),
         Refusal("Close 4", "Message", "V-CL-01", "malformed", next_one(Close(4))),
-        Refusal(
-            "message 5",
-            "Message",
-            "V-MS-01",
-            "malformed",
-            envelope(confirmed(inputs)[1], LAST + b"\x92\x05\x01"),
-        ),
+        Refusal("Features not ascending", "Features", "V-FE-01", "malformed", next_one(Features([2, 1]))),
+        Refusal("a feature twice", "Features", "V-FE-01", "malformed", next_one(Features([2, 2]))),
+        Refusal("Features without any", "Features", "V-CD-03", "malformed", next_one(Features([]))),
+        Refusal("33 features", "Features", "V-CD-03", "malformed", next_one(Features(list(range(33))))),
+        Refusal("feature 65,536", "Features", "V-CD-03", "malformed", next_one(Features([65_536]))),
     ):
         add_refusal(group, "initiator", row)
+    return group
+
+
+def _late_features(inputs: Json) -> Group:
+    """Features of a responder that said something before."""
+    group = Group("5.3", inputs)
+    for comment, first in (("after a Typing", TYPING), ("twice", Features([1]))):
+        life = Life(inputs).open()
+        _, called, _ = confirmed(inputs)
+        life.take("receive", actor="initiator", stream=said(called, first).hex())
+        stream = said(called, Features([1])).hex()
+        steps = life.refused("receive", actor="initiator", stream=stream)
+        group.add(f"Features {comment}", ["Features"], "unexpected", steps, rule="V-FE-02")
     return group
 
 

@@ -246,8 +246,8 @@ def unshown(kind: str) -> str:
         return _("(deleting…)")
     if kind == "missing":
         return _("(not here yet)")
-    if kind == "unsupported":
-        return _("(not supported by this version of Parlour)")
+    if kind == "unknown":
+        return _("(written by a newer Parlour)")
     return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
 
 

@@ -35,8 +35,9 @@ function written(step) {
 const read = (raw) => entries.readForm(decodeMessage(hex(raw)));
 
 function parsed(step) {
-  const { id, header, body } = read(step.message);
-  const shown = { entry_id: id, author: header.author, sequence: header.sequence, has_body: body !== null };
+  const { id, header, body, hasBody } = read(step.message);
+  const { author, sequence, kind } = header;
+  const shown = { entry_id: id, author, sequence, kind, has_body: hasBody };
   return { ...shown, text_length: body ? [...body.text].length : 0, reply: body?.reply ?? Buffer.alloc(0) };
 }
 
@@ -110,8 +111,8 @@ function arrive(step, inputs) {
     if (deleted) continue;
     const entry = read(message);
     const name = nameOf(inputs)(entry);
-    bodies[name] = entries.bodyAfter(bodies[name], entry.body !== null);
-    if (entry.body) acknowledged.push(name);
+    bodies[name] = entries.bodyAfter(bodies[name], entry.hasBody);
+    if (entry.hasBody) acknowledged.push(name);
   }
   return { bodies, acknowledged };
 }

@@ -52,6 +52,7 @@ function makeInitiator(inputs) {
     draw: drawOf(inputs, 'initiator'),
     fast: inputs.initiator_aes,
     replaces,
+    features: inputs.initiator_features,
   });
 }
 
@@ -88,7 +89,8 @@ function makeResponder(inputs) {
     lookUp: contact ? lookUpOf(inputs) : () => null,
   };
   const greeting = makeGreeting(inputs.responder_aes ? 3 : 2, hex(inputs.greeting_random));
-  return new Responder(known, { draw: drawOf(inputs, 'responder'), greeting });
+  const features = inputs.responder_features;
+  return new Responder(known, { draw: drawOf(inputs, 'responder'), greeting, features });
 }
 
 const MAKE = { initiator: makeInitiator, responder: makeResponder };
@@ -142,6 +144,9 @@ function told(link, events, wasEnded, withSecrets) {
   if (sends.length) facts.sends = sends;
   const messages = of('message').map(({ message }) => encodeMessage(message));
   if (messages.length) facts.messages = messages;
+  const over = of('passed over').map(({ number }) => number);
+  if (over.length) facts.passed_over = over;
+  for (const { features } of of('features')) facts.features = features;
   for (const { number } of of('answered')) facts.answered = number;
   for (const { joiner, invitation } of of('held')) Object.assign(facts, { joiner, invitation });
   if (of('open').length)

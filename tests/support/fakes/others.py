@@ -234,9 +234,9 @@ class Others:
         self._count_unread(person)
         return entry
 
-    def receive_alone(self, person: str) -> EntryView:
-        """A contact's entry arrives without its content."""
-        entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind="missing")
+    def receive_alone(self, person: str, kind: str = "missing") -> EntryView:
+        """A contact's entry arrives without its content, or of a kind that a newer Parlour wrote."""
+        entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind=kind)
         self._conversations[person].entries.append(entry)
         self.emit(EntryAdded(entry))
         return entry

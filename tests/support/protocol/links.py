@@ -75,6 +75,7 @@ class Party:
         self.person = b2b(self.name.encode(), personal=b"tests.person")
         self.policy = OpenPolicy()
         self.static_dh: dict[bytes, bytes] = {}
+        self.features: set[int] = set()
 
     def knows(self, other: Party, psk: bytes = PSK, own: int = 1, theirs: int = 1) -> None:
         self.policy.contacts[other.static.public] = (other.person, ContactPsk(psk, own, theirs))
@@ -88,7 +89,7 @@ class Party:
         psk: bytes = PSK,
         replaces: bytes = b"",
     ) -> Initiator:
-        common: dict[str, Any] = {"random": self.random, "aes": self.aes}
+        common: dict[str, Any] = {"random": self.random, "aes": self.aes, "features": self.features}
         if pattern is not Pattern.IKPSK2:
             secrets = (psk, ONE_TIME_HASH) if pattern is Pattern.XXPSK0 else (None, b"")
             return Initiator.pairing(pattern, secrets[0], responder=secrets[1], **common)
@@ -97,7 +98,8 @@ class Party:
         return Initiator.contact(*parties, candidates, **common)
 
     def answers(self) -> Responder:
-        return Responder(self.static, self.policy, random=self.random, aes=self.aes)
+        own: dict[str, Any] = {"random": self.random, "aes": self.aes, "features": self.features}
+        return Responder(self.static, self.policy, **own)
 
 
 def contacts(*, aes: bool = True, seed: str = "") -> tuple[Party, Party]:

@@ -82,9 +82,10 @@ def sample(
     time: int = 1_000,
     conversation: bytes = TALK,
     incarnation: bytes = b"incarnat",
+    kind: int = TEXT,
 ) -> ParsedEntry:
-    """One text entry; salt and content hash follow from what it says and where it stands."""
-    body = encode(TextBody(text, b"")) if text else b""
+    """One entry, of text or an unknown kind; salt and content hash follow from its place and its words."""
+    body = (encode(TextBody(text, b"")) if kind == TEXT else text.encode()) if text else b""
     salt = hashlib.sha256(b"salt" + body + author + sequence.to_bytes(8, "big")).digest()[:16]
     header = EntryHeader(
         conversation=conversation,
@@ -95,13 +96,14 @@ def sample(
         parents=sorted(parents),
         membership=[],
         time=time,
-        kind=TEXT,
+        kind=kind,
         content=b2b(salt + body, personal=labels.CONTENT),
         self_tag=b"",
     )
     data = encode(header)
     identity = b2b(data, personal=labels.ENTRY)
-    return ParsedEntry(identity, data, header, salt, body, TextBody(text, b"") if text else None)
+    said = TextBody(text, b"") if text and kind == TEXT else None
+    return ParsedEntry(identity, data, header, salt, body, said)
 
 
 @dataclass

@@ -200,6 +200,15 @@ def test_an_entry_that_was_missing_has_a_line_again_when_its_text_comes(line: Li
     assert line.run("history", "Ben", "--json").objects[0]["kind"] == "missing"
 
 
+def test_case_97_an_entry_of_a_newer_version_has_a_line_and_a_kind(line: Line) -> None:
+    friend = ben(line)
+    entry = line.messenger.receive_alone(friend.person, "unknown")
+    later = EntryAdded(replace(entry, id="f" * 64))
+    assert [event["kind"] for event in listened(line, later).objects[2:]] == ["unknown"]
+    assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (written by a newer Parlour)")
+    assert line.run("history", "Ben", "--json").objects[0]["kind"] == "unknown"
+
+
 def test_entries_that_conflict_have_a_line_and_a_mark(line: Line) -> None:
     friend = ben(line)
     ids = line.messenger.conflict(friend.person)

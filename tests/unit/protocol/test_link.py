@@ -31,7 +31,7 @@ from protocol.link.states import (
     check_follows,
     check_message,
 )
-from protocol.messages import Close, Confirm, Entry, Message, Ping, Pong
+from protocol.messages import Close, Confirm, Entry, Features, Message, Ping, Pong
 from tests.support.protocol.links import (
     ENTRY,
     GREETING,
@@ -99,7 +99,7 @@ def test_messages_right_behind_confirm() -> None:
 # --- Messages ---
 
 
-@pytest.mark.parametrize("message", [Confirm(b""), Ping(1), Pong(1), Close(0)])
+@pytest.mark.parametrize("message", [Confirm(b"", []), Ping(1), Pong(1), Close(0), Features([1])])
 def test_the_links_own_messages_are_not_sent_from_outside(message: Message) -> None:
     with pytest.raises(LocalMisuse):
         open_pair().initiator.link.send(message, START)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
@@ -11,7 +13,7 @@ from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.limits import MESSAGE_BYTES_MAX
 from protocol.link.framing import LAST, MORE, PIECE_MAX, Pattern, padded_size, pieces
 from protocol.link.link import Link
-from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, State
+from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, MessagePassedOver, State
 from protocol.messages import (
     Accept,
     Close,
@@ -288,7 +290,7 @@ def test_attack_34_link_encryption_alone() -> None:
     (reply,) = frames(responder.link.data_to_send())
     noise = answer.state.fork(psks=[PSK])  # type: ignore[attr-defined]
     noise.read_message(reply)
-    sealed = noise.finish().send.encrypt_with_ad(b"", LAST + encode(Confirm(b"")))
+    sealed = noise.finish().send.encrypt_with_ad(b"", LAST + encode(Confirm(b"", [])))
     responder.receive(sealed)
     assert responder.events == [error("malformed")]
 
@@ -301,7 +303,7 @@ def test_attack_34_plaintext_before_confirm(pattern: Pattern) -> None:
     if pattern is not Pattern.IKPSK2:
         both.inject(both.responder, frames(stream)[0])
     assert both.responder.link.state is State.CONFIRMING
-    both.inject(both.responder, LAST + encode(Confirm(b"")))
+    both.inject(both.responder, LAST + encode(Confirm(b"", [])))
     assert not any(isinstance(event, LinkOpen) for event in both.responder.events)
     assert both.responder.closed() == error("malformed")
 
@@ -341,7 +343,7 @@ SHAPES = {
     "an array of 4 billion": b"\x93\x33\x01\xdd\xff\xff\xff\xff",
     "4 billion bytes": b"\x94\x32\xc6\xff\xff\xff\xff",
     "trailing byte": _raw(2, 1) + b"\x00",
-    "Confirm": encode(Confirm(b"")),
+    "Confirm": encode(Confirm(b"", [])),
     "Pong for nothing": encode(Pong(1)),
 }
 """codec.json has all others."""
@@ -370,6 +372,82 @@ def test_attack_34_any_message_but_confirm_first(message: Message) -> None:
     for content in pieces(encode(message)):
         responder.receive(session.encrypt(content))
     assert responder.events == [error("unexpected")]
+
+
+# --- Later versions ---
+
+LATER = [6, 15, 21, 53, 128, 143, 255, 65_535]
+"""Numbers of messages that this version does not know."""
+
+
+@pytest.mark.parametrize("number", LATER)
+@pytest.mark.parametrize("side", [0, 1], ids=["to the initiator", "to the responder"])
+def test_case_97_a_message_of_a_later_version_is_passed_over(number: int, side: int) -> None:
+    both = open_pair()
+    target, source = both.ends[side], both.ends[1 - side]
+    both.send(both.initiator, TYPING)
+    both.send(both.responder, TYPING)
+    before = len(target.messages())
+    for content in (
+        LAST + _raw(number),
+        LAST + _raw(number, bytes(32), True),
+        LAST + _raw(number) + b"\xc0",
+    ):
+        both.inject(target, source.seal(content))
+    assert target.events[-3:] == [MessagePassedOver(number)] * 3
+    assert target.link.data_to_send() == b"", "it is not answered"
+    both.inject(target, source.seal(LAST + encode(TYPING)))
+    assert len(target.messages()) == before + 1
+    assert target.closed() is None
+
+
+def test_case_97_the_largest_message_of_a_later_version_is_passed_over_and_no_larger_one() -> None:
+    both = open_pair()
+    head = _raw(53)
+    for content in pieces(head + bytes(MESSAGE_BYTES_MAX - len(head))):
+        both.inject(both.responder, both.initiator.seal(content))
+    assert both.responder.events[-1] == MessagePassedOver(53)
+    for content in (*[MORE + bytes(PIECE_MAX)] * 4, MORE + bytes(PIECE_MAX)):
+        both.inject(both.responder, both.initiator.seal(content))
+    assert both.responder.closed() == error("limit")
+
+
+@pytest.mark.parametrize("pattern", [Pattern.XX, Pattern.XXPSK0])
+@pytest.mark.parametrize("number", LATER)
+def test_case_97_nothing_is_passed_over_in_a_pairing(pattern: Pattern, number: int) -> None:
+    both = open_pair(pattern)
+    both.inject(both.responder, both.initiator.seal(LAST + _raw(number)))
+    assert both.responder.closed() == error("malformed")
+
+
+@pytest.mark.parametrize("number", LATER)
+def test_case_97_nothing_is_passed_over_before_a_link_is_open(number: int) -> None:
+    responder, session = confirming()
+    responder.receive(session.encrypt(LAST + _raw(number)))
+    assert responder.events == [error("malformed")]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_case_97_each_end_knows_the_features_of_the_other_one(pattern: Pattern) -> None:
+    alice, bob = contacts()
+    alice.features, bob.features = {9, 1, 65_535}, {4}
+    both = Pair(alice.calls(bob, pattern), bob.answers()).run()
+    assert both.responder.link.peer_features == (1, 9, 65_535)
+    assert both.initiator.link.peer_features == (4,)
+    both.send(both.initiator, ENTRY)
+    assert both.responder.messages() == ([ENTRY] if pattern is Pattern.IKPSK2 else both.responder.messages())
+    both.cut()
+    assert [end.link.peer_features for end in both.ends] == [(), ()]
+
+
+@pytest.mark.parametrize("features", [range(33), [65_536], [-1]], ids=["too many", "too high", "negative"])
+def test_features_that_no_end_may_name(features: Sequence[int]) -> None:
+    alice, bob = contacts()
+    alice.features = bob.features = set(features)
+    with pytest.raises(LocalMisuse):
+        alice.calls(bob)
+    with pytest.raises(LocalMisuse):
+        bob.answers()
 
 
 # --- Between lookup and sealing; strangers ---

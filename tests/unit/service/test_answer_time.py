@@ -78,7 +78,7 @@ def work(known: dict[bytes, ContactKeys], calls: int) -> Counter[str]:
         finally:
             sys.setprofile(None)
         assert isinstance(answered, Established)
-        answered.confirmed(b"")
+        answered.confirmed(b"", [])
     return counted
 
 

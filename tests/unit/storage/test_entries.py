@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, persons, receipts, repair
+from chat.storage import contacts, entries, migrations, persons, receipts, repair, search
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, HeadRow
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
@@ -39,6 +39,36 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert row.position == (2_000, second.id)
     assert not row.deleted
     assert not row.missing
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in a burst", "one by one"])
+def test_case_97_an_entry_of_an_unknown_kind_is_kept_unread_by_nobody_and_deleted(
+    database: Database, together: bool
+) -> None:
+    first = sample("opaque words", author=THEIR_TERMINAL.terminal, kind=200)
+    text = sample("words", author=THEIR_TERMINAL.terminal, sequence=2, previous=first.id, time=2_000)
+    with database.transaction():
+        if together:
+            entries.insert_all(database, [first, text], ME.terminal, stored=3_000)
+        else:
+            for one in (text, first):
+                entries.insert_all(database, [one], ME.terminal, stored=3_000)
+    for _ in range(2):
+        assert [row.id for row in entries.page(database, TALK, 9)] == [first.id, text.id]
+        assert [row.id for row in search.find(database, "words")] == [text.id]
+        assert receipts.unread(database, TALK) == 1
+        row = entries.get(database, first.id)
+        assert row is not None
+        assert (row.kind, row.header, row.salt, row.body) == (200, first.header_bytes, first.salt, first.body)
+        with database.transaction():
+            migrations.rebuild(database)
+    assert [one.kind for one in receipts.of(database, [first.id])[first.id]] == [STORED]
+    with database.transaction():
+        assert receipts.mark_all_read(database, TALK, ME.terminal, 4_000) == [text.id]
+        assert entries.destroy(database, first.id)
+    row = entries.get(database, first.id)
+    assert row is not None
+    assert (row.deleted, row.body, row.header) == (True, b"", first.header_bytes)
 
 
 def test_an_unknown_conversation_is_our_own_mistake(database: Database) -> None:

@@ -125,6 +125,20 @@ async def test_what_is_missing_is_no_deleted_message_and_is_read_when_it_comes()
         await until(pilot, lambda: not messenger.unread(bob.person))
 
 
+async def test_case_97_an_entry_of_a_newer_version_is_shown_and_can_be_deleted() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        entry = messenger.receive_alone(bob.person, "unknown")
+        await until_shown(pilot, "(written by a newer Parlour)")
+        history(pilot).choose(entry.id)
+        await until(pilot, lambda: history(pilot).has_focus)
+        await pilot.press("d")
+        await until_shown(pilot, "Delete this message?")
+        await pilot.press("y")
+        await until_shown(pilot, "(deleted)")
+        assert messenger.called("delete")
+
+
 async def test_entries_that_claim_one_place_are_marked_where_they_stand_and_in_their_details() -> None:
     messenger, bob, _ = with_a_secret()
     async with chatting(messenger) as pilot:

@@ -118,6 +118,7 @@ ACTS: Final[dict[str, Act]] = {
     "changes": Others.change_identity,
     "writes": lambda on, name, text: on.messenger.receive(on.person(name), text),
     "announces": lambda on, name, _text: on.messenger.receive_alone(on.person(name)),
+    "surpasses": lambda on, name, _text: on.messenger.receive_alone(on.person(name), "unknown"),
     "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
     "haunts": lambda on, name, text: on.messenger.quarantine(on.person(name), text),
     "completes": lambda on, name, text: on.messenger.complete(

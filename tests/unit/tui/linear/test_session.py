@@ -95,6 +95,14 @@ async def test_only_the_entries_that_were_told_are_read_and_not_told_twice_as_un
     assert not messenger.unread(ben(messenger))
 
 
+async def test_case_97_an_entry_of_a_newer_version_is_said_and_rings_nobody() -> None:
+    said, messenger = await talk("* Ben surpasses", "> /open Ben", "> /last", "* Ben surpasses")
+    assert not any("new entry" in line or "unread" in line for line in said)
+    assert "1. Ben, 09:01: (written by a newer Parlour)" in said
+    assert said[-2].endswith("Ben, 09:02: (written by a newer Parlour)")
+    assert not messenger.unread(ben(messenger))
+
+
 async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> None:
     said, messenger = await talk("* Ben announces", "> /open Ben", "> /last", "* Ben completes it has come")
     assert not any("new entry" in line or "unread" in line for line in said)
