@@ -29,7 +29,7 @@ def operations_of(db: Database, person: bytes) -> list[bytes]:
 
 
 def pin(db: Database, person: bytes, recoveries: Iterable[bytes], *, confirmed: bool) -> None:
-    """Store that recoveries of a person (ids), a path of them, were seen first, or confirmed, which replaces it.
+    """Store that a path of recoveries (ids) of a person was seen first, or confirmed, which replaces it.
 
     Of the recoveries that follow one operation only the one confirmed last stays so: else an id, which can be
     ground, would decide between two.
