@@ -155,6 +155,9 @@ REPLACED = 1
 RELAYED_MOST = 8
 """Links through relays with one terminal of a contact that is dialled, and with all its other terminals
 together, which alone can fill them and keep out only themselves. A relay's address shows no flooder."""
+DIRECT_MOST = 8
+"""The same of direct links. They hold places for connections, of which there are few, and a machine may have
+any number of addresses."""
 
 
 class LinkEvents(Protocol):
@@ -292,7 +295,8 @@ class Links:
         peer = Peer(opened.person, opened.peer_static)
         if not self._directory.may_link(peer):
             return None
-        if not driver.connection.peer and self._relayed_alike(peer) >= RELAYED_MOST:
+        address = driver.connection.peer
+        if self._alike(peer, relayed=not address) >= (DIRECT_MOST if address else RELAYED_MOST):
             return None
         link = LiveLink(
             driver=driver,
@@ -301,7 +305,7 @@ class Links:
             terminal=peer.static,
             began=opened.role is Role.INITIATOR,
             replaces=opened.replaces,
-            address=driver.connection.peer,
+            address=address,
             opened_at=self._clock.monotonic(),
             events=events,
         )
@@ -313,11 +317,11 @@ class Links:
             raise
         return self
 
-    def _relayed_alike(self, peer: Peer) -> int:
-        """The number of links through relays that count together with one of this terminal."""
+    def _alike(self, peer: Peer, *, relayed: bool) -> int:
+        """The number of direct or relayed links that count together with one of this terminal."""
         dialled = self._directory.is_dialled
-        relayed = [link.peer for link in self.of(peer.person) if link.relayed]
-        return sum(other == peer if dialled(peer) else not dialled(other) for other in relayed)
+        same_way = [link.peer for link in self.of(peer.person) if link.relayed == relayed]
+        return sum(other == peer if dialled(peer) else not dialled(other) for other in same_way)
 
     async def _confirmed(self, link: LiveLink) -> None:
         own, peer = self._directory.identity.static.public, link.peer

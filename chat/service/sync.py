@@ -584,12 +584,13 @@ class _StoredChain:
         self._database = database
 
     def place(self, entry: bytes) -> tuple[int, bytes] | None:
-        row = entries.get(self._database, entry)
-        return None if row is None else (row.sequence, row.previous)
+        return repair.place(self._database, entry)
 
 
 def _lacking(database: Database, page: Heads) -> list[bytes]:
+    # It may be a whole history, so only ids and places are read here.
     mine = on_page(page, held_heads(database, page.conversation))
-    found = lacking([head.id for head in mine], [head.id for head in page.heads], _StoredChain(database))
-    rows = [row for entry in found if (row := entries.get(database, entry)) is not None]
-    return [row.id for row in sorted(rows, key=lambda row: row.position)]
+    chain = _StoredChain(database)
+    return repair.in_order(
+        database, lacking([head.id for head in mine], [head.id for head in page.heads], chain)
+    )

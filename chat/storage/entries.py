@@ -524,15 +524,16 @@ def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
 
 
 def rivals(db: Database, entry: bytes) -> tuple[bytes, ...]:
-    """The first RIVALS_NAMED ids, ascending, of other entries of one's author, incarnation and sequence."""
+    """Ids, ascending, of the first RIVALS_NAMED others of an entry's author, incarnation and sequence."""
+    # In their order of arrival: their author would make the database sort all of them for each one.
     rows = db.rows(
-        "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
+        "SELECT o.id FROM entries AS e CROSS JOIN entries AS o ON o.conversation = e.conversation"
         " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
-        " AND o.number != e.number WHERE e.id = ? ORDER BY o.id LIMIT ?",
+        " AND o.number != e.number WHERE e.id = ? ORDER BY o.number LIMIT ?",
         entry,
         RIVALS_NAMED,
     )
-    return tuple(row[0] for row in rows)
+    return tuple(sorted(row[0] for row in rows))
 
 
 def check_header(db: Database, entry: bytes, header: bytes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.storage.database import Database
+from protocol.identity.log import Recover, parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
 
 
@@ -28,7 +29,19 @@ def operations_of(db: Database, person: bytes) -> list[bytes]:
 
 
 def pin(db: Database, person: bytes, recoveries: Iterable[bytes], *, confirmed: bool) -> None:
-    """Store that recoveries of a person (ids) were seen first, or confirmed, which replaces it."""
+    """Store that a path of recoveries (ids) of a person was seen first, or confirmed, which replaces it.
+
+    Of the recoveries that follow one operation only the one confirmed last stays so: else an id, which can be
+    ground, would decide between two.
+    """
+    recoveries = tuple(recoveries)
+    if confirmed:
+        parsed = map(parse_operation, operations_of(db, person))
+        previous = {one.id: one.operation.previous for one in parsed if isinstance(one.operation, Recover)}
+        followed = {previous.get(recovery) for recovery in recoveries}
+        rivals = [one for one, before in previous.items() if before in followed and one not in recoveries]
+        taken_back = "UPDATE pins SET confirmed = 0 WHERE person = ? AND recovery = ?"
+        db.run_many(taken_back, [(person, rival) for rival in rivals])
     for recovery in recoveries:
         db.run(
             "INSERT INTO pins (person, recovery, confirmed) VALUES (?, ?, ?) ON CONFLICT (person, recovery)"

@@ -132,6 +132,15 @@ def missing(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO
     return tuple(graph.order[index].signed for index in bits(reduction.kept & ~theirs))
 
 
+def in_view(operations: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[bytes, ...]:
+    """The kept operations, in causal order, without the rivals of the recoveries in force (SPEC §7.4).
+
+    Without pins, a rival would leave none of the recoveries in force. Errors as in `load`.
+    """
+    reduction = Reduction(log.load(operations), pins)
+    return tuple(reduction.graph.order[index].signed for index in bits(reduction.kept & reduction.view))
+
+
 def share_is_stale(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO_PINS) -> bool:
     """Whether a valid removal is not an ancestor of `heads`, under which a share was drawn (SPEC §7.6)."""
     reduction = Reduction(log.load(operations), pins)

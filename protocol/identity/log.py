@@ -257,7 +257,8 @@ class Graph:
     """The operations whose ancestors are all known, ordered by depth and then id.
 
     Sets of operations are integers with one bit per operation, in this order. `past[i]` are the ancestors of
-    operation i, `pending` those that lack an ancestor.
+    operation i, `pending` those that lack an ancestor. `introducing_key` has, by public key, the operations
+    that introduce it.
     """
 
     def __init__(self, operations: Mapping[bytes, LoggedOperation]) -> None:
@@ -270,7 +271,13 @@ class Graph:
         self.all = (1 << len(self.order)) - 1
         self.by_author: dict[bytes, int] = {}
         self.removals: dict[bytes, list[tuple[int, bytes]]] = {}
+        self.introducing_key: dict[bytes, int] = {}
+        self._introducing: dict[bytes, list[tuple[int, TerminalKeys]]] = {}
         for index, logged in enumerate(self.order):
+            for key in logged.keys:
+                self.introducing_key[key] = self.introducing_key.get(key, 0) | 1 << index
+            if (keys := logged.introduces) is not None:
+                self._introducing.setdefault(keys.id, []).append((index, keys))
             if logged.sequence:
                 self.by_author[logged.author] = self.by_author.get(logged.author, 0) | 1 << index
             for removal in logged.removals:
@@ -306,6 +313,11 @@ class Graph:
         """An operation and its ancestors; 0 for an empty or unknown id."""
         index = self.position.get(identity)
         return 0 if index is None else self.past[index] | 1 << index
+
+    def introduced(self, terminal: bytes, mask: int) -> TerminalKeys | None:
+        """The keys of a terminal that an operation of a set introduces; None if none does."""
+        found = (keys for index, keys in self._introducing.get(terminal, ()) if mask >> index & 1)
+        return next(found, None)
 
     def closure(self, mask: int) -> int:
         """A set and the ancestors of its operations."""
@@ -350,8 +362,6 @@ def load(operations: Iterable[bytes]) -> Graph:
 def _verify(graph: Graph, logged: LoggedOperation) -> None:
     """Raise unless `logged` is valid after its ancestors."""
     past = graph.past[graph.position[logged.id]]
-    ancestors = [graph.order[index] for index in bits(past)]
-    known = {keys.id: keys for each in ancestors if (keys := each.introduces) is not None}
     introduced = logged.introduces
     newcomer = (introduced.signing,) if introduced else ()
     if isinstance(logged.operation, Genesis):
@@ -360,17 +370,17 @@ def _verify(graph: Graph, logged: LoggedOperation) -> None:
         before = _recovery_before(graph, past, logged.operation)
         # The successor signs too, or the owner of a stolen seed could be left with a key of nobody.
         verify_signatures(logged, before.recovery or b"", logged.operation.recovery, *newcomer)
-    elif logged.author not in known:
-        raise Untrusted("the author is no terminal of this person")
     else:
-        verify_signatures(logged, known[logged.author].signing, *newcomer)
+        author = graph.introduced(logged.author, past)
+        if author is None:
+            raise Untrusted("the author is no terminal of this person")
+        verify_signatures(logged, author.signing, *newcomer)
     if logged.author and logged.sequence != 1 + sequence_in(graph, past, logged.author):
         raise Malformed("not the author's next operation")
-    used = {key for each in ancestors for key in each.keys}
-    if not used.isdisjoint(logged.keys):
+    if any(graph.introducing_key[key] & past for key in logged.keys):
         raise Malformed("a key that this person has used before")
     for removal in logged.removals:
-        if removal.terminal not in known:
+        if graph.introduced(removal.terminal, past) is None:
             raise Untrusted("the removal of a terminal that its author cannot know")
         last = graph.position.get(removal.last)
         known_last = last is not None and past >> last & 1 and graph.order[last].author == removal.terminal

@@ -9,14 +9,15 @@ import pytest
 
 from chat.interface import ContactChanged, EntryState, IdentityChanged
 from chat.storage import persons
+from chat.storage.database import Database
 from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
 from protocol.identity.log import sign_operation
-from protocol.identity.reduction import reduce
+from protocol.identity.reduction import Pins, reduce
 from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
-from tests.integration.steps import compare, current, in_touch, presence, say
-from tests.support.engines.engines import Person, delivered, in_virtual_time, talk, two_contacts
+from tests.integration.steps import compare, current, in_touch, meet, presence, say
+from tests.support.engines.engines import Person, delivered, in_virtual_time, people, talk, two_contacts
 from tests.support.protocol.pairings import Terminal, id_of
 
 STRANGE = Terminal.named("holder of the recovery key")
@@ -116,6 +117,51 @@ async def test_case_84_a_second_recovery_changes_nothing_and_holds_until_the_fir
         await ada.start()
         state = ada.engine._use_cases.keyring.contacts[person].state
         assert (state.newest, state.contested) == (id_of(first), False)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@in_virtual_time
+async def test_case_84_of_two_recoveries_the_one_whose_words_were_compared_last_is_in_force(
+    tmp_path: Path, again: bool
+) -> None:
+    """Ada confirms a thief's recovery by mistake, and then, in person, the owner's. No id decides."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        made = await own_recoveries(ben, 2)
+        parts, log = ada.engine._use_cases, await recovered(ben)
+        random = parts.runtime.random
+        for signed in sorted(made, key=id_of, reverse=again):
+            operations = (*log[:-1], signed)
+            held = parts.keyring.held(ben.peer.person)
+            state = reduce([*held, *operations], Pins(confirmed=frozenset([id_of(signed)])))
+            terminal = next(iter(state.live))
+            shares = [new_share(1 + len(held), log.heads, random) for log in (parts.keyring.own_log, state)]
+            contact = PendingContact(state, operations, terminal, random(32), *shares)
+            await parts.pending.store(contact, verified=True)
+            found = parts.keyring.contacts[ben.peer.person].state
+            assert (found.newest, found.contested) == (id_of(signed), False)
+            assert terminal in found.live
+            assert (await ada.engine.contacts())[0].verified
+
+
+@in_virtual_time
+async def test_case_84_a_pairing_shows_the_recovery_in_force_and_not_its_rival(tmp_path: Path) -> None:
+    """A contact has handed Ben the rival, which a thief of the seed made."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        made = await own_recoveries(ben, 2)
+        own = id_of(made[0])
+
+        def hold(database: Database) -> None:
+            for signed in made:
+                persons.add_operation(database, ben.peer.person, id_of(signed), signed)
+            persons.pin(database, ben.peer.person, [own], confirmed=False)
+
+        await ben.engine._use_cases.store.write(hold)
+        await ben.stop()
+        await ben.start()
+        assert ben.engine._use_cases.keyring.own_log.rivals == {id_of(made[1])}
+        await meet(ada, ben)
+        state = ada.engine._use_cases.keyring.contacts[ben.peer.person].state
+        assert (state.newest, state.contested, state.rivals) == (own, False, frozenset())
 
 
 @in_virtual_time

@@ -19,6 +19,7 @@ from chat.service.state import ContactBook
 from chat.storage import persons
 from chat.storage.database import Store
 from chat.tasks import Runtime
+from protocol.identity.exchange import in_view
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close
@@ -253,7 +254,9 @@ class PairingService:
     async def identity(self) -> Identity:
         """The log, the terminal and a fresh share of the contact secret, for the other side."""
         own = self._keyring.own
-        operations = tuple(await self._store.read(persons.operations_of, own.person))
+        held = await self._store.read(persons.operations_of, own.person)
+        pins = await self._store.read(persons.pins_of, own.person)
+        operations = await self.worker.run(in_view, held, pins)
         number = first_number(self._runtime.random)
         share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)

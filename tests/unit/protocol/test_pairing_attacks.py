@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace as changed
 
 import pytest
@@ -12,23 +13,34 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
+from protocol.identity.exchange import in_view
+from protocol.identity.reduction import NO_PINS, Pins, reduce
+from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import Close, Commit, Open, Record, Reveal
+from protocol.pairing.contact_secret import new_share
 from protocol.pairing.invitation import invitation_check
-from protocol.pairing.pairing import FINISHED, State, WordsReady
-from protocol.pairing.record import Transcript, make_record
+from protocol.pairing.pairing import FINISHED, Pairing, State, WordsReady
+from protocol.pairing.record import Identity, Transcript, make_record
 from tests.support.protocol.pairings import (
     ANNA,
     BOB,
     MALLORY,
     REACHABLE,
+    SECOND,
+    THIEF,
+    THIRD,
+    Meeting,
     Person,
+    Terminal,
     facts,
+    id_of,
     identity,
     invited,
     nearby,
     reach,
     secret_pair,
+    started,
 )
 from tests.support.protocol.samples import seeded
 
@@ -211,3 +223,80 @@ def test_whatever_a_record_holds_the_machine_fails_and_never_raises(
         side = reach(state).receive(record)
         assert side.failure in ("malformed", "untrusted", "authentication", "limit")
         assert side.sent[-1] == Close(3)
+
+
+# --- Records of persons who are known, or whose log was attacked ---
+
+
+def recovered_with_a_rival() -> tuple[Person, bytes]:
+    """Anna, who has recovered with THIRD, and the recovery that a thief of her seed made too."""
+    anna = Person("Anna")
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    anna.recover([(anna.first, upon.last[anna.first.id])], THIRD, upon=upon)
+    rival = anna.recover([(anna.first, b""), (SECOND, b"")], THIEF, upon=upon)
+    anna.operations.pop()
+    return anna, rival
+
+
+def meet(
+    person: Person,
+    terminal: Terminal,
+    held: Sequence[bytes] = (),
+    pins: Pins = NO_PINS,
+    heads: Sequence[bytes] = (),
+) -> Meeting:
+    """Bob, who holds these operations, pairs by words with a terminal of the person.
+
+    Its share is under these heads, or those of its log.
+    """
+    operations = in_view(person.operations, pins)
+    share = new_share(1, heads or reduce(operations).heads, seeded("share"))
+    shown = Identity(operations, terminal.id, terminal.seed, X25519Pair(terminal.secret), share)
+    initiator = Pairing.nearby(facts(), Role.INITIATOR, shown, seeded("nonce a"))
+    ends = facts(role=Role.RESPONDER), Role.RESPONDER, identity(BOB), seeded("nonce b"), lambda _: held
+    return started(initiator, Pairing.nearby(*ends)).finish()
+
+
+def test_case_84_a_thiefs_recovery_in_ones_own_log_keeps_nobody_from_pairing() -> None:
+    """The owner's log has the rival, which contacts handed over."""
+    anna, rival = recovered_with_a_rival()
+    own = id_of(anna.operations[-1])
+    anna.operations.append(rival)
+    meeting = meet(anna, THIRD, pins=Pins(seen=frozenset([own])))
+    assert meeting.responder.completed == anna.id
+    assert meeting.responder.record.heads
+    assert rival not in meeting.initiator.record.operations
+
+
+def test_case_84_who_saw_the_thiefs_recovery_pairs_with_the_owner() -> None:
+    anna, rival = recovered_with_a_rival()
+    pending = meet(anna, THIRD, [*anna.operations[:-1], rival]).responder.pending
+    assert pending is not None
+    assert THIRD.id in pending.state.live
+    assert pending.state.rivals == {id_of(rival)}
+
+
+def test_case_88_a_removed_terminal_that_shows_an_old_log_is_refused() -> None:
+    """By who knows of the removal. Its record alone is a good one, and its share covers the removal."""
+    anna = Person("Anna")
+    anna.add(anna.first, THIEF)
+    old = list(anna.operations)
+    anna.remove(anna.first, THIEF)
+    new, anna.operations = anna.operations, old
+    assert meet(anna, THIEF).responder.completed == anna.id
+    meeting = meet(anna, THIEF, new, heads=reduce(new).heads)
+    assert meeting.responder.failure == "untrusted"
+    assert meeting.responder.pending is None
+
+
+def test_a_share_from_before_a_removal_that_the_receiver_knows_is_refused() -> None:
+    """The removed terminal may know the share, though the record does not show the removal."""
+    anna = Person("Anna")
+    anna.add(anna.first, THIEF)
+    old = list(anna.operations)
+    anna.remove(anna.first, THIEF)
+    new, anna.operations = anna.operations, old
+    assert meet(anna, anna.first).responder.completed == anna.id
+    assert meet(anna, anna.first, new).responder.failure == "untrusted"
+    assert meet(anna, anna.first, new, heads=reduce(new).heads).responder.completed == anna.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -10,7 +11,15 @@ from protocol import limits
 from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed
 from protocol.identity.author import recover_operation, recovery_key, sign_recovery
 from protocol.identity.exchange import Extension, extend, missing
-from protocol.identity.log import Add, Remove, Rename, parse_operation, sign_operation
+from protocol.identity.log import (
+    Add,
+    Remove,
+    Rename,
+    load,
+    parse_operation,
+    sign_operation,
+    terminal_id,
+)
 from protocol.identity.reduction import CauseKind, Pins, reduce
 from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
@@ -332,3 +341,19 @@ def test_more_heads_than_an_operation_names_hide_nobody(anna: Person) -> None:
         operation = parse_operation(anna.rename(terminal, "again"))
         assert operation.sequence == 2
     assert [fork.author for fork in anna.state.forks] == [SECOND.id]
+
+
+@pytest.mark.parametrize("count", [50, 100, 200])
+def test_case_94_to_check_a_log_takes_as_much_for_each_operation(
+    count: int, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many terminals its author may know: a contact can make its log as long as the bounds allow."""
+    made, asked = puppets(anna, anna.first, 2 * count), itertools.count()
+
+    def identify(signing: bytes, static: bytes) -> bytes:
+        next(asked)
+        return terminal_id(signing, static)
+
+    monkeypatch.setattr("protocol.identity.log.terminal_id", identify)
+    load([*anna.operations, *made])
+    assert next(asked) <= 2 * (len(made) + 3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -162,6 +164,70 @@ def test_a_body_is_wanted_from_those_who_did_not_pass_the_header_alone(database:
         entries.insert_all(database, [second], ME.terminal, carrier=one)
     assert repair.wanted(database, TALK, b"") == []
     assert database.value("SELECT count(*) FROM headers_alone") == 0
+
+
+def steps_of(database: Database, work: Callable[[], object]) -> int:
+    """Steps that the database takes for some work, in thousands."""
+    taken = count()
+    with database.giving_way(lambda: bool(next(taken) < 0)):
+        work()
+    return next(taken)
+
+
+def bare_chain(author: Author, number: int) -> list[ParsedEntry]:
+    return [alone(author.write(f"entry {place}")) for place in range(number)]
+
+
+def rivals_of_one(author: Author, number: int) -> list[ParsedEntry]:
+    return [sample(f"rival {place}", author=author.terminal) for place in range(number)]
+
+
+@pytest.mark.parametrize("made", [bare_chain, rivals_of_one])
+def test_case_94_what_a_contact_sends_costs_the_same_for_each_entry(
+    database: Database, made: Callable[[Author, int], list[ParsedEntry]]
+) -> None:
+    """Headers without bodies, which another terminal is asked for, and entries that accuse their author."""
+    them = Author(THEIR_TERMINAL.terminal)
+    sent = made(them, 1_200)
+
+    def take(some: Sequence[ParsedEntry]) -> None:
+        with database.transaction():
+            entries.insert_all(database, some, ME.terminal, carrier=blob("carrier"))
+        repair.wanted(database, TALK, blob("another terminal"))
+
+    few = steps_of(database, lambda: take(sent[:200]))
+    take(sent[200:1_000])
+    many = steps_of(database, lambda: take(sent[1_000:]))
+    assert many < 3 * few
+
+
+def test_case_94_of_many_missing_bodies_the_first_of_each_author_is_asked_for(database: Database) -> None:
+    """The rest follows from it. A fork at its place is one more."""
+    author = Author(THEIR_TERMINAL.terminal)
+    first, *rest = (author.write(f"entry {place}") for place in range(6))
+    fork = sample("fork", author=author.terminal, sequence=2, previous=first.id, incarnation=b"restored")
+    own = Author()
+    with database.transaction():
+        some = [first, *map(alone, rest), alone(fork), alone(own.write("own"))]
+        entries.insert_all(database, some, ME.terminal, carrier=blob("carrier"))
+    before = HeadRow(author.terminal, 1, first.id)
+    assert repair.wanted(database, TALK, b"") == [
+        (HeadRow(author.terminal, 2, rest[0].id), before),
+        (HeadRow(author.terminal, 2, fork.id), before),
+        (HeadRow(ME.terminal, 1, own.written[0].id), None),
+    ]
+
+
+def test_what_a_peer_lacks_is_put_in_order_without_its_bodies(database: Database) -> None:
+    author, other = Author(), Author(THEIR_TERMINAL.terminal)
+    chain = [one for _ in range(300) for one in (author.write("text"), other.write("text"))]
+    with database.transaction():
+        entries.insert_all(database, chain, ME.terminal)
+    ids = [row.id for row in entries.page(database, TALK, 1_000)]
+    assert len(ids) == 600
+    assert repair.in_order(database, [*reversed(ids), blob("not held")]) == ids
+    assert repair.place(database, chain[2].id) == (2, chain[0].id)
+    assert repair.place(database, blob("not held")) is None
 
 
 def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
