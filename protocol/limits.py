@@ -18,12 +18,6 @@ CONTENT_MAX: Final = PADDED_MAX - 2
 """Largest content of one envelope, bytes: the padded payload less its length field (SPEC §9.5)."""
 COUNTER_MAX: Final = 2**32 - 1
 """Reserved value of the header counters N and PN: refused on both sides (SPEC §9.6)."""
-SKIP_PER_CHAIN_MAX: Final = 1_000
-"""Envelopes that may be skipped in one receiving chain by one step; on a link none may (SPEC §9.6)."""
-SKIPPED_STORED_MAX: Final = 2_000
-"""Skipped message keys kept by one session; the oldest go first (SPEC §9.6)."""
-SKIPPED_AGE_MAX: Final = 2_000
-"""Received envelopes after which a skipped message key is erased (SPEC §9.6)."""
 OPERATION_BYTES_MAX: Final = 1_024
 """One signed operation of a person log, bytes (SPEC §7.2)."""
 LOG_OPERATIONS_MAX: Final = 256
