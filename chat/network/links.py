@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -123,8 +123,8 @@ class Directory(Policy, Protocol):
     def may_link(self, peer: Peer) -> bool:
         """Whether a terminal may link: the contact is not blocked, the terminal not removed."""
 
-    def known_addresses(self) -> Iterable[str]:
-        """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
+    def known_at(self, host: str) -> Sequence[Peer]:
+        """The terminals that are or were at a host, which have a share of the handshakes."""
 
     def is_dialled(self, peer: Peer) -> bool:
         """Whether a terminal is among those of its person that this side dials, the most senior ones."""
@@ -146,6 +146,8 @@ REPLACED = 1
 RELAYED_MOST = 8
 """Links through relays with one terminal of a contact that is dialled, and with all its other terminals
 together, which alone can fill them and keep out only themselves. A relay's address shows no flooder."""
+DIRECT_MOST = 8
+"""The same for direct links, which never give way to new connections once they are old."""
 
 
 class LinkEvents(Protocol):
@@ -280,7 +282,8 @@ class Links:
         peer = Peer(opened.person, opened.peer_static)
         if not self._directory.may_link(peer):
             return None
-        if not driver.connection.peer and self._relayed_alike(peer) >= RELAYED_MOST:
+        relayed = not driver.connection.peer
+        if self._alike(peer, relayed=relayed) >= (RELAYED_MOST if relayed else DIRECT_MOST):
             return None
         link = LiveLink(
             driver=driver,
@@ -301,11 +304,11 @@ class Links:
             raise
         return self
 
-    def _relayed_alike(self, peer: Peer) -> int:
-        """The number of links through relays that count together with one of this terminal."""
+    def _alike(self, peer: Peer, *, relayed: bool) -> int:
+        """The number of links, through relays or direct, that count together with one of this terminal."""
         dialled = self._directory.is_dialled
-        relayed = [link.peer for link in self.of(peer.person) if link.relayed]
-        return sum(other == peer if dialled(peer) else not dialled(other) for other in relayed)
+        others = [link.peer for link in self.of(peer.person) if link.relayed is relayed]
+        return sum(other == peer if dialled(peer) else not dialled(other) for other in others)
 
     async def _confirmed(self, link: LiveLink) -> None:
         own, peer = self._directory.identity.static.public, link.peer

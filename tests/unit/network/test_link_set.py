@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from chat.network.links import RELAYED_MOST, Links, LinkSet, LiveLink, Peer
+from chat.network.links import DIRECT_MOST, RELAYED_MOST, Links, LinkSet, LiveLink, Peer
 from protocol.link.states import Role
 
 LOW, HIGH = b"\x01" * 32, b"\x02" * 32
@@ -99,9 +99,9 @@ SENIORS = [bytes([number]) * 32 for number in range(2)]
 JUNIORS = [bytes([number]) * 32 for number in range(10, 20)]
 
 
-async def relayed(links: Links, terminal: bytes) -> bool:
-    """Whether one more link with a terminal of the contact is taken, which came through a relay."""
-    driver: Any = AsyncMock(connection=SimpleNamespace(peer=""))
+async def taken(links: Links, terminal: bytes, address: str) -> bool:
+    """Whether one more link with a terminal of the contact is taken; one through a relay has no address."""
+    driver: Any = AsyncMock(connection=SimpleNamespace(peer=address))
     driver.ping.return_value = None
     opened: Any = SimpleNamespace(
         person=PERSON, peer_static=terminal, session_id=b"s", role=Role.RESPONDER, replaces=b""
@@ -110,7 +110,8 @@ async def relayed(links: Links, terminal: bytes) -> bool:
     return await links.adopt(driver, opened, events) is not None
 
 
-async def test_terminals_that_fill_their_relayed_links_keep_out_only_themselves() -> None:
+@pytest.mark.parametrize(("address", "most"), [("", RELAYED_MOST), ("10.0.0.9", DIRECT_MOST)])
+async def test_terminals_that_fill_their_links_keep_out_only_themselves(address: str, most: int) -> None:
     directory: Any = SimpleNamespace(
         identity=SimpleNamespace(static=SimpleNamespace(public=LOW)),
         may_link=lambda peer: True,
@@ -119,8 +120,9 @@ async def test_terminals_that_fill_their_relayed_links_keep_out_only_themselves(
     runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)
     links = Links(runtime, directory, lambda signal: None)
     first, second = SENIORS
-    assert [await relayed(links, first) for _ in range(RELAYED_MOST + 1)] == [True] * RELAYED_MOST + [False]
-    assert [await relayed(links, junior) for junior in JUNIORS] == [True] * RELAYED_MOST + [False] * 2
-    assert [await relayed(links, second) for _ in range(RELAYED_MOST + 1)] == [True] * RELAYED_MOST + [False]
-    assert len(links.sending(PERSON)) == 2 + RELAYED_MOST
+    assert [await taken(links, first, address) for _ in range(most + 1)] == [True] * most + [False]
+    assert [await taken(links, junior, address) for junior in JUNIORS] == [True] * most + [False] * 2
+    assert [await taken(links, second, address) for _ in range(most + 1)] == [True] * most + [False]
+    assert len(links.sending(PERSON)) == 2 + most
     assert links.current(Peer(PERSON, JUNIORS[-1])) is None
+    assert await taken(links, first, "" if address else "10.0.0.9"), "the other way has places of its own"
