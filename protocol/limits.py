@@ -30,6 +30,8 @@ BODY_BYTES_MAX: Final = 131_072
 """One entry body, bytes (SPEC §11.1)."""
 TEXT_CHARACTERS_MAX: Final = 16_384
 """Characters of a text entry (SPEC §11.1)."""
+SEQUENCE_FOLLOWED_MAX: Final = 2**52
+"""Own entries of this sequence or a higher one are not followed by another (SPEC §11.1)."""
 SALT_BYTES: Final = 16
 """Salt of an entry's body (SPEC §11.1)."""
 HEADS_MAX: Final = 256
@@ -64,6 +66,8 @@ INVITATION_ADDRESSES_MAX: Final = 8
 """Addresses in one invitation (SPEC §7.5)."""
 INVITATION_RELAYS_MAX: Final = 4
 """Relays in one invitation (SPEC §7.5)."""
+PENDING_SECONDS: Final = 86_400
+"""How long a contact stays pending, seconds (SPEC §7.4)."""
 SLOT_BYTES: Final = 8
 """One slot of an announcement (SPEC §13)."""
 SLOT_DAYS: Final = 1

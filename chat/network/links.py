@@ -11,7 +11,16 @@ from chat.network.driver import Driver
 from chat.tasks import Runtime
 from protocol.keys import X25519Pair
 from protocol.link.handshake import Policy
-from protocol.link.states import ContactPsk, Event, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
+from protocol.link.states import (
+    ContactPsk,
+    Event,
+    LinkClosed,
+    LinkOpen,
+    MessageReceived,
+    PingAnswered,
+    Role,
+    closes,
+)
 from protocol.messages import Message
 
 
@@ -80,20 +89,14 @@ class LinkSet:
 
     def answered(self, link: LiveLink) -> list[LiveLink]:
         """A ping asked for by `confirmed` was answered on `link`. Returns the links to close now."""
-        closing = [other for other in self.links if other is not link and self._yields(other, link)]
+        closing = [other for other in self.links if other is not link and self._closes(link, other)]
         for other in closing:
             self.ended(other)
         return closing
 
-    def _yields(self, other: LiveLink, link: LiveLink) -> bool:
-        """Whether this side closes `other`, given that `link` works."""
-        if link.replaces == other.session:
-            return link.began
-        if other.replaces == link.session or not other.began:
-            return False
-        if link.began:
-            return self.links.index(other) < self.links.index(link)
-        return self._outranks
+    def _closes(self, link: LiveLink, other: LiveLink) -> bool:
+        older = self.links.index(other) < self.links.index(link)
+        return closes(link, other, other_is_older=older, outranks=self._outranks)
 
     def ended(self, link: LiveLink) -> None:
         """A link ended or is about to; the newest of the others sends."""

@@ -459,6 +459,31 @@ def _largest_group(seed: Seed, name: str, aead: Aead) -> Group:
     return group
 
 
+def _first_chain_groups(seed: Seed, name: str) -> Iterator[Group]:
+    """Envelopes before there is a receiving chain, with and without the option of skipped keys."""
+    link, skipping = (session_inputs(seed, name, allow_skip=skip) for skip in (False, True))
+    group, script = Group("9.4", link), Script(link)
+    first = script.encrypt("alice", b"0")
+    for comment, pn, n in (("PN is 1", 1, 0), ("N is 1", 0, 1), ("PN is 2^32-2", COUNTER_MAX - 1, 0)):
+        steps = script.refused("bob", with_counters(first, pn, n), first, b"0")
+        group.add(f"the first envelope: {comment}", ["Gap"], "unexpected", steps, rule="V-EN-06")
+    script.decrypt("bob", first)
+    answer = script.encrypt("bob", b"answer")
+    steps = script.refused("alice", with_counters(answer, 1, 0), answer, b"answer")
+    comment = "the first envelope that the initiator receives: PN is that of the other direction"
+    group.add(comment, ["Gap"], "unexpected", steps, rule="V-EN-06")
+    yield group
+    group, script = Group("22", skipping), Script(skipping)
+    first = script.encrypt("alice", b"0")
+    for pn, expect, rule in (
+        (SKIP_PER_CHAIN_MAX, "authentication", "V-EN-10"),
+        (SKIP_PER_CHAIN_MAX + 1, "limit", "V-EN-07"),
+    ):
+        steps = script.refused("bob", with_counters(first, pn, 0), first, b"0")
+        group.add(f"PN of {pn:,} without an old chain", ["Gap"], expect, steps, rule=rule)
+    yield group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
@@ -466,4 +491,5 @@ def build(phrase: str) -> Json:
     for name, aead in AEADS.items():
         groups += [_link_group(seed, name, aead), skipping_group(seed, name)]
     groups += [_largest_group(seed, name, aead) for name, aead in AEADS.items()]
+    groups += [group for name in AEADS for group in _first_chain_groups(seed, name)]
     return build_file(seed, NOTES, groups)
