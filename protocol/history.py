@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from graphlib import TopologicalSorter
 from itertools import groupby, pairwise
 from typing import Protocol
 
-from protocol.entries_and_receipts import rank
+from protocol.entries_and_receipts import READ, heads_hash, rank, receipt_for
 from protocol.errors import Malformed
 from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX
-from protocol.messages import EntryHeader, Head, Heads
+from protocol.messages import EntryHeader, Head, Heads, HeadsHash, LogHeads, Message, Reachable
 
 Entries = Mapping[bytes, EntryHeader]  # the entries held of one conversation, by id
 
@@ -169,6 +169,34 @@ def on_page(page: Heads, heads: Iterable[Head]) -> list[Head]:
     """Those of some heads whose authors are on a page that passes `check_page`."""
     last = page.heads[-1].author if page.more else None
     return [head for head in heads if head.author > page.after and (last is None or head.author <= last)]
+
+
+# --- What a terminal sends first ---
+
+
+def opening(
+    log_heads: Iterable[bytes], conversation: bytes, named: Sequence[Head], port: int, read: Iterable[bytes]
+) -> list[Message]:
+    """What a terminal sends on a link with a contact that has opened, before entries (SPEC §11.4).
+
+    `log_heads` are those of the contact's log, `port` is 0 if this terminal does not listen, and `read` the
+    entries whose read receipt is repeated, at most 1,024.
+    """
+    said: list[Message] = [
+        LogHeads(list(log_heads)),
+        HeadsHash(conversation, heads_hash(conversation, named)),
+    ]
+    if port:
+        said.append(Reachable(port))
+    if ids := list(read):
+        said.append(receipt_for(READ, ids))
+    return said
+
+
+def outbox(entries: Entries, author: bytes, done: Collection[bytes]) -> list[bytes]:
+    """Ids of the author's entries that are not done, in the order in which they are sent (SPEC §11.4)."""
+    mine = [entry for entry, header in entries.items() if header.author == author and entry not in done]
+    return sorted(mine, key=lambda entry: (entries[entry].sequence, entry))
 
 
 # --- What a peer lacks ---

@@ -18,12 +18,6 @@ CONTENT_MAX: Final = PADDED_MAX - 2
 """Largest content of one envelope, bytes: the padded payload less its length field (SPEC §9.5)."""
 COUNTER_MAX: Final = 2**32 - 1
 """Reserved value of the header counters N and PN: refused on both sides (SPEC §9.6)."""
-SKIP_PER_CHAIN_MAX: Final = 1_000
-"""Envelopes that may be skipped in one receiving chain by one step; on a link none may (SPEC §9.6)."""
-SKIPPED_STORED_MAX: Final = 2_000
-"""Skipped message keys kept by one session; the oldest go first (SPEC §9.6)."""
-SKIPPED_AGE_MAX: Final = 2_000
-"""Received envelopes after which a skipped message key is erased (SPEC §9.6)."""
 OPERATION_BYTES_MAX: Final = 1_024
 """One signed operation of a person log, bytes (SPEC §7.2)."""
 LOG_OPERATIONS_MAX: Final = 256
@@ -36,6 +30,8 @@ BODY_BYTES_MAX: Final = 131_072
 """One entry body, bytes (SPEC §11.1)."""
 TEXT_CHARACTERS_MAX: Final = 16_384
 """Characters of a text entry (SPEC §11.1)."""
+SEQUENCE_FOLLOWED_MAX: Final = 2**52
+"""Own entries of this sequence or a higher one are not followed by another (SPEC §11.1)."""
 SALT_BYTES: Final = 16
 """Salt of an entry's body (SPEC §11.1)."""
 HEADS_MAX: Final = 256
@@ -74,6 +70,8 @@ INVITATION_ADDRESSES_MAX: Final = 8
 """Addresses in one invitation (SPEC §7.5)."""
 INVITATION_RELAYS_MAX: Final = 4
 """Relays in one invitation (SPEC §7.5)."""
+PENDING_SECONDS: Final = 86_400
+"""How long a contact stays pending, seconds (SPEC §7.4)."""
 SLOT_BYTES: Final = 8
 """One slot of an announcement (SPEC §13)."""
 SLOT_DAYS: Final = 1

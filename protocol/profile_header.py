@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -11,7 +12,7 @@ from msgspec import Meta
 
 from protocol import labels
 from protocol.codec import Codec, Wire, encode
-from protocol.errors import Malformed, ProtocolError
+from protocol.errors import Malformed
 from protocol.keys import Secret
 from protocol.messages import B16, U16
 from protocol.primitives import Random, argon2id, b2b, chacha_open, chacha_seal, equal
@@ -85,14 +86,16 @@ def parse(data: bytes) -> Header:
     """Parse the content of a header file. NewerHeader for a later version, ProtocolError if damaged."""
     try:
         header = _CODEC.decode(data)
-    except ProtocolError:
+    except Malformed:
         if _is_newer(data):
             raise NewerHeader from None
         raise
     if header.magic != MAGIC or not equal(header.check, checked(header).check):
         raise Malformed("not the header that was written")
-    if header.version != VERSION:
+    if header.version > VERSION:
         raise NewerHeader
+    if header.version != VERSION:
+        raise Malformed("a version that never was")
     return header
 
 
@@ -130,14 +133,13 @@ def _associated_data(salt: bytes, cost: Cost) -> bytes:
     return encode([MAGIC, VERSION, salt, cost.operations, cost.memory_bytes])
 
 
+# Magic and version have this place in every version, whatever follows them.
+_LATER: Final = re.compile(
+    rb"[\x90-\x9f]\xaf%s(?:[\x02-\x7f]|\xcc[\x80-\xff]|\xcd[^\x00].|\xce(?!\x00\x00)....)" % MAGIC.encode(),
+    re.DOTALL,
+)
+
+
 def _is_newer(data: bytes) -> bool:
     """Whether data of an unknown shape begins like a header of a later version."""
-    try:
-        found = msgspec.msgpack.decode(data[:HEADER_BYTES_MAX])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    match found:
-        case [str(magic), int(version), *_]:
-            return magic == MAGIC and version > VERSION
-        case _:
-            return False
+    return _LATER.match(data) is not None

@@ -25,14 +25,7 @@ from protocol.hotpath import (
     Workspace,
 )
 from protocol.keys import MessageKey, RootKey, X25519Pair
-from protocol.limits import (
-    COUNTER_MAX,
-    PADDED_MAX,
-    PADDED_MIN,
-    SKIP_PER_CHAIN_MAX,
-    SKIPPED_AGE_MAX,
-    SKIPPED_STORED_MAX,
-)
+from protocol.limits import COUNTER_MAX, PADDED_MAX, PADDED_MIN
 from protocol.link.framing import pad, unpad
 from protocol.primitives import KEY_SIZE, SODIUM, Aead, Random, b2b, check_x25519_public, system_random
 
@@ -49,7 +42,7 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Parameters:
-    """The external functions of Double Ratchet §3.1, and the bounds on skipped keys.
+    """The external functions of Double Ratchet §3.1.
 
     `kdf_rk`: root key, DH output, the sender's and the receiver's ratchet key, to root key and chain key.
     `kdf_ck`: a chain key, to the next one and a message key.
@@ -64,9 +57,6 @@ class Parameters:
     decrypt: Callable[[bytes, bytes, bytes], bytes]
     encode_header: Callable[[Header], bytes]
     decode_header: Callable[[bytes], tuple[Header, int]]
-    skip_per_chain_max: int = SKIP_PER_CHAIN_MAX
-    skipped_stored_max: int = SKIPPED_STORED_MAX
-    skipped_age_max: int = SKIPPED_AGE_MAX
     fast: Aead | None = None
 
 
@@ -205,10 +195,7 @@ class PlainReceiving:
         self.chain_key = bytes(len(self.chain_key))
 
 
-# --- The session ---
-
-SkippedKeys = dict[tuple[bytes, int], bytes]
-"""MKSKIPPED before it is committed: (ratchet key, N) to message key."""
+# --- Skipped keys: an option outside of Parlour's profile (SPEC §22) ---
 
 
 @dataclass(frozen=True)
@@ -217,10 +204,64 @@ class _Skipped:
     stored_at: int
 
 
+class SkippedKeys:
+    """MKSKIPPED of Double Ratchet §3.2 with its bounds. A link has none: there, a gap is an attack.
+
+    `per_chain`: envelopes that one step of a chain may skip. `stored`: keys kept. `age`: envelopes that open
+    before a key is erased.
+    """
+
+    def __init__(self, *, per_chain: int = 1_000, stored: int = 2_000, age: int = 2_000) -> None:
+        self._per_chain, self._stored, self._age = per_chain, stored, age
+        self._kept: dict[tuple[bytes, int], _Skipped] = {}
+        self._opened = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def find(self, header: Header) -> MessageKey | None:
+        """The key of a skipped envelope."""
+        kept = self._kept.get((header.dh, header.n))
+        return kept.key if kept is not None else None
+
+    def check(self, missing: int) -> None:
+        """LimitExceeded for a gap over the bound, before a key of it is derived."""
+        if missing > self._per_chain:
+            raise LimitExceeded(f"{missing} envelopes are missing")
+
+    def keep(self, keys: dict[tuple[bytes, int], bytes]) -> None:
+        """Keep message keys by (ratchet key, N); those kept first make room."""
+        for place, key in keys.items():
+            self._kept[place] = _Skipped(MessageKey(key), self._opened)
+        while len(self._kept) > self._stored:
+            del self._kept[next(iter(self._kept))]
+
+    def opened(self, used: Header | None) -> None:
+        """An envelope opened, by a skipped key where `used` is its header. Old keys are erased."""
+        if used is not None:
+            del self._kept[used.dh, used.n]
+        self._opened += 1
+        expired = self._opened - self._age
+        while self._kept:
+            place = next(iter(self._kept))
+            if self._kept[place].stored_at > expired:
+                return
+            del self._kept[place]
+
+    def erase(self) -> None:
+        self._kept.clear()
+
+    def __repr__(self) -> str:
+        return f"SkippedKeys({len(self._kept)} of them)"
+
+
+# --- The session ---
+
+
 class RatchetSession:
     """One end of a session: the state variables of Double Ratchet §3.2, and its encrypt and decrypt.
 
-    With `allow_skip` false, as on every link, no envelope may be missing: any gap is Unexpected.
+    Without `skipped`, as on every link, no envelope may be missing: any gap is Unexpected.
     """
 
     def __init__(
@@ -229,11 +270,11 @@ class RatchetSession:
         dhs: X25519Pair | None,
         root_key: bytes,
         *,
-        allow_skip: bool = False,
+        skipped: SkippedKeys | None = None,
         random: Random = system_random,
     ) -> None:
         """The state before any chain; use init_alice or init_bob."""
-        self._parameters, self._allow_skip, self._random = parameters, allow_skip, random
+        self._parameters, self._skipped, self._random = parameters, skipped, random
         fast = parameters.fast
         self._work = Workspace(SODIUM, fast) if SODIUM is not None and fast is not None else None
         self._root: FastRoot | PlainRoot | None = (
@@ -242,8 +283,6 @@ class RatchetSession:
         self._fast_turn: FastTurn | None = None
         self._sending: FastSending | PlainSending | None = None
         self._receiving: FastReceiving | PlainReceiving | None = None
-        self._mkskipped: dict[tuple[bytes, int], _Skipped] = {}
-        self._received = 0
 
     @classmethod
     def init_alice(
@@ -253,14 +292,14 @@ class RatchetSession:
         random: Random = system_random,
         *,
         parameters: Parameters,
-        allow_skip: bool = False,
+        skipped: SkippedKeys | None = None,
     ) -> Self:
         """RatchetInitAlice: who sends first. sk is 32 bytes agreed before, and used for this session alone.
 
         Malformed or AuthenticationFailed for a ratchet key that is not canonical or of low order.
         """
         check_x25519_public(bob_ratchet_public)
-        session = cls(parameters, None, sk, allow_skip=allow_skip, random=random)
+        session = cls(parameters, None, sk, skipped=skipped, random=random)
         session._sending = session._live_root().turn(bob_ratchet_public, random(KEY_SIZE))
         return session
 
@@ -272,10 +311,10 @@ class RatchetSession:
         random: Random = system_random,
         *,
         parameters: Parameters,
-        allow_skip: bool = False,
+        skipped: SkippedKeys | None = None,
     ) -> Self:
         """RatchetInitBob: who receives first, and cannot send before. sk as in init_alice."""
-        return cls(parameters, ratchet_pair, sk, allow_skip=allow_skip, random=random)
+        return cls(parameters, ratchet_pair, sk, skipped=skipped, random=random)
 
     def encrypt(self, plaintext: bytes | memoryview, flag: bytes = b"") -> bytes:
         """RatchetEncrypt: the next envelope, a header of 40 bytes and the sealed padded content.
@@ -300,12 +339,12 @@ class RatchetSession:
         content = receiving.open_next(envelope) if receiving is not None else None
         if content is None:
             turn = self._fast_turn
-            if turn is not None and not self._mkskipped:
+            if turn is not None:
                 content = turn.open_next(envelope, self._random)
             if content is None:
-                content = self._decrypt_out_of_line(envelope)
-        if self._mkskipped:
-            self._expire_skipped()
+                return self._decrypt_out_of_line(envelope)
+        if self._skipped is not None:
+            self._skipped.opened(None)
         return content
 
     def erase(self) -> None:
@@ -314,12 +353,8 @@ class RatchetSession:
             if part is not None:
                 part.wipe()
         self._sending = self._receiving = self._root = self._fast_turn = None
-        self._mkskipped.clear()
-
-    @property
-    def skipped(self) -> int:
-        """How many skipped message keys are kept."""
-        return len(self._mkskipped)
+        if self._skipped is not None:
+            self._skipped.erase()
 
     def _live_root(self) -> FastRoot | PlainRoot:
         if self._root is None:
@@ -327,24 +362,24 @@ class RatchetSession:
         return self._root
 
     def _decrypt_out_of_line(self, envelope: bytes) -> bytes:
-        """Whatever is not the next envelope of the receiving chain."""
+        """Whatever is not the next envelope of the receiving chain, nor begins a chain on the fast route."""
         header, size = self._parameters.decode_header(envelope)
         if COUNTER_MAX in (header.pn, header.n):
             raise LimitExceeded("envelope counter is used up")
-        if (header.dh, header.n) in self._mkskipped:
-            return self._try_skipped_message_key(header, envelope[:size], envelope[size:])
+        skipped = self._skipped
+        if skipped is not None and (key := skipped.find(header)) is not None:
+            content = self._parameters.decrypt(key.reveal(), envelope[:size], envelope[size:])
+            skipped.opened(header)
+            return content
         root = self._live_root()
         if header.dh == root.public:
             raise Unexpected("our own ratchet key came back")
         if header.dh == root.theirs and self._receiving is not None:
-            return self._decrypt_ahead(self._receiving, header, envelope)
-        return self._decrypt_new_ratchet_key(root, header, envelope)
-
-    def _try_skipped_message_key(self, header: Header, header_bytes: bytes, ciphertext: bytes) -> bytes:
-        """TrySkippedMessageKeys, for a key that is there: it goes once it has opened its envelope."""
-        key = self._mkskipped[header.dh, header.n].key
-        content = self._parameters.decrypt(key.reveal(), header_bytes, ciphertext)
-        del self._mkskipped[header.dh, header.n]
+            content = self._decrypt_ahead(self._receiving, header, envelope)
+        else:
+            content = self._decrypt_new_ratchet_key(root, header, envelope)
+        if skipped is not None:
+            skipped.opened(None)
         return content
 
     def _decrypt_ahead(self, chain: FastReceiving | PlainReceiving, header: Header, envelope: bytes) -> bytes:
@@ -352,19 +387,18 @@ class RatchetSession:
         if header.pn != chain.pn:
             raise Unexpected("PN changed within a chain")
         self._require_gap(header.n - chain.n)
-        keys, chain_key = self._skip_message_keys(chain.chain_key, header.dh, chain.n, header.n)
+        keys, chain_key = self._message_keys(chain.chain_key, header.dh, chain.n, header.n)
         ahead = self._receiving_chain(chain_key, header)
         content = self._open_first(ahead, envelope)
         self._commit_receiving(ahead, keys)
-        self._shorten()
         return content
 
     def _decrypt_new_ratchet_key(self, root: FastRoot | PlainRoot, header: Header, envelope: bytes) -> bytes:
         """An envelope of a new receiving chain: DHRatchet of Double Ratchet §3.4."""
         self._require_gap(header.n)
-        keys = self._skip_rest_of_chain(header.pn)
+        keys = self._rest_of_chain(header.pn)
         chain_key = root.receive(header.dh)
-        keys_of_new, chain_key = self._skip_message_keys(chain_key, header.dh, 0, header.n)
+        keys_of_new, chain_key = self._message_keys(chain_key, header.dh, 0, header.n)
         receiving = self._receiving_chain(chain_key, header)
         content = self._open_first(receiving, envelope)
         fresh = self._random(KEY_SIZE)
@@ -373,29 +407,29 @@ class RatchetSession:
         self._shorten()
         return content
 
-    def _skip_rest_of_chain(self, pn: int) -> SkippedKeys:
+    def _rest_of_chain(self, pn: int) -> dict[tuple[bytes, int], bytes]:
         """The keys of envelopes missing in the old receiving chain, of which the peer says it sent pn."""
         received = self._receiving.n if self._receiving is not None else 0
         # The document takes a PN below what was received for no gap; on a link it is a lie.
-        self._require_gap(max(pn - received, 0) if self._allow_skip else pn - received)
+        self._require_gap(pn - received if self._skipped is None else max(pn - received, 0))
         if self._receiving is None:
             return {}
-        return self._skip_message_keys(self._receiving.chain_key, self._live_root().theirs, received, pn)[0]
+        return self._message_keys(self._receiving.chain_key, self._live_root().theirs, received, pn)[0]
 
     def _require_gap(self, missing: int) -> None:
         """Refuse a gap before a single key of it is derived."""
         if missing < 0:
             raise Unexpected("envelope was received before")
-        if missing and not self._allow_skip:
+        if self._skipped is not None:
+            self._skipped.check(missing)
+        elif missing:
             raise Unexpected("an envelope is missing")
-        if missing > self._parameters.skip_per_chain_max:
-            raise LimitExceeded(f"{missing} envelopes are missing")
 
-    def _skip_message_keys(
+    def _message_keys(
         self, chain_key: bytes, dh: bytes, start: int, until: int
-    ) -> tuple[SkippedKeys, bytes]:
+    ) -> tuple[dict[tuple[bytes, int], bytes], bytes]:
         """SkipMessageKeys on the side: the message keys from start to until, and the chain key at until."""
-        keys: SkippedKeys = {}
+        keys: dict[tuple[bytes, int], bytes] = {}
         for n in range(start, until):
             chain_key, keys[dh, n] = self._parameters.kdf_ck(chain_key)
         return keys, chain_key
@@ -416,33 +450,23 @@ class RatchetSession:
             raise LocalMisuse("a chain was not made for this envelope")
         return content
 
-    def _commit_receiving(self, chain: FastReceiving | PlainReceiving, keys: SkippedKeys) -> None:
+    def _commit_receiving(
+        self, chain: FastReceiving | PlainReceiving, keys: dict[tuple[bytes, int], bytes]
+    ) -> None:
         before, self._receiving = self._receiving, chain
         if before is not None:
             before.wipe()
-        for place, key in keys.items():
-            self._mkskipped[place] = _Skipped(MessageKey(key), self._received)
-        while len(self._mkskipped) > self._parameters.skipped_stored_max:
-            del self._mkskipped[next(iter(self._mkskipped))]
+        if self._skipped is not None:
+            self._skipped.keep(keys)
 
     def _shorten(self) -> None:
-        """Let the next DH ratchet step without a gap take the fast route."""
+        """Let the next DH ratchet step take the fast route, which knows no skipped keys."""
         root, receiving = self._root, self._receiving
-        if isinstance(root, FastRoot) and isinstance(receiving, FastReceiving):
+        if self._skipped is None and isinstance(root, FastRoot) and isinstance(receiving, FastReceiving):
             self._fast_turn = FastTurn(root, receiving)
-
-    def _expire_skipped(self) -> None:
-        """Erase keys that waited for as many received envelopes as the bound says; oldest stand first."""
-        self._received += 1
-        expired = self._received - self._parameters.skipped_age_max
-        while self._mkskipped:
-            place = next(iter(self._mkskipped))
-            if self._mkskipped[place].stored_at > expired:
-                return
-            del self._mkskipped[place]
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a session lives in memory alone and is written nowhere")
 
     def __repr__(self) -> str:
-        return f"RatchetSession(skipped={self.skipped}, keys=<redacted>)"
+        return "RatchetSession(keys=<redacted>)"

@@ -38,8 +38,11 @@ class Acceptor:
     def accept(self, connection: Connection, relay: str = "") -> Coroutine[Any, Any, None]:
         """Serve one connection until its link ends. `relay`: the named relay through which it came."""
         address = relay or connection.peer
-        known = bool(relay) or address.partition("%")[0] in self._directory.known_addresses()
-        if self._stopped or not self._admission.enter(address, known, self._clock.monotonic()):
+        peers = self._directory.known_at(address.partition("%")[0])
+        known, now = bool(relay or peers), self._clock.monotonic()
+        dialled = [peer for peer in peers if self._directory.is_dialled(peer)]
+        entered = None if self._stopped else self._admission.enter(address, known, now, dialled)
+        if entered is None:
             connection.close()
             return asyncio.sleep(0)
         opening, identity = Opening(self._adopt, self._burn), self._directory.identity
@@ -48,7 +51,7 @@ class Acceptor:
 
         def opened(_: object) -> None:
             self._opening.discard(driver)
-            self._admission.leave(address)
+            self._admission.leave(entered)
 
         self._opening.add(driver)
         opening.result.add_done_callback(opened)

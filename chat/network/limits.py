@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 @dataclass(slots=True)
@@ -37,31 +37,60 @@ class Bucket:
         self.updated = max(now, self.updated)
 
 
+OWN_A_SECOND: Final = 1.0
+OWN_AT_ONCE: Final = 4.0
+"""Rate of handshakes that each dialled terminal of a contact has of its own, one of them under way at a time.
+Only who connects from one of its addresses can use them up."""
+
+
+class Entered(NamedTuple):
+    """A handshake under way from an address; `terminal`: whose own one it is, None for a shared one."""
+
+    address: str
+    terminal: Hashable | None
+
+
 class Admission:
     """Limits handshakes under way, in total and per address, and new ones per second.
 
-    A share is reserved for known addresses, so that a flood of strangers does not keep contacts out.
+    A share is reserved for known addresses, so that a flood of strangers does not keep contacts out. Contacts
+    can fill that share, so each of their terminals has some handshakes of its own as well.
     """
 
     def __init__(self, total: int, per_address: int, rate: float) -> None:
         self._total, self._per_address = total, per_address
         self._strangers, self._known = (Bucket(rate, 2 * rate, 2 * rate, 0.0) for _ in range(2))
+        self._own: dict[Hashable, Bucket] = {}
+        self._busy: set[Hashable] = set()
         self._open: Counter[str] = Counter()
 
-    def enter(self, address: str, known: bool, now: float) -> bool:
-        """Whether a connection from `address` may begin a handshake now; if so, `leave` must follow."""
+    def enter(
+        self, address: str, known: bool, now: float, terminals: Iterable[Hashable] = ()
+    ) -> Entered | None:
+        """Let a connection from `address` begin a handshake, or None; `leave` must follow.
+
+        `terminals`: those of contacts that are or were at this address, if they are dialled.
+        """
+        for terminal in terminals:
+            own = self._own.setdefault(terminal, Bucket(OWN_A_SECOND, OWN_AT_ONCE, OWN_AT_ONCE, now))
+            if terminal not in self._busy and own.take(now):
+                self._busy.add(terminal)
+                return Entered(address, terminal)
         limit = self._total if known else self._total * 3 // 4
         if self._open.total() >= limit or self._open[address] >= self._per_address:
-            return False
+            return None
         if not (self._known if known else self._strangers).take(now):
-            return False
+            return None
         self._open[address] += 1
-        return True
+        return Entered(address, None)
 
-    def leave(self, address: str) -> None:
-        self._open[address] -= 1
-        if self._open[address] <= 0:
-            del self._open[address]
+    def leave(self, entered: Entered) -> None:
+        if entered.terminal is not None:
+            self._busy.discard(entered.terminal)
+            return
+        self._open[entered.address] -= 1
+        if self._open[entered.address] <= 0:
+            del self._open[entered.address]
 
 
 UNPROVEN: Final = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -20,6 +20,7 @@ from protocol.link.states import (
     MessageReceived,
     PingAnswered,
     Role,
+    closes,
 )
 from protocol.messages import Message
 
@@ -89,20 +90,14 @@ class LinkSet:
 
     def answered(self, link: LiveLink) -> list[LiveLink]:
         """A ping asked for by `confirmed` was answered on `link`. Returns the links to close now."""
-        closing = [other for other in self.links if other is not link and self._yields(other, link)]
+        closing = [other for other in self.links if other is not link and self._closes(link, other)]
         for other in closing:
             self.ended(other)
         return closing
 
-    def _yields(self, other: LiveLink, link: LiveLink) -> bool:
-        """Whether this side closes `other`, given that `link` works."""
-        if link.replaces == other.session:
-            return link.began
-        if other.replaces == link.session or not other.began:
-            return False
-        if link.began:
-            return self.links.index(other) < self.links.index(link)
-        return self._outranks
+    def _closes(self, link: LiveLink, other: LiveLink) -> bool:
+        older = self.links.index(other) < self.links.index(link)
+        return closes(link, other, other_is_older=older, outranks=self._outranks)
 
     def ended(self, link: LiveLink) -> None:
         """A link ended or is about to; the newest of the others sends."""
@@ -132,8 +127,8 @@ class Directory(Policy, Protocol):
     def may_link(self, peer: Peer) -> bool:
         """Whether a terminal may link: the contact is not blocked, the terminal not removed."""
 
-    def known_addresses(self) -> Iterable[str]:
-        """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
+    def known_at(self, host: str) -> Sequence[Peer]:
+        """The terminals that are or were at a host, which have a share of the handshakes."""
 
     def is_dialled(self, peer: Peer) -> bool:
         """Whether a terminal is among those of its person that this side dials, the most senior ones."""

@@ -202,9 +202,15 @@ class Keyring:
         found, worked = self.found.get(peer, ()), self.remembered.get(peer, ())
         return list(dict.fromkeys((*worked[:1], *found, *worked)))
 
-    def known_addresses(self) -> Iterable[str]:
-        hints = (*self.found.values(), *self.remembered.values())
-        return {host.partition("%")[0] for places in hints for host, _ in places}
+    def known_at(self, host: str) -> Sequence[Peer]:
+        return [
+            peer
+            for peer in {**self.found, **self.remembered}
+            if any(
+                place.partition("%")[0] == host
+                for place, _ in (*self.found.get(peer, ()), *self.remembered.get(peer, ()))
+            )
+        ]
 
     def forget_addresses(self, person: bytes) -> None:
         """The person is no contact any more."""

@@ -52,7 +52,7 @@ from protocol.entries_and_receipts import (
     receipt_for,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
-from protocol.history import asking, check_page, lacking, named, on_page, pages
+from protocol.history import asking, check_page, lacking, named, on_page, opening, pages
 from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
@@ -287,7 +287,7 @@ class Outbound:
         """Send what this side holds and what has no receipt, then serve the queue."""
         try:
             await self._greet()
-            await self._catch_up()
+            await self._send_unacknowledged()
             while True:
                 work = await self._queue.get()
                 await work()
@@ -299,22 +299,25 @@ class Outbound:
         contact = self._keyring.contacts.get(self._link.person)
         if contact is None:
             return  # removed since the link opened, which is about to be closed
-        await self._link.driver.send(LogHeads(list(contact.state.heads)))
         terminal = terminal_at(contact, self._link)
         heads = await self._store.read(asking_heads, self._conversation, terminal)
-        hash_of_all = heads_hash(self._conversation, heads)
-        await self._link.driver.send(HeadsHash(self._conversation, hash_of_all))
-        if self._port.number:
-            await self._link.driver.send(Reachable(self._port.number))
+        log_heads, read = contact.state.heads, await self._read_lately()
+        for message in opening(log_heads, self._conversation, heads, self._port.number, read):
+            await self._link.driver.send(message)
 
     async def _catch_up(self) -> None:
-        if self._privacy.settings.read_receipts and (ids := await self._read_lately()):
+        if ids := await self._read_lately():
             await self._link.driver.send(receipt_for(READ, ids))
+        await self._send_unacknowledged()
+
+    async def _send_unacknowledged(self) -> None:
         async for ids in self._unacknowledged():
             await self._carry(ids)
 
     async def _read_lately(self) -> list[bytes]:
-        """The newest entries for which a read receipt was sent, newest first."""
+        """The newest entries for which a read receipt may be sent again, newest first."""
+        if not self._privacy.settings.read_receipts:
+            return []
         found, place, own = list[bytes](), END, self._keyring.own.terminal
         while place != BEGINNING and len(found) < READ_REPEATED:
             most = READ_REPEATED - len(found)

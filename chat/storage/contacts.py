@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -174,9 +175,9 @@ def set_held(db: Database, person: bytes, on: bool) -> None:
     db.run("UPDATE contacts SET held = ? WHERE person = ?", int(on), person)
 
 
-def drop_pending(db: Database, before: int) -> list[bytes]:
-    """Remove contacts pending since before this time. Returns their person ids."""
-    late = [row.person for row in pending(db) if row.since < before]
+def drop_pending(db: Database, is_late: Callable[[int], bool]) -> list[bytes]:
+    """Remove contacts that have been pending since a time that is too late. Returns their person ids."""
+    late = [row.person for row in pending(db) if is_late(row.since)]
     for person in late:
         remove(db, person)
     return late

@@ -15,6 +15,7 @@ from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.secure_deletion import forget_one
 from protocol import labels
 from protocol.entries_and_receipts import STORED, ParsedEntry
+from protocol.limits import SEQUENCE_FOLLOWED_MAX
 from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
 
@@ -511,16 +512,15 @@ def heads(db: Database, conversation: bytes) -> list[HeadRow]:
 
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
-    """The author's head of the highest sequence: the `previous` of what it writes next."""
+    """The author's entry that its next one names as `previous` (SPEC §11.1)."""
     found = db.row(
-        "SELECT t.terminal, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
-        " JOIN terminals AS t ON t.number = e.author"
-        " WHERE h.conversation = (SELECT number FROM conversations WHERE id = ?) AND t.terminal = ?"
-        " ORDER BY e.sequence DESC, e.id DESC LIMIT 1",
-        conversation,
-        author,
+        "SELECT sequence, id FROM entries"
+        " WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence < ?"
+        " ORDER BY sequence DESC, id DESC LIMIT 1",
+        *(conversation, author, SEQUENCE_FOLLOWED_MAX),
     )
-    return None if found is None else HeadRow(*found)
+    return None if found is None else HeadRow(author, *found)
 
 
 def rivals(db: Database, entry: bytes) -> tuple[bytes, ...]:

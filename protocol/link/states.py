@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
-from typing import ClassVar, Final, get_args
+from typing import ClassVar, Final, Protocol, get_args
 
 from protocol.errors import LocalMisuse, Unexpected
 from protocol.keys import Secret, X25519Pair
@@ -110,6 +110,32 @@ class LinkOpen:
     replaces: bytes = b""
     invitation: bytes | None = field(default=None, repr=False)
     pairing: PairingFacts | None = None
+
+
+class OpenLink(Protocol):
+    """What decides between two open links with one terminal (SPEC §6.5).
+
+    `session`: its id, 16 bytes. `began`: this end is its initiator. `replaces`: as in LinkOpen.
+    """
+
+    @property
+    def session(self) -> bytes: ...
+    @property
+    def began(self) -> bool: ...
+    @property
+    def replaces(self) -> bytes: ...
+
+
+def closes(working: OpenLink, other: OpenLink, *, other_is_older: bool, outranks: bool) -> bool:
+    """Whether this end closes `other`, now that the Pong asked for has come on `working` (SPEC §6.5).
+
+    `other_is_older`: it became OPEN here first. `outranks`: this end's static key is the higher one.
+    """
+    if working.replaces == other.session:
+        return working.began
+    if other.replaces == working.session or not other.began:
+        return False
+    return other_is_older if working.began else outranks
 
 
 @dataclass(frozen=True, slots=True)

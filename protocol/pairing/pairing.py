@@ -12,6 +12,7 @@ from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError, Un
 from protocol.identity.names import check_name
 from protocol.identity.reduction import reduce
 from protocol.identity.safety import words
+from protocol.limits import PENDING_SECONDS
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Accept, Close, Commit, Message, Open, Record, Reveal
 from protocol.pairing import record
@@ -20,6 +21,17 @@ from protocol.primitives import KEY_SIZE, Random
 
 _REFUSED: Final = 3
 """The reason of Close after every failure, so that a peer learns nothing from it (SPEC §6.7)."""
+
+
+def goes_on(own: bytes, rival: bytes) -> bool:
+    """Whether a link by words goes on where both persons began; the handshake hashes have 64 bytes."""
+    return own < rival
+
+
+def is_forgotten(stored: int, now: int) -> bool:
+    """Whether a contact that has been pending since `stored` is forgotten; Unix times in milliseconds."""
+    return now - stored >= PENDING_SECONDS * 1_000
+
 
 # --- Events ---
 

@@ -1,4 +1,4 @@
-"""Subjects, names of tokens and encrypted frames of a cluster of relays that share one key (SPEC §11.7.7).
+"""Subjects, names of tokens and encrypted frames of a cluster of relays that share one key (SPEC §24).
 
 A frame opens once, in its position in its direction. Link bytes stay in memory that the caller zeroes.
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from protocol import errors, labels
 from protocol.codec import Wire, encode
@@ -29,6 +29,7 @@ from protocol.link.states import (
     MessageReceived,
     PingAnswered,
     VersionRefused,
+    closes,
 )
 from protocol.messages import (
     MESSAGE,
@@ -409,7 +410,26 @@ def _count(world: World, step: Json) -> Json:
     return {}
 
 
+class _Standing(NamedTuple):
+    session: bytes
+    began: bool
+    replaces: bytes
+
+    @classmethod
+    def of(cls, link: Json) -> Self:
+        return cls(bytes.fromhex(link["session_id"]), link["began"], bytes.fromhex(link["replaces"]))
+
+
+def _closes(_: World, step: Json) -> Json:
+    """Whether an endpoint closes one of two open links with the same terminal."""
+    working, other = (_Standing.of(step[name]) for name in ("answered", "other"))
+    own, peer = (bytes.fromhex(step[name]) for name in ("own_static", "peer_static"))
+    closing = closes(working, other, other_is_older=step["other_is_older"], outranks=own > peer)
+    return {"closes": closing}
+
+
 ACTIONS: Final[Mapping[str, Action[World]]] = {
+    "closes": _closes,
     "begin": _begin,
     "receive": _receive,
     "receive_bytewise": _receive_bytewise,

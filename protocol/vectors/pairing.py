@@ -39,6 +39,8 @@ from protocol.pairing.pairing import (
     PendingReady,
     Step,
     WordsReady,
+    goes_on,
+    is_forgotten,
 )
 from protocol.pairing.record import Identity, PendingContact, Transcript, accept_tag
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
@@ -263,7 +265,17 @@ def _use(_: World, step: Json) -> Json:
     return {"burned_by": step["static"]}
 
 
+def _both_began(_: World, step: Json) -> Json:
+    return {"goes_on": goes_on(bytes.fromhex(step["h"]), bytes.fromhex(step["other_h"]))}
+
+
+def _forgotten(_: World, step: Json) -> Json:
+    return {"forgotten": is_forgotten(step["stored"], step["now"])}
+
+
 ACTIONS: Final[Mapping[str, Action[World]]] = {
+    "both_began": _both_began,
+    "forgotten": _forgotten,
     "start": _start,
     "receive": _receive,
     "confirm": _confirm,

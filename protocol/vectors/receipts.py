@@ -27,7 +27,9 @@ from protocol.history import (
     lacking,
     named,
     on_page,
+    opening,
     order,
+    outbox,
     pages,
 )
 from protocol.identity.reduction import reduce
@@ -167,7 +169,22 @@ def _state(_: Json, step: Json) -> Json:
     return {"state": delivery_state(step["kinds"], step["carried"]).value}
 
 
+def _open(inputs: Json, step: Json) -> Json:
+    """What is sent on a link that has opened, before and as entries."""
+    held, names = _held(inputs, step)
+    own, contact, author = (bytes.fromhex(inputs[name]) for name in ("own_person", "contact", "own_terminal"))
+    log_heads = [bytes.fromhex(head) for head in step["log_heads"]]
+    read = [entry for entry, name in names.items() if name in step["read"]]
+    first = opening(log_heads, conversation_of_two(own, contact), named(heads(held)), step["port"], read)
+    done = [entry for entry, name in names.items() if name in step["acknowledged"]]
+    return {
+        "messages": [encode(message).hex() for message in first],
+        "entries": [names[entry] for entry in outbox(held, author, done)],
+    }
+
+
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
+    "open": _open,
     "heads": _heads,
     "pages": _pages,
     "receive_heads_hash": _receive_hash,

@@ -11,7 +11,7 @@ from typing import Final
 
 from protocol.keys import X25519Pair
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
-from protocol.ratchet import Parameters, RatchetSession, parlour_parameters
+from protocol.ratchet import Parameters, RatchetSession, SkippedKeys, parlour_parameters
 from protocol.vectors.frame import Json, expect_equal, expect_outcome, read_bytes
 
 AREA: Final = "sessions"
@@ -48,13 +48,18 @@ class Ends:
 
     def __init__(self, inputs: Json, parameters: Parameters) -> None:
         draws = {actor: _draws(inputs[f"{actor}_ratchet_keys"]) for actor in ACTORS}
-        sk, skip = bytes.fromhex(inputs["root"]), bool(inputs["allow_skip"])
+        sk, skip = bytes.fromhex(inputs["root"]), inputs["allow_skip"]
+        skipped = {actor: SkippedKeys() if skip else None for actor in ACTORS}
         pair = X25519Pair(next(draws["bob"]))
         alice = RatchetSession.init_alice(
-            sk, pair.public, lambda _: next(draws["alice"]), parameters=parameters, allow_skip=skip
+            sk,
+            pair.public,
+            lambda _: next(draws["alice"]),
+            parameters=parameters,
+            skipped=skipped["alice"],
         )
         bob = RatchetSession.init_bob(
-            sk, pair, lambda _: next(draws["bob"]), parameters=parameters, allow_skip=skip
+            sk, pair, lambda _: next(draws["bob"]), parameters=parameters, skipped=skipped["bob"]
         )
         self._ends: Mapping[str, RatchetSession] = {"alice": alice, "bob": bob}
 

@@ -16,6 +16,7 @@ from msgspec import inspect, msgpack
 
 from chat.config import Config
 from chat.network.transport import TcpTransport
+from chat.relay.quotas import Limits
 from protocol import errors, labels, limits, messages, profile_header
 from protocol.codec import Wire
 from protocol.entries_and_receipts import KIND_TEXT
@@ -107,7 +108,7 @@ def doubles(ids: Iterable[str]) -> list[str]:
 
 def limits_are_those_of_the_code(text: str) -> list[str]:
     both = [
-        table for table in spec_document.tables(text) if table.header == ("name", "value", "meaning", "§")
+        table for table in spec_document.tables(text) if table.header[:4] == ("name", "value", "meaning", "§")
     ]
     said = [(kind, row[0], _number(row[1]), row[3]) for kind, table in enumerate(both) for row in table.rows]
     return different(said, _limits())
@@ -143,10 +144,10 @@ def bounds_are_those_of_the_engine(text: str) -> list[str]:
 
 
 def _bound(setting: str) -> object:
-    """A field of Config, a default of TcpTransport, or a constant of a module of the engine."""
+    """A field of Config or Limits, a default of TcpTransport, or a constant of a module of the engine."""
     owner, _, name = setting.rpartition(".")
-    if owner == "Config":
-        return getattr(Config(), name)
+    if owner in ("Config", "Limits"):
+        return getattr(Config() if owner == "Config" else Limits(), name)
     if owner == "TcpTransport":
         return signature(TcpTransport.__init__).parameters[name].default
     return getattr(importlib.import_module(f"chat.{owner}"), name)

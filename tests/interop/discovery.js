@@ -7,6 +7,7 @@ const DAY_MS = 86_400_000;
 const SLOT = 8;
 const COUNTS = [32, 64, 128];
 const PIECE = 248;
+const PIECES_MOST = 5;
 const TEXT_MOST = 1400;
 const NAME_BYTES_MOST = 253;
 const ADDRESSES_MOST = 8;
@@ -87,7 +88,7 @@ function readStrings(raw) {
 
 function readSlots(pairs) {
   const pieces = [];
-  for (let n = 0; pairs.has(`s${n}`); n++) pieces.push(pairs.get(`s${n}`));
+  for (let n = 0; n < PIECES_MOST && pairs.has(`s${n}`); n++) pieces.push(pairs.get(`s${n}`));
   const slots = join(...pieces);
   must(
     COUNTS.some((count) => slots.length === count * SLOT),

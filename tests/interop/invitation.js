@@ -59,7 +59,9 @@ function readBytes(given) {
 function isOtherVersion(raw) {
   try {
     const reader = new Reader(raw);
-    return (reader.number(1) & 0xf0) === 0x90 && u8.read(reader) !== 1;
+    if ((reader.number(1) & 0xf0) !== 0x90) return false;
+    const version = u8.read(reader);
+    return version !== 1 && encode(u8, version).equals(raw.subarray(1, reader.at));
   } catch (error) {
     if (error instanceof Rejected) return false;
     throw error;

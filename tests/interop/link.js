@@ -246,3 +246,12 @@ export class Link {
     this.events.push({ is: 'closed', reason });
   }
 }
+
+// Whether this side closes link `m`, once the Pong has come on link `l` with the same terminal; SPEC §6.5.
+// `higher`: this side's static key is the higher one.
+export function closesOther(l, m, higher) {
+  if (l.replaces.equals(m.session)) return l.began;
+  if (m.replaces.equals(l.session)) return false;
+  if (!m.began) return false;
+  return l.began ? m.older : higher;
+}

@@ -205,3 +205,11 @@ export class Pairing {
     return this.state === 'DONE' ? [{ is: 'completed', person: this.otherLog.person }] : [];
   }
 }
+
+// Both persons began: whether the link with this `h` goes on, and the other ends; SPEC §7.4.
+export const goesOn = (h, other) => Buffer.compare(h, other) < 0;
+
+const PENDING_MS = 24 * 3600 * 1000;
+
+// Whether a contact that has been pending since then is forgotten; Unix times in milliseconds.
+export const isForgotten = (stored, now) => now - stored >= PENDING_MS;

@@ -40,7 +40,9 @@ function versionOf(raw) {
   try {
     const reader = new Reader(raw);
     if ((reader.number(1) & 0xf0) !== 0x90 || first.magic.read(reader) !== MAGIC) return null;
-    return first.version.read(reader);
+    const version = first.version.read(reader);
+    const shortest = Buffer.concat([encode(first.magic, MAGIC), encode(first.version, version)]);
+    return shortest.equals(raw.subarray(1, reader.at)) ? version : null;
   } catch (error) {
     if (error instanceof Rejected) return null;
     throw error;

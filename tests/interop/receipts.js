@@ -65,3 +65,21 @@ export function stateOf(kinds, carried) {
   if (kinds.includes(STORED)) return 'delivered';
   return carried ? 'sent' : 'queued';
 }
+
+// The messages that a side sends first when a link is OPEN, in their order; entries follow them.
+export function openingMessages(held, { logHeads, port, read }) {
+  const first = [
+    { is: 'LogHeads', heads: logHeads },
+    { is: 'HeadsHash', conversation: held.id, hash: held.headsHash([]) },
+  ];
+  if (port) first.push({ is: 'Reachable', port });
+  if (read.length) first.push({ is: 'Receipt', kind: READ, ids: [...read].sort(Buffer.compare) });
+  return first;
+}
+
+// The entries of this terminal that no terminal of the contact has acknowledged, by their sequence.
+export function outboxOf(held, terminal, acknowledged) {
+  const waits = ({ id, header }) =>
+    header.author.equals(terminal) && !acknowledged.some((one) => one.equals(id));
+  return [...held.held.values()].filter(waits).sort((a, b) => a.header.sequence - b.header.sequence);
+}

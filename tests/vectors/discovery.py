@@ -248,6 +248,38 @@ def _edges_group(seed: Seed) -> Group:
     return group
 
 
+def _spelling_group(seed: Seed) -> Group:
+    """Case and order of keys, and addresses that are none."""
+    group = Group("13", {})
+    slots = {count: _slot_bytes(seed, count) for count in (32, 128)}
+    first, second = _pieces(slots[32])
+    one = _strings(b"v=1")
+    whole = one + _strings(first, second)
+    for comment, changes in (
+        ("the keys in another order", {"text": _strings(b"n=Ada", second, first, b"v=1")}),
+        ("an upper-case N is a key that is not known", {"text": whole + _strings(b"N=Ada")}),
+        ("v and V are two keys", {"text": _strings(b"V=2") + whole}),
+        ("a piece after the first that is absent is not read", {"text": whole + _strings(b"s3=" + bytes(8))}),
+        ("s5 is not read", {"text": one + _strings(*_pieces(slots[128]), b"s5=" + bytes(8))}),
+        ("pieces of other sizes", {"text": one + _strings(first[:11], b"s1=" + first[11:] + second[3:])}),
+        ("a text that is no address is left out", {"addresses": ["localhost", "", "10.0.0.1"]}),
+        ("an address in another base is none", {"addresses": ["10.0.0.0x1", "010.0.0.1", "10.0.0.2"]}),
+        ("one address in several spellings", {"addresses": ["fe80::1", "FE80::0:1", "fe80:0::1"]}),
+    ):
+        given = _PLACE | {"text": whole.hex()} | _in_hex(changes)
+        group.add(comment, ["Record"], SUCCESS, _steps("read", **given))
+    for rule, comment, changes in (
+        ("V-DR-04", "an upper-case V alone", {"text": _strings(b"V=1", first, second)}),
+        ("V-DR-05", "upper-case S0 and S1", {"text": one + _strings(b"S" + first[1:], b"S" + second[1:])}),
+        ("V-DR-03", "s0 twice, with one value", {"text": whole + _strings(first)}),
+        ("V-DR-07", "no text that is an address", {"addresses": ["localhost", "10.0.0", "1"]}),
+    ):
+        step = {"do": "read"} | _PLACE | {"text": whole.hex()} | _in_hex(changes)
+        flag = "BadAddress" if rule == "V-DR-07" else "BadText"
+        group.add(comment, [flag], "malformed", [step], rule=rule)
+    return group
+
+
 def _filling(size: int) -> bytes:
     """Strings of unknown keys, `size` bytes of them."""
     one = 204
@@ -258,5 +290,13 @@ def _filling(size: int) -> bytes:
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_slot_group, _recognise_group, _count_group, _valid_records, _refused_records, _edges_group)
+    makers = (
+        _slot_group,
+        _recognise_group,
+        _count_group,
+        _valid_records,
+        _refused_records,
+        _edges_group,
+        _spelling_group,
+    )
     return build_file(seed, NOTES, [make(seed) for make in makers])

@@ -15,8 +15,8 @@ from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, LINK_ENVELOPES_
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX
 from protocol.messages import Close, Commit, Entry, Message, Open, Ping, Reveal, Typing
 from protocol.vectors.frame import SUCCESS, Json
-from protocol.vectors.links import AREA, pair
-from tests.vectors.files import Group, Seed, build_file
+from protocol.vectors.links import ACTIONS, AREA, World, pair
+from tests.vectors.files import Group, Seed, build_file, one_step
 from tests.vectors.links_ends import (
     ENDS,
     Life,
@@ -34,6 +34,7 @@ from tests.vectors.links_ends import (
 from tests.vectors.links_wrong import REFUSAL, Refusal, add_refusal, flip, open_groups, refusing, wrong_groups
 
 NOTES: Final = {
+    "Replaced": ("BASIC", "Which of two links with one terminal an endpoint closes."),
     "Whole": ("BASIC", "A whole life of a link, both ends, with steps of the DH ratchet."),
     "Portions": ("EDGE_CASE", "The stream comes in other portions than frames."),
     "Choice": ("BASIC", "What the initiator takes of a greeting."),
@@ -398,7 +399,46 @@ def _candidates(inputs: Json, seed: Seed) -> Group:
     return group
 
 
+# --- Two links with one terminal ---
+
+
+def _replacement(seed: Seed) -> Group:
+    """Of two open links with one terminal, which one an endpoint closes; every row from both sides."""
+    low, high = sorted(pair(seed.bytes(f"terminal {n}").hex()).public for n in range(2))
+    ids = {name: seed.bytes(name)[:16].hex() for name in ("L", "M", "third")}
+    group = Group("6.5", {})
+    for comment, (l_began, l_names), (m_began, m_names), older, is_high in (
+        ("L replaces M, and began here", (True, "M"), (False, ""), True, False),
+        ("L replaces M, and began there", (False, "M"), (True, ""), True, True),
+        ("L replaces M, both began here, and M is the younger", (True, "M"), (True, ""), False, False),
+        ("M replaces L, and began here", (False, ""), (True, "L"), False, True),
+        ("M replaces L, and began there", (True, ""), (False, "L"), True, True),
+        ("each names the other, L began here", (True, "M"), (True, "L"), False, False),
+        ("each names the other, L began there", (False, "M"), (True, "L"), True, True),
+        ("both began here, and M is the older", (True, ""), (True, ""), True, False),
+        ("both began here, and M is the younger", (True, ""), (True, ""), False, True),
+        ("both began there, and M is the older", (False, ""), (False, ""), True, True),
+        ("M began here, with the higher key", (False, ""), (True, ""), True, True),
+        ("M began here, with the higher key, and is the younger", (False, ""), (True, ""), False, True),
+        ("M began here, with the lower key", (False, ""), (True, ""), True, False),
+        ("L began here, with the higher key", (True, ""), (False, ""), True, True),
+        ("L began here, with the lower key", (True, ""), (False, ""), False, False),
+        ("L replaces a third link, both began here", (True, "third"), (True, ""), True, False),
+    ):
+        given = {
+            "answered": {"session_id": ids["L"], "began": l_began, "replaces": ids.get(l_names, "")},
+            "other": {"session_id": ids["M"], "began": m_began, "replaces": ids.get(m_names, "")},
+            "other_is_older": older,
+            "own_static": (high if is_high else low).hex(),
+            "peer_static": (low if is_high else high).hex(),
+        }
+        steps = one_step(ACTIONS, World({}), "closes", **given)
+        group.add(f"a Pong has come on L: {comment}", ["Replaced"], SUCCESS, steps)
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
+    seed = Seed(phrase, AREA)
     groups = [*living_groups(phrase), *wrong_groups(phrase), *open_groups(phrase), *edge_groups(phrase)]
-    return build_file(Seed(phrase, AREA), NOTES, groups)
+    return build_file(seed, NOTES, [*groups, _replacement(seed)])

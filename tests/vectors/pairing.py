@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from protocol.codec import encode
 from protocol.keys import X25519Pair
-from protocol.limits import INVITATION_TEXT_MAX
-from protocol.messages import Close
+from protocol.limits import INVITATION_TEXT_MAX, PENDING_SECONDS
+from protocol.messages import Close, Reveal
 from protocol.pairing.invitation import invitation_check
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.pairing import ACTIONS, AREA, World
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
-from tests.vectors.pairing_ends import Course, end, facts, record
+from tests.vectors.pairing_ends import Course, end, facts, record, remade
 from tests.vectors.pairing_wrong import refused_groups
 from tests.vectors.persons_log import Person, Terminal
 
@@ -221,6 +221,8 @@ def _made(seed: Seed) -> Group:
 
 
 NOTES: Final = {
+    "Rivals": ("BASIC", "Both persons begin to pair with each other at once."),
+    "Pending": ("BASIC", "How long a contact is pending."),
     "Values": ("BASIC", "What both ends compute of the link, the nonces and the records."),
     "Course": ("BASIC", "A whole pairing, in one of the orders that are possible."),
     "Again": ("EDGE_CASE", "A person who is known already."),
@@ -334,4 +336,79 @@ def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
     courses = [make(seed) for make in (_values, _nearby, _again, _invited)]
-    return build_file(seed, NOTES, [*courses, *refused_groups(seed), *invitation_groups(seed)])
+    asked = [_rivals(seed), _pending(seed), _versions(seed), _names(seed)]
+    return build_file(seed, NOTES, [*courses, *refused_groups(seed), *invitation_groups(seed), *asked])
+
+
+def _rivals(seed: Seed) -> Group:
+    """Both persons begin at once; both ends decide alike."""
+    group, world = Group("7.4", {}), World({})
+    low, high = sorted((seed.bytes(f"h {n}") * 2).hex() for n in range(2))
+    near = high[:-2] + f"{int(high[-2:], 16) ^ 1:02x}"
+    for comment, one, other in (
+        ("the lower h goes on", low, high),
+        ("the higher h ends", high, low),
+        ("they differ in the last bit", *sorted((high, near))),
+    ):
+        steps = one_step(ACTIONS, world, "both_began", h=one, other_h=other)
+        group.add(f"both begin at once: {comment}", ["Rivals"], SUCCESS, steps)
+    return group
+
+
+def _pending(seed: Seed) -> Group:
+    """24 h, by the clock of this terminal."""
+    group, world, stored = Group("7.4", {}), World({}), _EXPIRES * 1_000
+    day = PENDING_SECONDS * 1_000
+    for comment, now in (
+        ("a millisecond before 24 h", stored + day - 1),
+        ("after 24 h", stored + day),
+        ("the clock was set back", stored - 10 * day),
+    ):
+        steps = one_step(ACTIONS, world, "forgotten", stored=stored, now=now)
+        group.add(f"a pending contact: {comment}", ["Pending"], SUCCESS, steps)
+    return group
+
+
+def _versions(seed: Seed) -> Group:
+    """What V-IN-03 does not read as another version."""
+    group, whole = Group("7.5", {}), _encoded(seed)
+    for comment, data in {
+        "version 2 as uint 8": whole[:1] + b"\xcc\x02" + whole[2:],
+        "version 256": _encoded(seed, version=256),
+        "version 2 in an array of 16 elements": encode([2, *range(15)]),
+        "a version that is a byte string": encode([b"\x02", "something else"]),
+        "version 1 of another shape": encode([1, "something else"]),
+    }.items():
+        step = {"do": "read", "text": _text(data)}
+        group.add(comment, ["BadInvitation"], "malformed", [step], rule="V-IN-04")
+    step = {"do": "read", "text": _text(encode([2]) + b"whatever follows")}
+    group.add("version 2, and bytes after it", ["BadInvitation"], "unexpected", [step], rule="V-IN-03")
+    return group
+
+
+def _names(seed: Seed) -> Group:
+    """The name of a Record is that of its own log, whatever is held of its person."""
+    anna, bob = Person(seed, "anna", "Anna"), Person(seed, "bob", "Bob")
+    bob.rename("renamed", bob.first, "Robert")
+    held = [signed.hex() for signed in bob.log.values()]
+    sent = end(bob, "nearby") | {
+        "operations": [bob.log[name].hex() for name in ("genesis", "rename")],
+    }
+    sent["share"] = sent["share"] | {"heads": [bob.id_of("rename").hex()]}
+    ends = {"initiator": end(anna, "nearby", held=held), "responder": sent}
+    inputs = {"facts": facts(seed, "names"), **ends}
+    group = Group("5.10", inputs)
+    course = Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
+    comment = "the name that was shown, though the log that is held has a later one"
+    group.add(comment, ["Again"], SUCCESS, course.steps)
+    course = Course(inputs).starts().arrives("responder")
+    course.does("initiator", "receive", message=encode(Reveal(bytes(32), "Robert")).hex())
+    steps = course.confirms("initiator").refusing("initiator", encode(record(inputs, "responder")))
+    comment = "the name of the log that is held was shown, and the Record has an earlier one"
+    group.add(comment, ["BadRecord"], "untrusted", steps, rule="V-RC-03")
+    nameless = remade(inputs, "responder", operations=[bob.log["genesis"]], heads=[bob.id])
+    course = Course(inputs).words_shown().confirms("initiator", "responder")
+    steps = course.refusing("initiator", nameless)
+    comment = "a log without a name, though the log that is held has one"
+    group.add(comment, ["BadRecord"], "untrusted", steps, rule="V-RC-03")
+    return group

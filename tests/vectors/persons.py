@@ -29,7 +29,7 @@ from protocol.vectors.persons import ACTIONS, AREA
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
 from tests.vectors.persons_log import History, Person, Terminal, signatures_of, signed_bytes, with_signatures
 from tests.vectors.persons_meaning import MEANINGS
-from tests.vectors.persons_wrong import invalid_group
+from tests.vectors.persons_wrong import invalid_group, unknown_author_group
 
 Wrong = tuple[str, str, bytes]
 """The rule, the comment, the signed operation."""
@@ -512,4 +512,5 @@ def build(phrase: str) -> Json:
     seed = Seed(phrase, AREA)
     makers = (*MEANINGS, _recovery_keys, invalid_group, _exchange, _foreign, _bounds, _stale)
     groups = [*single_groups(seed), *(make(seed) for make in makers)]
-    return build_file(seed, NOTES, [*groups, edge_group(seed), _not_too_many()])
+    last = [edge_group(seed), _not_too_many(), unknown_author_group(seed)]
+    return build_file(seed, NOTES, [*groups, *last])

@@ -145,6 +145,21 @@ def _by_nobody(anna: Person, second: Terminal, third: Terminal, state: PersonSta
     yield *rule, "an author who came in beside it", early, (second.seed,)
 
 
+def unknown_author_group(seed: Seed) -> Group:
+    """An author who is nobody here has no key that could verify a signature."""
+    anna = Person(seed, "unknown author", "Anna")
+    history, base = History(anna, "7.2"), ["genesis", "rename"]
+    third, state = anna.terminal("third"), anna.state(base)
+    stranger = Rename(anna.id, third.id, 1, list(state.heads), "Anne")
+    for comment, seeds in {
+        "an author who is nobody here, signed by the first terminal": (anna.first.seed,),
+        "an author who is nobody here, with two signatures": (third.seed, third.seed),
+    }.items():
+        anna.log[comment] = sign_operation(stranger, *seeds)
+        history.refuses("V-LG-04", "untrusted", comment, [*base, comment])
+    return history.done()
+
+
 def _out_of_sequence(anna: Person, state: PersonState) -> Iterator[Case]:
     rule = "V-LG-05", "malformed"
     later = rename_operation(state, anna.first.id, "Anne")

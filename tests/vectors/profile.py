@@ -132,4 +132,25 @@ def build(phrase: str) -> Json:
         group.add(comment, [flag], _CLASSES.get(rule, "malformed"), [step], rule=rule)
     step = {"do": "unwrap", "header": data.hex(), "passphrase": PASSPHRASE + "."}
     group.add("another passphrase", ["DoesNotOpen"], "authentication", [step], rule="V-PH-05")
-    return build_file(seed, NOTES, [group])
+    return build_file(seed, NOTES, [group, _versions(data)])
+
+
+def _versions(data: bytes) -> Group:
+    """Which rule speaks of a header of another version."""
+    whole, group = parse(data), Group("21", {})
+
+    def changed(**fields: Any) -> bytes:
+        return checked(msgspec.structs.replace(whole, **fields)).to_bytes()
+
+    second = msgspec.structs.replace(whole, version=2).to_bytes()
+    for comment, flag, rule, header in (
+        ("version 0 of the same shape", "Newer", "V-PH-04", changed(version=0)),
+        ("version 2 of the same shape with another checksum", "Damaged", "V-PH-03", second),
+        ("version 2, and what no version 1 can read", "Newer", "V-PH-04", encode([MAGIC, 2]) + b"\xc1"),
+        ("version 0 of another shape", "NoHeader", "V-PH-02", encode([MAGIC, 0, "another shape"])),
+        ("version 1 of another shape", "NoHeader", "V-PH-02", encode([MAGIC, 1, "another shape"])),
+        ("version 2 under another magic", "NoHeader", "V-PH-02", encode(["parlour-profilE", 2])),
+    ):
+        step = {"do": "unwrap", "header": header.hex(), "passphrase": PASSPHRASE}
+        group.add(comment, [flag], "malformed", [step], rule=rule)
+    return group

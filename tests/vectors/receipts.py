@@ -17,6 +17,8 @@ from tests.vectors.files import Group, Seed, build_file, one_step
 from tests.vectors.persons_log import Person
 
 NOTES: Final = {
+    "Open": ("BASIC", "What is sent first on a link that has opened."),
+    "Claims": ("EDGE_CASE", "A head whose author and sequence are not those of its id."),
     "Heads": ("BASIC", "Heads of what is held, their hash, and the messages."),
     "Missing": ("BASIC", "Which heads ask for bodies that are missing."),
     "Bodies": ("BASIC", "What becomes of a body, and which entries are acknowledged."),
@@ -322,6 +324,50 @@ def _states_group(_: Seed) -> Group:
     return group
 
 
+def _open_group(seed: Seed) -> Group:
+    """What is sent first on a link that has opened, in this order."""
+    talk, bob = _talk(seed), Person(seed, "bob", "Bob")
+    author = talk.entries["b1"].header.author.hex()
+    group = Group("11.4", _inputs(talk, own_terminal=author))
+    heads_of_log = [head.hex() for head in bob.state().heads]
+    nothing: Json = {"held": [], "log_heads": heads_of_log, "port": 0, "read": [], "acknowledged": []}
+    for comment, changes in (
+        ("nothing is held, and this terminal does not listen", {}),
+        ("this terminal listens", {"port": 4747}),
+        ("two entries wait", {"held": _CHAIN}),
+        ("two entries wait, and came in another order", {"held": _CHAIN[::-1]}),
+        ("one of them was acknowledged", {"held": _CHAIN, "acknowledged": ["b1"]}),
+        ("all were acknowledged", {"held": _CHAIN, "acknowledged": ["b1", "b2"], "port": 65_535}),
+        ("two entries of the contact were read", {"held": _CHAIN, "read": ["a2", "a1"]}),
+        ("everything", {"held": _CHAIN, "read": ["a1", "a2", "a3"], "port": 4747}),
+        ("an entry of another conversation does not wait here", {"held": ["a1", "b1 elsewhere"]}),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "open", **(nothing | changes))
+        group.add(comment, ["Open"], SUCCESS, steps)
+    return group
+
+
+def _claims_group(seed: Seed) -> Group:
+    """What a head covers is its id's alone; its author and sequence place it on the page."""
+    talk = _talk(seed)
+    group = Group("5.16", _inputs(talk))
+    a2, b1 = (talk.entries[name] for name in ("a2", "b1"))
+    mine, their = b1.header.author, a2.header.author
+    low, high = sorted((mine, their))
+    for comment, page in (
+        ("another sequence than the entry has", [Head(their, 77, a2.id)]),
+        ("sequence 0", [Head(their, 0, a2.id)]),
+        ("the other author's id", [Head(mine, 1, a2.id)]),
+        ("an author of nobody", [Head(b"\xff" * 32, 1, a2.id)]),
+        ("two ids in each other's place", [Head(low, 1, a2.id if low == mine else b1.id),
+                                           Head(high, 1, b1.id if low == mine else a2.id)]),
+    ):  # fmt: skip
+        said = encode(Heads(talk.conversation, b"", page, more=False)).hex()
+        steps = one_step(ACTIONS, group.inputs, "receive_heads", held=_CHAIN, message=said)
+        group.add(f"Heads: {comment}", ["Claims", "Lacking"], SUCCESS, steps)
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
@@ -334,5 +380,7 @@ def build(phrase: str) -> Json:
         _states_group,
         _forks_group,
         _pages_group,
+        _open_group,
+        _claims_group,
     )
     return build_file(seed, NOTES, [make(seed) for make in makers])

@@ -17,9 +17,6 @@ from protocol.limits import (
     COUNTER_MAX,
     PADDED_MAX,
     PADDED_MIN,
-    SKIP_PER_CHAIN_MAX,
-    SKIPPED_AGE_MAX,
-    SKIPPED_STORED_MAX,
 )
 from protocol.primitives import Aead
 from protocol.ratchet import Parameters, parlour_parameters
@@ -27,6 +24,9 @@ from protocol.vectors.frame import SUCCESS, Json, write_bytes
 from protocol.vectors.sessions import ACTORS, AEADS, AREA, Ends, Recorder, other
 from tests.vectors.files import Group, Seed, build_file
 
+SKIP_PER_CHAIN_MAX: Final = 1_000
+SKIPPED_STORED_MAX: Final = 2_000
+SKIPPED_AGE_MAX: Final = 2_000
 HEADER: Final = 40
 """Bytes of an envelope before what is sealed."""
 
@@ -99,7 +99,7 @@ def with_counters(envelope: bytes, pn: int, n: int) -> bytes:
 
 def skipping_group(seed: Seed, name: str) -> Group:
     """What is skipped, kept and erased."""
-    group = Group("9.6", session_inputs(seed, name, allow_skip=True, keys=8))
+    group = Group("22", session_inputs(seed, name, allow_skip=True, keys=8))
     group.add("shuffled, in both directions", ["SkippedKeys"], SUCCESS, _shuffled(group.inputs))
     group.add("1,000 skipped at once", ["SkippedKeys"], SUCCESS, _thousand(group.inputs))
     script, _, second = _full(group.inputs)
@@ -341,7 +341,7 @@ def _add_bad_padding(group: Group, aead: Aead) -> None:
 def _first_groups(seed: Seed, name: str, aead: Aead) -> list[Group]:
     """A link and a session with gaps."""
     link = Group("9.4", session_inputs(seed, name, allow_skip=False))
-    skipping = Group("9.4", session_inputs(seed, name, allow_skip=True))
+    skipping = Group("22", session_inputs(seed, name, allow_skip=True))
     link.add("an exchange in order", ["Exchange"], SUCCESS, _exchange(link.inputs))
     link.add("contents of many sizes", ["Padding"], SUCCESS, _paddings(link.inputs, seed))
     skipping.add("out of order, over two chains", ["SkippedKeys"], SUCCESS, _skipped(skipping.inputs))
@@ -459,6 +459,31 @@ def _largest_group(seed: Seed, name: str, aead: Aead) -> Group:
     return group
 
 
+def _first_chain_groups(seed: Seed, name: str) -> Iterator[Group]:
+    """Envelopes before there is a receiving chain, with and without the option of skipped keys."""
+    link, skipping = (session_inputs(seed, name, allow_skip=skip) for skip in (False, True))
+    group, script = Group("9.4", link), Script(link)
+    first = script.encrypt("alice", b"0")
+    for comment, pn, n in (("PN is 1", 1, 0), ("N is 1", 0, 1), ("PN is 2^32-2", COUNTER_MAX - 1, 0)):
+        steps = script.refused("bob", with_counters(first, pn, n), first, b"0")
+        group.add(f"the first envelope: {comment}", ["Gap"], "unexpected", steps, rule="V-EN-06")
+    script.decrypt("bob", first)
+    answer = script.encrypt("bob", b"answer")
+    steps = script.refused("alice", with_counters(answer, 1, 0), answer, b"answer")
+    comment = "the first envelope that the initiator receives: PN is that of the other direction"
+    group.add(comment, ["Gap"], "unexpected", steps, rule="V-EN-06")
+    yield group
+    group, script = Group("22", skipping), Script(skipping)
+    first = script.encrypt("alice", b"0")
+    for pn, expect, rule in (
+        (SKIP_PER_CHAIN_MAX, "authentication", "V-EN-10"),
+        (SKIP_PER_CHAIN_MAX + 1, "limit", "V-EN-07"),
+    ):
+        steps = script.refused("bob", with_counters(first, pn, 0), first, b"0")
+        group.add(f"PN of {pn:,} without an old chain", ["Gap"], expect, steps, rule=rule)
+    yield group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
@@ -466,4 +491,5 @@ def build(phrase: str) -> Json:
     for name, aead in AEADS.items():
         groups += [_link_group(seed, name, aead), skipping_group(seed, name)]
     groups += [_largest_group(seed, name, aead) for name, aead in AEADS.items()]
+    groups += [group for name in AEADS for group in _first_chain_groups(seed, name)]
     return build_file(seed, NOTES, groups)

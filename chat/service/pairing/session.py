@@ -32,6 +32,7 @@ from protocol.pairing.pairing import (
     PendingReady,
     Step,
     WordsReady,
+    goes_on,
 )
 from protocol.pairing.record import Identity, PendingContact
 
@@ -98,7 +99,7 @@ class ActivePairing:
         """Whether this rival goes on: the one with the lower handshake hash does, on both sides."""
         assert self._link is not None, "rivals have links"
         assert other._link is not None, "rivals have links"
-        return self._link.handshake_hash < other._link.handshake_hash
+        return goes_on(self._link.handshake_hash, other._link.handshake_hash)
 
     async def give_way(self) -> None:
         """End in favour of the rival."""

@@ -17,10 +17,8 @@ from protocol.identity.exchange import changes
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import Cause, PersonState
 from protocol.link.states import LinkOpen, Role
+from protocol.pairing.pairing import is_forgotten
 from protocol.pairing.record import PendingContact
-
-PENDING_FOR = 24 * 3600 * 1000
-"""Milliseconds after which an incomplete pairing is dropped."""
 
 
 class PendingContacts:
@@ -121,7 +119,8 @@ class PendingContacts:
     async def drop_old(self) -> None:
         if not any(contact.pending for contact in self._keyring.contacts.values()):
             return
-        dropped = await self._store.write(contacts.drop_pending, self._clock.wall() - PENDING_FOR)
+        now = self._clock.wall()
+        dropped = await self._store.write(contacts.drop_pending, lambda since: is_forgotten(since, now))
         for person in dropped:
             self._keyring.contacts.pop(person, None)
             self._keyring.forget_proofs(person)

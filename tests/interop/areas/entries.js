@@ -9,6 +9,8 @@ import {
   answerHeadsHash,
   checkConversation,
   countReceipt,
+  openingMessages,
+  outboxOf,
   pagesOf,
   stateOf,
   terminalOf,
@@ -160,7 +162,20 @@ function takeReceipt(step, inputs) {
   return { terminal, kind: message.kind, entries: counted.map(nameOf(inputs)) };
 }
 
+function opened(step, inputs) {
+  const held = own(step, inputs);
+  const named = (names) => names.map((name) => read(inputs.entries[name]).id);
+  const first = openingMessages(held, {
+    logHeads: step.log_heads.map(hex),
+    port: step.port,
+    read: named(step.read),
+  });
+  const waiting = outboxOf(held, hex(inputs.own_terminal), named(step.acknowledged));
+  return { messages: first.map(encodeMessage), entries: waiting.map(nameOf(inputs)) };
+}
+
 export const receipts = run({
+  open: opened,
   heads,
   pages,
   receive_heads_hash: takeHeadsHash,

@@ -2,6 +2,7 @@
 import { pairingSecrets } from '../agreement.js';
 import { linkPsk } from '../contact.js';
 import { Initiator } from '../initiator.js';
+import { closesOther } from '../link.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
 import { checkKemKey, empty, x25519Pair } from '../primitives.js';
 import { Responder } from '../responder.js';
@@ -156,7 +157,16 @@ function told(link, events, wasEnded, withSecrets) {
   return facts;
 }
 
+const standing = (row) => ({ session: hex(row.session_id), began: row.began, replaces: hex(row.replaces) });
+
+function replaced(step) {
+  const higher = Buffer.compare(hex(step.own_static), hex(step.peer_static)) > 0;
+  const rival = { ...standing(step.other), older: step.other_is_older };
+  expectSame(step, 'gives', { closes: closesOther(standing(step.answered), rival, higher) });
+}
+
 function perform(ends, step, inputs) {
+  if (step.do === 'closes') return replaced(step);
   const link = (ends[step.actor] ??= MAKE[step.actor](inputs));
   const arrived = step.sent_by ? ends[step.sent_by].lastSent : hex(step.stream ?? '');
   const wasEnded = link.ended;
@@ -170,6 +180,7 @@ function perform(ends, step, inputs) {
     if (error.rule) expectSame({ gives: { state: 'CLOSED' }, ...step }, 'gives', told(link, [], wasEnded));
     throw error;
   }
+  return null;
 }
 
 export function links(inputs, steps) {

@@ -3,7 +3,7 @@ import { pairingSecrets } from '../agreement.js';
 import * as invitations from '../invitation.js';
 import { readLog } from '../log.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
-import { Pairing, acceptTag, commitmentOf, fiveWords } from '../pairing.js';
+import { Pairing, acceptTag, commitmentOf, fiveWords, goesOn, isForgotten } from '../pairing.js';
 import { ed25519Pair, hash, x25519Pair } from '../primitives.js';
 import { expectSame, hex } from './expect.js';
 
@@ -139,6 +139,8 @@ const FORMULAS = {
     expectSame(step, 'gives', {
       expired: invitations.isExpired(invitations.readInvitation(step.text), step.now),
     }),
+  both_began: (step) => expectSame(step, 'gives', { goes_on: goesOn(hex(step.h), hex(step.other_h)) }),
+  forgotten: (step) => expectSame(step, 'gives', { forgotten: isForgotten(step.stored, step.now) }),
   use(step) {
     const burnedBy = step.burned_by === null ? null : hex(step.burned_by);
     expectSame(step, 'gives', { burned_by: invitations.burn(burnedBy, hex(step.static)) });

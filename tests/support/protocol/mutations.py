@@ -26,7 +26,7 @@ MISSED: Final = "missed"
 BROKEN: Final = "broken"
 
 _WITHOUT_VECTORS: Final = ("hotpath.py", "relay/cluster.py")
-"""A second implementation of the ratchet, and what SPEC §11.7.7 leaves to relays. Both have other tests."""
+"""A second implementation of the ratchet, and what SPEC §24 leaves to relays. Both have other tests."""
 
 
 @dataclass(frozen=True)

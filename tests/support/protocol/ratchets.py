@@ -27,6 +27,7 @@ from protocol.ratchet import (
     PlainRoot,
     PlainSending,
     RatchetSession,
+    SkippedKeys,
     parlour_parameters,
 )
 from tests.support.protocol.samples import seeded, u
@@ -124,7 +125,7 @@ def inbound(
     shared = one_time.dh(their_identity) + identity.dh(base) + one_time.dh(base)
     root, chain = _halves(hkdf(b"", shared, b"OLM_ROOT", 64))
     session = RatchetSession(
-        PARAMETERS, X25519Pair(next(keys)), root, allow_skip=True, random=lambda _: next(keys)
+        PARAMETERS, X25519Pair(next(keys)), root, skipped=SkippedKeys(), random=lambda _: next(keys)
     )
     header, _ = _decode_header(envelope)
     session._receiving = session._receiving_chain(chain, Header(header.dh, 0, 0))
@@ -140,15 +141,17 @@ def pair(
     aead: Aead = AEGIS256, *, allow_skip: bool = False, parameters: Parameters | None = None
 ) -> tuple[RatchetSession, RatchetSession]:
     """Alice and Bob with fixed ratchet keys."""
-    common: dict[str, Any] = {"parameters": parameters or parlour_parameters(aead), "allow_skip": allow_skip}
+    common: dict[str, Any] = {"parameters": parameters or parlour_parameters(aead)}
     bob = X25519Pair(seeded("bob's first")(32))
-    alice = RatchetSession.init_alice(ROOT, bob.public, seeded("alice"), **common)
-    return alice, RatchetSession.init_bob(ROOT, bob, seeded("bob"), **common)
+    one, two = (SkippedKeys() if allow_skip else None for _ in range(2))
+    alice = RatchetSession.init_alice(ROOT, bob.public, seeded("alice"), skipped=one, **common)
+    return alice, RatchetSession.init_bob(ROOT, bob, seeded("bob"), skipped=two, **common)
 
 
 def snapshot(session: RatchetSession) -> tuple[object, ...]:
     """Every state variable of Double Ratchet §3.2."""
     sending, receiving, root = session._sending, session._receiving, session._root
+    skipped = session._skipped
     if isinstance(sending, FastSending):
         sent: object = (bytes(sending._view[:]), sending.n)
     else:
@@ -159,8 +162,14 @@ def snapshot(session: RatchetSession) -> tuple[object, ...]:
         root and root_key(root),
         sent,
         receiving and (receiving.chain_key, receiving.n, receiving.pn),
-        {place: kept.key.reveal() for place, kept in session._mkskipped.items()},
+        {place: kept.key.reveal() for place, kept in skipped._kept.items()} if skipped is not None else None,
     )
+
+
+def kept(session: RatchetSession) -> int:
+    """How many skipped keys a session keeps that may skip."""
+    assert session._skipped is not None
+    return len(session._skipped)
 
 
 def root_key(root: FastRoot | PlainRoot) -> bytes:

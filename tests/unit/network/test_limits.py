@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from unittest import mock
 
 import pytest
@@ -10,11 +11,15 @@ import pytest
 from chat.config import Config
 from chat.network import limits as bounds
 from chat.network.backoff import Backoff
-from chat.network.limits import UNPROVEN, Admission, FairShares, Gate, RateLimiter
+from chat.network.limits import UNPROVEN, Admission, Entered, FairShares, Gate, RateLimiter
 from protocol.limits import HANDSHAKE_SECONDS
 from tests.support.engines.engines import in_virtual_time
 
 AT_ONCE = int(bounds.ANNOUNCEMENTS_AT_ONCE)
+
+
+def admitted(entered: Iterable[Entered | None]) -> int:
+    return sum(one is not None for one in entered)
 
 
 class Clock:
@@ -67,26 +72,53 @@ def test_a_flood_from_everywhere_takes_no_more_than_the_total() -> None:
 def test_a_flood_of_strangers_leaves_contacts_their_share_and_one_address_gets_few_places() -> None:
     admission = Admission(total=8, per_address=4, rate=10.0)
     entered = [admission.enter(f"10.0.0.{n % 50}", known=False, now=0.0) for n in range(1_000)]
-    assert sum(entered) == 6
+    assert admitted(entered) == 6
     assert admission.enter("10.0.1.1", known=True, now=0.0)
     admission = Admission(total=64, per_address=4, rate=100.0)
-    assert sum(admission.enter("10.0.0.1", known=False, now=0.0) for _ in range(20)) == 4
-    admission.leave("10.0.0.1")
+    entered = [admission.enter("10.0.0.1", known=False, now=0.0) for _ in range(20)]
+    assert admitted(entered) == 4
+    assert entered[0] is not None
+    admission.leave(entered[0])
     assert admission.enter("10.0.0.1", known=False, now=0.0)
 
 
 def test_work_is_limited_a_second_and_not_by_a_clock_that_jumps_back() -> None:
     admission = Admission(total=10_000, per_address=10_000, rate=10.0)
-    assert sum(admission.enter(f"10.0.{n}.1", known=False, now=5.0) for n in range(100)) == 20
+    assert admitted(admission.enter(f"10.0.{n}.1", known=False, now=5.0) for n in range(100)) == 20
     assert not admission.enter("10.1.0.1", known=False, now=1.0)
-    assert sum(admission.enter(f"10.2.{n}.1", known=False, now=6.0) for n in range(100)) == 10
+    assert admitted(admission.enter(f"10.2.{n}.1", known=False, now=6.0) for n in range(100)) == 10
+
+
+def test_a_contact_that_fills_the_share_of_contacts_keeps_no_other_one_out() -> None:
+    """By many addresses at once, and by many handshakes a second; what is left for others is theirs alone."""
+    admission = Admission(total=8, per_address=4, rate=10.0)
+    flood = [admission.enter(f"10.0.0.{n}", known=True, now=0.0, terminals=["thief"]) for n in range(100)]
+    assert admitted(flood) == 1 + 8
+    other = admission.enter("10.0.1.1", known=True, now=0.0, terminals=["thief", "owner"])
+    assert other is not None
+    assert admission.enter("10.0.1.1", known=True, now=0.0, terminals=["owner"]) is None, "one at a time"
+    admission.leave(other)
+    busy = Admission(total=100, per_address=100, rate=10.0)
+    for _ in range(100):
+        entered = busy.enter("10.0.0.1", known=True, now=0.0, terminals=["thief"])
+        if entered is not None:
+            busy.leave(entered)
+    assert busy.enter("10.0.0.1", known=True, now=0.0, terminals=["thief"]) is None
+    assert busy.enter("10.0.1.1", known=True, now=0.0) is None, "the shared rate is used up"
+    for _ in range(4):
+        entered = busy.enter("10.0.1.1", known=True, now=0.0, terminals=["owner"])
+        assert entered is not None
+        busy.leave(entered)
+    assert busy.enter("10.0.1.1", known=True, now=0.0, terminals=["owner"]) is None, "four at once"
+    assert busy.enter("10.0.1.1", known=True, now=2.0, terminals=["owner"]) is not None
 
 
 def test_a_place_is_given_back_and_nothing_is_kept_of_an_address() -> None:
     admission = Admission(total=4, per_address=4, rate=1e9)
     for n in range(10_000):
-        assert admission.enter(f"address {n}", known=False, now=float(n))
-        admission.leave(f"address {n}")
+        entered = admission.enter(f"address {n}", known=False, now=float(n))
+        assert entered is not None
+        admission.leave(entered)
     assert not admission._open
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture import spec_document
 from tests.model import run, trace
 from tests.model.maude import FOLDER, ModelError, Query, path, search, shown
 from tests.support.machine import needs_maude
@@ -16,16 +17,30 @@ ROWS = {row.name: row for row in run.rows()}
 FAST = ROWS["invitation.joiner-unknown (thief)"]
 
 
-def test_every_step_of_a_model_is_left_out_by_some_lemma() -> None:
-    declared = {
+def _declared() -> set[tuple[str, str]]:
+    """Model and name of each step that a run may leave out."""
+    return {
         (path.stem, step)
         for path in FOLDER.glob("*.maude")
         for steps in re.findall(r"^ +ops? ([^:]+): -> Step\b", path.read_text(encoding="utf-8"), re.MULTILINE)
         for step in steps.split()
     }
+
+
+def test_every_step_of_a_model_is_left_out_by_some_lemma() -> None:
+    declared = _declared()
     shared = {step for model, step in declared if model == "lib"}
     left_out = {(row.whole.model, step) for row in ROWS.values() for steps in row.without for step in steps}
     assert {("lib" if step in shared else model, step) for model, step in left_out} == declared
+
+
+def test_the_readme_names_the_section_of_every_step() -> None:
+    """A step that the SPEC does not have would prove something about another protocol."""
+    rows = spec_document.table((FOLDER / "README.md").read_text(encoding="utf-8"), "model", "step").rows
+    sections = spec_document.headings(spec_document.read())
+    named = {(row[0], step) for row in rows for step in re.findall(r"[\w-]+", row[1])}
+    assert named == _declared()
+    assert all(re.match(r"§([\d.]+):", row[2])[1] in sections for row in rows)  # type: ignore[index]
 
 
 def test_every_model_has_a_lemma_and_a_run_that_completes() -> None:

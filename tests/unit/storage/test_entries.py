@@ -245,6 +245,20 @@ def test_the_last_of_an_authors_chain_is_that_of_the_highest_sequence(database: 
     assert entries.last_by(database, TALK, ME.terminal) == HeadRow(ME.terminal, 6, chain[5].id)
 
 
+def test_an_entry_of_the_last_sequence_from_a_copied_profile_takes_no_place_from_its_owner(
+    database: Database,
+) -> None:
+    """Nothing follows sequence 2^53-1: an owner who went on from it could never write there again."""
+    author = Author()
+    chain = [author.write(f"entry {number}") for number in range(3)]
+    planted = [
+        sample(f"planted {sequence}", author=ME.terminal, sequence=sequence, previous=chain[2].id)
+        for sequence in (2**52, 2**53 - 1)
+    ]
+    store(database, *chain, *planted)
+    assert entries.last_by(database, TALK, ME.terminal) == HeadRow(ME.terminal, 3, chain[2].id)
+
+
 def test_attack_67_two_entries_at_one_place_are_both_kept_and_named(database: Database) -> None:
     """A copy of a profile that runs with the same incarnation: no honest terminal does that."""
     first = sample("one")

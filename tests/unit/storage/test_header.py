@@ -91,8 +91,20 @@ def test_the_default_cost_is_libsodiums_moderate_one() -> None:
     assert (MODERATE.operations, MODERATE.memory_bytes) == (3, 256 * 2**20)
 
 
-LATER = (changed(version=2), encode([MAGIC, 2, "of another shape"]), encode([MAGIC, 3]))
-OTHERS = (b"", encode([MAGIC]), encode(["something", 2]), encode({"a": 1}), encode([MAGIC, True]))
+LATER = (
+    changed(version=2),
+    encode([MAGIC, 2, "of another shape"]),
+    encode([MAGIC, 3]),
+    encode([MAGIC, 300]) + b"whatever follows",
+)
+OTHERS = (
+    b"",
+    encode([MAGIC]),
+    encode(["something", 2]),
+    encode({"a": 1}),
+    encode([MAGIC, True]),
+    changed(version=0),
+)
 
 
 @pytest.mark.parametrize("data", [*LATER, *OTHERS])
