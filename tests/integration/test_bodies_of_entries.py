@@ -81,7 +81,11 @@ async def test_case_87_a_contact_makes_nothing_of_ones_own_look_deleted(tmp_path
         own = ada.engine._use_cases.keyring.own
         mine = entry_of(ada, ben, text="what Ada really wrote")
         assert entry_of(ben, ada, own.terminal, own.self_key).header != mine.header
-        shown = await arrives(ben, ada, alone(mine))
+        stored = ada.wait(EntryAdded)
+        await current(ben, ada).driver.send(alone(mine))
+        event = (await stored).entry
+        shown = event.id
+        assert (event.own, event.kind, event.text) == (True, "missing", "")
         assert await last(ada, ben) == ("missing", "")
         filled = ada.wait(EntryFilled)
         await current(ben, ada).driver.send(mine)

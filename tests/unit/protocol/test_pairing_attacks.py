@@ -16,6 +16,7 @@ from protocol.errors import LocalMisuse
 from protocol.identity.exchange import in_view
 from protocol.identity.reduction import NO_PINS, Pins, reduce
 from protocol.keys import X25519Pair
+from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import Close, Commit, Open, Record, Reveal
 from protocol.pairing.contact_secret import new_share
@@ -185,6 +186,25 @@ def test_attack_11_signatures_of_other_uses_are_refused() -> None:
         signature = primitives.ed25519_sign(BOB.first.seed, prefix + text)
         right = prefix == labels.SIGN_RECORD
         assert verdict(replace(BOBS, signature=signature)) == ("" if right else "authentication")
+
+
+@pytest.mark.parametrize(
+    ("number", "failure"),
+    [
+        (0, "malformed"),
+        (1, ""),
+        (FIRST_SHARE_NUMBER_MAX, ""),
+        (FIRST_SHARE_NUMBER_MAX + 1, "malformed"),
+        (2**32 - 1, "malformed"),
+    ],
+)
+def test_case_91_a_first_share_whose_number_leaves_no_room_for_later_ones_is_refused(
+    number: int, failure: str
+) -> None:
+    shown = identity(BOB)
+    claimed = changed(shown, share=changed(shown.share, number=number))
+    record = make_record(claimed, Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER))
+    assert verdict(record) == failure
 
 
 def test_every_field_of_a_record_is_signed() -> None:
