@@ -47,7 +47,7 @@ class Header(NamedTuple):
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """The external functions of Double Ratchet §3.1, and the bounds on skipped keys.
 
@@ -211,7 +211,7 @@ SkippedKeys = dict[tuple[bytes, int], bytes]
 """MKSKIPPED before it is committed: (ratchet key, N) to message key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Skipped:
     key: MessageKey
     stored_at: int
