@@ -397,18 +397,18 @@ def _raced(*attempts: tuple[float, Any]) -> tuple[Any, set[float], float]:
             raise
         return result
 
-    async def run(clock: VirtualClock) -> tuple[Any, float]:
+    async def run(clock: VirtualClock) -> tuple[Any, set[float], float]:
         race = Race(Tasks(failed.append))
         for seconds, result in attempts:
             race.enter(attempt(seconds, result))
         result = await race.result()
         over = clock.monotonic()
         await asyncio.sleep(0)
-        return result, over
+        return result, set(cancelled), over
 
-    result, over = run_virtual(run)
+    outcome = run_virtual(run)
     assert failed == []
-    return result, cancelled, over
+    return outcome
 
 
 def test_the_first_open_link_wins_and_the_others_are_cancelled() -> None:
