@@ -14,19 +14,14 @@ import pytest
 from chat.config import Config
 from chat.network.backoff import STUMBLES_FREE, Backoff, Pauses
 from chat.network.connector import (
-    PLACES_AT_ONCE,
     RELAPSES,
     SHORT_LIFE,
     STEADY,
     Connector,
-    Race,
     RelayFallback,
-    places_of_turn,
 )
 from chat.network.links import Peer
-from chat.tasks import Tasks
 from protocol.link.states import Ending, LinkClosed, LinkOpen, Role
-from tests.support.engines.engines import play
 from tests.support.lab.virtual import VirtualClock, run_virtual
 
 CONFIG = Config()
@@ -371,65 +366,3 @@ def test_an_open_link_ends_failures_and_refusals_and_counts_as_a_sign() -> None:
     assert (backoff.failures, backoff.stumbles) == (0, 0)
     assert backoff.probing(7.0 + CONFIG.probe_for - 1)
     assert not backoff.probing(7.0 + CONFIG.probe_for)
-
-
-PLACES = [(f"10.0.0.{number}", 4747) for number in range(40)]
-
-
-def test_each_turn_tries_the_first_place_and_the_next_of_the_others() -> None:
-    rest = PLACES_AT_ONCE - 1
-    assert places_of_turn(PLACES[:PLACES_AT_ONCE], 3) == PLACES[:PLACES_AT_ONCE]
-    assert places_of_turn(PLACES, 0) == PLACES[:PLACES_AT_ONCE]
-    assert places_of_turn(PLACES, 1) == [PLACES[0], *PLACES[1 + rest : 1 + 2 * rest]]
-    assert places_of_turn(PLACES, 2) == [PLACES[0], *PLACES[31:40], *PLACES[1:7]]
-
-
-def _raced(*attempts: tuple[float, Any]) -> tuple[Any, set[float], float]:
-    """The result of a race of attempts (seconds, result), those that were cancelled, and when it was over."""
-    cancelled: set[float] = set()
-    failed: list[BaseException] = []
-
-    async def attempt(seconds: float, result: Any) -> Any:
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            cancelled.add(seconds)
-            raise
-        return result
-
-    async def run(clock: VirtualClock) -> tuple[Any, set[float], float]:
-        race = Race(Tasks(failed.append))
-        for seconds, result in attempts:
-            race.enter(attempt(seconds, result))
-        result = await race.result()
-        over = clock.monotonic()
-        await asyncio.sleep(0)
-        return result, set(cancelled), over
-
-    outcome = run_virtual(run)
-    assert failed == []
-    return outcome
-
-
-def test_the_first_open_link_wins_and_the_others_are_cancelled() -> None:
-    assert _raced((1, None), (2, OPEN), (3, BROKEN), (4, OPEN)) == (OPEN, {3, 4}, 2)
-
-
-def test_without_an_open_link_the_latest_failure_counts_and_silence_is_none() -> None:
-    assert _raced((1, CUT), (2, BROKEN), (3, None)) == (BROKEN, set(), 3)
-    assert _raced((1, None), (2, None)) == (None, set(), 2)
-    assert _raced() == (None, set(), 0)
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_only_the_first_link_of_a_race_is_adopted_and_only_while_it_is_wanted(wanted: bool) -> None:
-    async def scenario() -> None:
-        handler: Any = mock.Mock()
-        adopt = mock.AsyncMock(return_value=handler)
-        race = Race(Tasks(mock.Mock()), lambda: wanted)
-        first, driver = race.first(adopt), mock.Mock()
-        assert await first(driver, OPEN) is (handler if wanted else None)
-        assert await race.first(adopt)(driver, OPEN) is None
-        assert adopt.call_args_list == ([mock.call(driver, OPEN)] if wanted else [])
-
-    play(scenario)
