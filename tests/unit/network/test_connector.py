@@ -366,3 +366,9 @@ def test_an_open_link_ends_failures_and_refusals_and_counts_as_a_sign() -> None:
     assert (backoff.failures, backoff.stumbles) == (0, 0)
     assert backoff.probing(7.0 + CONFIG.probe_for - 1)
     assert not backoff.probing(7.0 + CONFIG.probe_for)
+
+
+def test_encouragement_forgets_failures_refusals_and_short_links() -> None:
+    backoff = Backoff(CONFIG, failures=5, refused=True, stumbles=9)
+    backoff.encouraged(7.0)
+    assert (backoff.last_sign, backoff.failures, backoff.refused, backoff.stumbles) == (7.0, 0, False, 0)

@@ -335,7 +335,7 @@ async def test_a_gate_notes_the_sender_for_the_time_of_a_packet_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "counts"), [(b"\0\0\0", True), (b"\0\0\x02", True), (b"\0\0\x80", False), (b"\0\0", False)]
+    ("data", "counts"), [(b"\0\0\0", True), (b"\0\0\x03", True), (b"\0\0\x80", False), (b"\0\0", False)]
 )
 async def test_after_so_many_questions_zeroconf_forgets_them(data: bytes, counts: bool) -> None:
     history = mock.Mock()
