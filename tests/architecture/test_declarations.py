@@ -59,8 +59,8 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "protocol.hotpath": {"_COPIED_MAX": 2 * 4_096, "_TAKERS_MAX": 1_024},
     "protocol.profile_header": {
         "HEADER_BYTES_MAX": 1_024,
-        "MODERATE": (3, 1 << 28),
-        "CHEAPEST": (1, 1 << 23),
+        "MODERATE": Cost(3, 1 << 28),
+        "CHEAPEST": Cost(1, 1 << 23),
     },
     "chat.storage.contacts": {"TWO": 1, "GROUP": 2},
     "chat.storage.database": {"_STEPS_BETWEEN": 1_000},
