@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from protocol.profile_header import Cost
 from tests.architecture.classes import Class, Classes, is_name
 from tests.architecture.imports import ROOT
 from tests.architecture.modules import modules
