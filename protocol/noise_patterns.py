@@ -17,7 +17,7 @@ _IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hash:
     """A hash function of Noise §12: HASHLEN and BLOCKLEN in bytes, and the constructor in hashlib."""
 
@@ -83,7 +83,7 @@ _NAME: Final = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """A parsed protocol name: whose static key is known beforehand, tokens per message, psk mode and hash."""
 

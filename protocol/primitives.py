@@ -46,7 +46,7 @@ _LOW_LEVEL_NAMES: Final = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sodium:
     """PyNaCl's low-level binding: cffi's `ffi` and libsodium's `lib`. Callers must check all sizes."""
 
@@ -106,7 +106,7 @@ def wipe(buffer: bytearray | memoryview) -> None:
 # --- X25519 (RFC 7748) ---
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class X25519:
     """The two calls of X25519, with sizes checked by the caller. RuntimeError for an all-zero result."""
 
@@ -217,7 +217,7 @@ AeadCall = Callable[[bytes, bytes, bytes, bytes], bytes]
 """(data, associated data, nonce, key) to the result, with checked sizes. CryptoError if not authentic."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Aead:
     """An AEAD of libsodium: sizes in bytes, number on the wire, and the calls behind `seal` and `open`."""
 

@@ -40,7 +40,7 @@ class Header(NamedTuple):
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """The external functions of Double Ratchet §3.1.
 
@@ -198,7 +198,7 @@ class PlainReceiving:
 # --- Skipped keys: an option outside of Parlour's profile (SPEC §22) ---
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Skipped:
     key: MessageKey
     stored_at: int

@@ -107,7 +107,7 @@ class LinkSet:
             self.current = self.links[-1] if self.links else None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Identity:
     """This terminal on links. `static_dh` caches the constant DH of each contact."""
 

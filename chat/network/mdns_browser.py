@@ -168,7 +168,7 @@ class _Instance:
     text: DNSText | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Host:
     """The instances that name a host, and its addresses, oldest first."""
 

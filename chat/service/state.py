@@ -18,7 +18,7 @@ from protocol.keys import X25519Pair
 from protocol.pairing.invitation import parse_invitation
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ContactBook:
     """The contacts' rows, the number of unread entries, and until when (monotonic) a contact is typing."""
 

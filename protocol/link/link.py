@@ -21,7 +21,7 @@ def _put(out: list[bytes], body: bytes) -> None:
     out.append(body)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Unconfirmed(Phase):
     """A phase before OPEN, with a deadline in monotonic seconds. It reads one unit and ends."""
 
@@ -37,7 +37,7 @@ class _Unconfirmed(Phase):
         return Ending.DEADLINE if now >= self.deadline else None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AwaitGreeting(_Unconfirmed):
     """The initiator waits for the greeting."""
 
@@ -55,7 +55,7 @@ class AwaitGreeting(_Unconfirmed):
         return AwaitAnswer(self.deadline, answer, self.initiator.replaces, self.initiator.features)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AwaitAnswer(_Unconfirmed):
     """The initiator waits for message 2 or a refusal."""
 
@@ -75,7 +75,7 @@ class AwaitAnswer(_Unconfirmed):
         return opened
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AwaitCall(_Unconfirmed):
     """The responder has sent its greeting and waits for choice and message 1."""
 
@@ -96,7 +96,7 @@ class AwaitCall(_Unconfirmed):
         return Confirming(self.deadline, following, self.responder.features)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AwaitFinish(_Unconfirmed):
     """The responder waits for message 3 of a pairing."""
 
@@ -112,7 +112,7 @@ class AwaitFinish(_Unconfirmed):
         return Held(self.deadline, established, self.features)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Held(_Unconfirmed):
     """The responder waits until its owner has burned the invitation durably."""
 
@@ -133,7 +133,7 @@ class Held(_Unconfirmed):
         self.established.session.erase()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Confirming(_Unconfirmed):
     """The responder waits for Confirm. Until then message 1 may be a replay, so it emits nothing."""
 

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,12 @@ def needs_confinement() -> None:
     """What a process takes from itself for good: Landlock, limits and the like are Linux's."""
     if sys.platform != "linux":
         _left_out("a process cannot confine itself here as it can on Linux")
+
+
+def needs_rtnetlink() -> None:
+    """Sockets that report interfaces and routes (Linux)."""
+    if not hasattr(socket, "AF_NETLINK"):
+        _left_out("interfaces and routes cannot be read here")
 
 
 def needs_public_vectors() -> Path:

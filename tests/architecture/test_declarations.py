@@ -1,0 +1,125 @@
+"""Data classes have slots and are frozen unless something assigns to a field; bounds have their values."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import pytest
+
+from protocol.profile_header import Cost
+from tests.architecture.classes import Class, Classes, is_name
+from tests.architecture.imports import ROOT
+from tests.architecture.modules import modules
+
+FOLDERS: Final = ("protocol", "chat/storage", "chat/network", "chat/service")
+
+
+def _keywords(one: Class) -> dict[str, str]:
+    """The keywords of a dataclass or Struct, as the source has them."""
+    calls = [node for node in one.node.decorator_list if isinstance(node, ast.Call)]
+    keywords = [*one.node.keywords, *(keyword for call in calls for keyword in call.keywords)]
+    return {keyword.arg or "": ast.unparse(keyword.value) for keyword in keywords}
+
+
+def _assigned(nodes: Iterable[ast.AST], *, to_self: bool) -> set[str]:
+    """The names of the attributes that code assigns to, of `self` or of other objects."""
+    stored = (node for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    return {node.attr for node in stored if is_name(node.value, "self") == to_self}
+
+
+def _faults() -> Iterator[str]:
+    found = modules(ROOT, FOLDERS)
+    classes = Classes.of(found)
+    changed = _assigned((node for module in found for node in module.nodes), to_self=False)
+    for one in classes.all:
+        order = classes.order(one)
+        keywords = [_keywords(each) for each in order]
+        if "Struct" in classes.foreign_bases(one):
+            if "False" in (each.get("frozen") for each in keywords):
+                yield f"{one.module}.{one.name} is not frozen"
+        elif one.is_data and one.node.decorator_list:
+            if keywords[0].get("slots") != "True":
+                yield f"{one.module}.{one.name} has no slots"
+            fields = {name for each in order for name in each.declared}
+            own = {name for each in order for name in _assigned(ast.walk(each.node), to_self=True)}
+            if keywords[0].get("frozen") != "True" and fields.isdisjoint(changed | own):
+                yield f"{one.module}.{one.name} is not frozen"
+
+
+def test_data_classes_have_slots_and_what_nothing_changes_is_frozen() -> None:
+    assert list(_faults()) == []
+
+
+# Bounds and batches that the SPEC does not have. Each value is a decision: change it here too.
+VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "protocol.addresses": {"TEXT_MAX": 80},
+    "protocol.discovery": {"ADDRESSES_MAX": 8, "TEXT_MAX": 1_400, "SLOT_COUNTS": (32, 64, 128)},
+    "protocol.hotpath": {"_COPIED_MAX": 2 * 4_096, "_TAKERS_MAX": 1_024},
+    "protocol.profile_header": {
+        "HEADER_BYTES_MAX": 1_024,
+        "MODERATE": Cost(3, 1 << 28),
+        "CHEAPEST": Cost(1, 1 << 23),
+    },
+    "chat.storage.contacts": {"TWO": 1, "GROUP": 2},
+    "chat.storage.database": {"_STEPS_BETWEEN": 1_000},
+    "chat.storage.entries": {
+        "BEGINNING": (-(1 << 63), b""),
+        "END": ((1 << 63) - 1, b""),
+        "WHOLE": (0, (1 << 63) - 1),
+        "RIVALS_NAMED": 16,
+        "_IDS_MAX": 256,
+    },
+    "chat.storage.folder": {"_FOLDER_MODE": 0o700, "_FILE_MODE": 0o600},
+    "chat.storage.migrations": {"_CHUNK": 1_000},
+    "chat.storage.ordering": {"PIECE": 64},
+    "chat.storage.persons": {"KEPT": 16},
+    "chat.storage.receipts": {"FEW_UNREAD": 16_384, "_IDS_MAX": 256},
+    "chat.storage.search": {"WORDS_MAX": 32},
+    "chat.network.backoff": {"STUMBLES_FREE": 3},
+    "chat.network.connection": {
+        "UNREAD_MAX": 1 << 18,
+        "UNREAD_LOW": 1 << 16,
+        "UNSENT_MAX": 1 << 18,
+        "READ_MAX": 1 << 16,
+    },
+    "chat.network.connector": {"PLACES_AT_ONCE": 16},
+    "chat.network.driver": {"UNSENT_MAX": 1 << 20},
+    "chat.network.limits": {"WAITING_MAX": 256},
+    "chat.network.links": {"REPLACED": 1, "RELAYED_MOST": 8},
+    "chat.network.mdns": {"ANSWER_WITHIN": 3_000, "_OWN_MAX": 64},
+    "chat.network.mdns_browser": {
+        "KNOWN_MAX": 256,
+        "HOST_ADDRESSES_MAX": 16,
+        "PACKET_MAX": 4_096,
+        "SENDERS_MAX": 1_024,
+        "QUESTIONS_KEPT": 64,
+        "AT_ONCE": 8,
+        "WAITING_MAX": 128,
+        "ATTEMPTS": 4,
+    },
+    "chat.network.netlink": {"_READ": 1 << 18},
+    "chat.network.relay.client": {"_SEEN_MAX": 256, "TOKEN_COUNTS": (8, 16, 32, 64, 128), "LINES_AT_ONCE": 4},
+    "chat.network.transport": {
+        "ADDRESSES_MAX": 8,
+        "ACCEPTED_MAX": 256,
+        "ACCEPTED_FROM_ONE": 16,
+        "UNACKNOWLEDGED_MAX": 30_000,
+        "_BACKLOG": 100,
+        "_FREE_PORT_ATTEMPTS": 20,
+    },
+    "chat.service.discovery": {"DAYS_LOOKED": 31, "SLOTS_TRIED": 20_000, "PLACES_FOUND": 64, "KEPT": 8},
+    "chat.service.keyring": {"PAIRINGS_NAMED": 4, "TERMINALS_DIALLED": 16},
+    "chat.service.pairing.pending": {"PENDING_FOR": 86_400_000},
+    "chat.service.pairing.session": {"REPLACED": 1},
+    "chat.service.settings": {"VALUE_CHARACTERS_MAX": 65_536},
+    "chat.service.sync": {"STRETCH": 4_096, "QUEUED_MAX": 4_096, "BATCH": 64, "READ_REPEATED": 64},
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_bounds_have_the_values_that_were_chosen(name: str) -> None:
+    module = import_module(name)
+    assert {each: getattr(module, each) for each in VALUES[name]} == VALUES[name]
