@@ -14,7 +14,7 @@ from typing import Protocol
 
 from protocol.entries_and_receipts import READ, heads_hash, rank, receipt_for
 from protocol.errors import Malformed
-from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX
+from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX, SEQUENCE_FOLLOWED_MAX
 from protocol.messages import EntryHeader, Head, Heads, HeadsHash, LogHeads, Message, Reachable
 
 Entries = Mapping[bytes, EntryHeader]  # the entries held of one conversation, by id
@@ -76,6 +76,16 @@ def asking(heads: Iterable[Head], wanted: Iterable[tuple[Head, Head | None]]) ->
     named = {head for head in heads if head.sequence < first.get(head.author, head.sequence + 1)}
     named |= {before for entry, before in pairs if before and entry.sequence == first[entry.author]}
     return sorted(named, key=_place)
+
+
+def followed(entries: Entries, author: bytes) -> bytes:
+    """The id of the author's entry that its next one names as previous, or b"" (SPEC §11.1)."""
+    mine = [
+        (header.sequence, entry)
+        for entry, header in entries.items()
+        if header.author == author and header.sequence < SEQUENCE_FOLLOWED_MAX
+    ]
+    return max(mine)[1] if mine else b""
 
 
 def _named(header: EntryHeader) -> list[bytes]:

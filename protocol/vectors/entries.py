@@ -17,7 +17,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.history import evidence, order, quarantined, ranks, tips
+from protocol.history import evidence, followed, order, quarantined, ranks, tips
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
@@ -130,7 +130,14 @@ def _quarantine(inputs: Json, step: Json) -> Json:
     return {"quarantined": [names[one] for one in quarantined(held, bytes.fromhex(step["author"]), before)]}
 
 
+def _previous(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    found = followed(of_conversation(held, step["conversation"]), bytes.fromhex(step["author"]))
+    return {"previous": names.get(found)}
+
+
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
+    "previous": _previous,
     "conversation": _conversation,
     "write": _write,
     "parse": _parse,

@@ -19,7 +19,15 @@ from protocol.limits import PING_AFTER_SECONDS
 from protocol.link.handshake import Initiator, Responder
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived
-from protocol.messages import Entry, LogOperations, Message, Receipt
+from protocol.messages import (
+    Entry,
+    HeadsHash,
+    LogHeads,
+    LogOperations,
+    Message,
+    Reachable,
+    Receipt,
+)
 from tests.integration.steps import current, dial, in_touch, meet, now, presence, say
 from tests.support.engines.engines import delivered, in_virtual_time, links, pair, people, same, talk
 from tests.support.lab.virtual import VirtualClock
@@ -450,3 +458,30 @@ async def test_an_answer_to_what_is_not_held_keeps_the_id(
             assert shown is not None
             assert shown.reply == named
             assert await ada.engine.entry(await ada.contact(ben), named) is None
+
+
+@in_virtual_time
+async def test_what_is_said_first_on_a_link_has_the_order_of_the_specification(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPEC §11.4: heads of the log, hash of the heads, port, read receipts, and then what waits."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        read = await talk(ben, ada, "to be read")
+        await ada.engine.mark_read(await ada.contact(ben), (read,))
+        await ben.stop()
+        for text in ("one", "two"):
+            await say(ada, ben, text)
+        sent: dict[Driver, list[type[Message]]] = {}
+        send = Driver.send
+
+        async def recorded(driver: Driver, message: Message) -> None:
+            if driver.link.is_open and driver.connection.peer == ben.host:
+                sent.setdefault(driver, []).append(type(message))
+            await send(driver, message)
+
+        monkeypatch.setattr(Driver, "send", recorded)
+        done = delivered(ada, 2)
+        await ben.start()
+        await done
+        (first,) = (kinds for kinds in sent.values() if LogHeads in kinds)
+        assert first[:6] == [LogHeads, HeadsHash, Reachable, Receipt, Entry, Entry]

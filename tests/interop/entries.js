@@ -144,6 +144,8 @@ export function byAuthor(heads) {
 export const namedOf = (heads) => byAuthor(heads).flatMap((author) => author.slice(-4));
 
 // The entries of one conversation, by id. Entries are what readForm gives.
+const FOLLOWED_BELOW = 2 ** 52;
+
 export class Conversation {
   constructor(id) {
     this.id = id;
@@ -159,6 +161,14 @@ export class Conversation {
 
   entries() {
     return [...this.held.values()];
+  }
+
+  // The id that the author's next entry names as previous, or null.
+  lastOf(author) {
+    const mine = this.entries().filter(({ header }) => header.author.equals(author));
+    const followed = mine.filter(({ header }) => header.sequence < FOLLOWED_BELOW);
+    followed.sort((a, b) => a.header.sequence - b.header.sequence || Buffer.compare(a.id, b.id));
+    return followed.at(-1)?.id ?? null;
   }
 
   ranks() {

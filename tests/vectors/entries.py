@@ -24,7 +24,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, TEXT_CHARACTERS_MAX
+from protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, SEQUENCE_FOLLOWED_MAX, TEXT_CHARACTERS_MAX
 from protocol.messages import Entry, EntryHeader, TextBody
 from protocol.primitives import b2b
 from protocol.vectors.entries import ACTIONS, AREA
@@ -116,6 +116,7 @@ class Talk:
 
 
 NOTES: Final = {
+    "Last": ("EDGE_CASE", "Which entry the next one of an author names as previous."),
     "Written": ("BASIC", "An entry from its parts: body, content, self tag, header, id."),
     "Read": ("BASIC", "An entry of the right form."),
     "Deleted": ("EDGE_CASE", "Salt and body are gone; header, id and place stay."),
@@ -493,8 +494,36 @@ def _quarantine(seed: Seed) -> Group:
     return group
 
 
+def _last(seed: Seed) -> Group:
+    """The entry that an author's next one names as previous."""
+    talk, most = Talk(seed, "last"), SEQUENCE_FOLLOWED_MAX
+    talk.write("one", "own")
+    talk.write("two", "own", "one")
+    talk.write("theirs", "their", parents=["two"])
+    talk.write("two copied", "own", "one", ms=5, incarnation=seed.bytes("copied")[:8])
+    talk.write("elsewhere", "own", "two", conversation=seed.bytes("another conversation"))
+    for name, sequence in (("below", most - 1), ("at", most), ("the last", 2**53 - 1)):
+        talk.write(name, "own", previous=(sequence - 1, talk.entries["two"].id), ms=sequence % 97)
+    group = Group("11.1", {"entries": talk.named()})
+    for comment, names in (
+        ("the author has written nothing", ["theirs"]),
+        ("two of a chain, in another order", ["two", "theirs", "one"]),
+        ("a chain with a gap", ["two"]),
+        ("two of one sequence: the higher id", ["one", "two", "two copied"]),
+        ("an entry of another conversation", ["one", "elsewhere"]),
+        ("the highest sequence that is followed", ["one", "two", "below"]),
+        ("the first sequence that is not followed", ["one", "two", "at"]),
+        ("sequence 2^53-1 is not followed", ["one", "two", "at", "the last"]),
+        ("nothing but what is not followed", ["the last"]),
+    ):
+        given = {"conversation": talk.conversation.hex(), "author": talk.terminal("own").hex()}
+        steps = one_step(ACTIONS, group.inputs, "previous", entries=names, **given)
+        group.add(f"what comes next names: {comment}", ["Last"], SUCCESS, steps)
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_written, _read, _refused_forms, _trust, _quarantine, _order)
+    makers = (_written, _read, _refused_forms, _trust, _quarantine, _order, _last)
     return build_file(seed, NOTES, [make(seed) for make in makers])

@@ -399,6 +399,25 @@ def _candidates(inputs: Json, seed: Seed) -> Group:
     return group
 
 
+def _slowly_open(phrase: str) -> Group:
+    """A link that becomes OPEN at 2 s: silence counts from there, although no envelope has come."""
+    inputs = link_inputs(phrase, "IKpsk2")
+    h = finished(inputs)[0].handshake_hash.hex()
+    group, life = Group("6.1", inputs), Life(inputs)
+    life.take("begin", actor="responder")
+    life.take("receive", actor="initiator", sent_by="responder")
+    life.take("receive", actor="responder", sent_by="initiator")
+    life.take("wait", actor="initiator", until=2)
+    life.take("receive", actor="initiator", sent_by="responder", h=h)
+    life.take("wait", actor="responder", until=2)
+    life.take("receive", actor="responder", sent_by="initiator", h=h)
+    for actor in ("initiator", "responder"):
+        for until in (5.999, 6):
+            life.take("wait", actor=actor, until=until)
+    group.add("a Ping 4 s after OPEN, with nothing heard before", ["Keepalive"], SUCCESS, life.steps)
+    return group
+
+
 # --- Two links with one terminal ---
 
 
@@ -441,4 +460,4 @@ def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
     groups = [*living_groups(phrase), *wrong_groups(phrase), *open_groups(phrase), *edge_groups(phrase)]
-    return build_file(seed, NOTES, [*groups, _replacement(seed)])
+    return build_file(seed, NOTES, [*groups, _replacement(seed), _slowly_open(phrase)])

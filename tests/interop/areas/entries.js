@@ -81,7 +81,13 @@ function quarantine(step, inputs) {
   return { quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
 }
 
+function previousOf(step, inputs) {
+  const id = hold(hex(step.conversation), step.entries, inputs).lastOf(hex(step.author));
+  return { previous: id && nameOf(inputs)({ id }) };
+}
+
 const RUN = {
+  previous: previousOf,
   conversation: (step) => ({
     conversation: entries.conversationId(hex(step.own_person), hex(step.their_person)),
   }),

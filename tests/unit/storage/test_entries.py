@@ -18,7 +18,7 @@ from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
 from protocol.entries_and_receipts import ParsedEntry
-from protocol.history import BodyState, body_after, quarantined
+from protocol.history import BodyState, body_after, followed, quarantined
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
@@ -257,6 +257,7 @@ def test_an_entry_of_the_last_sequence_from_a_copied_profile_takes_no_place_from
     ]
     store(database, *chain, *planted)
     assert entries.last_by(database, TALK, ME.terminal) == HeadRow(ME.terminal, 3, chain[2].id)
+    assert followed({entry.id: entry.header for entry in (*chain, *planted)}, ME.terminal) == chain[2].id
 
 
 def test_attack_67_two_entries_at_one_place_are_both_kept_and_named(database: Database) -> None:
