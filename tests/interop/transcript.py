@@ -163,6 +163,7 @@ class End:
 
     def __post_init__(self) -> None:
         self.pairing: Pairing | None = None
+        self.sent: list[str] = []
         self.link = Link(self._initiator() if self.role is Role.INITIATOR else self._responder(), self.now)
 
     def _initiator(self) -> Initiator:
@@ -199,6 +200,7 @@ class End:
     def _send(self, messages: Sequence[Message]) -> None:
         for message in messages:
             assert self.link.send(message, self.now)
+            self.sent.append(encode(message).hex())
 
     def _advance(self, step: Step) -> list[Json]:
         self._send(step.send)
@@ -335,8 +337,12 @@ class Recorder:
     def step(self, role: Role, do: str, **given: str) -> None:
         """One end takes a step."""
         step: Json = {"do": do, **given}
-        if events := self.ends[role].take(step):
+        end = self.ends[role]
+        end.sent.clear()
+        if events := end.take(step):
             step["events"] = events
+        if end.sent:
+            step["sends"] = list(end.sent)  # for a reader without a pairing of its own
         self.written["ends"][self.names[role]]["steps"].append(step)
 
     def carry(self) -> None:
@@ -363,7 +369,13 @@ def _person(name: str, number: int) -> Json:
     secrets = {"signing_seed": made.first.seed, "static_secret": made.first.secret}
     secrets |= {"self_key": made.new.self_key, "share": seeded(f"share {name}")(32)}
     named = {key: value.hex() for key, value in secrets.items()}
-    return {"operations": operations, "later": [renamed.hex()], "number": number, **named}
+    return {
+        "person": made.id.hex(),
+        "operations": operations,
+        "later": [renamed.hex()],
+        "number": number,
+        **named,
+    }
 
 
 def record() -> Json:
@@ -380,6 +392,8 @@ def record() -> Json:
     pairing.step(initiator, "close")
     pairing.carry()
     link = Recorder(Pattern.IKPSK2, bob, anna, ("bob", "anna"))
+    (psk,) = bob.secrets().candidates()
+    link.written |= {"psk": psk.psk.hex(), "shares": [psk.own, psk.theirs]}
     link.carry()
     conversation = conversation_of_two(anna.person, bob.person)
     for role, own in ((initiator, bob), (responder, anna)):
