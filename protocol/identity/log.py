@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from protocol import labels, limits, primitives
-from protocol.codec import Codec, Wire, check_ascending, check_empty_or_id, encode
+from protocol.codec import Beginning, Codec, Wire, check_ascending, check_empty_or_id, encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, Untrusted
 from protocol.identity.names import check_name
 from protocol.messages import B32, B64, U32, Ids, Name, Optional32
@@ -85,6 +85,20 @@ class Recover(Wire, frozen=True, tag=4):
 Operation = Genesis | Add | Remove | Rename | Recover
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An operation that a later version defines. It changes nothing here. What follows `parents` is opaque.
+
+    One signature, of its author, covers all of it.
+    """
+
+    number: int
+    person: bytes
+    author: bytes
+    sequence: int
+    parents: Sequence[bytes]
+
+
 class _Signed(Wire, frozen=True):
     operation: Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
     signatures: Annotated[list[B64], Meta(min_length=1, max_length=3)]
@@ -112,7 +126,7 @@ class LoggedOperation:
 
     id: bytes
     person: bytes
-    operation: Operation
+    operation: Operation | Unknown
     signatures: tuple[bytes, ...]
     signed: bytes
 
@@ -135,7 +149,7 @@ class LoggedOperation:
     def introduces(self) -> TerminalKeys | None:
         """The keys of the terminal that it adds, if any."""
         operation = self.operation
-        if isinstance(operation, Remove | Rename) or not operation.signing:
+        if isinstance(operation, Remove | Rename | Unknown) or not operation.signing:
             return None
         return TerminalKeys(operation.signing, operation.static)
 
@@ -203,7 +217,7 @@ def parse_operation(signed: bytes) -> LoggedOperation:
     (too long), Malformed (not canonical, an invalid key, parents out of order).
     """
     outer = _SIGNED.decode(signed)
-    operation = _OPERATION.decode(outer.operation)
+    operation = _read_operation(outer.operation)
     genesis = isinstance(operation, Genesis)
     identity = operation_id(outer.operation, genesis=genesis)
     person = identity if isinstance(operation, Genesis) else operation.person
@@ -211,6 +225,24 @@ def parse_operation(signed: bytes) -> LoggedOperation:
     _check_form(logged)
     _check_keys(logged)
     return logged
+
+
+def _read_operation(encoded: bytes) -> Operation | Unknown:
+    """Malformed for the contents of a known number, and where a later one lacks the first fields of all."""
+    beginning = Beginning(encoded)
+    elements, number = beginning.array(), beginning.integer()
+    if elements == 0 or number <= _KNOWN_MAX:
+        return _OPERATION.decode(encoded)
+    if elements < _COMMON_FIELDS or number > limits.NUMBER_MAX:
+        raise Malformed("no operation of a later version")
+    person, author, sequence, parents = beginning.id(), beginning.id(), beginning.integer(), beginning.array()
+    if parents > limits.PARENTS_MAX:
+        raise Malformed("too many parents")
+    return Unknown(number, person, author, sequence, [beginning.id() for _ in range(parents)])
+
+
+_KNOWN_MAX: Final = 4
+_COMMON_FIELDS: Final = 5  # number, person, author, sequence and parents, as in an Add
 
 
 def _check_form(logged: LoggedOperation) -> None:

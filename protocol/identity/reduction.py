@@ -153,7 +153,7 @@ class Reduction:
         self._grants = sum(
             1 << index
             for index, logged in enumerate(graph.order)
-            if isinstance(logged.operation, log.Add | log.Rename)
+            if isinstance(logged.operation, log.Add | log.Rename | log.Unknown)
         )
         self._denials: dict[bytes, list[_Denial]] = {}
         for terminal, removals in graph.removals.items():
@@ -489,8 +489,10 @@ class Reduction:
         """Changes by the counting operations, in the order of the graph."""
         for index in bits(self._in_force()):
             logged = self.graph.order[index]
-            kind = _KINDS[type(logged.operation)]
             keys, operation = logged.introduces, logged.operation
+            if isinstance(operation, log.Unknown):
+                continue
+            kind = _KINDS[type(operation)]
             if isinstance(operation, log.Rename):
                 yield Cause(kind, logged.id, b"", logged.author, operation.name)
             elif not isinstance(operation, log.Remove):

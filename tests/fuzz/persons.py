@@ -35,6 +35,7 @@ def _true() -> tuple[bytes, ...]:
     log.add(SECOND, THIEF, upon=both)
     log.remove(THIRD, THIRD, upon=added)
     log.recover([(log.first, b"")], THIEF, upon=named)
+    log.later(SECOND, "of a later version", upon=added)
     return *log.operations, *Person("Bob").operations
 
 
@@ -78,11 +79,16 @@ def _scripts() -> dict[str, bytes]:
     }
 
 
+def _later() -> dict[str, bytes]:
+    """Operations of later versions, from the vectors."""
+    return published("persons", "LaterOperation", "parse", "signed")()
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     "operation": Target(
         parse_operation,
         (ProtocolError,),
-        published("persons", "Operation", "parse", "signed"),
+        lambda: published("persons", "Operation", "parse", "signed")() | _later(),
         lambda logged: bytes(logged.signed),
     ),
     "person-log": Target(_log, (ProtocolError,), _scripts, slow=True),

@@ -145,6 +145,19 @@ export function numberAtStart(raw) {
   return { number, at: reader.at };
 }
 
+// The first fields of a struct of which a later version defines the others: {number, ...fields}.
+export function beginningOf(fields, raw) {
+  const { number, at } = numberAtStart(raw);
+  const elements = readLength(new Reader(Buffer.from(raw)), FIXARRAY, ARRAY);
+  must(elements > Object.keys(fields).length, 'malformed', 'V-CD-02');
+  const reader = new Reader(Buffer.from(raw));
+  reader.at = at;
+  const entries = Object.entries(fields).map(([name, type]) => [name, type.read(reader)]);
+  const shortest = Buffer.concat(entries.map(([name, value]) => fields[name].write(value)));
+  must(shortest.equals(raw.subarray(at, reader.at)), 'malformed', 'V-CD-04');
+  return { number, ...Object.fromEntries(entries) };
+}
+
 // A choice of structs that begin with a number; values carry the struct's name as `is`.
 export const numbered = (table, unknown = 'V-CD-02') => ({
   table,

@@ -1,5 +1,6 @@
 // One operation of a person log: form, ids, making; SPEC §7.1, §7.2.
-import { bytes, decode, encode, list, numbered, struct, text, u32 } from './codec.js';
+import { beginningOf, bytes, decode, encode, list, numberAtStart } from './codec.js';
+import { numbered, struct, text, u32 } from './codec.js';
 import { Rejected, must } from './errors.js';
 import { ascending, isName } from './messages.js';
 import { ascii, checkEd25519, checkX25519, dh, hash, join, random, sign } from './primitives.js';
@@ -30,6 +31,17 @@ export const Operation = numbered({
     },
   ],
 });
+
+const KNOWN_MOST = 4;
+const NUMBER_MOST = 65_535;
+
+// An operation, also one of a later version: {is: 'Later', number, person, author, sequence, parents}.
+function decodeOperation(raw) {
+  const { number } = numberAtStart(raw);
+  if (number <= KNOWN_MOST) return decode(Operation, raw);
+  must(number <= NUMBER_MOST, 'malformed', 'V-OG-02');
+  return { is: 'Later', ...beginningOf(authored, raw) };
+}
 
 // The Ed25519 seed of the recovery key with a number.
 export function recoverySeed(seed, number) {
@@ -116,7 +128,7 @@ export function readOperation(raw) {
   must(raw.length <= OPERATION_MOST, 'limit', 'V-OG-01');
   const { signed, op } = under('V-OG-02', () => {
     const outer = decode(Signed, raw);
-    return { signed: outer, op: decode(Operation, outer.operation) };
+    return { signed: outer, op: decodeOperation(outer.operation) };
   });
   checkForm(op);
   const terminal = op.signing?.length ? terminalId(op.signing, op.static) : null;

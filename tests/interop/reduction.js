@@ -8,7 +8,7 @@ const nameOf = (node) => key(node.id);
 // The terminal that signed; null for a genesis and for a Recover.
 export const authorOf = ({ op }) => (op.author ? key(op.author) : null);
 export const removalsOf = ({ op }) => (op.is === 'Remove' ? [op] : op.is === 'Recover' ? op.removed : []);
-const isGrant = ({ op }) => op.is === 'Add' || op.is === 'Rename';
+const isGrant = ({ op }) => ['Add', 'Rename', 'Later'].includes(op.is);
 const ascending = (nodes) => nodes.map((node) => node.id).sort(Buffer.compare);
 
 function lower(a, b) {

@@ -73,6 +73,21 @@ def test_every_example_of_the_specification_is_read() -> None:
     assert told.stdout.endswith(" examples hold, 0 do not\n")
 
 
+def test_each_end_of_the_conversation_of_version_1_reads_what_it_read_then() -> None:
+    told = _run("replay.js")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stdout.endswith(" steps, 0 wrong\n")
+
+
+def test_a_conversation_with_another_message_fails(tmp_path: Path) -> None:
+    transcript = json.loads((_HERE / "version_1.json").read_text(encoding="utf-8"))
+    steps = transcript["links"][1]["ends"]["anna"]["steps"]
+    event = next(event for step in steps for event in step.get("events", []) if "message" in event)
+    event["message"] = event["message"][:-2] + "00"
+    (tmp_path / "version_1.json").write_text(json.dumps(transcript))
+    assert _run("replay.js", tmp_path / "version_1.json").returncode == 1
+
+
 @pytest.mark.parametrize("name", ["Ping", "Entry", "Header", "envelope"])
 def test_an_example_with_another_byte_fails(tmp_path: Path, name: str) -> None:
     spec = (_VECTORS.parent / "SPEC.md").read_text()

@@ -70,7 +70,7 @@ _BAD_NAMES: Final = {
 def single_groups(seed: Seed) -> list[Group]:
     """Keys and ids, each operation signed and read, each refused."""
     person = Person(seed, "single", "Anna")
-    return [_keys_and_ids(seed), _signed(person), _refused(person)]
+    return [_keys_and_ids(seed), _signed(person), _refused(person), _later_ones(person)]
 
 
 def _keys_and_ids(seed: Seed) -> Group:
@@ -145,7 +145,7 @@ def _later(person: Person) -> dict[str, tuple[Add | Remove | Rename | Recover, t
 def _signed(person: Person) -> Group:
     group = Group("7.2", {})
     genesis = parse_operation(person.log["genesis"]).operation
-    founding = {"a Genesis": (genesis, (person.first.seed, person.key(0)))}
+    founding: dict[str, Any] = {"a Genesis": (genesis, (person.first.seed, person.key(0)))}
     for comment, (operation, seeds) in (founding | _later(person)).items():
         script = Script(ACTIONS, group.inputs)
         given = {"operation": encode(operation).hex(), "signing_seeds": [each.hex() for each in seeds]}
@@ -153,6 +153,93 @@ def _signed(person: Person) -> Group:
         script.take("parse", signed=signed)
         group.add(comment, ["Operation"], SUCCESS, script.steps)
     return group
+
+
+# --- Of later versions ---
+
+
+def _later_bytes(anna: Person, number: int, rest: bytes = b"", fields: int = 0, **changes: Any) -> bytes:
+    """A signed operation of a later version: what all have, and `rest` in so many further fields."""
+    place = {
+        "person": anna.id,
+        "author": anna.first.id,
+        "sequence": 2,
+        "parents": [anna.id_of("rename")],
+    }
+    known = encode([number, *(place | changes).values()])
+    head = bytes([0x95 + fields]) if fields <= 10 else b"\xdc" + (5 + fields).to_bytes(2, "big")
+    return signed_bytes(head + known[1:] + rest, anna.first.seed)
+
+
+def _filling(person: Person) -> bytes:
+    """Opaque bytes with which an operation of a later version has as many bytes as there may be."""
+    return bytes(600 + OPERATION_BYTES_MAX - len(_later_bytes(person, 200, bytes(600), 1)))
+
+
+def _later_ones(person: Person) -> Group:
+    """Operations of later versions, read and refused."""
+    group = Group("7.2", {})
+    rest = _filling(person)
+    for comment, signed in {
+        "number 5 with the fields of a Rename": _later_bytes(person, 5, encode("Anna"), 1),
+        "number 65,535 without further fields": _later_bytes(person, 65_535),
+        "11 further fields, opaque": _later_bytes(person, 200, b"\xc1\xc0\x80\xff", 11),
+        "further fields that are not there": _later_bytes(person, 127, b"", 3),
+        "1,024 bytes in all": _later_bytes(person, 200, rest, 1),
+        "16 parents": _later_bytes(person, 200, parents=_ids(person, 16)),
+    }.items():
+        steps = one_step(ACTIONS, group.inputs, "parse", signed=signed.hex())
+        group.add(comment, ["LaterOperation"], SUCCESS, steps)
+    for rule, comment, signed in _wrong_later_ones(person):
+        expect = "limit" if rule == "V-OG-01" else "malformed"
+        step = {"do": "parse", "signed": signed.hex()}
+        group.add(comment, ["LaterOperation"], expect, [step], rule=rule)
+    return group
+
+
+def _wrong_later_ones(person: Person) -> Iterator[Wrong]:
+    seed, low_high = person.first.seed, _ids(person, 2)
+    right = msgspec.msgpack.decode(_later_bytes(person, 200))[0]
+    for comment, encoded in {
+        "four elements": b"\x94" + right[1:-36],
+        "an array that says four elements": b"\x94" + right[1:],
+        "the array in a longer encoding": b"\xdc\x00\x05" + right[1:],
+        "the number in a longer encoding": right[:1] + b"\xcd\x00\xc8" + right[3:],
+        "a sequence in a longer encoding": right[:71] + b"\xcc" + right[71:],
+        "a negative sequence": right[:71] + b"\xff" + right[72:],
+        "the list of parents in a longer encoding": right[:72] + b"\xdc\x00\x01" + right[73:],
+        "less a byte of the last parent": right[:-1],
+        "no bytes": b"",
+        "the head alone": right[:1],
+    }.items():
+        yield "V-OG-02", f"number 200: {comment}", signed_bytes(encoded, seed)
+    for comment, signed in {
+        "number 65,536": _later_bytes(person, 65_536),
+        "a person of 31 bytes": _later_bytes(person, 200, person=bytes(31)),
+        "an author of 33 bytes": _later_bytes(person, 200, author=bytes(33)),
+        "an author that is a text": _later_bytes(person, 200, author="a" * 32),
+        "a sequence of 2^32": _later_bytes(person, 200, sequence=2**32),
+        "17 parents": _later_bytes(person, 200, parents=_ids(person, 17)),
+        "a parent of 31 bytes": _later_bytes(person, 200, parents=[bytes(31)]),
+    }.items():
+        yield "V-OG-02", f"of a later version: {comment}", signed
+    yield "V-OG-03", "of a later version: no parents", _later_bytes(person, 200, parents=[])
+    yield "V-OG-03", "of a later version: sequence 0", _later_bytes(person, 200, sequence=0)
+    yield (
+        "V-OG-04",
+        "of a later version: parents descending",
+        _later_bytes(person, 200, parents=low_high[::-1]),
+    )
+    yield (
+        "V-OG-04",
+        "of a later version: a parent twice",
+        _later_bytes(person, 200, parents=[low_high[0]] * 2),
+    )
+    yield (
+        "V-OG-01",
+        "of a later version: 1,025 bytes",
+        _later_bytes(person, 200, _filling(person) + b"\x00", 1),
+    )
 
 
 # --- Refused ---
@@ -184,6 +271,7 @@ def _recover(person: Person, **changes: Any) -> bytes:
 
 def _genesis(person: Person, **changes: Any) -> bytes:
     operation = parse_operation(person.log["genesis"]).operation
+    assert isinstance(operation, Genesis)
     seeds = person.first.seed, person.key(0)
     return signed_bytes(encode(replace(operation, **changes)), *seeds, genesis=True)
 
@@ -211,7 +299,6 @@ def _encodings(person: Person) -> Iterator[Wrong]:
     seed = person.first.seed
     yield rule, "a byte after the operation", signed_bytes(operation + b"\x00", seed)
     yield rule, "an operation without its last field", signed_bytes(b"\x95" + operation[1:-5], seed)
-    yield rule, "an operation of number 5", signed_bytes(operation[:1] + b"\x05" + operation[2:], seed)
     sequence = 70
     longer = operation[:sequence] + b"\xcc" + operation[sequence:]
     yield rule, "a sequence in a longer encoding", signed_bytes(longer, seed)
@@ -315,6 +402,7 @@ def _public(person: Person, n: int) -> bytes:
 
 NOTES: Final = {
     "Operation": ("BASIC", "One operation: its bytes, its id, its signatures."),
+    "LaterOperation": ("VERSION", "An operation of a later version: kept, passed on, without effect."),
     "BadOperation": ("MALFORMED", "An operation that no log may hold, though it is truly signed."),
     "Reduction": ("BASIC", "What a log comes to, in every order of arrival."),
     "Seniority": ("AUTHENTICITY", "Only a senior terminal removes a junior one."),

@@ -30,6 +30,9 @@ from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS
 from tests.vectors.files import Group, Seed, one_step
 
+LATER = 200
+"""Number of an operation of a later version."""
+
 
 @dataclass(frozen=True)
 class Terminal:
@@ -114,6 +117,12 @@ class Person:
     ) -> None:
         """`by` removes `removed`, whose operations count up to `last`."""
         self.write(name, remove_operation(self.state(upon), by.id, removed.id, last), by.seed)
+
+    def later(self, name: str, by: Terminal, upon: Sequence[str] = (), fields: Sequence[Any] = ()) -> None:
+        """`by` signs an operation of a later version with these further fields."""
+        state = self.state(upon)
+        place = self.id, by.id, state.sequences[by.id] + 1, list(state.heads)
+        self.log[name] = signed_bytes(encode([LATER, *place, *fields]), by.seed)
 
     def recover(
         self,

@@ -247,6 +247,41 @@ def _claims(seed: Seed) -> Group:
     return history.done()
 
 
+def _later(seed: Seed) -> Group:
+    """Operations of a later version among those that are known."""
+    anna = Person(seed, "later", "Anna")
+    second, third = anna.terminal("second"), anna.terminal("third")
+    history, flag = History(anna), "LaterOperation"
+    anna.later("later", anna.first, fields=["more", b"fields"])
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    anna.later("second's", second, base)
+    anna.add("second adds third", second, third, [*base, "second's"])
+    anna.rename("second renames", second, "Anne", base)
+    upon = [*base, "second's"]
+    anna.later("second's next", second, upon)
+    anna.remove("remove, keeps", anna.first, second, anna.id_of("second's next"), [*upon, "second's next"])
+    anna.remove("remove, keeps less", anna.first, second, b"", [*upon, "second's next"])
+    anna.later("first's too", anna.first, base)
+    anna.recover("recover", [(second, anna.id_of("second's"))], upon=upon)
+    history.reads("it changes nothing, and takes a sequence", flag, ["genesis", "rename", "later"])
+    history.reads("it is a parent", flag, base)
+    history.reads("the last one of a log is its head", flag, upon)
+    history.reads("what follows it counts", flag, [*upon, "second adds third"])
+    history.reads("one and a known one of a sequence are a fork", flag, [*upon, "second renames"])
+    history.reads("a removal can name it", flag, [*upon, "second's next", "remove, keeps"])
+    history.reads("a removal can leave it out", flag, [*upon, "second's next", "remove, keeps less"])
+    history.reads("of two at once both are heads", flag, [*upon, "first's too"])
+    history.reads("a recovery follows it", flag, [*upon, "recover"])
+    history.reads("without what it follows it is pending", flag, ["genesis", "rename", "second's"])
+    history.takes("operations of a later version are stored", base, ["second's", "second's next"])
+    removed = [*upon, "second's next", "remove, keeps less"]
+    history.takes("those of a removed terminal are not", removed[:-2], [*removed[-2:]])
+    heads = [anna.id_of("add second").hex()]
+    history.computes("they are passed on", flag, "missing", operations=upon, heads=heads)
+    return history.done()
+
+
 MEANINGS: Final[tuple[Callable[[Seed], Group], ...]] = (
     _terminals,
     _cuts,
@@ -255,4 +290,5 @@ MEANINGS: Final[tuple[Callable[[Seed], Group], ...]] = (
     _recoveries,
     _rivals,
     _claims,
+    _later,
 )

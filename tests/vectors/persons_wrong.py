@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from protocol.codec import encode
 from protocol.identity.author import (
     add_operation,
     recover_operation,
@@ -21,7 +22,15 @@ from protocol.identity.log import Operation, Recover, Rename, sign_operation
 from protocol.identity.reduction import PersonState
 from protocol.primitives import ed25519_from_seed, ed25519_sign
 from tests.vectors.files import Group, Seed
-from tests.vectors.persons_log import History, Person, Terminal, signatures_of, with_signatures
+from tests.vectors.persons_log import (
+    LATER,
+    History,
+    Person,
+    Terminal,
+    signatures_of,
+    signed_bytes,
+    with_signatures,
+)
 
 _ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 """The order of Ed25519's group (RFC 8032 §5.1)."""
@@ -38,7 +47,58 @@ def invalid_group(seed: Seed) -> Group:
     _sign_wrongly(anna, history, three)
     _write_wrongly(anna, second, third, history, three)
     _remove_wrongly(anna, second, third, history, three)
+    _sign_later_ones_wrongly(anna, second, history, three)
     return history.done()
+
+
+def _sign_later_ones_wrongly(anna: Person, second: Terminal, history: History, three: list[str]) -> None:
+    """Operations of a later version, whose signature, author and place are those of every operation."""
+    anna.later("later", anna.first, three)
+    (signature,) = signatures_of(anna.log["later"])
+    place = anna.id, anna.first.id, anna.state(three).sequences[anna.first.id], list(anna.state(three).heads)
+    nobody = anna.terminal("nobody")
+    for rule, expect, comment, signed in (
+        ("V-LG-03", "authentication", "two signatures", with_signatures(anna.log["later"], *[signature] * 2)),
+        (
+            "V-LG-03",
+            "authentication",
+            "one bit of a signature",
+            with_signatures(anna.log["later"], bytes([signature[0] ^ 1]) + signature[1:]),
+        ),
+        (
+            "V-LG-03",
+            "authentication",
+            "another terminal's signature",
+            signed_bytes(encode([LATER, *place[:2], place[2] + 1, place[3]]), second.seed),
+        ),
+        (
+            "V-LG-04",
+            "untrusted",
+            "an author that is nobody",
+            signed_bytes(encode([LATER, anna.id, nobody.id, 1, place[3]]), nobody.seed),
+        ),
+        (
+            "V-LG-05",
+            "malformed",
+            "the author's last sequence again",
+            signed_bytes(encode([LATER, *place]), anna.first.seed),
+        ),
+        (
+            "V-LG-05",
+            "malformed",
+            "a sequence too high",
+            signed_bytes(encode([LATER, *place[:2], place[2] + 2, place[3]]), anna.first.seed),
+        ),
+        (
+            "V-LG-02",
+            "malformed",
+            "another person",
+            signed_bytes(encode([LATER, bytes(32), place[1], place[2] + 1, place[3]]), anna.first.seed),
+        ),
+    ):
+        name = f"of a later version: {comment}"
+        anna.log[name] = signed
+        history.refuses(rule, expect, name, [*three, name])
 
 
 def _mix(anna: Person, bob: Person, history: History, three: list[str]) -> None:

@@ -78,6 +78,15 @@ class Person:
     def rename(self, by: Terminal, name: str, upon: PersonState | None = None) -> bytes:
         return self.write(rename_operation(upon or self.state, by.id, name), by.seed)
 
+    def later(self, by: Terminal, *fields: object, upon: PersonState | None = None) -> bytes:
+        """An operation of a later version, with these further fields."""
+        state = upon or self.state
+        place = self.id, by.id, state.sequences[by.id] + 1, list(state.heads)
+        self.operations.append(
+            persons_log.signed_bytes(encode([persons_log.LATER, *place, *fields]), by.seed)
+        )
+        return self.operations[-1]
+
     def remove(
         self, by: Terminal, removed: Terminal, last: bytes | None = None, upon: PersonState | None = None
     ) -> bytes:

@@ -22,10 +22,12 @@ from protocol.identity.log import (
     Remove,
     Rename,
     TerminalKeys,
+    Unknown,
     operation_id,
 )
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Reduction
 from protocol.primitives import b2b
+from tests.vectors.persons_log import LATER
 
 Log = dict[bytes, LoggedOperation]
 
@@ -60,7 +62,9 @@ class Growing:
         self.base = len(self.log)
 
     def _write(self, operation: Operation, person: bytes) -> bytes:
-        encoded = encode(operation)
+        return self._keep(operation, encode(operation), person)
+
+    def _keep(self, operation: Operation | Unknown, encoded: bytes, person: bytes) -> bytes:
         identity = operation_id(encoded, genesis=not person)
         logged = LoggedOperation(identity, person or identity, operation, (), encoded)
         self.log[identity] = logged
@@ -86,6 +90,13 @@ class Growing:
         own = (self.log[one].sequence for one in self.before(parents) if self.log[one].author == author)
         sequence = 1 + max(own, default=0)
         return self._write(kind(self.person, author, sequence, list(parents), **fields), self.person)
+
+    def later(self, author: bytes, parents: Sequence[bytes], number: int) -> bytes:
+        """The author's next operation, of a later version."""
+        own = (self.log[one].sequence for one in self.before(parents) if self.log[one].author == author)
+        operation = Unknown(LATER, self.person, author, 1 + max(own, default=0), tuple(parents))
+        encoded = encode([LATER, *(getattr(operation, name) for name in Add.__struct_fields__[:4]), number])
+        return self._keep(operation, encoded, self.person)
 
     def add(self, author: bytes, parents: Sequence[bytes], new: TerminalKeys | None = None) -> bytes:
         """The author adds a new terminal, or this one."""
@@ -142,7 +153,7 @@ def _step(growing: Growing, random: Random, recoveries: bool, number: int) -> No
         parents = growing.highest(parents)
     past = growing.before(parents)
     terminals = growing.known(past)
-    kinds = ["add", "add", "remove", "remove", "remove", "rename", *(["recover"] * 2 * recoveries)]
+    kinds = ["add", "add", "remove", "remove", "remove", "rename", "later", *(["recover"] * 2 * recoveries)]
     kind, author = random.choice(kinds), random.choice(terminals)
 
     def last(target: bytes) -> bytes:
@@ -160,6 +171,8 @@ def _step(growing: Growing, random: Random, recoveries: bool, number: int) -> No
         growing.write(author, Remove, parents, terminal=target, last=last(target))
     elif kind == "rename":
         growing.write(author, Rename, parents, name=f"name {number}")
+    elif kind == "later":
+        growing.later(author, parents, number)
     else:
         targets = random.sample(terminals, random.randint(0, min(3, len(terminals))))
         key = random.choice(("", "", " of a thief"))
@@ -276,7 +289,8 @@ def _for_the_model(log: Log, logged: LoggedOperation, made: type) -> Any:
     operation, introduced = logged.operation, logged.introduces
     common: dict[str, Any] = {
         "id": logged.id.hex(),
-        "kind": type(operation).__name__.lower(),
+        # The model knows a rename, and an operation of a later version is one without a name.
+        "kind": "rename" if isinstance(operation, Unknown) else type(operation).__name__.lower(),
         "author": logged.author.hex(),
         "seq": logged.sequence,
         "parents": tuple(parent.hex() for parent in logged.parents),

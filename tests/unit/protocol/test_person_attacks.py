@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from protocol import limits
-from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed
+from protocol.codec import encode
+from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Untrusted
 from protocol.identity.author import recover_operation, recovery_key, sign_recovery
-from protocol.identity.exchange import Extension, extend, missing
+from protocol.identity.exchange import Extension, changes, extend, missing
 from protocol.identity.log import (
     Add,
     Remove,
@@ -21,8 +22,10 @@ from protocol.identity.log import (
     terminal_id,
 )
 from protocol.identity.reduction import CauseKind, Pins, reduce
+from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
+from tests.vectors.persons_log import LATER, signed_bytes
 
 
 @pytest.fixture
@@ -97,6 +100,52 @@ def test_many_rivals_are_not_all_kept_and_do_not_keep_the_owner_out(anna: Person
     assert len(state.rivals) == limits.LOG_RIVALS_MAX
     again = sign_recovery(recover_operation(state, anna.new.recovery_seed, []), anna.new.recovery_seed)
     assert extend(held, [again], pins=pins).state.recoveries == 2
+
+
+def test_case_97_an_operation_of_a_later_version_is_kept_and_changes_nothing(anna: Person) -> None:
+    before = anna.state
+    later = anna.later(anna.first, b"fields", ["more"])
+    anna.add(anna.first, THIRD)
+    theirs = anna.later(SECOND)
+    state = extend(anna.operations[:3], anna.operations[3:]).state
+    assert (state.name, state.newest, state.forks) == (before.name, before.newest, before.forks)
+    assert list(state.live) == [anna.first.id, SECOND.id, THIRD.id]
+    assert state.heads == (id_of(theirs),)
+    assert state.sequences == {anna.first.id: 4, SECOND.id: 1, THIRD.id: 0}
+    assert set(missing(anna.operations, before.heads)) == set(anna.operations[3:])
+    assert later in extend((), anna.operations).new
+    kinds = [cause.kind for cause in changes(before, state)]
+    assert kinds == [CauseKind.ADDED]
+
+
+def test_case_97_a_later_operation_of_a_removed_terminal_counts_as_its_renames_do(anna: Person) -> None:
+    kept = anna.later(SECOND)
+    seen = anna.state
+    cut = anna.later(SECOND, upon=seen)
+    anna.remove(anna.first, SECOND, id_of(kept), upon=seen)
+    taken = extend(anna.operations[:3], anna.operations[3:])
+    assert kept in taken.new
+    assert cut not in taken.new
+    with pytest.raises(Untrusted):
+        extend(anna.operations, [_by(THIEF, anna)])
+
+
+def _by(nobody: Terminal, anna: Person) -> bytes:
+    operation = encode([LATER, anna.id, nobody.id, 1, list(anna.state.heads)])
+    return signed_bytes(operation, nobody.seed)
+
+
+def test_case_97_a_thief_who_sends_many_later_operations_keeps_no_removal_out(anna: Person) -> None:
+    held, flood = list(anna.operations), list[bytes]()
+    for _ in range(LOG_OPERATIONS_MAX + 1):
+        flood.append(anna.later(SECOND))
+    with pytest.raises(LimitExceeded):
+        extend(held, flood)
+    held = [*held, *extend(held, flood[:-1]).new]
+    owner = Person("Anna")
+    owner.operations = list(held)
+    removal = owner.remove(owner.first, SECOND, b"")
+    assert list(extend(held, [removal]).state.live) == [owner.first.id]
 
 
 def test_the_recovery_keys_come_from_one_seed_by_number(anna: Person) -> None:

@@ -55,14 +55,22 @@ def read_by(model: ModuleType, growing: Growing, pins: list[str]) -> Any:
         operations = [operation for operation in operations if operation.id not in following]
 
 
+def named_by(read: Any) -> str:
+    """The name of the last rename that counts; operations of later versions give none."""
+    view = read.view
+    renames = [(read.depth[one], one) for one, operation in read.o.items() if operation.kind == "rename"]
+    counting = [place for place in renames if read.has(view, place[1]) and read.counts(place[1], view)]
+    return max(((*place, name) for place in counting if (name := read.o[place[1]].target)), default=("",))[-1]
+
+
 def agree(model: ModuleType, growing: Growing, pins: Pins = NO_PINS) -> PersonState:
     """The state, after a comparison with the model's."""
     state = at_once(growing.log, pins)
     read = read_by(model, growing, [one.hex() for one in pins.seen | pins.confirmed])
-    live, frozen, name, path, contested = read.state()
+    live, frozen, _, path, contested = read.state()
     assert [one.hex() for one in state.live] == list(live)
     assert [one.hex() for one in state.frozen] == list(frozen)
-    assert state.name == name
+    assert state.name == named_by(read)
     assert state.newest.hex() == (path[-1] if path else growing.person.hex())
     assert state.recoveries == len(path)
     if not pins.confirmed:
