@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -14,11 +15,23 @@ from protocol import labels, primitives
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Unexpected, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
-from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
-from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, Receipt, TextBody
+from protocol.limits import BODY_BYTES_MAX, CUT_HEADS_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
+from protocol.messages import (
+    CUT_BODY,
+    ENTRY_HEADER,
+    TEXT_BODY,
+    CutBody,
+    CutHead,
+    Entry,
+    EntryHeader,
+    Head,
+    Receipt,
+    TextBody,
+)
 from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
+KIND_CUT: Final = 2
 _TAG_SIZE: Final = 32
 
 
@@ -67,6 +80,25 @@ def read_text(body: bytes) -> TextBody:
     return decoded
 
 
+def cut_body(terminal: bytes, heads: Sequence[CutHead]) -> bytes:
+    """The body of a cut of a removed terminal. LocalMisuse without heads, or with more than CUT_HEADS_MAX."""
+    if not 0 < len(heads) <= CUT_HEADS_MAX:
+        raise LocalMisuse("not the heads of a cut")
+    return encode(CutBody(terminal, sorted(heads, key=_place_of_head)))
+
+
+def read_cut(body: bytes) -> CutBody:
+    """Parse the body of a cut. Errors: Malformed, LimitExceeded."""
+    decoded = CUT_BODY.decode(body)
+    if any(_place_of_head(one) >= _place_of_head(other) for one, other in pairwise(decoded.heads)):
+        raise Malformed("heads of a cut are not ascending")
+    return decoded
+
+
+def _place_of_head(head: CutHead) -> tuple[int, bytes]:
+    return head.sequence, head.id
+
+
 # --- Writing ---
 
 
@@ -89,7 +121,7 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said` is the parsed body. A header that came alone has neither salt nor body, and `said` is None.
+    `said` or `cut` is the parsed body. A header that came alone has neither salt nor body, and both are None.
     """
 
     id: bytes
@@ -98,6 +130,7 @@ class ParsedEntry(Struct, frozen=True):
     salt: bytes
     body: bytes
     said: TextBody | None
+    cut: CutBody | None = None
 
     @property
     def has_body(self) -> bool:
@@ -162,17 +195,20 @@ def parse_entry(message: Entry) -> ParsedEntry:
     check_ascending(header.membership)
     if not header.membership or header.previous in header.parents:
         raise Malformed("no membership, or previous among the parents")
-    if header.kind != KIND_TEXT:
+    if header.kind not in (KIND_TEXT, KIND_CUT):
         raise Unexpected(f"an entry of kind {header.kind}")
-    salt, body, said = message.salt, message.body, None
+    salt, body, said, cut = message.salt, message.body, None, None
     if salt or body:
         if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
             raise Malformed("salt or body of a wrong size")
         if not primitives.equal(_content(salt, body), header.content):
             raise AuthenticationFailed("salt and body are not those of the header")
-        said = read_text(body)
+        if header.kind == KIND_CUT:
+            cut = read_cut(body)
+        else:
+            said = read_text(body)
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
-    return ParsedEntry(identity, message.header, header, salt, body, said)
+    return ParsedEntry(identity, message.header, header, salt, body, said, cut)
 
 
 # --- Reading: trust ---

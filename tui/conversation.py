@@ -12,6 +12,9 @@ PAGE = 100
 HELD_MAX = 500
 DELETED = "deleted"
 MISSING = "missing"
+CUT = "cut"
+UNREADABLE = frozenset({MISSING, CUT})
+"""Kinds of entries of others that nobody needs to be told of."""
 
 
 class Window:

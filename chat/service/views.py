@@ -24,13 +24,14 @@ from chat.storage import receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries import KIND_TEXT, ParsedEntry, read_text
+from protocol.entries import KIND_CUT, KIND_TEXT, ParsedEntry, read_text
 from protocol.identity.reduction import Cause, CauseKind, PersonState
 from protocol.receipts import delivery_state
 
 DELETED = "deleted"
 MISSING = "missing"
 UNSUPPORTED = "unsupported"
+CUT = "cut"
 TEXT = "text"
 
 
@@ -68,7 +69,7 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(header.time),
-            kind=TEXT if said is not None else MISSING,
+            kind=TEXT if said is not None else CUT if entry.cut is not None else MISSING,
             text=said.text if said is not None else "",
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
@@ -177,7 +178,7 @@ class Views:
             verified=row.verified,
             present=self._links.is_present(row.person) and not row.blocked,
             blocked=row.blocked,
-            typing=row.person in self._book.typing,
+            typing=self._book.is_typing(row.person),
             unread=self._book.unread.get(row.person, 0),
             held=row.held,
             relayed=self._links.is_relayed(row.person),
@@ -189,7 +190,9 @@ def _unshown(row: EntryRow) -> str:
     """The kind of an entry without text."""
     if row.deleted:
         return DELETED
-    return MISSING if row.missing else UNSUPPORTED
+    if row.missing:
+        return MISSING
+    return CUT if row.kind == KIND_CUT else UNSUPPORTED
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

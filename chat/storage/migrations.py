@@ -18,7 +18,7 @@ from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
 from chat.storage.receipts import READ
-from protocol.entries import KIND_TEXT, read_text
+from protocol.entries import KIND_CUT, KIND_TEXT, read_text
 from protocol.errors import ProtocolError
 from protocol.messages import ENTRY_HEADER
 from protocol.profile_header import DatabaseKey
@@ -106,11 +106,11 @@ def rebuild(db: Database) -> None:
     # Entries that no own terminal wrote or has read, and whose body is there.
     own = (
         "(SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
-        " OR person IN (SELECT person FROM own))"
+        " OR number IN (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)))"
     )
     db.run(
         "INSERT INTO unread (entry, conversation) SELECT number, conversation FROM entries AS e"
-        f" WHERE author NOT IN {own} AND NOT destroyed"
+        f" WHERE author NOT IN {own} AND NOT destroyed AND kind != {KIND_CUT}"
         " AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number) AND NOT EXISTS"
         f" (SELECT 1 FROM receipts WHERE entry = e.number AND kind >= ? AND terminal IN {own})",
         READ,

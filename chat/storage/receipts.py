@@ -125,7 +125,7 @@ def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: in
 _AWAITS: Final = (
     " AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
     " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
-    " AND r.terminal IN (SELECT number FROM terminals WHERE person = ?))"
+    " AND r.terminal IN (SELECT terminal FROM person_terminals WHERE person = ?))"
 )
 
 

@@ -14,11 +14,10 @@ from protocol.entries import (
     accept_entry,
     conversation_of_two,
     parse_entry,
-    read_text,
     text_body,
     write_entry,
 )
-from protocol.history import evidence, order, quarantined, ranks, tips
+from protocol.history import cuts_in_force, evidence, order, quarantined, ranks, tips
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
@@ -81,7 +80,7 @@ def _write(_: Json, step: Json) -> Json:
 
 def _parse(_: Json, step: Json) -> Json:
     entry = read_entry(step["message"])
-    said = read_text(entry.body) if entry.has_body else None
+    said = entry.said
     return {
         "entry_id": entry.id.hex(),
         "author": entry.header.author.hex(),
@@ -127,7 +126,15 @@ def _order(inputs: Json, step: Json) -> Json:
 def _quarantine(inputs: Json, step: Json) -> Json:
     held, names = held_entries(inputs, step["entries"])
     before = [entry for entry, name in names.items() if name in step["before"]]
-    return {"quarantined": [names[one] for one in quarantined(held, bytes.fromhex(step["author"]), before)]}
+    author = bytes.fromhex(step["author"])
+    live, ranked = ([bytes.fromhex(one) for one in step[name]] for name in ("live", "ranked"))
+    entries = [read_entry(inputs["entries"][name]) for name in step["entries"]]
+    in_force = cuts_in_force(entries, author, live, ranked)
+    cuts = [entry.cut for entry in in_force if entry.cut is not None]
+    return {
+        "in_force": [names[entry.id] for entry in in_force],
+        "quarantined": [names[one] for one in quarantined(held, author, before, cuts)],
+    }
 
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {

@@ -14,7 +14,15 @@ from protocol import labels
 from protocol import messages as m
 from protocol.codec import Wire, encode
 from protocol.discovery import make_slots, slot, write_text
-from protocol.entries import EntryPlace, ParsedEntry, conversation_of_two, heads_hash, text_body, write_entry
+from protocol.entries import (
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    cut_body,
+    heads_hash,
+    text_body,
+    write_entry,
+)
 from protocol.identity.author import (
     NewPerson,
     add_operation,
@@ -115,6 +123,7 @@ def _bytes() -> dict[str, bytes]:
         **dict(zip(("Genesis", "Rename", "Add", "Remove", "Recover"), _log(), strict=True)),
         "EntryHeader": example_entry().header_bytes,
         "TextBody": example_entry().body,
+        "CutBody": cut_body(SECOND.terminal, [m.CutHead(draw("incarnation", 8), 7, draw("cut entry"))]),
         "Invitation": INVITATION_BYTES,
         "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chat.interface import ContactChanged, EntryAdded, IdentityChanged
-from chat.storage import persons
+from chat.interface import ContactChanged, EntryAdded, EntryState, EntryView, IdentityChanged
+from chat.storage import entries, persons
+from chat.storage.database import Database
 from protocol.entries import KIND_TEXT, EntryPlace, ParsedEntry, conversation_of_two, text_body, write_entry
 from protocol.identity.author import add_operation, remove_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
 from tests.integration.steps import current, dial, in_touch
@@ -43,6 +44,12 @@ class Second:
         own = self.ben.engine._use_cases.keyring.own
         removal = remove_operation(reduce(self.log), own.terminal, SECOND.id)
         await self._told(sign_operation(removal, own.signing_seed))
+
+    async def cut(self) -> None:
+        """Ben's first terminal learns of the removal in its own log, and cuts the second."""
+        keyring = self.ben.engine._use_cases.keyring
+        keyring.own_log = reduce(self.log)
+        await self.ben.engine._use_cases.messages.cut_removed()
 
     async def _told(self, operation: bytes) -> None:
         self.log.append(operation)
@@ -141,3 +148,80 @@ async def test_case_88_what_is_quarantined_is_stored_and_not_asked_for_again(
         texts = [event.entry.text for event in ada.seen[since:] if isinstance(event, EntryAdded)]
         assert texts == ["on another link 0", "on another link 1"]
         assert [hit.quarantined for hit in await ada.engine.search("perhaps")] == [True]
+
+
+# --- Cuts ---
+
+
+async def history(person: Person, other: Person, kind: str = "cut") -> list[EntryView]:
+    return [view for view in await person.history(other) if view.kind == kind]
+
+
+async def synced(second: Second, *held: ParsedEntry) -> None:
+    """Ben's first terminal gets entries of the second, as siblings will pass them on."""
+    parts = second.ben.engine._use_cases
+    await parts.store.write(entries.insert_all, held, parts.keyring.own.terminal)
+
+
+@in_virtual_time
+async def test_case_88_an_honest_entry_that_was_never_held_counts_up_to_the_cut(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        first, honest, later = (second.write(text) for text in ("first", "honest", "perhaps after"))
+        await synced(second, first, honest)
+        await second.removed()
+        await second.passed(later)
+        await second.passed(first)
+        assert await second.shown() == {"first": True, "perhaps after": True}
+        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        await second.cut()
+        await cut
+        await second.passed(honest)
+        assert await second.shown() == {"first": False, "honest": False, "perhaps after": True}
+        assert len(await history(ben, ada)) == len(await history(ada, ben)) == 1
+        (unread,) = {view.unread for view in await ada.engine.contacts()}
+        assert unread == len(
+            [view for view in await ada.history(ben) if view.kind == "text" and not view.own]
+        )
+
+
+@in_virtual_time
+async def test_case_88_what_was_held_and_is_later_than_the_cut_is_quarantined(tmp_path: Path) -> None:
+    """A thief wrote to Ada with the second terminal before she heard of the removal."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        honest, stolen = second.write("honest"), second.write("stolen")
+        await synced(second, honest)
+        for entry in (honest, stolen):
+            await second.passed(entry)
+        await second.removed()
+        assert await second.shown() == {"honest": False, "stolen": False}
+        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        await second.cut()
+        await cut
+        assert await second.shown() == {"honest": False, "stolen": True}
+
+
+@in_virtual_time
+async def test_case_88_a_cut_is_written_once_and_survives_a_crash_before_it(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        await synced(second, second.write("honest"))
+        await second.removed()
+        parts = ben.engine._use_cases
+        await parts.store.write(stored_operations, parts.keyring.own.person, second.log)
+        await ben.stop()  # before the cut was written
+        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        await ben.start()
+        await cut
+        await ben.stop()
+        await ben.start()
+        await talk(ben, ada, "after two starts")
+        await second.cut()
+        assert len(await history(ben, ada)) == 1
+        assert [view.state for view in await history(ben, ada)] == [EntryState.DELIVERED]
+
+
+def stored_operations(database: Database, person: bytes, operations: list[bytes]) -> None:
+    for operation in operations:
+        persons.add_operation(database, person, parse_operation(operation).id, operation)

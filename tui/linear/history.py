@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from chat.interface import EntryView, Messenger, UsageError
-from tui.conversation import MISSING
+from tui.conversation import MISSING, UNREADABLE
 from tui.linear.output import Output
 from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
@@ -91,7 +91,7 @@ class History:
             if entry.contact == self.state.current and entry.id not in self._sent:
                 await self.output.notify(*await self._lines(entry))
         elif entry.contact != self.state.current:
-            self._elsewhere[entry.contact] += entry.kind != MISSING  # only what can be read is announced
+            self._elsewhere[entry.contact] += entry.kind not in UNREADABLE
         elif entry.id not in self._shown:
             # Later entries wait behind unread ones that were not shown yet.
             if self._more_unread or self._arrived_held or self.output.paused:

@@ -10,7 +10,7 @@ from typing import Final
 
 from chat import interface
 from chat.interface import EntryView, Event, Messenger, ParlourError, UsageError
-from tui.conversation import MISSING
+from tui.conversation import UNREADABLE
 from tui.linear.commands import Commands, Parts
 from tui.linear.input import LineInput
 from tui.linear.output import Output
@@ -220,7 +220,7 @@ class Session:
                 self._parts.exit.closed(line if line.endswith((".", "。")) else ended)
 
     async def _entry_added(self, entry: EntryView) -> None:
-        if not entry.own and entry.kind != MISSING:
+        if not entry.own and entry.kind not in UNREADABLE:
             self._parts.contacts.wrote(entry.contact)
             await self._parts.state.load_contacts(including=entry.contact)
             self._ring_due = self._ring_due or not self.preferences.muted(entry.contact)

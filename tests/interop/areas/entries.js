@@ -37,7 +37,7 @@ const read = (raw) => entries.readForm(decodeMessage(hex(raw)));
 function parsed(step) {
   const { id, header, body } = read(step.message);
   const shown = { entry_id: id, author: header.author, sequence: header.sequence, has_body: body !== null };
-  return { ...shown, text_length: body ? [...body.text].length : 0, reply: body?.reply ?? Buffer.alloc(0) };
+  return { ...shown, text_length: [...(body?.text ?? '')].length, reply: body?.reply ?? Buffer.alloc(0) };
 }
 
 function accepted(step, inputs) {
@@ -74,8 +74,10 @@ function ordered(step, inputs) {
 function quarantine(step, inputs) {
   const id = read(inputs.entries[step.entries[0]]).header.conversation;
   const before = step.before.map((name) => read(inputs.entries[name]).id);
-  const found = hold(id, step.entries, inputs).quarantined(hex(step.author), before);
-  return { quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
+  const held = hold(id, step.entries, inputs);
+  const cuts = held.cutsInForce(hex(step.author), step.live.map(hex), step.ranked.map(hex));
+  const found = held.quarantined(hex(step.author), before, cuts);
+  return { in_force: cuts.map(nameOf(inputs)), quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
 }
 
 const RUN = {

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase, SelfView
 from tui.attention import Attention
-from tui.conversation import MISSING
+from tui.conversation import UNREADABLE
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
 from tui.preferences import Options, Preferences
 from tui.screens.chat.composer import ComposerController
@@ -74,7 +74,7 @@ class PeopleController:
     def notify(self, entry: EntryView) -> None:
         """Notify of a new entry that can be read, unless it is on a watched screen, muted or blocked."""
         view = self.state.contacts.get(entry.contact)
-        if not entry.own and entry.kind != MISSING and view is not None and self._notifies(view):
+        if not entry.own and entry.kind not in UNREADABLE and view is not None and self._notifies(view):
             self.surface.post(NotifyEntry(self.state.named(view), entry.text))
 
     # Reading.
