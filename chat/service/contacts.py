@@ -105,8 +105,9 @@ class People:
             self._keyring.contacts[person] = keys
             raise
         book, keyring = self._book, self._keyring
-        for memory in (book.rows, book.unread, book.typing):
+        for memory in (book.rows, book.unread):
             memory.pop(person, None)
+        book.forget_typing(person)
         keyring.forget_proofs(person)
         keyring.forget_addresses(person)
         self._bus.signal(ContactsChanged())

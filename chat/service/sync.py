@@ -166,8 +166,9 @@ class Synchronizer:
         worker = self._workers.pop(link, None)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
-        if not self._links.sending(link.person):  # the end of a spare link says nothing about the contact
-            self._book.typing.pop(link.person, None)
+        # The end of a spare link says nothing about the terminal.
+        if self._links.current(link.peer) is None and self._book.typing.pop(link.peer, None) is not None:
+            self._views.publish_contact(link.person)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))
@@ -491,7 +492,7 @@ class Inbound:
                 ids = entry.id.hex(), *(rival.hex() for rival in rivals)
                 self._bus.publish(EntriesConflict(person.hex(), entry.header.author.hex(), ids))
         if new:
-            self._book.typing.pop(person, None)  # it ends with the entry
+            self._book.forget_typing(person)  # it ends with the entry
             self._views.publish_contact(person)
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
@@ -543,20 +544,20 @@ class Inbound:
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)
-        before = link.person in self._book.typing
+        before = self._book.is_typing(link.person)
         if message.on:
             lasts = self._runtime.config.typing_lasts
-            self._book.typing[link.person] = self._runtime.clock.monotonic() + lasts
+            self._book.typing[link.peer] = self._runtime.clock.monotonic() + lasts
         else:
-            self._book.typing.pop(link.person, None)
-        if before != message.on:
+            self._book.typing.pop(link.peer, None)
+        if before != self._book.is_typing(link.person):
             self._views.publish_contact(link.person)
 
     def forget_typing(self) -> None:
         now = self._runtime.clock.monotonic()
-        for person in [person for person, until in self._book.typing.items() if until <= now]:
-            del self._book.typing[person]
-            self._views.publish_contact(person)
+        for peer in [peer for peer, until in self._book.typing.items() if until <= now]:
+            del self._book.typing[peer]
+            self._views.publish_contact(peer.person)
 
 
 class _StoredChain:
