@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -234,13 +235,21 @@ class Facts:
     contact_former: Collection[bytes] = ()
 
 
-def accept_entry(entry: ParsedEntry, facts: Facts) -> bool:
-    """Whether the author of an accepted entry is live, else it was removed (SPEC §11.2).
+class Author(StrEnum):
+    """What the logs of the two persons of a conversation say of an entry's author (SPEC §11.2)."""
+
+    LIVE = "live"
+    FORMER = "former"
+    UNKNOWN = "unknown"
+
+
+def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
+    """What its author is; of an UNKNOWN one the entry is not to be stored, since a log may lack its adding.
 
     Raises where the entry is not accepted; nothing of it may then be stored.
 
-    Errors: Untrusted (another conversation, an author or a carrier without the right), Malformed (no self
-    tag), AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
+    Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag),
+    AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
     """
     header = entry.header
     if not facts.welcome:
@@ -254,8 +263,9 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> bool:
         if not primitives.equal(self_tag(header, facts.self_key), header.self_tag):
             raise AuthenticationFailed("not an entry of this person's own")
     elif header.author not in facts.contact_terminals and header.author not in facts.contact_former:
-        raise Untrusted("the author never was a terminal of either")
-    return header.author in facts.own_terminals or header.author in facts.contact_terminals
+        return Author.UNKNOWN
+    is_live = header.author in facts.own_terminals or header.author in facts.contact_terminals
+    return Author.LIVE if is_live else Author.FORMER
 
 
 def receipt_for(kind: int, ids: Iterable[bytes]) -> Receipt:

@@ -12,7 +12,7 @@ from typing import Final
 
 from chat.storage import contacts, persons
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header
+from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header, place_before
 from protocol.messages import Receipt
 from protocol.receipts import READ as READ
 from protocol.receipts import STORED as STORED
@@ -218,6 +218,22 @@ def read_by(
         *(conversation, *since, *before, terminal, READ, limit),
     )
     return [row[0] for row in rows]
+
+
+def unacknowledged_after(
+    db: Database, conversation: bytes, own: bytes, person: bytes, done: int, entries: int
+) -> tuple[list[bytes], Stretch]:
+    """The part of the outbox among `entries` entries after a sequence, and which sequences these are."""
+    stretch = stretch_after(db, conversation, own, done, entries)
+    return unacknowledged(db, conversation, own, person, stretch), stretch
+
+
+def read_before(
+    db: Database, conversation: bytes, own: bytes, most: int, before: Position, entries: int
+) -> tuple[list[bytes], Position]:
+    """What `read_by` finds among `entries` entries before a position, and where the first of these is."""
+    since = place_before(db, conversation, before, entries)
+    return read_by(db, conversation, own, most, since, before), since
 
 
 def unread(db: Database, conversation: bytes) -> int:

@@ -109,7 +109,7 @@ def _accept(inputs: Json, step: Json) -> Json:
         own_former={bytes.fromhex(each) for each in known["own_former"]},
         contact_former={bytes.fromhex(each) for each in known["contact_former"]},
     )
-    return {"entry_id": entry.id.hex(), "live": accept_entry(entry, facts)}
+    return {"entry_id": entry.id.hex(), "author": accept_entry(entry, facts)}
 
 
 def _order(inputs: Json, step: Json) -> Json:

@@ -106,7 +106,7 @@ export function readForm({ header: raw, salt, body }) {
 }
 
 // Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
-// Returns whether the author is live; else it was.
+// Returns what the author is: live, former or unknown.
 export function checkTrust({ header }, view) {
   must(view.accepted, 'untrusted', 'V-ET-10');
   must(header.conversation.equals(conversationId(view.self, view.contact)), 'untrusted', 'V-ET-11');
@@ -117,8 +117,8 @@ export function checkTrust({ header }, view) {
   const own = among(view.live(view.self)) || among(view.former(view.self));
   if (own) must(equal(selfTag(view.selfKey, header), header.self_tag), 'authentication', 'V-ET-14');
   const live = among(view.live(view.self)) || among(view.live(view.contact));
-  must(live || own || among(view.former(view.contact)), 'untrusted', 'V-ET-15');
-  return live;
+  if (live) return 'live';
+  return own || among(view.former(view.contact)) ? 'former' : 'unknown';
 }
 
 // Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.

@@ -129,11 +129,12 @@ export class Terminal {
     const view = { carrier: contact, accepted: true, self: this.person, contact, selfKey: this.selfKey };
     const removed = (person) => this.logOf(person).terminals.filter((one) => one.is === 'removed');
     const former = (person) => removed(person).map((one) => one.terminal);
-    entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
+    const author = entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
+    if (author === 'unknown') return { answers: [], events: [] };
     this.conversation.add(entry);
     if (entry.body === null) return { answers: [], events: [] };
     const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });
-    return { answers: [receipt(STORED), receipt(READ)], events: [`entry ${entry.body.text}`] };
+    return { answers: [receipt(STORED), receipt(READ)], events: entry.body.text ? [`entry ${entry.body.text}`] : [] };
   }
 
   takeReceipt(message) {

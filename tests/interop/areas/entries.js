@@ -47,8 +47,8 @@ function accepted(step, inputs) {
   const former = (person) => (person.equals(self) ? knows.own_former : knows.contact_former).map(hex);
   const entry = read(step.message);
   const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact };
-  const isLive = entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live, former });
-  return { entry_id: entry.id, live: isLive };
+  const author = entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live, former });
+  return { entry_id: entry.id, author };
 }
 
 function hold(conversation, names, inputs) {
