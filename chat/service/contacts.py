@@ -105,9 +105,8 @@ class People:
             self._keyring.contacts[person] = keys
             raise
         book, keyring = self._book, self._keyring
-        for memory in (book.rows, book.unread):
+        for memory in (book.rows, book.unread, book.typing):
             memory.pop(person, None)
-        book.forget_typing(person)
         keyring.forget_proofs(person)
         keyring.forget_addresses(person)
         self._bus.signal(ContactsChanged())

@@ -20,20 +20,14 @@ from protocol.pairing.invitation import parse_invitation
 
 @dataclass(slots=True)
 class ContactBook:
-    """The contacts' rows, the number of unread entries, and until when (monotonic) terminals are typing."""
+    """The contacts' rows, the number of unread entries, and who is typing.
+
+    `typing`: by contact and static key of its terminals, until when (monotonic).
+    """
 
     rows: dict[bytes, ContactRow]
     unread: dict[bytes, int]
-    typing: dict[Peer, float] = field(default_factory=dict)
-
-    def is_typing(self, person: bytes) -> bool:
-        """Whether a contact is typing at any terminal."""
-        return any(peer.person == person for peer in self.typing)
-
-    def forget_typing(self, person: bytes) -> None:
-        """The contact is typing at no terminal any more."""
-        for peer in [peer for peer in self.typing if peer.person == person]:
-            del self.typing[peer]
+    typing: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from chat.service.state import ContactBook
 from chat.service.views import Views
 from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
-from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, Stored
+from chat.storage.entries import BEGINNING, END, WHOLE, Stored
 from chat.tasks import Runtime
 from protocol.entries import (
     Author,
@@ -181,9 +181,8 @@ class Synchronizer:
         worker = self._workers.pop(link, None)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
-        # The end of a spare link says nothing about the terminal.
-        if self._links.current(link.peer) is None and self._book.typing.pop(link.peer, None) is not None:
-            self._views.publish_contact(link.person)
+        if self._links.current(link.peer) is None:  # the end of a spare link says nothing about the terminal
+            self._inbound.stopped_typing(link.peer)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))
@@ -383,7 +382,7 @@ class Outbound:
         left = [entry for entry in ids if entry not in self._link.carried]
         for start in range(0, len(left), BATCH):
             own, some = self._keyring.own.terminal, left[start : start + BATCH]
-            rows, awaiting = await self._store.read(_in_order, some, own, self._link.person)
+            rows, awaiting = await self._store.read(receipts.in_order, some, own, self._link.person)
             for row in rows:
                 await self._send(row.id, Entry(row.header, row.salt, row.body), awaits=row.id in awaiting)
 
@@ -408,15 +407,6 @@ def terminal_at(contact: ContactKeys | None, link: LiveLink) -> bytes:
             if terminal.static == link.terminal:
                 return terminal.id
     return b""
-
-
-def _in_order(
-    database: Database, ids: Sequence[bytes], own: bytes, person: bytes
-) -> tuple[list[EntryRow], set[bytes]]:
-    """Entries in their order, and those of them that are in the outbox for a contact."""
-    rows = [row for entry in ids if (row := entries.get(database, entry)) is not None]
-    rows.sort(key=lambda row: row.position)
-    return rows, receipts.awaiting(database, ids, own, person)
 
 
 class Inbound:
@@ -531,7 +521,7 @@ class Inbound:
                 ids = entry.id.hex(), *(rival.hex() for rival in rivals)
                 self._bus.publish(EntriesConflict(person.hex(), entry.header.author.hex(), ids))
         if new:
-            self._book.forget_typing(person)  # it ends with the entry
+            self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
@@ -583,17 +573,24 @@ class Inbound:
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)
-        before = self._book.is_typing(link.person)
-        if message.on:
-            lasts = self._runtime.config.typing_lasts
-            self._book.typing[link.peer] = self._runtime.clock.monotonic() + lasts
+        if not message.on:
+            self.stopped_typing(link.peer)
+            return
+        until = self._runtime.clock.monotonic() + self._runtime.config.typing_lasts
+        if terminals := self._book.typing.get(link.person):
+            terminals[link.terminal] = until
         else:
-            self._book.typing.pop(link.peer, None)
-        if before != self._book.is_typing(link.person):
+            self._book.typing[link.person] = {link.terminal: until}
             self._views.publish_contact(link.person)
+
+    def stopped_typing(self, peer: Peer) -> None:
+        terminals = self._book.typing.get(peer.person, {})
+        if terminals.pop(peer.static, None) is not None and not terminals:
+            del self._book.typing[peer.person]
+            self._views.publish_contact(peer.person)
 
     def forget_typing(self) -> None:
         now = self._runtime.clock.monotonic()
-        for peer in [peer for peer, until in self._book.typing.items() if until <= now]:
-            del self._book.typing[peer]
-            self._views.publish_contact(peer.person)
+        for person, terminals in list(self._book.typing.items()):
+            for static in [one for one, until in terminals.items() if until <= now]:
+                self.stopped_typing(Peer(person, static))

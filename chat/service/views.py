@@ -178,7 +178,7 @@ class Views:
             verified=row.verified,
             present=self._links.is_present(row.person) and not row.blocked,
             blocked=row.blocked,
-            typing=self._book.is_typing(row.person),
+            typing=row.person in self._book.typing,
             unread=self._book.unread.get(row.person, 0),
             held=row.held,
             relayed=self._links.is_relayed(row.person),

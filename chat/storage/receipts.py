@@ -12,7 +12,17 @@ from typing import Final
 
 from chat.storage import contacts, persons
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header, place_before
+from chat.storage.entries import (
+    BEGINNING,
+    END,
+    WHOLE,
+    EntryRow,
+    Position,
+    Stretch,
+    check_header,
+    get,
+    place_before,
+)
 from protocol.messages import Receipt
 from protocol.receipts import READ as READ
 from protocol.receipts import STORED as STORED
@@ -142,6 +152,15 @@ def awaiting(db: Database, ids: Iterable[bytes], own_terminal: bytes, contact: b
         )
         found.update(row[0] for row in rows)
     return found
+
+
+def in_order(
+    db: Database, ids: Iterable[bytes], own_terminal: bytes, contact: bytes
+) -> tuple[list[EntryRow], set[bytes]]:
+    """Entries in the order of their conversation, and those of them that are in the outbox."""
+    rows = [row for entry in ids if (row := get(db, entry)) is not None]
+    rows.sort(key=lambda row: row.position)
+    return rows, awaiting(db, [row.id for row in rows], own_terminal, contact)
 
 
 def unacknowledged(

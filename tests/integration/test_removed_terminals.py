@@ -35,7 +35,7 @@ class Second:
 
     @classmethod
     async def added(cls, ben: Person, ada: Person) -> Second:
-        """One of whose adding Ada is told."""
+        """One whose adding Ada learns."""
         second, addition = await cls.unheard(ben, ada)
         await second._told(addition)
         return second
