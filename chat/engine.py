@@ -105,6 +105,7 @@ class Engine:
                 if tick % HOUR == 0:
                     await use_cases.pending.drop_old()
                 await use_cases.accept.drop_expired()
+                await use_cases.messages.cut_removed()
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
             use_cases.announcer.tick()

@@ -81,8 +81,8 @@ class EntryView:
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
     conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `missing` (its content
-    has not come, and may still come) or `unknown` (a newer Parlour wrote it; it is never unread); `text` and
-    `reply` are empty unless it is `text`.
+    has not come, and may still come), `cut` (a terminal of the author's person was removed) or `unknown` (a
+    newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a `reply`.
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
     `quarantined`: its terminal was removed, and nothing shows that it is from before.
     """

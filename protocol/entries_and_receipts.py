@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -15,11 +16,23 @@ from protocol import labels, primitives
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
-from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
-from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, Receipt, TextBody
+from protocol.limits import BODY_BYTES_MAX, CUT_HEADS_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
+from protocol.messages import (
+    CUT_BODY,
+    ENTRY_HEADER,
+    TEXT_BODY,
+    CutBody,
+    CutHead,
+    Entry,
+    EntryHeader,
+    Head,
+    Receipt,
+    TextBody,
+)
 from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
+KIND_CUT: Final = 2
 _TAG_SIZE: Final = 32
 
 
@@ -68,6 +81,25 @@ def read_text(body: bytes) -> TextBody:
     return decoded
 
 
+def cut_body(terminal: bytes, heads: Sequence[CutHead]) -> bytes:
+    """The body of a cut of a removed terminal. LocalMisuse without heads, or with more than CUT_HEADS_MAX."""
+    if not 0 < len(heads) <= CUT_HEADS_MAX:
+        raise LocalMisuse("not the heads of a cut")
+    return encode(CutBody(terminal, sorted(heads, key=_place_of_head)))
+
+
+def read_cut(body: bytes) -> CutBody:
+    """Parse the body of a cut. Errors: Malformed, LimitExceeded."""
+    decoded = CUT_BODY.decode(body)
+    if any(_place_of_head(one) >= _place_of_head(other) for one, other in pairwise(decoded.heads)):
+        raise Malformed("heads of a cut are not ascending")
+    return decoded
+
+
+def _place_of_head(head: CutHead) -> tuple[int, bytes]:
+    return head.sequence, head.id
+
+
 # --- Writing ---
 
 
@@ -90,8 +122,8 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said` is the parsed body; None for an unknown kind, and for a header that came alone, which has neither
-    salt nor body.
+    `said` or `cut` is the parsed body; both are None for an unknown kind, and for a header that came alone,
+    which has neither salt nor body.
     """
 
     id: bytes
@@ -100,6 +132,7 @@ class ParsedEntry(Struct, frozen=True):
     salt: bytes
     body: bytes
     said: TextBody | None
+    cut: CutBody | None = None
 
     @property
     def has_body(self) -> bool:
@@ -165,15 +198,18 @@ def parse_entry(message: Entry) -> ParsedEntry:
     check_ascending(header.membership)
     if not header.membership or header.previous in header.parents:
         raise Malformed("no membership, or previous among the parents")
-    salt, body, said = message.salt, message.body, None
+    salt, body, said, cut = message.salt, message.body, None, None
     if salt or body:
         if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
             raise Malformed("salt or body of a wrong size")
         if not primitives.equal(_content(salt, body), header.content):
             raise AuthenticationFailed("salt and body are not those of the header")
-        said = read_text(body) if header.kind == KIND_TEXT else None
+        if header.kind == KIND_TEXT:
+            said = read_text(body)
+        elif header.kind == KIND_CUT:
+            cut = read_cut(body)
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
-    return ParsedEntry(identity, message.header, header, salt, body, said)
+    return ParsedEntry(identity, message.header, header, salt, body, said, cut)
 
 
 # --- Reading: trust ---
@@ -199,13 +235,21 @@ class Facts:
     contact_former: Collection[bytes] = ()
 
 
-def accept_entry(entry: ParsedEntry, facts: Facts) -> bool:
-    """Whether the author of an accepted entry is live, else it was removed (SPEC §11.2).
+class Author(StrEnum):
+    """What the logs of the two persons of a conversation say of an entry's author (SPEC §11.2)."""
+
+    LIVE = "live"
+    FORMER = "former"
+    UNKNOWN = "unknown"
+
+
+def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
+    """What its author is; of an UNKNOWN one the entry is not to be stored, since a log may lack its adding.
 
     Raises where the entry is not accepted; nothing of it may then be stored.
 
-    Errors: Untrusted (another conversation, an author or a carrier without the right), Malformed (no self
-    tag), AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
+    Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag),
+    AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
     """
     header = entry.header
     if not facts.welcome:
@@ -219,8 +263,9 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> bool:
         if not primitives.equal(self_tag(header, facts.self_key), header.self_tag):
             raise AuthenticationFailed("not an entry of this person's own")
     elif header.author not in facts.contact_terminals and header.author not in facts.contact_former:
-        raise Untrusted("the author never was a terminal of either")
-    return header.author in facts.own_terminals or header.author in facts.contact_terminals
+        return Author.UNKNOWN
+    is_live = header.author in facts.own_terminals or header.author in facts.contact_terminals
+    return Author.LIVE if is_live else Author.FORMER
 
 
 # --- Receipts ---

@@ -12,10 +12,10 @@ from graphlib import TopologicalSorter
 from itertools import groupby, pairwise
 from typing import Protocol
 
-from protocol.entries_and_receipts import READ, heads_hash, rank, receipt_for
+from protocol.entries_and_receipts import READ, ParsedEntry, heads_hash, rank, receipt_for
 from protocol.errors import Malformed
-from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX, SEQUENCE_FOLLOWED_MAX
-from protocol.messages import EntryHeader, Head, Heads, HeadsHash, LogHeads, Message, Reachable
+from protocol.limits import CUTS_MAX, HEADS_MAX, HEADS_PER_AUTHOR_MAX, SEQUENCE_FOLLOWED_MAX
+from protocol.messages import CutBody, EntryHeader, Head, Heads, HeadsHash, LogHeads, Message, Reachable
 
 Entries = Mapping[bytes, EntryHeader]  # the entries held of one conversation, by id
 
@@ -42,17 +42,24 @@ def tips(entries: Entries) -> list[bytes]:
 
 
 def heads(entries: Entries) -> list[Head]:
-    """Entries that no held entry of the same author names as previous, by author, sequence and id.
+    """Entries that are in no other one's chain, by author, sequence and id.
 
     An author has several heads if a copy of its profile wrote too, so that its chain forked.
     """
-    followed = {(header.author, header.previous) for header in entries.values()}
+    followed = {next_in_chain(entries, header) for header in entries.values()}
     found = [
         Head(header.author, header.sequence, entry)
         for entry, header in entries.items()
-        if (header.author, entry) not in followed
+        if entry not in followed
     ]
     return sorted(found, key=_place)
+
+
+def next_in_chain(entries: Entries, header: EntryHeader) -> bytes | None:
+    """The id of the held entry that follows in the chain of one (SPEC §11.2)."""
+    before = entries.get(header.previous)
+    same = before is not None and before.author == header.author and before.sequence < header.sequence
+    return header.previous if same else None
 
 
 def _place(head: Head) -> tuple[bytes, int, bytes]:
@@ -103,19 +110,48 @@ def evidence(entries: Entries) -> list[list[bytes]]:
     return sorted(sorted(ids) for ids in places.values() if len(ids) > 1)
 
 
-def quarantined(entries: Entries, author: bytes, before: Collection[bytes]) -> list[bytes]:
-    """Ids, ascending, of a removed terminal's entries that nothing shows to be from before (SPEC §11.2).
+def cuts_in_force(
+    cuts: Iterable[ParsedEntry], removed: bytes, live: Collection[bytes], ranked: Sequence[bytes]
+) -> list[ParsedEntry]:
+    """Those cuts of a removed terminal that decide about its entries (SPEC §11.2).
 
-    `before` are the entries that were held when its removal was learned. The chains that end in them count.
+    `live` are the live terminals of its person, `ranked` all that have a rank, the most senior first.
     """
-    counting: set[bytes] = set()
-    for entry in before:
-        while entry in entries and entries[entry].author == author and entry not in counting:
-            counting.add(entry)
-            entry = entries[entry].previous
-    return sorted(
-        entry for entry, header in entries.items() if header.author == author and entry not in counting
-    )
+    if removed in live:
+        return []
+    seniors = set(ranked[: ranked.index(removed)] if removed in ranked else ranked) & set(live)
+    first: dict[bytes, ParsedEntry] = {}
+    for entry in sorted(cuts, key=lambda one: (one.header.sequence, one.id)):
+        if entry.cut is not None and entry.cut.terminal == removed:
+            first.setdefault(entry.header.author, entry)
+    return [first[one] for one in ranked if one in first and one in (seniors or live)][:CUTS_MAX]
+
+
+def quarantined(
+    entries: Entries, author: bytes, before: Collection[bytes], cuts: Iterable[CutBody] = ()
+) -> list[bytes]:
+    """Ids, ascending, of a removed terminal's entries that do not count (SPEC §11.2).
+
+    `before` are the entries that were held when its removal was learned, `cuts` those in force, each of which
+    has to keep an entry.
+    """
+    own = {entry for entry, header in entries.items() if header.author == author}
+    counting = set(own)
+    ends: list[Collection[bytes]] = [[head.id for head in cut.heads] for cut in cuts]
+    for kept in ends or [before]:
+        counting &= _chains(entries, author, kept)
+    return sorted(own - counting)
+
+
+def _chains(entries: Entries, author: bytes, ends: Iterable[bytes]) -> set[bytes]:
+    """The held entries of an author in the chains that end in some."""
+    found: set[bytes] = set()
+    for end in ends:
+        entry: bytes | None = end if end in entries and entries[end].author == author else None
+        while entry is not None and entry not in found:
+            found.add(entry)
+            entry = next_in_chain(entries, entries[entry])
+    return found
 
 
 # --- Bodies ---
@@ -220,7 +256,7 @@ class Chain(Protocol):
 
 
 def lacking(mine: Iterable[bytes], theirs: Iterable[bytes], chain: Chain) -> list[bytes]:
-    """Ids of held entries that are ancestors of the heads `mine`, but not of the heads `theirs`.
+    """Ids of held entries that are in chains of the heads `mine`, and in none of the heads `theirs`.
 
     Walks back from all heads at once, newest first, and stops where both sides meet, so the cost depends on
     the difference and not on the length of the history. Heads of the peer that are not held are ignored.
@@ -230,11 +266,11 @@ def lacking(mine: Iterable[bytes], theirs: Iterable[bytes], chain: Chain) -> lis
     frontier.add(mine, ours=True)
     frontier.add(theirs, ours=False)
     while frontier.ours > 0:
-        entry, previous, covered = frontier.pop()
+        entry, sequence, previous, covered = frontier.pop()
         if not covered:
             missing.append(entry)
         if previous:
-            frontier.add([previous], ours=not covered)
+            frontier.add([previous], ours=not covered, above=sequence)
     return missing
 
 
@@ -244,26 +280,28 @@ class _Frontier:
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._heap: list[tuple[int, bytes]] = []
-        self._previous: dict[bytes, bytes] = {}
+        self._places: dict[bytes, tuple[int, bytes]] = {}
         self._covered: dict[bytes, bool] = {}
-        self._done: set[bytes] = set()
         self.ours = 0
 
-    def add(self, entries: Iterable[bytes], ours: bool) -> None:
+    def add(self, entries: Iterable[bytes], ours: bool, above: int | None = None) -> None:
+        """`above`: the sequence of the entry that names them as `previous`."""
         for entry in entries:
+            place = self._places.get(entry) or self._chain.place(entry)
+            # A chain ends before an entry whose sequence is not lower.
+            if place is None or (above is not None and place[0] >= above):
+                continue
             if entry in self._covered:
                 if not ours and not self._covered[entry]:
                     self._covered[entry] = True
                     self.ours -= 1
-            # A dishonest chain, whose sequences do not descend, may lead to a visited entry again.
-            elif entry not in self._done and (place := self._chain.place(entry)) is not None:
+            else:
                 heapq.heappush(self._heap, (-place[0], entry))
-                self._previous[entry], self._covered[entry] = place[1], not ours
+                self._places[entry], self._covered[entry] = place, not ours
                 self.ours += ours
 
-    def pop(self) -> tuple[bytes, bytes, bool]:
+    def pop(self) -> tuple[bytes, int, bytes, bool]:
         entry = heapq.heappop(self._heap)[1]
-        self._done.add(entry)
         covered = self._covered.pop(entry)
         self.ours -= not covered
-        return entry, self._previous.pop(entry), covered
+        return entry, *self._places.pop(entry), covered

@@ -38,6 +38,10 @@ HEADS_MAX: Final = 256
 """Heads in one message (SPEC §11.4)."""
 HEADS_PER_AUTHOR_MAX: Final = 4
 """Heads named of one author (SPEC §11.4)."""
+CUT_HEADS_MAX: Final = 16
+"""Heads that one cut names (SPEC §11.1)."""
+CUTS_MAX: Final = 16
+"""Cuts of one terminal that are in force in a conversation (SPEC §11.2)."""
 RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 MESSAGE_BYTES_MAX: Final = 300_000

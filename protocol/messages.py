@@ -284,3 +284,21 @@ class TextBody(Unprinted, frozen=True):
 
 
 TEXT_BODY: Codec[TextBody] = Codec(TextBody, limits.BODY_BYTES_MAX)
+
+
+class CutHead(Wire, frozen=True):
+    """An end of a removed terminal's chain. Its `id` alone decides which entry is meant."""
+
+    incarnation: B8
+    sequence: U53
+    id: B32
+
+
+class CutBody(Wire, frozen=True):
+    """Body of kind 2: the entries of `terminal` that count are those in the chains of `heads`."""
+
+    terminal: B32
+    heads: Annotated[list[CutHead], Meta(min_length=1, max_length=limits.CUT_HEADS_MAX)]
+
+
+CUT_BODY: Codec[CutBody] = Codec(CutBody, limits.BODY_BYTES_MAX)

@@ -12,7 +12,8 @@ PAGE = 100
 HELD_MAX = 500
 DELETED = "deleted"
 MISSING = "missing"
-SILENT = frozenset({MISSING, "unknown"})
+CUT = "cut"
+SILENT = frozenset({MISSING, CUT, "unknown"})
 """Kinds without content that a person can read: nobody is notified of them, and they are never unread."""
 
 

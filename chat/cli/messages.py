@@ -51,9 +51,11 @@ from chat.interface import (
 
 DELETED = "deleted"
 MISSING = "missing"
+CUT = "cut"
+UNKNOWN = "unknown"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
-_UNSHOWN: Final = {MISSING: "not here yet", "unknown": "written by a newer Parlour"}
+_UNSHOWN: Final = {MISSING: "not here yet", CUT: "removed a device", UNKNOWN: "written by a newer Parlour"}
 
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""

@@ -20,11 +20,14 @@ from protocol.pairing.invitation import parse_invitation
 
 @dataclass(frozen=True, slots=True)
 class ContactBook:
-    """The contacts' rows, the number of unread entries, and until when (monotonic) a contact is typing."""
+    """The contacts' rows, the number of unread entries, and who is typing.
+
+    `typing`: by contact and static key of its terminals, until when (monotonic).
+    """
 
     rows: dict[bytes, ContactRow]
     unread: dict[bytes, int]
-    typing: dict[bytes, float] = field(default_factory=dict)
+    typing: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

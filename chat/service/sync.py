@@ -7,8 +7,9 @@ entries and receipts (ARCHITECTURE.md, the delivery law).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -34,13 +35,14 @@ from chat.service.person_logs import PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, entries, persons, receipts, repair
+from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
-from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, HeadRow, Position, Stored, Stretch
+from chat.storage.entries import BEGINNING, END, WHOLE, Stored
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
     STORED,
+    Author,
     Facts,
     ParsedEntry,
     accept_entry,
@@ -52,11 +54,10 @@ from protocol.entries_and_receipts import (
     receipt_for,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
-from protocol.history import asking, check_page, lacking, named, on_page, opening, pages
+from protocol.history import check_page, opening, pages
 from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
-    Head,
     Heads,
     HeadsHash,
     LogHeads,
@@ -81,8 +82,11 @@ READ_REPEATED: Final = 64
 
 HEADS_A_SECOND: Final = 0.2
 HEADS_AT_ONCE: Final = 8.0
-"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. An honest terminal
-sends one of each per link. What comes more often is ignored, and the next link brings it."""
+"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. Of HeadsHash an honest
+terminal sends one per link; one that comes more often is ignored, and the next link brings it."""
+
+PAGES_WAITING: Final = 32
+"""Pages of heads per link that wait until the rate allows them. Their sender alone fills it."""
 
 LOGS_A_SECOND: Final = 1.0
 LOGS_AT_ONCE: Final = 8.0
@@ -94,6 +98,8 @@ UNKNOWN_A_SECOND: Final = 32.0
 UNKNOWN_AT_ONCE: Final = 256.0
 """Rate of messages of later versions per terminal, which are passed over. More of them delay the reading of
 their link, since each costs as much to open as a known one."""
+WAITING_MAX: Final = 16
+"""Entries per link that wait for their authors' operations. The contact alone fills it."""
 
 
 class _Budget:
@@ -107,10 +113,17 @@ class _Budget:
 
 @dataclass(slots=True)
 class _Worker:
-    """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored."""
+    """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
+
+    `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
+    `pages` is the number of pages of heads that wait for their terminal's budget.
+    """
 
     outbound: Outbound
     task: asyncio.Task[None] | None = None
+    waiting: list[Message] = field(default_factory=list)
+    asked: bool = False
+    pages: int = 0
 
 
 class Synchronizer:
@@ -174,45 +187,65 @@ class Synchronizer:
         worker = self._workers.pop(link, None)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
-        if not self._links.sending(link.person):  # the end of a spare link says nothing about the contact
-            self._book.typing.pop(link.person, None)
+        if self._links.current(link.peer) is None:  # the end of a spare link says nothing about the terminal
+            self._inbound.stopped_typing(link.peer)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))
         self.catch_up(link.person)
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
-        try:
+        with self._ending(link):
             for is_entry, group in groupby(messages, lambda message: isinstance(message, Entry)):
                 if is_entry:  # entries that came together are stored together
-                    if (receipt := await self._inbound.entries(link, list(group))) is not None:
-                        self._workers[link].outbound.put(receipt)
+                    await self._take(link, list(group))
                     continue
                 for message in group:
                     await self._handle(link, message)
+
+    @contextmanager
+    def _ending(self, link: LiveLink) -> Iterator[None]:
+        """End a link for an error in what came on it."""
+        try:
+            yield
         except ProtocolError:
             link.driver.abort()
         except ParlourError as failure:
             self._bus.publish(Notice(failure.phrase))
             link.driver.abort()
 
+    async def _take(self, link: LiveLink, messages: Sequence[Message]) -> None:
+        """Store entries. Those of unknown authors wait for operations, which the first of them asks for."""
+        worker = self._workers[link]
+        receipt, unknown = await self._inbound.entries(link, messages)
+        if receipt is not None:
+            worker.outbound.put(receipt)
+        if unknown and not worker.asked:
+            worker.asked = True
+            worker.outbound.ask_log()
+        worker.waiting += unknown[: WAITING_MAX - len(worker.waiting)]
+
     async def _handle(self, link: LiveLink, message: Message) -> None:
         if not await self._affordable(link, message):
             return
-        outbound = self._workers[link].outbound
+        worker = self._workers[link]
+        outbound = worker.outbound
         match message:
             case Receipt() as receipt:
                 await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
                 for page in await self._inbound.heads_if_other(link, heads_hash):
                     outbound.put(page)
-            case Heads() as heads:
-                outbound.carry(await self._inbound.lacking(link, heads))
+            case Heads() as page:
+                await self._answer_page(link, page)
             case LogHeads(heads=held):
                 for operations in await self._logs.missing(held):
                     outbound.put(operations)
             case LogOperations(operations=operations):
                 await self._logs.received(link.person, operations)
+                if waiting := worker.waiting:
+                    worker.waiting = []
+                    await self._take(link, waiting)
             case Reachable(port=port):
                 await self._addresses.reached(link, port)
             case Typing() as typing:
@@ -220,17 +253,36 @@ class Synchronizer:
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
+    async def _answer_page(self, link: LiveLink, page: Heads) -> None:
+        """Answer a page of heads, later where the terminal's budget is used up: nothing else waits for it."""
+        worker, now = self._workers[link], self._runtime.clock.monotonic()
+        if worker.pages >= PAGES_WAITING:
+            return
+        delay = self._budget(link, now).heads.reserve(now)
+        if delay:
+            worker.pages += 1
+            self._runtime.tasks.spawn(self._answer_page_after(link, page, delay))
+        else:
+            worker.outbound.carry(await self._inbound.lacking(link, page))
+
+    async def _answer_page_after(self, link: LiveLink, page: Heads, delay: float) -> None:
+        await asyncio.sleep(delay)
+        worker = self._workers.get(link)
+        if worker is not None:
+            worker.pages -= 1
+            with self._ending(link):
+                worker.outbound.carry(await self._inbound.lacking(link, page))
+
+    def _budget(self, link: LiveLink, now: float) -> _Budget:
+        return self._budgets.setdefault(link.peer, _Budget(now))
+
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
         now = self._runtime.clock.monotonic()
         budget = self._budget(link, now)
         if isinstance(message, LogHeads | LogOperations):
             await asyncio.sleep(budget.logs.reserve(now))
-            return True
-        return not isinstance(message, HeadsHash | Heads) or budget.heads.take(now)
-
-    def _budget(self, link: LiveLink, now: float) -> _Budget:
-        return self._budgets.setdefault(link.peer, _Budget(now))
+        return not isinstance(message, HeadsHash) or budget.heads.take(now)
 
     async def passed_over(self, link: LiveLink, messages: int) -> None:
         """Messages of numbers that this version does not know have no effect but what their number costs."""
@@ -295,12 +347,17 @@ class Outbound:
             self._link.driver.abort()  # a silent link would look alive
             raise
 
+    def ask_log(self) -> None:
+        """Ask for what this side lacks of the contact's log."""
+        if (contact := self._keyring.contacts.get(self._link.person)) is not None:
+            self.put(LogHeads(list(contact.state.heads)))
+
     async def _greet(self) -> None:
         contact = self._keyring.contacts.get(self._link.person)
         if contact is None:
             return  # removed since the link opened, which is about to be closed
         terminal = terminal_at(contact, self._link)
-        heads = await self._store.read(asking_heads, self._conversation, terminal)
+        heads = await self._store.read(repair.asking_heads, self._conversation, terminal)
         log_heads, read = contact.state.heads, await self._read_lately()
         for message in opening(log_heads, self._conversation, heads, self._port.number, read):
             await self._link.driver.send(message)
@@ -321,7 +378,9 @@ class Outbound:
         found, place, own = list[bytes](), END, self._keyring.own.terminal
         while place != BEGINNING and len(found) < READ_REPEATED:
             most = READ_REPEATED - len(found)
-            ids, place = await self._store.read(_read_before, self._conversation, own, most, place)
+            ids, place = await self._store.read(
+                receipts.read_before, self._conversation, own, most, place, STRETCH
+            )
             found += ids
         return found
 
@@ -330,7 +389,7 @@ class Outbound:
         done, own, person = 0, self._keyring.own.terminal, self._link.person
         while done < WHOLE[1]:
             ids, (_, done) = await self._store.read(
-                _unacknowledged_after, self._conversation, own, person, done
+                receipts.unacknowledged_after, self._conversation, own, person, done, STRETCH
             )
             if ids:
                 yield ids
@@ -339,7 +398,7 @@ class Outbound:
         left = [entry for entry in ids if entry not in self._link.carried]
         for start in range(0, len(left), BATCH):
             own, some = self._keyring.own.terminal, left[start : start + BATCH]
-            rows, awaiting = await self._store.read(_in_order, some, own, self._link.person)
+            rows, awaiting = await self._store.read(receipts.in_order, some, own, self._link.person)
             for row in rows:
                 await self._send(row.id, Entry(row.header, row.salt, row.body), awaits=row.id in awaiting)
 
@@ -357,25 +416,6 @@ class Outbound:
             self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
 
 
-def held_heads(database: Database, conversation: bytes) -> list[Head]:
-    """The heads to name of a conversation, sorted (SPEC §11.4)."""
-    if contacts.conversation(database, conversation) is None:
-        return []
-    return named(_head(row) for row in entries.heads(database, conversation))
-
-
-def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> list[Head]:
-    """The heads to name to a terminal, which ask for the bodies that it may have (SPEC §11.4)."""
-    heads = [_head(row) for row in entries.heads(database, conversation)]
-    if wanted := repair.wanted(database, conversation, terminal):
-        heads = asking(heads, [(_head(row), _head(before) if before else None) for row, before in wanted])
-    return named(heads)
-
-
-def _head(row: HeadRow) -> Head:
-    return Head(row.author, row.sequence, row.id)
-
-
 def terminal_at(contact: ContactKeys | None, link: LiveLink) -> bytes:
     """The id of the live terminal at the other end; b"" if it or the contact was removed meanwhile."""
     if contact is not None:
@@ -383,29 +423,6 @@ def terminal_at(contact: ContactKeys | None, link: LiveLink) -> bytes:
             if terminal.static == link.terminal:
                 return terminal.id
     return b""
-
-
-def _in_order(
-    database: Database, ids: Sequence[bytes], own: bytes, person: bytes
-) -> tuple[list[EntryRow], set[bytes]]:
-    """Entries in their order, and those of them that are in the outbox for a contact."""
-    rows = [row for entry in ids if (row := entries.get(database, entry)) is not None]
-    rows.sort(key=lambda row: row.position)
-    return rows, receipts.awaiting(database, ids, own, person)
-
-
-def _unacknowledged_after(
-    database: Database, conversation: bytes, own: bytes, person: bytes, done: int
-) -> tuple[list[bytes], Stretch]:
-    stretch = receipts.stretch_after(database, conversation, own, done, STRETCH)
-    return receipts.unacknowledged(database, conversation, own, person, stretch), stretch
-
-
-def _read_before(
-    database: Database, conversation: bytes, own: bytes, most: int, before: Position
-) -> tuple[list[bytes], Position]:
-    since = entries.place_before(database, conversation, before, STRETCH)
-    return receipts.read_by(database, conversation, own, most, since, before), since
 
 
 class Inbound:
@@ -436,8 +453,12 @@ class Inbound:
         await self._pending.promote(link.person)
         await self._pending.proved(link.person, link.terminal)
 
-    async def entries(self, link: LiveLink, messages: Sequence[Message]) -> Receipt | None:
+    async def entries(
+        self, link: LiveLink, messages: Sequence[Message]
+    ) -> tuple[Receipt | None, list[Message]]:
         """Store a group of entries; returns the receipt for all that came with their body.
+
+        And those whose author is no terminal of either person by the logs held here, which are not stored.
 
         Raises ProtocolError for the first that does not belong, after storing those before it.
         """
@@ -451,7 +472,7 @@ class Inbound:
             self_key=own.self_key,
             welcome=contact is not None and not contact.blocked,
         )
-        parsed, former = list[ParsedEntry](), set[bytes]()
+        parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
         try:
             for message in messages:
                 if not isinstance(message, Entry):
@@ -460,14 +481,18 @@ class Inbound:
                 author = entry.header.author
                 if author not in facts.contact_terminals and author not in facts.own_terminals:
                     facts = await self._with_former(facts)
-                if not accept_entry(entry, facts):
+                known = accept_entry(entry, facts)
+                if known is Author.UNKNOWN:
+                    unknown.append(message)
+                    continue
+                if known is Author.FORMER:
                     former.add(author)
                 parsed.append(entry)
         finally:
             if parsed:
                 await self._store_entries(link, parsed, former)
         stored = [entry.id for entry in parsed if entry.salt]
-        return receipt_for(STORED, stored) if stored else None
+        return receipt_for(STORED, stored) if stored else None, unknown
 
     async def _with_former(self, facts: Facts) -> Facts:
         """The same with the terminals that are live no more, whose earlier entries end no link."""
@@ -551,7 +576,7 @@ class Inbound:
         """This side's heads in pages, none if they are the other side's too."""
         conversation = self._conversation(link, message.conversation)
         terminal = terminal_at(self._keyring.contacts.get(link.person), link)
-        heads = await self._store.read(asking_heads, conversation, terminal)
+        heads = await self._store.read(repair.asking_heads, conversation, terminal)
         if heads_hash(conversation, heads) == message.hash:
             return []
         return pages(conversation, heads)
@@ -560,40 +585,28 @@ class Inbound:
         """Entries of the page's authors that the other side's heads do not cover."""
         self._conversation(link, message.conversation)
         check_page(message)
-        return await self._store.read(_lacking, message)
+        return await self._store.read(repair.lacking_at, message)
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)
-        before = link.person in self._book.typing
-        if message.on:
-            lasts = self._runtime.config.typing_lasts
-            self._book.typing[link.person] = self._runtime.clock.monotonic() + lasts
+        if not message.on:
+            self.stopped_typing(link.peer)
+            return
+        until = self._runtime.clock.monotonic() + self._runtime.config.typing_lasts
+        if terminals := self._book.typing.get(link.person):
+            terminals[link.terminal] = until
         else:
-            self._book.typing.pop(link.person, None)
-        if before != message.on:
+            self._book.typing[link.person] = {link.terminal: until}
             self._views.publish_contact(link.person)
+
+    def stopped_typing(self, peer: Peer) -> None:
+        terminals = self._book.typing.get(peer.person, {})
+        if terminals.pop(peer.static, None) is not None and not terminals:
+            del self._book.typing[peer.person]
+            self._views.publish_contact(peer.person)
 
     def forget_typing(self) -> None:
         now = self._runtime.clock.monotonic()
-        for person in [person for person, until in self._book.typing.items() if until <= now]:
-            del self._book.typing[person]
-            self._views.publish_contact(person)
-
-
-class _StoredChain:
-    """protocol.history.Chain over the database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def place(self, entry: bytes) -> tuple[int, bytes] | None:
-        return repair.place(self._database, entry)
-
-
-def _lacking(database: Database, page: Heads) -> list[bytes]:
-    # It may be a whole history, so only ids and places are read here.
-    mine = on_page(page, held_heads(database, page.conversation))
-    chain = _StoredChain(database)
-    return repair.in_order(
-        database, lacking([head.id for head in mine], [head.id for head in page.heads], chain)
-    )
+        for person, terminals in list(self._book.typing.items()):
+            for static in [one for one, until in terminals.items() if until <= now]:
+                self.stopped_typing(Peer(person, static))

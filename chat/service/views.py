@@ -24,12 +24,13 @@ from chat.storage import receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries_and_receipts import KIND_TEXT, ParsedEntry, delivery_state, read_text
+from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, ParsedEntry, delivery_state, read_text
 from protocol.identity.reduction import Cause, CauseKind, PersonState
 
 DELETED = "deleted"
 MISSING = "missing"
 UNKNOWN = "unknown"
+CUT = "cut"
 TEXT = "text"
 
 
@@ -67,7 +68,13 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(header.time),
-            kind=TEXT if said is not None else UNKNOWN if entry.has_body else MISSING,
+            kind=TEXT
+            if said is not None
+            else CUT
+            if entry.cut is not None
+            else UNKNOWN
+            if entry.has_body
+            else MISSING,
             text=said.text if said is not None else "",
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",
@@ -188,7 +195,9 @@ def _unshown(row: EntryRow) -> str:
     """The kind of an entry without text."""
     if row.deleted:
         return DELETED
-    return MISSING if row.missing else UNKNOWN
+    if row.missing:
+        return MISSING
+    return CUT if row.kind == KIND_CUT else UNKNOWN
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

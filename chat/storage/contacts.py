@@ -86,7 +86,7 @@ def remove_conversation(db: Database, number: int) -> None:
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
     for table in ("missing", "raises", "tips", "heads", "unread"):
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
-    for table in ("receipts", "bodies", "headers_alone", "quarantine"):
+    for table in ("receipts", "bodies", "headers_alone", "cuts", "late", "quarantine"):
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
     db.run("DELETE FROM entries WHERE conversation = ?", number)
     db.run("DELETE FROM conversations WHERE number = ?", number)
@@ -193,7 +193,10 @@ def remove(db: Database, person: bytes) -> None:
     if conversation is not None:
         remove_conversation(db, conversation.number)
     db.run(
-        "DELETE FROM known_addresses WHERE terminal IN (SELECT terminal FROM terminals WHERE person = ?)",
+        "DELETE FROM known_addresses WHERE terminal IN (SELECT terminal FROM terminals WHERE number IN"
+        " (SELECT terminal FROM person_terminals WHERE person = ?1))"
+        " AND terminal NOT IN (SELECT terminal FROM terminals WHERE number IN"
+        " (SELECT terminal FROM person_terminals WHERE person != ?1))",
         person,
     )
     db.run("DELETE FROM shares WHERE contact = ?", person)
@@ -201,15 +204,14 @@ def remove(db: Database, person: bytes) -> None:
     db.run("DELETE FROM proven_keys WHERE person = ?", person)
     db.run("DELETE FROM pins WHERE person = ?", person)
     # Of a terminal whose entries remain in another conversation, only the id is kept.
-    db.run(
-        "DELETE FROM terminals WHERE person = ? AND NOT EXISTS (SELECT 1 FROM conversations AS c"
+    theirs = db.rows("SELECT terminal FROM person_terminals WHERE person = ?", person)
+    db.run("DELETE FROM person_terminals WHERE person = ?", person)
+    db.run_many(
+        "DELETE FROM terminals WHERE number = ?"
+        " AND NOT EXISTS (SELECT 1 FROM person_terminals WHERE terminal = terminals.number)"
+        " AND NOT EXISTS (SELECT 1 FROM conversations AS c"
         " JOIN entries AS e ON e.conversation = c.number AND e.author = terminals.number)",
-        person,
-    )
-    db.run(
-        "UPDATE terminals SET person = NULL, signing = NULL, static = NULL, live = 0, depth = 0"
-        " WHERE person = ?",
-        person,
+        theirs,
     )
     db.run("DELETE FROM contacts WHERE person = ?", person)
     secure_deletion.mark_unclean(db)

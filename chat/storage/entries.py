@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Final, NamedTuple
 
-from chat.storage import contacts, ordering, persons
+from chat.storage import contacts, ordering, persons, quarantine
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.secure_deletion import forget_one
@@ -140,7 +140,7 @@ def insert_all(
     the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
     the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
     is the terminal that passed them, if known: for a missing body it is remembered, and not asked again.
-    New entries of the `former` terminals are quarantined, unless a counting one's chain leads to them.
+    Of new entries of the `former` terminals `chat.storage.quarantine` says which count.
     """
     if not new:
         return []
@@ -175,14 +175,14 @@ _STANDING: Final = (
 put back holds rows of entries still to come."""
 
 
-_NOT_HELD: Final = (0, 0, 0)
+_NOT_HELD: Final = (0, 0, 0, 0)
 
 
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, of a live terminal and has its body, belongs to a conversation in which no parent is
-    missing, and names only entries that are held or precede it in the burst.
+    A plain entry is new, no cut, of a live terminal and has its body, belongs to a conversation in which no
+    parent is missing, and names only entries that are held or precede it in the burst.
     """
 
     def __init__(
@@ -221,18 +221,19 @@ class _Burst:
         new = list[Stored]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
-            if header.conversation != conversation or entry.id in held or not entry.salt:
+            if header.conversation != conversation or entry.id in held or not entry.salt or entry.cut:
                 return None
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
             for parent in (previous, *header.parents) if previous else header.parents:
-                before, by, rank = held.get(parent, _NOT_HELD)
+                before, by, rank, sequence = held.get(parent, _NOT_HELD)
                 if not before:
                     return None
-                edges.append((before, number, int(parent == previous and by == author)))
+                follows = parent == previous and by == author and sequence < header.sequence
+                edges.append((before, number, int(follows)))
                 if rank >= place:
                     place = rank + 1
-            held[entry.id] = number, author, place
+            held[entry.id] = number, author, place, header.sequence
             rows.append(_as_row(entry, number, talk, author, place))
             new.append(Stored(number, entry))
             if header.author != own and entry.said is not None:
@@ -254,8 +255,8 @@ class _Burst:
             new[at] = Stored(number, new[at].entry, rivals=rivals(db, new[at].entry.id))
         return new
 
-    def _named(self) -> dict[bytes, tuple[int, int, int]]:
-        """Number, author and rank of the held entries that others of the burst name."""
+    def _named(self) -> dict[bytes, tuple[int, int, int, int]]:
+        """Number, author, rank and sequence of the held entries that others of the burst name."""
         named, ids = set[bytes](), set[bytes]()
         for entry in self._new:
             header = entry.header
@@ -263,11 +264,11 @@ class _Burst:
             named.add(header.previous)
             if header.parents:
                 named.update(header.parents)
-        held: dict[bytes, tuple[int, int, int]] = {}
-        query = "SELECT id, number, conversation, author, rank FROM entries WHERE id IN"
-        for identity, number, conversation, author, rank in _chunked(self._db, query, named - ids):
+        held: dict[bytes, tuple[int, int, int, int]] = {}
+        query = "SELECT id, number, conversation, author, rank, sequence FROM entries WHERE id IN"
+        for identity, number, conversation, *of in _chunked(self._db, query, named - ids):
             # An edge to an entry of another conversation would reveal to a peer that it is held.
-            held[identity] = number if conversation == self._number else 0, author, rank
+            held[identity] = number if conversation == self._number else 0, *of
         return held
 
     def insert_singly(self) -> list[Stored]:
@@ -370,37 +371,13 @@ def insert(
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
     _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
-    quarantined = former and not _counting_follows(db, number)
-    if quarantined:
-        db.run("INSERT OR REPLACE INTO quarantine (entry) VALUES (?)", number)
-    elif former:
-        _release_before(db, number)
+    quarantined = former and quarantine.add(db, number)
     return Stored(number, entry, rivals=rivals(db, entry.id), quarantined=quarantined)
 
 
 def ranks_are_due(db: Database) -> bool:
     """Whether `ordering.settle_next` has something to do."""
     return bool(db.value("SELECT EXISTS (SELECT 1 FROM raises)"))
-
-
-def _counting_follows(db: Database, number: int) -> bool:
-    """Whether an entry of the same author that counts names this one as `previous`."""
-    following = (
-        "SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ? AND chain"
-        " AND child NOT IN (SELECT entry FROM quarantine))"
-    )
-    return bool(db.value(following, number))
-
-
-def _release_before(db: Database, number: int) -> None:
-    """Release what precedes a counting entry in its author's chain; each entry is released once."""
-    before = (
-        "SELECT d.parent FROM edges AS d JOIN quarantine AS q ON q.entry = d.parent"
-        " WHERE d.child = ? AND d.chain"
-    )
-    found: int | None = number
-    while (found := db.value(before, found)) is not None:
-        db.run("DELETE FROM quarantine WHERE entry = ?", found)
 
 
 def _insert_one_body(
@@ -414,7 +391,9 @@ def _insert_one_body(
     db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
     _insert_bodies(db, conversation, {number: entry})
-    if unread and entry.said is not None:
+    if entry.cut is not None:
+        quarantine.add_cut(db, number, conversation, entry.cut)
+    elif unread and entry.said is not None:
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
 
 

@@ -106,7 +106,7 @@ def rebuild(db: Database) -> None:
     # Entries of known kinds that no own terminal wrote or has read, and whose body is there.
     own = (
         "(SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
-        " OR person IN (SELECT person FROM own))"
+        " OR number IN (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)))"
     )
     db.run(
         "INSERT INTO unread (entry, conversation) SELECT number, conversation FROM entries AS e"

@@ -31,8 +31,11 @@ def add(db: Database, node: Node, entry: bytes, fields: EntryHeader) -> None:
 
     `settle` is to be called after it, for the ranks of those that name it.
     """
-    _adopt(db, node, entry)
-    before = [_link_parent(db, node, parent, chain) for parent, chain in named(fields).items()]
+    _adopt(db, node, entry, fields.sequence)
+    before = [
+        _link_parent(db, node, parent, fields.sequence if chain else 0)
+        for parent, chain in named(fields).items()
+    ]
     _mark_ends(db, node)
     _set_rank(db, node, rank(fields.time, [place for place in before if place is not None]))
 
@@ -45,12 +48,13 @@ def named(fields: EntryHeader) -> dict[bytes, int]:
     return ids
 
 
-def _adopt(db: Database, node: Node, entry: bytes) -> None:
+def _adopt(db: Database, node: Node, entry: bytes, sequence: int) -> None:
     """Turn references of held entries to this formerly missing one into edges."""
     waiting = db.rows(
-        "SELECT m.child, m.chain AND e.author = ? FROM missing AS m JOIN entries AS e ON e.number = m.child"
+        "SELECT m.child, m.chain AND e.author = ? AND e.sequence > ?"
+        " FROM missing AS m JOIN entries AS e ON e.number = m.child"
         " WHERE m.conversation = ? AND m.parent = ?",
-        *(node.author, node.conversation, entry),
+        *(node.author, sequence, node.conversation, entry),
     )
     if waiting:
         for child, chain in waiting:
@@ -58,19 +62,22 @@ def _adopt(db: Database, node: Node, entry: bytes) -> None:
         db.run("DELETE FROM missing WHERE conversation = ? AND parent = ?", node.conversation, entry)
 
 
-def _link_parent(db: Database, node: Node, parent: bytes, chain: int) -> int | None:
-    """Add the edge from a parent, or record it as missing. Returns the parent's rank if it is held."""
+def _link_parent(db: Database, node: Node, parent: bytes, above: int) -> int | None:
+    """Add the edge from a parent, or record it as missing. Returns the parent's rank if it is held.
+
+    `above`: the sequence of the entry that names it as `previous`, 0 where it is not the previous one.
+    """
     sql = (
-        "SELECT e.number, e.author, ifnull(r.least, e.rank) FROM entries AS e"
+        "SELECT e.number, e.author, e.sequence, ifnull(r.least, e.rank) FROM entries AS e"
         " LEFT JOIN raises AS r ON r.entry = e.number WHERE e.id = ? AND e.conversation = ?"
     )
     held = db.row(sql, parent, node.conversation)
     if held is None:
         sql = "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)"
-        db.run(sql, node.conversation, parent, node.number, chain)
+        db.run(sql, node.conversation, parent, node.number, int(above > 0))
         return None
-    number, author, place = held
-    follows = int(chain and author == node.author)
+    number, author, sequence, place = held
+    follows = int(author == node.author and sequence < above)
     _add_edge(db, number, node.number, follows)
     db.run("DELETE FROM tips WHERE entry = ?", number)
     if follows:

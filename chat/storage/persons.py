@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from chat.storage import quarantine
 from chat.storage.database import Database
 from protocol.identity.log import Recover, parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
@@ -59,26 +60,30 @@ def pins_of(db: Database, person: bytes) -> Pins:
 
 @dataclass(frozen=True, slots=True)
 class TerminalRow:
-    """A terminal of a person: public keys of 32 bytes, and its depth in the log."""
+    """A terminal of a person: public keys of 32 bytes, and its place among them, the most senior being 0.
+
+    `seniority` is None if no operation that counts adds it.
+    """
 
     person: bytes
     terminal: bytes
     signing: bytes
     static: bytes
     live: bool
-    depth: int
+    seniority: int | None
 
 
 def replace_terminals(db: Database, person: bytes, rows: Iterable[TerminalRow]) -> None:
     """Store the terminals of a person's log. Others of that person are no longer live."""
-    db.run("UPDATE terminals SET live = 0 WHERE person = ?", person)
+    db.run("UPDATE person_terminals SET live = 0, seniority = NULL WHERE person = ?", person)
     for row in rows:
+        number = terminal_number(db, row.terminal)
         db.run(
-            "INSERT INTO terminals (person, terminal, signing, static, live, depth) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (terminal) DO UPDATE SET person = excluded.person, signing = excluded.signing,"
-            " static = excluded.static, live = excluded.live, depth = excluded.depth",
-            *(person, row.terminal, row.signing, row.static, int(row.live), row.depth),
+            "INSERT OR REPLACE INTO person_terminals (person, terminal, signing, static, live, seniority)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            *(person, number, row.signing, row.static, int(row.live), row.seniority),
         )
+    quarantine.follow_log(db, person)
 
 
 def add_proven_key(db: Database, person: bytes, static: bytes) -> None:
@@ -93,7 +98,11 @@ def proven_keys(db: Database) -> list[tuple[bytes, bytes]]:
 
 def former_terminals(db: Database, person: bytes) -> list[bytes]:
     """The ids of a person's terminals that are live no more, also of those whose adding no longer counts."""
-    return [row[0] for row in db.rows("SELECT terminal FROM terminals WHERE person = ? AND NOT live", person)]
+    former = (
+        "SELECT t.terminal FROM person_terminals AS p JOIN terminals AS t ON t.number = p.terminal"
+        " WHERE p.person = ? AND NOT p.live"
+    )
+    return [row[0] for row in db.rows(former, person)]
 
 
 def terminal_number(db: Database, terminal: bytes) -> int:
@@ -150,7 +159,9 @@ def pinned(db: Database, person: bytes) -> PersonState:
 
 
 def terminal_rows(state: PersonState) -> list[TerminalRow]:
+    """The rows of a state's terminals, the most senior first."""
+    by_rank = sorted(state.terminals(), key=lambda one: one.rank)
     return [
-        TerminalRow(state.person, one.id, one.signing, one.static, one.id in state.live, one.depth)
-        for one in state.terminals()
+        TerminalRow(state.person, one.id, one.signing, one.static, one.id in state.live, place)
+        for place, one in enumerate(by_rank)
     ]

@@ -12,7 +12,17 @@ from typing import Final
 
 from chat.storage import contacts, persons
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header
+from chat.storage.entries import (
+    BEGINNING,
+    END,
+    WHOLE,
+    EntryRow,
+    Position,
+    Stretch,
+    check_header,
+    get,
+    place_before,
+)
 from protocol.entries_and_receipts import READ as READ
 from protocol.entries_and_receipts import STORED as STORED
 from protocol.messages import Receipt
@@ -125,7 +135,7 @@ def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: in
 _AWAITS: Final = (
     " AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
     " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
-    " AND r.terminal IN (SELECT number FROM terminals WHERE person = ?))"
+    " AND r.terminal IN (SELECT terminal FROM person_terminals WHERE person = ?))"
 )
 
 
@@ -142,6 +152,15 @@ def awaiting(db: Database, ids: Iterable[bytes], own_terminal: bytes, contact: b
         )
         found.update(row[0] for row in rows)
     return found
+
+
+def in_order(
+    db: Database, ids: Iterable[bytes], own_terminal: bytes, contact: bytes
+) -> tuple[list[EntryRow], set[bytes]]:
+    """Entries in the order of their conversation, and those of them that are in the outbox."""
+    rows = [row for entry in ids if (row := get(db, entry)) is not None]
+    rows.sort(key=lambda row: row.position)
+    return rows, awaiting(db, [row.id for row in rows], own_terminal, contact)
 
 
 def unacknowledged(
@@ -218,6 +237,22 @@ def read_by(
         *(conversation, *since, *before, terminal, READ, limit),
     )
     return [row[0] for row in rows]
+
+
+def unacknowledged_after(
+    db: Database, conversation: bytes, own: bytes, person: bytes, done: int, entries: int
+) -> tuple[list[bytes], Stretch]:
+    """The part of the outbox among `entries` entries after a sequence, and which sequences these are."""
+    stretch = stretch_after(db, conversation, own, done, entries)
+    return unacknowledged(db, conversation, own, person, stretch), stretch
+
+
+def read_before(
+    db: Database, conversation: bytes, own: bytes, most: int, before: Position, entries: int
+) -> tuple[list[bytes], Position]:
+    """What `read_by` finds among `entries` entries before a position, and where the first of these is."""
+    since = place_before(db, conversation, before, entries)
+    return read_by(db, conversation, own, most, since, before), since
 
 
 def unread(db: Database, conversation: bytes) -> int:

@@ -1,4 +1,4 @@
-"""What is sent for repair: bodies to ask a terminal for, and entries that a peer lacks (SPEC §11.4)."""
+"""What the heads of a conversation ask of a terminal, and what answers those of another (SPEC §11.4)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+from chat.storage import contacts, entries
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow, Position, check_header
-from protocol.messages import ENTRY_HEADER
+from protocol.history import asking, lacking, named, on_page
+from protocol.messages import ENTRY_HEADER, Head, Heads
+
+_IDS_MAX: Final = 256
+"""Values that one query asks for."""
 
 _WANTED: Final = (
     " FROM entries AS e"
@@ -61,5 +66,38 @@ def in_order(db: Database, ids: Iterable[bytes]) -> list[bytes]:
     return [entry for _, entry in sorted(found)]
 
 
-_IDS_MAX: Final = 256
-"""Values that one query asks for."""
+def _held_heads(database: Database, conversation: bytes) -> list[Head]:
+    """The heads to name of a conversation, sorted (SPEC §11.4)."""
+    if contacts.conversation(database, conversation) is None:
+        return []
+    return named(_head(row) for row in entries.heads(database, conversation))
+
+
+def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> list[Head]:
+    """The heads to name to a terminal, which ask for the bodies that it may have (SPEC §11.4)."""
+    heads = [_head(row) for row in entries.heads(database, conversation)]
+    if missing := wanted(database, conversation, terminal):
+        heads = asking(heads, [(_head(row), _head(before) if before else None) for row, before in missing])
+    return named(heads)
+
+
+def _head(row: HeadRow) -> Head:
+    return Head(row.author, row.sequence, row.id)
+
+
+class _StoredChain:
+    """protocol.history.Chain over the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def place(self, entry: bytes) -> tuple[int, bytes] | None:
+        return place(self._database, entry)
+
+
+def lacking_at(database: Database, page: Heads) -> list[bytes]:
+    """Entries of the page's authors that the heads of another terminal do not cover, in order."""
+    # It may be a whole history, so only ids and places are read here.
+    mine = on_page(page, _held_heads(database, page.conversation))
+    chain = _StoredChain(database)
+    return in_order(database, lacking([head.id for head in mine], [head.id for head in page.heads], chain))

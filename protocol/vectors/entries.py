@@ -17,7 +17,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.history import evidence, followed, order, quarantined, ranks, tips
+from protocol.history import cuts_in_force, evidence, followed, order, quarantined, ranks, tips
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
@@ -110,7 +110,7 @@ def _accept(inputs: Json, step: Json) -> Json:
         own_former={bytes.fromhex(each) for each in known["own_former"]},
         contact_former={bytes.fromhex(each) for each in known["contact_former"]},
     )
-    return {"entry_id": entry.id.hex(), "live": accept_entry(entry, facts)}
+    return {"entry_id": entry.id.hex(), "author": accept_entry(entry, facts)}
 
 
 def _order(inputs: Json, step: Json) -> Json:
@@ -127,7 +127,15 @@ def _order(inputs: Json, step: Json) -> Json:
 def _quarantine(inputs: Json, step: Json) -> Json:
     held, names = held_entries(inputs, step["entries"])
     before = [entry for entry, name in names.items() if name in step["before"]]
-    return {"quarantined": [names[one] for one in quarantined(held, bytes.fromhex(step["author"]), before)]}
+    author = bytes.fromhex(step["author"])
+    live, ranked = ([bytes.fromhex(one) for one in step[name]] for name in ("live", "ranked"))
+    entries = [read_entry(inputs["entries"][name]) for name in step["entries"]]
+    in_force = cuts_in_force(entries, author, live, ranked)
+    cuts = [entry.cut for entry in in_force if entry.cut is not None]
+    return {
+        "in_force": [names[entry.id] for entry in in_force],
+        "quarantined": [names[one] for one in quarantined(held, author, before, cuts)],
+    }
 
 
 def _previous(inputs: Json, step: Json) -> Json:

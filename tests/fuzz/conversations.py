@@ -72,25 +72,18 @@ class History:
     def named(number: int) -> bytes:
         return number.to_bytes(32, "big")
 
-    @property
-    def honest(self) -> bool:
-        """Whether every sequence is one more than that of the previous entry."""
-        return all(
-            sequence == 1 + (self.places[previous][0] if previous else 0)
-            for sequence, previous in self.places.values()
-        )
-
     def place(self, entry: bytes) -> tuple[int, bytes] | None:
         self.looked += 1
         return self.places.get(entry)
 
-    def past(self, heads: list[bytes]) -> set[bytes]:
-        """All held entries up to and with these."""
+    def chains(self, heads: list[bytes]) -> set[bytes]:
+        """All held entries in the chains of these."""
         seen: set[bytes] = set()
         for entry in heads:
-            while entry in self.places and entry not in seen:
+            above = 2**53
+            while entry in self.places and entry not in seen and self.places[entry][0] < above:
                 seen.add(entry)
-                entry = self.places[entry][1]
+                above, entry = self.places[entry]
         return seen
 
 
@@ -103,10 +96,7 @@ def _heads(data: bytes) -> list[bytes]:
     found = lacking(own, other, history)
     assert len(found) == len(set(found))
     assert history.looked <= len(own) + len(other) + len(history.places)
-    assert set(found) >= history.past(own) - history.past(other)
-    assert set(found) <= history.past(own)
-    if history.honest:
-        assert set(found) == history.past(own) - history.past(other)
+    assert set(found) == history.chains(own) - history.chains(other)
     heads = [m.Head(entry, sequence, entry) for entry, (sequence, _) in history.places.items()]
     assert heads_hash(CONVERSATION, heads) == heads_hash(CONVERSATION, heads[::-1])
     told = pages(CONVERSATION, heads)
@@ -129,6 +119,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "message": of_codec(m.MESSAGE, published("codec", "Value", "decode", "bytes", "message")),
     "entry-header": of_codec(m.ENTRY_HEADER, published("codec", "Value", "decode", "bytes", "EntryHeader")),
     "text-body": of_codec(m.TEXT_BODY, published("codec", "Value", "decode", "bytes", "TextBody")),
+    "cut-body": of_codec(m.CUT_BODY, published("codec", "Value", "decode", "bytes", "CutBody")),
     "entry": Target(_entry, (ProtocolError,), _entries, lambda entry: encode(entry.message())),
     "heads": Target(_heads, (), _histories),
 }

@@ -30,6 +30,7 @@ STRUCTS: list[tuple[type[Wire], Codec[Any]]] = [
     *((kind, m.MESSAGE) for kind in get_args(m.Message)),
     (m.EntryHeader, m.ENTRY_HEADER),
     (m.TextBody, m.TEXT_BODY),
+    (m.CutBody, m.CUT_BODY),
     (m.ContactHello, CONTACT_HELLO),
     (m.ContactReply, CONTACT_REPLY),
     (m.PairingReply, PAIRING_REPLY),

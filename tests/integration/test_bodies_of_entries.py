@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from chat.interface import EntryAdded, EntryChanged, EntryDeleted, EntryFilled
 from chat.network.driver import Driver
 from chat.storage import entries
 from protocol.entries_and_receipts import conversation_of_two, parse_entry
-from protocol.messages import Entry, Heads, Message, Receipt
+from protocol.messages import Entry, Heads, Message, Receipt, Typing
 from tests.integration.steps import current, dial, entry_of, in_touch, presence
 from tests.support.engines.engines import Person, in_virtual_time, talk
 
@@ -141,6 +142,35 @@ async def test_an_entry_deleted_while_it_waits_arrives_once_and_as_missing(
         assert views[gone.id] == ("missing", "")
         changed = [event.id for event in ada.seen[since:] if isinstance(event, EntryChanged)]
         assert gone.id not in changed
+
+
+@in_virtual_time
+async def test_an_entry_deleted_while_it_is_queued_for_a_link_goes_without_its_body(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link is still busy with another message, and the whole entry waits behind it in memory."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        sent, send, writable, waits = list[Message](), Driver.send, asyncio.Event(), asyncio.Event()
+
+        async def busy(driver: Driver, message: Message) -> None:
+            if isinstance(message, Typing):
+                waits.set()
+                await writable.wait()
+            sent.append(message)
+            await send(driver, message)
+
+        monkeypatch.setattr(Driver, "send", busy)
+        contact = await ada.contact(ben)
+        await ada.engine.typing(contact, True)
+        await waits.wait()
+        gone = await ada.engine.send(contact, "thought better of it")
+        await ada.engine.delete(contact, gone.id)
+        since, arrived = len(ada.seen), ben.wait(EntryAdded)
+        writable.set()
+        assert (await arrived).entry.kind == "missing"
+        carried = [entry for entry in of(sent, Entry) if parse_entry(entry).id.hex() == gone.id]
+        assert [(entry.salt, entry.body) for entry in carried] == [(b"", b"")]
+        assert [event for event in ada.seen[since:] if isinstance(event, EntryChanged)] == []
 
 
 @pytest.mark.parametrize("holds", [True, False])

@@ -11,6 +11,7 @@ import pytest
 
 from chat.config import Config
 from chat.network.driver import Driver, Opening
+from chat.network.links import LiveLink
 from chat.service.person_logs import PersonLogs
 from chat.service.sync import Inbound
 from chat.storage import entries, persons, receipts
@@ -174,6 +175,29 @@ async def test_case_94_heads_again_and_again_are_worked_on_at_a_rate(
             await link.send(message(_conversation(ada, ben)))
         await asyncio.sleep(5)
         assert 0 < len(calls) <= most
+
+
+@in_virtual_time
+async def test_pages_of_heads_beyond_the_rate_are_delayed_and_nothing_waits_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        original, calls, link = Inbound.lacking, list[Heads](), current(ben, ada)
+
+        async def noted(inbound: Inbound, from_link: LiveLink, page: Heads) -> list[bytes]:
+            calls.extend([page] if page.after else [])
+            return await original(inbound, from_link, page)
+
+        monkeypatch.setattr(Inbound, "lacking", noted)
+        for _ in range(12):
+            await link.driver.send(Heads(_conversation(ada, ben), bytes(32), [], more=False))
+        before = ada.clock.monotonic()
+        await talk(ben, ada, "behind the pages")
+        assert ada.clock.monotonic() < before + 1
+        assert len(calls) < 12
+        await asyncio.sleep(60)
+        assert len(calls) == 12
+        assert current(ben, ada) is link
 
 
 @in_virtual_time

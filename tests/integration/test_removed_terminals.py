@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chat.interface import ContactChanged, EntryAdded, IdentityChanged
-from chat.storage import persons
+import pytest
+
+from chat.interface import ContactChanged, EntryAdded, EntryState, EntryView, IdentityChanged
+from chat.service.sync import WAITING_MAX
+from chat.storage import entries, persons
+from chat.storage.database import Database
 from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
@@ -15,8 +20,8 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.identity.author import add_operation, remove_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.author import add_operation, remove_operation, rename_operation
+from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
 from tests.integration.steps import current, dial, in_touch
@@ -37,22 +42,38 @@ class Second:
 
     @classmethod
     async def added(cls, ben: Person, ada: Person) -> Second:
+        """One whose adding Ada learns."""
+        second, addition = await cls.unheard(ben, ada)
+        await second._told(addition)
+        return second
+
+    @classmethod
+    async def unheard(cls, ben: Person, ada: Person) -> tuple[Second, bytes]:
+        """One that only Ben's first terminal knows, and the operation that adds it."""
         parts = ben.engine._use_cases
         operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
         second = cls(ben, ada, list(operations), [])
         addition = add_operation(
             reduce(operations), parts.keyring.own.terminal, SECOND.signing, SECOND.static
         )
-        await second._told(sign_operation(addition, parts.keyring.own.signing_seed, SECOND.seed))
-        return second
+        signed = sign_operation(addition, parts.keyring.own.signing_seed, SECOND.seed)
+        second.log.append(signed)
+        return second, signed
 
     async def removed(self) -> None:
         own = self.ben.engine._use_cases.keyring.own
         removal = remove_operation(reduce(self.log), own.terminal, SECOND.id)
-        await self._told(sign_operation(removal, own.signing_seed))
+        signed = sign_operation(removal, own.signing_seed)
+        self.log.append(signed)
+        await self._told(signed)
+
+    async def cut(self) -> None:
+        """Ben's first terminal learns of the removal in its own log, and cuts the second."""
+        keyring = self.ben.engine._use_cases.keyring
+        keyring.own_log = reduce(self.log)
+        await self.ben.engine._use_cases.messages.cut_removed()
 
     async def _told(self, operation: bytes) -> None:
-        self.log.append(operation)
         changed = self.ada.wait(IdentityChanged)
         await current(self.ben, self.ada).driver.send(LogOperations([operation]))
         await changed
@@ -148,3 +169,129 @@ async def test_case_88_what_is_quarantined_is_stored_and_not_asked_for_again(
         texts = [event.entry.text for event in ada.seen[since:] if isinstance(event, EntryAdded)]
         assert texts == ["on another link 0", "on another link 1"]
         assert [hit.quarantined for hit in await ada.engine.search("perhaps")] == [True]
+
+
+# --- Cuts ---
+
+
+async def history(person: Person, other: Person, kind: str = "cut") -> list[EntryView]:
+    return [view for view in await person.history(other) if view.kind == kind]
+
+
+async def synced(second: Second, *held: ParsedEntry) -> None:
+    """Ben's first terminal gets entries of the second, as siblings will pass them on."""
+    parts = second.ben.engine._use_cases
+    await parts.store.write(entries.insert_all, held, parts.keyring.own.terminal)
+
+
+@in_virtual_time
+async def test_case_88_an_honest_entry_that_was_never_held_counts_up_to_the_cut(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        first, honest, later = (second.write(text) for text in ("first", "honest", "perhaps after"))
+        await synced(second, first, honest)
+        await second.removed()
+        await second.passed(later)
+        await second.passed(first)
+        assert await second.shown() == {"first": True, "perhaps after": True}
+        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        await second.cut()
+        await cut
+        await second.passed(honest)
+        assert await second.shown() == {"first": False, "honest": False, "perhaps after": True}
+        assert len(await history(ben, ada)) == len(await history(ada, ben)) == 1
+        (unread,) = {view.unread for view in await ada.engine.contacts()}
+        assert unread == len(
+            [view for view in await ada.history(ben) if view.kind == "text" and not view.own]
+        )
+
+
+@in_virtual_time
+async def test_case_88_what_was_held_and_is_later_than_the_cut_is_quarantined(tmp_path: Path) -> None:
+    """A thief wrote to Ada with the second terminal before she heard of the removal."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        honest, stolen = second.write("honest"), second.write("stolen")
+        await synced(second, honest)
+        for entry in (honest, stolen):
+            await second.passed(entry)
+        await second.removed()
+        assert await second.shown() == {"honest": False, "stolen": False}
+        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        await second.cut()
+        await cut
+        assert await second.shown() == {"honest": False, "stolen": True}
+
+
+@in_virtual_time
+async def test_case_88_a_cut_is_written_once_and_survives_a_crash_before_it(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        await synced(second, second.write("honest"))
+        await second.removed()
+        parts = ben.engine._use_cases
+        await parts.store.write(stored_operations, parts.keyring.own.person, second.log)
+        await ben.stop()  # before the cut was written
+        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        await ben.start()
+        await cut
+        await ben.stop()
+        await ben.start()
+        await talk(ben, ada, "after two starts")
+        await second.cut()
+        assert len(await history(ben, ada)) == 1
+        assert [view.state for view in await history(ben, ada)] == [EntryState.DELIVERED]
+
+
+def stored_operations(database: Database, person: bytes, operations: list[bytes]) -> None:
+    for operation in operations:
+        persons.add_operation(database, person, parse_operation(operation).id, operation)
+
+
+# --- Unknown authors ---
+
+
+@in_virtual_time
+async def test_an_entry_of_a_terminal_whose_adding_has_not_come_ends_no_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the operation, which this side asks for, and is stored and acknowledged then."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second, addition = await Second.unheard(ben, ada)
+        entries_sent = [second.write(f"ahead {number}") for number in range(WAITING_MAX + 4)]
+        link, logs, asked = current(ben, ada), ben.engine._use_cases.sync._logs, list[Sequence[bytes]]()
+        answer = logs.missing
+
+        async def missing(held: Sequence[bytes]) -> list[LogOperations]:
+            asked.append(held)
+            return await answer(held)
+
+        monkeypatch.setattr(logs, "missing", missing)
+        for entry in entries_sent:
+            await link.driver.send(entry.message())
+        await talk(ben, ada, "on the same link")
+        assert current(ben, ada) is link
+        assert await second.shown() == {}
+        assert len(asked) == 1
+        last = ada.wait(EntryAdded, lambda event: event.entry.text == f"ahead {WAITING_MAX - 1}")
+        await second._told(addition)
+        await last
+        await talk(ben, ada, "still on it")
+        assert current(ben, ada) is link
+        assert len(await second.shown()) == WAITING_MAX
+        assert len(asked) == 1
+
+
+@in_virtual_time
+async def test_an_entry_of_nobodys_terminal_is_never_stored(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second, _ = await Second.unheard(ben, ada)
+        link = current(ben, ada)
+        await link.driver.send(second.write("of nobody").message())
+        rename = rename_operation(
+            reduce(second.log[:-1]), ben.engine._use_cases.keyring.own.terminal, "Benno"
+        )
+        await second._told(sign_operation(rename, ben.engine._use_cases.keyring.own.signing_seed))
+        await talk(ben, ada, "after other operations")
+        assert await second.shown() == {}
+        assert ada.engine._use_cases.sync._workers[current(ada, ben)].waiting

@@ -13,7 +13,7 @@ from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.links import LiveLink
 from protocol.link.states import State
 from tests.integration.steps import current, dial, in_touch, late, presence, say
-from tests.support.engines.engines import Person, in_virtual_time, links, talk
+from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, links, talk
 from tests.support.engines.terminals import add_terminal
 from tests.support.fakes.network import Network
 
@@ -83,6 +83,21 @@ async def test_what_is_said_to_a_contact_goes_to_each_terminal_that_has_a_link(t
         await asyncio.gather(*typing)
         await talk(ada, ben, "to both")
         await asyncio.gather(*there)
+
+
+@in_virtual_time(limit=600)
+async def test_typing_ends_with_the_last_link_of_the_terminal_that_sent_it(tmp_path: Path) -> None:
+    async with with_two_terminals(tmp_path) as (_, ada, _, second):
+        typing = ada.wait(ContactChanged, lambda event: event.contact.typing)
+        await second.engine.typing(await second.contact(ada), True)
+        await typing
+        left = current(ada, second)
+        stopped = ada.wait(ContactChanged, lambda event: not event.contact.typing)
+        begun = asyncio.get_running_loop().time()
+        await second.stop()
+        assert (await stopped).contact.present
+        assert ada.engine._use_cases.links.current(left.peer) is None
+        assert asyncio.get_running_loop().time() - begun < DEFAULTS.typing_lasts / 2
 
 
 @pytest.mark.parametrize("answers", ["first", "second"])

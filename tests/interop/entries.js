@@ -8,6 +8,8 @@ const id = bytes(32);
 const HEADER_MOST = 2048;
 const BODY_MOST = 131_072;
 export const TEXT = 1;
+const CUT = 2;
+const CUTS_MOST = 16;
 
 export const EntryHeader = struct({
   conversation: id,
@@ -23,6 +25,8 @@ export const EntryHeader = struct({
   self_tag: bytes(0, 32),
 });
 export const TextBody = struct({ text: text(1, 16384), reply: bytes(0, 32) });
+const CutHead = struct({ incarnation: bytes(8), sequence: u53, id });
+export const CutBody = struct({ terminal: id, heads: list(1, 16, CutHead) });
 
 const order = (a, b) => Buffer.compare(a, b);
 
@@ -67,18 +71,28 @@ function checkHeader(header) {
   must(header.membership.length > 0 && !again, 'malformed', 'V-ET-05');
 }
 
-function decodeBody(raw) {
+function decodeStruct(kind, raw) {
   try {
-    const body = decode(TextBody, raw, BODY_MOST);
-    must(emptyOrId(body.reply), 'malformed', 'V-ET-09');
-    return body;
+    return decode(kind === CUT ? CutBody : TextBody, raw, BODY_MOST);
   } catch (error) {
     if (error instanceof Rejected) throw new Rejected('malformed', 'V-ET-09');
     throw error;
   }
 }
 
-// The form of an Entry message: {id, header, hasBody, body}, the body null in a header alone and of an unknown kind.
+const compareCutHeads = (a, b) => a.sequence - b.sequence || order(a.id, b.id);
+
+function decodeBody(kind, raw) {
+  const body = decodeStruct(kind, raw);
+  if (kind === TEXT) must(emptyOrId(body.reply), 'malformed', 'V-ET-09');
+  if (kind === CUT) {
+    const rising = body.heads.slice(1).every((head, at) => compareCutHeads(body.heads[at], head) < 0);
+    must(rising, 'malformed', 'V-ET-09');
+  }
+  return body;
+}
+
+// The form of an Entry message: {id, header, body}, the body null in a header alone.
 export function readForm({ header: raw, salt, body }) {
   const header = decodeHeader(raw);
   checkHeader(header);
@@ -91,7 +105,7 @@ export function readForm({ header: raw, salt, body }) {
 }
 
 // Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
-// Returns whether the author is live; else it was.
+// Returns what the author is: live, former or unknown.
 export function checkTrust({ header }, view) {
   must(view.accepted, 'untrusted', 'V-ET-10');
   must(header.conversation.equals(conversationId(view.self, view.contact)), 'untrusted', 'V-ET-11');
@@ -102,8 +116,8 @@ export function checkTrust({ header }, view) {
   const own = among(view.live(view.self)) || among(view.former(view.self));
   if (own) must(equal(selfTag(view.selfKey, header), header.self_tag), 'authentication', 'V-ET-14');
   const live = among(view.live(view.self)) || among(view.live(view.contact));
-  must(live || own || among(view.former(view.contact)), 'untrusted', 'V-ET-15');
-  return live;
+  if (live) return 'live';
+  return own || among(view.former(view.contact)) ? 'former' : 'unknown';
 }
 
 // Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.
@@ -211,20 +225,53 @@ export class Conversation {
       .sort(order);
   }
 
-  // Ids, ascending, of a removed author's quarantined entries, where those in `before` were held at the time.
-  quarantined(author, before) {
-    const counting = new Set();
-    for (const start of before) {
+  nextInChain({ header: { author, sequence, previous } }) {
+    const before = this.held.get(key(previous));
+    return before?.header.author.equals(author) && before.header.sequence < sequence ? before : undefined;
+  }
+
+  // Keys of the entries in the chains of some, by id.
+  chains(ids) {
+    const found = new Set();
+    for (const start of ids) {
       let entry = this.held.get(key(start));
-      while (entry && entry.header.author.equals(author) && !counting.has(key(entry.id))) {
-        counting.add(key(entry.id));
-        entry = this.held.get(key(entry.header.previous));
+      while (entry && !found.has(key(entry.id))) {
+        found.add(key(entry.id));
+        entry = this.nextInChain(entry);
       }
     }
+    return found;
+  }
+
+  // The cuts of a removed author that are in force, by the rank of their authors. `live` and `ranked` are
+  // terminals of its person, the latter all with a rank, the least first.
+  cutsInForce(author, live, ranked) {
+    const place = (terminal) => ranked.findIndex((one) => one.equals(terminal));
+    const rank = (terminal) => (place(terminal) < 0 ? Infinity : place(terminal));
+    const seniors = live.filter((terminal) => rank(terminal) < rank(author));
+    const isOne = (terminals, terminal) => terminals.some((one) => one.equals(terminal));
+    const may = seniors.length ? seniors : live;
+    const cuts = this.entries()
+      .filter(({ header, body }) => header.kind === CUT && body?.terminal.equals(author))
+      .filter(({ header }) => isOne(may, header.author))
+      .sort((a, b) => a.header.sequence - b.header.sequence || order(a.id, b.id));
+    const first = cuts.filter(
+      (cut, at) => cuts.findIndex(({ header }) => header.author.equals(cut.header.author)) === at,
+    );
+    return first
+      .sort((a, b) => rank(a.header.author) - rank(b.header.author))
+      .slice(0, CUTS_MOST);
+  }
+
+  // Ids, ascending, of a removed author's quarantined entries, where those in `before` were held at the time.
+  quarantined(author, before, cuts) {
     const theirs = this.entries().filter(({ header }) => header.author.equals(author));
+    const isTheirs = (one) => theirs.some((entry) => entry.id.equals(one));
+    const ends = cuts.length ? cuts.map((cut) => cut.body.heads.map((head) => head.id)) : [before];
+    const kept = ends.map((ids) => this.chains(ids.filter(isTheirs)));
     return theirs
       .map((entry) => entry.id)
-      .filter((one) => !counting.has(key(one)))
+      .filter((one) => !kept.every((chains) => chains.has(key(one))))
       .sort(order);
   }
 
@@ -239,8 +286,9 @@ export class Conversation {
   }
 
   heads() {
-    const ended = new Set(this.entries().map(({ header }) => key(header.author) + key(header.previous)));
-    const open = this.entries().filter(({ id: one, header }) => !ended.has(key(header.author) + key(one)));
+    const next = this.entries().map((entry) => this.nextInChain(entry));
+    const ended = new Set(next.filter(Boolean).map((entry) => key(entry.id)));
+    const open = this.entries().filter(({ id: one }) => !ended.has(key(one)));
     const heads = open.map(({ id: one, header }) => ({
       author: header.author,
       sequence: header.sequence,
@@ -277,23 +325,11 @@ export class Conversation {
     return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.namedHeads(wanted))]);
   }
 
-  past(ids) {
-    const seen = new Set();
-    const open = ids.map(key);
-    while (open.length) {
-      const name = open.pop();
-      if (seen.has(name) || !this.held.has(name)) continue;
-      seen.add(name);
-      open.push(key(this.held.get(name).header.previous));
-    }
-    return seen;
-  }
-
-  // The answer to Heads: what is in the past of the own heads of some authors and not of these.
+  // The answer to Heads: what is in a chain of the own heads of some authors and in none of these.
   missing(heads, covers) {
-    const covered = this.past(heads.map((head) => head.id));
+    const covered = this.chains(heads.map((head) => head.id));
     const mine = this.namedHeads().filter(({ author }) => covers(author));
-    const own = this.past(mine.map((head) => head.id));
+    const own = this.chains(mine.map((head) => head.id));
     return this.ordered().filter(({ id: one }) => own.has(key(one)) && !covered.has(key(one)));
   }
 

@@ -129,7 +129,8 @@ export class Terminal {
     const view = { carrier: contact, accepted: true, self: this.person, contact, selfKey: this.selfKey };
     const removed = (person) => this.logOf(person).terminals.filter((one) => one.is === 'removed');
     const former = (person) => removed(person).map((one) => one.terminal);
-    entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
+    const author = entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
+    if (author === 'unknown') return { answers: [], events: [] };
     this.conversation.add(entry);
     if (!entry.hasBody) return { answers: [], events: [] };
     const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });

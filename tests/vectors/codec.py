@@ -47,6 +47,8 @@ def _whole(drawn: Drawn) -> Iterator[Named]:
         yield f"a {type(payload).__name__}", type(payload).__name__, payload
     yield "an EntryHeader", "EntryHeader", entry_header(drawn)
     yield "a TextBody", "TextBody", m.TextBody("Grüße, 小雨 ☂", drawn("reply"))
+    ends = [m.CutHead(drawn("incarnation")[:8], number, drawn(f"end {number}")) for number in (7, 2**53 - 1)]
+    yield "a CutBody", "CutBody", m.CutBody(drawn("removed"), ends)
 
 
 def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
@@ -178,6 +180,7 @@ _LIMITS: Final = (
     ("ContactHello", limits.HANDSHAKE_PAYLOAD_MAX),
     ("EntryHeader", limits.HEADER_BYTES_MAX),
     ("TextBody", limits.BODY_BYTES_MAX),
+    ("CutBody", limits.BODY_BYTES_MAX),
 )
 
 Row = tuple[str, str, Any]
@@ -240,6 +243,12 @@ _BOUNDS: Final[tuple[Row, ...]] = (
         ["9432c400c400c600020001", {"hex": "11", "times": 131_073}],
     ),
     ("a text of nothing", "TextBody", "92a0c400"),
+    ("a cut without heads", "CutBody", f"92c420{'07' * 32}90"),
+    (
+        "a cut with seventeen heads",
+        "CutBody",
+        f"92c420{'07' * 32}dc0011" + "".join(f"93c408{'01' * 8}01c420{n:064x}" for n in range(17)),
+    ),
     ("a text of 16,385 code points", "TextBody", ["92da4001", {"hex": "61", "times": 16_385}, "c400"]),
     ("no share number", "ContactHello", [CONTACT_HELLO_HEAD + "929091" + "01" + "c504a0",
                                           {"hex": "11", "times": 1_184}, ID]),

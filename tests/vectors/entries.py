@@ -15,17 +15,19 @@ from msgspec.structs import replace
 from protocol import labels
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
+    KIND_CUT,
     KIND_TEXT,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
+    cut_body,
     parse_entry,
     self_tag,
     text_body,
     write_entry,
 )
 from protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, SEQUENCE_FOLLOWED_MAX, TEXT_CHARACTERS_MAX
-from protocol.messages import Entry, EntryHeader, TextBody
+from protocol.messages import CutBody, CutHead, Entry, EntryHeader, TextBody
 from protocol.primitives import b2b
 from protocol.vectors.entries import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
@@ -77,10 +79,18 @@ class Talk:
     ) -> ParsedEntry:
         """`whose` terminal writes `name` as its text, `ms` after TIME."""
         place = self.place(whose, after, parents, **changed)
+        return self._keep(name, whose, place, ms, KIND_TEXT, text_body(name))
+
+    def cut(self, name: str, whose: str, after: str, removed: str, *ends: str) -> ParsedEntry:
+        """`whose` terminal cuts the entries of `removed` behind those with the names `ends`."""
+        headers = [(self.entries[end].header, self.entries[end].id) for end in ends]
+        heads = [CutHead(header.incarnation, header.sequence, entry) for header, entry in headers]
+        body = cut_body(self.terminal(removed), heads)
+        return self._keep(name, whose, self.place(whose, after), 0, KIND_CUT, body)
+
+    def _keep(self, name: str, whose: str, place: EntryPlace, ms: int, kind: int, body: bytes) -> ParsedEntry:
         salt = self.salt(name)
-        entry = write_entry(
-            place, TIME + ms, KIND_TEXT, text_body(name), self.self_key(whose), lambda size: salt[:size]
-        )
+        entry = write_entry(place, TIME + ms, kind, body, self.self_key(whose), lambda size: salt[:size])
         self.entries[name] = entry
         return entry
 
@@ -128,6 +138,7 @@ NOTES: Final = {
     "NotTheirs": ("AUTHENTICITY", "An entry of somebody who may not say it here."),
     "Invented": ("AUTHENTICITY", "An entry in this person's name that this person never wrote."),
     "Quarantine": ("AUTHENTICITY", "Which entries of a removed terminal count."),
+    "Cut": ("AUTHENTICITY", "Up to where the entries of a removed terminal count."),
     "Order": ("BASIC", "Order and tips of what is held."),
 }
 Wrong = tuple[str, str, str, str, Any]
@@ -192,6 +203,9 @@ def _read(seed: Seed) -> Group:
         group.add(comment, ["Read"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
     for comment, message in _later_kinds(talk).items():
         group.add(comment, ["LaterKind"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
+    talk.cut("cut", "their", "second", "own", "own")
+    steps = one_step(ACTIONS, {}, "parse", message=talk.message("cut").hex())
+    group.add("a cut", ["Read"], SUCCESS, steps)
     second = talk.entries["second"]
     gone = encode(Entry(second.header_bytes, b"", b""))
     steps = one_step(ACTIONS, {}, "parse", message=gone.hex())
@@ -334,6 +348,7 @@ def _bodies(talk: Talk) -> Iterator[Wrong]:
     }
     for comment, other in wrong.items():
         yield "V-ET-09", "malformed", comment, "BadBody", write_bytes(_with_body(talk, other))
+    yield from _cuts(talk)
     large = write_bytes(encode(Entry(header, salt, bytes(BODY_BYTES_MAX + 1))))
     yield "V-CD-03", "malformed", "a body of 131,073 bytes", "BadBody", large
     yield (
@@ -343,6 +358,33 @@ def _bodies(talk: Talk) -> Iterator[Wrong]:
         "BadBody",
         encode(Entry(header, bytes(17), body)).hex(),
     )
+
+
+def _cuts(talk: Talk) -> Iterator[Wrong]:
+    removed, incarnation = talk.terminal("own"), bytes(8)
+    low, high = (CutHead(incarnation, 7, bytes([number]) * 32) for number in (1, 2))
+    later = CutHead(incarnation, 8, bytes(32))
+    text = "a text in a cut", text_body("Hello")
+    none = "a cut without heads", encode(CutBody(removed, []))
+    for comment, body in (text, none):
+        yield "V-ET-09", "malformed", comment, "BadBody", _as_cut(talk, body).hex()
+    for comment, heads in {
+        "heads of one sequence with ids that descend": [high, low],
+        "sequences that descend": [later, low],
+        "a head twice": [low, low],
+    }.items():
+        body = encode(CutBody(removed, heads))
+        yield "V-ET-09", "malformed", comment, "BadBody", _as_cut(talk, body).hex()
+    cut = encode(CutBody(removed, [low]))
+    yield "V-ET-09", "malformed", "a cut in a text", "BadBody", _with_body(talk, cut).hex()
+
+
+def _as_cut(talk: Talk, body: bytes) -> bytes:
+    """The first entry's message as a cut with a body, which its content fits."""
+    salt = talk.salt("first")
+    content = b2b(salt + body, personal=labels.CONTENT)
+    header = encode(talk.changed("first", content=content, kind=KIND_CUT))
+    return encode(Entry(header, salt, body))
 
 
 # --- Trust ---
@@ -366,6 +408,7 @@ def _trust(seed: Seed) -> Group:
     talk = _talk(seed)
     group = Group("11.2", {"knows": _knows(talk)})
     first, own = talk.message("first").hex(), talk.message("own").hex()
+    third = seed.bytes("a third person")
     for comment, message, knows in (
         ("the contact's own entry", first, {}),
         ("this person's own entry comes back", own, {}),
@@ -375,11 +418,14 @@ def _trust(seed: Seed) -> Group:
         ("another terminal of this person carries it", first, {"carrier": talk.own.hex()}),
         ("the contact's terminal was removed", first, _former(talk, "contact", "their")),
         ("this person's terminal was removed", own, _former(talk, "own", "own")),
+        ("the contact's terminal is in no log", first, {"contact_terminals": []}),
+        ("this person's terminal is in no log", own, {"own_terminals": []}),
+        ("an author who is nobody's terminal", talk.altered("first", author=third).hex(), {}),
+        ("a person in place of the terminal", talk.altered("first", author=talk.their).hex(), {}),
     ):
-        given = {"message": message} | ({"knows": knows} if knows else {})
+        given: Json = {"message": message} | ({"knows": knows} if knows else {})
         steps = one_step(ACTIONS, group.inputs, "accept", **given)
         group.add(comment, ["Accepted"], SUCCESS, steps)
-    third = seed.bytes("a third person")
     for rule, expect, comment, flag, step in _distrusted(talk, third):
         group.add(comment, [flag], expect, [{"do": "accept"} | step], rule=rule)
     return group
@@ -406,14 +452,6 @@ def _distrusted(talk: Talk, third: bytes) -> Iterator[Wrong]:
     untagged = {"message": talk.altered("first", self_tag=b"").hex()}
     yield "V-ET-13", "malformed", "no self tag", "Invented", untagged
     yield from _invented(talk)
-    message = talk.altered("first", author=third).hex()
-    yield "V-ET-15", untrusted, "an author who is nobody's terminal", flag, {"message": message}
-    message = talk.altered("first", author=talk.their).hex()
-    yield "V-ET-15", untrusted, "a person in place of the terminal", flag, {"message": message}
-    gone = {"message": first, "knows": {"contact_terminals": []}}
-    yield "V-ET-15", untrusted, "the contact's terminal is in no log", flag, gone
-    gone = {"message": talk.message("own").hex(), "knows": {"own_terminals": []}}
-    yield "V-ET-15", untrusted, "this person's terminal is in no log", flag, gone
 
 
 def _invented(talk: Talk) -> Iterator[Wrong]:
@@ -489,7 +527,8 @@ def _quarantine(seed: Seed) -> Group:
         ("a fork that begins before the removal", ["a", "b", "c", "fork"], ["c"]),
         ("a parent leads to nothing", ["a", "d", "vouches"], ["vouches"]),
     ):
-        steps = one_step(ACTIONS, group.inputs, "quarantine", entries=names, before=before, author=author)
+        given = {"entries": names, "before": before, "author": author, "live": [], "ranked": [author]}
+        steps = one_step(ACTIONS, group.inputs, "quarantine", **given)
         group.add(comment, ["Quarantine"], SUCCESS, steps)
     return group
 
@@ -522,8 +561,67 @@ def _last(seed: Seed) -> Group:
     return group
 
 
+def _cut(seed: Seed) -> Group:
+    """Cuts of the terminal "removed" by others of its person, and by one of the other person."""
+    talk = Talk(seed, "cut")
+    for name, after in (("a", ""), ("b", "a"), ("c", "b"), ("d", "c")):
+        talk.write(name, "removed", after)
+    talk.write("fork", "removed", "b", incarnation=seed.bytes("copied")[:8])
+    talk.entries["climbs"] = _climbing(talk)
+    for whose in ("senior", "second", "junior", "other"):
+        talk.write(f"{whose} first", whose)
+        talk.cut(f"{whose} cuts at b", whose, f"{whose} first", "removed", "b")
+        talk.cut(f"{whose} cuts at c", whose, f"{whose} cuts at b", "removed", "c")
+    talk.cut("second cuts at c alone", "second", "", "removed", "c")
+    talk.cut("senior cuts both", "senior", "", "removed", "d", "fork")
+    talk.cut("senior cuts another's end", "senior", "", "removed", "other first")
+    talk.cut("senior cuts at what climbs", "senior", "", "removed", "climbs")
+    talk.cut("senior cuts the junior", "senior", "", "junior", "b")
+    group = Group("11.2", {"entries": talk.named()})
+    four = ["a", "b", "c", "d"]
+    both, only = ["senior", "removed", "second", "junior"], ["removed", "second", "junior"]
+    one, author = ["senior"], talk.terminal("removed").hex()
+    for comment, names, before, live, ranked in (
+        ("later entries do not count", [*four, "senior cuts at b"], four, one, both),
+        ("what comes late counts up to it", [*four, "senior cuts at c"], [], one, both),
+        ("a gap before the head of a cut", ["a", "c", "d", "senior cuts at c"], ["a"], one, both),
+        ("the head of a cut is not held", ["a", "c", "d", "senior cuts at b"], four, one, both),
+        ("two heads", [*four, "fork", "senior cuts both"], [], one, both),
+        ("a head of another author", [*four, "other first", "senior cuts another's end"], four, one, both),
+        ("no chain climbs", ["a", "b", "climbs", "senior cuts at what climbs"], ["a"], one, both),
+        ("the first of two by one author", [*four, "senior cuts at c", "senior cuts at b"], four, one, both),
+        ("a junior", [*four, "junior cuts at b"], ["c"], ["senior", "junior"], both),
+        ("a junior where no senior is live", [*four, "junior cuts at b"], four, ["junior"], only),
+        ("two juniors: each has to keep it",
+         [*four, "junior cuts at b", "second cuts at c alone"], four, ["second", "junior"], only),
+        ("a removed one", [*four, "senior cuts at b"], ["c"], ["junior"], both),
+        ("one of another person", [*four, "other cuts at b"], ["c"], one, both),
+        ("one that never was a terminal", [*four, "second cuts at b"], ["c"], one, [*one, "removed"]),
+        ("a terminal whose adding no longer counts", [*four, "junior cuts at b"], four, ["senior", "junior"],
+         ["senior", "junior"]),
+        ("a cut of another terminal", [*four, "senior cuts the junior"], ["c"], one, both),
+    ):  # fmt: skip
+        terminals = {
+            "author": author,
+            "live": [talk.terminal(whose).hex() for whose in live],
+            "ranked": [talk.terminal(whose).hex() for whose in ranked],
+        }
+        given = {"entries": names, "before": before} | terminals
+        steps = one_step(ACTIONS, group.inputs, "quarantine", **given)
+        group.add(comment, ["Cut"], SUCCESS, steps)
+    return group
+
+
+def _climbing(talk: Talk) -> ParsedEntry:
+    """An entry whose previous has no lower sequence."""
+    entry = talk.entries["c"]
+    fields = {"previous": talk.entries["b"].id, "sequence": 2}
+    header = encode(talk.changed("c", "removed", **fields))
+    return parse_entry(Entry(header, entry.salt, entry.body))
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_written, _read, _refused_forms, _trust, _quarantine, _order, _last)
+    makers = (_written, _read, _refused_forms, _trust, _quarantine, _cut, _order, _last)
     return build_file(seed, NOTES, [make(seed) for make in makers])

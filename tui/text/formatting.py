@@ -237,8 +237,8 @@ def state_mark(state: EntryState) -> str:
 def unshown(kind: str) -> str:
     """The text that is shown for an entry without text.
 
-    It was deleted, or is until the profile's file is clean of it, or its content has not come yet, or this
-    version does not know its kind.
+    It was deleted, or is until the profile's file is clean of it, or its content has not come yet, or it is
+    about a removed device, or this version does not know its kind.
     """
     if kind == "deleted":
         return _("(deleted)")
@@ -248,6 +248,8 @@ def unshown(kind: str) -> str:
         return _("(not here yet)")
     if kind == "unknown":
         return _("(written by a newer Parlour)")
+    if kind == "cut":
+        return _("(removed a device)")
     return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
 
 

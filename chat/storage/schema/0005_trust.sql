@@ -50,14 +50,54 @@ CREATE TABLE pins (
 ) STRICT, WITHOUT ROWID;
 
 -- A body that has not come is missing and may still come; only `destroyed` says that it was deleted.
--- Entries of a removed terminal stay apart unless those that were held before lead to them.
-
 CREATE TABLE headers_alone (
     entry    INTEGER NOT NULL REFERENCES entries, -- whose body is missing
     terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again
     PRIMARY KEY (entry, terminal)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE quarantine (
-    entry INTEGER PRIMARY KEY REFERENCES entries -- of a removed terminal, and nothing shows that it is from before
+
+-- A terminal is (person, key): one key may stand in several logs, and each log says of its own whether it is live.
+
+CREATE TABLE person_terminals (
+    person    BLOB NOT NULL CHECK (length(person) = 32),
+    terminal  INTEGER NOT NULL REFERENCES terminals,
+    signing   BLOB NOT NULL CHECK (length(signing) = 32), -- Ed25519
+    static    BLOB NOT NULL CHECK (length(static) = 32),  -- X25519
+    live      INTEGER NOT NULL,                           -- 1: the person log counts it among the person's terminals
+    seniority INTEGER,                                    -- 0: the most senior; NULL: nothing that counts adds it
+    PRIMARY KEY (person, terminal)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX person_terminals_by_terminal ON person_terminals (terminal);
+INSERT INTO person_terminals (person, terminal, signing, static, live, seniority)
+    SELECT person, number, signing, static, live,
+        row_number() OVER (PARTITION BY person ORDER BY depth, terminal) - 1
+    FROM terminals WHERE person IS NOT NULL;
+DROP INDEX terminals_by_person;
+DROP INDEX terminals_by_static;
+DROP INDEX terminals_by_signing;
+ALTER TABLE terminals DROP COLUMN person;
+ALTER TABLE terminals DROP COLUMN signing;
+ALTER TABLE terminals DROP COLUMN static;
+ALTER TABLE terminals DROP COLUMN live;
+ALTER TABLE terminals DROP COLUMN depth;
+
+-- Entries of a removed terminal count up to the cuts in force, without one up to those that were held before.
+
+CREATE TABLE cuts (
+    entry    INTEGER PRIMARY KEY REFERENCES entries,         -- which says it; kept where its body is deleted
+    terminal BLOB NOT NULL CHECK (length(terminal) = 32),    -- the removed one
+    heads    BLOB NOT NULL                                   -- ids of its last entries that count, in a row
 ) STRICT;
+CREATE INDEX cuts_by_terminal ON cuts (terminal);
+
+CREATE TABLE late (
+    entry INTEGER PRIMARY KEY REFERENCES entries -- came after its author's removal; nothing held before leads to it
+) STRICT;
+
+CREATE TABLE quarantine (
+    entry INTEGER NOT NULL REFERENCES entries, -- of a removed terminal, which does not count
+    cut   INTEGER NOT NULL,                    -- entries.number of the cut in force that leaves it out; 0: there is none
+    PRIMARY KEY (entry, cut)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX quarantine_by_cut ON quarantine (cut);

@@ -20,7 +20,6 @@ from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import indexed
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
-from chat.storage.persons import TerminalRow
 from chat.storage.receipts import READ, STORED
 from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.errors import LocalMisuse
@@ -157,8 +156,7 @@ def write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
     for person in (ada, ben):
         for operation in person.operations:
             persons.add_operation(database, person.person, parse_operation(operation).id, operation)
-        live = reduce(person.operations).live.values()
-        rows = [TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth) for one in live]
+        rows = persons.terminal_rows(reduce(person.operations))
         persons.replace_terminals(database, person.person, rows)
     contacts.add(database, ContactRow(ben.person, "Ben", "", PAIRED, True, False, False, _now()))
     root = system_random(KEY_SIZE)

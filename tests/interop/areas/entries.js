@@ -50,8 +50,8 @@ function accepted(step, inputs) {
   const former = (person) => (person.equals(self) ? knows.own_former : knows.contact_former).map(hex);
   const entry = read(step.message);
   const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact };
-  const isLive = entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live, former });
-  return { entry_id: entry.id, live: isLive };
+  const author = entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live, former });
+  return { entry_id: entry.id, author };
 }
 
 function hold(conversation, names, inputs) {
@@ -77,8 +77,10 @@ function ordered(step, inputs) {
 function quarantine(step, inputs) {
   const id = read(inputs.entries[step.entries[0]]).header.conversation;
   const before = step.before.map((name) => read(inputs.entries[name]).id);
-  const found = hold(id, step.entries, inputs).quarantined(hex(step.author), before);
-  return { quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
+  const held = hold(id, step.entries, inputs);
+  const cuts = held.cutsInForce(hex(step.author), step.live.map(hex), step.ranked.map(hex));
+  const found = held.quarantined(hex(step.author), before, cuts);
+  return { in_force: cuts.map(nameOf(inputs)), quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
 }
 
 function previousOf(step, inputs) {

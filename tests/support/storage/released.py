@@ -27,14 +27,16 @@ from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
 from chat.storage.migrations import known
-from chat.storage.persons import AddressRow, TerminalRow
+from chat.storage.persons import AddressRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
+    KIND_CUT,
     KIND_TEXT,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
+    cut_body,
     read_text,
     text_body,
     write_entry,
@@ -49,6 +51,7 @@ from protocol.identity.log import (
     terminal_id,
 )
 from protocol.identity.reduction import reduce
+from protocol.messages import CutHead
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import RelayAddress
@@ -88,12 +91,15 @@ class Teller:
     told: int = 0
 
     def tell(self, text: str, *parents: ParsedEntry) -> ParsedEntry:
+        return self.write(KIND_TEXT, text_body(text), *parents)
+
+    def write(self, kind: int, body: bytes, *parents: ParsedEntry) -> ParsedEntry:
         self.told += 1
         ids, heads = [parent.id for parent in parents], reduce(self.person.operations).heads
         place = EntryPlace(TALK, self.person.terminal, self.incarnation, self.last, ids, heads)
         random = seeded(f"{self.person.person.hex()} {self.incarnation.hex()} {self.told}")
         time, key = TIME + 1_000 * self.told, self.person.self_key
-        made = write_entry(place, time, KIND_TEXT, text_body(text), key, random)
+        made = write_entry(place, time, kind, body, key, random)
         self.last = (made.header.sequence, made.id)
         return made
 
@@ -115,8 +121,7 @@ def write_persons(database: Database) -> None:
     for person in (ANN, BEN, CAT):
         for operation in person.operations:
             persons.add_operation(database, person.person, parse_operation(operation).id, operation)
-        live = reduce(person.operations).live.values()
-        rows = [TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth) for one in live]
+        rows = persons.terminal_rows(reduce(person.operations))
         persons.replace_terminals(database, person.person, rows)
         persons.add_proven_key(database, person.person, rows[0].static)
         persons.pin(database, BEN.person, [blob("recovery seen first")], confirmed=False)
@@ -158,6 +163,8 @@ def write_conversation(database: Database) -> None:
     entries.insert(database, alone, unread=True, carrier=BEN.terminal)
     removed = Teller(CAT, b"cat....1").tell("from a removed terminal", waiting)
     entries.insert(database, removed, unread=True, former=True)
+    cut = ben.write(KIND_CUT, cut_body(CAT.terminal, [CutHead(b"cat....1", 1, removed.id)]), removed)
+    entries.insert(database, cut, unread=True)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)
@@ -171,7 +178,11 @@ def contents(database: Database) -> object:
         "own": keys.read_own(database),
         "self keys": tables.self_keys(database),
         "names": [reduce(persons.operations_of(database, person)).name for person in people],
-        "terminals": [tables.terminals_of(database, person) for person in people],
+        "terminals": [
+            # What earlier versions called the depth was the seniority of these terminals.
+            [asdict(row) | {"depth": row.seniority} for row in tables.terminals_of(database, person)]
+            for person in people
+        ],
         "proven keys": persons.proven_keys(database),
         "pins": tables.pins(database),
         "contacts": [*contacts.all(database), *contacts.pending(database)],
@@ -183,7 +194,7 @@ def contents(database: Database) -> object:
         "relays": settings.all_relays(database),
         "conversations": contacts.conversations(database),
         "entries": rows,
-        "texts": [read_text(row.body).text if row.body else None for row in rows],
+        "texts": [read_text(row.body).text if row.body and row.kind == KIND_TEXT else None for row in rows],
         "tips": entries.tips(database, TALK),
         "heads": entries.heads(database, TALK),
         "missing": tables.missing(database, TALK),

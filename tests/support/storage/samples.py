@@ -181,13 +181,14 @@ def pins(database: Database) -> list[tuple[bytes, bytes, bool]]:
 def terminals_of(database: Database, person: bytes) -> list[TerminalRow]:
     """A person's terminals, live or not, most senior first."""
     rows = database.rows(
-        "SELECT person, terminal, signing, static, live, depth FROM terminals WHERE person = ?"
-        " ORDER BY depth, terminal",
+        "SELECT p.person, t.terminal, p.signing, p.static, p.live, p.seniority FROM person_terminals AS p"
+        " JOIN terminals AS t ON t.number = p.terminal WHERE p.person = ?"
+        " ORDER BY p.seniority IS NULL, p.seniority, t.terminal",
         person,
     )
     return [
-        TerminalRow(person, terminal, signing, static, bool(live), depth)
-        for person, terminal, signing, static, live, depth in rows
+        TerminalRow(person, terminal, signing, static, bool(live), seniority)
+        for person, terminal, signing, static, live, seniority in rows
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.storage import contacts, entries, persons, search, secure_deletion
+from chat.storage import contacts, entries, persons, receipts, search, secure_deletion
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageGivenUp
@@ -90,6 +90,24 @@ def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> 
     assert [row.header for row in entries.page(filled, TALK, 500)] == [row.header for row in rows]
     assert search.find(filled, f"{WORD}7") == []
     assert len(search.find(filled, "kept", limit=500)) == 120
+
+
+def test_attack_75_an_entry_deleted_while_it_waits_to_be_sent_leaves_nothing(database: Database) -> None:
+    waiting = Author()
+    written = [waiting.write(f"{WORD}{number} waits " * 9) for number in range(40)]
+    store(database, *written)
+    assert receipts.unacknowledged(database, TALK, ME.terminal, THEM) == [entry.id for entry in written]
+    assert found(database)
+    with database.transaction():
+        assert all(entries.destroy(database, entry.id) for entry in written)
+    assert receipts.unacknowledged(database, TALK, ME.terminal, THEM) == []
+    assert receipts.awaiting(database, [entry.id for entry in written], ME.terminal, THEM) == set()
+    assert secure_deletion.clean_file(database)
+    assert found(database) == []
+    with database.transaction():
+        back = entries.insert_all(database, written, ME.terminal)
+    assert back == [], "a body that comes back is not taken"
+    assert found(database) == []
 
 
 def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(database: Database) -> None:

@@ -79,7 +79,11 @@ def check(database: Database, held: Sequence[ParsedEntry]) -> None:
         named = {one for fields in known.values() for one in (fields.previous, *fields.parents)}
         assert entries.tips(database, talk) == sorted(known.keys() - named)
         assert tables.missing(database, talk) == sorted(named - known.keys() - {b""})
-        followed = {(fields.author, fields.previous) for fields in known.values()}
+        followed = {
+            (fields.author, fields.previous)
+            for fields in known.values()
+            if fields.previous in known and known[fields.previous].sequence < fields.sequence
+        }
         heads = (HeadRow(fields.author, fields.sequence, entry) for entry, fields in known.items())
         last = [head for head in heads if (head.author, head.id) not in followed]
         by_place = sorted(last, key=lambda head: (head.author, head.sequence, head.id))

@@ -52,13 +52,36 @@ def test_a_terminal_that_the_log_no_longer_names_is_kept_and_not_live(database: 
     second = TerminalRow(THEM, blob("second"), blob("s2"), blob("x2"), True, 1)
     with database.transaction():
         persons.replace_terminals(database, THEM, [second])
-    assert tables.terminals_of(database, THEM) == [replace(THEIR_TERMINAL, live=False), second]
+    assert tables.terminals_of(database, THEM) == [
+        second,
+        replace(THEIR_TERMINAL, live=False, seniority=None),
+    ]
+
+
+def test_one_key_in_two_logs_is_a_terminal_of_both_persons(database: Database) -> None:
+    """Each log says of its own whether the terminal is live, and one contact's end leaves the other's."""
+    other = replace(CONTACT, person=blob("another person"))
+    copied = replace(THEIR_TERMINAL, person=other.person, live=False, seniority=1)
+    place = AddressRow(THEIR_TERMINAL.terminal, "192.168.1.9", 4747, 1)
+    with database.transaction():
+        contacts.add(database, other)
+        persons.replace_terminals(database, other.person, [copied])
+        persons.add_address(database, place)
+    assert tables.terminals_of(database, THEM) == [THEIR_TERMINAL]
+    assert tables.terminals_of(database, other.person) == [copied]
+    assert persons.former_terminals(database, other.person) == [copied.terminal]
+    assert persons.former_terminals(database, THEM) == []
+    with database.transaction():
+        contacts.remove(database, other.person)
+    assert tables.terminals_of(database, other.person) == []
+    assert tables.terminals_of(database, THEM) == [THEIR_TERMINAL]
+    assert persons.addresses_of(database, THEIR_TERMINAL.terminal) == [place]
 
 
 def test_an_author_that_no_log_names_is_nobodys_terminal(database: Database) -> None:
     store(database, Author(blob("a stranger")).write("hello"))
-    rows = database.rows("SELECT person, live FROM terminals WHERE terminal = ?", blob("a stranger"))
-    assert rows == [(None, 0)]
+    number = persons.terminal_number(database, blob("a stranger"))
+    assert database.rows("SELECT person FROM person_terminals WHERE terminal = ?", number) == []
 
 
 def test_contacts_change_one_thing_at_a_time(database: Database) -> None:
