@@ -15,6 +15,7 @@ from chat.network.links import LiveLink
 from chat.storage import entries, persons
 from protocol import limits
 from protocol import messages as m
+from protocol.codec import Wire
 from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.identity.log import Add, Rename, parse_operation, sign_operation
 from protocol.identity.reduction import reduce
@@ -144,6 +145,12 @@ class Measured:
         self.pauses[name] = self._watch.longest
 
 
+class Later(Wire, frozen=True, tag=60_000):
+    """A message of a later version."""
+
+    more: bytes
+
+
 def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Message]:
     """Each message that a contact may send, at its largest and in its worst shape."""
     conversation = conversation_of_two(*(one.engine._use_cases.keyring.own.person for one in (ada, ben)))
@@ -176,6 +183,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Accept(bytes(32)),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
+        m.Features(list(range(limits.FEATURES_MAX))),
         m.Close(3),
     ]
 
@@ -187,7 +195,8 @@ async def scenario(folder: Path, watch: Watch) -> dict[str, float]:
         measured, ends = Measured(watch), sessions_ended(ada)
         await measured.of("a pairing with two Records", pair(ada, ben))
         await talk(ben, ada, "paired")
-        for message in taken(log, await own_entries(ada, ben), ada, ben):
+        later: Any = Later(bytes(limits.MESSAGE_BYTES_MAX - 10))
+        for message in [later, *taken(log, await own_entries(ada, ben), ada, ben)]:
 
             async def followed(message: m.Message = message) -> None:
                 await send(ben, ada, message)

@@ -216,6 +216,7 @@ async def test_the_bell_rings_where_it_is_wanted_and_once_for_a_burst(
     monkeypatch.setattr(Recorder, "ring", ring)
     options = replace(OPTIONS, monotonic=lambda: 100.0)
     await talk("> /open Ben", "* Ben writes x", options=options)
+    await talk("> /settings bell on", "* Ben surpasses", options=options)
     assert rung == []
     burst = ["* Ben writes x"] * 5
     steps = ("> /settings bell on", *burst, "> /open Carla", "> /mute", "* Carla writes x")
