@@ -18,7 +18,7 @@ from protocol.entries import (
     text_body,
     write_entry,
 )
-from protocol.history import evidence, order, quarantined, ranks, tips
+from protocol.history import evidence, order, quarantined, ranks, tips, uncovered
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
@@ -130,6 +130,13 @@ def _quarantine(inputs: Json, step: Json) -> Json:
     return {"quarantined": [names[one] for one in quarantined(held, bytes.fromhex(step["author"]), before)]}
 
 
+def _uncovered(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    passed_on = [entry for entry, name in names.items() if name in step["passed_on"]]
+    heads = [entry for entry, name in names.items() if name in step["heads"]]
+    return {"uncovered": [names[one] for one in uncovered(held, passed_on, heads)]}
+
+
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "conversation": _conversation,
     "write": _write,
@@ -138,6 +145,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "accept": _accept,
     "order": _order,
     "quarantine": _quarantine,
+    "uncovered": _uncovered,
 }
 
 

@@ -61,3 +61,8 @@ CREATE TABLE headers_alone (
 CREATE TABLE quarantine (
     entry INTEGER PRIMARY KEY REFERENCES entries -- of a removed terminal, and nothing shows that it is from before
 ) STRICT;
+
+-- An entry of a contact that another terminal of this person passed on could be an invention of that terminal.
+CREATE TABLE uncovered (
+    entry INTEGER PRIMARY KEY REFERENCES entries -- no head that the contact has named leads to it
+) STRICT;

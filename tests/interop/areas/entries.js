@@ -78,6 +78,13 @@ function quarantine(step, inputs) {
   return { quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
 }
 
+function uncovered(step, inputs) {
+  const id = read(inputs.entries[step.entries[0]]).header.conversation;
+  const ids = (names) => names.map((name) => read(inputs.entries[name]).id);
+  const found = hold(id, step.entries, inputs).uncovered(ids(step.passed_on), ids(step.heads));
+  return { uncovered: found.map((one) => nameOf(inputs)({ id: one })) };
+}
+
 const RUN = {
   conversation: (step) => ({
     conversation: entries.conversationId(hex(step.own_person), hex(step.their_person)),
@@ -88,6 +95,7 @@ const RUN = {
   accept: accepted,
   order: ordered,
   quarantine,
+  uncovered,
 };
 
 const run = (table) => (inputs, steps) =>

@@ -119,6 +119,7 @@ ACTS: Final[dict[str, Act]] = {
     "writes": lambda on, name, text: on.messenger.receive(on.person(name), text),
     "announces": lambda on, name, _text: on.messenger.receive_alone(on.person(name)),
     "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
+    "relates": lambda on, name, text: on.messenger.pass_on(on.person(name), text),
     "haunts": lambda on, name, text: on.messenger.quarantine(on.person(name), text),
     "completes": lambda on, name, text: on.messenger.complete(
         on.messenger._conversations[on.person(name)].entries[-1], text
