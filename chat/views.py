@@ -115,7 +115,8 @@ class DetailsView:
     """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
 
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
-    `conflicts`: ids of the other entries that have its place in the author's chain.
+    `conflicts`: ids of the other entries that have its place in the author's chain. `uncovered`: it came
+    from a terminal of this person, and no head that the contact has named leads to it.
     """
 
     id: str
@@ -127,6 +128,7 @@ class DetailsView:
     receipts: tuple[ReceiptView, ...]
     conflicts: tuple[str, ...] = ()
     quarantined: bool = False
+    uncovered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,25 @@ def body_after(before: BodyState | None, *, has_body: bool) -> BodyState:
     return BodyState.HELD if has_body else BodyState.MISSING
 
 
+# --- Entries of a contact that this person's terminals passed on ---
+
+
+def uncovered(entries: Entries, passed_on: Collection[bytes], heads: Collection[bytes]) -> list[bytes]:
+    """Ids, ascending, of the entries that nothing but this person's own terminals ascribes to the contact.
+
+    `passed_on` are the entries of the contact that came from there, `heads` those that the contact has named
+    (SPEC §11.2). A head covers itself, and every other entry what precedes it in its author's chain.
+    """
+    left = set(passed_on).intersection(entries)
+    for entry in [one for one in entries if one in heads or one not in left]:
+        left.discard(entry)
+        before = entries[entry].previous
+        while before in left and entries[before].author == entries[entry].author:
+            left.discard(before)
+            before = entries[before].previous
+    return sorted(left)
+
+
 # --- The heads that a peer gets ---
 
 

@@ -8,7 +8,7 @@ from chat.errors import phrase
 from chat.interface import DetailsView, EntryView, UsageError
 from chat.service.views import Views
 from chat.storage import contacts as stored_contacts
-from chat.storage import entries, receipts, search
+from chat.storage import entries, receipts, repair, search
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
@@ -68,7 +68,8 @@ class History:
         """An entry's details. Raises UsageError."""
         row, known = await self._store.read(_one, self._conversation(person), self.entry_id(entry))
         rivals = await self._store.read(entries.rivals, row.id)
-        return self._views.details(person, row, known, rivals)
+        uncovered = await self._store.read(repair.is_uncovered, row.number)
+        return self._views.details(person, row, known, rivals, uncovered=uncovered)
 
     async def first_unread(self, person: bytes) -> str | None:
         found = await self._store.read(receipts.first_unread, self._conversation(person))

@@ -14,11 +14,12 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from protocol.discovery import Known
-from protocol.errors import Untrusted
+from protocol.entries_and_receipts import conversation_of_two, parse_entry
+from protocol.errors import Unexpected, Untrusted
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk, InvitationKeys
-from protocol.messages import ContactHello
+from protocol.messages import ContactHello, Entry, Message
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
 from protocol.relay.rendezvous import contact_token, invitation_token
@@ -271,6 +272,17 @@ class Keyring:
             for terminal in self.contacts[person].state.live.values()
             for pair in self.contacts[person].pairs
         ]
+
+    def partner(self, passed_on: Sequence[Message]) -> bytes:
+        """The contact of the conversation of entries that an own terminal passes on, b"" if there is none.
+
+        Raises ProtocolError for what is no entry.
+        """
+        first = passed_on[0]
+        if not isinstance(first, Entry):
+            raise Unexpected("not an entry")
+        named, own = parse_entry(first).header.conversation, self.own.person
+        return next((one for one in self.contacts if conversation_of_two(own, one) == named), b"")
 
     def held(self, person: bytes) -> tuple[bytes, ...]:
         """The operations of a contact's log, none for a stranger."""

@@ -462,11 +462,14 @@ class Inbound:
 
         Raises ProtocolError for the first that does not belong, after storing those before it.
         """
-        contact, own = self._keyring.contacts.get(link.person), self._keyring.own
+        own, person = self._keyring.own, link.person
+        if person == own.person:
+            person = self._keyring.partner(messages)
+        contact = self._keyring.contacts.get(person)
         facts = Facts(
             own_person=own.person,
             own_terminals=set(self._keyring.own_log.live),
-            contact=link.person,
+            contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
             self_key=own.self_key,
@@ -490,7 +493,7 @@ class Inbound:
                 parsed.append(entry)
         finally:
             if parsed:
-                await self._store_entries(link, parsed, former)
+                await self._store_entries(link, person, parsed, former)
         stored = [entry.id for entry in parsed if entry.salt]
         return receipt_for(STORED, stored) if stored else None, unknown
 
@@ -505,13 +508,12 @@ class Inbound:
         return replace(facts, own_former=own, contact_former=contact)
 
     async def _store_entries(
-        self, link: LiveLink, parsed: Sequence[ParsedEntry], former: Collection[bytes]
+        self, link: LiveLink, person: bytes, parsed: Sequence[ParsedEntry], former: Collection[bytes]
     ) -> None:
-        person, own, now = link.person, self._keyring.own, self._runtime.clock.wall()
-        bare = False
+        own, now, bare = self._keyring.own, self._runtime.clock.wall(), False
         for entry in parsed:
             bare = bare or not entry.salt
-        carrier = terminal_at(self._keyring.contacts.get(person), link) if bare else b""
+        carrier = terminal_at(self._keyring.contacts.get(link.person), link) if bare else b""
 
         def insert(database: Database) -> tuple[list[Stored], int, bool]:
             new = entries.insert_all(
@@ -523,6 +525,11 @@ class Inbound:
                 carrier=carrier,
                 former=former,
             )
+            if link.person == own.person:
+                ours = self._keyring.own_log.terminals()
+                repair.doubt(database, new, {terminal.id for terminal in ours})
+            elif len(new) < len(parsed):
+                repair.cover(database, parsed)  # the contact passes on what an own terminal has passed before
             unread = receipts.unread(database, conversation_of_two(own.person, person))
             return new, unread, entries.ranks_are_due(database)
 
@@ -578,6 +585,7 @@ class Inbound:
         terminal = terminal_at(self._keyring.contacts.get(link.person), link)
         heads = await self._store.read(repair.asking_heads, conversation, terminal)
         if heads_hash(conversation, heads) == message.hash:
+            await self._store.write(repair.cover, heads)
             return []
         return pages(conversation, heads)
 
@@ -585,6 +593,7 @@ class Inbound:
         """Entries of the page's authors that the other side's heads do not cover."""
         self._conversation(link, message.conversation)
         check_page(message)
+        await self._store.write(repair.cover, message.heads)
         return await self._store.read(repair.lacking_at, message)
 
     def typing(self, link: LiveLink, message: Typing) -> None:

@@ -103,7 +103,13 @@ class Views:
         )
 
     def details(
-        self, person: bytes, row: EntryRow, receipts_of: Sequence[ReceiptRow], rivals: Sequence[bytes]
+        self,
+        person: bytes,
+        row: EntryRow,
+        receipts_of: Sequence[ReceiptRow],
+        rivals: Sequence[bytes],
+        *,
+        uncovered: bool,
     ) -> DetailsView:
         own = self._keyring.own.terminal
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
@@ -130,6 +136,7 @@ class Views:
             ),
             quarantined=row.quarantined != 0,
             conflicts=tuple(entry.hex() for entry in rivals),
+            uncovered=uncovered,
         )
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:

@@ -17,7 +17,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.history import cuts_in_force, evidence, followed, order, quarantined, ranks, tips
+from protocol.history import cuts_in_force, evidence, followed, order, quarantined, ranks, tips, uncovered
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
@@ -144,6 +144,13 @@ def _previous(inputs: Json, step: Json) -> Json:
     return {"previous": names.get(found)}
 
 
+def _uncovered(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    passed_on = [entry for entry, name in names.items() if name in step["passed_on"]]
+    heads = [entry for entry, name in names.items() if name in step["heads"]]
+    return {"uncovered": [names[one] for one in uncovered(held, passed_on, heads)]}
+
+
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "previous": _previous,
     "conversation": _conversation,
@@ -153,6 +160,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "accept": _accept,
     "order": _order,
     "quarantine": _quarantine,
+    "uncovered": _uncovered,
 }
 
 

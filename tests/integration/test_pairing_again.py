@@ -84,6 +84,16 @@ def with_number(person: Person, number: int) -> None:
     service.identity = forged  # type: ignore[method-assign]
 
 
+@in_virtual_time
+async def test_case_91_each_pairing_begins_with_a_number_of_its_own(tmp_path: Path) -> None:
+    """Neither a clock nor a count, so that no number says which pairing is newer."""
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        shown = [(await ada.engine._use_cases.pairings.identity()).share.number for _ in range(8)]
+        assert len(set(shown)) == 8
+        assert shown != sorted(shown)
+        assert all(1 <= number <= FIRST_SHARE_NUMBER_MAX for number in shown)
+
+
 @pytest.mark.parametrize("number", [1, FIRST_SHARE_NUMBER_MAX])
 @in_virtual_time
 async def test_case_91_no_number_makes_a_pairing_the_newest_always(tmp_path: Path, number: int) -> None:

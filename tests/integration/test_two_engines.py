@@ -18,7 +18,7 @@ from chat.interface import (
     UsageError,
 )
 from tests.integration.steps import compare, in_touch, meet, presence, say
-from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
 
 
 async def by_address(ada: Person, ben: Person) -> None:
@@ -39,6 +39,20 @@ async def test_two_persons_pair_by_words_and_talk(
         await talk(ada, ben, "hello")
         await talk(ben, ada, "hello yourself")
         assert await ada.texts(ben) == await ben.texts(ada) == ["hello", "hello yourself"]
+
+
+@pytest.mark.parametrize("way", [pair, by_address, invite])
+@in_virtual_time
+async def test_a_completed_pairing_names_the_contact_and_ends_visibility(
+    tmp_path: Path, way: Callable[[Person, Person], Awaitable[object]]
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        done = [(one, other, one.stage(PairingStage.DONE)) for one, other in ((ada, ben), (ben, ada))]
+        await way(ada, ben)
+        for one, other, event in done:
+            view = (await event).pairing
+            assert (view.contact, view.peer) == (await one.contact(other), other.name)
+            assert not (await one.engine.me()).visible
 
 
 @in_virtual_time

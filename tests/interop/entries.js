@@ -275,6 +275,24 @@ export class Conversation {
       .sort(order);
   }
 
+  // Ids, ascending, of the entries for which the contact does not stand: of those that own terminals passed on.
+  uncovered(passedOn, heads) {
+    const open = new Set(passedOn.map(key));
+    for (const head of heads) open.delete(key(head));
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (const { id: one, header } of this.entries()) {
+        const before = this.held.get(key(header.previous));
+        if (open.has(key(one)) || !before || !before.header.author.equals(header.author)) continue;
+        changed = open.delete(key(before.id)) || changed;
+      }
+    }
+    return this.entries()
+      .map((entry) => entry.id)
+      .filter((one) => open.has(key(one)))
+      .sort(order);
+  }
+
   // Ids of entries that claim one place, ascending, for each place that several claim.
   evidence() {
     const places = new Map();

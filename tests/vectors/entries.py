@@ -620,8 +620,34 @@ def _climbing(talk: Talk) -> ParsedEntry:
     return parse_entry(Entry(header, entry.salt, entry.body))
 
 
+def _uncovered(seed: Seed) -> Group:
+    """A terminal's chain of four, a fork of it, and an entry of another author that names one as a parent."""
+    talk = Talk(seed, "uncovered")
+    talk.write("a", "their")
+    talk.write("b", "their", "a", ms=1)
+    talk.write("c", "their", "b", ms=2)
+    talk.write("d", "their", "c", ms=3)
+    talk.write("fork", "their", "b", ms=4, incarnation=seed.bytes("copied")[:8])
+    talk.write("names", "own", parents=["d"], ms=5)
+    group = Group("11.2", {"entries": talk.named()})
+    chain = ["a", "b", "c", "d"]
+    for comment, names, passed_on, heads in (
+        ("nothing was named", ["a", "b"], ["a", "b"], []),
+        ("what the contact passed itself is covered", ["a", "b"], ["b"], []),
+        ("a head covers itself and what is before it", chain, chain, ["b"]),
+        ("a head that is not held covers nothing", ["a", "b"], ["a", "b"], ["d"]),
+        ("a head behind a gap", ["a", "c", "d"], ["a", "c", "d"], ["d"]),
+        ("an entry that is covered covers what is before it", chain, ["a", "b", "d"], []),
+        ("of a fork the named branch", [*chain, "fork"], [*chain, "fork"], ["fork"]),
+        ("a parent leads to nothing", [*chain, "names"], chain, ["names"]),
+    ):
+        given = {"entries": names, "passed_on": passed_on, "heads": heads}
+        group.add(comment, ["Uncovered"], SUCCESS, one_step(ACTIONS, group.inputs, "uncovered", **given))
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_written, _read, _refused_forms, _trust, _quarantine, _cut, _order, _last)
+    makers = (_written, _read, _refused_forms, _trust, _quarantine, _cut, _uncovered, _order, _last)
     return build_file(seed, NOTES, [make(seed) for make in makers])

@@ -32,6 +32,7 @@ from tui.text.formatting import (
     safe_line,
     safe_name,
     shorten,
+    uncovered_cause,
     unshown,
     warnings,
 )
@@ -236,6 +237,8 @@ def details_lines(
         lines.append(_("Not confirmed by any device yet."))
     if details.quarantined:
         lines.append(quarantine_cause())
+    if details.uncovered:
+        lines.append(uncovered_cause())
     if details.conflicts:
         lines.append(conflict_cause())
         lines += [_("It conflicts with the entry {id}.").format(id=grouped(one)) for one in details.conflicts]

@@ -14,7 +14,13 @@ from textual.widgets import Static
 
 from chat.interface import ContactView, DetailsView, EntryState, ReceiptView
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import conflict_cause, quarantine_cause, safe_line, same_key_line
+from tui.text.formatting import (
+    conflict_cause,
+    quarantine_cause,
+    safe_line,
+    same_key_line,
+    uncovered_cause,
+)
 from tui.text.translation import N_, _, _n, filled
 
 _GROUP = 8
@@ -53,6 +59,7 @@ class DetailsDialog(Dialog[None]):
             *(self._receipt(receipt) for receipt in told.receipts),
             *([] if told.receipts else [plain(_("Not confirmed by any device yet."))]),
             *([plain(quarantine_cause(), classes="section")] if told.quarantined else []),
+            *([plain(uncovered_cause(), classes="section")] if told.uncovered else []),
             *self._conflicts(),
             plain(_("Identifiers"), classes="section"),
             _fact(_("Person"), grouped(told.person)),

@@ -275,6 +275,14 @@ def quarantine_cause() -> str:
     )
 
 
+def uncovered_cause() -> str:
+    """Why an entry of a contact is uncovered."""
+    return _(
+        "Another device of yours passed this message on, and the contact has not confirmed it yet. That "
+        "device may have invented it."
+    )
+
+
 def deletion(entry: EntryView, name: str) -> str:
     """What it does to delete an entry of the conversation with a contact, in the question before."""
     if entry.own and entry.state is EntryState.QUEUED:

@@ -101,3 +101,8 @@ CREATE TABLE quarantine (
     PRIMARY KEY (entry, cut)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX quarantine_by_cut ON quarantine (cut);
+
+-- An entry of a contact that another terminal of this person passed on could be an invention of that terminal.
+CREATE TABLE uncovered (
+    entry INTEGER PRIMARY KEY REFERENCES entries -- no head that the contact has named leads to it
+) STRICT;

@@ -88,6 +88,13 @@ function previousOf(step, inputs) {
   return { previous: id && nameOf(inputs)({ id }) };
 }
 
+function uncovered(step, inputs) {
+  const id = read(inputs.entries[step.entries[0]]).header.conversation;
+  const ids = (names) => names.map((name) => read(inputs.entries[name]).id);
+  const found = hold(id, step.entries, inputs).uncovered(ids(step.passed_on), ids(step.heads));
+  return { uncovered: found.map((one) => nameOf(inputs)({ id: one })) };
+}
+
 const RUN = {
   previous: previousOf,
   conversation: (step) => ({
@@ -99,6 +106,7 @@ const RUN = {
   accept: accepted,
   order: ordered,
   quarantine,
+  uncovered,
 };
 
 const run = (table) => (inputs, steps) =>

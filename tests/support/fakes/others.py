@@ -125,6 +125,7 @@ class Conversation:
     entries: list[EntryView] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     rivals: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    uncovered: set[str] = field(default_factory=set)
     never_read: set[str] = field(default_factory=set)  # deleted before
 
     def index(self, entry: str) -> int:
@@ -262,6 +263,13 @@ class Others:
             conversation.rivals[name] = tuple(one for one in ids if one != name)
         self.emit(EntriesConflict(person, identity(f"terminal of {person}"), ids))
         return ids
+
+    def pass_on(self, person: str, text: str) -> EntryView:
+        """An entry of a contact arrives from another terminal of this person."""
+        entry = self.receive(person, text)
+        assert entry is not None
+        self._conversations[person].uncovered.add(entry.id)
+        return entry
 
     def quarantine(self, person: str, text: str) -> EntryView:
         """An entry of a contact's removed terminal arrives."""
@@ -445,7 +453,8 @@ class Others:
         size = _HEADER_BYTES + len(entry.text.encode())
         conflicts = conversation.rivals.get(entry.id, ())
         known = entry.id, *author, entry.time, stored, size, receipts
-        return DetailsView(*known, conflicts=conflicts, quarantined=entry.quarantined)
+        marks = entry.quarantined, entry.id in conversation.uncovered
+        return DetailsView(*known, conflicts, *marks)
 
     def _deliver(self, person: str) -> None:
         for entry in list(self._conversations[person].entries):

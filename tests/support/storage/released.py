@@ -19,6 +19,7 @@ from chat.storage import (
     persons,
     profile,
     receipts,
+    repair,
     search,
     secure_deletion,
     settings,
@@ -165,6 +166,8 @@ def write_conversation(database: Database) -> None:
     entries.insert(database, removed, unread=True, former=True)
     cut = ben.write(KIND_CUT, cut_body(CAT.terminal, [CutHead(b"cat....1", 1, removed.id)]), removed)
     entries.insert(database, cut, unread=True)
+    passed_on = entries.insert(database, ben.tell("passed on by another of Ann's terminals"), unread=True)
+    repair.doubt(database, [passed_on] if passed_on else [], [ANN.terminal])
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)

@@ -21,7 +21,7 @@ from chat.network.records import SERVICE
 from chat.ports import Announcement
 from chat.tasks import Tasks
 from tests.support.engines.engines import in_virtual_time
-from tests.support.network.mdns import OTHER_SERVICE, packets, pointers, whole
+from tests.support.network.mdns import OTHER_SERVICE, packets, pointers, response, whole
 
 HONEST, FLOODER = "10.77.0.2", "10.77.0.3"
 RECORDS_EACH = 4 + bounds.HOST_ADDRESSES_MAX
@@ -86,6 +86,16 @@ async def test_attack_16_a_flood_leaves_few_records_and_who_was_known(heard: Lis
         assert ("honest", ServiceStateChange.Removed) not in heard.changes
     heard.hear(whole("late", SERVICE), "10.77.0.4")
     assert heard.is_whole("late")
+
+
+async def test_attack_16_a_host_keeps_the_newest_of_many_addresses(heard: Listening) -> None:
+    given = [f"10.77.5.{number}" for number in range(1, 4 * bounds.HOST_ADDRESSES_MAX)]
+    for address in given:
+        heard.hear(response("flooder", addresses=[address], text=b"x"), FLOODER)
+    found = AsyncServiceInfo(SERVICE, f"flooder.{SERVICE}")
+    assert found.load_from_cache(heard.zeroconf)
+    assert set(found.parsed_addresses()) == set(given[-bounds.HOST_ADDRESSES_MAX :])
+    assert heard.records == RECORDS_EACH - 1
 
 
 async def test_records_of_other_services_and_hosts_are_not_kept(heard: Listening) -> None:

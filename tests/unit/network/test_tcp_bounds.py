@@ -37,6 +37,39 @@ async def test_one_address_gets_its_share() -> None:
                 await server.take_from(next_one)
 
 
+@pytest.mark.parametrize("host", ["8.8.8.8", "2001:db8::1", "224.0.0.251"])
+async def test_a_caller_from_outside_the_local_networks_is_refused_with_a_reset(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with an orderly end, which would leave this machine with a socket in TIME_WAIT."""
+    async with serving(ANYONE) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(transport, "peer_host", lambda _address: host)
+            loop = asyncio.get_running_loop()
+            with socket.socket() as stranger, pytest.raises(ConnectionResetError):  # perhaps as it connects
+                stranger.setblocking(False)
+                await loop.sock_connect(stranger, ("127.0.0.1", server.port))
+                await asyncio.wait_for(loop.sock_recv(stranger, 1), SECONDS)
+        assert len(server.listener._gate) == 0
+        with await sockets.knock(server.port) as local:
+            assert (await server.take_from(local)).peer == "127.0.0.1"
+
+
+async def test_a_caller_that_is_gone_before_it_is_served_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone_meanwhile(_: socket.socket) -> None:
+        raise OSError(errno.EINVAL, "the peer has reset the connection")
+
+    async with serving(TcpTransport(an_address=1)) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(transport, "_tune", gone_meanwhile)
+            assert await sockets.is_reset(await sockets.knock(server.port))
+        assert len(server.listener._gate) == 0
+        with await sockets.knock(server.port) as next_one:
+            await server.take_from(next_one)
+
+
 async def test_a_flood_neither_grows_nor_stops_a_conversation() -> None:
     total = 32
     async with serving(TcpTransport(total=total)) as server:

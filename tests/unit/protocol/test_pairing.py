@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from protocol.errors import LocalMisuse
+from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import InvitationKeys, Role
 from protocol.messages import Accept, Close, Message, Record
+from protocol.pairing.contact_secret import first_number
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
     FINISHED,
@@ -310,3 +313,9 @@ def test_attack_01_static_keys_swapped_in_the_middle_give_other_words(attempt: i
         side.take(side.machine.refuse())
         assert side.pending is None
         assert not any(isinstance(message, Record) for message in side.sent)
+
+
+def test_the_number_of_a_first_share_is_drawn_and_leaves_room_for_later_ones() -> None:
+    most = FIRST_SHARE_NUMBER_MAX
+    for drawn, number in ((0, 1), (1, 2), (most - 1, most), (most, 1), (2**32 - 1, 2)):
+        assert first_number(partial(int.to_bytes, drawn)) == number

@@ -18,7 +18,8 @@ from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
 from protocol.entries_and_receipts import ParsedEntry
-from protocol.history import BodyState, body_after, followed, quarantined
+from protocol.history import BodyState, body_after, followed, heads, quarantined, uncovered
+from protocol.messages import Head
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
@@ -303,6 +304,31 @@ def test_case_88_what_is_quarantined_is_what_the_protocol_says(
             rows = [row for one in held if (row := entries.get(database, one)) is not None]
             assert sorted(row.id for row in rows if row.quarantined) == expected
             assert stored.quarantined is (entry.id in expected)
+
+
+@given(st.permutations(range(6)), st.sets(st.integers(0, 5)), st.lists(st.integers(0, 5), max_size=2))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_case_99_what_is_uncovered_is_what_the_protocol_says(
+    database: Database, order: list[int], relayed: set[int], named: list[int]
+) -> None:
+    """A chain of four and a fork of it arrive in any order, some of them from an own terminal."""
+    author = Author(THEIR_TERMINAL.terminal, incarnation=os.urandom(8), time=int.from_bytes(os.urandom(4)))
+    chain = [author.write(f"entry {number}") for number in range(4)]
+    del author.written[2:]
+    chain += [author.write(f"fork {number}") for number in range(2)]
+    direct = [one for at, one in enumerate(chain) if at not in relayed]
+    with database.transaction():
+        for at in order:
+            new = entries.insert_all(database, [chain[at]], ME.terminal)
+            if at in relayed:
+                repair.doubt(database, new, {ME.terminal})
+        mine = {row.id for row in repair.heads(database, TALK)}.intersection(one.id for one in chain)
+        assert mine == {head.id for head in heads({one.id: one.header for one in direct})}
+        repair.cover(database, [Head(b"", 1, chain[at].id) for at in named])
+        held, passed_on = {one.id: one.header for one in chain}, {chain[at].id for at in relayed}
+        expected = uncovered(held, passed_on, {chain[at].id for at in named})
+        rows = [row for one in held if (row := entries.get(database, one)) is not None]
+        assert sorted(row.id for row in rows if repair.is_uncovered(database, row.number)) == expected
 
 
 def test_a_terminal_whose_adding_no_longer_counts_is_a_former_one(database: Database) -> None:

@@ -163,6 +163,16 @@ async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
         await until_shown(pilot, "Its device was removed")
 
 
+async def test_case_99_the_details_say_that_an_entry_came_from_another_device_of_ones_own() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        messenger.pass_on(bob.person, "send money")
+        await until_shown(pilot, "send money")
+        await choose(pilot, "send money")
+        await pilot.press("i")
+        await until_shown(pilot, "Another device of yours passed this message on")
+
+
 async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:
     messenger, bob, _ = with_a_secret()
     entry = messenger.receive_alone(bob.person)

@@ -133,6 +133,12 @@ async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
     assert any(line.startswith("Its device was removed, and nothing shows") for line in said)
 
 
+async def test_case_99_the_details_say_that_an_entry_came_from_another_device_of_ones_own() -> None:
+    steps = [UNLOCK, "> /open Ben", "* Ben relates send money", "> /last", "> /details 1"]
+    said, _status = await play(iter(steps), locked_door())
+    assert any(line.startswith("Another device of yours passed this message on") for line in said)
+
+
 async def test_what_is_found_elsewhere_is_not_read() -> None:
     _said, messenger = await talk("* Ben writes harbour", "> /everywhere harbour")
     assert read(messenger) == []

@@ -1,0 +1,171 @@
+"""Entries of a contact that another terminal of one's own passes on, as a stolen one could (SPEC §11.2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from chat.interface import ContactChanged, EntryAdded
+from chat.network.links import LiveLink
+from chat.storage import entries
+from chat.storage.entries import HeadRow
+from chat.storage.repair import held_heads
+from protocol.entries_and_receipts import (
+    KIND_TEXT,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    heads_hash,
+    text_body,
+    write_entry,
+)
+from protocol.messages import Entry, Head, Heads, HeadsHash
+from tests.integration.steps import current, dial, in_touch, say
+from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.engines.terminals import add_terminal
+
+TEXTS = ["one", "two", "three"]
+
+
+@asynccontextmanager
+async def with_a_sibling(folder: Path) -> AsyncIterator[tuple[Person, Person, Person]]:
+    """Ada, Ben, and a second terminal of Ada's, which has stopped."""
+    async with in_touch(folder) as (_, ada, ben):
+        sibling = await add_terminal(ada, "10.0.0.9")
+        await talk(ben, ada, "I know of your second terminal")
+        await sibling.stop()
+        yield ada, ben, sibling
+
+
+def of_sibling(ada: Person, ben: Person, sibling: Person) -> LiveLink:
+    """A link of Ada's first terminal with her second one."""
+    return replace(current(ada, ben), person=ada.peer.person, terminal=sibling.peer.static)
+
+
+async def held(person: Person, entry: str) -> Entry:
+    """An entry as the person's terminal passes it on."""
+    row = await person.engine._use_cases.store.read(entries.get, bytes.fromhex(entry))
+    assert row is not None
+    return Entry(row.header, row.salt, row.body)
+
+
+def from_ben(ada: Person, ben: Person, after: HeadRow | None, text: str) -> ParsedEntry:
+    """An entry in Ben's name that Ben's terminal does not hold, after one of Ben's."""
+    parts = ada.engine._use_cases
+    author = next(iter(parts.keyring.log(ben.peer.person).live))
+    conversation = conversation_of_two(ada.peer.person, ben.peer.person)
+    previous = None if after is None else (after.sequence, after.id)
+    heads = parts.keyring.log(ben.peer.person).heads
+    place = EntryPlace(conversation, author, b"planted.", previous, [], heads)
+    return write_entry(place, ada.clock.wall(), KIND_TEXT, text_body(text), b"s" * 32, parts.runtime.random)
+
+
+def at(entry: ParsedEntry) -> HeadRow:
+    return HeadRow(entry.header.author, entry.header.sequence, entry.id)
+
+
+async def last_of(person: Person, other: Person) -> HeadRow | None:
+    """The newest entry of the other's first terminal that a person holds."""
+    author = next(iter(person.engine._use_cases.keyring.log(other.peer.person).live))
+    conversation = conversation_of_two(person.peer.person, other.peer.person)
+    return await person.engine._use_cases.store.read(entries.last_by, conversation, author)
+
+
+async def uncovered(ada: Person, ben: Person) -> list[str]:
+    """The texts whose details say so."""
+    friend, history = await ada.contact(ben), await ada.history(ben)
+    return [view.text for view in history if (await ada.engine.details(friend, view.id)).uncovered]
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_what_a_stolen_terminal_invents_in_a_contacts_name_stays_marked(tmp_path: Path) -> None:
+    """Nor does it go to the contact, who would end the link at an entry of its own that it never wrote."""
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        first = from_ben(ada, ben, await last_of(ada, ben), "lend me money")
+        second = from_ben(ada, ben, at(first), "a lot of it")
+        link = of_sibling(ada, ben, sibling)
+        await ada.engine._use_cases.inbound.entries(link, [first.message(), second.message()])
+        assert await uncovered(ada, ben) == ["lend me money", "a lot of it"]
+        since = len(ada.seen)
+        for number in range(3):
+            await talk(ben, ada, f"from Ben {number}")
+            await dial(ada, ben)
+            await talk(ada, ben, f"from Ada {number}")
+        assert await uncovered(ada, ben) == ["lend me money", "a lot of it"]
+        assert "lend me money" not in await ben.texts(ada)
+        changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+        assert all(view.present for view in changed)
+        await ada.stop()
+        await ada.start()
+        await talk(ben, ada, "after a restart")
+        assert await uncovered(ada, ben) == ["lend me money", "a lot of it"]
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_what_the_contact_wrote_is_marked_until_a_head_of_the_contact_covers_it(
+    tmp_path: Path,
+) -> None:
+    """Ben's entries reach Ada's second terminal, and from there her first one, which cannot reach Ben."""
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        link, network = of_sibling(ada, ben, sibling), ada.network
+        await ada.stop()
+        await sibling.start()
+        written = [await held(ben, await talk(ben, sibling, text)) for text in TEXTS]
+        await sibling.stop()
+        network.cut(ada.host)
+        await ada.start()
+        await ada.engine._use_cases.inbound.entries(link, written)
+        assert await uncovered(ada, ben) == TEXTS
+        network.heal(ada.host)
+        await talk(ada, ben, "together again")
+        await talk(ben, ada, "and the other way")
+        assert await uncovered(ada, ben) == []
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_a_head_that_the_contact_names_covers_what_leads_to_it(tmp_path: Path) -> None:
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        first, last = from_ben(ada, ben, None, "one"), await last_of(ada, ben)
+        second = from_ben(ada, ben, at(first), "two")
+        planted = from_ben(ada, ben, last, "lend me money")
+        link, inbound = of_sibling(ada, ben, sibling), ada.engine._use_cases.inbound
+        await inbound.entries(link, [one.message() for one in (first, second, planted)])
+        assert set(await uncovered(ada, ben)) == {"one", "two", "lend me money"}
+        named = [Head(second.header.author, second.header.sequence, second.id)]
+        await current(ben, ada).driver.send(Heads(first.header.conversation, b"", named, more=False))
+        await talk(ben, ada, "after it")
+        assert await uncovered(ada, ben) == ["lend me money"]
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_an_entry_of_the_contact_covers_the_one_before_it_once_the_heads_are_equal(
+    tmp_path: Path,
+) -> None:
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        first = from_ben(ada, ben, await last_of(ada, ben), "one")
+        await ada.engine._use_cases.inbound.entries(of_sibling(ada, ben, sibling), [first.message()])
+        added = ada.wait(EntryAdded, lambda event: event.entry.text == "two")
+        await current(ben, ada).driver.send(from_ben(ada, ben, at(first), "two").message())
+        await added
+        assert await uncovered(ada, ben) == ["one"]
+        conversation = first.header.conversation
+        held = await ada.engine._use_cases.store.read(held_heads, conversation)
+        equal = HeadsHash(conversation, heads_hash(conversation, held))
+        await current(ben, ada).driver.send(equal)
+        await talk(ben, ada, "after it")
+        assert await uncovered(ada, ben) == []
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_what_the_contact_passes_itself_is_marked_no_more(tmp_path: Path) -> None:
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        link = of_sibling(ada, ben, sibling)
+        ada.network.part(ada.host, ben.host)
+        written = [await held(ben, (await say(ben, ada, text)).id) for text in TEXTS]
+        await ada.engine._use_cases.inbound.entries(link, written)
+        assert await uncovered(ada, ben) == TEXTS
+        ada.network.join(ada.host, ben.host)
+        await talk(ben, ada, "on the same link")
+        assert await uncovered(ada, ben) == []
