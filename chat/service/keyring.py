@@ -72,8 +72,8 @@ PAIRINGS_NAMED = 4
 """Pairings with one contact that message 1 of a link may name (SPEC §6.3)."""
 
 TERMINALS_DIALLED = 16
-"""Terminals per contact that are dialled, the most senior ones. A contact, or who stole one of its terminals,
-can add more, which are its most junior ones and have to dial themselves."""
+"""Terminals per contact that are dialled and looked for in announcements, the most senior ones. A contact, or
+who stole one of its terminals, can add more, which are its most junior ones and have to dial themselves."""
 
 
 @dataclass(slots=True)
@@ -253,17 +253,13 @@ class Keyring:
         return [pair.newest().discovery_key(own, person) for person, pair in keyed]
 
     def announcers(self) -> list[Known]:
-        """The keys with which contacts announce themselves to this person."""
+        """The keys with which contacts' terminals that are dialled announce themselves to this person."""
+        own = self.identity.person
         return [
-            Known(
-                person,
-                terminal.id,
-                terminal.static,
-                pair.newest().discovery_key(person, self.identity.person),
-            )
+            Known(person, terminal.id, terminal.static, key)
             for person in self.linkable()
-            for terminal in self.contacts[person].state.live.values()
-            for pair in self.contacts[person].pairs
+            for key in [pair.newest().discovery_key(person, own) for pair in self.contacts[person].pairs]
+            for terminal in self.contacts[person].dialled()
         ]
 
     def held(self, person: bytes) -> tuple[bytes, ...]:

@@ -55,7 +55,10 @@ def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(key
     assert peers[0].static == ben.first.static
     assert all(keyring.dial_psks(peer) for peer in peers)
     assert [keyring.is_dialled(peer) for peer in peers] == [True] * TERMINALS_DIALLED + [False] * 4
+    # Each announcement of a stranger is compared with all that are looked for.
+    assert [Peer(known.person, known.static) for known in keyring.announcers()] == peers[:TERMINALS_DIALLED]
     keyring.contacts[ben.id].blocked = True
+    assert keyring.announcers() == []
     assert keyring.dialled() == []
     assert not any(keyring.dial_psks(peer) for peer in peers)
 
