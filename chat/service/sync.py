@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -49,7 +50,7 @@ from protocol.entries import (
     parse_entry,
     receipt_for,
 )
-from protocol.errors import ProtocolError, Unexpected, Untrusted
+from protocol.errors import LimitExceeded, ProtocolError, Unexpected, Untrusted
 from protocol.history import asking, check_page, lacking, named, on_page, pages
 from protocol.link.states import LinkOpen
 from protocol.messages import (
@@ -204,7 +205,9 @@ class Synchronizer:
                 for operations in await self._logs.missing(held):
                     outbound.put(operations)
             case LogOperations(operations=operations):
-                await self._logs.received(link.person, operations)
+                # A thief can fill the log, which must not end the links of the owner's terminals.
+                with suppress(LimitExceeded):
+                    await self._logs.received(link.person, operations)
             case Reachable(port=port):
                 await self._addresses.reached(link, port)
             case Typing() as typing:
