@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chat.network.links import Peer
@@ -61,6 +63,19 @@ def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(key
     assert keyring.announcers() == []
     assert keyring.dialled() == []
     assert not any(keyring.dial_psks(peer) for peer in peers)
+
+
+def test_case_90_the_pairing_that_both_sides_have_is_named_among_many_that_only_this_side_has(
+    keyring: Keyring,
+) -> None:
+    """Attempts whose last message never came. The newest are named too, since one of them may be complete."""
+    contact = keyring.contacts[CONTACTS["Ben"].person]
+    (oldest,) = contact.pairs
+    later = [replace(oldest, root=bytes([number]) * 32) for number in range(1, 8)]
+    contact.pairs = (*reversed(later), oldest)
+    named = {psk for pair in (later[-1], later[-2], later[0], oldest) for psk in pair.candidates()}
+    assert set(contact.candidates()) == named
+    assert contact.candidates()[0] == later[-1].candidates()[0]
 
 
 def test_each_terminal_has_addresses_of_its_own(keyring: Keyring) -> None:
