@@ -242,15 +242,18 @@ class Keyring:
         return sorted(person for person, contact in self.contacts.items() if not contact.blocked)
 
     def viewers(self, spoken_to: Sequence[bytes] = ()) -> list[bytes]:
-        """The discovery keys for this terminal's announcement, one per contact.
+        """The discovery keys for announcements: one per contact, then those of its earlier pairings.
 
-        Those of `spoken_to` come first, in its order: there may be fewer slots than contacts (SPEC §13).
+        Those of `spoken_to` come first, in its order: there may be fewer slots than contacts (SPEC §13). The
+        other side may not have the newest pairing, and would find this terminal no more.
         """
         own = self.identity.person
         place = {person: number for number, person in enumerate(spoken_to)}
         persons = sorted(self.linkable(), key=lambda person: place.get(person, len(place)))
-        keyed = ((person, self.contacts[person].pairs[0]) for person in persons)
-        return [pair.newest().discovery_key(own, person) for person, pair in keyed]
+        named = [(person, self.contacts[person].named()) for person in persons]
+        newest = [(person, pairs[0]) for person, pairs in named]
+        earlier = [(person, pair) for person, pairs in named for pair in pairs[1:]]
+        return [pair.newest().discovery_key(own, person) for person, pair in (*newest, *earlier)]
 
     def announcers(self) -> list[Known]:
         """The keys with which contacts' terminals that are dialled announce themselves to this person."""

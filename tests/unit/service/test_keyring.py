@@ -78,6 +78,18 @@ def test_case_90_the_pairing_that_both_sides_have_is_named_among_many_that_only_
     assert contact.candidates()[0] == later[-1].candidates()[0]
 
 
+def test_case_90_who_lacks_the_newest_pairing_finds_this_terminal_all_the_same(keyring: Keyring) -> None:
+    """Only this side has stored it: the other one looks for announcements under the earlier pairing."""
+    ben, newest_first = CONTACTS["Ben"].person, keyring.viewers()
+    contact = keyring.contacts[ben]
+    contact.pairs = (replace(contact.pairs[0], root=bytes([1]) * 32), *contact.pairs)
+    keys = [pair.newest().discovery_key(ADA.person, ben) for pair in contact.pairs]
+    place = newest_first.index(keys[1])
+    assert keyring.viewers() == [*newest_first[:place], keys[0], *newest_first[place + 1 :], keys[1]]
+    contact.pairs = contact.pairs[:1]  # a link has opened under the newest
+    assert keys[1] not in keyring.viewers()
+
+
 def test_each_terminal_has_addresses_of_its_own(keyring: Keyring) -> None:
     first, second = Peer(b"p" * 32, b"1" * 32), Peer(b"p" * 32, b"2" * 32)
     other = Peer(b"q" * 32, b"1" * 32)
