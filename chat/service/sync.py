@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final
 
 from chat.interface import (
@@ -51,7 +51,7 @@ from protocol.entries import (
     receipt_for,
 )
 from protocol.errors import LimitExceeded, ProtocolError, Unexpected, Untrusted
-from protocol.history import asking, check_page, lacking, named, on_page, pages
+from protocol.history import asking, check_page, named, on_page, pages
 from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
@@ -408,6 +408,7 @@ class Inbound:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._ranker = ranker
+        self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -539,10 +540,22 @@ class Inbound:
         return pages(conversation, heads)
 
     async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
-        """Entries of the page's authors that the other side's heads do not cover."""
+        """Entries of the page's authors that the other side's heads do not cover.
+
+        It may be the whole history, so others use the disk in between.
+        """
         self._conversation(link, message.conversation)
         check_page(message)
-        return await self._store.read(_lacking, message)
+        pieces = list[list[Position]]()
+        # One at a time, or a contact with many terminals would leave others little of the disk.
+        async with self._comparing.setdefault(link.person, asyncio.Lock()):
+            mine = set(await self._store.read(_heads_on, message))
+            theirs = {head.id for head in message.heads}
+            while mine:
+                piece, mine, theirs = await self._store.read(repair.lacking_piece, mine, theirs)
+                pieces.append(piece)
+        # The newest came first. So turned, they are nearly in order, and a long history is sorted at once.
+        return [entry for _, entry in sorted(chain.from_iterable(reversed(pieces)))]
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)
@@ -562,20 +575,5 @@ class Inbound:
             self._views.publish_contact(person)
 
 
-class _StoredChain:
-    """protocol.history.Chain over the database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def place(self, entry: bytes) -> tuple[int, bytes] | None:
-        return repair.place(self._database, entry)
-
-
-def _lacking(database: Database, page: Heads) -> list[bytes]:
-    # It may be a whole history, so only ids and places are read here.
-    mine = on_page(page, held_heads(database, page.conversation))
-    chain = _StoredChain(database)
-    return repair.in_order(
-        database, lacking([head.id for head in mine], [head.id for head in page.heads], chain)
-    )
+def _heads_on(database: Database, page: Heads) -> list[bytes]:
+    return [head.id for head in on_page(page, held_heads(database, page.conversation))]

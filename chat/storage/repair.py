@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Set
 from typing import Final
 
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow, Position, check_header
+from protocol.history import lacking
 from protocol.messages import ENTRY_HEADER
 
 _WANTED: Final = (
@@ -43,23 +43,62 @@ def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[Hea
     return found
 
 
-def place(db: Database, entry: bytes) -> tuple[int, bytes] | None:
-    """Sequence and `previous` of an entry, None if it is not held."""
-    found = db.row("SELECT sequence, header FROM entries WHERE id = ?", entry)
-    if found is None:
-        return None
-    sequence, header = found
-    check_header(db, entry, header)
-    return sequence, ENTRY_HEADER.decode(header).previous
+PIECE: Final = 256
+"""Sequences of a chain that one piece of work passes, some milliseconds."""
 
 
-def in_order(db: Database, ids: Iterable[bytes]) -> list[bytes]:
-    """Those of some ids that are held, in the order of the conversation. No entry is read whole."""
-    found, asked = list[Position](), iter(ids)
-    while some := tuple(islice(asked, _IDS_MAX)):
-        found += db.rows(f"SELECT rank, id FROM entries WHERE id IN ({','.join('?' * len(some))})", *some)
-    return [entry for _, entry in sorted(found)]
+def lacking_piece(
+    db: Database, mine: Collection[bytes], theirs: Collection[bytes]
+) -> tuple[list[Position], set[bytes], set[bytes]]:
+    """The newest entries that a peer with the heads `theirs` lacks of the chains that end in `mine`.
+
+    Returns their positions, in order, and both kinds of heads for the next piece. Nothing is left once those
+    of `mine` are empty.
+    """
+    chain = _Piece(db, [*mine, *theirs])
+    found = lacking(filter(chain.holds, mine), filter(chain.holds, theirs), chain)
+    covered, left = chain.below(theirs), chain.below(mine, through=set(found))
+    return sorted(chain.position(entry) for entry in found), left - covered, covered
 
 
-_IDS_MAX: Final = 256
-"""Values that one query asks for."""
+class _Piece:
+    """protocol.history.Chain over the last PIECE sequences."""
+
+    def __init__(self, db: Database, ends: Iterable[bytes]) -> None:
+        self._db = db
+        self._rows: dict[bytes, tuple[int, int, bytes]] = {}
+        self._bottom = max((self._sequence(entry) for entry in ends), default=0) - PIECE
+
+    def holds(self, entry: bytes) -> bool:
+        """Whether an entry is held and among these sequences."""
+        return self._sequence(entry) > max(0, self._bottom)
+
+    def place(self, entry: bytes) -> tuple[int, bytes] | None:
+        if not self.holds(entry):
+            return None
+        sequence, _, previous = self._rows[entry]
+        return sequence, previous
+
+    def below(self, heads: Iterable[bytes], through: Set[bytes] | None = None) -> set[bytes]:
+        """Where the chains of some heads go on below these sequences, at most `through` some entries."""
+        seen, found = set[bytes](), set[bytes]()
+        for entry in heads:
+            while entry not in seen and self.holds(entry) and (through is None or entry in through):
+                seen.add(entry)
+                entry = self._rows[entry][2]
+            if self._sequence(entry) and not self.holds(entry):
+                found.add(entry)
+        return found
+
+    def position(self, entry: bytes) -> Position:
+        return self._rows[entry][1], entry
+
+    def _sequence(self, entry: bytes) -> int:
+        """Of an entry that is held, else 0."""
+        if entry not in self._rows:
+            found = self._db.row("SELECT sequence, rank, header FROM entries WHERE id = ?", entry)
+            if found is None:
+                return 0
+            check_header(self._db, entry, found[2])
+            self._rows[entry] = *found[:2], ENTRY_HEADER.decode(found[2]).previous
+        return self._rows[entry][0]
