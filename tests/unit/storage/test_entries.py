@@ -89,9 +89,12 @@ def test_an_entry_and_a_body_that_was_lacking_are_taken_once(database: Database)
 
 def test_a_missing_body_that_was_deleted_is_never_taken(database: Database) -> None:
     entry = Author(THEIR_TERMINAL.terminal).write("whole")
-    store(database, alone(entry), unread=True)
+    with database.transaction():
+        entries.insert_all(database, [alone(entry)], ME.terminal, carrier=blob("carrier"))
+    assert [row[0].id for row in repair.wanted(database, TALK, b"")] == [entry.id]
     with database.transaction():
         assert entries.destroy(database, entry.id)
+    assert repair.wanted(database, TALK, b"") == []
     assert store(database, entry, alone(entry), unread=True) == [False, False]
     row = entries.get(database, entry.id)
     assert row is not None
