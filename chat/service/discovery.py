@@ -57,13 +57,14 @@ class Announcer:
         self._transport, self._discovery = transport, discovery
         self._found: dict[str, Announcement] = {}
         self._contacts: dict[str, Peer] = {}  # by instance
-        self._wanted = asyncio.Event()
+        self._wanted, self._outdated = asyncio.Event(), asyncio.Event()
         self._day = utc_day(runtime.clock.wall())
 
     async def start(self) -> None:
         await self._discovery.start(self)
         self.renew()
         self._runtime.tasks.spawn(self._announce())
+        self._runtime.tasks.spawn(self._recognise_all())
 
     def renew(self) -> None:
         """Announce again: contacts, network, day or visibility changed."""
@@ -150,11 +151,20 @@ class Announcer:
         return Peer(known.person, known.static) if known is not None else None
 
     def recognise_again(self) -> None:
-        """Contacts were added or removed: check all announcements again."""
-        before = self.nearby()
-        for announcement in list(self._found.values()):
-            self._recognise(announcement)
-        self._publish_nearby(before)
+        """Contacts were added, removed or changed: check all announcements again."""
+        self._outdated.set()
+
+    async def _recognise_all(self) -> None:
+        """Check the announcements one at a time: strangers make many, and a contact causes this often."""
+        while True:
+            await self._outdated.wait()
+            self._outdated.clear()
+            before = self.nearby()
+            for instance in list(self._found):
+                if (announcement := self._found.get(instance)) is not None:
+                    self._recognise(announcement)
+                await asyncio.sleep(0)
+            self._publish_nearby(before)
 
     def lost(self, instance: str) -> None:
         before = self.nearby()

@@ -73,8 +73,8 @@ PAIRINGS_NAMED = 4
 """Pairings with one contact that message 1 of a link may name (SPEC §6.3)."""
 
 TERMINALS_DIALLED = 16
-"""Terminals per contact that are dialled, the most senior ones. A contact, or who stole one of its terminals,
-can add more, which are its most junior ones and have to dial themselves."""
+"""Terminals per contact that are dialled and looked for in announcements, the most senior ones. A contact, or
+who stole one of its terminals, can add more, which are its most junior ones and have to dial themselves."""
 
 
 @dataclass(slots=True)
@@ -249,28 +249,27 @@ class Keyring:
         return sorted(person for person, contact in self.contacts.items() if not contact.blocked)
 
     def viewers(self, spoken_to: Sequence[bytes] = ()) -> list[bytes]:
-        """The discovery keys for this terminal's announcement, one per contact.
+        """The discovery keys for announcements: one per contact, then those of its earlier pairings.
 
-        Those of `spoken_to` come first, in its order: there may be fewer slots than contacts (SPEC §13).
+        Those of `spoken_to` come first, in its order: there may be fewer slots than contacts (SPEC §13). The
+        other side may not have the newest pairing, and would find this terminal no more.
         """
         own = self.identity.person
         place = {person: number for number, person in enumerate(spoken_to)}
         persons = sorted(self.linkable(), key=lambda person: place.get(person, len(place)))
-        keyed = ((person, self.contacts[person].pairs[0]) for person in persons)
-        return [pair.newest().discovery_key(own, person) for person, pair in keyed]
+        named = [(person, self.contacts[person].named()) for person in persons]
+        newest = [(person, pairs[0]) for person, pairs in named]
+        earlier = [(person, pair) for person, pairs in named for pair in pairs[1:]]
+        return [pair.newest().discovery_key(own, person) for person, pair in (*newest, *earlier)]
 
     def announcers(self) -> list[Known]:
-        """The keys with which contacts announce themselves to this person."""
+        """The keys with which contacts' terminals that are dialled announce themselves to this person."""
+        own = self.identity.person
         return [
-            Known(
-                person,
-                terminal.id,
-                terminal.static,
-                pair.newest().discovery_key(person, self.identity.person),
-            )
+            Known(person, terminal.id, terminal.static, key)
             for person in self.linkable()
-            for terminal in self.contacts[person].state.live.values()
-            for pair in self.contacts[person].pairs
+            for key in [pair.newest().discovery_key(person, own) for pair in self.contacts[person].pairs]
+            for terminal in self.contacts[person].dialled()
         ]
 
     def partner(self, passed_on: Sequence[Message]) -> bytes:

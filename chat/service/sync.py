@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final
 
 from chat.interface import (
@@ -37,7 +37,7 @@ from chat.service.state import ContactBook
 from chat.service.views import Views
 from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
-from chat.storage.entries import BEGINNING, END, WHOLE, Stored
+from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stored
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
@@ -53,7 +53,7 @@ from protocol.entries_and_receipts import (
     parse_entry,
     receipt_for,
 )
-from protocol.errors import ProtocolError, Unexpected, Untrusted
+from protocol.errors import LimitExceeded, ProtocolError, Unexpected, Untrusted
 from protocol.history import check_page, opening, pages
 from protocol.link.states import LinkOpen
 from protocol.messages import (
@@ -242,7 +242,9 @@ class Synchronizer:
                 for operations in await self._logs.missing(held):
                     outbound.put(operations)
             case LogOperations(operations=operations):
-                await self._logs.received(link.person, operations)
+                # A thief can fill the log, which must not end the links of the owner's terminals.
+                with suppress(LimitExceeded):
+                    await self._logs.received(link.person, operations)
                 if waiting := worker.waiting:
                     worker.waiting = []
                     await self._take(link, waiting)
@@ -443,6 +445,7 @@ class Inbound:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._ranker = ranker
+        self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -590,11 +593,23 @@ class Inbound:
         return pages(conversation, heads)
 
     async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
-        """Entries of the page's authors that the other side's heads do not cover."""
+        """Entries of the page's authors that the other side's heads do not cover.
+
+        It may be the whole history, so others use the disk in between.
+        """
         self._conversation(link, message.conversation)
         check_page(message)
         await self._store.write(repair.cover, message.heads)
-        return await self._store.read(repair.lacking_at, message)
+        pieces = list[list[Position]]()
+        # One at a time, or a contact with many terminals would leave others little of the disk.
+        async with self._comparing.setdefault(link.person, asyncio.Lock()):
+            mine = set(await self._store.read(repair.heads_on, message))
+            theirs = {head.id for head in message.heads}
+            while mine:
+                piece, mine, theirs = await self._store.read(repair.lacking_piece, mine, theirs)
+                pieces.append(piece)
+        # The newest came first. So turned, they are nearly in order, and a long history is sorted at once.
+        return [entry for _, entry in sorted(chain.from_iterable(reversed(pieces)))]
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)

@@ -50,15 +50,15 @@ def named(fields: EntryHeader) -> dict[bytes, int]:
 
 def _adopt(db: Database, node: Node, entry: bytes, sequence: int) -> None:
     """Turn references of held entries to this formerly missing one into edges."""
-    waiting = db.rows(
-        "SELECT m.child, m.chain AND e.author = ? AND e.sequence > ?"
+    # In one statement: a contact decides how many entries name one that it sends last.
+    adopted = db.run(
+        "INSERT OR REPLACE INTO edges (parent, child, chain) SELECT ?, m.child,"
+        " m.chain AND e.author = ? AND e.sequence > ?"
         " FROM missing AS m JOIN entries AS e ON e.number = m.child"
         " WHERE m.conversation = ? AND m.parent = ?",
-        *(node.author, sequence, node.conversation, entry),
+        *(node.number, node.author, sequence, node.conversation, entry),
     )
-    if waiting:
-        for child, chain in waiting:
-            _add_edge(db, node.number, child, chain)
+    if adopted:
         db.run("DELETE FROM missing WHERE conversation = ? AND parent = ?", node.conversation, entry)
 
 

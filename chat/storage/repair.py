@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Set
 from typing import Final
 
 from chat.storage import contacts
@@ -12,9 +11,6 @@ from chat.storage.entries import HeadRow, Position, Stored, check_header
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.history import asking, lacking, named, on_page
 from protocol.messages import ENTRY_HEADER, Head, Heads
-
-_IDS_MAX: Final = 256
-"""Values that one query asks for."""
 
 _WANTED: Final = (
     " FROM entries AS e"
@@ -49,22 +45,22 @@ def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[Hea
     return found
 
 
-def place(db: Database, entry: bytes) -> tuple[int, bytes] | None:
-    """Sequence and `previous` of an entry, None if it is not held."""
-    found = db.row("SELECT sequence, header FROM entries WHERE id = ?", entry)
-    if found is None:
-        return None
-    sequence, header = found
-    check_header(db, entry, header)
-    return sequence, ENTRY_HEADER.decode(header).previous
+PIECE: Final = 256
+"""Sequences of a chain that one piece of work passes, some milliseconds."""
 
 
-def in_order(db: Database, ids: Iterable[bytes]) -> list[bytes]:
-    """Those of some ids that are held, in the order of the conversation. No entry is read whole."""
-    found, asked = list[Position](), iter(ids)
-    while some := tuple(islice(asked, _IDS_MAX)):
-        found += db.rows(f"SELECT rank, id FROM entries WHERE id IN ({','.join('?' * len(some))})", *some)
-    return [entry for _, entry in sorted(found)]
+def lacking_piece(
+    db: Database, mine: Collection[bytes], theirs: Collection[bytes]
+) -> tuple[list[Position], set[bytes], set[bytes]]:
+    """The newest entries that a peer with the heads `theirs` lacks of the chains that end in `mine`.
+
+    Returns their positions, in order, and both kinds of heads for the next piece. Nothing is left once those
+    of `mine` are empty.
+    """
+    chain = _Piece(db, [*mine, *theirs])
+    found = lacking(filter(chain.holds, mine), filter(chain.holds, theirs), chain)
+    covered, left = chain.below(theirs), chain.below(mine, through=set(found))
+    return sorted(chain.position(entry) for entry in found), left - covered, covered
 
 
 def held_heads(database: Database, conversation: bytes) -> list[Head]:
@@ -86,22 +82,52 @@ def _head(row: HeadRow) -> Head:
     return Head(row.author, row.sequence, row.id)
 
 
-class _StoredChain:
-    """protocol.history.Chain over the database."""
+def heads_on(database: Database, page: Heads) -> list[bytes]:
+    """Ids of the heads of the page's authors, to compare with the page."""
+    return [head.id for head in on_page(page, held_heads(database, page.conversation))]
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+
+class _Piece:
+    """protocol.history.Chain over the last PIECE sequences."""
+
+    def __init__(self, db: Database, ends: Iterable[bytes]) -> None:
+        self._db = db
+        self._rows: dict[bytes, tuple[int, int, bytes]] = {}
+        self._bottom = max((self._sequence(entry) for entry in ends), default=0) - PIECE
+
+    def holds(self, entry: bytes) -> bool:
+        """Whether an entry is held and among these sequences."""
+        return self._sequence(entry) > max(0, self._bottom)
 
     def place(self, entry: bytes) -> tuple[int, bytes] | None:
-        return place(self._database, entry)
+        if not self.holds(entry):
+            return None
+        sequence, _, previous = self._rows[entry]
+        return sequence, previous
 
+    def below(self, heads: Iterable[bytes], through: Set[bytes] | None = None) -> set[bytes]:
+        """Where the chains of some heads go on below these sequences, at most `through` some entries."""
+        seen, found = set[bytes](), set[bytes]()
+        for entry in heads:
+            while entry not in seen and self.holds(entry) and (through is None or entry in through):
+                seen.add(entry)
+                entry = self._rows[entry][2]
+            if self._sequence(entry) and not self.holds(entry):
+                found.add(entry)
+        return found
 
-def lacking_at(database: Database, page: Heads) -> list[bytes]:
-    """Entries of the page's authors that the heads of another terminal do not cover, in order."""
-    # It may be a whole history, so only ids and places are read here.
-    mine = on_page(page, held_heads(database, page.conversation))
-    chain = _StoredChain(database)
-    return in_order(database, lacking([head.id for head in mine], [head.id for head in page.heads], chain))
+    def position(self, entry: bytes) -> Position:
+        return self._rows[entry][1], entry
+
+    def _sequence(self, entry: bytes) -> int:
+        """Of an entry that is held, else 0."""
+        if entry not in self._rows:
+            found = self._db.row("SELECT sequence, rank, header FROM entries WHERE id = ?", entry)
+            if found is None:
+                return 0
+            check_header(self._db, entry, found[2])
+            self._rows[entry] = *found[:2], ENTRY_HEADER.decode(found[2]).previous
+        return self._rows[entry][0]
 
 
 # --- Uncovered entries ---

@@ -68,8 +68,9 @@ class Identity:
 class PendingContact:
     """Everything to store of a new contact.
 
-    `operations` are to be added to those held of the person, in causal order; `state` includes both. `root`
-    is the pairing root (32 bytes), `own` and `theirs` are the first shares of the contact secret.
+    `operations` are to be added to those held of the person, in causal order; `state` includes both, and
+    `recoveries` are the ids of those in force by the record alone. `root` is the pairing root (32 bytes),
+    `own` and `theirs` are the first shares of the contact secret.
     """
 
     state: PersonState
@@ -78,6 +79,7 @@ class PendingContact:
     root: bytes = field(repr=False)
     own: Share
     theirs: Share
+    recoveries: tuple[bytes, ...]
 
     @property
     def person(self) -> bytes:
@@ -178,7 +180,8 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     if not primitives.equal(proof, record.proof):
         raise AuthenticationFailed("no proof of the terminal's static key")
     theirs = Share(record.number, record.share, tuple(record.heads))
-    return PendingContact(state, together.new, terminal.id, transcript.root, own, theirs)
+    root = transcript.root
+    return PendingContact(state, together.new, terminal.id, root, own, theirs, alone.path)
 
 
 def _check_share(record: Record, operations: Sequence[bytes], pins: Pins) -> None:

@@ -96,3 +96,25 @@ def test_every_address_has_its_turn_and_the_first_one_each_time() -> None:
             attempt = places_of_turn(places, turn)
             assert len(attempt) == len(set(attempt)) == min(count, PLACES_AT_ONCE)
             assert attempt[:1] == places[:1]
+
+
+@in_virtual_time
+async def test_case_94_a_change_of_a_log_checks_the_announcements_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers make as many as are remembered, and a contact renames itself again and again."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        announcer, checked = ada.engine._use_cases.announcer, list[str]()
+        repeat(ada, *(announced(ben, f"{number:016x}", "10.0.1.1") for number in range(60)))
+
+        def look(_slots: Sequence[bytes], instance: str, *_others: object) -> None:
+            checked.append(instance)
+
+        monkeypatch.setattr("chat.service.discovery.recognise", look)
+        for _ in range(3):
+            announcer.recognise_again()
+        for turns in range(1, 10):
+            await asyncio.sleep(0)
+            assert len(checked) <= turns
+        await asyncio.sleep(1)
+        assert len(checked) == len(set(checked)) == announcer.heard >= 60

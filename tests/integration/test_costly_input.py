@@ -26,10 +26,10 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.identity.author import add_operation, remove_operation, rename_operation
-from protocol.identity.log import Operation, sign_operation, terminal_id
+from protocol.identity.log import Operation, Rename, sign_operation, terminal_id
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
-from protocol.limits import RECEIPT_IDS_MAX
+from protocol.limits import LOG_OPERATIONS_MAX, RECEIPT_IDS_MAX
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
@@ -38,6 +38,7 @@ from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import current, entry_of, in_touch, presence, say
 from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.fakes.network import MemoryTransport, Network
+from tests.support.protocol.pairings import Terminal, id_of
 
 SPENT = 16
 """Messages in a row: more than any budget holds at once."""
@@ -56,16 +57,22 @@ class BensLog:
     def state(self) -> PersonState:
         return reduce(self.operations)
 
-    def add(self) -> LogOperations:
-        signing = ed25519_from_seed(self._seed)
-        added = add_operation(self.state, self._own.terminal, signing, self.junior.public)
-        return self._write(added, self._seed)
+    def add(self, new: Terminal | None = None) -> LogOperations:
+        """Add a terminal, the junior one by default."""
+        keys = (new.seed, new.static) if new else (self._seed, self.junior.public)
+        added = add_operation(self.state, self._own.terminal, ed25519_from_seed(keys[0]), keys[1])
+        return self._write(added, keys[0])
+
+    def rename_as_junior(self, upon: PersonState, name: str) -> bytes:
+        """What the junior terminal signs. It is not kept here."""
+        return sign_operation(rename_operation(upon, self.junior_id, name), self._seed)
 
     def rename(self, name: str) -> LogOperations:
         return self._write(rename_operation(self.state, self._own.terminal, name))
 
-    def remove(self) -> LogOperations:
-        return self._write(remove_operation(self.state, self._own.terminal, self.junior_id))
+    def remove(self, terminal: bytes = b"") -> LogOperations:
+        """Remove a terminal, the junior one by default."""
+        return self._write(remove_operation(self.state, self._own.terminal, terminal or self.junior_id))
 
     def _write(self, operation: Operation, *seeds: bytes) -> LogOperations:
         self.operations.append(sign_operation(operation, self._own.signing_seed, *seeds))
@@ -127,6 +134,36 @@ async def test_case_89_a_thief_with_a_junior_terminal_does_not_suppress_its_remo
         await talk(ben, ada, "removed")
         assert log.junior_id not in bens_state(ada, ben).live
         assert ada.clock.monotonic() < before + 0.5  # nor is it delayed
+
+
+@in_virtual_time
+async def test_case_89_a_thief_that_fills_a_log_ends_no_link_of_the_owners_terminals(tmp_path: Path) -> None:
+    """Ada has no room for the name that Ben's second terminal signs, until the first removes the thief."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        log, first = await log_of(ben), current(ben, ada).driver
+        await first.send(log.add())
+        await talk(ben, ada, "added")
+        second = await link_of_junior(log, ben, ada, network)
+        before, thief = log.state, Terminal.named("thief")
+        await first.send(log.add(thief))
+        parents, flood = list(log.state.heads), list[bytes]()
+        for number in range(LOG_OPERATIONS_MAX):
+            rename = Rename(before.person, thief.id, 1 + number, parents, f"thief {number}")
+            flood.append(sign_operation(rename, thief.seed))
+            parents = [id_of(flood[-1])]
+        await first.send(LogOperations(flood))
+        await talk(ben, ada, "filled")
+        assert bens_state(ada, ben).name == f"thief {LOG_OPERATIONS_MAX - 1}"
+        name = log.rename_as_junior(before, "Benjamin")
+        await second.send(LogOperations([name]))
+        await talk(ben, ada, "no room")
+        await asyncio.sleep(60)
+        assert second.link.is_open
+        await first.send(log.remove(thief.id))
+        await second.send(LogOperations([name]))
+        await asyncio.sleep(60)
+        assert bens_state(ada, ben).name == "Benjamin"
+        assert second.link.is_open
 
 
 @in_virtual_time

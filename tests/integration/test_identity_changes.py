@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
         root=random(32),
         own=new_share(2_000_000_000, ada.engine._use_cases.keyring.own_log.heads, random),
         theirs=new_share(2_000_000_000, reduce(operations).heads, random),
+        recoveries=reduce(operations).path,
     )
     await ada.engine._use_cases.pending.store(contact, verified)
 
@@ -134,8 +136,11 @@ async def test_case_84_of_two_recoveries_the_one_whose_words_were_compared_last_
             held = parts.keyring.held(ben.peer.person)
             state = reduce([*held, *operations], Pins(confirmed=frozenset([id_of(signed)])))
             terminal = next(iter(state.live))
-            shares = [new_share(1 + len(held), log.heads, random) for log in (parts.keyring.own_log, state)]
-            contact = PendingContact(state, operations, terminal, random(32), *shares)
+            first, second = (
+                new_share(1 + len(held), log.heads, random) for log in (parts.keyring.own_log, state)
+            )
+            path = (id_of(signed),)
+            contact = PendingContact(state, operations, terminal, random(32), first, second, path)
             await parts.pending.store(contact, verified=True)
             found = parts.keyring.contacts[ben.peer.person].state
             assert (found.newest, found.contested) == (id_of(signed), False)
@@ -213,6 +218,47 @@ async def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: P
         assert not ada.engine._use_cases.links.all()
 
 
+async def keep_own(person: Person, operations: Sequence[bytes]) -> None:
+    """The person's own terminal knows these operations, after a restart."""
+    own = person.peer.person
+
+    def store(database: Database) -> None:
+        for signed in operations:
+            persons.add_operation(database, own, id_of(signed), signed)
+
+    await person.engine._use_cases.store.write(store)
+    await person.stop()
+    await person.start()
+
+
+@in_virtual_time
+async def test_case_84_words_confirm_no_recovery_that_the_other_side_does_not_show(tmp_path: Path) -> None:
+    """A thief of the seed adds a terminal and removes none. Ben, unaware of it, compares words with Ada."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        stolen, own = await own_recoveries(ben, 2)
+        held = ada.wait(ContactChanged, lambda event: event.contact.held)
+        await send_log(ben, [stolen])
+        await held
+        await ben.engine.set_visible(True)
+        back = presence(ada, present=True)
+        await compare(ada, ben, ada.engine.pair_address(ben.host, 4747))
+        await back
+        (contact,) = await ada.engine.contacts()
+        assert (contact.held, contact.verified) == (True, False)
+        # So Ben's own recovery is not passed over, and his words confirm it.
+        await keep_own(ben, [own])
+        await ben.engine.set_visible(True)
+        await compare(ada, ben, ada.engine.pair_address(ben.host, 4747))
+        (contact,) = await ada.engine.contacts()
+        assert (contact.held, contact.verified) == (False, True)
+        state = ada.engine._use_cases.keyring.contacts[ben.peer.person].state
+        assert (state.newest, state.rivals, state.contested) == (
+            id_of(own),
+            frozenset([id_of(stolen)]),
+            False,
+        )
+
+
 @pytest.mark.parametrize("words", [False, True])
 @in_virtual_time
 async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirmed(
@@ -222,9 +268,11 @@ async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirme
     async with in_touch(tmp_path) as (_, ada, ben):
         assert (await ada.engine.contacts())[0].verified
         changed, held = ada.wait(IdentityChanged), ada.wait(ContactChanged, lambda event: event.contact.held)
-        await current(ben, ada).driver.send(LogOperations(await recovered(ben)))
+        operations = await recovered(ben)
+        await current(ben, ada).driver.send(LogOperations(operations))
         assert "recovery key" in (await changed).cause
         assert not (await held).contact.verified
+        await keep_own(ben, operations)
         await say(ada, ben, "must wait")
         await asyncio.sleep(120)
         assert (await ada.history(ben))[-1].state is EntryState.QUEUED

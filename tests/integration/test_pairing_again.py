@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chat.service.keyring import Keyring
+from chat.storage.keys import OWN, THEIRS, ShareRow, add_share
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.messages import ContactHello, ShareNumbers
 from protocol.pairing.contact_secret import Pair, Share
@@ -107,3 +108,29 @@ async def test_case_91_no_number_makes_a_pairing_the_newest_always(tmp_path: Pat
         await pair_again(ada, ben)
         await talk(ada, ben, "second")
         assert keyring.contacts[person].pairs[0].root != first
+
+
+@in_virtual_time
+async def test_case_90_a_link_under_an_earlier_pairing_retires_nothing(tmp_path: Path) -> None:
+    """Ada alone has stored a later pairing, whose last message never came. The earlier one must stay."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        parts, person = ada.engine._use_cases, ben.peer.person
+        (pair,) = parts.keyring.contacts[person].pairs
+        later = [
+            ShareRow(person, owner, share.number, share.share, list(share.heads), bytes(32))
+            for owner, (share,) in ((OWN, pair.own), (THEIRS, pair.theirs))
+        ]
+        for row in later:
+            await parts.store.write(add_share, row)
+        await parts.pending.reload(person)
+        roots = [one.root for one in parts.keyring.contacts[person].pairs]
+        assert roots == [bytes(32), pair.root]
+        gone, back = presence(ada, present=False), presence(ada, present=True)
+        network.unplug(ada.host)
+        await gone
+        await back
+        await talk(ada, ben, "under the earlier one")
+        assert [one.root for one in parts.keyring.contacts[person].pairs] == roots
+        await ada.stop()
+        await ada.start()
+        await talk(ada, ben, "after a restart too")

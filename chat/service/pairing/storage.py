@@ -53,7 +53,7 @@ class PendingContacts:
         if row.person in self._book.rows:
             self._book.rows[row.person] = row
             self._views.publish_identity(row.person, causes)
-            if verified:
+            if verified and not row.held:
                 self._bus.signal(ContactReleased(row.person))
         self._bus.signal(ContactsChanged())
 
@@ -134,7 +134,8 @@ def _store_pending(
 ) -> tuple[ContactRow, tuple[Cause, ...]]:
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
-    The contact is held if its identity has changed, and no words were compared.
+    The contact is held if its identity has changed, and no words were compared. It stays held if the record
+    that the words cover lacks a recovery in force.
     """
     if contacts.get(database, contact.person) is None:
         new = ContactRow(
@@ -151,9 +152,10 @@ def _store_pending(
     for operation in contact.operations:
         persons.add_operation(database, contact.person, parse_operation(operation).id, operation)
     if verified:
-        # The words cover the record, and the record the recoveries on which its terminal acts.
-        persons.pin(database, contact.person, contact.state.path, confirmed=True)
+        # The words cover the record. Its terminal may not know a recovery by a thief of the seed.
+        persons.pin(database, contact.person, contact.recoveries, confirmed=True)
     state = persons.pinned(database, contact.person)
+    verified = verified and state.path == contact.recoveries
     causes = changes(before, state) if before is not None else ()
     hold = views.holds(causes, state) and not verified
     persons.replace_terminals(database, contact.person, persons.terminal_rows(state))

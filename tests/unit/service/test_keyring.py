@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chat.network.links import Peer
@@ -55,9 +57,37 @@ def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(key
     assert peers[0].static == ben.first.static
     assert all(keyring.dial_psks(peer) for peer in peers)
     assert [keyring.is_dialled(peer) for peer in peers] == [True] * TERMINALS_DIALLED + [False] * 4
+    # Each announcement of a stranger is compared with all that are looked for.
+    assert [Peer(known.person, known.static) for known in keyring.announcers()] == peers[:TERMINALS_DIALLED]
     keyring.contacts[ben.id].blocked = True
+    assert keyring.announcers() == []
     assert keyring.dialled() == []
     assert not any(keyring.dial_psks(peer) for peer in peers)
+
+
+def test_case_90_the_pairing_that_both_sides_have_is_named_among_many_that_only_this_side_has(
+    keyring: Keyring,
+) -> None:
+    """Attempts whose last message never came. The newest are named too, since one of them may be complete."""
+    contact = keyring.contacts[CONTACTS["Ben"].person]
+    (oldest,) = contact.pairs
+    later = [replace(oldest, root=bytes([number]) * 32) for number in range(1, 8)]
+    contact.pairs = (*reversed(later), oldest)
+    named = {psk for pair in (later[-1], later[-2], later[0], oldest) for psk in pair.candidates()}
+    assert set(contact.candidates()) == named
+    assert contact.candidates()[0] == later[-1].candidates()[0]
+
+
+def test_case_90_who_lacks_the_newest_pairing_finds_this_terminal_all_the_same(keyring: Keyring) -> None:
+    """Only this side has stored it: the other one looks for announcements under the earlier pairing."""
+    ben, newest_first = CONTACTS["Ben"].person, keyring.viewers()
+    contact = keyring.contacts[ben]
+    contact.pairs = (replace(contact.pairs[0], root=bytes([1]) * 32), *contact.pairs)
+    keys = [pair.newest().discovery_key(ADA.person, ben) for pair in contact.pairs]
+    place = newest_first.index(keys[1])
+    assert keyring.viewers() == [*newest_first[:place], keys[0], *newest_first[place + 1 :], keys[1]]
+    contact.pairs = contact.pairs[:1]  # a link has opened under the newest
+    assert keys[1] not in keyring.viewers()
 
 
 def test_each_terminal_has_addresses_of_its_own(keyring: Keyring) -> None:

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from chat.storage import contacts, entries, migrations, persons, receipts, repair, search
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, HeadRow
+from chat.storage.entries import BEGINNING, HeadRow, Position
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import STORED, ReceiptRow
 from protocol.entries_and_receipts import ParsedEntry
-from protocol.history import BodyState, body_after, followed, heads, quarantined, uncovered
+from protocol.history import BodyState, body_after, followed, heads, lacking, quarantined, uncovered
 from protocol.messages import Head
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
@@ -120,9 +120,12 @@ def test_an_entry_and_a_body_that_was_lacking_are_taken_once(database: Database)
 
 def test_a_missing_body_that_was_deleted_is_never_taken(database: Database) -> None:
     entry = Author(THEIR_TERMINAL.terminal).write("whole")
-    store(database, alone(entry), unread=True)
+    with database.transaction():
+        entries.insert_all(database, [alone(entry)], ME.terminal, carrier=blob("carrier"))
+    assert [row[0].id for row in repair.wanted(database, TALK, b"")] == [entry.id]
     with database.transaction():
         assert entries.destroy(database, entry.id)
+    assert repair.wanted(database, TALK, b"") == []
     assert store(database, entry, alone(entry), unread=True) == [False, False]
     row = entries.get(database, entry.id)
     assert row is not None
@@ -219,16 +222,44 @@ def test_case_94_of_many_missing_bodies_the_first_of_each_author_is_asked_for(da
     ]
 
 
-def test_what_a_peer_lacks_is_put_in_order_without_its_bodies(database: Database) -> None:
-    author, other = Author(), Author(THEIR_TERMINAL.terminal)
-    chain = [one for _ in range(300) for one in (author.write("text"), other.write("text"))]
+class _InMemory:
+    """protocol.history.Chain over entries."""
+
+    def __init__(self, held: Sequence[ParsedEntry]) -> None:
+        self._held = {entry.id: entry.header for entry in held}
+
+    def place(self, entry: bytes) -> tuple[int, bytes] | None:
+        header = self._held.get(entry)
+        return None if header is None else (header.sequence, header.previous)
+
+
+@pytest.mark.parametrize("has", [0, 1, 40, 300, 599])
+@pytest.mark.parametrize("piece", [1, 7, 256])
+def test_case_94_what_a_peer_lacks_is_found_in_pieces(
+    database: Database, monkeypatch: pytest.MonkeyPatch, has: int, piece: int
+) -> None:
+    """Of a long chain with a fork and a short one. `has`: entries of the long one that the peer has."""
+    monkeypatch.setattr(repair, "PIECE", piece)
+    author, other = Author(incarnation=b"%8d" % has), Author(THEIR_TERMINAL.terminal)
+    long = [author.write(f"long {number}") for number in range(600)]
+    fork = [sample("fork", sequence=301, previous=long[299].id, incarnation=b"restored")]
+    held = [*long, *fork, *(other.write(f"short {number}") for number in range(9))]
     with database.transaction():
-        entries.insert_all(database, chain, ME.terminal)
-    ids = [row.id for row in entries.page(database, TALK, 1_000)]
-    assert len(ids) == 600
-    assert repair.in_order(database, [*reversed(ids), blob("not held")]) == ids
-    assert repair.place(database, chain[2].id) == (2, chain[0].id)
-    assert repair.place(database, blob("not held")) is None
+        entries.insert_all(database, held, ME.terminal)
+    ours = {head.id for head in entries.heads(database, TALK)}
+    theirs = {blob("not held"), *([long[has - 1].id] if has else [])}
+    expected = lacking(ours, theirs, _InMemory(held))
+    found = list[Position]()
+    pieces = 0
+    while ours:
+        some, ours, theirs = repair.lacking_piece(database, ours, theirs)
+        found += some
+        pieces += 1
+        assert len(some) <= 3 * (piece + 1)
+    assert len(found) == len(expected)
+    assert {entry for _, entry in found} == set(expected)
+    assert pieces >= (600 - has) // (piece + 1)
+    assert {place for _, place in found} <= {row.id for row in entries.page(database, TALK, 1_000)}
 
 
 def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:

@@ -329,3 +329,29 @@ def test_case_94_ranks_that_are_due_in_one_conversation_delay_no_other(database:
             break
         turns.append(after := found)
     assert turns[:6] == 3 * [min(turns), max(turns)]
+
+
+def test_case_94_a_late_parent_that_many_entries_name_takes_as_many_statements_as_one_of_few(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the ranks a piece is written with it, and the rest follows."""
+    taken, real = [0], Database.run
+
+    def counted(self: Database, sql: str, *values: object) -> int:
+        taken[0] += 1
+        return real(self, sql, *values)
+
+    monkeypatch.setattr(Database, "run", counted)
+    statements = set[int]()
+    for count in (2 * ordering.PIECE, 6 * ordering.PIECE):
+        late = sample(f"late {count}", author=THEIR_TERMINAL.terminal, time=10**9 + count)
+        waiting = Author(blob(f"author {count}"))
+        store(database, *(waiting.write(f"entry {number}", [late.id]) for number in range(count)))
+        before = taken[0]
+        store(database, late)
+        statements.add(taken[0] - before)
+        with database.transaction():
+            while ordering.settle_next(database, 0) is not None:
+                pass
+        assert database.value("SELECT count(*) FROM missing") == 0
+    assert len(statements) == 1
