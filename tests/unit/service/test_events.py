@@ -11,15 +11,16 @@ import pytest
 
 from chat.errors import phrase
 from chat.interface import Closed, VisibilityChanged
+from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
 from chat.service.pairing import pending as pending_module
 from chat.service.pairing.pending import PENDING_FOR, PendingContacts
 from chat.service.sync import Inbound
 from chat.storage import contacts, persons
 from chat.storage.contacts import PAIRED
-from protocol.entries import conversation_of_two
+from protocol.entries import conversation_of_two, heads_hash
 from protocol.link.states import LinkOpen, Role
-from protocol.messages import Typing
+from protocol.messages import HeadsHash, LogHeads, Reachable, Typing
 from tests.support.engines.engines import in_virtual_time
 
 ON, OFF = VisibilityChanged(True), VisibilityChanged(False)
@@ -215,3 +216,29 @@ async def test_a_typing_mark_ends_with_its_message_or_after_its_time() -> None:
     inbound.forget_typing()
     assert book.typing == {}
     views.publish_contact.assert_called_once_with(b"b" * 32)
+
+
+async def test_a_link_begins_with_the_heads_of_log_and_conversation_and_the_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contact = SimpleNamespace(state=SimpleNamespace(heads=(b"h" * 32,)))
+    keyring = mock.Mock(contacts={b"b" * 32: contact})
+    keyring.own.person = b"a" * 32
+    link: Any = SimpleNamespace(person=b"b" * 32, driver=mock.Mock(send=mock.AsyncMock()))
+    port: Any = SimpleNamespace(number=4747)
+    store: Any = mock.Mock(read=mock.AsyncMock(return_value=[]))
+    parts: list[Any] = [mock.Mock() for _ in range(3)]
+    monkeypatch.setattr(sync, "terminal_at", lambda known, on: (known, on))
+    outbound = sync.Outbound(store, parts[0], keyring, parts[1], parts[2], port, link, set())
+    await outbound._greet()
+    conversation = conversation_of_two(b"a" * 32, b"b" * 32)
+    hello = [LogHeads([b"h" * 32]), HeadsHash(conversation, heads_hash(conversation, []))]
+    sent = link.driver.send.await_args_list
+    assert sent == [mock.call(message) for message in (*hello, Reachable(4747))]
+    store.read.assert_awaited_once_with(sync.asking_heads, conversation, (contact, link))
+    port.number = 0
+    await outbound._greet()
+    assert sent[3:] == [mock.call(message) for message in hello]
+    keyring.contacts = {}
+    await outbound._greet()
+    assert len(sent) == 5
