@@ -29,7 +29,7 @@ from tests.mutation.plugin import CHOSEN, LINES, SOURCES
 LEAST: Final = 0.95
 HANG_SECONDS: Final = 120
 """The longest time of one test. A change that hangs is noticed."""
-RUN_SECONDS: Final = 1800
+RUN_SECONDS: Final = 3600
 
 NEAR: Final = {
     "protocol/relay": ("tests/unit/protocol/", "tests/unit/relay/"),
