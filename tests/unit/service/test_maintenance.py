@@ -34,12 +34,9 @@ class Parts:
         store: Any = SimpleNamespace(
             asked=0, is_wanted="wanted", is_closing="closing", read=self._read, write=self._write
         )
-        self.bus, self.failed = mock.Mock(), mock.Mock()
+        self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
-        self.cleaner, self.ranker = (
-            Cleaner(runtime, self.store, self.bus),
-            Ranker(runtime, self.store, self.bus),
-        )
+        self.cleaner, self.ranker = Cleaner(runtime, store, self.bus), Ranker(runtime, store, self.bus)
 
     async def _read(self, work: Any, *args: Any) -> Any:
         if work is secure_deletion.cleaning_is_due:
