@@ -361,6 +361,7 @@ def test_a_client_dials_and_signals_at_named_and_borrowed_relays_only(
         directory.waiting_tokens.return_value = []
         monkeypatch.setattr(module, "RelayListener", mock.Mock(return_value=mock.Mock(run=mock.AsyncMock())))
         found = reached()
+        circuit: Circuit = found.circuit
         dialer = mock.Mock(dial=mock.AsyncMock(return_value=found))
         monkeypatch.setattr(module, "RelayDialer", mock.Mock(return_value=dialer))
         client = RelayClient(relay.runtime, directory, transport, mock.AsyncMock(), signals.append)
@@ -380,10 +381,10 @@ def test_a_client_dials_and_signals_at_named_and_borrowed_relays_only(
         assert await client.dial(RELAY, lambda day: []) is not None
         client.network_changed()
         assert signals[1:] == [RelayStands(RELAY, RelayStanding.CONNECTING)]
-        assert not found.circuit.closed
+        assert not circuit.closed
         assert client.named == (RELAY,)
         client.name([])
-        assert found.circuit.closed
+        assert circuit.closed
         assert await client.dial(RELAY, lambda day: []) is None
 
     run(monkeypatch, scenario)
