@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from chat.errors import phrase
+from chat.errors import UsageError, phrase
 from chat.interface import Closed, VisibilityChanged
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
@@ -18,6 +18,7 @@ from chat.service.pairing.pending import PENDING_FOR, PendingContacts
 from chat.service.sync import Inbound
 from chat.storage import contacts, persons
 from chat.storage.contacts import PAIRED
+from chat.storage.entries import WHOLE
 from protocol.entries import conversation_of_two, heads_hash
 from protocol.link.states import LinkOpen, Role
 from protocol.messages import HeadsHash, LogHeads, Reachable, Typing
@@ -242,3 +243,36 @@ async def test_a_link_begins_with_the_heads_of_log_and_conversation_and_the_port
     keyring.contacts = {}
     await outbound._greet()
     assert len(sent) == 5
+
+
+class Sending:
+    """The sending worker of one link, among mocks."""
+
+    def __init__(self) -> None:
+        keyring = mock.Mock(contacts={})
+        keyring.own.person = b"a" * 32
+        self.driver = mock.Mock(send=mock.AsyncMock())
+        link: Any = SimpleNamespace(person=b"b" * 32, driver=self.driver, carried={})
+        parts: list[Any] = [mock.Mock() for _ in range(5)]
+        parts[3].settings.read_receipts = False
+        parts[0].read = mock.AsyncMock(return_value=([], (0, WHOLE[1])))
+        self.outbound = sync.Outbound(parts[0], parts[1], keyring, parts[2], parts[3], parts[4], link, set())
+
+
+async def test_a_worker_that_fails_cuts_its_link() -> None:
+    it = Sending()
+    it.driver.send.side_effect = UsageError(phrase("No."))
+    it.outbound.put(LogHeads([]))
+    with pytest.raises(UsageError):
+        await it.outbound.run()
+    it.driver.abort.assert_called_once_with()
+
+
+async def test_a_queue_that_is_full_cuts_its_link() -> None:
+    it = Sending()
+    for _ in range(sync.QUEUED_MAX):
+        it.outbound.put(LogHeads([]))
+    it.driver.abort.assert_not_called()
+    it.outbound.put(LogHeads([]))
+    it.driver.abort.assert_called_once_with()
+    assert it.outbound._queue.qsize() == sync.QUEUED_MAX
