@@ -229,3 +229,36 @@ def test_entries_of_an_unknown_conversation_are_refused(database: Database) -> N
     stranger = sample("x", conversation=blob("nowhere"))
     with database.transaction(), pytest.raises(errors.StorageMisuse):
         entries.insert_all(database, [stranger], ME.terminal)
+
+
+def test_a_database_knows_its_transaction_and_is_not_compacted_within_it(database: Database) -> None:
+    states = [database.in_transaction]
+    with database.transaction():
+        states.append(database.in_transaction)
+        with pytest.raises(errors.StorageMisuse):
+            database.scrub()
+        with pytest.raises(errors.StorageMisuse), database.transaction():
+            pass
+    assert [*states, database.in_transaction] == [False, True, False]
+    database.scrub()
+
+
+def test_a_file_that_was_removed_or_replaced_takes_no_more_writes(database: Database) -> None:
+    kept = database.path.with_name("kept")
+    database.path.rename(kept)
+    with pytest.raises(errors.StorageGone):
+        database._check_place()
+    database.path.touch()
+    with pytest.raises(errors.StorageGone):
+        database._check_place()
+    kept.replace(database.path)
+    database._check_place()
+
+
+def test_a_place_that_cannot_be_read_is_a_failure(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", refusing(OSError(errno.EACCES, "no")))
+        with pytest.raises(errors.StorageReadOnly):
+            database._check_place()
