@@ -112,7 +112,6 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "chat.service.discovery": {"DAYS_LOOKED": 31, "SLOTS_TRIED": 20_000, "PLACES_FOUND": 64, "KEPT": 8},
     "chat.service.keyring": {"PAIRINGS_NAMED": 4, "TERMINALS_DIALLED": 16},
-    "chat.service.pairing.storage": {"PENDING_FOR": 86_400_000},
     "chat.service.pairing.session": {"REPLACED": 1},
     "chat.service.settings": {"VALUE_CHARACTERS_MAX": 65_536},
     "chat.service.sync": {"STRETCH": 4_096, "QUEUED_MAX": 4_096, "BATCH": 64, "READ_REPEATED": 64},

@@ -372,3 +372,14 @@ def test_encouragement_forgets_failures_refusals_and_short_links() -> None:
     backoff = Backoff(CONFIG, failures=5, refused=True, stumbles=9)
     backoff.encouraged(7.0)
     assert (backoff.last_sign, backoff.failures, backoff.refused, backoff.stumbles) == (7.0, 0, False, 0)
+
+
+def test_next_to_a_relay_a_wake_ends_the_pause_of_a_connector_that_has_not_relapsed() -> None:
+    async def scenario(dialer: Dialer, connector: Connector) -> None:
+        _by_relay(dialer)
+        connector.relayed(None)
+        await asyncio.sleep(12)
+        connector.wake()
+        await asyncio.sleep(1)
+
+    assert [time for time, _ in with_connector(scenario).attempts][-2:] == [9.3, 12.0]

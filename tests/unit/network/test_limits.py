@@ -234,3 +234,62 @@ async def test_senders_of_announcements_take_turns() -> None:
     await asyncio.sleep(1)
     limiter.forget_all()
     assert "honest" in looked[AT_ONCE:][:2]
+
+
+def test_a_bucket_fills_at_its_rate_up_to_its_size() -> None:
+    bucket = bounds.Bucket(rate=2.0, size=4.0, level=1.0, updated=10.0)
+    assert [bucket.take(10.0), bucket.take(10.0)] == [True, False]
+    assert [bucket.take(10.25), bucket.take(10.5)] == [False, True]
+    assert not bucket.take(5.0)
+    assert not bucket.take(10.75), "going back gave nothing, and no time counts twice"
+    assert [bucket.take(100.0) for _ in range(5)] == [True] * 4 + [False]
+    assert [bucket.reserve(100.0) for _ in range(3)] == [0.5, 1.0, 1.5]
+    assert bucket.reserve(103.0) == 0.0
+    assert bucket.level == 2.0
+
+
+def test_an_address_keeps_its_places_until_it_leaves_and_the_known_have_their_own_rate() -> None:
+    admission = Admission(total=8, per_address=2, rate=1.0)
+    first, second, third = (admission.enter("a", known=False, now=0.0) for _ in range(3))
+    assert first is not None
+    assert second is not None
+    assert third is None
+    assert not admission.enter("b", known=False, now=0.0), "two at once"
+    assert [bool(admission.enter("c", known=True, now=0.0)) for _ in range(3)] == [True, True, False]
+    assert not admission.enter("d", known=True, now=0.0)
+    admission.leave(first)
+    assert admission.enter("a", known=False, now=1.0)
+    assert not admission.enter("a", known=False, now=5.0)
+
+
+@pytest.mark.parametrize(("known", "count"), [(True, 8), (False, 6)])
+def test_three_quarters_of_the_places_are_for_strangers(known: bool, count: int) -> None:
+    admission = Admission(total=8, per_address=1, rate=100.0)
+    assert sum(bool(admission.enter(str(number), known, 0.0)) for number in range(20)) == count
+
+
+def test_a_gate_counts_per_address_and_forgets_who_left() -> None:
+    gate = Gate(total=9, an_address=2, now=Clock())
+    guests = [mock.Mock() for _ in range(4)]
+    assert [gate.enter(guest, "10.0.0.1") for guest in guests[:3]] == [True, True, False]
+    gate.left(guests[0])
+    assert gate.enter(guests[3], "10.0.0.1")
+    for guest in guests:
+        gate.left(guest)
+    assert (len(gate), gate._from) == (0, {})
+
+
+@in_virtual_time
+async def test_names_that_wait_are_looked_at_ten_times_a_second_at_the_rate() -> None:
+    looked: list[tuple[float, str]] = []
+    loop = asyncio.get_running_loop()
+    limiter = RateLimiter(lambda name: looked.append((round(loop.time(), 6), name)))
+    for number in range(AT_ONCE + 12):
+        limiter.hear(f"n{number}", str(number))
+    limiter.hear(f"n{AT_ONCE}", "again")
+    await asyncio.sleep(0.35)
+    late = looked[AT_ONCE:]
+    assert [time for time, _ in late] == pytest.approx([0.1] * 5 + [0.2] * 5 + [0.3] * 2)
+    assert sorted(name for _, name in late) == sorted(f"n{AT_ONCE + number}" for number in range(12))
+    await asyncio.sleep(10)
+    assert limiter._timer is None

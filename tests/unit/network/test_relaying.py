@@ -170,3 +170,17 @@ def test_pauses_grow_are_spread_and_end_at_their_most() -> None:
 )
 def test_standing_after_a_line(reason: RelayEnding, before: RelayState, standing: RelayStanding) -> None:
     assert standing_after(Lost(reason, before)) is standing
+
+
+def test_a_client_that_was_stopped_waits_nowhere() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        network, tokens = Network(), Tokens(1)
+        client = at(network, "ada", tokens, clock)
+        relay = RelayAddress("10.0.0.9", 4748, b"k" * 32)
+        client.name([relay])
+        assert client.named == (relay,)
+        client.stop()
+        client.name([relay])
+        assert len(client.named) == 0
+
+    run_virtual(scenario)

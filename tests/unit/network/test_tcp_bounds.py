@@ -9,6 +9,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -184,3 +185,39 @@ def test_attack_74_out_of_descriptors_for_real() -> None:
     with Program([sys.executable, "-c", EXHAUST], folder=Path(__file__).parents[3]) as program:
         said = [program.line(SECONDS) for _ in range(3)]
     assert said == [str(errno.EMFILE), "waits", "served all"]
+
+
+@pytest.mark.parametrize(
+    ("port", "number", "attempts"),
+    [
+        (0, errno.EADDRINUSE, transport._FREE_PORT_ATTEMPTS),
+        (4747, errno.EADDRINUSE, 1),
+        (0, errno.EADDRNOTAVAIL, 1),
+    ],
+)
+def test_a_free_port_is_looked_for_a_bounded_number_of_times(
+    monkeypatch: pytest.MonkeyPatch, port: int, number: int, attempts: int
+) -> None:
+    bind = mock.Mock(side_effect=OSError(number, "no"))
+    monkeypatch.setattr(transport, "_bind_all", bind)
+    with pytest.raises(OSError):
+        transport._bind(port, ())
+    assert bind.mock_calls == [mock.call(port, ())] * attempts
+    bind.side_effect = [OSError(errno.EADDRINUSE, "no"), ["socket"]]
+    assert [*map(str, transport._bind(0, ()))] == ["socket"]
+
+
+async def test_a_connection_that_was_reset_before_it_is_served_leaves_no_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, accepted = mock.Mock(), mock.Mock()
+    listener = TcpListener.__new__(TcpListener)
+    listener._gate, listener._running = gate, set()
+    listener._loop = mock.Mock(connect_accepted_socket=mock.AsyncMock(side_effect=OSError))
+    monkeypatch.setattr(transport, "_tune", mock.Mock())
+    await listener._take(accepted, "127.0.0.1")
+    accepted.close.assert_called_once_with()
+    ((connection, host),) = (call.args for call in gate.enter.call_args_list)
+    assert host == "127.0.0.1"
+    gate.left.assert_called_once_with(connection)
+    assert listener._running == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -159,3 +160,21 @@ def test_what_does_not_matter_is_not_told_and_idling_costs_no_look(lab: Lab) -> 
     assert "changed" not in program.said
     host.run("ip", "address", "add", "192.168.9.1/24", "dev", "eth0")
     program.wait_for(lambda line: line == "changed")
+
+
+async def test_signs_are_read_and_cause_one_look_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    signs, kernel = socket.socketpair()
+    signs.setblocking(False)
+    monkeypatch.setattr(netlink, "AVAILABLE", True)
+    monkeypatch.setattr(netlink, "subscribe", lambda: signs)
+    states, changed = iter(["before", "after"]), asyncio.Event()
+    watch = NetworkWatch(changed.set, state=lambda: next(states))
+    with signs, kernel:
+        watch.start()
+        kernel.sendall(b"address")
+        kernel.sendall(b"link")
+        await changed.wait()
+        with pytest.raises(BlockingIOError):
+            signs.recv(1)
+        watch.close()
+        assert signs.fileno() == -1

@@ -264,9 +264,11 @@ def test_contacts_that_are_added_or_removed_are_recognised_again() -> None:
         assert parts.announcer.days_ahead() is None
         parts.keyring.announcers.return_value = [KNOWN]
         parts.announcer.recognise_again()
+        await asyncio.sleep(1)
         assert (parts.signals, parts.published) == ([TerminalFound(PEER)], [NearbyChanged(())])
         parts.keyring.announcers.return_value = []
         parts.announcer.recognise_again()
+        await asyncio.sleep(1)
         assert parts.published == [NearbyChanged((NearbyView("ben", "Ben"),))]
         assert parts.announcer.announced() == {}
 

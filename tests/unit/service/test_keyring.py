@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from chat.network.links import Peer
 from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, Visibility
+from chat.service.views import holds
 from chat.storage.keys import OwnRow
 from protocol.identity.author import NewPerson, add_operation, create_person
 from protocol.identity.log import sign_operation
-from protocol.identity.reduction import PersonState, reduce
+from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.messages import ContactHello, ShareNumbers
 from protocol.pairing.contact_secret import Pair, new_share
@@ -135,3 +139,45 @@ def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring
         assert Peer(caller.person, static) in keyring.dialled()
     dialled = [keyring.dial_psks(Peer(caller.person, static)) for caller in (ben, eve)]
     assert dialled[0] != dialled[1]
+
+
+def test_visibility_ends_at_its_time_and_has_one_attempt() -> None:
+    visibility = Visibility()
+    assert not any((visibility.visible, visibility.accepts, visibility.expired(1e9), visibility.take()))
+    visibility.begin(10.0)
+    assert [visibility.expired(now) for now in (9.9, 10.0, 10.1)] == [False, True, True]
+    assert [visibility.take(), visibility.take(), visibility.accepts] == [True, False, False]
+    visibility.extend(20.0)
+    assert (visibility.visible, visibility.accepts, visibility.expired(19.9)) == (True, False, False)
+    visibility.begin(30.0)
+    assert visibility.accepts
+    visibility.end()
+    assert not any((visibility.visible, visibility.accepts, visibility.expired(1e9)))
+
+
+@pytest.mark.parametrize(("now", "count"), [(4_999_999, 1), (5_000_000, 0), (5_000_999, 0)])
+def test_an_invitation_is_open_until_its_second(keyring: Keyring, now: int, count: int) -> None:
+    opened = mock.Mock()
+    opened.invitation.expired = lambda seconds: seconds >= 5_000
+    keyring.invitations = {b"secret": opened}
+    keyring._now = lambda: now
+    assert [keys.id for keys in keyring.open_invitations()] == [b"secret"] * count
+
+
+KINDS = list(CauseKind)
+
+
+@pytest.mark.parametrize("kinds", [[], *([kind] for kind in KINDS), KINDS])
+@pytest.mark.parametrize("contested", [True, False])
+@pytest.mark.parametrize("live", [True, False])
+def test_sending_is_held_for_changes_that_a_thief_could_have_made(
+    kinds: list[CauseKind], contested: bool, live: bool
+) -> None:
+    causes: Any = [SimpleNamespace(kind=kind) for kind in kinds]
+    state: Any = SimpleNamespace(contested=contested, live={b"one": "terminal"} if live else {})
+    expected = (
+        CauseKind.RECOVERED in kinds
+        or (contested and CauseKind.CONTESTED in kinds)
+        or (not live and CauseKind.FORKED in kinds)
+    )
+    assert holds(causes, state) is expected

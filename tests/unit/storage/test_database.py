@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from chat.interface import NotPermitted
 from chat.storage import entries, errors
-from chat.storage.database import Database
+from chat.storage.database import Database, Store
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
 from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, store
@@ -222,3 +225,23 @@ def test_attack_78_nothing_of_it_is_printed(database: Database, capfd: pytest.Ca
     with pytest.raises(errors.DatabaseDamaged):
         open_history(database.path, KEY)
     assert capfd.readouterr() == ("", "")
+
+
+async def test_a_store_says_whether_others_wait_and_whether_it_is_to_be_closed(database: Database) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        store = Store(database, executor)
+        assert (store.is_wanted(), store.is_closing()) == (False, False)
+        go_on = threading.Event()
+        first = asyncio.ensure_future(store.run(go_on.wait))
+        await asyncio.sleep(0)
+        assert not store.is_wanted()
+        second = asyncio.ensure_future(store.run(lambda: None))
+        await asyncio.sleep(0)
+        assert (store.is_wanted(), store.is_closing(), store.asked) == (True, False, 2)
+        go_on.set()
+        await asyncio.gather(first, second)
+        assert not store.is_wanted()
+        await store.close()
+        assert (store.is_wanted(), store.is_closing()) == (True, True)
+        with pytest.raises(NotPermitted):
+            await store.run(lambda: None)

@@ -355,3 +355,22 @@ def test_case_94_a_late_parent_that_many_entries_name_takes_as_many_statements_a
                 pass
         assert database.value("SELECT count(*) FROM missing") == 0
     assert len(statements) == 1
+
+
+@pytest.mark.parametrize("most", range(1, 9))
+def test_ranks_are_settled_when_none_is_due_whatever_the_size_of_the_pieces(
+    database: Database, most: int
+) -> None:
+    late = sample("late", author=THEIR_TERMINAL.terminal, time=5_000)
+    chain = [sample("0", parents=[late.id], time=10)]
+    for number in range(1, 6):
+        chain.append(sample(str(number), sequence=number + 1, previous=chain[-1].id, time=10))
+    with database.transaction():
+        for entry in (*chain, late):
+            entries.insert(database, entry, unread=False)
+    conversation, done = database.value("SELECT conversation FROM raises"), False
+    while not done:
+        with database.transaction():
+            done = ordering.settle(database, conversation, most)
+        assert done is not entries.ranks_are_due(database)
+    assert [rank for rank, _ in positions(database)] == list(range(5_000, 5_007))

@@ -289,3 +289,36 @@ def test_other_files_in_the_folder_stay(tmp_path: Path) -> None:
     (folder / "notes").write_text("mine")
     make(folder).close()
     assert (folder / "notes").read_text() == "mine"
+
+
+def test_a_header_of_another_profile_does_not_become_this_ones(profile: Path, tmp_path: Path) -> None:
+    other = make(tmp_path / "other", "another profile")
+    with stored_profile.unlock(profile, PASSPHRASE) as opened, other:
+        before = contents(profile)
+        opened._header = other._header
+        with pytest.raises(errors.StorageMisuse):
+            opened.change_passphrase(PASSPHRASE, "new", random=seeded("x"))
+        assert contents(profile) == before
+
+
+def test_a_lock_whose_file_was_replaced_is_taken_again_and_the_former_descriptor_closed(
+    profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    real, samestat = os.close, os.path.samestat
+
+    def same(first: os.stat_result, second: os.stat_result) -> bool:
+        return samestat(first, second) and len(seen) == 1
+
+    def close(descriptor: int) -> None:
+        seen.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os.path, "samestat", same)
+    monkeypatch.setattr(os, "close", close)
+    lock = stored_folder.ProfileLock(profile)
+    assert len(seen) == 1
+    assert lock._descriptor is not None
+    os.fstat(lock._descriptor)
+    lock.release()
+    assert len(seen) == 2

@@ -1,0 +1,351 @@
+"""The driver of one link, on a connection and a link that are mocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from chat.network.driver import CLOSE_WITHIN, UNSENT_MAX, Driver, Opening, refuse_all
+from protocol.link.states import (
+    Ending,
+    HandshakeAuthenticated,
+    LinkClosed,
+    LinkOpen,
+    NotParlour,
+    PingAnswered,
+    Role,
+)
+from protocol.messages import Ping
+from tests.support.engines.engines import play
+from tests.support.lab.virtual import VirtualClock
+
+OPEN = LinkOpen(bytes(16), Role.INITIATOR, 1, bytes(32))
+CLOSED = LinkClosed(Ending.ERROR)
+CUT = LinkClosed()
+
+
+class Wire:
+    """A connection whose reads the test gives, and whose writes wait while `free` is not set."""
+
+    peer = "10.0.0.1"
+
+    def __init__(self) -> None:
+        self.reads: asyncio.Queue[bytes] = asyncio.Queue()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.written: list[bytes] = []
+        self.closed = 0
+        self.broken = False
+
+    async def read(self) -> bytes:
+        return await self.reads.get()
+
+    async def write(self, data: bytes) -> None:
+        await self.free.wait()
+        if self.broken:
+            raise ConnectionResetError
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.closed += 1
+        self.reads.put_nowait(b"")
+        self.free.set()
+
+
+class Handled:
+    """A handler that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.events: list[Sequence[Any]] = []
+
+    async def on_events(self, driver: Driver, events: Sequence[Any]) -> None:
+        self.events.append(list(events))
+
+
+class Parts:
+    """A driver, its wire, and its link, whose events and output the test sets."""
+
+    def __init__(self) -> None:
+        loop: Any = asyncio.get_running_loop()
+        self.wire, self.handled, self.link = Wire(), Handled(), mock.Mock()
+        self.end = CUT
+        self.output: list[bytes] = []
+        self.link.data_to_send.side_effect = self._take
+        self.link.receive.return_value = []
+        self.link.end_of_stream.side_effect = self._ended
+        self.link.close.return_value = []
+        self.link.handle_timer.return_value = []
+        self.link.next_timer.return_value = None
+        self.link.is_open = True
+        self.link.unsent = 0
+        self.driver = Driver(self.wire, self.link, VirtualClock(loop), self.handled)
+
+    def _ended(self) -> list[Any]:
+        return [self.end] if self.driver._end is None else []
+
+    def _take(self) -> bytes:
+        return self.output.pop(0) if self.output else b""
+
+    def timed(self, following: float) -> Callable[[float], list[Any]]:
+        """The link's timer: the following one is at that second, but a second later at the earliest."""
+
+        def handle(now: float) -> list[Any]:
+            self.link.next_timer.return_value = max(now + 1, following)
+            return []
+
+        return handle
+
+    def run(self) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(self.driver.run())
+
+
+def run(scenario: Callable[[Parts], Coroutine[Any, Any, None]]) -> None:
+    async def begin() -> None:
+        await scenario(Parts())
+
+    play(begin)
+
+
+def test_it_writes_first_and_passes_events_on_until_the_link_ends() -> None:
+    async def scenario(it: Parts) -> None:
+        it.output = [b"hello", b"again"]
+        running = it.run()
+        await asyncio.sleep(1)
+        assert it.wire.written == [b"hello", b"again"]
+        it.link.receive.return_value = [OPEN, PingAnswered(1)]
+        it.output = [b"answer"]
+        it.wire.reads.put_nowait(b"data")
+        await asyncio.sleep(1)
+        it.link.receive.assert_called_once_with(b"data", 1.0)
+        assert (it.handled.events, it.wire.written[2:]) == ([[OPEN, PingAnswered(1)]], [b"answer"])
+        it.link.receive.return_value = []
+        it.wire.reads.put_nowait(b"data")
+        await asyncio.sleep(1)
+        assert len(it.handled.events) == 1, "without an event nothing is passed on"
+        it.link.receive.return_value = [PingAnswered(2), CLOSED]
+        it.wire.reads.put_nowait(b"data")
+        await running
+        assert it.handled.events[1:] == [[PingAnswered(2)], [CLOSED]]
+        assert it.wire.closed == 1
+
+    run(scenario)
+
+
+def test_the_end_of_the_stream_ends_the_link() -> None:
+    async def scenario(it: Parts) -> None:
+        it.end = CLOSED
+        running = it.run()
+        it.wire.reads.put_nowait(b"")
+        await running
+        it.link.receive.assert_not_called()
+        assert it.handled.events == [[CLOSED]]
+
+    run(scenario)
+
+
+def test_a_cancelled_driver_closes_and_reports_a_cut() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.next_timer.return_value = 5.0
+        running = it.run()
+        await asyncio.sleep(1)
+        running.cancel()
+        await asyncio.wait([running])
+        assert (it.handled.events, it.wire.closed) == ([[CUT]], 1)
+        await asyncio.sleep(10)
+        it.link.handle_timer.assert_not_called()
+
+    run(scenario)
+
+
+def test_sending_and_pinging_on_a_link_that_is_not_open_does_nothing() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.ping.return_value = 7
+        it.output = [b"sealed"]
+        await it.driver.send(Ping(1))
+        it.link.send.assert_called_once_with(Ping(1), 0.0)
+        assert it.wire.written == [b"sealed"]
+        it.output = [b"ping"]
+        assert await it.driver.ping() == 7
+        assert it.wire.written == [b"sealed", b"ping"]
+        it.link.is_open = False
+        await it.driver.send(Ping(2))
+        assert await it.driver.ping() is None
+        assert (it.link.send.call_count, it.link.ping.call_count) == (1, 1)
+
+    run(scenario)
+
+
+def test_reading_goes_on_while_a_write_waits_up_to_a_bound() -> None:
+    async def scenario(it: Parts) -> None:
+        it.wire.free.clear()
+        it.output = [b"slow"]
+        it.run()
+        sending = asyncio.create_task(it.driver.send(Ping(1)))
+        await asyncio.sleep(1)
+        it.wire.free.set()
+        await sending
+        it.wire.free.clear()
+        it.output = [b"slow"]
+        sending = asyncio.create_task(it.driver.send(Ping(1)))
+        await asyncio.sleep(1)
+        it.link.unsent = UNSENT_MAX
+        for _ in range(2):
+            it.output.append(b"answer")
+            it.wire.reads.put_nowait(b"data")
+            await asyncio.sleep(1)
+        assert (it.link.receive.call_count, it.wire.closed) == (2, 0)
+        it.wire.free.set()
+        await asyncio.sleep(1)
+        assert it.wire.written == [b"slow", b"slow", b"answer", b"answer"]
+        it.wire.free.clear()
+        it.output = [b"slow"]
+        asyncio.create_task(it.driver.send(Ping(1))).add_done_callback(lambda _: None)
+        await asyncio.sleep(1)
+        it.link.unsent = UNSENT_MAX + 1
+        it.wire.reads.put_nowait(b"data")
+        await asyncio.sleep(1)
+        assert it.wire.closed > 0
+
+    run(scenario)
+
+
+def test_a_broken_connection_is_closed() -> None:
+    async def scenario(it: Parts) -> None:
+        it.wire.broken = True
+        it.output = [b"lost"]
+        await it.driver.flush()
+        assert it.wire.closed == 1
+
+    run(scenario)
+
+
+def test_the_timer_of_the_link_is_kept() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.next_timer.return_value = 4.0
+        running = it.run()
+        await asyncio.sleep(1)
+        it.link.next_timer.return_value = 6.0
+        await it.driver.flush()
+        await asyncio.sleep(4)
+        it.link.handle_timer.assert_not_called()
+        it.output = [b"ping"]
+        it.link.handle_timer.side_effect = it.timed(9.0)
+        await asyncio.sleep(2)
+        it.link.handle_timer.assert_called_once_with(6.0)
+        assert (it.wire.written, it.wire.closed) == ([b"ping"], 0)
+        it.link.handle_timer.side_effect = lambda now: [CLOSED]
+        await running
+        assert asyncio.get_running_loop().time() == 9.0
+        assert it.handled.events == [[CLOSED]]
+
+    run(scenario)
+
+
+def test_a_timer_that_is_overdue_runs_at_once_and_a_slow_write_does_not_stop_it() -> None:
+    async def scenario(it: Parts) -> None:
+        await asyncio.sleep(5)
+        it.link.next_timer.return_value = 1.0
+        it.link.handle_timer.side_effect = it.timed(1.0)
+        it.wire.free.clear()
+        await it.driver.flush()
+        it.output = [b"slow"]
+        await asyncio.sleep(3.5)
+        assert [call.args[0] for call in it.link.handle_timer.call_args_list] == [5.0, 6.0, 7.0, 8.0]
+
+    run(scenario)
+
+
+def test_closing_takes_a_second_at_most() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.close.return_value = [CLOSED]
+        it.output = [b"close"]
+        running = it.run()
+        await asyncio.sleep(1)
+        it.wire.free.clear()
+        it.output = [b"close"]
+        await it.driver.close(3)
+        it.link.close.assert_called_once_with(3)
+        assert asyncio.get_running_loop().time() == 1 + CLOSE_WITHIN
+        await running
+        assert it.handled.events == [[CLOSED]]
+
+    run(scenario)
+
+
+def test_an_aborted_driver_ends_without_a_close() -> None:
+    async def scenario(it: Parts) -> None:
+        running = it.run()
+        await asyncio.sleep(1)
+        it.driver.abort()
+        await running
+        it.link.close.assert_not_called()
+
+    run(scenario)
+
+
+def test_after_a_pause_for_the_disk_the_link_goes_on() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.resume.return_value = [OPEN]
+        it.output = [b"message 2"]
+        await it.driver.resume()
+        it.link.resume.assert_called_once_with(0.0)
+        assert (it.handled.events, it.wire.written) == ([[OPEN]], [b"message 2"])
+
+    run(scenario)
+
+
+AUTHENTICATED: Any = HandshakeAuthenticated.__new__(HandshakeAuthenticated)
+
+
+@pytest.mark.parametrize("burned", [True, False])
+async def test_an_invitation_that_cannot_be_burned_ends_the_link(burned: bool) -> None:
+    driver = mock.Mock(resume=mock.AsyncMock())
+    opening = Opening(mock.AsyncMock(), mock.AsyncMock(return_value=burned))
+    await opening.on_events(driver, [AUTHENTICATED])
+    assert (driver.resume.await_count, driver.abort.call_count) == (int(burned), int(not burned))
+    assert not opening.result.done()
+    assert await refuse_all(AUTHENTICATED) is False
+
+
+async def test_links_without_invitations_refuse_all() -> None:
+    driver = mock.Mock(resume=mock.AsyncMock())
+    await Opening(mock.AsyncMock()).on_events(driver, [AUTHENTICATED])
+    driver.abort.assert_called_once_with()
+
+
+async def test_an_open_link_is_handed_over_with_the_events_that_follow() -> None:
+    driver, handler = mock.Mock(close=mock.AsyncMock()), Handled()
+    adopt = mock.AsyncMock(return_value=handler)
+    opening = Opening(adopt)
+    await opening.on_events(driver, [OPEN, PingAnswered(1), PingAnswered(2)])
+    adopt.assert_awaited_once_with(driver, OPEN)
+    driver.hand_over.assert_called_once_with(handler)
+    driver.close.assert_not_awaited()
+    assert handler.events == [[PingAnswered(1), PingAnswered(2)]]
+    assert opening.result.result() is OPEN
+    alone = Handled()
+    await Opening(mock.AsyncMock(return_value=alone)).on_events(driver, [OPEN])
+    assert alone.events == []
+
+
+async def test_an_open_link_that_nobody_wants_is_closed() -> None:
+    driver = mock.Mock(close=mock.AsyncMock())
+    opening = Opening(mock.AsyncMock(return_value=None))
+    await opening.on_events(driver, [OPEN, PingAnswered(1)])
+    driver.close.assert_awaited_once_with(0)
+    driver.hand_over.assert_not_called()
+    assert opening.result.result() is OPEN
+
+
+@pytest.mark.parametrize("end", [CLOSED, NotParlour(), CUT])
+async def test_the_first_end_is_the_result(end: Any) -> None:
+    opening = Opening(mock.AsyncMock())
+    await opening.on_events(mock.Mock(), [PingAnswered(1)])
+    assert not opening.result.done()
+    await opening.on_events(mock.Mock(), [end])
+    await opening.on_events(mock.Mock(), [LinkClosed(Ending.DEADLINE)])
+    assert opening.result.result() is end

@@ -1,0 +1,298 @@
+"""The open links by terminal: what is asked of them, and what is signalled when they open, falter and end."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from chat.config import Config
+from chat.network.links import (
+    REPLACED,
+    LinkLost,
+    LinkNeeded,
+    Links,
+    LiveLink,
+    Peer,
+    PresenceChanged,
+    RelayedLinkOpened,
+)
+from protocol.link.states import LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
+from protocol.messages import Ping
+from tests.support.engines.engines import in_virtual_time
+
+OWN = b"m" * 32
+BEN, EVE = b"b" * 32, b"e" * 32
+FIRST, SECOND = Peer(BEN, b"1" * 32), Peer(BEN, b"2" * 32)
+CONFIG = Config(suspect_after=1.25, absent_after=3.0)  # exact in binary
+
+
+class Hall:
+    """Links among mocks, and the signals since the last look."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._signals: list[Any] = []
+        self.unwanted: set[Peer] = set()
+        runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: self.now), config=CONFIG)
+        directory: Any = SimpleNamespace(
+            identity=SimpleNamespace(static=SimpleNamespace(public=OWN)),
+            may_link=lambda peer: peer not in self.unwanted,
+            is_dialled=lambda peer: True,
+        )
+        self.links = Links(runtime, directory, self._signals.append)
+        self.events = mock.AsyncMock()
+        self.pings = 0
+
+    @property
+    def signals(self) -> list[Any]:
+        signals = list(self._signals)
+        self._signals.clear()
+        return signals
+
+    async def open(
+        self, peer: Peer = FIRST, *, relayed: bool = False, role: Role = Role.INITIATOR, replaces: bytes = b""
+    ) -> Any:
+        """The driver of a link that opened."""
+        driver: Any = mock.Mock(
+            connection=SimpleNamespace(peer="" if relayed else "10.0.0.1"), close=mock.AsyncMock()
+        )
+        driver.ping = mock.AsyncMock(side_effect=self._ping)
+        driver.link.unanswered_since = None
+        driver.link.should_replace.return_value = False
+        session = str(id(driver)).encode()
+        opened = LinkOpen(session, role, 3, peer.static, peer.person, replaces=replaces)
+        driver.taken = await self.links.adopt(driver, opened, self.events) is self.links
+        driver.session = session
+        return driver
+
+    async def _ping(self) -> int:
+        self.pings += 1
+        return self.pings
+
+    async def ended(self, driver: Any) -> None:
+        await self.links.on_events(driver, [LinkClosed()])
+
+
+async def test_a_direct_link_makes_its_contact_present_and_its_end_absent() -> None:
+    hall = Hall()
+    driver = await hall.open()
+    link = hall.links.current(FIRST)
+    assert link is not None
+    assert (link.driver, link.peer, link.began, link.relayed) == (driver, FIRST, True, False)
+    assert (link.address, link.opened_at, link.terminal) == ("10.0.0.1", 100.0, FIRST.static)
+    hall.events.opened.assert_awaited_once_with(link)
+    assert hall.signals == [PresenceChanged(BEN)]
+    assert (hall.links.is_present(BEN), hall.links.is_relayed(BEN), hall.links.is_heard(FIRST)) == (
+        True, False, True
+    )  # fmt: skip
+    assert hall.links.all() == hall.links.of(BEN) == hall.links.sending(BEN) == [link]
+    assert (hall.links.of(EVE), hall.links.sending(EVE), hall.links.current(SECOND)) == ([], [], None)
+    hall.now += 7
+    await hall.ended(driver)
+    hall.events.ended.assert_awaited_once_with(link)
+    assert hall.signals == [PresenceChanged(BEN), LinkLost(FIRST, 7.0)]
+    assert not hall.links.is_heard(FIRST)
+    assert (hall.links.all(), hall.links._sets, hall.links._shown, hall.links._asked) == ([], {}, {}, set())
+
+
+async def test_a_link_that_is_not_wanted_is_not_taken() -> None:
+    hall = Hall()
+    hall.unwanted = {FIRST}
+    assert not (await hall.open()).taken
+    nobody = await hall.links.adopt(
+        mock.Mock(), LinkOpen(bytes(16), Role.RESPONDER, 1, bytes(32)), hall.events
+    )
+    assert nobody is None
+    assert (hall.signals, hall.links.all()) == ([], [])
+
+
+async def test_a_link_whose_opening_fails_leaves_nothing() -> None:
+    hall = Hall()
+    hall.events.opened.side_effect = ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        await hall.open()
+    hall.events.ended.assert_awaited_once()
+    assert (hall.links.all(), hall.links.current(FIRST)) == ([], None)
+
+
+async def test_messages_are_passed_on_together_and_a_link_that_speaks_is_heard() -> None:
+    hall = Hall()
+    driver = await hall.open()
+    (link,) = hall.links.all()
+    hall.links._heard.clear()
+    hall.links._update(FIRST)
+    assert hall.signals == [PresenceChanged(BEN)] * 2
+    await hall.links.on_events(driver, [MessageReceived(Ping(1)), PingAnswered(9), MessageReceived(Ping(2))])
+    hall.events.received.assert_awaited_once_with(link, [Ping(1), Ping(2)])
+    assert hall.signals == [PresenceChanged(BEN)]
+    await hall.links.on_events(driver, [PingAnswered(10)])
+    hall.events.received.assert_awaited_once()
+    assert hall.signals == []
+
+
+async def test_the_end_of_a_link_that_was_not_heard_does_not_make_it_heard() -> None:
+    hall = Hall()
+    driver = await hall.open()
+    hall.links._heard.clear()
+    hall.links._update(FIRST)
+    assert len(hall.signals) == 2
+    await hall.ended(driver)
+    assert hall.signals == [LinkLost(FIRST, 0.0)]
+
+
+async def test_of_two_links_the_older_is_closed_after_a_ping_on_the_newer_was_answered() -> None:
+    hall = Hall()
+    old = await hall.open()
+    assert hall.pings == 0
+    new = await hall.open(replaces=old.session)
+    assert (old.ping.await_count, new.ping.await_count) == (1, 1)
+    assert hall.links._asked == {(old, 1), (new, 2)}
+    await hall.links.on_events(new, [PingAnswered(1)])
+    await hall.links.on_events(old, [PingAnswered(2)])
+    old.close.assert_not_awaited()
+    await hall.links.on_events(new, [PingAnswered(2)])
+    old.close.assert_awaited_once_with(REPLACED)
+    new.close.assert_not_awaited()
+    await hall.links.on_events(new, [PingAnswered(2)])
+    old.close.assert_awaited_once()
+    hall.signals  # noqa: B018
+    await hall.ended(old)
+    assert hall.signals == []
+    assert hall.links._asked == set()
+    current = hall.links.current(FIRST)
+    assert current is not None
+    assert current.driver is new
+
+
+async def test_a_link_that_ended_before_the_ping_is_not_waited_for() -> None:
+    hall = Hall()
+    old = await hall.open()
+    old.ping.side_effect = None
+    old.ping.return_value = None
+    new = await hall.open()
+    assert hall.links._asked == {(new, 1)}
+    await hall.ended(new)
+    assert hall.links._asked == set()
+
+
+async def test_no_link_of_one_terminal_ends_presence_by_another() -> None:
+    hall = Hall()
+    first, _ = await hall.open(FIRST), await hall.open(SECOND)
+    assert hall.signals == [PresenceChanged(BEN)]
+    assert len(hall.links.sending(BEN)) == 2
+    await hall.ended(first)
+    assert hall.signals == [LinkLost(FIRST, 0.0)]
+    assert hall.links.is_present(BEN)
+    assert list(hall.links._sets[BEN]) == [SECOND.static]
+
+
+async def test_a_contact_is_relayed_while_all_links_that_send_to_it_are() -> None:
+    hall = Hall()
+    relayed = await hall.open(FIRST, relayed=True)
+    assert hall.signals == [RelayedLinkOpened(FIRST, None), PresenceChanged(BEN)]
+    assert hall.links.is_relayed(BEN)
+    assert hall.links.sends_by_relay(FIRST)
+    assert not hall.links.sends_by_relay(SECOND)
+    await hall.open(SECOND)
+    assert hall.signals == [PresenceChanged(BEN)]
+    assert not hall.links.is_relayed(BEN)
+    await hall.ended(relayed)
+    assert not hall.links.is_relayed(BEN)
+
+
+async def test_how_long_a_direct_link_lasted_before_a_relay_is_signalled_once() -> None:
+    hall = Hall()
+    await hall.open(relayed=True)
+    hall.now = 110.0
+    await hall.open()
+    hall.now = 135.0
+    await hall.open(relayed=True)
+    await hall.open(relayed=True)
+    opened = [signal for signal in hall.signals if isinstance(signal, RelayedLinkOpened)]
+    assert [signal.direct_for for signal in opened] == [None, 25.0, None]
+    fresh = Hall()
+    await fresh.open()
+    await fresh.open(relayed=True)
+    assert RelayedLinkOpened(FIRST, None) in fresh.signals
+
+
+SUSPECT, ABSENT = CONFIG.suspect_after, CONFIG.absent_after
+
+
+@pytest.mark.parametrize("relayed", [True, False])
+@pytest.mark.parametrize("began", [True, False])
+@pytest.mark.parametrize("ageing", [True, False])
+@pytest.mark.parametrize(
+    ("silent", "suspect", "absent"),
+    [
+        (None, False, False),
+        (SUSPECT, False, False),
+        (SUSPECT + 0.1, True, False),
+        (ABSENT, True, False),
+        (ABSENT + 0.1, True, True),
+    ],
+)
+async def test_another_link_is_needed_when_one_is_silent_or_grows_old(
+    relayed: bool, began: bool, ageing: bool, silent: float | None, suspect: bool, absent: bool
+) -> None:
+    hall = Hall()
+    hall.now = 50.0
+    assert hall.links.needs_link(FIRST)
+    assert hall.links.needs_relayed_link(FIRST)
+    driver = await hall.open(relayed=relayed, role=Role.INITIATOR if began else Role.RESPONDER)
+    driver.link.unanswered_since = None if silent is None else 50.0 - silent
+    driver.link.should_replace.return_value = ageing
+    old = began and ageing
+    assert hall.links.needs_link(FIRST) == (suspect or old)
+    assert hall.links.needs_relayed_link(FIRST) == (absent or (relayed and old))
+    if began and not suspect:
+        driver.link.should_replace.assert_called_with(50.0)
+
+
+@in_virtual_time
+async def test_links_that_send_are_watched() -> None:
+    hall, loop = Hall(), asyncio.get_running_loop()
+    old = await hall.open()
+    driver = await hall.open()
+    old.link.unanswered_since = driver.link.unanswered_since = 100.0
+    watching = loop.create_task(hall.links.watch())
+    hall.signals  # noqa: B018
+    hall.now = 100.0 + SUSPECT
+    await asyncio.sleep(SUSPECT)
+    assert hall.signals == []
+    hall.now = 100.0 + SUSPECT + 0.1
+    await asyncio.sleep(SUSPECT / 4)
+    assert hall.signals == [LinkNeeded(FIRST)], "the link that does not send is not watched"
+    hall.now = 100.0 + ABSENT + 0.1
+    await asyncio.sleep(SUSPECT / 4)
+    assert hall.signals == [PresenceChanged(BEN), LinkNeeded(FIRST)]
+    await asyncio.sleep(SUSPECT / 4)
+    assert hall.signals == [LinkNeeded(FIRST)]
+    watching.cancel()
+
+
+async def test_links_are_probed_and_closed_together_or_by_contact() -> None:
+    hall = Hall()
+    ben, eve = await hall.open(FIRST), await hall.open(Peer(EVE, FIRST.static))
+    await hall.links.probe()
+    assert (ben.ping.await_count, eve.ping.await_count) == (1, 1)
+    await hall.links.close(BEN, 4)
+    ben.close.assert_awaited_once_with(4)
+    eve.close.assert_not_awaited()
+    await hall.links.close_all(5)
+    assert [one.close.await_args for one in (ben, eve)] == [mock.call(5)] * 2
+    hall.unwanted = {FIRST}
+    hall.links.close_unwanted()
+    assert (ben.abort.call_count, eve.abort.call_count) == (1, 0)
+
+
+def test_a_live_link_knows_since_when_it_waits() -> None:
+    driver: Any = mock.Mock()
+    events: Any = mock.Mock()
+    link = LiveLink(driver, b"s", BEN, FIRST.static, True, b"", "", 0.0, events)
+    assert link.unanswered_since is driver.link.unanswered_since
+    assert (link.relayed, link.peer) == (True, FIRST)

@@ -1,0 +1,215 @@
+"""The event bus, and what services publish on it, one part at a time."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from chat.errors import UsageError, phrase
+from chat.interface import Closed, VisibilityChanged
+from chat.service import sync
+from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
+from chat.service.pairing import storage as pending_module
+from chat.service.pairing.storage import PendingContacts
+from chat.storage import contacts, persons
+from chat.storage.contacts import PAIRED
+from chat.storage.entries import WHOLE
+from protocol.limits import PENDING_SECONDS
+from protocol.link.states import LinkOpen, Role
+from protocol.messages import LogHeads
+
+ON, OFF = VisibilityChanged(True), VisibilityChanged(False)
+CLOSED = Closed(phrase("Stopped."))
+
+
+def waiting(subscription: Any) -> list[Any]:
+    return [subscription.queue.get_nowait() for _ in range(subscription.queue.qsize())]
+
+
+async def test_every_client_gets_every_event_in_order_up_to_the_end() -> None:
+    bus = EventBus()
+    bus.publish(OFF)
+    first, second = bus.subscribe(), bus.subscribe()
+    bus.publish(ON)
+    bus.forget(second)
+    bus.forget(second)
+    bus.publish(OFF)
+    bus.publish(CLOSED)
+    bus.publish(Closed(phrase("Again.")))
+    assert waiting(second) == [ON]
+    assert [event async for event in first] == [ON, OFF, CLOSED]
+    with pytest.raises(StopAsyncIteration):
+        await first.__anext__()
+    assert bus._subscriptions == []
+    late = bus.subscribe()
+    assert [event async for event in late] == [CLOSED]
+    assert waiting(bus.subscribe()) == [CLOSED]
+
+
+def test_a_signal_reaches_the_handlers_of_its_type_in_their_order() -> None:
+    bus, heard = EventBus(), list[tuple[str, object]]()
+    bus.on(ContactsChanged, lambda signal: heard.append(("first", signal)))
+    bus.on(ContactsChanged, lambda signal: heard.append(("second", signal)))
+    bus.on(InvitationsChanged, lambda signal: heard.append(("other", signal)))
+    bus.signal(ContactsChanged())
+    assert heard == [("first", ContactsChanged()), ("second", ContactsChanged())]
+
+
+class Contacts:
+    """PendingContacts among mocks: the store runs its work on a database that is a mock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.database, self.bus, self.views, self.cleaner = (mock.Mock() for _ in range(4))
+        self.store = mock.Mock(read=self._run, write=self._run)
+        self.keyring = mock.Mock(contacts={}, proven={})
+        self.keyring.own.person = b"own"
+        self.rows: dict[bytes, Any] = {b"person": "row"}
+        book: Any = SimpleNamespace(rows={})
+        self.book = book
+        self.stored: list[tuple[Any, ...]] = []
+        clock = mock.Mock(wall=lambda: 1000 * PENDING_SECONDS + 7)
+        self.pending = PendingContacts(
+            clock, self.store, self.bus, self.keyring, book, self.views, self.cleaner
+        )
+        monkeypatch.setattr(contacts, "get", lambda database, person: self.rows.get(person))
+        monkeypatch.setattr(contacts, "set_state", lambda *told: self.stored.append(told[1:]))
+        monkeypatch.setattr(contacts, "drop_pending", self._drop)
+        monkeypatch.setattr(persons, "add_proven_key", lambda *told: self.stored.append(told[1:]))
+        monkeypatch.setattr(pending_module, "retire_pairings", lambda *told: self.stored.append(told[1:]))
+        monkeypatch.setattr(pending_module, "contact_keys", lambda *told: ("keys", *told[1:]))
+        self.old: list[bytes] = []
+
+    async def _run(self, work: Any, *args: Any) -> Any:
+        return work(self.database, *args)
+
+    def _drop(self, database: Any, is_late: Any) -> list[bytes]:
+        assert [is_late(since) for since in (7, 8)] == [True, False]
+        return self.old
+
+    def calls(self) -> list[Any]:
+        """What the others were told, in order of the parts."""
+        return [*self.bus.mock_calls, *self.views.mock_calls, *self.cleaner.mock_calls]
+
+
+def keys(**fields: Any) -> Any:
+    return SimpleNamespace(**{"pending": False, "pairs": (), **fields})
+
+
+CHANGED = mock.call.signal(ContactsChanged())
+
+
+async def test_a_pending_contact_is_completed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Contacts(monkeypatch)
+    await it.pending.promote(b"person")
+    assert it.calls() == []
+    it.keyring.contacts[b"person"] = keys(pending=True)
+    for _ in range(2):
+        await it.pending.promote(b"person")
+    assert it.stored == [(b"person", PAIRED)]
+    assert (it.book.rows, it.keyring.contacts[b"person"].pending) == ({b"person": "row"}, False)
+    published = [mock.call.publish_contact(b"person"), mock.call.publish_same_key(b"person")]
+    assert it.calls() == [CHANGED, *published]
+
+
+async def test_a_proof_is_kept_once_and_only_of_a_contact(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Contacts(monkeypatch)
+    await it.pending.proved(b"stranger", b"static")
+    assert (it.stored, it.calls(), it.keyring.prove.mock_calls) == ([], [], [])
+    await it.pending.proved(b"person", b"static")
+    assert it.stored == [(b"person", b"static")]
+    it.keyring.prove.assert_called_once_with(b"person", b"static")
+    assert it.calls() == [mock.call.publish_same_key(b"person")]
+    it.keyring.proven = {b"static": [b"person"]}
+    await it.pending.proved(b"person", b"static")
+    assert len(it.stored) == 1
+
+
+async def test_keys_are_read_again_unless_the_contact_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Contacts(monkeypatch)
+    await it.pending.reload(b"person")
+    assert it.keyring.contacts == {}
+    await it.pending.reload(b"person", new=True)
+    assert it.keyring.contacts == {b"person": ("keys", b"own", "row")}
+    it.keyring.contacts = {b"person": "old", b"gone": "old"}
+    await it.pending.reload(b"person")
+    await it.pending.reload(b"gone")
+    await it.pending.reload(b"gone", new=True)
+    assert it.keyring.contacts == {b"person": ("keys", b"own", "row"), b"gone": "old"}
+
+
+async def test_incomplete_pairings_are_dropped_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Contacts(monkeypatch)
+    it.old = [b"old", b"unknown"]
+    it.keyring.contacts = {b"complete": keys()}
+    await it.pending.drop_old()
+    assert it.calls() == []
+    it.keyring.contacts = {b"complete": keys(), b"old": keys(pending=True)}
+    await it.pending.drop_old()
+    assert list(it.keyring.contacts) == [b"complete"]
+    assert it.keyring.forget_proofs.mock_calls == [mock.call(b"old"), mock.call(b"unknown")]
+    assert it.calls() == [CHANGED, mock.call.begin()]
+    it.old, it.keyring.contacts = [], {b"young": keys(pending=True)}
+    await it.pending.drop_old()
+    assert len(it.calls()) == 2
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newest(
+    monkeypatch: pytest.MonkeyPatch, role: Role
+) -> None:
+    it = Contacts(monkeypatch)
+    newest = mock.Mock(their_person=b"person", root=b"root")
+    psk: Any = "psk"
+
+    async def retire(person: bytes | None, pairs: int, psk: Any, opened: bool) -> None:
+        it.keyring.contacts = {b"person": keys(pairs=(newest, "older")[:pairs])}
+        newest.opened.return_value = opened
+        await it.pending.retire(LinkOpen(bytes(16), role, 3, b"static", person, psk))
+
+    await retire(None, 2, psk, True)
+    await retire(b"stranger", 2, psk, True)
+    await retire(b"person", 2, None, True)
+    await retire(b"person", 1, psk, True)
+    await retire(b"person", 2, psk, False)
+    assert (it.stored, it.calls()) == ([], [])
+    newest.opened.assert_called_once_with(psk, initiates=role is Role.INITIATOR)
+    await retire(b"person", 2, psk, True)
+    assert it.stored == [(b"person", b"root")]
+    assert it.keyring.contacts == {b"person": ("keys", b"own", "row")}
+    assert it.calls() == [CHANGED, mock.call.begin()]
+
+
+class Sending:
+    """The sending worker of one link, among mocks."""
+
+    def __init__(self) -> None:
+        keyring = mock.Mock(contacts={})
+        keyring.own.person = b"a" * 32
+        self.driver = mock.Mock(send=mock.AsyncMock())
+        link: Any = SimpleNamespace(person=b"b" * 32, driver=self.driver, carried={})
+        parts: list[Any] = [mock.Mock() for _ in range(5)]
+        parts[3].settings.read_receipts = False
+        parts[0].read = mock.AsyncMock(return_value=([], (0, WHOLE[1])))
+        self.outbound = sync.Outbound(parts[0], parts[1], keyring, parts[2], parts[3], parts[4], link, set())
+
+
+async def test_a_worker_that_fails_cuts_its_link() -> None:
+    it = Sending()
+    it.driver.send.side_effect = UsageError(phrase("No."))
+    it.outbound.put(LogHeads([]))
+    with pytest.raises(UsageError):
+        await it.outbound.run()
+    it.driver.abort.assert_called_once_with()
+
+
+async def test_a_queue_that_is_full_cuts_its_link() -> None:
+    it = Sending()
+    for _ in range(sync.QUEUED_MAX):
+        it.outbound.put(LogHeads([]))
+    it.driver.abort.assert_not_called()
+    it.outbound.put(LogHeads([]))
+    it.driver.abort.assert_called_once_with()
+    assert it.outbound._queue.qsize() == sync.QUEUED_MAX

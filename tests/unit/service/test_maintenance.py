@@ -1,0 +1,188 @@
+"""Work on the database that waits: cleaning and raising ranks, in virtual time on a store that is a mock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from chat.config import Config
+from chat.interface import Cleaned, Notice
+from chat.service.maintenance import FULL, Cleaner, NotCleaned, Ranker
+from chat.storage import entries, ordering, secure_deletion
+from chat.storage.errors import StorageBroken, StorageFull, StorageGivenUp
+from chat.tasks import Tasks
+from tests.support.engines.engines import play
+
+CONFIG = Config()
+AFTER, AGAIN, PATIENCE = CONFIG.clean_after, CONFIG.clean_again, CONFIG.clean_patience
+
+
+class Parts:
+    """A cleaner and a ranker; `outcomes` are those of the next cleanings, then each works."""
+
+    def __init__(self) -> None:
+        self.due = False
+        self.outcomes: list[Any] = []
+        self.cleanings: list[tuple[float, Any]] = []
+        self.ranks: list[Any] = []
+        self.ranked: list[tuple[float, Any]] = []
+        store: Any = SimpleNamespace(
+            asked=0, is_wanted="wanted", is_closing="closing", read=self._read, write=self._write
+        )
+        self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
+        runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
+        self.cleaner, self.ranker = Cleaner(runtime, store, self.bus), Ranker(runtime, store, self.bus)
+
+    async def _read(self, work: Any, *args: Any) -> Any:
+        if work is secure_deletion.cleaning_is_due:
+            return self.due
+        if work is entries.ranks_are_due:
+            return bool(self.ranks)
+        assert work is secure_deletion.clean_file
+        self.cleanings.append((round(asyncio.get_running_loop().time(), 6), *args))
+        outcome = self.outcomes.pop(0) if self.outcomes else True
+        if isinstance(outcome, Exception):
+            raise outcome
+        self.due = False
+        return outcome
+
+    async def _write(self, work: Any, conversation: int) -> Any:
+        assert work is ordering.settle_next
+        self.ranked.append((round(asyncio.get_running_loop().time(), 6), conversation))
+        outcome = self.ranks.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    @property
+    def published(self) -> list[Any]:
+        return [call.args[0] for call in self.bus.publish.call_args_list]
+
+    @property
+    def times(self) -> list[float]:
+        return [time for time, _ in self.cleanings]
+
+    def delete(self) -> None:
+        self.due = True
+        self.cleaner.begin()
+
+
+def run(scenario: Callable[[Parts], Coroutine[Any, Any, None]]) -> None:
+    async def begin() -> None:
+        parts = Parts()
+        await scenario(parts)
+        parts.failed.assert_not_called()
+
+    play(begin)
+
+
+def test_deletions_are_cleaned_together_when_they_have_stopped_and_the_database_is_idle() -> None:
+    async def scenario(it: Parts) -> None:
+        asyncio.create_task(it.cleaner.run()).add_done_callback(lambda _: None)
+        await asyncio.sleep(100)
+        assert it.cleanings == []
+        it.delete()
+        await asyncio.sleep(3)
+        it.delete()
+        await asyncio.sleep(4)
+        it.store.asked += 1
+        await asyncio.sleep(100)
+        assert it.cleanings == [(100 + 3 * AFTER, "wanted")]
+        assert it.published == [Cleaned()]
+
+    run(scenario)
+
+
+def test_what_an_earlier_engine_left_is_cleaned_at_the_start() -> None:
+    async def scenario(it: Parts) -> None:
+        it.due = True
+        asyncio.create_task(it.cleaner.run()).add_done_callback(lambda _: None)
+        await asyncio.sleep(100)
+        assert it.times == [AFTER]
+
+    run(scenario)
+
+
+def test_a_database_that_is_never_idle_is_cleaned_too() -> None:
+    async def scenario(it: Parts) -> None:
+        asyncio.create_task(it.cleaner.run()).add_done_callback(lambda _: None)
+        await asyncio.sleep(0)
+        it.delete()
+        for _ in range(int(PATIENCE * AFTER) + 1):
+            assert it.cleanings == []
+            it.store.asked += 1
+            await asyncio.sleep(1)
+        assert it.times == [PATIENCE * AFTER]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("failure", [StorageFull(), StorageBroken()])
+def test_a_cleaning_that_fails_is_reported_once_and_repeated(failure: Any) -> None:
+    async def scenario(it: Parts) -> None:
+        it.outcomes = [failure, failure, StorageFull() if type(failure) is not StorageFull else failure]
+        asyncio.create_task(it.cleaner.run()).add_done_callback(lambda _: None)
+        await asyncio.sleep(0)
+        it.delete()
+        await asyncio.sleep(10 * AGAIN)
+        assert it.times == [AFTER + AGAIN * number for number in range(4)]
+        said = [str(event.text) for event in it.published if isinstance(event, Notice)]
+        assert len(said) == (1 if isinstance(failure, StorageFull) else 2)
+        assert said[-1] == str(FULL)
+        assert it.published[-1] == Cleaned()
+
+    run(scenario)
+
+
+def test_a_cleaning_gives_way_until_its_patience_ends() -> None:
+    async def scenario(it: Parts) -> None:
+        it.due, it.outcomes = True, [StorageGivenUp()] * PATIENCE
+        await it.cleaner.clean()
+        assert [wanted for _, wanted in it.cleanings] == ["wanted"] * PATIENCE + ["closing"]
+        assert it.times == [AFTER * number for number in range(PATIENCE + 1)]
+
+    run(scenario)
+
+
+def test_two_who_wait_for_a_cleaning_share_it_and_its_failure() -> None:
+    async def scenario(it: Parts) -> None:
+        it.due, it.outcomes = True, [StorageBroken()]
+        results = await asyncio.gather(it.cleaner.clean(), it.cleaner.clean(), return_exceptions=True)
+        assert [type(result) for result in results] == [NotCleaned, NotCleaned]
+        assert len(it.cleanings) == 1
+        it.outcomes = [False]
+        await it.cleaner.clean()
+        await it.cleaner.clean()
+        assert (len(it.cleanings), it.published) == (2, [])
+
+    run(scenario)
+
+
+def test_ranks_are_raised_in_pieces_in_turn_and_again_after_a_failure() -> None:
+    async def scenario(it: Parts) -> None:
+        it.ranks = [7, 9, None]
+        asyncio.create_task(it.ranker.run()).add_done_callback(lambda _: None)
+        await asyncio.sleep(100)
+        every = CONFIG.ranks_every
+        assert it.ranked == [(0.0, 0), (every, 7), (2 * every, 9)]
+        it.ranks = [StorageBroken(), None]
+        it.ranker.begin()
+        await asyncio.sleep(100)
+        assert it.ranked[3:] == [(100.0, 0), (100.0 + CONFIG.clean_again, 0)]
+        assert [type(event) for event in it.published] == [Notice]
+
+    run(scenario)
+
+
+def test_without_ranks_that_are_due_nothing_is_written() -> None:
+    async def scenario(it: Parts) -> None:
+        asyncio.create_task(it.ranker.run()).add_done_callback(lambda _: None)
+        await asyncio.sleep(100)
+        assert it.ranked == []
+
+    run(scenario)

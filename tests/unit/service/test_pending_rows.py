@@ -1,0 +1,96 @@
+"""What a pairing stores of a contact, and when it holds sending, on a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chat.service.pairing.storage import _store_pending
+from chat.storage import contacts, keys, persons
+from chat.storage.contacts import PENDING, ContactRow
+from chat.storage.database import Database
+from chat.storage.keys import OWN, THEIRS
+from protocol.identity.author import NewPerson, create_person, recover_operation, sign_recovery
+from protocol.identity.reduction import CauseKind, PersonState, reduce
+from protocol.pairing.contact_secret import new_share
+from protocol.pairing.record import PendingContact
+from tests.support.protocol.pairings import Terminal
+from tests.support.storage.samples import ME, blob, new_database, pins, seeded, terminals_of
+
+BEN = create_person("Ben", seeded("ben"))
+NEW = Terminal.named("new terminal")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = new_database(tmp_path)
+    yield made
+    made.close()
+
+
+def recovered(person: NewPerson) -> tuple[bytes, ...]:
+    """The person's log with a recovery that replaces its terminal."""
+    state = reduce(person.operations)
+    removed = [(person.terminal, state.last[person.terminal])]
+    operation = recover_operation(state, person.recovery_seed, removed, NEW.signing, NEW.static)
+    return (*person.operations, sign_recovery(operation, person.recovery_seed, NEW.seed))
+
+
+def contact(operations: tuple[bytes, ...]) -> PendingContact:
+    state = reduce(operations)
+    number = len(operations)
+    own = new_share(number, [ME.person], seeded("own"))
+    theirs = new_share(number + 1, state.heads, seeded("theirs"))
+    return PendingContact(state, operations, next(iter(state.live)), blob("root"), own, theirs, state.path)
+
+
+def stored(
+    database: Database, pairing: PendingContact, verified: bool, before: PersonState | None, now: int
+) -> tuple[ContactRow, set[CauseKind]]:
+    with database.transaction():
+        row, causes = _store_pending(database, pairing, verified, before, now)
+    assert row == contacts.get(database, pairing.person)
+    return row, {cause.kind for cause in causes}
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_new_contact_is_pending_and_verified_by_words_alone(database: Database, verified: bool) -> None:
+    pairing = contact(BEN.operations)
+    row, causes = stored(database, pairing, verified, None, 77)
+    assert row == ContactRow(
+        BEN.person, "Ben", "", state=PENDING, verified=verified, blocked=False, held=False, since=77
+    )
+    assert causes == set()
+    assert persons.operations_of(database, BEN.person) == list(BEN.operations)
+    shares = {share.owner: share for share in keys.shares_of(database, BEN.person)}
+    assert set(shares) == {OWN, THEIRS}
+    for owner, share in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
+        assert (shares[owner].number, shares[owner].share) == (share.number, share.share)
+        assert (shares[owner].heads, shares[owner].root) == (list(share.heads), pairing.root)
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_recovery_that_comes_with_a_pairing_holds_sending_unless_words_were_compared(
+    database: Database, verified: bool
+) -> None:
+    stored(database, contact(BEN.operations), True, None, 77)
+    row, causes = stored(database, contact(recovered(BEN)), verified, reduce(BEN.operations), 99)
+    assert CauseKind.RECOVERED in causes
+    assert (row.verified, row.held, row.since) == (verified, not verified, 77)
+    (recovery,) = contact(recovered(BEN)).state.path
+    confirmed = {one: firm for person, one, firm in pins(database) if person == BEN.person}
+    assert confirmed[recovery] is verified
+    live = {one.terminal for one in terminals_of(database, BEN.person) if one.live}
+    assert live == {NEW.id}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_pairing_without_words_and_without_a_change_leaves_the_contact_as_it_was(
+    database: Database, before: bool
+) -> None:
+    first, _ = stored(database, contact(BEN.operations), before, None, 77)
+    again = replace(contact(BEN.operations), root=blob("another root"))
+    assert stored(database, again, False, reduce(BEN.operations), 99) == (first, set())
