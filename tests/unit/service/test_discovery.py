@@ -258,6 +258,7 @@ def test_strangers_that_show_a_name_are_nearby_in_order() -> None:
 def test_contacts_that_are_added_or_removed_are_recognised_again() -> None:
     async def scenario(parts: Parts) -> None:
         parts.keyring.announcers.return_value = []
+        await parts.announcer.start()
         ben = of_contact("ben", name="Ben")
         parts.announcer.found(ben)
         assert parts.published == [NearbyChanged((NearbyView("ben", "Ben"),))]
