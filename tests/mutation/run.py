@@ -115,9 +115,11 @@ def is_noticed(mutant: Mutant, lines: Lines, folders: SimpleQueue[Path]) -> bool
     files = sorted({test.partition("::")[0] for test in tests})
     try:
         with mutant.applied(folder):
-            return run_tests(folder, files, {CHOSEN: str(chosen)}, "-x", "-n0") != 0
+            status = run_tests(folder, files, {CHOSEN: str(chosen)}, "-x", "-n0")
     finally:
         folders.put(folder)
+    # Pytest's 5: the change left none of these tests, so none has noticed it.
+    return status not in (0, 5)
 
 
 def say(line: str) -> None:

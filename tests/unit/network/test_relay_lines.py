@@ -179,9 +179,9 @@ def test_a_token_that_is_called_too_often_rests(monkeypatch: pytest.MonkeyPatch)
         circuit: Any = "circuit"
         Waiting(relay, lambda day: [token(1), token(2)])
         await asyncio.sleep(1)
-        for _ in range(5):
+        for pause in (0.1, 0.1, 0.1, 5.0, 0.1):
             relay.lines[-1].brought.put_nowait(Called(circuit, token(1)))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(pause)
         assert relay.lines[-2].waits[0][:2] == [token(1), token(2)]
         assert relay.lines[-1].waits == [[token(2)] + [FILLER] * 7]
         await asyncio.sleep(RESTS + 2)

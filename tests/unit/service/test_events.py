@@ -9,17 +9,20 @@ from unittest import mock
 import pytest
 
 from chat.errors import UsageError, phrase
-from chat.interface import Closed, VisibilityChanged
+from chat.interface import Closed, EntryChanged, EntryState, VisibilityChanged
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
 from chat.service.pairing import storage as pending_module
 from chat.service.pairing.storage import PendingContacts
-from chat.storage import contacts, persons
+from chat.service.sync import Inbound
+from chat.storage import contacts, persons, receipts
 from chat.storage.contacts import PAIRED
 from chat.storage.entries import WHOLE
+from protocol.entries_and_receipts import READ, STORED, conversation_of_two
+from protocol.errors import Untrusted
 from protocol.limits import PENDING_SECONDS
 from protocol.link.states import LinkOpen, Role
-from protocol.messages import LogHeads
+from protocol.messages import LogHeads, Receipt
 
 ON, OFF = VisibilityChanged(True), VisibilityChanged(False)
 CLOSED = Closed(phrase("Stopped."))
@@ -213,3 +216,35 @@ async def test_a_queue_that_is_full_cuts_its_link() -> None:
     it.outbound.put(LogHeads([]))
     it.driver.abort.assert_called_once_with()
     assert it.outbound._queue.qsize() == sync.QUEUED_MAX
+
+
+@pytest.mark.parametrize(("kind", "state"), [(STORED, EntryState.DELIVERED), (READ, EntryState.READ)])
+async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for_what_was_carried(
+    monkeypatch: pytest.MonkeyPatch, kind: int, state: EntryState
+) -> None:
+    one, two, three = (bytes([number]) * 32 for number in range(3))
+    person, keyring, bus, store, links = b"b" * 32, mock.Mock(), mock.Mock(), mock.Mock(), mock.Mock()
+    keyring.own.person, keyring.own.terminal, keyring.contacts = b"a" * 32, b"t" * 32, {person: mock.Mock()}
+    store.write = mock.AsyncMock(return_value={one: True, two: False})
+    monkeypatch.setattr(sync, "accept_receipt", lambda *_: SimpleNamespace(id=b"i" * 32))
+
+    def link(terminal: bytes, carried: dict[bytes, bool]) -> Any:
+        return SimpleNamespace(person=person, terminal=terminal, carried=carried, delivered=set())
+
+    here = link(b"1", {one: False, three: False})
+    same, other = link(b"1", {}), link(b"2", {one: False})
+    links.of.return_value = [same, other]
+    runtime: Any = SimpleNamespace(clock=SimpleNamespace(wall=lambda: 7))
+    parts: list[Any] = [mock.Mock() for _ in range(4)]
+    inbound = Inbound(runtime, store, bus, keyring, parts[0], links, parts[1], parts[2], parts[3])
+    receipt = Receipt(kind, sorted([one, two]))
+    await inbound.receipt(here, receipt)
+    talk = conversation_of_two(b"a" * 32, person)
+    store.write.assert_awaited_once_with(receipts.acknowledge, talk, b"t" * 32, b"i" * 32, receipt, 7)
+    assert here.carried == {one: True, three: False}
+    assert (same.carried, same.delivered) == ({one: True, two: True}, set())
+    assert (other.carried, other.delivered) == ({one: True}, {one, two})
+    assert bus.publish.call_args_list == [mock.call(EntryChanged(person.hex(), one.hex(), state))]
+    keyring.contacts = {}
+    with pytest.raises(Untrusted):
+        await inbound.receipt(here, receipt)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from chat.service import state
 from chat.service.pairing.storage import _store_pending
 from chat.storage import contacts, keys, persons
-from chat.storage.contacts import PENDING, ContactRow
+from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS
 from protocol.identity.author import NewPerson, create_person, recover_operation, sign_recovery
@@ -33,18 +34,17 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def recovered(person: NewPerson) -> tuple[bytes, ...]:
     """The person's log with a recovery that replaces its terminal."""
-    state = reduce(person.operations)
-    removed = [(person.terminal, state.last[person.terminal])]
-    operation = recover_operation(state, person.recovery_seed, removed, NEW.signing, NEW.static)
+    own = reduce(person.operations)
+    removed = [(person.terminal, own.last[person.terminal])]
+    operation = recover_operation(own, person.recovery_seed, removed, NEW.signing, NEW.static)
     return (*person.operations, sign_recovery(operation, person.recovery_seed, NEW.seed))
 
 
 def contact(operations: tuple[bytes, ...]) -> PendingContact:
-    state = reduce(operations)
-    number = len(operations)
+    log, number = reduce(operations), len(operations)
     own = new_share(number, [ME.person], seeded("own"))
-    theirs = new_share(number + 1, state.heads, seeded("theirs"))
-    return PendingContact(state, operations, next(iter(state.live)), blob("root"), own, theirs, state.path)
+    theirs = new_share(number + 1, log.heads, seeded("theirs"))
+    return PendingContact(log, operations, next(iter(log.live)), blob("root"), own, theirs, log.path)
 
 
 def stored(
@@ -94,3 +94,17 @@ def test_a_pairing_without_words_and_without_a_change_leaves_the_contact_as_it_w
     first, _ = stored(database, contact(BEN.operations), before, None, 77)
     again = replace(contact(BEN.operations), root=blob("another root"))
     assert stored(database, again, False, reduce(BEN.operations), 99) == (first, set())
+
+
+def test_a_contact_without_unread_entries_has_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "reduce", lambda *_: "log")
+    stored(database, contact(BEN.operations), True, None, 77)
+    with database.transaction():
+        contacts.set_state(database, BEN.person, PAIRED)
+        contacts.ensure_conversation(database, blob("with Ben"), contacts.TWO, BEN.person)
+    profile = state.read_profile(database)
+    assert profile.contacts.unread[BEN.person] == 0
+    assert [row.name for row in profile.contacts.rows.values()] == ["Ben"]
+    assert list(profile.keys) == [BEN.person]
