@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from msgspec import Meta
 
@@ -231,7 +231,7 @@ def _read_operation(encoded: bytes) -> Operation | Unknown:
     """Malformed for the contents of a known number, and where a later one lacks the first fields of all."""
     beginning = Beginning(encoded)
     elements, number = beginning.array(), beginning.integer()
-    if elements == 0 or number <= _KNOWN_MAX:
+    if elements == 0 or number in _KNOWN:
         return _OPERATION.decode(encoded)
     if elements < _COMMON_FIELDS or number > limits.NUMBER_MAX:
         raise Malformed("no operation of a later version")
@@ -241,7 +241,7 @@ def _read_operation(encoded: bytes) -> Operation | Unknown:
     return Unknown(number, person, author, sequence, [beginning.id() for _ in range(parents)])
 
 
-_KNOWN_MAX: Final = 4
+_KNOWN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(Operation))
 _COMMON_FIELDS: Final = 5  # number, person, author, sequence and parents, as in an Add
 
 
