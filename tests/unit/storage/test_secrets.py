@@ -13,6 +13,7 @@ from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse, WrongPassphrase
 from chat.storage.keys import OWN, InvitationRow, ShareRow
 from chat.storage.profile import Vault
+from chat.storage.secure_deletion import clean_file, cleaning_is_due
 from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEM, Author, blob, seeded, store
 from tests.unit.storage.test_vault import make
 
@@ -92,3 +93,21 @@ def test_attack_78_a_search_leaves_no_trace_in_a_file(opened: tuple[Vault, Datab
     before = {path.name: path.read_bytes() for path in made.folder.iterdir()}
     assert len(search.find(database, NEEDLE)) == 1
     assert {path.name: path.read_bytes() for path in made.folder.iterdir()} == before
+
+
+def test_case_90_the_roots_of_earlier_pairings_leave_the_file(opened: tuple[Vault, Database]) -> None:
+    """The rows go at once, and what pages still hold of them with the next cleaning, which is then due."""
+    _, database = opened
+    for name in ("earlier root", "newest root"):
+        row = ShareRow(THEM, OWN, 1, blob(f"share under the {name}"), [], blob(name))
+        with database.transaction():
+            keys.add_share(database, row)
+    clean_file(database, lambda: False)
+    with database.transaction():
+        keys.retire_pairings(database, THEM, blob("newest root"))
+    assert {row.root for row in keys.shares_of(database, THEM)} == {blob("newest root")}
+    assert cleaning_is_due(database)
+    clean_file(database, lambda: False)
+    with database.transaction():
+        keys.retire_pairings(database, THEM, blob("newest root"))
+    assert not cleaning_is_due(database)
