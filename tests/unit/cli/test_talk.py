@@ -200,6 +200,12 @@ def test_an_entry_that_was_missing_has_a_line_again_when_its_text_comes(line: Li
     assert line.run("history", "Ben", "--json").objects[0]["kind"] == "missing"
 
 
+def test_a_cut_has_a_line_that_says_what_was_removed(line: Line) -> None:
+    line.messenger.cut(ben(line).person)
+    assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (removed a device)")
+    assert line.run("history", "Ben", "--json").objects[0]["kind"] == "cut"
+
+
 def test_entries_that_conflict_have_a_line_and_a_mark(line: Line) -> None:
     friend = ben(line)
     ids = line.messenger.conflict(friend.person)
