@@ -242,6 +242,13 @@ class Others:
         self.emit(EntryAdded(entry))
         return entry
 
+    def cut(self, person: str) -> EntryView:
+        """A contact removed a device, and says so in the conversation."""
+        entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind="cut")
+        self._conversations[person].entries.append(entry)
+        self.emit(EntryAdded(entry))
+        return entry
+
     def complete(self, entry: EntryView, text: str) -> EntryView:
         """The content of an entry that was missing arrives."""
         conversation = self._conversations[entry.contact]

@@ -209,6 +209,12 @@ def test_case_97_an_entry_of_a_newer_version_has_a_line_and_a_kind(line: Line) -
     assert line.run("history", "Ben", "--json").objects[0]["kind"] == "unknown"
 
 
+def test_a_cut_has_a_line_that_says_what_was_removed(line: Line) -> None:
+    line.messenger.cut(ben(line).person)
+    assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (removed a device)")
+    assert line.run("history", "Ben", "--json").objects[0]["kind"] == "cut"
+
+
 def test_entries_that_conflict_have_a_line_and_a_mark(line: Line) -> None:
     friend = ben(line)
     ids = line.messenger.conflict(friend.person)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.pilot import Pilot
 
 from chat.errors import phrase
@@ -10,6 +11,7 @@ from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.opened import click, on_top, opened, received
 from tui.conversation import Conversation
+from tui.messages import NotifyEntry
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.dialog import MenuDialog
 
@@ -171,6 +173,20 @@ async def test_case_99_the_details_say_that_an_entry_came_from_another_device_of
         await choose(pilot, "send money")
         await pilot.press("i")
         await until_shown(pilot, "Another device of yours passed this message on")
+
+
+async def test_a_cut_is_shown_as_a_removal_and_notifies_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    messenger, bob, _ = with_a_secret()
+    other = messenger.add_contact("Eve")
+    async with chatting(messenger) as pilot:
+        posted: list[object] = []
+        monkeypatch.setattr(chat(pilot).people.surface, "post", posted.append)
+        messenger.cut(other.person)
+        messenger.receive(other.person, "can be read")
+        await until(pilot, lambda: any(isinstance(one, NotifyEntry) for one in posted))
+        assert [one.text for one in posted if isinstance(one, NotifyEntry)] == ["can be read"]
+        messenger.cut(bob.person)
+        await until_shown(pilot, "(removed a device)")
 
 
 async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:

@@ -156,7 +156,7 @@ def peopled() -> tuple[FakeMessenger, str]:
     for state in EntryState:
         messenger.say_as_me(first.person, "八", state)
     conversation = messenger._conversations[first.person]
-    for kind in ("deleted", "unknown", "九"):
+    for kind in ("deleted", "cut", "unknown", "九"):
         held = messenger.say_as_me(first.person, "", EntryState.READ)
         conversation.entries[conversation.index(held.id)] = replace(held, kind=kind)
     for number, standing in enumerate(RelayStanding, 1):
