@@ -43,6 +43,8 @@ from chat.interface import (
     NotPermitted,
     PairingChanged,
     PairingStage,
+    QuestionsChanged,
+    QuestionView,
     Ready,
     SelfView,
     Unreachable,
@@ -164,10 +166,20 @@ class Printer:
                 label = self._label(person)
                 fields = {"event": "identity", "name": label, "cause": cause}
                 self._call.result(fields, f"{label}: {one_line(cause)}")
+            case QuestionsChanged(questions):
+                self._questions(questions)
             case Notice(text):
                 note(text)
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:
                 note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then ask them to try again.")
+
+    def _questions(self, questions: tuple[QuestionView, ...]) -> None:
+        operations = [one.operation for one in questions]
+        fields = {"event": "questions", "operations": operations}
+        asked = "Your identity has changed, and not by this device. Was that you? See 'parlour verify --own'."
+        self._call.result(
+            fields, asked if operations else "You have confirmed every change of your identity."
+        )
 
     def _ready(self, addresses: tuple[str, ...]) -> None:
         self._addresses = addresses

@@ -13,10 +13,9 @@ from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.service.discovery import AddressBook
 from chat.service.events import EventBus, TerminalFound, VisibilityUsed
-from chat.service.keyring import Keyring
+from chat.service.keyring import Keyring, own_operations
 from chat.service.pairing.pending import PendingContacts
 from chat.service.state import ContactBook
-from chat.storage import persons
 from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.link.framing import Pattern
@@ -110,6 +109,7 @@ class ActivePairing:
         if self._link is None or not self._link.machine.awaits_person:
             raise UsageError(NOT_WAITING)
         if accept:
+            await self._service.check_own()
             self.move(stage=PairingStage.WAITING)
             await self._step(_confirm, self._link.machine)
         else:
@@ -250,10 +250,17 @@ class PairingService:
         if not pairing.over:
             await pairing.give_up(TIMED_OUT)
 
+    async def check_own(self) -> None:
+        """Raises Unconfirmed where this terminal must not send a Record now (SPEC §7.7)."""
+        await self._store.read(own_operations, self._keyring.own)
+
     async def identity(self) -> Identity:
-        """The log, the terminal and a fresh share of the contact secret, for the other side."""
+        """The log, the terminal and a fresh share of the contact secret, for the other side.
+
+        Raises Unconfirmed.
+        """
         own = self._keyring.own
-        operations = tuple(await self._store.read(persons.operations_of, own.person))
+        operations = await self._store.read(own_operations, own)
         number = first_number(self._runtime.random)
         share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)

@@ -60,12 +60,14 @@ def test_remove_forgets_the_contact_and_asks_a_person(line: Line, typed: str | N
 def test_verify_shows_the_safety_number_and_sets_the_mark(line: Line) -> None:
     line.messenger.add_contact("Ben")
     (shown,) = line.run("verify", "Ben", "--json").objects
-    assert list(shown) == ["safety_number", "verified"]
+    assert list(shown) == ["safety_number", "verified", "contested", "compared", "by", "changes"]
     assert len(shown["safety_number"].split()) == 12
     text = line.run("verify", "Ben").out
     assert text.split()[:12] == shown["safety_number"].split()
     assert "not verified" in text
-    marks = [line.run("verify", "Ben", *mark, "--json").objects[0] for mark in ([], ["--yes"], [], ["--no"])]
+    number = shown["safety_number"].split()
+    given: list[list[str]] = [[], number, [], ["--no"]]
+    marks = [line.run("verify", "Ben", *mark, "--json").objects[0] for mark in given]
     assert [mark["verified"] for mark in marks] == [False, True, True, False]
     assert line.run("contacts", "--json").objects[0]["verified"] is False
 

@@ -25,18 +25,20 @@ async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back(
     async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("ctrl+t")
         screen = await until_shown(pilot, "Safety number")
-        groups = (await messenger.safety_number(bob.person)).split()
+        number = messenger.number(bob.person)
+        groups = number.split()
         assert len(groups) == 12
         assert all("  ".join(groups[at : at + 4]) in screen for at in (0, 4, 8))
         await pilot.press("enter")
-        assert not messenger.called("set_verified")
+        assert not messenger.called("verify")
         await pilot.press("v")
         await until_shown(pilot, "✓ verified")
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Remove verification")
         await pilot.press("u")
         await until_shown(pilot, "not verified")
-    assert messenger.called("set_verified") == [(bob.person, True), (bob.person, False)]
+    assert messenger.called("verify") == [(bob.person, number)]
+    assert messenger.called("unverify") == [(bob.person,)]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
     async with with_bob_open(size=(40, 20)) as (pilot, messenger, _):
         await pilot.press("ctrl+t")
         await click(pilot, "v They match")
-        await until(pilot, lambda: messenger.called("set_verified") != [])
+        await until(pilot, lambda: messenger.called("verify") != [])
 
 
 async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
