@@ -107,6 +107,7 @@ class Printer:
         self._addresses = me.addresses
         self._contacts = {view.person: view for view in contacts}
         self._states: dict[str, dict[str, EntryState]] = {}
+        self._asked: tuple[QuestionView, ...] = ()
         self._missing: set[str] = set()  # entries that were printed without their text
         for entry in held:
             self._know_entry(entry)
@@ -167,13 +168,17 @@ class Printer:
                 fields = {"event": "identity", "name": label, "cause": cause}
                 self._call.result(fields, f"{label}: {one_line(cause)}")
             case QuestionsChanged(questions):
-                self._questions(questions)
+                self.asked(questions)
             case Notice(text):
                 note(text)
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:
                 note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then ask them to try again.")
 
-    def _questions(self, questions: tuple[QuestionView, ...]) -> None:
+    def asked(self, questions: tuple[QuestionView, ...]) -> None:
+        """Print the open questions about the own identity, where they are others than before."""
+        if questions == self._asked:
+            return
+        self._asked = questions
         operations = [one.operation for one in questions]
         fields = {"event": "questions", "operations": operations}
         asked = "Your identity has changed, and not by this device. Was that you? See 'parlour verify --own'."
@@ -281,6 +286,7 @@ async def _listen(call: Call) -> None:
         held = [entry for view in contacts for entry in await opened.history(view.person, HELD)]
         printer = Printer(call, await opened.me(), contacts, held)
         printer.begin()
+        printer.asked(await opened.questions())
         while not isinstance(event := await events.next(), Closed):
             printer.print(event)
             if isinstance(event, Ready):
@@ -300,6 +306,7 @@ async def _resume(opened: Messenger, printer: Printer) -> None:
             entries = page + entries
         missed += entries
     printer.resume(contacts, missed)
+    printer.asked(await opened.questions())
 
 
 @command("history")
