@@ -63,6 +63,16 @@ def test_case_84_the_number_changes_with_a_terminal_or_recovery_of_a_thief() -> 
     assert safety_number(ben.state(), anna.state()) == recovered
 
 
+def test_case_84_the_number_covers_which_terminals_and_not_how_many() -> None:
+    anna, ben = persons()
+    founding = ["genesis", "rename"]
+    ben.add("adds one", ben.first, ben.terminal("one"), founding)
+    ben.add("adds other", ben.first, ben.terminal("other"), founding)
+    one, other = (ben.state([*founding, name]) for name in ("adds one", "adds other"))
+    assert len(one.live) == len(other.live) == 2
+    assert safety_number(anna.state(), one) != safety_number(anna.state(), other)
+
+
 def test_a_rename_changes_no_number() -> None:
     anna, ben = persons()
     before = safety_number(anna.state(), ben.state())
