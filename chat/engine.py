@@ -27,11 +27,13 @@ from chat.interface import (
     NotPermitted,
     PairingView,
     ParlourError,
+    QuestionView,
     Ready,
     RelayView,
     SelfView,
     SettingsView,
     UsageError,
+    VerificationView,
 )
 from chat.network.connection import format_address, parse
 from chat.network.links import Peer
@@ -194,6 +196,8 @@ class Engine:
         return self._open.announcer.nearby()
 
     async def set_visible(self, on: bool) -> None:
+        if on:
+            self._open.verification.check_own()
         self._open.announcer.set_visible(on)
 
     async def pair_nearby(self, instance: str) -> PairingView:
@@ -220,11 +224,20 @@ class Engine:
     async def remove(self, contact: str) -> None:
         await self._open.people.remove(self._person(contact))
 
-    async def safety_number(self, contact: str) -> str:
-        return self._open.people.safety_number(self._person(contact))
+    async def verification(self, contact: str) -> VerificationView:
+        return await self._open.verification.view(self._person(contact))
 
-    async def set_verified(self, contact: str, on: bool) -> None:
-        await self._open.people.verify(self._person(contact), on)
+    async def verify(self, contact: str, number: str) -> None:
+        await self._open.verification.verify(self._person(contact), number)
+
+    async def unverify(self, contact: str) -> None:
+        await self._open.verification.unverify(self._person(contact))
+
+    async def questions(self) -> tuple[QuestionView, ...]:
+        return self._open.verification.questions()
+
+    async def confirm_own(self, operation: str) -> None:
+        await self._open.verification.confirm_own(operation)
 
     async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""

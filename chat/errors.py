@@ -92,6 +92,10 @@ class NotPermitted(ParlourError):
     exit_status = 77
 
 
+class Unconfirmed(ParlourError):
+    """This person's own log has changes that this person has not confirmed, or this terminal is out of it."""
+
+
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
 NO_ANSWER = phrase(

@@ -15,6 +15,7 @@ from chat.errors import EngineEnded as EngineEnded
 from chat.errors import NotPermitted as NotPermitted
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
+from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
@@ -23,15 +24,19 @@ from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
 from chat.views import EntryState as EntryState
 from chat.views import EntryView as EntryView
+from chat.views import IdentityChangeView as IdentityChangeView
 from chat.views import InvitationView as InvitationView
 from chat.views import NearbyView as NearbyView
+from chat.views import OwnChange as OwnChange
 from chat.views import PairingStage as PairingStage
 from chat.views import PairingView as PairingView
+from chat.views import QuestionView as QuestionView
 from chat.views import ReceiptView as ReceiptView
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
+from chat.views import VerificationView as VerificationView
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,13 @@ class IdentityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionsChanged:
+    """The operations in this person's own log of which this person has to say whether they were theirs."""
+
+    questions: tuple[QuestionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NearbyChanged:
     """Who is visible nearby now."""
 
@@ -175,7 +187,7 @@ class Closed:
 
 
 EntryEvent = EntryAdded | EntryFilled | EntriesConflict | EntryChanged | EntryDeleted | Cleaned
-ContactEvent = ContactChanged | ContactRemoved | IdentityChanged
+ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed
 
@@ -197,22 +209,25 @@ class Messenger(Protocol):
         """Strangers who are visible now."""
 
     async def set_visible(self, on: bool) -> None:
-        """Be visible to strangers nearby for two minutes, or stop."""
+        """Be visible to strangers nearby for two minutes, or stop. Raises Unconfirmed."""
 
     async def pair_nearby(self, instance: str) -> PairingView:
-        """Begin pairing with a nearby stranger by comparing words. Raises Unreachable."""
+        """Begin pairing with a nearby stranger by comparing words. Raises Unreachable, Unconfirmed."""
 
     async def pair_address(self, host: str, port: int) -> PairingView:
-        """Begin pairing by address. Raises Unreachable, UsageError (the address is not local)."""
+        """Begin pairing by address. Raises Unreachable, UsageError (not local), Unconfirmed."""
 
     async def invite(self) -> InvitationView:
-        """Make a one-time invitation and accept its user as a pairing of stage JOINER."""
+        """Make a one-time invitation and accept its user as a pairing of stage JOINER. Raises Unconfirmed."""
 
     async def join(self, text: str) -> PairingView:
-        """Begin pairing by an invitation. Raises BadData (damaged, expired), Unreachable."""
+        """Begin pairing by an invitation. Raises BadData (damaged, expired), Unreachable, Unconfirmed."""
 
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
-        """Answer a pairing that waits for this person: the words are the same, or the joiner is right."""
+        """Answer a pairing that waits for this person: the words are the same, or the joiner is right.
+
+        Raises Unconfirmed, and the pairing waits on.
+        """
 
     async def rename(self, contact: str, name: str) -> None:
         """Call a contact by another name, here only."""
@@ -223,11 +238,27 @@ class Messenger(Protocol):
     async def remove(self, contact: str) -> None:
         """Forget a contact and its keys; the history with it goes too."""
 
-    async def safety_number(self, contact: str) -> str:
-        """Sixty digits in twelve groups of five; equal on both sides."""
+    async def verification(self, contact: str) -> VerificationView:
+        """What to compare with a contact, and what was compared. Raises Unconfirmed."""
 
-    async def set_verified(self, contact: str, on: bool) -> None:
-        """Remember whether the safety numbers were compared; either answer ends `held`."""
+    async def verify(self, contact: str, number: str) -> None:
+        """The contact sees this safety number, too. It ends `held`, and settles contradicting recoveries.
+
+        `number` has 60 digits; other characters in it do not count. Raises BadData where it is none of the
+        numbers of now, and changes nothing then; Unconfirmed.
+        """
+
+    async def unverify(self, contact: str) -> None:
+        """Take *verified* from a contact. What was compared is kept, and `held` stays."""
+
+    async def questions(self) -> tuple[QuestionView, ...]:
+        """The operations in this person's own log that this terminal did not make, and nobody confirmed.
+
+        While there is one, this terminal shows no safety number and does not pair.
+        """
+
+    async def confirm_own(self, operation: str) -> None:
+        """This person made this operation of the own log. Raises UsageError where it is no open question."""
 
     async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
         """Commit a text entry, which may answer a held one (`reply`); it goes when the contact is there.

@@ -67,6 +67,56 @@ class ContactView:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityChangeView:
+    """A change of a contact's devices or recovery, by a signed operation. Ids have 64 hex digits.
+
+    `terminal` is the device concerned (empty: none), `author` the one that signed (empty: the recovery key).
+    """
+
+    cause: Phrase
+    operation: str
+    terminal: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationView:
+    """What to compare with a contact, and what was compared.
+
+    `numbers` are safety numbers of twelve groups of five digits. There are several where recoveries
+    contradict each other: the contact sees one of them. `compared` is the time of the last comparison, None
+    if it is not known, `by_words` whether pairing words were compared and not the number, and `changes` what
+    came since.
+    """
+
+    numbers: tuple[str, ...]
+    compared: datetime | None
+    by_words: bool
+    changes: tuple[IdentityChangeView, ...]
+
+
+class OwnChange(StrEnum):
+    """What an operation in this person's own log did."""
+
+    ADDED = "added"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionView:
+    """An operation in this person's own log that this terminal did not make: was that you?
+
+    Ids have 64 hex digits. `terminal` is the device that it brought in (empty: none), `author` the one that
+    signed (empty: the recovery key).
+    """
+
+    operation: str
+    change: OwnChange
+    terminal: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class NearbyView:
     """A stranger who is visible now. `instance` names the announcement, `name` is peer text."""
 

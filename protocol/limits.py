@@ -60,6 +60,8 @@ LOG_RECOVERIES_MAX: Final = 64
 """Recoveries in force of one person (SPEC §7.3)."""
 LOG_RIVALS_MAX: Final = 8
 """Recoveries kept that follow one recovery and are not in force (SPEC §7.3)."""
+SAFETY_REDUCTIONS_MAX: Final = 64
+"""Reductions of one log that are computed for the safety numbers of its branches (SPEC §7.7)."""
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
 FIRST_SHARE_NUMBER_MAX: Final = 2**31 - 1

@@ -190,6 +190,12 @@ _PARLOUR: Final = (
     Action("doctor", "f9", N_("Diagnose connection"), N_("Find out why two devices cannot connect.")),
     Action("relays", "alt+r", N_("Relays"), N_("Relays connect you with contacts on other networks.")),
     Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
+    Action(
+        "own_changes",
+        "alt+y",
+        N_("Changes of your identity"),
+        N_("Say whether a new device or a recovery of your identity was you."),
+    ),
     Action("theme", "ctrl+b", N_("Next theme"), N_("Switch between dark, light and high contrast.")),
     Action(
         "lock", "ctrl+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")

@@ -43,6 +43,8 @@ from chat.interface import (
     NotPermitted,
     PairingChanged,
     PairingStage,
+    QuestionsChanged,
+    QuestionView,
     Ready,
     SelfView,
     Unreachable,
@@ -107,6 +109,7 @@ class Printer:
         self._addresses = me.addresses
         self._contacts = {view.person: view for view in contacts}
         self._states: dict[str, dict[str, EntryState]] = {}
+        self._asked: tuple[QuestionView, ...] = ()
         self._missing: set[str] = set()  # entries that were printed without their text
         for entry in held:
             self._know_entry(entry)
@@ -166,10 +169,24 @@ class Printer:
                 label = self._label(person)
                 fields = {"event": "identity", "name": label, "cause": cause}
                 self._call.result(fields, f"{label}: {one_line(cause)}")
+            case QuestionsChanged(questions):
+                self.asked(questions)
             case Notice(text):
                 note(text)
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:
                 note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then ask them to try again.")
+
+    def asked(self, questions: tuple[QuestionView, ...]) -> None:
+        """Print the open questions about the own identity, where they are others than before."""
+        if questions == self._asked:
+            return
+        self._asked = questions
+        operations = [one.operation for one in questions]
+        fields = {"event": "questions", "operations": operations}
+        asked = "Your identity has changed, and not by this device. Was that you? See 'parlour verify --own'."
+        self._call.result(
+            fields, asked if operations else "You have confirmed every change of your identity."
+        )
 
     def _ready(self, addresses: tuple[str, ...]) -> None:
         self._addresses = addresses
@@ -271,6 +288,7 @@ async def _listen(call: Call) -> None:
         held = [entry for view in contacts for entry in await opened.history(view.person, HELD)]
         printer = Printer(call, await opened.me(), contacts, held)
         printer.begin()
+        printer.asked(await opened.questions())
         while not isinstance(event := await events.next(), Closed):
             printer.print(event)
             if isinstance(event, Ready):
@@ -290,6 +308,7 @@ async def _resume(opened: Messenger, printer: Printer) -> None:
             entries = page + entries
         missed += entries
     printer.resume(contacts, missed)
+    printer.asked(await opened.questions())
 
 
 @command("history")

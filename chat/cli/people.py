@@ -9,13 +9,27 @@ from typing import Final
 
 import click
 
-from chat.cli.output import Stopped, find, label_among, labels, note
+from chat.cli.output import Stopped, find, label_among, labels, note, one_line, timestamp
 from chat.cli.session import TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
-from chat.interface import CannotCreate, ContactView, DoorState, Messenger, Unreachable
+from chat.interface import (
+    CannotCreate,
+    ContactView,
+    DoorState,
+    IdentityChangeView,
+    Messenger,
+    OwnChange,
+    QuestionView,
+    Unreachable,
+    UsageError,
+    VerificationView,
+)
 
 ENDS_WITHIN: Final = 15.0
 """Seconds in which a command that has the profile open without an engine ends, or offers one."""
+
+SHORT: Final = 16
+"""Digits of an id that a line shows."""
 
 NOT_LOCKED: Final = (
     "Another Parlour has this profile open and does not answer, so it is not locked: end that one, then try"
@@ -133,24 +147,123 @@ async def remove(call: Call, name: str, yes: bool) -> None:
 
 
 @command("verify")
-@click.argument("name", type=TEXT)
-@click.option(
-    "--yes/--no", "mark", default=None, help="Record that the numbers match, or remove that record."
-)
+@click.argument("name", type=TEXT, required=False)
+@click.argument("number", type=TEXT, nargs=-1)
+@click.option("--no", "take_back", is_flag=True, help="Remove the verification of NAME.")
+@click.option("--own", is_flag=True, help="Show changes of your identity that this device did not make.")
 @coroutine
-async def verify(call: Call, name: str, mark: bool | None) -> None:
-    """Show the safety number with NAME, to be compared."""
+async def verify(call: Call, name: str | None, number: tuple[str, ...], take_back: bool, own: bool) -> None:
+    """Show the safety number with NAME, or compare it with the NUMBER that NAME sees.
+
+    With --own, NAME and NUMBER are changes of your identity, of which you say that you made them.
+    """
+    if own:
+        await _verify_own(call, tuple(filter(None, (name, *number))))
+        return
+    if name is None or (take_back and number):
+        raise UsageError("Give the name of a contact, and its number or --no: see 'parlour verify --help'.")
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
-        number = await opened.safety_number(view.person)
-        if mark is not None:
-            await opened.set_verified(view.person, mark)
-        verified = view.verified if mark is None else mark
+        verified = view.verified
+        if number:
+            await opened.verify(view.person, " ".join(number))
+            verified = True
+        elif take_back:
+            await opened.unverify(view.person)
+            verified = False
+        found = await opened.verification(view.person)
+        call.result(_verification_fields(found, verified), _verification_text(found, label, verified))
+
+
+def _verification_fields(found: VerificationView, verified: bool) -> dict[str, object]:
+    changes = [
+        {
+            "cause": change.cause,
+            "operation": change.operation,
+            "terminal": change.terminal,
+            "author": change.author,
+        }
+        for change in found.changes
+    ]
+    return {
+        "safety_number": found.numbers[0],
+        "verified": verified,
+        "contested": list(found.numbers[1:]),
+        "compared": timestamp(found.compared) if found.compared is not None else None,
+        "by": _compared_by(found),
+        "changes": changes,
+    }
+
+
+def _compared_by(found: VerificationView) -> str | None:
+    if found.compared is None:
+        return None
+    return "words" if found.by_words else "number"
+
+
+def _verification_text(found: VerificationView, label: str, verified: bool) -> str:
+    lines = []
+    for number in found.numbers:
         groups = number.split()
-        rows = "\n".join("    " + " ".join(groups[at : at + 4]) for at in range(0, len(groups), 4))
-        said = f"not verified: if {label} sees the same number, run 'parlour verify NAME --yes'."
-        text = f"{rows}\n{label} is {'verified.' if verified else said}"
-        call.result({"safety_number": number, "verified": verified}, text)
+        lines += ["    " + " ".join(groups[at : at + 4]) for at in range(0, len(groups), 4)] + [""]
+    if len(found.numbers) > 1:
+        lines.append(f"{label} has recoveries that contradict each other, and sees one of these numbers.")
+    said = (
+        f"not verified: compare by voice, then run 'parlour verify NAME NUMBER' with what {label} reads out."
+    )
+    lines.append(f"{label} is {'verified.' if verified else said}")
+    if found.compared is not None:
+        how = "pairing words" if found.by_words else "the safety number"
+        lines.append(f"Last compared by {how}: {timestamp(found.compared)}")
+    lines += [f"Since then {label} {_change_text(change)}" for change in found.changes]
+    return "\n".join(lines)
+
+
+def _change_text(change: IdentityChangeView) -> str:
+    device = f" (device {change.terminal[:SHORT]})" if change.terminal else ""
+    signed = f", signed by device {change.author[:SHORT]}" if change.author else ""
+    return f"{one_line(change.cause)}{device}{signed}"
+
+
+async def _verify_own(call: Call, operations: Sequence[str]) -> None:
+    """List the open questions, or answer those that are named by (the start of) their ids with yes."""
+    async with messenger(call) as opened:
+        asked = await opened.questions()
+        if not asked:
+            note("Your identity has no change that this device did not make.")
+        named = [_question(asked, start) for start in operations]
+        for question in named or asked:
+            if named:
+                await opened.confirm_own(question.operation)
+            fields = {
+                "operation": question.operation,
+                "change": question.change.value,
+                "terminal": question.terminal,
+                "author": question.author,
+                "confirmed": bool(named),
+            }
+            call.result(fields, _question_text(question, confirmed=bool(named)))
+
+
+def _question(asked: Sequence[QuestionView], start: str) -> QuestionView:
+    found = [one for one in asked if one.operation.startswith(start.casefold())]
+    if len(found) != 1:
+        raise UsageError(f"No single change begins with {one_line(start)}: see 'parlour verify --own'.")
+    return found[0]
+
+
+def _question_text(question: QuestionView, *, confirmed: bool) -> str:
+    added = question.change is OwnChange.ADDED
+    what = "A device was added to your identity" if added else "Your recovery words were used"
+    device = f": device {question.terminal[:SHORT]}" if question.terminal else ""
+    signed = f", signed by device {question.author[:SHORT]}" if question.author else ""
+    head = f"{question.operation[:SHORT]}  {what}{device}{signed}."
+    if confirmed:
+        return f"{head} You said that this was you."
+    return (
+        f"{head} Was that you? If so, run 'parlour verify --own {question.operation[:SHORT]}'."
+        " If not, someone has your keys: run 'parlour recovery'."
+    )
 
 
 async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[None]]) -> None:

@@ -30,6 +30,7 @@ from chat.service.person_logs import PersonLogs
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
+from chat.service.verification import Verification
 from chat.service.views import Views
 from chat.storage.database import Store
 from chat.storage.profile import Vault
@@ -61,6 +62,7 @@ class UseCases:
             profile.invitations,
             profile.remembered,
             profile.proven,
+            profile.own_confirmed,
         )
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
@@ -82,6 +84,7 @@ class UseCases:
         addresses = AddressBook(clock, store, keyring)
         self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
+        self.verification = Verification(runtime, store, bus, keyring, book, views)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
 
         self.pairings = pairings = PairingService(
@@ -114,6 +117,7 @@ class UseCases:
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
+        bus.on(events.OwnLogGrew, lambda _: self.verification.own_log_grew())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 

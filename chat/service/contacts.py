@@ -1,4 +1,4 @@
-"""Contacts after pairing: rename, verify, block, remove, mark as read; committed before anything follows."""
+"""Contacts after pairing: rename, block, remove, mark as read; committed before anything follows."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from functools import partial
 from chat.interface import NO_NAME, ContactRemoved, UsageError
 from chat.network.links import Links
 from chat.ports import Clock
-from chat.service.events import ContactReleased, ContactsChanged, EventBus
-from chat.service.keyring import ContactKeys, Keyring, contact_keys
+from chat.service.events import ContactsChanged, EventBus
+from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import contacts, persons, receipts
+from chat.storage import contacts, receipts
 from chat.storage.database import Database, Store
 from protocol.entries_and_receipts import READ, conversation_of_two, receipt_for
 from protocol.identity.names import is_name
-from protocol.identity.safety import safety_number
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Typing
 
@@ -51,38 +50,6 @@ class People:
             raise UsageError(NO_NAME)
         await self._store.write(contacts.set_petname, person, name)
         self._update(person, petname=name)
-
-    async def verify(self, person: bytes, on: bool) -> None:
-        """Store whether the safety numbers were compared, and send what was held.
-
-        A comparison confirms the recoveries in force. Where none of several is in force it settles nothing,
-        and sending stays held.
-        """
-        own = self._keyring.own.person
-
-        def store(database: Database) -> ContactKeys | None:
-            row = contacts.get(database, person)
-            if row is None:
-                return None
-            keys = contact_keys(database, own, row)
-            if on:
-                persons.pin(database, person, keys.state.path, confirmed=True)
-                keys = contact_keys(database, own, row)
-            contacts.set_verified(database, person, on)
-            contacts.set_held(database, person, keys.state.contested)
-            return keys
-
-        keys = await self._store.write(store)
-        if keys is None or person not in self._keyring.contacts:
-            return
-        self._keyring.contacts[person] = keys
-        held = keys.state.contested
-        self._update(person, verified=on, held=held)
-        if not held:
-            self._bus.signal(ContactReleased(person))
-
-    def safety_number(self, person: bytes) -> str:
-        return safety_number(self._keyring.own.person, person)
 
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; a blocked contact's links end, and it gets no more answers."""

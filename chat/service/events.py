@@ -20,6 +20,11 @@ class ContactsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLogGrew:
+    """Operations were added to this person's own log: contacts lack them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContactReleased:
     """Sending to a contact is no longer held."""
 

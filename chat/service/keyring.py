@@ -5,9 +5,11 @@ Only use cases write here, after their commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Final
 
+from chat.errors import Phrase, Unconfirmed, phrase
 from chat.network.links import Identity, Peer
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
@@ -17,6 +19,7 @@ from protocol.discovery import Known
 from protocol.entries_and_receipts import conversation_of_two, parse_entry
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
+from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
@@ -117,7 +120,8 @@ class OpenInvitation:
 class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
-    `own` and `own_log`: this person's keys and log. `now`: Unix time in milliseconds. `proven`: the persons
+    `own` and `own_log`: this person's keys and log. `own_confirmed`: the ids of its operations that this
+    terminal made or this person confirmed. `now`: Unix time in milliseconds. `proven`: the persons
     who have proven to hold a static key, by that key. `shared`: those keys that several persons have proven.
     """
 
@@ -131,10 +135,12 @@ class Keyring:
         invitations: dict[bytes, OpenInvitation] | None = None,
         remembered: dict[Peer, Addresses] | None = None,
         proven: Iterable[tuple[bytes, bytes]] = (),
+        own_confirmed: frozenset[bytes] = frozenset(),
     ) -> None:
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own = own
         self.own_log = own_log
+        self.own_confirmed = own_confirmed
         self.contacts = contacts or {}
         self.invitations = invitations or {}
         self.found: dict[Peer, Addresses] = {}
@@ -156,9 +162,15 @@ class Keyring:
     # What a responder asks (protocol.link.handshake.Policy).
 
     def pairing_open(self) -> bool:
-        return self._visibility.accepts
+        return self._visibility.accepts and self.own_problem() is None
+
+    def own_problem(self) -> Phrase | None:
+        """Why this terminal shows no safety number and sends no Record now."""
+        return own_problem(self.own_log, self.own.terminal, self.own_confirmed)
 
     def open_invitations(self) -> Sequence[InvitationKeys]:
+        if self.own_problem() is not None:
+            return []
         return [
             InvitationKeys(secret, opened.invitation.psk(), opened.static)
             for secret, opened in self.invitations.items()
@@ -317,6 +329,32 @@ class Keyring:
         Keys that two contacts claim are no reason to refuse either: a claim alone proves nothing (SPEC §7.1).
         """
         return person != self.own.person and key in self.own_log.keys
+
+
+NOT_LIVE: Final = phrase(
+    "This device no longer belongs to your identity, or was copied. It compares no safety number and does not"
+    " pair. Use another device of yours, or recover with 'parlour recovery'."
+)
+ASKS: Final = phrase(
+    "Your identity has changed, and not by this device. Say first whether that was you: see 'parlour verify"
+    " --own'. If it was not you, recover with 'parlour recovery'."
+)
+
+
+def own_problem(log: PersonState, terminal: bytes, confirmed: Set[bytes]) -> Phrase | None:
+    """Why a terminal of this person shows no safety number and sends no Record (SPEC §7.7)."""
+    if open_questions(log, confirmed):
+        return ASKS
+    return None if terminal in log.live else NOT_LIVE
+
+
+def own_operations(database: Database, own: OwnRow) -> tuple[bytes, ...]:
+    """The operations of the own log, for a Record. Raises Unconfirmed."""
+    operations, pins = persons.operations_of(database, own.person), persons.pins_of(database, own.person)
+    problem = own_problem(reduce(operations, pins), own.terminal, pins.confirmed)
+    if problem is not None:
+        raise Unconfirmed(problem)
+    return tuple(operations)
 
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:

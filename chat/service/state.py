@@ -36,6 +36,7 @@ class Profile:
 
     own: OwnRow
     log: PersonState
+    own_confirmed: frozenset[bytes]
     contacts: ContactBook
     keys: dict[bytes, ContactKeys]
     proven: tuple[tuple[bytes, bytes], ...]
@@ -52,9 +53,11 @@ def read_profile(database: Database) -> Profile:
     keys = {row.person: keyring.contact_keys(database, own.person, row) for row in rows}
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
+    pins = persons.pins_of(database, own.person)
     return Profile(
         own=own,
-        log=reduce(persons.operations_of(database, own.person), persons.pins_of(database, own.person)),
+        log=reduce(persons.operations_of(database, own.person), pins),
+        own_confirmed=pins.confirmed,
         contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),

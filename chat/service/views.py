@@ -231,7 +231,7 @@ TEXTS = {
     CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you continue"),
     CauseKind.FORKED: phrase("has a device whose key was copied: it is shut out until its owner removes it"),
     CauseKind.CONTESTED: phrase(
-        "has recoveries that contradict each other: pair again in person, by words, before you continue"
+        "has recoveries that contradict each other: compare the safety number before you continue"
     ),
 }
 

@@ -175,6 +175,39 @@ def set_held(db: Database, person: bytes, on: bool) -> None:
     db.run("UPDATE contacts SET held = ? WHERE person = ?", int(on), person)
 
 
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """The last comparison with a contact, by pairing words or by the safety number, at `time` (milliseconds).
+
+    `newest` and `terminals` are the contact's newest recovery and live terminals then (ids of 32 bytes).
+    """
+
+    person: bytes
+    by_words: bool
+    time: int
+    newest: bytes
+    terminals: tuple[bytes, ...]
+
+
+def add_comparison(db: Database, row: ComparisonRow) -> None:
+    """Store a comparison in the place of the one before."""
+    db.run(
+        "INSERT OR REPLACE INTO comparisons (person, by_words, time, newest, terminals)"
+        " VALUES (?, ?, ?, ?, ?)",
+        *(row.person, int(row.by_words), row.time, row.newest, b"".join(row.terminals)),
+    )
+
+
+def comparison(db: Database, person: bytes) -> ComparisonRow | None:
+    """The last comparison with a contact, None if there was none since this is stored."""
+    found = db.row("SELECT by_words, time, newest, terminals FROM comparisons WHERE person = ?", person)
+    if found is None:
+        return None
+    by_words, time, newest, joined = found
+    terminals = tuple(joined[at : at + 32] for at in range(0, len(joined), 32))
+    return ComparisonRow(person, bool(by_words), time, newest, terminals)
+
+
 def drop_pending(db: Database, is_late: Callable[[int], bool]) -> list[bytes]:
     """Remove contacts that have been pending since a time that is too late. Returns their person ids."""
     late = [row.person for row in pending(db) if is_late(row.since)]
@@ -203,6 +236,7 @@ def remove(db: Database, person: bytes) -> None:
     db.run("DELETE FROM operations WHERE person = ?", person)
     db.run("DELETE FROM proven_keys WHERE person = ?", person)
     db.run("DELETE FROM pins WHERE person = ?", person)
+    db.run("DELETE FROM comparisons WHERE person = ?", person)
     # Of a terminal whose entries remain in another conversation, only the id is kept.
     theirs = db.rows("SELECT terminal FROM person_terminals WHERE person = ?", person)
     db.run("DELETE FROM person_terminals WHERE person = ?", person)

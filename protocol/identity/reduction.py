@@ -78,7 +78,8 @@ class PersonState:
     `name` is empty if no rename counts. `newest` is the id of the recovery in force, or the person id,
     `recoveries` its number, `path` all recoveries in force in their order, and `recovery` the key (Ed25519
     public) for the next one. `rivals` are recoveries not in force that follow the same one as another.
-    `contested` is whether no confirmed one excludes them. `live`, `frozen` and `removed` terminals are
+    `contested` is whether no confirmed one excludes them, and `contenders` are, ascending, the first of those
+    that follow one recovery and of which none is confirmed. `live`, `frozen` and `removed` terminals are
     disjoint; a frozen one has an open fork. `heads`, ascending, are what the author of the next operation
     names as parents, and `tips` by terminal the one that covers its operations. `pending` operations lack an
     ancestor and do not count. `keys` are all keys that the kept operations introduce.
@@ -92,6 +93,7 @@ class PersonState:
     path: tuple[bytes, ...]
     rivals: frozenset[bytes]
     contested: bool
+    contenders: tuple[bytes, ...]
     live: Mapping[bytes, Terminal]
     frozen: Mapping[bytes, Terminal]
     removed: Mapping[bytes, Terminal]
@@ -165,7 +167,7 @@ class Reduction:
         self._contexts: dict[int, int] = {}
         self.path: list[int] = []
         self.valid = self.on_path = self.view = self.rivals = 0
-        self.contested = False
+        self.contenders: tuple[int, ...] = ()
         self._walk_recoveries(pins)
         self.context = self.view & self.valid
         self.counting = self._counting(self.context)
@@ -194,7 +196,7 @@ class Reduction:
             if len(children) > 1:
                 self.rivals |= sum(1 << index for index in children)
                 confirmed = [index for index in children if graph.order[index].id in pins.confirmed]
-                self.contested = self.contested or not confirmed
+                self.contenders = self.contenders or (() if confirmed else tuple(children))
                 children = confirmed or [one for one in children if graph.order[one].id in pins.seen]
             if not children:
                 break
@@ -453,7 +455,8 @@ class Reduction:
             recoveries=len(self.path),
             path=tuple(graph.order[index].id for index in self.path),
             rivals=frozenset(graph.ids(self.rivals & kept)),
-            contested=self.contested,
+            contested=bool(self.contenders),
+            contenders=graph.ids(sum(1 << index for index in self.contenders)),
             live={key: one for key, one in terminals.items() if key not in frozen | removed},
             frozen={key: one for key, one in terminals.items() if key in frozen - removed},
             removed={key: one for key, one in terminals.items() if key in removed},

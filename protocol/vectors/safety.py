@@ -5,25 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from protocol import labels
-from protocol.codec import low_high
-from protocol.identity.safety import safety_number
-from protocol.primitives import b2b
-from protocol.vectors.frame import Action, Json, read_bytes, run_steps
+from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.identity.safety import branches, open_questions, safety_digest, safety_number
+from protocol.vectors.frame import Action, Json, run_steps
 
 AREA: Final = "safety"
 
 
-def _number(_: None, step: Json) -> Json:
-    own, their = read_bytes(step["own_person"]), read_bytes(step["their_person"])
-    number = safety_number(own, their)
-    digest = b2b(b"".join(low_high(own, their)), personal=labels.SAFETY, size=60)
-    return {"digest": digest.hex(), "number": number}
+def _ids(step: Json, name: str) -> frozenset[bytes]:
+    return frozenset(map(bytes.fromhex, step.get(name, ())))
 
 
-ACTIONS: Final[Mapping[str, Action[None]]] = {"safety_number": _number}
+def _operations(inputs: Json, step: Json, whose: str) -> list[bytes]:
+    return [bytes.fromhex(inputs["operations"][name]) for name in step[whose]]
+
+
+def _safety_number(inputs: Json, step: Json) -> Json:
+    """What a terminal asks its person, and the numbers that it shows, that of the branch in force first."""
+    own_pins = Pins(confirmed=_ids(step, "own_confirmed"))
+    own = reduce(_operations(inputs, step, "own"), own_pins)
+    questions = open_questions(own, own_pins.confirmed)
+    shows = not questions and bytes.fromhex(step["terminal"]) in own.live
+    pins = Pins(_ids(step, "seen"), _ids(step, "confirmed"))
+    found = branches(_operations(inputs, step, "theirs"), pins)
+    return {
+        "questions": [question.hex() for question in questions],
+        "numbers": [_number(own, theirs) for theirs in found] if shows else [],
+    }
+
+
+def _number(own: PersonState, theirs: PersonState) -> Json:
+    return {
+        "newest": theirs.newest.hex(),
+        "digest": safety_digest(own, theirs).hex(),
+        "number": safety_number(own, theirs),
+    }
+
+
+ACTIONS: Final[Mapping[str, Action[Json]]] = {"safety_number": _safety_number}
 
 
 def run(test: Json, inputs: Json) -> None:
     """One test; VectorMismatch if a step gives something else."""
-    run_steps(test, ACTIONS, None)
+    run_steps(test, ACTIONS, inputs)

@@ -34,7 +34,7 @@ from protocol.identity.author import (
 )
 from protocol.identity.log import parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import reduce
-from protocol.identity.safety import word_list
+from protocol.identity.safety import safety_digest, word_list
 from protocol.keys import X25519Pair
 from protocol.link.agreement import agree, one_time_hash
 from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad, prologue
@@ -284,6 +284,7 @@ def values(block: str) -> dict[str, Value]:
             "choice": relay.CHOICE,
             "prologue": relay.prologue(RELAY_GREETING, relay.CHOICE),
         },
+        "safety": _safety(),
         "relay-cluster": {"secret": RELAY.reveal(), "psk": cluster._psk},
     }
     common = _session() | _link() | _person() | _pairing() | _contact() | _entry() | _relay()
@@ -400,6 +401,24 @@ def _contact() -> dict[str, Value]:
     }
 
 
+def _safety() -> dict[str, Value]:
+    """Both sides have one terminal and no recovery."""
+    sides = {}
+    for made in (FIRST, SECOND):
+        (terminal,) = reduce(made.operations).live.values()
+        keys = terminal.signing + terminal.static
+        sides[made.person] = made.person * 2 + (1).to_bytes(4) + keys
+    return {
+        "side_low": sides[LOW],
+        "side_high": sides[HIGH],
+        "digest": safety_digest(reduce(FIRST.operations), reduce(SECOND.operations)),
+        "newest": FIRST.person,
+        "count": 1,
+        "keys": sides[FIRST.person][-64:],
+        "side": sides[FIRST.person],
+    }
+
+
 def _entry() -> dict[str, Value]:
     entry = example_entry()
     head = m.Head(FIRST.terminal, 1, entry.id)
@@ -408,7 +427,6 @@ def _entry() -> dict[str, Value]:
     return {
         "person_low": LOW,
         "person_high": HIGH,
-        "digest": b2b(LOW + HIGH, personal=labels.SAFETY, size=60),
         "conversation": CONVERSATION,
         "salt": entry.salt,
         "body": entry.body,

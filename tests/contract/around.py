@@ -18,10 +18,13 @@ from chat.interface import (
     InvitationUsed,
     Messenger,
     NearbyChanged,
+    OwnChange,
     PairingChanged,
     PairingStage,
     PairingView,
     ParlourError,
+    QuestionsChanged,
+    Unconfirmed,
     VisibilityChanged,
 )
 from tests.contract.subject import CLEO, Subject, contact, is_delivered, listening, told, until
@@ -77,7 +80,8 @@ class AroundContract:
             assert (details.terminal, details.conflicts) == (conflict.terminal, (other,))
 
     async def test_a_recovered_identity_is_told_with_its_cause_and_held(self, subject: Subject) -> None:
-        await subject.messenger.set_verified(subject.friend, True)
+        (before,) = (await subject.messenger.verification(subject.friend)).numbers
+        await subject.messenger.verify(subject.friend, before)
         events = await listening(subject)
         await subject.around.recover()
         changed = await told(events, IdentityChanged)
@@ -85,8 +89,23 @@ class AroundContract:
         assert "recovery key" in changed.cause
         held = await _friend(events, subject, lambda view: view.held)
         assert not held.verified
-        await subject.messenger.set_verified(subject.friend, False)
+        await subject.messenger.unverify(subject.friend)
+        assert (await contact(subject)).held
+        (after,) = (await subject.messenger.verification(subject.friend)).numbers
+        await subject.messenger.verify(subject.friend, after)
         assert not (await contact(subject)).held
+
+    async def test_a_change_of_the_own_identity_is_asked_about_and_told(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        await subject.around.add_own()
+        (question,) = (await told(events, QuestionsChanged)).questions
+        assert await messenger.questions() == (question,)
+        assert question.change is OwnChange.ADDED
+        with pytest.raises(Unconfirmed):
+            await messenger.verification(subject.friend)
+        await messenger.confirm_own(question.operation)
+        assert (await told(events, QuestionsChanged)).questions == ()
+        await messenger.verification(subject.friend)
 
     async def test_a_stranger_is_paired_with_by_words(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)

@@ -28,8 +28,10 @@ FAILING = {
     "pair_address": UsageError,
     "join": BadData,
     "answer_pairing": ParlourError,
+    "verify": BadData,
+    "confirm_own": UsageError,
 }
-"""Calls that fail with the arguments below, where nobody is nearby and no pairing is under way."""
+"""Calls that fail with the arguments below, where nothing is under way and nothing is asked."""
 
 
 def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
@@ -48,6 +50,8 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "host": "198.51.100.7",
         "port": 4747,
         "pairing": "none",
+        "number": "1",
+        "operation": "none",
         "accept": True,
         "settings": SettingsView(read_receipts=False, typing=False),
         "address": RELAY,

@@ -66,13 +66,34 @@ class MessengerContract:
     async def test_a_contact_is_blocked_and_verified_and_neither(self, subject: Subject) -> None:
         for on in (True, False):
             await subject.messenger.block(subject.friend, on)
-            await subject.messenger.set_verified(subject.friend, on)
+            if on:
+                (number,) = (await subject.messenger.verification(subject.friend)).numbers
+                await subject.messenger.verify(subject.friend, number)
+            else:
+                await subject.messenger.unverify(subject.friend)
             assert ((await contact(subject)).blocked, (await contact(subject)).verified) == (on, on)
 
     async def test_the_safety_number_has_sixty_digits(self, subject: Subject) -> None:
-        groups = (await subject.messenger.safety_number(subject.friend)).split()
-        assert [len(group) for group in groups] == [5] * 12
-        assert "".join(groups).isdigit()
+        (number,) = (await subject.messenger.verification(subject.friend)).numbers
+        assert [len(group) for group in number.split()] == [5] * 12
+        assert "".join(number.split()).isdigit()
+
+    async def test_another_number_verifies_nobody(self, subject: Subject) -> None:
+        (number,) = (await subject.messenger.verification(subject.friend)).numbers
+        await subject.messenger.unverify(subject.friend)
+        with pytest.raises(BadData):
+            await subject.messenger.verify(subject.friend, number[:-1] + str(9 - int(number[-1])))
+        assert not (await contact(subject)).verified
+        await subject.messenger.verify(subject.friend, number)
+        assert (await contact(subject)).verified
+        found = await subject.messenger.verification(subject.friend)
+        assert found.compared is not None
+        assert (found.by_words, found.changes) == (False, ())
+
+    async def test_nobody_asks_about_what_has_not_changed(self, subject: Subject) -> None:
+        assert await subject.messenger.questions() == ()
+        with pytest.raises(UsageError):
+            await subject.messenger.confirm_own("ab" * 32)
 
     async def test_an_entry_is_announced_once_and_delivered(self, subject: Subject) -> None:
         events = subject.messenger.events()

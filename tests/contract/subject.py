@@ -30,6 +30,9 @@ class Around(Protocol):
     async def recover(self) -> None:
         """The contact uses the recovery key: a change of identity that could be a thief's."""
 
+    async def add_own(self) -> None:
+        """This person's own log gets a device that this terminal did not add."""
+
     async def in_parts(self, text: str) -> None:
         """An entry of the contact arrives without its content, and then whole."""
 

@@ -83,10 +83,12 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     assert first["id"] == histories[0][0]["id"] == sent.objects[0]["id"]
     assert _TIME.fullmatch(first["time"])
     numbers = [ada.run("verify", "Ben").objects[0], ben.run("verify", "Ada").objects[0]]
-    assert [list(number) for number in numbers] == [["safety_number", "verified"]] * 2
-    assert numbers[0] == numbers[1]
+    fields = ["safety_number", "verified", "contested", "compared", "by", "changes"]
+    assert [list(number) for number in numbers] == [fields] * 2
+    assert numbers[0]["safety_number"] == numbers[1]["safety_number"]
     assert re.fullmatch(r"(\d{5} ){11}\d{5}", numbers[0]["safety_number"])
-    assert ada.run("verify", "Ben", "--yes").objects[0]["verified"] is True
+    (compared,) = ada.run("verify", "Ben", *numbers[1]["safety_number"].split()).objects
+    assert (compared["verified"], compared["by"], compared["changes"]) == (True, "number", [])
     (contact,) = ada.run("contacts").objects
     assert contact == {"name": "Ben", "verified": True, "present": False, "same_key": []}
     assert list(contact) == ["name", "verified", "present", "same_key"]

@@ -46,6 +46,12 @@ async def say(one: Person, other: Person, text: str) -> EntryView:
     return await one.engine.send(await one.contact(other), text)
 
 
+async def number_of(one: Person, other: Person) -> str:
+    """The only safety number that one person sees with another."""
+    (number,) = (await one.engine.verification(await one.contact(other))).numbers
+    return number
+
+
 def presence(person: Person, *, present: bool) -> asyncio.Future[ContactChanged]:
     """The moment when a contact is shown as present, or as gone."""
     return person.wait(ContactChanged, lambda event: event.contact.present is present)

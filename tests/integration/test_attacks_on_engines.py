@@ -17,7 +17,7 @@ from chat.storage import receipts
 from protocol.codec import encode
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.messages import Heads, HeadsHash, Message, Receipt, Typing
-from tests.integration.steps import current, entry_of, in_touch, join, meet, presence, say
+from tests.integration.steps import current, entry_of, in_touch, join, meet, number_of, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
 
 
@@ -190,7 +190,7 @@ async def test_attack_14_two_contacts_of_one_name_stay_apart(tmp_path: Path) -> 
         views = await ada.engine.contacts()
         assert [view.name for view in views] == ["Ben", "Ben"]
         assert len({view.label for view in views}) == 2
-        await ada.engine.set_verified(await ada.contact(ben), True)
+        await ada.engine.verify(await ada.contact(ben), await number_of(ada, ben))
         marks = {view.person: view.verified for view in await ada.engine.contacts()}
         assert marks == {await ada.contact(ben): True, await ada.contact(other): False}
 

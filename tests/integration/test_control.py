@@ -29,8 +29,11 @@ from chat.interface import (
     InvitationUsed,
     NearbyChanged,
     Notice,
+    OwnChange,
     PairingChanged,
     ParlourError,
+    QuestionsChanged,
+    QuestionView,
     Ready,
     RelayChanged,
     RelayRemoved,
@@ -92,6 +95,9 @@ async def both(tmp_path: Path) -> AsyncIterator[Both]:
         yield pair
 
 
+QUESTION = QuestionView("ab" * 32, OwnChange.ADDED, "cd" * 32, "ef" * 32)
+
+
 async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answer(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,8 +111,12 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         "host": "192.168.1.9",
         "pairing": direct.stranger_begins("Dan").id,
         "text": f"{INVITATION}9",
+        "number": direct.number(ben.person),
+        "operation": QUESTION.operation,
     }
     for name, parameters in CALLS.items():
+        if name == "confirm_own":
+            direct.ask(QUESTION)
         engines, taken = getattr(direct, name), list[object]()
 
         async def answer(
@@ -143,6 +153,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         ContactChanged(ben),
         ContactRemoved(ben.person, ben.name),
         IdentityChanged(ben.person, ben.name, Phrase("a terminal was added")),
+        QuestionsChanged((QUESTION,)),
         NearbyChanged((direct.see_stranger("Dan"),)),
         PairingChanged(pairing),
         InvitationUsed("text", ben.person),

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import ContactChanged, EntryState, IdentityChanged
+from chat.interface import BadData, ContactChanged, EntryState, IdentityChanged
 from chat.storage import persons
 from chat.storage.database import Database
 from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Pins, reduce
+from protocol.identity.safety import safety_number
 from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
-from tests.integration.steps import compare, current, in_touch, meet, presence, say
+from tests.integration.steps import compare, current, in_touch, meet, number_of, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, people, talk, two_contacts
 from tests.support.protocol.pairings import Terminal, id_of
 
@@ -105,7 +106,9 @@ async def test_case_84_a_second_recovery_changes_nothing_and_holds_until_the_fir
         assert keyring.contacts[person].state.newest == id_of(first)
         assert keyring.contacts[person].state.contested
         assert (await ada.engine.contacts())[0].held
-        await ada.engine.set_verified(contact, True)
+        seen = (await ada.engine.verification(contact)).numbers
+        assert len(seen) == 2
+        await ada.engine.verify(contact, seen[0])
         state = keyring.contacts[person].state
         assert (state.newest, state.contested, state.rivals) == (
             id_of(first),
@@ -170,7 +173,9 @@ async def test_case_84_a_pairing_shows_the_recovery_in_force_and_not_its_rival(t
 
 
 @in_virtual_time
-async def test_case_84_of_two_recoveries_that_come_together_a_comparison_settles_none(tmp_path: Path) -> None:
+async def test_case_84_of_two_recoveries_that_come_together_the_compared_number_settles_which(
+    tmp_path: Path,
+) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         contact = await ada.contact(ben)
@@ -179,8 +184,16 @@ async def test_case_84_of_two_recoveries_that_come_together_a_comparison_settles
         await held
         state = ada.engine._use_cases.keyring.contacts[bytes.fromhex(contact)].state
         assert (state.recoveries, state.contested, len(state.rivals)) == (0, True, 2)
-        await ada.engine.set_verified(contact, True)
+        own = ada.engine._use_cases.keyring.own_log
+        with pytest.raises(BadData):
+            await ada.engine.verify(contact, safety_number(own, state))  # of the log before both
         assert (await ada.engine.contacts())[0].held
+        chosen = (await ada.engine.verification(contact)).numbers[1]
+        await ada.engine.verify(contact, chosen)
+        state = ada.engine._use_cases.keyring.contacts[bytes.fromhex(contact)].state
+        assert (state.recoveries, state.contested) == (1, False)
+        assert (await ada.engine.verification(contact)).numbers == (chosen,)
+        assert [(one.verified, one.held) for one in await ada.engine.contacts()] == [(True, False)]
 
 
 @in_virtual_time
@@ -281,5 +294,5 @@ async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirme
             await ben.engine.set_visible(True)
             await compare(ada, ben, ada.engine.pair_address(ben.host, 4747))
         else:
-            await ada.engine.set_verified(await ada.contact(ben), True)
+            await ada.engine.verify(await ada.contact(ben), await number_of(ada, ben))
         await asyncio.wait_for(done, 5)

@@ -93,10 +93,12 @@ async def sign_add(person: Person, static: bytes, seed: bytes = b"s" * 32) -> by
 
 
 async def publish(person: Person, signed: bytes) -> None:
-    """The person's engine has the operation in its own log, and hands it out at the next link."""
+    """The person's engine has made the operation in its own log, and hands it out at the next link."""
     parts = person.engine._use_cases
-    own = parts.keyring.own.person
-    await parts.store.write(persons.add_operation, own, parse_operation(signed).id, signed)
+    own, operation = parts.keyring.own.person, parse_operation(signed).id
+    await parts.store.write(persons.add_operation, own, operation, signed)
+    await parts.store.write(persons.pin, own, [operation], confirmed=True)
+    parts.keyring.own_confirmed |= {operation}
     parts.keyring.own_log = reduce(await parts.store.read(persons.operations_of, own))
 
 

@@ -17,7 +17,7 @@ from chat.interface import (
     SettingsView,
     UsageError,
 )
-from tests.integration.steps import compare, in_touch, meet, presence, say
+from tests.integration.steps import compare, in_touch, meet, number_of, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
 
 
@@ -34,8 +34,7 @@ async def test_two_persons_pair_by_words_and_talk(
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         await way(ada, ben)
         assert [view.verified for view in await ada.engine.contacts()] == [True]
-        number = await ada.engine.safety_number(await ada.contact(ben))
-        assert number == await ben.engine.safety_number(await ben.contact(ada))
+        assert await number_of(ada, ben) == await number_of(ben, ada)
         await talk(ada, ben, "hello")
         await talk(ben, ada, "hello yourself")
         assert await ada.texts(ben) == await ben.texts(ada) == ["hello", "hello yourself"]

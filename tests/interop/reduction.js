@@ -18,7 +18,7 @@ function lower(a, b) {
 
 export class Reduction {
   constructor(nodes, placed, genesis, { seen = [], confirmed = [] }) {
-    Object.assign(this, { nodes, placed, genesis, path: [], rivals: [], contested: false });
+    Object.assign(this, { nodes, placed, genesis, path: [], rivals: [], contest: [], contested: false });
     [this.seen, this.confirmed] = [new Set(seen), new Set(confirmed)];
     [this.valid, this.view] = [new Set(), new Set()];
     this.introducing = placed.filter((node) => node.terminal);
@@ -43,7 +43,10 @@ export class Reduction {
     if (children.length < 2) return children[0];
     this.rivals.push(...children);
     const confirmed = children.filter((one) => this.confirmed.has(nameOf(one)));
-    if (!confirmed.length) this.contested = true;
+    if (!confirmed.length) {
+      if (!this.contested) this.contest = children;
+      this.contested = true;
+    }
     return confirmed[0] ?? children.find((one) => this.seen.has(nameOf(one)));
   }
 
@@ -280,6 +283,7 @@ export function results(reduction) {
     recoveries: newest.op.sequence ?? 0,
     rivals: ascending(reduction.rivals.filter((node) => kept.includes(node))),
     contested: reduction.contested,
+    contest: reduction.contest,
     terminals: [...being('live'), ...being('frozen'), ...being('removed')],
     live: being('live'),
     last: new Map(established.map(({ terminal }) => [key(terminal), lastOf(reduction, kept, terminal)])),

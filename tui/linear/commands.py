@@ -44,7 +44,7 @@ class Parts:
         self.history = history = History(messenger, output, options, preferences, state)
         self.composer = Composer(messenger, output, preferences, state, history)
         self.deletion = Deletion(messenger, output, state, history, questions)
-        self.contacts = Contacts(messenger, output, preferences, state, questions)
+        self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
         self.relays = Relays(messenger, output, state, questions)
@@ -81,7 +81,16 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "invite": (N_("Make a one-time invitation."), p.pairing.invite, ""),
         "join": (N_("Use an invitation that you received."), p.pairing.join, _TEXT),
         "address": (N_("Pair by address where no one is found."), p.pairing.address, N_("HOST:PORT")),
-        "verify": (N_("Compare the safety number; then /verify yes."), p.contacts.verify, N_("yes or no")),
+        "verify": (
+            N_("Compare the safety number; then /verify yes."),
+            p.contacts.verify,
+            N_("yes, no or NUMBER"),
+        ),
+        "own": (
+            N_("Say whether changes of your identity were you."),
+            p.contacts.own_changes,
+            N_("yes NUMBER, or no"),
+        ),
         "rename": (N_("Rename this contact, here only."), p.contacts.rename, _NAME),
         "mute": (N_("Turn the bell for this contact off or on."), p.contacts.mute, _ON_OFF),
         "block": (N_("Block this contact: nothing from it is shown."), p.contacts.block, _ON_OFF),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from chat.interface import ContactView, Messenger, UsageError
+from chat.interface import ContactView, Messenger, QuestionView, UsageError
 from tui.linear.output import Output
 from tui.linear.state import Questions, State, on_or_off
 from tui.linear.wording import number_lines, plain_name, presence_line, self_lines, standing
-from tui.preferences import Preferences
-from tui.text.formatting import safe_line, same_key_line
+from tui.preferences import Options, Preferences
+from tui.text.formatting import comparison_lines, not_me, question_lines, safe_line, same_key_line
 from tui.text.translation import _, _n, told
 
 
@@ -17,10 +17,11 @@ from tui.text.translation import _, _n, told
 class Contacts:
     messenger: Messenger
     output: Output
+    options: Options
     preferences: Preferences
     state: State
     questions: Questions
-    _numbers_shown: set[str] = field(init=False, default_factory=set)
+    _numbers_shown: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
     _typing: set[str] = field(init=False, default_factory=set)  # contacts who were announced as typing
 
     async def list(self, _typed: str = "") -> None:
@@ -54,25 +55,70 @@ class Contacts:
         view = self.state.chosen()
         name = self.state.name_of(view.person)
         answer = typed.casefold()
-        if answer not in ("", "yes", "no"):
-            raise UsageError(_("Type /verify, then /verify yes or /verify no."))
-        # Only a number that was shown here can have been compared.
-        if answer == "no" or (answer == "yes" and view.person in self._numbers_shown):
-            same = answer == "yes"
-            await self.messenger.set_verified(view.person, same)
-            self.state.update(replace(view, verified=same, held=False))
-            said = _("{name} is verified.") if same else _("{name} is not verified.")
-            await self.output.say(said.format(name=name))
-            return
-        number = await self.messenger.safety_number(view.person)
-        self._numbers_shown.add(view.person)
+        shown = self._numbers_shown.get(view.person, ())
+        if answer == "no":
+            await self.messenger.unverify(view.person)
+            self.state.update(replace(view, verified=False))
+            await self.output.say(_("{name} is not verified.").format(name=name))
+        elif answer == "yes" and len(shown) == 1:
+            # Only a number that was shown here can have been compared.
+            await self._same(view, shown[0])
+        elif answer in ("", "yes"):
+            await self._show_numbers(view, name)
+        elif any(map(str.isdecimal, answer)):
+            await self._same(view, answer)
+        else:
+            raise UsageError(_("Type /verify, then /verify yes, /verify no, or /verify and the number."))
+
+    async def _same(self, view: ContactView, number: str) -> None:
+        await self.messenger.verify(view.person, number)
+        self.state.update(replace(view, verified=True, held=False))
+        await self.output.say(_("{name} is verified.").format(name=self.state.name_of(view.person)))
+
+    async def _show_numbers(self, view: ContactView, name: str) -> None:
+        found = await self.messenger.verification(view.person)
+        self._numbers_shown[view.person] = found.numbers
+        if len(found.numbers) > 1:
+            contested = _("Recoveries of {name} contradict each other. {name} sees one of these numbers.")
+            head = contested.format(name=name)
+            then = _("If one is the same, type /verify and that number.")
+        else:
+            head = _("{name} should see exactly this number.").format(name=name)
+            then = _("If it is the same, type /verify yes. If it differs, someone intercepts your messages.")
         await self.output.say(
-            _("{name} should see exactly this number.").format(name=name),
-            *number_lines(number),
+            head,
+            *(line for number in found.numbers for line in number_lines(number)),
             _("Read it to each other in person or by phone, never in a message."),
-            _("If it is the same, type /verify yes. If it differs, someone intercepts your messages."),
+            then,
+            *comparison_lines(found, name, self.options.zone),
             *(same_key_line(self.state.name_of(other)) for other in view.same_key),
         )
+
+    async def own_changes(self, typed: str) -> None:
+        """List the changes of the own identity that nobody has confirmed, or answer for one by its place."""
+        questions = await self.messenger.questions()
+        answer, _space, place = typed.casefold().partition(" ")
+        if answer == "no":
+            await self.output.say(not_me())
+        elif answer == "yes":
+            if not place.isascii() or not place.isdecimal() or not 1 <= int(place) <= len(questions):
+                raise UsageError(_("Type /own, then /own yes and the number of a line, or /own no."))
+            await self.messenger.confirm_own(questions[int(place) - 1].operation)
+        elif answer:
+            raise UsageError(_("Type /own, then /own yes and the number of a line, or /own no."))
+        elif not questions:
+            await self.output.say(_("Your identity has no change that waits for your answer."))
+        for at, question in enumerate(questions if not answer else (), 1):
+            line = " ".join(question_lines(question))
+            await self.output.say(_("{number}. {line}").format(number=at, line=line))
+
+    async def questions_changed(self, questions: tuple[QuestionView, ...]) -> None:
+        """Say that the own identity has changed, or that nothing is to be answered any more."""
+        if questions:
+            asked = _("Your identity has changed, and not by this device. Was that you? Type /own.")
+            await self.output.say(asked)
+        else:
+            await self.output.say(_("You have confirmed every change of your identity."))
 
     async def rename(self, typed: str) -> None:
         view = self.state.chosen()
@@ -126,7 +172,7 @@ class Contacts:
             await self.output.notify(said.format(name=name))
         await self._announce_typing(view, name)
         if view.held and not before.held:
-            self._numbers_shown.discard(view.person)
+            self._numbers_shown.pop(view.person, None)
             await self.output.say(self.state.held_line(view.person))
         elif view.verified != before.verified:
             said = _("{name} is verified.") if view.verified else _("{name} is not verified.")
@@ -156,6 +202,6 @@ class Contacts:
         return True
 
     async def identity_changed(self, person: str, cause: str) -> None:
-        self._numbers_shown.discard(person)
+        self._numbers_shown.pop(person, None)
         said = _("{name} {cause}.").format(name=self.state.name_of(person), cause=safe_line(told(cause)))
         await self.output.say(said)

@@ -88,6 +88,8 @@ class Session:
         await self._parts.relays.load()
         await self.output.say(self_lines(state.me)[0], _("/help lists the commands."))
         await self._parts.contacts.count()
+        if asked := await self.messenger.questions():
+            await self._parts.contacts.questions_changed(asked)
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
         await self._parts.pairing.nearby_changed(nearby)
@@ -198,6 +200,8 @@ class Session:
                     await self._parts.composer.conversation_closed()
             case interface.IdentityChanged(person, _name, cause):
                 await self._parts.contacts.identity_changed(person, cause)
+            case interface.QuestionsChanged(questions):
+                await self._parts.contacts.questions_changed(questions)
             case interface.NearbyChanged(nearby):
                 await self._parts.pairing.nearby_changed(nearby)
             case interface.PairingChanged(pairing):

@@ -79,7 +79,10 @@ class State:
 
     def held_line(self, person: str) -> str:
         """What it means that a contact's identity has changed."""
-        said = _("The identity of {name} has changed. Nothing can be sent until /verify yes or /verify no.")
+        said = _(
+            "The identity of {name} has changed. Nothing can be sent until you compare the safety number "
+            "with /verify, or pair again by words."
+        )
         return said.format(name=self.name_of(person))
 
 

@@ -12,11 +12,21 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from chat.interface import ContactView, DetailsView, EntryState, ReceiptView
+from chat.interface import (
+    ContactView,
+    DetailsView,
+    EntryState,
+    QuestionView,
+    ReceiptView,
+    VerificationView,
+)
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import (
+    comparison_lines,
     conflict_cause,
+    not_me,
     quarantine_cause,
+    question_lines,
     safe_line,
     same_key_line,
     uncovered_cause,
@@ -101,47 +111,70 @@ _COLUMNS, _FRAME, _VERIFY_GROUP = 72, 11, 7  # of the box; next to the number; o
 _BESIDE = 4
 
 
-class VerifyDialog(Dialog[bool]):
-    """True: verified; False: not verified; None: no answer."""
+class VerifyDialog(Dialog[str]):
+    """The number that the contact sees, too; empty: the contact is not verified; None: no answer."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "verify.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "answer(True)"),
-        Binding("u", "answer(False)"),
+        Binding("v", "same"),
+        Binding("u", "unverify"),
+        Binding("n", "next_number"),
     ]
     heading = N_("Safety number")
 
-    def __init__(self, contact: ContactView, name: str, number: str, same_key: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        contact: ContactView,
+        name: str,
+        found: VerificationView,
+        zone: tzinfo | None,
+        same_key: Sequence[str] = (),
+    ) -> None:
         """`same_key`: safe names of the contacts with the same device key."""
         super().__init__()
         self._contact = contact
         self._named = name
-        self._number = number
+        self._found = found
+        self._zone = zone
         self._same_key = same_key
+        self._shown = 0
 
     def body(self) -> list[Widget]:
+        name, found = (self._named, "bold"), self._found
+        contested = _("Recoveries of {name} contradict each other. {name} sees one of these numbers.")
+        one = _("{name} should see exactly this number.")
         return [
-            plain(filled(_("{name} should see exactly this number."), name=(self._named, "bold"))),
+            plain(filled(contested if len(found.numbers) > 1 else one, name=name)),
             plain("", id="number"),
             plain(_("Read it to each other in person or by phone, never in a message.")),
             plain(_standing(self._contact)),
+            *(plain(line) for line in comparison_lines(found, self._named, self._zone)),
             *(plain(same_key_line(other)) for other in self._same_key),
         ]
 
     def draw(self) -> None:
         cells = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
         number = self.query_one("#number", Static)
-        number.update(grouped_number(self._number, max(1, min(_BESIDE, (cells + 2) // _VERIFY_GROUP))))
+        columns = max(1, min(_BESIDE, (cells + 2) // _VERIFY_GROUP))
+        number.update(grouped_number(self._found.numbers[self._shown], columns))
         if self._contact.verified and not self._contact.held:
             self.set_hints((("u", _("Remove verification")), ("escape", _("Close"))))
-        elif self._contact.held:
-            self.set_hints((("v", _("They match")), ("u", _("Continue unverified")), ("escape", _("Close"))))
-        else:
-            self.set_hints((("v", _("They match")), ("escape", _("Not now"))))
+            return
+        count = len(self._found.numbers)
+        other = _("Next number ({number} of {total})").format(number=self._shown + 1, total=count)
+        following = (("n", other),) if count > 1 else ()
+        self.set_hints((("v", _("They match")), *following, ("escape", _("Not now"))))
 
-    def action_answer(self, same: bool) -> None:
-        if same or self._contact.verified or self._contact.held:
-            self.end(same)
+    def action_same(self) -> None:
+        self.end(self._found.numbers[self._shown])
+
+    def action_unverify(self) -> None:
+        if self._contact.verified:
+            self.end("")
+
+    def action_next_number(self) -> None:
+        self._shown = (self._shown + 1) % len(self._found.numbers)
+        self.draw()
 
 
 def grouped_number(number: str, columns: int) -> str:
@@ -151,7 +184,34 @@ def grouped_number(number: str, columns: int) -> str:
 
 def _standing(contact: ContactView) -> str:
     if contact.held:
-        return _("The identity has changed. Parlour sends nothing until you decide here.")
+        return _(
+            "The identity has changed. Parlour sends nothing until this number or new pairing words match."
+        )
     if contact.verified:
-        return _("You marked this number as matching.")
+        return _("You have verified this contact.")
     return _("If it differs, someone may be intercepting your messages.")
+
+
+class QuestionDialog(Dialog[str]):
+    """Asks of one change of the own identity whether its person made it. The operation: yes; None: no yes."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "verify.tcss"]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "yes"),
+        Binding("n", "no"),
+    ]
+    heading = N_("Was that you?")
+    hints = (("y", N_("Yes, that was me")), ("n", N_("No")), ("escape", N_("Not now")))
+
+    def __init__(self, question: QuestionView) -> None:
+        super().__init__()
+        self._question = question
+
+    def body(self) -> list[Widget]:
+        return [plain(line) for line in question_lines(self._question)]
+
+    def action_yes(self) -> None:
+        self.end(self._question.operation)
+
+    def action_no(self) -> None:
+        self.fail(not_me())

@@ -11,8 +11,19 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from chat.interface import ContactView, EntryState, EntryView, RelayStanding, RelayView, is_short
-from tui.text.translation import N_, _, _n
+from chat.interface import (
+    ContactView,
+    EntryState,
+    EntryView,
+    IdentityChangeView,
+    OwnChange,
+    QuestionView,
+    RelayStanding,
+    RelayView,
+    VerificationView,
+    is_short,
+)
+from tui.text.translation import N_, _, _n, told
 
 NAME_CELLS = 24
 MARKS_IN_A_ROW = 4
@@ -78,6 +89,50 @@ def safe_line(text: str) -> str:
 def same_key_line(name: str) -> str:
     """The line of a contact's details on another contact (a safe name) who has proven the same key."""
     return _("{name} has the same device key: one of the two may have stolen it. Ask both.").format(name=name)
+
+
+DEVICE_DIGITS: Final = 8
+"""Digits of a device's id that tell devices of one person apart on the screen."""
+
+
+def comparison_lines(found: VerificationView, name: str, zone: tzinfo | None) -> list[str]:
+    """When and how a contact (a safe name) was last compared, and each change since."""
+    if found.compared is None:
+        return []
+    by_words = _("Last confirmed by pairing words: {time}.")
+    by_number = _("Last confirmed by the safety number: {time}.")
+    moment = f"{found.compared.astimezone(zone):%Y-%m-%d %H:%M}"
+    lines = [(by_words if found.by_words else by_number).format(time=moment)]
+    if not found.changes:
+        return [*lines, _("Nothing has changed since then.")]
+    return [*lines, *(_("Since then: {change}").format(change=_change(one, name)) for one in found.changes)]
+
+
+def _change(change: IdentityChangeView, name: str) -> str:
+    line = _("{name} {cause}").format(name=name, cause=safe_line(told(change.cause)))
+    if change.terminal:
+        line += " " + _("(device {start}…)").format(start=change.terminal[:DEVICE_DIGITS])
+    if change.author:
+        line += " " + _("(signed by device {start}…)").format(start=change.author[:DEVICE_DIGITS])
+    return line
+
+
+def question_lines(question: QuestionView) -> list[str]:
+    """What has happened to the own identity, and what to do."""
+    device, author = question.terminal[:DEVICE_DIGITS], question.author[:DEVICE_DIGITS]
+    if question.change is OwnChange.ADDED:
+        said = _("Device {author}… added device {device}… to your identity.")
+    elif question.terminal:
+        said = _("Your recovery words were used, and brought device {device}… into your identity.")
+    else:
+        said = _("Your recovery words were used.")
+    waits = _("Until you answer, this device shows no safety number and does not pair.")
+    return [said.format(author=author, device=device), _("This device did not do that. Was it you?"), waits]
+
+
+def not_me() -> str:
+    """What to do about a change of the own identity that is somebody else's."""
+    return _("Then somebody has your keys. Recover your identity now: run 'parlour recovery'.")
 
 
 def safe_name(name: str, cells: int = NAME_CELLS) -> str:

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from chat.interface import ContactView, EntryView, SelfView
+from chat.interface import ContactView, EntryView, QuestionView, SelfView
 from tui.actions import HINTED, action, command
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import DEMO_BADGE, _, told
@@ -44,6 +44,23 @@ class Banner(Static, can_focus=True):
 
     async def on_click(self) -> None:
         await self.run_action(command("verify"))
+
+
+class QuestionLine(Static):
+    """Says that the own identity has changed, and not by this device; a click asks about it."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="question", markup=False)
+        self.display = False
+
+    def show(self, questions: tuple[QuestionView, ...]) -> None:
+        said = _("Your identity has changed. Was that you? Press {key} or click here.")
+        text = said.format(key=action("own_changes").key)
+        self.update(Content.assemble(("! ", "bold $error"), (text, "bold $warning")))
+        self.display = bool(questions)
+
+    async def on_click(self) -> None:
+        await self.run_action(command("own_changes"))
 
 
 class Header(Static):

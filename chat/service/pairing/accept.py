@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from chat.interface import InvitationUsed, InvitationView
+from chat.interface import InvitationUsed, InvitationView, Unconfirmed
 from chat.network.connection import format_address
 from chat.network.driver import Driver, Handler
 from chat.ports import Transport
@@ -47,7 +47,11 @@ class Accept:
         self._joining: dict[bytes, ActivePairing] = {}
 
     async def invite(self) -> InvitationView:
-        """Make a one-time invitation. With more than four the oldest ends, preferably one that was used."""
+        """Make a one-time invitation. With more than four the oldest ends, preferably one that was used.
+
+        Raises Unconfirmed.
+        """
+        await self._pairings.check_own()
         await self.drop_expired()
         keyring, random = self._keyring, self._runtime.random
         addresses = [format_address(host, self._port.number) for host in self._transport.addresses()]
@@ -100,9 +104,12 @@ class Accept:
 
     async def opened(self, driver: Driver, opened: LinkOpen) -> Handler | None:
         """Begin a pairing on a stranger's open link; None to close it."""
+        try:
+            identity = await self._pairings.identity()
+        except Unconfirmed:  # the own log changed while the link opened
+            return None
         if opened.pattern is Pattern.XX and not self._visibility.take():
             return None
-        identity = await self._pairings.identity()
         if opened.invitation is None:
             pairing = self._pairings.new("", incoming=True, failed=lambda: self._bus.signal(VisibilityUsed()))
             return await pairing.begin(driver, await self._pairings.by_words(opened, identity), opened)

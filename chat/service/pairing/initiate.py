@@ -81,7 +81,8 @@ class Initiate:
         self.unanswered: tuple[Address, ...] = ()
 
     async def nearby(self, instance: str) -> PairingView:
-        """Dial a visible stranger. Raises Unreachable."""
+        """Dial a visible stranger. Raises Unreachable, Unconfirmed."""
+        await self._pairings.check_own()
         found = self._announcer.places(instance)
         if found is None:
             raise Unreachable(NOT_NEARBY)
@@ -89,14 +90,15 @@ class Initiate:
         return await self._begin(name, [self._connect(place) for place in places], self._by_words, places)
 
     async def address(self, host: str, port: int) -> PairingView:
-        """Dial an address. Raises UsageError (not local), Unreachable."""
+        """Dial an address. Raises UsageError (not local), Unreachable, Unconfirmed."""
         if not is_local(host):
             raise UsageError(NOT_LOCAL)
+        await self._pairings.check_own()
         place = (host, port)
         return await self._begin(format_address(*place), [self._connect(place)], self._by_words, [place])
 
     async def join(self, text: str) -> PairingView:
-        """Use an invitation. Raises BadData, Unreachable."""
+        """Use an invitation. Raises BadData, Unreachable, Unconfirmed."""
         try:
             invitation = parse_invitation(text)
             places = [parse(address) for address in invitation.addresses]
@@ -108,6 +110,7 @@ class Initiate:
         own = self._keyring.invitations.values()
         if any(opened.invitation.check == invitation.check for opened in own):
             raise BadData(OWN)
+        await self._pairings.check_own()
         # A second attempt uses the same key, since the first may have burned the invitation for every other.
         static = self._statics.setdefault(invitation.secret, X25519Pair.generate(self._runtime.random))
         self.unanswered = tuple(places)

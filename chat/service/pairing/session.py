@@ -13,7 +13,7 @@ from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.service.discovery import AddressBook
 from chat.service.events import EventBus, TerminalFound, VisibilityUsed
-from chat.service.keyring import Keyring
+from chat.service.keyring import Keyring, own_operations
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
 from chat.storage import persons
@@ -112,6 +112,7 @@ class ActivePairing:
         if self._link is None or not self._link.machine.awaits_person:
             raise UsageError(NOT_WAITING)
         if accept:
+            await self._service.check_own()
             self.move(stage=PairingStage.WAITING)
             await self._step(_confirm, self._link.machine)
         else:
@@ -252,10 +253,17 @@ class PairingService:
         if not pairing.over:
             await pairing.give_up(TIMED_OUT)
 
+    async def check_own(self) -> None:
+        """Raises Unconfirmed where this terminal must not send a Record now (SPEC §7.7)."""
+        await self._store.read(own_operations, self._keyring.own)
+
     async def identity(self) -> Identity:
-        """The log, the terminal and a fresh share of the contact secret, for the other side."""
+        """The log, the terminal and a fresh share of the contact secret, for the other side.
+
+        Raises Unconfirmed.
+        """
         own = self._keyring.own
-        held = await self._store.read(persons.operations_of, own.person)
+        held = await self._store.read(own_operations, own)
         pins = await self._store.read(persons.pins_of, own.person)
         operations = await self.worker.run(in_view, held, pins)
         number = first_number(self._runtime.random)

@@ -8,6 +8,7 @@ from chat.service.events import ContactReleased, ContactsChanged, EventBus
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
+from chat.service.verification import compared
 from chat.service.views import Views
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
@@ -164,6 +165,8 @@ def _store_pending(
         row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
         keys.add_share(database, row)
     contacts.set_name(database, contact.person, state.name)
+    if verified:
+        contacts.add_comparison(database, compared(state, by_words=True, time=now))
     if verified or hold:
         contacts.set_verified(database, contact.person, verified)
         contacts.set_held(database, contact.person, hold)

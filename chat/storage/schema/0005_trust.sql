@@ -106,3 +106,12 @@ CREATE INDEX quarantine_by_cut ON quarantine (cut);
 CREATE TABLE uncovered (
     entry INTEGER PRIMARY KEY REFERENCES entries -- no head that the contact has named leads to it
 ) STRICT;
+
+-- What a comparison confirmed is kept, or nobody could say what has changed since.
+CREATE TABLE comparisons (
+    person    BLOB PRIMARY KEY CHECK (length(person) = 32),        -- the contact
+    by_words  INTEGER NOT NULL,                                    -- 1: pairing words; 0: the safety number
+    time      INTEGER NOT NULL,                                    -- milliseconds of Unix time
+    newest    BLOB NOT NULL CHECK (length(newest) = 32),           -- its recovery in force, or the person id
+    terminals BLOB NOT NULL CHECK (length(terminals) % 32 = 0)     -- ids of its live terminals, one after the other
+) STRICT, WITHOUT ROWID;

@@ -139,7 +139,8 @@ class Playing:
         await asyncio.gather(*(pair(self._person, contact) for contact in self._contacts.values()))
         for name, contact in self._contacts.items():
             if rows[name].verified:
-                await self._person.engine.set_verified(contact.person, True)
+                shown = await self._person.engine.verification(contact.person)
+                await self._person.engine.verify(contact.person, shown.numbers[0])
             if rows[name].blocked:
                 await self._person.engine.block(contact.person, True)
         said_in = [(one, entry) for one in self._sample.conversations for entry in one.entries]

@@ -2,7 +2,8 @@
 import { Pieces, cut, pad, unpad } from '../padding.js';
 import { Header, unwrap, wrap, wrappingKey } from '../profile.js';
 import { decode } from '../codec.js';
-import { safetyDigest, safetyNumber } from '../safety.js';
+import { readLog } from '../log.js';
+import { branchesOf, openQuestions, safetyDigest, safetyNumber } from '../safety.js';
 import { expectSame, hex } from './expect.js';
 
 export function padding(inputs, steps) {
@@ -38,9 +39,18 @@ const PROFILE = {
 
 export const profile = (inputs, steps) => steps.map((step) => () => PROFILE[step.do](step));
 
-function safetyStep(step) {
-  const persons = [hex(step.own_person), hex(step.their_person)];
-  expectSame(step, 'gives', { digest: safetyDigest(...persons), number: safetyNumber(...persons) });
+export function safety({ operations }, steps) {
+  const raws = (names) => names.map((name) => hex(operations[name]));
+  return steps.map((step) => () => {
+    const own = readLog(raws(step.own), { confirmed: step.own_confirmed });
+    const questions = openQuestions(own, step.own_confirmed.map(hex));
+    const live = own.live.some(({ terminal }) => terminal.equals(hex(step.terminal)));
+    const logs = live && !questions.length ? branchesOf(raws(step.theirs), step) : [];
+    const numbers = logs.map((log) => ({
+      newest: log.newest.toString('hex'),
+      digest: safetyDigest(own, log).toString('hex'),
+      number: safetyNumber(own, log),
+    }));
+    expectSame(step, 'gives', { questions, numbers });
+  });
 }
-
-export const safety = (inputs, steps) => steps.map((step) => () => safetyStep(step));

@@ -103,7 +103,8 @@ class Station:
 
     def safety_number(self) -> str:
         (contact,) = self.contacts()
-        return self.ask(lambda messenger: messenger.safety_number(contact.person))
+        (number,) = self.ask(lambda messenger: messenger.verification(contact.person)).numbers
+        return number
 
     def problems(self) -> tuple[str, ...]:
         """What a full check of the database finds; no engine may run on the profile."""

@@ -31,15 +31,18 @@ from chat.interface import (
     PairingChanged,
     PairingStage,
     PairingView,
+    QuestionsChanged,
     RelayChanged,
     RelayStanding,
 )
 from chat.network.links import Peer
 from chat.ports import Ports
-from chat.storage import profile
+from chat.service.events import OwnLogGrew
+from chat.storage import persons, profile
 from chat.storage.database import Database
 from protocol import profile_header
 from protocol.identity.author import NewPerson, create_person
+from protocol.identity.log import parse_operation
 from protocol.keys import X25519Pair
 from protocol.primitives import Random
 from protocol.relay.relay_end import RelayEnd
@@ -196,6 +199,29 @@ async def people(
     finally:
         for person in made:
             await person.engine.close()
+
+
+async def own_log(person: Person) -> list[bytes]:
+    """The signed operations of a person's own log, as its engine holds them."""
+    parts = person.engine._use_cases
+    return list(await parts.store.read(persons.operations_of, parts.keyring.own.person))
+
+
+async def take_in(person: Person, *operations: bytes, confirmed: bool = False) -> None:
+    """A person's engine gets operations of its own log, which it has made itself if `confirmed`."""
+    parts = person.engine._use_cases
+    own = parts.keyring.own.person
+    before, asked = parts.verification.questions(), person.wait(QuestionsChanged)
+    for operation in operations:
+        identity = parse_operation(operation).id
+        await parts.store.write(persons.add_operation, own, identity, operation)
+        if confirmed:
+            await parts.store.write(persons.pin, own, [identity], confirmed=True)
+            parts.keyring.own_confirmed |= {identity}
+    parts.keyring.own_log = await parts.store.write(persons.pinned, own)
+    parts.bus.signal(OwnLogGrew())
+    if parts.verification.questions() != before:
+        await asyncio.wait_for(asked, 5)
 
 
 async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:

@@ -12,11 +12,14 @@ from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import persons
-from protocol.identity.author import recover_operation, sign_recovery
+from protocol.identity.author import add_operation, recover_operation, sign_recovery
+from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
+from protocol.keys import X25519Pair
 from protocol.messages import Entry, LogOperations
+from protocol.primitives import ed25519_from_seed
 from tests.contract.subject import CLEO, Subject
-from tests.support.engines.engines import PASSPHRASE, Person
+from tests.support.engines.engines import PASSPHRASE, Person, own_log, take_in
 from tests.support.engines.written import entry_of
 from tests.support.fakes.messenger import FakeMessenger
 
@@ -82,6 +85,12 @@ class EnginesAround:
         link = parts.links.current(self.ada.peer)
         assert link is not None
         await link.driver.send(LogOperations([sign_recovery(operation, seed)]))
+
+    async def add_own(self) -> None:
+        own, seed = self.ada.engine._use_cases.keyring.own, bytes(32)
+        log, static = reduce(await own_log(self.ada)), X25519Pair.generate().public
+        operation = add_operation(log, own.terminal, ed25519_from_seed(seed), static)
+        await take_in(self.ada, sign_operation(operation, own.signing_seed, seed))
 
     async def in_parts(self, text: str) -> None:
         entry = entry_of(self.ben, self.ada, text=text)

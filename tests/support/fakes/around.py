@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chat.interface import Messenger
+from chat.interface import Messenger, OwnChange, QuestionView
 from tests.contract.subject import CLEO, Subject
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import INVITATION
@@ -35,6 +35,9 @@ class FakeAround:
 
     async def recover(self) -> None:
         self.fake.change_identity(self.friend, "used the recovery key", holds=True)
+
+    async def add_own(self) -> None:
+        self.fake.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
 
     async def in_parts(self, text: str) -> None:
         self.fake.complete(self.fake.receive_alone(self.friend), text)

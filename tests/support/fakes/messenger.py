@@ -32,18 +32,21 @@ from chat.interface import (
     PairingStage,
     PairingView,
     ParlourError,
+    QuestionView,
     RelayRemoved,
     RelayView,
     SelfView,
     SettingsView,
     Unreachable,
     UsageError,
+    VerificationView,
 )
 from chat.service.settings import problem
+from chat.service.verification import DIFFERENT, NO_QUESTION
 from protocol.errors import ProtocolError
 from protocol.identity.names import is_name
 from protocol.relay.rendezvous import parse_relay
-from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, identity, recorded
+from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, recorded
 
 TEXT_LIMIT = 16_384
 RELAYS_MOST = 8
@@ -125,13 +128,25 @@ class FakeMessenger(Others):
         self._label_again()
         self.emit(ContactRemoved(contact, view.name))
 
-    async def safety_number(self, contact: str) -> str:
-        both = "".join(sorted((self._me.person, self._contact(contact).person)))
-        digits = str(int(identity(both), 16))[:60].zfill(60)
-        return " ".join(digits[at : at + 5] for at in range(0, 60, 5))
+    async def verification(self, contact: str) -> VerificationView:
+        return self.compared_with(contact)
 
-    async def set_verified(self, contact: str, on: bool) -> None:
-        self._set_contact(replace(self._contact(contact), verified=on, held=False))
+    async def verify(self, contact: str, number: str) -> None:
+        if number not in self.compared_with(contact).numbers:
+            raise BadData(DIFFERENT)
+        self.verifications[contact] = VerificationView((number,), self._now, False, ())
+        self._set_contact(replace(self._contact(contact), verified=True, held=False))
+
+    async def unverify(self, contact: str) -> None:
+        self._set_contact(replace(self._contact(contact), verified=False))
+
+    async def questions(self) -> tuple[QuestionView, ...]:
+        return self._questions
+
+    async def confirm_own(self, operation: str) -> None:
+        if operation not in [one.operation for one in self._questions]:
+            raise UsageError(NO_QUESTION)
+        self.ask(*(one for one in self._questions if one.operation != operation))
 
     async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
         view = self._contact(contact)

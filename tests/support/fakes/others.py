@@ -41,15 +41,20 @@ from chat.interface import (
     PairingStage,
     PairingView,
     ParlourError,
+    QuestionsChanged,
+    QuestionView,
     ReceiptView,
     RelayChanged,
     RelayStanding,
     RelayView,
     SelfView,
     SettingsView,
+    Unconfirmed,
     UsageError,
+    VerificationView,
     VisibilityChanged,
 )
+from chat.service.keyring import ASKS
 from chat.storage.entries import spaced
 from protocol.relay.rendezvous import parse_relay
 
@@ -185,6 +190,8 @@ class Others:
         self._settings = SettingsView(read_receipts=True, typing=True)
         self._preferences: dict[str, str] = {}
         self._relays: dict[str, RelayView] = {}
+        self._questions: tuple[QuestionView, ...] = ()
+        self.verifications: dict[str, VerificationView] = {}
         self.passphrase = "correct horse"
         self._subscriptions: list[Subscription] = []
         self._numbers = count(1)
@@ -326,6 +333,25 @@ class Others:
         self._nearby[view.instance] = view
         self.emit(NearbyChanged(tuple(self._nearby.values())))
         return view
+
+    def number(self, contact: str, branch: str = "") -> str:
+        """The safety number with a contact, or that of another branch."""
+        both = branch.join(sorted((self._me.person, contact)))
+        digits = str(int(identity(both), 16))[:60].zfill(60)
+        return " ".join(digits[at : at + 5] for at in range(0, 60, 5))
+
+    def compared_with(self, contact: str) -> VerificationView:
+        """What a contact's dialog shows."""
+        if contact not in self._contacts:
+            raise UsageError(phrase("There is no such contact."))
+        if self._questions:
+            raise Unconfirmed(ASKS)
+        return self.verifications.get(contact) or VerificationView((self.number(contact),), None, False, ())
+
+    def ask(self, *questions: QuestionView) -> None:
+        """The own log has these changes that nobody has confirmed; announced."""
+        self._questions = questions
+        self.emit(QuestionsChanged(questions))
 
     def stranger_begins(self, name: str) -> PairingView:
         """Somebody nearby begins to pair with this person; the words are known at once."""

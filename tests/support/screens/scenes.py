@@ -18,9 +18,13 @@ from chat.interface import (
     PASSPHRASES_DIFFER,
     SHORT_PASSPHRASE,
     DoorState,
+    IdentityChangeView,
+    OwnChange,
     PairingStage,
+    QuestionView,
     RelayStanding,
     Unreachable,
+    VerificationView,
 )
 from chat.service.settings import NO_KEY
 from chat.service.views import TEXTS
@@ -29,7 +33,7 @@ from protocol.identity.reduction import CauseKind
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.demo import demo
 from tests.support.fakes.messenger import WRONG, FakeDoor, FakeMessenger
-from tests.support.fakes.others import WORDS
+from tests.support.fakes.others import START, WORDS
 from tests.support.screens.pictures import Picture, of_strips
 from tests.support.tui.driving import OPTIONS, chat, history, running, shown, until
 from tui.preferences import Theme
@@ -129,6 +133,22 @@ def _name_relays(fake: FakeMessenger) -> None:
 
 def _hold(fake: FakeMessenger) -> None:
     fake.change_identity(_ben(fake), TEXTS[CauseKind.RECOVERED], holds=True)
+
+
+def _contest(fake: FakeMessenger) -> None:
+    """Ben has a device more, and was recovered twice."""
+    ben = _ben(fake)
+    fake.change_identity(ben, TEXTS[CauseKind.CONTESTED], holds=True)
+    changes = (
+        IdentityChangeView(TEXTS[CauseKind.ADDED], "a1" * 32, "b2" * 32, "c3" * 32),
+        IdentityChangeView(TEXTS[CauseKind.RECOVERED], "d4" * 32, "", ""),
+    )
+    numbers = fake.number(ben), fake.number(ben, "another branch")
+    fake.verifications[ben] = VerificationView(numbers, START, True, changes)
+
+
+def _ask(fake: FakeMessenger) -> None:
+    fake.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
 
 
 def _show_words(fake: FakeMessenger) -> None:
@@ -254,6 +274,10 @@ ON_THE_FAKE = (
     acted("typing", "typing…", lambda fake: fake.change_contact(_ben(fake), typing=True)),
     acted("held", "not verified", _hold),
     acted("held-compared", "Safety number", _hold, keys("ctrl+t")),
+    acted("contested", "Safety number", _contest, keys("ctrl+t")),
+    acted("asked", "Your identity has changed. Was that you? Press {key} or click here.", _ask),
+    acted("question", "Was that you?", _ask, keys("alt+y")),
+    acted("not-me", "No", _ask, keys("alt+y"), Seen("Was that you?"), keys("n")),
     acted("blocked", "blocked", lambda fake: fake.change_contact(_ben(fake), blocked=True)),
     acted(
         "notice",

@@ -24,7 +24,7 @@ from chat.storage import (
     secure_deletion,
     settings,
 )
-from chat.storage.contacts import PAIRED, PENDING, ContactRow
+from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
 from chat.storage.migrations import known
@@ -132,6 +132,8 @@ def write_persons(database: Database) -> None:
 def write_contacts(database: Database) -> None:
     contacts.add(database, ContactRow(BEN.person, "Ben", "Benjamin", PAIRED, True, False, True, TIME))
     contacts.add(database, ContactRow(CAT.person, "猫", "", PENDING, False, True, False, TIME + 1))
+    compared = ComparisonRow(BEN.person, False, TIME + 2, BEN.person, (BEN.terminal, blob("terminal")))
+    contacts.add_comparison(database, compared)
     for owner, number in ((OWN, 1_700_000_000), (THEIRS, 1_700_000_000), (OWN, 1_700_000_001)):
         share = blob(f"share {owner} {number}")
         keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
@@ -189,6 +191,7 @@ def contents(database: Database) -> object:
         "proven keys": persons.proven_keys(database),
         "pins": tables.pins(database),
         "contacts": [*contacts.all(database), *contacts.pending(database)],
+        "comparison": contacts.comparison(database, BEN.person),
         "shares": keys.shares_of(database, BEN.person),
         "invitations": keys.invitations(database),
         "addresses": persons.addresses_of(database, BEN.terminal),

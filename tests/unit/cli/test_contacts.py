@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from chat.cli.output import find, label_among, labels
-from chat.interface import ContactView, UsageError
+from chat.errors import phrase
+from chat.interface import (
+    ContactView,
+    IdentityChangeView,
+    OwnChange,
+    QuestionView,
+    UsageError,
+    VerificationView,
+)
 from tests.support.cli.line import Line
 
 
@@ -60,14 +70,69 @@ def test_remove_forgets_the_contact_and_asks_a_person(line: Line, typed: str | N
 def test_verify_shows_the_safety_number_and_sets_the_mark(line: Line) -> None:
     line.messenger.add_contact("Ben")
     (shown,) = line.run("verify", "Ben", "--json").objects
-    assert list(shown) == ["safety_number", "verified"]
+    assert list(shown) == ["safety_number", "verified", "contested", "compared", "by", "changes"]
     assert len(shown["safety_number"].split()) == 12
     text = line.run("verify", "Ben").out
     assert text.split()[:12] == shown["safety_number"].split()
     assert "not verified" in text
-    marks = [line.run("verify", "Ben", *mark, "--json").objects[0] for mark in ([], ["--yes"], [], ["--no"])]
+    number = shown["safety_number"].split()
+    given: list[list[str]] = [[], number, [], ["--no"]]
+    marks = [line.run("verify", "Ben", *mark, "--json").objects[0] for mark in given]
     assert [mark["verified"] for mark in marks] == [False, True, True, False]
     assert line.run("contacts", "--json").objects[0]["verified"] is False
+
+
+def test_verify_shows_what_changed_since_and_every_branch(line: Line) -> None:
+    friend = line.messenger.add_contact("Ben", held=True)
+    numbers = [line.messenger.number(friend.person, branch) for branch in ("", "other")]
+    change = IdentityChangeView(phrase("added a device"), "a1" * 32, "b2" * 32, "c3" * 32)
+    found = VerificationView(tuple(numbers), datetime(2026, 11, 24, tzinfo=UTC), True, (change,))
+    line.messenger.verifications[friend.person] = found
+    (shown,) = line.run("verify", "Ben", "--json").objects
+    assert (shown["safety_number"], shown["contested"]) == (numbers[0], numbers[1:])
+    assert (shown["compared"], shown["by"]) == ("2026-11-24T00:00:00.000Z", "words")
+    assert shown["changes"] == [
+        {"cause": "added a device", "operation": "a1" * 32, "terminal": "b2" * 32, "author": "c3" * 32}
+    ]
+    text = line.run("verify", "Ben").out
+    assert "contradict each other" in text
+    assert "added a device (device b2b2b2b2b2b2b2b2), signed by device c3c3c3c3c3c3c3c3" in text
+    wrong = line.run("verify", "Ben", "1" * 60)
+    assert "not the safety number" in wrong.failed(65)
+    assert line.run("verify", "Ben", numbers[1]).status == 0
+    assert line.messenger.called("verify")[-1] == (friend.person, numbers[1])
+
+
+@pytest.mark.parametrize("arguments", [[], ["Ben", "12345", "--no"]])
+def test_verify_needs_a_name_and_one_answer(line: Line, arguments: list[str]) -> None:
+    line.messenger.add_contact("Ben")
+    assert "name of a contact" in line.run("verify", *arguments).failed(64)
+
+
+def test_verify_own_lists_changes_and_confirms_the_named_ones(line: Line) -> None:
+    assert "no change" in line.run("verify", "--own").err
+    added = QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32)
+    recovered = QuestionView("a2" * 32, OwnChange.RECOVERED, "", "")
+    line.messenger.ask(added, recovered)
+    line.messenger.add_contact("Ben")
+    assert "verify --own" in line.run("verify", "Ben").failed(1)
+    shown = line.run("verify", "--own", "--json").objects
+    assert [list(one) for one in shown] == [["operation", "change", "terminal", "author", "confirmed"]] * 2
+    assert [(one["operation"], one["change"], one["confirmed"]) for one in shown] == [
+        ("a1" * 32, "added", False),
+        ("a2" * 32, "recovered", False),
+    ]
+    text = line.run("verify", "--own").out
+    assert "Was that you? If so, run 'parlour verify --own a1a1a1a1a1a1a1a1'" in text
+    assert "If not, someone has your keys: run 'parlour recovery'." in text
+    for unclear in ("a", "ff", ""):
+        assert line.run("verify", "--own", unclear).status == (64 if unclear else 0)
+    assert not line.messenger.called("confirm_own")
+    (done,) = line.run("verify", "--own", "A1A1A1A1", "--json").objects
+    assert (done["operation"], done["confirmed"]) == ("a1" * 32, True)
+    assert line.messenger.called("confirm_own") == [("a1" * 32,)]
+    assert "no change" not in line.run("verify", "--own", "a2").err
+    assert line.run("verify", "Ben").status == 0
 
 
 def person(name: str, digit: str, label: str = "") -> ContactView:

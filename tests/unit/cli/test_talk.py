@@ -22,7 +22,10 @@ from chat.interface import (
     InvitationUsed,
     NearbyChanged,
     Notice,
+    OwnChange,
     PairingChanged,
+    QuestionsChanged,
+    QuestionView,
     Ready,
     VisibilityChanged,
 )
@@ -169,8 +172,12 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
         EntryChanged(friend.person, "e" * 64, EntryState.READ),
         ContactChanged(replace(friend, present=False, unread=1)),
         IdentityChanged(friend.person, friend.name, Phrase("a terminal was added")),
+        QuestionsChanged((QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32),)),
+        QuestionsChanged(()),
     )
-    ready, added, changed, peer, identity = listened(line, *events).objects[2:]
+    ready, added, changed, peer, identity, asked, answered = listened(line, *events).objects[2:]
+    assert asked == {"event": "questions", "operations": ["a1" * 32]}
+    assert answered == {"event": "questions", "operations": []}
     assert ready == {"event": "ready", "addresses": ["10.0.0.9:4747"]}
     assert list(added) == ["event", *ENTRY_FIELDS, "conversation"]
     assert (added["event"], added["conversation"], added["state"]) == ("entry", "Ben", "received")
@@ -180,10 +187,12 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     line.messenger.closed = False
     listening, present, *lines = listened(line, *events, options=()).out.splitlines()
     assert (listening, present) == ("Listening on 192.168.1.20:4747, [fe80::1c2d]:4747", "Ben is online")
-    assert (lines[0], lines[2:]) == (
+    assert (lines[0], lines[2:-2]) == (
         "Listening on 10.0.0.9:4747",
         ["eeeeeeee is read", "Ben is offline", "Ben: a terminal was added"],
     )
+    assert "Was that you? See 'parlour verify --own'." in lines[-2]
+    assert lines[-1] == "You have confirmed every change of your identity."
     assert lines[1].endswith("[Ben] Ben: hello")
     assert lines[1].split()[0].startswith("2026-11-24T09:")
 

@@ -187,9 +187,9 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         assert shown(pilot).count("recovered with the recovery words") == 1
         assert chat(pilot).state.current == bob.person
         await pilot.press("ctrl+t")
-        await until_shown(pilot, "Continue unverified")
+        await until_shown(pilot, "They match")
         await pilot.press("v")
-        await until(pilot, lambda: messenger.called("set_verified") == [(bob.person, True)])
+        await until(pilot, lambda: messenger.called("verify") == [(bob.person, messenger.number(bob.person))])
         await until(pilot, lambda: "before you send" not in shown(pilot) and composer(pilot).has_focus)
         assert composer(pilot).text == "on its way\nhi"
         assert not messenger.called("send")

@@ -7,10 +7,20 @@ import re
 import pytest
 from textual.screen import ModalScreen
 
-from chat.interface import BadData
+from chat.interface import BadData, OwnChange, QuestionView, VerificationView
 from tests.architecture.imports import ROOT
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import burst, chat, chatting, composer, rows, until, until_shown, with_bob_open
+from tests.support.tui.driving import (
+    burst,
+    chat,
+    chatting,
+    composer,
+    rows,
+    shown,
+    until,
+    until_shown,
+    with_bob_open,
+)
 from tests.support.tui.opened import click, on_top, opened, own_kinds, reading
 from tui.actions import ACTIONS, APP_WIDE, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
@@ -25,18 +35,54 @@ async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back(
     async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("ctrl+t")
         screen = await until_shown(pilot, "Safety number")
-        groups = (await messenger.safety_number(bob.person)).split()
+        number = messenger.number(bob.person)
+        groups = number.split()
         assert len(groups) == 12
         assert all("  ".join(groups[at : at + 4]) in screen for at in (0, 4, 8))
         await pilot.press("enter")
-        assert not messenger.called("set_verified")
+        assert not messenger.called("verify")
         await pilot.press("v")
         await until_shown(pilot, "✓ verified")
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Remove verification")
         await pilot.press("u")
         await until_shown(pilot, "not verified")
-    assert messenger.called("set_verified") == [(bob.person, True), (bob.person, False)]
+    assert messenger.called("verify") == [(bob.person, number)]
+    assert messenger.called("unverify") == [(bob.person,)]
+
+
+async def test_of_the_numbers_of_contradicting_recoveries_the_one_that_is_shown_is_confirmed() -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        numbers = tuple(messenger.number(bob.person, branch) for branch in ("", "other"))
+        messenger.verifications[bob.person] = VerificationView(numbers, None, False, ())
+        await pilot.press("ctrl+t")
+        await until_shown(pilot, "Next number (1 of 2)")
+        await pilot.press("n")
+        screen = await until_shown(pilot, "Next number (2 of 2)")
+        assert "  ".join(numbers[1].split()[:4]) in screen
+        await pilot.press("v")
+        await until(pilot, lambda: messenger.called("verify") == [(bob.person, numbers[1])])
+
+
+async def test_a_change_of_the_own_identity_stays_on_the_screen_until_it_is_answered() -> None:
+    line = "Your identity has changed. Was that you?"
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
+        await until_shown(pilot, line)
+        await pilot.press("alt+y")
+        await until_shown(pilot, "Device c3c3c3c3… added device b2b2b2b2…")
+        await pilot.press("n")
+        await until_shown(pilot, "Then somebody has your keys.")
+        await pilot.press("escape")
+        await on_top(pilot, ChatScreen)
+        assert not messenger.called("confirm_own")
+        await click(pilot, line)
+        await until_shown(pilot, "Yes, that was me")
+        await pilot.press("y")
+        await until(pilot, lambda: messenger.called("confirm_own") == [("a1" * 32,)])
+        await until(pilot, lambda: line not in shown(pilot))
+        await pilot.press("alt+y")
+        await until_shown(pilot, "Your identity has no change that waits for your answer.")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +127,7 @@ async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
     async with with_bob_open(size=(40, 20)) as (pilot, messenger, _):
         await pilot.press("ctrl+t")
         await click(pilot, "v They match")
-        await until(pilot, lambda: messenger.called("set_verified") != [])
+        await until(pilot, lambda: messenger.called("verify") != [])
 
 
 async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:

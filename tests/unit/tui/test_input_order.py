@@ -36,7 +36,16 @@ _LATE = 40  # turns of the loop; a key that does not wait would be long done
 _READING = frozenset(
     (
         *("me", "contacts", "nearby", "history", "entry", "first_unread", "entry_at", "details", "search"),
-        *("mark_read", "typing", "settings", "preferences", "set_preference", "safety_number", "diagnose"),
+        *(
+            "mark_read",
+            "typing",
+            "settings",
+            "preferences",
+            "set_preference",
+            "verification",
+            "questions",
+            "diagnose",
+        ),
         *("state", "attach", "relays"),
     )
 )

@@ -32,6 +32,7 @@ from chat.interface import (
     NearbyChanged,
     Notice,
     PairingChanged,
+    QuestionsChanged,
     Ready,
     RelayChanged,
     RelayRemoved,
@@ -99,7 +100,7 @@ class ChatScreen(Screen[None]):
             *shared, options, attention, self._view, self.composer.reply_to, self.people.show
         )
         self.pairing = PairingController(*shared, options, self.open_conversation)
-        self.contact_actions = ContactActions(*shared, preferences, self.people.show)
+        self.contact_actions = ContactActions(*shared, options, preferences, self.people.show)
         self.profile_dialogs = ProfileDialogs(messenger, surface, preferences)
         panes = (self.people.view, self._view, self.composer.view)
         self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
@@ -114,7 +115,7 @@ class ChatScreen(Screen[None]):
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.copy, history.copy_link, history.copy_code),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
-            *(profile.doctor, profile.relays, profile.settings),
+            *(profile.doctor, profile.relays, profile.settings, profile.own_changes),
         )
         on_contact = (
             *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
@@ -138,6 +139,7 @@ class ChatScreen(Screen[None]):
         self.actions[name]()
 
     def compose(self) -> ComposeResult:
+        yield self.profile_dialogs.question_line
         with Horizontal(id="panes"):
             yield self.people.view
             yield self.people.guide
@@ -170,6 +172,7 @@ class ChatScreen(Screen[None]):
             self.surface.say(text.format(problem=first, number=more) if more else first, problem=True)
 
     async def _start(self) -> None:
+        await self.profile_dialogs.read_questions()
         await self.people.read()
         wanted = self._last if self._last in self.state.contacts else await self.people.most_recent()
         if wanted in self.state.contacts and self.state.current is None:
@@ -277,6 +280,8 @@ class ChatScreen(Screen[None]):
                 self.profile_dialogs.relay_changed(relay)
             case RelayRemoved(address):
                 self.profile_dialogs.relay_removed(address)
+            case QuestionsChanged(questions):
+                self.profile_dialogs.question_line.show(questions)
             case Notice(text):
                 self.pairing.notice(safe_line(told(text)))
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from chat.interface import ContactView, Messenger, RelayView
 from tui.actions import Group
-from tui.preferences import Preferences
+from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog
 from tui.text.formatting import GONE, place
 from tui.text.translation import _
+from tui.widgets.lines import QuestionLine
 
 if TYPE_CHECKING:
     from tui.screens.relays import RelaysDialog
@@ -29,6 +30,7 @@ class ContactActions:
     messenger: Messenger
     state: ChatState
     surface: Surface
+    options: Options
     preferences: Preferences
     show_people: Callable[[], None]
 
@@ -67,14 +69,21 @@ class ContactActions:
     async def _verify(self, view: ContactView) -> None:
         from tui.screens.details import VerifyDialog
 
-        number = await self.surface.ask(self.messenger.safety_number(view.person))
-        if number is not None:
+        found = await self.surface.ask(self.messenger.verification(view.person))
+        if found is not None:
             others = [self.state.contacts[one] for one in view.same_key if one in self.state.contacts]
             same_key = [self.state.named(other) for other in others]
             self.surface.choose(
-                VerifyDialog(view, self.state.named(view), number, same_key),
-                partial(self._call, self.messenger.set_verified, view.person),
+                VerifyDialog(view, self.state.named(view), found, self.options.zone, same_key),
+                partial(self._compared, view),
             )
+
+    def _compared(self, view: ContactView, number: str) -> None:
+        """The contact sees this number, or is not verified any more (empty)."""
+        if number:
+            self._call(self.messenger.verify, view.person, number)
+        else:
+            self._call(self.messenger.unverify, view.person)
 
     def mute(self, view: ContactView) -> None:
         self.surface.run("contact", self._mute, view.person, not self.preferences.muted(view.person))
@@ -92,6 +101,29 @@ class ProfileDialogs:
     messenger: Messenger
     surface: Surface
     preferences: Preferences
+    question_line: QuestionLine = field(init=False, default_factory=QuestionLine)
+
+    def own_changes(self) -> None:
+        """Ask about the first change of the own identity that nobody has confirmed, and then the next."""
+        self.surface.run("dialogs", self._own_changes, exclusive=True)
+
+    async def _own_changes(self) -> None:
+        from tui.screens.details import QuestionDialog
+
+        questions = await self.surface.ask(self.messenger.questions())
+        if questions is None:
+            return
+        self.question_line.show(questions)
+        if questions:
+            self.surface.choose(QuestionDialog(questions[0]), self._confirm)
+        else:
+            self.surface.say(_("Your identity has no change that waits for your answer."))
+
+    def _confirm(self, operation: str) -> None:
+        self.surface.call("dialogs", self.messenger.confirm_own, operation)
+
+    async def read_questions(self) -> None:
+        self.question_line.show(await self.surface.ask(self.messenger.questions()) or ())
 
     def doctor(self) -> None:
         from tui.screens.help import DoctorDialog

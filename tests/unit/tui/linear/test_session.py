@@ -5,11 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 
-from chat.interface import SHORT_PASSPHRASE, BadData, DoorState, EntryState, ParlourError, Unreachable
+from chat.errors import Phrase
+from chat.interface import (
+    SHORT_PASSPHRASE,
+    BadData,
+    DoorState,
+    EntryState,
+    IdentityChangeView,
+    OwnChange,
+    ParlourError,
+    QuestionView,
+    Unreachable,
+    VerificationView,
+)
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.tui.linear.played import (
     OPTIONS,
@@ -60,6 +73,54 @@ async def test_an_empty_line_takes_a_short_passphrase_after_the_warning() -> Non
     warned = said.index(str(SHORT_PASSPHRASE))
     assert said[warned + 1 : warned + 3] == [">> ", "Opening…"]
     assert [call.arguments for call in door.calls if call.method == "create"] == [("Ada", "abc")]
+
+
+async def test_a_typed_number_or_the_only_one_shown_verifies_and_another_does_not() -> None:
+    said, messenger = await talk("> /open Ben", "> /verify yes", "> /verify 1", "> /verify yes", "> /quit")
+    assert messenger.called("verify") == [
+        (ben(messenger), "1"),
+        (ben(messenger), messenger.number(ben(messenger))),
+    ]
+    assert sum("not the safety number" in line for line in said) == 1
+    assert said.count("Ben is verified.") == 1
+
+
+async def test_of_several_numbers_one_is_typed_and_what_changed_is_said() -> None:
+    def contest(fake: FakeMessenger) -> None:
+        numbers = fake.number(ben(fake)), fake.number(ben(fake), "other")
+        change = IdentityChangeView(Phrase("added a device"), "a1" * 32, "b2" * 32, "c3" * 32)
+        fake.verifications[ben(fake)] = VerificationView(
+            numbers, datetime(2026, 11, 24, 9, tzinfo=UTC), True, (change,)
+        )
+
+    door = locked_door()
+    assert door.messenger is not None
+    contest(door.messenger)
+    other = door.messenger.number(ben(door.messenger), "other")
+    steps = [UNLOCK, "> /open Ben", "> /verify", "> /verify yes", f"> /verify {other}", "> /quit"]
+    said, _status = await play(iter(steps), door)
+    assert door.messenger.called("verify") == [(ben(door.messenger), other)]
+    assert sum("contradict each other" in line for line in said) == 2  # yes to several is no answer
+    assert any(line.startswith("Last confirmed by pairing words: 2026-11-24") for line in said)
+    changed = "Since then: Ben added a device (device b2b2b2b2…) (signed by device c3c3c3c3…)"
+    assert changed in said
+
+
+async def test_a_change_of_the_own_identity_is_said_listed_and_answered() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    question = QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32)
+    door.messenger.ask(question, replace(question, operation="a2" * 32, change=OwnChange.RECOVERED))
+    steps = ["> /own", "> /own no", "> /own yes", "> /own yes 3", "> /own yes 2", "> /own maybe", "> /quit"]
+    said, _status = await play(iter([UNLOCK, *steps]), door)
+    assert "Your identity has changed, and not by this device. Was that you? Type /own." in said
+    assert any(line.startswith("1. Device c3c3c3c3… added device b2b2b2b2…") for line in said)
+    assert any(
+        line.startswith("2. Your recovery words were used, and brought device b2b2b2b2…") for line in said
+    )
+    assert "Then somebody has your keys. Recover your identity now: run 'parlour recovery'." in said
+    assert sum("Type /own, then /own yes" in line for line in said) == 3
+    assert door.messenger.called("confirm_own") == [("a2" * 32,)]
 
 
 async def test_many_unread_entries_come_by_pages_and_later_ones_wait_behind_them() -> None:

@@ -1,0 +1,212 @@
+"""Safety numbers, what has changed since a comparison, and changes of the own log (SPEC §7.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from chat.errors import phrase
+from chat.interface import (
+    BadData,
+    IdentityChangeView,
+    OwnChange,
+    QuestionsChanged,
+    QuestionView,
+    Unconfirmed,
+    UsageError,
+    VerificationView,
+)
+from chat.service.events import ContactReleased, EventBus
+from chat.service.keyring import ContactKeys, Keyring, contact_keys
+from chat.service.state import ContactBook
+from chat.service.views import TEXTS, Views, utc
+from chat.storage import contacts, persons
+from chat.storage.contacts import ComparisonRow, ContactRow
+from chat.storage.database import Database, Store
+from chat.tasks import Runtime
+from protocol.identity.reduction import Cause, CauseKind, PersonState, Pins, reduce
+from protocol.identity.safety import branches, open_questions, safety_number
+
+DIFFERENT: Final = phrase(
+    "This is not the safety number that this device has now. Check the digits, and let both devices connect."
+    " If it still differs, somebody may be intercepting your messages."
+)
+NO_QUESTION: Final = phrase(
+    "Parlour does not ask about this change of your identity: see 'parlour verify --own'."
+)
+
+
+class Verification:
+    """The use cases that say whether a person's keys are genuine: those of contacts, and the own ones."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        views: Views,
+    ) -> None:
+        self._runtime, self._store, self._bus = runtime, store, bus
+        self._keyring, self._book, self._views = keyring, book, views
+        self._asked = self.questions()
+
+    # Contacts.
+
+    async def view(self, person: bytes) -> VerificationView:
+        """The numbers of now, and what was compared. Raises Unconfirmed."""
+        self.check_own()
+        found = await self._branches(person)
+        row = await self._store.read(contacts.comparison, person)
+        own = self._keyring.own_log
+        return VerificationView(
+            numbers=tuple(safety_number(own, state) for state in found),
+            compared=None if row is None else utc(row.time),
+            by_words=row is not None and row.by_words,
+            changes=() if row is None else changes_since(row, self._keyring.log(person)),
+        )
+
+    def check_own(self) -> None:
+        """Raises Unconfirmed where this terminal must not show a safety number now."""
+        problem = self._keyring.own_problem()
+        if problem is not None:
+            raise Unconfirmed(problem)
+
+    async def _branches(self, person: bytes) -> tuple[PersonState, ...]:
+        keys = self._keyring.contacts[person]
+        if not keys.state.contested:
+            return (keys.state,)
+        return await self._runtime.worker.run(branches, keys.operations, keys.pins)
+
+    async def verify(self, person: bytes, number: str) -> None:
+        """The contact's terminal shows this number, too. Raises BadData, Unconfirmed.
+
+        It is compared with the numbers of now, for the log may have changed since one was shown.
+        """
+        self.check_own()
+        digits, own = _digits(number), self._keyring.own_log
+        found = await self._branches(person)
+        same = next((state for state in found if _digits(safety_number(own, state)) == digits), None)
+        if same is None:
+            raise BadData(DIFFERENT)
+        row = compared(same, by_words=False, time=self._runtime.clock.wall())
+
+        def store(database: Database) -> ContactKeys | None:
+            contact = contacts.get(database, person)
+            if contact is None:
+                return None
+            persons.pin(database, person, same.path, confirmed=True)
+            keys = contact_keys(database, own.person, contact)
+            if (keys.state.newest, set(keys.state.live)) != (same.newest, set(same.live)):
+                raise BadData(DIFFERENT)  # it changed just now; nothing of this is stored
+            contacts.set_verified(database, person, True)
+            contacts.set_held(database, person, keys.state.contested)
+            contacts.add_comparison(database, row)
+            return keys
+
+        keys = await self._store.write(store)
+        if keys is None or person not in self._keyring.contacts:
+            return
+        self._keyring.contacts[person] = keys
+        self._update(person, verified=True, held=keys.state.contested)
+        if not keys.state.contested:
+            self._bus.signal(ContactReleased(person))
+
+    async def unverify(self, person: bytes) -> None:
+        await self._store.write(contacts.set_verified, person, False)
+        self._update(person, verified=False)
+
+    def _update(self, person: bytes, **changed: bool) -> None:
+        row: ContactRow | None = self._book.rows.get(person)
+        if row is not None:  # it may have been removed meanwhile
+            self._book.rows[person] = replace(row, **changed)  # type: ignore[arg-type]
+            self._views.publish_contact(person)
+
+    # The own log.
+
+    def questions(self) -> tuple[QuestionView, ...]:
+        """The changes of the own log that nobody has confirmed, in the order of their ids."""
+        log = self._keyring.own_log
+        asked = open_questions(log, self._keyring.own_confirmed)
+        causes = {cause.operation: cause for cause in reversed(log.causes) if cause.kind in _OWN_CHANGES}
+        # The state shows a bounded number of recoveries that contest each other, and each one is asked about.
+        return tuple(_question(causes.get(one, Cause(CauseKind.CONTESTED, one, b"", b""))) for one in asked)
+
+    async def confirm_own(self, operation: str) -> None:
+        """This person made this operation (64 hex digits). Raises UsageError where it is no open question."""
+        own = self._keyring.own.person
+        asked = open_questions(self._keyring.own_log, self._keyring.own_confirmed)
+        if operation not in [one.hex() for one in asked]:
+            raise UsageError(NO_QUESTION)
+
+        def store(database: Database) -> tuple[PersonState, Pins]:
+            persons.pin(database, own, [bytes.fromhex(operation)], confirmed=True)
+            pins = persons.pins_of(database, own)
+            return reduce(persons.operations_of(database, own), pins), pins
+
+        log, pins = await self._store.write(store)
+        self._keyring.own_log, self._keyring.own_confirmed = log, pins.confirmed
+        self._publish_questions()
+
+    def own_log_grew(self) -> None:
+        """Ask about what is new in the own log."""
+        self._runtime.tasks.spawn(self._ask())
+
+    async def _ask(self) -> None:
+        before = self._keyring.own_confirmed
+        pins = await self._store.read(persons.pins_of, self._keyring.own.person)
+        self._keyring.own_confirmed = before | pins.confirmed
+        self._publish_questions()
+
+    def _publish_questions(self) -> None:
+        asked = self.questions()
+        if asked != self._asked:
+            self._asked = asked
+            self._bus.publish(QuestionsChanged(asked))
+
+
+_OWN_CHANGES: Final = {
+    CauseKind.ADDED: OwnChange.ADDED,
+    CauseKind.RECOVERED: OwnChange.RECOVERED,
+    CauseKind.CONTESTED: OwnChange.RECOVERED,
+}
+
+
+def _question(cause: Cause) -> QuestionView:
+    change = _OWN_CHANGES[cause.kind]
+    return QuestionView(cause.operation.hex(), change, cause.terminal.hex(), cause.author.hex())
+
+
+def _digits(number: str) -> str:
+    return "".join(filter(str.isdecimal, number))
+
+
+def compared(state: PersonState, *, by_words: bool, time: int) -> ComparisonRow:
+    """What a comparison at `time` (milliseconds) confirmed of a contact."""
+    return ComparisonRow(state.person, by_words, time, state.newest, tuple(state.live))
+
+
+def changes_since(row: ComparisonRow, now: PersonState) -> tuple[IdentityChangeView, ...]:
+    """What has changed of a contact since it was compared, each with its signed cause: recoveries, added
+    terminals, and those that are gone."""
+    return tuple(
+        IdentityChangeView(TEXTS[cause.kind], cause.operation.hex(), cause.terminal.hex(), cause.author.hex())
+        for cause in _causes_since(row, now)
+    )
+
+
+def _causes_since(row: ComparisonRow, now: PersonState) -> Iterator[Cause]:
+    known = now.path.index(row.newest) + 1 if row.newest in now.path else 0
+    recoveries = set(now.path[known:])
+    new = now.live.keys() - set(row.terminals)
+    for cause in now.causes:
+        recovered = cause.kind is CauseKind.RECOVERED and cause.operation in recoveries
+        if recovered or (cause.kind is CauseKind.ADDED and cause.terminal in new):
+            yield cause
+    for terminal in row.terminals:
+        if terminal not in now.live:
+            gone = (CauseKind.REMOVED, CauseKind.FORKED)
+            causes = (one for one in now.causes if one.kind in gone and one.terminal == terminal)
+            yield next(causes, Cause(CauseKind.VOIDED, b"", terminal, b""))

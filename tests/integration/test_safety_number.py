@@ -1,0 +1,287 @@
+"""Safety numbers of engines: a thief of a profile, what ends *held*, and changes of the own log."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chat.interface import (
+    BadData,
+    EntryState,
+    IdentityChanged,
+    OwnChange,
+    PairingStage,
+    QuestionsChanged,
+    Unconfirmed,
+    UsageError,
+)
+from protocol.identity.author import add_operation, recover_operation, sign_recovery
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import reduce
+from protocol.messages import LogOperations
+from tests.integration.steps import current, in_touch, number_of, say
+from tests.support.engines.engines import Person, delivered, in_virtual_time, own_log, pair, people, take_in
+from tests.support.protocol.pairings import Terminal, id_of
+
+THIEF = Terminal.named("terminal of a thief")
+NEW = Terminal.named("the owner's new terminal")
+
+
+async def added(person: Person, new: Terminal = THIEF) -> bytes:
+    """An Add by the person's terminal, signed by a holder of its keys."""
+    own = person.engine._use_cases.keyring.own
+    operation = add_operation(reduce(await own_log(person)), own.terminal, new.signing, new.static)
+    return sign_operation(operation, own.signing_seed, new.seed)
+
+
+async def recovered(person: Person, new: Terminal | None = THIEF) -> bytes:
+    """A Recover after the genesis by a holder of the recovery seed."""
+    own = person.engine._use_cases.keyring.own
+    assert own.recovery_seed is not None
+    keys = (new.signing, new.static) if new else ()
+    operation = recover_operation(reduce(await own_log(person)), own.recovery_seed, [], *keys)
+    return sign_recovery(operation, own.recovery_seed, *([new.seed] if new else []))
+
+
+async def show(person: Person, other: Person, *operations: bytes) -> None:
+    """The other one's engine gets operations of the person's log."""
+    changed = other.wait(IdentityChanged)
+    await current(person, other).driver.send(LogOperations(list(operations)))
+    await asyncio.wait_for(changed, 5)
+
+
+@pytest.mark.parametrize("sign", [added, recovered])
+@in_virtual_time
+async def test_case_84_the_thief_of_a_profile_cannot_be_confirmed_by_comparing_with_the_owner(
+    tmp_path: Path, sign: type
+) -> None:
+    """The thief brings in a terminal. Ada compares with the real Ben: the numbers differ."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        before = await number_of(ada, ben)
+        assert before == await number_of(ben, ada)
+        await show(ben, ada, await sign(ben))
+        assert await number_of(ada, ben) != await number_of(ben, ada)
+        contact = await ada.contact(ben)
+        await ada.engine.unverify(contact)
+        with pytest.raises(BadData):
+            await ada.engine.verify(contact, await number_of(ben, ada))
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (False, sign is recovered)
+        if view.held:
+            await say(ada, ben, "for Ben's eyes only")
+            await asyncio.sleep(60)
+            assert (await ada.history(ben))[-1].state is EntryState.QUEUED
+
+
+@in_virtual_time
+async def test_case_84_the_owner_is_asked_and_shows_no_number_for_what_the_thief_signed(
+    tmp_path: Path,
+) -> None:
+    """Once Ben's terminal holds the thief's Add, both numbers would be equal."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft = await added(ben)
+        await show(ben, ada, theft)
+        await take_in(ben, theft)
+        (question,) = await ben.engine.questions()
+        own = ben.engine._use_cases.keyring.own.terminal
+        assert (question.operation, question.change) == (id_of(theft).hex(), OwnChange.ADDED)
+        assert (question.terminal, question.author) == (THIEF.id.hex(), own.hex())
+        contact = await ben.contact(ada)
+        with pytest.raises(Unconfirmed, match="verify --own"):
+            await ben.engine.verification(contact)
+        with pytest.raises(Unconfirmed):
+            await ben.engine.verify(contact, await number_of(ada, ben))
+        # It is asked again after a start, until there is an answer.
+        await ben.stop()
+        await ben.start()
+        assert await ben.engine.questions() == (question,)
+        with pytest.raises(UsageError):
+            await ben.engine.confirm_own("ab" * 32)
+        answered = ben.wait(QuestionsChanged)
+        await ben.engine.confirm_own(question.operation)
+        assert (await answered).questions == ()
+        assert await number_of(ada, ben) == await number_of(ben, ada)
+        await ben.stop()
+        await ben.start()
+        assert await ben.engine.questions() == ()
+
+
+@in_virtual_time
+async def test_case_84_no_record_leaves_while_the_own_log_has_a_question(tmp_path: Path) -> None:
+    """Neither as the one who begins nor as the one who answers, by words and by invitation."""
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        text = (await ada.engine.invite()).text
+        own = (await ben.engine.invite()).text
+        await ben.engine.set_visible(True)
+        await take_in(ben, await added(ben))
+        network.seen.clear()
+        for refused in (
+            ben.engine.join(text),
+            ben.engine.pair_address(ada.host, 4747),
+            ben.engine.pair_nearby("somebody"),
+            ben.engine.invite(),
+            ben.engine.set_visible(True),
+        ):
+            with pytest.raises(Unconfirmed, match="verify --own"):
+                await refused
+        assert not [data for here, _, data in network.seen if here == ben.host]
+        await ada.engine.set_visible(True)
+        for refused in (ada.engine.join(own), ada.engine.pair_address(ben.host, 4747)):
+            with pytest.raises(Exception, match="does not accept"):
+                await refused
+        (question,) = await ben.engine.questions()
+        await ben.engine.confirm_own(question.operation)
+        await pair(ada, ben)
+
+
+@in_virtual_time
+async def test_a_pairing_that_waits_for_its_person_waits_on_while_there_is_a_question(tmp_path: Path) -> None:
+    """The words were shown already when the own log changed."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await ben.engine.set_visible(True)
+        shown = ben.stage(PairingStage.WORDS)
+        begun = await ada.engine.pair_address(ben.host, 4747)
+        waiting = (await asyncio.wait_for(shown, 5)).pairing
+        await take_in(ben, await added(ben))
+        with pytest.raises(Unconfirmed):
+            await ben.engine.answer_pairing(waiting.id, True)
+        (question,) = await ben.engine.questions()
+        await ben.engine.confirm_own(question.operation)
+        paired = ada.stage(PairingStage.DONE)
+        await ada.engine.answer_pairing(begun.id, True)
+        await ben.engine.answer_pairing(waiting.id, True)
+        await asyncio.wait_for(paired, 5)
+
+
+@in_virtual_time
+async def test_case_84_the_owners_recovery_is_confirmed_by_number_though_the_thiefs_came_first(
+    tmp_path: Path,
+) -> None:
+    """Ada has the thief's recovery in force, and compares with the owner, who has confirmed the own one."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest = await recovered(ben), await recovered(ben, NEW)
+        await show(ben, ada, theft)
+        await show(ben, ada, honest)
+        await take_in(ben, honest, confirmed=True)
+        await take_in(ben, theft)
+        assert await ben.engine.questions() == ()
+        contact = await ada.contact(ben)
+        numbers = (await ada.engine.verification(contact)).numbers
+        said = await number_of(ben, ada)
+        assert said == numbers[1]
+        assert ada.engine._use_cases.keyring.log(bytes.fromhex(contact)).newest == id_of(theft)
+        await ada.engine.verify(contact, "".join(said.split()))
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (True, False)
+        assert ada.engine._use_cases.keyring.log(bytes.fromhex(contact)).newest == id_of(honest)
+
+
+@in_virtual_time
+async def test_case_84_of_two_own_recoveries_the_person_says_which_was_theirs(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest = await recovered(ben), await recovered(ben, NEW)
+        await take_in(ben, theft)
+        await take_in(ben, honest)
+        asked = await ben.engine.questions()
+        assert {one.operation for one in asked} == {id_of(theft).hex(), id_of(honest).hex()}
+        assert {one.change for one in asked} == {OwnChange.RECOVERED}
+        await ben.engine.confirm_own(id_of(honest).hex())
+        assert await ben.engine.questions() == ()
+        assert ben.engine._use_cases.keyring.own_log.newest == id_of(honest)
+        await number_of(ben, ada)
+
+
+@in_virtual_time
+async def test_a_terminal_that_was_removed_shows_no_number_and_does_not_pair(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        own = ben.engine._use_cases.keyring.own
+        assert own.recovery_seed is not None
+        state = reduce(await own_log(ben))
+        removed = [(own.terminal, state.last[own.terminal])]
+        operation = recover_operation(state, own.recovery_seed, removed, NEW.signing, NEW.static)
+        await take_in(ben, sign_recovery(operation, own.recovery_seed, NEW.seed), confirmed=True)
+        with pytest.raises(Unconfirmed, match="no longer belongs"):
+            await number_of(ben, ada)
+        with pytest.raises(Unconfirmed, match="no longer belongs"):
+            await ben.engine.invite()
+
+
+@in_virtual_time
+async def test_what_has_changed_since_a_comparison_is_shown_with_its_signed_cause(tmp_path: Path) -> None:
+    """*Verified* stays across a signed add, and a recovery drops it."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        contact = await ada.contact(ben)
+        paired = await ada.engine.verification(contact)
+        assert paired.compared is not None
+        assert (paired.by_words, paired.changes) == (True, ())
+        own = ben.engine._use_cases.keyring.own
+        add = await added(ben, NEW)
+        await show(ben, ada, add)
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (True, False)
+        after = await ada.engine.verification(contact)
+        assert (after.compared, after.by_words) == (paired.compared, True)
+        (change,) = after.changes
+        assert change.cause == "added a device"
+        assert (change.operation, change.terminal) == (id_of(add).hex(), NEW.id.hex())
+        assert change.author == own.terminal.hex()
+        assert own.recovery_seed is not None
+        state = reduce([*await own_log(ben), add])
+        recovery = recover_operation(state, own.recovery_seed, [(NEW.id, b"")])
+        signed = sign_recovery(recovery, own.recovery_seed)
+        await show(ben, ada, signed)
+        found = await ada.engine.verification(contact)
+        assert ["recovery key" in one.cause for one in found.changes] == [True]  # the device came and went
+        assert (found.changes[0].operation, found.changes[0].author) == (id_of(signed).hex(), "")
+        await asyncio.sleep(10)
+        await ada.engine.verify(contact, found.numbers[0])
+        now = await ada.engine.verification(contact)
+        assert now.compared is not None
+        assert now.compared > paired.compared
+        assert (now.by_words, now.changes) == (False, ())
+        await ada.stop()
+        await ada.start()
+        assert await ada.engine.verification(contact) == now
+
+
+@in_virtual_time
+async def test_a_terminal_that_is_gone_since_the_comparison_is_shown(tmp_path: Path) -> None:
+    """The contact removed it, or a fork froze it."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        contact = await ada.contact(ben)
+        add = await added(ben, NEW)
+        await show(ben, ada, add)
+        await ada.engine.verify(contact, (await ada.engine.verification(contact)).numbers[0])
+        own = ben.engine._use_cases.keyring.own
+        assert own.recovery_seed is not None
+        state = reduce([*await own_log(ben), add])
+        removal = sign_recovery(
+            recover_operation(state, own.recovery_seed, [(NEW.id, b"")]), own.recovery_seed
+        )
+        await show(ben, ada, removal)
+        changes = (await ada.engine.verification(contact)).changes
+        assert [(one.terminal, one.cause) for one in changes if one.terminal] == [
+            (NEW.id.hex(), "removed a device")
+        ]
+
+
+@in_virtual_time
+async def test_neither_a_lost_verification_nor_another_number_ends_held(tmp_path: Path) -> None:
+    """Only the number of now does, or words."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        contact = await ada.contact(ben)
+        before = await number_of(ada, ben)
+        await show(ben, ada, await recovered(ben))
+        await say(ada, ben, "must wait")
+        await ada.engine.unverify(contact)
+        with pytest.raises(BadData):
+            await ada.engine.verify(contact, before)  # it was shown before the recovery came
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (False, True)
+        await asyncio.sleep(60)
+        assert (await ada.history(ben))[-1].state is EntryState.QUEUED
+        done = delivered(ada, 1)
+        await ada.engine.verify(contact, await number_of(ada, ben))
+        await asyncio.wait_for(done, 5)
