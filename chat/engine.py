@@ -31,6 +31,7 @@ from chat.interface import (
     RelayView,
     SelfView,
     SettingsView,
+    TerminalView,
     UsageError,
 )
 from chat.network.connection import format_address, parse
@@ -209,6 +210,12 @@ class Engine:
 
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
         await self._open.pairings.answer(pairing, accept)
+
+    async def terminals(self) -> tuple[TerminalView, ...]:
+        return self._open.views.terminals()
+
+    async def rename_self(self, name: str, force: bool = False) -> None:
+        await self._open.own_log.rename(name, force=force)
 
     async def rename(self, contact: str, name: str) -> None:
         await self._open.people.rename(self._person(contact), name)

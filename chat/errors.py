@@ -92,6 +92,10 @@ class NotPermitted(ParlourError):
     exit_status = 77
 
 
+class NotSynced(NotPermitted):
+    """Nobody has returned this person's own operations since the start. The person may insist."""
+
+
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
 NO_ANSWER = phrase(

@@ -13,6 +13,7 @@ from chat.errors import BadData as BadData
 from chat.errors import CannotCreate as CannotCreate
 from chat.errors import EngineEnded as EngineEnded
 from chat.errors import NotPermitted as NotPermitted
+from chat.errors import NotSynced as NotSynced
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
 from chat.errors import Unreachable as Unreachable
@@ -32,6 +33,8 @@ from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
+from chat.views import TerminalState as TerminalState
+from chat.views import TerminalView as TerminalView
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,18 @@ class IdentityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLogChanged:
+    """This person's own log changed, and this terminal did not do it. `operation` is the signed cause's id.
+
+    `kind` is the kind of the change: added, removed, renamed, recovered, forked, contested or voided.
+    """
+
+    kind: str
+    operation: str
+    cause: Phrase
+
+
+@dataclass(frozen=True, slots=True)
 class NearbyChanged:
     """Who is visible nearby now."""
 
@@ -175,7 +190,7 @@ class Closed:
 
 
 EntryEvent = EntryAdded | EntryFilled | EntriesConflict | EntryChanged | EntryDeleted | Cleaned
-ContactEvent = ContactChanged | ContactRemoved | IdentityChanged
+ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed
 
@@ -213,6 +228,16 @@ class Messenger(Protocol):
 
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
         """Answer a pairing that waits for this person: the words are the same, or the joiner is right."""
+
+    async def terminals(self) -> tuple[TerminalView, ...]:
+        """The terminals in this person's own log, the most senior first."""
+
+    async def rename_self(self, name: str, force: bool = False) -> None:
+        """Sign another name of this person, which contacts see.
+
+        Raises UsageError, NotPermitted (this terminal is not live), and without `force` NotSynced (no contact
+        has returned what it holds of the own log since the start).
+        """
 
     async def rename(self, contact: str, name: str) -> None:
         """Call a contact by another name, here only."""

@@ -171,6 +171,23 @@ class DiagnosisView:
     fix: Phrase = NOTHING_SAID
 
 
+class TerminalState(StrEnum):
+    """FROZEN: its key was copied, so that contacts shut it out. REMOVED: for good."""
+
+    LIVE = "live"
+    FROZEN = "frozen"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalView:
+    """A terminal in this person's own log. `this`: the one that shows it."""
+
+    terminal: str
+    this: bool
+    state: TerminalState
+
+
 class RelayStanding(StrEnum):
     """What is known of a relay that this person named. Only WAITING means that contacts can be met there.
 

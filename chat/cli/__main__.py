@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "invite": "pairing",
     "join": "pairing",
     "pair": "pairing",
+    "rename": "people",
+    "terminal": "people",
     "contacts": "people",
     "verify": "people",
     "send": "messages",

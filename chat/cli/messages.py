@@ -41,6 +41,7 @@ from chat.interface import (
     Messenger,
     Notice,
     NotPermitted,
+    OwnLogChanged,
     PairingChanged,
     PairingStage,
     Ready,
@@ -164,6 +165,9 @@ class Printer:
                 label = self._label(person)
                 fields = {"event": "identity", "name": label, "cause": cause}
                 self._call.result(fields, f"{label}: {one_line(cause)}")
+            case OwnLogChanged(kind, operation, cause):
+                fields = {"event": "own_identity", "kind": kind, "operation": operation, "cause": cause}
+                self._call.result(fields, one_line(cause))
             case Notice(text):
                 note(text)
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:

@@ -9,13 +9,25 @@ from typing import Final
 
 import click
 
-from chat.cli.output import Stopped, find, label_among, labels, note
+from chat.cli.output import Stopped, find, label_among, labels, note, one_line
 from chat.cli.session import TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
-from chat.interface import CannotCreate, ContactView, DoorState, Messenger, Unreachable
+from chat.interface import (
+    CannotCreate,
+    ContactView,
+    DoorState,
+    Messenger,
+    NotSynced,
+    TerminalState,
+    TerminalView,
+    Unreachable,
+)
 
 ENDS_WITHIN: Final = 15.0
 """Seconds in which a command that has the profile open without an engine ends, or offers one."""
+
+SHORT_ID: Final = 16
+"""Digits of a terminal's id that a line to read shows."""
 
 NOT_LOCKED: Final = (
     "Another Parlour has this profile open and does not answer, so it is not locked: end that one, then try"
@@ -82,6 +94,56 @@ async def lock(call: Call) -> None:
     call.result({"locked": True}, "The profile is locked.")
 
 
+@command("rename")
+@click.argument("name", type=TEXT)
+@click.option("--force", is_flag=True, help="Sign even if no contact was reached since the start.")
+@coroutine
+async def rename(call: Call, name: str, force: bool) -> None:
+    """Change the name that your contacts see to NAME."""
+    async with messenger(call) as opened:
+        await signed(call, force, lambda insists: opened.rename_self(name, insists))
+    call.result({"name": name}, f"Your contacts see {one_line(name)} now.")
+
+
+async def signed(call: Call, force: bool, sign: Callable[[bool], Awaitable[None]]) -> None:
+    """Sign an operation. Where this profile may lack some, its person is asked, or must give --force."""
+    try:
+        await sign(force)
+    except NotSynced as problem:
+        if not is_interactive():
+            raise NotSynced(f"{problem} To sign all the same, give --force.") from None
+        note(str(problem))
+        if not await confirmed(call.lines, "Sign all the same? [y/n]"):
+            raise Stopped("Nothing was signed.") from None
+        await sign(True)
+
+
+@group("terminal")
+@coroutine
+async def terminal(call: Call) -> None:
+    """List the devices of your identity."""
+    await _list_terminals(call)
+
+
+@terminal.command("list")
+@coroutine
+async def list_terminals(call: Call) -> None:
+    """List the devices of your identity, the most senior first."""
+    await _list_terminals(call)
+
+
+async def _list_terminals(call: Call) -> None:
+    async with messenger(call, offline=True) as opened:
+        for view in await opened.terminals():
+            fields = {"terminal": view.terminal, "this": view.this, "state": view.state.value}
+            call.result(fields, terminal_line(view))
+
+
+def terminal_line(view: TerminalView) -> str:
+    state = "shut out: its key was copied" if view.state is TerminalState.FROZEN else view.state.value
+    return f"{view.terminal[:SHORT_ID]}  {state}{', this device' if view.this else ''}"
+
+
 @group("contacts")
 @coroutine
 async def contacts(call: Call) -> None:
@@ -96,7 +158,7 @@ async def contacts(call: Call) -> None:
 @click.argument("name", type=TEXT)
 @click.argument("new", type=TEXT)
 @coroutine
-async def rename(call: Call, name: str, new: str) -> None:
+async def rename_contact(call: Call, name: str, new: str) -> None:
     """Call NAME by the name NEW, here only."""
     await _change(call, name, lambda opened, person: opened.rename(person, new))
 

@@ -26,7 +26,7 @@ from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.pending import PendingContacts
 from chat.service.pairing.session import PairingService
-from chat.service.person_logs import PersonLogs
+from chat.service.person_logs import OwnLog, PersonLogs
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
@@ -78,7 +78,8 @@ class UseCases:
 
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, ranker)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
-        logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending)
+        self.own_log = own_log = OwnLog(runtime.worker, store, bus, keyring)
+        logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
         self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
@@ -115,6 +116,7 @@ class UseCases:
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
+        bus.on(events.OwnLogGrew, lambda _: self._own_log_grew())
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     def _contacts_changed(self) -> None:
@@ -123,6 +125,10 @@ class UseCases:
         self.relay_client.renew()
         self.announcer.recognise_again()
         self.announcer.renew()
+
+    def _own_log_grew(self) -> None:
+        self.announcer.renew()
+        self.runtime.tasks.spawn(self.sync.hand_out_log())
 
     def _network_changed(self) -> None:
         self.relay_client.network_changed()

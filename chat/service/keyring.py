@@ -266,6 +266,10 @@ class Keyring:
             for pair in self.contacts[person].pairs
         ]
 
+    def follow_own_log(self, state: PersonState) -> None:
+        """Operations were added to this person's own log."""
+        self.own_log = state
+
     def held(self, person: bytes) -> tuple[bytes, ...]:
         """The operations of a contact's log, none for a stranger."""
         contact = self.contacts.get(person)

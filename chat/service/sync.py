@@ -99,10 +99,14 @@ class _Budget:
 
 @dataclass(slots=True)
 class _Worker:
-    """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored."""
+    """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
+
+    `log_heads`: the heads of this person's log that the other side has, None until it has named them.
+    """
 
     outbound: Outbound
     task: asyncio.Task[None] | None = None
+    log_heads: list[bytes] | None = None
 
 
 class Synchronizer:
@@ -148,6 +152,13 @@ class Synchronizer:
         """Send a message that is not an entry, if there is a link."""
         for worker in self._sending(person):
             worker.outbound.put(message)
+
+    async def hand_out_log(self) -> None:
+        """Send this person's new operations to all who have named what they hold; others get them then."""
+        for worker in list(self._workers.values()):
+            if worker.log_heads is not None:
+                for operations in await self._logs.own.missing(worker.log_heads):
+                    worker.outbound.put(operations)
 
     def _sending(self, person: bytes) -> list[_Worker]:
         """One per terminal of the contact that has a link."""
@@ -200,11 +211,13 @@ class Synchronizer:
                     outbound.put(page)
             case Heads() as heads:
                 outbound.carry(await self._inbound.lacking(link, heads))
-            case LogHeads(heads=held):
-                for operations in await self._logs.missing(held):
+            case LogHeads(person=person, heads=held):
+                if person != link.person:
+                    self._workers[link].log_heads = held
+                for operations in await self._logs.named(link.peer, person, held):
                     outbound.put(operations)
             case LogOperations(operations=operations):
-                await self._logs.received(link.person, operations)
+                await self._logs.received(link.peer, operations)
             case Reachable(port=port):
                 await self._addresses.reached(link, port)
             case Typing() as typing:
@@ -281,7 +294,8 @@ class Outbound:
         contact = self._keyring.contacts.get(self._link.person)
         if contact is None:
             return  # removed since the link opened, which is about to be closed
-        await self._link.driver.send(LogHeads(list(contact.state.heads)))
+        for log in (contact.state, self._keyring.own_log):
+            await self._link.driver.send(LogHeads(log.person, list(log.heads)))
         terminal = terminal_at(contact, self._link)
         heads = await self._store.read(asking_heads, self._conversation, terminal)
         hash_of_all = heads_hash(self._conversation, heads)

@@ -139,7 +139,7 @@ def _messages() -> Iterator[Wire]:
     yield m.Open(draw("initiator nonce"))
     yield example_records()[0]
     yield m.Accept(draw("accept"))
-    yield m.LogHeads([rename_id(SECOND)])
+    yield m.LogHeads(SECOND.person, [rename_id(SECOND)])
     yield m.LogOperations([FIRST.operations[1]])
     yield m.Reachable(4747)
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))

@@ -18,6 +18,7 @@ from chat.interface import (
     InvitationUsed,
     Messenger,
     NearbyChanged,
+    OwnLogChanged,
     PairingChanged,
     PairingStage,
     PairingView,
@@ -87,6 +88,13 @@ class AroundContract:
         assert not held.verified
         await subject.messenger.set_verified(subject.friend, False)
         assert not (await contact(subject)).held
+
+    async def test_a_change_of_the_own_log_is_told_with_its_operation(self, subject: Subject) -> None:
+        events = await listening(subject)
+        await subject.around.rename_me()
+        changed = await told(events, OwnLogChanged)
+        assert (changed.kind, len(changed.operation)) == ("renamed", 64)
+        assert changed.cause == "The name that your contacts see was changed"
 
     async def test_a_stranger_is_paired_with_by_words(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)

@@ -30,6 +30,9 @@ class Around(Protocol):
     async def recover(self) -> None:
         """The contact uses the recovery key: a change of identity that could be a thief's."""
 
+    async def rename_me(self) -> None:
+        """The contact returns another name that this person's terminal signed before it was restored."""
+
     async def in_parts(self, text: str) -> None:
         """An entry of the contact arrives without its content, and then whole."""
 

@@ -23,6 +23,7 @@ from protocol.limits import (
     OPERATION_BYTES_MAX,
     PARENTS_MAX,
 )
+from protocol.messages import LogHeads
 from protocol.primitives import ed25519_from_seed
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS, AREA
@@ -327,6 +328,7 @@ NOTES: Final = {
     "Exchange": ("BASIC", "What of a log is taken, left out and passed on."),
     "TooMuch": ("LIMIT", "More than a log may hold."),
     "OwnKey": ("AUTHENTICITY", "A key of the receiver's own log in that of another person."),
+    "Third": ("CONFIDENTIALITY", "The log of a person who is not on the link."),
     "Stale": ("CONFIDENTIALITY", "A share that a removed terminal may know."),
 }
 
@@ -363,6 +365,32 @@ def _exchange(seed: Seed) -> Group:
         history.computes(
             comment, "Exchange", "missing", operations=whole, heads=[each.hex() for each in heads]
         )
+    return history.done()
+
+
+def _named(seed: Seed) -> Group:
+    """LogHeads about this person and about the contact, and what goes back."""
+    anna, bob = Person(seed, "named anna", "Anna"), Person(seed, "named bob", "Bob")
+    for person in (anna, bob):
+        person.rename("renames", person.first, "Other", ["genesis", "rename"])
+    own, contact = list(anna.log), [f"Bob's {name}" for name in bob.log]
+    anna.log |= dict(zip(contact, bob.log.values(), strict=True))
+    history = History(anna, "5.12")
+    both = {"own": own, "contact": contact}
+
+    def heads(person: bytes, *ids: bytes) -> str:
+        return encode(LogHeads(person, sorted(ids))).hex()
+
+    for comment, message in {
+        "the contact lacks an operation of this person": heads(anna.id, anna.id_of("rename")),
+        "the contact lacks nothing of this person": heads(anna.id, anna.id_of("renames")),
+        "the contact lacks an operation of its own": heads(bob.id, bob.id_of("rename")),
+        "the contact lacks its whole log": heads(bob.id),
+        "the contact has more of its own than is held": heads(bob.id, bob.id_of("renames"), bytes(32)),
+    }.items():
+        history.computes(comment, "Exchange", "receive_log_heads", message=message, **both)
+    third = {"do": "receive_log_heads", "message": heads(bytes(32)), **both}
+    history.group.add("the log of a third person", ["Third"], "untrusted", [third], rule="V-LH-01")
     return history.done()
 
 
@@ -510,6 +538,6 @@ def _stale(seed: Seed) -> Group:
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (*MEANINGS, _recovery_keys, invalid_group, _exchange, _foreign, _bounds, _stale)
+    makers = (*MEANINGS, _recovery_keys, invalid_group, _exchange, _named, _foreign, _bounds, _stale)
     groups = [*single_groups(seed), *(make(seed) for make in makers)]
     return build_file(seed, NOTES, [*groups, edge_group(seed), _not_too_many()])

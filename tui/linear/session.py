@@ -212,7 +212,7 @@ class Session:
                 await self._parts.relays.changed(relay)
             case interface.RelayRemoved(address):
                 self._parts.relays.removed(address)
-            case interface.Notice(text):
+            case interface.OwnLogChanged(cause=text) | interface.Notice(text=text):
                 await self.output.notify(_("Notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
                 line = safe_line(told(reason))

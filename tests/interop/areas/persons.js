@@ -1,6 +1,7 @@
 // Vectors of person logs; SPEC §7.1 to §7.3.
-import { isStale, key, operationsBeyond, readLog, receiveLog, removalsOf } from '../log.js';
+import { isStale, key, operationsBeyond, ownerNamed, readLog, receiveLog, removalsOf } from '../log.js';
 import { encode } from '../codec.js';
+import { decodeMessage, encodeMessage } from '../messages.js';
 import { Signed, readOperation, recoverySeed, signedText, terminalId, personId } from '../operations.js';
 import { ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
 import { expectSame, hex } from './expect.js';
@@ -93,6 +94,13 @@ export function persons({ operations = {} }, steps) {
     missing(step) {
       const found = operationsBeyond(readLog(raws(step.operations)), step.heads.map(hex));
       expectSame(step, 'gives', { operations: found.map(nameOf) });
+    },
+    receive_log_heads(step) {
+      const [own, contact] = [step.own, step.contact].map((names) => readLog(raws(names)));
+      const { person, heads } = decodeMessage(hex(step.message));
+      const operations = operationsBeyond(ownerNamed(person, own, contact), heads);
+      const answers = operations.length ? [encodeMessage({ is: 'LogOperations', operations })] : [];
+      expectSame(step, 'gives', { answers });
     },
     stale: (step) =>
       expectSame(step, 'gives', { stale: isStale(readLog(raws(step.operations)), step.heads.map(hex)) }),

@@ -12,7 +12,8 @@ from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import persons
-from protocol.identity.author import recover_operation, sign_recovery
+from protocol.identity.author import recover_operation, rename_operation, sign_recovery
+from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import Entry, LogOperations
 from tests.contract.subject import CLEO, Subject
@@ -82,6 +83,13 @@ class EnginesAround:
         link = parts.links.current(self.ada.peer)
         assert link is not None
         await link.driver.send(LogOperations([sign_recovery(operation, seed)]))
+
+    async def rename_me(self) -> None:
+        own = self.ada.engine._use_cases.keyring.own
+        operation = rename_operation(self.ada.engine._use_cases.keyring.own_log, own.terminal, "Adele")
+        link = self.ben.engine._use_cases.links.current(self.ada.peer)
+        assert link is not None
+        await link.driver.send(LogOperations([sign_operation(operation, own.signing_seed)]))
 
     async def in_parts(self, text: str) -> None:
         entry = entry_of(self.ben, self.ada, text=text)

@@ -36,6 +36,9 @@ class FakeAround:
     async def recover(self) -> None:
         self.fake.change_identity(self.friend, "used the recovery key", holds=True)
 
+    async def rename_me(self) -> None:
+        self.fake.change_own_log("renamed")
+
     async def in_parts(self, text: str) -> None:
         self.fake.complete(self.fake.receive_alone(self.friend), text)
 

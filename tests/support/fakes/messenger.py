@@ -36,6 +36,8 @@ from chat.interface import (
     RelayView,
     SelfView,
     SettingsView,
+    TerminalState,
+    TerminalView,
     Unreachable,
     UsageError,
 )
@@ -106,6 +108,14 @@ class FakeMessenger(Others):
         self.move_pairing(pairing, PairingStage.WAITING)
         if self.prompt:
             self.move_pairing(pairing, PairingStage.DONE)
+
+    async def terminals(self) -> tuple[TerminalView, ...]:
+        return (TerminalView(self._me.terminal, True, TerminalState.LIVE),)
+
+    async def rename_self(self, name: str, force: bool = False) -> None:
+        if not is_name(name):
+            raise UsageError(NO_NAME)
+        self._me = replace(self._me, name=name)
 
     async def rename(self, contact: str, name: str) -> None:
         if not is_name(name):

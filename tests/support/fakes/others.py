@@ -37,6 +37,7 @@ from chat.interface import (
     NearbyView,
     Notice,
     NotPermitted,
+    OwnLogChanged,
     PairingChanged,
     PairingStage,
     PairingView,
@@ -363,6 +364,11 @@ class Others:
         self.emit(IdentityChanged(person, self._contacts[person].name, phrase(cause)))
         view = self._contacts[person]
         self._set_contact(replace(view, held=True, verified=False) if holds else view)
+
+    def change_own_log(self, kind: str) -> None:
+        """A contact returns a change of this person's log."""
+        operation = identity(f"operation {next(self._numbers)}")
+        self.emit(OwnLogChanged(kind, operation, phrase("The name that your contacts see was changed")))
 
     def notice(self, text: str) -> None:
         self.emit(Notice(phrase(text)))

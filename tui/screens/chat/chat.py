@@ -31,6 +31,7 @@ from chat.interface import (
     Messenger,
     NearbyChanged,
     Notice,
+    OwnLogChanged,
     PairingChanged,
     Ready,
     RelayChanged,
@@ -277,7 +278,7 @@ class ChatScreen(Screen[None]):
                 self.profile_dialogs.relay_changed(relay)
             case RelayRemoved(address):
                 self.profile_dialogs.relay_removed(address)
-            case Notice(text):
+            case OwnLogChanged(cause=text) | Notice(text=text):
                 self.pairing.notice(safe_line(told(text)))
 
     def _contact_changed(self, view: ContactView) -> None:
