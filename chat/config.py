@@ -47,4 +47,5 @@ class Config:
     )
     relays_most: int = 8
     """Named relays: two invitations of four. This terminal keeps a connection to each."""
+    sync_within: float = 10.0  # a signature waits for a contact to return the own log
     typing_lasts: float = 6.0  # duration of a typing mark that is not renewed

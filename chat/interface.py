@@ -29,6 +29,7 @@ from chat.views import NearbyView as NearbyView
 from chat.views import PairingStage as PairingStage
 from chat.views import PairingView as PairingView
 from chat.views import ReceiptView as ReceiptView
+from chat.views import RecoveryView as RecoveryView
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import SelfView as SelfView
@@ -237,6 +238,21 @@ class Messenger(Protocol):
 
         Raises UsageError, NotPermitted (this terminal is not live), and without `force` NotSynced (no contact
         has returned what it holds of the own log since the start).
+        """
+
+    async def recovery_words(self) -> RecoveryView:
+        """The words of the recovery seed. Raises NotPermitted once the seed was erased."""
+
+    async def confirm_recovery(self, typed: tuple[str, ...]) -> None:
+        """Erase the recovery seed from the profile: these are the words that were asked for.
+
+        Raises UsageError (after which `recovery_words` asks for others), NotPermitted (it was erased).
+        """
+
+    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
+        """Sign a recovery with the seed of these words, and remove terminals by id. The seed is not kept.
+
+        Raises UsageError (the words, a terminal), NotSynced as `rename_self`.
         """
 
     async def rename(self, contact: str, name: str) -> None:

@@ -32,7 +32,10 @@ class PairingStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SelfView:
-    """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT."""
+    """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT.
+
+    `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
+    """
 
     person: str
     terminal: str
@@ -40,6 +43,7 @@ class SelfView:
     port: int
     addresses: tuple[str, ...]
     visible: bool
+    keeps_seed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,14 @@ class DiagnosisView:
     good: bool
     found: Phrase
     fix: Phrase = NOTHING_SAID
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryView:
+    """The words of the recovery seed. `asked`: the places, from 0, of those to type back."""
+
+    words: tuple[str, ...] = field(repr=False)
+    asked: tuple[int, ...]
 
 
 class TerminalState(StrEnum):

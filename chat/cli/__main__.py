@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "pair": "pairing",
     "rename": "people",
     "terminal": "people",
+    "recovery": "people",
     "contacts": "people",
     "verify": "people",
     "send": "messages",

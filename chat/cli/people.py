@@ -9,7 +9,17 @@ from typing import Final
 
 import click
 
-from chat.cli.output import Stopped, find, label_among, labels, note, one_line
+from chat.cli.output import (
+    Stopped,
+    clear_screen,
+    find,
+    label_among,
+    labels,
+    note,
+    one_line,
+    passing_screen,
+    question,
+)
 from chat.cli.session import TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
@@ -18,13 +28,23 @@ from chat.interface import (
     DoorState,
     Messenger,
     NotSynced,
+    RecoveryView,
     TerminalState,
     TerminalView,
     Unreachable,
+    UsageError,
 )
 
 ENDS_WITHIN: Final = 15.0
 """Seconds in which a command that has the profile open without an engine ends, or offers one."""
+
+RISK: Final = (
+    "Anyone with these words can remove your devices and take over your identity. Until they are erased here,"
+    " that includes a thief of this profile. Show them to nobody."
+)
+
+SHORTEST_ID: Final = 8
+"""Digits of a terminal's id that are enough to name it."""
 
 SHORT_ID: Final = 16
 """Digits of a terminal's id that a line to read shows."""
@@ -142,6 +162,107 @@ async def _list_terminals(call: Call) -> None:
 def terminal_line(view: TerminalView) -> str:
     state = "shut out: its key was copied" if view.state is TerminalState.FROZEN else view.state.value
     return f"{view.terminal[:SHORT_ID]}  {state}{', this device' if view.this else ''}"
+
+
+@group("recovery")
+@coroutine
+async def recovery(call: Call) -> None:
+    """Show the recovery words once, check that you wrote them down, and erase them here."""
+    async with messenger(call) as opened:
+        view = await opened.recovery_words()
+        note(RISK)
+        if is_interactive() and not call.json:
+            with passing_screen():
+                call.result({}, recovery_rows(view.words))
+                question("Write them on paper, then press Enter: some of them are asked for.")
+                await call.lines.next_line()
+                clear_screen()
+                typed = await _asked_words(call, view)
+        else:
+            numbers = [place + 1 for place in view.asked]
+            call.result({"words": list(view.words), "asked": numbers}, " ".join(view.words))
+            typed = await _asked_words(call, view)
+        await opened.confirm_recovery(typed)
+        call.result({"erased": True}, "The recovery words were erased here: only your paper has them.")
+
+
+def recovery_rows(words: Sequence[str]) -> str:
+    """The words with their numbers, in rows of four."""
+    width = max(map(len, words))
+    numbered = [f"{number:2} {word:{width}}" for number, word in enumerate(words, 1)]
+    return "\n".join("  ".join(numbered[at : at + 4]).rstrip() for at in range(0, len(numbered), 4))
+
+
+async def _asked_words(call: Call, view: RecoveryView) -> tuple[str, ...]:
+    typed = []
+    for place in view.asked:
+        question(f"Word {place + 1}:")
+        line = await call.lines.next_line()
+        if line is None:
+            raise Stopped("Not all words were typed, so nothing was erased.")
+        typed.append(line.strip())
+    return tuple(typed)
+
+
+@recovery.command("use")
+@click.option("--remove", "removed", multiple=True, metavar="DEVICE", help="Remove a device, by its id.")
+@click.option("--force", is_flag=True, help="Sign even if no contact was reached since the start.")
+@coroutine
+async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> None:
+    """Remove devices of your identity with the recovery words, which are read from the input.
+
+    Your contacts are warned, and hold their messages until they compared words or the safety number with you.
+    """
+    async with messenger(call) as opened:
+        devices = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED]
+        with passing_screen():
+            typed = await _typed_words(call)
+        chosen = [_device(devices, name) for name in removed]
+        if is_interactive() and not removed:
+            chosen = await _chosen(call, [view for view in devices if not view.this])
+        ids = tuple(view.terminal for view in chosen)
+        await signed(call, force, lambda insists: opened.recover(typed, ids, insists))
+    said = f"Your recovery words were used, and {len(ids)} devices removed. Your contacts are warned."
+    call.result({"recovered": True, "removed": list(ids)}, said)
+
+
+async def _typed_words(call: Call) -> tuple[str, ...]:
+    """The recovery words from the input, in any number of lines. At a terminal a wrong one is named."""
+    from protocol.identity.author import RECOVERY_WORDS, unknown_word
+
+    words: list[str] = []
+    note(f"Type the {RECOVERY_WORDS} recovery words, in as many lines as you like.")
+    while len(words) < RECOVERY_WORDS and (line := await call.lines.next_line()) is not None:
+        words += line.split()
+        if is_interactive() and (wrong := unknown_word(words)) is not None:
+            note(f"Word {wrong + 1} is none of the list: type it again, and those that follow it.")
+            del words[wrong:]
+    return tuple(words)
+
+
+def _device(devices: Sequence[TerminalView], name: str) -> TerminalView:
+    """The device of an id or its beginning. Raises UsageError."""
+    fitting = [view for view in devices if view.terminal.startswith(name.lower())]
+    if len(fitting) != 1 or len(name) < SHORTEST_ID:
+        raise UsageError(f"No single device has the id {name}: 'parlour terminal list' shows them.")
+    return fitting[0]
+
+
+async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalView]:
+    """The devices that the person chooses to remove, after a confirmation. Raises Stopped, UsageError."""
+    for number, view in enumerate(devices, 1):
+        note(f"  {number}  {terminal_line(view)}")
+    chosen: list[TerminalView] = []
+    if devices:
+        question("Remove which of these devices? (numbers, or Enter for none)")
+        for typed in (await call.lines.next_line() or "").replace(",", " ").split():
+            if not (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(devices)):
+                raise UsageError(f"Type numbers from 1 to {len(devices)}.")
+            chosen.append(devices[int(typed) - 1])
+    asked = f"Use the recovery words and remove {len(chosen)} devices? Your contacts are warned. [y/n]"
+    if not await confirmed(call.lines, asked):
+        raise Stopped("The recovery words were not used.")
+    return chosen
 
 
 @group("contacts")

@@ -26,7 +26,7 @@ from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.pending import PendingContacts
 from chat.service.pairing.session import PairingService
-from chat.service.person_logs import OwnLog, PersonLogs
+from chat.service.person_logs import OwnLog, PersonLogs, Recovery
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
@@ -61,6 +61,7 @@ class UseCases:
             profile.invitations,
             profile.remembered,
             profile.proven,
+            keeps_seed=profile.keeps_seed,
         )
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
@@ -78,7 +79,8 @@ class UseCases:
 
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, ranker)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
-        self.own_log = own_log = OwnLog(runtime.worker, store, bus, keyring)
+        self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner)
         logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
         self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)

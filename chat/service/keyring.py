@@ -116,8 +116,9 @@ class OpenInvitation:
 class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
-    `own` and `own_log`: this person's keys and log. `now`: Unix time in milliseconds. `proven`: the persons
-    who have proven to hold a static key, by that key. `shared`: those keys that several persons have proven.
+    `own` and `own_log`: this person's keys and log. `keeps_seed`: the database has the recovery seed.
+    `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by that key.
+    `shared`: those keys that several persons have proven.
     """
 
     def __init__(
@@ -130,7 +131,10 @@ class Keyring:
         invitations: dict[bytes, OpenInvitation] | None = None,
         remembered: dict[Peer, Addresses] | None = None,
         proven: Iterable[tuple[bytes, bytes]] = (),
+        *,
+        keeps_seed: bool = False,
     ) -> None:
+        self.keeps_seed = keeps_seed
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own = own
         self.own_log = own_log
@@ -269,6 +273,10 @@ class Keyring:
     def follow_own_log(self, state: PersonState) -> None:
         """Operations were added to this person's own log."""
         self.own_log = state
+
+    def forget_seed(self) -> None:
+        """The recovery seed was erased from the database."""
+        self.keeps_seed = False
 
     def held(self, person: bytes) -> tuple[bytes, ...]:
         """The operations of a contact's log, none for a stranger."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chat.network.links import Peer
 from chat.service import keyring
@@ -29,9 +29,13 @@ class ContactBook:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The part of the database that is kept in memory."""
+    """The part of the database that is kept in memory.
+
+    `own` is without the recovery seed, and `keeps_seed` whether it is in the database.
+    """
 
     own: OwnRow
+    keeps_seed: bool
     log: PersonState
     contacts: ContactBook
     keys: dict[bytes, ContactKeys]
@@ -50,7 +54,8 @@ def read_profile(database: Database) -> Profile:
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
     return Profile(
-        own=own,
+        own=replace(own, recovery_seed=None),
+        keeps_seed=own.recovery_seed is not None,
         log=reduce(persons.operations_of(database, own.person), persons.pins_of(database, own.person)),
         contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from protocol.codec import Codec, encode
-from protocol.identity.author import recovery_key
+from protocol.identity.author import read_recovery_words, recovery_key, recovery_words
 from protocol.identity.exchange import extend, missing, owner_named, share_is_stale
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import Fork, PersonState, Pins, Reduction
@@ -39,6 +39,14 @@ def _terminal(_: Json, step: Json) -> Json:
 def _recovery_key(_: Json, step: Json) -> Json:
     seed = recovery_key(bytes.fromhex(step["seed"]), step["number"])
     return {"signing_seed": seed.hex(), "recovery": ed25519_from_seed(seed).hex()}
+
+
+def _recovery_words(_: Json, step: Json) -> Json:
+    return {"words": list(recovery_words(bytes.fromhex(step["seed"])))}
+
+
+def _read_recovery_words(_: Json, step: Json) -> Json:
+    return {"seed": read_recovery_words(step["text"].split()).hex()}
 
 
 def _sign(_: Json, step: Json) -> Json:
@@ -153,6 +161,8 @@ def _stale(inputs: Json, step: Json) -> Json:
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "terminal": _terminal,
     "recovery_key": _recovery_key,
+    "recovery_words": _recovery_words,
+    "read_recovery_words": _read_recovery_words,
     "sign": _sign,
     "parse": _parse,
     "reduce": _reduce,

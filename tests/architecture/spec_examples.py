@@ -331,6 +331,7 @@ def _person() -> dict[str, Value]:
         "signer": FIRST.signing_seed,
         "recovery_seed": FIRST.recovery_seed,
         "number": 3,
+        "seed_check": b2b(FIRST.recovery_seed, personal=labels.RECOVERY_WORDS, size=2),
         "recovery_key": recovery_key(FIRST.recovery_seed, 3),
     }
 

@@ -28,6 +28,8 @@ FAILING = {
     "pair_address": UsageError,
     "join": BadData,
     "answer_pairing": ParlourError,
+    "confirm_recovery": UsageError,
+    "recover": UsageError,
 }
 """Calls that fail with the arguments below, where nobody is nearby and no pairing is under way."""
 
@@ -51,6 +53,8 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "accept": True,
         "settings": SettingsView(read_receipts=False, typing=False),
         "address": RELAY,
+        "typed": ("acorn",),
+        "removed": (),
         "old": subject.passphrase,
         "new": "another one",
     }

@@ -4,6 +4,7 @@ import { encode } from '../codec.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
 import { Signed, readOperation, recoverySeed, signedText, terminalId, personId } from '../operations.js';
 import { ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
+import { readRecoveryWords, recoveryWords } from '../recovery.js';
 import { expectSame, hex } from './expect.js';
 
 function terminal(step) {
@@ -81,6 +82,8 @@ export function persons({ operations = {} }, steps) {
   const run = {
     terminal,
     recovery_key: recoveryKey,
+    recovery_words: (step) => expectSame(step, 'gives', { words: recoveryWords(hex(step.seed)) }),
+    read_recovery_words: (step) => expectSame(step, 'gives', { seed: readRecoveryWords(step.text) }),
     sign: signOperation,
     parse,
     reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations), step))),

@@ -11,7 +11,7 @@ from pathlib import Path
 from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
-from chat.storage import persons
+from chat.storage import keys, persons
 from protocol.identity.author import recover_operation, rename_operation, sign_recovery
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
@@ -77,7 +77,7 @@ class EnginesAround:
     async def recover(self) -> None:
         parts = self.ben.engine._use_cases
         operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
-        seed = parts.keyring.own.recovery_seed
+        seed = (await parts.store.read(keys.read_own)).recovery_seed
         assert seed is not None
         operation = recover_operation(reduce(operations), seed, [])
         link = parts.links.current(self.ada.peer)

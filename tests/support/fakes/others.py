@@ -365,6 +365,10 @@ class Others:
         view = self._contacts[person]
         self._set_contact(replace(view, held=True, verified=False) if holds else view)
 
+    def keep_seed(self) -> None:
+        """The recovery words were not written down yet."""
+        self._me = replace(self._me, keeps_seed=True)
+
     def change_own_log(self, kind: str) -> None:
         """A contact returns a change of this person's log."""
         operation = identity(f"operation {next(self._numbers)}")

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from chat.config import Config
 from chat.service.person_logs import OwnLog
 from chat.storage import persons
 from chat.storage.database import Database
@@ -58,8 +59,8 @@ def logs_of(database: Database, operations: tuple[bytes, ...]) -> OwnLog:
         return work(database, *arguments)
 
     store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
-    unused = cast(Any, None)
-    return OwnLog(Worker(), cast(Any, store), unused, cast(Any, keyring))
+    unused, runtime = cast(Any, None), SimpleNamespace(worker=Worker(), config=Config())
+    return OwnLog(cast(Any, runtime), cast(Any, store), unused, cast(Any, keyring))
 
 
 def test_more_operations_than_one_message_holds_go_in_several_in_causal_order(database: Database) -> None:
