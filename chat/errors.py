@@ -110,6 +110,10 @@ NOT_WELCOME = phrase(
     "The other device does not accept the pairing: is it visible, or is the invitation used or expired?"
 )
 CUT = phrase("The connection ended before pairing was complete. Nothing was changed here. Try again.")
+PENDING = phrase(
+    "The connection ended just before pairing was complete. The contact is added when both of you are online "
+    "within a day. If it is not, pair again."
+)
 REFUSED = phrase("The other person declined. Nothing was stored.")
 PROBLEM = phrase(
     "The other device violated the protocol. Pairing stopped, and nothing was stored. Try again."

@@ -138,6 +138,7 @@ class PairingView:
 
     `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when FAILED;
     it is empty where both began at once and the other pairing goes on. `incoming`: the other side began.
+    `invitation`: the text of this person's invitation that the other side used.
     """
 
     id: str
@@ -147,6 +148,7 @@ class PairingView:
     words: tuple[str, ...] = ()
     contact: str = ""
     problem: Phrase = NOTHING_SAID
+    invitation: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ class FakeMessenger(Others):
 
     async def invite(self) -> InvitationView:
         text = f"{self.invitation_head}{next(self._numbers)}{self.invitation_tail}"
+        self.invited = text
         return InvitationView(text, self._now + timedelta(minutes=10))
 
     async def join(self, text: str) -> PairingView:

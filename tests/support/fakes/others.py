@@ -172,6 +172,7 @@ class Others:
         self.diagnosis = DIAGNOSIS
         self.invitation_head = INVITATION
         self.invitation_tail = ""  # makes an invitation as long as a real one
+        self.invited = ""  # the newest invitation
         self.inviter = "Inviter"  # whom one meets by an invitation that one was given
         self.closed, self.locked = False, True
         self.uncleaned = False  # something deleted is still in the file
@@ -333,6 +334,7 @@ class Others:
     def use_invitation(self, text: str, name: str) -> PairingView:
         """Somebody uses an invitation; this person is asked whether it is the right one."""
         view = self._begin(name, incoming=True)
+        view = self._pairings[view.id] = replace(view, invitation=text)
         self._invitation_of[view.id] = text
         return self.move_pairing(view.id, PairingStage.JOINER)
 
