@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,7 +38,7 @@ async def renamed(person: Person, other: Person, name: str, *, force: bool = Fal
     """The person signs another name, which the contact sees."""
     seen = other.wait(IdentityChanged)
     await person.engine.rename_self(name, force)
-    await seen
+    await asyncio.wait_for(seen, 5)  # before another link would bring it
     assert state_of(other, person).name == name
 
 
@@ -199,7 +200,7 @@ async def test_what_one_contact_returns_reaches_the_others_at_once(tmp_path: Pat
         signed = sign_operation(rename_operation(own_state(ada), own.terminal, "Adele"), own.signing_seed)
         seen = cleo.wait(IdentityChanged)
         await current(ben, ada).driver.send(LogOperations([signed]))
-        await seen
+        await asyncio.wait_for(seen, 5)  # before another link would bring it
         assert state_of(cleo, ada).name == "Adele"
 
 

@@ -88,6 +88,7 @@ class Session:
         await self._parts.relays.load()
         await self.output.say(self_lines(state.me)[0], _("/help lists the commands."))
         await self._parts.contacts.count()
+        await self._parts.recovery.remind()
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
         await self._parts.pairing.nearby_changed(nearby)
