@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from chat.errors import CUT as CUT
 from chat.errors import AnswerLost as AnswerLost
 from chat.errors import BadData as BadData
 from chat.errors import CannotCreate as CannotCreate
@@ -375,6 +376,10 @@ PASSPHRASES_DIFFER: Final = phrase("The two passphrases differ.")
 SHORT_PASSPHRASE: Final = phrase(
     "This passphrase is short and easy to guess. Press Enter to use it anyway, or type another one."
 )
+
+
+RECOVERY_WORDS: Final = 34
+"""Words of a recovery seed (SPEC §7.1)."""
 
 
 def is_short(passphrase: str) -> bool:

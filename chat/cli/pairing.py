@@ -14,7 +14,7 @@ import click
 from chat.cli.output import label_among, note, one_line, question, timestamp
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import YES, Lines, is_interactive
-from chat.errors import CUT as CONNECTION_CUT
+from chat.interface import CUT as CONNECTION_CUT
 from chat.interface import (
     Closed,
     Event,

@@ -23,6 +23,7 @@ from chat.cli.output import (
 from chat.cli.session import TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
+    RECOVERY_WORDS,
     CannotCreate,
     ContactView,
     DoorState,
@@ -227,16 +228,11 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
 
 
 async def _typed_words(call: Call) -> tuple[str, ...]:
-    """The recovery words from the input, in any number of lines. At a terminal a wrong one is named."""
-    from protocol.identity.author import RECOVERY_WORDS, unknown_word
-
+    """The recovery words from the input, in any number of lines."""
     words: list[str] = []
     note(f"Type the {RECOVERY_WORDS} recovery words, in as many lines as you like.")
     while len(words) < RECOVERY_WORDS and (line := await call.lines.next_line()) is not None:
         words += line.split()
-        if is_interactive() and (wrong := unknown_word(words)) is not None:
-            note(f"Word {wrong + 1} is none of the list: type it again, and those that follow it.")
-            del words[wrong:]
     return tuple(words)
 
 

@@ -96,7 +96,7 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
             await ben.engine.set_verified(await ben.contact(ada), True)
         assert await seed_in(ada) is None
         pins = await parts.store.read(persons.pins_of, own.person)
-        assert pins.confirmed == {*parts.keyring.own_log.path}  # a thief's recovery beside it changes nothing
+        assert pins.confirmed == {*parts.keyring.own_log.path}  # so that a rival changes nothing
 
 
 @in_virtual_time

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chat.cli import output, people
-from chat.interface import TerminalState, TerminalView
+from chat.interface import RECOVERY_WORDS, TerminalState, TerminalView
+from protocol.identity.author import RECOVERY_WORDS as COUNT
 from protocol.identity.author import recovery_words
 from tests.support.cli.line import Line
 from tests.support.fakes.messenger import RECOVERY_ASKED
@@ -44,6 +45,7 @@ def test_at_a_terminal_the_words_are_on_a_screen_that_is_cleared(line: Line) -> 
     assert (before, after) == ("", "The recovery words were erased here: only your paper has them.\n")
     assert all(word in shown for word in WORDS)
     assert shown.rindex(WORDS[-1]) < shown.index("\x1b[2J", 8)
+    assert shown.count("\x1b[2J\x1b[H") == 3  # before, when some are asked for, and after those
     assert shown.endswith("\x1b[2J\x1b[H")
     assert not any(word in outcome.err.split() for word in WORDS)
 
@@ -71,10 +73,8 @@ def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str
     other = identity("terminal of a thief")
     views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.FROZEN)
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
-    mistaken = " ".join([*WORDS[:3], "nonsense", *WORDS[4:9]])
-    rest = " ".join(WORDS[3:])
-    outcome = line.run("recovery", "use", typed=f"{mistaken}\n{rest}\n1\n{answer}\n")
-    assert "Word 4 is none of the list" in outcome.err
+    first, rest = " ".join(WORDS[:9]), " ".join(WORDS[9:])
+    outcome = line.run("recovery", "use", typed=f"{first}\n{rest}\n1\n{answer}\n")
     assert f"1  {other[:16]}  shut out: its key was copied" in outcome.err
     assert line.messenger.called("recover") == ([(WORDS, (other,), False)] if used else [])
     assert (outcome.status == 0) is used
@@ -82,3 +82,7 @@ def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str
 
 def test_no_word_is_an_argument(line: Line) -> None:
     assert line.run("recovery", "use", *WORDS).status == 64
+
+
+def test_the_interface_has_the_count_of_the_protocol() -> None:
+    assert RECOVERY_WORDS == COUNT
