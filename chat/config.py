@@ -49,4 +49,5 @@ class Config:
     """Named relays: two invitations of four. This terminal keeps a connection to each."""
     features: tuple[int, ...] = ()
     """Features that this terminal names on its links (SPEC §5.3). This version has none."""
+    sync_within: float = 10.0  # a signature waits for a contact to return the own log
     typing_lasts: float = 6.0  # duration of a typing mark that is not renewed

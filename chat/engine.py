@@ -29,9 +29,11 @@ from chat.interface import (
     ParlourError,
     QuestionView,
     Ready,
+    RecoveryView,
     RelayView,
     SelfView,
     SettingsView,
+    TerminalView,
     UsageError,
     VerificationView,
 )
@@ -187,6 +189,7 @@ class Engine:
             port=use_cases.port.number,
             addresses=self._addresses(),
             visible=use_cases.visibility.visible,
+            keeps_seed=use_cases.keyring.keeps_seed,
         )
 
     async def contacts(self) -> tuple[ContactView, ...]:
@@ -214,6 +217,21 @@ class Engine:
 
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
         await self._open.pairings.answer(pairing, accept)
+
+    async def terminals(self) -> tuple[TerminalView, ...]:
+        return self._open.views.terminals()
+
+    async def rename_self(self, name: str, force: bool = False) -> None:
+        await self._open.own_log.rename(name, force=force)
+
+    async def recovery_words(self) -> RecoveryView:
+        return await self._open.recovery.words()
+
+    async def confirm_recovery(self, typed: tuple[str, ...]) -> None:
+        await self._open.recovery.confirm(typed)
+
+    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
+        await self._open.recovery.use(typed, removed, force=force)
 
     async def rename(self, contact: str, name: str) -> None:
         await self._open.people.rename(self._person(contact), name)

@@ -96,6 +96,10 @@ class Unconfirmed(ParlourError):
     """This person's own log has changes that this person has not confirmed, or this terminal is out of it."""
 
 
+class NotSynced(NotPermitted):
+    """Nobody has returned this person's own operations since the start. The person may insist."""
+
+
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
 NO_ANSWER = phrase(
@@ -110,6 +114,10 @@ NOT_WELCOME = phrase(
     "The other device does not accept the pairing: is it visible, or is the invitation used or expired?"
 )
 CUT = phrase("The connection ended before pairing was complete. Nothing was changed here. Try again.")
+PENDING = phrase(
+    "The connection ended just before pairing was complete. The contact is added when both of you are online "
+    "within a day. If it is not, pair again."
+)
 REFUSED = phrase("The other person declined. Nothing was stored.")
 PROBLEM = phrase(
     "The other device violated the protocol. Pairing stopped, and nothing was stored. Try again."

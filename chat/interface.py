@@ -8,11 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from chat.errors import CUT as CUT
 from chat.errors import AnswerLost as AnswerLost
 from chat.errors import BadData as BadData
 from chat.errors import CannotCreate as CannotCreate
 from chat.errors import EngineEnded as EngineEnded
 from chat.errors import NotPermitted as NotPermitted
+from chat.errors import NotSynced as NotSynced
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
 from chat.errors import Unconfirmed as Unconfirmed
@@ -32,10 +34,13 @@ from chat.views import PairingStage as PairingStage
 from chat.views import PairingView as PairingView
 from chat.views import QuestionView as QuestionView
 from chat.views import ReceiptView as ReceiptView
+from chat.views import RecoveryView as RecoveryView
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
+from chat.views import TerminalState as TerminalState
+from chat.views import TerminalView as TerminalView
 from chat.views import VerificationView as VerificationView
 
 
@@ -126,6 +131,18 @@ class QuestionsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnLogChanged:
+    """This person's own log changed, and this terminal did not do it. `operation` is the signed cause's id.
+
+    `kind` is the kind of the change: added, removed, renamed, recovered, forked, contested or voided.
+    """
+
+    kind: str
+    operation: str
+    cause: Phrase
+
+
+@dataclass(frozen=True, slots=True)
 class NearbyChanged:
     """Who is visible nearby now."""
 
@@ -187,7 +204,7 @@ class Closed:
 
 
 EntryEvent = EntryAdded | EntryFilled | EntriesConflict | EntryChanged | EntryDeleted | Cleaned
-ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | QuestionsChanged
+ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed
 
@@ -227,6 +244,31 @@ class Messenger(Protocol):
         """Answer a pairing that waits for this person: the words are the same, or the joiner is right.
 
         Raises Unconfirmed, and the pairing waits on.
+        """
+
+    async def terminals(self) -> tuple[TerminalView, ...]:
+        """The terminals in this person's own log, the most senior first."""
+
+    async def rename_self(self, name: str, force: bool = False) -> None:
+        """Sign another name of this person, which contacts see.
+
+        Raises UsageError, NotPermitted (this terminal is not live), and without `force` NotSynced (no contact
+        has returned what it holds of the own log since the start).
+        """
+
+    async def recovery_words(self) -> RecoveryView:
+        """The words of the recovery seed. Raises NotPermitted once the seed was erased."""
+
+    async def confirm_recovery(self, typed: tuple[str, ...]) -> None:
+        """Erase the recovery seed from the profile: these are the words that were asked for.
+
+        Raises UsageError (after which `recovery_words` asks for others), NotPermitted (it was erased).
+        """
+
+    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
+        """Sign a recovery with the seed of these words, and remove terminals by id. The seed is not kept.
+
+        Raises UsageError (the words, a terminal), NotSynced as `rename_self`.
         """
 
     async def rename(self, contact: str, name: str) -> None:
@@ -365,6 +407,10 @@ PASSPHRASES_DIFFER: Final = phrase("The two passphrases differ.")
 SHORT_PASSPHRASE: Final = phrase(
     "This passphrase is short and easy to guess. Press Enter to use it anyway, or type another one."
 )
+
+
+RECOVERY_WORDS: Final = 34
+"""Words of a recovery seed (SPEC §7.1)."""
 
 
 def is_short(passphrase: str) -> bool:

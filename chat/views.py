@@ -32,7 +32,10 @@ class PairingStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SelfView:
-    """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT."""
+    """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT.
+
+    `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
+    """
 
     person: str
     terminal: str
@@ -40,6 +43,7 @@ class SelfView:
     port: int
     addresses: tuple[str, ...]
     visible: bool
+    keeps_seed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,7 @@ class PairingView:
 
     `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when FAILED;
     it is empty where both began at once and the other pairing goes on. `incoming`: the other side began.
+    `invitation`: the text of this person's invitation that the other side used.
     """
 
     id: str
@@ -196,6 +201,7 @@ class PairingView:
     words: tuple[str, ...] = ()
     contact: str = ""
     problem: Phrase = NOTHING_SAID
+    invitation: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,31 @@ class DiagnosisView:
     good: bool
     found: Phrase
     fix: Phrase = NOTHING_SAID
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryView:
+    """The words of the recovery seed. `asked`: the places, from 0, of those to type back."""
+
+    words: tuple[str, ...] = field(repr=False)
+    asked: tuple[int, ...]
+
+
+class TerminalState(StrEnum):
+    """FROZEN: its key was copied, so that contacts shut it out. REMOVED: for good."""
+
+    LIVE = "live"
+    FROZEN = "frozen"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalView:
+    """A terminal in this person's own log. `this`: the one that shows it."""
+
+    terminal: str
+    this: bool
+    state: TerminalState
 
 
 class RelayStanding(StrEnum):

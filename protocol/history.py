@@ -240,17 +240,14 @@ def on_page(page: Heads, heads: Iterable[Head]) -> list[Head]:
 
 
 def opening(
-    log_heads: Iterable[bytes], conversation: bytes, named: Sequence[Head], port: int, read: Iterable[bytes]
+    logs: Iterable[LogHeads], conversation: bytes, named: Sequence[Head], port: int, read: Iterable[bytes]
 ) -> list[Message]:
     """What a terminal sends on a link with a contact that has opened, before entries (SPEC §11.4).
 
-    `log_heads` are those of the contact's log, `port` is 0 if this terminal does not listen, and `read` the
-    entries whose read receipt is repeated, at most 1,024.
+    `logs` are those of the contact's log and of the own one, `port` is 0 if this terminal does not listen, and
+    `read` the entries whose read receipt is repeated, at most 1,024.
     """
-    said: list[Message] = [
-        LogHeads(list(log_heads)),
-        HeadsHash(conversation, heads_hash(conversation, named)),
-    ]
+    said: list[Message] = [*logs, HeadsHash(conversation, heads_hash(conversation, named))]
     if port:
         said.append(Reachable(port))
     if ids := list(read):

@@ -55,6 +55,7 @@ TERMINAL: Final = _personal("terminal", "terminal id: hash of its two public key
 OPERATION: Final = _personal("log.op", "id of an operation of a person log but the genesis")
 SIGN_OPERATION: Final = _signature("operation", "signatures of an operation of a person log")
 RECOVERY: Final = _personal("recovery", "seed of a person's recovery key, by its number")
+RECOVERY_WORDS: Final = _personal("recwords", "check in the words of a recovery seed")
 SAFETY: Final = _personal("safety", "safety number of two persons")
 
 # Pairing (SPEC §7.4, §7.5)

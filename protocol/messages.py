@@ -159,13 +159,14 @@ class Accept(Wire, frozen=True, tag=20):
 
 
 class LogHeads(Wire, frozen=True, tag=32):
-    """Heads of the receiver's person log as the sender holds it; answered if the sender lacks operations."""
+    """Heads of the log of one of the two persons as the sender holds it; answered if it lacks operations."""
 
+    person: B32
     heads: Ids
 
 
 class LogOperations(Wire, frozen=True, tag=33):
-    """Operations of the sender's own person log that the receiver lacks, in causal order."""
+    """Operations that the receiver lacks of the log of one of the two persons, in causal order."""
 
     operations: Operations
 

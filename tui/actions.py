@@ -189,6 +189,9 @@ _PARLOUR: Final = (
     Action("help", "f1", N_("Help"), N_("Show all keys and symbols.")),
     Action("doctor", "f9", N_("Diagnose connection"), N_("Find out why two devices cannot connect.")),
     Action("relays", "alt+r", N_("Relays"), N_("Relays connect you with contacts on other networks.")),
+    Action(
+        "recovery", "alt+w", N_("Recovery words"), N_("Write down the words that remove a stolen device.")
+    ),
     Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
     Action(
         "own_changes",

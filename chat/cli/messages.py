@@ -41,6 +41,7 @@ from chat.interface import (
     Messenger,
     Notice,
     NotPermitted,
+    OwnLogChanged,
     PairingChanged,
     PairingStage,
     QuestionsChanged,
@@ -171,6 +172,9 @@ class Printer:
                 self._call.result(fields, f"{label}: {one_line(cause)}")
             case QuestionsChanged(questions):
                 self.asked(questions)
+            case OwnLogChanged(kind, operation, cause):
+                fields = {"event": "own_identity", "kind": kind, "operation": operation, "cause": cause}
+                self._call.result(fields, one_line(cause))
             case Notice(text):
                 note(text)
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:

@@ -15,6 +15,7 @@ import traceback
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -74,6 +75,29 @@ def note(text: str) -> None:
 def question(text: str) -> None:
     """A question on standard error; the answer is typed on the same line."""
     _write(one_line(text) + " ", sys.stderr, newline=False)
+
+
+@contextmanager
+def passing_screen() -> Iterator[None]:
+    """At a terminal, show on its second screen what is written meanwhile, and clear that at the end.
+
+    The second screen has no scrollback. A terminal without one keeps what was written.
+    """
+    at_terminal = sys.stdout.isatty()
+    if at_terminal:
+        _write("\x1b[?1049h", sys.stdout, newline=False)
+        clear_screen()
+    try:
+        yield
+    finally:
+        if at_terminal:
+            clear_screen()
+            _write("\x1b[?1049l", sys.stdout, newline=False)
+
+
+def clear_screen() -> None:
+    if sys.stdout.isatty():
+        _write("\x1b[2J\x1b[H", sys.stdout, newline=False)
 
 
 class SignOfLife:

@@ -14,6 +14,7 @@ import click
 from chat.cli.output import label_among, note, one_line, question, timestamp
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import YES, Lines, is_interactive
+from chat.interface import CUT as CONNECTION_CUT
 from chat.interface import (
     Closed,
     Event,
@@ -171,6 +172,8 @@ NOBODY: Final = (
     "No one is visible nearby: use 'parlour invite' or --address, or run 'parlour doctor'. A relay connects"
     " networks that cannot reach each other: 'parlour relays --help'."
 )
+SAME_DEVICE: Final = "Only that device can still use the invitation."
+USED_UP: Final = "The invitation was used by that device: create a new one."
 UNUSED: Final = "The invitation expired before anyone used it: create a new one."
 
 
@@ -190,12 +193,22 @@ async def invite(call: Call, yes: bool) -> None:
             came = await dialogue.next(asking=False, timeout=max(left, 0))
             if isinstance(came, InvitationUsed) and came.text == invitation.text:
                 return came.contact
-            if isinstance(came, PairingChanged) and came.pairing.stage is PairingStage.JOINER:
-                return await dialogue.finish(came.pairing, yes=yes)
+            if isinstance(came, PairingChanged) and came.pairing.invitation == invitation.text:
+                if came.pairing.stage is PairingStage.JOINER:
+                    return await dialogue.finish(came.pairing, yes=yes)
+                _check_use(came.pairing)
             if came is None:
                 raise Unreachable(UNUSED)
 
     await _pairing(call, way)
+
+
+def _check_use(view: PairingView) -> None:
+    """Say why the use of an invitation failed. Raises Unreachable unless the same device may try again."""
+    if view.stage is PairingStage.FAILED and view.problem == CONNECTION_CUT:
+        note(f"{view.problem} {SAME_DEVICE}")
+    elif view.stage is PairingStage.FAILED and view.problem:
+        raise Unreachable(f"{view.problem} {USED_UP}")
 
 
 def _invitation_text(invitation: InvitationView) -> str:

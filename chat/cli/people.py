@@ -9,17 +9,33 @@ from typing import Final
 
 import click
 
-from chat.cli.output import Stopped, find, label_among, labels, note, one_line, timestamp
+from chat.cli.output import (
+    Stopped,
+    clear_screen,
+    find,
+    label_among,
+    labels,
+    note,
+    one_line,
+    passing_screen,
+    question,
+    timestamp,
+)
 from chat.cli.session import TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
+    RECOVERY_WORDS,
     CannotCreate,
     ContactView,
     DoorState,
     IdentityChangeView,
     Messenger,
+    NotSynced,
     OwnChange,
     QuestionView,
+    RecoveryView,
+    TerminalState,
+    TerminalView,
     Unreachable,
     UsageError,
     VerificationView,
@@ -27,6 +43,14 @@ from chat.interface import (
 
 ENDS_WITHIN: Final = 15.0
 """Seconds in which a command that has the profile open without an engine ends, or offers one."""
+
+RISK: Final = (
+    "Anyone with these words can remove your devices and take over your identity. Until they are erased here,"
+    " that includes a thief of this profile. Show them to nobody."
+)
+
+SHORTEST_ID: Final = 8
+"""Digits of a terminal's id that are enough to name it."""
 
 SHORT: Final = 16
 """Digits of an id that a line shows."""
@@ -96,6 +120,152 @@ async def lock(call: Call) -> None:
     call.result({"locked": True}, "The profile is locked.")
 
 
+@command("rename")
+@click.argument("name", type=TEXT)
+@click.option("--force", is_flag=True, help="Sign even if no contact was reached since the start.")
+@coroutine
+async def rename(call: Call, name: str, force: bool) -> None:
+    """Change the name that your contacts see to NAME."""
+    async with messenger(call) as opened:
+        await signed(call, force, lambda insists: opened.rename_self(name, insists))
+    call.result({"name": name}, f"Your contacts see {one_line(name)} now.")
+
+
+async def signed(call: Call, force: bool, sign: Callable[[bool], Awaitable[None]]) -> None:
+    """Sign an operation. Where this profile may lack some, its person is asked, or must give --force."""
+    try:
+        await sign(force)
+    except NotSynced as problem:
+        if not is_interactive():
+            raise NotSynced(f"{problem} To sign all the same, give --force.") from None
+        note(str(problem))
+        if not await confirmed(call.lines, "Sign all the same? [y/n]"):
+            raise Stopped("Nothing was signed.") from None
+        await sign(True)
+
+
+@group("terminal")
+@coroutine
+async def terminal(call: Call) -> None:
+    """List the devices of your identity."""
+    await _list_terminals(call)
+
+
+@terminal.command("list")
+@coroutine
+async def list_terminals(call: Call) -> None:
+    """List the devices of your identity, the most senior first."""
+    await _list_terminals(call)
+
+
+async def _list_terminals(call: Call) -> None:
+    async with messenger(call, offline=True) as opened:
+        for view in await opened.terminals():
+            fields = {"terminal": view.terminal, "this": view.this, "state": view.state.value}
+            call.result(fields, terminal_line(view))
+
+
+def terminal_line(view: TerminalView) -> str:
+    state = "shut out: its key was copied" if view.state is TerminalState.FROZEN else view.state.value
+    return f"{view.terminal[:SHORT]}  {state}{', this device' if view.this else ''}"
+
+
+@group("recovery")
+@coroutine
+async def recovery(call: Call) -> None:
+    """Show the recovery words once, check that you wrote them down, and erase them here."""
+    async with messenger(call) as opened:
+        view = await opened.recovery_words()
+        note(RISK)
+        if is_interactive() and not call.json:
+            with passing_screen():
+                call.result({}, recovery_rows(view.words))
+                question("Write them on paper, then press Enter: some of them are asked for.")
+                await call.lines.next_line()
+                clear_screen()
+                typed = await _asked_words(call, view)
+        else:
+            numbers = [place + 1 for place in view.asked]
+            call.result({"words": list(view.words), "asked": numbers}, " ".join(view.words))
+            typed = await _asked_words(call, view)
+        await opened.confirm_recovery(typed)
+        call.result({"erased": True}, "The recovery words were erased here: only your paper has them.")
+
+
+def recovery_rows(words: Sequence[str]) -> str:
+    """The words with their numbers, in rows of four."""
+    width = max(map(len, words))
+    numbered = [f"{number:2} {word:{width}}" for number, word in enumerate(words, 1)]
+    return "\n".join("  ".join(numbered[at : at + 4]).rstrip() for at in range(0, len(numbered), 4))
+
+
+async def _asked_words(call: Call, view: RecoveryView) -> tuple[str, ...]:
+    typed = []
+    for place in view.asked:
+        question(f"Word {place + 1}:")
+        line = await call.lines.next_line()
+        if line is None:
+            raise Stopped("Not all words were typed, so nothing was erased.")
+        typed.append(line.strip())
+    return tuple(typed)
+
+
+@recovery.command("use")
+@click.option("--remove", "removed", multiple=True, metavar="DEVICE", help="Remove a device, by its id.")
+@click.option("--force", is_flag=True, help="Sign even if no contact was reached since the start.")
+@coroutine
+async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> None:
+    """Remove devices of your identity with the recovery words, which are read from the input.
+
+    Your contacts are warned, and hold their messages until they compared words or the safety number with you.
+    """
+    async with messenger(call) as opened:
+        devices = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED]
+        with passing_screen():
+            typed = await _typed_words(call)
+        chosen = [_device(devices, name) for name in removed]
+        if is_interactive() and not removed:
+            chosen = await _chosen(call, [view for view in devices if not view.this])
+        ids = tuple(view.terminal for view in chosen)
+        await signed(call, force, lambda insists: opened.recover(typed, ids, insists))
+    said = f"Your recovery words were used, and {len(ids)} devices removed. Your contacts are warned."
+    call.result({"recovered": True, "removed": list(ids)}, said)
+
+
+async def _typed_words(call: Call) -> tuple[str, ...]:
+    """The recovery words from the input, in any number of lines."""
+    words: list[str] = []
+    note(f"Type the {RECOVERY_WORDS} recovery words, in as many lines as you like.")
+    while len(words) < RECOVERY_WORDS and (line := await call.lines.next_line()) is not None:
+        words += line.split()
+    return tuple(words)
+
+
+def _device(devices: Sequence[TerminalView], name: str) -> TerminalView:
+    """The device of an id or its beginning. Raises UsageError."""
+    fitting = [view for view in devices if view.terminal.startswith(name.lower())]
+    if len(fitting) != 1 or len(name) < SHORTEST_ID:
+        raise UsageError(f"No single device has the id {name}: 'parlour terminal list' shows them.")
+    return fitting[0]
+
+
+async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalView]:
+    """The devices that the person chooses to remove, after a confirmation. Raises Stopped, UsageError."""
+    for number, view in enumerate(devices, 1):
+        note(f"  {number}  {terminal_line(view)}")
+    chosen: list[TerminalView] = []
+    if devices:
+        question("Remove which of these devices? (numbers, or Enter for none)")
+        for typed in (await call.lines.next_line() or "").replace(",", " ").split():
+            if not (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(devices)):
+                raise UsageError(f"Type numbers from 1 to {len(devices)}.")
+            chosen.append(devices[int(typed) - 1])
+    asked = f"Use the recovery words and remove {len(chosen)} devices? Your contacts are warned. [y/n]"
+    if not await confirmed(call.lines, asked):
+        raise Stopped("The recovery words were not used.")
+    return chosen
+
+
 @group("contacts")
 @coroutine
 async def contacts(call: Call) -> None:
@@ -110,7 +280,7 @@ async def contacts(call: Call) -> None:
 @click.argument("name", type=TEXT)
 @click.argument("new", type=TEXT)
 @coroutine
-async def rename(call: Call, name: str, new: str) -> None:
+async def rename_contact(call: Call, name: str, new: str) -> None:
     """Call NAME by the name NEW, here only."""
     await _change(call, name, lambda opened, person: opened.rename(person, new))
 

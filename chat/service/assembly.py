@@ -26,7 +26,7 @@ from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
-from chat.service.person_logs import PersonLogs
+from chat.service.person_logs import OwnLog, PersonLogs, Recovery
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
@@ -63,6 +63,7 @@ class UseCases:
             profile.remembered,
             profile.proven,
             profile.own_confirmed,
+            keeps_seed=profile.keeps_seed,
         )
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
@@ -80,7 +81,9 @@ class UseCases:
 
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, ranker)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
-        logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending)
+        self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner)
+        logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
         self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
@@ -119,6 +122,7 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.OwnLogGrew, lambda _: self.verification.own_log_grew())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
+        bus.on(events.OwnLogGrew, lambda _: self._own_log_grew())
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     def _contacts_changed(self) -> None:
@@ -127,6 +131,10 @@ class UseCases:
         self.relay_client.renew()
         self.announcer.recognise_again()
         self.announcer.renew()
+
+    def _own_log_grew(self) -> None:
+        self.announcer.renew()
+        self.runtime.tasks.spawn(self.sync.hand_out_log())
 
     def _network_changed(self) -> None:
         self.relay_client.network_changed()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from chat.interface import Closed, Event
 from chat.network.links import Peer
+from protocol.identity.reduction import Cause
 from protocol.relay.rendezvous import RelayAddress
 
 S = TypeVar("S")
@@ -22,6 +23,13 @@ class ContactsChanged:
 @dataclass(frozen=True, slots=True)
 class OwnLogGrew:
     """Operations were added to this person's own log: contacts lack them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLogChanged:
+    """A contact returned a change of this person's own log that this engine did not make."""
+
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)

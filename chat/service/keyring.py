@@ -121,8 +121,9 @@ class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
     `own` and `own_log`: this person's keys and log. `own_confirmed`: the ids of its operations that this
-    terminal made or this person confirmed. `now`: Unix time in milliseconds. `proven`: the persons
-    who have proven to hold a static key, by that key. `shared`: those keys that several persons have proven.
+    terminal made or this person confirmed. `keeps_seed`: the database has the recovery seed. `now`: Unix time
+    in milliseconds. `proven`: the persons who have proven to hold a static key, by that key. `shared`: those
+    keys that several persons have proven.
     """
 
     def __init__(
@@ -136,7 +137,10 @@ class Keyring:
         remembered: dict[Peer, Addresses] | None = None,
         proven: Iterable[tuple[bytes, bytes]] = (),
         own_confirmed: frozenset[bytes] = frozenset(),
+        *,
+        keeps_seed: bool = False,
     ) -> None:
+        self.keeps_seed = keeps_seed
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own = own
         self.own_log = own_log
@@ -294,6 +298,14 @@ class Keyring:
             raise Unexpected("not an entry")
         named, own = parse_entry(first).header.conversation, self.own.person
         return next((one for one in self.contacts if conversation_of_two(own, one) == named), b"")
+
+    def follow_own_log(self, state: PersonState) -> None:
+        """Operations were added to this person's own log."""
+        self.own_log = state
+
+    def forget_seed(self) -> None:
+        """The recovery seed was erased from the database."""
+        self.keeps_seed = False
 
     def held(self, person: bytes) -> tuple[bytes, ...]:
         """The operations of a contact's log, none for a stranger."""

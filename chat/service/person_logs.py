@@ -1,29 +1,245 @@
-"""The exchange of person logs over links (SPEC §7.2)."""
+"""Person logs on links, and what this terminal signs in its own person's log (SPEC §7.2)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from chat.errors import phrase
+from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryView, UsageError
+from chat.network.links import Peer
 from chat.service import views
-from chat.service.events import ContactsChanged, EventBus
+from chat.service.events import ContactsChanged, EventBus, OwnLogChanged, OwnLogGrew
 from chat.service.keyring import Keyring
+from chat.service.maintenance import Cleaner
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, persons
+from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
-from chat.tasks import Worker
-from protocol.identity.exchange import Extension, changes, extend, missing
-from protocol.identity.log import parse_operation
+from chat.tasks import Runtime, Worker
+from protocol.errors import LimitExceeded, Malformed
+from protocol.identity.author import (
+    RECOVERY_WORDS,
+    read_recovery_words,
+    recover_operation,
+    recovery_key,
+    recovery_words,
+    rename_operation,
+    sign_recovery,
+    unknown_word,
+)
+from protocol.identity.exchange import Extension, changes, extend, missing, owner_named
+from protocol.identity.log import parse_operation, sign_operation
+from protocol.identity.names import is_name
 from protocol.identity.reduction import Pins
-from protocol.limits import LOG_OPERATIONS_MAX
+from protocol.limits import LOG_OPERATIONS_MAX, RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
+from protocol.primitives import ed25519_from_seed
+
+NOT_SYNCED = phrase(
+    "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
+    "that you signed later, and your contacts shut this device out when you sign others. Wait until a "
+    "contact is online."
+)
+NOT_LIVE = phrase("This device was removed from your identity or has been copied: it can sign nothing.")
+LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
+OWN_LOG_FULL = phrase(
+    "A contact holds more changes of your identity than there is room for. Was this device copied?"
+)
+
+ERASED = phrase("The recovery words were shown before and erased: they are only where you wrote them down.")
+NOT_ASKED = phrase("Type the words that are asked for.")
+WRONG_CHECK = phrase("The words do not fit together: one of them is wrong, or two are in the wrong order.")
+OTHER_WORDS = phrase("These are not the recovery words of this identity.")
+THIS_DEVICE = phrase("A device cannot remove itself by a recovery.")
+NO_DEVICE = phrase("No such device: 'parlour terminal list' shows them.")
+TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
+
+WORDS_ASKED: Final = 4
+"""Words to type back: a person who copied none of them guesses these at 1 of 4,294,967,296."""
+
+
+class OwnLog:
+    """This person's own log: what this terminal signs, and what contacts bring back of it.
+
+    A restored profile lacks what it signed after the copy was made, and would sign again under the same
+    numbers, which is a fork (attack 92). So nothing is signed before a contact has returned what it holds.
+    A person without contacts signs at once: no contact can bring anything back, and the first one gets this
+    log by pairing.
+    """
+
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
+        self._worker, self._within = runtime.worker, runtime.config.sync_within
+        self._store, self._bus, self._keyring = store, bus, keyring
+        self._turn = asyncio.Lock()  # what is signed builds on all that came before
+        self._sought: dict[Peer, set[bytes]] = {}
+        self._synced = asyncio.Event()
+
+    async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
+        """The operations of this person's log that a holder of these heads lacks."""
+        if sorted(held) == sorted(self._keyring.own_log.heads):
+            return []
+        operations, pins = await self._store.read(_held, self._keyring.own.person)
+        return _messages(await self._worker.run(missing, operations, held, pins))
+
+    async def named(self, peer: Peer, heads: Sequence[bytes]) -> None:
+        """A contact's terminal holds this log up to these heads; what is unknown of it comes next."""
+        unknown = await self._store.read(persons.unknown, heads)
+        self._sought[peer] = unknown
+        if not unknown:
+            self._synced.set()
+
+    async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
+        """Store operations of this log that a contact returned. Raises ProtocolError.
+
+        What exceeds the bounds is passed over: a thief's operations must not end the links with contacts.
+        """
+        try:
+            async with self._turn:
+                await self._extend(operations)
+        except LimitExceeded:
+            self._bus.publish(Notice(OWN_LOG_FULL))
+            return
+        if sought := self._sought.get(peer):
+            sought.difference_update(parse_operation(operation).id for operation in operations)
+            if not sought:
+                self._synced.set()
+
+    async def _extend(self, operations: Sequence[bytes]) -> None:
+        before, found = self._keyring.own_log, await self._add(operations)
+        if found.new:
+            for cause in changes(before, found.state):
+                self._bus.signal(OwnLogChanged(cause))
+                self._bus.publish(views.own_change(cause))
+
+    async def _add(self, operations: Sequence[bytes], confirmed: Iterable[bytes] = ()) -> Extension:
+        """Store what is new in the own log. `confirmed`: recoveries that this person made."""
+        person = self._keyring.own.person
+        held, pins = await self._store.read(_held, person)
+        pins = Pins(pins.seen, pins.confirmed.union(confirmed))
+        found = await self._worker.run(extend, held, operations, pins=pins)
+        if found.new:
+            await self._store.write(_store_operations, person, found)
+            await self._store.write(persons.pin, person, confirmed, confirmed=True)
+            self._keyring.follow_own_log(found.state)
+            self._bus.signal(OwnLogGrew())
+        return found
+
+    async def rename(self, name: str, *, force: bool) -> None:
+        """Sign another name of this person. Raises UsageError, NotSynced, NotPermitted."""
+        if not is_name(name):
+            raise UsageError(NO_NAME)
+        await self._until_synced(force=force)
+        own = self._keyring.own
+        async with self._turn:
+            state = self._keyring.own_log
+            if own.terminal not in state.live:
+                raise NotPermitted(NOT_LIVE)
+            held, _ = await self._store.read(_held, state.person)
+            if len(held) >= LOG_OPERATIONS_MAX:  # a longer log does not fit into a Record
+                raise NotPermitted(LOG_FULL)
+            await self._add([sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)])
+
+    async def recover(self, seed: bytes, removed: Sequence[bytes], *, force: bool) -> None:
+        """Sign the next recovery, which removes these terminals. Raises UsageError, NotSynced."""
+        await self._until_synced(force=force)
+        async with self._turn:
+            state = self._keyring.own_log
+            if ed25519_from_seed(recovery_key(seed, state.recoveries)) != state.recovery:
+                raise UsageError(OTHER_WORDS)
+            if self._keyring.own.terminal in removed:
+                raise UsageError(THIS_DEVICE)
+            if not {*state.live, *state.frozen}.issuperset(removed):
+                raise UsageError(NO_DEVICE)
+            if len(removed) > RECOVER_REMOVED_MAX:
+                raise UsageError(TOO_MANY_DEVICES)
+            last = [(terminal, state.last[terminal]) for terminal in sorted(set(removed))]
+            signed = sign_recovery(recover_operation(state, seed, last), seed)
+            await self._add([signed], [parse_operation(signed).id])
+
+    async def _until_synced(self, *, force: bool) -> None:
+        """Wait for a link that is about to open, unless the person insists. Raises NotSynced."""
+        if force or not self._keyring.contacts:
+            return
+        try:
+            async with asyncio.timeout(self._within):
+                await self._synced.wait()
+        except TimeoutError:
+            raise NotSynced(NOT_SYNCED) from None
+
+
+class Recovery:
+    """The recovery seed of this person: shown once as words and erased, and used when it is typed in."""
+
+    def __init__(
+        self, runtime: Runtime, store: Store, keyring: Keyring, log: OwnLog, cleaner: Cleaner
+    ) -> None:
+        self._random, self._store, self._keyring = runtime.random, store, keyring
+        self._log, self._cleaner = log, cleaner
+        self._asked: tuple[int, ...] = ()
+
+    async def words(self) -> RecoveryView:
+        """The words, and the places of those to type back. Raises NotPermitted once they are erased."""
+        words = recovery_words(await self._seed())
+        if not self._asked:
+            drawn = sorted(range(len(words)), key=lambda _: self._random(8))
+            self._asked = tuple(sorted(drawn[:WORDS_ASKED]))
+        return RecoveryView(words, self._asked)
+
+    async def confirm(self, typed: Sequence[str]) -> None:
+        """Erase the seed: these are the words that were asked for. Raises UsageError, NotPermitted."""
+        words = recovery_words(await self._seed())
+        asked, self._asked = self._asked, ()
+        if not asked or len(typed) != len(asked):
+            raise UsageError(NOT_ASKED)
+        for place, word in zip(asked, typed, strict=True):
+            if word.strip().lower() != words[place]:
+                raise UsageError(
+                    phrase("Word {number} is another one: look at the words again.", number=place + 1)
+                )
+        await self._store.write(keys.erase_recovery_seed)
+        self._keyring.forget_seed()
+        await self._cleaner.clean()
+
+    async def _seed(self) -> bytes:
+        """The seed from the database, which memory does not keep."""
+        seed = (await self._store.read(keys.read_own)).recovery_seed
+        if seed is None:
+            raise NotPermitted(ERASED)
+        return seed
+
+    async def use(self, typed: Sequence[str], removed: Sequence[str], *, force: bool) -> None:
+        """Sign a recovery with the seed of the words. Raises UsageError, NotSynced."""
+        seed = seed_of(typed)
+        try:
+            terminals = [bytes.fromhex(terminal) for terminal in removed]
+        except ValueError:
+            raise UsageError(NO_DEVICE) from None
+        await self._log.recover(seed, terminals, force=force)
+
+
+def seed_of(typed: Sequence[str]) -> bytes:
+    """The recovery seed of typed words. Raises UsageError, which names a wrong word by its place."""
+    if (wrong := unknown_word(typed)) is not None:
+        raise UsageError(phrase("Word {number} is none of the list: check its spelling.", number=wrong + 1))
+    if len(typed) != RECOVERY_WORDS:
+        raise UsageError(
+            phrase("There are {number} words instead of {all}.", number=len(typed), all=RECOVERY_WORDS)
+        )
+    try:
+        return read_recovery_words(typed)
+    except Malformed:
+        raise UsageError(WRONG_CHECK) from None
 
 
 class PersonLogs:
-    """Sends the operations that contacts lack of this person's log, and stores those of their logs."""
+    """Exchanges the operations of both persons of a link, and stores what is new of the contact's log.
+
+    `own`: this person's own log.
+    """
 
     def __init__(
         self,
@@ -34,29 +250,33 @@ class PersonLogs:
         book: ContactBook,
         views: Views,
         pending: PendingContacts,
+        own: OwnLog,
     ) -> None:
         self._worker, self._store, self._bus, self._keyring = worker, store, bus, keyring
-        self._book, self._views, self._pending = book, views, pending
+        self._book, self._views, self._pending, self.own = book, views, pending, own
         self._turn = asyncio.Lock()  # what two links bring builds on one log
 
-    async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
-        """The operations of this person's log that a holder of these heads lacks."""
-        if sorted(held) == sorted(self._keyring.own_log.heads):
-            return []
+    async def named(self, peer: Peer, person: bytes, heads: Sequence[bytes]) -> list[LogOperations]:
+        """The operations that a peer with these heads of a person's log lacks.
+
+        Raises Untrusted unless the person is this one or the peer's.
+        """
         own = self._keyring.own.person
+        if owner_named(person, own, peer.person) == own:
+            await self.own.named(peer, heads)
+            return await self.own.missing(heads)
+        contact = self._keyring.contacts.get(person)
+        if contact is None or sorted(heads) == sorted(contact.state.heads):
+            return []
+        return _messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
 
-        def held_here(database: Database) -> tuple[list[bytes], Pins]:
-            return persons.operations_of(database, own), persons.pins_of(database, own)
-
-        operations, pins = await self._store.read(held_here)
-        lacking = await self._worker.run(missing, operations, held, pins)
-        starts = range(0, len(lacking), LOG_OPERATIONS_MAX)
-        return [LogOperations(list(lacking[start : start + LOG_OPERATIONS_MAX])) for start in starts]
-
-    async def received(self, person: bytes, operations: Sequence[bytes]) -> None:
-        """Store the new operations of a contact's log. Raises ProtocolError."""
+    async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
+        """Store the new operations of a contact's log or of the own one. Raises ProtocolError."""
+        if parse_operation(operations[0]).person == self._keyring.own.person:
+            await self.own.received(peer, operations)
+            return
         async with self._turn:
-            await self._receive(person, operations)
+            await self._receive(peer.person, operations)
 
     async def _receive(self, person: bytes, operations: Sequence[bytes]) -> None:
         keyring = self._keyring
@@ -77,17 +297,30 @@ class PersonLogs:
         self._bus.signal(ContactsChanged())
 
 
+def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
+    return persons.operations_of(database, person), persons.pins_of(database, person)
+
+
+def _messages(lacking: Sequence[bytes]) -> list[LogOperations]:
+    starts = range(0, len(lacking), LOG_OPERATIONS_MAX)
+    return [LogOperations(list(lacking[start : start + LOG_OPERATIONS_MAX])) for start in starts]
+
+
 def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow | None:
     """The contact as it is now, None if it was removed meanwhile."""
     if contacts.get(database, person) is None:
         return None
-    for operation in found.new:
-        persons.add_operation(database, person, parse_operation(operation).id, operation)
-    persons.drop_operations(database, person, found.dropped)
-    persons.pin(database, person, found.state.path, confirmed=False)
-    persons.replace_terminals(database, person, persons.terminal_rows(found.state))
+    _store_operations(database, person, found)
     contacts.set_name(database, person, found.state.name)
     if hold:
         contacts.set_verified(database, person, False)
         contacts.set_held(database, person, True)
     return contacts.get(database, person)
+
+
+def _store_operations(database: Database, person: bytes, found: Extension) -> None:
+    for operation in found.new:
+        persons.add_operation(database, person, parse_operation(operation).id, operation)
+    persons.drop_operations(database, person, found.dropped)
+    persons.pin(database, person, found.state.path, confirmed=False)
+    persons.replace_terminals(database, person, persons.terminal_rows(found.state))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chat.network.links import Peer
 from chat.service import keyring
@@ -32,9 +32,13 @@ class ContactBook:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The part of the database that is kept in memory."""
+    """The part of the database that is kept in memory.
+
+    `own` is without the recovery seed, and `keeps_seed` whether it is in the database.
+    """
 
     own: OwnRow
+    keeps_seed: bool
     log: PersonState
     own_confirmed: frozenset[bytes]
     contacts: ContactBook
@@ -55,7 +59,8 @@ def read_profile(database: Database) -> Profile:
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
     pins = persons.pins_of(database, own.person)
     return Profile(
-        own=own,
+        own=replace(own, recovery_seed=None),
+        keeps_seed=own.recovery_seed is not None,
         log=reduce(persons.operations_of(database, own.person), pins),
         own_confirmed=pins.confirmed,
         contacts=ContactBook({row.person: row for row in paired}, unread),

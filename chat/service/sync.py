@@ -117,6 +117,7 @@ class _Worker:
 
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `pages` is the number of pages of heads that wait for their terminal's budget.
+    `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
     outbound: Outbound
@@ -124,6 +125,7 @@ class _Worker:
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
     pages: int = 0
+    log_heads: list[bytes] | None = None
 
 
 class Synchronizer:
@@ -169,6 +171,13 @@ class Synchronizer:
         """Send a message that is not an entry, if there is a link."""
         for worker in self._sending(person):
             worker.outbound.put(message)
+
+    async def hand_out_log(self) -> None:
+        """Send this person's new operations to all who have named what they hold; others get them then."""
+        for worker in list(self._workers.values()):
+            if worker.log_heads is not None:
+                for operations in await self._logs.own.missing(worker.log_heads):
+                    worker.outbound.put(operations)
 
     def _sending(self, person: bytes) -> list[_Worker]:
         """One per terminal of the contact that has a link."""
@@ -238,13 +247,15 @@ class Synchronizer:
                     outbound.put(page)
             case Heads() as page:
                 await self._answer_page(link, page)
-            case LogHeads(heads=held):
-                for operations in await self._logs.missing(held):
+            case LogHeads(person=person, heads=held):
+                if person != link.person:
+                    worker.log_heads = held
+                for operations in await self._logs.named(link.peer, person, held):
                     outbound.put(operations)
             case LogOperations(operations=operations):
                 # A thief can fill the log, which must not end the links of the owner's terminals.
                 with suppress(LimitExceeded):
-                    await self._logs.received(link.person, operations)
+                    await self._logs.received(link.peer, operations)
                 if waiting := worker.waiting:
                     worker.waiting = []
                     await self._take(link, waiting)
@@ -352,7 +363,7 @@ class Outbound:
     def ask_log(self) -> None:
         """Ask for what this side lacks of the contact's log."""
         if (contact := self._keyring.contacts.get(self._link.person)) is not None:
-            self.put(LogHeads(list(contact.state.heads)))
+            self.put(LogHeads(contact.state.person, list(contact.state.heads)))
 
     async def _greet(self) -> None:
         contact = self._keyring.contacts.get(self._link.person)
@@ -360,8 +371,9 @@ class Outbound:
             return  # removed since the link opened, which is about to be closed
         terminal = terminal_at(contact, self._link)
         heads = await self._store.read(repair.asking_heads, self._conversation, terminal)
-        log_heads, read = contact.state.heads, await self._read_lately()
-        for message in opening(log_heads, self._conversation, heads, self._port.number, read):
+        states, read = (contact.state, self._keyring.own_log), await self._read_lately()
+        logs = [LogHeads(state.person, list(state.heads)) for state in states]
+        for message in opening(logs, self._conversation, heads, self._port.number, read):
             await self._link.driver.send(message)
 
     async def _catch_up(self) -> None:

@@ -14,7 +14,10 @@ from chat.interface import (
     EntryState,
     EntryView,
     IdentityChanged,
+    OwnLogChanged,
     ReceiptView,
+    TerminalState,
+    TerminalView,
 )
 from chat.network.links import Links
 from chat.service.events import EventBus
@@ -157,6 +160,17 @@ class Views:
         labels = unique_labels(rows)
         return tuple(self._contact(row, labels[row.person]) for row in rows)
 
+    def terminals(self) -> tuple[TerminalView, ...]:
+        """The terminals of this person, the most senior first."""
+        own, log = self._keyring.own.terminal, self._keyring.own_log
+        states = (
+            (TerminalState.LIVE, log.live),
+            (TerminalState.FROZEN, log.frozen),
+            (TerminalState.REMOVED, log.removed),
+        )
+        found = [(one.rank, one.id, state) for state, some in states for one in some.values()]
+        return tuple(TerminalView(one.hex(), one == own, state) for _, one, state in sorted(found))
+
     def publish_contact(self, person: bytes) -> None:
         """Publish how a contact is now; it may have been removed meanwhile."""
         if (row := self._book.rows.get(person)) is not None:
@@ -234,6 +248,24 @@ TEXTS = {
         "has recoveries that contradict each other: compare the safety number before you continue"
     ),
 }
+
+
+OWN_TEXTS = {
+    CauseKind.FOUNDED: phrase("Your identity is new"),
+    CauseKind.ADDED: phrase("A device was added to your identity"),
+    CauseKind.REMOVED: phrase("A device was removed from your identity"),
+    CauseKind.VOIDED: phrase("Your identity lost a device that a removed device had added"),
+    CauseKind.RENAMED: phrase("The name that your contacts see was changed"),
+    CauseKind.RECOVERED: phrase("Your recovery words were used"),
+    CauseKind.FORKED: phrase("A device of yours was copied: your contacts shut it out"),
+    CauseKind.CONTESTED: phrase("Your recovery words were used twice, in ways that contradict each other"),
+}
+"""A change of the own log that another copy of it brought."""
+
+
+def own_change(cause: Cause) -> OwnLogChanged:
+    """The event of a change of the own log that this terminal did not make."""
+    return OwnLogChanged(cause.kind.value, cause.operation.hex(), OWN_TEXTS[cause.kind])
 
 
 SAME_KEY = phrase("has the same device key as another contact: one of them may have stolen it")

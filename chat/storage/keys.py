@@ -61,6 +61,12 @@ def read_own(db: Database) -> OwnRow:
     return OwnRow(*row)
 
 
+def erase_recovery_seed(db: Database) -> None:
+    """Delete the recovery seed. `secure_deletion.clean_file` must follow."""
+    db.run("UPDATE own SET recovery_seed = NULL")
+    mark_unclean(db)
+
+
 def add_self_key(db: Database, key: bytes, heads: list[bytes]) -> None:
     """Store a newer self key, made under these heads of the person's log."""
     db.insert("INSERT INTO self_keys (key, heads) VALUES (?, ?)", key, joined_ids(heads))

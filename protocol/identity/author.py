@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from protocol import labels, limits
 from protocol.codec import encode
-from protocol.errors import LocalMisuse
+from protocol.errors import LocalMisuse, Malformed
 from protocol.identity import log
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState
-from protocol.primitives import KEY_SIZE, Random, b2b, ed25519_from_seed, x25519_generate
+from protocol.identity.safety import word_list
+from protocol.primitives import KEY_SIZE, Random, b2b, ed25519_from_seed, equal, x25519_generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,38 @@ def recovery_key(seed: bytes, number: int) -> bytes:
     The genesis names key 0, and recovery n names key n. So a backup restored twice names the same keys.
     """
     return b2b(number.to_bytes(4), personal=labels.RECOVERY, key=seed)
+
+
+RECOVERY_WORDS: Final = KEY_SIZE + 2
+"""Words of a recovery seed: one per byte of the seed and of its check."""
+
+
+def recovery_words(seed: bytes) -> tuple[str, ...]:
+    """The 34 words of a recovery seed (32 bytes), which `read_recovery_words` reads (SPEC §7.1)."""
+    listed = word_list()
+    return tuple(listed[byte] for byte in seed + _check(seed))
+
+
+def unknown_word(words: Sequence[str]) -> int | None:
+    """The place, from 0, of the first word that is not in the list of SPEC §7.9; None if all are."""
+    listed = set(word_list())
+    return next((place for place, word in enumerate(words) if word.lower() not in listed), None)
+
+
+def read_recovery_words(words: Sequence[str]) -> bytes:
+    """The seed (32 bytes) of its words, in either case. Malformed for others than 34, or a wrong check."""
+    listed = {word: byte for byte, word in enumerate(word_list())}
+    if len(words) != RECOVERY_WORDS or unknown_word(words) is not None:
+        raise Malformed("not the words of a recovery seed")
+    read = bytes(listed[word.lower()] for word in words)
+    seed, check = read[:KEY_SIZE], read[KEY_SIZE:]
+    if not equal(check, _check(seed)):
+        raise Malformed("the check of the recovery words")
+    return seed
+
+
+def _check(seed: bytes) -> bytes:
+    return b2b(seed, personal=labels.RECOVERY_WORDS, size=RECOVERY_WORDS - KEY_SIZE)
 
 
 def recover_operation(

@@ -122,6 +122,13 @@ def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
     return (*(cause for cause in after.causes if cause not in before.causes), *gone)
 
 
+def owner_named(person: bytes, own: bytes, peer: bytes) -> bytes:
+    """The person whose log LogHeads is about. Untrusted unless it is one of the link's two (V-LH-01)."""
+    if person not in (own, peer):
+        raise Untrusted("the log of a third person")
+    return person
+
+
 def missing(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO_PINS) -> tuple[bytes, ...]:
     """The operations, in causal order, that a peer with these heads lacks. Errors as in `load`."""
     reduction = Reduction(log.load(operations), pins)

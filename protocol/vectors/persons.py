@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from protocol.codec import Codec
-from protocol.identity.author import recovery_key
-from protocol.identity.exchange import extend, missing, share_is_stale
+from protocol.codec import Codec, encode
+from protocol.identity.author import read_recovery_words, recovery_key, recovery_words
+from protocol.identity.exchange import extend, missing, owner_named, share_is_stale
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import Fork, PersonState, Pins, Reduction
 from protocol.limits import OPERATION_BYTES_MAX
+from protocol.messages import MESSAGE, LogHeads, LogOperations
 from protocol.primitives import ed25519_from_seed, x25519_public
-from protocol.vectors.frame import Action, Json, run_steps
+from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "persons"
 _OPERATION: Final[Codec[Operation]] = Codec(Operation, OPERATION_BYTES_MAX)
@@ -38,6 +39,14 @@ def _terminal(_: Json, step: Json) -> Json:
 def _recovery_key(_: Json, step: Json) -> Json:
     seed = recovery_key(bytes.fromhex(step["seed"]), step["number"])
     return {"signing_seed": seed.hex(), "recovery": ed25519_from_seed(seed).hex()}
+
+
+def _recovery_words(_: Json, step: Json) -> Json:
+    return {"words": list(recovery_words(bytes.fromhex(step["seed"])))}
+
+
+def _read_recovery_words(_: Json, step: Json) -> Json:
+    return {"seed": read_recovery_words(step["text"].split()).hex()}
 
 
 def _sign(_: Json, step: Json) -> Json:
@@ -131,6 +140,19 @@ def _missing(inputs: Json, step: Json) -> Json:
     return {"operations": [names[signed.hex()] for signed in found]}
 
 
+def _receive_log_heads(inputs: Json, step: Json) -> Json:
+    message = MESSAGE.decode(bytes.fromhex(step["message"]))
+    if not isinstance(message, LogHeads):
+        raise VectorMismatch("another message than LogHeads")
+    logs = {}
+    for name in ("own", "contact"):
+        log = _operations(inputs, step[name])
+        logs[load(log).order[0].id] = log
+    own, contact = logs
+    found = missing(logs[owner_named(message.person, own, contact)], message.heads)
+    return {"answers": [encode(LogOperations(list(found))).hex()] if found else []}
+
+
 def _stale(inputs: Json, step: Json) -> Json:
     heads = [bytes.fromhex(head) for head in step["heads"]]
     return {"stale": share_is_stale(_operations(inputs, step["operations"]), heads)}
@@ -139,11 +161,14 @@ def _stale(inputs: Json, step: Json) -> Json:
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "terminal": _terminal,
     "recovery_key": _recovery_key,
+    "recovery_words": _recovery_words,
+    "read_recovery_words": _read_recovery_words,
     "sign": _sign,
     "parse": _parse,
     "reduce": _reduce,
     "extend": _extend,
     "missing": _missing,
+    "receive_log_heads": _receive_log_heads,
     "stale": _stale,
 }
 

@@ -33,7 +33,7 @@ from protocol.history import (
     pages,
 )
 from protocol.identity.reduction import reduce
-from protocol.messages import MESSAGE, EntryHeader, Head, Heads, HeadsHash, Receipt, Typing
+from protocol.messages import MESSAGE, EntryHeader, Head, Heads, HeadsHash, LogHeads, Receipt, Typing
 from protocol.vectors.entries import held_entries, of_conversation, read_entry
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
@@ -173,9 +173,12 @@ def _open(inputs: Json, step: Json) -> Json:
     """What is sent on a link that has opened, before and as entries."""
     held, names = _held(inputs, step)
     own, contact, author = (bytes.fromhex(inputs[name]) for name in ("own_person", "contact", "own_terminal"))
-    log_heads = [bytes.fromhex(head) for head in step["log_heads"]]
+    logs = [
+        LogHeads(person, [bytes.fromhex(head) for head in step[heads]])
+        for person, heads in ((contact, "log_heads"), (own, "own_log_heads"))
+    ]
     read = [entry for entry, name in names.items() if name in step["read"]]
-    first = opening(log_heads, conversation_of_two(own, contact), named(heads(held)), step["port"], read)
+    first = opening(logs, conversation_of_two(own, contact), named(heads(held)), step["port"], read)
     done = [entry for entry, name in names.items() if name in step["acknowledged"]]
     return {
         "messages": [encode(message).hex() for message in first],

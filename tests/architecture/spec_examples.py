@@ -149,7 +149,7 @@ def _messages() -> Iterator[Wire]:
     yield m.Open(draw("initiator nonce"))
     yield example_records()[0]
     yield m.Accept(draw("accept"))
-    yield m.LogHeads([rename_id(SECOND)])
+    yield m.LogHeads(SECOND.person, [rename_id(SECOND)])
     yield m.LogOperations([FIRST.operations[1]])
     yield m.Reachable(4747)
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
@@ -342,6 +342,7 @@ def _person() -> dict[str, Value]:
         "signer": FIRST.signing_seed,
         "recovery_seed": FIRST.recovery_seed,
         "number": 3,
+        "seed_check": b2b(FIRST.recovery_seed, personal=labels.RECOVERY_WORDS, size=2),
         "recovery_key": recovery_key(FIRST.recovery_seed, 3),
     }
 

@@ -19,6 +19,7 @@ from chat.interface import (
     Messenger,
     NearbyChanged,
     OwnChange,
+    OwnLogChanged,
     PairingChanged,
     PairingStage,
     PairingView,
@@ -106,6 +107,13 @@ class AroundContract:
         await messenger.confirm_own(question.operation)
         assert (await told(events, QuestionsChanged)).questions == ()
         await messenger.verification(subject.friend)
+
+    async def test_a_change_of_the_own_log_is_told_with_its_operation(self, subject: Subject) -> None:
+        events = await listening(subject)
+        await subject.around.rename_me()
+        changed = await told(events, OwnLogChanged)
+        assert (changed.kind, len(changed.operation)) == ("renamed", 64)
+        assert changed.cause == "The name that your contacts see was changed"
 
     async def test_a_stranger_is_paired_with_by_words(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)

@@ -30,6 +30,8 @@ FAILING = {
     "answer_pairing": ParlourError,
     "verify": BadData,
     "confirm_own": UsageError,
+    "confirm_recovery": UsageError,
+    "recover": UsageError,
 }
 """Calls that fail with the arguments below, where nothing is under way and nothing is asked."""
 
@@ -55,6 +57,8 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "accept": True,
         "settings": SettingsView(read_receipts=False, typing=False),
         "address": RELAY,
+        "typed": ("acorn",),
+        "removed": (),
         "old": subject.passphrase,
         "new": "another one",
     }

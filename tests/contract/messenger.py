@@ -23,6 +23,8 @@ from chat.interface import (
     RelayRemoved,
     RelayStanding,
     SettingsView,
+    TerminalState,
+    TerminalView,
     UsageError,
     VisibilityChanged,
 )
@@ -38,6 +40,14 @@ class MessengerContract:
         assert len(bytes.fromhex(me.person)) == len(bytes.fromhex(me.terminal)) == 32
         assert 0 < me.port < 65536
         assert me.addresses
+
+    async def test_one_changes_the_name_that_contacts_see(self, subject: Subject) -> None:
+        await subject.messenger.rename_self("Adele", True)
+        assert (await subject.messenger.me()).name == "Adele"
+        with pytest.raises(UsageError):
+            await subject.messenger.rename_self(" Adele", True)
+        (view,) = await subject.messenger.terminals()
+        assert view == TerminalView((await subject.messenger.me()).terminal, True, TerminalState.LIVE)
 
     async def test_visibility_is_changed_and_announced(self, subject: Subject) -> None:
         await subject.messenger.set_visible(False)

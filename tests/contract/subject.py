@@ -33,6 +33,9 @@ class Around(Protocol):
     async def add_own(self) -> None:
         """This person's own log gets a device that this terminal did not add."""
 
+    async def rename_me(self) -> None:
+        """The contact returns another name that this person's terminal signed before it was restored."""
+
     async def in_parts(self, text: str) -> None:
         """An entry of the contact arrives without its content, and then whole."""
 

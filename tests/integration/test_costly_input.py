@@ -124,7 +124,7 @@ async def test_case_89_a_thief_with_a_junior_terminal_does_not_suppress_its_remo
         costly: list[Message] = [
             Heads(conversation, b"", [], more=False),
             HeadsHash(conversation, bytes(32)),
-            LogHeads([]),
+            LogHeads(ada.peer.person, []),
         ]
         for message in costly * SPENT:
             await thief.send(message)
@@ -171,7 +171,8 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
     async with in_touch(tmp_path) as (_, ada, ben):
         log, link = await log_of(ben), current(ben, ada).driver
         await link.send(log.add())
-        costly: list[Message] = [Heads(_conversation(ada, ben), b"", [], more=False), LogHeads([])]
+        heads = LogHeads(ada.peer.person, [])
+        costly: list[Message] = [Heads(_conversation(ada, ben), b"", [], more=False), heads]
         for message in costly * SPENT:
             await link.send(message)
         for number in range(4):
@@ -186,9 +187,9 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
 @pytest.mark.parametrize(
     ("owner", "worked_on", "message", "most"),
     [
-        (PersonLogs, "missing", lambda _: LogHeads([]), 8 + 5),
-        (Inbound, "heads_if_other", lambda conversation: HeadsHash(conversation, bytes(32)), 8 + 1),
-        (Inbound, "lacking", lambda conversation: Heads(conversation, b"", [], more=False), 8 + 1),
+        (PersonLogs, "named", lambda _, person: LogHeads(person, []), 8 + 5),
+        (Inbound, "heads_if_other", lambda conversation, _: HeadsHash(conversation, bytes(32)), 8 + 1),
+        (Inbound, "lacking", lambda conversation, _: Heads(conversation, b"", [], more=False), 8 + 1),
     ],
 )
 @in_virtual_time
@@ -197,7 +198,7 @@ async def test_case_94_heads_again_and_again_are_worked_on_at_a_rate(
     monkeypatch: pytest.MonkeyPatch,
     owner: type,
     worked_on: str,
-    message: Callable[[bytes], Message],
+    message: Callable[[bytes, bytes], Message],
     most: int,
 ) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
@@ -209,7 +210,7 @@ async def test_case_94_heads_again_and_again_are_worked_on_at_a_rate(
 
         monkeypatch.setattr(owner, worked_on, noted)
         for _ in range(4 * SPENT):
-            await link.send(message(_conversation(ada, ben)))
+            await link.send(message(_conversation(ada, ben), ada.peer.person))
         await asyncio.sleep(5)
         assert 0 < len(calls) <= most
 

@@ -153,15 +153,18 @@ class Later(Wire, frozen=True, tag=60_000):
 
 def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Message]:
     """Each message that a contact may send, at its largest and in its worst shape."""
-    conversation = conversation_of_two(*(one.engine._use_cases.keyring.own.person for one in (ada, ben)))
-    random = seeded("ids")
+    persons_of_both = [one.engine._use_cases.keyring.own.person for one in (ada, ben)]
+    conversation, random = conversation_of_two(*persons_of_both), seeded("ids")
     heads = [m.Head(random(32), 2**53 - 1, random(32)) for _ in range(limits.HEADS_MAX)]
     return [
         m.Receipt(1, sorted(ids)),  # before Heads make Ada send these entries
         m.Ping(2**32 - 1),
         m.Reachable(65_535),
         m.Typing(conversation, True),
-        m.LogHeads(sorted(random(32) for _ in range(limits.PARENTS_MAX))),
+        *(
+            m.LogHeads(person, sorted(random(32) for _ in range(limits.PARENTS_MAX)))
+            for person in persons_of_both
+        ),
         m.HeadsHash(conversation, bytes(32)),
         m.Heads(conversation, b"", heads, more=True),
         entry_of(ben, ada, text=WIDE * limits.TEXT_CHARACTERS_MAX),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import BadData, ContactChanged, EntryState, IdentityChanged
-from chat.storage import persons
+from chat.storage import keys, persons
 from chat.storage.database import Database
 from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
 from protocol.identity.log import sign_operation
@@ -32,10 +32,11 @@ async def recovered(person: Person, new: Terminal | None = None) -> list[bytes]:
     operations = await parts.store.read(persons.operations_of, own.person)
     state = reduce(operations)
     removed = [(own.terminal, state.last[own.terminal])] if new else []
-    keys = (new.signing, new.static) if new else ()
-    assert own.recovery_seed is not None
-    operation = recover_operation(state, own.recovery_seed, removed, *keys)
-    return [*operations, sign_recovery(operation, own.recovery_seed, *([new.seed] if new else []))]
+    brought = (new.signing, new.static) if new else ()
+    seed = (await parts.store.read(keys.read_own)).recovery_seed
+    assert seed is not None
+    operation = recover_operation(state, seed, removed, *brought)
+    return [*operations, sign_recovery(operation, seed, *([new.seed] if new else []))]
 
 
 async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
@@ -73,12 +74,12 @@ async def own_recoveries(person: Person, count: int) -> list[bytes]:
     """So many recoveries of the person, which all follow the same one."""
     parts = person.engine._use_cases
     state = reduce(await parts.store.read(persons.operations_of, parts.keyring.own.person))
-    seed = parts.keyring.own.recovery_seed
+    seed = (await parts.store.read(keys.read_own)).recovery_seed
     assert seed is not None
-    keys = [Terminal.named(f"recovered {number}") for number in range(count)]
+    new = [Terminal.named(f"recovered {number}") for number in range(count)]
     return [
         sign_recovery(recover_operation(state, seed, [], key.signing, key.static), seed, key.seed)
-        for key in keys
+        for key in new
     ]
 
 

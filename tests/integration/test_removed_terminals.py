@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import ContactChanged, EntryAdded, EntryState, EntryView, IdentityChanged
+from chat.network.links import Peer
 from chat.service.sync import WAITING_MAX
 from chat.storage import entries, persons
 from chat.storage.database import Database
@@ -274,13 +275,13 @@ async def test_an_entry_of_a_terminal_whose_adding_has_not_come_ends_no_link(
         second, addition = await Second.unheard(ben, ada)
         entries_sent = [second.write(f"ahead {number}") for number in range(WAITING_MAX + 4)]
         link, logs, asked = current(ben, ada), ben.engine._use_cases.sync._logs, list[Sequence[bytes]]()
-        answer = logs.missing
+        answer = logs.named
 
-        async def missing(held: Sequence[bytes]) -> list[LogOperations]:
+        async def named(peer: Peer, person: bytes, held: Sequence[bytes]) -> list[LogOperations]:
             asked.append(held)
-            return await answer(held)
+            return await answer(peer, person, held)
 
-        monkeypatch.setattr(logs, "missing", missing)
+        monkeypatch.setattr(logs, "named", named)
         for entry in entries_sent:
             await link.driver.send(entry.message())
         await talk(ben, ada, "on the same link")

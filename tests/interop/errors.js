@@ -15,3 +15,13 @@ export function reject(errorClass, rule) {
 export function must(holds, errorClass, rule) {
   if (!holds) reject(errorClass, rule);
 }
+
+// What `make` gives, or `otherwise` if it breaks this rule.
+export function passingOver(rule, otherwise, make) {
+  try {
+    return make();
+  } catch (error) {
+    if (error.rule !== rule) throw error;
+    return otherwise;
+  }
+}

@@ -195,6 +195,13 @@ export function operationsBeyond(log, heads) {
   return log.kept.filter((node) => !covered.has(key(node.id))).map((node) => node.raw);
 }
 
+// The log that LogHeads is about, of the two of the link (SPEC §5.12).
+export function ownerNamed(person, own, contact) {
+  const named = [own, contact].find((log) => log.person.equals(person));
+  must(named, 'untrusted', 'V-LH-01');
+  return named;
+}
+
 // Whether a share drawn under these heads is older than a removal (SPEC §7.6).
 export function isStale(log, heads) {
   const covered = coveredBy(log, heads);

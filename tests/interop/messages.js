@@ -20,7 +20,7 @@ export const MESSAGES = {
   Open: [18, { nonce: id }],
   Record: [19, { operations, terminal: id, number: u32, share: id, heads, proof: id, signature: bytes(64) }],
   Accept: [20, { tag: id }],
-  LogHeads: [32, { heads }],
+  LogHeads: [32, { person: id, heads }],
   LogOperations: [33, { operations }],
   Reachable: [34, { port: int(1, 65535) }],
   HeadsHash: [48, { conversation: id, hash: id }],

@@ -67,9 +67,9 @@ export function stateOf(kinds, carried) {
 }
 
 // The messages that a side sends first when a link is OPEN, in their order; entries follow them.
-export function openingMessages(held, { logHeads, port, read }) {
+export function openingMessages(held, { logs, port, read }) {
   const first = [
-    { is: 'LogHeads', heads: logHeads },
+    ...logs.map(({ person, heads }) => ({ is: 'LogHeads', person, heads })),
     { is: 'HeadsHash', conversation: held.id, hash: held.headsHash([]) },
   ];
   if (port) first.push({ is: 'Reachable', port });

@@ -1,10 +1,11 @@
 // One person with one terminal, in memory: what it says of itself, holds and answers; SPEC §7, §11.
 import { answer, candidates } from './contact.js';
 import * as entries from './entries.js';
+import { passingOver } from './errors.js';
 import { Initiator } from './initiator.js';
 import { invitationPsk } from './invitation.js';
-import { operationsBeyond, readLog, receiveLog } from './log.js';
-import { newLog } from './operations.js';
+import { operationsBeyond, ownerNamed, readLog, receiveLog } from './log.js';
+import { newLog, readOperation } from './operations.js';
 import { Pairing } from './pairing.js';
 import { ed25519Pair, random, x25519Pair } from './primitives.js';
 import { READ, STORED, answerHeads, answerHeadsHash, checkConversation, countReceipt } from './receipts.js';
@@ -70,7 +71,8 @@ export class Terminal {
   // What is sent when a link is OPEN, by a terminal that listens on `port`, or nowhere: SPEC §11.4, in its order.
   greet(port) {
     const news = [
-      { is: 'LogHeads', heads: this.contact.log.heads },
+      { is: 'LogHeads', person: this.contact.person, heads: this.contact.log.heads },
+      { is: 'LogHeads', person: this.person, heads: this.log.heads },
       this.headsHash(),
       ...(port ? [{ is: 'Reachable', port }] : []),
     ];
@@ -99,14 +101,17 @@ export class Terminal {
     return this[`take${message.is}`]?.(message) ?? { answers: [], events: [] };
   }
 
-  takeLogHeads({ heads }) {
-    const operations = operationsBeyond(this.log, heads);
+  takeLogHeads({ person, heads }) {
+    const operations = operationsBeyond(ownerNamed(person, this.log, this.contact.log), heads);
     return { answers: operations.length ? [{ is: 'LogOperations', operations }] : [], events: [] };
   }
 
   takeLogOperations({ operations }) {
-    const held = [...this.contact.log.nodes.values()].map((node) => node.raw);
-    this.contact.log = receiveLog(held, operations, this.log);
+    const first = readOperation(operations[0]);
+    const isOwn = this.person.equals(first.op.person ?? first.id);
+    const held = [...(isOwn ? this : this.contact).log.nodes.values()].map((node) => node.raw);
+    if (isOwn) this.log = passingOver('V-LG-10', this.log, () => receiveLog(held, operations));
+    else this.contact.log = receiveLog(held, operations, this.log);
     return { answers: [], events: [] };
   }
 

@@ -32,6 +32,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
+from protocol.history import opening
 from protocol.identity.exchange import extend, missing
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import reduce
@@ -59,7 +60,6 @@ from protocol.messages import (
     LogHeads,
     LogOperations,
     Message,
-    Reachable,
     Receipt,
     Typing,
 )
@@ -398,10 +398,8 @@ def record() -> Json:
     link.carry()
     conversation = conversation_of_two(anna.person, bob.person)
     for role, own in ((initiator, bob), (responder, anna)):
-        heads = list(own.friend().state.heads)
-        link.say(
-            role, LogHeads(heads), HeadsHash(conversation, heads_hash(conversation, [])), Reachable(4_747)
-        )
+        logs = [LogHeads(log.person, list(log.heads)) for log in (own.friend().state, reduce(own.operations))]
+        link.say(role, *opening(logs, conversation, [], 4_747, []))
         link.say(role, LogOperations(list(own.later)))
     first = _entry(anna, conversation, None, (), "Good morning, Bob: 早上好 ☀")
     link.say(responder, first.message(), Typing(conversation, True))

@@ -74,7 +74,7 @@ def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
 
 def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     conversation, id_ = drawn("conversation"), drawn("entry")
-    yield m.LogHeads([drawn("head")])
+    yield m.LogHeads(drawn("person"), [drawn("head")])
     yield m.LogOperations([drawn("operation 0", 200)])
     yield m.Reachable(4747)
     yield m.HeadsHash(conversation, drawn("hash"))
@@ -207,7 +207,7 @@ _SHAPES: Final[tuple[Row, ...]] = (
     ("a string that is not UTF-8", "message", "9310" + ID + "a2c328"),
     ("a surrogate in a string", "message", "9310" + ID + "a3eda080"),
     ("a number for a bool", "message", "9334" + ID + "01"),
-    ("bytes for an array", "message", "9220c400"),
+    ("bytes for an array", "message", "9320" + ID + "c400"),
     ("a number that is true", "message", "9202c3"),
     ("the message's number as a string", "message", "92a13201"),
     ("a number before a struct that has none", "TextBody", "9301a161c400"),
@@ -230,7 +230,7 @@ _BOUNDS: Final[tuple[Row, ...]] = (
     ("a receipt of nothing", "message", "93330190"),
     ("a receipt of 1,025 entries", "message", ["933301dc0401", {"hex": ID, "times": 1_025}]),
     ("257 heads", "message", [HEADS_BEGIN + "dc0101", {"hex": HEAD, "times": 257}, "c2"]),
-    ("17 heads of a log", "message", ["9220dc0011", {"hex": ID, "times": 17}]),
+    ("17 heads of a log", "message", ["9320" + ID + "dc0011", {"hex": ID, "times": 17}]),
     ("no operation", "message", "922190"),
     ("257 operations", "message", ["9221dc0101", {"hex": "c40100", "times": 257}]),
     ("an operation of 1,025 bytes", "message", ["922191c50401", {"hex": "11", "times": 1_025}]),
@@ -273,7 +273,7 @@ _LONGER: Final[tuple[Row, ...]] = (
     ("a short string as str 16", "message", "9310" + ID + "da000161"),
     ("a short array as array 16", "message", "dc00020201"),
     ("a short array as array 32", "message", "dd000000020201"),
-    ("a short array within as array 16", "message", "9220dc0000"),
+    ("a short array within as array 16", "message", "9320" + ID + "dc0000"),
 )
 
 FULL: Final[tuple[Row, ...]] = (
@@ -283,7 +283,7 @@ FULL: Final[tuple[Row, ...]] = (
         "message",
         [HEADS_BEGIN + "dc0100", {"hex": HEAD, "times": 256}, "c2"],
     ),
-    ("16 heads of a log", "message", ["9220dc0010", {"hex": ID, "times": 16}]),
+    ("16 heads of a log", "message", ["9320" + ID + "dc0010", {"hex": ID, "times": 16}]),
     ("256 operations", "message", ["9221dc0100", {"hex": "c40100", "times": 256}]),
     ("an operation of 1,024 bytes", "message", ["922191c50400", {"hex": "11", "times": 1_024}]),
     ("an entry header of 2,048 bytes", "message", ["9432c50800", {"hex": "11", "times": 2_048}, "c400c400"]),

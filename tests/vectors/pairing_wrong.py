@@ -122,7 +122,7 @@ def _out_of_turn(inputs: Json) -> Iterator[Wrong]:
             if state not in due:
                 steps = way().refusing(actor, encode(message))
                 yield rule, "unexpected", f"{name} in {state}", "NotNow", steps
-    for message, state in ((Typing(bytes(32), True), "COMPARING"), (LogHeads([]), "STORED")):
+    for message, state in ((Typing(bytes(32), True), "COMPARING"), (LogHeads(bytes(32), []), "STORED")):
         actor, way = ways[state]
         comment = f"{type(message).__name__} in {state}"
         yield "V-MS-04", "unexpected", comment, "NotNow", way().refusing(actor, encode(message))

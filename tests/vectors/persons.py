@@ -14,8 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from protocol.codec import encode
-from protocol.identity.author import recover_operation, rename_operation, sign_recovery
+from protocol.identity.author import recover_operation, recovery_words, rename_operation, sign_recovery
 from protocol.identity.log import Add, Genesis, Recover, Removal, Remove, Rename, parse_operation
+from protocol.identity.safety import word_list
 from protocol.limits import (
     LOG_HELD_MAX,
     LOG_OPERATIONS_MAX,
@@ -23,6 +24,7 @@ from protocol.limits import (
     OPERATION_BYTES_MAX,
     PARENTS_MAX,
 )
+from protocol.messages import LogHeads
 from protocol.primitives import ed25519_from_seed
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS, AREA
@@ -415,6 +417,7 @@ NOTES: Final = {
     "Exchange": ("BASIC", "What of a log is taken, left out and passed on."),
     "TooMuch": ("LIMIT", "More than a log may hold."),
     "OwnKey": ("AUTHENTICITY", "A key of the receiver's own log in that of another person."),
+    "Third": ("CONFIDENTIALITY", "The log of a person who is not on the link."),
     "Stale": ("CONFIDENTIALITY", "A share that a removed terminal may know."),
 }
 
@@ -451,6 +454,32 @@ def _exchange(seed: Seed) -> Group:
         history.computes(
             comment, "Exchange", "missing", operations=whole, heads=[each.hex() for each in heads]
         )
+    return history.done()
+
+
+def _named(seed: Seed) -> Group:
+    """LogHeads about this person and about the contact, and what goes back."""
+    anna, bob = Person(seed, "named anna", "Anna"), Person(seed, "named bob", "Bob")
+    for person in (anna, bob):
+        person.rename("renames", person.first, "Other", ["genesis", "rename"])
+    own, contact = list(anna.log), [f"Bob's {name}" for name in bob.log]
+    anna.log |= dict(zip(contact, bob.log.values(), strict=True))
+    history = History(anna, "5.12")
+    both = {"own": own, "contact": contact}
+
+    def heads(person: bytes, *ids: bytes) -> str:
+        return encode(LogHeads(person, sorted(ids))).hex()
+
+    for comment, message in {
+        "the contact lacks an operation of this person": heads(anna.id, anna.id_of("rename")),
+        "the contact lacks nothing of this person": heads(anna.id, anna.id_of("renames")),
+        "the contact lacks an operation of its own": heads(bob.id, bob.id_of("rename")),
+        "the contact lacks its whole log": heads(bob.id),
+        "the contact has more of its own than is held": heads(bob.id, bob.id_of("renames"), bytes(32)),
+    }.items():
+        history.computes(comment, "Exchange", "receive_log_heads", message=message, **both)
+    third = {"do": "receive_log_heads", "message": heads(bytes(32)), **both}
+    history.group.add("the log of a third person", ["Third"], "untrusted", [third], rule="V-LH-01")
     return history.done()
 
 
@@ -566,6 +595,39 @@ def _recovery_keys(seed: Seed) -> Group:
     return group
 
 
+def _recovery_words(seed: Seed) -> Group:
+    """The words of a recovery seed, and how they are read."""
+    group, drawn = Group("7.1", {}), seed.bytes("recovery words")
+    for comment, one in (("", drawn), (" of zero bytes", bytes(32)), (" of bytes 255", b"\xff" * 32)):
+        steps = one_step(ACTIONS, group.inputs, "recovery_words", seed=one.hex())
+        group.add(f"the words of a seed{comment}", ["Operation"], SUCCESS, steps)
+    words = recovery_words(drawn)
+    for comment, text in {
+        "words with single spaces": " ".join(words),
+        "words in rows": "\n".join(words),
+        "words with tabs, spaces and line breaks around them": " \r\n" + "  \t".join(words) + "\n",
+        "words in capitals": " ".join(words).upper(),
+    }.items():
+        steps = one_step(ACTIONS, group.inputs, "read_recovery_words", text=text)
+        group.add(comment, ["Operation"], SUCCESS, steps)
+    other = next(word for word in word_list() if word not in words)
+    wrong = {
+        "no words": ("V-RW-01", ()),
+        "33 words": ("V-RW-01", words[:-1]),
+        "35 words": ("V-RW-01", (*words, words[0])),
+        "a word that is not in the list": ("V-RW-01", ("parlour", *words[1:])),
+        "the beginning of a word": ("V-RW-01", (words[0][:-1], *words[1:])),
+        "a word that is another one": ("V-RW-02", (other, *words[1:])),
+        "two words in each other's place": ("V-RW-02", (words[1], words[0], *words[2:])),
+        "another first word of the check": ("V-RW-02", (*words[:32], other, words[33])),
+        "another second word of the check": ("V-RW-02", (*words[:33], other)),
+    }
+    for comment, (rule, read) in wrong.items():
+        step = {"do": "read_recovery_words", "text": " ".join(read)}
+        group.add(comment, ["BadOperation"], "malformed", [step], rule=rule)
+    return group
+
+
 def _not_too_many() -> Group:
     names = [f"bytes {n}" for n in range(LOG_HELD_MAX)]
     group = Group("7.2", {"operations": {name: n.to_bytes(2).hex() for n, name in enumerate(names)}})
@@ -598,7 +660,17 @@ def _stale(seed: Seed) -> Group:
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (*MEANINGS, _recovery_keys, invalid_group, _exchange, _foreign, _bounds, _stale)
+    makers = (
+        *MEANINGS,
+        _recovery_keys,
+        _recovery_words,
+        invalid_group,
+        _exchange,
+        _named,
+        _foreign,
+        _bounds,
+        _stale,
+    )
     groups = [*single_groups(seed), *(make(seed) for make in makers)]
     last = [edge_group(seed), _not_too_many(), unknown_author_group(seed)]
     return build_file(seed, NOTES, [*groups, *last])

@@ -63,6 +63,7 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.TERMINAL, "terminal", None, 32, (("signing", 32), ("static", 32))),
     (labels.OPERATION, "operation_id", None, 32, (("operation", 110),)),
     (labels.RECOVERY, "recovery_key", ("recovery_seed", 32), 32, (("number", 4),)),
+    (labels.RECOVERY_WORDS, "seed_check", None, 2, (("recovery_seed", 32),)),
     (labels.SAFETY, "digest", None, 60, (("person_low", 32), ("person_high", 32))),
     (
         labels.PAIRING_TRANSCRIPT,

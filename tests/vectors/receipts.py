@@ -326,11 +326,12 @@ def _states_group(_: Seed) -> Group:
 
 def _open_group(seed: Seed) -> Group:
     """What is sent first on a link that has opened, in this order."""
-    talk, bob = _talk(seed), Person(seed, "bob", "Bob")
+    talk, alice, bob = _talk(seed), Person(seed, "alice", "Alice"), Person(seed, "bob", "Bob")
     author = talk.entries["b1"].header.author.hex()
     group = Group("11.4", _inputs(talk, own_terminal=author))
-    heads_of_log = [head.hex() for head in bob.state().heads]
-    nothing: Json = {"held": [], "log_heads": heads_of_log, "port": 0, "read": [], "acknowledged": []}
+    log_heads, own_log_heads = ([head.hex() for head in one.state().heads] for one in (bob, alice))
+    logs = {"log_heads": log_heads, "own_log_heads": own_log_heads}
+    nothing: Json = {"held": [], **logs, "port": 0, "read": [], "acknowledged": []}
     for comment, changes in (
         ("nothing is held, and this terminal does not listen", {}),
         ("this terminal listens", {"port": 4747}),

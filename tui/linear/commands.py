@@ -11,7 +11,7 @@ from tui.linear.contacts import Contacts
 from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.pairing import Pairing
-from tui.linear.settings import Relays, Settings
+from tui.linear.settings import Recovery, Relays, Settings
 from tui.linear.state import Exit, Questions, State
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
@@ -47,6 +47,7 @@ class Parts:
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
+        self.recovery = Recovery(messenger, output, state)
         self.relays = Relays(messenger, output, state, questions)
 
 
@@ -109,6 +110,11 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
             N_("Relays connect you with contacts on other networks."),
             p.relays.relays,
             N_("add ADDRESS, or remove NUMBER"),
+        ),
+        "recovery": (
+            N_("Write down the words that remove a stolen device."),
+            p.recovery.recovery,
+            _WORDS,
         ),
         "doctor": (N_("Find out why two devices cannot connect."), p.settings.diagnose, ""),
         "lock": (N_("Lock the profile; the passphrase opens it again."), p.exit.lock, ""),

@@ -166,6 +166,11 @@ class Output:
         self.holding, self.dropped = False, 0
         self._held.clear()
 
+    async def clear(self) -> None:
+        """Clear the screen of a terminal, with what has scrolled out of it."""
+        if self.at_terminal:
+            await self._write(b"\x1b[H\x1b[2J\x1b[3J")
+
     async def ring(self) -> None:
         if self.at_terminal:
             await self._write(b"\a")

@@ -90,6 +90,7 @@ class Session:
         await self._parts.contacts.count()
         if asked := await self.messenger.questions():
             await self._parts.contacts.questions_changed(asked)
+        await self._parts.recovery.remind()
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
         await self._parts.pairing.nearby_changed(nearby)
@@ -216,7 +217,7 @@ class Session:
                 await self._parts.relays.changed(relay)
             case interface.RelayRemoved(address):
                 self._parts.relays.removed(address)
-            case interface.Notice(text):
+            case interface.OwnLogChanged(cause=text) | interface.Notice(text=text):
                 await self.output.notify(_("Notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
                 line = safe_line(told(reason))

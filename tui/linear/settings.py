@@ -1,4 +1,4 @@
-"""Settings, the relays that this person uses, and the diagnosis."""
+"""Settings, the relays that this person uses, recovery words, and the diagnosis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pic
 from tui.linear.wording import diagnosis_line, listed
 from tui.preferences import AUTOLOCK_MAX, Preferences, switch
 from tui.text import translation
-from tui.text.formatting import GONE, SEES, is_decided, place, words
+from tui.text.formatting import (
+    GONE,
+    RECOVERY,
+    RECOVERY_DUE,
+    RECOVERY_ERASED,
+    RECOVERY_RISK,
+    SEES,
+    is_decided,
+    numbered_words,
+    place,
+    words,
+)
 from tui.text.translation import N_, _
 
 _ANNOUNCEMENTS: Final = {
@@ -169,3 +180,37 @@ class Relays:
 
     def removed(self, address: str) -> None:
         self._known.pop(address, None)
+
+
+@dataclass
+class Recovery:
+    """Shows the recovery words, and erases the seed once some of them were typed back."""
+
+    messenger: Messenger
+    output: Output
+    state: State
+
+    async def remind(self) -> None:
+        if self.state.me.keeps_seed and self.state.contacts:
+            await self.output.say(_(RECOVERY_DUE).format(key="/recovery"))
+
+    async def recovery(self, typed: str) -> None:
+        if typed:
+            await self.messenger.confirm_recovery(tuple(typed.split()))
+            self.state.me = replace(self.state.me, keeps_seed=False)
+            await self.output.clear()
+            await self.output.say(
+                _(RECOVERY_ERASED),
+                _("The screen and its scrollback were cleared, if the terminal allows it."),
+            )
+            return
+        view = await self.messenger.recovery_words()
+        asked = listed(str(place + 1) for place in view.asked)
+        await self.output.say(
+            _(RECOVERY),
+            _(RECOVERY_RISK),
+            *numbered_words(view.words, 1),
+            _("Then type /recovery and the words with the numbers {numbers}: that erases all here.").format(
+                numbers=asked
+            ),
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Final
 
@@ -438,3 +438,24 @@ def sign(view: RelayView) -> tuple[str, str]:
 
 def is_decided(view: RelayView) -> bool:
     return view.standing not in _UNDECIDED
+
+
+RECOVERY: Final = N_(
+    "Write these words on paper, in this order. If a device of yours is stolen, `parlour recovery use` "
+    "removes it with them."
+)
+RECOVERY_RISK: Final = N_(
+    "Anyone with these words can remove your devices and take over your identity. Until they are erased "
+    "here, that includes a thief of this profile."
+)
+RECOVERY_ERASED: Final = N_("The recovery words were erased here: only your paper has them.")
+RECOVERY_DUE: Final = N_(
+    "A thief of this profile could take over your identity: write down your recovery words ({key})."
+)
+
+
+def numbered_words(words: Sequence[str], columns: int) -> list[str]:
+    """Words with their numbers, in rows of so many."""
+    width = max(map(len, words))
+    numbered = [f"{number:2} {word:{width}}" for number, word in enumerate(words, 1)]
+    return ["  ".join(numbered[at : at + columns]).rstrip() for at in range(0, len(numbered), columns)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
+from chat.errors import PROBLEM, REFUSED, WRONG_KEYS
 from chat.interface import InvitationUsed, InvitationView, Unconfirmed
 from chat.network.connection import format_address
 from chat.network.driver import Driver, Handler
@@ -12,7 +14,7 @@ from chat.service.discovery import ListeningPort
 from chat.service.events import EventBus, InvitationsChanged, VisibilityUsed
 from chat.service.keyring import Keyring, OpenInvitation, Visibility
 from chat.service.maintenance import Cleaner
-from chat.service.pairing.session import ActivePairing, PairingService
+from chat.service.pairing.session import REFUSED_HERE, ActivePairing, PairingService
 from chat.service.settings import Relays
 from chat.storage import keys
 from chat.storage.database import Store
@@ -23,6 +25,9 @@ from protocol.limits import INVITATIONS_TRIED_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import HandshakeAuthenticated, LinkOpen
 from protocol.pairing.invitation import format_invitation, make_invitation
+
+FOR_GOOD: Final = frozenset((REFUSED_HERE, REFUSED, PROBLEM, WRONG_KEYS))
+"""Problems after which the same pairing is not tried again."""
 
 
 class Accept:
@@ -114,11 +119,30 @@ class Accept:
             pairing = self._pairings.new("", incoming=True, failed=lambda: self._bus.signal(VisibilityUsed()))
             return await pairing.begin(driver, await self._pairings.by_words(opened, identity), opened)
         secret = opened.invitation
-        pairing = self._pairings.new("", incoming=True, completed=lambda person: self._used(secret, person))
+        text = self._keyring.invitations[secret].text
+        pairing = self._pairings.new(
+            "",
+            incoming=True,
+            invitation=text,
+            completed=lambda person: self._used(secret, person),
+            failed=lambda: self._failed(secret),
+        )
         before, self._joining[secret] = self._joining.get(secret), pairing
         if before is not None and not before.over:  # its link was cut, and the joiner has come again
             await before.give_way()
         return await pairing.begin(driver, await self._pairings.as_inviter(opened, identity), opened)
+
+    def _failed(self, secret: bytes) -> None:
+        """Forget an invitation whose pairing failed for good: nobody but its joiner can use it any more.
+
+        A joiner whose link ended may come again.
+        """
+        pairing = self._joining.get(secret)
+        if pairing is not None and pairing.view.problem in FOR_GOOD:
+            del self._joining[secret]
+            if self._keyring.invitations.pop(secret, None) is not None:
+                self._runtime.tasks.spawn(self._forget(secret))
+                self._bus.signal(InvitationsChanged())
 
     def _used(self, secret: bytes, person: bytes) -> None:
         self._joining.pop(secret, None)

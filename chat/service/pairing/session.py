@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ParamSpec
 
-from chat.errors import CUT, NOTHING_SAID, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
+from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
 from chat.network.driver import Driver, Handler
 from chat.network.links import Links
@@ -69,6 +69,7 @@ class ActivePairing:
         self.hosts = frozenset(map(_without_scope, hosts))
         self.terminal = b""
         self._service = service
+        self._pending = False
         self._link: _PairingLink | None = None
 
     @property
@@ -131,6 +132,8 @@ class ActivePairing:
 
     def fail_with(self, problem: Phrase) -> None:
         if not self.over:
+            if self._pending and problem is not SUPERSEDED:
+                problem = PENDING  # the contact is stored, and completed by the next link
             self.move(stage=PairingStage.FAILED, problem=problem)
             if self._failed is not None:
                 self._failed()
@@ -172,8 +175,12 @@ class ActivePairing:
                 case JoinerKnown(name=name):
                     self.move(stage=PairingStage.JOINER, peer=name)
                 case PendingReady(contact=contact):
-                    self.terminal = contact.terminal
-                    await self._service.store(self, contact)
+                    self.terminal, self._pending = contact.terminal, True
+                    try:
+                        await self._service.store(self, contact)
+                    except BaseException:
+                        self._pending = False
+                        raise
                     await self._step(machine.stored)
                 case Completed(person=person):
                     await self._service.complete(self, person)
@@ -231,9 +238,11 @@ class PairingService:
         storing: Callable[[], Awaitable[None]] | None = None,
         completed: Callable[[bytes], object] | None = None,
         failed: Callable[[], object] | None = None,
+        invitation: str = "",
     ) -> ActivePairing:
         """A pairing that begins, and times out if the other side or the user does not answer."""
-        view = PairingView(self._runtime.random(8).hex(), PairingStage.CONNECTING, peer, incoming)
+        name = self._runtime.random(8).hex()
+        view = PairingView(name, PairingStage.CONNECTING, peer, incoming, invitation=invitation)
         pairing = ActivePairing(self, view, hosts, storing, completed, failed)
         self._active[view.id] = pairing
         self._runtime.tasks.spawn(self._watch(pairing))

@@ -182,7 +182,10 @@ function opened(step, inputs) {
   const held = own(step, inputs);
   const named = (names) => names.map((name) => read(inputs.entries[name]).id);
   const first = openingMessages(held, {
-    logHeads: step.log_heads.map(hex),
+    logs: [
+      { person: hex(inputs.contact), heads: step.log_heads.map(hex) },
+      { person: hex(inputs.own_person), heads: step.own_log_heads.map(hex) },
+    ],
     port: step.port,
     read: named(step.read),
   });

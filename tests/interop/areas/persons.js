@@ -1,8 +1,10 @@
 // Vectors of person logs; SPEC §7.1 to §7.3.
-import { isStale, key, operationsBeyond, readLog, receiveLog, removalsOf } from '../log.js';
+import { isStale, key, operationsBeyond, ownerNamed, readLog, receiveLog, removalsOf } from '../log.js';
 import { encode } from '../codec.js';
+import { decodeMessage, encodeMessage } from '../messages.js';
 import { Signed, readOperation, recoverySeed, signedText, terminalId, personId } from '../operations.js';
 import { ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
+import { readRecoveryWords, recoveryWords } from '../recovery.js';
 import { expectSame, hex } from './expect.js';
 
 function terminal(step) {
@@ -80,6 +82,8 @@ export function persons({ operations = {} }, steps) {
   const run = {
     terminal,
     recovery_key: recoveryKey,
+    recovery_words: (step) => expectSame(step, 'gives', { words: recoveryWords(hex(step.seed)) }),
+    read_recovery_words: (step) => expectSame(step, 'gives', { seed: readRecoveryWords(step.text) }),
     sign: signOperation,
     parse,
     reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations), step))),
@@ -93,6 +97,13 @@ export function persons({ operations = {} }, steps) {
     missing(step) {
       const found = operationsBeyond(readLog(raws(step.operations)), step.heads.map(hex));
       expectSame(step, 'gives', { operations: found.map(nameOf) });
+    },
+    receive_log_heads(step) {
+      const [own, contact] = [step.own, step.contact].map((names) => readLog(raws(names)));
+      const { person, heads } = decodeMessage(hex(step.message));
+      const operations = operationsBeyond(ownerNamed(person, own, contact), heads);
+      const answers = operations.length ? [encodeMessage({ is: 'LogOperations', operations })] : [];
+      expectSame(step, 'gives', { answers });
     },
     stale: (step) =>
       expectSame(step, 'gives', { stale: isStale(readLog(raws(step.operations)), step.heads.map(hex)) }),

@@ -11,8 +11,8 @@ from pathlib import Path
 from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
-from chat.storage import persons
-from protocol.identity.author import add_operation, recover_operation, sign_recovery
+from chat.storage import keys, persons
+from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
@@ -79,7 +79,7 @@ class EnginesAround:
     async def recover(self) -> None:
         parts = self.ben.engine._use_cases
         operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
-        seed = parts.keyring.own.recovery_seed
+        seed = (await parts.store.read(keys.read_own)).recovery_seed
         assert seed is not None
         operation = recover_operation(reduce(operations), seed, [])
         link = parts.links.current(self.ada.peer)
@@ -91,6 +91,13 @@ class EnginesAround:
         log, static = reduce(await own_log(self.ada)), X25519Pair.generate().public
         operation = add_operation(log, own.terminal, ed25519_from_seed(seed), static)
         await take_in(self.ada, sign_operation(operation, own.signing_seed, seed))
+
+    async def rename_me(self) -> None:
+        own = self.ada.engine._use_cases.keyring.own
+        operation = rename_operation(self.ada.engine._use_cases.keyring.own_log, own.terminal, "Adele")
+        link = self.ben.engine._use_cases.links.current(self.ada.peer)
+        assert link is not None
+        await link.driver.send(LogOperations([sign_operation(operation, own.signing_seed)]))
 
     async def in_parts(self, text: str) -> None:
         entry = entry_of(self.ben, self.ada, text=text)

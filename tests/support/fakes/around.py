@@ -39,6 +39,9 @@ class FakeAround:
     async def add_own(self) -> None:
         self.fake.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
 
+    async def rename_me(self) -> None:
+        self.fake.change_own_log("renamed")
+
     async def in_parts(self, text: str) -> None:
         self.fake.complete(self.fake.receive_alone(self.friend), text)
 

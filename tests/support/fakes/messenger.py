@@ -33,10 +33,13 @@ from chat.interface import (
     PairingView,
     ParlourError,
     QuestionView,
+    RecoveryView,
     RelayRemoved,
     RelayView,
     SelfView,
     SettingsView,
+    TerminalState,
+    TerminalView,
     Unreachable,
     UsageError,
     VerificationView,
@@ -44,11 +47,13 @@ from chat.interface import (
 from chat.service.settings import problem
 from chat.service.verification import DIFFERENT, NO_QUESTION
 from protocol.errors import ProtocolError
+from protocol.identity.author import recovery_words
 from protocol.identity.names import is_name
 from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, recorded
 
 TEXT_LIMIT = 16_384
+RECOVERY_ASKED = (2, 7, 20, 33)
 RELAYS_MOST = 8
 PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
 PREFERENCE_LIMIT = 65_536
@@ -88,6 +93,7 @@ class FakeMessenger(Others):
 
     async def invite(self) -> InvitationView:
         text = f"{self.invitation_head}{next(self._numbers)}{self.invitation_tail}"
+        self.invited = text
         return InvitationView(text, self._now + timedelta(minutes=10))
 
     async def join(self, text: str) -> PairingView:
@@ -109,6 +115,35 @@ class FakeMessenger(Others):
         self.move_pairing(pairing, PairingStage.WAITING)
         if self.prompt:
             self.move_pairing(pairing, PairingStage.DONE)
+
+    async def terminals(self) -> tuple[TerminalView, ...]:
+        return self._terminals()
+
+    def _terminals(self) -> tuple[TerminalView, ...]:
+        return (TerminalView(self._me.terminal, True, TerminalState.LIVE),)
+
+    async def rename_self(self, name: str, force: bool = False) -> None:
+        if not is_name(name):
+            raise UsageError(NO_NAME)
+        self._me = replace(self._me, name=name)
+
+    async def recovery_words(self) -> RecoveryView:
+        if not self._me.keeps_seed:
+            raise NotPermitted(phrase("The recovery words were erased."))
+        return RecoveryView(recovery_words(bytes(range(32))), RECOVERY_ASKED)
+
+    async def confirm_recovery(self, typed: tuple[str, ...]) -> None:
+        words = recovery_words(bytes(range(32)))
+        for place, word in zip(RECOVERY_ASKED, typed, strict=False):
+            if word != words[place]:
+                raise UsageError(phrase("Word {number} is another one.", number=place + 1))
+        if len(typed) != len(RECOVERY_ASKED):
+            raise UsageError(phrase("Type the words that are asked for."))
+        self._me = replace(self._me, keeps_seed=False)
+
+    async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
+        if typed != recovery_words(bytes(range(32))):
+            raise UsageError(phrase("These are not the recovery words of this identity."))
 
     async def rename(self, contact: str, name: str) -> None:
         if not is_name(name):

@@ -37,6 +37,7 @@ from chat.interface import (
     NearbyView,
     Notice,
     NotPermitted,
+    OwnLogChanged,
     PairingChanged,
     PairingStage,
     PairingView,
@@ -177,6 +178,7 @@ class Others:
         self.diagnosis = DIAGNOSIS
         self.invitation_head = INVITATION
         self.invitation_tail = ""  # makes an invitation as long as a real one
+        self.invited = ""  # the newest invitation
         self.inviter = "Inviter"  # whom one meets by an invitation that one was given
         self.closed, self.locked = False, True
         self.uncleaned = False  # something deleted is still in the file
@@ -373,6 +375,7 @@ class Others:
     def use_invitation(self, text: str, name: str) -> PairingView:
         """Somebody uses an invitation; this person is asked whether it is the right one."""
         view = self._begin(name, incoming=True)
+        view = self._pairings[view.id] = replace(view, invitation=text)
         self._invitation_of[view.id] = text
         return self.move_pairing(view.id, PairingStage.JOINER)
 
@@ -404,6 +407,15 @@ class Others:
         self.emit(IdentityChanged(person, self._contacts[person].name, phrase(cause)))
         view = self._contacts[person]
         self._set_contact(replace(view, held=True, verified=False) if holds else view)
+
+    def keep_seed(self) -> None:
+        """The recovery words were not written down yet."""
+        self._me = replace(self._me, keeps_seed=True)
+
+    def change_own_log(self, kind: str) -> None:
+        """A contact returns a change of this person's log."""
+        operation = identity(f"operation {next(self._numbers)}")
+        self.emit(OwnLogChanged(kind, operation, phrase("The name that your contacts see was changed")))
 
     def notice(self, text: str) -> None:
         self.emit(Notice(phrase(text)))

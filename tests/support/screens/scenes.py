@@ -260,6 +260,15 @@ ON_THE_FAKE = (
     acted(
         "relay-removed", "Are you sure?", _name_relays, keys("alt+r"), Seen("Show relays"), keys("tab", "d")
     ),
+    acted("recovery", "Recovery words", lambda fake: fake.keep_seed(), keys("alt+w")),
+    acted(
+        "recovery-asked",
+        "Type word",
+        lambda fake: fake.keep_seed(),
+        keys("alt+w"),
+        Seen("Recovery words"),
+        keys("enter"),
+    ),
     acted("relayed", "⇄ relay", lambda fake: fake.change_contact(_ben(fake), relayed=True)),
     talk("deleting", "(deleting…)", *_DELETED),
     talk(

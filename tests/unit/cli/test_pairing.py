@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chat.errors import CUT
 from chat.interface import InvitationView, PairingStage, Unreachable, VisibilityChanged
 from tests.support.cli.line import Line
 from tests.support.fakes.others import INVITATION, WORDS
@@ -26,7 +27,7 @@ def line(line: Line, monkeypatch: pytest.MonkeyPatch) -> Line:
 
 def joins(line: Line, name: str = "Ben") -> None:
     """Somebody uses the invitation once it is made."""
-    line.messenger.after["invite"] = lambda: line.messenger.use_invitation(f"{INVITATION}1", name)
+    line.messenger.after["invite"] = lambda: line.messenger.use_invitation(line.messenger.invited, name)
 
 
 def test_what_the_engine_says_while_one_joins_is_shown(line: Line) -> None:
@@ -202,3 +203,40 @@ def test_a_peers_name_cannot_forge_the_words(line: Line) -> None:
     outcome = line.run("pair", typed="y\n")
     (words,) = [text for text in outcome.err.splitlines() if text.startswith("    ")]
     assert words == f"    {'  '.join(WORDS)}"
+
+
+def test_invite_says_why_a_joiner_was_turned_away_and_ends(line: Line) -> None:
+    """Its invitation is burned, so nobody else can use it."""
+
+    def fails() -> None:
+        view = line.messenger._begin("", incoming=True)
+        line.messenger._pairings[view.id] = replace(view, invitation=f"{INVITATION}1")
+        line.messenger.move_pairing(view.id, PairingStage.FAILED, problem="The keys do not match.")
+
+    line.messenger.after["invite"] = fails
+    outcome = line.run("invite", "--json")
+    assert outcome.status == 69
+    assert "The keys do not match. The invitation was used by that device: create a new one." in outcome.err
+
+
+def test_invite_waits_for_the_device_whose_connection_was_cut(line: Line) -> None:
+    def is_cut_and_comes_again() -> None:
+        view = line.messenger._begin("", incoming=True)
+        line.messenger._pairings[view.id] = replace(view, invitation=f"{INVITATION}1")
+        line.messenger.move_pairing(view.id, PairingStage.FAILED, problem=CUT)
+        line.messenger.use_invitation(f"{INVITATION}1", "Ben")
+
+    line.messenger.after["invite"] = is_cut_and_comes_again
+    outcome = line.run("invite", "--yes", "--json")
+    assert outcome.objects[-1] == {"paired": "Ben"}
+    assert "Only that device can still use the invitation." in outcome.err
+
+
+def test_invite_passes_over_a_pairing_of_somebody_else(line: Line) -> None:
+    def others() -> None:
+        view = line.messenger._begin("Mallory", incoming=True)
+        line.messenger.move_pairing(view.id, PairingStage.FAILED, problem="The keys do not match.")
+        line.messenger.use_invitation(f"{INVITATION}1", "Ben")
+
+    line.messenger.after["invite"] = others
+    assert line.run("invite", "--yes", "--json").objects[-1] == {"paired": "Ben"}

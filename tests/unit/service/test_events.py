@@ -202,7 +202,7 @@ class Sending:
 async def test_a_worker_that_fails_cuts_its_link() -> None:
     it = Sending()
     it.driver.send.side_effect = UsageError(phrase("No."))
-    it.outbound.put(LogHeads([]))
+    it.outbound.put(LogHeads(bytes(32), []))
     with pytest.raises(UsageError):
         await it.outbound.run()
     it.driver.abort.assert_called_once_with()
@@ -211,9 +211,9 @@ async def test_a_worker_that_fails_cuts_its_link() -> None:
 async def test_a_queue_that_is_full_cuts_its_link() -> None:
     it = Sending()
     for _ in range(sync.QUEUED_MAX):
-        it.outbound.put(LogHeads([]))
+        it.outbound.put(LogHeads(bytes(32), []))
     it.driver.abort.assert_not_called()
-    it.outbound.put(LogHeads([]))
+    it.outbound.put(LogHeads(bytes(32), []))
     it.driver.abort.assert_called_once_with()
     assert it.outbound._queue.qsize() == sync.QUEUED_MAX
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from chat.service.person_logs import PersonLogs
+from chat.config import Config
+from chat.service.person_logs import OwnLog
 from chat.storage import persons
 from chat.storage.database import Database
 from chat.tasks import Worker
@@ -49,17 +50,17 @@ def database(tmp_path: Path) -> Iterator[Database]:
     made.close()
 
 
-def logs_of(database: Database, operations: tuple[bytes, ...]) -> PersonLogs:
+def logs_of(database: Database, operations: tuple[bytes, ...]) -> OwnLog:
     with database.transaction():
         for signed in operations:
             persons.add_operation(database, ADA.person, parse_operation(signed).id, signed)
 
-    async def read(work: Callable[[Database], object]) -> object:
-        return work(database)
+    async def read(work: Callable[..., object], *arguments: object) -> object:
+        return work(database, *arguments)
 
     store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
-    unused = cast(Any, None)
-    return PersonLogs(Worker(), cast(Any, store), unused, cast(Any, keyring), unused, unused, unused)
+    unused, runtime = cast(Any, None), SimpleNamespace(worker=Worker(), config=Config())
+    return OwnLog(cast(Any, runtime), cast(Any, store), unused, cast(Any, keyring))
 
 
 def test_more_operations_than_one_message_holds_go_in_several_in_causal_order(database: Database) -> None:

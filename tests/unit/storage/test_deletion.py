@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.storage import contacts, entries, persons, receipts, search, secure_deletion
+from chat.storage import contacts, entries, keys, persons, receipts, search, secure_deletion
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageGivenUp
@@ -115,8 +115,7 @@ def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(database: Dat
     assert seed is not None
     assert residues(database.path, KEY.reveal(), seed)
     with database.transaction():
-        database.run("UPDATE own SET recovery_seed = NULL")
-        secure_deletion.mark_unclean(database)
+        keys.erase_recovery_seed(database)
     assert secure_deletion.clean_file(database)
     assert residues(database.path, KEY.reveal(), seed) == []
 

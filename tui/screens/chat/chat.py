@@ -31,6 +31,7 @@ from chat.interface import (
     Messenger,
     NearbyChanged,
     Notice,
+    OwnLogChanged,
     PairingChanged,
     QuestionsChanged,
     Ready,
@@ -39,7 +40,7 @@ from chat.interface import (
     VisibilityChanged,
 )
 from tui import messages
-from tui.actions import chat_bindings, composer_bindings, history_bindings, rebind
+from tui.actions import action, chat_bindings, composer_bindings, history_bindings, rebind
 from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.preferences import Density, Options, Preferences
@@ -50,7 +51,7 @@ from tui.screens.chat.pairing import PairingController
 from tui.screens.chat.people import PeopleController
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
-from tui.text.formatting import safe_line, safe_name
+from tui.text.formatting import RECOVERY_DUE, safe_line, safe_name
 from tui.text.translation import _, _n, told
 from tui.widgets.history import History
 from tui.widgets.lines import KeyLine, Said
@@ -101,7 +102,7 @@ class ChatScreen(Screen[None]):
         )
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options, preferences, self.people.show)
-        self.profile_dialogs = ProfileDialogs(messenger, surface, preferences)
+        self.profile_dialogs = ProfileDialogs(messenger, surface, preferences, self.people.me_changed)
         panes = (self.people.view, self._view, self.composer.view)
         self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
         self.actions = self._actions()
@@ -115,7 +116,7 @@ class ChatScreen(Screen[None]):
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.copy, history.copy_link, history.copy_code),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
-            *(profile.doctor, profile.relays, profile.settings, profile.own_changes),
+            *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
         )
         on_contact = (
             *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
@@ -177,6 +178,8 @@ class ChatScreen(Screen[None]):
         wanted = self._last if self._last in self.state.contacts else await self.people.most_recent()
         if wanted in self.state.contacts and self.state.current is None:
             self.open_conversation(wanted)
+        if self.state.me.keeps_seed and self.state.contacts:
+            self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))
 
     # What the application asks for.
 
@@ -282,7 +285,7 @@ class ChatScreen(Screen[None]):
                 self.profile_dialogs.relay_removed(address)
             case QuestionsChanged(questions):
                 self.profile_dialogs.question_line.show(questions)
-            case Notice(text):
+            case OwnLogChanged(cause=text) | Notice(text=text):
                 self.pairing.notice(safe_line(told(text)))
 
     def _contact_changed(self, view: ContactView) -> None:

@@ -1,4 +1,4 @@
-"""Actions on the open contact, and the dialogs of the profile: relays, settings, diagnosis."""
+"""Actions on the open contact, and the dialogs of the profile: relays, recovery, settings, diagnosis."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chat.interface import ContactView, Messenger, RelayView
+from chat.interface import ContactView, Messenger, RelayView, SelfView
 from tui.actions import Group
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog
-from tui.text.formatting import GONE, place
+from tui.text.formatting import GONE, RECOVERY_ERASED, place
 from tui.text.translation import _
 from tui.widgets.lines import QuestionLine
 
@@ -98,9 +98,12 @@ class ContactActions:
 
 @dataclass
 class ProfileDialogs:
+    """`show_me` takes in what is known of this person."""
+
     messenger: Messenger
     surface: Surface
     preferences: Preferences
+    show_me: Callable[[SelfView], None]
     question_line: QuestionLine = field(init=False, default_factory=QuestionLine)
 
     def own_changes(self) -> None:
@@ -140,6 +143,23 @@ class ProfileDialogs:
     def relay_removed(self, address: str) -> None:
         for dialog in self._relay_dialogs():
             dialog.forget(address)
+
+    def recovery(self) -> None:
+        self.surface.run("dialogs", self._recovery, exclusive=True)
+
+    async def _recovery(self) -> None:
+        from tui.screens.recovery import RecoveryDialog
+
+        view = await self.surface.ask(self.messenger.recovery_words())
+        if view is not None:
+            self.surface.choose(RecoveryDialog(self.messenger, view), self._erased)
+
+    async def _erased(self, _done: bool) -> None:
+        self.surface.clear()
+        self.surface.say(_(RECOVERY_ERASED))
+        me = await self.surface.ask(self.messenger.me())
+        if me is not None:
+            self.show_me(me)
 
     def settings(self) -> None:
         self.surface.run("dialogs", self._settings, exclusive=True)

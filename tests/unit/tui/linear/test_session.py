@@ -23,7 +23,8 @@ from chat.interface import (
     Unreachable,
     VerificationView,
 )
-from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from protocol.identity.author import recovery_words
+from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.tui.linear.played import (
     OPTIONS,
     Others,
@@ -408,3 +409,35 @@ async def test_every_command_survives_nonsense() -> None:
 
 def test_states_that_are_told_are_those_that_a_receipt_proves() -> None:
     assert set(DELIVERY) == {EntryState.DELIVERED, EntryState.READ}
+
+
+async def recovering(*steps: str) -> tuple[list[str], FakeMessenger]:
+    """The same where the recovery words were not written down yet."""
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.keep_seed()
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    return said, door.messenger
+
+
+async def test_the_recovery_words_are_shown_asked_for_and_erased() -> None:
+    words = recovery_words(bytes(range(32)))
+    typed = " ".join(words[place] for place in RECOVERY_ASKED)
+    said, messenger = await recovering("> /recovery", f"> /recovery {typed}", "> /recovery", "> /quit")
+    assert any("A thief of this profile could take over your identity" in line for line in said)
+    assert [line for line in said if line.strip().startswith("34 ")] == [f"34 {words[33]}"]
+    assert any("numbers 3, 8, 21, 34" in line for line in said)
+    assert any("only your paper has them" in line for line in said)
+    assert not messenger._me.keeps_seed
+    assert any("were erased." in line for line in said)
+
+
+async def test_a_wrong_recovery_word_erases_nothing() -> None:
+    said, messenger = await recovering("> /recovery", "> /recovery a b c d", "> /quit")
+    assert any("Word 3 is another one." in line for line in said)
+    assert messenger._me.keeps_seed
+
+
+async def test_who_wrote_the_recovery_words_down_is_not_reminded() -> None:
+    said, _messenger = await talk("> /quit")
+    assert not any("take over your identity" in line for line in said)

@@ -1,0 +1,110 @@
+"""An invitation whose joiner is turned away, and a pairing of which the last message is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from chat.errors import CUT, PENDING, PROBLEM, REFUSED
+from chat.interface import ContactChanged, PairingChanged, PairingStage
+from chat.service.pairing.session import REFUSED_HERE
+from chat.storage import keys, persons
+from protocol.identity.author import add_operation
+from protocol.identity.log import parse_operation, sign_operation
+from protocol.identity.reduction import reduce
+from protocol.primitives import ed25519_from_seed
+from tests.integration.steps import join, late
+from tests.support.engines.engines import Person, in_virtual_time, people
+
+
+async def is_forgotten(person: Person) -> bool:
+    """Whether no invitation is left, neither in memory nor in the profile."""
+    parts = person.engine._use_cases
+    await asyncio.sleep(1)
+    return not parts.keyring.invitations and not await parts.store.read(keys.invitations)
+
+
+async def used(ada: Person, ben: Person) -> tuple[str, PairingChanged]:
+    """An invitation of Ada's that Ben uses, and the question that Ada is asked."""
+    text = (await ada.engine.invite()).text
+    asked = ada.stage(PairingStage.JOINER)
+    await ben.engine.join(text)
+    return text, await asked
+
+
+@in_virtual_time
+async def test_a_joiner_who_is_declined_ends_the_invitation(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        text, asked = await used(ada, ben)
+        assert asked.pairing.invitation == text
+        assert text not in repr(asked.pairing)
+        failed, told = ada.stage(PairingStage.FAILED), ben.stage(PairingStage.FAILED)
+        await ada.engine.answer_pairing(asked.pairing.id, False)
+        assert (await failed).pairing.problem == REFUSED_HERE
+        assert (await told).pairing.problem == REFUSED
+        assert await is_forgotten(ada)
+
+
+@in_virtual_time
+async def test_a_joiner_whose_record_is_refused_ends_the_invitation(tmp_path: Path) -> None:
+    """Mallory claims Ada's own key."""
+    async with people(tmp_path, "Ada", "Mallory") as (_, (ada, mallory)):
+        parts, seed = mallory.engine._use_cases, b"s" * 32
+        own = parts.keyring.own
+        static = ada.engine._use_cases.keyring.identity.static.public
+        claim = add_operation(parts.keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
+        signed = sign_operation(claim, own.signing_seed, seed)
+        await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
+        parts.keyring.own_log = reduce(await parts.store.read(persons.operations_of, own.person))
+        text = (await ada.engine.invite()).text
+        failed = ada.stage(PairingStage.FAILED)
+        await mallory.engine.join(text)
+        pairing = (await failed).pairing
+        assert (pairing.problem, pairing.invitation) == (PROBLEM, text)
+        assert await is_forgotten(ada)
+
+
+@in_virtual_time
+async def test_a_joiner_whose_connection_was_cut_comes_again(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        text, _ = await used(ada, ben)
+        failed = ada.stage(PairingStage.FAILED)
+        network.unplug(ben.host)
+        pairing = (await failed).pairing
+        assert (pairing.problem, pairing.invitation) == (CUT, text)
+        await join(ada, ben, text)
+        assert await is_forgotten(ada)
+
+
+async def by_invitation(ada: Person, ben: Person) -> None:
+    _, asked = await used(ada, ben)
+    await ada.engine.answer_pairing(asked.pairing.id, True)
+
+
+async def by_words(ada: Person, ben: Person) -> None:
+    words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+    await ada.engine.pair_nearby((await ada.sees("Ben")).instance)
+    mine, theirs = await asyncio.gather(*words)
+    await ada.engine.answer_pairing(mine.pairing.id, True)
+    await ben.engine.answer_pairing(theirs.pairing.id, True)
+
+
+@pytest.mark.parametrize("way", [by_invitation, by_words])
+@in_virtual_time
+async def test_a_lost_accept_says_that_the_contact_is_stored(
+    tmp_path: Path, way: Callable[[Person, Person], Awaitable[None]]
+) -> None:
+    """Both have stored the contact. Ada, who gets no Accept, has it when they meet again."""
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        late(ben.engine._use_cases.pending, "store", 20)  # Ben's Accept is not sent yet
+        failed = ada.stage(PairingStage.FAILED)
+        await way(ada, ben)
+        await asyncio.sleep(10)
+        network.unplug(ben.host)
+        assert (await failed).pairing.problem == PENDING
+        assert [contact.pending for contact in ada.engine._use_cases.keyring.contacts.values()] == [True]
+        paired = ada.wait(ContactChanged, lambda event: event.contact.present)
+        await paired

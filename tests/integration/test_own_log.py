@@ -1,0 +1,253 @@
+"""This person's own log: contacts return it, and nothing is signed before (SPEC §7.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chat.interface import IdentityChanged, Notice, NotPermitted, NotSynced, OwnLogChanged, UsageError
+from chat.service.events import OwnLogChanged as Signal
+from chat.storage import keys
+from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
+from protocol.identity.log import Rename, parse_operation, sign_operation
+from protocol.identity.reduction import CauseKind, PersonState
+from protocol.limits import LOG_OPERATIONS_MAX
+from protocol.messages import LogHeads, LogOperations
+from tests.integration.steps import current, dial, in_touch, presence
+from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
+from tests.support.fakes.network import Network
+from tests.support.protocol.pairings import SECOND
+
+
+def own_state(person: Person) -> PersonState:
+    return person.engine._use_cases.keyring.own_log
+
+
+def state_of(person: Person, other: Person) -> PersonState:
+    """A contact's log as a person holds it."""
+    return person.engine._use_cases.keyring.log(other.peer.person)
+
+
+async def renamed(person: Person, other: Person, name: str, *, force: bool = False) -> None:
+    """The person signs another name, which the contact sees."""
+    seen = other.wait(IdentityChanged)
+    await person.engine.rename_self(name, force)
+    await asyncio.wait_for(seen, 5)  # before another link would bring it
+    assert state_of(other, person).name == name
+
+
+async def restore(person: Person, copy: Path) -> None:
+    """The person's profile becomes an older copy of itself."""
+    await person.stop()
+    shutil.rmtree(person.folder)
+    shutil.copytree(copy, person.folder)
+
+
+@asynccontextmanager
+async def restored(folder: Path) -> AsyncIterator[tuple[Network, Person, Person]]:
+    """Ada, whose profile was copied before she changed her name, and Ben, who knows the change.
+
+    Ada's engine has stopped, and her profile is the copy.
+    """
+    async with in_touch(folder) as (network, ada, ben):
+        await ada.stop()
+        copy = folder / "copy"
+        shutil.copytree(ada.folder, copy)
+        there = presence(ada, present=True)
+        await ada.start()
+        await there
+        await talk(ada, ben, "up again")
+        await renamed(ada, ben, "Adele")
+        await restore(ada, copy)
+        yield network, ada, ben
+
+
+@in_virtual_time
+async def test_case_92_a_restored_profile_makes_no_fork_by_itself(tmp_path: Path) -> None:
+    """p13: the copy would sign its next operation under a sequence that was used."""
+    async with restored(tmp_path) as (network, ada, ben):
+        network.part(ada.host, ben.host)
+        await ada.start()
+        assert own_state(ada).name == "Ada"
+        with pytest.raises(NotSynced):
+            await ada.engine.rename_self("Ad", False)
+        changed = ada.wait(OwnLogChanged)
+        network.join(ada.host, ben.host)
+        await changed
+        assert own_state(ada).name == "Adele"
+        await renamed(ada, ben, "Ad")
+        for log in (own_state(ada), state_of(ben, ada)):
+            assert (log.forks, log.sequences[ada.engine._use_cases.keyring.own.terminal]) == ((), 3)
+        await talk(ada, ben, "no fork")
+
+
+@in_virtual_time
+async def test_case_92_who_insists_signs_at_once_and_makes_the_fork(tmp_path: Path) -> None:
+    async with restored(tmp_path) as (network, ada, ben):
+        network.part(ada.host, ben.host)
+        await ada.start()
+        forked = ben.wait(IdentityChanged, lambda event: "was copied" in event.cause)
+        await ada.engine.rename_self("Ad", True)
+        network.join(ada.host, ben.host)
+        await forked
+        assert len(state_of(ben, ada).forks) == 1
+
+
+@in_virtual_time
+async def test_case_92_a_returned_operation_is_announced_once_and_outlives_a_restart(tmp_path: Path) -> None:
+    async with restored(tmp_path) as (_, ada, ben):
+        ada.seen.clear()
+        await ada.start()
+        changed = await ada.wait(OwnLogChanged)
+        assert (changed.kind, changed.operation) == ("renamed", own_state(ada).heads[0].hex())
+        assert changed.cause
+        await talk(ada, ben, "in touch")
+        await dial(ada, ben)
+        await talk(ada, ben, "on another link")
+        assert [event for event in ada.seen if isinstance(event, OwnLogChanged)] == [changed]
+        there = presence(ada, present=True)
+        await ada.stop()
+        await ada.start()
+        assert own_state(ada).name == "Adele"
+        await there
+
+
+@in_virtual_time
+async def test_case_92_a_contact_who_was_there_at_the_start_lets_a_terminal_sign(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (network, ada, ben):
+        await renamed(ada, ben, "Adele")
+        gone = presence(ada, present=False)
+        network.part(ada.host, ben.host)
+        await gone
+        await ada.engine.rename_self("Ad", False)  # it has synced since its start
+        await ada.stop()
+        await ada.start()
+        with pytest.raises(NotSynced):
+            await ada.engine.rename_self("A", False)
+
+
+@in_virtual_time
+async def test_a_person_without_contacts_signs_at_once(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await ada.engine.rename_self("Adele", False)
+        assert (await ada.engine.me()).name == "Adele"
+        await pair(ada, ben)
+        assert state_of(ben, ada).name == "Adele"
+
+
+@in_virtual_time
+async def test_a_name_is_refused_before_anything_is_signed(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        before = own_state(ada).heads
+        for name in ("", " Ada", "A\u202ea"):
+            with pytest.raises(UsageError):
+                await ada.engine.rename_self(name, True)
+        assert own_state(ada).heads == before
+
+
+@in_virtual_time
+async def test_no_name_is_signed_when_the_log_would_not_fit_into_a_record(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        for number in range(LOG_OPERATIONS_MAX - 2):
+            await ada.engine.rename_self(f"Ada {number}", False)
+        with pytest.raises(NotPermitted):
+            await ada.engine.rename_self("Ada the last", True)
+
+
+@in_virtual_time
+async def test_what_another_terminal_did_is_signalled_with_its_kind_and_operation(tmp_path: Path) -> None:
+    """An add that only a contact has heard of, and a recovery."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        parts, signals = ada.engine._use_cases, list[Signal]()
+        parts.bus.on(Signal, signals.append)
+        own, log = parts.keyring.own, own_state(ada)
+        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+        added = sign_operation(add, own.signing_seed, SECOND.seed)
+        changed = ada.wait(OwnLogChanged)
+        await current(ben, ada).driver.send(LogOperations([added]))
+        await changed
+        seed = (await parts.store.read(keys.read_own)).recovery_seed
+        assert seed is not None
+        recovered = sign_recovery(recover_operation(own_state(ada), seed, []), seed)
+        changed = ada.wait(OwnLogChanged)
+        await current(ben, ada).driver.send(LogOperations([recovered]))
+        await changed
+        found = [(signal.cause.kind, signal.cause.operation) for signal in signals]
+        assert found == [
+            (CauseKind.ADDED, parse_operation(added).id),
+            (CauseKind.RECOVERED, parse_operation(recovered).id),
+        ]
+        assert SECOND.id in own_state(ada).live
+        views = await ada.engine.terminals()
+        assert [(view.this, view.state) for view in views] == [(True, "live"), (False, "live")]
+
+
+@in_virtual_time
+async def test_what_one_contact_returns_reaches_the_others_at_once(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        for other in (ben, cleo):
+            for person in (ada, other):
+                await person.engine.set_visible(True)
+            await pair(ada, other)
+            await talk(ada, other, "before")
+        own = ada.engine._use_cases.keyring.own
+        signed = sign_operation(rename_operation(own_state(ada), own.terminal, "Adele"), own.signing_seed)
+        seen = cleo.wait(IdentityChanged)
+        await current(ben, ada).driver.send(LogOperations([signed]))
+        await asyncio.wait_for(seen, 5)  # before another link would bring it
+        assert state_of(cleo, ada).name == "Adele"
+
+
+@in_virtual_time
+async def test_case_92_a_full_own_log_ends_no_link(tmp_path: Path) -> None:
+    """A thief of the key fills the log at a contact, who returns it."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        own, log = ada.engine._use_cases.keyring.own, own_state(ada)
+        sequence, parents, operations = log.sequences[own.terminal], list(log.heads), list[bytes]()
+        for number in range(LOG_OPERATIONS_MAX):
+            sequence += 1
+            rename = Rename(own.person, own.terminal, sequence, parents, f"Ada {number}")
+            operations.append(sign_operation(rename, own.signing_seed))
+            parents = [parse_operation(operations[-1]).id]
+        said = ada.wait(Notice)
+        link = current(ben, ada)
+        await link.driver.send(LogOperations(operations))
+        await said
+        assert own_state(ada).heads == log.heads
+        await talk(ben, ada, "the link goes on")
+        assert current(ben, ada) is link
+
+
+@pytest.mark.parametrize("unknown", [1, 16])
+@in_virtual_time
+async def test_a_contact_that_names_what_it_does_not_give_lets_nothing_be_signed(
+    tmp_path: Path, unknown: int
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await ada.stop()
+        invented = sorted(bytes([number]) * 32 for number in range(unknown))
+        keys_of_ada = ben.engine._use_cases.keyring.contacts[ada.peer.person]
+        keys_of_ada.state = replace(keys_of_ada.state, heads=tuple(invented))
+        there = presence(ada, present=True)
+        await ada.start()
+        await there
+        await talk(ada, ben, "in touch")
+        with pytest.raises(NotSynced):
+            await ada.engine.rename_self("Adele", False)
+        await current(ben, ada).driver.send(LogHeads(ada.peer.person, list(own_state(ada).heads)))
+        await talk(ben, ada, "it names what it holds")
+        await ada.engine.rename_self("Adele", False)
+
+
+@in_virtual_time
+async def test_the_heads_of_a_third_person_end_the_link(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        gone = presence(ada, present=False)
+        await current(ben, ada).driver.send(LogHeads(bytes(32), []))
+        await gone

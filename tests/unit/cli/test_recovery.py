@@ -1,0 +1,88 @@
+"""The commands `recovery` and `recovery use`."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat.cli import output, people
+from chat.interface import RECOVERY_WORDS, TerminalState, TerminalView
+from protocol.identity.author import RECOVERY_WORDS as COUNT
+from protocol.identity.author import recovery_words
+from tests.support.cli.line import Line
+from tests.support.fakes.messenger import RECOVERY_ASKED
+from tests.support.fakes.others import identity
+
+WORDS = recovery_words(bytes(range(32)))
+ASKED = "".join(f"{WORDS[place]}\n" for place in RECOVERY_ASKED)
+
+
+def test_the_words_are_shown_asked_for_and_erased(line: Line) -> None:
+    line.messenger.keep_seed()
+    outcome = line.run("recovery", "--json", typed=ASKED)
+    shown, erased = outcome.objects
+    assert shown == {"words": list(WORDS), "asked": [place + 1 for place in RECOVERY_ASKED]}
+    assert erased == {"erased": True}
+    assert "Word 3: Word 8: Word 21: Word 34:" in outcome.err
+    assert "thief" in outcome.err
+    assert line.run("recovery").failed(77)
+
+
+@pytest.mark.parametrize("typed", ["", WORDS[2], "\n" * 4, f"{WORDS[7]}\n" * 4])
+def test_nothing_is_erased_where_the_words_are_not_typed(line: Line, typed: str) -> None:
+    line.messenger.keep_seed()
+    assert line.run("recovery", typed=typed).status != 0
+    assert line.messenger._me.keeps_seed
+
+
+def test_at_a_terminal_the_words_are_on_a_screen_that_is_cleared(line: Line) -> None:
+    for module in (people, output):
+        line.patch.setattr(f"{module.__name__}.is_interactive", lambda: True, raising=False)
+    line.patch.setattr("sys.stdout.isatty", lambda: True)
+    line.messenger.keep_seed()
+    outcome = line.run("recovery", typed=f"\n{ASKED}")
+    assert outcome.status == 0
+    before, shown, after = outcome.out.replace("\x1b[?1049l", "\x1b[?1049h").split("\x1b[?1049h")
+    assert (before, after) == ("", "The recovery words were erased here: only your paper has them.\n")
+    assert all(word in shown for word in WORDS)
+    assert shown.rindex(WORDS[-1]) < shown.index("\x1b[2J", 8)
+    assert shown.count("\x1b[2J\x1b[H") == 3  # before, when some are asked for, and after those
+    assert shown.endswith("\x1b[2J\x1b[H")
+    assert not any(word in outcome.err.split() for word in WORDS)
+
+
+def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> None:
+    other = identity("terminal of a thief")
+    views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.LIVE)
+    line.patch.setattr(line.messenger, "_terminals", lambda: views)
+    typed = "\n".join(" ".join(WORDS[at : at + 6]) for at in range(0, len(WORDS), 6)) + "\n"
+    (used,) = line.run("recovery", "use", "--remove", other[:12].upper(), "--json", typed=typed).objects
+    assert used == {"recovered": True, "removed": [other]}
+    assert line.messenger.called("recover") == [(WORDS, (other,), False)]
+
+
+@pytest.mark.parametrize("name", ["", "f", "0" * 7, "0" * 64])
+def test_a_device_that_is_not_there_is_not_removed(line: Line, name: str) -> None:
+    said = line.run("recovery", "use", "--remove", name, typed=" ".join(WORDS)).status
+    assert said == 64
+    assert line.messenger.called("recover") == []
+
+
+@pytest.mark.parametrize(("answer", "used"), [("y", True), ("n", False), ("", False)])
+def test_a_person_chooses_devices_by_number_and_confirms(line: Line, answer: str, used: bool) -> None:
+    line.patch.setattr(people, "is_interactive", lambda: True)
+    other = identity("terminal of a thief")
+    views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.FROZEN)
+    line.patch.setattr(line.messenger, "_terminals", lambda: views)
+    first, rest = " ".join(WORDS[:9]), " ".join(WORDS[9:])
+    outcome = line.run("recovery", "use", typed=f"{first}\n{rest}\n1\n{answer}\n")
+    assert f"1  {other[:16]}  shut out: its key was copied" in outcome.err
+    assert line.messenger.called("recover") == ([(WORDS, (other,), False)] if used else [])
+    assert (outcome.status == 0) is used
+
+
+def test_no_word_is_an_argument(line: Line) -> None:
+    assert line.run("recovery", "use", *WORDS).status == 64
+
+
+def test_the_interface_has_the_count_of_the_protocol() -> None:
+    assert RECOVERY_WORDS == COUNT

@@ -1,0 +1,87 @@
+"""The dialog of the recovery words, and the reminder until they were written down."""
+
+from __future__ import annotations
+
+from textual.pilot import Pilot
+
+from protocol.identity.author import recovery_words
+from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
+from tests.support.tui.driving import chatting, shown, until, until_shown, with_bob, with_bob_open
+from tests.support.tui.opened import opened
+from tui.screens.recovery import RecoveryDialog
+from tui.widgets.controls import Field
+
+WORDS = recovery_words(bytes(range(32)))
+DUE = "A thief of this profile could take over your identity"
+
+
+async def type_words(pilot: Pilot[None], words: list[str]) -> None:
+    for place, word in zip(RECOVERY_ASKED, words, strict=True):
+        await until_shown(pilot, f"Type word {place + 1}.")
+        pilot.app.screen.query_one("#word", Field).value = word
+        await pilot.press("enter")
+
+
+async def test_the_words_are_shown_asked_for_and_erased() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.keep_seed()
+        await opened(pilot, "alt+w", RecoveryDialog)
+        seen = await until_shown(pilot, f" 1 {WORDS[0]}")
+        assert "thief" in seen
+        await pilot.press("enter")
+        asked = await until_shown(pilot, "Type word 3.")
+        assert not any(f" {word} " in asked for word in WORDS)
+        await type_words(pilot, [WORDS[place] for place in RECOVERY_ASKED])
+        await until_shown(pilot, "The recovery words were erased here: only your paper has them.")
+        assert not messenger._me.keeps_seed
+        assert messenger.called("confirm_recovery") == [(tuple(WORDS[place] for place in RECOVERY_ASKED),)]
+
+
+async def test_after_a_wrong_word_the_words_are_shown_again() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.keep_seed()
+        dialog = await opened(pilot, "alt+w", RecoveryDialog)
+        await pilot.press("enter")
+        await type_words(pilot, [WORDS[2], WORDS[7], WORDS[0], WORDS[33]])
+        await until_shown(pilot, "Word 21 is another one.")
+        assert f" 1 {WORDS[0]}" in shown(pilot)
+        assert pilot.app.screen is dialog
+        await pilot.press("enter")
+        await type_words(pilot, [WORDS[place] for place in RECOVERY_ASKED])
+        await until(pilot, lambda: not messenger._me.keeps_seed)
+
+
+async def test_a_closed_dialog_erases_nothing() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.keep_seed()
+        await opened(pilot, "alt+w", RecoveryDialog)
+        await pilot.press("enter")
+        await until_shown(pilot, "Type word 3.")
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, RecoveryDialog))
+        assert messenger._me.keeps_seed
+
+
+async def test_words_that_were_erased_are_not_shown() -> None:
+    async with with_bob_open() as (pilot, _messenger, _bob):
+        await pilot.press("alt+w")
+        await until_shown(pilot, "The recovery words were erased.")
+
+
+async def test_a_reminder_says_what_a_thief_could_do_until_the_words_are_erased() -> None:
+    messenger, _bob = with_bob()
+    messenger.keep_seed()
+    async with chatting(messenger, (120, 24)) as pilot:
+        assert "(Alt+W)" in await until_shown(pilot, DUE)
+    messenger, _bob = with_bob()
+    async with chatting(messenger, (120, 24)) as pilot:
+        await until_shown(pilot, "Bob")
+        assert DUE not in shown(pilot)
+
+
+async def test_who_has_no_contact_is_not_reminded() -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.keep_seed()
+    async with chatting(messenger, (120, 24)) as pilot:
+        await until_shown(pilot, "Ann")
+        assert DUE not in shown(pilot)
