@@ -199,7 +199,7 @@ def test_attack_23_a_gap_of_any_size(n: int, monkeypatch: pytest.MonkeyPatch) ->
     """Refused before a single key of it is derived."""
     both = open_pair()
     (envelope,) = sealed_frames(both.initiator, ENTRY)
-    monkeypatch.setattr("protocol.ratchet.RatchetSession._skip_message_keys", None)
+    monkeypatch.setattr("protocol.ratchet.RatchetSession._message_keys", None)
     both.inject(both.responder, with_counters(envelope, 0, n))
     assert both.responder.closed() == error("unexpected")
 
