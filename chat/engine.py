@@ -227,8 +227,8 @@ class Engine:
     async def recovery_words(self) -> RecoveryView:
         return await self._open.recovery.words()
 
-    async def confirm_recovery(self, typed: tuple[str, ...]) -> None:
-        await self._open.recovery.confirm(typed)
+    async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
+        await self._open.recovery.confirm(answers)
 
     async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
         await self._open.recovery.use(typed, removed, force=force)

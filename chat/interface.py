@@ -259,7 +259,7 @@ class Messenger(Protocol):
     async def recovery_words(self) -> RecoveryView:
         """The words of the recovery seed. Raises NotPermitted once the seed was erased."""
 
-    async def confirm_recovery(self, typed: tuple[str, ...]) -> None:
+    async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
         """Erase the recovery seed from the profile: these are the words that were asked for.
 
         Raises UsageError (after which `recovery_words` asks for others), NotPermitted (it was erased).

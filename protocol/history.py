@@ -244,8 +244,8 @@ def opening(
 ) -> list[Message]:
     """What a terminal sends on a link with a contact that has opened, before entries (SPEC §11.4).
 
-    `logs` are those of the contact's log and of the own one, `port` is 0 if this terminal does not listen, and
-    `read` the entries whose read receipt is repeated, at most 1,024.
+    `logs` are those of the contact's log and of the own one. `port` is 0 if this terminal does not listen.
+    `read` are the entries whose read receipt is repeated, at most 1,024.
     """
     said: list[Message] = [*logs, HeadsHash(conversation, heads_hash(conversation, named))]
     if port:

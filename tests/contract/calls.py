@@ -57,6 +57,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "accept": True,
         "settings": SettingsView(read_receipts=False, typing=False),
         "address": RELAY,
+        "answers": ("acorn",),
         "typed": ("acorn",),
         "removed": (),
         "old": subject.passphrase,

@@ -29,7 +29,11 @@ from chat.interface import (
     InvitationUsed,
     NearbyChanged,
     Notice,
+<<<<<<< HEAD
     OwnChange,
+=======
+    OwnLogChanged,
+>>>>>>> recovery
     PairingChanged,
     ParlourError,
     QuestionsChanged,
@@ -45,18 +49,20 @@ from chat.ipc import client as client_module
 from chat.ipc import server
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
+from protocol.identity.author import recovery_words
 from tests.contract.around import AroundContract
 from tests.contract.calls import CALLS, CallsContract, arguments_of, ask
 from tests.contract.messenger import MessengerContract
 from tests.contract.subject import PATIENCE, RELAY, Subject, until
 from tests.support.engines.served import Both, fake_and_client, served
 from tests.support.fakes.around import FakeAround
-from tests.support.fakes.messenger import FakeMessenger
+from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
 from tests.support.fakes.others import INVITATION
 
 
 def fake() -> tuple[FakeMessenger, ContactView]:
     messenger = FakeMessenger()
+    messenger.keep_seed()
     return messenger, messenger.add_contact("Ben", present=True)
 
 
@@ -102,6 +108,8 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     direct, client = both
+    direct.keep_seed()
+    words = recovery_words(bytes(range(32)))
     ben = direct.add_contact("Ben", present=True)
     entry = direct.receive(ben.person, "hello")
     assert entry is not None
@@ -111,8 +119,13 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         "host": "192.168.1.9",
         "pairing": direct.stranger_begins("Dan").id,
         "text": f"{INVITATION}9",
+<<<<<<< HEAD
         "number": direct.number(ben.person),
         "operation": QUESTION.operation,
+=======
+        "answers": tuple(words[place] for place in RECOVERY_ASKED),
+        "typed": words,
+>>>>>>> recovery
     }
     for name, parameters in CALLS.items():
         if name == "confirm_own":
@@ -153,7 +166,11 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         ContactChanged(ben),
         ContactRemoved(ben.person, ben.name),
         IdentityChanged(ben.person, ben.name, Phrase("a terminal was added")),
+<<<<<<< HEAD
         QuestionsChanged((QUESTION,)),
+=======
+        OwnLogChanged("added", "ab" * 32, Phrase("A device was added")),
+>>>>>>> recovery
         NearbyChanged((direct.see_stranger("Dan"),)),
         PairingChanged(pairing),
         InvitationUsed("text", ben.person),

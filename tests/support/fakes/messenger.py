@@ -132,12 +132,12 @@ class FakeMessenger(Others):
             raise NotPermitted(phrase("The recovery words were erased."))
         return RecoveryView(recovery_words(bytes(range(32))), RECOVERY_ASKED)
 
-    async def confirm_recovery(self, typed: tuple[str, ...]) -> None:
+    async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
         words = recovery_words(bytes(range(32)))
-        for place, word in zip(RECOVERY_ASKED, typed, strict=False):
+        for place, word in zip(RECOVERY_ASKED, answers, strict=False):
             if word != words[place]:
                 raise UsageError(phrase("Word {number} is another one.", number=place + 1))
-        if len(typed) != len(RECOVERY_ASKED):
+        if len(answers) != len(RECOVERY_ASKED):
             raise UsageError(phrase("Type the words that are asked for."))
         self._me = replace(self._me, keeps_seed=False)
 
