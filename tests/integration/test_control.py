@@ -29,11 +29,8 @@ from chat.interface import (
     InvitationUsed,
     NearbyChanged,
     Notice,
-<<<<<<< HEAD
     OwnChange,
-=======
     OwnLogChanged,
->>>>>>> recovery
     PairingChanged,
     ParlourError,
     QuestionsChanged,
@@ -119,13 +116,10 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         "host": "192.168.1.9",
         "pairing": direct.stranger_begins("Dan").id,
         "text": f"{INVITATION}9",
-<<<<<<< HEAD
         "number": direct.number(ben.person),
         "operation": QUESTION.operation,
-=======
         "answers": tuple(words[place] for place in RECOVERY_ASKED),
         "typed": words,
->>>>>>> recovery
     }
     for name, parameters in CALLS.items():
         if name == "confirm_own":
@@ -166,11 +160,8 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         ContactChanged(ben),
         ContactRemoved(ben.person, ben.name),
         IdentityChanged(ben.person, ben.name, Phrase("a terminal was added")),
-<<<<<<< HEAD
         QuestionsChanged((QUESTION,)),
-=======
         OwnLogChanged("added", "ab" * 32, Phrase("A device was added")),
->>>>>>> recovery
         NearbyChanged((direct.see_stranger("Dan"),)),
         PairingChanged(pairing),
         InvitationUsed("text", ben.person),
