@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, ProtocolError
 from protocol.keys import X25519Pair
+from protocol.limits import INVITATIONS_TRIED_MAX
 from protocol.link.agreement import one_time_hash
 from protocol.link.framing import GREETING_SIZE, Pattern, Refused
 from protocol.link.handshake import Finish, Initiator
+from protocol.link.states import InvitationKeys
 from protocol.messages import ContactHello, PairingFinish, PairingReply
+from protocol.noise import HandshakeState
 from protocol.primitives import mlkem_generate
 from tests.support.protocol.links import (
     GREETING,
+    INVITATION,
     NUMBERS,
+    ONE_TIME,
     PAIRING,
     PATTERNS,
     PSK,
@@ -168,3 +175,27 @@ def test_attack_19_every_flip_and_cut_of_a_handshake(pattern: Pattern) -> None:
     else:
         responder = steps.following
     assert responder.session.decrypt(initiator.session.encrypt(b"x")) == b"x"
+
+
+@pytest.mark.parametrize("opened", range(5))
+@pytest.mark.parametrize("psk", [PSK, bytes(32)])
+def test_case_85_the_time_of_a_refusal_does_not_show_whether_an_invitation_is_open(
+    monkeypatch: pytest.MonkeyPatch, opened: int, psk: bytes
+) -> None:
+    """As many first messages are tried, whatever is open, and whichever fits."""
+    alice, bob = contacts()
+    others = [InvitationKeys(bytes([number]) * 32, bytes([number]) * 32, ONE_TIME) for number in range(1, 4)]
+    bob.policy.invitations = [InvitationKeys(INVITATION, PSK, ONE_TIME), *others][:opened]
+    responder, tried = bob.answers(), list[bytes]()
+    greeting = responder.greet()
+    frame, _ = alice.calls(bob, Pattern.XXPSK0, psk=psk).begin(greeting)
+    real = HandshakeState.read_message
+
+    def counted(self: HandshakeState, message: bytes) -> bytes:
+        tried.append(message)
+        return real(self, message)
+
+    monkeypatch.setattr(HandshakeState, "read_message", counted)
+    with suppress(Refused):
+        responder.answer(greeting, frame)
+    assert len(tried) == INVITATIONS_TRIED_MAX
