@@ -15,14 +15,23 @@ from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
 from chat.service.pairing import pending as pending_module
 from chat.service.pairing.pending import PENDING_FOR, PendingContacts
-from chat.service.sync import Inbound
+from chat.service.sync import Inbound, Synchronizer
 from chat.storage import contacts, persons, receipts
 from chat.storage.contacts import PAIRED
 from chat.storage.entries import WHOLE
 from protocol.entries import conversation_of_two, heads_hash
-from protocol.errors import Untrusted
+from protocol.errors import Unexpected, Untrusted
 from protocol.link.states import LinkOpen, Role
-from protocol.messages import HeadsHash, LogHeads, Reachable, Receipt, Typing
+from protocol.messages import (
+    Accept,
+    Heads,
+    HeadsHash,
+    LogHeads,
+    LogOperations,
+    Reachable,
+    Receipt,
+    Typing,
+)
 from protocol.receipts import READ, STORED
 from tests.support.engines.engines import in_virtual_time
 
@@ -310,3 +319,38 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     keyring.contacts = {}
     with pytest.raises(Untrusted):
         await inbound.receipt(here, receipt)
+
+
+async def test_each_message_of_a_link_goes_to_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    inbound, logs, addresses, outbound = (mock.AsyncMock() for _ in range(4))
+    outbound.put, outbound.carry, inbound.typing = mock.Mock(), mock.Mock(), mock.Mock()
+    runtime, bus, book, links, views = (mock.Mock() for _ in range(5))
+    synchronizer = Synchronizer(runtime, bus, book, links, views, inbound, mock.Mock(), logs, addresses)
+    link: Any = SimpleNamespace(person=b"b" * 32)
+    worker: Any = SimpleNamespace(outbound=outbound)
+    synchronizer._workers = mock.MagicMock(__getitem__=lambda _, one: {id(link): worker}[id(one)])
+    affordable = mock.AsyncMock(return_value=True)
+    monkeypatch.setattr(synchronizer, "_affordable", affordable)
+
+    inbound.heads_if_other.return_value = ["page 1", "page 2"]
+    logs.missing.return_value = ["operations"]
+    receipt, heads_of_all = Receipt(STORED, [b"e" * 32]), HeadsHash(b"c" * 32, b"h" * 32)
+    heads, typing = Heads(b"c" * 32, b"", [], True), Typing(b"c" * 32, True)
+    for message in (
+        receipt, heads_of_all, heads, LogHeads([b"l" * 32]), LogOperations([b"o"]), Reachable(4747), typing
+    ):  # fmt: skip
+        await synchronizer._handle(link, message)
+    inbound.receipt.assert_awaited_once_with(link, receipt)
+    inbound.heads_if_other.assert_awaited_once_with(link, heads_of_all)
+    inbound.lacking.assert_awaited_once_with(link, heads)
+    outbound.carry.assert_called_once_with(inbound.lacking.return_value)
+    logs.missing.assert_awaited_once_with([b"l" * 32])
+    assert [call.args[0] for call in outbound.put.call_args_list] == ["page 1", "page 2", "operations"]
+    logs.received.assert_awaited_once_with(link.person, [b"o"])
+    addresses.reached.assert_awaited_once_with(link, 4747)
+    inbound.typing.assert_called_once_with(link, typing)
+    with pytest.raises(Unexpected):
+        await synchronizer._handle(link, Accept(b"t" * 32))
+    affordable.return_value = False
+    await synchronizer._handle(link, receipt)
+    inbound.receipt.assert_awaited_once()
