@@ -332,3 +332,13 @@ def test_more_heads_than_an_operation_names_hide_nobody(anna: Person) -> None:
         operation = parse_operation(anna.rename(terminal, "again"))
         assert operation.sequence == 2
     assert [fork.author for fork in anna.state.forks] == [SECOND.id]
+
+
+def test_the_last_operation_of_a_live_terminal_is_named_before_forks_that_came_after_it(anna: Person) -> None:
+    anna.add(anna.first, THIRD)
+    forks = renames(anna, SECOND, 40)
+    last = id_of(anna.rename(THIRD, "Anne"))
+    anna.operations += forks
+    heads = anna.state.heads
+    assert len(heads) == limits.PARENTS_MAX
+    assert last in heads
