@@ -406,3 +406,13 @@ def test_case_94_to_check_a_log_takes_as_much_for_each_operation(
     monkeypatch.setattr("protocol.identity.log.terminal_id", identify)
     load([*anna.operations, *made])
     assert next(asked) <= 2 * (len(made) + 3)
+
+
+def test_the_last_operation_of_a_live_terminal_is_named_before_forks_that_came_after_it(anna: Person) -> None:
+    anna.add(anna.first, THIRD)
+    forks = renames(anna, SECOND, 40)
+    last = id_of(anna.rename(THIRD, "Anne"))
+    anna.operations += forks
+    heads = anna.state.heads
+    assert len(heads) == limits.PARENTS_MAX
+    assert last in heads

@@ -22,7 +22,10 @@ from protocol.entries_and_receipts import READ, STORED, conversation_of_two
 from protocol.errors import Untrusted
 from protocol.limits import PENDING_SECONDS
 from protocol.link.states import LinkOpen, Role
-from protocol.messages import LogHeads, Receipt
+from protocol.messages import (
+    LogHeads,
+    Receipt,
+)
 
 ON, OFF = VisibilityChanged(True), VisibilityChanged(False)
 CLOSED = Closed(phrase("Stopped."))
