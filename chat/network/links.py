@@ -164,8 +164,8 @@ class LinkEvents(Protocol):
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
         """The messages of one read, in order."""
 
-    async def passed_over(self, link: LiveLink, messages: int) -> None:
-        """So many messages of one read, at least one, have numbers that this version does not know."""
+    async def passed_over(self, link: LiveLink) -> None:
+        """A message of a number that this version does not know arrived."""
 
     async def ended(self, link: LiveLink) -> None:
         """A link ended; entries that it carried without a receipt wait again."""
@@ -342,11 +342,11 @@ class Links:
         messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
             await link.events.received(link, messages)
-        if passed_over := sum(isinstance(event, MessagePassedOver) for event in events):
-            await link.events.passed_over(link, passed_over)
         for event in events:
             if isinstance(event, PingAnswered):
                 await self._answered(link, event.number)
+            elif isinstance(event, MessagePassedOver):
+                await link.events.passed_over(link)
             elif isinstance(event, LinkClosed):
                 await self._ended(link)
 

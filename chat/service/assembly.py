@@ -15,6 +15,7 @@ from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, Rel
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
+from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
@@ -85,7 +86,9 @@ class UseCases:
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner)
         logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
-        self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
+        self.sync = sync = Synchronizer(
+            runtime, bus, book, links, views, inbound, Comparison(store, keyring), outbound, logs, addresses
+        )
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)

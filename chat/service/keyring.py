@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from chat.errors import Phrase, Unconfirmed, phrase
-from chat.network.links import Identity, Peer
+from chat.network.links import Identity, LiveLink, Peer
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
@@ -300,8 +300,12 @@ class Keyring:
         return next((one for one in self.contacts if conversation_of_two(own, one) == named), b"")
 
     def follow_own_log(self, state: PersonState) -> None:
-        """Operations were added to this person's own log."""
+        """Operations were added to this person's own log, or recoveries in it confirmed."""
         self.own_log = state
+
+    def follow_own_confirmed(self, operations: frozenset[bytes]) -> None:
+        """These operations of the own log (ids) were made here or confirmed by this person, and no others."""
+        self.own_confirmed = operations
 
     def forget_seed(self) -> None:
         """The recovery seed was erased from the database."""
@@ -401,3 +405,12 @@ def remembered(database: Database, contact: ContactKeys) -> dict[Peer, Addresses
         )
         for terminal in contact.state.live.values()
     }
+
+
+def terminal_at(contact: ContactKeys | None, link: LiveLink) -> bytes:
+    """The id of the live terminal at the other end; b"" if it or the contact was removed meanwhile."""
+    if contact is not None:
+        for terminal in contact.state.live.values():
+            if terminal.static == link.terminal:
+                return terminal.id
+    return b""

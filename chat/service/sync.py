@@ -7,11 +7,11 @@ entries and receipts (ARCHITECTURE.md, the delivery law).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Final
 
 from chat.interface import (
@@ -26,9 +26,10 @@ from chat.interface import (
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket
 from chat.network.links import Links, LiveLink, Peer
+from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
-from chat.service.keyring import ContactKeys, Keyring
+from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Ranker
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
@@ -37,7 +38,7 @@ from chat.service.state import ContactBook
 from chat.service.views import Views
 from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
-from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stored
+from chat.storage.entries import BEGINNING, END, WHOLE, Stored
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
@@ -49,12 +50,11 @@ from protocol.entries_and_receipts import (
     accept_receipt,
     check_conversation,
     conversation_of_two,
-    heads_hash,
     parse_entry,
     receipt_for,
 )
 from protocol.errors import LimitExceeded, ProtocolError, Unexpected, Untrusted
-from protocol.history import check_page, opening, pages
+from protocol.history import opening
 from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
@@ -139,12 +139,13 @@ class Synchronizer:
         links: Links,
         views: Views,
         inbound: Inbound,
+        comparison: Comparison,
         outbound: Callable[[LiveLink, set[bytes]], Outbound],
         logs: PersonLogs,
         addresses: AddressBook,
     ) -> None:
         self._runtime, self._bus, self._book, self._links = runtime, bus, book, links
-        self._views, self._inbound, self._outbound = views, inbound, outbound
+        self._views, self._inbound, self._comparison, self._outbound = views, inbound, comparison, outbound
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
@@ -204,24 +205,21 @@ class Synchronizer:
         self.catch_up(link.person)
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
-        with self._ending(link):
+        try:
             for is_entry, group in groupby(messages, lambda message: isinstance(message, Entry)):
                 if is_entry:  # entries that came together are stored together
                     await self._take(link, list(group))
                     continue
                 for message in group:
                     await self._handle(link, message)
+        except (ProtocolError, ParlourError) as failure:
+            self._end(link, failure)
 
-    @contextmanager
-    def _ending(self, link: LiveLink) -> Iterator[None]:
-        """End a link for an error in what came on it."""
-        try:
-            yield
-        except ProtocolError:
-            link.driver.abort()
-        except ParlourError as failure:
+    def _end(self, link: LiveLink, failure: ProtocolError | ParlourError) -> None:
+        """End a link for an error in what came on it. The own person hears of one of this terminal."""
+        if isinstance(failure, ParlourError):
             self._bus.publish(Notice(failure.phrase))
-            link.driver.abort()
+        link.driver.abort()
 
     async def _take(self, link: LiveLink, messages: Sequence[Message]) -> None:
         """Store entries. Those of unknown authors wait for operations, which the first of them asks for."""
@@ -243,7 +241,7 @@ class Synchronizer:
             case Receipt() as receipt:
                 await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
-                for page in await self._inbound.heads_if_other(link, heads_hash):
+                for page in await self._comparison.heads_if_other(link, heads_hash):
                     outbound.put(page)
             case Heads() as page:
                 await self._answer_page(link, page)
@@ -276,15 +274,17 @@ class Synchronizer:
             worker.pages += 1
             self._runtime.tasks.spawn(self._answer_page_after(link, page, delay))
         else:
-            worker.outbound.carry(await self._inbound.lacking(link, page))
+            worker.outbound.carry(await self._comparison.lacking(link, page))
 
     async def _answer_page_after(self, link: LiveLink, page: Heads, delay: float) -> None:
         await asyncio.sleep(delay)
         worker = self._workers.get(link)
         if worker is not None:
             worker.pages -= 1
-            with self._ending(link):
-                worker.outbound.carry(await self._inbound.lacking(link, page))
+            try:
+                worker.outbound.carry(await self._comparison.lacking(link, page))
+            except (ProtocolError, ParlourError) as failure:
+                self._end(link, failure)
 
     def _budget(self, link: LiveLink, now: float) -> _Budget:
         return self._budgets.setdefault(link.peer, _Budget(now))
@@ -297,12 +297,10 @@ class Synchronizer:
             await asyncio.sleep(budget.logs.reserve(now))
         return not isinstance(message, HeadsHash) or budget.heads.take(now)
 
-    async def passed_over(self, link: LiveLink, messages: int) -> None:
-        """Messages of numbers that this version does not know have no effect but what their number costs."""
+    async def passed_over(self, link: LiveLink) -> None:
+        """A message of a number that this version does not know has no effect but what it costs."""
         now = self._runtime.clock.monotonic()
-        budget = self._budget(link, now).unknown
-        delays = [budget.reserve(now) for _ in range(messages)]
-        await asyncio.sleep(delays[-1])
+        await asyncio.sleep(self._budget(link, now).unknown.reserve(now))
 
 
 class Outbound:
@@ -430,15 +428,6 @@ class Outbound:
             self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
 
 
-def terminal_at(contact: ContactKeys | None, link: LiveLink) -> bytes:
-    """The id of the live terminal at the other end; b"" if it or the contact was removed meanwhile."""
-    if contact is not None:
-        for terminal in contact.state.live.values():
-            if terminal.static == link.terminal:
-                return terminal.id
-    return b""
-
-
 class Inbound:
     """Stores what arrives on links. A message that does not belong raises ProtocolError."""
 
@@ -457,7 +446,6 @@ class Inbound:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._ranker = ranker
-        self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -593,35 +581,6 @@ class Inbound:
 
     def _conversation(self, link: LiveLink, named: bytes) -> bytes:
         return check_conversation(named, self._keyring.own.person, link.person)
-
-    async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> list[Heads]:
-        """This side's heads in pages, none if they are the other side's too."""
-        conversation = self._conversation(link, message.conversation)
-        terminal = terminal_at(self._keyring.contacts.get(link.person), link)
-        heads = await self._store.read(repair.asking_heads, conversation, terminal)
-        if heads_hash(conversation, heads) == message.hash:
-            await self._store.write(repair.cover, heads)
-            return []
-        return pages(conversation, heads)
-
-    async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
-        """Entries of the page's authors that the other side's heads do not cover.
-
-        It may be the whole history, so others use the disk in between.
-        """
-        self._conversation(link, message.conversation)
-        check_page(message)
-        await self._store.write(repair.cover, message.heads)
-        pieces = list[list[Position]]()
-        # One at a time, or a contact with many terminals would leave others little of the disk.
-        async with self._comparing.setdefault(link.person, asyncio.Lock()):
-            mine = set(await self._store.read(repair.heads_on, message))
-            theirs = {head.id for head in message.heads}
-            while mine:
-                piece, mine, theirs = await self._store.read(repair.lacking_piece, mine, theirs)
-                pieces.append(piece)
-        # The newest came first. So turned, they are nearly in order, and a long history is sorted at once.
-        return [entry for _, entry in sorted(chain.from_iterable(reversed(pieces)))]
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         self._conversation(link, message.conversation)

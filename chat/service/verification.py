@@ -147,7 +147,8 @@ class Verification:
             return reduce(persons.operations_of(database, own), pins), pins
 
         log, pins = await self._store.write(store)
-        self._keyring.own_log, self._keyring.own_confirmed = log, pins.confirmed
+        self._keyring.follow_own_log(log)
+        self._keyring.follow_own_confirmed(pins.confirmed)
         self._publish_questions()
 
     def own_log_grew(self) -> None:
@@ -155,9 +156,8 @@ class Verification:
         self._runtime.tasks.spawn(self._ask())
 
     async def _ask(self) -> None:
-        before = self._keyring.own_confirmed
         pins = await self._store.read(persons.pins_of, self._keyring.own.person)
-        self._keyring.own_confirmed = before | pins.confirmed
+        self._keyring.follow_own_confirmed(pins.confirmed)
         self._publish_questions()
 
     def _publish_questions(self) -> None:

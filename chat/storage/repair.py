@@ -14,7 +14,8 @@ from protocol.messages import ENTRY_HEADER, Head, Heads
 
 _WANTED: Final = (
     " FROM entries AS e"
-    " WHERE e.number IN (SELECT entry FROM headers_alone EXCEPT SELECT entry FROM quarantine)"
+    " WHERE e.number IN (SELECT entry FROM headers_alone EXCEPT SELECT entry FROM quarantine"
+    " EXCEPT SELECT entry FROM uncovered)"
     " AND e.conversation = (SELECT number FROM conversations WHERE id = ?1)"
     " AND NOT EXISTS (SELECT 1 FROM headers_alone WHERE entry = e.number"
     " AND terminal = (SELECT number FROM terminals WHERE terminal = ?2))"

@@ -12,8 +12,8 @@ import pytest
 from chat.config import Config
 from chat.network.driver import Driver, Opening
 from chat.network.links import LiveLink
+from chat.service.comparison import Comparison
 from chat.service.person_logs import PersonLogs
-from chat.service.sync import Inbound
 from chat.storage import entries, persons, receipts
 from chat.storage.ordering import PIECE
 from protocol.entries_and_receipts import (
@@ -188,8 +188,8 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
     ("owner", "worked_on", "message", "most"),
     [
         (PersonLogs, "named", lambda _, person: LogHeads(person, []), 8 + 5),
-        (Inbound, "heads_if_other", lambda conversation, _: HeadsHash(conversation, bytes(32)), 8 + 1),
-        (Inbound, "lacking", lambda conversation, _: Heads(conversation, b"", [], more=False), 8 + 1),
+        (Comparison, "heads_if_other", lambda conversation, _: HeadsHash(conversation, bytes(32)), 8 + 1),
+        (Comparison, "lacking", lambda conversation, _: Heads(conversation, b"", [], more=False), 8 + 1),
     ],
 )
 @in_virtual_time
@@ -220,13 +220,13 @@ async def test_pages_of_heads_beyond_the_rate_are_delayed_and_nothing_waits_for_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
-        original, calls, link = Inbound.lacking, list[Heads](), current(ben, ada)
+        original, calls, link = Comparison.lacking, list[Heads](), current(ben, ada)
 
-        async def noted(inbound: Inbound, from_link: LiveLink, page: Heads) -> list[bytes]:
+        async def noted(comparison: Comparison, from_link: LiveLink, page: Heads) -> list[bytes]:
             calls.extend([page] if page.after else [])
-            return await original(inbound, from_link, page)
+            return await original(comparison, from_link, page)
 
-        monkeypatch.setattr(Inbound, "lacking", noted)
+        monkeypatch.setattr(Comparison, "lacking", noted)
         for _ in range(12):
             await link.driver.send(Heads(_conversation(ada, ben), bytes(32), [], more=False))
         before = ada.clock.monotonic()

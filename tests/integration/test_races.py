@@ -15,7 +15,8 @@ import pytest
 from chat.interface import EntryState, PairingStage, Unreachable
 from chat.network.relay.client import AT_ONCE
 from chat.network.relay.connection import Lost, RelayLine
-from chat.service.sync import Inbound, Synchronizer
+from chat.service.comparison import Comparison
+from chat.service.sync import Synchronizer
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.identity.author import rename_operation
 from protocol.identity.exchange import extend
@@ -166,7 +167,7 @@ async def test_a_link_whose_opening_fails_is_not_taken_for_a_living_one(
 @pytest.mark.parametrize(
     ("worked_on", "original", "message"),
     [
-        ("chat.service.sync.Inbound.lacking", Inbound.lacking, whole_history),
+        ("chat.service.comparison.Comparison.lacking", Comparison.lacking, whole_history),
         ("chat.service.person_logs.extend", extend, renamed),
     ],
 )

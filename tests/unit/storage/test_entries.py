@@ -373,6 +373,16 @@ def test_a_terminal_whose_adding_no_longer_counts_is_a_former_one(database: Data
     assert persons.former_terminals(database, ME.person) == []
 
 
+def test_case_99_the_contact_is_not_asked_for_the_body_of_an_uncovered_entry(database: Database) -> None:
+    """Who never wrote it cannot answer, and would send all that follows its place on every link."""
+    entry = alone(sample("invented", author=THEIR_TERMINAL.terminal))
+    with database.transaction():
+        new = entries.insert_all(database, [entry], ME.terminal, carrier=blob("carrier"))
+        assert [wanted.id for wanted, _ in repair.wanted(database, TALK, b"")] == [entry.id]
+        repair.doubt(database, new, {ME.terminal})
+    assert repair.wanted(database, TALK, b"") == []
+
+
 def test_the_body_of_a_quarantined_entry_is_not_wanted(database: Database) -> None:
     entry = alone(sample("quarantined", author=THEIR_TERMINAL.terminal))
     with database.transaction():
