@@ -92,7 +92,7 @@ function decodeBody(kind, raw) {
   return body;
 }
 
-// The form of an Entry message: {id, header, body}, the body null in a header alone.
+// The form of an Entry message: {id, header, hasBody, body}, the body null in a header alone and of an unknown kind.
 export function readForm({ header: raw, salt, body }) {
   const header = decodeHeader(raw);
   checkHeader(header);
@@ -101,7 +101,7 @@ export function readForm({ header: raw, salt, body }) {
   must(bare || salt.length === 16, 'malformed', 'V-ET-07');
   if (bare) return entry;
   must(equal(contentHash(salt, body), header.content), 'authentication', 'V-ET-08');
-  return header.kind === TEXT ? { ...entry, body: decodeBody(body) } : entry;
+  return [TEXT, CUT].includes(header.kind) ? { ...entry, body: decodeBody(header.kind, body) } : entry;
 }
 
 // Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.

@@ -140,7 +140,7 @@ export class Terminal {
     if (!entry.hasBody) return { answers: [], events: [] };
     const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });
     if (entry.body === null) return { answers: [receipt(STORED)], events: ['entry of an unknown kind'] };
-    return { answers: [receipt(STORED), receipt(READ)], events: [`entry ${entry.body.text}`] };
+    return { answers: [receipt(STORED), receipt(READ)], events: entry.body.text ? [`entry ${entry.body.text}`] : [] };
   }
 
   takeReceipt(message) {

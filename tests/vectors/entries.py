@@ -139,6 +139,7 @@ NOTES: Final = {
     "Invented": ("AUTHENTICITY", "An entry in this person's name that this person never wrote."),
     "Quarantine": ("AUTHENTICITY", "Which entries of a removed terminal count."),
     "Cut": ("AUTHENTICITY", "Up to where the entries of a removed terminal count."),
+    "Uncovered": ("AUTHENTICITY", "Which entries the contact has not stood for."),
     "Order": ("BASIC", "Order and tips of what is held."),
 }
 Wrong = tuple[str, str, str, str, Any]

@@ -40,7 +40,7 @@ function parsed(step) {
   const { id, header, body, hasBody } = read(step.message);
   const { author, sequence, kind } = header;
   const shown = { entry_id: id, author, sequence, kind, has_body: hasBody };
-  return { ...shown, text_length: body ? [...body.text].length : 0, reply: body?.reply ?? Buffer.alloc(0) };
+  return { ...shown, text_length: [...(body?.text ?? '')].length, reply: body?.reply ?? Buffer.alloc(0) };
 }
 
 function accepted(step, inputs) {
