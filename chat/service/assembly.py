@@ -90,7 +90,7 @@ class UseCases:
             runtime, bus, book, links, views, inbound, Comparison(store, keyring), outbound, logs, addresses
         )
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
-        self.verification = Verification(runtime, store, bus, keyring, book, views)
+        self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
 
         self.pairings = pairings = PairingService(
@@ -123,9 +123,8 @@ class UseCases:
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
-        bus.on(events.OwnLogGrew, lambda _: self.verification.own_log_grew())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
-        bus.on(events.OwnLogGrew, lambda _: self._own_log_grew())
+        bus.on(events.OwnLogGrew, lambda _: self._own_log_changed())
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     def _contacts_changed(self) -> None:
@@ -135,7 +134,8 @@ class UseCases:
         self.announcer.recognise_again()
         self.announcer.renew()
 
-    def _own_log_grew(self) -> None:
+    def _own_log_changed(self) -> None:
+        self.verification.own_log_changed()
         self.announcer.renew()
         self.runtime.tasks.spawn(self.sync.hand_out_log())
 

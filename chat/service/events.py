@@ -22,7 +22,7 @@ class ContactsChanged:
 
 @dataclass(frozen=True, slots=True)
 class OwnLogGrew:
-    """Operations were added to this person's own log: contacts lack them."""
+    """Operations were added to this person's own log, which contacts lack, or some were confirmed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,13 +299,10 @@ class Keyring:
         named, own = parse_entry(first).header.conversation, self.own.person
         return next((one for one in self.contacts if conversation_of_two(own, one) == named), b"")
 
-    def follow_own_log(self, state: PersonState) -> None:
-        """Operations were added to this person's own log, or recoveries in it confirmed."""
-        self.own_log = state
-
-    def follow_own_confirmed(self, operations: frozenset[bytes]) -> None:
-        """These operations of the own log (ids) were made here or confirmed by this person, and no others."""
-        self.own_confirmed = operations
+    def follow_own_log(self, state: PersonState, confirmed: frozenset[bytes]) -> None:
+        """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
+        that were made here or confirmed, and no others."""
+        self.own_log, self.own_confirmed = state, confirmed
 
     def forget_seed(self) -> None:
         """The recovery seed was erased from the database."""

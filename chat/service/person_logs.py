@@ -34,7 +34,7 @@ from protocol.identity.author import (
 from protocol.identity.exchange import Extension, changes, extend, missing, owner_named
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.names import is_name
-from protocol.identity.reduction import Pins
+from protocol.identity.reduction import PersonState, Pins
 from protocol.limits import LOG_OPERATIONS_MAX, RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
 from protocol.primitives import ed25519_from_seed
@@ -121,12 +121,31 @@ class OwnLog:
         held, pins = await self._store.read(_held, person)
         pins = Pins(pins.seen, pins.confirmed.union(confirmed))
         found = await self._worker.run(extend, held, operations, pins=pins)
+
+        def store(database: Database) -> Pins:
+            _store_operations(database, person, found)
+            persons.pin(database, person, confirmed, confirmed=True)
+            return persons.pins_of(database, person)
+
         if found.new:
-            await self._store.write(_store_operations, person, found)
-            await self._store.write(persons.pin, person, confirmed, confirmed=True)
-            self._keyring.follow_own_log(found.state)
-            self._bus.signal(OwnLogGrew())
+            self._follow(found.state, await self._store.write(store))
         return found
+
+    def _follow(self, log: PersonState, pins: Pins) -> None:
+        # In one step: what was made here must not be asked about in between.
+        self._keyring.follow_own_log(log, pins.confirmed)
+        self._bus.signal(OwnLogGrew())
+
+    async def confirm(self, operation: bytes) -> None:
+        """Store that this person made this operation (id) of the own log."""
+        person = self._keyring.own.person
+
+        def store(database: Database) -> tuple[PersonState, Pins]:
+            persons.pin(database, person, [operation], confirmed=True)
+            return persons.pinned(database, person), persons.pins_of(database, person)
+
+        async with self._turn:  # what is being added was reduced with the pins of before
+            self._follow(*await self._store.write(store))
 
     async def rename(self, name: str, *, force: bool) -> None:
         """Sign another name of this person. Raises UsageError, NotSynced, NotPermitted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from chat.interface import (
     UsageError,
     VerificationView,
 )
-from chat.service.events import ContactReleased, EventBus
+from chat.service.events import ContactReleased, ContactsChanged, EventBus
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.state import ContactBook
 from chat.service.views import TEXTS, Views, utc
@@ -25,7 +25,7 @@ from chat.storage import contacts, persons
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database, Store
 from chat.tasks import Runtime
-from protocol.identity.reduction import Cause, CauseKind, PersonState, Pins, reduce
+from protocol.identity.reduction import Cause, CauseKind, PersonState
 from protocol.identity.safety import branches, open_questions, safety_number
 
 DIFFERENT: Final = phrase(
@@ -38,7 +38,10 @@ NO_QUESTION: Final = phrase(
 
 
 class Verification:
-    """The use cases that say whether a person's keys are genuine: those of contacts, and the own ones."""
+    """The use cases that say whether a person's keys are genuine: those of contacts, and the own ones.
+
+    `confirm` stores that this person made an operation (id) of the own log.
+    """
 
     def __init__(
         self,
@@ -48,9 +51,10 @@ class Verification:
         keyring: Keyring,
         book: ContactBook,
         views: Views,
+        confirm: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self._runtime, self._store, self._bus = runtime, store, bus
-        self._keyring, self._book, self._views = keyring, book, views
+        self._keyring, self._book, self._views, self._confirm = keyring, book, views, confirm
         self._asked = self.questions()
 
     # Contacts.
@@ -104,6 +108,7 @@ class Verification:
             contacts.set_verified(database, person, True)
             contacts.set_held(database, person, keys.state.contested)
             contacts.add_comparison(database, row)
+            persons.replace_terminals(database, person, persons.terminal_rows(keys.state))
             return keys
 
         keys = await self._store.write(store)
@@ -111,6 +116,7 @@ class Verification:
             return
         self._keyring.contacts[person] = keys
         self._update(person, verified=True, held=keys.state.contested)
+        self._bus.signal(ContactsChanged())  # before anything is released: the links of a losing recovery end
         if not keys.state.contested:
             self._bus.signal(ContactReleased(person))
 
@@ -136,31 +142,13 @@ class Verification:
 
     async def confirm_own(self, operation: str) -> None:
         """This person made this operation (64 hex digits). Raises UsageError where it is no open question."""
-        own = self._keyring.own.person
         asked = open_questions(self._keyring.own_log, self._keyring.own_confirmed)
         if operation not in [one.hex() for one in asked]:
             raise UsageError(NO_QUESTION)
+        await self._confirm(bytes.fromhex(operation))
 
-        def store(database: Database) -> tuple[PersonState, Pins]:
-            persons.pin(database, own, [bytes.fromhex(operation)], confirmed=True)
-            pins = persons.pins_of(database, own)
-            return reduce(persons.operations_of(database, own), pins), pins
-
-        log, pins = await self._store.write(store)
-        self._keyring.follow_own_log(log)
-        self._keyring.follow_own_confirmed(pins.confirmed)
-        self._publish_questions()
-
-    def own_log_grew(self) -> None:
-        """Ask about what is new in the own log."""
-        self._runtime.tasks.spawn(self._ask())
-
-    async def _ask(self) -> None:
-        pins = await self._store.read(persons.pins_of, self._keyring.own.person)
-        self._keyring.follow_own_confirmed(pins.confirmed)
-        self._publish_questions()
-
-    def _publish_questions(self) -> None:
+    def own_log_changed(self) -> None:
+        """Ask about what is new in the own log, and no longer about what was confirmed."""
         asked = self.questions()
         if asked != self._asked:
             self._asked = asked

@@ -156,10 +156,11 @@ def forget_addresses(db: Database, terminal: bytes, host: str, port: int) -> Non
 
 
 def pinned(db: Database, person: bytes) -> PersonState:
-    """The state of a stored log, of which what is in force is pinned as seen."""
+    """The state of a stored log, of which what is in force is pinned as seen, and its terminals stored."""
     pins = pins_of(db, person)
     state = reduce(operations_of(db, person), pins)
     pin(db, person, state.path, confirmed=False)
+    replace_terminals(db, person, terminal_rows(state))
     return state
 
 

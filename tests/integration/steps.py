@@ -11,6 +11,7 @@ from typing import Any
 from chat.config import Config
 from chat.interface import ContactChanged, EntryView, PairingStage
 from chat.network.links import LiveLink
+from chat.storage import keys
 from tests.support.engines.engines import DEFAULTS, Person, apart, pair, talk, two_contacts
 from tests.support.engines.written import entry_of as entry_of
 from tests.support.fakes.network import Network
@@ -50,6 +51,13 @@ async def number_of(one: Person, other: Person) -> str:
     """The only safety number that one person sees with another."""
     (number,) = (await one.engine.verification(await one.contact(other))).numbers
     return number
+
+
+async def seed_in(person: Person) -> bytes:
+    """The recovery seed in a profile that still has it."""
+    seed = (await person.engine._use_cases.store.read(keys.read_own)).recovery_seed
+    assert seed is not None
+    return seed
 
 
 def presence(person: Person, *, present: bool) -> asyncio.Future[ContactChanged]:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import ContactChanged, IdentityChanged, NotPermitted, NotSynced, UsageError
+from chat.interface import (
+    ContactChanged,
+    IdentityChanged,
+    NotPermitted,
+    NotSynced,
+    QuestionsChanged,
+    UsageError,
+)
 from chat.service.person_logs import seed_of
 from chat.storage import keys, persons, secure_deletion
 from protocol.identity.author import add_operation, recovery_words
@@ -97,6 +104,17 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
         assert await seed_in(ada) is None
         pins = await parts.store.read(persons.pins_of, own.person)
         assert pins.confirmed == {*parts.keyring.own_log.path}  # so that a rival changes nothing
+
+
+@in_virtual_time
+async def test_case_84_a_terminal_never_asks_about_its_own_recovery(tmp_path: Path) -> None:
+    """The number and the questions are there at once."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await ada.engine.recover(await written_down(ada), (), False)
+        assert await ada.engine.questions() == ()
+        assert await number_of(ada, ben)
+        await talk(ben, ada, "after it")
+        assert not [event for event in ada.seen if isinstance(event, QuestionsChanged)]
 
 
 @in_virtual_time

@@ -17,11 +17,12 @@ from chat.interface import (
     Unconfirmed,
     UsageError,
 )
+from chat.storage import persons
 from protocol.identity.author import add_operation, recover_operation, sign_recovery
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
-from tests.integration.steps import current, in_touch, number_of, say
+from tests.integration.steps import current, in_touch, number_of, say, seed_in
 from tests.support.engines.engines import Person, delivered, in_virtual_time, own_log, pair, people, take_in
 from tests.support.protocol.pairings import Terminal, id_of
 
@@ -38,11 +39,9 @@ async def added(person: Person, new: Terminal = THIEF) -> bytes:
 
 async def recovered(person: Person, new: Terminal | None = THIEF) -> bytes:
     """A Recover after the genesis by a holder of the recovery seed."""
-    own = person.engine._use_cases.keyring.own
-    assert own.recovery_seed is not None
-    keys = (new.signing, new.static) if new else ()
-    operation = recover_operation(reduce(await own_log(person)), own.recovery_seed, [], *keys)
-    return sign_recovery(operation, own.recovery_seed, *([new.seed] if new else []))
+    seed, keys = await seed_in(person), (new.signing, new.static) if new else ()
+    operation = recover_operation(reduce(await own_log(person)), seed, [], *keys)
+    return sign_recovery(operation, seed, *([new.seed] if new else []))
 
 
 async def show(person: Person, other: Person, *operations: bytes) -> None:
@@ -197,11 +196,10 @@ async def test_case_84_of_two_own_recoveries_the_person_says_which_was_theirs(tm
 async def test_a_terminal_that_was_removed_shows_no_number_and_does_not_pair(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         own = ben.engine._use_cases.keyring.own
-        assert own.recovery_seed is not None
-        state = reduce(await own_log(ben))
+        seed, state = await seed_in(ben), reduce(await own_log(ben))
         removed = [(own.terminal, state.last[own.terminal])]
-        operation = recover_operation(state, own.recovery_seed, removed, NEW.signing, NEW.static)
-        await take_in(ben, sign_recovery(operation, own.recovery_seed, NEW.seed), confirmed=True)
+        operation = recover_operation(state, seed, removed, NEW.signing, NEW.static)
+        await take_in(ben, sign_recovery(operation, seed, NEW.seed), confirmed=True)
         with pytest.raises(Unconfirmed, match="no longer belongs"):
             await number_of(ben, ada)
         with pytest.raises(Unconfirmed, match="no longer belongs"):
@@ -227,10 +225,9 @@ async def test_what_has_changed_since_a_comparison_is_shown_with_its_signed_caus
         assert change.cause == "added a device"
         assert (change.operation, change.terminal) == (id_of(add).hex(), NEW.id.hex())
         assert change.author == own.terminal.hex()
-        assert own.recovery_seed is not None
-        state = reduce([*await own_log(ben), add])
-        recovery = recover_operation(state, own.recovery_seed, [(NEW.id, b"")])
-        signed = sign_recovery(recovery, own.recovery_seed)
+        seed, state = await seed_in(ben), reduce([*await own_log(ben), add])
+        recovery = recover_operation(state, seed, [(NEW.id, b"")])
+        signed = sign_recovery(recovery, seed)
         await show(ben, ada, signed)
         found = await ada.engine.verification(contact)
         assert ["recovery key" in one.cause for one in found.changes] == [True]  # the device came and went
@@ -254,12 +251,8 @@ async def test_a_terminal_that_is_gone_since_the_comparison_is_shown(tmp_path: P
         add = await added(ben, NEW)
         await show(ben, ada, add)
         await ada.engine.verify(contact, (await ada.engine.verification(contact)).numbers[0])
-        own = ben.engine._use_cases.keyring.own
-        assert own.recovery_seed is not None
-        state = reduce([*await own_log(ben), add])
-        removal = sign_recovery(
-            recover_operation(state, own.recovery_seed, [(NEW.id, b"")]), own.recovery_seed
-        )
+        seed, state = await seed_in(ben), reduce([*await own_log(ben), add])
+        removal = sign_recovery(recover_operation(state, seed, [(NEW.id, b"")]), seed)
         await show(ben, ada, removal)
         changes = (await ada.engine.verification(contact)).changes
         assert [(one.terminal, one.cause) for one in changes if one.terminal] == [
@@ -285,3 +278,49 @@ async def test_neither_a_lost_verification_nor_another_number_ends_held(tmp_path
         done = delivered(ada, 1)
         await ada.engine.verify(contact, await number_of(ada, ben))
         await asyncio.wait_for(done, 5)
+
+
+@in_virtual_time
+async def test_case_84_what_the_losing_recovery_kept_gets_nothing_once_the_other_was_confirmed(
+    tmp_path: Path,
+) -> None:
+    """The thief has the seed and Ben's terminal, which is linked. The owner's recovery comes second.
+
+    Ada compares with the owner: the thief's link ends before anything that was held is sent.
+    """
+    async with in_touch(tmp_path) as (_, ada, ben):
+        seed, stolen = await seed_in(ben), ben.engine._use_cases.keyring.own.terminal
+        state = reduce(await own_log(ben))
+        removed = [(stolen, state.last[stolen])]
+        operation = recover_operation(state, seed, removed, NEW.signing, NEW.static)
+        await show(ben, ada, await recovered(ben))
+        await show(ben, ada, sign_recovery(operation, seed, NEW.seed))
+        await say(ada, ben, "for the owner only")
+        parts, contact = ada.engine._use_cases, await ada.contact(ben)
+        numbers = (await ada.engine.verification(contact)).numbers
+        await ada.engine.verify(contact, numbers[1])
+        assert [*parts.keyring.log(ben.peer.person).live] == [NEW.id]
+        await asyncio.sleep(60)
+        assert parts.links.current(ben.peer) is None
+        assert [entry.text for entry in await ben.history(ada)] == ["before"]
+        former = await parts.store.read(persons.former_terminals, ben.peer.person)
+        assert set(former) == {stolen, THIEF.id}
+
+
+@in_virtual_time
+async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lost(tmp_path: Path) -> None:
+    """A contact returns an Add while Ben says which of two recoveries was his."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest, parts = await recovered(ben), await recovered(ben, NEW), ben.engine._use_cases
+        await take_in(ben, theft)
+        await take_in(ben, honest)
+        own = parts.keyring.own
+        last = Terminal.named("a terminal that the contact knows")
+        add = add_operation(reduce([*await own_log(ben)][:2]), own.terminal, last.signing, last.static)
+        signed = sign_operation(add, own.signing_seed, last.seed)
+        answers = parts.own_log.received(ada.peer, [signed]), ben.engine.confirm_own(id_of(honest).hex())
+        await asyncio.gather(*answers)
+        assert parts.keyring.own_log.newest == id_of(honest)
+        assert THIEF.id not in parts.keyring.own_log.live
+        former = await parts.store.read(persons.former_terminals, own.person)
+        assert THIEF.id in former

@@ -54,9 +54,9 @@ class PendingContacts:
         if row.person in self._book.rows:
             self._book.rows[row.person] = row
             self._views.publish_identity(row.person, causes)
-            if verified and not row.held:
-                self._bus.signal(ContactReleased(row.person))
-        self._bus.signal(ContactsChanged())
+        self._bus.signal(ContactsChanged())  # before anything is released: the links of a losing recovery end
+        if row.person in self._book.rows and verified and not row.held:
+            self._bus.signal(ContactReleased(row.person))
 
     async def retire(self, opened: LinkOpen) -> None:
         """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6)."""
@@ -159,7 +159,6 @@ def _store_pending(
     verified = verified and state.path == contact.recoveries
     causes = changes(before, state) if before is not None else ()
     hold = views.holds(causes, state) and not verified
-    persons.replace_terminals(database, contact.person, persons.terminal_rows(state))
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         heads = list(share.heads)
         row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
