@@ -432,7 +432,7 @@ def _question_text(question: QuestionView, *, confirmed: bool) -> str:
         return f"{head} You said that this was you."
     return (
         f"{head} Was that you? If so, run 'parlour verify --own {question.operation[:SHORT]}'."
-        " If not, someone has your keys: run 'parlour recovery'."
+        " If not, someone has your keys: run 'parlour recovery use'."
     )
 
 

@@ -346,11 +346,11 @@ class Keyring:
 
 NOT_LIVE: Final = phrase(
     "This device no longer belongs to your identity, or was copied. It compares no safety number and does not"
-    " pair. Use another device of yours, or recover with 'parlour recovery'."
+    " pair. Use another device of yours, or recover with 'parlour recovery use'."
 )
 ASKS: Final = phrase(
     "Your identity has changed, and not by this device. Say first whether that was you: see 'parlour verify"
-    " --own'. If it was not you, recover with 'parlour recovery'."
+    " --own'. If it was not you, recover with 'parlour recovery use'."
 )
 
 

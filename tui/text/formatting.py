@@ -132,7 +132,7 @@ def question_lines(question: QuestionView) -> list[str]:
 
 def not_me() -> str:
     """What to do about a change of the own identity that is somebody else's."""
-    return _("Then somebody has your keys. Recover your identity now: run 'parlour recovery'.")
+    return _("Then somebody has your keys. Recover your identity now: run 'parlour recovery use'.")
 
 
 def safe_name(name: str, cells: int = NAME_CELLS) -> str:

@@ -124,7 +124,7 @@ def test_verify_own_lists_changes_and_confirms_the_named_ones(line: Line) -> Non
     ]
     text = line.run("verify", "--own").out
     assert "Was that you? If so, run 'parlour verify --own a1a1a1a1a1a1a1a1'" in text
-    assert "If not, someone has your keys: run 'parlour recovery'." in text
+    assert "If not, someone has your keys: run 'parlour recovery use'." in text
     for unclear in ("a", "ff", ""):
         assert line.run("verify", "--own", unclear).status == (64 if unclear else 0)
     assert not line.messenger.called("confirm_own")

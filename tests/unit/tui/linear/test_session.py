@@ -119,7 +119,7 @@ async def test_a_change_of_the_own_identity_is_said_listed_and_answered() -> Non
     assert any(
         line.startswith("2. Your recovery words were used, and brought device b2b2b2b2…") for line in said
     )
-    assert "Then somebody has your keys. Recover your identity now: run 'parlour recovery'." in said
+    assert "Then somebody has your keys. Recover your identity now: run 'parlour recovery use'." in said
     assert sum("Type /own, then /own yes" in line for line in said) == 3
     assert door.messenger.called("confirm_own") == [("a2" * 32,)]
 
