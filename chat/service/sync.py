@@ -242,6 +242,7 @@ class Synchronizer:
                 await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
                 for page in await self._comparison.heads_if_other(link, heads_hash):
+                    link.asked = True
                     outbound.put(page)
             case Heads() as page:
                 await self._answer_page(link, page)
@@ -516,7 +517,8 @@ class Inbound:
         own, now, bare = self._keyring.own, self._runtime.clock.wall(), False
         for entry in parsed:
             bare = bare or not entry.salt
-        carrier = terminal_at(self._keyring.contacts.get(link.person), link) if bare else b""
+        contact = self._keyring.contacts.get(link.person)
+        carrier = terminal_at(contact, link) if bare else b""
 
         def insert(database: Database) -> tuple[list[Stored], int, bool]:
             new = entries.insert_all(
@@ -531,8 +533,11 @@ class Inbound:
             if link.person == own.person:
                 ours = self._keyring.own_log.terminals()
                 repair.doubt(database, new, {terminal.id for terminal in ours})
-            elif len(new) < len(parsed):
-                repair.cover(database, parsed)  # the contact passes on what an own terminal has passed before
+            elif len(fresh := {one.entry.id for one in new if not one.filled}) < len(parsed):
+                held = [entry for entry in parsed if entry.id not in fresh]
+                repair.cover(database, held)  # the contact passes on what an own terminal has passed before
+                if link.asked:
+                    repair.passed_again(database, held, terminal_at(contact, link))
             unread = receipts.unread(database, conversation_of_two(own.person, person))
             return new, unread, entries.ranks_are_due(database)
 
