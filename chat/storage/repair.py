@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Set
 from typing import Final
 
-from chat.storage import contacts, persons
+from chat.storage import contacts, persons, quarantine
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow, Position, Stored, check_header
 from protocol.entries_and_receipts import ParsedEntry
@@ -177,6 +177,7 @@ def doubt(db: Database, passed_on: Iterable[Stored], own: Collection[bytes]) -> 
     """New entries that a terminal of this person passed on are uncovered, unless one of `own` wrote them."""
     doubted = [(one.number,) for one in passed_on if not one.filled and one.entry.header.author not in own]
     db.run_many("INSERT INTO uncovered (entry) VALUES (?)", doubted)
+    quarantine.follow_cuts(db, [number for (number,) in doubted])
 
 
 COVERED_AT_ONCE: Final = 4_096
@@ -190,14 +191,19 @@ _COVER: Final = (
     " DELETE FROM uncovered WHERE entry IN (SELECT entry FROM covered)"
 )
 
+_DOUBTED_CUTS: Final = "SELECT entry FROM uncovered WHERE entry IN (SELECT entry FROM cuts)"
+
 
 def cover(db: Database, said: Iterable[Head | ParsedEntry]) -> None:
     """A contact has named these heads or passed these entries, and with them stands for what they lead to."""
     if not db.value("SELECT EXISTS (SELECT 1 FROM uncovered)"):
         return
+    cuts = {row[0] for row in db.rows(_DOUBTED_CUTS)}
     named = "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?)"
     db.run_many(named, [(one.id,) for one in said])
     db.run(_COVER, COVERED_AT_ONCE)
+    if cuts:
+        quarantine.follow_cuts(db, cuts.difference(row[0] for row in db.rows(_DOUBTED_CUTS)))
 
 
 def is_uncovered(db: Database, entry: int) -> bool:
