@@ -116,7 +116,7 @@ class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
-    `pages` is the number of pages of heads that wait for their terminal's budget.
+    `pages` is the number of pages of heads that wait for their terminal's budget, or to be answered.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
@@ -268,24 +268,26 @@ class Synchronizer:
     async def _answer_page(self, link: LiveLink, page: Heads) -> None:
         """Answer a page of heads, later where the terminal's budget is used up: nothing else waits for it."""
         worker, now = self._workers[link], self._runtime.clock.monotonic()
+        self._comparison.check(link, page)
         if worker.pages >= PAGES_WAITING:
             return
+        worker.pages += 1
         delay = self._budget(link, now).heads.reserve(now)
         if delay:
-            worker.pages += 1
             self._runtime.tasks.spawn(self._answer_page_after(link, page, delay))
         else:
-            worker.outbound.carry(await self._comparison.lacking(link, page))
+            worker.outbound.carry_found(partial(self._lacking, link, page))
 
     async def _answer_page_after(self, link: LiveLink, page: Heads, delay: float) -> None:
         await asyncio.sleep(delay)
         worker = self._workers.get(link)
         if worker is not None:
+            worker.outbound.carry_found(partial(self._lacking, link, page))
+
+    async def _lacking(self, link: LiveLink, page: Heads) -> list[bytes]:
+        if (worker := self._workers.get(link)) is not None:
             worker.pages -= 1
-            try:
-                worker.outbound.carry(await self._comparison.lacking(link, page))
-            except (ProtocolError, ParlourError) as failure:
-                self._end(link, failure)
+        return await self._comparison.lacking(link, page)
 
     def _budget(self, link: LiveLink, now: float) -> _Budget:
         return self._budgets.setdefault(link.peer, _Budget(now))
@@ -337,6 +339,14 @@ class Outbound:
         """Send these entries, unless this link has carried them."""
         if ids:
             self._put(partial(self._carry, ids))
+
+    def carry_found(self, find: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
+        """Find entries once all before them are sent, and send them: an answer can name the whole history."""
+
+        async def found() -> None:
+            await self._carry(await find())
+
+        self._put(found)
 
     def catch_up(self) -> None:
         self._put(self._catch_up)
