@@ -71,10 +71,11 @@ def _author(head: Head) -> bytes:
 
 
 def asking(heads: Iterable[Head], wanted: Iterable[tuple[Head, Head | None]]) -> list[Head]:
-    """The heads to name to a terminal that may have missing bodies (SPEC §11.4).
+    """The heads to name to a terminal that may have missing bodies and entries (SPEC §11.4).
 
-    `wanted` are the entries with such a body, each with the held entry before it in its author's chain. The
-    chains of their authors end before the first of them, so that the answer brings it.
+    `wanted` are the entries with such a body, or before which one is missing, each with the held entry before
+    it in its author's chain. The chains of their authors end before the first of them, so that the answer
+    brings it.
     """
     first: dict[bytes, int] = {}
     pairs = list(wanted)

@@ -42,7 +42,8 @@ class LiveLink:
     `began`: this side dialled. `replaces`: the session it names, or b"". `address`: the terminal's, empty
     through a relay. `carried`: the entries that it has carried, each with False while it is an
     own one of which no receipt has come.
-    `delivered`: entries that another terminal of the contact has acknowledged meanwhile.
+    `delivered`: entries that another terminal of the contact has acknowledged meanwhile. `asked`: this side
+    has named its heads.
     """
 
     driver: Driver
@@ -56,6 +57,7 @@ class LiveLink:
     events: LinkEvents
     carried: dict[bytes, bool] = field(default_factory=dict)
     delivered: set[bytes] = field(default_factory=set)
+    asked: bool = False
     peer: Peer = field(init=False)
 
     def __post_init__(self) -> None:

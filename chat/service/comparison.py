@@ -32,13 +32,16 @@ class Comparison:
             return []
         return pages(conversation, heads)
 
+    def check(self, link: LiveLink, message: Heads) -> None:
+        """Raises ProtocolError for a page that does not belong, before anything is read for it."""
+        check_conversation(message.conversation, self._keyring.own.person, link.person)
+        check_page(message)
+
     async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
-        """Entries of the page's authors that the other side's heads do not cover.
+        """Entries of the page's authors that the other side's heads do not cover, of a page that was checked.
 
         It may be the whole history, so others use the disk in between.
         """
-        check_conversation(message.conversation, self._keyring.own.person, link.person)
-        check_page(message)
         await self._store.write(repair.cover, message.heads)
         pieces = list[list[Position]]()
         # One at a time, or a contact with many terminals would leave others little of the disk.

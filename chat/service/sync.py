@@ -116,7 +116,7 @@ class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
-    `pages` is the number of pages of heads that wait for their terminal's budget.
+    `pages` is the number of pages of heads that wait for their terminal's budget, or to be answered.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
@@ -242,6 +242,7 @@ class Synchronizer:
                 await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
                 for page in await self._comparison.heads_if_other(link, heads_hash):
+                    link.asked = True
                     outbound.put(page)
             case Heads() as page:
                 await self._answer_page(link, page)
@@ -267,24 +268,26 @@ class Synchronizer:
     async def _answer_page(self, link: LiveLink, page: Heads) -> None:
         """Answer a page of heads, later where the terminal's budget is used up: nothing else waits for it."""
         worker, now = self._workers[link], self._runtime.clock.monotonic()
+        self._comparison.check(link, page)
         if worker.pages >= PAGES_WAITING:
             return
+        worker.pages += 1
         delay = self._budget(link, now).heads.reserve(now)
         if delay:
-            worker.pages += 1
             self._runtime.tasks.spawn(self._answer_page_after(link, page, delay))
         else:
-            worker.outbound.carry(await self._comparison.lacking(link, page))
+            worker.outbound.carry_found(partial(self._lacking, link, page))
 
     async def _answer_page_after(self, link: LiveLink, page: Heads, delay: float) -> None:
         await asyncio.sleep(delay)
         worker = self._workers.get(link)
         if worker is not None:
+            worker.outbound.carry_found(partial(self._lacking, link, page))
+
+    async def _lacking(self, link: LiveLink, page: Heads) -> list[bytes]:
+        if (worker := self._workers.get(link)) is not None:
             worker.pages -= 1
-            try:
-                worker.outbound.carry(await self._comparison.lacking(link, page))
-            except (ProtocolError, ParlourError) as failure:
-                self._end(link, failure)
+        return await self._comparison.lacking(link, page)
 
     def _budget(self, link: LiveLink, now: float) -> _Budget:
         return self._budgets.setdefault(link.peer, _Budget(now))
@@ -336,6 +339,14 @@ class Outbound:
         """Send these entries, unless this link has carried them."""
         if ids:
             self._put(partial(self._carry, ids))
+
+    def carry_found(self, find: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
+        """Find entries once all before them are sent, and send them: an answer can name the whole history."""
+
+        async def found() -> None:
+            await self._carry(await find())
+
+        self._put(found)
 
     def catch_up(self) -> None:
         self._put(self._catch_up)
@@ -516,7 +527,8 @@ class Inbound:
         own, now, bare = self._keyring.own, self._runtime.clock.wall(), False
         for entry in parsed:
             bare = bare or not entry.salt
-        carrier = terminal_at(self._keyring.contacts.get(link.person), link) if bare else b""
+        contact = self._keyring.contacts.get(link.person)
+        carrier = terminal_at(contact, link) if bare else b""
 
         def insert(database: Database) -> tuple[list[Stored], int, bool]:
             new = entries.insert_all(
@@ -531,8 +543,11 @@ class Inbound:
             if link.person == own.person:
                 ours = self._keyring.own_log.terminals()
                 repair.doubt(database, new, {terminal.id for terminal in ours})
-            elif len(new) < len(parsed):
-                repair.cover(database, parsed)  # the contact passes on what an own terminal has passed before
+            elif len(fresh := {one.entry.id for one in new if not one.filled}) < len(parsed):
+                held = [entry for entry in parsed if entry.id not in fresh]
+                repair.cover(database, held)  # the contact passes on what an own terminal has passed before
+                if link.asked:
+                    repair.passed_again(database, held, terminal_at(contact, link))
             unread = receipts.unread(database, conversation_of_two(own.person, person))
             return new, unread, entries.ranks_are_due(database)
 

@@ -86,7 +86,7 @@ def remove_conversation(db: Database, number: int) -> None:
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
     for table in ("missing", "raises", "tips", "heads", "unread"):
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
-    for table in ("receipts", "bodies", "headers_alone", "cuts", "late", "quarantine", "uncovered"):
+    for table in ("receipts", "bodies", "headers_alone", "gaps", "cuts", "late", "quarantine", "uncovered"):
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
     db.run("DELETE FROM entries WHERE conversation = ?", number)
     db.run("DELETE FROM conversations WHERE number = ?", number)

@@ -68,6 +68,17 @@ def add_cut(db: Database, number: int, conversation: int, cut: CutBody) -> None:
         _settle(db, conversation, author)
 
 
+def follow_cuts(db: Database, numbers: Iterable[int]) -> None:
+    """Decide again about the entries of terminals that the cuts among these entries name."""
+    named = (
+        "SELECT e.conversation, t.number FROM cuts AS k JOIN entries AS e ON e.number = k.entry"
+        " JOIN terminals AS t ON t.terminal = k.terminal WHERE k.entry = ?"
+    )
+    affected = {(talk, author) for number in numbers for talk, author in db.rows(named, number)}
+    for conversation, author in sorted(affected):
+        _settle(db, conversation, author)
+
+
 def follow_log(db: Database, person: bytes) -> None:
     """Decide again about the entries of a person's terminals, of which others may be live now."""
     apart = (
@@ -153,6 +164,8 @@ def _in_force(db: Database, conversation: int, author: int) -> list[_Cut]:
         " JOIN person_terminals AS p ON p.person = a.person AND p.terminal = ?1 AND NOT p.live"
         " WHERE k.terminal = (SELECT terminal FROM terminals WHERE number = ?1) AND e.conversation = ?2"
         " AND (a.person = c.contact OR a.person IN (SELECT person FROM own))"
+        # A thief of an own terminal could invent cuts in the contact's name.
+        " AND k.entry NOT IN (SELECT entry FROM uncovered)"
         f" AND {_MAY_CUT.format(cutter='a', cut='p')}"
         " ORDER BY a.seniority, e.author, e.sequence, e.id",
         *(author, conversation),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Set
 from typing import Final
 
-from chat.storage import contacts
+from chat.storage import contacts, persons, quarantine
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow, Position, Stored, check_header
 from protocol.entries_and_receipts import ParsedEntry
@@ -14,17 +14,21 @@ from protocol.messages import ENTRY_HEADER, Head, Heads
 
 _WANTED: Final = (
     " FROM entries AS e"
-    " WHERE e.number IN (SELECT entry FROM headers_alone EXCEPT SELECT entry FROM quarantine"
-    " EXCEPT SELECT entry FROM uncovered)"
-    " AND e.conversation = (SELECT number FROM conversations WHERE id = ?1)"
-    " AND NOT EXISTS (SELECT 1 FROM headers_alone WHERE entry = e.number"
-    " AND terminal = (SELECT number FROM terminals WHERE terminal = ?2))"
+    " JOIN conversations AS c ON c.number = e.conversation AND c.id = ?1"
+    " WHERE e.number IN ("
+    "SELECT entry FROM headers_alone WHERE entry NOT IN (SELECT entry FROM headers_alone"
+    " WHERE terminal = (SELECT number FROM terminals WHERE terminal = ?2))"
+    " UNION SELECT m.child FROM missing AS m"
+    " JOIN conversations AS t ON t.number = m.conversation AND t.id = ?1"
+    " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
+    " (SELECT number FROM terminals WHERE terminal = ?2))"
+    " EXCEPT SELECT entry FROM quarantine EXCEPT SELECT entry FROM uncovered)"
 )
-"""Entries with a missing body that a terminal did not pass without it."""
+"""Entries that a terminal did not pass without their body, or again without the one before them."""
 
 
 def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[HeadRow, HeadRow | None]]:
-    """Of each author the first entries with a missing body that `terminal` did not pass without it.
+    """Of each author the first entries whose body, or the entry before which, `terminal` may have.
 
     Each comes with the held entry before it. Later ones follow from the first (protocol.history.asking).
     """
@@ -44,6 +48,22 @@ def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[Hea
             held = None if before is None else HeadRow(identity, before[0], previous)
             found.append((HeadRow(identity, sequence, entry), held))
     return found
+
+
+def passed_again(db: Database, held: Iterable[ParsedEntry], terminal: bytes) -> None:
+    """A terminal answered heads with entries that were held. It lacks what is missing before them, too.
+
+    `terminal`: b"" if it was removed meanwhile, and is asked nothing any more.
+    """
+    if not terminal:
+        return
+    by = persons.terminal_number(db, terminal)
+    gap = (
+        "INSERT OR IGNORE INTO gaps (entry, terminal) SELECT e.number, ? FROM entries AS e JOIN missing AS m"
+        " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number AND m.chain"
+        " WHERE e.id = ?"
+    )
+    db.run_many(gap, [(by, one.header.previous, one.id) for one in held if one.header.previous])
 
 
 PIECE: Final = 256
@@ -72,7 +92,7 @@ def held_heads(database: Database, conversation: bytes) -> list[Head]:
 
 
 def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> list[Head]:
-    """The heads to name to a terminal, which ask for the bodies that it may have (SPEC §11.4)."""
+    """The heads to name to a terminal, which ask for what it may have (SPEC §11.4)."""
     held = [_head(row) for row in heads(database, conversation)]
     if missing := wanted(database, conversation, terminal):
         held = asking(held, [(_head(row), _head(before) if before else None) for row, before in missing])
@@ -157,6 +177,7 @@ def doubt(db: Database, passed_on: Iterable[Stored], own: Collection[bytes]) -> 
     """New entries that a terminal of this person passed on are uncovered, unless one of `own` wrote them."""
     doubted = [(one.number,) for one in passed_on if not one.filled and one.entry.header.author not in own]
     db.run_many("INSERT INTO uncovered (entry) VALUES (?)", doubted)
+    quarantine.follow_cuts(db, [number for (number,) in doubted])
 
 
 COVERED_AT_ONCE: Final = 4_096
@@ -170,14 +191,19 @@ _COVER: Final = (
     " DELETE FROM uncovered WHERE entry IN (SELECT entry FROM covered)"
 )
 
+_DOUBTED_CUTS: Final = "SELECT entry FROM uncovered WHERE entry IN (SELECT entry FROM cuts)"
+
 
 def cover(db: Database, said: Iterable[Head | ParsedEntry]) -> None:
     """A contact has named these heads or passed these entries, and with them stands for what they lead to."""
     if not db.value("SELECT EXISTS (SELECT 1 FROM uncovered)"):
         return
+    cuts = {row[0] for row in db.rows(_DOUBTED_CUTS)}
     named = "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?)"
     db.run_many(named, [(one.id,) for one in said])
     db.run(_COVER, COVERED_AT_ONCE)
+    if cuts:
+        quarantine.follow_cuts(db, cuts.difference(row[0] for row in db.rows(_DOUBTED_CUTS)))
 
 
 def is_uncovered(db: Database, entry: int) -> bool:

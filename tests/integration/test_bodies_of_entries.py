@@ -219,3 +219,21 @@ async def test_what_is_resent_for_heads_is_neither_sent_nor_queued_again(
         assert {mine, theirs} <= carried
         changed = [event.id for event in ada.seen[since:] if isinstance(event, EntryChanged)]
         assert not {mine, theirs}.intersection(changed)
+
+
+@in_virtual_time
+async def test_what_is_missing_before_an_entry_is_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contact lacks it too, and answers with the entry alone."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        lost = parse_entry(entry_of(ben, ada, text="lost"))
+        after = entry_of(ben, ada, text="after it", previous=(lost.header.sequence, lost.id))
+        keep = partial(entries.insert, entry=parse_entry(after), unread=False)
+        await ben.engine._use_cases.store.write(keep)
+        await arrives(ben, ada, after)
+        sent = sends(monkeypatch)
+        for number in range(3):
+            await dial(ada, ben)
+            await talk(ada, ben, f"on another link {number}")
+        assert [one.header for one in of(sent, Entry) if one.header == after.header] == [after.header]

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from chat.config import Config
+from chat.interface import EntryAdded
 from chat.network.driver import Driver, Opening
 from chat.network.links import LiveLink
 from chat.service.comparison import Comparison
 from chat.service.person_logs import PersonLogs
+from chat.service.sync import Outbound
 from chat.storage import entries, persons, receipts
 from chat.storage.ordering import PIECE
 from protocol.entries_and_receipts import (
@@ -35,7 +37,7 @@ from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
 from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Receipt
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import current, entry_of, in_touch, presence, say
+from tests.integration.steps import current, dial, entry_of, in_touch, presence, say
 from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.protocol.pairings import Terminal, id_of
@@ -236,6 +238,40 @@ async def test_pages_of_heads_beyond_the_rate_are_delayed_and_nothing_waits_for_
         await asyncio.sleep(60)
         assert len(calls) == 12
         assert current(ben, ada) is link
+
+
+@in_virtual_time
+async def test_case_94_a_peer_that_reads_nothing_fills_no_memory_with_answers_to_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer names the whole history: the next is found when the one before it is sent."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        lacking, send, calls = Comparison.lacking, Outbound._send, list[Heads]()
+        begun, reads = asyncio.Event(), asyncio.Event()
+
+        async def noted(comparison: Comparison, from_link: LiveLink, page: Heads) -> list[bytes]:
+            calls.append(page)
+            return await lacking(comparison, from_link, page)
+
+        async def waits(outbound: Outbound, *args: Any, **options: Any) -> None:
+            if outbound._link.person == ben.peer.person:
+                begun.set()
+                await reads.wait()
+            await send(outbound, *args, **options)
+
+        await dial(ben, ada)  # a link that has carried nothing yet
+        monkeypatch.setattr(Comparison, "lacking", noted)
+        monkeypatch.setattr(Outbound, "_send", waits)
+        for _ in range(5):
+            await current(ben, ada).driver.send(Heads(_conversation(ada, ben), b"", [], more=False))
+        heard = ada.wait(EntryAdded, lambda event: event.entry.text == "behind the pages")
+        await say(ben, ada, "behind the pages")
+        await heard
+        await begun.wait()
+        assert len(calls) == 1
+        reads.set()
+        await talk(ada, ben, "which follows the answers")
+        assert len(calls) == 5
 
 
 @in_virtual_time

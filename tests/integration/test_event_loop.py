@@ -16,7 +16,15 @@ from chat.storage import entries, persons
 from protocol import limits
 from protocol import messages as m
 from protocol.codec import Wire
-from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_TEXT,
+    EntryPlace,
+    conversation_of_two,
+    cut_body,
+    text_body,
+    write_entry,
+)
 from protocol.identity.log import Add, Rename, parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.primitives import ed25519_from_seed, x25519_public
@@ -85,13 +93,16 @@ async def filled(person: Person) -> Log:
     parts = person.engine._use_cases
     log = Log(person, list(await parts.store.read(persons.operations_of, parts.keyring.own.person)))
     added = [log.add(number) for number in range(limits.LOG_OPERATIONS_MAX - len(log.operations))]
+    made = [parse_operation(signed).id for signed in added]
 
     def store(database: Any) -> None:
         for signed in added:
             persons.add_operation(database, parts.keyring.own.person, parse_operation(signed).id, signed)
+        persons.pin(database, parts.keyring.own.person, made, confirmed=True)
 
     await parts.store.write(store)
     parts.keyring.own_log = reduce(log.operations)
+    parts.keyring.own_confirmed |= set(made)
     return log
 
 
@@ -142,7 +153,7 @@ class Measured:
         await asyncio.sleep(0)  # what the test prepared belongs to the round of the loop that ends here
         self._watch.longest = 0.0
         await work
-        self.pauses[name] = self._watch.longest
+        self.pauses[name] = max(self._watch.longest, self.pauses.get(name, 0.0))  # in each of its shapes
 
 
 class Later(Wire, frozen=True, tag=60_000):
@@ -155,7 +166,8 @@ def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Messag
     """Each message that a contact may send, at its largest and in its worst shape."""
     persons_of_both = [one.engine._use_cases.keyring.own.person for one in (ada, ben)]
     conversation, random = conversation_of_two(*persons_of_both), seeded("ids")
-    heads = [m.Head(random(32), 2**53 - 1, random(32)) for _ in range(limits.HEADS_MAX)]
+    authors = sorted(random(32) for _ in range(limits.HEADS_MAX))
+    heads = [m.Head(author, 2**53 - 1, random(32)) for author in authors]
     return [
         m.Receipt(1, sorted(ids)),  # before Heads make Ada send these entries
         m.Ping(2**32 - 1),
@@ -168,9 +180,27 @@ def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Messag
         m.HeadsHash(conversation, bytes(32)),
         m.Heads(conversation, b"", heads, more=True),
         entry_of(ben, ada, text=WIDE * limits.TEXT_CHARACTERS_MAX),
+        cut_of(ben, ada),
         m.Heads(conversation, b"", [], more=False),
         m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
     ]
+
+
+def cut_of(ben: Person, ada: Person) -> m.Entry:
+    """A cut of a terminal that nobody knows, of as many heads and parents as an entry can name."""
+    parts, random = ben.engine._use_cases, seeded("cut")
+    own, contact = parts.keyring.own, ada.engine._use_cases.keyring.own.person
+    ends = [m.CutHead(random(8), 2**53 - 1 - number, random(32)) for number in range(limits.CUT_HEADS_MAX)]
+    place = EntryPlace(
+        conversation_of_two(own.person, contact),
+        own.terminal,
+        b"12345678",
+        None,
+        sorted(random(32) for _ in range(limits.PARENTS_MAX)),
+        parts.keyring.own_log.heads[:1],
+    )
+    body = cut_body(random(32), sorted(ends, key=lambda end: (end.sequence, end.id)))
+    return write_entry(place, ben.clock.wall(), KIND_CUT, body, own.self_key, parts.runtime.random).message()
 
 
 def refused(log: Log) -> list[m.Message]:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from chat.interface import ContactChanged, EntryAdded
+from chat.interface import ContactChanged, EntryAdded, EntryFilled
 from chat.network.links import LiveLink
 from chat.storage import entries
 from chat.storage.entries import HeadRow
@@ -169,3 +169,20 @@ async def test_case_99_what_the_contact_passes_itself_is_marked_no_more(tmp_path
         ada.network.join(ada.host, ben.host)
         await talk(ben, ada, "on the same link")
         assert await uncovered(ada, ben) == []
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_the_missing_body_of_a_passed_on_entry_covers_it_when_the_contact_brings_it(
+    tmp_path: Path,
+) -> None:
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        entry = from_ben(ada, ben, await last_of(ada, ben), "one").message()
+        alone = Entry(entry.header, b"", b"")
+        await ada.engine._use_cases.inbound.entries(of_sibling(ada, ben, sibling), [alone])
+        view = (await ada.history(ben))[-1]
+        friend = await ada.contact(ben)
+        assert (view.kind, (await ada.engine.details(friend, view.id)).uncovered) == ("missing", True)
+        filled = ada.wait(EntryFilled)
+        await current(ben, ada).driver.send(entry)
+        assert (await filled).entry.id == view.id
+        assert not (await ada.engine.details(friend, view.id)).uncovered

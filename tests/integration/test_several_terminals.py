@@ -12,6 +12,7 @@ import pytest
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.links import LiveLink
 from protocol.link.states import State
+from protocol.messages import Heads, HeadsHash
 from tests.integration.steps import current, dial, in_touch, late, presence, say
 from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, links, talk
 from tests.support.engines.terminals import add_terminal
@@ -167,3 +168,41 @@ async def test_each_terminal_of_a_contact_is_dialled(tmp_path: Path) -> None:
             pipe.break_now()
         await asyncio.sleep(10)
         assert [link.began for link in sending(ada, ben, second)] == [True, True]
+
+
+@in_virtual_time(limit=900)
+async def test_an_entry_that_a_terminal_missed_comes_though_a_later_one_came_first(tmp_path: Path) -> None:
+    """On the first link the hash of the heads was beyond the rate, and passed over. No head hides the gap."""
+    async with with_two_terminals(tmp_path) as (network, ada, ben, second):
+        network.cut(second.host)
+        await talk(ada, ben, "missed")
+        await asyncio.sleep(60)
+        comparison = second.engine._use_cases.sync._comparison
+        compare = comparison.heads_if_other
+
+        async def passed_over(link: LiveLink, message: HeadsHash) -> list[Heads]:
+            return []
+
+        comparison.heads_if_other = passed_over  # type: ignore[method-assign]
+        opened = asyncio.get_running_loop().create_future()
+        adopted = ada.engine._use_cases.sync.opened
+
+        async def noted(link: LiveLink) -> None:
+            await adopted(link)
+            if link.peer == second.peer and not opened.done():
+                opened.set_result(None)
+
+        ada.engine._use_cases.sync.opened = noted  # type: ignore[method-assign]
+        network.heal(second.host)
+        await opened
+        there = arrives(second, "later")
+        await say(ada, ben, "later")
+        await there
+        network.cut(second.host)
+        comparison.heads_if_other = compare  # type: ignore[method-assign]
+        await asyncio.sleep(60)
+        assert await second.texts(ada) == ["before", "later"]
+        there = arrives(second, "missed")
+        network.heal(second.host)
+        await there
+        assert await second.texts(ada) == ["before", "missed", "later"]

@@ -115,3 +115,10 @@ CREATE TABLE comparisons (
     newest    BLOB NOT NULL CHECK (length(newest) = 32),           -- its recovery in force, or the person id
     terminals BLOB NOT NULL CHECK (length(terminals) % 32 = 0)     -- ids of its live terminals, one after the other
 ) STRICT, WITHOUT ROWID;
+
+-- A terminal can hold an entry without the one before it in its author's chain, and heads would hide what is missing.
+CREATE TABLE gaps (
+    entry    INTEGER NOT NULL REFERENCES entries, -- before which an entry of its author is missing
+    terminal INTEGER NOT NULL,                    -- terminals.number: answered with the entry alone, and is not asked again
+    PRIMARY KEY (entry, terminal)
+) STRICT, WITHOUT ROWID;

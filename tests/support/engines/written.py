@@ -8,17 +8,22 @@ from tests.support.engines.engines import Person
 
 
 def entry_of(
-    one: Person, other: Person, author: bytes = b"", self_key: bytes = b"", text: str = "I owe you"
+    one: Person,
+    other: Person,
+    author: bytes = b"",
+    self_key: bytes = b"",
+    text: str = "I owe you",
+    previous: tuple[int, bytes] | None = None,
 ) -> Entry:
     """An entry of their conversation that nobody has stored, by default one of `one`'s own.
 
-    All of them claim the first place of one incarnation.
+    All of them claim the first place of one incarnation, or the one after sequence and id of `previous`.
     """
     parts = one.engine._use_cases
     own = parts.keyring.own
     conversation = conversation_of_two(own.person, other.engine._use_cases.keyring.own.person)
     place = EntryPlace(
-        conversation, author or own.terminal, b"12345678", None, [], parts.keyring.own_log.heads
+        conversation, author or own.terminal, b"12345678", previous, [], parts.keyring.own_log.heads
     )
     made = write_entry(
         place, one.clock.wall(), KIND_TEXT, text_body(text), self_key or own.self_key, parts.runtime.random

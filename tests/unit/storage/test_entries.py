@@ -429,3 +429,34 @@ def test_an_entry_whose_id_is_not_its_headers_hash_is_damage(database: Database,
         database.run(f"UPDATE entries SET {change}")
     with pytest.raises(DatabaseDamaged):
         entries.page(database, TALK, 1)
+
+
+def test_what_is_missing_before_an_entry_is_wanted_from_those_who_did_not_pass_it_again(
+    database: Database,
+) -> None:
+    author = Author(THEIR_TERMINAL.terminal)
+    first, second, third = author.write("first"), author.write("second"), author.write("third")
+    one, two = blob("one carrier"), blob("two carrier")
+    store(database, first, third)
+    here = HeadRow(THEIR_TERMINAL.terminal, 3, third.id), None
+    assert repair.wanted(database, TALK, one) == [here]
+    assert repair.wanted(database, blob("elsewhere"), one) == []
+    asked = repair.asking_heads(database, TALK, one)
+    assert [head.id for head in asked] == [first.id]
+    with database.transaction():
+        repair.passed_again(database, [first, third], one)
+    assert (repair.wanted(database, TALK, one), repair.wanted(database, TALK, two)) == ([], [here])
+    for table in ("quarantine (entry, cut) SELECT number, 0", "uncovered (entry) SELECT number"):
+        with database.transaction():
+            database.run(f"INSERT INTO {table} FROM entries WHERE id = ?", third.id)
+        assert repair.wanted(database, TALK, two) == []
+        with database.transaction():
+            database.run(f"DELETE FROM {table.split()[0]}")
+    store(database, second)
+    assert repair.wanted(database, TALK, two) == []
+
+
+def test_only_what_an_author_names_as_previous_is_missing_before_an_entry(database: Database) -> None:
+    entry = sample("after something that is not held", parents=[blob("not held")])
+    store(database, entry)
+    assert repair.wanted(database, TALK, blob("a carrier")) == []

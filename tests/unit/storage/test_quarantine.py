@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, persons, quarantine, receipts
+from chat.storage import contacts, entries, persons, quarantine, receipts, repair
 from chat.storage.database import Database
 from chat.storage.persons import TerminalRow
 from protocol import labels
@@ -161,6 +161,27 @@ def test_case_88_the_quarantine_of_a_removed_conversation_goes_with_it(database:
         contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
     for table in ("cuts", "late", "quarantine"):
         assert database.value(f"SELECT count(*) FROM {table}") == 0
+
+
+def test_case_99_a_cut_that_only_an_own_terminal_passed_on_is_not_in_force_until_it_is_covered(
+    database: Database,
+) -> None:
+    """Nor does it take the place of a later one that the contact passed."""
+    texts = chain(("a", 1, ""), ("b", 2, "a"))
+    log(database, [SENIOR])
+    elsewhere = chain(("nowhere", 1, ""))["nowhere"]
+    invented = cut(SENIOR, REMOVED, elsewhere)
+    genuine = cut(SENIOR, REMOVED, texts["a"], sequence=2)
+    arrive(database, *texts.values(), genuine)
+    with database.transaction():
+        passed_on = entries.insert_all(database, [invented], ME.terminal)
+        repair.doubt(database, passed_on, [ME.terminal])
+    assert apart(database) == {texts["b"].id}
+    log(database, [SENIOR, SECOND])
+    assert apart(database) == {texts["b"].id}
+    with database.transaction():
+        repair.cover(database, [invented])
+    assert apart(database) == {texts["a"].id, texts["b"].id}
 
 
 # --- What a terminal writes ---
