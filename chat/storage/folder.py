@@ -200,8 +200,8 @@ def state(folder: Path) -> ProfileState:
 
 def port(folder: Path) -> int:
     """The port in the header, or 0 without a readable header. Takes no lock."""
-    place = header_place(folder)
     try:
+        place = header_place(folder)
         return read_header(place).port if place is not None else 0
     except BadData:
         return 0

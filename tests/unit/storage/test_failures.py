@@ -13,7 +13,7 @@ import pytest
 
 from chat.storage import entries, errors, folder, keys, persons, profile
 from chat.storage.database import Database
-from chat.storage.folder import HEADER, NotDurable, ProfileLock
+from chat.storage.folder import DATABASE, HEADER, NotDurable, ProfileLock
 from protocol import profile_header
 from protocol.errors import LocalMisuse
 from protocol.profile_header import CHEAPEST, DatabaseKey
@@ -131,6 +131,8 @@ def test_too_little_memory_for_the_passphrase_is_said(monkeypatch: pytest.Monkey
 
 
 def test_the_port_of_a_folder_is_that_of_its_header(tmp_path: Path) -> None:
+    assert folder.port(tmp_path) == 0
+    (tmp_path / DATABASE).write_bytes(b"a database without its header")
     assert folder.port(tmp_path) == 0
     (tmp_path / HEADER).write_bytes(b"no header")
     assert folder.port(tmp_path) == 0
