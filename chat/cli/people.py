@@ -327,6 +327,8 @@ async def verify(call: Call, name: str | None, number: tuple[str, ...], take_bac
 
     With --own, NAME and NUMBER are changes of your identity, of which you say that you made them.
     """
+    if own and take_back:  # as an answer it would say the opposite of what --own does
+        raise UsageError("--own takes no --no. If a change was not you, run 'parlour recovery use'.")
     if own:
         await _verify_own(call, tuple(filter(None, (name, *number))))
         return

@@ -127,6 +127,9 @@ def test_verify_own_lists_changes_and_confirms_the_named_ones(line: Line) -> Non
     assert "If not, someone has your keys: run 'parlour recovery use'." in text
     for unclear in ("a", "ff", ""):
         assert line.run("verify", "--own", unclear).status == (64 if unclear else 0)
+    refused = line.run("verify", "--own", "a1a1a1a1", "--no")
+    assert refused.status == 64
+    assert "parlour recovery use" in refused.err
     assert not line.messenger.called("confirm_own")
     (done,) = line.run("verify", "--own", "A1A1A1A1", "--json").objects
     assert (done["operation"], done["confirmed"]) == ("a1" * 32, True)

@@ -20,9 +20,10 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
-from chat.interface import DoorState, EntryState
+from chat.interface import DoorState, EntryState, OwnChange, QuestionView
+from protocol.identity.author import recovery_words
 from protocol.relay.rendezvous import RelayAddress
-from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.fakes.others import INVITATION
 from tests.support.tui.driving import running, shown, until
 from tests.support.tui.opened import held_up, own_kinds
@@ -31,6 +32,8 @@ from tui.widgets.history import History
 
 RELAY = str(RelayAddress("relay.example.org", 4746, b"\x09" * 32))
 OTHER_RELAY = str(RelayAddress("192.168.1.2", 4746, b"\x08" * 32))
+WORDS = recovery_words(bytes(range(32)))  # those of the fake
+QUESTION = QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32)
 _LATE = 40  # turns of the loop; a key that does not wait would be long done
 # What a client asks to show things; how often depends on how many of them it shows in between.
 _READING = frozenset(
@@ -213,6 +216,25 @@ SCREENS = (
     talk("doctor", "f9", "escape", *"Hi", "enter"),
     talk("doctor-over-help", "f1", "escape", "f9", "escape", "ctrl+k", *"Car", "enter", *"Hi", "enter"),
     talk("settings-lock", "f12", "down", "ctrl+l", *UNLOCKED, *"Hi"),
+    talk(
+        "recovery",
+        *("alt+w", "enter", *WORDS[2], "enter", *WORDS[7], "enter", *WORDS[20], "enter", *WORDS[33], "enter"),
+        *(*"Hi", "enter"),
+        happens=lambda fake: fake.keep_seed(),
+        calls=(
+            ("recovery_words",),
+            ("confirm_recovery", tuple(WORDS[place] for place in RECOVERY_ASKED)),
+            ("send", "Bob", "Hi"),
+        ),
+    ),
+    talk(
+        "recovery-wrong",
+        *("alt+w", "enter", *"a", "enter", *"b", "enter", *"c", "enter", *"d", "enter", "enter", *"x"),
+        *("escape", *"Hi", "enter"),
+        happens=lambda fake: fake.keep_seed(),
+    ),
+    talk("own-change", "alt+y", "y", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),
+    talk("own-change-no", "alt+y", "n", "escape", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),
     talk("people", "shift+tab", "shift+tab", "down", "enter", *"Hi", "enter"),
 )
 
