@@ -507,3 +507,12 @@ def test_case_99_an_uncovered_chain_ends_at_what_its_first_entry_names_as_a_pare
     with database.transaction():
         repair.cover(database, [second])
     assert doubted(database) == {first.id}
+
+
+def test_a_missing_body_is_wanted_from_everybody_where_nobody_knows_who_passed_the_header(
+    database: Database,
+) -> None:
+    """Its terminal was removed meanwhile, or it came from another terminal of this person."""
+    entry = sample("whole", author=THEIR_TERMINAL.terminal)
+    store(database, alone(entry))
+    assert [row[0].id for row in repair.wanted(database, TALK, blob("a carrier"))] == [entry.id]
