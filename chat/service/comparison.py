@@ -37,16 +37,19 @@ class Comparison:
         check_conversation(message.conversation, self._keyring.own.person, link.person)
         check_page(message)
 
-    async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
-        """Entries of the page's authors that the other side's heads do not cover, of a page that was checked.
+    async def own_heads(self, message: Heads) -> set[bytes]:
+        """The own heads of the authors of a page that was checked. It covers what leads to its heads."""
+        await self._store.write(repair.cover, message.heads)
+        return set(await self._store.read(repair.heads_on, message))
+
+    async def lacking(self, link: LiveLink, message: Heads, mine: set[bytes]) -> list[bytes]:
+        """Entries in the chains of own heads that the other side's heads do not cover.
 
         It may be the whole history, so others use the disk in between.
         """
-        await self._store.write(repair.cover, message.heads)
         pieces = list[list[Position]]()
         # One at a time, or a contact with many terminals would leave others little of the disk.
         async with self._comparing.setdefault(link.person, asyncio.Lock()):
-            mine = set(await self._store.read(repair.heads_on, message))
             theirs = {head.id for head in message.heads}
             while mine:
                 piece, mine, theirs = await self._store.read(repair.lacking_piece, mine, theirs)

@@ -276,18 +276,25 @@ class Synchronizer:
         if delay:
             self._runtime.tasks.spawn(self._answer_page_after(link, page, delay))
         else:
-            worker.outbound.carry_found(partial(self._lacking, link, page))
+            await self._find_lacking(link, page)
 
     async def _answer_page_after(self, link: LiveLink, page: Heads, delay: float) -> None:
         await asyncio.sleep(delay)
-        worker = self._workers.get(link)
-        if worker is not None:
-            worker.outbound.carry_found(partial(self._lacking, link, page))
+        try:
+            await self._find_lacking(link, page)
+        except ParlourError as failure:
+            self._end(link, failure)
 
-    async def _lacking(self, link: LiveLink, page: Heads) -> list[bytes]:
+    async def _find_lacking(self, link: LiveLink, page: Heads) -> None:
+        # What comes on this link from now on is no answer to the page: the other side has it.
+        mine = await self._comparison.own_heads(page)
+
+        async def found() -> list[bytes]:
+            self._workers[link].pages -= 1
+            return await self._comparison.lacking(link, page, mine)
+
         if (worker := self._workers.get(link)) is not None:
-            worker.pages -= 1
-        return await self._comparison.lacking(link, page)
+            worker.outbound.carry_found(found)
 
     def _budget(self, link: LiveLink, now: float) -> _Budget:
         return self._budgets.setdefault(link.peer, _Budget(now))

@@ -139,7 +139,7 @@ def insert_all(
     Entries of other authors and of known kinds count as unread once their body is there. `contact` creates
     the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
     the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
-    is the terminal that passed them, if known: for a missing body it is remembered, and not asked again.
+    is the terminal that passed them, b"" if it is not known: it is not asked again for a missing body.
     Of new entries of the `former` terminals `chat.storage.quarantine` says which count.
     """
     if not new:
@@ -380,13 +380,16 @@ def ranks_are_due(db: Database) -> bool:
     return bool(db.value("SELECT EXISTS (SELECT 1 FROM raises)"))
 
 
+_NOBODY: Final = 0
+"""Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
+
+
 def _insert_one_body(
     db: Database, number: int, conversation: int, entry: ParsedEntry, *, unread: bool, carrier: bytes
 ) -> None:
     if not entry.salt:
-        if carrier:
-            by = persons.terminal_number(db, carrier)
-            db.run("INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)", number, by)
+        by = persons.terminal_number(db, carrier) if carrier else _NOBODY
+        db.run("INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)", number, by)
         return
     db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time

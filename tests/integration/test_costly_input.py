@@ -224,9 +224,11 @@ async def test_pages_of_heads_beyond_the_rate_are_delayed_and_nothing_waits_for_
     async with in_touch(tmp_path) as (_, ada, ben):
         original, calls, link = Comparison.lacking, list[Heads](), current(ben, ada)
 
-        async def noted(comparison: Comparison, from_link: LiveLink, page: Heads) -> list[bytes]:
+        async def noted(
+            comparison: Comparison, from_link: LiveLink, page: Heads, mine: set[bytes]
+        ) -> list[bytes]:
             calls.extend([page] if page.after else [])
-            return await original(comparison, from_link, page)
+            return await original(comparison, from_link, page, mine)
 
         monkeypatch.setattr(Comparison, "lacking", noted)
         for _ in range(12):
@@ -249,9 +251,11 @@ async def test_case_94_a_peer_that_reads_nothing_fills_no_memory_with_answers_to
         lacking, send, calls = Comparison.lacking, Outbound._send, list[Heads]()
         begun, reads = asyncio.Event(), asyncio.Event()
 
-        async def noted(comparison: Comparison, from_link: LiveLink, page: Heads) -> list[bytes]:
+        async def noted(
+            comparison: Comparison, from_link: LiveLink, page: Heads, mine: set[bytes]
+        ) -> list[bytes]:
             calls.append(page)
-            return await lacking(comparison, from_link, page)
+            return await lacking(comparison, from_link, page, mine)
 
         async def waits(outbound: Outbound, *args: Any, **options: Any) -> None:
             if outbound._link.person == ben.peer.person:

@@ -182,10 +182,10 @@ async def test_what_is_said_a_hundred_times_is_worked_on_a_few_times(
     async with two(tmp_path) as (_, ada, ben, faults):
         calls = 0
 
-        def counted(*arguments: Any) -> Any:
+        def counted(*arguments: Any, **options: Any) -> Any:
             nonlocal calls
             calls += 1
-            return original(*arguments)
+            return original(*arguments, **options)
 
         monkeypatch.setattr(worked_on, counted)
         await tell(ben, ada, *[message(ben, ada)] * 100)

@@ -52,9 +52,11 @@ CREATE TABLE pins (
 -- A body that has not come is missing and may still come; only `destroyed` says that it was deleted.
 CREATE TABLE headers_alone (
     entry    INTEGER NOT NULL REFERENCES entries, -- whose body is missing
-    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again
+    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again; 0: not known
     PRIMARY KEY (entry, terminal)
 ) STRICT, WITHOUT ROWID;
+INSERT INTO headers_alone (entry, terminal)
+    SELECT number, 0 FROM entries WHERE NOT destroyed AND NOT EXISTS (SELECT 1 FROM bodies WHERE entry = number);
 
 
 -- A terminal is (person, key): one key may stand in several logs, and each log says of its own whether it is live.

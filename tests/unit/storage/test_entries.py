@@ -460,3 +460,59 @@ def test_only_what_an_author_names_as_previous_is_missing_before_an_entry(databa
     entry = sample("after something that is not held", parents=[blob("not held")])
     store(database, entry)
     assert repair.wanted(database, TALK, blob("a carrier")) == []
+
+
+def doubted(database: Database) -> set[bytes]:
+    held = "SELECT e.id FROM uncovered AS u JOIN entries AS e ON e.number = u.entry"
+    return {row[0] for row in database.rows(held)}
+
+
+def passed_on(database: Database, *new: ParsedEntry) -> None:
+    """By another terminal of this person."""
+    with database.transaction():
+        stored = entries.insert_all(database, new, ME.terminal)
+        repair.doubt(database, stored, {ME.terminal})
+
+
+def test_case_99_only_what_is_new_and_of_the_contact_is_uncovered(database: Database) -> None:
+    mine, theirs = sample("mine"), sample("theirs", author=THEIR_TERMINAL.terminal)
+    store(database, alone(theirs))
+    passed_on(database, mine, theirs)
+    assert doubted(database) == set()
+
+
+def test_case_99_only_the_next_entry_in_the_chain_covers_one(database: Database) -> None:
+    """An own entry names what is uncovered as a parent, like everything that nothing named before."""
+    planted = sample("planted", author=THEIR_TERMINAL.terminal)
+    passed_on(database, planted)
+    answer = sample("an answer", parents=[planted.id])
+    claimed = sample("names it as its own previous one", sequence=2, previous=planted.id)
+    store(database, answer, claimed)
+    with database.transaction():
+        repair.cover(database, [answer, claimed])
+    assert doubted(database) == {planted.id}
+    following = sample("by the contact", author=THEIR_TERMINAL.terminal, sequence=2, previous=planted.id)
+    store(database, following)
+    with database.transaction():
+        repair.cover(database, [following])
+    assert doubted(database) == set()
+
+
+def test_case_99_an_uncovered_chain_ends_at_what_its_first_entry_names_as_a_parent(
+    database: Database,
+) -> None:
+    first = sample("first", author=THEIR_TERMINAL.terminal)
+    second = sample("second", author=THEIR_TERMINAL.terminal, incarnation=b"another.", parents=[first.id])
+    passed_on(database, first, second)
+    with database.transaction():
+        repair.cover(database, [second])
+    assert doubted(database) == {first.id}
+
+
+def test_a_missing_body_is_wanted_from_everybody_where_nobody_knows_who_passed_the_header(
+    database: Database,
+) -> None:
+    """Its terminal was removed meanwhile, or it came from another terminal of this person."""
+    entry = sample("whole", author=THEIR_TERMINAL.terminal)
+    store(database, alone(entry))
+    assert [row[0].id for row in repair.wanted(database, TALK, blob("a carrier"))] == [entry.id]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, migrations, search
+from chat.storage import contacts, migrations, repair, search
 from chat.storage import folder as stored_folder
 from chat.storage import profile as stored_profile
 from chat.storage.database import Database
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
 from tests.support.storage import released as kept
-from tests.support.storage.samples import blob, new_database
+from tests.support.storage.samples import ME, TALK, blob, new_database, sample
 
 RELEASED = sorted(path.name for path in kept.FOLDER.iterdir() if path.is_dir())
 
@@ -87,3 +87,22 @@ def test_every_table_of_the_newest_has_rows(tmp_path: Path) -> None:
     tables = [name for (name,) in database.rows("SELECT name FROM pragma_table_list WHERE strict = 1")]
     assert [name for name in tables if not database.value(f"SELECT count(*) FROM {name}")] == []
     database.close()
+
+
+def test_what_schema_4_held_as_a_header_alone_is_wanted_after_the_migration(tmp_path: Path) -> None:
+    """It did not note who passed the header, and a body was deleted there only where it is marked so."""
+    entry, deleted = sample("missing"), sample("deleted", sequence=2)
+    stored_folder.create_private(tmp_path / "history.db")
+    with closing(Database(tmp_path / "history.db", bytes(32))) as database:
+        migrations.migrate(database, migrations.known()[:4])
+        with database.transaction():
+            database.run("INSERT INTO conversations (number, id, kind) VALUES (1, ?, 1)", TALK)
+            database.run("INSERT INTO terminals (number, terminal) VALUES (1, ?)", ME.terminal)
+            for destroyed, one in enumerate((entry, deleted)):
+                database.run(
+                    "INSERT INTO entries (id, conversation, author, incarnation, sequence, time, kind, rank,"
+                    " header, destroyed) VALUES (?, 1, 1, ?, ?, 1, 1, 1, ?, ?)",
+                    *(one.id, one.header.incarnation, one.header.sequence, one.header_bytes, destroyed),
+                )
+        migrations.migrate(database)
+        assert [row[0].id for row in repair.wanted(database, TALK, blob("a carrier"))] == [entry.id]

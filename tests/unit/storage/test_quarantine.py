@@ -163,6 +163,59 @@ def test_case_88_the_quarantine_of_a_removed_conversation_goes_with_it(database:
         assert database.value(f"SELECT count(*) FROM {table}") == 0
 
 
+def test_case_88_of_two_cuts_by_one_terminal_the_lower_sequence_is_in_force(database: Database) -> None:
+    """Whatever their ids: two of them, of which the other has the lower id."""
+    texts = chain(("a", 1, ""), ("b", 2, "a"))
+    log(database, [SENIOR])
+    first = cut(SENIOR, REMOVED, texts["a"])
+    others = (chain((str(number), 3, ""))[str(number)] for number in range(64))
+    second = next(one for end in others if (one := cut(SENIOR, REMOVED, end, sequence=2)).id < first.id)
+    arrive(database, *texts.values(), second, first)
+    assert apart(database) == {texts["b"].id}
+
+
+def test_case_88_a_terminal_without_a_rank_is_cut_by_any_live_one(database: Database) -> None:
+    """Its adding counts no more; a senior live terminal keeps nobody from it."""
+    texts = chain(("a", 1, ""), ("b", 2, "a"))
+    with database.transaction():
+        persons.replace_terminals(
+            database,
+            THEM,
+            [
+                TerminalRow(THEM, one, blob(f"sign {one.hex()}"), blob(f"static {one.hex()}"), live, place)
+                for one, live, place in ((SENIOR, True, 0), (JUNIOR, True, 1), (REMOVED, False, None))
+            ],
+        )
+    arrive(database, *texts.values(), cut(JUNIOR, REMOVED, texts["a"]))
+    assert apart(database) == {texts["b"].id}
+
+
+def test_case_88_the_log_of_a_third_person_gives_no_right_to_cut(database: Database) -> None:
+    """One key may stand in several logs, and be live in that of another contact alone."""
+    texts = chain(("a", 1, ""), ("b", 2, "a"))
+    log(database, [JUNIOR])
+    stranger = blob("a third person")
+    rows = [
+        TerminalRow(stranger, one, blob("sign"), blob("static"), one == SENIOR, place)
+        for place, one in enumerate((SENIOR, REMOVED))
+    ]
+    with database.transaction():
+        persons.replace_terminals(database, stranger, rows)
+    arrive(database, *texts.values(), cut(JUNIOR, REMOVED, texts["b"]), cut(SENIOR, REMOVED, texts["a"]))
+    assert apart(database) == set()
+
+
+def test_case_88_a_cut_that_came_before_the_removal_is_in_force_from_then_on(database: Database) -> None:
+    """Of an own terminal, in the conversation with a contact."""
+    own_log(database, OWN)
+    texts = [sample("a", author=OWN[3])]
+    texts.append(sample("b", author=OWN[3], sequence=2, previous=texts[0].id))
+    arrive(database, *texts, cut(ME.terminal, OWN[3], texts[0]), former=())
+    assert apart(database) == set()
+    own_log(database, OWN[:2])
+    assert apart(database) == {texts[1].id}
+
+
 def test_case_99_a_cut_that_only_an_own_terminal_passed_on_is_not_in_force_until_it_is_covered(
     database: Database,
 ) -> None:
