@@ -51,12 +51,12 @@ def close_to_others(path: Path) -> None:
 
 def create_private(path: Path) -> None:
     """Create an empty file. Raises OSError (FileExistsError)."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _FILE_MODE))
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Create, write and fsync a file. Raises OSError, and then leaves no file."""
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _FILE_MODE)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -107,7 +107,7 @@ def sync_folder(folder: Path) -> None:
     """Make changes of names in `folder` durable. Raises OSError."""
     if os.name == "nt":  # Windows cannot open a folder, and its renames are durable with the file
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -263,7 +263,7 @@ def is_held(folder: Path) -> bool:
     """
     with system_failures():
         try:
-            descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(folder / _NAME, os.O_RDWR)
         except FileNotFoundError:
             return False
         try:
@@ -280,7 +280,7 @@ def is_held(folder: Path) -> bool:
 def _open_locked(folder: Path) -> int:
     path = folder / _NAME
     while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             _lock(descriptor)
             with suppress(FileNotFoundError):

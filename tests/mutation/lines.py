@@ -19,8 +19,8 @@ class Lines:
 
     def __init__(self, folder: Path) -> None:
         self.seconds: dict[str, float] = {}
-        for one in folder.glob("tests.*.json"):
-            self.seconds |= json.loads(one.read_text(encoding="utf-8"))
+        for one in folder.glob("tests.*"):
+            self.seconds |= map(json.loads, one.read_text(encoding="utf-8").splitlines())
         self._databases = [CoverageData(str(one)) for one in folder.glob("lines.*")]
         for database in self._databases:
             database.read()

@@ -24,9 +24,10 @@ OUTSIDE: Final = ""
 
 
 class Recorder:
-    """Writes `lines.W`, a coverage database with one context per test, and `tests.W.json` for each worker W.
+    """Writes `lines.W`, a coverage database with one context per test, and `tests.W` for each worker W.
 
-    The second file maps each test that passed to its duration in seconds.
+    The second file has a line `[test, seconds]` of JSON for each test that passed. Both grow with each test,
+    so a worker that ends early loses one test.
     """
 
     def __init__(self, folder: Path, sources: list[str]) -> None:
@@ -37,7 +38,6 @@ class Recorder:
         )
         self._coverage.set_option("run:relative_files", True)
         self._coverage.start()
-        self._seconds: dict[str, float] = {}
         self._failed: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
@@ -47,8 +47,11 @@ class Recorder:
         try:
             return (yield)
         finally:
-            self._seconds[item.nodeid] = time.perf_counter() - began
+            seconds = time.perf_counter() - began
             self._coverage.switch_context(OUTSIDE)
+            if item.nodeid not in self._failed:
+                with (self._folder / f"tests.{self._worker}").open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([item.nodeid, seconds]) + "\n")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.passed:
@@ -57,8 +60,6 @@ class Recorder:
     def pytest_sessionfinish(self) -> None:
         self._coverage.stop()
         self._coverage.save()
-        passed = {test: seconds for test, seconds in self._seconds.items() if test not in self._failed}
-        (self._folder / f"tests.{self._worker}.json").write_text(json.dumps(passed), encoding="utf-8")
 
 
 class Selection:

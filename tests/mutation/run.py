@@ -28,8 +28,9 @@ from tests.mutation.plugin import CHOSEN, LINES, SOURCES
 
 LEAST: Final = 0.95
 HANG_SECONDS: Final = 120
-"""The longest time of one test. A change that hangs is noticed."""
+"""The longest time of one test of a change. A change that hangs is noticed."""
 RUN_SECONDS: Final = 3600
+"""The longest time of all tests of a change."""
 
 NEAR: Final = {
     "protocol/relay": ("tests/unit/protocol/", "tests/unit/relay/"),
@@ -51,10 +52,12 @@ SERIAL: Final = "not (network or terminal or crash or slow)"
 """Tests that share no resource of the machine, so that several copies run at the same time."""
 
 
-def run_tests(folder: Path, tests: list[str], environment: Mapping[str, str], *options: str) -> int:
-    """Pytest's status in a copy of the project; 1 after RUN_SECONDS."""
+def run_tests(
+    folder: Path, tests: list[str], environment: Mapping[str, str], *options: str, most: float | None = None
+) -> int:
+    """Pytest's status in a copy of the project; 1 after `most` seconds."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.mutation.plugin"]
-    command += ["-m", SERIAL, "-o", f"faulthandler_timeout={HANG_SECONDS}", *options, *tests]
+    command += ["-m", SERIAL, *options, *tests]
     # Under CI, Hypothesis draws the same inputs each time.
     environment = {**os.environ, "PYTHONPATH": str(folder), "CI": "true", **environment}
     with subprocess.Popen(
@@ -66,7 +69,7 @@ def run_tests(folder: Path, tests: list[str], environment: Mapping[str, str], *o
         start_new_session=True,
     ) as run:
         try:
-            return run.wait(RUN_SECONDS)
+            return run.wait(most)
         except subprocess.TimeoutExpired:
             return 1
         finally:
@@ -83,9 +86,15 @@ def lines_of(folder: Path, kept: Path, workers: int) -> Lines:
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         environment = {LINES: str(kept), SOURCES: ",".join(MUTATED)}
-        run_tests(folder, list(TESTS), environment, f"-n{workers}", "--continue-on-collection-errors")
+        # On a busy machine a test may last long. The end of a worker would leave the others waiting for ever.
+        unlimited = ("-o", "faulthandler_timeout=0")
+        run_tests(
+            folder, list(TESTS), environment, f"-n{workers}", "--continue-on-collection-errors", *unlimited
+        )
         (kept / key).touch()
-    return Lines(kept)
+    lines = Lines(kept)
+    say(f"{len(lines.seconds)} tests are recorded.")
+    return lines
 
 
 def chosen_tests(mutant: Mutant, lines: Lines) -> list[str]:
@@ -115,7 +124,9 @@ def is_noticed(mutant: Mutant, lines: Lines, folders: SimpleQueue[Path]) -> bool
     files = sorted({test.partition("::")[0] for test in tests})
     try:
         with mutant.applied(folder):
-            status = run_tests(folder, files, {CHOSEN: str(chosen)}, "-x", "-n0")
+            hang = f"faulthandler_timeout={HANG_SECONDS}"
+            environment = {CHOSEN: str(chosen)}
+            status = run_tests(folder, files, environment, "-x", "-n0", "-o", hang, most=RUN_SECONDS)
     finally:
         folders.put(folder)
     # Pytest's 5: the change left none of these tests, so none has noticed it.

@@ -10,7 +10,7 @@ from protocol import labels, noise, primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.identity.log import Rename, sign_operation
 from protocol.keys import X25519Pair
-from protocol.link import agreement, framing
+from protocol.link import agreement, framing, handshake
 from protocol.link.states import Closed
 from protocol.pairing.pairing import Pairing
 from protocol.relay import messages
@@ -48,6 +48,9 @@ def _open_into(key: bytes = KEY, nonce: bytes = bytes(12), room: int = 8) -> int
         lambda: sign_operation(LONG, KEY),
         lambda: agreement.peer_static(noise.HandshakeState(XX, True, s=PAIR)),
         lambda: framing.length_of(b""),
+        lambda: handshake.ordered_features(range(33)),
+        lambda: handshake.ordered_features([-1]),
+        lambda: handshake.ordered_features([65_536]),
         lambda: Closed().accept(b"unit", 0.0, [], []),
         lambda: noise.CipherState().take_key(),
         lambda: _used_cipher().take_key(),
@@ -88,3 +91,8 @@ def test_without_the_low_level_binding_the_memory_of_the_caller_is_used_too(
     assert primitives.chacha_open_into(KEY, bytes(12), b"ad", sealed, memoryview(room)) == 4
     assert bytes(room) == b"text...."
     assert primitives.chacha_seal_from(KEY, bytes(12), b"ad", memoryview(b"text")) == sealed
+
+
+def test_an_end_names_each_of_at_most_32_features_once_and_in_order() -> None:
+    named = [65_535, *range(31)]
+    assert handshake.ordered_features([*named, *named]) == sorted(named)

@@ -59,6 +59,20 @@ def test_a_file_that_cannot_be_replaced_keeps_its_content(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_each_file_opens_without_the_flag_that_windows_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python itself keeps each descriptor from programs that it starts."""
+    monkeypatch.delattr(os, "O_CLOEXEC", raising=False)
+    folder.create_private(tmp_path / "created")
+    folder.write_private(tmp_path / "written", b"data")
+    folder.sync_folder(tmp_path)
+    lock = ProfileLock(tmp_path)
+    assert folder.is_held(tmp_path)
+    assert not os.get_inheritable(lock._descriptor)
+    lock.release()
+
+
 def test_a_file_is_not_moved_over_another(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("source")

@@ -101,6 +101,18 @@ def test_everything_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> Non
     assert stat.S_IMODE((folder / HEADER).stat().st_mode) == 0o600
 
 
+MAKE_PRIVATE = """
+import os, resource
+from chat.storage.folder import make_private
+os.umask(0); make_private()
+print(oct(os.umask(0)), resource.getrlimit(resource.RLIMIT_CORE)[0])
+"""
+
+
+def test_new_files_of_the_program_are_its_users_alone_and_it_leaves_no_core_file() -> None:
+    assert subprocess.check_output([sys.executable, "-c", MAKE_PRIVATE], text=True).split() == ["0o77", "0"]
+
+
 def test_a_folder_open_to_others_is_closed(profile: Path) -> None:
     profile.chmod(0o755)
     stored_profile.unlock(profile, PASSPHRASE).close()
