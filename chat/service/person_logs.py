@@ -32,9 +32,9 @@ from protocol.identity.author import (
     unknown_word,
 )
 from protocol.identity.exchange import Extension, changes, extend, missing, owner_named
-from protocol.identity.log import parse_operation, sign_operation
+from protocol.identity.log import load, parse_operation, sign_operation
 from protocol.identity.names import is_name
-from protocol.identity.reduction import PersonState, Pins
+from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.limits import LOG_OPERATIONS_MAX, RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
 from protocol.primitives import ed25519_from_seed
@@ -167,7 +167,9 @@ class OwnLog:
         await self._until_synced(force=force)
         async with self._turn:
             state = self._keyring.own_log
-            if ed25519_from_seed(recovery_key(seed, state.recoveries)) != state.recovery:
+            held, pins = await self._store.read(_held, state.person)
+            base = await self._worker.run(_before_others, held, pins, seed)
+            if base is None:
                 raise UsageError(OTHER_WORDS)
             if self._keyring.own.terminal in removed:
                 raise UsageError(THIS_DEVICE)
@@ -175,8 +177,9 @@ class OwnLog:
                 raise UsageError(NO_DEVICE)
             if len(removed) > RECOVER_REMOVED_MAX:
                 raise UsageError(TOO_MANY_DEVICES)
-            last = [(terminal, state.last[terminal]) for terminal in sorted(set(removed))]
-            signed = sign_recovery(recover_operation(state, seed, last), seed)
+            known = sorted(terminal for terminal in set(removed) if terminal in base.last)
+            last = [(terminal, base.last[terminal]) for terminal in known]
+            signed = sign_recovery(recover_operation(base, seed, last), seed)
             await self._add([signed], [parse_operation(signed).id])
 
     async def _until_synced(self, *, force: bool) -> None:
@@ -314,6 +317,23 @@ class PersonLogs:
             self._book.rows[person] = row
             self._views.publish_identity(person, causes)
         self._bus.signal(ContactsChanged())
+
+
+def _before_others(operations: Sequence[bytes], pins: Pins, seed: bytes) -> PersonState | None:
+    """The state that the next recovery with this seed follows, None for another person's seed.
+
+    A thief of the seed can name a next recovery key of its own. The owner's recovery then is its rival.
+    """
+    while (state := reduce(operations, pins)).recovery != ed25519_from_seed(
+        recovery_key(seed, state.recoveries)
+    ):
+        if not state.path:
+            return None
+        graph = load(operations)
+        place = [logged.id for logged in graph.order].index(state.path[-1])
+        without = enumerate(graph.order)
+        operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
+    return state
 
 
 def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import (
     ContactChanged,
@@ -16,10 +17,11 @@ from chat.interface import (
 )
 from chat.service.person_logs import seed_of
 from chat.storage import keys, persons, secure_deletion
-from protocol.identity.author import add_operation, recovery_words
+from protocol.identity.author import add_operation, recover_operation, recovery_key, recovery_words
 from protocol.identity.log import sign_operation
+from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import in_touch, number_of
-from tests.support.engines.engines import Person, in_virtual_time, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, people, take_in, talk
 from tests.support.protocol.pairings import SECOND
 
 
@@ -115,6 +117,26 @@ async def test_case_84_a_terminal_never_asks_about_its_own_recovery(tmp_path: Pa
         assert await number_of(ada, ben)
         await talk(ben, ada, "after it")
         assert not [event for event in ada.seen if isinstance(event, QuestionsChanged)]
+
+
+@in_virtual_time
+async def test_case_84_the_words_work_though_a_thief_named_another_next_key(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, _ben):
+        words, seed = (await ada.engine.recovery_words()).words, await seed_in(ada)
+        assert seed is not None
+        key, new = bytes([7]) * 32, SECOND
+        made = recover_operation(ada.engine._use_cases.keyring.own_log, seed, [], new.signing, new.static)
+        theft = replace(made, recovery=ed25519_from_seed(key))
+        await take_in(ada, sign_operation(theft, recovery_key(seed, 0), key, new.seed))
+        assert len(await ada.engine.questions()) == 1
+        await ada.engine.recover(words, (new.id.hex(),), True)
+        assert await ada.engine.questions() == ()
+        log = ada.engine._use_cases.keyring.own_log
+        assert (log.recoveries, [*log.live]) == (1, [ada.engine._use_cases.keyring.own.terminal])
+        await ada.stop()
+        await ada.start()
+        assert await ada.engine.questions() == ()
+        assert ada.engine._use_cases.keyring.own_log.path == log.path
 
 
 @in_virtual_time
