@@ -86,7 +86,7 @@ HEADS_AT_ONCE: Final = 8.0
 terminal sends one per link; one that comes more often is ignored, and the next link brings it."""
 
 PAGES_WAITING: Final = 32
-"""Pages of heads per link that wait until the rate allows them. Their sender alone fills it."""
+"""Pages of heads per link that wait for the rate, or for the answers before them. Their sender fills it."""
 
 LOGS_A_SECOND: Final = 1.0
 LOGS_AT_ONCE: Final = 8.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import count
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -168,7 +169,7 @@ def test_case_88_of_two_cuts_by_one_terminal_the_lower_sequence_is_in_force(data
     texts = chain(("a", 1, ""), ("b", 2, "a"))
     log(database, [SENIOR])
     first = cut(SENIOR, REMOVED, texts["a"])
-    others = (chain((str(number), 3, ""))[str(number)] for number in range(64))
+    others = (chain((str(number), 3, ""))[str(number)] for number in count())
     second = next(one for end in others if (one := cut(SENIOR, REMOVED, end, sequence=2)).id < first.id)
     arrive(database, *texts.values(), second, first)
     assert apart(database) == {texts["b"].id}
@@ -191,7 +192,7 @@ def test_case_88_a_terminal_without_a_rank_is_cut_by_any_live_one(database: Data
 
 
 def test_case_88_the_log_of_a_third_person_gives_no_right_to_cut(database: Database) -> None:
-    """One key may stand in several logs, and be live in that of another contact alone."""
+    """Several logs may hold one key, which is live in that of another contact alone."""
     texts = chain(("a", 1, ""), ("b", 2, "a"))
     log(database, [JUNIOR])
     stranger = blob("a third person")
