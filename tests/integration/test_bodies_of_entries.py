@@ -115,7 +115,9 @@ async def test_a_missing_body_is_neither_acknowledged_nor_unread_until_it_comes(
         await current(ben, ada).driver.send(entry)
         await filled
         assert await ada.engine.first_unread(friend) == shown
-        assert (await ada.engine.details(friend, shown)).stored is not None
+        details = await ada.engine.details(friend, shown)
+        assert details.stored is not None
+        assert details.bytes == len(entry.header) + len(entry.salt) + len(entry.body)
         await talk(ben, ada, "whose receipt comes after that of the body")
         assert [one.ids for one in of(sent, Receipt) if bytes.fromhex(shown) in one.ids] == [
             [bytes.fromhex(shown)]

@@ -17,7 +17,8 @@ from chat.interface import (
     SettingsView,
     UsageError,
 )
-from tests.integration.steps import compare, in_touch, meet, number_of, presence, say
+from protocol.link.states import Ending, LinkClosed
+from tests.integration.steps import compare, current, in_touch, meet, number_of, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
 
 
@@ -154,6 +155,17 @@ async def test_a_blocked_contact_waits_and_a_removed_one_is_forgotten(tmp_path: 
         await ada.stop()
         await ada.start()
         assert await ada.engine.contacts() == ()
+
+
+@in_virtual_time
+@pytest.mark.parametrize("removed", [False, True])
+async def test_a_contact_sees_the_end_of_a_link_and_no_failure(tmp_path: Path, removed: bool) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        link, gone = current(ben, ada).driver, presence(ben, present=False)
+        contact = await ada.contact(ben)
+        await (ada.engine.remove(contact) if removed else ada.engine.block(contact, True))
+        await gone
+        assert link._end == LinkClosed(Ending.DONE, clean=True)
 
 
 @in_virtual_time

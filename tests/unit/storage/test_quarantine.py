@@ -112,6 +112,17 @@ def test_case_88_what_counts_is_what_the_protocol_says(database: Database, steps
         assert apart(database) & {entry.id for entry in texts.values()} == expected
 
 
+def test_case_88_each_stored_entry_says_whether_it_counts(database: Database) -> None:
+    texts = chain(("a", 1, ""), ("b", 2, "a"))
+    said = cut(SENIOR, REMOVED, texts["a"])
+    log(database, [SENIOR])
+    with database.transaction():
+        arriving = [said, *texts.values()]
+        stored = entries.insert_all(database, arriving, ME.terminal, former=[REMOVED])
+    quarantine_of = {one.entry.id: one.quarantined for one in stored}
+    assert quarantine_of == {said.id: False, texts["a"].id: False, texts["b"].id: True}
+
+
 def test_case_88_a_cut_is_neither_unread_nor_a_text(database: Database) -> None:
     texts = chain(("a", 1, ""))
     log(database, [SENIOR])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
@@ -103,6 +103,14 @@ def test_contacts_change_one_thing_at_a_time(database: Database) -> None:
     with database.transaction():
         contacts.set_verified(database, THEM, False)
     assert contacts.get(database, THEM) == replace(row, verified=False)
+
+
+def test_the_row_of_a_contact_never_changes() -> None:
+    """The service replaces it whole, so that a client sees one state of it."""
+    row = ContactRow(THEM, "Ben", "", PAIRED, verified=False, blocked=False, held=True, since=1)
+    with pytest.raises(FrozenInstanceError):
+        row.held = False  # type: ignore[misc]
+    assert row.held
 
 
 def test_pairings_that_never_ended_are_dropped(database: Database) -> None:
