@@ -152,6 +152,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    # A shell lets a command in the background ignore these, and tests that send them would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for one in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(one, signal.SIG_DFL)
     candidates, listed = all_mutants(), equivalent()
     # Drawn from all, so that a new line in the list does not change which are drawn.
     drawn = random.Random(options.seed).sample(candidates, min(options.number, len(candidates)))

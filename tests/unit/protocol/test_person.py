@@ -258,6 +258,17 @@ def test_a_removal_stands_though_its_author_was_cut_before_it(anna: Person) -> N
     assert anna.state.removed.keys() == {SECOND.id, THIRD.id}
 
 
+def test_what_follows_two_additions_at_once_stands_upon_both(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    anna.add(anna.first, THIRD, upon=upon)
+    anna.add(SECOND, FOURTH, upon=upon)
+    merged = anna.state
+    assert len(merged.heads) == 2
+    renames = {one.id: id_of(anna.rename(one, "Anne", upon=merged)) for one in (THIRD, FOURTH)}
+    assert {one: anna.state.last[one] for one in renames} == renames
+
+
 def test_what_neither_counts_nor_carries_is_not_stored(anna: Person) -> None:
     anna.add(anna.first, THIEF)
     upon = anna.state
