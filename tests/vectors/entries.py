@@ -26,7 +26,13 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
-from protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, SEQUENCE_FOLLOWED_MAX, TEXT_CHARACTERS_MAX
+from protocol.limits import (
+    BODY_BYTES_MAX,
+    CUTS_MAX,
+    HEADER_BYTES_MAX,
+    SEQUENCE_FOLLOWED_MAX,
+    TEXT_CHARACTERS_MAX,
+)
 from protocol.messages import CutBody, CutHead, Entry, EntryHeader, TextBody
 from protocol.primitives import b2b
 from protocol.vectors.entries import ACTIONS, AREA
@@ -578,6 +584,9 @@ def _cut(seed: Seed) -> Group:
     talk.cut("senior cuts another's end", "senior", "", "removed", "other first")
     talk.cut("senior cuts at what climbs", "senior", "", "removed", "climbs")
     talk.cut("senior cuts the junior", "senior", "", "junior", "b")
+    many = [f"senior {number}" for number in range(CUTS_MAX + 1)]
+    for number, whose in enumerate(many):
+        talk.cut(f"{whose} cuts", whose, "", "removed", "d" if number < CUTS_MAX else "a")
     group = Group("11.2", {"entries": talk.named()})
     four = ["a", "b", "c", "d"]
     both, only = ["senior", "removed", "second", "junior"], ["removed", "second", "junior"]
@@ -600,6 +609,8 @@ def _cut(seed: Seed) -> Group:
         ("one that never was a terminal", [*four, "second cuts at b"], ["c"], one, [*one, "removed"]),
         ("a terminal whose adding no longer counts", [*four, "junior cuts at b"], four, ["senior", "junior"],
          ["senior", "junior"]),
+        ("more than sixteen: those of the most senior count",
+         [*four, *(f"{whose} cuts" for whose in many)], [], many, [*many, "removed"]),
         ("a cut of another terminal", [*four, "senior cuts the junior"], ["c"], one, both),
     ):  # fmt: skip
         terminals = {
