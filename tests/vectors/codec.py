@@ -125,6 +125,8 @@ def _edges(drawn: Drawn) -> Iterator[Named]:
         yield f"a text of {size} bytes", "message", _named(drawn, "n" * size)
     yield "64 code points of 4 bytes each", "message", _named(drawn, "\N{GRINNING FACE}" * 64)
     yield "16,384 code points", "TextBody", m.TextBody("a" * limits.TEXT_CHARACTERS_MAX, b"")
+    ends = [m.CutHead(bytes(8), number, bytes(32)) for number in range(limits.CUT_HEADS_MAX)]
+    yield "a cut with sixteen heads", "CutBody", m.CutBody(drawn("removed"), ends)
     yield "empty lists", "message", m.Heads(drawn("conversation"), b"", [], more=False)
     yield "false", "message", m.Typing(drawn("conversation"), False)
 

@@ -586,7 +586,8 @@ def _cut(seed: Seed) -> Group:
     talk.cut("senior cuts the junior", "senior", "", "junior", "b")
     many = [f"senior {number}" for number in range(CUTS_MAX + 1)]
     for number, whose in enumerate(many):
-        talk.cut(f"{whose} cuts", whose, "", "removed", "d" if number < CUTS_MAX else "a")
+        end = "d" if number < CUTS_MAX - 1 else "c" if number < CUTS_MAX else "a"
+        talk.cut(f"{whose} cuts", whose, "", "removed", end)
     group = Group("11.2", {"entries": talk.named()})
     four = ["a", "b", "c", "d"]
     both, only = ["senior", "removed", "second", "junior"], ["removed", "second", "junior"]
