@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -168,6 +169,7 @@ async def test_case_84_a_pairing_shows_the_recovery_in_force_and_not_its_rival(t
         await ben.stop()
         await ben.start()
         assert ben.engine._use_cases.keyring.own_log.rivals == {id_of(made[1])}
+        await ben.engine.confirm_own(own.hex())
         await meet(ada, ben)
         state = ada.engine._use_cases.keyring.contacts[ben.peer.person].state
         assert (state.newest, state.contested, state.rivals) == (own, False, frozenset())
@@ -246,10 +248,13 @@ async def keep_own(person: Person, operations: Sequence[bytes]) -> None:
 
 
 @in_virtual_time
-async def test_case_84_words_confirm_no_recovery_that_the_other_side_does_not_show(tmp_path: Path) -> None:
+async def test_case_84_words_confirm_no_recovery_that_the_other_side_does_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A thief of the seed adds a terminal and removes none. Ben, unaware of it, compares words with Ada."""
     async with in_touch(tmp_path) as (_, ada, ben):
         stolen, own = await own_recoveries(ben, 2)
+        monkeypatch.setattr(ben.engine._use_cases.own_log, "received", mock.AsyncMock())
         held = ada.wait(ContactChanged, lambda event: event.contact.held)
         await send_log(ben, [stolen])
         await held
@@ -261,6 +266,7 @@ async def test_case_84_words_confirm_no_recovery_that_the_other_side_does_not_sh
         assert (contact.held, contact.verified) == (True, False)
         # So Ben's own recovery is not passed over, and his words confirm it.
         await keep_own(ben, [own])
+        await ben.engine.confirm_own(id_of(own).hex())
         await ben.engine.set_visible(True)
         await compare(ada, ben, ada.engine.pair_address(ben.host, 4747))
         (contact,) = await ada.engine.contacts()
@@ -292,6 +298,7 @@ async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirme
         assert (await ada.history(ben))[-1].state is EntryState.QUEUED
         done = delivered(ada, 1)
         if words:
+            await ben.engine.confirm_own(id_of(operations[-1]).hex())
             await ben.engine.set_visible(True)
             await compare(ada, ben, ada.engine.pair_address(ben.host, 4747))
         else:

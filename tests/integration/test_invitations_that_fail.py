@@ -58,6 +58,7 @@ async def test_a_joiner_whose_record_is_refused_ends_the_invitation(tmp_path: Pa
         claim = add_operation(parts.keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
         signed = sign_operation(claim, own.signing_seed, seed)
         await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
+        await parts.store.write(persons.pin, own.person, [parse_operation(signed).id], confirmed=True)
         parts.keyring.own_log = reduce(await parts.store.read(persons.operations_of, own.person))
         text = (await ada.engine.invite()).text
         failed = ada.stage(PairingStage.FAILED)

@@ -484,4 +484,4 @@ async def test_what_is_said_first_on_a_link_has_the_order_of_the_specification(
         await ben.start()
         await done
         (first,) = (kinds for kinds in sent.values() if LogHeads in kinds)
-        assert first[:6] == [LogHeads, HeadsHash, Reachable, Receipt, Entry, Entry]
+        assert first[:7] == [LogHeads, LogHeads, HeadsHash, Reachable, Receipt, Entry, Entry]
