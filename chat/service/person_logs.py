@@ -87,7 +87,8 @@ class OwnLog:
 
     async def named(self, peer: Peer, heads: Sequence[bytes]) -> None:
         """A contact's terminal holds this log up to these heads; what is unknown of it comes next."""
-        unknown = await self._store.read(persons.unknown, heads)
+        current = sorted(heads) == sorted(self._keyring.own_log.heads)
+        unknown = set[bytes]() if current else await self._store.read(persons.unknown, heads)
         self._sought[peer] = unknown
         if not unknown:
             self._synced.set()
@@ -277,6 +278,12 @@ class PersonLogs:
         self._worker, self._store, self._bus, self._keyring = worker, store, bus, keyring
         self._book, self._views, self._pending, self.own = book, views, pending, own
         self._turn = asyncio.Lock()  # what two links bring builds on one log
+
+    def are_current(self, person: bytes, heads: Sequence[bytes]) -> bool:
+        """Whether these are the heads of a person's log as it is held here: then nothing is to be done."""
+        contact = self._keyring.contacts.get(person)
+        state = self._keyring.own_log if contact is None else contact.state
+        return state.person == person and sorted(heads) == sorted(state.heads)
 
     async def named(self, peer: Peer, person: bytes, heads: Sequence[bytes]) -> list[LogOperations]:
         """The operations that a peer with these heads of a person's log lacks.

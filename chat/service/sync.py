@@ -90,8 +90,9 @@ PAGES_WAITING: Final = 32
 
 LOGS_A_SECOND: Final = 1.0
 LOGS_AT_ONCE: Final = 8.0
-"""Rate of LogHeads and LogOperations per terminal, which are computed from the whole log. What comes more
-often delays the reading of that link. A removal that was ignored would leave a thief's terminal live."""
+"""Rate of LogOperations, and of LogHeads unlike those held, per terminal, which are computed from the whole
+log. What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
+terminal live."""
 
 
 UNKNOWN_A_SECOND: Final = 32.0
@@ -303,7 +304,9 @@ class Synchronizer:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
         now = self._runtime.clock.monotonic()
         budget = self._budget(link, now)
-        if isinstance(message, LogHeads | LogOperations):
+        # A link that opens names both logs. Links that open again and again must not wait for the same heads.
+        current = isinstance(message, LogHeads) and self._logs.are_current(message.person, message.heads)
+        if isinstance(message, LogHeads | LogOperations) and not current:
             await asyncio.sleep(budget.logs.reserve(now))
         return not isinstance(message, HeadsHash) or budget.heads.take(now)
 

@@ -218,6 +218,18 @@ async def test_case_94_heads_again_and_again_are_worked_on_at_a_rate(
 
 
 @in_virtual_time
+async def test_heads_of_logs_that_are_held_delay_nothing(tmp_path: Path) -> None:
+    """Links that open again and again name the same heads."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        link, keyring = current(ben, ada).driver, ada.engine._use_cases.keyring
+        for log in (keyring.own_log, keyring.contacts[ben.peer.person].state) * SPENT:
+            await link.send(LogHeads(log.person, list(log.heads)))
+        before = ada.clock.monotonic()
+        await talk(ben, ada, "behind the heads")
+        assert ada.clock.monotonic() < before + 1
+
+
+@in_virtual_time
 async def test_pages_of_heads_beyond_the_rate_are_delayed_and_nothing_waits_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
