@@ -20,7 +20,8 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 
 from chat.errors import UsageError, phrase
-from chat.interface import DoorState, EntryState, PairingStage, RelayStanding
+from chat.interface import DoorState, EntryState, OwnChange, PairingStage, QuestionView, RelayStanding
+from protocol.identity.safety import word_list
 from protocol.relay.rendezvous import RelayAddress
 from tests.architecture.imports import ROOT, sources
 from tests.support.catalogue import collected
@@ -46,8 +47,9 @@ TALL = (120, 100)  # nothing that a dialog shows has to be scrolled for
 
 KEYS = {part for one in ACTIONS for key in one.keys for part in WORD.findall(shown_key(key))}
 KEYS |= set(WORD.findall("Enter Esc Tab Space"))
-# The same in every language: a language's own name, programs and what is typed for them.
-SAME = {"English", "PARLOUR", *WORDS, *WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth")}
+# The same in every language: its own name, the words of the protocol, programs and what is typed for them.
+SAME = {"English", "PARLOUR", *WORDS, *word_list()}
+SAME |= set(WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth"))
 # What is typed in the linear mode, and who its transcripts are about.
 TYPED = set(WORD.findall("presence typing delivery receipts bell autolock"))
 TYPED |= {"language", "on", "off", "en", "drop", "Ada", "Ben", "Inviter"}
@@ -198,6 +200,7 @@ async def test_nobody_to_talk_with() -> None:
 
 async def test_every_action_and_what_it_opens() -> None:
     messenger, person = peopled()
+    messenger.keep_seed()
     async with chatting(messenger, TALL) as pilot:
         look(pilot)
         chat(pilot).open_conversation(person)
@@ -207,6 +210,8 @@ async def test_every_action_and_what_it_opens() -> None:
                 await look_behind(pilot, one.id)
         await look_behind(pilot, "remove")
         await look_behind(pilot, "next_conversation")
+        messenger.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
+        await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
         await look_behind(pilot, "lock")
