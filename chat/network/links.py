@@ -92,6 +92,8 @@ class LinkSet:
 
     def answered(self, link: LiveLink) -> list[LiveLink]:
         """A ping asked for by `confirmed` was answered on `link`. Returns the links to close now."""
+        if link not in self.links:
+            return []  # another one has proved that it works, and this one is about to end
         closing = [other for other in self.links if other is not link and self._closes(link, other)]
         for other in closing:
             self.ended(other)

@@ -302,6 +302,8 @@ class Synchronizer:
 
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
+        if not isinstance(message, HeadsHash | LogHeads | LogOperations):
+            return True
         now = self._runtime.clock.monotonic()
         budget = self._budget(link, now)
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
@@ -553,8 +555,14 @@ class Inbound:
             if link.person == own.person:
                 ours = self._keyring.own_log.terminals()
                 repair.doubt(database, new, {terminal.id for terminal in ours})
-            elif len(fresh := {one.entry.id for one in new if not one.filled}) < len(parsed):
-                held = [entry for entry in parsed if entry.id not in fresh]
+                held = []
+            else:
+                fresh = set[bytes]()
+                for one in new:
+                    if not one.filled:
+                        fresh.add(one.entry.id)
+                held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
+            if held:
                 repair.cover(database, held)  # the contact passes on what an own terminal has passed before
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))

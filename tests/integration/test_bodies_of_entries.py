@@ -233,9 +233,10 @@ async def test_what_is_missing_before_an_entry_is_asked_for_once(
         after = entry_of(ben, ada, text="after it", previous=(lost.header.sequence, lost.id))
         keep = partial(entries.insert, entry=parse_entry(after), unread=False)
         await ben.engine._use_cases.store.write(keep)
-        await arrives(ben, ada, after)
         sent = sends(monkeypatch)
+        await arrives(ben, ada, after)
         for number in range(3):
             await dial(ada, ben)
             await talk(ada, ben, f"on another link {number}")
+            await asyncio.sleep(10)
         assert [one.header for one in of(sent, Entry) if one.header == after.header] == [after.header]
