@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
@@ -44,6 +44,10 @@ NO_PAIRING = phrase("This pairing no longer exists: start again.")
 TIMED_OUT = phrase("No answer in time: start again when both of you are online.")
 P = ParamSpec("P")
 PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
+
+
+SHORT_LOG: Final = 16
+"""Operations of the own log that are looked at on the event loop, in about a millisecond."""
 
 
 class ActivePairing:
@@ -274,7 +278,9 @@ class PairingService:
         own = self._keyring.own
         held = await self._store.read(own_operations, own)
         pins = await self._store.read(persons.pins_of, own.person)
-        operations = await self.worker.run(in_view, held, pins)
+        # Where both persons begin at once, a delay here could let one link end before its rival is known.
+        short = len(held) <= SHORT_LOG
+        operations = in_view(held, pins) if short else await self.worker.run(in_view, held, pins)
         number = first_number(self._runtime.random)
         share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)
