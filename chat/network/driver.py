@@ -123,12 +123,18 @@ class Driver:
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.get_running_loop().create_task(self.flush())
 
-    async def close(self, reason: int) -> None:
-        """Send Close and end, within a second; `run` returns soon after."""
+    async def close(self, reason: int, *, heard: bool = False) -> None:
+        """Send Close and end, within a second; `run` returns soon after.
+
+        `heard`: the peer may be sending, and has to see the reason.
+        """
         self._without_end(self.link.close(reason))
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self.flush()
+                # TCP resets a connection that is closed with bytes unread, and the peer loses Close with it.
+                while heard and await self.connection.read():
+                    pass
         self.connection.close()
 
     def abort(self) -> None:

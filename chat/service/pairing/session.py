@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, ParamSpec
+from typing import ParamSpec
 
 from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
@@ -44,10 +44,6 @@ NO_PAIRING = phrase("This pairing no longer exists: start again.")
 TIMED_OUT = phrase("No answer in time: start again when both of you are online.")
 P = ParamSpec("P")
 PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
-
-
-SHORT_LOG: Final = 16
-"""Operations of the own log that are looked at on the event loop, in about a millisecond."""
 
 
 class ActivePairing:
@@ -106,11 +102,11 @@ class ActivePairing:
         assert other._link is not None, "rivals have links"
         return goes_on(self._link.handshake_hash, other._link.handshake_hash)
 
-    async def give_way(self) -> None:
-        """End in favour of the rival."""
+    async def give_way(self, *, heard: bool = False) -> None:
+        """End in favour of the rival. `heard`: the other side may be sending, and has to see why."""
         assert self._link is not None, "rivals have links"
         self.fail_with(SUPERSEDED)
-        await self._link.driver.close(REPLACED)
+        await self._link.driver.close(REPLACED, heard=heard)
 
     async def answer(self, accept: bool) -> None:
         """The user says whether the words are the same, or the joiner is the right one."""
@@ -256,9 +252,9 @@ class PairingService:
         """End one of two attempts if both persons began; whether it is the one just begun."""
         for other in [other for other in self._active.values() if begun.rivals(other)]:
             if other.precedes(begun):
-                await begun.give_way()
+                await begun.give_way(heard=True)
                 return True
-            await other.give_way()
+            await other.give_way(heard=True)
         return False
 
     async def _watch(self, pairing: ActivePairing) -> None:
@@ -278,9 +274,7 @@ class PairingService:
         own = self._keyring.own
         held = await self._store.read(own_operations, own)
         pins = await self._store.read(persons.pins_of, own.person)
-        # Where both persons begin at once, a delay here could let one link end before its rival is known.
-        short = len(held) <= SHORT_LOG
-        operations = in_view(held, pins) if short else await self.worker.run(in_view, held, pins)
+        operations = await self.worker.run(in_view, held, pins)
         number = first_number(self._runtime.random)
         share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)

@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from chat.network.connection import TcpConnection
 from chat.network.driver import CLOSE_WITHIN, UNSENT_MAX, Driver, Opening, refuse_all
 from protocol.link.states import (
     Ending,
@@ -274,6 +275,49 @@ def test_closing_takes_a_second_at_most() -> None:
         assert it.handled.events == [[CLOSED]]
 
     run(scenario)
+
+
+def test_a_close_that_is_to_be_heard_reads_to_the_end_within_a_second() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.close.return_value = [CLOSED]
+        closing = asyncio.get_running_loop().create_task(it.driver.close(1, heard=True))
+        it.wire.reads.put_nowait(b"unread")
+        await asyncio.sleep(CLOSE_WITHIN - 0.1)
+        assert (it.wire.reads.empty(), it.wire.closed) == (True, 0)
+        await closing
+        assert it.wire.closed == 1
+
+    run(scenario)
+
+
+async def test_a_peer_that_is_sending_hears_why_its_link_ends() -> None:
+    """On sockets: a reset would take what it has not read yet."""
+    loop, accepted = asyncio.get_running_loop(), asyncio.Queue[TcpConnection]()
+
+    def accept() -> TcpConnection:
+        accepted.put_nowait(connection := TcpConnection())
+        return connection
+
+    server = await loop.create_server(accept, "127.0.0.1", 0)
+    transport, peer = await loop.create_connection(TcpConnection, *server.sockets[0].getsockname())
+    transport.pause_reading()  # it is busy
+    await peer.write(b"first")
+    link, clock = mock.Mock(), mock.Mock()
+    link.close.return_value, link.next_timer.return_value = [CLOSED], None
+    link.data_to_send.side_effect = [b"the reason", b""]
+    connection = await accepted.get()
+    assert await connection.read() == b"first"
+    closing = loop.create_task(Driver(connection, link, clock, Handled()).close(1, heard=True))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await peer.write(b"second")
+    await peer.write(b"third")
+    transport.resume_reading()
+    assert await peer.read() == b"the reason"
+    peer.close()
+    await closing
+    server.close()
+    await server.wait_closed()
 
 
 def test_an_aborted_driver_ends_without_a_close() -> None:

@@ -92,6 +92,7 @@ def test_the_newest_confirmed_link_sends_and_an_older_one_takes_over_when_it_end
     links.confirmed(new)
     assert links.answered(old) == []
     assert links.answered(new) == [old]
+    assert links.answered(old) == [], "it is about to end"
 
 
 PERSON = b"p" * 32
