@@ -86,8 +86,9 @@ class UseCases:
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner)
         logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
+        comparison = Comparison(runtime, store, bus, keyring)
         self.sync = sync = Synchronizer(
-            runtime, bus, book, links, views, inbound, Comparison(store, keyring), outbound, logs, addresses
+            runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
         )
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)

@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from itertools import chain
+from typing import Final
 
-from chat.network.links import LiveLink
+from chat.interface import Notice, ParlourError
+from chat.network.limits import Bucket
+from chat.network.links import LiveLink, Peer
+from chat.service.events import EventBus
 from chat.service.keyring import Keyring, terminal_at
 from chat.storage import repair
 from chat.storage.database import Store
 from chat.storage.entries import Position
+from chat.tasks import Runtime
 from protocol.entries_and_receipts import check_conversation, heads_hash
 from protocol.history import check_page, pages
 from protocol.messages import Heads, HeadsHash
+
+HEADS_A_SECOND: Final = 0.2
+HEADS_AT_ONCE: Final = 8.0
+"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. Of HeadsHash an honest
+terminal sends one per link; one that comes more often is ignored, and the next link brings it."""
+
+PAGES_WAITING: Final = 32
+"""Pages of heads per link that wait for the rate, or for the answers before them. Their sender fills it."""
+
+Carry = Callable[[Callable[[], Awaitable[list[bytes]]]], None]
+"""Takes what finds entries, and sends these on a link once all before them are sent."""
 
 
 class Comparison:
     """Answers heads. A message that does not belong raises ProtocolError."""
 
-    def __init__(self, store: Store, keyring: Keyring) -> None:
-        self._store, self._keyring = store, keyring
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
+        self._rates: dict[Peer, Bucket] = {}
+        self._waiting: Counter[LiveLink] = Counter()
         self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
+
+    def affords(self, link: LiveLink) -> bool:
+        """Whether the rate of the other terminal allows one more HeadsHash."""
+        now = self._runtime.clock.monotonic()
+        return self._rate(link, now).take(now)
+
+    def _rate(self, link: LiveLink, now: float) -> Bucket:
+        full = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
+        return self._rates.setdefault(link.peer, full)
 
     async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> list[Heads]:
         """This side's heads in pages, none if they are the other side's too."""
@@ -32,15 +62,42 @@ class Comparison:
             return []
         return pages(conversation, heads)
 
-    def check(self, link: LiveLink, message: Heads) -> None:
-        """Raises ProtocolError for a page that does not belong, before anything is read for it."""
-        check_conversation(message.conversation, self._keyring.own.person, link.person)
-        check_page(message)
+    async def answer(self, link: LiveLink, page: Heads, carry: Carry) -> None:
+        """Answer a page of heads, later where the terminal's rate is used up: nothing else waits for it."""
+        check_conversation(page.conversation, self._keyring.own.person, link.person)
+        check_page(page)
+        if self._waiting[link] >= PAGES_WAITING:
+            return
+        self._waiting[link] += 1
+        now = self._runtime.clock.monotonic()
+        if delay := self._rate(link, now).reserve(now):
+            self._runtime.tasks.spawn(self._answer_after(delay, link, page, carry))
+        else:
+            await self._find_lacking(link, page, carry)
 
-    async def own_heads(self, message: Heads) -> set[bytes]:
-        """The own heads of the authors of a page that was checked. It covers what leads to its heads."""
-        await self._store.write(repair.cover, message.heads)
-        return set(await self._store.read(repair.heads_on, message))
+    async def _answer_after(self, delay: float, link: LiveLink, page: Heads, carry: Carry) -> None:
+        await asyncio.sleep(delay)
+        try:
+            await self._find_lacking(link, page, carry)
+        except ParlourError as failure:
+            self._bus.publish(Notice(failure.phrase))
+            link.driver.abort()
+
+    async def _find_lacking(self, link: LiveLink, page: Heads, carry: Carry) -> None:
+        await self._store.write(repair.cover, page.heads)
+        # What comes on this link from now on is no answer to the page: the other side has it.
+        mine = set(await self._store.read(repair.heads_on, page))
+
+        async def found() -> list[bytes]:
+            self._waiting[link] -= 1
+            return await self.lacking(link, page, mine)
+
+        if link in self._waiting:
+            carry(found)
+
+    def ended(self, link: LiveLink) -> None:
+        """Nothing is answered on this link any more."""
+        self._waiting.pop(link, None)
 
     async def lacking(self, link: LiveLink, message: Heads, mine: set[bytes]) -> list[bytes]:
         """Entries in the chains of own heads that the other side's heads do not cover.

@@ -29,6 +29,20 @@ class ContactBook:
     unread: dict[bytes, int]
     typing: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
 
+    def types(self, peer: Peer, until: float) -> bool:
+        """A contact's terminal says that it is typing; whether the contact was not before."""
+        began = peer.person not in self.typing
+        self.typing.setdefault(peer.person, {})[peer.static] = until
+        return began
+
+    def stops_typing(self, peer: Peer) -> bool:
+        """It is typing no more; whether the contact has stopped with it."""
+        terminals = self.typing.get(peer.person, {})
+        if terminals.pop(peer.static, None) is None or terminals:
+            return False
+        del self.typing[peer.person]
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:

@@ -80,25 +80,17 @@ BATCH: Final = 64
 READ_REPEATED: Final = 64
 """Newest read entries named again at the start of a link, in case a read receipt was lost."""
 
-HEADS_A_SECOND: Final = 0.2
-HEADS_AT_ONCE: Final = 8.0
-"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. Of HeadsHash an honest
-terminal sends one per link; one that comes more often is ignored, and the next link brings it."""
-
-PAGES_WAITING: Final = 32
-"""Pages of heads per link that wait for the rate, or for the answers before them. Their sender fills it."""
-
 LOGS_A_SECOND: Final = 1.0
 LOGS_AT_ONCE: Final = 8.0
 """Rate of LogOperations, and of LogHeads unlike those held, per terminal, which are computed from the whole
 log. What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
 terminal live."""
 
-
 UNKNOWN_A_SECOND: Final = 32.0
 UNKNOWN_AT_ONCE: Final = 256.0
 """Rate of messages of later versions per terminal, which are passed over. More of them delay the reading of
 their link, since each costs as much to open as a known one."""
+
 WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
 
@@ -107,7 +99,6 @@ class _Budget:
     """Costly messages of one terminal of a contact."""
 
     def __init__(self, now: float) -> None:
-        self.heads = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
         self.logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
         self.unknown = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
 
@@ -117,7 +108,6 @@ class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
-    `pages` is the number of pages of heads that wait for their terminal's budget, or to be answered.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
@@ -125,7 +115,6 @@ class _Worker:
     task: asyncio.Task[None] | None = None
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
-    pages: int = 0
     log_heads: list[bytes] | None = None
 
 
@@ -196,6 +185,7 @@ class Synchronizer:
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
+        self._comparison.ended(link)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
         if self._links.current(link.peer) is None:  # the end of a spare link says nothing about the terminal
@@ -246,7 +236,7 @@ class Synchronizer:
                     link.asked = True
                     outbound.put(page)
             case Heads() as page:
-                await self._answer_page(link, page)
+                await self._comparison.answer(link, page, outbound.carry_found)
             case LogHeads(person=person, heads=held):
                 if person != link.person:
                     worker.log_heads = held
@@ -266,51 +256,20 @@ class Synchronizer:
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
-    async def _answer_page(self, link: LiveLink, page: Heads) -> None:
-        """Answer a page of heads, later where the terminal's budget is used up: nothing else waits for it."""
-        worker, now = self._workers[link], self._runtime.clock.monotonic()
-        self._comparison.check(link, page)
-        if worker.pages >= PAGES_WAITING:
-            return
-        worker.pages += 1
-        delay = self._budget(link, now).heads.reserve(now)
-        if delay:
-            self._runtime.tasks.spawn(self._answer_page_after(link, page, delay))
-        else:
-            await self._find_lacking(link, page)
-
-    async def _answer_page_after(self, link: LiveLink, page: Heads, delay: float) -> None:
-        await asyncio.sleep(delay)
-        try:
-            await self._find_lacking(link, page)
-        except ParlourError as failure:
-            self._end(link, failure)
-
-    async def _find_lacking(self, link: LiveLink, page: Heads) -> None:
-        # What comes on this link from now on is no answer to the page: the other side has it.
-        mine = await self._comparison.own_heads(page)
-
-        async def found() -> list[bytes]:
-            self._workers[link].pages -= 1
-            return await self._comparison.lacking(link, page, mine)
-
-        if (worker := self._workers.get(link)) is not None:
-            worker.outbound.carry_found(found)
-
     def _budget(self, link: LiveLink, now: float) -> _Budget:
         return self._budgets.setdefault(link.peer, _Budget(now))
 
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
-        if not isinstance(message, HeadsHash | LogHeads | LogOperations):
-            return True
-        now = self._runtime.clock.monotonic()
-        budget = self._budget(link, now)
+        if isinstance(message, HeadsHash):
+            return self._comparison.affords(link)
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
-        current = isinstance(message, LogHeads) and self._logs.are_current(message.person, message.heads)
-        if isinstance(message, LogHeads | LogOperations) and not current:
-            await asyncio.sleep(budget.logs.reserve(now))
-        return not isinstance(message, HeadsHash) or budget.heads.take(now)
+        if isinstance(message, LogOperations) or (
+            isinstance(message, LogHeads) and not self._logs.are_current(message.person, message.heads)
+        ):
+            now = self._runtime.clock.monotonic()
+            await asyncio.sleep(self._budget(link, now).logs.reserve(now))
+        return True
 
     async def passed_over(self, link: LiveLink) -> None:
         """A message of a number that this version does not know has no effect but what it costs."""
@@ -612,25 +571,16 @@ class Inbound:
             if advances:
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
 
-    def _conversation(self, link: LiveLink, named: bytes) -> bytes:
-        return check_conversation(named, self._keyring.own.person, link.person)
-
     def typing(self, link: LiveLink, message: Typing) -> None:
-        self._conversation(link, message.conversation)
+        check_conversation(message.conversation, self._keyring.own.person, link.person)
         if not message.on:
             self.stopped_typing(link.peer)
             return
-        until = self._runtime.clock.monotonic() + self._runtime.config.typing_lasts
-        if terminals := self._book.typing.get(link.person):
-            terminals[link.terminal] = until
-        else:
-            self._book.typing[link.person] = {link.terminal: until}
+        if self._book.types(link.peer, self._runtime.clock.monotonic() + self._runtime.config.typing_lasts):
             self._views.publish_contact(link.person)
 
     def stopped_typing(self, peer: Peer) -> None:
-        terminals = self._book.typing.get(peer.person, {})
-        if terminals.pop(peer.static, None) is not None and not terminals:
-            del self._book.typing[peer.person]
+        if self._book.stops_typing(peer):
             self._views.publish_contact(peer.person)
 
     def forget_typing(self) -> None:
