@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chat.config import Config
-from chat.interface import EntryAdded
+from chat.interface import ContactChanged, EntryAdded
 from chat.network.driver import Driver, Opening
 from chat.network.links import LiveLink
 from chat.service.comparison import Comparison
@@ -162,9 +162,9 @@ async def test_case_89_a_thief_that_fills_a_log_ends_no_link_of_the_owners_termi
         await asyncio.sleep(60)
         assert second.link.is_open
         await first.send(log.remove(thief.id))
+        renamed = ada.wait(ContactChanged, lambda event: bens_state(ada, ben).name == "Benjamin")
         await second.send(LogOperations([name]))
-        await asyncio.sleep(60)
-        assert bens_state(ada, ben).name == "Benjamin"
+        await renamed
         assert second.link.is_open
 
 

@@ -173,7 +173,7 @@ async def test_case_97_an_unknown_entry_is_passed_on_to_a_second_terminal_as_it_
         await added
         second = await add_terminal(later.person, "10.0.0.9")
         try:
-            await asyncio.sleep(10)
+            await second.wait(EntryAdded, lambda event: event.entry.kind == "unknown")
             assert await held(second, entry) == await held(ada, entry)
             assert await kinds(second, ada) == ["text", "unknown"]
         finally:
