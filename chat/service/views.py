@@ -65,19 +65,19 @@ class Views:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
         own = header.author == self._keyring.own.terminal
+        if said is not None:
+            kind = TEXT
+        elif entry.cut is not None:
+            kind = CUT
+        else:
+            kind = UNKNOWN if entry.has_body else MISSING
         return EntryView(
             id=entry.id.hex(),
             contact=person.hex(),
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(header.time),
-            kind=TEXT
-            if said is not None
-            else CUT
-            if entry.cut is not None
-            else UNKNOWN
-            if entry.has_body
-            else MISSING,
+            kind=kind,
             text=said.text if said is not None else "",
             state=EntryState.QUEUED if own else EntryState.RECEIVED,
             reply=said.reply.hex() if said is not None else "",

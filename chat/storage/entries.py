@@ -481,18 +481,6 @@ def tips(db: Database, conversation: bytes) -> list[bytes]:
     return [row[0] for row in rows]
 
 
-def heads(db: Database, conversation: bytes) -> list[HeadRow]:
-    """The ends of all authors' chains, ascending; more than one of an author where its chain forked."""
-    rows = db.rows(
-        "SELECT t.terminal, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
-        " JOIN terminals AS t ON t.number = e.author"
-        " WHERE h.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " ORDER BY t.terminal, e.sequence, e.id",
-        conversation,
-    )
-    return [HeadRow(*row) for row in rows]
-
-
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
     """The author's entry that its next one names as `previous` (SPEC §11.1)."""
     found = db.row(

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.interface import ParlourError
-from chat.tools.prove import at_rest, in_between, nobody_else, relay_holds_nothing
+from chat.tools.prove import at_rest, relay_holds_nothing, traffic
 from chat.tools.prove.findings import CannotShow, Claim, Finding, Outcome, Record, judged, read_claims
 from chat.tools.prove.stage import Setting, Stage, staged
 
 Show = Callable[[Stage, Record], Awaitable[None]]
 
 EXPERIMENTS: Final[Mapping[str, Show]] = {
-    "C4": in_between.show,
+    "C4": traffic.show_unreadable,
     "C2": at_rest.show_only_ciphertext,
     "C5": at_rest.show_deleted,
     "C1": relay_holds_nothing.show,
-    "C3": nobody_else.show,
+    "C3": traffic.show_nobody_else,
 }
 """In the order in which they run; a claim of seeds/claims.toml that is not here cannot be shown."""
 

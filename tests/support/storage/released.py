@@ -203,7 +203,7 @@ def contents(database: Database) -> object:
         "entries": rows,
         "texts": [read_text(row.body).text if row.body and row.kind == KIND_TEXT else None for row in rows],
         "tips": entries.tips(database, TALK),
-        "heads": entries.heads(database, TALK),
+        "heads": tables.heads(database, TALK),
         "missing": tables.missing(database, TALK),
         "evidence": tables.evidence(database),
         "receipts": [receipts.of(database, [row.id]).get(row.id) for row in rows],

@@ -12,6 +12,7 @@ import pytest
 
 from chat.storage import contacts, entries, keys, ordering, persons
 from chat.storage.database import Database
+from chat.storage.entries import HeadRow
 from chat.storage.keys import OwnRow, parted_ids
 from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
@@ -210,3 +211,15 @@ def evidence(database: Database) -> list[tuple[bytes, ...]]:
     ):
         places.setdefault(tuple(place), []).append(entry)
     return sorted(tuple(ids) for ids in places.values() if len(ids) > 1)
+
+
+def heads(db: Database, conversation: bytes) -> list[HeadRow]:
+    """The ends of all authors' chains, ascending; more than one of an author where its chain forked."""
+    rows = db.rows(
+        "SELECT t.terminal, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
+        " JOIN terminals AS t ON t.number = e.author"
+        " WHERE h.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " ORDER BY t.terminal, e.sequence, e.id",
+        conversation,
+    )
+    return [HeadRow(*row) for row in rows]

@@ -246,7 +246,7 @@ def test_case_94_what_a_peer_lacks_is_found_in_pieces(
     held = [*long, *fork, *(other.write(f"short {number}") for number in range(9))]
     with database.transaction():
         entries.insert_all(database, held, ME.terminal)
-    ours = {head.id for head in entries.heads(database, TALK)}
+    ours = {head.id for head in tables.heads(database, TALK)}
     theirs = {blob("not held"), *([long[has - 1].id] if has else [])}
     expected = lacking(ours, theirs, _InMemory(held))
     found = list[Position]()
@@ -265,7 +265,7 @@ def test_case_94_what_a_peer_lacks_is_found_in_pieces(
 def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
     nowhere = blob("nowhere")
     assert entries.page(database, nowhere, 10) == entries.page_after(database, nowhere, 9, BEGINNING) == []
-    assert [*entries.tips(database, nowhere), *entries.heads(database, nowhere)] == []
+    assert [*entries.tips(database, nowhere), *tables.heads(database, nowhere)] == []
     assert entries.at_time(database, nowhere, 0) is receipts.first_unread(database, nowhere) is None
     assert entries.last_by(database, TALK, ME.terminal) is None
 
@@ -400,7 +400,7 @@ def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> No
     store(database, before, lost, again)
     assert tables.evidence(database) == []
     assert not any(row.rivalled for row in entries.page(database, TALK, 9))
-    heads = {head.id for head in entries.heads(database, TALK)}
+    heads = {head.id for head in tables.heads(database, TALK)}
     assert heads == {lost.id, again.id}
 
 

@@ -87,7 +87,7 @@ def check(database: Database, held: Sequence[ParsedEntry]) -> None:
         heads = (HeadRow(fields.author, fields.sequence, entry) for entry, fields in known.items())
         last = [head for head in heads if (head.author, head.id) not in followed]
         by_place = sorted(last, key=lambda head: (head.author, head.sequence, head.id))
-        assert entries.heads(database, talk) == by_place
+        assert tables.heads(database, talk) == by_place
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_a_long_chain_that_arrives_backwards_is_ranked_in_order(database: Databa
     chain = [author.write(f"entry {number}") for number in range(60)]
     store(database, *reversed(chain))
     assert [position[1] for position in positions(database)] == [entry.id for entry in chain]
-    assert [head.sequence for head in entries.heads(database, TALK)] == [60]
+    assert [head.sequence for head in tables.heads(database, TALK)] == [60]
 
 
 @pytest.mark.parametrize("held", [0, 1, 2])

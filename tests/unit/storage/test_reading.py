@@ -184,7 +184,6 @@ READS: dict[str, Callable[[Database], object]] = {
     "at time": lambda db: entries.at_time(db, TALK, 5),
     "entry": lambda db: entries.get(db, blob("entry")),
     "tips": lambda db: entries.tips(db, TALK),
-    "heads": lambda db: entries.heads(db, TALK),
     "last by": lambda db: entries.last_by(db, TALK, ME.terminal),
     "receipts": lambda db: receipts.of(db, [blob("entry")]),
     "acknowledge": lambda db: receipts.acknowledge(

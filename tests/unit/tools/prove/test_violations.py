@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from chat.tools.prove import at_rest, in_between, relay_holds_nothing
+from chat.tools.prove import at_rest, relay_holds_nothing, traffic
 from chat.tools.prove.findings import Outcome, read_claims
-from chat.tools.prove.in_between import TRICKS
 from chat.tools.prove.programs import OWN, own_relay
 from chat.tools.prove.runner import look_at
 from chat.tools.prove.stage import Setting, Stage, staged
+from chat.tools.prove.traffic import TRICKS
 from chat.tools.prove.wire import HERE, LoopbackTransport
 from tests.architecture.imports import ROOT
 from tests.support.lab.hosts import Lab
@@ -118,14 +118,14 @@ async def plain_words(stage: Stage) -> None:
 
 
 def only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(in_between, "ROUNDS", 1)
-    monkeypatch.setattr(in_between, "TRICKS", {name: TRICKS[name] for name in names})
+    monkeypatch.setattr(traffic, "ROUNDS", 1)
+    monkeypatch.setattr(traffic, "TRICKS", {name: TRICKS[name] for name in names})
 
 
 async def test_claim_c4_fails_where_words_are_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "flipped")
     seen = ["the needle, as UTF-8 stands on the wire", "who Ada is stands on the wire"]
-    assert await broken("C4", in_between.show, plain_words) == seen
+    assert await broken("C4", traffic.show_unreadable, plain_words) == seen
 
 
 async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
@@ -133,7 +133,7 @@ async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
 ) -> None:
     only(monkeypatch, "flipped", "replayed")
     monkeypatch.setenv("PARLOUR_PLANTED", "forgive")
-    assert await broken("C4", in_between.show, nothing, Setting(PLANTED, traced=False)) == [
+    assert await broken("C4", traffic.show_unreadable, nothing, Setting(PLANTED, traced=False)) == [
         f"1 of 1 frames that were {trick} were not rejected" for trick in ("flipped", "replayed")
     ]
 
