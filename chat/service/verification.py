@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -26,7 +27,7 @@ from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database, Store
 from chat.tasks import Runtime
 from protocol.identity.reduction import Cause, CauseKind, PersonState
-from protocol.identity.safety import branches, open_questions, safety_number
+from protocol.identity.safety import NUMBER_DIGITS, branches, open_questions, safety_number
 
 DIFFERENT: Final = phrase(
     "This is not the safety number that this device has now. Check the digits, and let both devices connect."
@@ -85,14 +86,14 @@ class Verification:
         return await self._runtime.worker.run(branches, keys.operations, keys.pins)
 
     async def verify(self, person: bytes, number: str) -> None:
-        """The contact's terminal shows this number, too. Raises BadData, Unconfirmed.
+        """The contact's terminal shows this number, too. Raises BadData, Unconfirmed, UsageError.
 
         It is compared with the numbers of now, for the log may have changed since one was shown.
         """
         self.check_own()
-        digits, own = _digits(number), self._keyring.own_log
+        digits, own = digits_of(number), self._keyring.own_log
         found = await self._branches(person)
-        same = next((state for state in found if _digits(safety_number(own, state)) == digits), None)
+        same = next((state for state in found if digits_of(safety_number(own, state)) == digits), None)
         if same is None:
             raise BadData(DIFFERENT)
         row = compared(same, by_words=False, time=self._runtime.clock.wall())
@@ -167,8 +168,16 @@ def _question(cause: Cause) -> QuestionView:
     return QuestionView(cause.operation.hex(), change, cause.terminal.hex(), cause.author.hex())
 
 
-def _digits(number: str) -> str:
-    return "".join(filter(str.isdecimal, number))
+def digits_of(number: str) -> str:
+    """The digits of a safety number as somebody typed it. Raises UsageError for another count of them.
+
+    Input methods write digits in other widths and scripts: they count as 0 to 9.
+    """
+    digits = "".join(str(unicodedata.decimal(one)) for one in number if one.isdecimal())
+    if len(digits) != NUMBER_DIGITS:
+        counts = {"all": NUMBER_DIGITS, "number": len(digits)}
+        raise UsageError(phrase("A safety number has {all} digits; {number} were typed.", **counts))
+    return digits
 
 
 def compared(state: PersonState, *, by_words: bool, time: int) -> ComparisonRow:

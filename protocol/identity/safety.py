@@ -12,6 +12,7 @@ from protocol.identity import log
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Reduction
 
 _GROUPS = 12
+NUMBER_DIGITS = 5 * _GROUPS
 _WORD_COUNT = 5
 
 
@@ -27,7 +28,7 @@ def safety_digest(a: PersonState, b: PersonState) -> bytes:
     if a.person == b.person:
         raise LocalMisuse("one person has no safety number")
     low, high = sorted((a, b), key=lambda state: state.person)
-    return primitives.b2b(_side(low) + _side(high), personal=labels.SAFETY, size=5 * _GROUPS)
+    return primitives.b2b(_side(low) + _side(high), personal=labels.SAFETY, size=NUMBER_DIGITS)
 
 
 def _side(state: PersonState) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -15,9 +16,18 @@ from chat.storage import keys, persons
 from protocol.identity.author import add_operation
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
+from protocol.keys import X25519Pair
+from protocol.limits import INVITATIONS_TRIED_MAX
+from protocol.link.framing import Pattern
+from protocol.link.handshake import Initiator
+from protocol.link.link import Link
+from protocol.link.states import Event, LinkOpen
+from protocol.pairing.invitation import parse_invitation
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import join, late
+from tests.integration.steps import join, late, now
 from tests.support.engines.engines import Person, in_virtual_time, people
+from tests.support.fakes.network import MemoryTransport
+from tests.support.protocol.samples import seeded
 
 
 async def is_forgotten(person: Person) -> bool:
@@ -109,3 +119,40 @@ async def test_a_lost_accept_says_that_the_contact_is_stored(
         assert [contact.pending for contact in ada.engine._use_cases.keyring.contacts.values()] == [True]
         paired = ada.wait(ContactChanged, lambda event: event.contact.present)
         await paired
+
+
+@in_virtual_time
+async def test_an_invitation_that_ends_before_its_joiner_confirms_ends_the_link(tmp_path: Path) -> None:
+    """The joiner has burned it and holds Confirm back while four newer ones take its place."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        invitation = parse_invitation((await ada.engine.invite()).text)
+        host, _, port = invitation.addresses[0].rpartition(":")
+        connection = await MemoryTransport(network, ben.host).connect(host, int(port), 5)
+        start = Initiator.pairing(
+            Pattern.XXPSK0,
+            invitation.psk(),
+            responder=invitation.one_time,
+            static=X25519Pair.generate(seeded("joiner")),
+            random=seeded("handshake"),
+        )
+        link, events = Link(start, now()), list[Event]()
+        while not any(isinstance(event, LinkOpen) for event in events):
+            if sent := link.data_to_send():
+                await connection.write(sent)
+            events = link.receive(await connection.read(), now())
+        sent = link.data_to_send()
+        confirm = 2 + int.from_bytes(sent[:2])
+        await connection.write(sent[:confirm])
+        await asyncio.sleep(1)
+        assert ada.engine._use_cases.keyring.invitations[invitation.secret].burned_by is not None
+        for _ in range(INVITATIONS_TRIED_MAX):
+            await ada.engine.invite()
+        assert invitation.secret not in ada.engine._use_cases.keyring.invitations
+        await connection.write(sent[confirm:])
+        assert await connection.read()  # a Close, and no cut
+        connection.close()
+        gc.collect()  # a task reports an exception that nobody took once it is gone
+        assert not faults
+        assert not [event for event in ada.seen if isinstance(event, PairingChanged)]

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import (
     BadData,
@@ -18,11 +19,12 @@ from chat.interface import (
     UsageError,
 )
 from chat.storage import persons
-from protocol.identity.author import add_operation, recover_operation, sign_recovery
+from protocol.identity.author import add_operation, recover_operation, recovery_key, sign_recovery
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
-from tests.integration.steps import current, in_touch, number_of, say, seed_in
+from protocol.primitives import ed25519_from_seed
+from tests.integration.steps import compare, current, in_touch, number_of, say, seed_in
 from tests.support.engines.engines import Person, delivered, in_virtual_time, own_log, pair, people, take_in
 from tests.support.protocol.pairings import Terminal, id_of
 
@@ -324,3 +326,38 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
         assert THIEF.id not in parts.keyring.own_log.live
         former = await parts.store.read(persons.former_terminals, own.person)
         assert THIEF.id in former
+
+
+@in_virtual_time
+async def test_case_84_words_release_nothing_while_two_recoveries_contest_each_other(tmp_path: Path) -> None:
+    """A thief of Ada's seed hands Ben two rivals at once. Ada's record has neither."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        seed, log = await seed_in(ada), ada.engine._use_cases.keyring.own_log
+        rivals = []
+        for key in (bytes([1]) * 32, bytes([2]) * 32):
+            operation = replace(recover_operation(log, seed, []), recovery=ed25519_from_seed(key))
+            rivals.append(sign_operation(operation, recovery_key(seed, 0), key))
+        await show(ada, ben, *sorted(rivals))
+        assert ben.engine._use_cases.keyring.log(ada.peer.person).contested
+        for person in (ben, ada):
+            await person.engine.set_visible(True)
+        await compare(ben, ada, ben.engine.pair_address(ada.host, 4747))
+        (view,) = await ben.engine.contacts()
+        assert (view.verified, view.held) == (False, True)
+        await say(ben, ada, "for Ada's eyes only")
+        await asyncio.sleep(60)
+        assert (await ben.history(ada))[-1].state is EntryState.QUEUED
+
+
+@in_virtual_time
+async def test_a_number_is_read_in_any_digits_and_a_part_of_one_accuses_nobody(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        contact, number = await ben.contact(ada), await number_of(ada, ben)
+        for part in ("", number[:29], number + "1"):
+            with pytest.raises(UsageError, match="60 digits"):
+                await ben.engine.verify(contact, part)
+        wide = number.translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)})
+        await ben.engine.unverify(contact)
+        await ben.engine.verify(contact, wide)
+        (view,) = await ben.engine.contacts()
+        assert view.verified

@@ -119,11 +119,13 @@ class Accept:
             pairing = self._pairings.new("", incoming=True, failed=lambda: self._bus.signal(VisibilityUsed()))
             return await pairing.begin(driver, await self._pairings.by_words(opened, identity), opened)
         secret = opened.invitation
-        text = self._keyring.invitations[secret].text
+        invitation = self._keyring.invitations.get(secret)
+        if invitation is None:  # it expired, or gave way to newer ones, while the link opened
+            return None
         pairing = self._pairings.new(
             "",
             incoming=True,
-            invitation=text,
+            invitation=invitation.text,
             completed=lambda person: self._used(secret, person),
             failed=lambda: self._failed(secret),
         )

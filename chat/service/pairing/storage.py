@@ -136,7 +136,7 @@ def _store_pending(
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
     The contact is held if its identity has changed, and no words were compared. It stays held if the record
-    that the words cover lacks a recovery in force.
+    that the words cover lacks a recovery in force, or one of several that contest each other.
     """
     if contacts.get(database, contact.person) is None:
         new = ContactRow(
@@ -156,7 +156,7 @@ def _store_pending(
         # The words cover the record. Its terminal may not know a recovery by a thief of the seed.
         persons.pin(database, contact.person, contact.recoveries, confirmed=True)
     state = persons.pinned(database, contact.person)
-    verified = verified and state.path == contact.recoveries
+    verified = verified and not state.contested and state.path == contact.recoveries
     causes = changes(before, state) if before is not None else ()
     hold = views.holds(causes, state) and not verified
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):

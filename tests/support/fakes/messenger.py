@@ -45,7 +45,7 @@ from chat.interface import (
     VerificationView,
 )
 from chat.service.settings import problem
-from chat.service.verification import DIFFERENT, NO_QUESTION
+from chat.service.verification import DIFFERENT, NO_QUESTION, digits_of
 from protocol.errors import ProtocolError
 from protocol.identity.author import recovery_words
 from protocol.identity.names import is_name
@@ -167,6 +167,7 @@ class FakeMessenger(Others):
         return self.compared_with(contact)
 
     async def verify(self, contact: str, number: str) -> None:
+        digits_of(number)
         if number not in self.compared_with(contact).numbers:
             raise BadData(DIFFERENT)
         self.verifications[contact] = VerificationView((number,), self._now, False, ())

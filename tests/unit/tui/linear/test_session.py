@@ -77,12 +77,17 @@ async def test_an_empty_line_takes_a_short_passphrase_after_the_warning() -> Non
 
 
 async def test_a_typed_number_or_the_only_one_shown_verifies_and_another_does_not() -> None:
-    said, messenger = await talk("> /open Ben", "> /verify yes", "> /verify 1", "> /verify yes", "> /quit")
+    other = "1" * 60
+    said, messenger = await talk(
+        "> /open Ben", "> /verify yes", f"> /verify {other}", "> /verify 1", "> /verify yes", "> /quit"
+    )
     assert messenger.called("verify") == [
+        (ben(messenger), other),
         (ben(messenger), "1"),
         (ben(messenger), messenger.number(ben(messenger))),
     ]
     assert sum("not the safety number" in line for line in said) == 1
+    assert sum("60 digits; 1 were typed" in line for line in said) == 1
     assert said.count("Ben is verified.") == 1
 
 
@@ -101,6 +106,7 @@ async def test_of_several_numbers_one_is_typed_and_what_changed_is_said() -> Non
     steps = [UNLOCK, "> /open Ben", "> /verify", "> /verify yes", f"> /verify {other}", "> /quit"]
     said, _status = await play(iter(steps), door)
     assert door.messenger.called("verify") == [(ben(door.messenger), other)]
+    assert "Ben is verified." in said
     assert sum("contradict each other" in line for line in said) == 2  # yes to several is no answer
     assert any(line.startswith("Last confirmed by pairing words: 2026-11-24") for line in said)
     changed = "Since then: Ben added a device (device b2b2b2b2…) (signed by device c3c3c3c3…)"
