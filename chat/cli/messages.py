@@ -18,6 +18,7 @@ from chat.cli.output import (
     block,
     exit_status,
     find,
+    held_line,
     label_among,
     note,
     one_line,
@@ -121,6 +122,8 @@ class Printer:
         for view in self._contacts.values():
             if view.present:
                 self._peer(view)
+            if view.held:
+                self._held(view)
 
     def resume(self, contacts: Iterable[ContactView], held: Iterable[EntryView]) -> None:
         """Print what changed between the end of an engine and the first event of the next one."""
@@ -220,6 +223,13 @@ class Printer:
         self._contacts[view.person] = view
         if view.present != (before is not None and before.present):
             self._peer(view)
+        if view.held != (before is not None and before.held):
+            self._held(view)
+
+    def _held(self, view: ContactView) -> None:
+        label = self._label(view.person)
+        said = held_line(label) if view.held else f"Messages to {label} are sent again."
+        self._call.result({"event": "held", "name": label, "held": view.held}, said)
 
     def _peer(self, view: ContactView) -> None:
         label = self._label(view.person)
@@ -240,7 +250,8 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int
 
     If TEXT is -, the text comes from standard input.
 
-    Status 0: a device of the contact has the message. Status 75: it waits until the contact is online.
+    Status 0: a device of the contact has the message. Status 75: it waits until the contact is online, or
+    until you compare the contact's identity, which has changed.
     """
     async with messenger(call) as opened:
         label, contact = find(await opened.contacts(), name)
@@ -251,7 +262,10 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         if state in ARRIVED:
             return None
-        note(f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'.")
+        if contact.held:
+            note(f"{held_line(label)} Use 'parlour verify', or pair again by words.")
+        else:
+            note(f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'.")
         return KEPT
 
 

@@ -155,6 +155,11 @@ def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
     return named
 
 
+def held_line(label: str) -> str:
+    """What it means that the identity of a contact has changed."""
+    return f"The identity of {label} has changed. Until you compare it, nothing is sent to {label}."
+
+
 def label_among(contacts: Iterable[ContactView], person: str) -> str:
     """The label of one of these contacts, or of one that is gone the first digits of its id."""
     for label, view in labels(contacts).items():

@@ -336,18 +336,16 @@ async def verify(call: Call, name: str | None, number: tuple[str, ...], take_bac
         raise UsageError("Give the name of a contact, and its number or --no: see 'parlour verify --help'.")
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
-        verified = view.verified
         if number:
             await opened.verify(view.person, " ".join(number))
-            verified = True
         elif take_back:
             await opened.unverify(view.person)
-            verified = False
         found = await opened.verification(view.person)
-        call.result(_verification_fields(found, verified), _verification_text(found, label, verified))
+        view = next((one for one in await opened.contacts() if one.person == view.person), view)
+        call.result(_verification_fields(found, view), _verification_text(found, label, view))
 
 
-def _verification_fields(found: VerificationView, verified: bool) -> dict[str, object]:
+def _verification_fields(found: VerificationView, view: ContactView) -> dict[str, object]:
     changes = [
         {
             "cause": change.cause,
@@ -359,7 +357,8 @@ def _verification_fields(found: VerificationView, verified: bool) -> dict[str, o
     ]
     return {
         "safety_number": found.numbers[0],
-        "verified": verified,
+        "verified": view.verified,
+        "held": view.held,
         "contested": list(found.numbers[1:]),
         "compared": timestamp(found.compared) if found.compared is not None else None,
         "by": _compared_by(found),
@@ -373,7 +372,7 @@ def _compared_by(found: VerificationView) -> str | None:
     return "words" if found.by_words else "number"
 
 
-def _verification_text(found: VerificationView, label: str, verified: bool) -> str:
+def _verification_text(found: VerificationView, label: str, view: ContactView) -> str:
     lines = []
     for number in found.numbers:
         groups = number.split()
@@ -383,7 +382,11 @@ def _verification_text(found: VerificationView, label: str, verified: bool) -> s
     said = (
         f"not verified: compare by voice, then run 'parlour verify NAME NUMBER' with what {label} reads out."
     )
-    lines.append(f"{label} is {'verified.' if verified else said}")
+    lines.append(f"{label} is {'verified.' if view.verified else said}")
+    if view.held:
+        lines.append(
+            f"The identity of {label} has changed. Until you compare it, nothing is sent to {label}."
+        )
     if found.compared is not None:
         how = "pairing words" if found.by_words else "the safety number"
         lines.append(f"Last compared by {how}: {timestamp(found.compared)}")
@@ -451,7 +454,14 @@ def _print(call: Call, label: str, view: ContactView, everybody: Sequence[Contac
     words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
     words += ["through a relay"] if view.relayed else []
     words += ["blocked"] if view.blocked else []
+    words += ["identity changed: nothing is sent"] if view.held else []
     others = [label_among(everybody, person) for person in view.same_key]
     words += [f"the same device key as {other}" for other in others]
-    fields = {"name": label, "verified": view.verified, "present": view.present, "same_key": others}
+    fields = {
+        "name": label,
+        "verified": view.verified,
+        "present": view.present,
+        "held": view.held,
+        "same_key": others,
+    }
     call.result(fields, f"{label}  ({', '.join(words)})")

@@ -222,3 +222,25 @@ async def test_a_pairing_that_never_completed_is_not_shown_and_is_forgotten(tmp_
         await asyncio.sleep(26 * 3600)
         assert ada.engine._use_cases.keyring.contacts == {}
         await ben.start()
+
+
+@in_virtual_time(limit=60 * 3600.0)
+async def test_a_pending_contact_that_pairs_again_has_a_day_from_then_on(tmp_path: Path) -> None:
+    """Ben's engine crashes before it stores Ada, twice, 23 hours apart."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        for _ in range(2):
+            for person in (ada, ben):
+                await person.engine.set_visible(True)
+            words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+            await ada.engine.pair_nearby((await ada.sees("Ben")).instance)
+            mine, theirs = await asyncio.gather(*words)
+            late(ben.engine._use_cases.pending, "store", 60)
+            await ada.engine.answer_pairing(mine.pairing.id, True)
+            await ben.engine.answer_pairing(theirs.pairing.id, True)
+            await asyncio.sleep(30)
+            await ben.crash()
+            await asyncio.sleep(23 * 3600)
+            assert [keys.pending for keys in ada.engine._use_cases.keyring.contacts.values()] == [True]
+            await ben.start()
+        await asyncio.sleep(3 * 3600)
+        assert ada.engine._use_cases.keyring.contacts == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chat.ports import Clock
 from chat.service import views
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
@@ -138,7 +140,8 @@ def _store_pending(
     The contact is held if its identity has changed, and no words were compared. It stays held if the record
     that the words cover lacks a recovery in force, or one of several that contest each other.
     """
-    if contacts.get(database, contact.person) is None:
+    known = contacts.get(database, contact.person)
+    if known is None:
         new = ContactRow(
             person=contact.person,
             name=contact.name,
@@ -150,6 +153,8 @@ def _store_pending(
             since=now,
         )
         contacts.add(database, new)
+    elif known.state == PENDING:
+        contacts.add(database, replace(known, since=now))  # from which it is forgotten, SPEC §7.4
     for operation in contact.operations:
         persons.add_operation(database, contact.person, parse_operation(operation).id, operation)
     if verified:

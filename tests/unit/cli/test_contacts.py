@@ -26,16 +26,28 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
     outcome = line.run("contacts", "--json")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.objects == [
-        {"name": "Ben", "verified": True, "present": True, "same_key": []},
-        {"name": "Cleo", "verified": False, "present": False, "same_key": []},
-        {"name": "Dan", "verified": False, "present": True, "same_key": []},
+        {"name": "Ben", "verified": True, "present": True, "held": False, "same_key": []},
+        {"name": "Cleo", "verified": False, "present": False, "held": False, "same_key": []},
+        {"name": "Dan", "verified": False, "present": True, "held": False, "same_key": []},
     ]
-    assert list(outcome.objects[0]) == ["name", "verified", "present", "same_key"]
+    assert list(outcome.objects[0]) == ["name", "verified", "present", "held", "same_key"]
     assert line.run("contacts").out.splitlines() == [
         "Ben  (verified, online)",
         "Cleo  (not verified, offline, blocked)",
         "Dan  (not verified, online, through a relay)",
     ]
+
+
+def test_contacts_and_verify_say_that_nothing_is_sent_to_a_changed_identity(line: Line) -> None:
+    friend = line.messenger.add_contact("Ben", present=True, held=True)
+    assert line.run("contacts", "--json").objects[0]["held"] is True
+    assert line.run("contacts").out == "Ben  (not verified, online, identity changed: nothing is sent)\n"
+    assert line.run("verify", "Ben", "--json").objects[0]["held"] is True
+    assert "nothing is sent to Ben" in line.run("verify", "Ben").out
+    number = line.messenger.number(friend.person)
+    (released,) = line.run("verify", "Ben", number, "--json").objects
+    assert (released["verified"], released["held"]) == (True, False)
+    assert "nothing is sent" not in line.run("verify", "Ben").out
 
 
 def test_case_82_contacts_says_who_has_the_same_device_key(line: Line) -> None:
@@ -70,7 +82,7 @@ def test_remove_forgets_the_contact_and_asks_a_person(line: Line, typed: str | N
 def test_verify_shows_the_safety_number_and_sets_the_mark(line: Line) -> None:
     line.messenger.add_contact("Ben")
     (shown,) = line.run("verify", "Ben", "--json").objects
-    assert list(shown) == ["safety_number", "verified", "contested", "compared", "by", "changes"]
+    assert list(shown) == ["safety_number", "verified", "held", "contested", "compared", "by", "changes"]
     assert len(shown["safety_number"].split()) == 12
     text = line.run("verify", "Ben").out
     assert text.split()[:12] == shown["safety_number"].split()

@@ -99,7 +99,9 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
     lines = [[*words[:at], *options, *words[at:]] for at in range(4)]
     for arguments in (*lines, ["--profile", str(tmp_path / "b"), *words, *options]):
         outcome = line.run(*arguments)
-        assert outcome.objects == [{"name": "Ben", "verified": False, "present": False, "same_key": []}]
+        assert outcome.objects == [
+            {"name": "Ben", "verified": False, "present": False, "held": False, "same_key": []}
+        ]
         assert line.opened[-1][0] == tmp_path / "a"
     assert len(line.messenger.called("block")) == 5
 

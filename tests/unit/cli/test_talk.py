@@ -154,12 +154,21 @@ def listened(line: Line, *events: Event, options: tuple[str, ...] = ("--json",))
     return outcome
 
 
+def test_send_says_that_a_message_waits_for_a_comparison(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True, held=True)
+    outcome = line.run("send", "Ben", "hello", "--wait", "0")
+    assert outcome.status == 75
+    assert "The identity of Ben has changed" in outcome.err
+    assert "online" not in outcome.err
+
+
 def test_listen_begins_with_ready_and_who_is_there(line: Line) -> None:
     ben(line)
-    line.messenger.add_contact("Cleo")
+    line.messenger.add_contact("Cleo", held=True)
     assert listened(line).objects == [
         {"event": "ready", "addresses": ["192.168.1.20:4747", "[fe80::1c2d]:4747"]},
         {"event": "peer", "name": "Ben", "present": True},
+        {"event": "held", "name": "Cleo", "held": True},
     ]
 
 
@@ -171,11 +180,15 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
         entry,
         EntryChanged(friend.person, "e" * 64, EntryState.READ),
         ContactChanged(replace(friend, present=False, unread=1)),
+        ContactChanged(replace(friend, present=False, held=True)),
+        ContactChanged(replace(friend, present=False)),
         IdentityChanged(friend.person, friend.name, Phrase("a terminal was added")),
         QuestionsChanged((QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32),)),
         QuestionsChanged(()),
     )
-    ready, added, changed, peer, identity, asked, answered = listened(line, *events).objects[2:]
+    ready, added, changed, peer, held, released, identity, asked, answered = listened(line, *events).objects[
+        2:
+    ]
     assert asked == {"event": "questions", "operations": ["a1" * 32]}
     assert answered == {"event": "questions", "operations": []}
     assert ready == {"event": "ready", "addresses": ["10.0.0.9:4747"]}
@@ -183,13 +196,21 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     assert (added["event"], added["conversation"], added["state"]) == ("entry", "Ben", "received")
     assert changed == {"event": "state", "id": "e" * 64, "state": "read"}
     assert peer == {"event": "peer", "name": "Ben", "present": False}
+    assert held == {"event": "held", "name": "Ben", "held": True}
+    assert released == {"event": "held", "name": "Ben", "held": False}
     assert identity == {"event": "identity", "name": "Ben", "cause": "a terminal was added"}
     line.messenger.closed = False
     listening, present, *lines = listened(line, *events, options=()).out.splitlines()
     assert (listening, present) == ("Listening on 192.168.1.20:4747, [fe80::1c2d]:4747", "Ben is online")
     assert (lines[0], lines[2:-2]) == (
         "Listening on 10.0.0.9:4747",
-        ["eeeeeeee is read", "Ben is offline", "Ben: a terminal was added"],
+        [
+            "eeeeeeee is read",
+            "Ben is offline",
+            "The identity of Ben has changed. Until you compare it, nothing is sent to Ben.",
+            "Messages to Ben are sent again.",
+            "Ben: a terminal was added",
+        ],
     )
     assert "Was that you? See 'parlour verify --own'." in lines[-2]
     assert lines[-1] == "You have confirmed every change of your identity."
