@@ -65,6 +65,7 @@ class Verification:
         self.check_own()
         found = await self._branches(person)
         row = await self._store.read(contacts.comparison, person)
+        self.check_own()  # the own log may have changed meanwhile
         own = self._keyring.own_log
         return VerificationView(
             numbers=tuple(safety_number(own, state) for state in found),
@@ -91,8 +92,10 @@ class Verification:
         It is compared with the numbers of now, for the log may have changed since one was shown.
         """
         self.check_own()
-        digits, own = digits_of(number), self._keyring.own_log
+        digits = digits_of(number)
         found = await self._branches(person)
+        self.check_own()
+        own = self._keyring.own_log
         same = next((state for state in found if digits_of(safety_number(own, state)) == digits), None)
         if same is None:
             raise BadData(DIFFERENT)

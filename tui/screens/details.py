@@ -139,6 +139,10 @@ class VerifyDialog(Dialog[str]):
         self._same_key = same_key
         self._shown = 0
 
+    @property
+    def person(self) -> str:
+        return self._contact.person
+
     def body(self) -> list[Widget]:
         name, found = (self._named, "bold"), self._found
         contested = _("Recoveries of {name} contradict each other. {name} sees one of these numbers.")

@@ -7,7 +7,15 @@ import re
 import pytest
 from textual.screen import ModalScreen
 
-from chat.interface import BadData, OwnChange, QuestionView, VerificationView
+from chat.errors import Phrase
+from chat.interface import (
+    BadData,
+    IdentityChanged,
+    OwnChange,
+    OwnLogChanged,
+    QuestionView,
+    VerificationView,
+)
 from tests.architecture.imports import ROOT
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import (
@@ -26,6 +34,7 @@ from tui.actions import ACTIONS, APP_WIDE, app_bindings, chat_bindings, history_
 from tui.app import ParlourApp
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.chat.finding import JumpScreen
+from tui.screens.details import VerifyDialog
 from tui.screens.dialog import ConfirmDialog, Dialog
 from tui.screens.help import HelpDialog, page
 from tui.text.translation import use
@@ -83,6 +92,29 @@ async def test_a_change_of_the_own_identity_stays_on_the_screen_until_it_is_answ
         await until(pilot, lambda: line not in shown(pilot))
         await pilot.press("alt+y")
         await until_shown(pilot, "Your identity has no change that waits for your answer.")
+
+
+@pytest.mark.parametrize("of", ["the contact", "this person", "this person, elsewhere"])
+async def test_case_84_a_safety_number_that_may_be_another_is_on_no_screen(of: str) -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        other = messenger.add_contact("Cleo")
+        await opened(pilot, "ctrl+t", VerifyDialog)
+        number = messenger.number(bob.person).split()[0]
+        messenger.emit(IdentityChanged(other.person, "Cleo", Phrase("added a device")))
+        messenger.change_contact(other.person, unread=3)
+        (chat,) = [screen for screen in pilot.app.screen_stack if isinstance(screen, ChatScreen)]
+        await until(pilot, lambda: chat.people.state.contacts[other.person].unread == 3)
+        assert number in shown(pilot)
+        if of == "the contact":
+            messenger.emit(IdentityChanged(bob.person, "Bob", Phrase("added a device")))
+        elif of == "this person":
+            messenger.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
+        else:
+            messenger.emit(OwnLogChanged("added", "a1" * 32, Phrase("You added a device.")))
+        await on_top(pilot, ChatScreen)
+        assert number not in shown(pilot)
+        await until_shown(pilot, "open the safety number again")
+        assert messenger.called("verify") == []
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,7 @@ class ChatScreen(Screen[None]):
                 self._contact_removed(person, name)
             case IdentityChanged(person, name, cause):
                 self.people.identity_changed(person, name, cause)
+                self.contact_actions.number_changed(person)
             case EntryAdded(entry):
                 self.people.notify(entry)
                 self.history.entry_added(entry)
@@ -285,7 +286,12 @@ class ChatScreen(Screen[None]):
                 self.profile_dialogs.relay_removed(address)
             case QuestionsChanged(questions):
                 self.profile_dialogs.question_line.show(questions)
-            case OwnLogChanged(cause=text) | Notice(text=text):
+                if questions:
+                    self.contact_actions.number_changed()
+            case OwnLogChanged(cause=text):
+                self.pairing.notice(safe_line(told(text)))
+                self.contact_actions.number_changed()
+            case Notice(text):
                 self.pairing.notice(safe_line(told(text)))
 
     def _contact_changed(self, view: ContactView) -> None:

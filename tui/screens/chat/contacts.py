@@ -78,6 +78,16 @@ class ContactActions:
                 partial(self._compared, view),
             )
 
+    def number_changed(self, person: str | None = None) -> None:
+        """The safety number with a contact, or with all, may be another than a dialog shows (SPEC §7.7)."""
+        from tui.screens.details import VerifyDialog
+
+        for dialog in self.surface.dialogs(VerifyDialog):
+            if person in (None, dialog.person):
+                dialog.end(None)
+                said = _("An identity has changed: open the safety number again.")
+                self.surface.say(said, problem=True)
+
     def _compared(self, view: ContactView, number: str) -> None:
         """The contact sees this number, or is not verified any more (empty)."""
         if number:
