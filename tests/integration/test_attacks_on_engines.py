@@ -16,7 +16,7 @@ from chat.network.links import LiveLink
 from chat.storage import receipts
 from protocol.codec import encode
 from protocol.entries_and_receipts import conversation_of_two
-from protocol.messages import Heads, HeadsHash, Message, Receipt, Typing
+from protocol.messages import Head, Heads, HeadsHash, Message, Receipt, Typing
 from tests.integration.steps import current, entry_of, in_touch, join, meet, number_of, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
 
@@ -44,6 +44,18 @@ async def test_attack_38_a_contact_hands_over_entries_of_nobody_but_itself(
             await current(ben, ada).driver.send(entry)
         await talk(ada, ben, "still here")
         assert await ada.texts(ben) == ["before", "still here"]
+
+
+@in_virtual_time
+async def test_case_95_a_page_of_heads_of_another_form_ends_its_link(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        own = [party.engine._use_cases.keyring.own for party in (ada, ben)]
+        conversation = conversation_of_two(own[0].person, own[1].person)
+        page = Heads(
+            conversation, b"", [Head(b"b" * 32, 1, b"i" * 32), Head(b"a" * 32, 1, b"j" * 32)], more=False
+        )
+        await carried_to_the_end(ben, ada, page)
+        await talk(ada, ben, "still here")
 
 
 @in_virtual_time

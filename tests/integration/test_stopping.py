@@ -11,7 +11,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from chat.interface import NearbyChanged, Notice
+from chat.errors import CUT, REFUSED
+from chat.interface import NearbyChanged, Notice, PairingStage
 from chat.network.driver import Driver, Opening
 from chat.network.mdns import ZeroconfDiscovery
 from chat.ports import Announcement
@@ -70,6 +71,18 @@ async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path)
         assert isinstance(await opening.result, LinkClosed)
         await running
         assert not parts.links.is_present(ben.peer.person)
+
+
+@in_virtual_time
+async def test_an_engine_that_stops_says_that_its_pairings_have_ended(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+        await ada.engine.pair_nearby((await ada.sees("Ben")).instance)
+        await asyncio.gather(*words)
+        ended = ada.stage(PairingStage.FAILED), ben.stage(PairingStage.FAILED)
+        await ada.engine.lock()
+        mine, theirs = await asyncio.wait_for(asyncio.gather(*ended), 1)
+        assert (mine.pairing.problem, theirs.pairing.problem) == (CUT, REFUSED)  # by a Close, not by a cut
 
 
 @in_virtual_time

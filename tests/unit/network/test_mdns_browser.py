@@ -21,7 +21,7 @@ from chat.network.records import SERVICE
 from chat.ports import Announcement
 from chat.tasks import Tasks
 from tests.support.engines.engines import in_virtual_time
-from tests.support.network.mdns import OTHER_SERVICE, packets, pointers, response, whole
+from tests.support.network.mdns import OTHER_SERVICE, packet_of, packets, pointers, response, whole
 
 HONEST, FLOODER = "10.77.0.2", "10.77.0.3"
 RECORDS_EACH = 4 + bounds.HOST_ADDRESSES_MAX
@@ -110,6 +110,21 @@ async def test_a_goodbye_leaves_nothing(heard: Listening) -> None:
     heard.hear(whole("honest", SERVICE, ttl=0), HONEST)
     assert heard.records == 0
     assert heard.changes == [("honest", ServiceStateChange.Added), ("honest", ServiceStateChange.Removed)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(OTHER_SERVICE, 12), (SERVICE, 5)], ids=["another service", "alias"]
+)
+async def test_attack_16_a_goodbye_of_another_pointer_takes_nobody_away(
+    heard: Listening, name: str, kind: int
+) -> None:
+    """Its sender chooses its name, its type and what it points to."""
+    heard.hear(whole("honest", SERVICE), HONEST)
+    for lifetime in (4_500, 0):
+        forged = DNSPointer(name, kind, 1, lifetime, f"honest.{SERVICE}")
+        heard.hear(packet_of([forged]), FLOODER)
+    assert heard.is_whole("honest")
+    assert heard.changes == [("honest", ServiceStateChange.Added)]
 
 
 async def test_attack_16_a_forged_flush_of_all_pointers_expires_none(heard: Listening) -> None:

@@ -113,6 +113,11 @@ def test_the_binding_hashes_as_hashlib_does() -> None:
     assert bytes(sodium.ffi.buffer(out)) == primitives.b2b(b"", personal=b"parlour.chain", key=key, size=64)
 
 
+def test_without_the_low_level_binding_no_instructions_are_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(primitives, "SODIUM", None)
+    assert primitives.aes_instructions() is False
+
+
 @pytest.mark.parametrize("binding", [primitives.SODIUM, None], ids=["low-level", "plain"])
 def test_wipe(binding: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(primitives, "SODIUM", binding)

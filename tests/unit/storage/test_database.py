@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -183,6 +184,34 @@ def test_attack_71_a_foreign_log_harms_nothing(tmp_path: Path, other_key: Databa
     assert (database.path.read_bytes(), wal(database).read_bytes()) == (before, foreign)
     wal(database).unlink()
     assert held(database.path) == 1
+
+
+def checksum(data: bytes | bytearray, order: str, start: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """SQLite file format, section 4.2."""
+    low, high = start
+    for first, second in struct.iter_unpack(f"{order}II", data):
+        low = (low + first + high) % 2**32
+        high = (high + second + low) % 2**32
+    return low, high
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+def test_attack_71_a_foreign_log_with_the_checksums_of_any_machine_is_found(
+    tmp_path: Path, order: str
+) -> None:
+    other = new_database(made(tmp_path / "other"), DatabaseKey(blob("another key")))
+    store(other, Author().write("elsewhere"))
+    log = bytearray(wal(other).read_bytes())
+    other.close()
+    log[:4] = struct.pack(">I", 0x377F0682 | (order == ">"))
+    log[24:32] = struct.pack(">II", *(head := checksum(log[:24], order)))
+    frame = log[32:40] + log[56 : 56 + 4_096]
+    log[48:56] = struct.pack(">II", *checksum(frame, order, head))
+    database = new_database(made(tmp_path / "here"))
+    database.close()
+    wal(database).write_bytes(log[: 56 + 4_096])
+    with pytest.raises(errors.LogForeign):
+        open_history(database.path, KEY)
 
 
 def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chat.storage import entries, migrations, persons, receipts
 from chat.storage.database import Database
+from chat.storage.errors import DatabaseDamaged
 from chat.storage.migrations import open_history
 from chat.storage.receipts import READ, READ_UNTOLD, STORED, ReceiptRow
+from protocol.messages import Receipt
 from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
 THEIRS = THEIR_TERMINAL.terminal
@@ -24,6 +28,16 @@ def test_a_receipt_is_recorded_once_a_terminal_and_kind(database: Database) -> N
         assert receipts.add(database, THEIRS, READ, [entry.id], 7) == [entry.id]
     expected = [ReceiptRow(THEIRS, STORED, 5), ReceiptRow(THEIRS, READ, 7)]
     assert receipts.of(database, [entry.id, blob("not held")]) == {entry.id: expected}
+
+
+def test_a_receipt_for_an_entry_whose_header_is_damaged_is_not_recorded(database: Database) -> None:
+    entry = Author().write("hello")
+    store(database, entry)
+    with database.transaction():
+        database.run("UPDATE entries SET header = zeroblob(length(header))")
+    with pytest.raises(DatabaseDamaged), database.transaction():
+        receipts.acknowledge(database, TALK, ME.terminal, THEIRS, Receipt(STORED, [entry.id]), 5)
+    assert receipts.of(database, [entry.id]) == {}
 
 
 def test_the_outbox_is_what_no_terminal_of_the_contact_has_acknowledged(database: Database) -> None:
