@@ -64,6 +64,7 @@ class UseCases:
             profile.remembered,
             profile.proven,
             profile.own_confirmed,
+            profile.own_terminals,
             keeps_seed=profile.keeps_seed,
         )
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book

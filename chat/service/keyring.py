@@ -121,9 +121,10 @@ class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
     `own` and `own_log`: this person's keys and log. `own_confirmed`: the ids of its operations that this
-    terminal made or this person confirmed. `keeps_seed`: the database has the recovery seed. `now`: Unix time
-    in milliseconds. `proven`: the persons who have proven to hold a static key, by that key. `shared`: those
-    keys that several persons have proven.
+    terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
+    included: what they wrote is never shown as a contact's words. `keeps_seed`: the database has the recovery
+    seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
+    that key. `shared`: those keys that several persons have proven.
     """
 
     def __init__(
@@ -137,10 +138,12 @@ class Keyring:
         remembered: dict[Peer, Addresses] | None = None,
         proven: Iterable[tuple[bytes, bytes]] = (),
         own_confirmed: frozenset[bytes] = frozenset(),
+        own_terminals: Iterable[bytes] = (),
         *,
         keeps_seed: bool = False,
     ) -> None:
         self.keeps_seed = keeps_seed
+        self.own_terminals = {own.terminal, *own_terminals}
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own = own
         self.own_log = own_log
@@ -303,6 +306,7 @@ class Keyring:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
+        self.own_terminals.update(terminal.id for terminal in state.terminals())
 
     def forget_seed(self) -> None:
         """The recovery seed was erased from the database."""

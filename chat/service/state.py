@@ -48,13 +48,15 @@ class ContactBook:
 class Profile:
     """The part of the database that is kept in memory.
 
-    `own` is without the recovery seed, and `keeps_seed` whether it is in the database.
+    `own` is without the recovery seed, and `keeps_seed` whether it is in the database. `own_terminals`: the
+    ids of this person's terminals, former ones included.
     """
 
     own: OwnRow
     keeps_seed: bool
     log: PersonState
     own_confirmed: frozenset[bytes]
+    own_terminals: frozenset[bytes]
     contacts: ContactBook
     keys: dict[bytes, ContactKeys]
     proven: tuple[tuple[bytes, bytes], ...]
@@ -72,11 +74,14 @@ def read_profile(database: Database) -> Profile:
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
     pins = persons.pins_of(database, own.person)
+    log = reduce(persons.operations_of(database, own.person), pins)
+    former = persons.former_terminals(database, own.person)
     return Profile(
         own=replace(own, recovery_seed=None),
         keeps_seed=own.recovery_seed is not None,
-        log=reduce(persons.operations_of(database, own.person), pins),
+        log=log,
         own_confirmed=pins.confirmed,
+        own_terminals=frozenset(former).union(terminal.id for terminal in log.terminals()),
         contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),

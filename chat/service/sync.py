@@ -510,6 +510,7 @@ class Inbound:
                 stored=now,
                 carrier=carrier,
                 former=former,
+                ours=self._keyring.own_terminals,
             )
             if link.person == own.person:
                 ours = self._keyring.own_log.terminals()

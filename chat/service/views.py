@@ -64,7 +64,11 @@ class Views:
     ) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
-        own = header.author == self._keyring.own.terminal
+        own = header.author in self._keyring.own_terminals
+        if header.author == self._keyring.own.terminal:
+            state = EntryState.QUEUED
+        else:
+            state = EntryState.SENT if own else EntryState.RECEIVED
         if said is not None:
             kind = TEXT
         elif entry.cut is not None:
@@ -79,14 +83,15 @@ class Views:
             time=utc(header.time),
             kind=kind,
             text=said.text if said is not None else "",
-            state=EntryState.QUEUED if own else EntryState.RECEIVED,
+            state=state,
             reply=said.reply.hex() if said is not None else "",
             conflicting=conflicting,
             quarantined=quarantined,
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
-        own = row.author == self._keyring.own.terminal
+        own = row.author in self._keyring.own_terminals
+        elsewhere = own and row.author != self._keyring.own.terminal  # its author sends it
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
@@ -99,7 +104,7 @@ class Views:
             time=utc(row.time),
             kind=TEXT if said is not None else _unshown(row),
             text=said.text if said is not None else "",
-            state=state_of(own, kinds, self.on_link(person, row.id)),
+            state=state_of(own, kinds, elsewhere or self.on_link(person, row.id)),
             reply=said.reply.hex() if said is not None else "",
             conflicting=row.rivalled != 0,
             quarantined=row.quarantined != 0,
@@ -144,8 +149,7 @@ class Views:
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""
-        own = self._keyring.own_log
-        return own.person if terminal in {one.id for one in own.terminals()} else contact
+        return self._keyring.own.person if terminal in self._keyring.own_terminals else contact
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
         """Whether an open link carried this own entry, of which no receipt has come."""

@@ -133,10 +133,12 @@ def insert_all(
     stored: int | None = None,
     carrier: bytes = b"",
     former: Collection[bytes] = (),
+    ours: Collection[bytes] = (),
 ) -> list[Stored]:
     """Insert entries in their order; returns those that change something.
 
-    Entries of other authors and of known kinds count as unread once their body is there. `contact` creates
+    Entries of known kinds count as unread once their body is there, but for those of `ours`, the terminals of
+    this person (with none: `own_terminal`). `contact` creates
     the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
     the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
     is the terminal that passed them, b"" if it is not known: it is not asked again for a missing body.
@@ -144,7 +146,7 @@ def insert_all(
     """
     if not new:
         return []
-    others = own_terminal, contact, stored, carrier, former
+    others = own_terminal, contact, stored, carrier, former, ours or (own_terminal,)
     burst = _Burst(db, new, *others)
     news = burst.insert_together()
     if news is not None:
@@ -194,7 +196,9 @@ class _Burst:
         stored: int | None,
         carrier: bytes,
         former: Collection[bytes],
+        ours: Collection[bytes],
     ) -> None:
+        self._ours = ours
         self._db, self._new, self._own_terminal, self._stored = db, new, own_terminal, stored
         self._carrier, self._former = carrier, former
         self._conversation = new[0].header.conversation
@@ -215,7 +219,7 @@ class _Burst:
         """All of them; None, with nothing changed, where one is not plain."""
         if self._incomplete or self._former:
             return None
-        db, conversation, talk, own = self._db, self._conversation, self._number, self._own_terminal
+        db, conversation, talk, ours = self._db, self._conversation, self._number, self._ours
         held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
         new = list[Stored]()
@@ -236,7 +240,7 @@ class _Burst:
             held[entry.id] = number, author, place, header.sequence
             rows.append(_as_row(entry, number, talk, author, place))
             new.append(Stored(number, entry))
-            if header.author != own and entry.said is not None:
+            if entry.said is not None and header.author not in ours:
                 unread.append((number, talk))
         # Looking up every id before the insert would cost more than this check after it.
         if db.run_many(_INSERT_NEW, rows) < len(rows):
@@ -276,7 +280,7 @@ class _Burst:
         news: list[Stored] = []
         for entry in self._new:
             author = entry.header.author
-            unread, former = author != self._own_terminal, author in self._former
+            unread, former = author not in self._ours, author in self._former
             one = insert(self._db, entry, unread=unread, carrier=self._carrier, former=former)
             if one is not None:
                 news.append(one)

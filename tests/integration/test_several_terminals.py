@@ -11,10 +11,12 @@ import pytest
 
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.links import LiveLink
+from protocol.identity.author import remove_operation
+from protocol.identity.log import sign_operation
 from protocol.link.states import State
 from protocol.messages import Heads, HeadsHash
 from tests.integration.steps import current, dial, in_touch, late, presence, say
-from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, links, talk
+from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, links, take_in, talk
 from tests.support.engines.terminals import add_terminal
 from tests.support.fakes.network import Network
 
@@ -206,3 +208,33 @@ async def test_an_entry_that_a_terminal_missed_comes_though_a_later_one_came_fir
         network.heal(second.host)
         await there
         assert await second.texts(ada) == ["before", "missed", "later"]
+
+
+@in_virtual_time(limit=900)
+async def test_case_99_what_another_own_terminal_wrote_is_never_shown_as_the_contacts_words(
+    tmp_path: Path,
+) -> None:
+    """Ben's terminal passes it on to Ada's first one. A thief of Ada's key may have added its author."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        sibling = await add_terminal(ada, SECOND)
+        await talk(ben, ada, "hello")
+        unread = (await ada.engine.contacts())[0].unread
+        passed_on = arrives(ada, "I owe you 1000")
+        await talk(sibling, ben, "I owe you 1000")
+        await dial(ada, ben)
+        event, entry = (await passed_on).entry, (await ada.history(ben))[-1]
+        for view in (event, entry):
+            assert (view.author, view.own, view.state) == ("Ada", True, EntryState.SENT)
+        assert (await ada.engine.contacts())[0].unread == unread
+        assert (await ben.history(ada))[-1].author == "Ada"
+        own = ada.engine._use_cases.keyring.own
+        removed = sibling.engine._use_cases.keyring.own.terminal
+        removal = remove_operation(ada.engine._use_cases.keyring.own_log, own.terminal, removed)
+        await sibling.engine.close()
+        await take_in(ada, sign_operation(removal, own.signing_seed), confirmed=True)
+        for _ in range(2):
+            assert ((await ada.history(ben))[-1].author, (await ada.history(ben))[-1].own) == ("Ada", True)
+            details = await ada.engine.details(await ada.contact(ben), entry.id)
+            assert details.person == ada.peer.person.hex()
+            await ada.stop()
+            await ada.start()

@@ -135,6 +135,36 @@ async def test_an_entry_ends_typing_and_is_told_first(tmp_path: Path) -> None:
 
 
 @in_virtual_time
+async def test_a_deleted_entry_is_unread_no_more_and_changes_nothing_where_it_was_read(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        read, unread = await talk(ben, ada, "read"), await talk(ben, ada, "unread")
+        friend = await ada.contact(ben)
+        await ada.engine.mark_read(friend, (read,))
+        ada.seen.clear()
+        await ada.engine.delete(friend, read)
+        assert not [event for event in ada.seen if isinstance(event, ContactChanged)]
+        counted = ada.wait(ContactChanged)
+        await ada.engine.delete(friend, unread)
+        assert (await counted).contact.unread == 0
+
+
+@in_virtual_time
+async def test_a_pairing_takes_one_answer(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+        await ada.engine.pair_nearby((await ada.sees("Ben")).instance)
+        mine, theirs = await asyncio.gather(*words)
+        await ada.engine.answer_pairing(mine.pairing.id, True)
+        with pytest.raises(UsageError, match="no longer waits"):
+            await ada.engine.answer_pairing(mine.pairing.id, True)
+        done = ada.stage(PairingStage.DONE)
+        await ben.engine.answer_pairing(theirs.pairing.id, True)
+        await done
+
+
+@in_virtual_time
 async def test_a_blocked_contact_waits_and_a_removed_one_is_forgotten(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         name, gone = await ada.contact(ben), presence(ben, present=False)

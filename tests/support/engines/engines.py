@@ -218,7 +218,8 @@ async def take_in(person: Person, *operations: bytes, confirmed: bool = False) -
         if confirmed:
             await parts.store.write(persons.pin, own, [identity], confirmed=True)
             parts.keyring.own_confirmed |= {identity}
-    parts.keyring.own_log = await parts.store.write(persons.pinned, own)
+    log = await parts.store.write(persons.pinned, own)
+    parts.keyring.follow_own_log(log, parts.keyring.own_confirmed)
     parts.bus.signal(OwnLogGrew())
     if parts.verification.questions() != before:
         await asyncio.wait_for(asked, 5)

@@ -181,3 +181,13 @@ def test_sending_is_held_for_changes_that_a_thief_could_have_made(
         or (not live and CauseKind.FORKED in kinds)
     )
     assert holds(causes, state) is expected
+
+
+def test_case_99_a_terminal_of_the_own_log_stays_an_own_one(keyring: Keyring) -> None:
+    own, seed = keyring.own, bytes(32)
+    added = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), bytes(31) + b"x")
+    grown = reduce([*ADA.operations, sign_operation(added, own.signing_seed, seed)])
+    assert len(grown.live) == 2
+    for log in (grown, reduce(ADA.operations)):
+        keyring.follow_own_log(log, frozenset())
+        assert keyring.own_terminals == set(grown.live)
