@@ -135,7 +135,7 @@ async def test_an_entry_ends_typing_and_is_told_first(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_a_deleted_entry_is_unread_no_more_and_one_that_was_read_changes_nothing(
+async def test_a_deleted_entry_is_unread_no_more_and_a_read_one_changes_nothing(
     tmp_path: Path,
 ) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):

@@ -22,6 +22,7 @@ class Contacts:
     state: State
     questions: Questions
     _numbers_shown: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
+    _changes_shown: tuple[str, ...] = field(init=False, default=())  # operations, in the order of their lines
     _typing: set[str] = field(init=False, default_factory=set)  # contacts who were announced as typing
 
     async def list(self, _typed: str = "") -> None:
@@ -95,20 +96,29 @@ class Contacts:
         )
 
     async def own_changes(self, typed: str) -> None:
-        """List the changes of the own identity that nobody has confirmed, or answer for one by its place."""
-        questions = await self.messenger.questions()
+        """List the changes of the own identity that nobody has confirmed, or answer for one by its place.
+
+        The place is that in the list that was shown: another change may have come since.
+        """
         answer, _space, place = typed.casefold().partition(" ")
         if answer == "no":
             await self.output.say(not_me())
         elif answer == "yes":
-            if not place.isascii() or not place.isdecimal() or not 1 <= int(place) <= len(questions):
+            shown = self._changes_shown
+            if not place.isascii() or not place.isdecimal() or not 1 <= int(place) <= len(shown):
                 raise UsageError(_("Type /own, then /own yes and the number of a line, or /own no."))
-            await self.messenger.confirm_own(questions[int(place) - 1].operation)
+            await self.messenger.confirm_own(shown[int(place) - 1])
         elif answer:
             raise UsageError(_("Type /own, then /own yes and the number of a line, or /own no."))
-        elif not questions:
+        else:
+            await self._list_changes()
+
+    async def _list_changes(self) -> None:
+        questions = await self.messenger.questions()
+        self._changes_shown = tuple(question.operation for question in questions)
+        if not questions:
             await self.output.say(_("Your identity has no change that waits for your answer."))
-        for at, question in enumerate(questions if not answer else (), 1):
+        for at, question in enumerate(questions, 1):
             line = " ".join(question_lines(question))
             await self.output.say(_("{number}. {line}").format(number=at, line=line))
 

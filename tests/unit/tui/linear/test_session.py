@@ -130,6 +130,24 @@ async def test_a_change_of_the_own_identity_is_said_listed_and_answered() -> Non
     assert door.messenger.called("confirm_own") == [("a2" * 32,)]
 
 
+async def test_case_84_the_place_of_a_change_is_that_in_the_list_that_was_shown() -> None:
+    """A thief's operation with a lower id comes after the list was shown."""
+    door = locked_door()
+    messenger = door.messenger
+    assert messenger is not None
+    question = QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32)
+    messenger.ask(question)
+
+    def steps() -> Iterator[str]:
+        yield from (UNLOCK, "> /own")
+        messenger.ask(replace(question, operation="00" * 32), question)
+        yield from ("> /own yes 2", "> /own yes 1", "> /quit")
+
+    said, _status = await play(steps(), door)
+    assert messenger.called("confirm_own") == [("a1" * 32,)]
+    assert sum("Type /own, then /own yes" in line for line in said) == 1
+
+
 async def test_many_unread_entries_come_by_pages_and_later_ones_wait_behind_them() -> None:
     arriving = [f"* Ben writes {number}" for number in range(PAGE + 5)]
     said, messenger = await talk(*arriving, "> /open Ben", "* Ben writes last", "> /next")
