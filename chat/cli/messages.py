@@ -425,7 +425,6 @@ async def _confirm(call: Call, label: str, entry: EntryView) -> None:
         )
     else:
         consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."
-    call.lines.forget_typed()
     if not await confirmed(call.lines, f"{consequence} Delete it? [y/n]"):
         raise Stopped("Nothing was deleted: answer y to delete.")
 

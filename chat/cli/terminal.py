@@ -103,7 +103,8 @@ YES: Final = frozenset({"y", "yes"})
 
 
 async def confirmed(lines: Lines, text: str) -> bool:
-    """Ask a question; every answer but a yes is a no."""
+    """Ask a question; every answer but a yes is a no. What was typed before it is no answer to it."""
+    lines.forget_typed()
     question(text)
     return (await lines.next_line() or "").strip().casefold() in YES
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.cli import terminal as module
-from chat.cli.terminal import Lines, read_new_passphrase, read_passphrase
+from chat.cli.terminal import Lines, confirmed, read_new_passphrase, read_passphrase
 from chat.interface import NotPermitted, UsageError
 from tests.support.cli.line import piped
 from tests.support.cli.terminals import heard_until, python_at, terminal
@@ -78,6 +78,17 @@ def test_what_was_typed_ahead_at_a_terminal_answers_no_later_question() -> None:
         lines.forget_typed()
         os.write(person, b"n\n")
         assert lines.line() == "n"
+
+
+async def test_a_yes_typed_before_the_question_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with terminal() as (person, program):
+        lines = Lines(program)
+        os.write(person, b"word\ny\n")
+        assert lines.line() == "word"
+        monkeypatch.setattr("chat.cli.terminal.question", lambda _: os.write(person, b"n\n"))
+        assert not await confirmed(lines, "Sure?")
 
 
 def test_without_a_terminal_nothing_is_asked() -> None:
