@@ -67,7 +67,7 @@ class EntryFilled:
 
 @dataclass(frozen=True, slots=True)
 class EntriesConflict:
-    """Entries of a terminal claim one place in its chain: a copy of its profile writes too, or it lies.
+    """Entries of a terminal claim one place in its chain: it was copied, or a terminal of its person lies.
 
     All of them stay. `ids` are those that are held, the newest to arrive first.
     """

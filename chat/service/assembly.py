@@ -86,7 +86,7 @@ class UseCases:
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner)
         logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
-        comparison = Comparison(runtime, store, bus, keyring)
+        comparison = Comparison(runtime, store, bus, keyring, views)
         self.sync = sync = Synchronizer(
             runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Final
 
@@ -13,13 +13,14 @@ from chat.network.limits import Bucket
 from chat.network.links import LiveLink, Peer
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring, terminal_at
+from chat.service.views import Views
 from chat.storage import repair
 from chat.storage.database import Store
 from chat.storage.entries import Position
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import check_conversation, heads_hash
 from protocol.history import check_page, pages
-from protocol.messages import Heads, HeadsHash
+from protocol.messages import Head, Heads, HeadsHash
 
 HEADS_A_SECOND: Final = 0.2
 HEADS_AT_ONCE: Final = 8.0
@@ -36,8 +37,9 @@ Carry = Callable[[Callable[[], Awaitable[list[bytes]]]], None]
 class Comparison:
     """Answers heads. A message that does not belong raises ProtocolError."""
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, views: Views) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._views = views
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
         self._rates: dict[Peer, Bucket] = {}
         self._waiting: Counter[LiveLink] = Counter()
@@ -58,7 +60,7 @@ class Comparison:
         terminal = terminal_at(self._keyring.contacts.get(link.person), link)
         heads = await self._store.read(repair.asking_heads, conversation, terminal)
         if heads_hash(conversation, heads) == message.hash:
-            await self._store.write(repair.cover, heads)
+            await self._cover(link, heads)
             return []
         return pages(conversation, heads)
 
@@ -84,7 +86,7 @@ class Comparison:
             link.driver.abort()
 
     async def _find_lacking(self, link: LiveLink, page: Heads, carry: Carry) -> None:
-        await self._store.write(repair.cover, page.heads)
+        await self._cover(link, page.heads)
         # What comes on this link from now on is no answer to the page: the other side has it.
         mine = set(await self._store.read(repair.heads_on, page))
 
@@ -94,6 +96,9 @@ class Comparison:
 
         if link in self._waiting:
             carry(found)
+
+    async def _cover(self, link: LiveLink, heads: Sequence[Head]) -> None:
+        self._views.publish_evidence(link.person, await self._store.write(repair.cover, heads))
 
     def ended(self, link: LiveLink) -> None:
         """Nothing is answered on this link any more."""

@@ -15,7 +15,6 @@ from itertools import groupby
 from typing import Final
 
 from chat.interface import (
-    EntriesConflict,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -39,6 +38,7 @@ from chat.service.views import Views
 from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
+from chat.storage.repair import Evidence
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
@@ -501,7 +501,8 @@ class Inbound:
         contact = self._keyring.contacts.get(link.person)
         carrier = terminal_at(contact, link) if bare else b""
 
-        def insert(database: Database) -> tuple[list[Stored], int, bool]:
+        def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool]:
+            evidence = list[Evidence]()
             new = entries.insert_all(
                 database,
                 parsed,
@@ -513,7 +514,7 @@ class Inbound:
             )
             if link.person == own.person:
                 ours = self._keyring.own_log.terminals()
-                repair.doubt(database, new, {terminal.id for terminal in ours})
+                new = repair.doubt(database, new, {terminal.id for terminal in ours})
                 held = []
             else:
                 fresh = set[bytes]()
@@ -522,13 +523,14 @@ class Inbound:
                         fresh.add(one.entry.id)
                 held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
             if held:
-                repair.cover(database, held)  # the contact passes on what an own terminal has passed before
+                # The contact passes on what an own terminal has passed before.
+                evidence = repair.cover(database, held)
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))
             unread = receipts.unread(database, conversation_of_two(own.person, person))
-            return new, unread, entries.ranks_are_due(database)
+            return new, evidence, unread, entries.ranks_are_due(database)
 
-        new, self._book.unread[person], due = await self._store.write(insert)
+        new, evidence, self._book.unread[person], due = await self._store.write(insert)
         if due:
             self._ranker.begin()
         for one in new:
@@ -536,8 +538,9 @@ class Inbound:
             view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
             if rivals:
-                ids = entry.id.hex(), *(rival.hex() for rival in rivals)
-                self._bus.publish(EntriesConflict(person.hex(), entry.header.author.hex(), ids))
+                evidence.append((entry.header.author, entry.id, rivals))
+        if evidence:
+            self._views.publish_evidence(person, evidence)
         if new:
             self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)

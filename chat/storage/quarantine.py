@@ -6,6 +6,7 @@ does not count: outside of a cut in force, or where there is none, what is late.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -71,11 +72,11 @@ def add_cut(db: Database, number: int, conversation: int, cut: CutBody) -> None:
 def follow_cuts(db: Database, numbers: Iterable[int]) -> None:
     """Decide again about the entries of terminals that the cuts among these entries name."""
     named = (
-        "SELECT e.conversation, t.number FROM cuts AS k JOIN entries AS e ON e.number = k.entry"
-        " JOIN terminals AS t ON t.terminal = k.terminal WHERE k.entry = ?"
+        "SELECT DISTINCT e.conversation, t.number FROM cuts AS k JOIN entries AS e ON e.number = k.entry"
+        " JOIN terminals AS t ON t.terminal = k.terminal"
+        " WHERE k.entry IN (SELECT value FROM json_each(?)) ORDER BY 1, 2"
     )
-    affected = {(talk, author) for number in numbers for talk, author in db.rows(named, number)}
-    for conversation, author in sorted(affected):
+    for conversation, author in db.rows(named, json.dumps(list(numbers))):
         _settle(db, conversation, author)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Final
 
 from chat.storage import contacts, persons, quarantine
 from chat.storage.database import Database
-from chat.storage.entries import HeadRow, Position, Stored, check_header
+from chat.storage.entries import HeadRow, Position, Stored, check_header, with_rivals
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.history import asking, lacking, named, on_page
 from protocol.messages import ENTRY_HEADER, Head, Heads
@@ -153,6 +153,9 @@ class _Piece:
 
 # --- Uncovered entries ---
 
+Evidence = tuple[bytes, bytes, tuple[bytes, ...]]
+"""Ids of an author, of an entry, and of its rivals."""
+
 _COVERED_ENDS: Final = (
     "SELECT t.terminal, e.sequence, e.id FROM entries AS e JOIN terminals AS t ON t.number = e.author"
     " WHERE e.number IN ("
@@ -173,11 +176,15 @@ def heads(db: Database, conversation: bytes) -> list[HeadRow]:
     return [HeadRow(*row) for row in db.rows(_COVERED_ENDS, conversation, conversation)]
 
 
-def doubt(db: Database, passed_on: Iterable[Stored], own: Collection[bytes]) -> None:
-    """New entries that a terminal of this person passed on are uncovered, unless one of `own` wrote them."""
-    doubted = [(one.number,) for one in passed_on if not one.filled and one.entry.header.author not in own]
-    db.run_many("INSERT INTO uncovered (entry) VALUES (?)", doubted)
-    quarantine.follow_cuts(db, [number for (number,) in doubted])
+def doubt(db: Database, passed_on: Sequence[Stored], own: Collection[bytes]) -> list[Stored]:
+    """New entries that a terminal of this person passed on are uncovered, unless one of `own` wrote them.
+
+    Returns all of them, those without rivals.
+    """
+    doubted = {one.number for one in passed_on if not one.filled and one.entry.header.author not in own}
+    db.run_many("INSERT INTO uncovered (entry) VALUES (?)", [(number,) for number in doubted])
+    quarantine.follow_cuts(db, doubted)
+    return [one._replace(rivals=()) if one.number in doubted else one for one in passed_on]
 
 
 COVERED_AT_ONCE: Final = 4_096
@@ -188,22 +195,22 @@ _COVER: Final = (
     " WHERE parent = u.entry AND chain AND child NOT IN (SELECT entry FROM uncovered))"
     " UNION SELECT u.entry FROM covered AS c JOIN edges AS d ON d.child = c.entry AND d.chain"
     " JOIN uncovered AS u ON u.entry = d.parent LIMIT ?)"
-    " DELETE FROM uncovered WHERE entry IN (SELECT entry FROM covered)"
+    " DELETE FROM uncovered WHERE entry IN (SELECT entry FROM covered) RETURNING entry"
 )
 
-_DOUBTED_CUTS: Final = "SELECT entry FROM uncovered WHERE entry IN (SELECT entry FROM cuts)"
 
+def cover(db: Database, said: Iterable[Head | ParsedEntry]) -> list[Evidence]:
+    """A contact has named these heads or passed these entries, and with them stands for what they lead to.
 
-def cover(db: Database, said: Iterable[Head | ParsedEntry]) -> None:
-    """A contact has named these heads or passed these entries, and with them stands for what they lead to."""
+    Returns what is evidence now.
+    """
     if not db.value("SELECT EXISTS (SELECT 1 FROM uncovered)"):
-        return
-    cuts = {row[0] for row in db.rows(_DOUBTED_CUTS)}
-    named = "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?)"
-    db.run_many(named, [(one.id,) for one in said])
-    db.run(_COVER, COVERED_AT_ONCE)
-    if cuts:
-        quarantine.follow_cuts(db, cuts.difference(row[0] for row in db.rows(_DOUBTED_CUTS)))
+        return []
+    named = "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?) RETURNING entry"
+    covered = [number for one in said for (number,) in db.rows(named, one.id)]
+    covered += [number for (number,) in db.rows(_COVER, COVERED_AT_ONCE)]
+    quarantine.follow_cuts(db, covered)
+    return with_rivals(db, covered)
 
 
 def is_uncovered(db: Database, entry: int) -> bool:
