@@ -78,6 +78,13 @@ class EntriesConflict:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesMarked:
+    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
+
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
 class EntryChanged:
     """The state of one's own entry changed."""
 
@@ -203,7 +210,9 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = EntryAdded | EntryFilled | EntriesConflict | EntryChanged | EntryDeleted | Cleaned
+EntryEvent = (
+    EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged | EntryDeleted | Cleaned
+)
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed

@@ -11,7 +11,7 @@ from typing import Final
 from chat.interface import Notice, ParlourError
 from chat.network.limits import Bucket
 from chat.network.links import LiveLink, Peer
-from chat.service.events import EventBus
+from chat.service.events import CutsFollowed, EventBus
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.views import Views
 from chat.storage import repair
@@ -99,6 +99,7 @@ class Comparison:
 
     async def _cover(self, link: LiveLink, heads: Sequence[Head]) -> None:
         self._views.publish_evidence(link.person, await self._store.write(repair.cover, heads))
+        self._bus.signal(CutsFollowed())
 
     def ended(self, link: LiveLink) -> None:
         """Nothing is answered on this link any more."""

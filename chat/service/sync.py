@@ -29,7 +29,7 @@ from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring, terminal_at
-from chat.service.maintenance import Ranker
+from chat.service.maintenance import Settler
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
 from chat.service.settings import Privacy
@@ -423,11 +423,11 @@ class Inbound:
         links: Links,
         views: Views,
         pending: PendingContacts,
-        ranker: Ranker,
+        settler: Settler,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
-        self._ranker = ranker
+        self._settler = settler
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -528,11 +528,11 @@ class Inbound:
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))
             unread = receipts.unread(database, conversation_of_two(own.person, person))
-            return new, evidence, unread, entries.ranks_are_due(database)
+            return new, evidence, unread, entries.is_unsettled(database)
 
         new, evidence, self._book.unread[person], due = await self._store.write(insert)
         if due:
-            self._ranker.begin()
+            self._settler.begin()
         for one in new:
             entry, rivals = one.entry, one.rivals
             view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)

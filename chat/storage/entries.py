@@ -47,7 +47,7 @@ _RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
-    f" {_RIVALLED}, EXISTS (SELECT 1 FROM quarantine WHERE entry = e.number)"
+    f" {_RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -380,9 +380,11 @@ def insert(
     return Stored(number, entry, rivals=rivals(db, entry.id), quarantined=quarantined)
 
 
-def ranks_are_due(db: Database) -> bool:
-    """Whether `ordering.settle_next` has something to do."""
-    return bool(db.value("SELECT EXISTS (SELECT 1 FROM raises)"))
+def is_unsettled(db: Database) -> bool:
+    """Whether `ordering.settle_next` or `quarantine.settle_next` has something to do."""
+    rules = "EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over)"
+    marks = "EXISTS (SELECT 1 FROM remarked)"
+    return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM raises) OR {rules} OR {marks}"))
 
 
 _NOBODY: Final = 0

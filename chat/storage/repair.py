@@ -22,7 +22,7 @@ _WANTED: Final = (
     " JOIN conversations AS t ON t.number = m.conversation AND t.id = ?1"
     " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
     " (SELECT number FROM terminals WHERE terminal = ?2))"
-    " EXCEPT SELECT entry FROM quarantine EXCEPT SELECT entry FROM uncovered)"
+    f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED} EXCEPT SELECT entry FROM uncovered)"
 )
 """Entries that a terminal did not pass without their body, or again without the one before them."""
 

@@ -446,7 +446,13 @@ def test_what_is_missing_before_an_entry_is_wanted_from_those_who_did_not_pass_i
     with database.transaction():
         repair.passed_again(database, [first, third], one)
     assert (repair.wanted(database, TALK, one), repair.wanted(database, TALK, two)) == ([], [here])
-    for table in ("quarantine (entry, cut) SELECT number, 0", "uncovered (entry) SELECT number"):
+    with database.transaction():
+        rule = (
+            "INSERT INTO rules (number, conversation, author, cut, decides, over) VALUES (7, ?, ?, 0, 1, 0)"
+        )
+        talk = contacts.conversation_number(database, TALK)
+        database.run(rule, talk, persons.terminal_number(database, THEIR_TERMINAL.terminal))
+    for table in ("quarantine (entry, rule) SELECT number, 7", "uncovered (entry) SELECT number"):
         with database.transaction():
             database.run(f"INSERT INTO {table} FROM entries WHERE id = ?", third.id)
         assert repair.wanted(database, TALK, two) == []
