@@ -83,13 +83,13 @@ class UseCases:
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
-        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner)
         logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
         comparison = Comparison(runtime, store, bus, keyring, views)
         self.sync = sync = Synchronizer(
             runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
         )
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)

@@ -18,9 +18,9 @@ from chat.storage import repair
 from chat.storage.database import Store
 from chat.storage.entries import Position
 from chat.tasks import Runtime
-from protocol.entries_and_receipts import check_conversation, heads_hash
+from protocol.entries_and_receipts import check_conversation, conversation_of_two, heads_hash
 from protocol.history import check_page, pages
-from protocol.messages import Head, Heads, HeadsHash
+from protocol.messages import Head, Heads, HeadsHash, Message
 
 HEADS_A_SECOND: Final = 0.2
 HEADS_AT_ONCE: Final = 8.0
@@ -29,6 +29,17 @@ terminal sends one per link; one that comes more often is ignored, and the next 
 
 PAGES_WAITING: Final = 32
 """Pages of heads per link that wait for the rate, or for the answers before them. Their sender fills it."""
+
+ASKING: Final = bytes(32)
+"""A hash of heads that no list of heads has, so that the other side names its own."""
+
+
+class _Asked:
+    """What is sought on a link: the heads that the other side has named, once it has named the last."""
+
+    def __init__(self) -> None:
+        self.lacking, self.named, self.ended = list[Heads](), False, asyncio.Event()
+
 
 Carry = Callable[[Callable[[], Awaitable[list[bytes]]]], None]
 """Takes what finds entries, and sends these on a link once all before them are sent."""
@@ -44,6 +55,7 @@ class Comparison:
         self._rates: dict[Peer, Bucket] = {}
         self._waiting: Counter[LiveLink] = Counter()
         self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
+        self.asked: dict[LiveLink, _Asked] = {}
 
     def affords(self, link: LiveLink) -> bool:
         """Whether the rate of the other terminal allows one more HeadsHash."""
@@ -53,6 +65,28 @@ class Comparison:
     def _rate(self, link: LiveLink, now: float) -> Bucket:
         full = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
         return self._rates.setdefault(link.peer, full)
+
+    async def ask(self, link: LiveLink) -> list[Message]:
+        """Messages that ask the other side for all that this one lacks, and for its heads. See `answered`."""
+        self.asked[link] = _Asked()
+        conversation = conversation_of_two(self._keyring.own.person, link.person)
+        terminal = terminal_at(self._keyring.contacts.get(link.person), link)
+        heads = await self._store.read(repair.asking_heads, conversation, terminal)
+        return [HeadsHash(conversation, ASKING), *pages(conversation, heads)]
+
+    async def answered(self, link: LiveLink) -> None:
+        """Wait until all heads that the other side names are held, or the link ends."""
+        try:
+            await self.asked[link].ended.wait()
+        finally:
+            self.asked.pop(link, None)
+
+    async def came(self) -> None:
+        """Entries were stored, of which some may have been asked for."""
+        for asked in list(self.asked.values()):
+            lacking = [await self._store.read(repair.not_held, page) for page in asked.lacking]
+            if asked.named and not any(lacking):
+                asked.ended.set()
 
     async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> list[Heads]:
         """This side's heads in pages, none if they are the other side's too."""
@@ -71,6 +105,10 @@ class Comparison:
         if self._waiting[link] >= PAGES_WAITING:
             return
         self._waiting[link] += 1
+        if asked := self.asked.get(link):
+            asked.lacking.append(page)
+            asked.named |= not page.more
+            await self.came()
         now = self._runtime.clock.monotonic()
         if delay := self._rate(link, now).reserve(now):
             self._runtime.tasks.spawn(self._answer_after(delay, link, page, carry))
@@ -104,6 +142,8 @@ class Comparison:
     def ended(self, link: LiveLink) -> None:
         """Nothing is answered on this link any more."""
         self._waiting.pop(link, None)
+        if asked := self.asked.get(link):
+            asked.ended.set()
 
     async def lacking(self, link: LiveLink, message: Heads, mine: set[bytes]) -> list[bytes]:
         """Entries in the chains of own heads that the other side's heads do not cover.

@@ -163,6 +163,20 @@ class Synchronizer:
         for worker in self._sending(person):
             worker.outbound.put(message)
 
+    async def fetch(self) -> None:
+        """Get what the contacts who have a link hold, in at most the time that a signature waits."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.config.sync_within):
+                current = [link for link in self._workers if self._links.current(link.peer) is link]
+                await asyncio.gather(*(self._fetch(link) for link in current))
+
+    async def _fetch(self, link: LiveLink) -> None:
+        for message in await self._comparison.ask(link):
+            link.asked = True
+            if (worker := self._workers.get(link)) is not None:
+                worker.outbound.put(message)
+        await self._comparison.answered(link)
+
     async def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""
         for worker in list(self._workers.values()):
@@ -218,6 +232,8 @@ class Synchronizer:
         receipt, unknown = await self._inbound.entries(link, messages)
         if receipt is not None:
             worker.outbound.put(receipt)
+        if self._comparison.asked:
+            await self._comparison.came()
         if unknown and not worker.asked:
             worker.asked = True
             worker.outbound.ask_log()

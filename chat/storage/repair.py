@@ -103,6 +103,12 @@ def _head(row: HeadRow) -> Head:
     return Head(row.author, row.sequence, row.id)
 
 
+def not_held(database: Database, page: Heads) -> set[bytes]:
+    """Ids of those heads of a page that are not held."""
+    held = "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)"
+    return {head.id for head in page.heads if not database.value(held, head.id)}
+
+
 def heads_on(database: Database, page: Heads) -> list[bytes]:
     """Ids of the heads of the page's authors, to compare with the page."""
     return [head.id for head in on_page(page, held_heads(database, page.conversation))]
