@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Final
 
@@ -66,20 +67,31 @@ class Comparison:
         full = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
         return self._rates.setdefault(link.peer, full)
 
-    async def ask(self, link: LiveLink) -> list[Message]:
-        """Messages that ask the other side for all that this one lacks, and for its heads. See `answered`."""
-        self.asked[link] = _Asked()
+    async def fetch(self, links: Mapping[LiveLink, Callable[[Message], None]]) -> None:
+        """Get what is held at the other ends of links, in at most the time that a signature waits.
+
+        Each link comes with what sends a message on it.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.config.sync_within):
+                await asyncio.gather(*(self._fetch(link, put) for link, put in links.items()))
+
+    async def _fetch(self, link: LiveLink, put: Callable[[Message], None]) -> None:
+        """Wait until all heads that the other side names are held, or the link ends."""
+        self.asked[link] = asked = _Asked()
+        try:
+            for message in await self._questions(link):
+                link.asked = True
+                put(message)
+            await asked.ended.wait()
+        finally:
+            self.asked.pop(link, None)
+
+    async def _questions(self, link: LiveLink) -> list[Message]:
         conversation = conversation_of_two(self._keyring.own.person, link.person)
         terminal = terminal_at(self._keyring.contacts.get(link.person), link)
         heads = await self._store.read(repair.asking_heads, conversation, terminal)
         return [HeadsHash(conversation, ASKING), *pages(conversation, heads)]
-
-    async def answered(self, link: LiveLink) -> None:
-        """Wait until all heads that the other side names are held, or the link ends."""
-        try:
-            await self.asked[link].ended.wait()
-        finally:
-            self.asked.pop(link, None)
 
     async def came(self) -> None:
         """Entries were stored, of which some may have been asked for."""

@@ -95,14 +95,6 @@ WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
 
 
-class _Budget:
-    """Costly messages of one terminal of a contact."""
-
-    def __init__(self, now: float) -> None:
-        self.logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
-        self.unknown = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
-
-
 @dataclass(slots=True)
 class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
@@ -139,7 +131,7 @@ class Synchronizer:
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
-        self._budgets: dict[Peer, _Budget] = {}
+        self._budgets: dict[tuple[Peer, float], Bucket] = {}
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -165,17 +157,9 @@ class Synchronizer:
 
     async def fetch(self) -> None:
         """Get what the contacts who have a link hold, in at most the time that a signature waits."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._runtime.config.sync_within):
-                current = [link for link in self._workers if self._links.current(link.peer) is link]
-                await asyncio.gather(*(self._fetch(link) for link in current))
-
-    async def _fetch(self, link: LiveLink) -> None:
-        for message in await self._comparison.ask(link):
-            link.asked = True
-            if (worker := self._workers.get(link)) is not None:
-                worker.outbound.put(message)
-        await self._comparison.answered(link)
+        workers = self._workers.items()
+        current = {link: one.outbound.put for link, one in workers if self._links.current(link.peer) is link}
+        await self._comparison.fetch(current)
 
     async def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""
@@ -272,9 +256,6 @@ class Synchronizer:
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
-    def _budget(self, link: LiveLink, now: float) -> _Budget:
-        return self._budgets.setdefault(link.peer, _Budget(now))
-
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
         if isinstance(message, HeadsHash):
@@ -283,14 +264,22 @@ class Synchronizer:
         if isinstance(message, LogOperations) or (
             isinstance(message, LogHeads) and not self._logs.are_current(message.person, message.heads)
         ):
-            now = self._runtime.clock.monotonic()
-            await asyncio.sleep(self._budget(link, now).logs.reserve(now))
+            await self._delay(link, LOGS_A_SECOND, LOGS_AT_ONCE)
         return True
 
     async def passed_over(self, link: LiveLink) -> None:
         """A message of a number that this version does not know has no effect but what it costs."""
+        await self._delay(link, UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE)
+
+    async def _delay(self, link: LiveLink, rate: float, size: float) -> None:
+        """Read nothing on a link until the budget of its terminal covers one more message."""
         now = self._runtime.clock.monotonic()
-        await asyncio.sleep(self._budget(link, now).unknown.reserve(now))
+        budget = self._budgets.setdefault((link.peer, rate), Bucket(rate, size, size, now))
+        link.delayed = True
+        try:
+            await asyncio.sleep(budget.reserve(now))
+        finally:
+            link.delayed = False
 
 
 class Outbound:
