@@ -60,7 +60,7 @@ def passed_again(db: Database, held: Iterable[ParsedEntry], terminal: bytes) -> 
     by = persons.terminal_number(db, terminal)
     gap = (
         "INSERT OR IGNORE INTO gaps (entry, terminal) SELECT e.number, ? FROM entries AS e JOIN missing AS m"
-        " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number AND m.chain"
+        " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number"
         " WHERE e.id = ?"
     )
     db.run_many(gap, [(by, one.header.previous, one.id) for one in held if one.header.previous])
