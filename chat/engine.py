@@ -94,7 +94,7 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.links.watch())
         use_cases.runtime.tasks.spawn(self._keep_house())
         use_cases.runtime.tasks.spawn(use_cases.cleaner.run())
-        use_cases.runtime.tasks.spawn(use_cases.ranker.run())
+        use_cases.runtime.tasks.spawn(use_cases.settler.run())
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:

@@ -67,7 +67,7 @@ class EntryFilled:
 
 @dataclass(frozen=True, slots=True)
 class EntriesConflict:
-    """Entries of a terminal claim one place in its chain: a copy of its profile writes too, or it lies.
+    """Entries of a terminal claim one place in its chain: it was copied, or a terminal of its person lies.
 
     All of them stay. `ids` are those that are held, the newest to arrive first.
     """
@@ -75,6 +75,13 @@ class EntriesConflict:
     contact: str
     terminal: str
     ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesMarked:
+    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
+
+    contact: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +210,9 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = EntryAdded | EntryFilled | EntriesConflict | EntryChanged | EntryDeleted | Cleaned
+EntryEvent = (
+    EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged | EntryDeleted | Cleaned
+)
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
 Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed

@@ -100,13 +100,15 @@ def _named(header: EntryHeader) -> list[bytes]:
     return [header.previous, *header.parents]
 
 
-def evidence(entries: Entries) -> list[list[bytes]]:
+def evidence(entries: Entries, uncovered: Collection[bytes] = ()) -> list[list[bytes]]:
     """Ids, ascending, of entries of one author, incarnation and sequence, where there are several.
 
-    No honest terminal writes two of them (SPEC §11.1).
+    No honest terminal writes two of them (SPEC §11.1). Those of `uncovered` could be inventions.
     """
     places: dict[tuple[bytes, bytes, int], list[bytes]] = {}
     for entry, header in entries.items():
+        if entry in uncovered:
+            continue
         places.setdefault((header.author, header.incarnation, header.sequence), []).append(entry)
     return sorted(sorted(ids) for ids in places.values() if len(ids) > 1)
 

@@ -32,6 +32,7 @@ from chat.interface import (
     ContactRemoved,
     ContactView,
     EntriesConflict,
+    EntriesMarked,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -162,6 +163,10 @@ class Printer:
                 self._entry(entry)
             case EntriesConflict(contact, terminal, ids):
                 self._conflict(contact, terminal, ids)
+            case EntriesMarked(contact):
+                label = self._label(contact)
+                said = f"{label}: other messages than before are marked as from a removed device"
+                self._call.result({"event": "marks", "conversation": label}, said)
             case EntryChanged(contact, entry_id, state):
                 self._state(contact, entry_id, state)
             case ContactChanged(view):

@@ -43,7 +43,7 @@ class LiveLink:
     through a relay. `carried`: the entries that it has carried, each with False while it is an
     own one of which no receipt has come.
     `delivered`: entries that another terminal of the contact has acknowledged meanwhile. `asked`: this side
-    has named its heads.
+    has named its heads. `delayed`: this side does not read on now, as the peer has sent too much.
     """
 
     driver: Driver
@@ -58,6 +58,7 @@ class LiveLink:
     carried: dict[bytes, bool] = field(default_factory=dict)
     delivered: set[bytes] = field(default_factory=set)
     asked: bool = False
+    delayed: bool = False
     peer: Peer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -280,7 +281,8 @@ class Links:
 
     def _silent(self, link: LiveLink, seconds: float) -> bool:
         since = link.unanswered_since
-        return since is not None and self._clock.monotonic() - since > seconds
+        # What is not read is not heard.
+        return since is not None and not link.delayed and self._clock.monotonic() - since > seconds
 
     def _ageing(self, link: LiveLink) -> bool:
         return link.began and link.driver.link.should_replace(self._clock.monotonic())

@@ -21,7 +21,7 @@ from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
-from chat.service.maintenance import Cleaner, Ranker
+from chat.service.maintenance import Cleaner, Settler
 from chat.service.messages import Messages
 from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
@@ -71,7 +71,7 @@ class UseCases:
         clock, transport = ports.clock, ports.transport
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
-        self.ranker = ranker = Ranker(runtime, store, bus)
+        self.settler = settler = Settler(runtime, store, bus)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
         self.relays = relays = Relays(runtime, store, bus, profile.relays)
@@ -81,16 +81,16 @@ class UseCases:
         self.history = History(store, profile.own.person, views)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
-        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, ranker)
+        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
-        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner)
         logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
-        comparison = Comparison(runtime, store, bus, keyring)
+        comparison = Comparison(runtime, store, bus, keyring, views)
         self.sync = sync = Synchronizer(
             runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
         )
+        self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
         self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
@@ -122,6 +122,8 @@ class UseCases:
         bus.on(RelayStands, dialer.relay_stands)
         bus.on(events.RelaysNamed, lambda signal: relay_client.name(signal.relays))
         bus.on(events.InvitationsChanged, lambda _: relay_client.renew())
+        for kind in (events.CutsFollowed, events.ContactsChanged, events.OwnLogGrew):
+            bus.on(kind, lambda _: self.settler.begin())
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Final
 
 from chat.interface import Notice, ParlourError
 from chat.network.limits import Bucket
 from chat.network.links import LiveLink, Peer
-from chat.service.events import EventBus
+from chat.service.events import CutsFollowed, EventBus
 from chat.service.keyring import Keyring, terminal_at
+from chat.service.views import Views
 from chat.storage import repair
 from chat.storage.database import Store
 from chat.storage.entries import Position
 from chat.tasks import Runtime
-from protocol.entries_and_receipts import check_conversation, heads_hash
+from protocol.entries_and_receipts import check_conversation, conversation_of_two, heads_hash
 from protocol.history import check_page, pages
-from protocol.messages import Heads, HeadsHash
+from protocol.messages import Head, Heads, HeadsHash, Message
 
 HEADS_A_SECOND: Final = 0.2
 HEADS_AT_ONCE: Final = 8.0
@@ -29,6 +31,17 @@ terminal sends one per link; one that comes more often is ignored, and the next 
 PAGES_WAITING: Final = 32
 """Pages of heads per link that wait for the rate, or for the answers before them. Their sender fills it."""
 
+ASKING: Final = bytes(32)
+"""A hash of heads that no list of heads has, so that the other side names its own."""
+
+
+class _Asked:
+    """What is sought on a link: the heads that the other side has named, once it has named the last."""
+
+    def __init__(self) -> None:
+        self.lacking, self.named, self.ended = list[Heads](), False, asyncio.Event()
+
+
 Carry = Callable[[Callable[[], Awaitable[list[bytes]]]], None]
 """Takes what finds entries, and sends these on a link once all before them are sent."""
 
@@ -36,12 +49,14 @@ Carry = Callable[[Callable[[], Awaitable[list[bytes]]]], None]
 class Comparison:
     """Answers heads. A message that does not belong raises ProtocolError."""
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, views: Views) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._views = views
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
         self._rates: dict[Peer, Bucket] = {}
         self._waiting: Counter[LiveLink] = Counter()
         self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
+        self.asked: dict[LiveLink, _Asked] = {}
 
     def affords(self, link: LiveLink) -> bool:
         """Whether the rate of the other terminal allows one more HeadsHash."""
@@ -52,13 +67,46 @@ class Comparison:
         full = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
         return self._rates.setdefault(link.peer, full)
 
+    async def fetch(self, links: Mapping[LiveLink, Callable[[Message], None]]) -> None:
+        """Get what is held at the other ends of links, in at most the time that a signature waits.
+
+        Each link comes with what sends a message on it.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.config.sync_within):
+                await asyncio.gather(*(self._fetch(link, put) for link, put in links.items()))
+
+    async def _fetch(self, link: LiveLink, put: Callable[[Message], None]) -> None:
+        """Wait until all heads that the other side names are held, or the link ends."""
+        self.asked[link] = asked = _Asked()
+        try:
+            for message in await self._questions(link):
+                link.asked = True
+                put(message)
+            await asked.ended.wait()
+        finally:
+            self.asked.pop(link, None)
+
+    async def _questions(self, link: LiveLink) -> list[Message]:
+        conversation = conversation_of_two(self._keyring.own.person, link.person)
+        terminal = terminal_at(self._keyring.contacts.get(link.person), link)
+        heads = await self._store.read(repair.asking_heads, conversation, terminal)
+        return [HeadsHash(conversation, ASKING), *pages(conversation, heads)]
+
+    async def came(self) -> None:
+        """Entries were stored, of which some may have been asked for."""
+        for asked in list(self.asked.values()):
+            lacking = [await self._store.read(repair.not_held, page) for page in asked.lacking]
+            if asked.named and not any(lacking):
+                asked.ended.set()
+
     async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> list[Heads]:
         """This side's heads in pages, none if they are the other side's too."""
         conversation = check_conversation(message.conversation, self._keyring.own.person, link.person)
         terminal = terminal_at(self._keyring.contacts.get(link.person), link)
         heads = await self._store.read(repair.asking_heads, conversation, terminal)
         if heads_hash(conversation, heads) == message.hash:
-            await self._store.write(repair.cover, heads)
+            await self._cover(link, heads)
             return []
         return pages(conversation, heads)
 
@@ -69,6 +117,10 @@ class Comparison:
         if self._waiting[link] >= PAGES_WAITING:
             return
         self._waiting[link] += 1
+        if asked := self.asked.get(link):
+            asked.lacking.append(page)
+            asked.named |= not page.more
+            await self.came()
         now = self._runtime.clock.monotonic()
         if delay := self._rate(link, now).reserve(now):
             self._runtime.tasks.spawn(self._answer_after(delay, link, page, carry))
@@ -84,7 +136,7 @@ class Comparison:
             link.driver.abort()
 
     async def _find_lacking(self, link: LiveLink, page: Heads, carry: Carry) -> None:
-        await self._store.write(repair.cover, page.heads)
+        await self._cover(link, page.heads)
         # What comes on this link from now on is no answer to the page: the other side has it.
         mine = set(await self._store.read(repair.heads_on, page))
 
@@ -95,9 +147,15 @@ class Comparison:
         if link in self._waiting:
             carry(found)
 
+    async def _cover(self, link: LiveLink, heads: Sequence[Head]) -> None:
+        self._views.publish_evidence(link.person, await self._store.write(repair.cover, heads))
+        self._bus.signal(CutsFollowed())
+
     def ended(self, link: LiveLink) -> None:
         """Nothing is answered on this link any more."""
         self._waiting.pop(link, None)
+        if asked := self.asked.get(link):
+            asked.ended.set()
 
     async def lacking(self, link: LiveLink, message: Heads, mine: set[bytes]) -> list[bytes]:
         """Entries in the chains of own heads that the other side's heads do not cover.

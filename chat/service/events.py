@@ -26,6 +26,11 @@ class OwnLogGrew:
 
 
 @dataclass(frozen=True, slots=True)
+class CutsFollowed:
+    """Cuts may have come in force: which entries count is to be settled."""
+
+
+@dataclass(frozen=True, slots=True)
 class OwnLogChanged:
     """A contact returned a change of this person's own log that this engine did not make."""
 

@@ -1,13 +1,13 @@
-"""Work on the database that may wait: deleted content (attack 75), and ranks that late entries raised."""
+"""Work on the database that may wait: deleted content (attack 75), ranks, and what cuts leave out."""
 
 from __future__ import annotations
 
 import asyncio
 
 from chat.errors import phrase
-from chat.interface import Cleaned, Notice, ParlourError
+from chat.interface import Cleaned, EntriesMarked, Notice, ParlourError
 from chat.service.events import EventBus
-from chat.storage import entries, ordering, secure_deletion
+from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure, StorageFull, StorageGivenUp
 from chat.tasks import Runtime
@@ -107,26 +107,30 @@ class Cleaner:
         return None
 
 
-class Ranker:
-    """Raises, piece by piece, the ranks of entries that arrived before one that they name (SPEC §11.3)."""
+class Settler:
+    """Does, piece by piece, what one entry may ask of a whole history.
+
+    It raises the ranks of entries that arrived before one that they name (SPEC §11.3), and decides which
+    entries of removed terminals count (SPEC §11.2). It publishes whose entries have other marks.
+    """
 
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus) -> None:
         self._config, self._store, self._bus = runtime.config, store, bus
         self._due = asyncio.Event()
 
     def begin(self) -> None:
-        """Ranks are due."""
+        """Something may be due."""
         self._due.set()
 
     async def run(self) -> None:
-        """Raise what is due, also what an earlier engine left; never ends."""
-        if await self._store.read(entries.ranks_are_due):
-            self.begin()
+        """Do what is due, also what an earlier engine left; never ends."""
+        self.begin()
         while True:
             await self._due.wait()
             self._due.clear()
             try:
-                await self._settle()
+                if await self._store.read(entries.is_unsettled):
+                    await self._settle()
             except StorageFailure as failure:
                 self._bus.publish(Notice(failure.phrase))
                 await asyncio.sleep(self._config.clean_again)
@@ -134,6 +138,10 @@ class Ranker:
 
     async def _settle(self) -> None:
         conversation: int | None = 0
-        while conversation is not None:
-            conversation = await self._store.write(ordering.settle_next, conversation)
+        rule: int | None = 0
+        while conversation is not None or rule is not None:
+            conversation = await self._store.write(ordering.settle_next, conversation or 0)
+            rule, changed = await self._store.write(quarantine.settle_next, rule or 0)
+            for contact in changed:
+                self._bus.publish(EntriesMarked(contact.hex()))
             await asyncio.sleep(self._config.ranks_every)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chat.errors import phrase
 from chat.interface import EntryAdded, EntryDeleted, EntryView, UsageError
-from chat.service.events import EventBus
+from chat.service.events import CutsFollowed, EventBus
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
@@ -111,6 +111,7 @@ class Messages:
             self._bus.publish(EntryAdded(self._views.added(person, entry)))
             self._sync.send(person, entry)
         self._cut_for = log
+        self._bus.signal(CutsFollowed())
 
     def _append_cuts(self, database: Database, log: PersonState) -> list[tuple[bytes, ParsedEntry]]:
         persons.replace_terminals(database, log.person, persons.terminal_rows(log))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from chat.errors import phrase
@@ -152,7 +152,7 @@ class OwnLog:
         """Sign another name of this person. Raises UsageError, NotSynced, NotPermitted."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        await self._until_synced(force=force)
+        await self.until_synced(force=force)
         own = self._keyring.own
         async with self._turn:
             state = self._keyring.own_log
@@ -163,9 +163,8 @@ class OwnLog:
                 raise NotPermitted(LOG_FULL)
             await self._add([sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)])
 
-    async def recover(self, seed: bytes, removed: Sequence[bytes], *, force: bool) -> None:
-        """Sign the next recovery, which removes these terminals. Raises UsageError, NotSynced."""
-        await self._until_synced(force=force)
+    async def recover(self, seed: bytes, removed: Sequence[bytes]) -> None:
+        """Sign the next recovery, which removes these terminals. Raises UsageError."""
         async with self._turn:
             state = self._keyring.own_log
             held, pins = await self._store.read(_held, state.person)
@@ -183,7 +182,7 @@ class OwnLog:
             signed = sign_recovery(recover_operation(base, seed, last), seed)
             await self._add([signed], [parse_operation(signed).id])
 
-    async def _until_synced(self, *, force: bool) -> None:
+    async def until_synced(self, *, force: bool) -> None:
         """Wait for a link that is about to open, unless the person insists. Raises NotSynced."""
         if force or not self._keyring.contacts:
             return
@@ -195,11 +194,21 @@ class OwnLog:
 
 
 class Recovery:
-    """The recovery seed of this person: shown once as words and erased, and used when it is typed in."""
+    """The recovery seed of this person: shown once as words and erased, and used when it is typed in.
+
+    `fetch` gets what the contacts hold.
+    """
 
     def __init__(
-        self, runtime: Runtime, store: Store, keyring: Keyring, log: OwnLog, cleaner: Cleaner
+        self,
+        runtime: Runtime,
+        store: Store,
+        keyring: Keyring,
+        log: OwnLog,
+        cleaner: Cleaner,
+        fetch: Callable[[], Awaitable[None]],
     ) -> None:
+        self._fetch = fetch
         self._random, self._store, self._keyring = runtime.random, store, keyring
         self._log, self._cleaner = log, cleaner
         self._asked: tuple[int, ...] = ()
@@ -241,7 +250,10 @@ class Recovery:
             terminals = [bytes.fromhex(terminal) for terminal in removed]
         except ValueError:
             raise UsageError(NO_DEVICE) from None
-        await self._log.recover(seed, terminals, force=force)
+        await self._log.until_synced(force=force)
+        if terminals:
+            await self._fetch()  # or the cuts that follow would leave out what they wrote before
+        await self._log.recover(seed, terminals)
 
 
 def seed_of(typed: Sequence[str]) -> bytes:

@@ -15,7 +15,6 @@ from itertools import groupby
 from typing import Final
 
 from chat.interface import (
-    EntriesConflict,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -30,7 +29,7 @@ from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring, terminal_at
-from chat.service.maintenance import Ranker
+from chat.service.maintenance import Settler
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
 from chat.service.settings import Privacy
@@ -39,6 +38,7 @@ from chat.service.views import Views
 from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
+from chat.storage.repair import Evidence
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
@@ -95,14 +95,6 @@ WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
 
 
-class _Budget:
-    """Costly messages of one terminal of a contact."""
-
-    def __init__(self, now: float) -> None:
-        self.logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
-        self.unknown = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
-
-
 @dataclass(slots=True)
 class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
@@ -139,7 +131,7 @@ class Synchronizer:
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
-        self._budgets: dict[Peer, _Budget] = {}
+        self._budgets: dict[tuple[Peer, float], Bucket] = {}
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -162,6 +154,12 @@ class Synchronizer:
         """Send a message that is not an entry, if there is a link."""
         for worker in self._sending(person):
             worker.outbound.put(message)
+
+    async def fetch(self) -> None:
+        """Get what the contacts who have a link hold, in at most the time that a signature waits."""
+        workers = self._workers.items()
+        current = {link: one.outbound.put for link, one in workers if self._links.current(link.peer) is link}
+        await self._comparison.fetch(current)
 
     async def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""
@@ -218,6 +216,8 @@ class Synchronizer:
         receipt, unknown = await self._inbound.entries(link, messages)
         if receipt is not None:
             worker.outbound.put(receipt)
+        if self._comparison.asked:
+            await self._comparison.came()
         if unknown and not worker.asked:
             worker.asked = True
             worker.outbound.ask_log()
@@ -256,9 +256,6 @@ class Synchronizer:
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
-    def _budget(self, link: LiveLink, now: float) -> _Budget:
-        return self._budgets.setdefault(link.peer, _Budget(now))
-
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
         """Whether the terminal's budget covers the message, after the delay that it costs."""
         if isinstance(message, HeadsHash):
@@ -267,14 +264,22 @@ class Synchronizer:
         if isinstance(message, LogOperations) or (
             isinstance(message, LogHeads) and not self._logs.are_current(message.person, message.heads)
         ):
-            now = self._runtime.clock.monotonic()
-            await asyncio.sleep(self._budget(link, now).logs.reserve(now))
+            await self._delay(link, LOGS_A_SECOND, LOGS_AT_ONCE)
         return True
 
     async def passed_over(self, link: LiveLink) -> None:
         """A message of a number that this version does not know has no effect but what it costs."""
+        await self._delay(link, UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE)
+
+    async def _delay(self, link: LiveLink, rate: float, size: float) -> None:
+        """Read nothing on a link until the budget of its terminal covers one more message."""
         now = self._runtime.clock.monotonic()
-        await asyncio.sleep(self._budget(link, now).unknown.reserve(now))
+        budget = self._budgets.setdefault((link.peer, rate), Bucket(rate, size, size, now))
+        link.delayed = True
+        try:
+            await asyncio.sleep(budget.reserve(now))
+        finally:
+            link.delayed = False
 
 
 class Outbound:
@@ -423,11 +428,11 @@ class Inbound:
         links: Links,
         views: Views,
         pending: PendingContacts,
-        ranker: Ranker,
+        settler: Settler,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
-        self._ranker = ranker
+        self._settler = settler
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -501,7 +506,8 @@ class Inbound:
         contact = self._keyring.contacts.get(link.person)
         carrier = terminal_at(contact, link) if bare else b""
 
-        def insert(database: Database) -> tuple[list[Stored], int, bool]:
+        def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool]:
+            evidence = list[Evidence]()
             new = entries.insert_all(
                 database,
                 parsed,
@@ -514,7 +520,7 @@ class Inbound:
             )
             if link.person == own.person:
                 ours = self._keyring.own_log.terminals()
-                repair.doubt(database, new, {terminal.id for terminal in ours})
+                new = repair.doubt(database, new, {terminal.id for terminal in ours})
                 held = []
             else:
                 fresh = set[bytes]()
@@ -523,22 +529,24 @@ class Inbound:
                         fresh.add(one.entry.id)
                 held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
             if held:
-                repair.cover(database, held)  # the contact passes on what an own terminal has passed before
+                # The contact passes on what an own terminal has passed before.
+                evidence = repair.cover(database, held)
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))
             unread = receipts.unread(database, conversation_of_two(own.person, person))
-            return new, unread, entries.ranks_are_due(database)
+            return new, evidence, unread, entries.is_unsettled(database)
 
-        new, self._book.unread[person], due = await self._store.write(insert)
+        new, evidence, self._book.unread[person], due = await self._store.write(insert)
         if due:
-            self._ranker.begin()
+            self._settler.begin()
         for one in new:
             entry, rivals = one.entry, one.rivals
             view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
             if rivals:
-                ids = entry.id.hex(), *(rival.hex() for rival in rivals)
-                self._bus.publish(EntriesConflict(person.hex(), entry.header.author.hex(), ids))
+                evidence.append((entry.header.author, entry.id, rivals))
+        if evidence:
+            self._views.publish_evidence(person, evidence)
         if new:
             self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)

@@ -11,6 +11,7 @@ from chat.interface import (
     ContactChanged,
     ContactView,
     DetailsView,
+    EntriesConflict,
     EntryState,
     EntryView,
     IdentityChanged,
@@ -27,6 +28,7 @@ from chat.storage import receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
+from chat.storage.repair import Evidence
 from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, ParsedEntry, delivery_state, read_text
 from protocol.identity.reduction import Cause, CauseKind, PersonState
 
@@ -195,6 +197,12 @@ class Views:
         for one in (person, *holders):
             self._bus.publish(IdentityChanged(one.hex(), self.name(one), SAME_KEY))
             self.publish_contact(one)
+
+    def publish_evidence(self, person: bytes, evidence: Iterable[Evidence]) -> None:
+        """Publish that entries of a conversation conflict with others, each with those."""
+        for author, entry, rivals in evidence:
+            ids = entry.hex(), *(rival.hex() for rival in rivals)
+            self._bus.publish(EntriesConflict(person.hex(), author.hex(), ids))
 
     def _same_key(self, person: bytes) -> tuple[str, ...]:
         holders = self._keyring.holders_of_same_key(person)

@@ -84,10 +84,10 @@ def remove_conversation(db: Database, number: int) -> None:
     ours = "(SELECT number FROM entries WHERE conversation = ?)"
     forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
-    for table in ("missing", "raises", "tips", "heads", "unread"):
-        db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
-    for table in ("receipts", "bodies", "headers_alone", "gaps", "cuts", "late", "quarantine", "uncovered"):
+    for table in ("receipts", "bodies", "headers_alone", "gaps", "quarantine", "uncovered"):
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
+    for table in ("missing", "raises", "tips", "heads", "unread", "cuts", "rules", "remarked"):
+        db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
     db.run("DELETE FROM entries WHERE conversation = ?", number)
     db.run("DELETE FROM conversations WHERE number = ?", number)
 

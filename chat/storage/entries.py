@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,16 +34,20 @@ WHOLE: Final[Stretch] = (0, 2**63 - 1)
 RIVALS_NAMED: Final = 16
 """Rivals of one entry that are named. Their author alone fills this; all of them are marked."""
 
-_RIVALLED: Final = (
-    "EXISTS (SELECT 1 FROM entries AS o WHERE o.conversation = e.conversation AND o.author = e.author"
-    " AND o.sequence = e.sequence AND o.incarnation = e.incarnation AND o.number != e.number)"
+_A_RIVAL: Final = (
+    "o.conversation = e.conversation AND o.author = e.author AND o.sequence = e.sequence"
+    " AND o.incarnation = e.incarnation AND o.number != e.number"
+    # An own terminal that invents entries in the contact's name must not accuse the contact.
+    " AND o.number NOT IN (SELECT entry FROM uncovered) AND e.number NOT IN (SELECT entry FROM uncovered)"
 )
+
+_RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
 """Whether another entry has the author, incarnation and sequence of the entry `e`."""
 
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
-    f" {_RIVALLED}, EXISTS (SELECT 1 FROM quarantine WHERE entry = e.number)"
+    f" {_RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -379,9 +384,11 @@ def insert(
     return Stored(number, entry, rivals=rivals(db, entry.id), quarantined=quarantined)
 
 
-def ranks_are_due(db: Database) -> bool:
-    """Whether `ordering.settle_next` has something to do."""
-    return bool(db.value("SELECT EXISTS (SELECT 1 FROM raises)"))
+def is_unsettled(db: Database) -> bool:
+    """Whether `ordering.settle_next` or `quarantine.settle_next` has something to do."""
+    rules = "EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over)"
+    marks = "EXISTS (SELECT 1 FROM remarked)"
+    return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM raises) OR {rules} OR {marks}"))
 
 
 _NOBODY: Final = 0
@@ -501,13 +508,27 @@ def rivals(db: Database, entry: bytes) -> tuple[bytes, ...]:
     """Ids, ascending, of the first RIVALS_NAMED others of an entry's author, incarnation and sequence."""
     # In their order of arrival: their author would make the database sort all of them for each one.
     rows = db.rows(
-        "SELECT o.id FROM entries AS e CROSS JOIN entries AS o ON o.conversation = e.conversation"
-        " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
-        " AND o.number != e.number WHERE e.id = ? ORDER BY o.number LIMIT ?",
+        f"SELECT o.id FROM entries AS e CROSS JOIN entries AS o ON {_A_RIVAL}"
+        " WHERE e.id = ? ORDER BY o.number LIMIT ?",
         entry,
         RIVALS_NAMED,
     )
     return tuple(sorted(row[0] for row in rows))
+
+
+def with_rivals(db: Database, numbers: Collection[int]) -> list[tuple[bytes, bytes, tuple[bytes, ...]]]:
+    """Those of some entries with rivals: author, id and `rivals`. None that is among earlier `rivals`."""
+    found = db.rows(
+        "SELECT t.terminal, e.id FROM entries AS e JOIN terminals AS t ON t.number = e.author"
+        f" WHERE e.number IN (SELECT value FROM json_each(?)) AND {_RIVALLED} ORDER BY e.number",
+        json.dumps(list(numbers)),
+    )
+    with_theirs, named = list[tuple[bytes, bytes, tuple[bytes, ...]]](), set[bytes]()
+    for author, entry in found:
+        if entry not in named:
+            with_theirs.append((author, entry, rivals(db, entry)))
+            named.update(with_theirs[-1][2])
+    return with_theirs
 
 
 def check_header(db: Database, entry: bytes, header: bytes) -> None:

@@ -1,102 +1,102 @@
 """Which entries of removed terminals count, by cuts and by what was held before (SPEC §11.2).
 
-`late` says what came after a removal was learned, and nothing held before leads to. `quarantine` says what
-does not count: outside of a cut in force, or where there is none, what is late.
+Rules decide about the entries of a removed terminal in a conversation: one for each cut in force, and one for
+what was held when the removal was learned, which decides where no cut is in force. The table `quarantine` has
+what each rule leaves out. A rule can leave out, or let in, a whole history, so `settle_next` applies it in
+pieces, from the newest entry on.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from chat.storage.database import Database
-from protocol.history import lacking
 from protocol.limits import CUT_HEADS_MAX, CUTS_MAX
 from protocol.messages import ENTRY_HEADER, CutBody, CutHead
 
+PIECE: Final = 256
+"""Entries about which one piece of work on the disk decides: some milliseconds, for which users wait."""
+
+QUARANTINED: Final = "quarantine AS q JOIN rules AS r ON r.number = q.rule AND r.decides"
+"""The entries `q.entry` that do not count."""
+
 _ID: Final = 32
 _NO_CUT: Final = 0
-"""Stands in for a cut where none is in force."""
+"""Stands in for the cut of the rule for what was held before."""
+_NOTHING: Final = 0
+"""Stands in for the last entry to which a rule is applied."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class _Rule:
+    """`settled`: the entry (number) down to which it is applied, None if it is applied to all."""
+
     number: int
-    heads: tuple[bytes, ...]
+    conversation: int
+    author: int
+    cut: int
+    settled: int | None
+    heads: frozenset[bytes]
 
 
 def add(db: Database, number: int) -> bool:
     """Decide about an entry of a removed author that was just stored; whether it is quarantined.
 
-    What it leads to may count from now on. The work is a few rows per cut, and per entry that is released.
+    What it leads to may count from now on. The work is a few rows per rule, and a piece of what is let in.
     """
     conversation, author, entry, sequence, header = db.rows(
         "SELECT conversation, author, id, sequence, header FROM entries WHERE number = ?", number
     )[0]
-    chain = _Chain(db, conversation, author)
-    cuts = _in_force(db, conversation, author)
-    before = _descent(chain, sequence, ENTRY_HEADER.decode(header).previous)
-    if _followed(db, number, "SELECT entry FROM late"):
-        for earlier in before:
-            if not db.run("DELETE FROM late WHERE entry = ?", earlier):
-                break
-            db.run("DELETE FROM quarantine WHERE entry = ? AND cut = ?", earlier, _NO_CUT)
-    else:
-        db.run("INSERT OR REPLACE INTO late (entry) VALUES (?)", number)
-        if not cuts:
-            _put(db, _NO_CUT, [number])
-    for cut in cuts:
-        outside = f"SELECT entry FROM quarantine WHERE cut = {cut.number}"
-        if entry in cut.heads or _followed(db, number, outside):
-            for earlier in _descent(chain, sequence, ENTRY_HEADER.decode(header).previous):
-                if not db.run("DELETE FROM quarantine WHERE entry = ? AND cut = ?", earlier, cut.number):
-                    break
+    rules = _rules(db, conversation, author) or _follow(db, conversation, author, is_live=False)
+    previous = ENTRY_HEADER.decode(header).previous
+    for rule in rules:
+        if _counts(db, rule, number, entry):
+            _let_in(db, rule, sequence, previous)
         else:
-            _put(db, cut.number, [number])
-    return bool(db.value("SELECT EXISTS (SELECT 1 FROM quarantine WHERE entry = ?)", number))
+            _leave_out(db, rule, number)
+    return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = ?)", number))
 
 
 def add_cut(db: Database, number: int, conversation: int, cut: CutBody) -> None:
     """Store what the cut with this entry number says, and let it decide if it is in force."""
     heads = b"".join(head.id for head in cut.heads)
     db.run(
-        "INSERT OR REPLACE INTO cuts (entry, terminal, heads) VALUES (?, ?, ?)", number, cut.terminal, heads
+        "INSERT OR REPLACE INTO cuts (entry, terminal, conversation, author, sequence, id, heads)"
+        " SELECT number, ?, conversation, author, sequence, id, ? FROM entries WHERE number = ?",
+        *(cut.terminal, heads, number),
     )
     author = db.value("SELECT number FROM terminals WHERE terminal = ?", cut.terminal)
     if author is not None:
-        _settle(db, conversation, author)
+        _follow(db, conversation, author)
 
 
 def follow_cuts(db: Database, numbers: Iterable[int]) -> None:
     """Decide again about the entries of terminals that the cuts among these entries name."""
     named = (
-        "SELECT e.conversation, t.number FROM cuts AS k JOIN entries AS e ON e.number = k.entry"
-        " JOIN terminals AS t ON t.terminal = k.terminal WHERE k.entry = ?"
+        "SELECT DISTINCT k.conversation, t.number FROM cuts AS k"
+        " JOIN terminals AS t ON t.terminal = k.terminal"
+        " WHERE k.entry IN (SELECT value FROM json_each(?)) ORDER BY 1, 2"
     )
-    affected = {(talk, author) for number in numbers for talk, author in db.rows(named, number)}
-    for conversation, author in sorted(affected):
-        _settle(db, conversation, author)
+    for conversation, author in db.rows(named, json.dumps(list(numbers))):
+        _follow(db, conversation, author)
 
 
 def follow_log(db: Database, person: bytes) -> None:
     """Decide again about the entries of a person's terminals, of which others may be live now."""
-    apart = (
-        "SELECT e.conversation, e.author FROM entries AS e WHERE e.number IN"
-        " (SELECT entry FROM late UNION SELECT entry FROM quarantine)"
-    )
-    former = (
+    affected = db.rows(
         "SELECT c.number, p.terminal FROM conversations AS c JOIN person_terminals AS p"
         " ON p.person = ?1 AND NOT p.live WHERE (c.contact = ?1 OR ?1 IN (SELECT person FROM own))"
         " AND EXISTS (SELECT 1 FROM entries WHERE conversation = c.number AND author = p.terminal)"
-    )
-    affected = db.rows(
-        f"{former} UNION SELECT * FROM ({apart})"
-        " WHERE author IN (SELECT terminal FROM person_terminals WHERE person = ?1)",
+        " UNION SELECT conversation, author FROM rules WHERE NOT over"
+        " AND author IN (SELECT terminal FROM person_terminals WHERE person = ?1)",
         person,
     )
     for conversation, author in affected:
-        _settle(db, conversation, author)
+        _follow(db, conversation, author)
 
 
 def due(db: Database, terminal: bytes) -> list[tuple[bytes, bytes]]:
@@ -127,13 +127,21 @@ def heads(db: Database, conversation: bytes, terminal: bytes) -> list[CutHead]:
     """The ends of a terminal's counting chains, ascending; of more than CUT_HEADS_MAX the highest."""
     talk = db.value("SELECT number FROM conversations WHERE id = ?", conversation)
     author = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
+    for rule in _rules(db, talk, author):
+        while rule.settled is not None:
+            _settle(db, rule)
+            rule = next(one for one in _rules(db, talk, author) if one.number == rule.number)
+    followed = (
+        "SELECT EXISTS (SELECT 1 FROM edges AS d WHERE d.parent = ? AND d.chain"
+        f" AND NOT EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = d.child))"
+    )
     found, seen = list[CutHead](), set[bytes]()
-    ends = _heads(db, talk, author)
+    ends = _ends(db, talk, author)
     while ends:
         entry = ends.pop()
         row = db.row(
-            "SELECT number, incarnation, sequence, header,"
-            " EXISTS (SELECT 1 FROM quarantine WHERE entry = number)"
+            "SELECT entries.number, incarnation, sequence, header,"
+            f" EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = entries.number)"
             " FROM entries WHERE id = ? AND conversation = ? AND author = ?",
             *(entry, talk, author),
         )
@@ -143,9 +151,18 @@ def heads(db: Database, conversation: bytes, terminal: bytes) -> list[CutHead]:
         number, incarnation, sequence, header, quarantined = row
         if quarantined:
             ends.append(ENTRY_HEADER.decode(header).previous)
-        elif not _followed(db, number, "SELECT entry FROM quarantine"):
+        elif not db.value(followed, number):
             found.append(CutHead(incarnation, sequence, entry))
     return sorted(found, key=lambda head: (head.sequence, head.id))[-CUT_HEADS_MAX:]
+
+
+def _ends(db: Database, conversation: int, author: int) -> list[bytes]:
+    rows = db.rows(
+        "SELECT e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
+        " WHERE h.conversation = ? AND e.author = ?",
+        *(conversation, author),
+    )
+    return [row[0] for row in rows]
 
 
 _MAY_CUT: Final = (
@@ -155,94 +172,204 @@ _MAY_CUT: Final = (
 )
 
 
-def _in_force(db: Database, conversation: int, author: int) -> list[_Cut]:
+def _in_force(db: Database, conversation: int, author: int) -> list[int]:
     """The cuts of a removed author in a conversation: of each terminal its first, by the most senior ones."""
-    rows = db.rows(
-        "SELECT k.entry, k.heads, e.author FROM cuts AS k JOIN entries AS e ON e.number = k.entry"
-        " JOIN conversations AS c ON c.number = e.conversation"
-        " JOIN person_terminals AS a ON a.terminal = e.author AND a.live"
-        " JOIN person_terminals AS p ON p.person = a.person AND p.terminal = ?1 AND NOT p.live"
-        " WHERE k.terminal = (SELECT terminal FROM terminals WHERE number = ?1) AND e.conversation = ?2"
-        " AND (a.person = c.contact OR a.person IN (SELECT person FROM own))"
+    # A live terminal may write any number of cuts: the index leads to its first one.
+    first = (
+        "(SELECT k.entry FROM cuts AS k WHERE k.conversation = ?2 AND k.author = a.terminal"
+        " AND k.terminal = (SELECT terminal FROM terminals WHERE number = ?1)"
         # A thief of an own terminal could invent cuts in the contact's name.
-        " AND k.entry NOT IN (SELECT entry FROM uncovered)"
-        f" AND {_MAY_CUT.format(cutter='a', cut='p')}"
-        " ORDER BY a.seniority, e.author, e.sequence, e.id",
-        *(author, conversation),
+        " AND k.entry NOT IN (SELECT entry FROM uncovered) ORDER BY k.sequence, k.id LIMIT 1)"
     )
-    first: dict[int, _Cut] = {}
-    for number, named, by in rows:
-        ids = tuple(named[start : start + _ID] for start in range(0, len(named), _ID))
-        first.setdefault(by, _Cut(number, ids))
-    return list(first.values())[:CUTS_MAX]
-
-
-def _settle(db: Database, conversation: int, author: int) -> None:
-    """Decide again about all entries of an author in a conversation."""
-    apart = (
-        "(SELECT q.entry FROM {} AS q JOIN entries AS e ON e.number = q.entry"
-        " WHERE e.conversation = ? AND e.author = ?)"
-    )
-    talk = conversation, author
-    db.run(f"DELETE FROM quarantine WHERE entry IN {apart.format('quarantine')}", *talk)
-    is_live = (
-        "SELECT EXISTS (SELECT 1 FROM person_terminals AS p JOIN conversations AS c ON c.number = ?"
-        " WHERE p.terminal = ? AND p.live"
-        " AND (p.person = c.contact OR p.person IN (SELECT person FROM own)))"
-    )
-    if db.value(is_live, *talk):
-        db.run(f"DELETE FROM late WHERE entry IN {apart.format('late')}", *talk)
-        return
-    cuts = _in_force(db, *talk)
-    if not cuts:
-        late = db.rows(f"SELECT entry FROM late WHERE entry IN {apart.format('late')}", *talk)
-        _put(db, _NO_CUT, [row[0] for row in late])
-    chain, ends = _Chain(db, *talk), _heads(db, *talk) if cuts else []
-    for cut in cuts:
-        _put(db, cut.number, [chain.numbers[entry] for entry in lacking(ends, cut.heads, chain)])
-
-
-def _put(db: Database, cut: int, numbers: Iterable[int]) -> None:
-    rows = [(number, cut) for number in numbers]
-    db.run_many("INSERT OR REPLACE INTO quarantine (entry, cut) VALUES (?, ?)", rows)
-
-
-def _heads(db: Database, conversation: int, author: int) -> list[bytes]:
     rows = db.rows(
-        "SELECT e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
-        " WHERE h.conversation = ? AND e.author = ?",
+        f"SELECT DISTINCT a.seniority, a.terminal, {first} AS cut FROM conversations AS c"
+        " JOIN person_terminals AS a ON a.live"
+        " AND (a.person = c.contact OR a.person IN (SELECT person FROM own))"
+        " JOIN person_terminals AS p ON p.person = a.person AND p.terminal = ?1 AND NOT p.live"
+        f" WHERE c.number = ?2 AND cut IS NOT NULL AND {_MAY_CUT.format(cutter='a', cut='p')}"
+        " ORDER BY a.seniority, a.terminal LIMIT ?3",
+        *(author, conversation, CUTS_MAX),
+    )
+    return [cut for _, _, cut in rows]
+
+
+# --- Rules ---
+
+
+def _follow(db: Database, conversation: int, author: int, *, is_live: bool | None = None) -> list[_Rule]:
+    """Bring the rules for an author in a conversation in line with logs and cuts; returns them."""
+    if is_live is None:
+        live = (
+            "SELECT EXISTS (SELECT 1 FROM person_terminals AS p JOIN conversations AS c ON c.number = ?"
+            " WHERE p.terminal = ? AND p.live"
+            " AND (p.person = c.contact OR p.person IN (SELECT person FROM own)))"
+        )
+        is_live = bool(db.value(live, conversation, author))
+    asked = dict[int, bool]()
+    if not is_live:
+        cuts = _in_force(db, conversation, author)
+        asked = {_NO_CUT: not cuts, **dict.fromkeys(cuts, True)}
+    held = db.rows(
+        "SELECT number, cut, decides FROM rules WHERE conversation = ? AND author = ? AND NOT over",
         *(conversation, author),
     )
-    return [row[0] for row in rows]
-
-
-def _followed(db: Database, number: int, outside: str) -> bool:
-    """Whether one is the next in the chain of an entry that is none of `outside`."""
-    following = f"SELECT EXISTS (SELECT 1 FROM edges WHERE parent = ? AND chain AND child NOT IN ({outside}))"
-    return bool(db.value(following, number))
-
-
-def _descent(chain: _Chain, sequence: int, previous: bytes) -> Iterator[int]:
-    """The numbers of the held entries before one in its chain (SPEC §11.2), the nearest first."""
-    while previous and (place := chain.place(previous)) is not None and place[0] < sequence:
-        yield chain.numbers[previous]
-        sequence, previous = place
-
-
-class _Chain:
-    """protocol.history.Chain over the entries of one author in a conversation."""
-
-    def __init__(self, db: Database, conversation: int, author: int) -> None:
-        self._db, self._of = db, (conversation, author)
-        self.numbers: dict[bytes, int] = {}
-
-    def place(self, entry: bytes) -> tuple[int, bytes] | None:
-        row = self._db.row(
-            "SELECT number, sequence, header FROM entries WHERE id = ? AND conversation = ? AND author = ?",
-            *(entry, *self._of),
+    if asked == {cut: bool(decides) for _, cut, decides in held}:
+        return _rules(db, conversation, author)
+    for number, cut, _ in held:
+        decides, over = int(asked.get(cut, False)), int(cut not in asked)
+        change = "UPDATE rules SET decides = ?1, over = ?2 WHERE number = ?3 AND (decides, over) != (?1, ?2)"
+        if db.run(change, decides, over, number) and _leaves_out(db, number):
+            _mark(db, conversation)
+    for cut in asked.keys() - {cut for _, cut, _ in held}:
+        db.run(
+            "INSERT INTO rules (conversation, author, cut, decides, settled, over) VALUES (?, ?, ?, ?, ?, 0)",
+            *(conversation, author, cut, int(asked[cut]), None if cut == _NO_CUT else _NOTHING),
         )
-        if row is None:
-            return None
-        number, sequence, header = row
-        self.numbers[entry] = number
-        return sequence, ENTRY_HEADER.decode(header).previous
+    return _rules(db, conversation, author)
+
+
+_READ_RULES: Final = (
+    "SELECT r.number, r.conversation, r.author, r.cut, r.settled, ifnull(k.heads, x'') FROM rules AS r"
+    " LEFT JOIN cuts AS k ON k.entry = r.cut"
+)
+
+
+def _rules(db: Database, conversation: int, author: int) -> list[_Rule]:
+    in_force = f"{_READ_RULES} WHERE r.conversation = ? AND r.author = ? AND NOT r.over"
+    return [_rule(*row) for row in db.rows(in_force, conversation, author)]
+
+
+def _rule(number: int, conversation: int, author: int, cut: int, settled: int | None, heads: bytes) -> _Rule:
+    ids = frozenset(heads[start : start + _ID] for start in range(0, len(heads), _ID))
+    return _Rule(number, conversation, author, cut, settled, ids)
+
+
+def _mark(db: Database, conversation: int) -> None:
+    """Clients are to hear that other entries of a conversation are quarantined than before."""
+    db.run("INSERT OR IGNORE INTO remarked (conversation) VALUES (?)", conversation)
+
+
+def _counts(db: Database, rule: _Rule, number: int, entry: bytes) -> bool:
+    """Whether a rule lets an entry in: it names it, or leads to it by the next one in its chain."""
+    if entry in rule.heads:
+        return True
+    following = (
+        "SELECT EXISTS (SELECT 1 FROM edges AS d WHERE d.parent = ? AND d.chain"
+        " AND NOT EXISTS (SELECT 1 FROM quarantine WHERE entry = d.child AND rule = ?))"
+    )
+    return bool(db.value(following, number, rule.number))
+
+
+def _leave_out(db: Database, rule: _Rule, number: int) -> bool:
+    return bool(db.run("INSERT OR IGNORE INTO quarantine (entry, rule) VALUES (?, ?)", number, rule.number))
+
+
+def _leaves_out(db: Database, rule: int) -> bool:
+    return bool(db.value("SELECT EXISTS (SELECT 1 FROM quarantine WHERE rule = ?)", rule))
+
+
+def _take_back(db: Database, rule: _Rule, number: int) -> bool:
+    return bool(db.run("DELETE FROM quarantine WHERE entry = ? AND rule = ?", number, rule.number))
+
+
+def _let_in(db: Database, rule: _Rule, sequence: int, previous: bytes) -> None:
+    """What leads to an entry that counts does, too: a piece of it now, the rest with `settle_next`."""
+    taken = 0
+    for earlier in islice(_descent(db, rule, sequence, previous), PIECE):
+        if not _take_back(db, rule, earlier):
+            break
+        taken += 1
+        if taken == PIECE and rule.settled != _NOTHING:
+            higher = rule.settled is None or db.value(
+                f"SELECT {_PLACE.format('?1')} < {_PLACE.format('?2')}", rule.settled, earlier
+            )
+            if higher:
+                db.run("UPDATE rules SET settled = ? WHERE number = ?", earlier, rule.number)
+    if taken:
+        _mark(db, rule.conversation)
+
+
+_PLACE: Final = "(SELECT sequence, incarnation, number FROM entries WHERE number = {})"
+
+
+def _descent(db: Database, rule: _Rule, sequence: int, previous: bytes) -> Iterator[int]:
+    """The numbers of the held entries before one in its chain (SPEC §11.2), the nearest first."""
+    before = (
+        "SELECT number, sequence, header FROM entries"
+        " WHERE id = ? AND conversation = ? AND author = ? AND sequence < ?"
+    )
+    while previous:
+        found = db.row(before, previous, rule.conversation, rule.author, sequence)
+        if found is None:
+            return
+        number, sequence, header = found
+        yield number
+        previous = ENTRY_HEADER.decode(header).previous
+
+
+# --- In pieces ---
+
+
+def settle_next(db: Database, after: int) -> tuple[int | None, list[bytes]]:
+    """Apply a piece of the next rule by number, in turn; returns its number, None if nothing is due.
+
+    In turn, so that a contact whose entries many rules leave out delays no other one. Also returns the
+    contacts in whose conversations other entries are quarantined than clients know.
+    """
+    due = (
+        f"{_READ_RULES} WHERE (r.settled IS NOT NULL OR r.over) AND r.number {{}} ? ORDER BY r.number LIMIT 1"
+    )
+    found = db.row(due.format(">"), after) or db.row(due.format("<="), after)
+    if found is not None:
+        _settle(db, _rule(*found))
+    changed = db.rows(
+        "SELECT c.contact FROM remarked AS m JOIN conversations AS c ON c.number = m.conversation"
+        " WHERE c.contact IS NOT NULL"
+    )
+    db.run("DELETE FROM remarked")
+    return (None if found is None else int(found[0])), [row[0] for row in changed]
+
+
+def _settle(db: Database, rule: _Rule) -> None:
+    if db.value("SELECT over FROM rules WHERE number = ?", rule.number):
+        piece = "SELECT entry FROM quarantine WHERE rule = ?1 LIMIT ?2"
+        gone = f"DELETE FROM quarantine WHERE rule = ?1 AND entry IN ({piece})"
+        if db.run(gone, rule.number, PIECE) < PIECE:
+            db.run("DELETE FROM rules WHERE number = ?", rule.number)
+        return
+    entries, changed = _before(db, rule), False
+    for number, entry in entries:
+        if _counts(db, rule, number, entry):
+            changed |= _take_back(db, rule, number)
+        elif rule.cut != _NO_CUT:
+            changed |= _leave_out(db, rule, number)
+    last = entries[-1][0] if len(entries) == PIECE else None
+    if last is not None and _lets_in_all_before(db, rule, last):
+        last = None
+    db.run("UPDATE rules SET settled = ? WHERE number = ?", last, rule.number)
+    # What is on the screen most likely changes with the first piece, and the rest is said at once.
+    if changed if rule.settled == _NOTHING else last is None:
+        _mark(db, rule.conversation)
+
+
+def _before(db: Database, rule: _Rule) -> list[tuple[int, bytes]]:
+    """Number and id of the next entries to which a rule is to be applied."""
+    below = "" if rule.settled == _NOTHING else f"AND (sequence, incarnation, number) < {_PLACE.format('?3')}"
+    return [
+        (number, entry)
+        for number, entry in db.rows(
+            f"SELECT number, id FROM entries WHERE conversation = ?1 AND author = ?2 {below}"
+            " ORDER BY sequence DESC, incarnation DESC, number DESC LIMIT ?4",
+            *(rule.conversation, rule.author, rule.settled, PIECE),
+        )
+    ]
+
+
+def _lets_in_all_before(db: Database, rule: _Rule, last: int) -> bool:
+    """Whether a rule lets in what is before an entry: it has left out none, and no other chain ends there."""
+    ends = (
+        "SELECT EXISTS (SELECT 1 FROM heads AS h JOIN entries AS e ON e.number = h.entry"
+        " WHERE h.conversation = ? AND e.author = ?"
+        f" AND (e.sequence, e.incarnation, e.number) < {_PLACE.format('?')})"
+    )
+    return not _leaves_out(db, rule.number) and not db.value(ends, rule.conversation, rule.author, last)

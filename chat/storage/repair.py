@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Final
 
 from chat.storage import contacts, persons, quarantine
 from chat.storage.database import Database
-from chat.storage.entries import HeadRow, Position, Stored, check_header
+from chat.storage.entries import HeadRow, Position, Stored, check_header, with_rivals
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.history import asking, lacking, named, on_page
 from protocol.messages import ENTRY_HEADER, Head, Heads
@@ -22,7 +22,7 @@ _WANTED: Final = (
     " JOIN conversations AS t ON t.number = m.conversation AND t.id = ?1"
     " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
     " (SELECT number FROM terminals WHERE terminal = ?2))"
-    " EXCEPT SELECT entry FROM quarantine EXCEPT SELECT entry FROM uncovered)"
+    f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED} EXCEPT SELECT entry FROM uncovered)"
 )
 """Entries that a terminal did not pass without their body, or again without the one before them."""
 
@@ -60,7 +60,7 @@ def passed_again(db: Database, held: Iterable[ParsedEntry], terminal: bytes) -> 
     by = persons.terminal_number(db, terminal)
     gap = (
         "INSERT OR IGNORE INTO gaps (entry, terminal) SELECT e.number, ? FROM entries AS e JOIN missing AS m"
-        " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number AND m.chain"
+        " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number"
         " WHERE e.id = ?"
     )
     db.run_many(gap, [(by, one.header.previous, one.id) for one in held if one.header.previous])
@@ -101,6 +101,12 @@ def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> li
 
 def _head(row: HeadRow) -> Head:
     return Head(row.author, row.sequence, row.id)
+
+
+def not_held(database: Database, page: Heads) -> set[bytes]:
+    """Ids of those heads of a page that are not held."""
+    held = "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)"
+    return {head.id for head in page.heads if not database.value(held, head.id)}
 
 
 def heads_on(database: Database, page: Heads) -> list[bytes]:
@@ -153,6 +159,9 @@ class _Piece:
 
 # --- Uncovered entries ---
 
+Evidence = tuple[bytes, bytes, tuple[bytes, ...]]
+"""Ids of an author, of an entry, and of its rivals."""
+
 _COVERED_ENDS: Final = (
     "SELECT t.terminal, e.sequence, e.id FROM entries AS e JOIN terminals AS t ON t.number = e.author"
     " WHERE e.number IN ("
@@ -173,11 +182,15 @@ def heads(db: Database, conversation: bytes) -> list[HeadRow]:
     return [HeadRow(*row) for row in db.rows(_COVERED_ENDS, conversation, conversation)]
 
 
-def doubt(db: Database, passed_on: Iterable[Stored], own: Collection[bytes]) -> None:
-    """New entries that a terminal of this person passed on are uncovered, unless one of `own` wrote them."""
-    doubted = [(one.number,) for one in passed_on if not one.filled and one.entry.header.author not in own]
-    db.run_many("INSERT INTO uncovered (entry) VALUES (?)", doubted)
-    quarantine.follow_cuts(db, [number for (number,) in doubted])
+def doubt(db: Database, passed_on: Sequence[Stored], own: Collection[bytes]) -> list[Stored]:
+    """New entries that a terminal of this person passed on are uncovered, unless one of `own` wrote them.
+
+    Returns all of them, those without rivals.
+    """
+    doubted = {one.number for one in passed_on if not one.filled and one.entry.header.author not in own}
+    db.run_many("INSERT INTO uncovered (entry) VALUES (?)", [(number,) for number in doubted])
+    quarantine.follow_cuts(db, doubted)
+    return [one._replace(rivals=()) if one.number in doubted else one for one in passed_on]
 
 
 COVERED_AT_ONCE: Final = 4_096
@@ -188,22 +201,22 @@ _COVER: Final = (
     " WHERE parent = u.entry AND chain AND child NOT IN (SELECT entry FROM uncovered))"
     " UNION SELECT u.entry FROM covered AS c JOIN edges AS d ON d.child = c.entry AND d.chain"
     " JOIN uncovered AS u ON u.entry = d.parent LIMIT ?)"
-    " DELETE FROM uncovered WHERE entry IN (SELECT entry FROM covered)"
+    " DELETE FROM uncovered WHERE entry IN (SELECT entry FROM covered) RETURNING entry"
 )
 
-_DOUBTED_CUTS: Final = "SELECT entry FROM uncovered WHERE entry IN (SELECT entry FROM cuts)"
 
+def cover(db: Database, said: Iterable[Head | ParsedEntry]) -> list[Evidence]:
+    """A contact has named these heads or passed these entries, and with them stands for what they lead to.
 
-def cover(db: Database, said: Iterable[Head | ParsedEntry]) -> None:
-    """A contact has named these heads or passed these entries, and with them stands for what they lead to."""
+    Returns what is evidence now.
+    """
     if not db.value("SELECT EXISTS (SELECT 1 FROM uncovered)"):
-        return
-    cuts = {row[0] for row in db.rows(_DOUBTED_CUTS)}
-    named = "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?)"
-    db.run_many(named, [(one.id,) for one in said])
-    db.run(_COVER, COVERED_AT_ONCE)
-    if cuts:
-        quarantine.follow_cuts(db, cuts.difference(row[0] for row in db.rows(_DOUBTED_CUTS)))
+        return []
+    named = "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?) RETURNING entry"
+    covered = [number for one in said for (number,) in db.rows(named, one.id)]
+    covered += [number for (number,) in db.rows(_COVER, COVERED_AT_ONCE)]
+    quarantine.follow_cuts(db, covered)
+    return with_rivals(db, covered)
 
 
 def is_uncovered(db: Database, entry: int) -> bool:

@@ -148,7 +148,11 @@ def _uncovered(inputs: Json, step: Json) -> Json:
     held, names = held_entries(inputs, step["entries"])
     passed_on = [entry for entry, name in names.items() if name in step["passed_on"]]
     heads = [entry for entry, name in names.items() if name in step["heads"]]
-    return {"uncovered": [names[one] for one in uncovered(held, passed_on, heads)]}
+    found = uncovered(held, passed_on, heads)
+    return {
+        "uncovered": [names[one] for one in found],
+        "evidence": [[names[one] for one in ids] for ids in evidence(held, found)],
+    }
 
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from chat.interface import (
     ContactChanged,
     ContactView,
     EntriesConflict,
+    EntriesMarked,
     EntryAdded,
     EntryFilled,
     EntryState,
@@ -79,6 +81,15 @@ class AroundContract:
         for one, other in (conflict.ids, conflict.ids[::-1]):
             details = await subject.messenger.details(subject.friend, one)
             assert (details.terminal, details.conflicts) == (conflict.terminal, (other,))
+
+    async def test_case_88_it_is_told_when_what_was_shown_is_left_out(self, subject: Subject) -> None:
+        events = await listening(subject)
+        await subject.around.cut_off("written by a thief")
+        added = (await told(events, EntryAdded)).entry
+        assert (added.text, added.quarantined) == ("written by a thief", False)
+        assert (await told(events, EntriesMarked)).contact == subject.friend
+        assert (await subject.messenger.entry(subject.friend, added.id)) == replace(added, quarantined=True)
+        assert (await subject.messenger.details(subject.friend, added.id)).quarantined
 
     async def test_a_recovered_identity_is_told_with_its_cause_and_held(self, subject: Subject) -> None:
         (before,) = (await subject.messenger.verification(subject.friend)).numbers

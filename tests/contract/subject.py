@@ -42,6 +42,9 @@ class Around(Protocol):
     async def twice(self) -> None:
         """Two entries of the contact arrive that claim one place."""
 
+    async def cut_off(self, text: str) -> None:
+        """Another device of the contact writes, is removed, and a cut leaves out what it wrote."""
+
     async def appear(self) -> None:
         """The stranger is visible nearby from now on."""
 

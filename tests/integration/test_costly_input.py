@@ -334,12 +334,12 @@ async def test_case_94_a_late_parent_of_a_long_chain_is_ranked_in_pieces_also_af
             await driver.send(entry.message())
         await talk(ben, ada, "after")
         store = ada.engine._use_cases.store
-        assert await store.read(entries.ranks_are_due)
+        assert await store.read(entries.is_unsettled)
         if stopped:
             await ada.stop()
             await ada.start()
         await asyncio.sleep(60)
-        assert not await ada.engine._use_cases.store.read(entries.ranks_are_due)
+        assert not await ada.engine._use_cases.store.read(entries.is_unsettled)
         place = {view.id: number for number, view in enumerate(await ada.history(ben))}
         shown = [place[entry.id.hex()] for entry in (late, *chain)]
         assert shown == sorted(shown)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from chat.interface import EntryAdded
-from protocol.entries_and_receipts import parse_entry
+from chat.service.comparison import HEADS_AT_ONCE, PAGES_WAITING, Comparison
+from chat.storage import entries, repair
+from protocol.entries_and_receipts import conversation_of_two, parse_entry
+from protocol.errors import ProtocolError
 from protocol.limits import HEADS_MAX, HEADS_PER_AUTHOR_MAX
-from protocol.messages import Entry, Heads
+from protocol.messages import Entry, Head, Heads
 from tests.integration.steps import current, entry_of, in_touch
 from tests.integration.test_attacks_on_engines import heard
 from tests.support.engines.engines import Person, in_virtual_time, links, talk
@@ -45,3 +51,87 @@ async def test_case_95_forks_of_one_author_push_no_other_author_out_of_the_heads
         await asyncio.sleep(20)
         assert links(ada) == links(ben) == 1
         assert not [message for message in told if isinstance(message, Heads)]
+
+
+# --- Pages of heads ---
+
+Find = Callable[[], Awaitable[list[bytes]]]
+
+
+class Answering:
+    """What answers a page that Ben sends to Ada. `carried` finds the entries of each answer."""
+
+    def __init__(self, ada: Person, ben: Person) -> None:
+        self.ada, self.link, self.carried = ada, current(ada, ben), asyncio.Queue[Find]()
+        self.comparison: Comparison = ada.engine._use_cases.sync._comparison
+        persons = (one.peer.person for one in (ada, ben))
+        self.conversation = conversation_of_two(*persons)
+
+    def page(self, *heads: Head, after: bytes = b"") -> Heads:
+        return Heads(self.conversation, after, list(heads), more=False)
+
+    async def get(self, page: Heads) -> None:
+        await self.comparison.answer(self.link, page, self.carried.put_nowait)
+
+
+@in_virtual_time(limit=600)
+async def test_case_94_so_many_pages_of_a_link_wait_and_no_more(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        answering = Answering(ada, ben)
+        for _ in range(PAGES_WAITING + 4):
+            await answering.get(answering.page())
+        assert answering.comparison._waiting[answering.link] == PAGES_WAITING
+        assert answering.carried.qsize() <= HEADS_AT_ONCE
+        await asyncio.sleep(200)
+        assert answering.carried.qsize() == PAGES_WAITING
+
+
+@in_virtual_time(limit=1_000)
+async def test_a_page_that_is_answered_waits_no_more(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        answering = Answering(ada, ben)
+        for _ in range(PAGES_WAITING + 4):
+            await answering.get(answering.page())
+            find = await answering.carried.get()
+            await find()
+        assert answering.comparison._waiting[answering.link] == 0
+
+
+@in_virtual_time
+async def test_nothing_is_found_for_a_link_that_has_ended(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        answering = Answering(ada, ben)
+        for _ in range(int(HEADS_AT_ONCE) + 1):
+            await answering.get(answering.page())
+        answering.comparison.ended(answering.link)
+        before = answering.carried.qsize()
+        await asyncio.sleep(60)
+        assert answering.carried.qsize() == before
+
+
+@in_virtual_time
+async def test_a_wrong_page_is_an_error_of_the_peer_and_takes_no_place(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        answering = Answering(ada, ben)
+        elsewhere = Heads(bytes(32), b"", [], more=False)
+        for page in (elsewhere, answering.page(after=bytes(31))):
+            with pytest.raises(ProtocolError):
+                await answering.get(page)
+        assert answering.comparison._waiting[answering.link] == 0
+        assert answering.carried.empty()
+
+
+@in_virtual_time
+async def test_an_answer_of_many_pieces_stands_in_the_order_of_the_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        monkeypatch.setattr(repair, "PIECE", 1)
+        for number in range(4):
+            await talk(ada, ben, f"from Ada {number}")
+            await talk(ben, ada, f"from Ben {number}")
+        answering = Answering(ada, ben)
+        await answering.get(answering.page())
+        store = ada.engine._use_cases.store
+        rows = await store.read(entries.page, answering.conversation, 100)
+        assert await answering.carried.get_nowait()() == [row.id for row in rows]

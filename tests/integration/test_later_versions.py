@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from chat.interface import EntryAdded, EntryChanged, EntryState
+from chat.network.links import LinkNeeded
 from chat.service.sync import UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE
 from chat.storage import entries, persons, receipts
 from chat.storage.database import Database
@@ -19,7 +20,7 @@ from chat.storage.entries import EntryRow
 from protocol.codec import Wire, encode
 from protocol.entries_and_receipts import EntryPlace, ParsedEntry, conversation_of_two, write_entry
 from protocol.identity.log import parse_operation
-from tests.integration.steps import current, dial, in_touch, presence
+from tests.integration.steps import current, dial, in_touch, presence, say
 from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
 from tests.vectors.persons_log import LATER, signed_bytes
@@ -217,3 +218,28 @@ async def test_case_97_many_messages_of_a_later_version_delay_the_reading_of_the
             await later.says()
         await talk(ben, ada, "in the end")
         await talk(ada, ben, "and back")
+
+
+@in_virtual_time
+async def test_case_97_a_link_whose_reading_is_delayed_is_not_taken_for_a_silent_one(tmp_path: Path) -> None:
+    """This side does not hear what it does not read, and needs no other link for it."""
+    async with with_a_later_one(tmp_path, dials=True) as (ada, later):
+        ben, link, needed = later.person, current(ada, later.person), list[LinkNeeded]()
+        ada.engine._use_cases.bus.on(LinkNeeded, needed.append)
+        for _ in range(int(UNKNOWN_AT_ONCE)):
+            await link.events.passed_over(link)
+        said = int(4 * UNKNOWN_A_SECOND)
+        since = asyncio.get_running_loop().time()
+        driver, message = current(ben, ada).driver, cast(Any, Reaction(bytes(32), None))
+        for _ in range(said):  # in one read
+            driver.link.send(message, ben.clock.monotonic())
+        await driver.flush()
+        await asyncio.sleep(0.1)  # Ada reads them
+        sent = await say(ada, ben, "which Ben answers at once")
+        await ada.wait(EntryChanged, lambda event: (event.id, event.state) == (sent.id, EntryState.DELIVERED))
+        assert asyncio.get_running_loop().time() - since > DEFAULTS.absent_after
+        assert needed == []
+        assert current(ada, ben) is link
+        assert len(ada.engine._use_cases.links.of(ben.peer.person)) == 1
+        (contact,) = await ada.engine.contacts()
+        assert contact.present

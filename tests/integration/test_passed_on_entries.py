@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from chat.interface import ContactChanged, EntryAdded, EntryFilled
+from chat.interface import ContactChanged, EntriesConflict, EntryAdded, EntryFilled
 from chat.network.links import LiveLink
 from chat.storage import entries
 from chat.storage.entries import HeadRow
@@ -186,3 +186,63 @@ async def test_case_99_the_missing_body_of_a_passed_on_entry_covers_it_when_the_
         await current(ben, ada).driver.send(entry)
         assert (await filled).entry.id == view.id
         assert not (await ada.engine.details(friend, view.id)).uncovered
+
+
+async def accused(ada: Person, ben: Person) -> set[str]:
+    """The texts that are marked as evidence, of which each one's details name the others."""
+    friend, history = await ada.contact(ben), await ada.history(ben)
+    found = [(view, (await ada.engine.details(friend, view.id)).conflicts) for view in history]
+    assert all(view.conflicting is bool(conflicts) for view, conflicts in found)
+    return {view.text for view, conflicts in found if conflicts}
+
+
+async def in_one_place(ada: Person, ben: Person) -> list[ParsedEntry]:
+    """Two entries in Ben's name that claim one place."""
+    last = await last_of(ada, ben)
+    return [from_ben(ada, ben, last, text) for text in ("one", "another")]
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_an_invented_entry_is_no_evidence_against_its_author(tmp_path: Path) -> None:
+    """Whichever comes first: what nobody but an own terminal ascribes to Ben accuses neither him nor it."""
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        link, inbound = of_sibling(ada, ben, sibling), ada.engine._use_cases.inbound
+        genuine, invented = await in_one_place(ada, ben)
+        other_invented, other_genuine = (
+            from_ben(ada, ben, at(genuine), text) for text in ("two", "another two")
+        )
+        for entry, carrier in (
+            (genuine, current(ada, ben)),
+            (invented, link),
+            (other_invented, link),
+            (other_genuine, current(ada, ben)),
+        ):
+            await inbound.entries(carrier, [entry.message()])
+        assert await accused(ada, ben) == set()
+        assert not [event for event in ada.seen if isinstance(event, EntriesConflict)]
+        added = [event.entry for event in ada.seen if isinstance(event, EntryAdded)]
+        assert not any(view.conflicting for view in added)
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_what_the_contact_stands_for_is_evidence_from_then_on(tmp_path: Path) -> None:
+    """By a head, or as the contact's terminal passes it: then an event says so."""
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        link, inbound = of_sibling(ada, ben, sibling), ada.engine._use_cases.inbound
+        for number, by_head in enumerate((True, False)):
+            genuine, passed_on = await in_one_place(ada, ben)
+            await inbound.entries(current(ada, ben), [genuine.message()])
+            await inbound.entries(link, [passed_on.message()])
+            conflict = ada.wait(EntriesConflict)
+            if by_head:
+                head = Head(passed_on.header.author, passed_on.header.sequence, passed_on.id)
+                page = Heads(passed_on.header.conversation, b"", [head], more=False)
+                await current(ben, ada).driver.send(page)
+            else:
+                await inbound.entries(current(ada, ben), [passed_on.message()])
+            said = await conflict
+            assert said.terminal == genuine.header.author.hex()
+            assert set(said.ids) == {genuine.id.hex(), passed_on.id.hex()}
+            history = await ada.history(ben)
+            assert len([view for view in history if view.conflicting]) == 2 * (number + 1)
+        assert len([event for event in ada.seen if isinstance(event, EntriesConflict)]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from chat.interface import (
     ContactChanged,
+    EntryAdded,
     IdentityChanged,
     NotPermitted,
     NotSynced,
@@ -21,7 +23,8 @@ from protocol.identity.author import add_operation, recover_operation, recovery_
 from protocol.identity.log import sign_operation
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import in_touch, number_of
-from tests.support.engines.engines import Person, in_virtual_time, people, take_in, talk
+from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, people, take_in, talk
+from tests.support.engines.terminals import add_terminal
 from tests.support.protocol.pairings import SECOND
 
 
@@ -176,3 +179,51 @@ async def test_case_92_a_recovery_too_waits_for_a_contact(tmp_path: Path) -> Non
         shown = ben.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
         await ada.engine.recover(words, (), False)
         await shown
+
+
+async def removed_after(folder: Path, *, answers: bool) -> tuple[float, dict[str, bool]]:
+    """Ada's second terminal writes while the first one has a link with Ben, and is removed then.
+
+    Returns how long that took, and which of its texts Ben sees marked. `answers`: Ben answers heads.
+    """
+    async with in_touch(folder) as (_, ada, ben):
+        words = (await ada.engine.recovery_words()).words
+        second = await add_terminal(ada, "10.0.0.9")
+        await talk(ben, ada, "I know of your second terminal")
+        await talk(second, ben, "the first")
+        came = ada.wait(EntryAdded, lambda event: event.entry.text == "the first")
+        await ada.stop()
+        await ada.start()
+        await came
+        await talk(second, ben, "honest")
+        await second.stop()
+        if not answers:
+            ben.engine._use_cases.sync._comparison.answer = nothing  # type: ignore[method-assign, assignment]
+        terminal, before = second.engine._use_cases.keyring.own.terminal, ada.clock.monotonic()
+        cut = ben.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        await ada.engine.recover(words, (terminal.hex(),), False)
+        took = ada.clock.monotonic() - before
+        await cut
+        await asyncio.sleep(1)  # in which Ben's terminal decides about all of them
+        texts = {"the first", "honest"}
+        return took, {view.text: view.quarantined for view in await ben.history(ada) if view.text in texts}
+
+
+async def nothing(*_: object) -> None:
+    """Answers no heads."""
+
+
+@in_virtual_time(limit=600)
+async def test_case_88_a_terminal_that_removes_another_gets_first_what_that_one_wrote(tmp_path: Path) -> None:
+    took, marked = await removed_after(tmp_path, answers=True)
+    assert marked == {"the first": False, "honest": False}
+    assert took < 1
+
+
+@in_virtual_time(limit=600)
+async def test_case_88_a_contact_that_answers_no_heads_delays_a_removal_no_longer_than_a_signature_waits(
+    tmp_path: Path,
+) -> None:
+    took, marked = await removed_after(tmp_path, answers=False)
+    assert marked == {"the first": False, "honest": True}
+    assert DEFAULTS.sync_within <= took < DEFAULTS.sync_within + 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import ContactChanged, EntryAdded, EntryState, EntryView, IdentityChanged
+from chat.interface import ContactChanged, EntriesMarked, EntryAdded, EntryState, EntryView, IdentityChanged
 from chat.network.links import Peer
 from chat.service.sync import WAITING_MAX
 from chat.storage import entries, persons
@@ -195,9 +195,9 @@ async def test_case_88_an_honest_entry_that_was_never_held_counts_up_to_the_cut(
         await second.passed(later)
         await second.passed(first)
         assert await second.shown() == {"first": True, "perhaps after": True}
-        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        marked = ada.wait(EntriesMarked)
         await second.cut()
-        await cut
+        assert (await marked).contact == ben.peer.person.hex()
         await second.passed(honest)
         assert await second.shown() == {"first": False, "honest": False, "perhaps after": True}
         assert len(await history(ben, ada)) == len(await history(ada, ben)) == 1
@@ -218,9 +218,9 @@ async def test_case_88_what_was_held_and_is_later_than_the_cut_is_quarantined(tm
             await second.passed(entry)
         await second.removed()
         assert await second.shown() == {"honest": False, "stolen": False}
-        cut = ada.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        marked = ada.wait(EntriesMarked)
         await second.cut()
-        await cut
+        assert (await marked).contact == ben.peer.person.hex()
         assert await second.shown() == {"honest": False, "stolen": True}
 
 

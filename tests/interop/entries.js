@@ -293,10 +293,11 @@ export class Conversation {
       .sort(order);
   }
 
-  // Ids of entries that claim one place, ascending, for each place that several claim.
-  evidence() {
+  // Ids of entries that claim one place, ascending, for each place that several claim. Uncovered ones claim none.
+  evidence(uncovered = []) {
     const places = new Map();
-    for (const { id: one, header } of this.entries()) {
+    const claiming = ({ id: one }) => !uncovered.some((other) => other.equals(one));
+    for (const { id: one, header } of this.entries().filter(claiming)) {
       const place = `${key(header.author)} ${key(header.incarnation)} ${header.sequence}`;
       places.set(place, [...(places.get(place) ?? []), one].sort(order));
     }

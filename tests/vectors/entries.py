@@ -634,7 +634,7 @@ def _climbing(talk: Talk) -> ParsedEntry:
 
 
 def _uncovered(seed: Seed) -> Group:
-    """A terminal's chain of four, a fork of it, and an entry of another author that names one as a parent."""
+    """A terminal's chain of four, forks of it, and an entry of another author that names one as a parent."""
     talk = Talk(seed, "uncovered")
     talk.write("a", "their")
     talk.write("b", "their", "a", ms=1)
@@ -642,6 +642,8 @@ def _uncovered(seed: Seed) -> Group:
     talk.write("d", "their", "c", ms=3)
     talk.write("fork", "their", "b", ms=4, incarnation=seed.bytes("copied")[:8])
     talk.write("names", "own", parents=["d"], ms=5)
+    talk.write("rival", "their", "b", ms=6)
+    talk.write("other rival", "their", "b", ms=7)
     group = Group("11.2", {"entries": talk.named()})
     chain = ["a", "b", "c", "d"]
     for comment, names, passed_on, heads in (
@@ -653,6 +655,11 @@ def _uncovered(seed: Seed) -> Group:
         ("an entry that is covered covers what is before it", chain, ["a", "b", "d"], []),
         ("of a fork the named branch", [*chain, "fork"], [*chain, "fork"], ["fork"]),
         ("a parent leads to nothing", [*chain, "names"], chain, ["names"]),
+        ("an uncovered entry accuses nobody", [*chain, "rival"], ["rival"], []),
+        ("nor does one that came before the genuine one", ["a", "b", "rival", "c"], ["a", "b", "rival"], []),
+        ("nor do two of them", ["a", "b", "rival", "other rival"], ["rival", "other rival"], []),
+        ("of three the two that are covered", [*chain, "rival", "other rival"], ["rival"], []),
+        ("an entry that the contact names is evidence", [*chain, "rival"], ["rival"], ["rival"]),
     ):
         given = {"entries": names, "passed_on": passed_on, "heads": heads}
         group.add(comment, ["Uncovered"], SUCCESS, one_step(ACTIONS, group.inputs, "uncovered", **given))

@@ -114,6 +114,12 @@ class History:
             said = _("{name}: two messages of one device conflict. Their details say more.")
             await self.output.notify(said.format(name=self.state.name_of(person)))
 
+    async def marked(self, person: str) -> None:
+        """Say that other entries than before are quarantined."""
+        if person in self.state.contacts:
+            said = _("{name}: other messages than before are marked as from a removed device.")
+            await self.output.notify(said.format(name=self.state.name_of(person)))
+
     def sent(self, entry: str) -> None:
         """This client sent an entry, so that the person has seen it already."""
         self._sent.append(entry)

@@ -187,6 +187,8 @@ class Session:
                 await self._entry_added(entry)
             case interface.EntriesConflict(contact):
                 await self._parts.history.conflict(contact)
+            case interface.EntriesMarked(contact):
+                await self._parts.history.marked(contact)
             case interface.EntryChanged():
                 self._parts.composer.entry_changed(event)
             case interface.EntryDeleted(contact, entry_id):

@@ -318,7 +318,7 @@ def conflict_cause() -> str:
     """Why two entries of one terminal may claim one place."""
     return _(
         "Another message claims the same place: a copy of the device's profile was used at the same time, "
-        "or the device is not honest."
+        "or a device of this person is not honest."
     )
 
 

@@ -87,22 +87,38 @@ ALTER TABLE terminals DROP COLUMN depth;
 -- Entries of a removed terminal count up to the cuts in force, without one up to those that were held before.
 
 CREATE TABLE cuts (
-    entry    INTEGER PRIMARY KEY REFERENCES entries,         -- which says it; kept where its body is deleted
-    terminal BLOB NOT NULL CHECK (length(terminal) = 32),    -- the removed one
-    heads    BLOB NOT NULL                                   -- ids of its last entries that count, in a row
+    entry        INTEGER PRIMARY KEY REFERENCES entries,      -- which says it; kept where its body is deleted
+    terminal     BLOB NOT NULL CHECK (length(terminal) = 32), -- the removed one
+    conversation INTEGER NOT NULL,                            -- this and the next three: of the entry
+    author       INTEGER NOT NULL,
+    sequence     INTEGER NOT NULL,
+    id           BLOB NOT NULL,
+    heads        BLOB NOT NULL                                -- ids of its last entries that count, in a row
 ) STRICT;
-CREATE INDEX cuts_by_terminal ON cuts (terminal);
+CREATE INDEX cuts_in_order ON cuts (conversation, terminal, author, sequence, id);
 
-CREATE TABLE late (
-    entry INTEGER PRIMARY KEY REFERENCES entries -- came after its author's removal; nothing held before leads to it
+CREATE TABLE rules (
+    number       INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations,
+    author       INTEGER NOT NULL REFERENCES terminals, -- the removed one, about whose entries it decides
+    cut          INTEGER NOT NULL, -- entries.number of a cut in force; 0: what was held when the removal was learned
+    decides      INTEGER NOT NULL, -- 1: what it leaves out is quarantined; 0: a cut decides, or it is over
+    settled      INTEGER,          -- entries.number down to which it is applied, the newest first; 0: to none; NULL: to all
+    over         INTEGER NOT NULL  -- 1: it is in force no more, and what it left out is to be forgotten
 ) STRICT;
+CREATE INDEX rules_by_author ON rules (conversation, author);
+CREATE INDEX rules_due ON rules (number) WHERE settled IS NOT NULL OR over;
 
 CREATE TABLE quarantine (
-    entry INTEGER NOT NULL REFERENCES entries, -- of a removed terminal, which does not count
-    cut   INTEGER NOT NULL,                    -- entries.number of the cut in force that leaves it out; 0: there is none
-    PRIMARY KEY (entry, cut)
+    entry INTEGER NOT NULL REFERENCES entries, -- of a removed terminal
+    rule  INTEGER NOT NULL REFERENCES rules,   -- which leaves it out
+    PRIMARY KEY (entry, rule)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX quarantine_by_cut ON quarantine (cut);
+CREATE INDEX quarantine_by_rule ON quarantine (rule);
+
+CREATE TABLE remarked (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations -- clients do not know yet which of its entries count now
+) STRICT;
 
 -- An entry of a contact that another terminal of this person passed on could be an invention of that terminal.
 CREATE TABLE uncovered (

@@ -91,8 +91,10 @@ function previousOf(step, inputs) {
 function uncovered(step, inputs) {
   const id = read(inputs.entries[step.entries[0]]).header.conversation;
   const ids = (names) => names.map((name) => read(inputs.entries[name]).id);
-  const found = hold(id, step.entries, inputs).uncovered(ids(step.passed_on), ids(step.heads));
-  return { uncovered: found.map((one) => nameOf(inputs)({ id: one })) };
+  const held = hold(id, step.entries, inputs);
+  const found = held.uncovered(ids(step.passed_on), ids(step.heads));
+  const named = (some) => some.map((one) => nameOf(inputs)({ id: one }));
+  return { uncovered: named(found), evidence: held.evidence(found).map(named) };
 }
 
 const RUN = {

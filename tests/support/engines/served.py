@@ -12,16 +12,24 @@ from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import keys, persons
-from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
+from protocol.entries_and_receipts import cut_body
+from protocol.identity.author import (
+    add_operation,
+    recover_operation,
+    remove_operation,
+    rename_operation,
+    sign_recovery,
+)
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.keys import X25519Pair
-from protocol.messages import Entry, LogOperations
+from protocol.messages import CutHead, Entry, LogOperations
 from protocol.primitives import ed25519_from_seed
 from tests.contract.subject import CLEO, Subject
 from tests.support.engines.engines import PASSPHRASE, Person, own_log, take_in
 from tests.support.engines.written import entry_of
 from tests.support.fakes.messenger import FakeMessenger
+from tests.support.protocol.pairings import Terminal
 
 
 @asynccontextmanager
@@ -111,6 +119,24 @@ class EnginesAround:
         assert link is not None
         for text in ("one", "other"):
             await link.driver.send(entry_of(self.ben, self.ada, text=text))
+
+    async def cut_off(self, text: str) -> None:
+        parts, second = self.ben.engine._use_cases, Terminal.named("a second terminal of Ben")
+        own, operations = parts.keyring.own, list(await own_log(self.ben))
+        link = parts.links.current(self.ada.peer)
+        assert link is not None
+        added = add_operation(reduce(operations), own.terminal, second.signing, second.static)
+        operations.append(sign_operation(added, own.signing_seed, second.seed))
+        removed = remove_operation(reduce(operations), own.terminal, second.id)
+        operations.append(sign_operation(removed, own.signing_seed))
+        nothing = cut_body(second.id, [CutHead(bytes(8), 1, bytes(32))])
+        for message in (
+            LogOperations(operations[-2:-1]),
+            entry_of(self.ben, self.ada, author=second.id, text=text),
+            LogOperations(operations[-1:]),
+            entry_of(self.ben, self.ada, cut=nothing),
+        ):
+            await link.driver.send(message)
 
     async def appear(self) -> None:
         await self.cleo.create()

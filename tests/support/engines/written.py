@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_TEXT,
+    EntryPlace,
+    conversation_of_two,
+    text_body,
+    write_entry,
+)
 from protocol.messages import Entry
 from tests.support.engines.engines import Person
 
@@ -14,10 +21,12 @@ def entry_of(
     self_key: bytes = b"",
     text: str = "I owe you",
     previous: tuple[int, bytes] | None = None,
+    cut: bytes = b"",
 ) -> Entry:
     """An entry of their conversation that nobody has stored, by default one of `one`'s own.
 
     All of them claim the first place of one incarnation, or the one after sequence and id of `previous`.
+    `cut` is the body of a cut, which takes the place of the text.
     """
     parts = one.engine._use_cases
     own = parts.keyring.own
@@ -25,7 +34,6 @@ def entry_of(
     place = EntryPlace(
         conversation, author or own.terminal, b"12345678", previous, [], parts.keyring.own_log.heads
     )
-    made = write_entry(
-        place, one.clock.wall(), KIND_TEXT, text_body(text), self_key or own.self_key, parts.runtime.random
-    )
-    return made.message()
+    kind, body = (KIND_CUT, cut) if cut else (KIND_TEXT, text_body(text))
+    key, random = self_key or own.self_key, parts.runtime.random
+    return write_entry(place, one.clock.wall(), kind, body, key, random).message()

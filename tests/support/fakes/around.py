@@ -48,6 +48,10 @@ class FakeAround:
     async def twice(self) -> None:
         self.fake.conflict(self.friend)
 
+    async def cut_off(self, text: str) -> None:
+        self.fake.receive(self.friend, text)
+        self.fake.leave_out(self.friend)
+
     async def appear(self) -> None:
         self.fake.see_stranger(CLEO)
 

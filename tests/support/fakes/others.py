@@ -24,6 +24,7 @@ from chat.interface import (
     DiagnosisView,
     EngineEnded,
     EntriesConflict,
+    EntriesMarked,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -296,6 +297,14 @@ class Others:
         self.emit(EntryAdded(entry))
         self._count_unread(person)
         return entry
+
+    def leave_out(self, person: str) -> None:
+        """A cut comes that leaves out all that a contact has written."""
+        conversation = self._conversations[person]
+        conversation.entries[:] = [
+            replace(entry, quarantined=not entry.own) for entry in conversation.entries
+        ]
+        self.emit(EntriesMarked(person))
 
     def say_as_me(self, person: str, text: str, state: EntryState) -> EntryView:
         """An entry of this person from before, in a state; announced."""

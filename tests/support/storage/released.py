@@ -171,6 +171,7 @@ def write_conversation(database: Database) -> None:
     passed_on = entries.insert(database, ben.tell("passed on by another of Ann's terminals"), unread=True)
     repair.doubt(database, [passed_on] if passed_on else [], [ANN.terminal])
     repair.passed_again(database, [late], BEN.terminal)
+    database.run("INSERT INTO remarked (conversation) SELECT number FROM conversations")
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)

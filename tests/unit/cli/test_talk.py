@@ -13,6 +13,7 @@ from chat.interface import (
     ContactChanged,
     ContactView,
     EntriesConflict,
+    EntriesMarked,
     EntryAdded,
     EntryChanged,
     EntryFilled,
@@ -256,6 +257,11 @@ def test_entries_that_conflict_have_a_line_and_a_mark(line: Line) -> None:
     assert (
         line.run("history", "Ben").out.splitlines()[0].endswith("Ben: one  (conflicts with another message)")
     )
+
+
+def test_other_marks_than_before_have_a_line(line: Line) -> None:
+    event = EntriesMarked(ben(line).person)
+    assert listened(line, event).objects[2:] == [{"event": "marks", "conversation": "Ben"}]
 
 
 def test_an_entry_of_a_removed_terminal_has_a_mark(line: Line) -> None:

@@ -11,9 +11,9 @@ from unittest import mock
 import pytest
 
 from chat.config import Config
-from chat.interface import Cleaned, Notice
-from chat.service.maintenance import FULL, Cleaner, NotCleaned, Ranker
-from chat.storage import entries, ordering, secure_deletion
+from chat.interface import Cleaned, EntriesMarked, Notice
+from chat.service.maintenance import FULL, Cleaner, NotCleaned, Settler
+from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.errors import StorageBroken, StorageFull, StorageGivenUp
 from chat.tasks import Tasks
 from tests.support.engines.engines import play
@@ -23,26 +23,27 @@ AFTER, AGAIN, PATIENCE = CONFIG.clean_after, CONFIG.clean_again, CONFIG.clean_pa
 
 
 class Parts:
-    """A cleaner and a ranker; `outcomes` are those of the next cleanings, then each works."""
+    """A cleaner and a settler; `outcomes` are those of the next cleanings, then each works."""
 
     def __init__(self) -> None:
         self.due = False
         self.outcomes: list[Any] = []
         self.cleanings: list[tuple[float, Any]] = []
         self.ranks: list[Any] = []
+        self.rules: list[tuple[int | None, list[bytes]]] = []
         self.ranked: list[tuple[float, Any]] = []
         store: Any = SimpleNamespace(
             asked=0, is_wanted="wanted", is_closing="closing", read=self._read, write=self._write
         )
         self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
-        self.cleaner, self.ranker = Cleaner(runtime, store, self.bus), Ranker(runtime, store, self.bus)
+        self.cleaner, self.settler = Cleaner(runtime, store, self.bus), Settler(runtime, store, self.bus)
 
     async def _read(self, work: Any, *args: Any) -> Any:
         if work is secure_deletion.cleaning_is_due:
             return self.due
-        if work is entries.ranks_are_due:
-            return bool(self.ranks)
+        if work is entries.is_unsettled:
+            return bool(self.ranks or self.rules)
         assert work is secure_deletion.clean_file
         self.cleanings.append((round(asyncio.get_running_loop().time(), 6), *args))
         outcome = self.outcomes.pop(0) if self.outcomes else True
@@ -52,9 +53,11 @@ class Parts:
         return outcome
 
     async def _write(self, work: Any, conversation: int) -> Any:
+        if work is quarantine.settle_next:
+            return self.rules.pop(0) if self.rules else (None, [])
         assert work is ordering.settle_next
         self.ranked.append((round(asyncio.get_running_loop().time(), 6), conversation))
-        outcome = self.ranks.pop(0)
+        outcome = self.ranks.pop(0) if self.ranks else None
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -166,12 +169,12 @@ def test_two_who_wait_for_a_cleaning_share_it_and_its_failure() -> None:
 def test_ranks_are_raised_in_pieces_in_turn_and_again_after_a_failure() -> None:
     async def scenario(it: Parts) -> None:
         it.ranks = [7, 9, None]
-        asyncio.create_task(it.ranker.run()).add_done_callback(lambda _: None)
+        asyncio.create_task(it.settler.run()).add_done_callback(lambda _: None)
         await asyncio.sleep(100)
         every = CONFIG.ranks_every
         assert it.ranked == [(0.0, 0), (every, 7), (2 * every, 9)]
         it.ranks = [StorageBroken(), None]
-        it.ranker.begin()
+        it.settler.begin()
         await asyncio.sleep(100)
         assert it.ranked[3:] == [(100.0, 0), (100.0 + CONFIG.clean_again, 0)]
         assert [type(event) for event in it.published] == [Notice]
@@ -179,9 +182,22 @@ def test_ranks_are_raised_in_pieces_in_turn_and_again_after_a_failure() -> None:
     run(scenario)
 
 
+def test_the_marks_of_entries_are_settled_in_pieces_and_said() -> None:
+    """Next to ranks, which are not due for as long."""
+
+    async def scenario(it: Parts) -> None:
+        it.ranks, it.rules = [7, None], [(3, []), (5, [b"one"]), (5, [b"one", b"two"]), (None, [])]
+        asyncio.create_task(it.settler.run()).add_done_callback(lambda _: None)
+        await asyncio.sleep(100)
+        assert it.rules == []
+        assert it.published == [EntriesMarked(name.hex()) for name in (b"one", b"one", b"two")]
+
+    run(scenario)
+
+
 def test_without_ranks_that_are_due_nothing_is_written() -> None:
     async def scenario(it: Parts) -> None:
-        asyncio.create_task(it.ranker.run()).add_done_callback(lambda _: None)
+        asyncio.create_task(it.settler.run()).add_done_callback(lambda _: None)
         await asyncio.sleep(100)
         assert it.ranked == []
 

@@ -275,7 +275,7 @@ def test_case_94_ranks_raised_in_pieces_come_to_the_same_and_show_no_entry_befor
             named.update((entry.header.previous, *entry.header.parents))
             in_piece(database, most, entry)
             assert parents_first(database, late)
-        while entries.ranks_are_due(database):
+        while entries.is_unsettled(database):
             with database.transaction():
                 ordering.settle(database, contacts.conversation_number(database, TALK), most)
             assert parents_first(database, late)
@@ -299,7 +299,7 @@ def test_case_94_a_late_parent_of_a_long_chain_raises_a_piece_of_it_and_the_rest
     with database.transaction():
         entries.insert_all(database, [late], ME.terminal)
     assert database.value("SELECT total_changes()") - at_once < 4 * ordering.PIECE
-    while entries.ranks_are_due(database):
+    while entries.is_unsettled(database):
         pieces, before = pieces + 1, database.value("SELECT total_changes()")
         with database.transaction():
             ordering.settle_next(database, 0)
@@ -372,5 +372,5 @@ def test_ranks_are_settled_when_none_is_due_whatever_the_size_of_the_pieces(
     while not done:
         with database.transaction():
             done = ordering.settle(database, conversation, most)
-        assert done is not entries.ranks_are_due(database)
+        assert done is not entries.is_unsettled(database)
     assert [rank for rank, _ in positions(database)] == list(range(5_000, 5_007))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +70,18 @@ def arrive(database: Database, *arriving: ParsedEntry, former: Sequence[bytes] =
         entries.insert_all(database, arriving, ME.terminal, former=former)
 
 
+def settle(database: Database) -> int:
+    """Decide about all that is due; returns the number of pieces."""
+    pieces = 0
+    while entries.is_unsettled(database):
+        with database.transaction():
+            quarantine.settle_next(database, 0)
+        pieces += 1
+    return pieces
+
+
 def apart(database: Database) -> set[bytes]:
+    settle(database)
     return {row.id for row in entries.page(database, TALK, 100) if row.quarantined}
 
 
@@ -77,10 +89,11 @@ CUTS = ["senior", "senior again", "second", "junior"]
 STEPS = ["a", "b", "c", "d", "fork", "climbs", *CUTS, "remove", "recover"]
 
 
-@given(st.permutations(STEPS))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_case_88_what_counts_is_what_the_protocol_says(database: Database, steps: list[str]) -> None:
-    """A terminal is removed, its seniors go too, and entries and cuts come before or after, in any order."""
+def played(database: Database, steps: Sequence[str]) -> Iterator[tuple[set[bytes], set[bytes]]]:
+    """A terminal is removed, its seniors go too, and entries and cuts come before or after, in any order.
+
+    Gives after each step the ids of its texts, and of those that the protocol says are quarantined.
+    """
     trunk = ("a", 1, ""), ("b", 2, "a"), ("c", 3, "b"), ("d", 4, "c")
     texts = chain(*trunk, ("fork", 3, "b"), ("climbs", 2, "c"))
     arriving = texts | {
@@ -99,6 +112,9 @@ def test_case_88_what_counts_is_what_the_protocol_says(database: Database, steps
             live.remove(REMOVED)
             before = set(held)
             log(database, live)
+        elif step == "restore":
+            live = [one for one in RANKED if one in live or one == REMOVED]
+            log(database, live)
         elif step == "recover":
             live.remove(SENIOR)
             log(database, live)
@@ -109,7 +125,36 @@ def test_case_88_what_counts_is_what_the_protocol_says(database: Database, steps
         cuts = [one.cut for one in cuts_in_force(held.values(), REMOVED, live, RANKED) if one.cut]
         headers = {one: entry.header for one, entry in held.items()}
         expected = set() if REMOVED in live else set(quarantined(headers, REMOVED, before, cuts))
-        assert apart(database) & {entry.id for entry in texts.values()} == expected
+        yield {entry.id for entry in texts.values()}, expected
+
+
+@given(st.permutations(STEPS))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_case_88_what_counts_is_what_the_protocol_says(database: Database, steps: list[str]) -> None:
+    for texts, expected in played(database, steps):
+        assert apart(database) & texts == expected
+
+
+@given(st.permutations(STEPS), st.lists(st.integers(0, 3), min_size=15, max_size=15), st.integers(1, 2))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_case_94_what_is_decided_in_pieces_comes_to_the_same(
+    database: Database, steps: list[str], pieces: list[int], piece: int
+) -> None:
+    """Whatever arrives in between. Twice the terminal is removed, and once it is live again in between."""
+    removed = steps.index("remove")
+    twice = [*steps[: removed + 3], "restore", *steps[removed + 3 : removed + 5], "remove"]
+    twice += steps[removed + 5 :]
+    found = list[tuple[set[bytes], set[bytes]]]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quarantine, "PIECE", piece)
+        for step, known in enumerate(played(database, twice)):
+            found.append(known)
+            for _ in range(pieces[step]):
+                with database.transaction():
+                    quarantine.settle_next(database, 0)
+        texts, expected = found[-1]
+        assert apart(database) & texts == expected
+        assert database.value("SELECT count(*) FROM rules WHERE over OR settled IS NOT NULL") == 0
 
 
 def test_case_88_each_stored_entry_says_whether_it_counts(database: Database) -> None:
@@ -169,9 +214,15 @@ def test_case_88_the_quarantine_of_a_removed_conversation_goes_with_it(database:
     texts = chain(("a", 1, ""), ("b", 2, "a"))
     log(database, [SENIOR])
     arrive(database, *texts.values(), cut(SENIOR, REMOVED, texts["a"]))
+    settle(database)
+    log(database, RANKED)
+    assert all(
+        database.value(f"SELECT count(*) FROM {table}")
+        for table in ("cuts", "rules", "quarantine", "remarked")
+    )
     with database.transaction():
         contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
-    for table in ("cuts", "late", "quarantine"):
+    for table in ("cuts", "rules", "quarantine", "remarked"):
         assert database.value(f"SELECT count(*) FROM {table}") == 0
 
 
@@ -294,15 +345,20 @@ def test_case_88_no_cut_is_due_twice_or_without_anything_that_counts(database: D
     assert quarantine.due(database, ME.terminal) == [(TALK, OWN[3])]
 
 
+def ends(database: Database) -> list[bytes]:
+    with database.transaction():
+        return [head.id for head in quarantine.heads(database, TALK, REMOVED)]
+
+
 def test_case_88_a_cut_names_the_ends_of_what_counts(database: Database) -> None:
     texts = chain(("a", 1, ""), ("b", 2, "a"), ("c", 3, "b"), ("fork", 2, "a"))
     log(database, RANKED)
     arrive(database, texts["a"], texts["fork"], former=())
     log(database, [SENIOR])
     arrive(database, texts["b"], texts["c"])
-    assert [head.id for head in quarantine.heads(database, TALK, REMOVED)] == [texts["fork"].id]
+    assert ends(database) == [texts["fork"].id]
     arrive(database, cut(SENIOR, REMOVED, texts["c"]))
-    assert [head.id for head in quarantine.heads(database, TALK, REMOVED)] == [texts["c"].id]
+    assert ends(database) == [texts["c"].id]
 
 
 def test_case_88_of_many_ends_a_cut_names_the_highest(database: Database) -> None:
@@ -314,3 +370,88 @@ def test_case_88_of_many_ends_a_cut_names_the_highest(database: Database) -> Non
     arrive(database, *ends, former=())
     found = quarantine.heads(database, TALK, REMOVED)
     assert [head.sequence for head in found] == list(range(4, CUT_HEADS_MAX + 4))
+
+
+# --- In pieces ---
+
+
+def long_chain(count: int) -> list[ParsedEntry]:
+    """Entries of the removed terminal in one chain."""
+    made: list[ParsedEntry] = []
+    for number in range(1, count + 1):
+        previous = made[-1].id if made else b""
+        made.append(sample(str(number), author=REMOVED, sequence=number, previous=previous))
+    return made
+
+
+def changes(database: Database) -> int:
+    return int(database.value("SELECT total_changes()"))
+
+
+def test_case_94_a_cut_of_a_long_chain_leaves_out_a_piece_of_it_at_a_time(database: Database) -> None:
+    """The newest first, which are on the screen; also what a late entry lets in."""
+    chain = long_chain(10 * quarantine.PIECE)
+    kept, gap = chain[: quarantine.PIECE], chain[-3]
+    log(database, RANKED)
+    arrive(database, *(one for one in chain if one is not gap), former=())
+    log(database, [SENIOR])
+    settle(database)
+    before = changes(database)
+    arrive(database, cut(SENIOR, REMOVED, kept[-1]))
+    assert changes(database) - before < 40
+    with database.transaction():
+        quarantine.settle_next(database, 0)
+    assert changes(database) - before < 2 * quarantine.PIECE
+    newest = [row for row in entries.page(database, TALK, 3_000) if row.quarantined]
+    assert chain[-1].id in {row.id for row in newest}
+    assert settle(database) >= 8
+    left_out = {one.id for one in chain[len(kept) :] if one is not gap}
+    assert {row.id for row in entries.page(database, TALK, 3_000) if row.quarantined} == left_out
+    before = changes(database)
+    arrive(database, cut(SECOND, REMOVED, gap), cut(SENIOR, REMOVED, gap, sequence=2))
+    log(database, [SECOND])
+    settle(database)
+    assert apart(database) <= {one.id for one in chain[-2:]} | left_out
+    before = changes(database)
+    arrive(database, gap)
+    assert changes(database) - before < 2 * quarantine.PIECE
+    assert settle(database) >= 8
+    counting = {row.id for row in entries.page(database, TALK, 3_000) if not row.quarantined}
+    assert {one.id for one in chain[:-2]} <= counting
+    assert not {one.id for one in chain[-2:]} & counting
+
+
+def test_case_94_a_cut_that_leaves_out_nothing_takes_one_piece_whatever_it_leads_to(
+    database: Database,
+) -> None:
+    chain = long_chain(5 * quarantine.PIECE)
+    log(database, RANKED)
+    arrive(database, *chain, former=())
+    log(database, [SENIOR])
+    assert settle(database) == 0
+    arrive(database, cut(SENIOR, REMOVED, chain[-1]))
+    assert settle(database) == 1
+    assert apart(database) == set()
+
+
+def test_case_94_the_first_cut_of_a_terminal_is_found_without_the_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live terminal may write any number of them."""
+    texts, steps = chain(("a", 1, ""), ("b", 2, "a")), list[int]()
+    log(database, [SENIOR])
+    arrive(database, *texts.values())
+    for sequences in (range(1, 20), range(20, 400)):
+        arrive(database, *(cut(SENIOR, REMOVED, texts["a"], sequence=number) for number in sequences))
+        taken = [0]
+
+        def count(taken: list[int] = taken) -> int:
+            taken[0] += 1
+            return 0
+
+        database._connection.set_progress_handler(count, 1)
+        log(database, [SENIOR])
+        database._connection.set_progress_handler(None, 0)
+        steps.append(taken[0])
+    assert steps[0] == steps[1]
+    assert apart(database) == {texts["b"].id}

@@ -141,6 +141,16 @@ async def test_case_97_an_entry_of_a_newer_version_is_shown_and_can_be_deleted()
         assert messenger.called("delete")
 
 
+async def test_case_88_what_is_on_the_screen_is_marked_when_a_cut_leaves_it_out() -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        messenger.receive(bob.person, "written by a thief")
+        await until_shown(pilot, "written by a thief")
+        assert "from a removed device" not in shown(pilot)
+        messenger.leave_out(bob.person)
+        await until_shown(pilot, "⚠ from a removed device")
+
+
 async def test_entries_that_claim_one_place_are_marked_where_they_stand_and_in_their_details() -> None:
     messenger, bob, _ = with_a_secret()
     async with chatting(messenger) as pilot:

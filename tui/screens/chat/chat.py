@@ -22,6 +22,7 @@ from chat.interface import (
     ContactRemoved,
     ContactView,
     EntriesConflict,
+    EntriesMarked,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
@@ -268,6 +269,8 @@ class ChatScreen(Screen[None]):
                 self.history.entry_filled(entry)
             case EntriesConflict(contact, _terminal, ids):
                 self.history.entries_conflict(contact, ids)
+            case EntriesMarked(contact):
+                self.history.entries_marked(contact)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)
             case EntryDeleted(contact, entry_id):

@@ -251,6 +251,12 @@ class HistoryController:
             news = _("{name}: two messages of one device conflict. Their details say more.")
             self.surface.say(news.format(name=self.state.named(view)))
 
+    def entries_marked(self, contact: str) -> None:
+        """Read again which entries of the open conversation are quarantined."""
+        opened = self.state.conversation
+        if opened is not None and contact == opened.person:
+            self._run("marks", self.read_again)
+
     async def _catch_up(self, opened: Conversation, entry: EntryView) -> None:
         try:
             came = await self.surface.ask(opened.catch_up(entry))

@@ -200,6 +200,12 @@ async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> No
     assert said.count("1 new entry from Ben.") == 1
 
 
+async def test_case_88_it_is_said_when_other_entries_are_marked() -> None:
+    said, _ = await talk("* Ben writes hello", "> /open Ben", "* Ben is-left-out", "> /last")
+    assert "Ben: other messages than before are marked as from a removed device." in said
+    assert any(line.endswith("from a removed device: hello") for line in said)
+
+
 async def test_entries_that_claim_one_place_are_announced_marked_and_explained() -> None:
     said, messenger = await talk("> /open Ben", "* Ben conflicts", "> /last", "> /details 1")
     assert "Ben: two messages of one device conflict. Their details say more." in said
