@@ -120,7 +120,8 @@ class OpenInvitation:
 class Keyring:
     """network.links.Directory from memory. `found` and `remembered`: addresses of contacts' terminals.
 
-    `own` and `own_log`: this person's keys and log. `own_confirmed`: the ids of its operations that this
+    `own` and `own_log`: this person's keys and log. `own_terminals`: the ids of this terminal and of all that
+    the log has, also of those that were removed. `own_confirmed`: the ids of its operations that this
     terminal made or this person confirmed. `keeps_seed`: the database has the recovery seed. `now`: Unix time
     in milliseconds. `proven`: the persons who have proven to hold a static key, by that key. `shared`: those
     keys that several persons have proven.
@@ -141,12 +142,11 @@ class Keyring:
         keeps_seed: bool = False,
     ) -> None:
         self.keeps_seed = keeps_seed
-        self.identity = Identity(own.person, X25519Pair(own.static_secret))
-        self.own = own
-        self.own_log = own_log
-        self.own_confirmed = own_confirmed
         self.contacts = contacts or {}
         self.invitations = invitations or {}
+        self.own = own
+        self.identity = Identity(own.person, X25519Pair(own.static_secret))
+        self.follow_own_log(own_log, own_confirmed)
         self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
         self.proven: dict[bytes, set[bytes]] = {}
@@ -303,6 +303,13 @@ class Keyring:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
+        self.own_terminals = {self.own.terminal, *(one.id for one in state.terminals())}
+
+    def take_keys(self, own: OwnRow) -> None:
+        """This terminal has other keys now, and no invitation any more."""
+        self.own = own
+        self.identity = Identity(own.person, X25519Pair(own.static_secret))
+        self.invitations.clear()
 
     def forget_seed(self) -> None:
         """The recovery seed was erased from the database."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from chat.errors import phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryView, UsageError
 from chat.network.links import Peer
 from chat.service import views
-from chat.service.events import ContactsChanged, EventBus, OwnLogChanged, OwnLogGrew
+from chat.service.events import ContactsChanged, EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.pairing.storage import PendingContacts
@@ -19,10 +20,12 @@ from chat.service.views import Views
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
+from chat.storage.keys import OwnRow
 from chat.tasks import Runtime, Worker
 from protocol.errors import LimitExceeded, Malformed
 from protocol.identity.author import (
     RECOVERY_WORDS,
+    create_terminal,
     read_recovery_words,
     recover_operation,
     recovery_key,
@@ -73,6 +76,7 @@ class OwnLog:
 
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
         self._worker, self._within = runtime.worker, runtime.config.sync_within
+        self._random = runtime.random
         self._store, self._bus, self._keyring = store, bus, keyring
         self._turn = asyncio.Lock()  # what is signed builds on all that came before
         self._sought: dict[Peer, set[bytes]] = {}
@@ -116,26 +120,35 @@ class OwnLog:
                 self._bus.signal(OwnLogChanged(cause))
                 self._bus.publish(views.own_change(cause))
 
-    async def _add(self, operations: Sequence[bytes], confirmed: Iterable[bytes] = ()) -> Extension:
-        """Store what is new in the own log. `confirmed`: recoveries that this person made."""
+    async def _add(
+        self, operations: Sequence[bytes], confirmed: Iterable[bytes] = (), own: OwnRow | None = None
+    ) -> Extension:
+        """Store what is new in the own log. `confirmed`: recoveries that this person made, `own`: this
+        terminal with the keys that one of them brings."""
         person = self._keyring.own.person
         held, pins = await self._store.read(_held, person)
         pins = Pins(pins.seen, pins.confirmed.union(confirmed))
         found = await self._worker.run(extend, held, operations, pins=pins)
 
         def store(database: Database) -> Pins:
+            if own is not None:
+                keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
             _store_operations(database, person, found)
             persons.pin(database, person, confirmed, confirmed=True)
             return persons.pins_of(database, person)
 
         if found.new:
-            self._follow(found.state, await self._store.write(store))
+            self._follow(found.state, await self._store.write(store), own)
         return found
 
-    def _follow(self, log: PersonState, pins: Pins) -> None:
+    def _follow(self, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
         # In one step: what was made here must not be asked about in between.
+        if own is not None:
+            self._keyring.take_keys(own)
         self._keyring.follow_own_log(log, pins.confirmed)
         self._bus.signal(OwnLogGrew())
+        if own is not None:
+            self._bus.signal(InvitationsChanged())
 
     async def confirm(self, operation: bytes) -> None:
         """Store that this person made this operation (id) of the own log."""
@@ -164,24 +177,39 @@ class OwnLog:
             await self._add([sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)])
 
     async def recover(self, seed: bytes, removed: Sequence[bytes], *, force: bool) -> None:
-        """Sign the next recovery, which removes these terminals. Raises UsageError, NotSynced."""
+        """Sign the next recovery, which removes these terminals. Raises UsageError, NotSynced.
+
+        Where this terminal is not live, the recovery brings new keys for it: what was removed never comes
+        back, and a frozen key is somebody else's, too. `secure_deletion.clean_file` must follow.
+        """
         await self._until_synced(force=force)
         async with self._turn:
-            state = self._keyring.own_log
+            state, own = self._keyring.own_log, self._keyring.own
             held, pins = await self._store.read(_held, state.person)
             base = await self._worker.run(_before_others, held, pins, seed)
             if base is None:
                 raise UsageError(OTHER_WORDS)
-            if self._keyring.own.terminal in removed:
+            if own.terminal in removed:
                 raise UsageError(THIS_DEVICE)
             if not {*state.live, *state.frozen}.issuperset(removed):
                 raise UsageError(NO_DEVICE)
-            if len(removed) > RECOVER_REMOVED_MAX:
+            gone = {terminal for terminal in removed if terminal in base.last}
+            new = None if own.terminal in base.live else create_terminal(self._random)
+            if new is not None and own.terminal not in base.removed and own.terminal in base.last:
+                gone.add(own.terminal)
+            if len(gone) > RECOVER_REMOVED_MAX:
                 raise UsageError(TOO_MANY_DEVICES)
-            known = sorted(terminal for terminal in set(removed) if terminal in base.last)
-            last = [(terminal, base.last[terminal]) for terminal in known]
-            signed = sign_recovery(recover_operation(base, seed, last), seed)
-            await self._add([signed], [parse_operation(signed).id])
+            last = [(terminal, base.last[terminal]) for terminal in sorted(gone)]
+            if new is None:
+                signed = sign_recovery(recover_operation(base, seed, last), seed)
+                await self._add([signed], [parse_operation(signed).id])
+                return
+            made = recover_operation(base, seed, last, new.signing, new.static)
+            signed = sign_recovery(made, seed, new.signing_seed)
+            keyed = replace(
+                own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
+            )
+            await self._add([signed], [parse_operation(signed).id], keyed)
 
     async def _until_synced(self, *, force: bool) -> None:
         """Wait for a link that is about to open, unless the person insists. Raises NotSynced."""
@@ -242,6 +270,7 @@ class Recovery:
         except ValueError:
             raise UsageError(NO_DEVICE) from None
         await self._log.recover(seed, terminals, force=force)
+        self._cleaner.begin()  # former keys of this terminal were deleted if it has new ones
 
 
 def seed_of(typed: Sequence[str]) -> bytes:

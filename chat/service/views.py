@@ -64,7 +64,7 @@ class Views:
     ) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
-        own = header.author == self._keyring.own.terminal
+        own = header.author in self._keyring.own_terminals
         return EntryView(
             id=entry.id.hex(),
             contact=person.hex(),
@@ -86,7 +86,7 @@ class Views:
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
-        own = row.author == self._keyring.own.terminal
+        own = row.author in self._keyring.own_terminals
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
@@ -114,11 +114,11 @@ class Views:
         *,
         uncovered: bool,
     ) -> DetailsView:
-        own = self._keyring.own.terminal
+        own = self._keyring.own_terminals
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
-        if row.author != own:
+        if row.author not in own:
             stored = next(
-                (utc(one.time) for one in receipts_of if one.terminal == own and one.kind == receipts.STORED),
+                (utc(one.time) for one in receipts_of if one.terminal in own and one.kind == receipts.STORED),
                 None,
             )
         return DetailsView(
@@ -144,8 +144,8 @@ class Views:
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""
-        own = self._keyring.own_log
-        return own.person if terminal in {one.id for one in own.terminals()} else contact
+        keyring = self._keyring
+        return keyring.own.person if terminal in keyring.own_terminals else contact
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
         """Whether an open link carried this own entry, of which no receipt has come."""

@@ -276,7 +276,8 @@ class _Burst:
         news: list[Stored] = []
         for entry in self._new:
             author = entry.header.author
-            unread, former = author != self._own_terminal, author in self._former
+            former = author in self._former
+            unread = author != self._own_terminal and not (former and persons.is_own(self._db, author))
             one = insert(self._db, entry, unread=unread, carrier=self._carrier, former=former)
             if one is not None:
                 news.append(one)

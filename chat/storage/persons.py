@@ -110,6 +110,15 @@ def former_terminals(db: Database, person: bytes) -> list[bytes]:
     return [row[0] for row in db.rows(former, person)]
 
 
+def is_own(db: Database, terminal: bytes) -> bool:
+    """Whether a terminal is one of this person's, live or not."""
+    own = (
+        "SELECT EXISTS (SELECT 1 FROM person_terminals WHERE person = (SELECT person FROM own WHERE id = 1)"
+        " AND terminal = (SELECT number FROM terminals WHERE terminal = ?))"
+    )
+    return bool(db.value(own, terminal))
+
+
 def terminal_number(db: Database, terminal: bytes) -> int:
     """The number of a terminal's row, which is created for a new terminal."""
     found = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)

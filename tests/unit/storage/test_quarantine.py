@@ -314,3 +314,13 @@ def test_case_88_of_many_ends_a_cut_names_the_highest(database: Database) -> Non
     arrive(database, *ends, former=())
     found = quarantine.heads(database, TALK, REMOVED)
     assert [head.sequence for head in found] == list(range(4, CUT_HEADS_MAX + 4))
+
+
+def test_case_84_what_this_terminal_wrote_with_former_keys_comes_back_read(database: Database) -> None:
+    log(database, RANKED)
+    own_log(database, OWN)
+    own_log(database, OWN[:2])
+    arrive(database, sample("mine", author=OWN[2]), former=[OWN[2]])
+    assert receipts.unread(database, TALK) == 0
+    arrive(database, sample("theirs", author=REMOVED))
+    assert receipts.unread(database, TALK) == 1
