@@ -196,6 +196,7 @@ class Recovery:
 
     async def recovery(self, typed: str) -> None:
         if typed:
+            self.output.private = True
             await self.messenger.confirm_recovery(tuple(typed.split()))
             self.state.me = replace(self.state.me, keeps_seed=False)
             await self.output.clear()
@@ -205,6 +206,7 @@ class Recovery:
             )
             return
         view = await self.messenger.recovery_words()
+        self.output.private = True
         asked = listed(str(place + 1) for place in view.asked)
         await self.output.say(
             _(RECOVERY),

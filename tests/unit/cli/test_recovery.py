@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from chat.cli import output, people
@@ -9,6 +12,7 @@ from chat.interface import RECOVERY_WORDS, TerminalState, TerminalView
 from protocol.identity.author import RECOVERY_WORDS as COUNT
 from protocol.identity.author import recovery_words
 from tests.support.cli.line import Line
+from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import RECOVERY_ASKED
 from tests.support.fakes.others import identity
 
@@ -48,6 +52,48 @@ def test_at_a_terminal_the_words_are_on_a_screen_that_is_cleared(line: Line) -> 
     assert shown.count("\x1b[2J\x1b[H") == 3  # before, when some are asked for, and after those
     assert shown.endswith("\x1b[2J\x1b[H")
     assert not any(word in outcome.err.split() for word in WORDS)
+
+
+AT_TERMINAL = """
+import sys
+from chat.cli.__main__ import run, show
+from chat.cli.session import Call
+from chat.interface import DoorState
+from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+messenger = FakeMessenger("Ann")
+messenger.keep_seed()
+door = FakeDoor(messenger, state=DoorState.RUNNING)
+sys.exit(run(sys.argv[1:], Call(lambda *_: door, show)))
+"""
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("leaving", [b"\x03", signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("command", "asked", "typed"),
+    [
+        (("recovery",), b"press Enter", b""),
+        (("recovery",), b"press Enter", b"\nacorn"),
+        (("recovery", "use"), b"as many lines", b"acorn"),
+    ],
+)
+def test_every_way_out_takes_the_words_off_the_screen(
+    command: tuple[str, ...], asked: bytes, typed: bytes, leaving: bytes | signal.Signals
+) -> None:
+    """A hang-up of the program alone, as by tmux or screen, leaves its screen to others."""
+    with terminal() as (person, program):
+        process = python_at(program, "-c", AT_TERMINAL, *command)
+        heard = heard_until(person, asked)
+        os.write(person, typed)
+        heard = heard_until(person, typed[-5:] or asked, heard)
+        if isinstance(leaving, bytes):
+            os.write(person, leaving)
+        else:
+            process.send_signal(leaving)
+        heard = heard_until(person, b"\x1b[?1049l", heard)
+        assert process.wait(60) == 1
+    shown, _, _ = heard.partition(b"\x1b[?1049l")
+    assert shown.endswith(b"\x1b[2J\x1b[H")
 
 
 def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> None:

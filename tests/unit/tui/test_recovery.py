@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
+import pytest
 from textual.pilot import Pilot
 
 from protocol.identity.author import recovery_words
+from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
 from tests.support.tui.driving import chatting, shown, until, until_shown, with_bob, with_bob_open
 from tests.support.tui.opened import opened
@@ -85,3 +90,24 @@ async def test_who_has_no_contact_is_not_reminded() -> None:
     async with chatting(messenger, (120, 24)) as pilot:
         await until_shown(pilot, "Ann")
         assert DUE not in shown(pilot)
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("leaving", [b"\x11", signal.SIGHUP, signal.SIGTERM])
+def test_every_way_out_takes_the_words_off_the_screen(leaving: bytes | signal.Signals) -> None:
+    """Not every terminal has a second screen that it puts away."""
+    with terminal() as (person, program):
+        process = python_at(program, "-m", "tests.support.tui.program", "seed")
+        heard = heard_until(person, b"Contacts")
+        os.write(person, b"\x1bw")
+        heard = heard_until(person, WORDS[-1].encode(), heard)
+        if isinstance(leaving, bytes):
+            os.write(person, leaving)
+        else:
+            process.send_signal(leaving)
+        heard = heard_until(person, b"\x1b[?1049l", heard)
+        assert process.wait(60) == 0
+    shown, _, _ = heard.partition(b"\x1b[?1049l")
+    cleared = shown.rpartition(b"\x1b[2J")[2]
+    assert cleared != shown
+    assert not any(word.encode() in cleared for word in WORDS)
