@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from chat.errors import phrase
+from chat.errors import Phrase, phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryView, UsageError
 from chat.network.links import Peer
 from chat.service import views
@@ -47,6 +47,11 @@ NOT_SYNCED = phrase(
     "that you signed later, and your contacts shut this device out when you sign others. Wait until a "
     "contact is online."
 )
+RECOVERY_NOT_SYNCED = phrase(
+    "No contact has been reached since Parlour started. If this profile is an older copy, it may lack a "
+    "recovery that you made later, and another one contradicts that: wait until a contact is online. If this "
+    "device was removed, contacts who know that do not answer any more: do not wait for them."
+)
 NOT_LIVE = phrase("This device was removed from your identity or has been copied: it can sign nothing.")
 LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
 OWN_LOG_FULL = phrase(
@@ -70,8 +75,8 @@ class OwnLog:
 
     A restored profile lacks what it signed after the copy was made, and would sign again under the same
     numbers, which is a fork (attack 92). So nothing is signed before a contact has returned what it holds.
-    A person without contacts signs at once: no contact can bring anything back, and the first one gets this
-    log by pairing.
+    A person without contacts, or with blocked ones alone, signs at once: nobody can bring anything back, and
+    the first contact gets this log by pairing.
     """
 
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
@@ -165,7 +170,7 @@ class OwnLog:
         """Sign another name of this person. Raises UsageError, NotSynced, NotPermitted."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        await self._until_synced(force=force)
+        await self._until_synced(NOT_SYNCED, force=force)
         own = self._keyring.own
         async with self._turn:
             state = self._keyring.own_log
@@ -182,13 +187,9 @@ class OwnLog:
         Where this terminal is not live, the recovery brings new keys for it: what was removed never comes
         back, and a frozen key is somebody else's, too. `secure_deletion.clean_file` must follow.
         """
-        await self._until_synced(force=force)
+        await self._until_synced(RECOVERY_NOT_SYNCED, force=force)
         async with self._turn:
-            state, own = self._keyring.own_log, self._keyring.own
-            held, pins = await self._store.read(_held, state.person)
-            base = await self._worker.run(_before_others, held, pins, seed)
-            if base is None:
-                raise UsageError(OTHER_WORDS)
+            state, own, base = self._keyring.own_log, self._keyring.own, await self.before(seed)
             if own.terminal in removed:
                 raise UsageError(THIS_DEVICE)
             if not {*state.live, *state.frozen}.issuperset(removed):
@@ -211,15 +212,26 @@ class OwnLog:
             )
             await self._add([signed], [parse_operation(signed).id], keyed)
 
-    async def _until_synced(self, *, force: bool) -> None:
-        """Wait for a link that is about to open, unless the person insists. Raises NotSynced."""
-        if force or not self._keyring.contacts:
+    async def before(self, seed: bytes) -> PersonState:
+        """The state that the next recovery with this seed follows. Raises UsageError for another seed."""
+        held, pins = await self._store.read(_held, self._keyring.own.person)
+        state = await self._worker.run(_before_others, held, pins, seed)
+        if state is None:
+            raise UsageError(OTHER_WORDS)
+        return state
+
+    async def _until_synced(self, problem: Phrase, *, force: bool) -> None:
+        """Wait for a link that is about to open, unless the person insists. Raises NotSynced.
+
+        Without any terminal of a contact that may link nothing can come back, and nothing is waited for.
+        """
+        if force or not self._keyring.dialled():
             return
         try:
             async with asyncio.timeout(self._within):
                 await self._synced.wait()
         except TimeoutError:
-            raise NotSynced(NOT_SYNCED) from None
+            raise NotSynced(problem) from None
 
 
 class Recovery:
@@ -261,6 +273,10 @@ class Recovery:
         if seed is None:
             raise NotPermitted(ERASED)
         return seed
+
+    async def check(self, typed: Sequence[str]) -> None:
+        """Raises UsageError where these are not the recovery words of this person."""
+        await self._log.before(seed_of(typed))
 
     async def use(self, typed: Sequence[str], removed: Sequence[str], *, force: bool) -> None:
         """Sign a recovery with the seed of the words. Raises UsageError, NotSynced."""

@@ -23,6 +23,7 @@ from protocol.identity.author import (
     recover_operation,
     recovery_key,
     recovery_words,
+    remove_operation,
     rename_operation,
     sign_recovery,
 )
@@ -159,6 +160,10 @@ async def test_wrong_words_and_devices_are_refused_before_anything_is_signed(tmp
         for typed, removed, said in cases:
             with pytest.raises(UsageError, match=said):
                 await ada.engine.recover(typed, removed, True)
+            if not removed:
+                with pytest.raises(UsageError, match=said):
+                    await ada.engine.check_recovery(typed)
+        await ada.engine.check_recovery(words)
         assert ada.engine._use_cases.keyring.own_log.heads == before
         assert recovery_words(seed_of(words)) == words
 
@@ -273,3 +278,37 @@ async def test_case_84_a_copied_terminal_comes_back_with_new_keys(tmp_path: Path
         await ada.engine.recover(words, (), False)
         await alone_with_new_keys(ada, own.terminal)
         assert parts.keyring.own_log.forks == ()
+
+
+@pytest.mark.parametrize("gone", ["blocked", "left"])
+@in_virtual_time
+async def test_who_has_nobody_that_could_answer_recovers_at_once(tmp_path: Path, gone: str) -> None:
+    """A contact that is blocked, or has no device any more, gets no link, so nothing is waited for."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        words = (await ada.engine.recovery_words()).words
+        if gone == "blocked":
+            await ada.engine.block(await ada.contact(ben), True)
+        else:
+            own, log = ben.engine._use_cases.keyring.own, ben.engine._use_cases.keyring.own_log
+            left = sign_operation(remove_operation(log, own.terminal, own.terminal), own.signing_seed)
+            await ada.engine._use_cases.sync._logs.received(ben.peer, [left])
+        await ada.stop()
+        await ada.start()
+        await ada.engine.recover(words, (), False)
+        assert ada.engine._use_cases.keyring.own_log.recoveries == 1
+
+
+@in_virtual_time
+async def test_a_removed_terminal_is_told_that_waiting_may_be_in_vain(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        words, theft = (await ada.engine.recovery_words()).words, theft_from(ada, await seed_in(ada))
+        gone = presence(ada, present=False)
+        await take_in(ada, theft)
+        await gone
+        await ada.stop()
+        await ada.start()
+        with pytest.raises(NotSynced, match="do not answer any more"):
+            await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await ada.engine.recover(words, (SECOND.id.hex(),), True)
+        await meet(ben, ada)
+        await talk(ada, ben, "with new keys")

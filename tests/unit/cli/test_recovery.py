@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -102,8 +103,26 @@ def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> No
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     typed = "\n".join(" ".join(WORDS[at : at + 6]) for at in range(0, len(WORDS), 6)) + "\n"
     (used,) = line.run("recovery", "use", "--remove", other[:12].upper(), "--json", typed=typed).objects
-    assert used == {"recovered": True, "removed": [other]}
+    assert used == {"recovered": True, "removed": [other], "new_keys": False}
     assert line.messenger.called("recover") == [(WORDS, (other,), False)]
+
+
+def test_wrong_words_are_refused_before_anything_is_asked(line: Line) -> None:
+    line.patch.setattr(people, "is_interactive", lambda: True)
+    outcome = line.run("recovery", "use", typed=" ".join((*WORDS[1:], WORDS[0])) + "\n\ny\n")
+    assert outcome.status == 64
+    assert "[y/n]" not in outcome.err
+    assert "not the recovery words" in outcome.err
+    assert line.messenger.called("recover") == []
+
+
+def test_a_device_that_gets_new_keys_says_what_to_do(line: Line) -> None:
+    async def recover(*_: object) -> None:
+        line.messenger._me = replace(line.messenger._me, terminal=identity("new keys"))
+
+    line.patch.setattr(line.messenger, "recover", recover)
+    outcome = line.run("recovery", "use", typed=" ".join(WORDS))
+    assert "pair again" in outcome.out
 
 
 @pytest.mark.parametrize("name", ["", "f", "0" * 7, "0" * 64])
