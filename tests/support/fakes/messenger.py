@@ -121,7 +121,7 @@ class FakeMessenger(Others):
         return self._terminals()
 
     def _terminals(self) -> tuple[TerminalView, ...]:
-        return (TerminalView(self._me.terminal, True, TerminalState.LIVE),)
+        return (TerminalView(self._me.terminal, True, TerminalState.LIVE), *self.other_terminals)
 
     async def rename_self(self, name: str, force: bool = False) -> None:
         if not is_name(name):
