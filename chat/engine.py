@@ -230,6 +230,9 @@ class Engine:
     async def confirm_recovery(self, answers: tuple[str, ...]) -> None:
         await self._open.recovery.confirm(answers)
 
+    async def check_recovery(self, typed: tuple[str, ...]) -> None:
+        await self._open.recovery.check(typed)
+
     async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
         await self._open.recovery.use(typed, removed, force=force)
 

@@ -274,8 +274,13 @@ class Messenger(Protocol):
         Raises UsageError (after which `recovery_words` asks for others), NotPermitted (it was erased).
         """
 
+    async def check_recovery(self, typed: tuple[str, ...]) -> None:
+        """Raises UsageError where these are not the recovery words of this person."""
+
     async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
         """Sign a recovery with the seed of these words, and remove terminals by id. The seed is not kept.
+
+        Where this terminal was removed or frozen, it has new keys and another id afterwards.
 
         Raises UsageError (the words, a terminal), NotSynced as `rename_self`.
         """

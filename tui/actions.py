@@ -192,6 +192,13 @@ _PARLOUR: Final = (
     Action(
         "recovery", "alt+w", N_("Recovery words"), N_("Write down the words that remove a stolen device.")
     ),
+    Action(
+        "use_recovery",
+        "alt+u",
+        N_("Use the recovery words"),
+        N_("Remove a stolen or copied device with your recovery words."),
+    ),
+    Action("rename_self", "alt+o", N_("Your name"), N_("Change the name that your contacts see.")),
     Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
     Action(
         "own_changes",

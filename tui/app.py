@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 _SETTLED_AFTER = 1.0  # seconds from the chat screen on: the conversation is open by then
 
 
+_CLEAR = "\x1b[2J"  # a terminal without a second screen would show messages or recovery words on
+
+
 # Below these, blank lines and frames give way to what is said.
 _WIDTHS = [(0, "-slim"), (60, "-broad")]
 _HEIGHTS = [(0, "-short"), (18, "-tall")]
@@ -107,6 +110,12 @@ class ParlourApp(App[None]):
 
     def on_unmount(self) -> None:
         self.notifier.end()
+
+    async def _process_messages_loop(self) -> None:
+        try:
+            await super()._process_messages_loop()
+        finally:  # nothing is drawn any more, and the second screen is still shown
+            self._write(_CLEAR)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:

@@ -15,7 +15,15 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from chat.interface import ContactChanged, Event, Messenger, NearbyChanged, ParlourError, RelayChanged
+from chat.interface import (
+    ContactChanged,
+    Event,
+    Messenger,
+    NearbyChanged,
+    NotSynced,
+    ParlourError,
+    RelayChanged,
+)
 from tui.text.emoji import Choice
 from tui.text.formatting import safe_line
 from tui.text.translation import _, told
@@ -155,16 +163,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a call was refused: one safe line that says what to do."""
+    """Why a call was refused: one safe line that says what to do. `insists`: unless its person insists."""
 
     text: str
+    insists: bool = False
 
 
 async def attempt(call: Awaitable[T]) -> T | Problem:
     try:
         return await call
     except ParlourError as error:
-        return Problem(safe_line(told(error.phrase)) or _("Parlour could not do that."))
+        said = safe_line(told(error.phrase)) or _("Parlour could not do that.")
+        return Problem(said, isinstance(error, NotSynced))
 
 
 def start_worker(

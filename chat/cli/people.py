@@ -49,6 +49,11 @@ RISK: Final = (
     " that includes a thief of this profile. Show them to nobody."
 )
 
+NEW_KEYS: Final = (
+    "This device had been removed or copied, and has new keys now: pair again with each contact that stays"
+    " offline here."
+)
+
 SHORTEST_ID: Final = 8
 """Digits of a terminal's id that are enough to name it."""
 
@@ -221,15 +226,19 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
     """
     async with messenger(call) as opened:
         devices = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED]
+        before = (await opened.me()).terminal
         with passing_screen():
             typed = await _typed_words(call)
+        await opened.check_recovery(typed)
         chosen = [_device(devices, name) for name in removed]
         if is_interactive() and not removed:
             chosen = await _chosen(call, [view for view in devices if not view.this])
         ids = tuple(view.terminal for view in chosen)
         await signed(call, force, lambda insists: opened.recover(typed, ids, insists))
+        new_keys = (await opened.me()).terminal != before
     said = f"Your recovery words were used, and {len(ids)} devices removed. Your contacts are warned."
-    call.result({"recovered": True, "removed": list(ids)}, said)
+    said += f" {NEW_KEYS}" if new_keys else ""
+    call.result({"recovered": True, "removed": list(ids), "new_keys": new_keys}, said)
 
 
 async def _typed_words(call: Call) -> tuple[str, ...]:

@@ -83,7 +83,8 @@ AsyncBody = Callable[..., Coroutine[Any, Any, int | None]]
 def coroutine(body: AsyncBody) -> Body:
     """The body of a command as click calls it. It gets the `Call`, and the options by name.
 
-    The body of a group runs only without a subcommand. SIGTERM ends a body as cleanly as Ctrl-C.
+    The body of a group runs only without a subcommand. SIGTERM and SIGHUP end a body as cleanly as Ctrl-C:
+    it may have to take secrets off the screen.
     """
 
     @wraps(body)
@@ -97,8 +98,7 @@ def coroutine(body: AsyncBody) -> Body:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
             loop.set_exception_handler(lambda _, lost: in_background(lost.get("exception"), call.verbose))
             if task is not None:
-                with suppress(NotImplementedError):  # Windows has no such signals in its event loop
-                    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+                heed("SIGTERM", "SIGHUP", leave=task.cancel)
             return await body(call, **options)
 
         try:
@@ -109,12 +109,19 @@ def coroutine(body: AsyncBody) -> Body:
     return click.pass_obj(run)
 
 
+def heed(*names: str, leave: Callable[[], object]) -> None:
+    """Call `leave` in the event loop for these signals, but for one that this program was told to ignore."""
+    for name in names:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(NotImplementedError):  # nor signals in its event loop: Ctrl-C ends each command
+                asyncio.get_running_loop().add_signal_handler(number, leave)
+
+
 async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work until it ends, or until SIGINT or SIGTERM: the proper end of a command that serves."""
+    """Do the work until it ends, or until a signal: the proper end of a command that serves."""
     task = asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C ends this command as it ends any other
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    heed("SIGINT", "SIGTERM", "SIGHUP", leave=task.cancel)
     await asyncio.wait({task})
     if not task.cancelled():
         task.result()

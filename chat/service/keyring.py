@@ -144,12 +144,11 @@ class Keyring:
     ) -> None:
         self.keeps_seed = keeps_seed
         self.own_terminals = {own.terminal, *own_terminals}
-        self.identity = Identity(own.person, X25519Pair(own.static_secret))
-        self.own = own
-        self.own_log = own_log
-        self.own_confirmed = own_confirmed
         self.contacts = contacts or {}
         self.invitations = invitations or {}
+        self.own = own
+        self.identity = Identity(own.person, X25519Pair(own.static_secret))
+        self.own_log, self.own_confirmed = own_log, own_confirmed
         self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
         self.proven: dict[bytes, set[bytes]] = {}
@@ -307,6 +306,13 @@ class Keyring:
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
         self.own_terminals.update(terminal.id for terminal in state.terminals())
+
+    def take_keys(self, own: OwnRow) -> None:
+        """This terminal has other keys now, and no invitation any more."""
+        self.own = own
+        self.own_terminals.add(own.terminal)
+        self.identity = Identity(own.person, X25519Pair(own.static_secret))
+        self.invitations.clear()
 
     def forget_seed(self) -> None:
         """The recovery seed was erased from the database."""

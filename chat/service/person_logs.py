@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from chat.errors import phrase
+from chat.errors import Phrase, phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryView, UsageError
 from chat.network.links import Peer
 from chat.service import views
-from chat.service.events import ContactsChanged, EventBus, OwnLogChanged, OwnLogGrew
+from chat.service.events import ContactsChanged, EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.pairing.storage import PendingContacts
@@ -19,10 +20,12 @@ from chat.service.views import Views
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
+from chat.storage.keys import OwnRow
 from chat.tasks import Runtime, Worker
 from protocol.errors import LimitExceeded, Malformed
 from protocol.identity.author import (
     RECOVERY_WORDS,
+    create_terminal,
     read_recovery_words,
     recover_operation,
     recovery_key,
@@ -43,6 +46,11 @@ NOT_SYNCED = phrase(
     "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
     "that you signed later, and your contacts shut this device out when you sign others. Wait until a "
     "contact is online."
+)
+RECOVERY_NOT_SYNCED = phrase(
+    "No contact has been reached since Parlour started. If this profile is an older copy, it may lack a "
+    "recovery that you made later, and another one contradicts that: wait until a contact is online. If this "
+    "device was removed, contacts who know that do not answer any more: do not wait for them."
 )
 NOT_LIVE = phrase("This device was removed from your identity or has been copied: it can sign nothing.")
 LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
@@ -67,12 +75,13 @@ class OwnLog:
 
     A restored profile lacks what it signed after the copy was made, and would sign again under the same
     numbers, which is a fork (attack 92). So nothing is signed before a contact has returned what it holds.
-    A person without contacts signs at once: no contact can bring anything back, and the first one gets this
-    log by pairing.
+    A person without contacts, or with blocked ones alone, signs at once: nobody can bring anything back, and
+    the first contact gets this log by pairing.
     """
 
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring) -> None:
         self._worker, self._within = runtime.worker, runtime.config.sync_within
+        self._random = runtime.random
         self._store, self._bus, self._keyring = store, bus, keyring
         self._turn = asyncio.Lock()  # what is signed builds on all that came before
         self._sought: dict[Peer, set[bytes]] = {}
@@ -116,26 +125,35 @@ class OwnLog:
                 self._bus.signal(OwnLogChanged(cause))
                 self._bus.publish(views.own_change(cause))
 
-    async def _add(self, operations: Sequence[bytes], confirmed: Iterable[bytes] = ()) -> Extension:
-        """Store what is new in the own log. `confirmed`: recoveries that this person made."""
+    async def _add(
+        self, operations: Sequence[bytes], confirmed: Iterable[bytes] = (), own: OwnRow | None = None
+    ) -> Extension:
+        """Store what is new in the own log. `confirmed`: recoveries that this person made, `own`: this
+        terminal with the keys that one of them brings."""
         person = self._keyring.own.person
         held, pins = await self._store.read(_held, person)
         pins = Pins(pins.seen, pins.confirmed.union(confirmed))
         found = await self._worker.run(extend, held, operations, pins=pins)
 
         def store(database: Database) -> Pins:
+            if own is not None:
+                keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
             _store_operations(database, person, found)
             persons.pin(database, person, confirmed, confirmed=True)
             return persons.pins_of(database, person)
 
         if found.new:
-            self._follow(found.state, await self._store.write(store))
+            self._follow(found.state, await self._store.write(store), own)
         return found
 
-    def _follow(self, log: PersonState, pins: Pins) -> None:
+    def _follow(self, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
         # In one step: what was made here must not be asked about in between.
+        if own is not None:
+            self._keyring.take_keys(own)
         self._keyring.follow_own_log(log, pins.confirmed)
         self._bus.signal(OwnLogGrew())
+        if own is not None:
+            self._bus.signal(InvitationsChanged())
 
     async def confirm(self, operation: bytes) -> None:
         """Store that this person made this operation (id) of the own log."""
@@ -152,7 +170,7 @@ class OwnLog:
         """Sign another name of this person. Raises UsageError, NotSynced, NotPermitted."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        await self.until_synced(force=force)
+        await self.until_synced(NOT_SYNCED, force=force)
         own = self._keyring.own
         async with self._turn:
             state = self._keyring.own_log
@@ -164,33 +182,55 @@ class OwnLog:
             await self._add([sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)])
 
     async def recover(self, seed: bytes, removed: Sequence[bytes]) -> None:
-        """Sign the next recovery, which removes these terminals. Raises UsageError."""
+        """Sign the next recovery, which removes these terminals. Raises UsageError.
+
+        Where this terminal is not live, the recovery brings new keys for it: what was removed never comes
+        back, and a frozen key is somebody else's, too. `secure_deletion.clean_file` must follow.
+        """
         async with self._turn:
-            state = self._keyring.own_log
-            held, pins = await self._store.read(_held, state.person)
-            base = await self._worker.run(_before_others, held, pins, seed)
-            if base is None:
-                raise UsageError(OTHER_WORDS)
-            if self._keyring.own.terminal in removed:
+            state, own, base = self._keyring.own_log, self._keyring.own, await self.before(seed)
+            if own.terminal in removed:
                 raise UsageError(THIS_DEVICE)
             if not {*state.live, *state.frozen}.issuperset(removed):
                 raise UsageError(NO_DEVICE)
-            if len(removed) > RECOVER_REMOVED_MAX:
+            gone = {terminal for terminal in removed if terminal in base.last}
+            new = None if own.terminal in base.live else create_terminal(self._random)
+            if new is not None and own.terminal not in base.removed and own.terminal in base.last:
+                gone.add(own.terminal)
+            if len(gone) > RECOVER_REMOVED_MAX:
                 raise UsageError(TOO_MANY_DEVICES)
-            known = sorted(terminal for terminal in set(removed) if terminal in base.last)
-            last = [(terminal, base.last[terminal]) for terminal in known]
-            signed = sign_recovery(recover_operation(base, seed, last), seed)
-            await self._add([signed], [parse_operation(signed).id])
+            last = [(terminal, base.last[terminal]) for terminal in sorted(gone)]
+            if new is None:
+                signed = sign_recovery(recover_operation(base, seed, last), seed)
+                await self._add([signed], [parse_operation(signed).id])
+                return
+            made = recover_operation(base, seed, last, new.signing, new.static)
+            signed = sign_recovery(made, seed, new.signing_seed)
+            keyed = replace(
+                own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
+            )
+            await self._add([signed], [parse_operation(signed).id], keyed)
 
-    async def until_synced(self, *, force: bool) -> None:
-        """Wait for a link that is about to open, unless the person insists. Raises NotSynced."""
-        if force or not self._keyring.contacts:
+    async def before(self, seed: bytes) -> PersonState:
+        """The state that the next recovery with this seed follows. Raises UsageError for another seed."""
+        held, pins = await self._store.read(_held, self._keyring.own.person)
+        state = await self._worker.run(_before_others, held, pins, seed)
+        if state is None:
+            raise UsageError(OTHER_WORDS)
+        return state
+
+    async def until_synced(self, problem: Phrase, *, force: bool) -> None:
+        """Wait for a link that is about to open, unless the person insists. Raises NotSynced.
+
+        Without any terminal of a contact that may link nothing can come back, and nothing is waited for.
+        """
+        if force or not self._keyring.dialled():
             return
         try:
             async with asyncio.timeout(self._within):
                 await self._synced.wait()
         except TimeoutError:
-            raise NotSynced(NOT_SYNCED) from None
+            raise NotSynced(problem) from None
 
 
 class Recovery:
@@ -243,6 +283,10 @@ class Recovery:
             raise NotPermitted(ERASED)
         return seed
 
+    async def check(self, typed: Sequence[str]) -> None:
+        """Raises UsageError where these are not the recovery words of this person."""
+        await self._log.before(seed_of(typed))
+
     async def use(self, typed: Sequence[str], removed: Sequence[str], *, force: bool) -> None:
         """Sign a recovery with the seed of the words. Raises UsageError, NotSynced."""
         seed = seed_of(typed)
@@ -250,10 +294,11 @@ class Recovery:
             terminals = [bytes.fromhex(terminal) for terminal in removed]
         except ValueError:
             raise UsageError(NO_DEVICE) from None
-        await self._log.until_synced(force=force)
+        await self._log.until_synced(RECOVERY_NOT_SYNCED, force=force)
         if terminals:
             await self._fetch()  # or the cuts that follow would leave out what they wrote before
         await self._log.recover(seed, terminals)
+        self._cleaner.begin()  # former keys of this terminal were deleted if it has new ones
 
 
 def seed_of(typed: Sequence[str]) -> bytes:

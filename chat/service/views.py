@@ -121,11 +121,11 @@ class Views:
         *,
         uncovered: bool,
     ) -> DetailsView:
-        own = self._keyring.own.terminal
+        own = self._keyring.own_terminals
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
-        if row.author != own:
+        if row.author not in own:
             stored = next(
-                (utc(one.time) for one in receipts_of if one.terminal == own and one.kind == receipts.STORED),
+                (utc(one.time) for one in receipts_of if one.terminal in own and one.kind == receipts.STORED),
                 None,
             )
         return DetailsView(

@@ -67,6 +67,19 @@ def erase_recovery_seed(db: Database) -> None:
     mark_unclean(db)
 
 
+def replace_terminal(db: Database, terminal: bytes, signing_seed: bytes, static_secret: bytes) -> None:
+    """This terminal goes on with other keys, and its invitations, which name the former ones, are gone.
+
+    `secure_deletion.clean_file` must follow.
+    """
+    db.run(
+        "UPDATE own SET terminal = ?, signing_seed = ?, static_secret = ?",
+        *(terminal, signing_seed, static_secret),
+    )
+    db.run("DELETE FROM invitations")
+    mark_unclean(db)
+
+
 def add_self_key(db: Database, key: bytes, heads: list[bytes]) -> None:
     """Store a newer self key, made under these heads of the person's log."""
     db.insert("INSERT INTO self_keys (key, heads) VALUES (?, ?)", key, joined_ids(heads))

@@ -71,10 +71,10 @@ def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: in
 def acknowledge(
     db: Database, conversation: bytes, author: bytes, terminal: bytes, receipt: Receipt, time: int
 ) -> dict[bytes, bool]:
-    """Store a contact's receipt for entries of `author`. Returns the ids for which it is new.
+    """Store a contact's receipt for entries of `author` and of this person's other terminals.
 
-    The value is whether their state advances: another terminal may have brought it there before. Ids that are
-    not held or of other authors are ignored. *Stored* after *read* is not new.
+    Returns the ids for which it is new, and whether their state advances: another terminal may have brought
+    it there before. Ids that are not held or of other authors are ignored. *Stored* after *read* is not new.
     """
     found: dict[bytes, tuple[int, int, int]] = {}
     for start in range(0, len(receipt.ids), _IDS_MAX):
@@ -84,7 +84,9 @@ def acknowledge(
             " ifnull(max(r.kind), 0) FROM entries AS e"
             " LEFT JOIN receipts AS r ON r.entry = e.number LEFT JOIN terminals AS t ON t.number = r.terminal"
             " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-            " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
+            " AND e.author IN (SELECT number FROM terminals WHERE terminal = ?"
+            " UNION ALL SELECT terminal FROM person_terminals"
+            " WHERE person = (SELECT person FROM own WHERE id = 1))"
             f" AND e.id IN ({','.join('?' * len(some))}) GROUP BY e.number",
             *(terminal, conversation, author, *some),
         )

@@ -37,6 +37,25 @@ class NewPerson:
     self_key: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class NewTerminal:
+    """The fresh keys of a terminal, 32 bytes each, and its id."""
+
+    id: bytes
+    signing: bytes
+    static: bytes
+    signing_seed: bytes = field(repr=False)
+    static_secret: bytes = field(repr=False)
+
+
+def create_terminal(random: Random) -> NewTerminal:
+    """Fresh keys for a terminal, which an operation has to bring in."""
+    signing_seed = random(KEY_SIZE)
+    static_secret, static = x25519_generate(random)
+    signing = ed25519_from_seed(signing_seed)
+    return NewTerminal(log.terminal_id(signing, static), signing, static, signing_seed, static_secret)
+
+
 def create_person(name: str, random: Random) -> NewPerson:
     """A new person with one terminal. LocalMisuse unless is_name(name)."""
     signing_seed, recovery_seed = random(KEY_SIZE), random(KEY_SIZE)

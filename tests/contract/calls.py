@@ -31,6 +31,7 @@ FAILING = {
     "verify": BadData,
     "confirm_own": UsageError,
     "confirm_recovery": UsageError,
+    "check_recovery": UsageError,
     "recover": UsageError,
 }
 """Calls that fail with the arguments below, where nothing is under way and nothing is asked."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from chat.interface import (
     ContactChanged,
     EntryAdded,
+    EntryState,
     IdentityChanged,
     NotPermitted,
     NotSynced,
@@ -19,18 +20,21 @@ from chat.interface import (
 )
 from chat.service.person_logs import seed_of
 from chat.storage import keys, persons, secure_deletion
-from protocol.identity.author import add_operation, recover_operation, recovery_key, recovery_words
-from protocol.identity.log import sign_operation
+from protocol.identity.author import (
+    add_operation,
+    recover_operation,
+    recovery_key,
+    recovery_words,
+    remove_operation,
+    rename_operation,
+    sign_recovery,
+)
+from protocol.identity.log import parse_operation, sign_operation
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import in_touch, number_of
+from tests.integration.steps import in_touch, meet, number_of, presence, seed_in
 from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, people, take_in, talk
 from tests.support.engines.terminals import add_terminal
 from tests.support.protocol.pairings import SECOND
-
-
-async def seed_in(person: Person) -> bytes | None:
-    """The recovery seed in the profile."""
-    return (await person.engine._use_cases.store.read(keys.read_own)).recovery_seed
 
 
 async def written_down(person: Person) -> tuple[str, ...]:
@@ -44,11 +48,10 @@ async def written_down(person: Person) -> tuple[str, ...]:
 async def test_the_words_are_erased_once_they_were_typed_back(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada") as (_, (ada,)):
         seed = await seed_in(ada)
-        assert seed is not None
         assert (await ada.engine.me()).keeps_seed
         assert await written_down(ada) == recovery_words(seed)
         assert not (await ada.engine.me()).keeps_seed
-        assert await seed_in(ada) is None
+        assert (await ada.engine._use_cases.store.read(keys.read_own)).recovery_seed is None
         assert not await ada.engine._use_cases.store.read(secure_deletion.cleaning_is_due)
         for call in (ada.engine.recovery_words(), ada.engine.confirm_recovery(("acorn",))):
             with pytest.raises(NotPermitted):
@@ -71,7 +74,7 @@ async def test_a_wrong_word_is_named_and_nothing_is_erased(tmp_path: Path) -> No
             await ada.engine.confirm_recovery((*typed[:2], wrong, typed[3]))
         with pytest.raises(UsageError):  # a guess costs another question
             await ada.engine.confirm_recovery(tuple(typed))
-        assert await seed_in(ada) is not None
+        assert await seed_in(ada)
         assert (await ada.engine.recovery_words()).asked != view.asked
 
 
@@ -106,7 +109,7 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
                 [SECOND.id],
             )
             await ben.engine.verify(await ben.contact(ada), await number_of(ada, ben))
-        assert await seed_in(ada) is None
+        assert (await ada.engine._use_cases.store.read(keys.read_own)).recovery_seed is None
         pins = await parts.store.read(persons.pins_of, own.person)
         assert pins.confirmed == {*parts.keyring.own_log.path}  # so that a rival changes nothing
 
@@ -126,7 +129,6 @@ async def test_case_84_a_terminal_never_asks_about_its_own_recovery(tmp_path: Pa
 async def test_case_84_the_words_work_though_a_thief_named_another_next_key(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, _ben):
         words, seed = (await ada.engine.recovery_words()).words, await seed_in(ada)
-        assert seed is not None
         key, new = bytes([7]) * 32, SECOND
         made = recover_operation(ada.engine._use_cases.keyring.own_log, seed, [], new.signing, new.static)
         theft = replace(made, recovery=ed25519_from_seed(key))
@@ -161,6 +163,10 @@ async def test_wrong_words_and_devices_are_refused_before_anything_is_signed(tmp
         for typed, removed, said in cases:
             with pytest.raises(UsageError, match=said):
                 await ada.engine.recover(typed, removed, True)
+            if not removed:
+                with pytest.raises(UsageError, match=said):
+                    await ada.engine.check_recovery(typed)
+        await ada.engine.check_recovery(words)
         assert ada.engine._use_cases.keyring.own_log.heads == before
         assert recovery_words(seed_of(words)) == words
 
@@ -227,3 +233,133 @@ async def test_case_88_a_contact_that_answers_no_heads_delays_a_removal_no_longe
     took, marked = await removed_after(tmp_path, answers=False)
     assert marked == {"the first": False, "honest": True}
     assert DEFAULTS.sync_within <= took < DEFAULTS.sync_within + 1
+
+
+def theft_from(ada: Person, seed: bytes) -> bytes:
+    """The Recover by which a thief of the seed removes Ada's terminal and brings in one."""
+    own, log = ada.engine._use_cases.keyring.own, ada.engine._use_cases.keyring.own_log
+    removed = [(own.terminal, log.last[own.terminal])]
+    made = recover_operation(log, seed, removed, SECOND.signing, SECOND.static)
+    return sign_recovery(made, seed, SECOND.seed)
+
+
+async def alone_with_new_keys(person: Person, *former: bytes) -> None:
+    """The person's terminal is the only live one, has none of the former ids, and asks nothing."""
+    parts = person.engine._use_cases
+    own, log = parts.keyring.own, parts.keyring.own_log
+    assert [*log.live] == [own.terminal]
+    assert own.terminal not in former
+    assert {*former} <= {*log.removed}
+    assert log.live[own.terminal].static == parts.keyring.identity.static.public
+    assert (await parts.store.read(keys.read_own)).terminal == own.terminal
+    assert (await person.engine.me()).terminal == own.terminal.hex()
+    assert await person.engine.questions() == ()
+
+
+@in_virtual_time
+async def test_case_84_a_removed_terminal_comes_back_with_new_keys_and_pairs_again(tmp_path: Path) -> None:
+    """The contact has the thief's Recover, so the old keys get no link; words settle it."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await talk(ben, ada, "from Ben")
+        own, words = ada.engine._use_cases.keyring.own, (await ada.engine.recovery_words()).words
+        theft = theft_from(ada, await seed_in(ada))
+        gone = presence(ada, present=False)
+        await take_in(ada, theft)  # and hands it out
+        await gone
+        await ada.engine.send(await ada.contact(ben), "not delivered yet")
+        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await alone_with_new_keys(ada, own.terminal, SECOND.id)
+        await meet(ben, ada)
+        assert [*ben.engine._use_cases.keyring.log(own.person).live] == [
+            ada.engine._use_cases.keyring.own.terminal
+        ]
+        await talk(ada, ben, "with new keys")
+        await talk(ben, ada, "answered")
+        await ada.stop()
+        await ada.start()
+        await alone_with_new_keys(ada, own.terminal, SECOND.id)
+        await talk(ada, ben, "after a restart")
+        texts = ["before", "from Ben", "not delivered yet", "with new keys", "answered", "after a restart"]
+        for person, other in ((ada, ben), (ben, ada)):
+            shown = [view for view in await person.history(other) if view.kind == "text"]
+            assert [view.text for view in shown] == texts
+            assert [view.own for view in shown] == [(view.author == person.name) for view in shown]
+            assert [view.author for view in shown].count("Ben") == 2
+            assert not any(view.quarantined for view in shown)
+            assert {view.state for view in shown if view.own} == {EntryState.DELIVERED}
+
+
+@in_virtual_time
+async def test_case_84_contacts_who_know_of_nothing_follow_to_the_new_keys(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        own, words = ada.engine._use_cases.keyring.own, (await ada.engine.recovery_words()).words
+        parts, theft = ada.engine._use_cases, theft_from(ada, await seed_in(ada))
+        await ada.engine.invite()
+        await parts.store.write(persons.add_operation, own.person, parse_operation(theft).id, theft)
+        parts.keyring.own_log = await parts.store.write(persons.pinned, own.person)  # not handed out yet
+        held = ben.wait(ContactChanged, lambda event: event.contact.held)
+        gone = presence(ben, present=False)
+        there = ben.wait(ContactChanged, lambda event: gone.done() and event.contact.present)
+        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await held
+        await gone
+        await there
+        await alone_with_new_keys(ada, own.terminal, SECOND.id)
+        await ben.engine.verify(await ben.contact(ada), await number_of(ada, ben))
+        await talk(ben, ada, "after it")
+        await talk(ada, ben, "with new keys")
+        assert parts.keyring.invitations == {}  # they name the former key
+        assert await parts.store.read(keys.invitations) == []
+
+
+@in_virtual_time
+async def test_case_84_a_copied_terminal_comes_back_with_new_keys(tmp_path: Path) -> None:
+    """Its own key made a fork: no Recover without new keys leaves it live."""
+    async with in_touch(tmp_path) as (_, ada, _ben):
+        parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
+        own, log = parts.keyring.own, parts.keyring.own_log
+        await take_in(
+            ada,
+            *(
+                sign_operation(rename_operation(log, own.terminal, name), own.signing_seed)
+                for name in ("A", "B")
+            ),
+        )
+        assert [*parts.keyring.own_log.frozen] == [own.terminal]
+        await ada.engine.recover(words, (), False)
+        await alone_with_new_keys(ada, own.terminal)
+        assert parts.keyring.own_log.forks == ()
+
+
+@pytest.mark.parametrize("gone", ["blocked", "left"])
+@in_virtual_time
+async def test_who_has_nobody_that_could_answer_recovers_at_once(tmp_path: Path, gone: str) -> None:
+    """A contact that is blocked, or has no device any more, gets no link, so nothing is waited for."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        words = (await ada.engine.recovery_words()).words
+        if gone == "blocked":
+            await ada.engine.block(await ada.contact(ben), True)
+        else:
+            own, log = ben.engine._use_cases.keyring.own, ben.engine._use_cases.keyring.own_log
+            left = sign_operation(remove_operation(log, own.terminal, own.terminal), own.signing_seed)
+            await ada.engine._use_cases.sync._logs.received(ben.peer, [left])
+        await ada.stop()
+        await ada.start()
+        await ada.engine.recover(words, (), False)
+        assert ada.engine._use_cases.keyring.own_log.recoveries == 1
+
+
+@in_virtual_time
+async def test_a_removed_terminal_is_told_that_waiting_may_be_in_vain(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        words, theft = (await ada.engine.recovery_words()).words, theft_from(ada, await seed_in(ada))
+        gone = presence(ada, present=False)
+        await take_in(ada, theft)
+        await gone
+        await ada.stop()
+        await ada.start()
+        with pytest.raises(NotSynced, match="do not answer any more"):
+            await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await ada.engine.recover(words, (SECOND.id.hex(),), True)
+        await meet(ben, ada)
+        await talk(ada, ben, "with new keys")

@@ -47,7 +47,7 @@ class Parts:
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
-        self.recovery = Recovery(messenger, output, state)
+        self.recovery = Recovery(messenger, output, state, questions)
         self.relays = Relays(messenger, output, state, questions)
 
 
@@ -99,6 +99,7 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
     }
     parlour: dict[str, Row] = {
         "me": (N_("Show your name and addresses."), p.contacts.me, ""),
+        "name": (N_("Change the name that your contacts see."), p.recovery.rename_self, _NAME),
         "hold": (N_("Hold back new lines until an empty line."), p.history.hold, ""),
         "quiet": (
             N_("Turn an announcement off or on."),
@@ -112,9 +113,9 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
             N_("add ADDRESS, or remove NUMBER"),
         ),
         "recovery": (
-            N_("Write down the words that remove a stolen device."),
+            N_("Write down the words that remove a stolen device, or use them."),
             p.recovery.recovery,
-            _WORDS,
+            N_("WORDS or use"),
         ),
         "doctor": (N_("Find out why two devices cannot connect."), p.settings.diagnose, ""),
         "lock": (N_("Lock the profile; the passphrase opens it again."), p.exit.lock, ""),

@@ -116,7 +116,10 @@ class LineEditor:
 
 
 class Output:
-    """Writes lines to a descriptor. `gone` is set when nobody can read them any more."""
+    """Writes lines to a descriptor. `gone` is set when nobody can read them any more.
+
+    `private`: the screen shows what nobody else may read there, until it is cleared.
+    """
 
     def __init__(self, descriptor: int = 1, encoding: str = "utf-8") -> None:
         self.gone = asyncio.Event()
@@ -124,6 +127,7 @@ class Output:
         self.editor = LineEditor()
         self.holding = False
         self.dropped = 0
+        self.private = False
         self._descriptor = descriptor
         self._encoding = encoding
         self._held: deque[str] = deque(maxlen=HELD_MAX)
@@ -161,13 +165,16 @@ class Output:
             await self.say(*lines)
         return bool(lines)
 
-    def forget(self) -> None:
-        """Drop what was held back: the profile is locked."""
+    async def forget(self) -> None:
+        """Drop what was held back, and clear what is private: the profile is locked, or the program ends."""
         self.holding, self.dropped = False, 0
         self._held.clear()
+        if self.private:
+            await self.clear()
 
     async def clear(self) -> None:
         """Clear the screen of a terminal, with what has scrolled out of it."""
+        self.private = False
         if self.at_terminal:
             await self._write(b"\x1b[H\x1b[2J\x1b[3J")
 

@@ -216,7 +216,7 @@ class Program:
                 problem = refused
                 continue
             finally:
-                self.output.forget()
+                await self.output.forget()
             problem = None
             if end is End.QUIT:
                 await self.output.say(_("Parlour is closed."))

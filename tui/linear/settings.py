@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import takewhile
 from typing import Final
 
-from chat.interface import Messenger, RelayView, UsageError
+from chat.interface import RECOVERY_WORDS, Messenger, NotSynced, RelayView, TerminalState, UsageError
 from tui.linear.output import Output
 from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
-from tui.linear.wording import diagnosis_line, listed
+from tui.linear.wording import diagnosis_line, listed, plain_name
 from tui.preferences import AUTOLOCK_MAX, Preferences, switch
 from tui.text import translation
 from tui.text.formatting import (
     GONE,
+    NEW_KEYS,
+    RECOVERED,
     RECOVERY,
     RECOVERY_DUE,
     RECOVERY_ERASED,
     RECOVERY_RISK,
+    RECOVERY_USE,
+    RECOVERY_WARNS,
     SEES,
+    device_lines,
     is_decided,
     numbered_words,
+    picked_devices,
     place,
     words,
 )
-from tui.text.translation import N_, _
+from tui.text.translation import N_, _, _n, told
+
+_USE: Final = "use"
 
 _ANNOUNCEMENTS: Final = {
     "presence": (N_("Presence is announced."), N_("Presence is not announced.")),
@@ -184,18 +195,69 @@ class Relays:
 
 @dataclass
 class Recovery:
-    """Shows the recovery words, and erases the seed once some of them were typed back."""
+    """Shows the recovery words, erases the seed once some of them were typed back, and uses the words. And
+    signs the other change of the own identity, the name."""
 
     messenger: Messenger
     output: Output
     state: State
+    questions: Questions
 
     async def remind(self) -> None:
         if self.state.me.keeps_seed and self.state.contacts:
             await self.output.say(_(RECOVERY_DUE).format(key="/recovery"))
 
+    async def rename_self(self, typed: str) -> None:
+        if not typed:
+            raise UsageError(_("Type /name and the new name."))
+        said = _("Your contacts see {name} now.").format(name=plain_name(typed))
+        await self._sign(partial(self.messenger.rename_self, typed), said)
+
+    async def _use(self, typed: str) -> None:
+        """List the devices, or use the words after the numbers of those to remove."""
+        devices = [
+            one
+            for one in await self.messenger.terminals()
+            if not one.this and one.state is not TerminalState.REMOVED
+        ]
+        parts = typed.split()
+        numbers = list(takewhile(str.isdecimal, parts))
+        if not parts:
+            how = _(
+                "Type /recovery use, the numbers of the devices to remove, and all {total} words in one line."
+            )
+            await self.output.say(_(RECOVERY_USE), *device_lines(devices), how.format(total=RECOVERY_WORDS))
+            return
+        self.output.private = True
+        removed = tuple(one.terminal for one in picked_devices(" ".join(numbers), devices))
+        given = tuple(parts[len(numbers) :])
+        await self.messenger.check_recovery(given)
+        await self.output.clear()
+        asked = _n("Remove {number} device?", "Remove {number} devices?", len(removed))
+        sign = partial(self.messenger.recover, given, removed)
+        await self.questions.confirm(
+            _USE,
+            (asked.format(number=len(removed)), _(RECOVERY_WARNS)),
+            partial(self._sign, sign, _(RECOVERED)),
+        )
+
+    async def _sign(self, sign: Callable[[bool], Awaitable[None]], said: str, force: bool = False) -> None:
+        """Sign a change of the own identity, and say so. Where the log may be old, its person insists."""
+        try:
+            await sign(force)
+        except NotSynced as refused:
+            lines = (told(refused.phrase), _("Sign all the same?"))
+            await self.questions.confirm(_USE, lines, partial(self._sign, sign, said, True))
+            return
+        before, self.state.me = self.state.me.terminal, await self.messenger.me()
+        await self.output.say(said, *([_(NEW_KEYS)] if self.state.me.terminal != before else []))
+
     async def recovery(self, typed: str) -> None:
-        if typed:
+        order, _space, rest = typed.partition(" ")
+        if order == _USE:
+            await self._use(rest)
+        elif typed:
+            self.output.private = True
             await self.messenger.confirm_recovery(tuple(typed.split()))
             self.state.me = replace(self.state.me, keeps_seed=False)
             await self.output.clear()
@@ -203,8 +265,12 @@ class Recovery:
                 _(RECOVERY_ERASED),
                 _("The screen and its scrollback were cleared, if the terminal allows it."),
             )
-            return
+        else:
+            await self._show()
+
+    async def _show(self) -> None:
         view = await self.messenger.recovery_words()
+        self.output.private = True
         asked = listed(str(place + 1) for place in view.asked)
         await self.output.say(
             _(RECOVERY),

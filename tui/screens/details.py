@@ -20,6 +20,7 @@ from chat.interface import (
     ReceiptView,
     VerificationView,
 )
+from tui.actions import action
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import (
     comparison_lines,
@@ -218,4 +219,4 @@ class QuestionDialog(Dialog[str]):
         self.end(self._question.operation)
 
     def action_no(self) -> None:
-        self.fail(not_me())
+        self.fail(not_me(action("use_recovery").key))

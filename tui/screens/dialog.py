@@ -179,13 +179,13 @@ class RenameDialog(Dialog[str]):
     heading = N_("Rename")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, about: str) -> None:
         super().__init__()
-        self._called = safe_line(name)
+        self._called, self._about = safe_line(name), about
 
     def body(self) -> list[Widget]:
         return [
-            plain(_("The name that you see for this contact. The contact does not see it.")),
+            plain(self._about),
             Field(id="name", value=self._called, max_length=64),
         ]
 

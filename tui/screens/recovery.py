@@ -1,7 +1,9 @@
-"""The dialog of the recovery words: shown once, then some of them are asked for, and the seed is erased."""
+"""The dialogs of the recovery words: shown once, asked for and erased; and used, to remove devices."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -9,10 +11,17 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from chat.interface import Messenger, RecoveryView
+from chat.interface import RECOVERY_WORDS, Messenger, RecoveryView, TerminalView, UsageError
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import Dialog, plain
-from tui.text.formatting import RECOVERY, RECOVERY_RISK, numbered_words
+from tui.text.formatting import (
+    RECOVERY,
+    RECOVERY_RISK,
+    RECOVERY_USE,
+    device_lines,
+    numbered_words,
+    picked_devices,
+)
 from tui.text.translation import N_, _
 from tui.widgets.controls import Field
 
@@ -87,3 +96,127 @@ class RecoveryDialog(Dialog[bool]):
         if not isinstance(again, Problem):
             self._view, self._asking = again, False
             self.draw()
+
+
+_TYPED = (("enter", N_("Next")), ("escape", N_("Close")))
+_WORDS_MOST = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Recovering:
+    """The recovery words that were typed in, and the ids of the devices to remove."""
+
+    words: tuple[str, ...] = field(repr=False)
+    removed: tuple[str, ...]
+
+
+class UseRecoveryDialog(Dialog[Recovering]):
+    """Takes the recovery words and then which of `devices` to remove. Wrong words come back to be mended."""
+
+    KEYS_WAIT_FOR = frozenset(("check",))
+    heading = N_("Use the recovery words")
+    hints = _TYPED
+
+    def __init__(self, messenger: Messenger, devices: Sequence[TerminalView]) -> None:
+        super().__init__()
+        self._messenger, self._devices = messenger, devices
+        self._words: list[str] = []
+        self._checked = False
+
+    def body(self) -> list[Widget]:
+        return [
+            plain(_(RECOVERY_USE), id="about"),
+            plain("", id="asked", classes="strong"),
+            Field(id="word", max_length=_WORDS_MOST, select_on_focus=False),
+        ]
+
+    def draw(self) -> None:
+        """Say what is to be typed."""
+        if not self.query("#asked"):
+            return  # closed meanwhile
+        said = _("{number} of {total} words. Type the next ones, as many as you like.").format(
+            number=len(self._words), total=RECOVERY_WORDS
+        )
+        if self._checked:
+            asked = _("Type the numbers of the devices to remove; nothing for none.")
+            said = "\n".join((*device_lines(self._devices), asked))
+        self.query_one("#about").display = not self._checked
+        self.query_one("#asked", Static).update(Content(said))
+        self.call_after_refresh(self.query_one("#word", Field).scroll_visible, animate=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.fail("")
+        if self._checked:
+            self._choose(event.value)
+            return
+        self._words += event.value.split()
+        self.query_one("#word", Field).clear()
+        self.draw()
+        if len(self._words) >= RECOVERY_WORDS:
+            start_worker(self, "check", self._check, exclusive=True)
+
+    async def _check(self) -> None:
+        refused = await attempt(self._messenger.check_recovery(tuple(self._words)))
+        if isinstance(refused, Problem):
+            self.fail(refused.text)
+            self.query_one("#word", Field).value = " ".join(self._words)
+            self._words = []
+        elif self._devices:
+            self._checked = True
+        else:
+            self.end(Recovering(tuple(self._words), ()))
+        self.draw()
+
+    def _choose(self, typed: str) -> None:
+        try:
+            picked = picked_devices(typed, self._devices)
+        except UsageError as refused:
+            self.fail(str(refused))
+        else:
+            self.end(Recovering(tuple(self._words), tuple(one.terminal for one in picked)))
+
+
+class SignDialog(Dialog[bool]):
+    """True once a change of the own identity was signed. Where the log may be old, its person has to insist.
+
+    The question can come late. So its key is none that is typed for something else.
+    """
+
+    AUTO_FOCUS = ""
+    KEYS_WAIT_FOR = frozenset(("sign",))
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+y", "insist", show=False)]
+    heading = N_("Your identity")
+    hints = ()
+
+    def __init__(self, sign: Callable[[bool], Awaitable[None]]) -> None:
+        super().__init__()
+        self._sign = sign
+        self._refused: Problem | None = None
+
+    def body(self) -> list[Widget]:
+        return [plain(_("Signing…"), id="about")]
+
+    def on_mount(self) -> None:
+        start_worker(self, "sign", self._work, False)
+
+    def action_insist(self) -> None:
+        if self._refused is not None and self._refused.insists:
+            self._refused = None
+            self.fail("")
+            self.set_hints(())
+            start_worker(self, "sign", self._work, True)
+
+    def action_leave(self) -> None:
+        if self._refused is not None:  # what is being signed cannot be stopped
+            self.end(None)
+
+    async def _work(self, force: bool) -> None:
+        answer = await attempt(self._sign(force))
+        if not isinstance(answer, Problem):
+            self.end(True)
+            return
+        self._refused = answer
+        self.query_one("#about", Static).update(_("Nothing was signed."))
+        self.fail(answer.text)
+        insist = (("ctrl+y", _("Sign all the same")),) if answer.insists else ()
+        self.set_hints((*insist, ("escape", _("Close"))))

@@ -20,6 +20,9 @@ from chat.interface import (
     QuestionView,
     RelayStanding,
     RelayView,
+    TerminalState,
+    TerminalView,
+    UsageError,
     VerificationView,
     is_short,
 )
@@ -130,9 +133,31 @@ def question_lines(question: QuestionView) -> list[str]:
     return [said.format(author=author, device=device), _("This device did not do that. Was it you?"), waits]
 
 
-def not_me() -> str:
-    """What to do about a change of the own identity that is somebody else's."""
-    return _("Then somebody has your keys. Recover your identity now: run 'parlour recovery use'.")
+def not_me(key: str) -> str:
+    """What to do about a change of the own identity that is somebody else's. `key`: what recovers it."""
+    said = _("Then somebody has your keys. Recover your identity now with your recovery words ({key}).")
+    return said.format(key=key)
+
+
+def device_lines(devices: Sequence[TerminalView]) -> list[str]:
+    """Devices of the own identity, with the numbers that `picked_devices` takes."""
+    plain, copied = _("{number}. {device}…"), _("{number}. {device}…, which was copied")
+    return [
+        (copied if view.state is TerminalState.FROZEN else plain).format(
+            number=number, device=view.terminal[:DEVICE_DIGITS]
+        )
+        for number, view in enumerate(devices, 1)
+    ]
+
+
+def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[TerminalView]:
+    """The devices with these numbers. Raises UsageError."""
+    picked = []
+    for one in typed.replace(",", " ").split():
+        if not (one.isascii() and one.isdigit() and 1 <= int(one) <= len(devices)):
+            raise UsageError(_("These are not numbers of the devices."))
+        picked.append(devices[int(one) - 1])
+    return picked
 
 
 def safe_name(name: str, cells: int = NAME_CELLS) -> str:
@@ -448,6 +473,17 @@ RECOVERY_RISK: Final = N_(
     "Anyone with these words can remove your devices and take over your identity. Until they are erased "
     "here, that includes a thief of this profile."
 )
+RECOVERY_USE: Final = N_(
+    "With your recovery words you remove devices of your identity that somebody stole or copied. If this "
+    "device was itself removed or copied, it gets new keys."
+)
+RECOVERY_WARNS: Final = N_(
+    "Your contacts are warned, and hold their messages until they have compared words or the safety number "
+    "with you."
+)
+RECOVERED: Final = N_("Your recovery words were used. Your contacts are warned.")
+NEW_KEYS: Final = N_("This device has new keys: pair again with each contact that stays offline here.")
+OWN_NAME: Final = N_("The name that your contacts see.")
 RECOVERY_ERASED: Final = N_("The recovery words were erased here: only your paper has them.")
 RECOVERY_DUE: Final = N_(
     "A thief of this profile could take over your identity: write down your recovery words ({key})."

@@ -53,6 +53,7 @@ from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, recorded
 
 TEXT_LIMIT = 16_384
+OTHER_WORDS = phrase("These are not the recovery words of this identity.")
 RECOVERY_ASKED = (2, 7, 20, 33)
 RELAYS_MOST = 8
 PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
@@ -120,7 +121,7 @@ class FakeMessenger(Others):
         return self._terminals()
 
     def _terminals(self) -> tuple[TerminalView, ...]:
-        return (TerminalView(self._me.terminal, True, TerminalState.LIVE),)
+        return (TerminalView(self._me.terminal, True, TerminalState.LIVE), *self.other_terminals)
 
     async def rename_self(self, name: str, force: bool = False) -> None:
         if not is_name(name):
@@ -141,9 +142,13 @@ class FakeMessenger(Others):
             raise UsageError(phrase("Type the words that are asked for."))
         self._me = replace(self._me, keeps_seed=False)
 
+    async def check_recovery(self, typed: tuple[str, ...]) -> None:
+        if tuple(map(str.lower, typed)) != recovery_words(bytes(range(32))):
+            raise UsageError(OTHER_WORDS)
+
     async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
-        if typed != recovery_words(bytes(range(32))):
-            raise UsageError(phrase("These are not the recovery words of this identity."))
+        if tuple(map(str.lower, typed)) != recovery_words(bytes(range(32))):
+            raise UsageError(OTHER_WORDS)
 
     async def rename(self, contact: str, name: str) -> None:
         if not is_name(name):

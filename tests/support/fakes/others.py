@@ -51,6 +51,7 @@ from chat.interface import (
     RelayView,
     SelfView,
     SettingsView,
+    TerminalView,
     Unconfirmed,
     UsageError,
     VerificationView,
@@ -176,6 +177,7 @@ class Others:
         self.prompt = prompt
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
+        self.other_terminals: tuple[TerminalView, ...] = ()
         self.diagnosis = DIAGNOSIS
         self.invitation_head = INVITATION
         self.invitation_tail = ""  # makes an invitation as long as a real one

@@ -19,16 +19,21 @@ from chat.interface import (
     SHORT_PASSPHRASE,
     DoorState,
     IdentityChangeView,
+    NotSynced,
     OwnChange,
     PairingStage,
     QuestionView,
     RelayStanding,
+    TerminalState,
+    TerminalView,
     Unreachable,
     VerificationView,
 )
+from chat.service.person_logs import NOT_SYNCED
 from chat.service.settings import NO_KEY
 from chat.service.views import TEXTS
 from chat.storage.errors import StorageFull
+from protocol.identity.author import recovery_words
 from protocol.identity.reduction import CauseKind
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.demo import demo
@@ -129,6 +134,19 @@ def _name_relays(fake: FakeMessenger) -> None:
         fake.name_relay(address, invited=host == "192.168.1.2")
         if standing is not None:
             fake.stand_relay(address, standing)
+
+
+def _stolen(fake: FakeMessenger) -> None:
+    """The own identity has two devices more, of which one was copied."""
+    states = TerminalState.LIVE, TerminalState.FROZEN
+    fake.other_terminals = tuple(
+        TerminalView(f"{at:x}" * 64, False, state) for at, state in enumerate(states, 11)
+    )
+
+
+def _old(fake: FakeMessenger) -> None:
+    """This profile may be an older copy."""
+    fake.failures.update(rename_self=NotSynced(NOT_SYNCED))
 
 
 def _hold(fake: FakeMessenger) -> None:
@@ -267,6 +285,35 @@ ON_THE_FAKE = (
         lambda fake: fake.keep_seed(),
         keys("alt+w"),
         Seen("Recovery words"),
+        keys("enter"),
+    ),
+    dialog("own-name", "alt+o", "The name that your contacts see."),
+    acted("not-synced", "Sign all the same", _old, keys("alt+o"), Seen("Save"), keys("enter")),
+    acted(
+        "use-recovery",
+        "{number} of {total} words. Type the next ones, as many as you like.",
+        _stolen,
+        keys("alt+u"),
+    ),
+    acted(
+        "use-recovery-devices",
+        "Type the numbers of the devices to remove; nothing for none.",
+        _stolen,
+        keys("alt+u"),
+        Seen("Use the recovery words"),
+        Typed(" ".join(recovery_words(bytes(range(32))))),
+        keys("enter"),
+    ),
+    acted(
+        "use-recovery-sure",
+        "Are you sure?",
+        _stolen,
+        keys("alt+u"),
+        Seen("Use the recovery words"),
+        Typed(" ".join(recovery_words(bytes(range(32))))),
+        keys("enter"),
+        Seen("Type the numbers of the devices to remove; nothing for none."),
+        Typed("1"),
         keys("enter"),
     ),
     acted("relayed", "⇄ relay", lambda fake: fake.change_contact(_ben(fake), relayed=True)),

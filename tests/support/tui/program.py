@@ -44,6 +44,14 @@ def talk(_label: str) -> FakeDoor:
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
 
+def seed(_label: str) -> FakeDoor:
+    """A running engine with a contact, whose recovery words were not written down yet."""
+    messenger = FakeMessenger("Ann")
+    messenger.keep_seed()
+    messenger.add_contact("Bob")
+    return FakeDoor(messenger, state=DoorState.RUNNING)
+
+
 def crowd(label: str) -> FakeDoor:
     """One conversation with every attack as an entry and as the name of its author, and calm entries between.
 
@@ -129,7 +137,7 @@ def faulty(label: str) -> FakeDoor:
 
 
 SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
-    make.__name__: make for make in (new, alone, talk, crowd, names, name, unread, faulty)
+    make.__name__: make for make in (new, alone, talk, seed, crowd, names, name, unread, faulty)
 }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from dataclasses import replace
+
 import pytest
 
 from chat.cli import output, people
@@ -9,6 +13,7 @@ from chat.interface import RECOVERY_WORDS, TerminalState, TerminalView
 from protocol.identity.author import RECOVERY_WORDS as COUNT
 from protocol.identity.author import recovery_words
 from tests.support.cli.line import Line
+from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import RECOVERY_ASKED
 from tests.support.fakes.others import identity
 
@@ -50,14 +55,74 @@ def test_at_a_terminal_the_words_are_on_a_screen_that_is_cleared(line: Line) -> 
     assert not any(word in outcome.err.split() for word in WORDS)
 
 
+AT_TERMINAL = """
+import sys
+from chat.cli.__main__ import run, show
+from chat.cli.session import Call
+from chat.interface import DoorState
+from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+messenger = FakeMessenger("Ann")
+messenger.keep_seed()
+door = FakeDoor(messenger, state=DoorState.RUNNING)
+sys.exit(run(sys.argv[1:], Call(lambda *_: door, show)))
+"""
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("leaving", [b"\x03", signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("command", "asked", "typed"),
+    [
+        (("recovery",), b"press Enter", b""),
+        (("recovery",), b"press Enter", b"\nacorn"),
+        (("recovery", "use"), b"as many lines", b"acorn"),
+    ],
+)
+def test_every_way_out_takes_the_words_off_the_screen(
+    command: tuple[str, ...], asked: bytes, typed: bytes, leaving: bytes | signal.Signals
+) -> None:
+    """A hang-up of the program alone, as by tmux or screen, leaves its screen to others."""
+    with terminal() as (person, program):
+        process = python_at(program, "-c", AT_TERMINAL, *command)
+        heard = heard_until(person, asked)
+        os.write(person, typed)
+        heard = heard_until(person, typed[-5:] or asked, heard)
+        if isinstance(leaving, bytes):
+            os.write(person, leaving)
+        else:
+            process.send_signal(leaving)
+        heard = heard_until(person, b"\x1b[?1049l", heard)
+        assert process.wait(60) == 1
+    shown, _, _ = heard.partition(b"\x1b[?1049l")
+    assert shown.endswith(b"\x1b[2J\x1b[H")
+
+
 def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> None:
     other = identity("terminal of a thief")
     views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.LIVE)
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     typed = "\n".join(" ".join(WORDS[at : at + 6]) for at in range(0, len(WORDS), 6)) + "\n"
     (used,) = line.run("recovery", "use", "--remove", other[:12].upper(), "--json", typed=typed).objects
-    assert used == {"recovered": True, "removed": [other]}
+    assert used == {"recovered": True, "removed": [other], "new_keys": False}
     assert line.messenger.called("recover") == [(WORDS, (other,), False)]
+
+
+def test_wrong_words_are_refused_before_anything_is_asked(line: Line) -> None:
+    line.patch.setattr(people, "is_interactive", lambda: True)
+    outcome = line.run("recovery", "use", typed=" ".join((*WORDS[1:], WORDS[0])) + "\n\ny\n")
+    assert outcome.status == 64
+    assert "[y/n]" not in outcome.err
+    assert "not the recovery words" in outcome.err
+    assert line.messenger.called("recover") == []
+
+
+def test_a_device_that_gets_new_keys_says_what_to_do(line: Line) -> None:
+    async def recover(*_: object) -> None:
+        line.messenger._me = replace(line.messenger._me, terminal=identity("new keys"))
+
+    line.patch.setattr(line.messenger, "recover", recover)
+    outcome = line.run("recovery", "use", typed=" ".join(WORDS))
+    assert "pair again" in outcome.out
 
 
 @pytest.mark.parametrize("name", ["", "f", "0" * 7, "0" * 64])

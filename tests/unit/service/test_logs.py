@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,7 +60,7 @@ def logs_of(database: Database, operations: tuple[bytes, ...]) -> OwnLog:
         return work(database, *arguments)
 
     store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
-    unused, runtime = cast(Any, None), SimpleNamespace(worker=Worker(), config=Config())
+    unused, runtime = cast(Any, None), SimpleNamespace(worker=Worker(), config=Config(), random=os.urandom)
     return OwnLog(cast(Any, runtime), cast(Any, store), unused, cast(Any, keyring))
 
 

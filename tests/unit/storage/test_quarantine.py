@@ -65,9 +65,14 @@ def chain(*places: tuple[str, int, str]) -> dict[str, ParsedEntry]:
     return made
 
 
-def arrive(database: Database, *arriving: ParsedEntry, former: Sequence[bytes] = (REMOVED,)) -> None:
+def arrive(
+    database: Database,
+    *arriving: ParsedEntry,
+    former: Sequence[bytes] = (REMOVED,),
+    ours: Sequence[bytes] = (ME.terminal,),
+) -> None:
     with database.transaction():
-        entries.insert_all(database, arriving, ME.terminal, former=former)
+        entries.insert_all(database, arriving, ME.terminal, former=former, ours=ours)
 
 
 def settle(database: Database) -> int:
@@ -370,6 +375,16 @@ def test_case_88_of_many_ends_a_cut_names_the_highest(database: Database) -> Non
     arrive(database, *ends, former=())
     found = quarantine.heads(database, TALK, REMOVED)
     assert [head.sequence for head in found] == list(range(4, CUT_HEADS_MAX + 4))
+
+
+def test_case_84_what_this_terminal_wrote_with_former_keys_comes_back_read(database: Database) -> None:
+    log(database, RANKED)
+    own_log(database, OWN)
+    own_log(database, OWN[:2])
+    arrive(database, sample("mine", author=OWN[2]), former=[OWN[2]], ours=[ME.terminal, OWN[2]])
+    assert receipts.unread(database, TALK) == 0
+    arrive(database, sample("theirs", author=REMOVED))
+    assert receipts.unread(database, TALK) == 1
 
 
 # --- In pieces ---

@@ -20,11 +20,13 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
-from chat.interface import DoorState, EntryState, OwnChange, QuestionView
+from chat.interface import DoorState, EntryState, NotSynced, OwnChange, QuestionView
+from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.fakes.others import INVITATION
+from tests.support.screens.scenes import _stolen
 from tests.support.tui.driving import running, shown, until
 from tests.support.tui.opened import held_up, own_kinds
 from tui.widgets.controls import Choice
@@ -232,6 +234,17 @@ SCREENS = (
         *("alt+w", "enter", *"a", "enter", *"b", "enter", *"c", "enter", *"d", "enter", "enter", *"x"),
         *("escape", *"Hi", "enter"),
         happens=lambda fake: fake.keep_seed(),
+    ),
+    talk(
+        "use-recovery",
+        *("alt+u", *(key for word in WORDS for key in (*word, "space")), "enter", "1", "enter", "y"),
+        *("escape", *"Hi", "enter"),
+        happens=_stolen,
+    ),
+    talk(
+        "own-name",
+        *("alt+o", "x", "enter", "y", "ctrl+y", *"Hi", "enter"),
+        happens=lambda fake: fake.failures.update(rename_self=NotSynced(NOT_SYNCED)),
     ),
     talk("own-change", "alt+y", "y", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),
     talk("own-change-no", "alt+y", "n", "escape", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from dataclasses import replace
+
+import pytest
 from textual.pilot import Pilot
 
+from chat.interface import NotSynced, TerminalState, TerminalView
+from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.author import recovery_words
+from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
 from tests.support.tui.driving import chatting, shown, until, until_shown, with_bob, with_bob_open
 from tests.support.tui.opened import opened
-from tui.screens.recovery import RecoveryDialog
+from tui.screens.dialog import RenameDialog
+from tui.screens.recovery import RecoveryDialog, UseRecoveryDialog
 from tui.widgets.controls import Field
 
 WORDS = recovery_words(bytes(range(32)))
@@ -85,3 +94,102 @@ async def test_who_has_no_contact_is_not_reminded() -> None:
     async with chatting(messenger, (120, 24)) as pilot:
         await until_shown(pilot, "Ann")
         assert DUE not in shown(pilot)
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("leaving", [b"\x11", signal.SIGHUP, signal.SIGTERM])
+def test_every_way_out_takes_the_words_off_the_screen(leaving: bytes | signal.Signals) -> None:
+    """Not every terminal has a second screen that it puts away."""
+    with terminal() as (person, program):
+        process = python_at(program, "-m", "tests.support.tui.program", "seed")
+        heard = heard_until(person, b"Contacts")
+        os.write(person, b"\x1bw")
+        heard = heard_until(person, WORDS[-1].encode(), heard)
+        if isinstance(leaving, bytes):
+            os.write(person, leaving)
+        else:
+            process.send_signal(leaving)
+        heard = heard_until(person, b"\x1b[?1049l", heard)
+        assert process.wait(60) == 0
+    shown, _, _ = heard.partition(b"\x1b[?1049l")
+    cleared = shown.rpartition(b"\x1b[2J")[2]
+    assert cleared != shown
+    assert not any(word.encode() in cleared for word in WORDS)
+
+
+async def test_the_words_remove_a_device_after_a_confirmation() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        thief = TerminalView("b" * 64, False, TerminalState.LIVE)
+        messenger.other_terminals = (thief, TerminalView("c" * 64, False, TerminalState.REMOVED))
+        dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
+        field = dialog.query_one("#word", Field)
+        for at in range(0, len(WORDS), 17):
+            await until_shown(pilot, f"{at} of 34 words.")
+            field.value = " ".join(WORDS[at : at + 17])
+            await pilot.press("enter")
+        asked = await until_shown(pilot, "Type the numbers of the devices")
+        assert "1. bbbbbbbb…" in asked
+        assert "cccccccc" not in asked
+        assert not any(f" {word} " in asked for word in WORDS)
+        await pilot.press("2", "enter")
+        await until_shown(pilot, "These are not numbers of the devices.")
+        await pilot.press("backspace", "1", "enter")
+        await until_shown(pilot, "Remove 1 device?")
+        assert not messenger.called("recover")
+        await pilot.press("y")
+        await until_shown(pilot, "Your recovery words were used.")
+        assert messenger.called("recover") == [(WORDS, (thief.terminal,), False)]
+
+
+async def test_wrong_words_come_back_and_nothing_is_asked() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
+        field, wrong = dialog.query_one("#word", Field), " ".join((*WORDS[1:], WORDS[0]))
+        field.value = wrong
+        await pilot.press("enter")
+        await until_shown(pilot, "These are not the recovery words")
+        assert field.value == wrong
+        field.value = " ".join(WORDS)
+        await pilot.press("enter")
+        await until_shown(pilot, "Remove 0 devices?")
+        await pilot.press("n")
+        assert not messenger.called("recover")
+
+
+async def test_a_device_with_new_keys_says_what_to_do() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+
+        async def recover(*_: object) -> None:
+            messenger._me = replace(messenger._me, terminal="d" * 64)
+
+        messenger.recover = recover  # type: ignore[method-assign, assignment]
+        dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
+        dialog.query_one("#word", Field).value = " ".join(WORDS)
+        await pilot.press("enter")
+        await until_shown(pilot, "Remove 0 devices?")
+        await pilot.press("y")
+        await until_shown(pilot, "pair again")
+
+
+async def test_the_own_name_is_changed() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        dialog = await opened(pilot, "alt+o", RenameDialog)
+        dialog.query_one("#name", Field).value = "Anna"
+        await pilot.press("enter")
+        await until_shown(pilot, "Your contacts see Anna now.")
+        assert (await messenger.me()).name == "Anna"
+        assert messenger.called("rename_self") == [("Anna", False)]
+
+
+async def test_who_may_have_an_old_copy_insists_with_a_key_that_nobody_types_by_chance() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        messenger.failures.update(rename_self=NotSynced(NOT_SYNCED))
+        dialog = await opened(pilot, "alt+o", RenameDialog)
+        dialog.query_one("#name", Field).value = "Anna"
+        await pilot.press("enter")
+        await until_shown(pilot, "Sign all the same")
+        await pilot.press("y", "enter")
+        assert messenger.called("rename_self") == [("Anna", False)]
+        await pilot.press("ctrl+y")
+        await until_shown(pilot, "Your contacts see Anna now.")
+        assert messenger.called("rename_self") == [("Anna", False), ("Anna", True)]

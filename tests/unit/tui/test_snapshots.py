@@ -31,9 +31,9 @@ OTHERWISE: dict[View, str] = {
     View(density="roomy"): "conversation",
     View((60, 20)): "conversation safety-number",
     View((40, 12)): "first-run short-passphrase conversation held commands words settings safety-number"
-    " details relays-named relay-damaged relayed",
+    " details relays-named relay-damaged relayed use-recovery-devices not-synced",
     View(language=CHINESE): "first-run alone conversation away commands search held words help"
-    " delete deleting relays-named relayed",
+    " delete deleting relays-named relayed use-recovery-devices use-recovery-sure not-synced",
     View(LARGE, Theme.LIGHT, CHINESE): "conversation invitation settings",
 }
 CASES = [

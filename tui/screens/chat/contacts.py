@@ -7,16 +7,26 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chat.interface import ContactView, Messenger, RelayView, SelfView
+from chat.interface import ContactView, Messenger, RelayView, SelfView, TerminalState
 from tui.actions import Group
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import ConfirmDialog, RenameDialog
-from tui.text.formatting import GONE, RECOVERY_ERASED, place
-from tui.text.translation import _
+from tui.text.formatting import (
+    GONE,
+    NEW_KEYS,
+    OWN_NAME,
+    RECOVERED,
+    RECOVERY_ERASED,
+    RECOVERY_WARNS,
+    place,
+    safe_name,
+)
+from tui.text.translation import _, _n
 from tui.widgets.lines import QuestionLine
 
 if TYPE_CHECKING:
+    from tui.screens.recovery import Recovering
     from tui.screens.relays import RelaysDialog
 
 
@@ -41,7 +51,9 @@ class ContactActions:
         self.surface.run("contact", self._verify, view, exclusive=True)
 
     def rename(self, view: ContactView) -> None:
-        self.surface.choose(RenameDialog(view.name), partial(self._call, self.messenger.rename, view.person))
+        about = _("The name that you see for this contact. The contact does not see it.")
+        renamed = partial(self._call, self.messenger.rename, view.person)
+        self.surface.choose(RenameDialog(view.name, about), renamed)
 
     def block(self, view: ContactView) -> None:
         if view.blocked:
@@ -170,6 +182,45 @@ class ProfileDialogs:
         me = await self.surface.ask(self.messenger.me())
         if me is not None:
             self.show_me(me)
+
+    def rename_self(self) -> None:
+        def renamed(name: str) -> None:
+            said = _("Your contacts see {name} now.").format(name=safe_name(name))
+            self._sign(partial(self.messenger.rename_self, name), said)
+
+        self.surface.choose(RenameDialog(self.surface.state.me.name, _(OWN_NAME)), renamed)
+
+    def use_recovery(self) -> None:
+        self.surface.run("dialogs", self._use_recovery, exclusive=True)
+
+    async def _use_recovery(self) -> None:
+        from tui.screens.recovery import UseRecoveryDialog
+
+        devices = await self.surface.ask(self.messenger.terminals())
+        if devices is not None:
+            others = [one for one in devices if not one.this and one.state is not TerminalState.REMOVED]
+            self.surface.choose(UseRecoveryDialog(self.messenger, others), self._recover)
+
+    def _recover(self, chosen: Recovering) -> None:
+        question = _n("Remove {number} device?", "Remove {number} devices?", len(chosen.removed))
+        sign = partial(self.messenger.recover, chosen.words, chosen.removed)
+        self.surface.confirm(
+            question.format(number=len(chosen.removed)),
+            _(RECOVERY_WARNS),
+            partial(self._sign, sign, _(RECOVERED)),
+        )
+
+    def _sign(self, sign: Callable[[bool], Awaitable[None]], said: str) -> None:
+        from tui.screens.recovery import SignDialog
+
+        self.surface.choose(SignDialog(sign), partial(self._signed, said))
+
+    async def _signed(self, said: str, _done: bool) -> None:
+        me = await self.surface.ask(self.messenger.me())
+        if me is not None:
+            new_keys = me.terminal != self.surface.state.me.terminal
+            self.show_me(me)
+            self.surface.say(f"{said} {_(NEW_KEYS)}" if new_keys else said)
 
     def settings(self) -> None:
         self.surface.run("dialogs", self._settings, exclusive=True)

@@ -21,6 +21,7 @@ def main() -> None:
     """Talk until it is left."""
     door = locked_door()
     assert door.messenger is not None
+    door.messenger.keep_seed()
     others = Others(door.messenger)
     signal.signal(signal.SIGUSR1, lambda *_: others.act("Ben writes from Ben"))
     if len(sys.argv) > 1:

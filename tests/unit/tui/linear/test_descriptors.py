@@ -172,6 +172,25 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
     assert not [byte for byte in talk.heard if byte < 0x20 and byte not in b"\r\n"]
 
 
+@pytest.mark.parametrize("leaving", [b"\x03", b"\x04", b"/quit\n", b"/lock\n", signal.SIGHUP, signal.SIGTERM])
+def test_every_way_out_takes_the_recovery_words_off_the_screen(leaving: bytes | signal.Signals) -> None:
+    with terminal() as (person, program):
+        talk = Talk(person, program)
+        talk.begin()
+        talk.type(b"/recovery\n")
+        talk.hear(b"erases all here.\r\n")
+        if isinstance(leaving, bytes):
+            talk.type(leaving)
+        else:
+            talk.process.send_signal(leaving)
+        talk.hear(b"\x1b[H\x1b[2J\x1b[3J")
+        if leaving == b"/lock\n":
+            talk.hear(b"It is not shown.\r\n")
+            talk.type(b"\x04")
+        assert talk.process.wait(PATIENCE) == 0
+    assert talk.heard.count(b"\x1b") == 3
+
+
 @contextmanager
 def talking(every: float) -> Iterator[Talk]:
     """In the conversation with Ben; it must end well at the end of the input."""

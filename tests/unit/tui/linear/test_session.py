@@ -17,12 +17,16 @@ from chat.interface import (
     DoorState,
     EntryState,
     IdentityChangeView,
+    NotSynced,
     OwnChange,
     ParlourError,
     QuestionView,
+    TerminalState,
+    TerminalView,
     Unreachable,
     VerificationView,
 )
+from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
 from tests.support.tui.linear.played import (
@@ -125,7 +129,10 @@ async def test_a_change_of_the_own_identity_is_said_listed_and_answered() -> Non
     assert any(
         line.startswith("2. Your recovery words were used, and brought device b2b2b2b2…") for line in said
     )
-    assert "Then somebody has your keys. Recover your identity now: run 'parlour recovery use'." in said
+    assert (
+        "Then somebody has your keys. Recover your identity now with your recovery words (/recovery use)."
+        in said
+    )
     assert sum("Type /own, then /own yes" in line for line in said) == 3
     assert door.messenger.called("confirm_own") == [("a2" * 32,)]
 
@@ -471,3 +478,31 @@ async def test_a_wrong_recovery_word_erases_nothing() -> None:
 async def test_who_wrote_the_recovery_words_down_is_not_reminded() -> None:
     said, _messenger = await talk("> /quit")
     assert not any("take over your identity" in line for line in said)
+
+
+async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.FROZEN),)
+    words = " ".join(recovery_words(bytes(range(32))))
+    steps = ["> /recovery use", f"> /recovery use 2 {words}", f"> /recovery use 1 {words} acorn"]
+    steps += [f"> /recovery use 1 {words}", "> /no", f"> /recovery use 1 {words}", "> /yes", "> /quit"]
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    assert "1. bbbbbbbb…, which was copied" in said
+    assert any("These are not numbers of the devices." in line for line in said)
+    assert any("These are not the recovery words" in line for line in said)
+    assert said.count("Remove 1 device?") == 2
+    assert "Your recovery words were used. Your contacts are warned." in said
+    assert door.messenger.called("recover") == [(tuple(words.split()), ("b" * 64,), False)]
+
+
+async def test_the_own_name_is_changed_where_a_contact_was_reached_or_its_person_insists() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.failures.update(rename_self=NotSynced(NOT_SYNCED))
+    steps = ["> /name", "> /name Anna", "> /yes", "> /me", "> /quit"]
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    assert any("Type /name and the new name." in line for line in said)
+    assert "Sign all the same?" in said
+    assert "Your contacts see Anna now." in said
+    assert door.messenger.called("rename_self") == [("Anna", False), ("Anna", True)]
