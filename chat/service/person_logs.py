@@ -31,11 +31,11 @@ from protocol.identity.author import (
     sign_recovery,
     unknown_word,
 )
-from protocol.identity.exchange import Extension, changes, extend, missing, owner_named
+from protocol.identity.exchange import Extension, changes, extend, in_messages, missing, owner_named
 from protocol.identity.log import load, parse_operation, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState, Pins, reduce
-from protocol.limits import LOG_OPERATIONS_MAX, RECOVER_REMOVED_MAX
+from protocol.limits import RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
 from protocol.primitives import ed25519_from_seed
 
@@ -83,7 +83,7 @@ class OwnLog:
         if sorted(held) == sorted(self._keyring.own_log.heads):
             return []
         operations, pins = await self._store.read(_held, self._keyring.own.person)
-        return _messages(await self._worker.run(missing, operations, held, pins))
+        return in_messages(await self._worker.run(missing, operations, held, pins))
 
     async def named(self, peer: Peer, heads: Sequence[bytes]) -> None:
         """A contact's terminal holds this log up to these heads; what is unknown of it comes next."""
@@ -158,10 +158,12 @@ class OwnLog:
             state = self._keyring.own_log
             if own.terminal not in state.live:
                 raise NotPermitted(NOT_LIVE)
-            held, _ = await self._store.read(_held, state.person)
-            if len(held) >= LOG_OPERATIONS_MAX:  # a longer log does not fit into a Record
-                raise NotPermitted(LOG_FULL)
-            await self._add([sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)])
+            try:
+                await self._add(
+                    [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
+                )
+            except LimitExceeded:
+                raise NotPermitted(LOG_FULL) from None
 
     async def recover(self, seed: bytes, removed: Sequence[bytes], *, force: bool) -> None:
         """Sign the next recovery, which removes these terminals. Raises UsageError, NotSynced."""
@@ -297,7 +299,7 @@ class PersonLogs:
         contact = self._keyring.contacts.get(person)
         if contact is None or sorted(heads) == sorted(contact.state.heads):
             return []
-        return _messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
+        return in_messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
 
     async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
         """Store the new operations of a contact's log or of the own one. Raises ProtocolError."""
@@ -345,11 +347,6 @@ def _before_others(operations: Sequence[bytes], pins: Pins, seed: bytes) -> Pers
 
 def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
     return persons.operations_of(database, person), persons.pins_of(database, person)
-
-
-def _messages(lacking: Sequence[bytes]) -> list[LogOperations]:
-    starts = range(0, len(lacking), LOG_OPERATIONS_MAX)
-    return [LogOperations(list(lacking[start : start + LOG_OPERATIONS_MAX])) for start in starts]
 
 
 def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow | None:

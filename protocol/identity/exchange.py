@@ -14,6 +14,7 @@ from protocol.errors import LimitExceeded, Malformed, Untrusted
 from protocol.identity import log
 from protocol.identity.log import Graph, LoggedOperation, bits
 from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, Pins, Reduction
+from protocol.messages import LogOperations
 
 Foreign = Callable[[bytes, bytes], bool]
 """foreign(key, person): whether this public key is in the receiver's own log, and `person` is another one."""
@@ -137,6 +138,12 @@ def missing(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO
     for head in heads:
         theirs |= graph.upto(head)
     return tuple(graph.order[index].signed for index in bits(reduction.kept & ~theirs))
+
+
+def in_messages(operations: Sequence[bytes]) -> list[LogOperations]:
+    """As many LogOperations as the operations need, each but the last with LOG_OPERATIONS_MAX of them."""
+    starts = range(0, len(operations), limits.LOG_OPERATIONS_MAX)
+    return [LogOperations(list(operations[start : start + limits.LOG_OPERATIONS_MAX])) for start in starts]
 
 
 def in_view(operations: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[bytes, ...]:

@@ -24,7 +24,7 @@ from protocol.identity.log import (
 from protocol.identity.reduction import CauseKind, Pins, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.primitives import ed25519_from_seed
-from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
+from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, chain, id_of
 from tests.vectors.persons_log import LATER, signed_bytes
 
 
@@ -203,17 +203,6 @@ def test_case_92_a_thief_cannot_settle_its_own_fork(anna: Person) -> None:
 def after(held: Sequence[bytes], extension: Extension) -> list[bytes]:
     """What a terminal stores then."""
     return [one for one in held if id_of(one) not in extension.dropped] + list(extension.new)
-
-
-def chain(anna: Person, by: Terminal, count: int) -> list[bytes]:
-    """So many renames, each upon the one before."""
-    state = anna.state
-    parent, made = list(state.heads), []
-    for number in range(count):
-        sequence = state.sequences[by.id] + 1 + number
-        made.append(sign_operation(Rename(anna.id, by.id, sequence, parent, f"n {number}"), by.seed))
-        parent = [id_of(made[-1])]
-    return made
 
 
 def renames(anna: Person, by: Terminal, count: int) -> list[bytes]:
