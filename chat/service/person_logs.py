@@ -19,6 +19,7 @@ from chat.service.views import Views
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
+from chat.storage.keys import OwnRow
 from chat.tasks import Runtime, Worker
 from protocol.errors import LimitExceeded, Malformed
 from protocol.identity.author import (
@@ -31,7 +32,15 @@ from protocol.identity.author import (
     sign_recovery,
     unknown_word,
 )
-from protocol.identity.exchange import Extension, changes, extend, in_messages, missing, owner_named
+from protocol.identity.exchange import (
+    Extension,
+    before_recovery,
+    changes,
+    extend,
+    in_messages,
+    missing,
+    owner_named,
+)
 from protocol.identity.log import load, parse_operation, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState, Pins, reduce
@@ -93,28 +102,32 @@ class OwnLog:
         if not unknown:
             self._synced.set()
 
-    async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
-        """Store operations of this log that a contact returned. Raises ProtocolError.
+    async def received(self, peer: Peer, operations: Sequence[bytes]) -> bool:
+        """Store operations of this log that a contact returned; whether they had room.
 
-        What exceeds the bounds is passed over: a thief's operations must not end the links with contacts.
+        Raises ProtocolError.
         """
-        try:
-            async with self._turn:
-                await self._extend(operations)
-        except LimitExceeded:
+        async with self._turn:
+            whole = await self._extend(operations)
+        if not whole:
             self._bus.publish(Notice(OWN_LOG_FULL))
-            return
-        if sought := self._sought.get(peer):
+        elif sought := self._sought.get(peer):
             sought.difference_update(parse_operation(operation).id for operation in operations)
             if not sought:
                 self._synced.set()
+        return whole
 
-    async def _extend(self, operations: Sequence[bytes]) -> None:
-        before, found = self._keyring.own_log, await self._add(operations)
+    async def _extend(self, operations: Sequence[bytes]) -> bool:
+        before = self._keyring.own_log
+        try:
+            found = await self._add(operations)
+        except LimitExceeded:
+            return False
         if found.new:
             for cause in changes(before, found.state):
                 self._bus.signal(OwnLogChanged(cause))
                 self._bus.publish(views.own_change(cause))
+        return found.whole
 
     async def _add(self, operations: Sequence[bytes], confirmed: Iterable[bytes] = ()) -> Extension:
         """Store what is new in the own log. `confirmed`: recoveries that this person made."""
@@ -171,10 +184,11 @@ class OwnLog:
         async with self._turn:
             state = self._keyring.own_log
             held, pins = await self._store.read(_held, state.person)
-            base = await self._worker.run(_before_others, held, pins, seed)
+            own = self._keyring.own
+            base = await self._worker.run(_before_others, held, pins, seed, removed)
             if base is None:
                 raise UsageError(OTHER_WORDS)
-            if self._keyring.own.terminal in removed:
+            if own.terminal in removed:
                 raise UsageError(THIS_DEVICE)
             if not {*state.live, *state.frozen}.issuperset(removed):
                 raise UsageError(NO_DEVICE)
@@ -183,7 +197,8 @@ class OwnLog:
             known = sorted(terminal for terminal in set(removed) if terminal in base.last)
             last = [(terminal, base.last[terminal]) for terminal in known]
             signed = sign_recovery(recover_operation(base, seed, last), seed)
-            await self._add([signed], [parse_operation(signed).id])
+            made = [signed, *await self._worker.run(_named_again, [*held, signed], pins, own, state.name)]
+            await self._add(made, [parse_operation(signed).id])
 
     async def _until_synced(self, *, force: bool) -> None:
         """Wait for a link that is about to open, unless the person insists. Raises NotSynced."""
@@ -280,6 +295,7 @@ class PersonLogs:
         self._worker, self._store, self._bus, self._keyring = worker, store, bus, keyring
         self._book, self._views, self._pending, self.own = book, views, pending, own
         self._turn = asyncio.Lock()  # what two links bring builds on one log
+        self._refused: set[Peer] = set()
 
     def are_current(self, person: bytes, heads: Sequence[bytes]) -> bool:
         """Whether these are the heads of a person's log as it is held here: then nothing is to be done."""
@@ -302,34 +318,59 @@ class PersonLogs:
         return in_messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
 
     async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
-        """Store the new operations of a contact's log or of the own one. Raises ProtocolError."""
-        if parse_operation(operations[0]).person == self._keyring.own.person:
-            await self.own.received(peer, operations)
-            return
-        async with self._turn:
-            await self._receive(peer.person, operations)
+        """Store the new operations of a contact's log or of the own one. Raises ProtocolError.
 
-    async def _receive(self, person: bytes, operations: Sequence[bytes]) -> None:
+        What exceeds the bounds is passed over, and what follows it: a thief can fill a log, which must not
+        end the links of the owner's terminals.
+        """
+        try:
+            if parse_operation(operations[0]).person == self._keyring.own.person:
+                whole = await self.own.received(peer, operations)
+            else:
+                async with self._turn:
+                    whole = await self._receive(peer.person, operations)
+        except Malformed:
+            if peer not in self._refused:
+                raise
+        else:
+            if not whole:
+                self._refused.add(peer)
+
+    async def _receive(self, person: bytes, operations: Sequence[bytes]) -> bool:
+        """Whether there is room for all."""
         keyring = self._keyring
         before, held, pins = keyring.log(person), keyring.held(person), keyring.pins(person)
         if set(held).issuperset(operations):
-            return
-        found = await self._worker.run(extend, held, operations, keyring.foreign, pins)
+            return True
+        try:
+            found = await self._worker.run(extend, held, operations, keyring.foreign, pins)
+        except LimitExceeded:
+            return False
         if not found.new:
-            return
+            return found.whole
         causes = await self._worker.run(changes, before, found.state)
-        row = await self._store.write(_store, person, found, views.holds(causes, found.state))
+        hold, read = views.holds(causes, found.state), (list(held), pins)
+        try:
+            row = await self._store.write(_store, person, found, hold, read)
+        except _Outdated:  # a comparison or a pairing came in between, which is in memory next
+            await self._pending.reload(person)
+            return await self._receive(person, operations)
         if row is None:
-            return
+            return True
         await self._pending.reload(person)
         if person in self._book.rows:
             self._book.rows[person] = row
             self._views.publish_identity(person, causes)
         self._bus.signal(ContactsChanged())
+        return found.whole
 
 
-def _before_others(operations: Sequence[bytes], pins: Pins, seed: bytes) -> PersonState | None:
-    """The state that the next recovery with this seed follows, None for another person's seed.
+def _before_others(
+    operations: Sequence[bytes], pins: Pins, seed: bytes, removed: Iterable[bytes]
+) -> PersonState | None:
+    """The state that the next recovery with this seed, which removes these terminals, names heads of.
+
+    None for another person's seed.
 
     A thief of the seed can name a next recovery key of its own. The owner's recovery then is its rival.
     """
@@ -342,17 +383,37 @@ def _before_others(operations: Sequence[bytes], pins: Pins, seed: bytes) -> Pers
         place = [logged.id for logged in graph.order].index(state.path[-1])
         without = enumerate(graph.order)
         operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
-    return state
+    return before_recovery(operations, pins, removed)
+
+
+def _named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:
+    """The name, signed again by this terminal, if a recovery, the last of these operations, took it away."""
+    confirmed = pins.confirmed | {parse_operation(operations[-1]).id}
+    state = reduce(operations, Pins(pins.seen, confirmed))
+    if name in ("", state.name) or own.terminal not in state.live:
+        return []
+    return [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
 
 
 def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
     return persons.operations_of(database, person), persons.pins_of(database, person)
 
 
-def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow | None:
-    """The contact as it is now, None if it was removed meanwhile."""
+class _Outdated(Exception):
+    """The log or its pins have changed since they were read."""
+
+
+def _store(
+    database: Database, person: bytes, found: Extension, hold: bool, read: tuple[list[bytes], Pins]
+) -> ContactRow | None:
+    """The contact as it is now, None if it was removed meanwhile. `found` was made of what was read.
+
+    Raises _Outdated, and stores nothing, if that has changed.
+    """
     if contacts.get(database, person) is None:
         return None
+    if _held(database, person) != read:
+        raise _Outdated
     _store_operations(database, person, found)
     contacts.set_name(database, person, found.state.name)
     if hold:

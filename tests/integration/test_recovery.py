@@ -17,11 +17,18 @@ from chat.interface import (
 )
 from chat.service.person_logs import seed_of
 from chat.storage import keys, persons, secure_deletion
-from protocol.identity.author import add_operation, recover_operation, recovery_key, recovery_words
-from protocol.identity.log import sign_operation
+from protocol.identity.author import (
+    add_operation,
+    recover_operation,
+    recovery_key,
+    recovery_words,
+    rename_operation,
+)
+from protocol.identity.log import TerminalKeys, parse_operation, sign_operation
+from protocol.identity.reduction import reduce
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import in_touch, number_of
-from tests.support.engines.engines import Person, in_virtual_time, people, take_in, talk
+from tests.support.engines.engines import Person, in_virtual_time, own_log, people, take_in, talk
 from tests.support.protocol.pairings import SECOND
 
 
@@ -106,6 +113,32 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
         assert await seed_in(ada) is None
         pins = await parts.store.read(persons.pins_of, own.person)
         assert pins.confirmed == {*parts.keyring.own_log.path}  # so that a rival changes nothing
+
+
+@in_virtual_time
+async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but_the_name(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        parts, words = ada.engine._use_cases, await written_down(ada)
+        own, log = parts.keyring.own, parts.keyring.own_log
+        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+        made = [sign_operation(add, own.signing_seed, SECOND.seed)]
+        for number in range(20):
+            state = reduce([*await own_log(ada), *made])
+            made.append(sign_operation(rename_operation(state, SECOND.id, f"Ada {number}"), SECOND.seed))
+        await parts.own_log.received(ben.peer, made)
+        renamed = ben.wait(
+            ContactChanged, lambda event: event.contact.held and event.contact.name == "Ada 19"
+        )
+        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await renamed
+        _, _, added, _, again = [parse_operation(one) for one in await own_log(ada)]
+        assert (added.introduces, again.author) == (TerminalKeys(SECOND.signing, SECOND.static), own.terminal)
+        assert parts.keyring.own_log.name == "Ada 19"
+        keyring = ben.engine._use_cases.keyring
+        assert len(keyring.held(ada.peer.person)) == 5
+        assert keyring.log(ada.peer.person) == parts.keyring.own_log
 
 
 @in_virtual_time
