@@ -53,7 +53,10 @@ NOT_SYNCED = phrase(
     "that you signed later, and your contacts shut this device out when you sign others. Wait until a "
     "contact is online."
 )
-NOT_LIVE = phrase("This device was removed from your identity or has been copied: it can sign nothing.")
+NOT_LIVE = phrase(
+    "This device was removed from your identity or has been copied: it can sign nothing. Use another device"
+    " of yours. If you have none, recover with 'parlour recovery use'."
+)
 LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
 OWN_LOG_FULL = phrase(
     "A contact holds more changes of your identity than there is room for. Was this device copied?"
