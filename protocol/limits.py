@@ -54,6 +54,10 @@ NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
 LOG_HELD_MAX: Final = 2_048
 """Operations of one person that are decoded, held and received ones together (SPEC §7.3)."""
+LOG_KEPT_MAX: Final = 1_536
+"""Operations kept of one person when one comes that is no removal and no recovery (SPEC §7.3)."""
+LOG_REMOVALS_ROOM: Final = 256
+"""Operations that may be kept in addition when a removal comes (SPEC §7.3)."""
 LOG_GONE_MAX: Final = 512
 """Operations kept of terminals of one person that are gone (SPEC §7.3)."""
 LOG_RECOVERIES_MAX: Final = 64

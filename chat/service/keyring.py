@@ -356,7 +356,8 @@ class Keyring:
 
 NOT_LIVE: Final = phrase(
     "This device no longer belongs to your identity, or was copied. It compares no safety number and does not"
-    " pair. Use another device of yours, or recover with 'parlour recovery use'."
+    " pair. Use another device of yours. If you have none, recover with 'parlour recovery use', then pair"
+    " with your contacts again."
 )
 ASKS: Final = phrase(
     "Your identity has changed, and not by this device. Say first whether that was you: see 'parlour verify"

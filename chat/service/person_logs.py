@@ -34,11 +34,19 @@ from protocol.identity.author import (
     sign_recovery,
     unknown_word,
 )
-from protocol.identity.exchange import Extension, changes, extend, missing, owner_named
+from protocol.identity.exchange import (
+    Extension,
+    before_recovery,
+    changes,
+    extend,
+    in_messages,
+    missing,
+    owner_named,
+)
 from protocol.identity.log import load, parse_operation, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState, Pins, reduce
-from protocol.limits import LOG_OPERATIONS_MAX, RECOVER_REMOVED_MAX
+from protocol.limits import RECOVER_REMOVED_MAX
 from protocol.messages import LogOperations
 from protocol.primitives import ed25519_from_seed
 
@@ -52,7 +60,10 @@ RECOVERY_NOT_SYNCED = phrase(
     "recovery that you made later, and another one contradicts that: wait until a contact is online. If this "
     "device was removed, contacts who know that do not answer any more: do not wait for them."
 )
-NOT_LIVE = phrase("This device was removed from your identity or has been copied: it can sign nothing.")
+NOT_LIVE = phrase(
+    "This device was removed from your identity or has been copied: it can sign nothing. Use another device"
+    " of yours. If you have none, recover with 'parlour recovery use'."
+)
 LOG_FULL = phrase("Your identity has reached its limit of changes: the name cannot be changed any more.")
 OWN_LOG_FULL = phrase(
     "A contact holds more changes of your identity than there is room for. Was this device copied?"
@@ -92,7 +103,7 @@ class OwnLog:
         if sorted(held) == sorted(self._keyring.own_log.heads):
             return []
         operations, pins = await self._store.read(_held, self._keyring.own.person)
-        return _messages(await self._worker.run(missing, operations, held, pins))
+        return in_messages(await self._worker.run(missing, operations, held, pins))
 
     async def named(self, peer: Peer, heads: Sequence[bytes]) -> None:
         """A contact's terminal holds this log up to these heads; what is unknown of it comes next."""
@@ -102,28 +113,32 @@ class OwnLog:
         if not unknown:
             self._synced.set()
 
-    async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
-        """Store operations of this log that a contact returned. Raises ProtocolError.
+    async def received(self, peer: Peer, operations: Sequence[bytes]) -> bool:
+        """Store operations of this log that a contact returned; whether they had room.
 
-        What exceeds the bounds is passed over: a thief's operations must not end the links with contacts.
+        Raises ProtocolError.
         """
-        try:
-            async with self._turn:
-                await self._extend(operations)
-        except LimitExceeded:
+        async with self._turn:
+            whole = await self._extend(operations)
+        if not whole:
             self._bus.publish(Notice(OWN_LOG_FULL))
-            return
-        if sought := self._sought.get(peer):
+        elif sought := self._sought.get(peer):
             sought.difference_update(parse_operation(operation).id for operation in operations)
             if not sought:
                 self._synced.set()
+        return whole
 
-    async def _extend(self, operations: Sequence[bytes]) -> None:
-        before, found = self._keyring.own_log, await self._add(operations)
+    async def _extend(self, operations: Sequence[bytes]) -> bool:
+        before = self._keyring.own_log
+        try:
+            found = await self._add(operations)
+        except LimitExceeded:
+            return False
         if found.new:
             for cause in changes(before, found.state):
                 self._bus.signal(OwnLogChanged(cause))
                 self._bus.publish(views.own_change(cause))
+        return found.whole
 
     async def _add(
         self, operations: Sequence[bytes], confirmed: Iterable[bytes] = (), own: OwnRow | None = None
@@ -176,10 +191,12 @@ class OwnLog:
             state = self._keyring.own_log
             if own.terminal not in state.live:
                 raise NotPermitted(NOT_LIVE)
-            held, _ = await self._store.read(_held, state.person)
-            if len(held) >= LOG_OPERATIONS_MAX:  # a longer log does not fit into a Record
-                raise NotPermitted(LOG_FULL)
-            await self._add([sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)])
+            try:
+                await self._add(
+                    [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
+                )
+            except LimitExceeded:
+                raise NotPermitted(LOG_FULL) from None
 
     async def recover(self, seed: bytes, removed: Sequence[bytes]) -> None:
         """Sign the next recovery, which removes these terminals. Raises UsageError.
@@ -188,7 +205,8 @@ class OwnLog:
         back, and a frozen key is somebody else's, too. `secure_deletion.clean_file` must follow.
         """
         async with self._turn:
-            state, own, base = self._keyring.own_log, self._keyring.own, await self.before(seed)
+            state, own = self._keyring.own_log, self._keyring.own
+            base = await self.before(seed, removed)
             if own.terminal in removed:
                 raise UsageError(THIS_DEVICE)
             if not {*state.live, *state.frozen}.issuperset(removed):
@@ -200,21 +218,26 @@ class OwnLog:
             if len(gone) > RECOVER_REMOVED_MAX:
                 raise UsageError(TOO_MANY_DEVICES)
             last = [(terminal, base.last[terminal]) for terminal in sorted(gone)]
+            keyed = None
             if new is None:
                 signed = sign_recovery(recover_operation(base, seed, last), seed)
-                await self._add([signed], [parse_operation(signed).id])
-                return
-            made = recover_operation(base, seed, last, new.signing, new.static)
-            signed = sign_recovery(made, seed, new.signing_seed)
-            keyed = replace(
-                own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
-            )
-            await self._add([signed], [parse_operation(signed).id], keyed)
+            else:
+                made = recover_operation(base, seed, last, new.signing, new.static)
+                signed = sign_recovery(made, seed, new.signing_seed)
+                keyed = replace(
+                    own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
+                )
+            held, pins = await self._store.read(_held, state.person)
+            named = await self._worker.run(_named_again, [*held, signed], pins, keyed or own, state.name)
+            await self._add([signed, *named], [parse_operation(signed).id], keyed)
 
-    async def before(self, seed: bytes) -> PersonState:
-        """The state that the next recovery with this seed follows. Raises UsageError for another seed."""
+    async def before(self, seed: bytes, removed: Sequence[bytes] = ()) -> PersonState:
+        """The state that the next recovery with this seed, which removes these terminals, follows.
+
+        Raises UsageError for another seed.
+        """
         held, pins = await self._store.read(_held, self._keyring.own.person)
-        state = await self._worker.run(_before_others, held, pins, seed)
+        state = await self._worker.run(_before_others, held, pins, seed, removed)
         if state is None:
             raise UsageError(OTHER_WORDS)
         return state
@@ -335,6 +358,7 @@ class PersonLogs:
         self._worker, self._store, self._bus, self._keyring = worker, store, bus, keyring
         self._book, self._views, self._pending, self.own = book, views, pending, own
         self._turn = asyncio.Lock()  # what two links bring builds on one log
+        self._refused: set[Peer] = set()
 
     def are_current(self, person: bytes, heads: Sequence[bytes]) -> bool:
         """Whether these are the heads of a person's log as it is held here: then nothing is to be done."""
@@ -354,37 +378,62 @@ class PersonLogs:
         contact = self._keyring.contacts.get(person)
         if contact is None or sorted(heads) == sorted(contact.state.heads):
             return []
-        return _messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
+        return in_messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
 
     async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
-        """Store the new operations of a contact's log or of the own one. Raises ProtocolError."""
-        if parse_operation(operations[0]).person == self._keyring.own.person:
-            await self.own.received(peer, operations)
-            return
-        async with self._turn:
-            await self._receive(peer.person, operations)
+        """Store the new operations of a contact's log or of the own one. Raises ProtocolError.
 
-    async def _receive(self, person: bytes, operations: Sequence[bytes]) -> None:
+        What exceeds the bounds is passed over, and what follows it: a thief can fill a log, which must not
+        end the links of the owner's terminals.
+        """
+        try:
+            if parse_operation(operations[0]).person == self._keyring.own.person:
+                whole = await self.own.received(peer, operations)
+            else:
+                async with self._turn:
+                    whole = await self._receive(peer.person, operations)
+        except Malformed:
+            if peer not in self._refused:
+                raise
+        else:
+            if not whole:
+                self._refused.add(peer)
+
+    async def _receive(self, person: bytes, operations: Sequence[bytes]) -> bool:
+        """Whether there is room for all."""
         keyring = self._keyring
         before, held, pins = keyring.log(person), keyring.held(person), keyring.pins(person)
         if set(held).issuperset(operations):
-            return
-        found = await self._worker.run(extend, held, operations, keyring.foreign, pins)
+            return True
+        try:
+            found = await self._worker.run(extend, held, operations, keyring.foreign, pins)
+        except LimitExceeded:
+            return False
         if not found.new:
-            return
+            return found.whole
         causes = await self._worker.run(changes, before, found.state)
-        row = await self._store.write(_store, person, found, views.holds(causes, found.state))
+        hold, read = views.holds(causes, found.state), (list(held), pins)
+        try:
+            row = await self._store.write(_store, person, found, hold, read)
+        except _Outdated:  # a comparison or a pairing came in between, which is in memory next
+            await self._pending.reload(person)
+            return await self._receive(person, operations)
         if row is None:
-            return
+            return True
         await self._pending.reload(person)
         if person in self._book.rows:
             self._book.rows[person] = row
             self._views.publish_identity(person, causes)
         self._bus.signal(ContactsChanged())
+        return found.whole
 
 
-def _before_others(operations: Sequence[bytes], pins: Pins, seed: bytes) -> PersonState | None:
-    """The state that the next recovery with this seed follows, None for another person's seed.
+def _before_others(
+    operations: Sequence[bytes], pins: Pins, seed: bytes, removed: Iterable[bytes]
+) -> PersonState | None:
+    """The state that the next recovery with this seed, which removes these terminals, names heads of.
+
+    None for another person's seed.
 
     A thief of the seed can name a next recovery key of its own. The owner's recovery then is its rival.
     """
@@ -397,22 +446,37 @@ def _before_others(operations: Sequence[bytes], pins: Pins, seed: bytes) -> Pers
         place = [logged.id for logged in graph.order].index(state.path[-1])
         without = enumerate(graph.order)
         operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
-    return state
+    return before_recovery(operations, pins, removed)
+
+
+def _named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:
+    """The name, signed again by this terminal, if a recovery, the last of these operations, took it away."""
+    confirmed = pins.confirmed | {parse_operation(operations[-1]).id}
+    state = reduce(operations, Pins(pins.seen, confirmed))
+    if name in ("", state.name) or own.terminal not in state.live:
+        return []
+    return [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
 
 
 def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
     return persons.operations_of(database, person), persons.pins_of(database, person)
 
 
-def _messages(lacking: Sequence[bytes]) -> list[LogOperations]:
-    starts = range(0, len(lacking), LOG_OPERATIONS_MAX)
-    return [LogOperations(list(lacking[start : start + LOG_OPERATIONS_MAX])) for start in starts]
+class _Outdated(Exception):
+    """The log or its pins have changed since they were read."""
 
 
-def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow | None:
-    """The contact as it is now, None if it was removed meanwhile."""
+def _store(
+    database: Database, person: bytes, found: Extension, hold: bool, read: tuple[list[bytes], Pins]
+) -> ContactRow | None:
+    """The contact as it is now, None if it was removed meanwhile. `found` was made of what was read.
+
+    Raises _Outdated, and stores nothing, if that has changed.
+    """
     if contacts.get(database, person) is None:
         return None
+    if _held(database, person) != read:
+        raise _Outdated
     _store_operations(database, person, found)
     contacts.set_name(database, person, found.state.name)
     if hold:

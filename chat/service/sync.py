@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -53,7 +52,7 @@ from protocol.entries_and_receipts import (
     parse_entry,
     receipt_for,
 )
-from protocol.errors import LimitExceeded, ProtocolError, Unexpected, Untrusted
+from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import opening
 from protocol.link.states import LinkOpen
 from protocol.messages import (
@@ -243,9 +242,7 @@ class Synchronizer:
                 for operations in await self._logs.named(link.peer, person, held):
                     outbound.put(operations)
             case LogOperations(operations=operations):
-                # A thief can fill the log, which must not end the links of the owner's terminals.
-                with suppress(LimitExceeded):
-                    await self._logs.received(link.peer, operations)
+                await self._logs.received(link.peer, operations)
                 if waiting := worker.waiting:
                     worker.waiting = []
                     await self._take(link, waiting)

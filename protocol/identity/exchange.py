@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Final
 
 from protocol import limits
 from protocol.errors import LimitExceeded, Malformed, Untrusted
 from protocol.identity import log
-from protocol.identity.log import Graph, LoggedOperation, bits
+from protocol.identity.log import Graph, LoggedOperation, Recover, Remove, Rename, bits
 from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, Pins, Reduction
+from protocol.messages import LogOperations
 
 Foreign = Callable[[bytes, bytes], bool]
 """foreign(key, person): whether this public key is in the receiver's own log, and `person` is another one."""
@@ -23,12 +24,13 @@ Foreign = Callable[[bytes, bytes], bool]
 class Extension:
     """New operations to store, in causal order, those held that go, and the state that follows.
 
-    What goes can never count again.
+    What goes can never count again. `whole`: the bounds leave room for everything that was received.
     """
 
     new: tuple[bytes, ...]
     dropped: tuple[bytes, ...]
     state: PersonState
+    whole: bool
 
 
 def extend(
@@ -41,17 +43,26 @@ def extend(
 
     Operations that change nothing, and that no kept one follows, are left out. Errors as in `load`, and
     Malformed if an ancestor is missing, Untrusted for one of the receiver's own keys, LimitExceeded beyond
-    the bounds of SPEC §7.3.
+    the bounds of SPEC §7.3. Beyond them removals and recoveries are taken without what came with them.
     """
-    known = list(held)
+    known, received = list(held), list(received)
     graph = log.load([*known, *received])
     if graph.pending:
         raise Malformed("operations whose ancestors are missing")
-    taken = take(graph, {log.parse_operation(signed).id for signed in known}, pins)
+    ids = {log.parse_operation(signed).id for signed in known}
+    whole = True
+    try:
+        taken = take(graph, ids, pins)
+    except LimitExceeded:
+        denying = _denying(graph, ids)
+        if not denying or denying == {logged.id for logged in graph.order} - ids:
+            raise
+        some = [signed for signed in received if log.parse_operation(signed).id in denying]
+        taken, whole = take(log.load([*known, *some]), ids, pins), False
     state = taken.reduction.state()
     if any(foreign(key, state.person) for logged in taken.new for key in logged.keys):
         raise Untrusted("a key of this person")
-    return Extension(tuple(logged.signed for logged in taken.new), taken.dropped, state)
+    return Extension(tuple(logged.signed for logged in taken.new), taken.dropped, state, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,15 @@ def take(graph: Graph, held: Set[bytes], pins: Pins = NO_PINS) -> Taken:
     # A recovery that is confirmed later can bring back what is not in view.
     lost = graph.ids(reduction.view & ~graph.closure(reduction.kept | graph.all & ~reduction.view))
     return Taken(reduction, new, tuple(identity for identity in lost if identity in held))
+
+
+def _denying(graph: Graph, held: Set[bytes]) -> set[bytes]:
+    """The ids of the removals and recoveries that are not held, and of what they follow."""
+    found = 0
+    for index, logged in enumerate(graph.order):
+        if isinstance(logged.operation, Remove | Recover) and logged.id not in held:
+            found |= 1 << index
+    return set(graph.ids(graph.closure(found))) - held
 
 
 def _check_bounds(reduction: Reduction, new: Set[bytes]) -> None:
@@ -96,8 +116,25 @@ def _check_bounds(reduction: Reduction, new: Set[bytes]) -> None:
         if logged.id in new:
             growing.add(author)
     over = any(counts[author] > _BOUNDS[author] for author in growing)
-    if over or len(reduction.path) > limits.LOG_RECOVERIES_MAX:
+    if over or _is_full(reduction, new, known) or len(reduction.path) > limits.LOG_RECOVERIES_MAX:
         raise LimitExceeded("a person log over its limits")
+
+
+def _is_full(reduction: Reduction, new: Set[bytes], known: int) -> bool:
+    """Whether all that is kept leaves no room for one of the new operations.
+
+    A removal that a thief signs keeps what it follows, so each theft leaves some for ever. Recoveries always
+    have room, and removals have more than the rest.
+    """
+    graph, size = reduction.graph, reduction.kept.bit_count()
+    if size <= limits.LOG_KEPT_MAX:
+        return False
+    fresh = [index for index in bits(reduction.kept & ~known) if graph.order[index].id in new]
+    bounded = sum(1 << one for one in fresh if not isinstance(graph.order[one].operation, Recover))
+    removals = sum(1 << one for one in fresh if isinstance(graph.order[one].operation, Remove))
+    if bounded & ~graph.closure(removals):
+        return True
+    return bool(bounded) and size > limits.LOG_KEPT_MAX + limits.LOG_REMOVALS_ROOM
 
 
 _BOUNDS: Final = {
@@ -105,6 +142,39 @@ _BOUNDS: Final = {
     "other": limits.LOG_OPERATIONS_MAX,
     "gone": limits.LOG_GONE_MAX,
 }
+
+
+def before_recovery(operations: Iterable[bytes], pins: Pins, removed: Iterable[bytes]) -> PersonState:
+    """The state that a recovery which removes these terminals (ids) has to know. Errors as in `load`.
+
+    It lacks what they signed and nothing else needs. Else the past of each recovery would keep for ever what
+    a thief filled the log with. `last` of a frozen terminal is what came before its fork: after it nobody
+    knows whose operations are whose. Without any other name the first one stays.
+    """
+    reduction = Reduction(log.load(operations), pins)
+    graph, live = reduction.graph, reduction.live().keys() - set(removed)
+    needed = 1 | reduction.on_path | reduction.removals()
+    for terminal in reduction.terminals().values():
+        needed |= 1 << graph.position[terminal.operation]
+        if terminal.id in live:
+            needed |= reduction.context & reduction.kept & graph.by_author.get(terminal.id, 0)
+    for fork in reduction.forks():
+        needed |= sum(1 << graph.position[operation] for operation in fork.operations)
+    needed = graph.closure(needed)
+    names = [index for index in bits(reduction.counting) if isinstance(graph.order[index].operation, Rename)]
+    if names and not any(needed >> index & 1 for index in names):
+        needed |= graph.closure(1 << names[0])
+    lean = Reduction(log.load(graph.order[index].signed for index in bits(needed)), pins)
+    state = lean.state()
+    return replace(state, last={**state.last, **dict(_before_forks(lean))})
+
+
+def _before_forks(reduction: Reduction) -> Iterator[tuple[bytes, bytes]]:
+    graph = reduction.graph
+    for fork in reduction.forks():
+        own = reduction.context & graph.by_author[fork.author]
+        before = [graph.order[one] for one in bits(own) if graph.order[one].sequence < fork.sequence]
+        yield fork.author, before[-1].id if before else b""
 
 
 def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
@@ -137,6 +207,12 @@ def missing(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO
     for head in heads:
         theirs |= graph.upto(head)
     return tuple(graph.order[index].signed for index in bits(reduction.kept & ~theirs))
+
+
+def in_messages(operations: Sequence[bytes]) -> list[LogOperations]:
+    """As many LogOperations as the operations need, each but the last with LOG_OPERATIONS_MAX of them."""
+    starts = range(0, len(operations), limits.LOG_OPERATIONS_MAX)
+    return [LogOperations(list(operations[start : start + limits.LOG_OPERATIONS_MAX])) for start in starts]
 
 
 def in_view(operations: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[bytes, ...]:

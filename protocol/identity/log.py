@@ -434,5 +434,11 @@ def _recovery_before(graph: Graph, past: int, recover: Recover) -> LoggedOperati
 
 def sequence_in(graph: Graph, mask: int, author: bytes) -> int:
     """The highest sequence of an author in a set, or 0."""
-    own = mask & graph.by_author.get(author, 0)
-    return max((graph.order[index].sequence for index in bits(own)), default=0)
+    own, highest = mask & graph.by_author.get(author, 0), 0
+    while own:
+        last = own.bit_length() - 1
+        highest = max(highest, graph.order[last].sequence)
+        own &= ~(
+            graph.past[last] | 1 << last
+        )  # each has a higher one than those of its author that it follows
+    return highest

@@ -347,7 +347,7 @@ class Reduction:
         and evidence. Evidence are two operations of each open fork, and the first rivals of the recoveries in
         force.
         """
-        kept = self.thawed | self._removals()
+        kept = self.thawed | self.removals()
         for author in self.introducing:
             if not self.is_gone(author):
                 kept |= self.context & self.graph.by_author.get(author, 0)
@@ -366,7 +366,7 @@ class Reduction:
         assert isinstance(operation, log.Recover)
         return operation.previous
 
-    def _removals(self) -> int:
+    def removals(self) -> int:
         """The removals by recoveries, and those that each keep less of a terminal than the ones before.
 
         So a copied key cannot fill a log with removals.
@@ -410,7 +410,7 @@ class Reduction:
 
     # --- Results ---
 
-    def _terminals(self) -> dict[bytes, Terminal]:
+    def terminals(self) -> dict[bytes, Terminal]:
         """All terminals that counting operations add, the most senior first."""
         found: dict[bytes, Terminal] = {}
         for terminal in self.introducing:
@@ -425,7 +425,7 @@ class Reduction:
 
     def senior(self) -> bytes:
         """The id of the most senior terminal that no valid operation removes, or empty."""
-        standing = (one for one in self._terminals() if not self._is_denied(one, self.context))
+        standing = (one for one in self.terminals() if not self._is_denied(one, self.context))
         return next(standing, b"")
 
     def live(self) -> dict[bytes, Terminal]:
@@ -433,7 +433,7 @@ class Reduction:
         frozen = {terminal for terminal, _ in self._open_forks()}
         return {
             identity: terminal
-            for identity, terminal in self._terminals().items()
+            for identity, terminal in self.terminals().items()
             if identity not in frozen and not self._is_denied(identity, self.context)
         }
 
@@ -443,7 +443,7 @@ class Reduction:
         tips = list(bits(self.tips()))
         renames = [graph.order[index].operation for index in bits(self.counting)]
         newest = graph.order[self.path[-1] if self.path else 0]
-        forks, terminals = self.forks(), self._terminals()
+        forks, terminals = self.forks(), self.terminals()
         frozen = {fork.author for fork in forks}
         removed = {one for one in terminals if self._is_denied(one, self.context)}
         return PersonState(

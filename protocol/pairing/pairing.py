@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, Self
 
+from msgspec import structs
+
 from protocol import labels, primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError, Unexpected
 from protocol.identity.names import check_name
@@ -14,7 +16,7 @@ from protocol.identity.reduction import reduce
 from protocol.identity.safety import words
 from protocol.limits import PENDING_SECONDS
 from protocol.link.states import PairingFacts, Role
-from protocol.messages import Accept, Close, Commit, Message, Open, Record, Reveal
+from protocol.messages import Accept, Close, Commit, LogOperations, Message, Open, Record, Reveal
 from protocol.pairing import record
 from protocol.pairing.record import HeldOperations, Identity, PendingContact
 from protocol.primitives import KEY_SIZE, Random
@@ -125,8 +127,12 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.COMMITTED, Reveal): State.COMPARING,
     (State.LISTENING, Commit): State.REVEALED,
     (State.REVEALED, Open): State.COMPARING,
-    # Records: a side sends its own after its person has confirmed. The peer's may come before that.
+    # Records: a side sends its own after its person has confirmed. The peer's may come before that. The
+    # beginning of a log that is too long for one comes before it.
     (State.COMPARING, Call.CONFIRM): State.OFFERED,
+    (State.COMPARING, LogOperations): State.COMPARING,
+    (State.INVITED, LogOperations): State.INVITED,
+    (State.OFFERED, LogOperations): State.OFFERED,
     (State.COMPARING, Record): State.RECEIVED,
     (State.INVITED, Record): State.RECEIVED,
     (State.RECEIVED, Call.CONFIRM): State.READY,
@@ -171,6 +177,7 @@ class Pairing:
         self._nonce, self._commitment = nonce, b""
         self._their_name = ""
         self._record = record.make_record(identity, self._transcript)
+        self._before: list[bytes] = []
         self._theirs: tuple[Record, PendingContact] | None = None
 
     @classmethod
@@ -220,7 +227,7 @@ class Pairing:
         self.state = self._first
         if self.state is State.COMMITTED:
             return Step((Commit(self._commit(self._nonce), self._own_name),))
-        return Step((self._record,)) if self.state is State.OFFERED else Step()
+        return Step(record.cut(self._record)) if self.state is State.OFFERED else Step()
 
     def receive(self, message: Message) -> Step:
         """Handle a message of the peer. A wrong one results in Close and PairingFailed."""
@@ -277,10 +284,14 @@ class Pairing:
                 if not primitives.equal(self._commit(cause.nonce), self._commitment):
                     raise AuthenticationFailed("not the nonce that was committed to")
                 return Step(events=(self._words(cause.nonce, self._nonce),))
+            case LogOperations():
+                self._before = record.joined(self._before, cause)
+                return Step()
             case Record():
+                whole = structs.replace(cause, operations=record.joined(self._before, cause))
                 rules = replace(self._rules, name=self._their_name)
-                contact = record.check_record(cause, self._transcript, self._identity.share, rules)
-                self._theirs = cause, contact
+                contact = record.check_record(whole, self._transcript, self._identity.share, rules)
+                self._theirs = whole, contact
                 if self.state is State.INVITED:
                     return Step(events=(JoinerKnown(contact.name, contact.person),))
                 return Step(events=self._pending(following))
@@ -289,7 +300,7 @@ class Pairing:
                     raise AuthenticationFailed("a tag over other records")
                 return Step(events=self._completed(following))
             case Call.CONFIRM:
-                return Step((self._record,), self._pending(following))
+                return Step(record.cut(self._record), self._pending(following))
             case Call.STORED:
                 return Step((Accept(self._tag(self._transcript.role)),), self._completed(following))
         raise LocalMisuse("a transition without an action")

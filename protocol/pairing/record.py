@@ -10,14 +10,14 @@ from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
-from protocol.errors import AuthenticationFailed, Malformed, Untrusted
-from protocol.identity.exchange import extend, share_is_stale
+from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Untrusted
+from protocol.identity.exchange import extend, in_messages, share_is_stale
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins
 from protocol.keys import X25519Pair
-from protocol.limits import FIRST_SHARE_NUMBER_MAX
+from protocol.limits import FIRST_SHARE_NUMBER_MAX, LOG_HELD_MAX
 from protocol.link.states import PairingFacts, Role
-from protocol.messages import Record
+from protocol.messages import LogOperations, Record
 from protocol.pairing.contact_secret import Share
 from protocol.pairing.invitation import invitation_check
 from protocol.primitives import KEY_SIZE, SIGNATURE_SIZE
@@ -92,7 +92,7 @@ class PendingContact:
 
 
 def make_record(identity: Identity, transcript: Transcript) -> Record:
-    """This person's record for this link, proven and signed by its terminal."""
+    """This person's record for this link, proven and signed by its terminal. `cut` makes it ready to send."""
     share = identity.share
     bare = Record(
         list(identity.operations),
@@ -107,6 +107,19 @@ def make_record(identity: Identity, transcript: Transcript) -> Record:
     proven = replace(bare, proof=_proof(shared, transcript.role, transcript.t, bare))
     signed = _signed_text(proven, transcript.role, transcript.t)
     return replace(proven, signature=primitives.ed25519_sign(identity.signing_seed, signed))
+
+
+def cut(record: Record) -> tuple[LogOperations | Record, ...]:
+    """The messages that bring a record: of a log that is too long for one, the beginning goes before it."""
+    *before, rest = in_messages(record.operations)
+    return *before, replace(record, operations=rest.operations)
+
+
+def joined(before: Sequence[bytes], message: LogOperations | Record) -> list[bytes]:
+    """The operations so far, those of this message included. LimitExceeded beyond LOG_HELD_MAX (V-RC-12)."""
+    if len(before) + len(message.operations) > LOG_HELD_MAX:
+        raise LimitExceeded("a record of more operations than are read")
+    return [*before, *message.operations]
 
 
 def _core(record: Record) -> bytes:

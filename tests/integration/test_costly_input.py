@@ -159,6 +159,8 @@ async def test_case_89_a_thief_that_fills_a_log_ends_no_link_of_the_owners_termi
         name = log.rename_as_junior(before, "Benjamin")
         await second.send(LogOperations([name]))
         await talk(ben, ada, "no room")
+        following = log.rename_as_junior(reduce([*log.operations, name]), "Benny")
+        await second.send(LogOperations([following]))
         await asyncio.sleep(60)
         assert second.link.is_open
         await first.send(log.remove(thief.id))

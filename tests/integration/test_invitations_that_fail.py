@@ -12,10 +12,9 @@ import pytest
 from chat.errors import CUT, PENDING, PROBLEM, REFUSED
 from chat.interface import ContactChanged, PairingChanged, PairingStage
 from chat.service.pairing.session import REFUSED_HERE
-from chat.storage import keys, persons
+from chat.storage import keys
 from protocol.identity.author import add_operation
-from protocol.identity.log import parse_operation, sign_operation
-from protocol.identity.reduction import reduce
+from protocol.identity.log import sign_operation
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX
 from protocol.link.framing import Pattern
@@ -25,7 +24,7 @@ from protocol.link.states import Event, LinkOpen
 from protocol.pairing.invitation import parse_invitation
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import join, late, now
-from tests.support.engines.engines import Person, in_virtual_time, people
+from tests.support.engines.engines import Person, in_virtual_time, people, take_in
 from tests.support.fakes.network import MemoryTransport
 from tests.support.protocol.samples import seeded
 
@@ -67,9 +66,7 @@ async def test_a_joiner_whose_record_is_refused_ends_the_invitation(tmp_path: Pa
         static = ada.engine._use_cases.keyring.identity.static.public
         claim = add_operation(parts.keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
         signed = sign_operation(claim, own.signing_seed, seed)
-        await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
-        await parts.store.write(persons.pin, own.person, [parse_operation(signed).id], confirmed=True)
-        parts.keyring.own_log = reduce(await parts.store.read(persons.operations_of, own.person))
+        await take_in(mallory, signed, confirmed=True)
         text = (await ada.engine.invite()).text
         failed = ada.stage(PairingStage.FAILED)
         await mallory.engine.join(text)

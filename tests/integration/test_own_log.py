@@ -152,12 +152,20 @@ async def test_a_name_is_refused_before_anything_is_signed(tmp_path: Path) -> No
 
 
 @in_virtual_time
-async def test_no_name_is_signed_when_the_log_would_not_fit_into_a_record(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada") as (_, (ada,)):
-        for number in range(LOG_OPERATIONS_MAX - 2):
+async def test_after_as_many_names_as_there_may_be_a_person_signs_no_other_and_pairs(
+    tmp_path: Path,
+) -> None:
+    """Its log has more operations than one Record."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        for number in range(LOG_OPERATIONS_MAX - 1):
             await ada.engine.rename_self(f"Ada {number}", False)
         with pytest.raises(NotPermitted):
             await ada.engine.rename_self("Ada the last", True)
+        for person in (ada, ben):
+            await person.engine.set_visible(True)
+        await pair(ada, ben)
+        await talk(ada, ben, "paired")
+        assert state_of(ben, ada) == own_state(ada)
 
 
 @in_virtual_time

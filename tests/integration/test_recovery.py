@@ -29,10 +29,19 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.log import parse_operation, sign_operation
+from protocol.identity.log import TerminalKeys, parse_operation, sign_operation
+from protocol.identity.reduction import reduce
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import in_touch, meet, number_of, presence, seed_in
-from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, people, take_in, talk
+from tests.support.engines.engines import (
+    DEFAULTS,
+    Person,
+    in_virtual_time,
+    own_log,
+    people,
+    take_in,
+    talk,
+)
 from tests.support.engines.terminals import add_terminal
 from tests.support.protocol.pairings import SECOND
 
@@ -112,6 +121,32 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
         assert (await ada.engine._use_cases.store.read(keys.read_own)).recovery_seed is None
         pins = await parts.store.read(persons.pins_of, own.person)
         assert pins.confirmed == {*parts.keyring.own_log.path}  # so that a rival changes nothing
+
+
+@in_virtual_time
+async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but_the_name(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        parts, words = ada.engine._use_cases, await written_down(ada)
+        own, log = parts.keyring.own, parts.keyring.own_log
+        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+        made = [sign_operation(add, own.signing_seed, SECOND.seed)]
+        for number in range(20):
+            state = reduce([*await own_log(ada), *made])
+            made.append(sign_operation(rename_operation(state, SECOND.id, f"Ada {number}"), SECOND.seed))
+        await parts.own_log.received(ben.peer, made)
+        renamed = ben.wait(
+            ContactChanged, lambda event: event.contact.held and event.contact.name == "Ada 19"
+        )
+        await ada.engine.recover(words, (SECOND.id.hex(),), False)
+        await renamed
+        _, _, added, _, again = [parse_operation(one) for one in await own_log(ada)]
+        assert (added.introduces, again.author) == (TerminalKeys(SECOND.signing, SECOND.static), own.terminal)
+        assert parts.keyring.own_log.name == "Ada 19"
+        keyring = ben.engine._use_cases.keyring
+        assert len(keyring.held(ada.peer.person)) == 5
+        assert keyring.log(ada.peer.person) == parts.keyring.own_log
 
 
 @in_virtual_time

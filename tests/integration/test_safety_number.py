@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,16 +14,25 @@ from chat.interface import (
     EntryState,
     IdentityChanged,
     OwnChange,
+    PairingChanged,
     PairingStage,
     QuestionsChanged,
     Unconfirmed,
     UsageError,
 )
 from chat.storage import persons
-from protocol.identity.author import add_operation, recover_operation, recovery_key, sign_recovery
+from protocol.identity.author import (
+    add_operation,
+    recover_operation,
+    recovery_key,
+    rename_operation,
+    sign_recovery,
+)
+from protocol.identity.exchange import extend
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
+from protocol.pairing.pairing import Pairing
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import compare, current, in_touch, number_of, say, seed_in
 from tests.support.engines.engines import Person, delivered, in_virtual_time, own_log, pair, people, take_in
@@ -135,6 +145,35 @@ async def test_case_84_no_record_leaves_while_the_own_log_has_a_question(tmp_pat
         (question,) = await ben.engine.questions()
         await ben.engine.confirm_own(question.operation)
         await pair(ada, ben)
+
+
+@in_virtual_time
+async def test_case_84_no_record_of_a_joiner_leaves_whose_log_changed_since_it_dialled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An Add that Ben did not make comes while the link opens. He joins with the same invitation after it."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        parts = ben.engine._use_cases
+        run, add = parts.runtime.worker.run, await added(ben)
+
+        async def slowly(work: Any, *arguments: Any, **named: Any) -> Any:
+            result = await run(work, *arguments, **named)
+            if work == Pairing.joiner:
+                await take_in(ben, add)
+            return result
+
+        text, ended = (await ada.engine.invite()).text, ben.stage(PairingStage.FAILED)
+        with monkeypatch.context() as patch:
+            patch.setattr(parts.runtime.worker, "run", slowly)
+            await ben.engine.join(text)
+            assert "Say first whether that was you" in str((await ended).pairing.problem)
+        await asyncio.sleep(5)
+        stages = [event.pairing.stage for event in ada.seen if isinstance(event, PairingChanged)]
+        assert PairingStage.JOINER not in stages
+        await ben.engine.confirm_own(id_of(add).hex())
+        joined = ada.stage(PairingStage.JOINER)
+        await ben.engine.join(text)
+        await joined
 
 
 @in_virtual_time
@@ -361,3 +400,39 @@ async def test_a_number_is_read_in_any_digits_and_a_part_of_one_accuses_nobody(t
         await ben.engine.verify(contact, wide)
         (view,) = await ben.engine.contacts()
         assert view.verified
+
+
+@in_virtual_time
+async def test_case_84_a_comparison_while_operations_are_added_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ada has the thief's recovery in force. Ben sends a name while she compares with the owner."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest = await recovered(ben), await recovered(ben, NEW)
+        await show(ben, ada, theft)
+        await show(ben, ada, honest)
+        parts, contact, own = ada.engine._use_cases, await ada.contact(ben), ben.engine._use_cases.keyring.own
+        reduced, compared = asyncio.Event(), asyncio.Event()
+        run = parts.runtime.worker.run
+
+        async def slowly(work: Any, *arguments: Any, **named: Any) -> Any:
+            result = await run(work, *arguments, **named)
+            if work is extend and not compared.is_set():
+                reduced.set()
+                await compared.wait()
+            return result
+
+        monkeypatch.setattr(parts.runtime.worker, "run", slowly)
+        rename = rename_operation(reduce(await own_log(ben)), own.terminal, "Benjamin")
+        changed = ada.wait(IdentityChanged)
+        await current(ben, ada).driver.send(LogOperations([sign_operation(rename, own.signing_seed)]))
+        await reduced.wait()
+        numbers = (await ada.engine.verification(contact)).numbers
+        await ada.engine.verify(contact, numbers[1])
+        compared.set()
+        await asyncio.wait_for(changed, 5)
+        (view,) = await ada.engine.contacts()
+        assert (view.name, view.verified, view.held) == ("Benjamin", True, False)
+        assert NEW.id in parts.keyring.log(ben.peer.person).live
+        former = await parts.store.read(persons.former_terminals, ben.peer.person)
+        assert former == [THIEF.id]

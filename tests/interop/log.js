@@ -9,6 +9,8 @@ export { key, removalsOf };
 const HELD_MOST = 2048;
 const CLASS_MOST = { senior: 256, other: 256, gone: 512 };
 const RECOVERIES_MOST = 64;
+const KEPT_MOST = 1536;
+const ROOM_FOR_REMOVALS = 256;
 
 const byId = (a, b) => Buffer.compare(a.id, b.id);
 
@@ -97,14 +99,17 @@ function checkSignatures(node, past) {
 
 function checkSequence(node, past) {
   if (node.op.is === 'Recover') return;
-  const own = past.filter((other) => authorOf(other) === authorOf(node)).map((other) => other.op.sequence);
+  const author = authorOf(node);
+  const own = past.filter((other) => authorOf(other) === author).map((other) => other.op.sequence);
   must(node.op.sequence === Math.max(0, ...own) + 1, 'malformed', 'V-LG-05');
 }
 
 function checkKeys(node, past) {
+  const own = keysOf(node.op);
+  if (!own.length) return;
   const known = new Set(past.flatMap((other) => keysOf(other.op)).map(key));
   must(
-    keysOf(node.op).every((one) => !known.has(key(one))),
+    own.every((one) => !known.has(key(one))),
     'malformed',
     'V-LG-06',
   );
@@ -150,24 +155,52 @@ function classesOf(log) {
   return classes;
 }
 
-function checkBounds(log, fresh) {
+function isWithinBounds(log) {
   for (const [name, members] of Object.entries(classesOf(log))) {
-    const grows = members.some((node) => fresh.includes(node));
-    must(!grows || members.length <= CLASS_MOST[name], 'limit', 'V-LG-10');
+    const grows = members.some((node) => log.fresh.includes(node));
+    if (grows && members.length > CLASS_MOST[name]) return false;
   }
-  must(log.path.length <= RECOVERIES_MOST, 'limit', 'V-LG-10');
+  return log.path.length <= RECOVERIES_MOST && hasRoom(log);
+}
+
+// All that is kept is bounded, with more room for a removal and what it follows, and any for a Recover.
+function hasRoom({ fresh, kept, path }) {
+  const known = path.at(-1)?.past ?? new Set();
+  const bounded = fresh.filter((node) => node.op.is !== 'Recover' && !known.has(key(node.id)));
+  const removals = bounded.filter((node) => node.op.is === 'Remove');
+  const isBefore = (node) => removals.some((one) => one === node || one.past.has(key(node.id)));
+  if (!bounded.length || kept.length <= KEPT_MOST) return true;
+  return bounded.every(isBefore) && kept.length <= KEPT_MOST + ROOM_FOR_REMOVALS;
 }
 
 const allKeys = (nodes) => nodes.flatMap((node) => keysOf(node.op)).map(key);
 
-// Operations that were received, together with those held. `own`: the receiver's own log.
-export function receiveLog(held, received, own = null, pins = {}) {
+function joinLogs(held, received, pins) {
   const log = readLog([...held, ...received], pins);
   must(log.pending.length === 0, 'malformed', 'V-LG-09');
   const before = new Set(held.map((raw) => key(readOperation(raw).id)));
+  log.received = [...log.nodes.values()].filter((node) => !before.has(key(node.id)));
   log.fresh = log.kept.filter((node) => !before.has(key(node.id)));
   log.dropped = log.lost.filter((node) => before.has(key(node.id))).map((node) => node.id);
-  checkBounds(log, log.fresh);
+  return log;
+}
+
+// Of what was received the Recovers and Removes with their past.
+function denyingOf({ received }) {
+  const denying = received.filter((node) => ['Recover', 'Remove'].includes(node.op.is));
+  return received.filter((node) => denying.some((one) => one === node || one.past.has(key(node.id))));
+}
+
+// Operations that were received, together with those held. `own`: the receiver's own log.
+export function receiveLog(held, received, own = null, pins = {}) {
+  let log = joinLogs(held, received, pins);
+  if (!isWithinBounds(log)) {
+    const some = denyingOf(log);
+    must(some.length > 0 && some.length < log.received.length, 'limit', 'V-LG-10');
+    const raws = some.map((node) => node.raw);
+    log = joinLogs(held, raws, pins);
+    must(isWithinBounds(log), 'limit', 'V-LG-10');
+  }
   const taken = new Set(own ? allKeys(own.kept) : []);
   must(
     allKeys(log.fresh).every((one) => !taken.has(one)),

@@ -8,6 +8,10 @@ import { checkForeign, isStale, key, receiveLog } from './log.js';
 import { ascending, encodeMessage } from './messages.js';
 import { ascii, checkSignature, dh, equal, hash, join, random, sign } from './primitives.js';
 
+// Operations in one message, and in a Record with the LogOperations before it.
+const MESSAGE_MOST = 256;
+const HELD_MOST = 2048;
+
 export const words = readFileSync(new URL('../../protocol/identity/words.txt', import.meta.url), 'utf8')
   .trimEnd()
   .split('\n');
@@ -55,6 +59,7 @@ const COURSE = {
   Commit: { LISTENING: 'REVEALED' },
   Reveal: { COMMITTED: 'COMPARING' },
   Open: { REVEALED: 'COMPARING' },
+  LogOperations: { COMPARING: 'COMPARING', INVITED: 'INVITED', OFFERED: 'OFFERED' },
   Record: { COMPARING: 'RECEIVED', INVITED: 'RECEIVED', OFFERED: 'READY' },
   Accept: { READY: 'ACCEPTED', STORED: 'DONE' },
 };
@@ -77,10 +82,21 @@ export class Pairing {
     this.state = FIRST[this.pattern][this.initiator];
     this.out = [];
     this.events = [];
+    this.before = [];
     const keys = { signing: me.signing, shared: dh(me.fixed.secret, link.peerKey) };
     this.record = makeRecord(me.fields, keys, this.initiator, this.t);
     if (this.state === 'COMMITTED') this.sendCommit();
-    if (this.state === 'OFFERED') this.out.push(this.record);
+    if (this.state === 'OFFERED') this.sendRecord();
+  }
+
+  // A log that is too long for one message goes before the Record, which keeps its end.
+  sendRecord() {
+    const { operations } = this.record;
+    const rest = (Math.ceil(operations.length / MESSAGE_MOST) - 1) * MESSAGE_MOST;
+    for (let at = 0; at < rest; at += MESSAGE_MOST) {
+      this.out.push({ is: 'LogOperations', operations: operations.slice(at, at + MESSAGE_MOST) });
+    }
+    this.out.push({ ...this.record, operations: operations.slice(rest) });
   }
 
   sendCommit() {
@@ -117,7 +133,17 @@ export class Pairing {
     this.events.push({ is: 'words', words: fiveWords(this.t, nonceI, nonceR), name: this.shown });
   }
 
-  takeRecord(record) {
+  takeLogOperations({ operations }) {
+    this.before = this.withBefore(operations);
+  }
+
+  withBefore(operations) {
+    must(this.before.length + operations.length <= HELD_MOST, 'limit', 'V-RC-12');
+    return [...this.before, ...operations];
+  }
+
+  takeRecord(message) {
+    const record = { ...message, operations: this.withBefore(message.operations) };
     const log = this.verify(record);
     Object.assign(this, { other: record, otherLog: log });
     if (this.state === 'INVITED') this.events.push({ is: 'joiner', person: log.person, name: log.name });
@@ -191,7 +217,7 @@ export class Pairing {
   // The person has said that the words are the same, or that who joins may.
   confirm() {
     this.state = { COMPARING: 'OFFERED', RECEIVED: 'READY' }[this.state];
-    this.out.push(this.record);
+    this.sendRecord();
     return this.state === 'READY' ? [this.pending()] : [];
   }
 

@@ -3,10 +3,10 @@ const HEADS_MOST = 16;
 const RIVALS_MOST = 8;
 
 export const key = (value) => value.toString('hex');
-const nameOf = (node) => key(node.id);
+const nameOf = (node) => (node.name ??= key(node.id));
 
 // The terminal that signed; null for a genesis and for a Recover.
-export const authorOf = ({ op }) => (op.author ? key(op.author) : null);
+export const authorOf = (node) => (node.author ??= node.op.author ? key(node.op.author) : '') || null;
 export const removalsOf = ({ op }) => (op.is === 'Remove' ? [op] : op.is === 'Recover' ? op.removed : []);
 const isGrant = ({ op }) => ['Add', 'Rename', 'Later'].includes(op.is);
 const ascending = (nodes) => nodes.map((node) => node.id).sort(Buffer.compare);
@@ -21,6 +21,7 @@ export class Reduction {
     Object.assign(this, { nodes, placed, genesis, path: [], rivals: [], contest: [], contested: false });
     [this.seen, this.confirmed] = [new Set(seen), new Set(confirmed)];
     [this.valid, this.view] = [new Set(), new Set()];
+    this.before = new Map();
     this.introducing = placed.filter((node) => node.terminal);
     this.byAuthor = Map.groupBy ? Map.groupBy(placed, authorOf) : grouped(placed);
     this.walk();
@@ -68,12 +69,25 @@ export class Reduction {
     if (!this.allValid(node.past)) return false;
     const author = authorOf(node);
     if (!author) return true;
-    const counting = this.counting(node.past);
+    const counting = this.countingBefore(node);
     const rank = this.rank(author, counting);
     if (!rank || this.removals(author, node.past).length || this.fork(author, node.past) !== null) return false;
     if (node.op.is !== 'Remove' || key(node.op.terminal) === author) return true;
     const target = this.rank(key(node.op.terminal), counting);
     return Boolean(target) && lower(rank, target) < 0;
+  }
+
+  // What counts in the past of a node: a grant that is its only parent adds itself and changes nothing else.
+  countingBefore(node) {
+    const known = this.before.get(node);
+    if (known) return known;
+    const parents = node.op.parents.map((id) => this.nodes.get(key(id)));
+    const isNext = parents.length === 1 && isGrant(parents[0]);
+    const found = isNext
+      ? new Set(this.countingBefore(parents[0])).add(nameOf(parents[0]))
+      : this.counting(node.past);
+    this.before.set(node, found);
+    return found;
   }
 
   rank(terminal, counting) {

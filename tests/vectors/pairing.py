@@ -10,10 +10,13 @@ import base64
 from collections.abc import Iterator
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from protocol.codec import encode
+from protocol.identity.log import Rename, parse_operation
 from protocol.keys import X25519Pair
-from protocol.limits import INVITATION_TEXT_MAX, PENDING_SECONDS
-from protocol.messages import Close, Reveal
+from protocol.limits import INVITATION_TEXT_MAX, LOG_OPERATIONS_MAX, PENDING_SECONDS
+from protocol.messages import Close, LogOperations, Reveal
 from protocol.pairing.invitation import invitation_check
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.pairing import ACTIONS, AREA, World
@@ -332,10 +335,40 @@ def _invited(seed: Seed) -> Group:
     return group
 
 
+def _long(seed: Seed) -> Group:
+    """Logs of one operation more than a Record has room for; a receiver takes them in any pieces."""
+    joiner, inviter = Person(seed, "joiner", "Anna"), Person(seed, "inviter", "Bob")
+    by, parent = inviter.first, inviter.id_of("rename")
+    for sequence in range(2, LOG_OPERATIONS_MAX + 1):
+        operation = Rename(inviter.id, by.id, sequence, [parent], "Bob")
+        parent = parse_operation(inviter.write(f"rename {sequence}", operation, by.seed)).id
+    check = invitation_check(inviter.id, by.static).hex()
+    inputs = {
+        "facts": facts(seed, "long"),
+        "initiator": end(joiner, "joiner", check=check),
+        "responder": end(inviter, "inviter"),
+    }
+    group = Group("5.10", inputs)
+    course = Course(inputs).starts().arrives("responder").confirms("responder").arrives("initiator", 2)
+    course.stores("initiator", "responder").arrives("responder").arrives("initiator")
+    group.add("257 operations: 256 before the Record, and one in it", ["Course"], SUCCESS, course.steps)
+    anna, bob = Person(seed, "anna", "Anna"), Person(seed, "bob", "小雨")
+    ends: Json = {"initiator": end(anna, "nearby"), "responder": end(bob, "nearby")}
+    whole = record(inputs | ends, "initiator")
+    course = Course(inputs | ends).words_shown()
+    for message in (LogOperations(whole.operations[:1]), replace(whole, operations=whole.operations[1:])):
+        course.does("responder", "receive", message=encode(message).hex())
+    course.confirms("responder").confirms("initiator").arrives("initiator").stores("initiator", "responder")
+    group.add(
+        "one operation before the Record, while words are compared", ["Course"], SUCCESS, course.steps, **ends
+    )
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    courses = [make(seed) for make in (_values, _nearby, _again, _invited)]
+    courses = [make(seed) for make in (_values, _nearby, _again, _invited, _long)]
     asked = [_rivals(seed), _pending(seed), _versions(seed), _names(seed)]
     return build_file(seed, NOTES, [*courses, *refused_groups(seed), *invitation_groups(seed), *asked])
 

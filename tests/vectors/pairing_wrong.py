@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from protocol import labels
 from protocol.codec import encode
 from protocol.keys import X25519Pair
+from protocol.limits import LOG_HELD_MAX, LOG_OPERATIONS_MAX
 from protocol.link.states import Role
-from protocol.messages import Accept, Commit, LogHeads, Open, Reveal, Typing
+from protocol.messages import Accept, Commit, LogHeads, LogOperations, Open, Reveal, Typing
 from protocol.pairing.invitation import invitation_check
 from protocol.pairing.record import accept_tag
 from protocol.primitives import ed25519_sign
@@ -30,7 +31,7 @@ Wrong = tuple[str, str, str, str, list[Json]]
 
 def refused_groups(seed: Seed) -> list[Group]:
     """Everything that ends a pairing."""
-    return [_nearby(seed), _records(seed), _promised(seed)]
+    return [_nearby(seed), _records(seed), _promised(seed), _long(seed)]
 
 
 def _add(group: Group, cases: Iterator[Wrong]) -> None:
@@ -102,6 +103,7 @@ _TURNS = {
     "Open": ("V-OP-02", {"REVEALED"}),
     "Record": ("V-RC-01", {"COMPARING", "OFFERED"}),
     "Accept": ("V-AC-02", {"READY", "STORED"}),
+    "LogOperations": ("V-MS-04", {"COMPARING", "OFFERED"}),
 }
 """The rule of each message, and the states that wait for it."""
 
@@ -116,6 +118,7 @@ def _out_of_turn(inputs: Json) -> Iterator[Wrong]:
             "Open": Open(bytes(32)),
             "Record": record(inputs, other),
             "Accept": Accept(bytes(32)),
+            "LogOperations": LogOperations([b"operation"]),
         }
         for name, message in messages.items():
             rule, due = _TURNS[name]
@@ -199,6 +202,49 @@ def _records(seed: Seed) -> Group:
 
 Message = tuple[str, str, str, str, bytes]
 """Rule, class, comment, flag, the record."""
+
+
+def _long(seed: Seed) -> Group:
+    """Operations that come before a Record, which covers them."""
+    joiner, inviter = Person(seed, "joiner", "Anna"), Person(seed, "inviter", "Bob")
+    joiner.rename("again", joiner.first, "Anne")
+    check = invitation_check(inviter.id, inviter.first.static).hex()
+    inputs = {
+        "facts": facts(seed, "long"),
+        "initiator": end(joiner, "joiner", check=check),
+        "responder": end(inviter, "inviter"),
+    }
+    group, log = Group("5.10", inputs), log_of(joiner)
+    rest = replace(record(inputs, "initiator"), operations=log[2:])
+    forged = [log[0], log[1][:-1] + bytes([log[1][-1] ^ 1])]
+    for rule, expect, comment, before in (
+        (
+            "V-RC-06",
+            "authentication",
+            "an operation before a Record twice",
+            [*log[:2], log[0]],
+        ),
+        ("V-RC-06", "authentication", "before a Record the operations in another order", log[1::-1]),
+        ("V-LG-09", "malformed", "a Record without all operations before it", log[:1]),
+        ("V-LG-02", "malformed", "a Record without any operation before it", []),
+        ("V-LG-03", "authentication", "an operation before a Record with a false signature", forged),
+    ):
+        course = Course(inputs).starts()
+        for operation in before:
+            course.does("responder", "receive", message=encode(LogOperations([operation])).hex())
+        steps = course.refusing("responder", encode(rest))
+        group.add(comment, ["BadRecord"], expect, steps, rule=rule)
+    full = encode(LogOperations([b""] * LOG_OPERATIONS_MAX)).hex()
+    for comment, last in (
+        ("2,049 operations before a Record", LogOperations([b""])),
+        ("2,048 operations before a Record, and one in it", rest),
+    ):
+        course = Course(inputs).starts()
+        for _ in range(LOG_HELD_MAX // LOG_OPERATIONS_MAX):
+            course.does("responder", "receive", message=full)
+        steps = course.refusing("responder", encode(last))
+        group.add(comment, ["BadRecord"], "limit", steps, rule="V-RC-12")
+    return group
 
 
 def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person) -> Iterator[Message]:

@@ -19,6 +19,7 @@ from protocol.identity.log import Add, Genesis, Recover, Removal, Remove, Rename
 from protocol.identity.safety import word_list
 from protocol.limits import (
     LOG_HELD_MAX,
+    LOG_KEPT_MAX,
     LOG_OPERATIONS_MAX,
     LOG_RECOVERIES_MAX,
     OPERATION_BYTES_MAX,
@@ -564,6 +565,34 @@ def _gone(anna: Person, history: History, base: list[str], chain: list[str]) -> 
     history.turns_away(("V-LG-10", "limit"), "513 by two that are removed", "TooMuch", [late], held=held)
 
 
+def _room(seed: Seed) -> Group:
+    """As much as is kept of a log with five recoveries, which have all before them in their past."""
+    anna = Person(seed, "room", "Anna")
+    senior, second, log = anna.first, anna.terminal("second"), ["genesis", "rename", "add"]
+    anna.add("add", senior, second)
+    for n in range(5):
+        log += _chain(anna, f"{n}:", senior, LOG_OPERATIONS_MAX - 1, log)
+        new = anna.terminal(f"senior {n}")
+        anna.recover(f"recover {n}", [(senior, anna.id_of(log[-1]))], new, log)
+        log, senior = [*log, f"recover {n}"], new
+    log += _chain(anna, "own", senior, LOG_KEPT_MAX - 1 - len(log), log)
+    junior = _chain(anna, "junior", second, LOG_OPERATIONS_MAX, log)
+    anna.remove("remove", senior, second, anna.id_of(junior[-1]), [*log, *junior])
+    anna.rename("more", senior, "Anne", log)
+    anna.remove("remove after more", senior, second, anna.id_of(junior[-1]), [*log, *junior, "more"])
+    whole = [*log, *junior, "remove"]
+    anna.recover("recover", [(senior, anna.id_of("remove"))], anna.terminal("last"), whole)
+    limit, history = ("V-LG-10", "limit"), History(anna)
+    history.takes("1,536 in all", log, junior[:1])
+    history.turns_away(limit, "1,537 in all", "TooMuch", junior[1:2], held=[*log, *junior[:1]])
+    history.takes("1,792 in all, with a removal and what it follows", log, [*junior, "remove"])
+    comment = "1,793 in all, with a removal and what it follows"
+    history.turns_away(limit, comment, "TooMuch", [*junior, "more", "remove after more"], held=log)
+    history.takes("a removal is taken without what came with it", log, [*junior, "more", "remove"])
+    history.takes("1,793 in all, with a recovery", whole, ["recover"])
+    return history.done()
+
+
 def _chain(anna: Person, label: str, by: Terminal, count: int, upon: list[str]) -> list[str]:
     """So many renames by one terminal, each upon the one before, the first upon the last of these."""
     names, parent = [f"{label} {n}" for n in range(count)], anna.id_of(upon[-1])
@@ -669,6 +698,7 @@ def build(phrase: str) -> Json:
         _named,
         _foreign,
         _bounds,
+        _room,
         _stale,
     )
     groups = [*single_groups(seed), *(make(seed) for make in makers)]

@@ -22,7 +22,7 @@ from chat.tasks import Runtime
 from protocol.identity.exchange import in_view
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
-from protocol.messages import Close
+from protocol.messages import Close, LogOperations, Record
 from protocol.pairing.contact_secret import first_number, new_share
 from protocol.pairing.pairing import (
     Completed,
@@ -164,6 +164,10 @@ class ActivePairing:
         assert self._link is not None, "steps are taken on a link"
         driver, machine = self._link.driver, self._link.machine
         for message in step.send:
+            # The own log may have changed while the link opened.
+            if isinstance(message, LogOperations | Record) and (problem := self._service.own_problem()):
+                await self._end_before_record(problem)
+                return
             if isinstance(message, Close):
                 await driver.close(message.reason)
             else:
@@ -187,6 +191,15 @@ class ActivePairing:
                     await driver.close(0)
                 case PairingFailed(error_class=error_class):
                     self.fail_with(PROBLEMS.get(error_class, PROBLEM))
+
+    async def _end_before_record(self, problem: Phrase) -> None:
+        """Nothing of this person leaves. A joiner may come again: the invitation stays with its inviter."""
+        if self.view.words or self.view.incoming:
+            await self.give_up(problem)
+            return
+        assert self._link is not None, "records go on a link"
+        self.fail_with(problem)
+        await self._link.driver.close(REPLACED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +278,10 @@ class PairingService:
     async def check_own(self) -> None:
         """Raises Unconfirmed where this terminal must not send a Record now (SPEC §7.7)."""
         await self._store.read(own_operations, self._keyring.own)
+
+    def own_problem(self) -> Phrase | None:
+        """Why no record must leave now (SPEC §7.7)."""
+        return self._keyring.own_problem()
 
     async def identity(self) -> Identity:
         """The log, the terminal and a fresh share of the contact secret, for the other side.

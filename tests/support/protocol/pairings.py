@@ -15,7 +15,7 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.log import Operation, parse_operation, sign_operation
+from protocol.identity.log import Operation, Rename, parse_operation, sign_operation
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
@@ -109,6 +109,17 @@ class Person:
 
 def id_of(signed: bytes) -> bytes:
     return parse_operation(signed).id
+
+
+def chain(anna: Person, by: Terminal, count: int) -> list[bytes]:
+    """So many renames, each upon the one before."""
+    state = anna.state
+    parent, made = list(state.heads), []
+    for number in range(count):
+        sequence = state.sequences[by.id] + 1 + number
+        made.append(sign_operation(Rename(anna.id, by.id, sequence, parent, f"n {number}"), by.seed))
+        parent = [id_of(made[-1])]
+    return made
 
 
 SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "third", "fourth", "thief"))

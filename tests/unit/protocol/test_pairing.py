@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from protocol import limits
 from protocol.errors import LocalMisuse
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import InvitationKeys, Role
-from protocol.messages import Accept, Close, Message, Record
+from protocol.messages import Accept, Close, LogOperations, Message, Record
 from protocol.pairing.contact_secret import first_number
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
@@ -37,6 +38,8 @@ from tests.support.protocol.pairings import (
     Meeting,
     Person,
     Side,
+    Terminal,
+    chain,
     facts,
     identity,
     invited,
@@ -176,6 +179,67 @@ def test_the_table_covers_every_state_and_ends() -> None:
         reached |= {following for state in reached for following in steps.get(state, ())}
         assert State.NEW not in reached
     assert State.DONE in reached
+
+
+# --- Long logs ---
+
+
+def grown(person: Person, count: int) -> Person:
+    """The person after so many operations more, by two terminals."""
+    second = Terminal.named(f"second {person.name}")
+    person.add(person.first, second)
+    for by in (person.first, second):
+        person.operations += chain(person, by, count // 2)
+    person.rename(second, person.name)
+    return person
+
+
+BOTH_WAYS = pytest.mark.parametrize("pairing", [nearby, invited])
+
+
+@BOTH_WAYS
+def test_a_log_that_is_too_long_for_one_record_pairs(pairing: Callable[[Person, Person], Meeting]) -> None:
+    """Both logs are: that of the joiner, who sends first, and that of the inviter."""
+    anna, bob = (grown(Person(name), 2 * limits.LOG_OPERATIONS_MAX - 10) for name in ("Anna", "Bob"))
+    meeting = pairing(anna, bob).finish()
+    check_agreement(meeting, anna, bob)
+    assert [side.completed for side in meeting.sides] == [bob.id, anna.id]
+    for side in meeting.sides:
+        sent = [message for message in side.sent if isinstance(message, LogOperations | Record)]
+        assert [len(message.operations) for message in sent] == [256, 250]
+
+
+def test_a_record_covers_the_operations_that_came_before_it() -> None:
+    """Others before the same Record, fewer or in another order are not what its terminal signed."""
+    anna = grown(Person("Anna"), limits.LOG_OPERATIONS_MAX)
+    before, rest = invited(anna, BOB).initiator.sent
+    assert isinstance(before, LogOperations)
+    assert isinstance(rest, Record)
+    operations = before.operations
+    for wrong in ([*operations[:2], *operations[1:]], operations[::-1], [*operations, operations[0]]):
+        side = invited(anna, BOB).responder
+        for start in range(0, len(wrong), 200):
+            side.receive(LogOperations(wrong[start : start + 200]))
+        assert side.receive(rest).failure == "authentication"
+    side = invited(anna, BOB).responder.receive(before).receive(rest)
+    assert not side.failure
+    assert reach(State.INVITED).receive(rest).failure == "malformed"
+
+
+def test_case_94_operations_before_a_record_are_bounded_before_any_is_read() -> None:
+    side = invited(ANNA, BOB).responder
+    for _ in range(limits.LOG_HELD_MAX // limits.LOG_OPERATIONS_MAX):
+        side.receive(LogOperations([b"no operation"] * limits.LOG_OPERATIONS_MAX))
+    assert not side.failure
+    assert side.receive(LogOperations([b"one more"])).failure == "limit"
+
+
+@pytest.mark.parametrize(
+    "state", [one for one in REACHABLE if one not in (State.COMPARING, State.OFFERED, State.INVITED)]
+)
+def test_operations_belong_before_a_record_alone(state: State) -> None:
+    side = reach(state).receive(LogOperations([b"operation"]))
+    assert side.failure == ("unexpected" if state not in FINISHED else "")
 
 
 # --- Accept ---

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
-from protocol.identity.exchange import in_view
+from protocol.identity.author import recover_operation, sign_recovery
+from protocol.identity.exchange import before_recovery, in_view
 from protocol.identity.reduction import NO_PINS, Pins, reduce
 from protocol.keys import X25519Pair
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
@@ -44,6 +45,8 @@ from tests.support.protocol.pairings import (
     started,
 )
 from tests.support.protocol.samples import seeded
+
+NEW = Terminal.named("new")
 
 # --- Attacks on the words ---
 
@@ -320,3 +323,26 @@ def test_a_share_from_before_a_removal_that_the_receiver_knows_is_refused() -> N
     assert meet(anna, anna.first).responder.completed == anna.id
     assert meet(anna, anna.first, new).responder.failure == "untrusted"
     assert meet(anna, anna.first, new, heads=reduce(new).heads).responder.completed == anna.id
+
+
+def test_case_92_a_copied_only_terminal_pairs_again_by_words_after_its_recovery() -> None:
+    """Its contact knows both branches of the fork, and no recovery."""
+    anna = Person("Anna")
+    upon = anna.state
+    anna.rename(anna.first, "Anne", upon=upon)
+    anna.add(anna.first, THIEF, upon=upon)
+    held = list(anna.operations)
+    base = before_recovery(held, NO_PINS, [anna.first.id])
+    assert (list(base.live), list(base.frozen)) == ([], [anna.first.id])
+    before = nearby(anna, BOB, held=lambda _person: ()).finish().responder
+    assert before.failure == "untrusted"
+    signed = recover_operation(
+        base, anna.new.recovery_seed, [(anna.first.id, base.last[anna.first.id])], NEW.signing, NEW.static
+    )
+    anna.operations.append(sign_recovery(signed, anna.new.recovery_seed, NEW.seed))
+    anna.first = NEW
+    bob = nearby(anna, BOB, held=lambda person: held if person == anna.id else ()).finish().responder
+    assert bob.pending is not None
+    assert bob.completed == anna.id
+    assert list(bob.pending.state.live) == [NEW.id]
+    assert bob.pending.recoveries == bob.pending.state.path

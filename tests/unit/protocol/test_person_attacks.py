@@ -10,8 +10,8 @@ import pytest
 from protocol import limits
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Untrusted
-from protocol.identity.author import recover_operation, recovery_key, sign_recovery
-from protocol.identity.exchange import Extension, changes, extend, missing
+from protocol.identity.author import recover_operation, recovery_key, rename_operation, sign_recovery
+from protocol.identity.exchange import Extension, before_recovery, changes, extend, missing
 from protocol.identity.log import (
     Add,
     Remove,
@@ -21,10 +21,10 @@ from protocol.identity.log import (
     sign_operation,
     terminal_id,
 )
-from protocol.identity.reduction import CauseKind, Pins, reduce
+from protocol.identity.reduction import NO_PINS, CauseKind, Pins, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.primitives import ed25519_from_seed
-from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
+from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, chain, id_of
 from tests.vectors.persons_log import LATER, signed_bytes
 
 
@@ -205,17 +205,6 @@ def after(held: Sequence[bytes], extension: Extension) -> list[bytes]:
     return [one for one in held if id_of(one) not in extension.dropped] + list(extension.new)
 
 
-def chain(anna: Person, by: Terminal, count: int) -> list[bytes]:
-    """So many renames, each upon the one before."""
-    state = anna.state
-    parent, made = list(state.heads), []
-    for number in range(count):
-        sequence = state.sequences[by.id] + 1 + number
-        made.append(sign_operation(Rename(anna.id, by.id, sequence, parent, f"n {number}"), by.seed))
-        parent = [id_of(made[-1])]
-    return made
-
-
 def renames(anna: Person, by: Terminal, count: int) -> list[bytes]:
     """So many renames at once, all with one sequence."""
     state = anna.state
@@ -266,10 +255,13 @@ def flooded(held: list[bytes], flood: Sequence[bytes]) -> list[bytes]:
     size = len(flood)
     while flood and size:
         try:
-            held = after(held, extend(held, flood[:size]))
-            flood = flood[size:]
+            extension = extend(held, flood[:size])
         except LimitExceeded:
             size //= 2
+            continue
+        held, flood = after(held, extension), flood[size:]
+        if not extension.whole:
+            break
     return held
 
 
@@ -333,6 +325,65 @@ def test_what_a_recovery_knows_takes_no_room_in_a_log_that_was_filled_three_time
         anna.operations.append(sign_recovery(operation, seed, new.seed))
         senior = new
     assert next(iter(extend((), anna.operations).state.live)) == senior.id
+
+
+def pinned(anna: Person, by: Terminal, count: int) -> list[bytes]:
+    """Renames that a removal of the owner's junior terminal follows, so that they stay for ever."""
+    made, juniors = chain(anna, by, count - 2), [one for one in anna.state.live if one != by.id]
+    if not juniors:
+        return made
+    sequence = anna.state.sequences[by.id] + 1 + len(made)
+    removal = Remove(anna.id, by.id, sequence, [id_of(made[-1])], juniors[0], b"")
+    return [*made, sign_operation(removal, by.seed)]
+
+
+def after_thefts(anna: Person, flood: Flood, count: int) -> list[bytes]:
+    """What everybody holds after so many thieves of the senior terminal, each ended by a recovery.
+
+    The recovery removes all terminals that are left, and brings one, which adds a junior one.
+    """
+    senior, seed, held = anna.first, anna.new.recovery_seed, anna.operations
+    for number in range(count):
+        made = flood(anna, senior, limits.LOG_OPERATIONS_MAX - 4)
+        held = anna.operations = flooded(held, made)
+        state = anna.state
+        lost = {*state.live, *state.frozen}
+        base = before_recovery(held, NO_PINS, lost)
+        new = Terminal.named(f"senior {number}")
+        removed = [(terminal, base.last[terminal]) for terminal in sorted(lost)]
+        signed = sign_recovery(
+            recover_operation(base, seed, removed, new.signing, new.static), seed, new.seed
+        )
+        senior, held = new, after(held, extend(held, [signed]))
+        anna.operations = held
+        assert list(anna.state.path)[-1] == id_of(signed)
+        assert list(anna.state.live) == [senior.id]
+        if len(held) < limits.LOG_KEPT_MAX:
+            anna.add(senior, Terminal.named(f"junior {number}"))
+    return list(held)
+
+
+@pytest.mark.parametrize("flood", [chain, renames, expelling])
+def test_what_a_thief_signed_makes_no_later_recovery_longer(flood: Flood, anna: Person) -> None:
+    assert len(after_thefts(anna, flood, 3)) < 30
+    assert anna.state.name == "Anna"
+
+
+@pytest.mark.slow
+def test_what_thieves_pinned_by_removals_keeps_no_recovery_and_no_removal_out(anna: Person) -> None:
+    held, senior = after_thefts(anna, pinned, 7), Terminal.named("senior 6")
+    assert limits.LOG_KEPT_MAX < len(held) < limits.LOG_KEPT_MAX + limits.LOG_REMOVALS_ROOM
+    renamed = sign_operation(rename_operation(anna.state, senior.id, "Anne"), senior.seed)
+    with pytest.raises(LimitExceeded):
+        extend(held, [renamed])
+    recovery = anna.recover()
+    anna.operations = list(held)
+    removal = anna.remove(senior, senior)
+    for alone in (recovery, removal):
+        extension = extend(held, [alone])
+        assert (extension.new, extension.whole) == ((alone,), True)
+    extension = extend(held, [renamed, recovery])
+    assert (extension.new, extension.whole) == ((recovery,), False)
 
 
 def test_a_thief_who_removes_itself_again_and_again_leaves_no_trace_of_what_it_cut(anna: Person) -> None:
