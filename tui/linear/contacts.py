@@ -99,7 +99,7 @@ class Contacts:
         questions = await self.messenger.questions()
         answer, _space, place = typed.casefold().partition(" ")
         if answer == "no":
-            await self.output.say(not_me("/recovery use"))
+            await self.output.say(not_me(_("/recovery use")))
         elif answer == "yes":
             if not place.isascii() or not place.isdecimal() or not 1 <= int(place) <= len(questions):
                 raise UsageError(_("Type /own, then /own yes and the number of a line, or /own no."))
