@@ -206,7 +206,8 @@ class OwnLog:
         """
         async with self._turn:
             state, own = self._keyring.own_log, self._keyring.own
-            base = await self.before(seed, removed)
+            copied = [own.terminal] if own.terminal in state.frozen else []
+            base = await self.before(seed, [*removed, *copied])
             if own.terminal in removed:
                 raise UsageError(THIS_DEVICE)
             if not {*state.live, *state.frozen}.issuperset(removed):

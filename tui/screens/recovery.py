@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -82,11 +83,11 @@ class RecoveryDialog(Dialog[bool]):
         self.query_one("#word", Field).clear()
         if len(self._typed) < len(self._view.asked):
             self.draw()
-        else:
-            start_worker(self, "confirm", self._confirm, exclusive=True)
+            return
+        typed, self._typed = tuple(self._typed), []  # a resize meanwhile draws the first question
+        start_worker(self, "confirm", partial(self._confirm, typed), exclusive=True)
 
-    async def _confirm(self) -> None:
-        typed, self._typed = tuple(self._typed), []
+    async def _confirm(self, typed: tuple[str, ...]) -> None:
         erased = await attempt(self._messenger.confirm_recovery(typed))
         if not isinstance(erased, Problem):
             self.end(True)

@@ -141,13 +141,12 @@ def not_me(key: str) -> str:
 
 def device_lines(devices: Sequence[TerminalView]) -> list[str]:
     """Devices of the own identity, with the numbers that `picked_devices` takes."""
-    plain, copied = _("{number}. {device}…"), _("{number}. {device}…, which was copied")
-    return [
-        (copied if view.state is TerminalState.FROZEN else plain).format(
-            number=number, device=view.terminal[:DEVICE_DIGITS]
-        )
-        for number, view in enumerate(devices, 1)
-    ]
+    lines = []
+    for number, view in enumerate(devices, 1):
+        said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
+        line = said.format(device=view.terminal[:DEVICE_DIGITS])
+        lines.append(_("{number}. {line}").format(number=number, line=line))
+    return lines
 
 
 def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[TerminalView]:

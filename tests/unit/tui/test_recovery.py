@@ -7,7 +7,10 @@ import signal
 from dataclasses import replace
 
 import pytest
+from textual.events import Resize
+from textual.geometry import Size
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from chat.interface import NotSynced, TerminalState, TerminalView
 from chat.service.person_logs import NOT_SYNCED
@@ -58,6 +61,26 @@ async def test_after_a_wrong_word_the_words_are_shown_again() -> None:
         await pilot.press("enter")
         await type_words(pilot, [WORDS[place] for place in RECOVERY_ASKED])
         await until(pilot, lambda: not messenger._me.keeps_seed)
+
+
+async def test_a_resize_between_the_last_word_and_its_check_ends_nothing() -> None:
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.keep_seed()
+        dialog = await opened(pilot, "alt+w", RecoveryDialog)
+        await pilot.press("enter")
+        *before, last = [WORDS[place] for place in RECOVERY_ASKED]
+        for place, word in zip(RECOVERY_ASKED, before, strict=False):
+            await until_shown(pilot, f"Type word {place + 1}.")
+            dialog.query_one("#word", Field).value = word
+            await pilot.press("enter")
+        await until_shown(pilot, f"Type word {RECOVERY_ASKED[-1] + 1}.")
+        field = dialog.query_one("#word", Field)
+        field.value = last
+        dialog.post_message(Input.Submitted(field, last))
+        dialog.post_message(Resize(Size(70, 24), Size(70, 24)))
+        await until(pilot, lambda: messenger.called("confirm_recovery") != [])
+        await until_shown(pilot, "The recovery words were erased here: only your paper has them.")
+        assert messenger.called("confirm_recovery") == [((*before, last),)]
 
 
 async def test_a_closed_dialog_erases_nothing() -> None:
