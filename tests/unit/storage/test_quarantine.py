@@ -149,6 +149,8 @@ def test_case_94_what_is_decided_in_pieces_comes_to_the_same(
         patch.setattr(quarantine, "PIECE", piece)
         for step, known in enumerate(played(database, twice)):
             found.append(known)
+            if pieces[step] == 3:
+                assert apart(database) & known[0] == known[1]
             for _ in range(pieces[step]):
                 with database.transaction():
                     quarantine.settle_next(database, 0)
@@ -434,6 +436,21 @@ def test_case_94_a_cut_that_leaves_out_nothing_takes_one_piece_whatever_it_leads
     assert apart(database) == set()
 
 
+def test_case_94_what_was_held_before_stays_when_a_late_entry_lets_in_many(database: Database) -> None:
+    chain = long_chain(3 * quarantine.PIECE)
+    *late, gap, held = chain
+    other = sample("a fork from before", author=REMOVED, incarnation=b"copied!!")
+    log(database, RANKED)
+    arrive(database, other, held, former=())
+    log(database, [SENIOR])
+    arrive(database, *late)
+    settle(database)
+    assert len([row for row in entries.page(database, TALK, 2_000) if row.quarantined]) == len(late)
+    arrive(database, gap)
+    assert settle(database) >= 2
+    assert not [row for row in entries.page(database, TALK, 2_000) if row.quarantined]
+
+
 def test_case_94_the_first_cut_of_a_terminal_is_found_without_the_others(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,3 +472,16 @@ def test_case_94_the_first_cut_of_a_terminal_is_found_without_the_others(
         steps.append(taken[0])
     assert steps[0] == steps[1]
     assert apart(database) == {texts["b"].id}
+
+
+def test_case_94_a_fork_that_ends_below_the_first_piece_is_left_out_too(database: Database) -> None:
+    long = long_chain(2 * quarantine.PIECE)
+    fork = sample(
+        "written by a copy", author=REMOVED, sequence=2, previous=long[0].id, incarnation=b"copied!!"
+    )
+    log(database, RANKED)
+    arrive(database, *long, fork, former=())
+    log(database, [SENIOR])
+    arrive(database, cut(SENIOR, REMOVED, long[-1]))
+    settle(database)
+    assert [row.id for row in entries.page(database, TALK, 1_000) if row.quarantined] == [fork.id]
