@@ -485,3 +485,31 @@ def test_case_94_a_fork_that_ends_below_the_first_piece_is_left_out_too(database
     arrive(database, cut(SENIOR, REMOVED, long[-1]))
     settle(database)
     assert [row.id for row in entries.page(database, TALK, 1_000) if row.quarantined] == [fork.id]
+
+
+def marked(database: Database) -> set[bytes]:
+    """The contacts in whose conversations other entries are quarantined than clients know."""
+    found = set[bytes]()
+    while entries.is_unsettled(database):
+        with database.transaction():
+            found.update(quarantine.settle_next(database, 0)[1])
+    return found
+
+
+def test_case_88_clients_hear_of_each_change_of_what_they_know_and_of_no_other(database: Database) -> None:
+    texts = chain(("a", 1, ""), ("b", 2, "a"), ("c", 3, "b"), ("d", 4, "c"))
+    log(database, RANKED)
+    arrive(database, texts["c"], former=())
+    assert marked(database) == set()
+    log(database, [SENIOR])
+    assert marked(database) == set(), "all that is held counts"
+    arrive(database, texts["a"])
+    assert marked(database) == set(), "a new entry says itself that it is quarantined"
+    arrive(database, texts["b"])
+    assert marked(database) == {THEM}, "it lets in the first"
+    arrive(database, cut(SENIOR, REMOVED, texts["c"]))
+    assert marked(database) == set(), "the cut leaves out nothing"
+    arrive(database, texts["d"])
+    assert marked(database) == set()
+    log(database, RANKED)
+    assert marked(database) == {THEM}, "the terminal is live again"
