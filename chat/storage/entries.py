@@ -37,12 +37,11 @@ RIVALS_NAMED: Final = 16
 _A_RIVAL: Final = (
     "o.conversation = e.conversation AND o.author = e.author AND o.sequence = e.sequence"
     " AND o.incarnation = e.incarnation AND o.number != e.number"
-    # An own terminal that invents entries in the contact's name must not accuse the contact.
     " AND o.number NOT IN (SELECT entry FROM uncovered) AND e.number NOT IN (SELECT entry FROM uncovered)"
 )
 
 _RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
-"""Whether another entry has the author, incarnation and sequence of the entry `e`."""
+"""Whether another entry has the place of the entry `e`; own terminals can invent uncovered ones."""
 
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
@@ -386,9 +385,8 @@ def insert(
 
 def is_unsettled(db: Database) -> bool:
     """Whether `ordering.settle_next` or `quarantine.settle_next` has something to do."""
-    rules = "EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over)"
-    marks = "EXISTS (SELECT 1 FROM remarked)"
-    return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM raises) OR {rules} OR {marks}"))
+    due = "raises) OR EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over"
+    return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
 
 _NOBODY: Final = 0

@@ -287,6 +287,18 @@ def test_case_94_pieces_end_where_a_chain_does(database: Database, data: st.Data
     assert sorted(entry for _, entry in found) == sorted(expected)
 
 
+def test_case_94_a_chain_that_climbs_ends_there_though_another_goes_on_below_the_piece(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "PIECE", 3)
+    low = sample("low")
+    high = sample("high", sequence=6, previous=low.id)
+    climbs = sample("climbs", sequence=5, previous=high.id)
+    store(database, low, high, climbs)
+    found, left, _ = repair.lacking_piece(database, {climbs.id}, set())
+    assert ([entry for _, entry in found], left) == ([climbs.id], set())
+
+
 def test_case_94_a_branch_that_meets_the_other_below_a_piece_takes_no_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,8 @@ def test_case_94_what_is_decided_in_pieces_comes_to_the_same(
         patch.setattr(quarantine, "PIECE", piece)
         for step, known in enumerate(played(database, twice)):
             found.append(known)
+            if pieces[step] == 3:
+                assert apart(database) & known[0] == known[1]
             for _ in range(pieces[step]):
                 with database.transaction():
                     quarantine.settle_next(database, 0)
@@ -449,6 +451,21 @@ def test_case_94_a_cut_that_leaves_out_nothing_takes_one_piece_whatever_it_leads
     assert apart(database) == set()
 
 
+def test_case_94_what_was_held_before_stays_when_a_late_entry_lets_in_many(database: Database) -> None:
+    chain = long_chain(3 * quarantine.PIECE)
+    *late, gap, held = chain
+    other = sample("a fork from before", author=REMOVED, incarnation=b"copied!!")
+    log(database, RANKED)
+    arrive(database, other, held, former=())
+    log(database, [SENIOR])
+    arrive(database, *late)
+    settle(database)
+    assert len([row for row in entries.page(database, TALK, 2_000) if row.quarantined]) == len(late)
+    arrive(database, gap)
+    assert settle(database) >= 2
+    assert not [row for row in entries.page(database, TALK, 2_000) if row.quarantined]
+
+
 def test_case_94_the_first_cut_of_a_terminal_is_found_without_the_others(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,3 +487,44 @@ def test_case_94_the_first_cut_of_a_terminal_is_found_without_the_others(
         steps.append(taken[0])
     assert steps[0] == steps[1]
     assert apart(database) == {texts["b"].id}
+
+
+def test_case_94_a_fork_that_ends_below_the_first_piece_is_left_out_too(database: Database) -> None:
+    long = long_chain(2 * quarantine.PIECE)
+    fork = sample(
+        "written by a copy", author=REMOVED, sequence=2, previous=long[0].id, incarnation=b"copied!!"
+    )
+    log(database, RANKED)
+    arrive(database, *long, fork, former=())
+    log(database, [SENIOR])
+    arrive(database, cut(SENIOR, REMOVED, long[-1]))
+    settle(database)
+    assert [row.id for row in entries.page(database, TALK, 1_000) if row.quarantined] == [fork.id]
+
+
+def marked(database: Database) -> set[bytes]:
+    """The contacts in whose conversations other entries are quarantined than clients know."""
+    found = set[bytes]()
+    while entries.is_unsettled(database):
+        with database.transaction():
+            found.update(quarantine.settle_next(database, 0)[1])
+    return found
+
+
+def test_case_88_clients_hear_of_each_change_of_what_they_know_and_of_no_other(database: Database) -> None:
+    texts = chain(("a", 1, ""), ("b", 2, "a"), ("c", 3, "b"), ("d", 4, "c"))
+    log(database, RANKED)
+    arrive(database, texts["c"], former=())
+    assert marked(database) == set()
+    log(database, [SENIOR])
+    assert marked(database) == set(), "all that is held counts"
+    arrive(database, texts["a"])
+    assert marked(database) == set(), "a new entry says itself that it is quarantined"
+    arrive(database, texts["b"])
+    assert marked(database) == {THEM}, "it lets in the first"
+    arrive(database, cut(SENIOR, REMOVED, texts["c"]))
+    assert marked(database) == set(), "the cut leaves out nothing"
+    arrive(database, texts["d"])
+    assert marked(database) == set()
+    log(database, RANKED)
+    assert marked(database) == {THEM}, "the terminal is live again"
