@@ -82,9 +82,9 @@ READ_REPEATED: Final = 64
 
 LOGS_A_SECOND: Final = 1.0
 LOGS_AT_ONCE: Final = 8.0
-"""Rate of LogOperations, and of LogHeads unlike those held, per terminal, which are computed from the whole
-log. What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
-terminal live."""
+"""Rate of LogOperations, and of LogHeads unlike those held, per link, which are computed from the whole log.
+What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
+terminal live, and one that waited for a rate of the terminal would wait for the copies of its key."""
 
 UNKNOWN_A_SECOND: Final = 32.0
 UNKNOWN_AT_ONCE: Final = 256.0
@@ -95,23 +95,17 @@ WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
 
 
-class _Budget:
-    """Costly messages of one terminal of a contact."""
-
-    def __init__(self, now: float) -> None:
-        self.logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
-        self.unknown = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
-
-
 @dataclass(slots=True)
 class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
+    `logs`: its budget of messages that are computed from a whole log.
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
     outbound: Outbound
+    logs: Bucket
     task: asyncio.Task[None] | None = None
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
@@ -139,7 +133,7 @@ class Synchronizer:
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
-        self._budgets: dict[Peer, _Budget] = {}
+        self._unknown: dict[Peer, Bucket] = {}
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -178,7 +172,8 @@ class Synchronizer:
 
     async def opened(self, link: LiveLink) -> None:
         # Before the first await: from now on the link counts as the one that sends.
-        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted))
+        logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, link.opened_at)
+        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted), logs)
         await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
@@ -256,25 +251,25 @@ class Synchronizer:
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
-    def _budget(self, link: LiveLink, now: float) -> _Budget:
-        return self._budgets.setdefault(link.peer, _Budget(now))
-
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
-        """Whether the terminal's budget covers the message, after the delay that it costs."""
+        """Whether the budget covers the message, after the delay that it costs."""
         if isinstance(message, HeadsHash):
             return self._comparison.affords(link)
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
         if isinstance(message, LogOperations) or (
             isinstance(message, LogHeads) and not self._logs.are_current(message.person, message.heads)
         ):
+            if not self._links.keeps(link):  # so links that give way leave no more work than one message each
+                return False
             now = self._runtime.clock.monotonic()
-            await asyncio.sleep(self._budget(link, now).logs.reserve(now))
+            await asyncio.sleep(self._workers[link].logs.reserve(now))
         return True
 
     async def passed_over(self, link: LiveLink) -> None:
         """A message of a number that this version does not know has no effect but what it costs."""
         now = self._runtime.clock.monotonic()
-        await asyncio.sleep(self._budget(link, now).unknown.reserve(now))
+        full = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
+        await asyncio.sleep(self._unknown.setdefault(link.peer, full).reserve(now))
 
 
 class Outbound:
