@@ -312,7 +312,7 @@ class PersonLogs:
         before, held, pins = keyring.log(person), keyring.held(person), keyring.pins(person)
         if set(held).issuperset(operations):
             return
-        found = await self._worker.run(extend, held, operations, keyring.foreign, pins)
+        found = await self._worker.run(extend, held, operations, pins)
         if not found.new:
             return
         causes = await self._worker.run(changes, before, found.state)

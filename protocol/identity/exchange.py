@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,6 @@ from protocol.errors import LimitExceeded, Malformed, Untrusted
 from protocol.identity import log
 from protocol.identity.log import Graph, LoggedOperation, bits
 from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, Pins, Reduction
-
-Foreign = Callable[[bytes, bytes], bool]
-"""foreign(key, person): whether this public key is in the receiver's own log, and `person` is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +31,12 @@ class Extension:
 def extend(
     held: Iterable[bytes],
     received: Iterable[bytes],
-    foreign: Foreign = lambda _key, _person: False,
     pins: Pins = NO_PINS,
 ) -> Extension:
     """What received operations add to those held.
 
     Operations that change nothing, and that no kept one follows, are left out. Errors as in `load`, and
-    Malformed if an ancestor is missing, Untrusted for one of the receiver's own keys, LimitExceeded beyond
-    the bounds of SPEC §7.3.
+    Malformed if an ancestor is missing, LimitExceeded beyond the bounds of SPEC §7.3.
     """
     known = list(held)
     graph = log.load([*known, *received])
@@ -49,8 +44,6 @@ def extend(
         raise Malformed("operations whose ancestors are missing")
     taken = take(graph, {log.parse_operation(signed).id for signed in known}, pins)
     state = taken.reduction.state()
-    if any(foreign(key, state.person) for logged in taken.new for key in logged.keys):
-        raise Untrusted("a key of this person")
     return Extension(tuple(logged.signed for logged in taken.new), taken.dropped, state)
 
 

@@ -158,32 +158,15 @@ function checkBounds(log, fresh) {
   must(log.path.length <= RECOVERIES_MOST, 'limit', 'V-LG-10');
 }
 
-const allKeys = (nodes) => nodes.flatMap((node) => keysOf(node.op)).map(key);
-
-// Operations that were received, together with those held. `own`: the receiver's own log.
-export function receiveLog(held, received, own = null, pins = {}) {
+// Operations that were received, together with those held.
+export function receiveLog(held, received, pins = {}) {
   const log = readLog([...held, ...received], pins);
   must(log.pending.length === 0, 'malformed', 'V-LG-09');
   const before = new Set(held.map((raw) => key(readOperation(raw).id)));
   log.fresh = log.kept.filter((node) => !before.has(key(node.id)));
   log.dropped = log.lost.filter((node) => before.has(key(node.id))).map((node) => node.id);
   checkBounds(log, log.fresh);
-  const taken = new Set(own ? allKeys(own.kept) : []);
-  must(
-    allKeys(log.fresh).every((one) => !taken.has(one)),
-    'untrusted',
-    'V-LG-11',
-  );
   return log;
-}
-
-export function checkForeign(log, foreign, rule) {
-  const taken = new Set(foreign.flatMap((other) => allKeys([...other.nodes.values()])));
-  must(
-    allKeys([...log.nodes.values()]).every((one) => !taken.has(one)),
-    'untrusted',
-    rule,
-  );
 }
 
 const coveredBy = (log, heads) =>
