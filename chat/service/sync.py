@@ -91,6 +91,11 @@ UNKNOWN_AT_ONCE: Final = 256.0
 """Rate of messages of later versions per terminal, which are passed over. More of them delay the reading of
 their link, since each costs as much to open as a known one."""
 
+HINTS_A_SECOND: Final = 4.0
+HINTS_AT_ONCE: Final = 16.0
+"""Rate of Typing and Reachable per link, of which each can cause an event or a write. More of them delay the
+reading of that link."""
+
 WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
 
@@ -99,13 +104,14 @@ WAITING_MAX: Final = 16
 class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
-    `logs`: its budget of messages that are computed from a whole log.
+    `logs`: its budget of messages that are computed from a whole log; `hints`: that of Typing and Reachable.
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
     outbound: Outbound
     logs: Bucket
+    hints: Bucket
     task: asyncio.Task[None] | None = None
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
@@ -173,7 +179,8 @@ class Synchronizer:
     async def opened(self, link: LiveLink) -> None:
         # Before the first await: from now on the link counts as the one that sends.
         logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, link.opened_at)
-        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted), logs)
+        hints = Bucket(HINTS_A_SECOND, HINTS_AT_ONCE, HINTS_AT_ONCE, link.opened_at)
+        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted), logs, hints)
         await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
@@ -245,8 +252,10 @@ class Synchronizer:
                     worker.waiting = []
                     await self._take(link, waiting)
             case Reachable(port=port):
+                await self._in_turn(worker)
                 await self._addresses.reached(link, port)
             case Typing() as typing:
+                await self._in_turn(worker)
                 self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
@@ -264,6 +273,9 @@ class Synchronizer:
             now = self._runtime.clock.monotonic()
             await asyncio.sleep(self._workers[link].logs.reserve(now))
         return True
+
+    async def _in_turn(self, worker: _Worker) -> None:
+        await asyncio.sleep(worker.hints.reserve(self._runtime.clock.monotonic()))
 
     async def passed_over(self, link: LiveLink) -> None:
         """A message of a number that this version does not know has no effect but what it costs."""

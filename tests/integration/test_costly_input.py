@@ -35,7 +35,7 @@ from protocol.limits import LOG_OPERATIONS_MAX, RECEIPT_IDS_MAX
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
-from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Receipt
+from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Reachable, Receipt, Typing
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import current, dial, entry_of, in_touch, presence, say
 from tests.support.engines.engines import Person, in_virtual_time, talk
@@ -257,6 +257,29 @@ async def test_case_94_heads_again_and_again_are_worked_on_at_a_rate(
             await link.send(message(_conversation(ada, ben), ada.peer.person))
         await asyncio.sleep(5)
         assert 0 < len(calls) <= most
+
+
+@pytest.mark.parametrize("message", [Typing, Reachable])
+@in_virtual_time
+async def test_case_94_hints_again_and_again_cause_events_and_writes_at_a_rate(
+    tmp_path: Path, message: type[Message]
+) -> None:
+    """A peer that begins and stops to type, or names another port, as often as it can."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        link, store, conversation = (
+            current(ben, ada).driver,
+            ada.engine._use_cases.store,
+            _conversation(ada, ben),
+        )
+        asked, seen = store.asked, len(ada.seen)
+        for number in range(4 * SPENT):
+            await link.send(
+                Typing(conversation, number % 2 == 0) if message is Typing else Reachable(number + 1)
+            )
+        await asyncio.sleep(2)
+        assert 0 < (store.asked - asked) + (len(ada.seen) - seen) <= SPENT + 2 * 4
+        await talk(ben, ada, "behind the hints")
+        assert not (await ada.engine.contacts())[0].typing
 
 
 @in_virtual_time
