@@ -105,7 +105,7 @@ def test_each_terminal_has_addresses_of_its_own(keyring: Keyring) -> None:
 
 
 def test_case_82_no_link_with_the_own_static_key_is_begun_or_answered(keyring: Keyring) -> None:
-    """Whoever writes Eve's log can claim it."""
+    """Eve, and a thief of her terminal, can claim it in her log."""
     eve, own = CONTACTS["Eve"], X25519Pair(ADA.static_secret).public
     state, seed = keyring.contacts[eve.person].state, seeded("claim")(32)
     claim = add_operation(state, eve.terminal, ed25519_from_seed(seed), own)
