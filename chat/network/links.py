@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -154,7 +155,7 @@ AWAY = False, False
 REPLACED = 1
 RELAYED_MOST = 8
 """Links through relays with one terminal of a contact that is dialled, and with all its other terminals
-together, which alone can fill them and keep out only themselves. A relay's address shows no flooder."""
+together. Of more the oldest end. Only who has a key of these terminals can cause it."""
 DIRECT_MOST = 8
 """The same of direct links. They hold places for connections, of which there are few, and a machine may have
 any number of addresses."""
@@ -212,7 +213,8 @@ class RelayedLinkOpened:
 class Links:
     """The open links by terminal of a contact. `signal` publishes the events above.
 
-    No link with one terminal replaces, closes or delays a link with another terminal.
+    No link with one terminal replaces, closes or delays a link with another terminal. Those that are not
+    dialled share one bound.
     """
 
     def __init__(self, runtime: Runtime, directory: Directory, signal: Callable[[object], None]) -> None:
@@ -248,6 +250,11 @@ class Links:
 
     def of(self, person: bytes) -> list[LiveLink]:
         return [link for link in self._of.values() if link.person == person]
+
+    def keeps(self, link: LiveLink) -> bool:
+        """Whether a link goes on. One that gave way to another may still be at work on what it has read."""
+        links = self._set(link.peer)
+        return links is not None and link in links.links
 
     def is_heard(self, peer: Peer) -> bool:
         """Whether a contact's terminal has a link and answers on it."""
@@ -296,9 +303,6 @@ class Links:
         peer = Peer(opened.person, opened.peer_static)
         if not self._directory.may_link(peer):
             return None
-        address = driver.connection.peer
-        if self._alike(peer, relayed=not address) >= (DIRECT_MOST if address else RELAYED_MOST):
-            return None
         link = LiveLink(
             driver=driver,
             session=opened.session_id,
@@ -306,10 +310,11 @@ class Links:
             terminal=peer.static,
             began=opened.role is Role.INITIATOR,
             replaces=opened.replaces,
-            address=address,
+            address=driver.connection.peer,
             opened_at=self._clock.monotonic(),
             events=events,
         )
+        self._make_room(link)
         self._of[driver] = link
         try:
             await self._confirmed(link)
@@ -318,11 +323,27 @@ class Links:
             raise
         return self
 
-    def _alike(self, peer: Peer, *, relayed: bool) -> int:
-        """The number of direct or relayed links that count together with one of this terminal."""
-        dialled = self._directory.is_dialled
-        same_way = [link.peer for link in self.of(peer.person) if link.relayed == relayed]
-        return sum(other == peer if dialled(peer) else not dialled(other) for other in same_way)
+    def _make_room(self, newest: LiveLink) -> None:
+        """End the oldest of the links that count together with a new one, where there are too many.
+
+        The new one is never refused. Else a copy of a terminal's key could keep out its owner, and the
+        revocation with it. The terminal and address with the most links lose theirs first.
+        """
+        alike = self._alike(newest)
+        if len(alike) < (RELAYED_MOST if newest.relayed else DIRECT_MOST):
+            return
+        sources = Counter((link.peer, link.address) for link in alike)
+        oldest = max(alike, key=lambda link: sources[link.peer, link.address])
+        self._sets[oldest.person][oldest.terminal].ended(oldest)
+        oldest.driver.abort()
+
+    def _alike(self, link: LiveLink) -> list[LiveLink]:
+        """The direct or relayed links that count together with one of this terminal, oldest first."""
+        peer, dialled = link.peer, self._directory.is_dialled
+        same_way = [other for other in self.of(peer.person) if other.relayed == link.relayed]
+        if dialled(peer):
+            return [other for other in same_way if other.peer == peer and self.keeps(other)]
+        return [other for other in same_way if not dialled(other.peer) and self.keeps(other)]
 
     async def _confirmed(self, link: LiveLink) -> None:
         own, peer = self._directory.identity.static.public, link.peer

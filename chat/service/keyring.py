@@ -198,11 +198,12 @@ class Keyring:
 
     def dialled(self) -> list[Peer]:
         """The terminals to keep links with, in a fixed order."""
-        return [
+        peers = [
             Peer(person, terminal.static)
             for person in self.linkable()
             for terminal in self.contacts[person].dialled()
         ]
+        return [peer for peer in peers if self.may_link(peer)]
 
     def is_dialled(self, peer: Peer) -> bool:
         contact = self.contacts.get(peer.person)
@@ -213,8 +214,8 @@ class Keyring:
 
     def may_link(self, peer: Peer) -> bool:
         contact = self.contacts.get(peer.person)
-        if contact is None or contact.blocked:
-            return False
+        if contact is None or contact.blocked or peer.static == self.identity.static.public:
+            return False  # a log can claim any key, but this one is here
         return any(terminal.static == peer.static for terminal in contact.state.live.values())
 
     def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
@@ -345,13 +346,6 @@ class Keyring:
         """The pinned recoveries of a contact's log, none for a stranger."""
         contact = self.contacts.get(person)
         return contact.pins if contact is not None else NO_PINS
-
-    def foreign(self, key: bytes, person: bytes) -> bool:
-        """Whether a public key of another person's log is one of this person's own.
-
-        Keys that two contacts claim are no reason to refuse either: a claim alone proves nothing (SPEC §7.1).
-        """
-        return person != self.own.person and key in self.own_log.keys
 
 
 NOT_LIVE: Final = phrase(

@@ -407,7 +407,7 @@ class PersonLogs:
         if set(held).issuperset(operations):
             return True
         try:
-            found = await self._worker.run(extend, held, operations, keyring.foreign, pins)
+            found = await self._worker.run(extend, held, operations, pins)
         except LimitExceeded:
             return False
         if not found.new:

@@ -81,14 +81,19 @@ READ_REPEATED: Final = 64
 
 LOGS_A_SECOND: Final = 1.0
 LOGS_AT_ONCE: Final = 8.0
-"""Rate of LogOperations, and of LogHeads unlike those held, per terminal, which are computed from the whole
-log. What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
-terminal live."""
+"""Rate of LogOperations, and of LogHeads unlike those held, per link, which are computed from the whole log.
+What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
+terminal live, and one that waited for a rate of the terminal would wait for the copies of its key."""
 
 UNKNOWN_A_SECOND: Final = 32.0
 UNKNOWN_AT_ONCE: Final = 256.0
 """Rate of messages of later versions per terminal, which are passed over. More of them delay the reading of
 their link, since each costs as much to open as a known one."""
+
+HINTS_A_SECOND: Final = 4.0
+HINTS_AT_ONCE: Final = 16.0
+"""Rate of Typing and Reachable per link, of which each can cause an event or a write. More of them delay the
+reading of that link."""
 
 WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
@@ -98,11 +103,14 @@ WAITING_MAX: Final = 16
 class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
+    `logs`: its budget of messages that are computed from a whole log; `hints`: that of Typing and Reachable.
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
     outbound: Outbound
+    logs: Bucket
+    hints: Bucket
     task: asyncio.Task[None] | None = None
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
@@ -130,7 +138,7 @@ class Synchronizer:
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
-        self._budgets: dict[tuple[Peer, float], Bucket] = {}
+        self._unknown: dict[Peer, Bucket] = {}
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -175,7 +183,9 @@ class Synchronizer:
 
     async def opened(self, link: LiveLink) -> None:
         # Before the first await: from now on the link counts as the one that sends.
-        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted))
+        logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, link.opened_at)
+        hints = Bucket(HINTS_A_SECOND, HINTS_AT_ONCE, HINTS_AT_ONCE, link.opened_at)
+        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted), logs, hints)
         await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
@@ -247,31 +257,36 @@ class Synchronizer:
                     worker.waiting = []
                     await self._take(link, waiting)
             case Reachable(port=port):
+                await self._delay(link, worker.hints)
                 await self._addresses.reached(link, port)
             case Typing() as typing:
+                await self._delay(link, worker.hints)
                 self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
     async def _affordable(self, link: LiveLink, message: Message) -> bool:
-        """Whether the terminal's budget covers the message, after the delay that it costs."""
+        """Whether the budget covers the message, after the delay that it costs."""
         if isinstance(message, HeadsHash):
             return self._comparison.affords(link)
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
         if isinstance(message, LogOperations) or (
             isinstance(message, LogHeads) and not self._logs.are_current(message.person, message.heads)
         ):
-            await self._delay(link, LOGS_A_SECOND, LOGS_AT_ONCE)
+            if not self._links.keeps(link):  # so links that give way leave no more work than one message each
+                return False
+            await self._delay(link, self._workers[link].logs)
         return True
 
     async def passed_over(self, link: LiveLink) -> None:
         """A message of a number that this version does not know has no effect but what it costs."""
-        await self._delay(link, UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE)
-
-    async def _delay(self, link: LiveLink, rate: float, size: float) -> None:
-        """Read nothing on a link until the budget of its terminal covers one more message."""
         now = self._runtime.clock.monotonic()
-        budget = self._budgets.setdefault((link.peer, rate), Bucket(rate, size, size, now))
+        full = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
+        await self._delay(link, self._unknown.setdefault(link.peer, full))
+
+    async def _delay(self, link: LiveLink, budget: Bucket) -> None:
+        """Read nothing on a link until its budget covers one more message."""
+        now = self._runtime.clock.monotonic()
         link.delayed = True
         try:
             await asyncio.sleep(budget.reserve(now))

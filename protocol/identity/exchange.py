@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,9 +15,6 @@ from protocol.identity import log
 from protocol.identity.log import Graph, LoggedOperation, Recover, Remove, Rename, bits
 from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, Pins, Reduction
 from protocol.messages import LogOperations
-
-Foreign = Callable[[bytes, bytes], bool]
-"""foreign(key, person): whether this public key is in the receiver's own log, and `person` is another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +33,13 @@ class Extension:
 def extend(
     held: Iterable[bytes],
     received: Iterable[bytes],
-    foreign: Foreign = lambda _key, _person: False,
     pins: Pins = NO_PINS,
 ) -> Extension:
     """What received operations add to those held.
 
     Operations that change nothing, and that no kept one follows, are left out. Errors as in `load`, and
-    Malformed if an ancestor is missing, Untrusted for one of the receiver's own keys, LimitExceeded beyond
-    the bounds of SPEC §7.3. Beyond them removals and recoveries are taken without what came with them.
+    Malformed if an ancestor is missing, LimitExceeded beyond the bounds of SPEC §7.3. Beyond them removals
+    and recoveries are taken without what came with them.
     """
     known, received = list(held), list(received)
     graph = log.load([*known, *received])
@@ -60,8 +56,6 @@ def extend(
         some = [signed for signed in received if log.parse_operation(signed).id in denying]
         taken, whole = take(log.load([*known, *some]), ids, pins), False
     state = taken.reduction.state()
-    if any(foreign(key, state.person) for logged in taken.new for key in logged.keys):
-        raise Untrusted("a key of this person")
     return Extension(tuple(logged.signed for logged in taken.new), taken.dropped, state, whole)
 
 

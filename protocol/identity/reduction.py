@@ -82,7 +82,7 @@ class PersonState:
     that follow one recovery and of which none is confirmed. `live`, `frozen` and `removed` terminals are
     disjoint; a frozen one has an open fork. `heads`, ascending, are what the author of the next operation
     names as parents, and `tips` by terminal the one that covers its operations. `pending` operations lack an
-    ancestor and do not count. `keys` are all keys that the kept operations introduce.
+    ancestor and do not count.
     """
 
     person: bytes
@@ -104,7 +104,6 @@ class PersonState:
     tips: Mapping[bytes, bytes]
     counting: frozenset[bytes]
     pending: frozenset[bytes]
-    keys: frozenset[bytes]
     causes: tuple[Cause, ...]
 
     def terminals(self) -> tuple[Terminal, ...]:
@@ -467,7 +466,6 @@ class Reduction:
             tips={author: self._tip(author, tips) for author in terminals},
             counting=frozenset(graph.ids(self._in_force())),
             pending=graph.pending,
-            keys=frozenset(key for index in bits(kept) for key in graph.order[index].keys),
             causes=(
                 *self._causes(),
                 *(Cause(CauseKind.FORKED, one.operations[0], one.author, one.author) for one in forks),

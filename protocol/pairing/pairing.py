@@ -19,7 +19,7 @@ from protocol.link.states import PairingFacts, Role
 from protocol.messages import Accept, Close, Commit, LogOperations, Message, Open, Record, Reveal
 from protocol.pairing import record
 from protocol.pairing.record import HeldOperations, Identity, PendingContact
-from protocol.primitives import KEY_SIZE, Random
+from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed
 
 _REFUSED: Final = 3
 """The reason of Close after every failure, so that a peer learns nothing from it (SPEC §6.7)."""
@@ -173,7 +173,8 @@ class Pairing:
         self.state = State.NEW
         self._first, self._identity, self._own_name = first, identity, own.name
         self._transcript = record.Transcript.of(facts, role)
-        self._rules = record.RecordRules(own, held, check)
+        keys = frozenset((ed25519_from_seed(identity.signing_seed), identity.static.public))
+        self._rules = record.RecordRules(own.person, keys, held, check)
         self._nonce, self._commitment = nonce, b""
         self._their_name = ""
         self._record = record.make_record(identity, self._transcript)

@@ -150,28 +150,26 @@ def accept_tag(root: bytes, t: bytes, role: Role, own: Record, other: Record) ->
 class RecordRules:
     """Requirements on the peer's record.
 
-    `own` is this person's log. `check` (32 bytes) is from the invitation that we used, `name` was displayed
-    while words were compared; both are empty if not applicable.
+    `person` is this person, `keys` are the public keys of this terminal, signing and static. `check`
+    (32 bytes) is from the invitation that we used, `name` was displayed while words were compared; both are
+    empty if not applicable.
     """
 
-    own: PersonState
+    person: bytes
+    keys: frozenset[bytes]
     held: HeldOperations
     check: bytes = b""
     name: str = ""
-
-    def foreign(self, key: bytes, person: bytes) -> bool:
-        """Whether a key of another person's log is one of our own."""
-        return person != self.own.person and key in self.own.keys
 
 
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
     """The new contact of the peer's record, after every check of it.
 
     Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature or the proof), Untrusted (our own
-    person, a terminal that is not live, a key of our own log, not the invitation's or the displayed person).
+    person, a terminal that is not live or has a key of ours, not the invitation's or the displayed person).
     """
     alone = extend((), record.operations).state
-    if alone.person == rules.own.person:
+    if alone.person == rules.person:
         raise Untrusted("this is our own person")
     if not alone.name or rules.name not in ("", alone.name):
         raise Untrusted("another name than the one that was shown")
@@ -179,11 +177,13 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     held = tuple(rules.held(alone.person))
     # The peer acts on its own recoveries; whether its person confirms them is decided later.
     pins = Pins(confirmed=frozenset(alone.path))
-    together = extend(held, record.operations, rules.foreign, pins)
+    together = extend(held, record.operations, pins)
     state = together.state
     terminal = state.live.get(record.terminal)
     if terminal is None:
         raise Untrusted("the terminal is not live in its person's log")
+    if not rules.keys.isdisjoint((terminal.signing, terminal.static)):
+        raise Untrusted("a terminal with a key of our own")
     signed = _signed_text(record, transcript.peer, transcript.t)
     primitives.ed25519_verify(terminal.signing, signed, record.signature)
     if rules.check and rules.check != invitation_check(state.person, terminal.static):

@@ -123,8 +123,7 @@ def _reduce(inputs: Json, step: Json) -> Json:
 
 def _extend(inputs: Json, step: Json) -> Json:
     held, received = (_operations(inputs, step[name]) for name in ("held", "received"))
-    own = {key for signed in _operations(inputs, step.get("own", [])) for key in parse_operation(signed).keys}
-    extension = extend(held, received, lambda key, _: key in own, _pins(step))
+    extension = extend(held, received, _pins(step))
     names = {signed: name for name, signed in inputs["operations"].items()}
     return {
         "new": [names[signed.hex()] for signed in extension.new],

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from chat.config import Config
-from chat.interface import ContactChanged, EntryAdded
+from chat.interface import ContactChanged, EntryAdded, IdentityChanged
 from chat.network.driver import Driver, Opening
-from chat.network.links import LiveLink
+from chat.network.links import DIRECT_MOST, LiveLink
 from chat.service.comparison import Comparison
 from chat.service.person_logs import PersonLogs
 from chat.service.sync import Outbound
@@ -35,7 +35,7 @@ from protocol.limits import LOG_OPERATIONS_MAX, RECEIPT_IDS_MAX
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
-from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Receipt
+from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Reachable, Receipt, Typing
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import current, dial, entry_of, in_touch, presence, say
 from tests.support.engines.engines import Person, in_virtual_time, talk
@@ -95,19 +95,32 @@ class _Deaf:
 
 async def link_of_junior(log: BensLog, ben: Person, ada: Person, network: Network) -> Driver:
     """A link of Ben's second terminal, which has what the first one knows, with Ada."""
+    return await link_of_copy(ben, ada, network, "10.0.0.9", log.junior)
+
+
+async def link_of_copy(
+    ben: Person, ada: Person, network: Network, host: str, static: X25519Pair | None = None
+) -> Driver:
+    """A link with Ada from another host, by what Ben's terminal knows, its static pair by default."""
     ring, peer = ben.engine._use_cases.keyring, ada.peer
-    psks = ring.dial_psks(peer)
-    start = Initiator.contact(log.junior, peer.static, ring.own.person, peer.person, psks)
+    own, psks = static or ring.identity.static, ring.contacts[peer.person].candidates()
+    start = Initiator.contact(own, peer.static, ring.own.person, peer.person, psks)
 
     async def adopt(_driver: Driver, _opened: LinkOpen) -> _Deaf:
         return _Deaf()
 
     opening = Opening(adopt)
-    connection = await MemoryTransport(network, "10.0.0.9").connect(ada.host, 4747, 3.0)
-    driver = Driver(connection, Link(start, ben.clock.monotonic()), ben.clock, opening)
-    ben.engine._use_cases.runtime.tasks.spawn(driver.run())
+    connection = await MemoryTransport(network, host).connect(ada.host, 4747, 3.0)
+    driver = Driver(connection, Link(start, ada.clock.monotonic()), ada.clock, opening)
+    ada.engine._use_cases.runtime.tasks.spawn(driver.run())
     assert isinstance(await opening.result, LinkOpen)
     return driver
+
+
+def kept(person: Person) -> list[LiveLink]:
+    """The links that go on."""
+    links = person.engine._use_cases.links
+    return [link for link in links.all() if links.keeps(link)]
 
 
 def bens_state(ada: Person, ben: Person) -> PersonState:
@@ -188,6 +201,35 @@ async def test_case_89_operations_beyond_the_budget_are_delayed_and_none_is_drop
         assert ada.clock.monotonic() > before + 1.0
 
 
+@pytest.mark.parametrize("number", [DIRECT_MOST, 5 * DIRECT_MOST])
+@in_virtual_time(limit=600)
+async def test_case_89_copies_of_a_key_that_fill_the_links_do_not_suppress_the_owners_recovery(
+    tmp_path: Path, number: int
+) -> None:
+    """They fill the links from as many addresses, and spend what budgets there are."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        words = (await ben.engine.recovery_words()).words
+        gone = presence(ada, present=False)
+        await ben.stop()
+        await gone
+        for copy in range(number):
+            thief = await link_of_copy(ben, ada, network, f"10.0.1.{copy}")
+            for _ in range(SPENT):
+                await thief.send(LogHeads(ada.peer.person, []))
+            await asyncio.sleep(0.1)
+            assert len(kept(ada)) == min(copy + 1, DIRECT_MOST)
+        linked = presence(ben, present=True)
+        await ben.start()
+        await linked
+        told, before = ada.wait(IdentityChanged), ada.clock.monotonic()
+        await ben.engine.recover(words, (), force=True)
+        await told
+        assert ada.clock.monotonic() < before + 1
+        assert (await ada.engine.contacts())[0].held
+        assert len(kept(ada)) == DIRECT_MOST
+        assert current(ada, ben).address == ben.host
+
+
 @pytest.mark.parametrize(
     ("owner", "worked_on", "message", "most"),
     [
@@ -217,6 +259,29 @@ async def test_case_94_heads_again_and_again_are_worked_on_at_a_rate(
             await link.send(message(_conversation(ada, ben), ada.peer.person))
         await asyncio.sleep(5)
         assert 0 < len(calls) <= most
+
+
+@pytest.mark.parametrize("message", [Typing, Reachable])
+@in_virtual_time
+async def test_case_94_hints_again_and_again_cause_events_and_writes_at_a_rate(
+    tmp_path: Path, message: type[Message]
+) -> None:
+    """A peer that begins and stops to type, or names another port, as often as it can."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        link, store, conversation = (
+            current(ben, ada).driver,
+            ada.engine._use_cases.store,
+            _conversation(ada, ben),
+        )
+        asked, seen = store.asked, len(ada.seen)
+        for number in range(4 * SPENT):
+            await link.send(
+                Typing(conversation, number % 2 == 0) if message is Typing else Reachable(number + 1)
+            )
+        await asyncio.sleep(2)
+        assert 0 < (store.asked - asked) + (len(ada.seen) - seen) <= SPENT + 2 * 4
+        await talk(ben, ada, "behind the hints")
+        assert not (await ada.engine.contacts())[0].typing
 
 
 @in_virtual_time

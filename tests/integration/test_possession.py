@@ -14,14 +14,14 @@ from chat.service.keyring import OpenInvitation
 from chat.storage import keys, persons
 from chat.storage.database import Database
 from protocol.identity.author import NewPerson, add_operation
-from protocol.identity.log import Genesis, Rename, parse_operation, sign_operation, terminal_id
+from protocol.identity.log import Add, Genesis, Rename, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.messages import LogOperations
 from protocol.pairing.invitation import parse_invitation
 from protocol.primitives import Random, ed25519_from_seed
-from tests.integration.steps import current, join, meet, presence
-from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
+from tests.integration.steps import current, join, meet, number_of
+from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, take_in, talk
 
 
 @in_virtual_time
@@ -187,14 +187,85 @@ async def test_case_82_no_link_ends_for_what_another_persons_log_says(tmp_path: 
 
 
 @in_virtual_time
-async def test_case_82_a_contact_cannot_claim_a_key_of_ones_own(tmp_path: Path) -> None:
+async def test_case_82_a_contact_that_claims_a_key_of_ones_own_gains_and_ends_nothing(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Mallory") as (_, (ada, mallory)):
         await pair(ada, mallory)
         await talk(ada, mallory, "before")
-        claim, gone = await sign_add(mallory, static_of(ada)), presence(ada, present=False)
-        await current(mallory, ada).driver.send(LogOperations([claim]))
-        await gone
-        assert static_of(ada) not in {one.static for one in state_of(ada, mallory).live.values()}
+        told, link = ada.wait(IdentityChanged), current(ada, mallory)
+        await current(mallory, ada).driver.send(LogOperations([await sign_add(mallory, static_of(ada))]))
+        assert "added a device" in (await told).cause
+        await talk(ada, mallory, "after")
+        assert current(ada, mallory) is link
+        keyring = ada.engine._use_cases.keyring
+        assert static_of(ada) in {one.static for one in state_of(ada, mallory).live.values()}
+        assert [peer.static for peer in keyring.dialled()] == [static_of(mallory)]
+        assert await same_key(ada) == {"Mallory": ()}
+
+
+@in_virtual_time
+async def test_case_89_a_recovery_arrives_though_the_thief_claimed_the_receivers_key(tmp_path: Path) -> None:
+    """The recovery follows the Add by which a thief of Ben's terminal claims the key of Ada's."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        await take_in(ben, claim := await sign_add(ben, static_of(ada)))
+        thief = terminal_id(ed25519_from_seed(b"s" * 32), static_of(ada))
+        words, told = (await ben.engine.recovery_words()).words, ada.wait(IdentityChanged, is_recovery)
+        await ben.engine.recover(words, (thief.hex(),), force=True)
+        await told
+        assert (await ada.engine.contacts())[0].held
+        assert claim in ada.engine._use_cases.keyring.contacts[ben.peer.person].operations
+        assert thief in state_of(ada, ben).removed
+
+
+@in_virtual_time(limit=600)
+async def test_case_82_a_key_that_a_thief_claimed_in_ones_own_log_ends_no_link(tmp_path: Path) -> None:
+    """A thief of Ada's terminal claims the key of Ben's next one; she recovers, and then Ben adds it."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        second = X25519Pair.generate()
+        told = ben.wait(IdentityChanged, is_recovery)
+        await recover_from(ada, await sign_add(ada, second.public))
+        await told
+        await ben.engine.verify(await ben.contact(ada), await number_of(ada, ben))
+        await publish(ben, await sign_add(ben, second.public, b"b" * 32))
+        added = ada.wait(IdentityChanged)
+        await ben.stop()
+        await ben.start()
+        assert (await added).name == "Ben"
+        await talk(ben, ada, "my new terminal is here")
+        since = len(ada.seen)
+        await asyncio.sleep(60)
+        gone = [event for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+        assert not [event for event in gone if not event.contact.present]
+        assert second.public in {one.static for one in state_of(ada, ben).live.values()}
+
+
+@pytest.mark.parametrize("ada_invites", [True, False])
+@in_virtual_time
+async def test_case_81_a_key_that_a_thief_claimed_in_ones_own_log_keeps_nobody_from_pairing(
+    tmp_path: Path, ada_invites: bool
+) -> None:
+    """A thief of Ada's terminal claims Ben's key in her log, before they meet; she recovers."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await recover_from(ada, await sign_add(ada, static_of(ben)))
+        await (invite(ada, ben) if ada_invites else invite(ben, ada))
+        await talk(ben, ada, "to Ada")
+
+
+async def recover_from(person: Person, claim: bytes) -> None:
+    """A thief's Add reaches the person, who recovers and removes the terminal that it brings in."""
+    await take_in(person, claim)
+    operation = parse_operation(claim).operation
+    assert isinstance(operation, Add)
+    words = (await person.engine.recovery_words()).words
+    await person.engine.recover(words, (terminal_id(operation.signing, operation.static).hex(),), force=True)
+    assert await person.engine.questions() == ()
+
+
+def is_recovery(event: IdentityChanged) -> bool:
+    return "used the recovery key" in event.cause
 
 
 def stolen(random: Random, victim: Person) -> NewPerson:

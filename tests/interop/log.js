@@ -173,8 +173,6 @@ function hasRoom({ fresh, kept, path }) {
   return bounded.every(isBefore) && kept.length <= KEPT_MOST + ROOM_FOR_REMOVALS;
 }
 
-const allKeys = (nodes) => nodes.flatMap((node) => keysOf(node.op)).map(key);
-
 function joinLogs(held, received, pins) {
   const log = readLog([...held, ...received], pins);
   must(log.pending.length === 0, 'malformed', 'V-LG-09');
@@ -191,8 +189,8 @@ function denyingOf({ received }) {
   return received.filter((node) => denying.some((one) => one === node || one.past.has(key(node.id))));
 }
 
-// Operations that were received, together with those held. `own`: the receiver's own log.
-export function receiveLog(held, received, own = null, pins = {}) {
+// Operations that were received, together with those held.
+export function receiveLog(held, received, pins = {}) {
   let log = joinLogs(held, received, pins);
   if (!isWithinBounds(log)) {
     const some = denyingOf(log);
@@ -201,22 +199,7 @@ export function receiveLog(held, received, own = null, pins = {}) {
     log = joinLogs(held, raws, pins);
     must(isWithinBounds(log), 'limit', 'V-LG-10');
   }
-  const taken = new Set(own ? allKeys(own.kept) : []);
-  must(
-    allKeys(log.fresh).every((one) => !taken.has(one)),
-    'untrusted',
-    'V-LG-11',
-  );
   return log;
-}
-
-export function checkForeign(log, foreign, rule) {
-  const taken = new Set(foreign.flatMap((other) => allKeys([...other.nodes.values()])));
-  must(
-    allKeys([...log.nodes.values()]).every((one) => !taken.has(one)),
-    'untrusted',
-    rule,
-  );
 }
 
 const coveredBy = (log, heads) =>

@@ -111,7 +111,7 @@ export class Terminal {
     const isOwn = this.person.equals(first.op.person ?? first.id);
     const held = [...(isOwn ? this : this.contact).log.nodes.values()].map((node) => node.raw);
     if (isOwn) this.log = passingOver('V-LG-10', this.log, () => receiveLog(held, operations));
-    else this.contact.log = receiveLog(held, operations, this.log);
+    else this.contact.log = receiveLog(held, operations);
     return { answers: [], events: [] };
   }
 

@@ -310,6 +310,15 @@ def _again(seed: Seed) -> Group:
     course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
     comment = "the other's static key stands in the log of a contact, too"
     group.add(comment, ["Shared"], SUCCESS, course.steps, **ends)
+    for actor, owner, claimed, comment in (
+        ("initiator", "anna", bob, "the other's static key is claimed in the receiver's own log"),
+        ("responder", "bob", anna, "the receiver's static key is claimed in the log of the other"),
+    ):
+        writer = Person(seed, owner, owner.title())
+        writer.add("claim", writer.first, Terminal(seed.bytes(f"{owner} claims"), claimed.first.secret))
+        ends = {actor: end(writer, "nearby")}
+        course = Course(inputs | ends).words_shown().confirms("initiator", "responder").arrives("initiator")
+        group.add(comment, ["Shared"], SUCCESS, course.steps, **ends)
     return group
 
 

@@ -257,9 +257,14 @@ def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person) -> Iterator[
     nameless = remade(inputs, "initiator", operations=log_of(joiner, ["genesis"]), heads=[joiner.id])
     yield "V-RC-03", untrusted, "a log without a name", flag, nameless
     thief = Person(joiner.seed, "thief of the receiver", "Anna")
-    claimed = Terminal(thief.terminal("second").seed, inviter.first.secret)
-    thief.add("add", thief.first, claimed)
-    yield "V-RC-04", untrusted, "a key of the receiver", flag, _record_of(inputs, thief)
+    second, comment = thief.terminal("second"), "a terminal with the receiver's {} key"
+    for key, claimed in {
+        "static": Terminal(second.seed, inviter.first.secret),
+        "signing": Terminal(inviter.first.seed, second.secret),
+    }.items():
+        thief.add(f"add {key}", thief.first, claimed)
+        message = _record_of(inputs, thief, claimed)
+        yield "V-RC-04", untrusted, comment.format(key), flag, message
     bad = Person(joiner.seed, "bad log", "Anna")
     forged = bytearray(bad.log["rename"])
     forged[-1] ^= 1

@@ -89,8 +89,7 @@ export function persons({ operations = {} }, steps) {
     reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations), step))),
     extend(step) {
       const held = raws(step.held);
-      const own = step.own ? readLog(raws(step.own)) : null;
-      const log = receiveLog(held, raws(step.received), own, step);
+      const log = receiveLog(held, raws(step.received), step);
       const fresh = log.fresh.map((node) => nameOf(node.raw));
       expectSame(step, 'gives', { new: fresh, dropped: log.dropped, heads: log.heads });
     },

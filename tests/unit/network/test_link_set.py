@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
-from unittest.mock import AsyncMock
+from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -100,35 +100,67 @@ SENIORS = [bytes([number]) * 32 for number in range(2)]
 JUNIORS = [bytes([number]) * 32 for number in range(10, 20)]
 
 
-async def is_taken(links: Links, terminal: bytes, address: str) -> bool:
-    """Whether one more link with a terminal of the contact is taken. `address`: empty through a relay."""
-    driver: Any = AsyncMock(connection=SimpleNamespace(peer=address))
-    driver.ping.return_value = None
-    opened: Any = SimpleNamespace(
-        person=PERSON, peer_static=terminal, session_id=b"s", role=Role.RESPONDER, replaces=b""
-    )
-    events: Any = AsyncMock()
-    return await links.adopt(driver, opened, events) is not None
+class Adopted:
+    """The links that a terminal of Ada's has adopted, and those of them that it has cut."""
+
+    def __init__(self) -> None:
+        directory: Any = SimpleNamespace(
+            identity=SimpleNamespace(static=SimpleNamespace(public=LOW)),
+            may_link=lambda peer: True,
+            is_dialled=lambda peer: peer.static in SENIORS,
+        )
+        runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)
+        self.links = Links(runtime, directory, lambda signal: None)
+
+    @property
+    def cut(self) -> list[LiveLink]:
+        return [link for link in self.links.all() if cast(Mock, link.driver.abort).called]
+
+    async def take(self, terminal: bytes, *addresses: str) -> list[LiveLink]:
+        """One more link with a terminal of the contact from each address, empty through a relay."""
+        taken = []
+        for address in addresses:
+            driver: Any = AsyncMock(connection=SimpleNamespace(peer=address))
+            driver.ping.return_value = None
+            driver.abort = Mock()
+            opened: Any = SimpleNamespace(
+                person=PERSON, peer_static=terminal, session_id=b"s", role=Role.RESPONDER, replaces=b""
+            )
+            events: Any = AsyncMock()
+            assert await self.links.adopt(driver, opened, events) is self.links
+            taken.append(self.links._of[driver])
+        return taken
 
 
 @pytest.mark.parametrize(
     ("address", "other", "most"), [("", "10.0.0.1", RELAYED_MOST), ("fd00::1", "", DIRECT_MOST)]
 )
-async def test_case_96_terminals_that_fill_their_links_keep_out_only_themselves(
+async def test_case_96_terminals_that_fill_their_links_end_only_their_own(
     address: str, other: str, most: int
 ) -> None:
-    """Each way, direct and relayed, for itself."""
-    directory: Any = SimpleNamespace(
-        identity=SimpleNamespace(static=SimpleNamespace(public=LOW)),
-        may_link=lambda peer: True,
-        is_dialled=lambda peer: peer.static in SENIORS,
-    )
-    runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)
-    links = Links(runtime, directory, lambda signal: None)
-    first, second = SENIORS
-    assert [await is_taken(links, first, address) for _ in range(most + 1)] == [True] * most + [False]
-    assert [await is_taken(links, junior, address) for junior in JUNIORS] == [True] * most + [False] * 2
-    assert [await is_taken(links, second, address) for _ in range(most + 1)] == [True] * most + [False]
-    assert len(links.sending(PERSON)) == 2 + most
-    assert links.current(Peer(PERSON, JUNIORS[-1])) is None
-    assert await is_taken(links, first, other)
+    """Each way, direct and relayed, for itself. Those that are not dialled count together."""
+    ada, (first, second) = Adopted(), SENIORS
+    links = await ada.take(first, *[address] * (most + 2))
+    assert ada.cut == links[:2]
+    for junior in JUNIORS:
+        links += await ada.take(junior, address)
+    assert ada.cut == [*links[:2], *links[most + 2 :][: len(JUNIORS) - most]]
+    await ada.take(second, *[address] * most)
+    await ada.take(first, other)
+    assert len(ada.cut) == 2 + len(JUNIORS) - most
+    assert len(ada.links.sending(PERSON)) == 2 + most
+    assert ada.links.current(Peer(PERSON, JUNIORS[0])) is None
+
+
+async def test_case_89_the_newest_link_is_taken_and_who_has_the_most_loses_the_oldest() -> None:
+    """A copy of a terminal's key does not keep out the owner, whose link stays while the copy has more."""
+    ada, (terminal, _) = Adopted(), SENIORS
+    copies = await ada.take(terminal, *["10.0.0.66"] * DIRECT_MOST)
+    (owner,) = await ada.take(terminal, "10.0.0.2")
+    copies += await ada.take(terminal, *["10.0.0.66"] * DIRECT_MOST)
+    assert ada.cut == copies[: DIRECT_MOST + 1]
+    assert ada.links.keeps(owner)
+    await ada.take(terminal, *(f"10.0.1.{number}" for number in range(2 * DIRECT_MOST)))
+    assert not ada.links.keeps(owner)
+    (again,) = await ada.take(terminal, "10.0.0.2")
+    assert ada.links.current(Peer(PERSON, terminal)) is again

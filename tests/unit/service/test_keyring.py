@@ -104,16 +104,18 @@ def test_each_terminal_has_addresses_of_its_own(keyring: Keyring) -> None:
     assert [keyring.hints(peer) for peer in (first, second, other)] == [[], [], [("10.0.0.3", 4747)]]
 
 
-def test_only_a_key_of_the_own_log_is_foreign_in_another_one(keyring: Keyring) -> None:
-    """V-LG-11. What another person claims of a third one's keys proves nothing (case 81)."""
-    ben, eve = CONTACTS["Ben"], CONTACTS["Eve"]
-    own = X25519Pair(ADA.static_secret).public
-    for key in (own, ed25519_from_seed(ADA.signing_seed)):
-        assert keyring.foreign(key, ben.person)
-        assert not keyring.foreign(key, ADA.person)
-    terminal = keyring.contacts[ben.person].state.live[ben.terminal]
-    assert not keyring.foreign(terminal.static, eve.person)
-    assert not keyring.foreign(bytes(32), ben.person)
+def test_case_82_no_link_with_the_own_static_key_is_begun_or_answered(keyring: Keyring) -> None:
+    """Eve, and a thief of her terminal, can claim it in her log."""
+    eve, own = CONTACTS["Eve"], X25519Pair(ADA.static_secret).public
+    state, seed = keyring.contacts[eve.person].state, seeded("claim")(32)
+    claim = add_operation(state, eve.terminal, ed25519_from_seed(seed), own)
+    signed = sign_operation(claim, eve.signing_seed, seed)
+    before = keyring.dialled()
+    keyring.contacts[eve.person] = keys_of(eve, reduce([*eve.operations, signed]))
+    assert own in {terminal.static for terminal in keyring.contacts[eve.person].dialled()}
+    assert keyring.dialled() == before
+    assert not keyring.may_link(Peer(eve.person, own))
+    assert keyring.dial_psks(Peer(eve.person, own)) == ()
 
 
 def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring) -> None:
