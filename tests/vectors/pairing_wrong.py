@@ -249,11 +249,11 @@ def _long(seed: Seed) -> Group:
 
 def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person) -> Iterator[Message]:
     flag, untrusted = "BadRecord", "untrusted"
-    own = remade(
-        inputs, "initiator", by=inviter.first, operations=log_of(inviter), terminal=inviter.first.id,
-        heads=list(inviter.state().heads),
-    )  # fmt: skip
-    yield "V-RC-02", untrusted, "the receiver's own person", flag, own
+    yield "V-RC-02", untrusted, "the receiver itself", flag, _record_of(inputs, inviter)
+    own = Person(joiner.seed, "inviter", "Bob")
+    own.add("add", own.first, own.terminal("second"))
+    message = _record_of(inputs, own, own.terminal("second"))
+    yield "V-RC-02", untrusted, "another terminal of the receiver's own person", flag, message
     nameless = remade(inputs, "initiator", operations=log_of(joiner, ["genesis"]), heads=[joiner.id])
     yield "V-RC-03", untrusted, "a log without a name", flag, nameless
     thief = Person(joiner.seed, "thief of the receiver", "Anna")
