@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ParamSpec
 
 from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
-from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
+from chat.interface import PairingChanged, PairingStage, PairingView, ParlourError, UsageError
 from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.service.discovery import AddressBook
@@ -28,6 +28,7 @@ from protocol.pairing.pairing import (
     Completed,
     JoinerKnown,
     Pairing,
+    PairingEvent,
     PairingFailed,
     PendingReady,
     Step,
@@ -162,31 +163,40 @@ class ActivePairing:
 
     async def _take(self, step: Step) -> None:
         assert self._link is not None, "steps are taken on a link"
-        driver, machine = self._link.driver, self._link.machine
+        driver = self._link.driver
         for message in step.send:
             if isinstance(message, Close):
                 await driver.close(message.reason)
             else:
                 await driver.send(message)
-        for event in step.events:
-            match event:
-                case WordsReady(words=words, name=name):
-                    self.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
-                case JoinerKnown(name=name):
-                    self.move(stage=PairingStage.JOINER, peer=name)
-                case PendingReady(contact=contact):
-                    self.terminal, self._pending = contact.terminal, True
-                    try:
-                        await self._service.store(self, contact)
-                    except BaseException:
-                        self._pending = False
-                        raise
-                    await self._step(machine.stored)
-                case Completed(person=person):
-                    await self._service.complete(self, person)
-                    await driver.close(0)
-                case PairingFailed(error_class=error_class):
-                    self.fail_with(PROBLEMS.get(error_class, PROBLEM))
+        try:
+            for event in step.events:
+                await self._act_on(event)
+        except ParlourError as error:  # a disk that fails: nobody is to wait for the end that cannot come
+            await self.give_up(error.phrase)
+            await driver.close(0)
+            raise
+
+    async def _act_on(self, event: PairingEvent) -> None:
+        assert self._link is not None, "steps are taken on a link"
+        match event:
+            case WordsReady(words=words, name=name):
+                self.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
+            case JoinerKnown(name=name):
+                self.move(stage=PairingStage.JOINER, peer=name)
+            case PendingReady(contact=contact):
+                self.terminal, self._pending = contact.terminal, True
+                try:
+                    await self._service.store(self, contact)
+                except BaseException:
+                    self._pending = False
+                    raise
+                await self._step(self._link.machine.stored)
+            case Completed(person=person):
+                await self._service.complete(self, person)
+                await self._link.driver.close(0)
+            case PairingFailed(error_class=error_class):
+                self.fail_with(PROBLEMS.get(error_class, PROBLEM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +303,11 @@ class PairingService:
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Complete the contact, which both sides have stored."""
         await self._pending.promote(person)
+        peer = pairing.view.peer or self._book.rows[person].shown  # a joiner sees no name before
+        pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
+        if pairing.completed is not None:
+            pairing.completed(person)
+        self._bus.signal(VisibilityUsed())
         keys = self._keyring.contacts.get(person)
         if keys is not None and len(keys.pairs) > 1:
             # Only a link under the new secret retires those of earlier pairings.
@@ -300,11 +315,6 @@ class PairingService:
         for place in reversed(pairing.places):
             if (met := await self._addresses.met(person, pairing.terminal, *place)) is not None:
                 self._bus.signal(TerminalFound(met))
-        peer = pairing.view.peer or self._book.rows[person].shown  # a joiner sees no name before
-        pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
-        if pairing.completed is not None:
-            pairing.completed(person)
-        self._bus.signal(VisibilityUsed())
 
     def publish(self, pairing: ActivePairing) -> None:
         if pairing.over:

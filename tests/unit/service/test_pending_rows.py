@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chat.service import state
+from chat.service.keyring import contact_keys
 from chat.service.pairing.storage import _store_pending
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
@@ -51,8 +52,10 @@ def stored(
     database: Database, pairing: PendingContact, verified: bool, before: PersonState | None, now: int
 ) -> tuple[ContactRow, set[CauseKind]]:
     with database.transaction():
-        row, causes = _store_pending(database, pairing, verified, before, now)
+        row, held, causes = _store_pending(database, ME.person, pairing, verified, before, now)
     assert row == contacts.get(database, pairing.person)
+    assert held == contact_keys(database, ME.person, row)
+    assert (pairing.person, pairing.static) in persons.proven_keys(database)
     return row, {cause.kind for cause in causes}
 
 
@@ -79,7 +82,7 @@ def test_a_recovery_that_comes_with_a_pairing_holds_sending_unless_words_were_co
     stored(database, contact(BEN.operations), True, None, 77)
     row, causes = stored(database, contact(recovered(BEN)), verified, reduce(BEN.operations), 99)
     assert CauseKind.RECOVERED in causes
-    assert (row.verified, row.held, row.since) == (verified, not verified, 77)
+    assert (row.verified, row.held, row.since) == (verified, not verified, 99)
     (recovery,) = contact(recovered(BEN)).state.path
     confirmed = {one: firm for person, one, firm in pins(database) if person == BEN.person}
     assert confirmed[recovery] is verified
@@ -93,7 +96,7 @@ def test_a_pairing_without_words_and_without_a_change_leaves_the_contact_as_it_w
 ) -> None:
     first, _ = stored(database, contact(BEN.operations), before, None, 77)
     again = replace(contact(BEN.operations), root=blob("another root"))
-    assert stored(database, again, False, reduce(BEN.operations), 99) == (first, set())
+    assert stored(database, again, False, reduce(BEN.operations), 99) == (replace(first, since=99), set())
 
 
 def test_a_contact_without_unread_entries_has_none(
