@@ -16,10 +16,10 @@ from chat.service.events import EventBus, TerminalFound, VisibilityUsed
 from chat.service.keyring import Keyring, own_operations
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
-from chat.storage import persons
 from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.identity.exchange import in_view
+from protocol.identity.reduction import reduce
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close
@@ -282,11 +282,11 @@ class PairingService:
         Raises Unconfirmed.
         """
         own = self._keyring.own
-        held = await self._store.read(own_operations, own)
-        pins = await self._store.read(persons.pins_of, own.person)
+        held, pins = await self._store.read(own_operations, own)
         operations = await self.worker.run(in_view, held, pins)
-        number = first_number(self._runtime.random)
-        share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
+        # The log may grow meanwhile: a Record that names a head which it lacks is refused (V-RC-09).
+        shown = await self.worker.run(reduce, operations)
+        share = new_share(first_number(self._runtime.random), shown.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)
 
     async def answer(self, pairing: str, accept: bool) -> None:
