@@ -41,6 +41,13 @@ NOT_WAITING = phrase("This pairing no longer waits for an answer.")
 REFUSED_HERE = phrase("You declined. Nothing was stored.")
 SUPERSEDED = NOTHING_SAID
 REPLACED = 1
+
+
+def blocked(name: str) -> Phrase:
+    """The problem of a pairing with a contact whom this person has blocked."""
+    return phrase("You have blocked {name}: unblock them first, then pair again.", name=name)
+
+
 NO_PAIRING = phrase("This pairing no longer exists: start again.")
 TIMED_OUT = phrase("No answer in time: start again when both of you are online.")
 P = ParamSpec("P")
@@ -182,9 +189,15 @@ class ActivePairing:
         match event:
             case WordsReady(words=words, name=name):
                 self.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
-            case JoinerKnown(name=name):
-                self.move(stage=PairingStage.JOINER, peer=name)
+            case JoinerKnown(name=name, person=person):
+                if (problem := self._service.unwelcome(person)) is not None:
+                    await self.give_up(problem)
+                else:
+                    self.move(stage=PairingStage.JOINER, peer=name)
             case PendingReady(contact=contact):
+                if (problem := self._service.unwelcome(contact.person)) is not None:
+                    await self.give_up(problem)
+                    return
                 self.terminal, self._pending = contact.terminal, True
                 try:
                     await self._service.store(self, contact)
@@ -294,6 +307,13 @@ class PairingService:
         if pairing not in self._active:
             raise UsageError(NO_PAIRING)
         await self._active[pairing].answer(accept)
+
+    def unwelcome(self, person: bytes) -> Phrase | None:
+        """Why this person cannot pair: a yes to words or to a joiner must not take back a block unseen."""
+        row = self._book.rows.get(person)
+        if row is None or not row.blocked:
+            return None
+        return blocked(row.shown)
 
     async def store(self, pairing: ActivePairing, contact: PendingContact) -> None:
         if pairing.storing is not None:
