@@ -315,7 +315,10 @@ async def unblock(call: Call, name: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def remove(call: Call, name: str, yes: bool) -> None:
-    """Remove NAME with the whole conversation."""
+    """Remove NAME with the whole conversation.
+
+    Only the ids of messages that you deleted stay: these do not come back if you pair again.
+    """
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
         asked = f"Remove {label} and the whole conversation? [y/n]"

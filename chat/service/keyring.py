@@ -366,13 +366,13 @@ def own_problem(log: PersonState, terminal: bytes, confirmed: Set[bytes]) -> Phr
     return None if terminal in log.live else NOT_LIVE
 
 
-def own_operations(database: Database, own: OwnRow) -> tuple[bytes, ...]:
-    """The operations of the own log, for a Record. Raises Unconfirmed."""
+def own_operations(database: Database, own: OwnRow) -> tuple[tuple[bytes, ...], Pins]:
+    """The operations and pins of the own log, for a Record. Raises Unconfirmed."""
     operations, pins = persons.operations_of(database, own.person), persons.pins_of(database, own.person)
     problem = own_problem(reduce(operations, pins), own.terminal, pins.confirmed)
     if problem is not None:
         raise Unconfirmed(problem)
-    return tuple(operations)
+    return tuple(operations), pins
 
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:

@@ -33,7 +33,7 @@ from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
-from chat.service.views import Views
+from chat.service.views import DELETED, Views
 from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
@@ -554,6 +554,8 @@ class Inbound:
         for one in new:
             entry, rivals = one.entry, one.rivals
             view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
+            if one.deleted:
+                view = replace(view, kind=DELETED)
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
             if rivals:
                 evidence.append((entry.header.author, entry.id, rivals))

@@ -80,8 +80,15 @@ def conversation_number(db: Database, conversation: bytes) -> int:
 
 
 def remove_conversation(db: Database, number: int) -> None:
-    """Delete a conversation with everything in it. `secure_deletion.clean_file` must follow."""
+    """Delete a conversation with everything in it but the ids of what was deleted before, which stays so.
+
+    `secure_deletion.clean_file` must follow.
+    """
     ours = "(SELECT number FROM entries WHERE conversation = ?)"
+    db.run(
+        "INSERT OR IGNORE INTO deletions (entry) SELECT id FROM entries WHERE conversation = ? AND destroyed",
+        number,
+    )
     forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
     for table in ("receipts", "bodies", "headers_alone", "gaps", "quarantine", "uncovered"):
@@ -219,6 +226,7 @@ def drop_pending(db: Database, is_late: Callable[[int], bool]) -> list[bytes]:
 def remove(db: Database, person: bytes) -> None:
     """Delete a contact with its log, terminals, addresses, shares, preferences and history.
 
+    Of the history only the ids of deleted entries stay.
     `secure_deletion.clean_file` must follow.
     """
     settings.forget_person(db, person)

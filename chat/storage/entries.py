@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from chat.storage import contacts, ordering, persons, quarantine
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
@@ -118,7 +120,8 @@ class HeadRow:
 class Stored(NamedTuple):
     """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored.
 
-    `rivals` are the other entries of its author, incarnation and sequence, where it is new.
+    `rivals` are the other entries of its author, incarnation and sequence, where it is new. `deleted`: it was
+    deleted before its conversation was removed, and `entry` is its header alone.
     """
 
     number: int
@@ -126,6 +129,7 @@ class Stored(NamedTuple):
     filled: bool = False
     rivals: tuple[bytes, ...] = ()
     quarantined: bool = False
+    deleted: bool = False
 
 
 def insert_all(
@@ -306,12 +310,15 @@ class _Burst:
         return number
 
 
-_VALUES: Final = (
+_INTO: Final = (
     "INTO entries (number, id, conversation, author, incarnation, sequence, time, kind, rank, header)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_INSERT: Final = f"INSERT {_VALUES}"
-_INSERT_NEW: Final = f"INSERT OR IGNORE {_VALUES}"
+_INSERT: Final = f"INSERT {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_NEW: Final = (
+    f"INSERT OR IGNORE {_INTO} SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+    " WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE entry = ?2)"
+)
+"""Inserts nothing where an entry is held, or was deleted before its conversation was removed."""
 
 
 def _as_row(
@@ -377,10 +384,17 @@ def insert(
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
-    _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
+    deleted = bool(db.run("DELETE FROM deletions WHERE entry = ?", entry.id))
+    if deleted:
+        db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
+        if entry.cut is not None:  # which stays in force
+            quarantine.add_cut(db, number, conversation, entry.cut)
+        entry = replace(entry, salt=b"", body=b"", said=None, cut=None)
+    else:
+        _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
     quarantined = former and quarantine.add(db, number)
-    return Stored(number, entry, rivals=rivals(db, entry.id), quarantined=quarantined)
+    return Stored(number, entry, False, rivals(db, entry.id), quarantined, deleted)
 
 
 def is_unsettled(db: Database) -> bool:

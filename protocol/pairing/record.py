@@ -86,6 +86,11 @@ class PendingContact:
         return self.state.person
 
     @property
+    def static(self) -> bytes:
+        """The static key, 32 bytes, that the contact's terminal has proven to hold."""
+        return self.state.live[self.terminal].static
+
+    @property
     def name(self) -> str:
         """The name that the contact chose: text of a peer."""
         return self.state.name

@@ -53,7 +53,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "host": "198.51.100.7",
         "port": 4747,
         "pairing": "none",
-        "number": "1",
+        "number": "1" * 60,
         "operation": "none",
         "accept": True,
         "settings": SettingsView(read_receipts=False, typing=False),

@@ -1,18 +1,23 @@
-"""An invitation whose joiner is turned away, and a pairing of which the last message is lost."""
+"""An invitation whose joiner is turned away, and a pairing of which the last message or a write fails."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chat.errors import CUT, PENDING, PROBLEM, REFUSED
-from chat.interface import ContactChanged, PairingChanged, PairingStage
+from chat.interface import ContactChanged, PairingChanged, PairingStage, ParlourError
 from chat.service.pairing.session import REFUSED_HERE
 from chat.storage import keys
+from chat.storage.errors import StorageBroken
 from protocol.identity.author import add_operation
 from protocol.identity.log import sign_operation
 from protocol.keys import X25519Pair
@@ -22,10 +27,12 @@ from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
 from protocol.pairing.invitation import parse_invitation
+from protocol.pairing.record import Identity
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import join, late, now
-from tests.support.engines.engines import Person, in_virtual_time, people, take_in
+from tests.support.engines.engines import Person, in_virtual_time, invite, people, take_in, talk
 from tests.support.fakes.network import MemoryTransport
+from tests.support.protocol.pairings import id_of
 from tests.support.protocol.samples import seeded
 
 
@@ -58,8 +65,10 @@ async def test_a_joiner_who_is_declined_ends_the_invitation(tmp_path: Path) -> N
 
 
 @in_virtual_time
-async def test_a_joiner_whose_record_is_refused_ends_the_invitation(tmp_path: Path) -> None:
-    """Mallory claims Ada's own key."""
+async def test_a_joiner_whose_record_is_refused_ends_the_invitation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mallory shows Ada's own key as that of his terminal."""
     async with people(tmp_path, "Ada", "Mallory") as (_, (ada, mallory)):
         parts, seed = mallory.engine._use_cases, b"s" * 32
         own = parts.keyring.own
@@ -67,6 +76,12 @@ async def test_a_joiner_whose_record_is_refused_ends_the_invitation(tmp_path: Pa
         claim = add_operation(parts.keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
         signed = sign_operation(claim, own.signing_seed, seed)
         await take_in(mallory, signed, confirmed=True)
+        identity = parts.pairings.identity
+
+        async def claiming() -> Identity:
+            return replace(await identity(), terminal=id_of(signed), signing_seed=seed)
+
+        monkeypatch.setattr(parts.pairings, "identity", claiming)
         text = (await ada.engine.invite()).text
         failed = ada.stage(PairingStage.FAILED)
         await mallory.engine.join(text)
@@ -116,6 +131,67 @@ async def test_a_lost_accept_says_that_the_contact_is_stored(
         assert [contact.pending for contact in ada.engine._use_cases.keyring.contacts.values()] == [True]
         paired = ada.wait(ContactChanged, lambda event: event.contact.present)
         await paired
+
+
+ENDED = PairingStage.DONE, PairingStage.FAILED
+
+
+@contextmanager
+def breaking(person: Person, number: int) -> Iterator[None]:
+    """Let the database fail once, at its use after so many others."""
+    store, uses = person.engine._use_cases.store, itertools.count()
+    real = store.run
+
+    async def run(work: Callable[[], Any]) -> Any:
+        if next(uses) == number:
+            raise StorageBroken
+        return await real(work)
+
+    store.run = run  # type: ignore[method-assign]
+    yield
+    store.run = real  # type: ignore[method-assign]
+
+
+async def confirm(person: Person, stage: PairingStage) -> None:
+    """Say yes to the question of this stage, and again if that could not be done."""
+    pairing = (await person.stage(stage)).pairing.id
+    for _ in range(2):
+        with suppress(ParlourError):
+            await person.engine.answer_pairing(pairing, True)
+
+
+@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("stage", [PairingStage.JOINER, PairingStage.WORDS])
+@in_virtual_time
+async def test_a_database_that_fails_ends_the_pairing_on_both_sides_and_says_what_is_stored(
+    tmp_path: Path, stage: PairingStage, side: int, number: int
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        persons = ada, ben
+        text = (await ada.engine.invite()).text
+        visible = await ben.sees("Ada")
+        answers = [asyncio.ensure_future(confirm(one, stage)) for one in persons]
+        with breaking(persons[side], number):
+            with suppress(ParlourError):
+                if stage is PairingStage.JOINER:
+                    await ben.engine.join(text)
+                else:
+                    await ben.engine.pair_nearby(visible.instance)
+            await asyncio.sleep(20)
+        for answer in answers:
+            answer.cancel()
+        stored = [one.engine._use_cases.keyring.contacts for one in persons]
+        for one, contacts in zip(persons, stored, strict=True):
+            seen = [event.pairing for event in one.seen if isinstance(event, PairingChanged)]
+            last = {view.id: view for view in seen}
+            assert [view.stage for view in last.values() if view.stage not in ENDED] == []
+            for view in last.values():
+                assert (view.stage is PairingStage.DONE or view.problem == PENDING) == bool(contacts)
+        if not all(stored):
+            await invite(ada, ben)
+        await talk(ada, ben, "whole")
+        await talk(ben, ada, "again")
 
 
 @in_virtual_time

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,13 @@ from chat.interface import IdentityChanged, Notice, NotPermitted, NotSynced, Own
 from chat.service.events import OwnLogChanged as Signal
 from chat.storage import keys
 from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
+from protocol.identity.exchange import in_view
 from protocol.identity.log import Rename, parse_operation, sign_operation
-from protocol.identity.reduction import CauseKind, PersonState
+from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import LogHeads, LogOperations
 from tests.integration.steps import current, dial, in_touch, presence
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
 from tests.support.fakes.network import Network
 from tests.support.protocol.pairings import SECOND
 
@@ -139,6 +141,28 @@ async def test_a_person_without_contacts_signs_at_once(tmp_path: Path) -> None:
         assert (await ada.engine.me()).name == "Adele"
         await pair(ada, ben)
         assert state_of(ben, ada).name == "Adele"
+
+
+@pytest.mark.parametrize("work", [in_view, reduce])
+@in_virtual_time
+async def test_a_record_contains_the_heads_that_it_names_though_the_log_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable[..., object]
+) -> None:
+    """The name changes while the log is made ready for the other side."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        worker = ada.engine._use_cases.pairings.worker
+        real = worker.run
+
+        async def run(this: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+            done = await real(this, *arguments, **options)
+            if this is work and own_state(ada).name == "Ada":
+                await ada.engine.rename_self("Adele", False)
+            return done
+
+        monkeypatch.setattr(worker, "run", run)
+        await invite(ada, ben)
+        assert own_state(ada).name == "Adele"
+        await talk(ada, ben, "paired")
 
 
 @in_virtual_time

@@ -2,20 +2,100 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chat.interface import EntryAdded, Event, PairingChanged, PairingStage
 from chat.service.keyring import Keyring
+from chat.service.pairing.session import blocked
+from chat.service.views import DELETED
 from chat.storage.keys import OWN, THEIRS, ShareRow, add_share
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.messages import ContactHello, ShareNumbers
 from protocol.pairing.contact_secret import Pair, Share
 from protocol.pairing.record import Identity
 from protocol.relay.rendezvous import contact_token
-from tests.integration.steps import in_touch, presence
-from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
+from tests.integration.steps import in_touch, meet, presence
+from tests.support.engines.engines import Person, contact, in_virtual_time, invite, pair, people, talk
+
+
+def shows(person: Person, text: str) -> asyncio.Future[EntryAdded]:
+    return person.wait(EntryAdded, lambda event: event.entry.text == text)
+
+
+@in_virtual_time
+async def test_what_was_deleted_stays_so_when_a_removed_contact_pairs_again(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        for number in range(2):
+            deleted = await talk(ben, ada, f"deleted {number}")
+            await ada.engine.delete(await ada.contact(ben), deleted)
+            await talk(ben, ada, f"kept {number}")
+            await ada.engine.remove(await ada.contact(ben))
+            ada.seen.clear()
+            back = shows(ada, f"kept {number}")
+            await invite(ada, ben)
+            await back
+        shown = [(event.entry.kind, event.entry.text) for event in ada.seen if isinstance(event, EntryAdded)]
+        history = [(view.kind, view.text) for view in await ada.history(ben)]
+        gone = DELETED, ""
+        assert history == [("text", "before"), gone, ("text", "kept 0"), gone, ("text", "kept 1")] == shown
+        parts = ada.engine._use_cases
+        assert await parts.store.read(lambda database: database.rows("SELECT * FROM deletions")) == []
+        assert (await contact(ada)).unread == 2
+        await ada.stop()
+        await ada.start()
+        await talk(ada, ben, "after")
+        assert [(view.kind, view.text) for view in await ada.history(ben)][:-1] == history
+
+
+async def by_invitation(ada: Person, ben: Person) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(invite(ada, ben), 20)
+
+
+async def by_own_invitation(ada: Person, ben: Person) -> None:
+    await by_invitation(ben, ada)
+
+
+async def by_words(ada: Person, ben: Person) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(meet(ada, ben), 20)
+
+
+@pytest.mark.parametrize("way", [by_invitation, by_own_invitation, by_words])
+@in_virtual_time
+async def test_a_blocked_contact_does_not_pair_and_the_person_learns_why(
+    tmp_path: Path, way: Callable[[Person, Person], Awaitable[None]]
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        person = await ada.contact(ben)
+        await ada.engine.rename(person, "Benny")
+        await ada.engine.block(person, True)
+        failed, (before,) = ada.stage(PairingStage.FAILED), pairs_of(ada, ben)
+        await way(ada, ben)
+        assert (await failed).pairing.problem == blocked("Benny")
+        asked = [event for event in ada.seen if is_stage(event, PairingStage.JOINER)]
+        assert not asked, "the inviter is not asked about a contact who cannot pair"
+        assert pairs_of(ada, ben) == (before,)
+        assert not ada.engine._use_cases.keyring.invitations
+        assert (await contact(ada)).blocked
+        await ada.engine.block(person, False)
+        await invite(ada, ben)
+        await talk(ben, ada, "again")
+
+
+def pairs_of(one: Person, other: Person) -> tuple[Pair, ...]:
+    """The pairings that one person has with the other."""
+    return one.engine._use_cases.keyring.contacts[other.peer.person].pairs
+
+
+def is_stage(event: Event, stage: PairingStage) -> bool:
+    return isinstance(event, PairingChanged) and event.pairing.stage is stage
 
 
 async def pair_again(one: Person, other: Person) -> None:

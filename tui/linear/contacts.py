@@ -165,7 +165,10 @@ class Contacts:
     async def remove(self, typed: str) -> None:
         view = self.state.find(typed) if typed else self.state.chosen()
         question = _("Remove {name}?").format(name=self.state.name_of(view.person))
-        why = _("Deletes the contact, their keys and the conversation from this device permanently.")
+        why = _(
+            "Deletes the contact, their keys and the conversation from this device permanently. Only the "
+            "ids of messages that you deleted stay: these do not come back if you pair again."
+        )
         lines = (question, why)
         await self.questions.confirm(view.person, lines, lambda: self.messenger.remove(view.person))
 

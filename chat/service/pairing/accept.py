@@ -14,7 +14,7 @@ from chat.service.discovery import ListeningPort
 from chat.service.events import EventBus, InvitationsChanged, VisibilityUsed
 from chat.service.keyring import Keyring, OpenInvitation, Visibility
 from chat.service.maintenance import Cleaner
-from chat.service.pairing.session import REFUSED_HERE, ActivePairing, PairingService
+from chat.service.pairing.session import REFUSED_HERE, ActivePairing, PairingService, blocked
 from chat.service.settings import Relays
 from chat.storage import keys
 from chat.storage.database import Store
@@ -26,8 +26,10 @@ from protocol.link.framing import Pattern
 from protocol.link.states import HandshakeAuthenticated, LinkOpen
 from protocol.pairing.invitation import format_invitation, make_invitation
 
-FOR_GOOD: Final = frozenset((REFUSED_HERE, REFUSED, PROBLEM, WRONG_KEYS))
-"""Problems after which the same pairing is not tried again."""
+FOR_GOOD: Final = frozenset(
+    problem.template for problem in (REFUSED_HERE, REFUSED, PROBLEM, WRONG_KEYS, blocked(""))
+)
+"""Templates of problems after which the same pairing is not tried again."""
 
 
 class Accept:
@@ -140,7 +142,7 @@ class Accept:
         A joiner whose link ended may come again.
         """
         pairing = self._joining.get(secret)
-        if pairing is not None and pairing.view.problem in FOR_GOOD:
+        if pairing is not None and pairing.view.problem.template in FOR_GOOD:
             del self._joining[secret]
             if self._keyring.invitations.pop(secret, None) is not None:
                 self._runtime.tasks.spawn(self._forget(secret))

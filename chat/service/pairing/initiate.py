@@ -149,12 +149,15 @@ class Initiate:
         hosts = [host for host, _ in places]
         pairing = self._pairings.new(name, incoming=False, hosts=hosts, storing=storing)
         problem: ParlourError = Unreachable(NO_ANSWER)
-        async with aclosing(self._connections(attempts)) as connections:
-            async for reached in connections:
-                result = await self._open(pairing, reached, *(await plan()))
-                if isinstance(result, LinkOpen):
-                    return pairing.view
-                problem = Unreachable(PROBLEMS.get(type(result), NOT_WELCOME))
+        try:
+            async with aclosing(self._connections(attempts)) as connections:
+                async for reached in connections:
+                    result = await self._open(pairing, reached, *(await plan()))
+                    if isinstance(result, LinkOpen):
+                        return pairing.view
+                    problem = Unreachable(PROBLEMS.get(type(result), NOT_WELCOME))
+        except ParlourError as error:
+            problem = error
         pairing.fail_with(problem.phrase)
         raise problem
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ParamSpec
 
 from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
-from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
+from chat.interface import PairingChanged, PairingStage, PairingView, ParlourError, UsageError
 from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.service.discovery import AddressBook
@@ -16,10 +16,10 @@ from chat.service.events import EventBus, TerminalFound, VisibilityUsed
 from chat.service.keyring import Keyring, own_operations
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
-from chat.storage import persons
 from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.identity.exchange import in_view
+from protocol.identity.reduction import reduce
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close, LogOperations, Record
@@ -28,6 +28,7 @@ from protocol.pairing.pairing import (
     Completed,
     JoinerKnown,
     Pairing,
+    PairingEvent,
     PairingFailed,
     PendingReady,
     Step,
@@ -40,6 +41,13 @@ NOT_WAITING = phrase("This pairing no longer waits for an answer.")
 REFUSED_HERE = phrase("You declined. Nothing was stored.")
 SUPERSEDED = NOTHING_SAID
 REPLACED = 1
+
+
+def blocked(name: str) -> Phrase:
+    """The problem of a pairing with a contact whom this person has blocked."""
+    return phrase("You have blocked {name}: unblock them first, then pair again.", name=name)
+
+
 NO_PAIRING = phrase("This pairing no longer exists: start again.")
 TIMED_OUT = phrase("No answer in time: start again when both of you are online.")
 P = ParamSpec("P")
@@ -162,7 +170,7 @@ class ActivePairing:
 
     async def _take(self, step: Step) -> None:
         assert self._link is not None, "steps are taken on a link"
-        driver, machine = self._link.driver, self._link.machine
+        driver = self._link.driver
         for message in step.send:
             # The own log may have changed while the link opened.
             if isinstance(message, LogOperations | Record) and (problem := self._service.own_problem()):
@@ -172,25 +180,40 @@ class ActivePairing:
                 await driver.close(message.reason)
             else:
                 await driver.send(message)
-        for event in step.events:
-            match event:
-                case WordsReady(words=words, name=name):
-                    self.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
-                case JoinerKnown(name=name):
+        try:
+            for event in step.events:
+                await self._act_on(event)
+        except ParlourError as error:  # a disk that fails: nobody is to wait for the end that cannot come
+            await self.give_up(error.phrase)
+            await driver.close(0)
+            raise
+
+    async def _act_on(self, event: PairingEvent) -> None:
+        assert self._link is not None, "steps are taken on a link"
+        match event:
+            case WordsReady(words=words, name=name):
+                self.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
+            case JoinerKnown(name=name, person=person):
+                if (problem := self._service.unwelcome(person)) is not None:
+                    await self.give_up(problem)
+                else:
                     self.move(stage=PairingStage.JOINER, peer=name)
-                case PendingReady(contact=contact):
-                    self.terminal, self._pending = contact.terminal, True
-                    try:
-                        await self._service.store(self, contact)
-                    except BaseException:
-                        self._pending = False
-                        raise
-                    await self._step(machine.stored)
-                case Completed(person=person):
-                    await self._service.complete(self, person)
-                    await driver.close(0)
-                case PairingFailed(error_class=error_class):
-                    self.fail_with(PROBLEMS.get(error_class, PROBLEM))
+            case PendingReady(contact=contact):
+                if (problem := self._service.unwelcome(contact.person)) is not None:
+                    await self.give_up(problem)
+                    return
+                self.terminal, self._pending = contact.terminal, True
+                try:
+                    await self._service.store(self, contact)
+                except BaseException:
+                    self._pending = False
+                    raise
+                await self._step(self._link.machine.stored)
+            case Completed(person=person):
+                await self._service.complete(self, person)
+                await self._link.driver.close(0)
+            case PairingFailed(error_class=error_class):
+                self.fail_with(PROBLEMS.get(error_class, PROBLEM))
 
     async def _end_before_record(self, problem: Phrase) -> None:
         """Nothing of this person leaves. A joiner may come again: the invitation stays with its inviter."""
@@ -289,11 +312,11 @@ class PairingService:
         Raises Unconfirmed.
         """
         own = self._keyring.own
-        held = await self._store.read(own_operations, own)
-        pins = await self._store.read(persons.pins_of, own.person)
+        held, pins = await self._store.read(own_operations, own)
         operations = await self.worker.run(in_view, held, pins)
-        number = first_number(self._runtime.random)
-        share = new_share(number, self._keyring.own_log.heads, self._runtime.random)
+        # The log may grow meanwhile: a Record that names a head which it lacks is refused (V-RC-09).
+        shown = await self.worker.run(reduce, operations)
+        share = new_share(first_number(self._runtime.random), shown.heads, self._runtime.random)
         return Identity(operations, own.terminal, own.signing_seed, self._keyring.identity.static, share)
 
     async def answer(self, pairing: str, accept: bool) -> None:
@@ -301,6 +324,13 @@ class PairingService:
         if pairing not in self._active:
             raise UsageError(NO_PAIRING)
         await self._active[pairing].answer(accept)
+
+    def unwelcome(self, person: bytes) -> Phrase | None:
+        """Why this person cannot pair: a yes to words or to a joiner must not take back a block unseen."""
+        row = self._book.rows.get(person)
+        if row is None or not row.blocked:
+            return None
+        return blocked(row.shown)
 
     async def store(self, pairing: ActivePairing, contact: PendingContact) -> None:
         if pairing.storing is not None:
@@ -310,6 +340,11 @@ class PairingService:
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Complete the contact, which both sides have stored."""
         await self._pending.promote(person)
+        peer = pairing.view.peer or self._book.rows[person].shown  # a joiner sees no name before
+        pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
+        if pairing.completed is not None:
+            pairing.completed(person)
+        self._bus.signal(VisibilityUsed())
         keys = self._keyring.contacts.get(person)
         if keys is not None and len(keys.pairs) > 1:
             # Only a link under the new secret retires those of earlier pairings.
@@ -317,11 +352,6 @@ class PairingService:
         for place in reversed(pairing.places):
             if (met := await self._addresses.met(person, pairing.terminal, *place)) is not None:
                 self._bus.signal(TerminalFound(met))
-        peer = pairing.view.peer or self._book.rows[person].shown  # a joiner sees no name before
-        pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
-        if pairing.completed is not None:
-            pairing.completed(person)
-        self._bus.signal(VisibilityUsed())
 
     def publish(self, pairing: ActivePairing) -> None:
         if pairing.over:

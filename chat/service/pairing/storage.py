@@ -48,11 +48,13 @@ class PendingContacts:
 
         `verified`: words were compared, also with a person who is a contact already.
         """
-        before = self._keyring.contacts.get(contact.person)
+        before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
-        row, causes = await self._store.write(_store_pending, contact, verified, old, now)
-        await self.reload(contact.person, new=before is None)
-        await self.proved(contact.person, contact.state.live[contact.terminal].static)
+        row, keys, causes = await self._store.write(_store_pending, own, contact, verified, old, now)
+        # Nothing may fail from here on, or a pairing would say that nothing was stored.
+        if before is None or contact.person in self._keyring.contacts:
+            self._keyring.contacts[contact.person] = keys
+            self._prove(contact.person, contact.static)
         if row.person in self._book.rows:
             self._book.rows[row.person] = row
             self._views.publish_identity(row.person, causes)
@@ -104,10 +106,14 @@ class PendingContacts:
             return known
 
         if await self._store.write(store):
+            self._prove(person, static)
+
+    def _prove(self, person: bytes, static: bytes) -> None:
+        if person not in self._keyring.proven.get(static, ()):
             self._keyring.prove(person, static)
             self._views.publish_same_key(person)
 
-    async def reload(self, person: bytes, new: bool = False) -> None:
+    async def reload(self, person: bytes) -> None:
         """Read a person's keys again after a commit, unless the contact was removed meanwhile."""
         own = self._keyring.own.person
 
@@ -116,7 +122,7 @@ class PendingContacts:
             return None if row is None else contact_keys(database, own, row)
 
         keys = await self._store.read(read)
-        if keys is not None and (new or person in self._keyring.contacts):
+        if keys is not None and person in self._keyring.contacts:
             self._keyring.contacts[person] = keys
 
     async def drop_old(self) -> None:
@@ -133,8 +139,13 @@ class PendingContacts:
 
 
 def _store_pending(
-    database: Database, contact: PendingContact, verified: bool, before: PersonState | None, now: int
-) -> tuple[ContactRow, tuple[Cause, ...]]:
+    database: Database,
+    own: bytes,
+    contact: PendingContact,
+    verified: bool,
+    before: PersonState | None,
+    now: int,
+) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...]]:
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
     The contact is held if its identity has changed, and no words were compared. It stays held if the record
@@ -168,6 +179,7 @@ def _store_pending(
         heads = list(share.heads)
         row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
         keys.add_share(database, row)
+    persons.add_proven_key(database, contact.person, contact.static)
     contacts.set_name(database, contact.person, state.name)
     if verified:
         contacts.add_comparison(database, compared(state, by_words=True, time=now))
@@ -176,4 +188,4 @@ def _store_pending(
         contacts.set_held(database, contact.person, hold)
     stored = contacts.get(database, contact.person)
     assert stored is not None, "a contact that was just stored is there"
-    return stored, causes
+    return stored, contact_keys(database, own, stored), causes

@@ -140,3 +140,8 @@ CREATE TABLE gaps (
     terminal INTEGER NOT NULL,                    -- terminals.number: answered with the entry alone, and is not asked again
     PRIMARY KEY (entry, terminal)
 ) STRICT, WITHOUT ROWID;
+
+-- A deletion stays final where its conversation is removed with the contact, and comes again after another pairing.
+CREATE TABLE deletions (
+    entry BLOB NOT NULL PRIMARY KEY CHECK (length(entry) = 32) -- id of an entry that was deleted and is not held any more
+) STRICT, WITHOUT ROWID;

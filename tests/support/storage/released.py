@@ -110,6 +110,7 @@ def fill(database: Database) -> None:
     write_persons(database)
     write_contacts(database)
     write_conversation(database)
+    remove_conversation(database)
     settings.save(database, Settings(read_receipts=False, typing=True))
     settings.set_preference(database, "theme", "dark")
     settings.add_relay(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
@@ -175,6 +176,16 @@ def write_conversation(database: Database) -> None:
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)
+
+
+def remove_conversation(database: Database) -> None:
+    """A conversation that was removed after an entry of it was deleted, whose id is left."""
+    removed = blob("a removed conversation")
+    number = contacts.ensure_conversation(database, removed, contacts.TWO, CAT.person)
+    entry = tables.sample("deleted", author=ANN.terminal, conversation=removed)
+    entries.insert(database, entry, unread=False)
+    entries.destroy(database, entry.id)
+    contacts.remove_conversation(database, number)
 
 
 def contents(database: Database) -> object:

@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from chat.service import state
+from chat.service.keyring import contact_keys
 from chat.service.pairing.storage import _store_pending
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
@@ -52,8 +53,10 @@ def stored(
     database: Database, pairing: PendingContact, verified: bool, before: PersonState | None, now: int
 ) -> tuple[ContactRow, set[CauseKind]]:
     with database.transaction():
-        row, causes = _store_pending(database, pairing, verified, before, now)
+        row, held, causes = _store_pending(database, ME.person, pairing, verified, before, now)
     assert row == contacts.get(database, pairing.person)
+    assert held == contact_keys(database, ME.person, row)
+    assert (pairing.person, pairing.static) in persons.proven_keys(database)
     return row, {cause.kind for cause in causes}
 
 

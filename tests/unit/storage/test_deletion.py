@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from chat.storage import contacts, entries, keys, persons, receipts, search, secure_deletion
 from chat.storage.contacts import PAIRED, ContactRow
@@ -107,6 +108,31 @@ def test_attack_75_an_entry_deleted_while_it_waits_to_be_sent_leaves_nothing(dat
     with database.transaction():
         back = entries.insert_all(database, written, ME.terminal)
     assert back == [], "a body that comes back is not taken"
+    assert found(database) == []
+
+
+@pytest.mark.parametrize("headers_first", [True, False])
+def test_attack_75_what_was_deleted_is_not_taken_after_its_conversation_was_removed(
+    database: Database, headers_first: bool
+) -> None:
+    talk = Author(THEIR_TERMINAL.terminal)
+    deleted, kept = [talk.write(f"{WORD}{number} more " * 9) for number in range(40)], talk.write("kept")
+    store(database, *deleted, kept)
+    with database.transaction():
+        assert all(entries.destroy(database, entry.id) for entry in deleted)
+        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+    assert secure_deletion.clean_file(database)
+    if headers_first:
+        alone = [replace(entry, salt=b"", body=b"", said=None) for entry in deleted]
+        with database.transaction():
+            entries.insert_all(database, alone, ME.terminal, contact=THEM)
+    with database.transaction():
+        back = entries.insert_all(database, [*deleted, kept], ME.terminal, contact=THEM)
+    assert [one.deleted for one in back] == [True] * (0 if headers_first else 40) + [False]
+    assert not any(one.entry.salt for one in back if one.deleted)
+    assert [row.deleted for row in entries.page(database, TALK, 100)] == [True] * 40 + [False]
+    assert database.rows("SELECT entry FROM deletions") == []
+    assert receipts.unread(database, TALK) == 1
     assert found(database) == []
 
 

@@ -194,6 +194,21 @@ def test_case_88_a_cut_stays_in_force_where_its_body_is_deleted(database: Databa
     assert apart(database) == {texts["b"].id}
 
 
+def test_case_88_a_deleted_cut_is_in_force_again_when_its_removed_conversation_comes_again(
+    database: Database,
+) -> None:
+    texts = chain(("a", 1, ""), ("b", 2, "a"))
+    log(database, [SENIOR])
+    said = cut(SENIOR, REMOVED, texts["a"])
+    arrive(database, said, *texts.values())
+    with database.transaction():
+        entries.destroy(database, said.id)
+        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
+    arrive(database, *texts.values(), said)
+    assert apart(database) == {texts["b"].id}
+
+
 def test_case_88_a_header_alone_cuts_nothing_until_its_body_comes(database: Database) -> None:
     texts = chain(("a", 1, ""), ("b", 2, "a"))
     log(database, [SENIOR])

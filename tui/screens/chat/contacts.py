@@ -71,7 +71,10 @@ class ContactActions:
     def remove(self, view: ContactView) -> None:
         self.surface.confirm(
             _("Remove {name}?").format(name=self.state.named(view)),
-            _("Deletes the contact, their keys and the conversation from this device permanently."),
+            _(
+                "Deletes the contact, their keys and the conversation from this device permanently. Only the "
+                "ids of messages that you deleted stay: these do not come back if you pair again."
+            ),
             partial(self._call, self.messenger.remove, view.person),
         )
 
