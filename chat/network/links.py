@@ -41,7 +41,7 @@ class LiveLink:
 
     `began`: this side dialled. `replaces`: the session it names, or b"". `address`: the terminal's, empty
     through a relay. `carried`: the entries that it has carried, each with False while it is an
-    own one of which no receipt has come.
+    own one of which no receipt has come. `psk`: of the pairing under which it opened.
     `delivered`: entries that another terminal of the contact has acknowledged meanwhile. `asked`: this side
     has named its heads.
     """
@@ -55,6 +55,7 @@ class LiveLink:
     address: str
     opened_at: float
     events: LinkEvents
+    psk: ContactPsk | None = None
     carried: dict[bytes, bool] = field(default_factory=dict)
     delivered: set[bytes] = field(default_factory=set)
     asked: bool = False
@@ -130,6 +131,9 @@ class Directory(Policy, Protocol):
 
     def may_link(self, peer: Peer) -> bool:
         """Whether a terminal may link: the contact is not blocked, the terminal not removed."""
+
+    def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
+        """Whether a psk, which opened a link that this side initiated or answered, is of a pairing held."""
 
     def known_at(self, host: str) -> Sequence[Peer]:
         """The terminals that are or were at a host, which have a share of the handshakes."""
@@ -292,7 +296,8 @@ class Links:
         if opened.person is None:
             return None
         peer = Peer(opened.person, opened.peer_static)
-        if not self._directory.may_link(peer):
+        began = opened.role is Role.INITIATOR
+        if not self._may_live(peer, opened.contact_psk, began=began):
             return None
         address = driver.connection.peer
         if self._alike(peer, relayed=not address) >= (DIRECT_MOST if address else RELAYED_MOST):
@@ -302,11 +307,12 @@ class Links:
             session=opened.session_id,
             person=peer.person,
             terminal=peer.static,
-            began=opened.role is Role.INITIATOR,
+            began=began,
             replaces=opened.replaces,
             address=address,
             opened_at=self._clock.monotonic(),
             events=events,
+            psk=opened.contact_psk,
         )
         self._of[driver] = link
         try:
@@ -315,6 +321,11 @@ class Links:
             await self._ended(link)
             raise
         return self
+
+    def _may_live(self, peer: Peer, psk: ContactPsk | None, *, began: bool) -> bool:
+        """Whether the terminal may link, and the pairing under which the link opened is not retired."""
+        directory = self._directory
+        return directory.may_link(peer) and directory.holds(peer.person, psk, initiates=began)
 
     def _alike(self, peer: Peer, *, relayed: bool) -> int:
         """The number of direct or relayed links that count together with one of this terminal."""
@@ -421,9 +432,9 @@ class Links:
         await asyncio.gather(*(link.driver.close(reason) for link in self.of(person)))
 
     def close_unwanted(self) -> None:
-        """Cut the links with terminals that may not link any more."""
+        """Cut the links with terminals that may not link any more, and those under retired pairings."""
         for link in self.all():
-            if not self._directory.may_link(link.peer):
+            if not self._may_live(link.peer, link.psk, began=link.began):
                 link.driver.abort()
 
     async def close_all(self, reason: int) -> None:

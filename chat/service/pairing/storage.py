@@ -61,7 +61,10 @@ class PendingContacts:
             self._bus.signal(ContactReleased(row.person))
 
     async def retire(self, opened: LinkOpen) -> None:
-        """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6)."""
+        """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6).
+
+        The links that opened under them end.
+        """
         keys = self._keyring.contacts.get(opened.person or b"")
         if keys is None or opened.contact_psk is None or len(keys.pairs) < 2:
             return

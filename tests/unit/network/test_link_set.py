@@ -105,7 +105,12 @@ async def is_taken(links: Links, terminal: bytes, address: str) -> bool:
     driver: Any = AsyncMock(connection=SimpleNamespace(peer=address))
     driver.ping.return_value = None
     opened: Any = SimpleNamespace(
-        person=PERSON, peer_static=terminal, session_id=b"s", role=Role.RESPONDER, replaces=b""
+        person=PERSON,
+        peer_static=terminal,
+        contact_psk=None,
+        session_id=b"s",
+        role=Role.RESPONDER,
+        replaces=b"",
     )
     events: Any = AsyncMock()
     return await links.adopt(driver, opened, events) is not None
@@ -121,6 +126,7 @@ async def test_case_96_terminals_that_fill_their_links_keep_out_only_themselves(
     directory: Any = SimpleNamespace(
         identity=SimpleNamespace(static=SimpleNamespace(public=LOW)),
         may_link=lambda peer: True,
+        holds=lambda person, psk, initiates: True,
         is_dialled=lambda peer: peer.static in SENIORS,
     )
     runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)

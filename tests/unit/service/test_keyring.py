@@ -116,6 +116,20 @@ def test_only_a_key_of_the_own_log_is_foreign_in_another_one(keyring: Keyring) -
     assert not keyring.foreign(bytes(32), ben.person)
 
 
+def test_case_90_a_link_lives_under_the_pairings_that_are_held(keyring: Keyring) -> None:
+    ben = CONTACTS["Ben"]
+    (pair,) = keyring.contacts[ben.person].pairs
+    begun, answered = pair.candidates()[0], pair.answer(ShareNumbers([1], [1]))
+    for psk, initiates in ((begun, True), (answered, False)):
+        assert keyring.holds(ben.person, psk, initiates=initiates)
+        assert not keyring.holds(ben.person, psk, initiates=not initiates)
+        assert not keyring.holds(CONTACTS["Eve"].person, psk, initiates=initiates)
+        assert not keyring.holds(bytes(32), psk, initiates=initiates)
+    assert not keyring.holds(ben.person, None, initiates=True)
+    keyring.contacts[ben.person].pairs = (replace(pair, root=b"n" * 32),)
+    assert not keyring.holds(ben.person, begun, initiates=True)
+
+
 def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring) -> None:
     """Eve's log claims the key of Ben's terminal: each claim has the psk of its own person."""
     ben, eve = CONTACTS["Ben"], CONTACTS["Eve"]
