@@ -140,8 +140,9 @@ def _store_pending(
 ) -> tuple[ContactRow, tuple[Cause, ...]]:
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
-    The contact is held if its identity has changed, and no words were compared. It stays held if the record
-    that the words cover lacks a recovery in force, or one of several that contest each other.
+    The contact is held if its identity has changed, and no words were compared. It is held, a new one too,
+    while recoveries contest each other. It stays held if the record that the words cover lacks a recovery in
+    force.
     """
     known = contacts.get(database, contact.person)
     if known is None:
