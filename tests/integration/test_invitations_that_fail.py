@@ -6,12 +6,14 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chat.errors import CUT, PENDING, PROBLEM, REFUSED
 from chat.interface import ContactChanged, PairingChanged, PairingStage
-from chat.service.pairing.session import REFUSED_HERE
+from chat.ports import Connection
+from chat.service.pairing.session import REFUSED_HERE, SUPERSEDED
 from chat.storage import keys, persons
 from protocol.identity.author import add_operation
 from protocol.identity.log import parse_operation, sign_operation
@@ -23,6 +25,7 @@ from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
 from protocol.pairing.invitation import parse_invitation
+from protocol.pairing.pairing import Pairing
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import join, late, now
 from tests.support.engines.engines import Person, in_virtual_time, people
@@ -121,36 +124,76 @@ async def test_a_lost_accept_says_that_the_contact_is_stored(
         await paired
 
 
+async def held_back(ben: Person, text: str, name: str = "joiner") -> tuple[Connection, bytes]:
+    """A joiner's link without its Confirm, which burns the invitation, and that Confirm."""
+    invitation = parse_invitation(text)
+    host, _, port = invitation.addresses[0].rpartition(":")
+    connection = await MemoryTransport(ben.network, ben.host).connect(host, int(port), 5)
+    start = Initiator.pairing(
+        Pattern.XXPSK0,
+        invitation.psk(),
+        responder=invitation.one_time,
+        static=X25519Pair.generate(seeded("joiner")),
+        random=seeded(name),
+    )
+    link, events = Link(start, now()), list[Event]()
+    while not any(isinstance(event, LinkOpen) for event in events):
+        if sent := link.data_to_send():
+            await connection.write(sent)
+        events = link.receive(await connection.read(), now())
+    sent = link.data_to_send()
+    confirm = 2 + int.from_bytes(sent[:2])
+    await connection.write(sent[:confirm])
+    await asyncio.sleep(1)
+    return connection, sent[confirm:]
+
+
+@in_virtual_time
+async def test_a_joiner_who_opens_two_links_at_once_goes_on_with_the_last(tmp_path: Path) -> None:
+    """The first has no handler yet, since the record for it is being made."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        text = (await ada.engine.invite()).text
+        links = [await held_back(ben, text, name) for name in ("first", "second")]
+        service = ada.engine._use_cases.pairings
+        as_inviter = service.as_inviter
+
+        async def late_machine(*arguments: Any) -> Pairing:
+            machine = await as_inviter(*arguments)
+            await asyncio.sleep(0.5)
+            return machine
+
+        service.as_inviter = late_machine  # type: ignore[method-assign]
+        given_up = ada.stage(PairingStage.FAILED)
+        for connection, confirm in links:
+            await connection.write(confirm)
+        assert (await given_up).pairing.problem == SUPERSEDED
+        assert await links[0][0].read()  # a Close, and no cut
+        await asyncio.sleep(1)
+        (living,) = service._active.values()
+        assert living.view.stage is PairingStage.CONNECTING
+        assert text in {one.text for one in ada.engine._use_cases.keyring.invitations.values()}
+        for connection, _ in links:
+            connection.close()
+        gc.collect()  # a task reports an exception that nobody took once it is gone
+        assert not faults
+
+
 @in_virtual_time
 async def test_an_invitation_that_ends_before_its_joiner_confirms_ends_the_link(tmp_path: Path) -> None:
     """The joiner has burned it and holds Confirm back while four newer ones take its place."""
     faults: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        invitation = parse_invitation((await ada.engine.invite()).text)
-        host, _, port = invitation.addresses[0].rpartition(":")
-        connection = await MemoryTransport(network, ben.host).connect(host, int(port), 5)
-        start = Initiator.pairing(
-            Pattern.XXPSK0,
-            invitation.psk(),
-            responder=invitation.one_time,
-            static=X25519Pair.generate(seeded("joiner")),
-            random=seeded("handshake"),
-        )
-        link, events = Link(start, now()), list[Event]()
-        while not any(isinstance(event, LinkOpen) for event in events):
-            if sent := link.data_to_send():
-                await connection.write(sent)
-            events = link.receive(await connection.read(), now())
-        sent = link.data_to_send()
-        confirm = 2 + int.from_bytes(sent[:2])
-        await connection.write(sent[:confirm])
-        await asyncio.sleep(1)
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        text = (await ada.engine.invite()).text
+        invitation = parse_invitation(text)
+        connection, confirm = await held_back(ben, text)
         assert ada.engine._use_cases.keyring.invitations[invitation.secret].burned_by is not None
         for _ in range(INVITATIONS_TRIED_MAX):
             await ada.engine.invite()
         assert invitation.secret not in ada.engine._use_cases.keyring.invitations
-        await connection.write(sent[confirm:])
+        await connection.write(confirm)
         assert await connection.read()  # a Close, and no cut
         connection.close()
         gc.collect()  # a task reports an exception that nobody took once it is gone
