@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,9 +25,10 @@ from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
 from protocol.pairing.invitation import parse_invitation
 from protocol.pairing.pairing import Pairing
+from protocol.pairing.record import Identity
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import join, late, now
-from tests.support.engines.engines import Person, in_virtual_time, people
+from tests.support.engines.engines import Person, in_virtual_time, people, take_in
 from tests.support.fakes.network import MemoryTransport
 from tests.support.protocol.samples import seeded
 
@@ -38,6 +38,13 @@ async def is_forgotten(person: Person) -> bool:
     parts = person.engine._use_cases
     await asyncio.sleep(1)
     return not parts.keyring.invitations and not await parts.store.read(keys.invitations)
+
+
+def sign_add(person: Person, static: bytes) -> bytes:
+    """An Add of the person's own log by its terminal; nothing is stored."""
+    keyring, seed = person.engine._use_cases.keyring, b"s" * 32
+    claim = add_operation(keyring.own_log, keyring.own.terminal, ed25519_from_seed(seed), static)
+    return sign_operation(claim, keyring.own.signing_seed, seed)
 
 
 async def used(ada: Person, ben: Person) -> tuple[str, PairingChanged]:
@@ -65,11 +72,9 @@ async def test_a_joiner_who_is_declined_ends_the_invitation(tmp_path: Path) -> N
 async def test_a_joiner_whose_record_is_refused_ends_the_invitation(tmp_path: Path) -> None:
     """Mallory claims Ada's own key."""
     async with people(tmp_path, "Ada", "Mallory") as (_, (ada, mallory)):
-        parts, seed = mallory.engine._use_cases, b"s" * 32
+        parts = mallory.engine._use_cases
         own = parts.keyring.own
-        static = ada.engine._use_cases.keyring.identity.static.public
-        claim = add_operation(parts.keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
-        signed = sign_operation(claim, own.signing_seed, seed)
+        signed = sign_add(mallory, ada.engine._use_cases.keyring.identity.static.public)
         await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
         await parts.store.write(persons.pin, own.person, [parse_operation(signed).id], confirmed=True)
         parts.keyring.own_log = reduce(await parts.store.read(persons.operations_of, own.person))
@@ -159,8 +164,8 @@ async def test_a_joiner_who_opens_two_links_at_once_goes_on_with_the_last(tmp_pa
         service = ada.engine._use_cases.pairings
         as_inviter = service.as_inviter
 
-        async def late_machine(*arguments: Any) -> Pairing:
-            machine = await as_inviter(*arguments)
+        async def late_machine(opened: LinkOpen, identity: Identity) -> Pairing:
+            machine = await as_inviter(opened, identity)
             await asyncio.sleep(0.5)
             return machine
 
@@ -199,3 +204,36 @@ async def test_an_invitation_that_ends_before_its_joiner_confirms_ends_the_link(
         gc.collect()  # a task reports an exception that nobody took once it is gone
         assert not faults
         assert not [event for event in ada.seen if isinstance(event, PairingChanged)]
+
+
+@in_virtual_time
+async def test_case_84_a_link_that_opens_while_the_inviters_identity_changes_is_closed(
+    tmp_path: Path,
+) -> None:
+    """The joiner holds Confirm back until somebody with a copy of Ada's key has added a terminal."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        connection, confirm = await held_back(ben, (await ada.engine.invite()).text)
+        await take_in(ada, sign_add(ada, b"t" * 32))
+        assert await ada.engine.questions()
+        await connection.write(confirm)
+        assert await connection.read()  # a Close, and no cut
+        connection.close()
+        gc.collect()  # a task reports an exception that nobody took once it is gone
+        assert not faults
+        assert not [event for event in ada.seen if isinstance(event, PairingChanged)]
+
+
+@in_virtual_time
+async def test_of_more_than_four_invitations_one_that_was_used_goes_first(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        texts = []
+        for _ in range(INVITATIONS_TRIED_MAX):
+            texts.append((await ada.engine.invite()).text)
+            await asyncio.sleep(2)
+        connection, _ = await held_back(ben, texts[2])
+        texts += [(await ada.engine.invite()).text, (await ada.engine.invite()).text]
+        left = {one.text for one in ada.engine._use_cases.keyring.invitations.values()}
+        assert left == {texts[number] for number in (1, 3, 4, 5)}  # then the oldest
+        connection.close()

@@ -36,6 +36,7 @@ from tests.support.engines.engines import (
     pair,
     people,
     take_in,
+    talk,
 )
 from tests.support.protocol.pairings import Terminal, id_of
 
@@ -217,6 +218,21 @@ async def test_a_terminal_that_was_removed_shows_no_number_and_does_not_pair(tmp
             await number_of(ben, ada)
         with pytest.raises(Unconfirmed, match="no longer belongs"):
             await ben.engine.invite()
+
+
+@in_virtual_time
+async def test_case_84_a_rival_of_a_confirmed_recovery_holds_nothing(tmp_path: Path) -> None:
+    """The thief's comes after the owner's, which the number has confirmed."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest, contact = await recovered(ben), await recovered(ben, NEW), await ada.contact(ben)
+        await show(ben, ada, honest)
+        await ada.engine.verify(contact, await number_of(ada, ben))
+        held = len(ada.engine._use_cases.keyring.held(ben.peer.person))
+        await current(ben, ada).driver.send(LogOperations([theft]))
+        await talk(ada, ben, "goes out")
+        assert len(ada.engine._use_cases.keyring.held(ben.peer.person)) == held + 1
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (True, False)
 
 
 @in_virtual_time
