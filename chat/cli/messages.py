@@ -187,6 +187,11 @@ class Printer:
                 note(text)
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:
                 note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then ask them to try again.")
+            case PairingChanged(pairing) if pairing.stage is PairingStage.JOINER:
+                note(
+                    f"{pairing.peer} used your invitation and waits for a yes: 'parlour invite' asks for it."
+                    " If that has ended, run it again and give them the new invitation."
+                )
 
     def asked(self, questions: tuple[QuestionView, ...]) -> None:
         """Print the open questions about the own identity, where they are others than before."""

@@ -279,6 +279,17 @@ async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalV
 @coroutine
 async def contacts(call: Call) -> None:
     """List the contacts, or rename, block, unblock or remove one."""
+    await _list(call)
+
+
+@contacts.command("list")
+@coroutine
+async def list_(call: Call) -> None:
+    """List the contacts, as without a command."""
+    await _list(call)
+
+
+async def _list(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
         now = await opened.contacts()
         for label, view in labels(now).items():
@@ -349,7 +360,13 @@ async def verify(call: Call, name: str | None, number: tuple[str, ...], take_bac
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
         if number:
-            await opened.verify(view.person, " ".join(number))
+            typed = " ".join(number)
+            if not any(map(str.isdecimal, typed)):  # a yes would be to a number that was shown before
+                raise UsageError(
+                    f"To confirm, run 'parlour verify NAME NUMBER' with what {label} reads out."
+                    " To take it back, run 'parlour verify NAME --no'."
+                )
+            await opened.verify(view.person, typed)
         elif take_back:
             await opened.unverify(view.person)
         found = await opened.verification(view.person)

@@ -42,7 +42,7 @@ class LiveLink:
 
     `began`: this side dialled. `replaces`: the session it names, or b"". `address`: the terminal's, empty
     through a relay. `carried`: the entries that it has carried, each with False while it is an
-    own one of which no receipt has come.
+    own one of which no receipt has come. `psk`: of the pairing under which it opened.
     `delivered`: entries that another terminal of the contact has acknowledged meanwhile. `asked`: this side
     has named its heads. `delayed`: this side does not read on now, as the peer has sent too much.
     """
@@ -56,6 +56,7 @@ class LiveLink:
     address: str
     opened_at: float
     events: LinkEvents
+    psk: ContactPsk | None = None
     carried: dict[bytes, bool] = field(default_factory=dict)
     delivered: set[bytes] = field(default_factory=set)
     asked: bool = False
@@ -132,6 +133,9 @@ class Directory(Policy, Protocol):
 
     def may_link(self, peer: Peer) -> bool:
         """Whether a terminal may link: the contact is not blocked, the terminal not removed."""
+
+    def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
+        """Whether a psk, which opened a link that this side initiated or answered, is of a pairing held."""
 
     def known_at(self, host: str) -> Sequence[Peer]:
         """The terminals that are or were at a host, which have a share of the handshakes."""
@@ -301,18 +305,20 @@ class Links:
         if opened.person is None:
             return None
         peer = Peer(opened.person, opened.peer_static)
-        if not self._directory.may_link(peer):
+        began = opened.role is Role.INITIATOR
+        if not self._may_live(peer, opened.contact_psk, began=began):
             return None
         link = LiveLink(
             driver=driver,
             session=opened.session_id,
             person=peer.person,
             terminal=peer.static,
-            began=opened.role is Role.INITIATOR,
+            began=began,
             replaces=opened.replaces,
             address=driver.connection.peer,
             opened_at=self._clock.monotonic(),
             events=events,
+            psk=opened.contact_psk,
         )
         self._make_room(link)
         self._of[driver] = link
@@ -322,6 +328,11 @@ class Links:
             await self._ended(link)
             raise
         return self
+
+    def _may_live(self, peer: Peer, psk: ContactPsk | None, *, began: bool) -> bool:
+        """Whether the terminal may link, and the pairing under which the link opened is not retired."""
+        directory = self._directory
+        return directory.may_link(peer) and directory.holds(peer.person, psk, initiates=began)
 
     def _make_room(self, newest: LiveLink) -> None:
         """End the oldest of the links that count together with a new one, where there are too many.
@@ -444,9 +455,9 @@ class Links:
         await asyncio.gather(*(link.driver.close(reason) for link in self.of(person)))
 
     def close_unwanted(self) -> None:
-        """Cut the links with terminals that may not link any more."""
+        """Cut the links with terminals that may not link any more, and those under retired pairings."""
         for link in self.all():
-            if not self._directory.may_link(link.peer):
+            if not self._may_live(link.peer, link.psk, began=link.began):
                 link.driver.abort()
 
     async def close_all(self, reason: int) -> None:

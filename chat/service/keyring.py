@@ -218,6 +218,12 @@ class Keyring:
             return False  # a log can claim any key, but this one is here
         return any(terminal.static == peer.static for terminal in contact.state.live.values())
 
+    def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
+        contact = self.contacts.get(person)
+        if contact is None or psk is None:
+            return False
+        return any(pair.opened(psk, initiates=initiates) for pair in contact.pairs)
+
     def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
         found, worked = self.found.get(peer, ()), self.remembered.get(peer, ())
         return list(dict.fromkeys((*worked[:1], *found, *worked)))

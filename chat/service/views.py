@@ -284,10 +284,12 @@ SAME_KEY = phrase("has the same device key as another contact: one of them may h
 
 
 def holds(causes: Sequence[Cause], state: PersonState) -> bool:
-    """Whether a thief could have made these changes, and the person's own terminals do not answer for them.
+    """Whether recoveries contest each other, or a thief could have made these changes.
+
+    The person's own terminals do not answer for them.
 
     Then *verified* is dropped, and sending waits until the user has looked.
     """
     kinds = {cause.kind for cause in causes}
-    contested = CauseKind.CONTESTED in kinds and state.contested
-    return CauseKind.RECOVERED in kinds or contested or (CauseKind.FORKED in kinds and not state.live)
+    recovered = CauseKind.RECOVERED in kinds
+    return state.contested or recovered or (CauseKind.FORKED in kinds and not state.live)

@@ -118,8 +118,12 @@ def add_share(db: Database, row: ShareRow) -> None:
 
 
 def retire_pairings(db: Database, contact: bytes, root: bytes) -> None:
-    """Delete the shares of all pairings with a contact but the one with this root."""
-    if db.run("DELETE FROM shares WHERE contact = ? AND root != ?", contact, root):
+    """Delete the shares of the pairings with a contact before the one with this root."""
+    if db.run(
+        "DELETE FROM shares WHERE contact = ?1"
+        " AND pairing < (SELECT max(pairing) FROM shares WHERE contact = ?1 AND root = ?2)",
+        *(contact, root),
+    ):
         mark_unclean(db)
 
 

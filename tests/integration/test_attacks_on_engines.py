@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b32decode, b32encode
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -129,6 +130,11 @@ async def test_attack_17_invitations_expire_are_used_once_and_are_not_for_their_
             await ada.engine.join(invitation.text)
         with pytest.raises(BadData, match=r"^Invitation incomplete: copy all of it"):
             await ben.engine.join(invitation.text[:-3])
+        digits = invitation.text.removeprefix("PARLOUR:")
+        written = b32decode(digits + "=" * (-len(digits) % 8))
+        later = b32encode(written[:1] + b"\x02" + written[2:]).decode().rstrip("=")
+        with pytest.raises(BadData, match="incompatible version"):
+            await ben.engine.join(f"PARLOUR:{later}")
         asked = ada.stage(PairingStage.JOINER)
         await ben.engine.join(invitation.text)
         await asked

@@ -13,7 +13,7 @@ from chat.config import Config
 from chat.interface import ContactChanged, EntryAdded, IdentityChanged
 from chat.network.driver import Driver, Opening
 from chat.network.links import DIRECT_MOST, LiveLink
-from chat.service.comparison import Comparison
+from chat.service.comparison import PAGES_WAITING, Comparison
 from chat.service.person_logs import PersonLogs
 from chat.service.sync import Outbound
 from chat.storage import entries, persons, receipts
@@ -319,6 +319,37 @@ async def test_pages_of_heads_beyond_the_rate_are_delayed_and_nothing_waits_for_
         await asyncio.sleep(60)
         assert len(calls) == 12
         assert current(ben, ada) is link
+
+
+@in_virtual_time
+async def test_case_94_so_many_pages_of_heads_wait_and_none_for_a_link_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        delayed, queued = list[Heads](), list[Outbound]()
+        answer_after, carry_found = Comparison._answer_after, Outbound.carry_found
+
+        async def late(comparison: Comparison, delay: float, link: LiveLink, page: Heads, carry: Any) -> None:
+            delayed.append(page)
+            await answer_after(comparison, delay, link, page, carry)
+
+        def noted(outbound: Outbound, find: Any) -> None:
+            queued.append(outbound)
+            carry_found(outbound, find)
+
+        monkeypatch.setattr(Comparison, "_answer_after", late)
+        monkeypatch.setattr(Outbound, "carry_found", noted)
+        link = current(ben, ada)
+        for _ in range(2 * PAGES_WAITING):
+            await link.driver.send(Heads(_conversation(ada, ben), b"", [], more=False))
+        await talk(ben, ada, "behind the pages")
+        assert SPENT < len(delayed) <= PAGES_WAITING
+        answered, gone = len(queued), presence(ada, present=False)
+        assert 0 < answered < len(delayed)
+        await ben.stop()
+        await gone
+        await asyncio.sleep(300)
+        assert len(queued) == answered
 
 
 @in_virtual_time

@@ -15,7 +15,8 @@ import pytest
 
 from chat.errors import CUT, PENDING, PROBLEM, REFUSED
 from chat.interface import ContactChanged, PairingChanged, PairingStage, ParlourError
-from chat.service.pairing.session import REFUSED_HERE
+from chat.ports import Connection
+from chat.service.pairing.session import REFUSED_HERE, SUPERSEDED
 from chat.storage import keys
 from chat.storage.errors import StorageBroken
 from protocol.identity.author import add_operation
@@ -27,6 +28,7 @@ from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
 from protocol.pairing.invitation import parse_invitation
+from protocol.pairing.pairing import Pairing
 from protocol.pairing.record import Identity
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import join, late, now
@@ -41,6 +43,13 @@ async def is_forgotten(person: Person) -> bool:
     parts = person.engine._use_cases
     await asyncio.sleep(1)
     return not parts.keyring.invitations and not await parts.store.read(keys.invitations)
+
+
+def sign_add(person: Person, static: bytes) -> bytes:
+    """An Add of the person's own log by its terminal; nothing is stored."""
+    keyring, seed = person.engine._use_cases.keyring, b"s" * 32
+    claim = add_operation(keyring.own_log, keyring.own.terminal, ed25519_from_seed(seed), static)
+    return sign_operation(claim, keyring.own.signing_seed, seed)
 
 
 async def used(ada: Person, ben: Person) -> tuple[str, PairingChanged]:
@@ -70,16 +79,13 @@ async def test_a_joiner_whose_record_is_refused_ends_the_invitation(
 ) -> None:
     """Mallory shows Ada's own key as that of his terminal."""
     async with people(tmp_path, "Ada", "Mallory") as (_, (ada, mallory)):
-        parts, seed = mallory.engine._use_cases, b"s" * 32
-        own = parts.keyring.own
-        static = ada.engine._use_cases.keyring.identity.static.public
-        claim = add_operation(parts.keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
-        signed = sign_operation(claim, own.signing_seed, seed)
+        parts = mallory.engine._use_cases
+        signed = sign_add(mallory, ada.engine._use_cases.keyring.identity.static.public)
         await take_in(mallory, signed, confirmed=True)
         identity = parts.pairings.identity
 
         async def claiming() -> Identity:
-            return replace(await identity(), terminal=id_of(signed), signing_seed=seed)
+            return replace(await identity(), terminal=id_of(signed), signing_seed=b"s" * 32)
 
         monkeypatch.setattr(parts.pairings, "identity", claiming)
         text = (await ada.engine.invite()).text
@@ -194,38 +200,111 @@ async def test_a_database_that_fails_ends_the_pairing_on_both_sides_and_says_wha
         await talk(ben, ada, "again")
 
 
+async def held_back(ben: Person, text: str, name: str = "joiner") -> tuple[Connection, bytes]:
+    """A joiner's link without its Confirm, which burns the invitation, and that Confirm."""
+    invitation = parse_invitation(text)
+    host, _, port = invitation.addresses[0].rpartition(":")
+    connection = await MemoryTransport(ben.network, ben.host).connect(host, int(port), 5)
+    start = Initiator.pairing(
+        Pattern.XXPSK0,
+        invitation.psk(),
+        responder=invitation.one_time,
+        static=X25519Pair.generate(seeded("joiner")),
+        random=seeded(name),
+    )
+    link, events = Link(start, now()), list[Event]()
+    while not any(isinstance(event, LinkOpen) for event in events):
+        if sent := link.data_to_send():
+            await connection.write(sent)
+        events = link.receive(await connection.read(), now())
+    sent = link.data_to_send()
+    confirm = 2 + int.from_bytes(sent[:2])
+    await connection.write(sent[:confirm])
+    await asyncio.sleep(1)
+    return connection, sent[confirm:]
+
+
+@in_virtual_time
+async def test_a_joiner_who_opens_two_links_at_once_goes_on_with_the_last(tmp_path: Path) -> None:
+    """The first has no handler yet, since the record for it is being made."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        text = (await ada.engine.invite()).text
+        links = [await held_back(ben, text, name) for name in ("first", "second")]
+        service = ada.engine._use_cases.pairings
+        as_inviter = service.as_inviter
+
+        async def late_machine(opened: LinkOpen, identity: Identity) -> Pairing:
+            machine = await as_inviter(opened, identity)
+            await asyncio.sleep(0.5)
+            return machine
+
+        service.as_inviter = late_machine  # type: ignore[method-assign]
+        given_up = ada.stage(PairingStage.FAILED)
+        for connection, confirm in links:
+            await connection.write(confirm)
+        assert (await given_up).pairing.problem == SUPERSEDED
+        assert await links[0][0].read()  # a Close, and no cut
+        await asyncio.sleep(1)
+        (living,) = service._active.values()
+        assert living.view.stage is PairingStage.CONNECTING
+        assert text in {one.text for one in ada.engine._use_cases.keyring.invitations.values()}
+        for connection, _ in links:
+            connection.close()
+        gc.collect()  # a task reports an exception that nobody took once it is gone
+        assert not faults
+
+
 @in_virtual_time
 async def test_an_invitation_that_ends_before_its_joiner_confirms_ends_the_link(tmp_path: Path) -> None:
     """The joiner has burned it and holds Confirm back while four newer ones take its place."""
     faults: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        invitation = parse_invitation((await ada.engine.invite()).text)
-        host, _, port = invitation.addresses[0].rpartition(":")
-        connection = await MemoryTransport(network, ben.host).connect(host, int(port), 5)
-        start = Initiator.pairing(
-            Pattern.XXPSK0,
-            invitation.psk(),
-            responder=invitation.one_time,
-            static=X25519Pair.generate(seeded("joiner")),
-            random=seeded("handshake"),
-        )
-        link, events = Link(start, now()), list[Event]()
-        while not any(isinstance(event, LinkOpen) for event in events):
-            if sent := link.data_to_send():
-                await connection.write(sent)
-            events = link.receive(await connection.read(), now())
-        sent = link.data_to_send()
-        confirm = 2 + int.from_bytes(sent[:2])
-        await connection.write(sent[:confirm])
-        await asyncio.sleep(1)
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        text = (await ada.engine.invite()).text
+        invitation = parse_invitation(text)
+        connection, confirm = await held_back(ben, text)
         assert ada.engine._use_cases.keyring.invitations[invitation.secret].burned_by is not None
         for _ in range(INVITATIONS_TRIED_MAX):
             await ada.engine.invite()
         assert invitation.secret not in ada.engine._use_cases.keyring.invitations
-        await connection.write(sent[confirm:])
+        await connection.write(confirm)
         assert await connection.read()  # a Close, and no cut
         connection.close()
         gc.collect()  # a task reports an exception that nobody took once it is gone
         assert not faults
         assert not [event for event in ada.seen if isinstance(event, PairingChanged)]
+
+
+@in_virtual_time
+async def test_case_84_a_link_that_opens_while_the_inviters_identity_changes_is_closed(
+    tmp_path: Path,
+) -> None:
+    """The joiner holds Confirm back until somebody with a copy of Ada's key has added a terminal."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        connection, confirm = await held_back(ben, (await ada.engine.invite()).text)
+        await take_in(ada, sign_add(ada, b"t" * 32))
+        assert await ada.engine.questions()
+        await connection.write(confirm)
+        assert await connection.read()  # a Close, and no cut
+        connection.close()
+        gc.collect()  # a task reports an exception that nobody took once it is gone
+        assert not faults
+        assert not [event for event in ada.seen if isinstance(event, PairingChanged)]
+
+
+@in_virtual_time
+async def test_of_more_than_four_invitations_one_that_was_used_goes_first(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        texts = []
+        for _ in range(INVITATIONS_TRIED_MAX):
+            texts.append((await ada.engine.invite()).text)
+            await asyncio.sleep(2)
+        connection, _ = await held_back(ben, texts[2])
+        texts += [(await ada.engine.invite()).text, (await ada.engine.invite()).text]
+        left = {one.text for one in ada.engine._use_cases.keyring.invitations.values()}
+        assert left == {texts[number] for number in (1, 3, 4, 5)}  # then the oldest
+        connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from protocol.messages import ContactHello, ShareNumbers
 from protocol.pairing.contact_secret import Pair, Share
 from protocol.pairing.record import Identity
 from protocol.relay.rendezvous import contact_token
-from tests.integration.steps import in_touch, meet, presence
+from tests.integration.steps import in_touch, meet, presence, say
 from tests.support.engines.engines import Person, contact, in_virtual_time, invite, pair, people, talk
 
 
@@ -119,6 +120,38 @@ async def test_case_90_an_earlier_pairing_is_retired_by_the_first_link_of_the_ne
         await ada.stop()
         await ada.start()
         assert not answers(ada.engine._use_cases.keyring, theirs, leaked), "and after a restart"
+
+
+@in_virtual_time
+async def test_case_90_a_link_under_an_earlier_pairing_ends_with_that_pairing(tmp_path: Path) -> None:
+    """The holder of an old copy of Ben's profile links before Ben does, and Ben is away when Ada writes."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        mine, person = ada.engine._use_cases, ben.peer.person
+        await ben.stop()
+        copy = Person("Ben", "10.0.0.9", tmp_path / "copy", network, ben.config, 900)
+        shutil.copytree(ben.folder, copy.folder)
+        back = presence(ada, present=True)
+        await ben.start()
+        await back
+        await invite(ada, ben)
+        network.part(ada.host, ben.host)
+        back = presence(ada, present=True)
+        await copy.start()
+        await back
+        assert {link.address for link in mine.links.of(person)} == {copy.host}
+        assert len(mine.keyring.contacts[person].pairs) == 2
+        back = presence(ben, present=True)
+        network.join(ada.host, ben.host)
+        await back
+        await talk(ben, ada, "under the second")
+        assert {link.address for link in mine.links.of(person)} == {ben.host}
+        gone = presence(ada, present=False)
+        await ben.stop()
+        await gone
+        await say(ada, ben, "for Ben alone")
+        await asyncio.sleep(30)
+        assert await copy.texts(ada) == ["before"]
+        await copy.stop()
 
 
 def answers(keyring: Keyring, caller: Keyring, leaked: Pair) -> list[str]:

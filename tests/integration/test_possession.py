@@ -311,6 +311,10 @@ async def test_case_82_two_proven_claims_on_one_key_are_shown_for_both(tmp_path:
         assert not [event for event in ada.seen[since:] if isinstance(event, IdentityChanged)]
         await ada.engine.remove(await ada.contact(mallory))
         assert await same_key(ada) == {"Ben": ()}
+        await invite(ada, mallory)  # which proves it once more
+        await ada.stop()
+        await ada.start()
+        assert await same_key(ada) == both
         await mallory.engine.close()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import replace as msgspec_replace
 
 from chat.interface import (
     BadData,
@@ -33,9 +34,20 @@ from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
 from protocol.pairing.pairing import Pairing
+from protocol.pairing.record import Identity
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import compare, current, in_touch, number_of, say, seed_in
-from tests.support.engines.engines import Person, delivered, in_virtual_time, own_log, pair, people, take_in
+from tests.support.engines.engines import (
+    Person,
+    delivered,
+    in_virtual_time,
+    invite,
+    own_log,
+    pair,
+    people,
+    take_in,
+    talk,
+)
 from tests.support.protocol.pairings import Terminal, id_of
 
 THIEF = Terminal.named("terminal of a thief")
@@ -248,6 +260,21 @@ async def test_a_terminal_that_was_removed_shows_no_number_and_does_not_pair(tmp
 
 
 @in_virtual_time
+async def test_case_84_a_rival_of_a_confirmed_recovery_holds_nothing(tmp_path: Path) -> None:
+    """The thief's comes after the owner's, which the number has confirmed."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest, contact = await recovered(ben), await recovered(ben, NEW), await ada.contact(ben)
+        await show(ben, ada, honest)
+        await ada.engine.verify(contact, await number_of(ada, ben))
+        held = len(ada.engine._use_cases.keyring.held(ben.peer.person))
+        await current(ben, ada).driver.send(LogOperations([theft]))
+        await talk(ada, ben, "goes out")
+        assert len(ada.engine._use_cases.keyring.held(ben.peer.person)) == held + 1
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (True, False)
+
+
+@in_virtual_time
 async def test_what_has_changed_since_a_comparison_is_shown_with_its_signed_cause(tmp_path: Path) -> None:
     """*Verified* stays across a signed add, and a recovery drops it."""
     async with in_touch(tmp_path) as (_, ada, ben):
@@ -367,16 +394,45 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
         assert THIEF.id in former
 
 
+async def rivals_of(person: Person) -> list[bytes]:
+    """Two recoveries that contest each other, by a holder of the seed."""
+    seed, log, rivals = await seed_in(person), person.engine._use_cases.keyring.own_log, []
+    for key in (bytes([1]) * 32, bytes([2]) * 32):
+        operation = msgspec_replace(recover_operation(log, seed, []), recovery=ed25519_from_seed(key))
+        rivals.append(sign_operation(operation, recovery_key(seed, 0), key))
+    return sorted(rivals)
+
+
+@pytest.mark.parametrize("by_words", [True, False])
+@in_virtual_time
+async def test_case_84_a_first_pairing_whose_record_shows_two_rivals_is_held(
+    tmp_path: Path, by_words: bool
+) -> None:
+    """An honest terminal sends no such record: it asks its person first."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        service, rivals = ada.engine._use_cases.pairings, await rivals_of(ada)
+        real = service.identity
+
+        async def with_rivals() -> Identity:
+            shown = await real()
+            return replace(shown, operations=(*shown.operations, *rivals))
+
+        service.identity = with_rivals  # type: ignore[method-assign]
+        await (pair(ada, ben) if by_words else invite(ben, ada))
+        assert ben.engine._use_cases.keyring.log(ada.peer.person).contested
+        (view,) = await ben.engine.contacts()
+        assert (view.verified, view.held) == (False, True)
+        await say(ben, ada, "for Ada's eyes only")
+        await asyncio.sleep(60)
+        assert (await ben.history(ada))[-1].state is EntryState.QUEUED
+
+
 @in_virtual_time
 async def test_case_84_words_release_nothing_while_two_recoveries_contest_each_other(tmp_path: Path) -> None:
     """A thief of Ada's seed hands Ben two rivals at once. Ada's record has neither."""
     async with in_touch(tmp_path) as (_, ada, ben):
-        seed, log = await seed_in(ada), ada.engine._use_cases.keyring.own_log
-        rivals = []
-        for key in (bytes([1]) * 32, bytes([2]) * 32):
-            operation = replace(recover_operation(log, seed, []), recovery=ed25519_from_seed(key))
-            rivals.append(sign_operation(operation, recovery_key(seed, 0), key))
-        await show(ada, ben, *sorted(rivals))
+        rivals = await rivals_of(ada)
+        await show(ada, ben, *rivals)
         assert ben.engine._use_cases.keyring.log(ada.peer.person).contested
         for person in (ben, ada):
             await person.engine.set_visible(True)

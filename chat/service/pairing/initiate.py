@@ -21,7 +21,7 @@ from chat.service.pairing.session import ActivePairing, PairingService
 from chat.service.settings import Relays
 from chat.tasks import Runtime
 from protocol.addresses import is_local
-from protocol.errors import ProtocolError
+from protocol.errors import ProtocolError, Unexpected
 from protocol.keys import X25519Pair
 from protocol.link.framing import Pattern
 from protocol.link.handshake import Initiator
@@ -103,6 +103,8 @@ class Initiate:
             invitation = parse_invitation(text)
             places = [parse(address) for address in invitation.addresses]
             relays = relays_among(invitation.relays)
+        except Unexpected:  # a later version, which only updating helps
+            raise BadData(OTHER_VERSION) from None
         except (ProtocolError, ValueError):
             raise BadData(DAMAGED) from None
         if invitation.expired(self._runtime.clock.wall() // 1000):

@@ -87,8 +87,11 @@ class ActivePairing:
     async def begin(self, driver: Driver, machine: Pairing, opened: LinkOpen) -> Handler | None:
         """Take the first step on an open link; returns its handler.
 
-        None when both persons began at once, and the other one's link goes on (SPEC §7.4).
+        None when both persons began at once, and the other one's link goes on (SPEC §7.4). None too when the
+        pairing ended while its record was made.
         """
+        if self.over:
+            return None
         self._link = _PairingLink(driver, machine, _facts(opened).handshake_hash, asyncio.Lock())
         self.hosts |= {_without_scope(driver.connection.peer)}
         if opened.pattern is Pattern.XX and await self._service.settle_rivals(self):
@@ -112,9 +115,9 @@ class ActivePairing:
 
     async def give_way(self, *, heard: bool = False) -> None:
         """End in favour of the rival. `heard`: the other side may be sending, and has to see why."""
-        assert self._link is not None, "rivals have links"
         self.fail_with(SUPERSEDED)
-        await self._link.driver.close(REPLACED, heard=heard)
+        if self._link is not None:  # else it has not begun, and will not
+            await self._link.driver.close(REPLACED, heard=heard)
 
     async def answer(self, accept: bool) -> None:
         """The user says whether the words are the same, or the joiner is the right one."""

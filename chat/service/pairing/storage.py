@@ -63,7 +63,10 @@ class PendingContacts:
             self._bus.signal(ContactReleased(row.person))
 
     async def retire(self, opened: LinkOpen) -> None:
-        """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6)."""
+        """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6).
+
+        The links that opened under them end.
+        """
         keys = self._keyring.contacts.get(opened.person or b"")
         if keys is None or opened.contact_psk is None or len(keys.pairs) < 2:
             return
@@ -148,8 +151,9 @@ def _store_pending(
 ) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...]]:
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
-    The contact is held if its identity has changed, and no words were compared. It stays held if the record
-    that the words cover lacks a recovery in force, or one of several that contest each other.
+    The contact is held if its identity has changed, and no words were compared. It is held, a new one too,
+    while recoveries contest each other. It stays held if the record that the words cover lacks a recovery in
+    force.
     """
     known = contacts.get(database, contact.person)
     if known is None:

@@ -36,6 +36,8 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
         "Cleo  (not verified, offline, blocked)",
         "Dan  (not verified, online, through a relay)",
     ]
+    assert line.run("contacts", "list").out == line.run("contacts").out
+    assert line.run("contacts", "list", "--json").objects == outcome.objects
 
 
 def test_contacts_and_verify_say_that_nothing_is_sent_to_a_changed_identity(line: Line) -> None:
@@ -111,6 +113,10 @@ def test_verify_shows_what_changed_since_and_every_branch(line: Line) -> None:
     assert "added a device (device b2b2b2b2b2b2b2b2), signed by device c3c3c3c3c3c3c3c3" in text
     wrong = line.run("verify", "Ben", "1" * 60)
     assert "not the safety number" in wrong.failed(65)
+    for no_number in (["yes"], ["yes", "please"], [""]):
+        refused = line.run("verify", "Ben", *no_number).failed(64)
+        assert "'parlour verify NAME NUMBER' with what Ben reads out" in refused
+        assert "intercepting" not in refused
     assert line.run("verify", "Ben", numbers[1]).status == 0
     assert line.messenger.called("verify")[-1] == (friend.person, numbers[1])
 

@@ -25,6 +25,7 @@ from chat.interface import (
     Notice,
     OwnChange,
     PairingChanged,
+    PairingStage,
     QuestionsChanged,
     QuestionView,
     Ready,
@@ -287,6 +288,17 @@ def test_listen_prints_nothing_that_it_has_no_line_for_and_notices_as_errors(lin
     )
     assert "The disk is full: make room.\n" in outcome.err
     assert [event["event"] for event in outcome.objects] == ["ready", "peer"]
+
+
+def test_listen_says_who_waits_for_an_answer_and_where_it_is_given(line: Line) -> None:
+    """An invitation stays open when the command that made it ends, and its user waits."""
+    pairing = line.messenger.stranger_begins("Cleo")
+    stages = PairingStage.JOINER, PairingStage.WAITING, PairingStage.WORDS
+    shown = [PairingChanged(replace(pairing, stage=stage)) for stage in stages]
+    said = listened(line, *shown).err
+    assert "Cleo used your invitation and waits for a yes: 'parlour invite' asks for it." in said
+    assert "Cleo wants to pair: run 'parlour pair' here" in said
+    assert said.count("Cleo") == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -107,6 +107,7 @@ class Adopted:
         directory: Any = SimpleNamespace(
             identity=SimpleNamespace(static=SimpleNamespace(public=LOW)),
             may_link=lambda peer: True,
+            holds=lambda person, psk, initiates: True,
             is_dialled=lambda peer: peer.static in SENIORS,
         )
         runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)
@@ -124,7 +125,12 @@ class Adopted:
             driver.ping.return_value = None
             driver.abort = Mock()
             opened: Any = SimpleNamespace(
-                person=PERSON, peer_static=terminal, session_id=b"s", role=Role.RESPONDER, replaces=b""
+                person=PERSON,
+                peer_static=terminal,
+                contact_psk=None,
+                session_id=b"s",
+                role=Role.RESPONDER,
+                replaces=b"",
             )
             events: Any = AsyncMock()
             assert await self.links.adopt(driver, opened, events) is self.links

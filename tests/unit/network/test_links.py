@@ -20,7 +20,7 @@ from chat.network.links import (
     PresenceChanged,
     RelayedLinkOpened,
 )
-from protocol.link.states import LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
+from protocol.link.states import ContactPsk, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
 from protocol.messages import Ping
 from tests.support.engines.engines import in_virtual_time
 
@@ -37,10 +37,12 @@ class Hall:
         self.now = 100.0
         self._signals: list[Any] = []
         self.unwanted: set[Peer] = set()
+        self.retired: set[tuple[ContactPsk | None, bool]] = set()
         runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: self.now), config=CONFIG)
         directory: Any = SimpleNamespace(
             identity=SimpleNamespace(static=SimpleNamespace(public=OWN)),
             may_link=lambda peer: peer not in self.unwanted,
+            holds=lambda person, psk, initiates: (psk, initiates) not in self.retired,
             is_dialled=lambda peer: True,
         )
         self.links = Links(runtime, directory, self._signals.append)
@@ -54,7 +56,13 @@ class Hall:
         return signals
 
     async def open(
-        self, peer: Peer = FIRST, *, relayed: bool = False, role: Role = Role.INITIATOR, replaces: bytes = b""
+        self,
+        peer: Peer = FIRST,
+        *,
+        relayed: bool = False,
+        role: Role = Role.INITIATOR,
+        replaces: bytes = b"",
+        psk: ContactPsk | None = None,
     ) -> Any:
         """The driver of a link that opened."""
         driver: Any = mock.Mock(
@@ -64,7 +72,7 @@ class Hall:
         driver.link.unanswered_since = None
         driver.link.should_replace.return_value = False
         session = str(id(driver)).encode()
-        opened = LinkOpen(session, role, 3, peer.static, peer.person, replaces=replaces)
+        opened = LinkOpen(session, role, 3, peer.static, peer.person, psk, replaces)
         driver.taken = await self.links.adopt(driver, opened, self.events) is self.links
         driver.session = session
         return driver
@@ -288,6 +296,19 @@ async def test_links_are_probed_and_closed_together_or_by_contact() -> None:
     hall.unwanted = {FIRST}
     hall.links.close_unwanted()
     assert (ben.abort.call_count, eve.abort.call_count) == (1, 0)
+
+
+async def test_case_90_a_link_under_a_retired_pairing_is_cut_and_not_taken() -> None:
+    """One that was opening when its pairing was retired comes too late."""
+    hall, earlier, newest = Hall(), ContactPsk(b"1" * 32, 1, 1), ContactPsk(b"2" * 32, 1, 1)
+    begun, answered = await hall.open(psk=earlier), await hall.open(psk=earlier, role=Role.RESPONDER)
+    spared = await hall.open(psk=newest)
+    hall.retired = {(earlier, True), (earlier, False)}
+    hall.links.close_unwanted()
+    assert [driver.abort.call_count for driver in (begun, answered, spared)] == [1, 1, 0]
+    for role in Role:
+        assert not (await hall.open(psk=earlier, role=role)).taken
+    assert (await hall.open(psk=newest)).taken
 
 
 def test_a_live_link_knows_since_when_it_waits() -> None:

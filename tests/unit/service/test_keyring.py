@@ -118,6 +118,20 @@ def test_case_82_no_link_with_the_own_static_key_is_begun_or_answered(keyring: K
     assert keyring.dial_psks(Peer(eve.person, own)) == ()
 
 
+def test_case_90_a_link_lives_under_the_pairings_that_are_held(keyring: Keyring) -> None:
+    ben = CONTACTS["Ben"]
+    (pair,) = keyring.contacts[ben.person].pairs
+    begun, answered = pair.candidates()[0], pair.answer(ShareNumbers([1], [1]))
+    for psk, initiates in ((begun, True), (answered, False)):
+        assert keyring.holds(ben.person, psk, initiates=initiates)
+        assert not keyring.holds(ben.person, psk, initiates=not initiates)
+        assert not keyring.holds(CONTACTS["Eve"].person, psk, initiates=initiates)
+        assert not keyring.holds(bytes(32), psk, initiates=initiates)
+    assert not keyring.holds(ben.person, None, initiates=True)
+    keyring.contacts[ben.person].pairs = (replace(pair, root=b"n" * 32),)
+    assert not keyring.holds(ben.person, begun, initiates=True)
+
+
 def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring) -> None:
     """Eve's log claims the key of Ben's terminal: each claim has the psk of its own person."""
     ben, eve = CONTACTS["Ben"], CONTACTS["Eve"]
@@ -172,16 +186,12 @@ KINDS = list(CauseKind)
 @pytest.mark.parametrize("kinds", [[], *([kind] for kind in KINDS), KINDS])
 @pytest.mark.parametrize("contested", [True, False])
 @pytest.mark.parametrize("live", [True, False])
-def test_sending_is_held_for_changes_that_a_thief_could_have_made(
+def test_sending_is_held_for_changes_that_a_thief_could_have_made_and_while_contested(
     kinds: list[CauseKind], contested: bool, live: bool
 ) -> None:
     causes: Any = [SimpleNamespace(kind=kind) for kind in kinds]
     state: Any = SimpleNamespace(contested=contested, live={b"one": "terminal"} if live else {})
-    expected = (
-        CauseKind.RECOVERED in kinds
-        or (contested and CauseKind.CONTESTED in kinds)
-        or (not live and CauseKind.FORKED in kinds)
-    )
+    expected = CauseKind.RECOVERED in kinds or contested or (not live and CauseKind.FORKED in kinds)
     assert holds(causes, state) is expected
 
 

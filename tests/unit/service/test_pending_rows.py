@@ -60,6 +60,12 @@ def stored(
     return row, {cause.kind for cause in causes}
 
 
+def complete(database: Database) -> None:
+    """The contact is pending no more."""
+    with database.transaction():
+        contacts.set_state(database, BEN.person, PAIRED)
+
+
 @pytest.mark.parametrize("verified", [True, False])
 def test_a_new_contact_is_pending_and_verified_by_words_alone(database: Database, verified: bool) -> None:
     pairing = contact(BEN.operations)
@@ -81,9 +87,10 @@ def test_a_recovery_that_comes_with_a_pairing_holds_sending_unless_words_were_co
     database: Database, verified: bool
 ) -> None:
     stored(database, contact(BEN.operations), True, None, 77)
+    complete(database)
     row, causes = stored(database, contact(recovered(BEN)), verified, reduce(BEN.operations), 99)
     assert CauseKind.RECOVERED in causes
-    assert (row.verified, row.held, row.since) == (verified, not verified, 99)
+    assert (row.verified, row.held, row.since) == (verified, not verified, 77)
     (recovery,) = contact(recovered(BEN)).state.path
     confirmed = {one: firm for person, one, firm in pins(database) if person == BEN.person}
     assert confirmed[recovery] is verified
@@ -97,7 +104,11 @@ def test_a_pairing_without_words_and_without_a_change_leaves_the_contact_as_it_w
 ) -> None:
     first, _ = stored(database, contact(BEN.operations), before, None, 77)
     again = replace(contact(BEN.operations), root=blob("another root"))
-    assert stored(database, again, False, reduce(BEN.operations), 99) == (replace(first, since=99), set())
+    pending, causes = stored(database, again, False, reduce(BEN.operations), 99)
+    assert (pending, causes) == (replace(first, since=99), set()), "its day begins again"
+    complete(database)
+    again = replace(again, root=blob("a third root"))
+    assert stored(database, again, False, reduce(BEN.operations), 111)[0] == replace(pending, state=PAIRED)
 
 
 def test_a_contact_without_unread_entries_has_none(
@@ -105,8 +116,8 @@ def test_a_contact_without_unread_entries_has_none(
 ) -> None:
     monkeypatch.setattr(state, "reduce", lambda *_: mock.Mock(terminals=lambda: ()))
     stored(database, contact(BEN.operations), True, None, 77)
+    complete(database)
     with database.transaction():
-        contacts.set_state(database, BEN.person, PAIRED)
         contacts.ensure_conversation(database, blob("with Ben"), contacts.TWO, BEN.person)
     profile = state.read_profile(database)
     assert profile.contacts.unread[BEN.person] == 0

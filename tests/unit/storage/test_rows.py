@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from chat.storage import contacts, entries, keys, persons, receipts, settings
-from chat.storage.contacts import PAIRED, PENDING, ContactRow, ConversationRow
+from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow, ConversationRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 from chat.storage.keys import OWN, THEIRS, InvitationRow, ShareRow
@@ -195,6 +195,11 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
         for row in (CONTACT, other):
             contacts.add(database, row)
             persons.add_operation(database, row.person, row.person, b"log of " + row.person)
+            pin = row.person, blob("recovery"), 1
+            database.run("INSERT INTO pins (person, recovery, confirmed) VALUES (?, ?, ?)", *pin)
+            persons.add_proven_key(database, row.person, blob("static"))
+            compared = ComparisonRow(row.person, True, 5, blob("recovery"), ())
+            contacts.add_comparison(database, compared)
             keys.add_share(database, ShareRow(row.person, OWN, 1, blob("share"), [], blob("root")))
         persons.add_address(database, AddressRow(THEIR_TERMINAL.terminal, "10.0.0.1", 4747, 1))
         contacts.ensure_conversation(database, kept, contacts.TWO, other.person)
@@ -208,6 +213,7 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
     assert database.value("SELECT count(*) FROM receipts") == 0
     assert contacts.all(database) == [other]
     assert persons.operations_of(database, THEM) == []
+    assert tables.pins(database) == [(other.person, blob("recovery"), True)]
     assert keys.shares_of(database, THEM) == []
     assert tables.terminals_of(database, THEM) == []
     assert persons.addresses_of(database, THEIR_TERMINAL.terminal) == []

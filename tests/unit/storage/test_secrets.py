@@ -111,3 +111,13 @@ def test_case_90_the_roots_of_earlier_pairings_leave_the_file(opened: tuple[Vaul
     with database.transaction():
         keys.retire_pairings(database, THEM, blob("newest root"))
     assert not cleaning_is_due(database)
+
+
+def test_case_90_a_pairing_that_was_stored_meanwhile_is_not_retired(opened: tuple[Vault, Database]) -> None:
+    """A link opened under the second one, and the third is stored before the first is erased."""
+    _, database = opened
+    with database.transaction():
+        for name in ("first", "second", "third"):
+            keys.add_share(database, ShareRow(THEM, OWN, 1, blob(f"share of the {name}"), [], blob(name)))
+        keys.retire_pairings(database, THEM, blob("second"))
+    assert [row.root for row in keys.shares_of(database, THEM)] == [blob("third"), blob("second")]
