@@ -8,8 +8,9 @@ from typing import Final
 
 from chat.storage import quarantine
 from chat.storage.database import Database
+from protocol.identity.exchange import settle
 from protocol.identity.log import Recover, parse_operation
-from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.identity.reduction import PersonState, Pins
 
 
 def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
@@ -156,9 +157,12 @@ def forget_addresses(db: Database, terminal: bytes, host: str, port: int) -> Non
 
 
 def pinned(db: Database, person: bytes) -> PersonState:
-    """The state of a stored log, of which what is in force is pinned as seen, and its terminals stored."""
-    pins = pins_of(db, person)
-    state = reduce(operations_of(db, person), pins)
+    """The state of a stored log, of which what is in force is pinned as seen, and its terminals stored.
+
+    What can never count again is deleted (SPEC §7.3).
+    """
+    state, lost = settle(operations_of(db, person), pins_of(db, person))
+    drop_operations(db, person, lost)
     pin(db, person, state.path, confirmed=False)
     replace_terminals(db, person, terminal_rows(state))
     return state

@@ -18,7 +18,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.storage import persons
-from protocol.identity.author import add_operation, recover_operation, sign_recovery
+from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
@@ -190,6 +190,37 @@ async def test_case_84_of_two_own_recoveries_the_person_says_which_was_theirs(tm
         assert await ben.engine.questions() == ()
         assert ben.engine._use_cases.keyring.own_log.newest == id_of(honest)
         await number_of(ben, ada)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@in_virtual_time
+async def test_what_can_never_count_again_after_a_confirmation_is_deleted(tmp_path: Path, own: bool) -> None:
+    """A terminal signs a name. Of two recoveries the one in force knows no such terminal, the other cuts it.
+
+    Ben says which one was his, or Ada compares the number with him.
+    """
+    async with in_touch(tmp_path) as (_, ada, ben):
+        first, theft = await own_log(ben), await recovered(ben)
+        add = await added(ben, NEW)
+        state = reduce([*first, add])
+        name = sign_operation(rename_operation(state, NEW.id, "Benjamin"), NEW.seed)
+        seed = await seed_in(ben)
+        honest = sign_recovery(recover_operation(state, seed, [(NEW.id, b"")]), seed)
+        person = ben if own else ada
+        if own:
+            await take_in(ben, theft)
+            await take_in(ben, add, name, honest)
+            await ben.engine.confirm_own(id_of(honest).hex())
+        else:
+            await show(ben, ada, theft)
+            await show(ben, ada, add, name, honest)
+            contact = await ada.contact(ben)
+            numbers = (await ada.engine.verification(contact)).numbers
+            await ada.engine.verify(contact, numbers[1])
+        held = await person.engine._use_cases.store.read(persons.operations_of, ben.peer.person)
+        assert set(held) == {*first, theft, add, honest}
+        if not own:
+            assert set(ada.engine._use_cases.keyring.held(ben.peer.person)) == set(held)
 
 
 @in_virtual_time
