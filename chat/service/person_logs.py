@@ -104,9 +104,10 @@ class OwnLog:
         except LimitExceeded:
             self._bus.publish(Notice(OWN_LOG_FULL))
             return
-        if sought := self._sought.get(peer):
-            sought.difference_update(parse_operation(operation).id for operation in operations)
-            if not sought:
+        if self._sought.get(peer):
+            returned = await self._worker.run(_ids, operations)
+            self._sought[peer] -= returned
+            if not self._sought[peer]:
                 self._synced.set()
 
     async def _extend(self, operations: Sequence[bytes]) -> None:
@@ -343,6 +344,10 @@ def _before_others(operations: Sequence[bytes], pins: Pins, seed: bytes) -> Pers
         without = enumerate(graph.order)
         operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
     return state
+
+
+def _ids(operations: Iterable[bytes]) -> set[bytes]:
+    return {parse_operation(operation).id for operation in operations}
 
 
 def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
