@@ -319,7 +319,13 @@ class PersonLogs:
         if not found.new:
             return
         causes = await self._worker.run(changes, before, found.state)
-        row = await self._store.write(_store, person, found, views.holds(causes, found.state))
+        hold, read = views.holds(causes, found.state), (list(held), pins)
+        try:
+            row = await self._store.write(_store, person, found, hold, read)
+        except _Outdated:  # a comparison or a pairing came in between, which is in memory next
+            await self._pending.reload(person)
+            await self._receive(person, operations)
+            return
         if row is None:
             return
         await self._pending.reload(person)
@@ -354,10 +360,21 @@ def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
     return persons.operations_of(database, person), persons.pins_of(database, person)
 
 
-def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow | None:
-    """The contact as it is now, None if it was removed meanwhile."""
+class _Outdated(Exception):
+    """The log or its pins have changed since they were read."""
+
+
+def _store(
+    database: Database, person: bytes, found: Extension, hold: bool, read: tuple[list[bytes], Pins]
+) -> ContactRow | None:
+    """The contact as it is now, None if it was removed meanwhile. `found` was made of what was read.
+
+    Raises _Outdated, and stores nothing, if that has changed.
+    """
     if contacts.get(database, person) is None:
         return None
+    if _held(database, person) != read:
+        raise _Outdated
     _store_operations(database, person, found)
     contacts.set_name(database, person, found.state.name)
     if hold:
