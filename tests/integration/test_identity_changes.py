@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -27,7 +26,7 @@ from protocol.identity.safety import safety_number
 from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
-from tests.integration.steps import compare, current, in_touch, meet, number_of, presence, say
+from tests.integration.steps import compare, current, in_touch, kept_back, meet, number_of, presence, say
 from tests.integration.test_removed_terminals import SECOND, Second
 from tests.support.engines.engines import (
     Person,
@@ -261,17 +260,7 @@ async def test_an_operation_that_is_checked_while_a_pairing_stores_another_overw
         second = await Second.added(ben, ada)
         await take_in(ben, second.log[-1], confirmed=True)
         parts, own, log = ada.engine._use_cases, ben.engine._use_cases.keyring.own, reduce(second.log)
-        checked, stored = asyncio.Event(), asyncio.Event()
-        run = parts.runtime.worker.run
-
-        async def slowly(work: Any, *arguments: Any, **named: Any) -> Any:
-            result = await run(work, *arguments, **named)
-            if work is extend and not stored.is_set():
-                checked.set()
-                await stored.wait()
-            return result
-
-        monkeypatch.setattr(parts.runtime.worker, "run", slowly)
+        checked, stored = kept_back(monkeypatch, ada, extend)
         name = sign_operation(rename_operation(log, SECOND.id, "Benny"), SECOND.seed)
         await current(ben, ada).driver.send(LogOperations([name]))
         await checked.wait()

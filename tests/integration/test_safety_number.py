@@ -19,11 +19,21 @@ from chat.interface import (
 )
 from chat.storage import persons
 from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
+from protocol.identity.exchange import extend
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
+from protocol.identity.safety import branches
 from protocol.messages import LogOperations
-from tests.integration.steps import current, in_touch, number_of, say, seed_in
-from tests.support.engines.engines import Person, delivered, in_virtual_time, own_log, pair, people, take_in
+from tests.integration.steps import current, in_touch, kept_back, late, number_of, say, seed_in
+from tests.support.engines.engines import (
+    Person,
+    delivered,
+    in_virtual_time,
+    own_log,
+    pair,
+    people,
+    take_in,
+)
 from tests.support.protocol.pairings import Terminal, id_of
 
 THIEF = Terminal.named("terminal of a thief")
@@ -339,7 +349,9 @@ async def test_case_84_what_the_losing_recovery_kept_gets_nothing_once_the_other
 
 
 @in_virtual_time
-async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lost(tmp_path: Path) -> None:
+async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A contact returns an Add while Ben says which of two recoveries was his."""
     async with in_touch(tmp_path) as (_, ada, ben):
         theft, honest, parts = await recovered(ben), await recovered(ben, NEW), ben.engine._use_cases
@@ -349,9 +361,58 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
         last = Terminal.named("a terminal that the contact knows")
         add = add_operation(reduce([*await own_log(ben)][:2]), own.terminal, last.signing, last.static)
         signed = sign_operation(add, own.signing_seed, last.seed)
-        answers = parts.own_log.received(ada.peer, [signed]), ben.engine.confirm_own(id_of(honest).hex())
-        await asyncio.gather(*answers)
+        reduced, go_on = kept_back(monkeypatch, ben, extend)
+        returned = asyncio.ensure_future(parts.own_log.received(ada.peer, [signed]))
+        await reduced.wait()
+        answered = asyncio.ensure_future(ben.engine.confirm_own(id_of(honest).hex()))
+        await asyncio.sleep(1)
+        go_on.set()
+        await asyncio.gather(returned, answered)
         assert parts.keyring.own_log.newest == id_of(honest)
         assert THIEF.id not in parts.keyring.own_log.live
         former = await parts.store.read(persons.former_terminals, own.person)
         assert THIEF.id in former
+
+
+@in_virtual_time
+async def test_case_84_a_number_of_a_log_that_changes_while_it_is_compared_confirms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ada types the number of Ben's recovery. A thief adds a terminal, which counts with it, too."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest = await recovered(ben, None), await recovered(ben, NEW)
+        await show(ben, ada, theft)
+        await show(ben, ada, honest)
+        contact, add = await ada.contact(ben), await added(ben)
+        typed = (await ada.engine.verification(contact)).numbers[1]
+        found, go_on = kept_back(monkeypatch, ada, branches)
+        compared = asyncio.ensure_future(ada.engine.verify(contact, typed))
+        await found.wait()
+        await show(ben, ada, add)
+        go_on.set()
+        with pytest.raises(BadData):
+            await compared
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (False, True)
+        await ada.stop()
+        await ada.start()
+        log = ada.engine._use_cases.keyring.log(ben.peer.person)
+        assert (log.newest, log.contested) == (id_of(theft), True)
+
+
+@in_virtual_time
+async def test_case_84_a_number_that_is_compared_while_a_recovery_is_stored_confirms_nothing(
+    tmp_path: Path,
+) -> None:
+    """The recovery brings no terminal and removes none. It is on the disk, and not in memory yet."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        typed, contact = await number_of(ada, ben), await ada.contact(ben)
+        late(ada.engine._use_cases.pending, "reload", 1)
+        changed = ada.wait(IdentityChanged)
+        await current(ben, ada).driver.send(LogOperations([await recovered(ben, None)]))
+        await asyncio.sleep(0.5)
+        with pytest.raises(BadData):
+            await ada.engine.verify(contact, typed)
+        await changed
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (False, True)
