@@ -25,15 +25,7 @@ from protocol.identity.reduction import reduce
 from protocol.identity.safety import branches
 from protocol.messages import LogOperations
 from tests.integration.steps import current, in_touch, kept_back, late, number_of, say, seed_in
-from tests.support.engines.engines import (
-    Person,
-    delivered,
-    in_virtual_time,
-    own_log,
-    pair,
-    people,
-    take_in,
-)
+from tests.support.engines.engines import Person, delivered, in_virtual_time, own_log, pair, people, take_in
 from tests.support.protocol.pairings import Terminal, id_of
 
 THIEF = Terminal.named("terminal of a thief")
