@@ -182,7 +182,7 @@ class OwnLog:
             if len(removed) > RECOVER_REMOVED_MAX:
                 raise UsageError(TOO_MANY_DEVICES)
             # Else an id would decide between it and a thief's one that its person took for the own before.
-            pins = await self._store.write(persons.take_back, state.person, base.newest)
+            await self._store.write(persons.take_back, state.person, base.newest)
             known = sorted(terminal for terminal in set(removed) if terminal in base.last)
             last = [(terminal, base.last[terminal]) for terminal in known]
             signed = sign_recovery(recover_operation(base, seed, last), seed)
