@@ -122,9 +122,10 @@ class OwnLog:
             whole = await self._extend(operations)
         if not whole:
             self._bus.publish(Notice(OWN_LOG_FULL))
-        elif sought := self._sought.get(peer):
-            sought.difference_update(parse_operation(operation).id for operation in operations)
-            if not sought:
+        elif self._sought.get(peer):
+            returned = await self._worker.run(_ids, operations)
+            self._sought[peer] -= returned
+            if not self._sought[peer]:
                 self._synced.set()
         return whole
 
@@ -218,6 +219,8 @@ class OwnLog:
                 gone.add(own.terminal)
             if len(gone) > RECOVER_REMOVED_MAX:
                 raise UsageError(TOO_MANY_DEVICES)
+            # Else an id would decide between it and a thief's one that its person took for the own before.
+            await self._store.write(persons.take_back, state.person, base.newest)
             last = [(terminal, base.last[terminal]) for terminal in sorted(gone)]
             keyed = None
             if new is None:
@@ -457,6 +460,10 @@ def _named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str
     if name in ("", state.name) or own.terminal not in state.live:
         return []
     return [sign_operation(rename_operation(state, own.terminal, name), own.signing_seed)]
+
+
+def _ids(operations: Iterable[bytes]) -> set[bytes]:
+    return {parse_operation(operation).id for operation in operations}
 
 
 def _held(database: Database, person: bytes) -> tuple[list[bytes], Pins]:

@@ -106,14 +106,13 @@ class Verification:
             if contact is None:
                 return None
             persons.pin(database, person, same.path, confirmed=True)
-            keys = contact_keys(database, own.person, contact)
-            if (keys.state.newest, set(keys.state.live)) != (same.newest, set(same.live)):
+            state = persons.pinned(database, person)
+            if (state.newest, set(state.live)) != (same.newest, set(same.live)):
                 raise BadData(DIFFERENT)  # it changed just now; nothing of this is stored
             contacts.set_verified(database, person, True)
-            contacts.set_held(database, person, keys.state.contested)
+            contacts.set_held(database, person, state.contested)
             contacts.add_comparison(database, row)
-            persons.replace_terminals(database, person, persons.terminal_rows(keys.state))
-            return keys
+            return contact_keys(database, own.person, contact)
 
         keys = await self._store.write(store)
         if keys is None or person not in self._keyring.contacts:

@@ -8,8 +8,9 @@ from typing import Final
 
 from chat.storage import quarantine
 from chat.storage.database import Database
+from protocol.identity.exchange import settle
 from protocol.identity.log import Recover, parse_operation
-from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.identity.reduction import PersonState, Pins
 
 
 def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
@@ -42,18 +43,33 @@ def pin(db: Database, person: bytes, recoveries: Iterable[bytes], *, confirmed: 
     """
     recoveries = tuple(recoveries)
     if confirmed:
-        parsed = map(parse_operation, operations_of(db, person))
-        previous = {one.id: one.operation.previous for one in parsed if isinstance(one.operation, Recover)}
+        previous = _previous(db, person)
         followed = {previous.get(recovery) for recovery in recoveries}
-        rivals = [one for one, before in previous.items() if before in followed and one not in recoveries]
-        taken_back = "UPDATE pins SET confirmed = 0 WHERE person = ? AND recovery = ?"
-        db.run_many(taken_back, [(person, rival) for rival in rivals])
+        _unconfirm(db, person, {one for one in previous if previous[one] in followed}.difference(recoveries))
     for recovery in recoveries:
         db.run(
             "INSERT INTO pins (person, recovery, confirmed) VALUES (?, ?, ?) ON CONFLICT (person, recovery)"
             " DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)",
             *(person, recovery, int(confirmed)),
         )
+
+
+def take_back(db: Database, person: bytes, followed: bytes) -> Pins:
+    """Let no recovery that follows this operation (id) stay confirmed. Returns the pins of the person."""
+    previous = _previous(db, person)
+    _unconfirm(db, person, [one for one in previous if previous[one] == followed])
+    return pins_of(db, person)
+
+
+def _previous(db: Database, person: bytes) -> dict[bytes, bytes]:
+    """By the id of each recovery, the operation that it follows."""
+    parsed = map(parse_operation, operations_of(db, person))
+    return {one.id: one.operation.previous for one in parsed if isinstance(one.operation, Recover)}
+
+
+def _unconfirm(db: Database, person: bytes, recoveries: Iterable[bytes]) -> None:
+    taken_back = "UPDATE pins SET confirmed = 0 WHERE person = ? AND recovery = ?"
+    db.run_many(taken_back, [(person, recovery) for recovery in recoveries])
 
 
 def pins_of(db: Database, person: bytes) -> Pins:
@@ -156,9 +172,12 @@ def forget_addresses(db: Database, terminal: bytes, host: str, port: int) -> Non
 
 
 def pinned(db: Database, person: bytes) -> PersonState:
-    """The state of a stored log, of which what is in force is pinned as seen, and its terminals stored."""
-    pins = pins_of(db, person)
-    state = reduce(operations_of(db, person), pins)
+    """The state of a stored log, of which what is in force is pinned as seen, and its terminals stored.
+
+    What can never count again is deleted (SPEC §7.3).
+    """
+    state, lost = settle(operations_of(db, person), pins_of(db, person))
+    drop_operations(db, person, lost)
     pin(db, person, state.path, confirmed=False)
     replace_terminals(db, person, terminal_rows(state))
     return state

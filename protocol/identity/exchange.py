@@ -74,9 +74,23 @@ def take(graph: Graph, held: Set[bytes], pins: Pins = NO_PINS) -> Taken:
     kept = (graph.order[index] for index in bits(reduction.kept))
     new = tuple(logged for logged in kept if logged.id not in held)
     _check_bounds(reduction, {logged.id for logged in new})
+    return Taken(reduction, new, tuple(one for one in _lost(reduction) if one in held))
+
+
+def _lost(reduction: Reduction) -> tuple[bytes, ...]:
+    """The ids of the operations that can never count again."""
+    graph = reduction.graph
     # A recovery that is confirmed later can bring back what is not in view.
-    lost = graph.ids(reduction.view & ~graph.closure(reduction.kept | graph.all & ~reduction.view))
-    return Taken(reduction, new, tuple(identity for identity in lost if identity in held))
+    return graph.ids(reduction.view & ~graph.closure(reduction.kept | graph.all & ~reduction.view))
+
+
+def settle(held: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[PersonState, tuple[bytes, ...]]:
+    """The state of operations that are held, and the ids of those that go. Errors as in `load`.
+
+    They can never count again, or lack an ancestor: it went while a Record that follows it was checked.
+    """
+    reduction = Reduction(log.load(held), pins)
+    return reduction.state(), (*_lost(reduction), *sorted(reduction.graph.pending))
 
 
 def _denying(graph: Graph, held: Set[bytes]) -> set[bytes]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chat.config import Config
 from chat.interface import ContactChanged, EntryView, PairingStage
 from chat.network.links import LiveLink
@@ -114,3 +116,24 @@ def late(owner: object, name: str, seconds: float) -> None:
         await original(*arguments, **options)
 
     setattr(owner, name, slowly)
+
+
+def kept_back(
+    monkeypatch: pytest.MonkeyPatch, person: Person, what: Any
+) -> tuple[asyncio.Event, asyncio.Event]:
+    """Let what a person's worker computes by this function wait for the second event.
+
+    The first one is set when the result is there. Until then other work goes on.
+    """
+    worker, there, wanted = person.engine._use_cases.runtime.worker, asyncio.Event(), asyncio.Event()
+    run = worker.run
+
+    async def slowly(work: Any, *arguments: Any, **options: Any) -> Any:
+        result = await run(work, *arguments, **options)
+        if work is what:
+            there.set()
+            await wanted.wait()
+        return result
+
+    monkeypatch.setattr(worker, "run", slowly)
+    return there, wanted

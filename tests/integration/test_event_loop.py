@@ -162,7 +162,7 @@ class Later(Wire, frozen=True, tag=60_000):
     more: bytes
 
 
-def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Message]:
+def taken(own: Log, log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Message]:
     """Each message that a contact may send, at its largest and in its worst shape."""
     persons_of_both = [one.engine._use_cases.keyring.own.person for one in (ada, ben)]
     conversation, random = conversation_of_two(*persons_of_both), seeded("ids")
@@ -183,6 +183,9 @@ def taken(log: Log, ids: list[bytes], ada: Person, ben: Person) -> list[m.Messag
         cut_of(ben, ada),
         m.Heads(conversation, b"", [], more=False),
         m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
+        m.LogOperations([log.add(-1 - number) for number in range(limits.LOG_OPERATIONS_MAX)]),
+        m.LogHeads(persons_of_both[0], [random(32)]),
+        m.LogOperations(own.operations),  # of a log of which the same terminal has named an unknown head
     ]
 
 
@@ -223,13 +226,13 @@ def refused(log: Log) -> list[m.Message]:
 
 async def scenario(folder: Path, watch: Watch) -> dict[str, float]:
     async with people(folder, "Ada", "Ben") as (_, (ada, ben)):
-        await filled(ada)
+        own = await filled(ada)
         log = await filled(ben)
         measured, ends = Measured(watch), sessions_ended(ada)
         await measured.of("a pairing with two Records", pair(ada, ben))
         await talk(ben, ada, "paired")
         later: Any = Later(bytes(limits.MESSAGE_BYTES_MAX - 10))
-        for message in [later, *taken(log, await own_entries(ada, ben), ada, ben)]:
+        for message in [later, *taken(own, log, await own_entries(ada, ben), ada, ben)]:
 
             async def followed(message: m.Message = message) -> None:
                 await send(ben, ada, message)

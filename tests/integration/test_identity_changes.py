@@ -12,15 +12,32 @@ import pytest
 from chat.interface import BadData, ContactChanged, EntryState, IdentityChanged
 from chat.storage import keys, persons
 from chat.storage.database import Database
-from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
+from protocol.identity.author import (
+    add_operation,
+    recover_operation,
+    remove_operation,
+    rename_operation,
+    sign_recovery,
+)
+from protocol.identity.exchange import extend
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Pins, reduce
 from protocol.identity.safety import safety_number
 from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
-from tests.integration.steps import compare, current, in_touch, meet, number_of, presence, say
-from tests.support.engines.engines import Person, delivered, in_virtual_time, people, talk, two_contacts
+from tests.integration.steps import compare, current, in_touch, kept_back, meet, number_of, presence, say
+from tests.integration.test_removed_terminals import SECOND, Second
+from tests.support.engines.engines import (
+    Person,
+    delivered,
+    in_virtual_time,
+    invite,
+    people,
+    take_in,
+    talk,
+    two_contacts,
+)
 from tests.support.protocol.pairings import Terminal, id_of
 
 STRANGE = Terminal.named("holder of the recovery key")
@@ -232,6 +249,31 @@ async def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: P
         await changed
         await gone
         assert not ada.engine._use_cases.links.all()
+
+
+@in_virtual_time
+async def test_an_operation_that_is_checked_while_a_pairing_stores_another_overwrites_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ben's second terminal signs a name. His first one removes it, and shows that to Ada in a Record."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        await take_in(ben, second.log[-1], confirmed=True)
+        parts, own, log = ada.engine._use_cases, ben.engine._use_cases.keyring.own, reduce(second.log)
+        checked, stored = kept_back(monkeypatch, ada, extend)
+        name = sign_operation(rename_operation(log, SECOND.id, "Benny"), SECOND.seed)
+        await current(ben, ada).driver.send(LogOperations([name]))
+        await checked.wait()
+        removal = sign_operation(remove_operation(log, own.terminal, SECOND.id), own.signing_seed)
+        await take_in(ben, removal, confirmed=True)
+        await invite(ada, ben)
+        stored.set()
+        await talk(ben, ada, "after")
+        await asyncio.sleep(10)
+        assert SECOND.id not in parts.keyring.log(ben.peer.person).live
+        former = await parts.store.read(persons.former_terminals, ben.peer.person)
+        assert former == [SECOND.id]
+        assert [view.name for view in await ada.engine.contacts()] == ["Ben"]
 
 
 async def keep_own(person: Person, operations: Sequence[bytes]) -> None:

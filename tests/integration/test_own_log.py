@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chat.interface import IdentityChanged, Notice, NotPermitted, NotSynced, OwnLogChanged, UsageError
+from chat.network.links import Peer
 from chat.service.events import OwnLogChanged as Signal
 from chat.storage import keys
 from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
@@ -22,7 +23,7 @@ from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import LogHeads, LogOperations
 from tests.integration.steps import current, dial, in_touch, presence
-from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, invite, own_log, pair, people, talk
 from tests.support.fakes.network import Network
 from tests.support.protocol.pairings import SECOND
 
@@ -275,6 +276,31 @@ async def test_a_contact_that_names_what_it_does_not_give_lets_nothing_be_signed
         await current(ben, ada).driver.send(LogHeads(ada.peer.person, list(own_state(ada).heads)))
         await talk(ben, ada, "it names what it holds")
         await ada.engine.rename_self("Adele", False)
+
+
+@in_virtual_time
+async def test_case_92_a_terminal_signs_once_the_one_that_named_what_it_lacks_has_returned_all_of_it(
+    tmp_path: Path,
+) -> None:
+    """What another terminal returns before does not count: the one that named may hold more."""
+    async with restored(tmp_path) as (network, ada, ben):
+        network.part(ada.host, ben.host)
+        known = ben.engine._use_cases.keyring.contacts[ada.peer.person]
+        await ada.start()
+        log, other = ada.engine._use_cases.own_log, Peer(ben.peer.person, SECOND.static)
+        lacked = [one for one in known.operations if one not in await own_log(ada)]
+        assert len(lacked) == 1
+        await log.named(ben.peer, known.state.heads)
+        await log.received(other, lacked)
+        assert own_state(ada).name == "Adele"
+        with pytest.raises(NotSynced):
+            await ada.engine.rename_self("Ad", False)
+        await log.received(ben.peer, known.operations[:1])
+        with pytest.raises(NotSynced):
+            await ada.engine.rename_self("Ad", False)
+        await log.received(ben.peer, lacked)
+        await ada.engine.rename_self("Ad", False)
+        assert (own_state(ada).name, own_state(ada).forks) == ("Ad", ())
 
 
 @in_virtual_time

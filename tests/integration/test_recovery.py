@@ -43,7 +43,7 @@ from tests.support.engines.engines import (
     talk,
 )
 from tests.support.engines.terminals import add_terminal
-from tests.support.protocol.pairings import SECOND
+from tests.support.protocol.pairings import SECOND, id_of
 
 
 async def written_down(person: Person) -> tuple[str, ...]:
@@ -160,15 +160,23 @@ async def test_case_84_a_terminal_never_asks_about_its_own_recovery(tmp_path: Pa
         assert not [event for event in ada.seen if isinstance(event, QuestionsChanged)]
 
 
+@pytest.mark.parametrize("confirmed", [False, True])
 @in_virtual_time
-async def test_case_84_the_words_work_though_a_thief_named_another_next_key(tmp_path: Path) -> None:
+async def test_case_84_the_words_work_though_a_thief_named_another_next_key(
+    tmp_path: Path, confirmed: bool
+) -> None:
+    """Also where Ada has taken the thief's recovery for her own, and its id comes first."""
     async with in_touch(tmp_path) as (_, ada, _ben):
         words, seed = (await ada.engine.recovery_words()).words, await seed_in(ada)
-        key, new = bytes([7]) * 32, SECOND
+        new, thefts = SECOND, list[bytes]()
         made = recover_operation(ada.engine._use_cases.keyring.own_log, seed, [], new.signing, new.static)
-        theft = replace(made, recovery=ed25519_from_seed(key))
-        await take_in(ada, sign_operation(theft, recovery_key(seed, 0), key, new.seed))
-        assert len(await ada.engine.questions()) == 1
+        for key in (bytes([number]) * 32 for number in range(64)):
+            theft = replace(made, recovery=ed25519_from_seed(key))
+            thefts.append(sign_operation(theft, recovery_key(seed, 0), key, new.seed))
+        await take_in(ada, min(thefts, key=id_of))
+        (question,) = await ada.engine.questions()
+        if confirmed:
+            await ada.engine.confirm_own(question.operation)
         await ada.engine.recover(words, (new.id.hex(),), True)
         assert await ada.engine.questions() == ()
         log = ada.engine._use_cases.keyring.own_log

@@ -32,11 +32,12 @@ from protocol.identity.author import (
 from protocol.identity.exchange import extend
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
+from protocol.identity.safety import branches
 from protocol.messages import LogOperations
 from protocol.pairing.pairing import Pairing
 from protocol.pairing.record import Identity
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import compare, current, in_touch, number_of, say, seed_in
+from tests.integration.steps import compare, current, in_touch, kept_back, late, number_of, say, seed_in
 from tests.support.engines.engines import (
     Person,
     delivered,
@@ -245,6 +246,37 @@ async def test_case_84_of_two_own_recoveries_the_person_says_which_was_theirs(tm
         await number_of(ben, ada)
 
 
+@pytest.mark.parametrize("own", [False, True])
+@in_virtual_time
+async def test_what_can_never_count_again_after_a_confirmation_is_deleted(tmp_path: Path, own: bool) -> None:
+    """A terminal signs a name. Of two recoveries the one in force knows no such terminal, the other cuts it.
+
+    Ben says which one was his, or Ada compares the number with him.
+    """
+    async with in_touch(tmp_path) as (_, ada, ben):
+        first, theft = await own_log(ben), await recovered(ben)
+        add = await added(ben, NEW)
+        state = reduce([*first, add])
+        name = sign_operation(rename_operation(state, NEW.id, "Benjamin"), NEW.seed)
+        seed = await seed_in(ben)
+        honest = sign_recovery(recover_operation(state, seed, [(NEW.id, b"")]), seed)
+        person = ben if own else ada
+        if own:
+            await take_in(ben, theft)
+            await take_in(ben, add, name, honest)
+            await ben.engine.confirm_own(id_of(honest).hex())
+        else:
+            await show(ben, ada, theft)
+            await show(ben, ada, add, name, honest)
+            contact = await ada.contact(ben)
+            numbers = (await ada.engine.verification(contact)).numbers
+            await ada.engine.verify(contact, numbers[1])
+        held = await person.engine._use_cases.store.read(persons.operations_of, ben.peer.person)
+        assert set(held) == {*first, theft, add, honest}
+        if not own:
+            assert set(ada.engine._use_cases.keyring.held(ben.peer.person)) == set(held)
+
+
 @in_virtual_time
 async def test_a_terminal_that_was_removed_shows_no_number_and_does_not_pair(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
@@ -376,7 +408,53 @@ async def test_case_84_what_the_losing_recovery_kept_gets_nothing_once_the_other
 
 
 @in_virtual_time
-async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lost(tmp_path: Path) -> None:
+async def test_case_84_a_number_of_a_log_that_changes_while_it_is_compared_confirms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ada types the number of Ben's recovery. A thief adds a terminal, which counts with it, too."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        theft, honest = await recovered(ben, None), await recovered(ben, NEW)
+        await show(ben, ada, theft)
+        await show(ben, ada, honest)
+        contact, add = await ada.contact(ben), await added(ben)
+        typed = (await ada.engine.verification(contact)).numbers[1]
+        found, go_on = kept_back(monkeypatch, ada, branches)
+        compared = asyncio.ensure_future(ada.engine.verify(contact, typed))
+        await found.wait()
+        await show(ben, ada, add)
+        go_on.set()
+        with pytest.raises(BadData):
+            await compared
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (False, True)
+        await ada.stop()
+        await ada.start()
+        log = ada.engine._use_cases.keyring.log(ben.peer.person)
+        assert (log.newest, log.contested) == (id_of(theft), True)
+
+
+@in_virtual_time
+async def test_case_84_a_number_that_is_compared_while_a_recovery_is_stored_confirms_nothing(
+    tmp_path: Path,
+) -> None:
+    """The recovery brings no terminal and removes none. It is on the disk, and not in memory yet."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        typed, contact = await number_of(ada, ben), await ada.contact(ben)
+        late(ada.engine._use_cases.pending, "reload", 1)
+        changed = ada.wait(IdentityChanged)
+        await current(ben, ada).driver.send(LogOperations([await recovered(ben, None)]))
+        await asyncio.sleep(0.5)
+        with pytest.raises(BadData):
+            await ada.engine.verify(contact, typed)
+        await changed
+        (view,) = await ada.engine.contacts()
+        assert (view.verified, view.held) == (False, True)
+
+
+@in_virtual_time
+async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A contact returns an Add while Ben says which of two recoveries was his."""
     async with in_touch(tmp_path) as (_, ada, ben):
         theft, honest, parts = await recovered(ben), await recovered(ben, NEW), ben.engine._use_cases
@@ -386,8 +464,13 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
         last = Terminal.named("a terminal that the contact knows")
         add = add_operation(reduce([*await own_log(ben)][:2]), own.terminal, last.signing, last.static)
         signed = sign_operation(add, own.signing_seed, last.seed)
-        answers = parts.own_log.received(ada.peer, [signed]), ben.engine.confirm_own(id_of(honest).hex())
-        await asyncio.gather(*answers)
+        reduced, go_on = kept_back(monkeypatch, ben, extend)
+        returned = asyncio.ensure_future(parts.own_log.received(ada.peer, [signed]))
+        await reduced.wait()
+        answered = asyncio.ensure_future(ben.engine.confirm_own(id_of(honest).hex()))
+        await asyncio.sleep(1)
+        go_on.set()
+        await asyncio.gather(returned, answered)
         assert parts.keyring.own_log.newest == id_of(honest)
         assert THIEF.id not in parts.keyring.own_log.live
         former = await parts.store.read(persons.former_terminals, own.person)

@@ -16,7 +16,17 @@ from chat.storage import contacts, keys, persons
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS
-from protocol.identity.author import NewPerson, create_person, recover_operation, sign_recovery
+from protocol.identity.author import (
+    NewPerson,
+    add_operation,
+    create_person,
+    recover_operation,
+    remove_operation,
+    rename_operation,
+    sign_recovery,
+)
+from protocol.identity.exchange import extend
+from protocol.identity.log import sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
@@ -109,6 +119,42 @@ def test_a_pairing_without_words_and_without_a_change_leaves_the_contact_as_it_w
     complete(database)
     again = replace(again, root=blob("a third root"))
     assert stored(database, again, False, reduce(BEN.operations), 111)[0] == replace(pending, state=PAIRED)
+
+
+def renamed_by_a_second_terminal() -> tuple[bytes, ...]:
+    """Ben's log with a terminal that has signed a name."""
+    own = reduce(BEN.operations)
+    add = add_operation(own, BEN.terminal, NEW.signing, NEW.static)
+    added = (*BEN.operations, sign_operation(add, BEN.signing_seed, NEW.seed))
+    return (*added, sign_operation(rename_operation(reduce(added), NEW.id, "Mallory"), NEW.seed))
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_what_a_record_drops_is_deleted(database: Database, verified: bool) -> None:
+    """The Record removes a terminal, of which nothing counts any more."""
+    renamed = renamed_by_a_second_terminal()
+    stored(database, contact(renamed), True, None, 77)
+    removal = remove_operation(reduce(renamed[:-1]), BEN.terminal, NEW.id, b"")
+    record = (*renamed[:-1], sign_operation(removal, BEN.signing_seed))
+    again = replace(contact(record), root=blob("another root"))
+    row, _ = stored(database, again, verified, reduce(renamed), 99)
+    assert persons.operations_of(database, BEN.person) == list(record)
+    assert row.name == "Ben"
+
+
+def test_a_record_that_follows_what_was_dropped_while_it_was_checked_ends_no_later_link(
+    database: Database,
+) -> None:
+    """Else what lacks an ancestor would be held for good, and every message of operations be malformed."""
+    renamed = renamed_by_a_second_terminal()
+    later = sign_operation(rename_operation(reduce(renamed), BEN.terminal, "Benny"), BEN.signing_seed)
+    checked = replace(contact((*renamed, later)), operations=(later,))
+    removal = remove_operation(reduce(renamed[:-1]), BEN.terminal, NEW.id, b"")
+    log = (*renamed[:-1], sign_operation(removal, BEN.signing_seed))
+    stored(database, contact(log), True, None, 77)
+    stored(database, checked, True, reduce(log), 99)
+    assert persons.operations_of(database, BEN.person) == list(log)
+    assert later in extend(log, (renamed[-1], later)).new  # it is named and comes again
 
 
 def test_a_contact_without_unread_entries_has_none(
