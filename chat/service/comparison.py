@@ -106,7 +106,7 @@ class Comparison:
         terminal = terminal_at(self._keyring.contacts.get(link.person), link)
         heads = await self._store.read(repair.asking_heads, conversation, terminal)
         if heads_hash(conversation, heads) == message.hash:
-            await self._cover(link, heads)
+            await self._cover(link, conversation, heads)
             return []
         return pages(conversation, heads)
 
@@ -136,7 +136,7 @@ class Comparison:
             link.driver.abort()
 
     async def _find_lacking(self, link: LiveLink, page: Heads, carry: Carry) -> None:
-        await self._cover(link, page.heads)
+        await self._cover(link, page.conversation, page.heads)
         # What comes on this link from now on is no answer to the page: the other side has it.
         mine = set(await self._store.read(repair.heads_on, page))
 
@@ -147,8 +147,9 @@ class Comparison:
         if link in self._waiting:
             carry(found)
 
-    async def _cover(self, link: LiveLink, heads: Sequence[Head]) -> None:
-        self._views.publish_evidence(link.person, await self._store.write(repair.cover, heads))
+    async def _cover(self, link: LiveLink, conversation: bytes, heads: Sequence[Head]) -> None:
+        evidence = await self._store.write(repair.cover, conversation, heads)
+        self._views.publish_evidence(link.person, evidence)
         self._bus.signal(CutsFollowed())
 
     def ended(self, link: LiveLink) -> None:
@@ -167,7 +168,9 @@ class Comparison:
         async with self._comparing.setdefault(link.person, asyncio.Lock()):
             theirs = {head.id for head in message.heads}
             while mine:
-                piece, mine, theirs = await self._store.read(repair.lacking_piece, mine, theirs)
+                piece, mine, theirs = await self._store.read(
+                    repair.lacking_piece, message.conversation, mine, theirs
+                )
                 pieces.append(piece)
         # The newest came first. So turned, they are nearly in order, and a long history is sorted at once.
         return [entry for _, entry in sorted(chain.from_iterable(reversed(pieces)))]

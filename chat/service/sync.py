@@ -542,7 +542,7 @@ class Inbound:
                 held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
             if held:
                 # The contact passes on what an own terminal has passed before.
-                evidence = repair.cover(database, held)
+                evidence = repair.cover(database, conversation_of_two(own.person, person), held)
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))
             unread = receipts.unread(database, conversation_of_two(own.person, person))
@@ -557,7 +557,7 @@ class Inbound:
             if one.deleted:
                 view = replace(view, kind=DELETED)
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
-            if rivals:
+            if rivals and not one.filled:
                 evidence.append((entry.header.author, entry.id, rivals))
         if evidence:
             self._views.publish_evidence(person, evidence)

@@ -120,7 +120,7 @@ class HeadRow:
 class Stored(NamedTuple):
     """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored.
 
-    `rivals` are the other entries of its author, incarnation and sequence, where it is new. `deleted`: it was
+    `rivals` are the other entries of its author, incarnation and sequence. `deleted`: it was
     deleted before its conversation was removed, and `entry` is its header alone.
     """
 
@@ -379,7 +379,8 @@ def insert(
         if destroyed or salt:
             return None
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
-        return Stored(number, entry, filled=True) if entry.salt else None
+        apart = bool(db.value("SELECT EXISTS (SELECT 1 FROM quarantine WHERE entry = ?)", number))
+        return Stored(number, entry, True, rivals(db, entry.id), apart) if entry.salt else None
     header = entry.header
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)

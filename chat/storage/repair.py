@@ -71,14 +71,16 @@ PIECE: Final = 256
 
 
 def lacking_piece(
-    db: Database, mine: Collection[bytes], theirs: Collection[bytes]
+    db: Database, conversation: bytes, mine: Collection[bytes], theirs: Collection[bytes]
 ) -> tuple[list[Position], set[bytes], set[bytes]]:
     """The newest entries that a peer with the heads `theirs` lacks of the chains that end in `mine`.
+
+    Heads of other conversations count as unknown: an answer must not reveal that they are held.
 
     Returns their positions, in order, and both kinds of heads for the next piece. Nothing is left once those
     of `mine` are empty.
     """
-    chain = _Piece(db, [*mine, *theirs])
+    chain = _Piece(db, conversation, [*mine, *theirs])
     found = lacking(filter(chain.holds, mine), filter(chain.holds, theirs), chain)
     covered, left = chain.below(theirs), chain.below(mine, through=set(found))
     return sorted(chain.position(entry) for entry in found), left - covered, covered
@@ -117,8 +119,9 @@ def heads_on(database: Database, page: Heads) -> list[bytes]:
 class _Piece:
     """protocol.history.Chain over the last PIECE sequences."""
 
-    def __init__(self, db: Database, ends: Iterable[bytes]) -> None:
+    def __init__(self, db: Database, conversation: bytes, ends: Iterable[bytes]) -> None:
         self._db = db
+        self._number = db.value("SELECT number FROM conversations WHERE id = ?", conversation)
         self._rows: dict[bytes, tuple[int, int, bytes]] = {}
         self._bottom = max((self._sequence(entry) for entry in ends), default=0) - PIECE
 
@@ -149,7 +152,8 @@ class _Piece:
     def _sequence(self, entry: bytes) -> int:
         """Of an entry that is held, else 0."""
         if entry not in self._rows:
-            found = self._db.row("SELECT sequence, rank, header FROM entries WHERE id = ?", entry)
+            held = "SELECT sequence, rank, header FROM entries WHERE id = ? AND conversation = ?"
+            found = self._db.row(held, entry, self._number)
             if found is None:
                 return 0
             check_header(self._db, entry, found[2])
@@ -205,15 +209,18 @@ _COVER: Final = (
 )
 
 
-def cover(db: Database, said: Iterable[Head | ParsedEntry]) -> list[Evidence]:
+def cover(db: Database, conversation: bytes, said: Iterable[Head | ParsedEntry]) -> list[Evidence]:
     """A contact has named these heads or passed these entries, and with them stands for what they lead to.
 
-    Returns what is evidence now.
+    It stands for nothing of another conversation, whose ids it may know. Returns what is evidence now.
     """
     if not db.value("SELECT EXISTS (SELECT 1 FROM uncovered)"):
         return []
-    named = "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?) RETURNING entry"
-    covered = [number for one in said for (number,) in db.rows(named, one.id)]
+    named = (
+        "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?"
+        " AND conversation = (SELECT number FROM conversations WHERE id = ?)) RETURNING entry"
+    )
+    covered = [number for one in said for (number,) in db.rows(named, one.id, conversation)]
     covered += [number for (number,) in db.rows(_COVER, COVERED_AT_ONCE)]
     quarantine.follow_cuts(db, covered)
     return with_rivals(db, covered)

@@ -22,8 +22,8 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.messages import Entry, Head, Heads, HeadsHash
-from tests.integration.steps import current, dial, in_touch, say
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.integration.steps import current, dial, in_touch, meet, say
+from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
 
 TEXTS = ["one", "two", "three"]
@@ -101,6 +101,26 @@ async def test_case_99_what_a_stolen_terminal_invents_in_a_contacts_name_stays_m
         await ada.start()
         await talk(ben, ada, "after a restart")
         assert await uncovered(ada, ben) == ["lend me money", "a lot of it"]
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_another_contact_takes_no_mark_away(tmp_path: Path) -> None:
+    """An accomplice of the thief's names the invented entry in her own conversation with Ada."""
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        mallory = Person("Mallory", "10.0.0.7", tmp_path / "Mallory", ada.network, DEFAULTS, 7)
+        await mallory.create()
+        for question in await ada.engine.questions():
+            await ada.engine.confirm_own(question.operation)
+        await meet(ada, mallory)
+        await talk(mallory, ada, "hi")
+        invented = from_ben(ada, ben, await last_of(ada, ben), "lend me money")
+        await ada.engine._use_cases.inbound.entries(of_sibling(ada, ben, sibling), [invented.message()])
+        conversation = conversation_of_two(ada.peer.person, mallory.peer.person)
+        named = [Head(invented.header.author, invented.header.sequence, invented.id)]
+        await current(mallory, ada).driver.send(Heads(conversation, b"", named, more=False))
+        await talk(mallory, ada, "after it")
+        assert await uncovered(ada, ben) == ["lend me money"]
+        await mallory.engine.close()
 
 
 @in_virtual_time(limit=600)

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import ContactChanged, EntriesMarked, EntryAdded, EntryState, EntryView, IdentityChanged
+from chat.interface import (
+    ContactChanged,
+    EntriesConflict,
+    EntriesMarked,
+    EntryAdded,
+    EntryFilled,
+    EntryState,
+    EntryView,
+    IdentityChanged,
+)
 from chat.network.links import Peer
 from chat.service.sync import WAITING_MAX
 from chat.storage import entries, persons
@@ -24,8 +33,8 @@ from protocol.entries_and_receipts import (
 from protocol.identity.author import add_operation, remove_operation, rename_operation
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
-from protocol.messages import LogOperations
-from tests.integration.steps import current, dial, in_touch
+from protocol.messages import Entry, LogOperations
+from tests.integration.steps import current, dial, entry_of, in_touch
 from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.protocol.pairings import Terminal
 
@@ -183,6 +192,24 @@ async def synced(second: Second, *held: ParsedEntry) -> None:
     """Ben's first terminal gets entries of the second, as siblings will pass them on."""
     parts = second.ben.engine._use_cases
     await parts.store.write(entries.insert_all, held, parts.keyring.own.terminal)
+
+
+@in_virtual_time(limit=600)
+async def test_case_88_a_body_that_comes_after_its_header_has_the_marks_of_its_entry(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        await second.passed(second.write("honest"))
+        await second.removed()
+        later, other = second.write("later").message(), entry_of(ben, ada, text="two")
+        await current(ben, ada).driver.send(entry_of(ben, ada, text="one"))
+        for entry in (later, other):
+            filled = ada.wait(EntryFilled)
+            await current(ben, ada).driver.send(Entry(entry.header, b"", b""))
+            await current(ben, ada).driver.send(entry)
+            view = (await filled).entry
+            assert view == await ada.engine.entry(view.contact, view.id)
+            assert (view.quarantined, view.conflicting) == (entry is later, entry is other)
+        assert len([event for event in ada.seen if isinstance(event, EntriesConflict)]) == 1
 
 
 @in_virtual_time

@@ -252,7 +252,7 @@ def test_case_94_what_a_peer_lacks_is_found_in_pieces(
     found = list[Position]()
     pieces = 0
     while ours:
-        some, ours, theirs = repair.lacking_piece(database, ours, theirs)
+        some, ours, theirs = repair.lacking_piece(database, TALK, ours, theirs)
         found += some
         pieces += 1
         assert len(some) <= 3 * piece
@@ -282,7 +282,7 @@ def test_case_94_pieces_end_where_a_chain_does(database: Database, data: st.Data
         patch.setattr(repair, "PIECE", data.draw(st.integers(1, 3)))
         entries.insert_all(database, held, ME.terminal)
         while mine:
-            some, mine, theirs = repair.lacking_piece(database, mine, theirs)
+            some, mine, theirs = repair.lacking_piece(database, TALK, mine, theirs)
             found += some
     assert sorted(entry for _, entry in found) == sorted(expected)
 
@@ -295,7 +295,7 @@ def test_case_94_a_chain_that_climbs_ends_there_though_another_goes_on_below_the
     high = sample("high", sequence=6, previous=low.id)
     climbs = sample("climbs", sequence=5, previous=high.id)
     store(database, low, high, climbs)
-    found, left, _ = repair.lacking_piece(database, {climbs.id}, set())
+    found, left, _ = repair.lacking_piece(database, TALK, {climbs.id}, set())
     assert ([entry for _, entry in found], left) == ([climbs.id], set())
 
 
@@ -313,7 +313,7 @@ def test_case_94_a_branch_that_meets_the_other_below_a_piece_takes_no_other(
             one.write(f"{name} {number}")
     store(database, *author.written, *other.written[4:])
     mine, theirs = {author.written[-1].id}, {other.written[-1].id}
-    some, left, _ = repair.lacking_piece(database, mine, theirs)
+    some, left, _ = repair.lacking_piece(database, TALK, mine, theirs)
     assert {entry for _, entry in some} == {one.id for one in author.written[4:]}
     assert left == set()
 
@@ -325,7 +325,7 @@ def test_the_header_of_an_entry_that_a_peer_lacks_is_checked(database: Database)
     with database.transaction():
         database.run("UPDATE entries SET header = ? WHERE id = ?", second.header_bytes, first.id)
     with pytest.raises(DatabaseDamaged):
-        repair.lacking_piece(database, {first.id}, set())
+        repair.lacking_piece(database, TALK, {first.id}, set())
 
 
 def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
@@ -421,7 +421,7 @@ def test_case_99_what_is_uncovered_is_what_the_protocol_says(
                 repair.doubt(database, new, {ME.terminal})
         mine = {row.id for row in repair.heads(database, TALK)}.intersection(one.id for one in chain)
         assert mine == {head.id for head in heads({one.id: one.header for one in direct})}
-        repair.cover(database, [Head(b"", 1, chain[at].id) for at in named])
+        repair.cover(database, TALK, [Head(b"", 1, chain[at].id) for at in named])
         held, passed_on = {one.id: one.header for one in chain}, {chain[at].id for at in relayed}
         expected = uncovered(held, passed_on, {chain[at].id for at in named})
         rows = [row for one in held if (row := entries.get(database, one)) is not None]
@@ -564,12 +564,12 @@ def test_case_99_only_the_next_entry_in_the_chain_covers_one(database: Database)
     claimed = sample("names it as its own previous one", sequence=2, previous=planted.id)
     store(database, answer, claimed)
     with database.transaction():
-        repair.cover(database, [answer, claimed])
+        repair.cover(database, TALK, [answer, claimed])
     assert doubted(database) == {planted.id}
     following = sample("by the contact", author=THEIR_TERMINAL.terminal, sequence=2, previous=planted.id)
     store(database, following)
     with database.transaction():
-        repair.cover(database, [following])
+        repair.cover(database, TALK, [following])
     assert doubted(database) == set()
 
 
@@ -579,7 +579,7 @@ def test_case_99_what_the_chain_covers_covers_no_parent_of_it(database: Database
     passed_on(database, planted, genuine)
     store(database, sample("by the contact", author=THEIR_TERMINAL.terminal, sequence=2, previous=genuine.id))
     with database.transaction():
-        repair.cover(database, [])
+        repair.cover(database, TALK, [])
     assert doubted(database) == {planted.id}
 
 
@@ -599,7 +599,7 @@ def test_case_99_an_uncovered_chain_ends_at_what_its_first_entry_names_as_a_pare
     second = sample("second", author=THEIR_TERMINAL.terminal, incarnation=b"another.", parents=[first.id])
     passed_on(database, first, second)
     with database.transaction():
-        repair.cover(database, [second])
+        repair.cover(database, TALK, [second])
     assert doubted(database) == {first.id}
 
 

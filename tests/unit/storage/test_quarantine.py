@@ -318,7 +318,7 @@ def test_case_99_a_cut_that_only_an_own_terminal_passed_on_is_not_in_force_until
     log(database, [SENIOR, SECOND])
     assert apart(database) == {texts["b"].id}
     with database.transaction():
-        repair.cover(database, [invented])
+        repair.cover(database, TALK, [invented])
     assert apart(database) == {texts["a"].id, texts["b"].id}
 
 
