@@ -227,16 +227,16 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
     async with messenger(call) as opened:
         devices = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED]
         before = (await opened.me()).terminal
+        chosen = list(dict.fromkeys(_device(devices, name) for name in removed))
         with passing_screen():
             typed = await _typed_words(call)
         await opened.check_recovery(typed)
-        chosen = [_device(devices, name) for name in removed]
         if is_interactive() and not removed:
             chosen = await _chosen(call, [view for view in devices if not view.this])
         ids = tuple(view.terminal for view in chosen)
         await signed(call, force, lambda insists: opened.recover(typed, ids, insists))
         new_keys = (await opened.me()).terminal != before
-    said = f"Your recovery words were used, and {len(ids)} devices removed. Your contacts are warned."
+    said = f"Your recovery words were used, and {_counted(len(ids))} removed. Your contacts are warned."
     said += f" {NEW_KEYS}" if new_keys else ""
     call.result({"recovered": True, "removed": list(ids), "new_keys": new_keys}, said)
 
@@ -264,15 +264,20 @@ async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalV
         note(f"  {number}  {terminal_line(view)}")
     chosen: list[TerminalView] = []
     if devices:
+        call.lines.forget_typed()  # a line behind the words is no answer
         question("Remove which of these devices? (numbers, or Enter for none)")
         for typed in (await call.lines.next_line() or "").replace(",", " ").split():
             if not (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(devices)):
                 raise UsageError(f"Type numbers from 1 to {len(devices)}.")
             chosen.append(devices[int(typed) - 1])
-    asked = f"Use the recovery words and remove {len(chosen)} devices? Your contacts are warned. [y/n]"
+    asked = f"Use the recovery words and remove {_counted(len(chosen))}? Your contacts are warned. [y/n]"
     if not await confirmed(call.lines, asked):
         raise Stopped("The recovery words were not used.")
     return chosen
+
+
+def _counted(devices: int) -> str:
+    return "1 device" if devices == 1 else f"{devices} devices"
 
 
 @group("contacts")
@@ -450,7 +455,7 @@ async def _verify_own(call: Call, operations: Sequence[str]) -> None:
 
 
 def _question(asked: Sequence[QuestionView], start: str) -> QuestionView:
-    found = [one for one in asked if one.operation.startswith(start.casefold())]
+    found = [one for one in asked if one.operation.startswith(start.casefold()) and len(start) >= SHORTEST_ID]
     if len(found) != 1:
         raise UsageError(f"No single change begins with {one_line(start)}: see 'parlour verify --own'.")
     return found[0]

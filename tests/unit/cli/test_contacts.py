@@ -143,7 +143,7 @@ def test_verify_own_lists_changes_and_confirms_the_named_ones(line: Line) -> Non
     text = line.run("verify", "--own").out
     assert "Was that you? If so, run 'parlour verify --own a1a1a1a1a1a1a1a1'" in text
     assert "If not, someone has your keys: run 'parlour recovery use'." in text
-    for unclear in ("a", "ff", ""):
+    for unclear in ("a", "a1a1a1a", "ff", ""):
         assert line.run("verify", "--own", unclear).status == (64 if unclear else 0)
     refused = line.run("verify", "--own", "a1a1a1a1", "--no")
     assert refused.status == 64
@@ -152,7 +152,7 @@ def test_verify_own_lists_changes_and_confirms_the_named_ones(line: Line) -> Non
     (done,) = line.run("verify", "--own", "A1A1A1A1", "--json").objects
     assert (done["operation"], done["confirmed"]) == ("a1" * 32, True)
     assert line.messenger.called("confirm_own") == [("a1" * 32,)]
-    assert "no change" not in line.run("verify", "--own", "a2").err
+    assert "no change" not in line.run("verify", "--own", "a2a2a2a2").err
     assert line.run("verify", "Ben").status == 0
 
 

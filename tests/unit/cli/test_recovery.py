@@ -102,9 +102,11 @@ def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> No
     views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.LIVE)
     line.patch.setattr(line.messenger, "_terminals", lambda: views)
     typed = "\n".join(" ".join(WORDS[at : at + 6]) for at in range(0, len(WORDS), 6)) + "\n"
-    (used,) = line.run("recovery", "use", "--remove", other[:12].upper(), "--json", typed=typed).objects
+    names = "--remove", other[:12].upper(), "--remove", other
+    (used,) = line.run("recovery", "use", *names, "--json", typed=typed).objects
     assert used == {"recovered": True, "removed": [other], "new_keys": False}
     assert line.messenger.called("recover") == [(WORDS, (other,), False)]
+    assert "1 device removed" in line.run("recovery", "use", *names, typed=typed).out
 
 
 def test_wrong_words_are_refused_before_anything_is_asked(line: Line) -> None:
@@ -127,8 +129,9 @@ def test_a_device_that_gets_new_keys_says_what_to_do(line: Line) -> None:
 
 @pytest.mark.parametrize("name", ["", "f", "0" * 7, "0" * 64])
 def test_a_device_that_is_not_there_is_not_removed(line: Line, name: str) -> None:
-    said = line.run("recovery", "use", "--remove", name, typed=" ".join(WORDS)).status
-    assert said == 64
+    outcome = line.run("recovery", "use", "--remove", name, typed=" ".join(WORDS))
+    assert "No single device" in outcome.failed(64)
+    assert "Type the" not in outcome.err, "before any word is typed"
     assert line.messenger.called("recover") == []
 
 
