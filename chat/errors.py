@@ -118,7 +118,7 @@ PENDING = phrase(
     "The connection ended just before pairing was complete. The contact is added when both of you are online "
     "within a day. If it is not, pair again."
 )
-REFUSED = phrase("The other person declined. Nothing was stored.")
+REFUSED = phrase("The other person declined, or their Parlour ended. Nothing was stored.")
 PROBLEM = phrase(
     "The other device violated the protocol. Pairing stopped, and nothing was stored. Try again."
 )
