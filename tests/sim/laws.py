@@ -73,6 +73,11 @@ class Side:
     name: str
     seen: Seen = field(default_factory=Seen)
     ever: set[str] = field(default_factory=set)
+    at_start: set[str] = field(default_factory=set)
+    unannounced: bool = False
+    """Whether its disk reported a failure of a commit that happened: what that stored is not announced."""
+    gone: bool = False
+    """Whether it is cut off for good."""
     read: set[str] = field(default_factory=set)
     person: bytes = b""
     engine: Person | None = None
@@ -213,11 +218,12 @@ class Laws:
 
     def missing(self) -> str:
         """What has not arrived yet, empty when all has."""
-        for side in self.sides:
+        there = [side for side in self.sides if not side.gone]
+        for side in there:
             if not side.runs:
                 return f"{side.name} is down"
-        for side in self.sides:
-            for other in self.sides:
+        for side in there:
+            for other in there:
                 if side is other:
                     continue
                 mine, theirs = self.views(side, other), self.views(other, side)
@@ -228,10 +234,21 @@ class Laws:
                 read = [v for v in mine if v.own and v.kind == "text" and v.id in told]
                 if any(view.state is not EntryState.READ for view in read):
                     return f"{side.name} does not learn what {other.name} read"
-                there = {view.id: view for view in theirs}
-                gone = [v for v in mine if v.id not in there and (self._has_to_arrive(v) or not v.own)]
-                if gone:
-                    return f"{len(gone)} entries that {side.name} holds are not at {other.name}"
+                held = {view.id for view in theirs}
+                lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
+                if lacks:
+                    return f"{len(lacks)} entries that {side.name} holds are not at {other.name}"
+        return ""
+
+    def silent(self) -> str:
+        """What came to a terminal since its start and was not announced to its clients."""
+        for side in self.sides:
+            for other in self.sides:
+                if side is other or not side.runs or side.unannounced:
+                    continue
+                ids = {view.id for view in self.views(side, other)}
+                if unknown := ids - side.at_start - side.seen.announced:
+                    return f"{side.name} has {len(unknown)} entries of which no client was told"
         return ""
 
     def _has_to_arrive(self, view: EntryView) -> bool:

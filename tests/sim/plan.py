@@ -62,6 +62,7 @@ class Step:
 class Plan:
     """One run. `fresh`: nobody has a profile yet. `relay`: all have named one. `apart`: they reach only that.
 
+    `gone`: when the faults end, the last person stays cut off for good, and the others converge without it.
     `faults` are the kinds that were switched on when it was drawn.
     """
 
@@ -70,6 +71,7 @@ class Plan:
     fresh: bool = False
     relay: bool = False
     apart: bool = False
+    gone: bool = False
     latency: float = 0.001
     jitter: float = 0.0
     faults: tuple[str, ...] = ()
@@ -79,14 +81,14 @@ class Plan:
         steps = "".join(f"        {step!r},\n" for step in self.steps)
         options = ", ".join(
             f"{name}={value!r}"
-            for name in ("seed", "persons", "fresh", "relay", "apart", "latency", "jitter")
+            for name in ("seed", "persons", "fresh", "relay", "apart", "gone", "latency", "jitter")
             if (value := getattr(self, name)) != getattr(Plan(0), name) or name == "seed"
         )
         return f"Plan(\n    {options},\n    steps=(\n{steps}    ),\n)"
 
     def options(self) -> str:
         """What was drawn, in a line."""
-        has = [name for name in ("fresh", "relay", "apart") if getattr(self, name)]
+        has = [name for name in ("fresh", "relay", "apart", "gone") if getattr(self, name)]
         words = f"{self.persons} persons", *has, f"{self.latency * 1000:g} ms +{self.jitter * 1000:g}"
         return f"{', '.join(words)}; {', '.join(self.faults) or 'no faults'}"
 
@@ -110,6 +112,7 @@ def draw(seed: int) -> Plan:
         jitter=chance.choice((0.0, 0.0, 0.001, 0.02, 0.2)),
         faults=faults,
     )
+    plan = replace(plan, gone=plan.persons > 2 and chance.random() < 0.3)
     steps: list[Step] = []
     if fresh:
         steps += _begin(chance, plan)

@@ -50,6 +50,7 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
     used = {number for step in plan.steps for number in (step.who, step.other)}
     if (persons := max(2, *used, 1) + (max(used, default=0) >= 2)) < plan.persons:
         yield replace(plan, persons=persons)
+    yield replace(plan, gone=False)
     yield replace(plan, apart=False)
     yield replace(plan, apart=False, relay=False)
     yield replace(plan, jitter=0.0)

@@ -171,6 +171,8 @@ class World:
         if host.up or host.starting or self.over or not host.made:
             return
         host.starting = True
+        side = self.laws.sides[host.number]
+        side.at_start, side.unannounced = set(side.ever), False
         context = self.born(host)
         self.loop.create_task(self.begin(host, host.person.start), context=context)
 
@@ -296,6 +298,8 @@ class World:
     def strike(self, fault: str, host: Host | None = None) -> None:
         """A fault happens at a host or, without one, to all: what goes on there is struck."""
         self.counts[fault] += 1
+        if fault == "late" and host is not None:
+            self.laws.sides[host.number].unannounced = True
         for one in self.hosts if host is None else [host]:
             for step in self._steps_of(one):
                 self.cells[fault, step] += 1
@@ -344,6 +348,10 @@ class World:
         for host in self.hosts:
             host.disk.mend()
             host.person.clock.offset_ms = 0
+            if self.plan.gone and host is self.hosts[-1]:
+                self.laws.sides[host.number].gone = True
+                self.network.cut(host.person.host)
+                continue
             if host.life is not None:
                 host.life.fuse = None
             self.network.heal(host.person.host)
@@ -351,10 +359,11 @@ class World:
 
     async def _settle(self) -> None:
         self.calm()
-        for host in self.hosts:
+        there = [host for host in self.hosts if not self.laws.sides[host.number].gone]
+        for host in there:
             if not host.made:
                 self._do(Step("init", host.number))
-        await self._until(lambda: all(host.up for host in self.hosts), 200, "a host does not start")
+        await self._until(lambda: all(host.up for host in there), 200, "a host does not start")
         await self._pair_all()
         within = COPY_CONVERGES_WITHIN if self.counts["old copies"] else CONVERGES_WITHIN
         until = self.loop.time() + within
@@ -365,10 +374,13 @@ class World:
             await asyncio.sleep(1.0 if within == CONVERGES_WITHIN else 10.0)
         await asyncio.sleep(10.0)
         self._check()
+        if silent := self.laws.silent():
+            raise Broken("announced", silent)
 
     async def _pair_all(self) -> None:
-        for one in self.hosts:
-            for other in self.hosts[: one.number]:
+        there = [host for host in self.hosts if not self.laws.sides[host.number].gone]
+        for one in there:
+            for other in there[: one.number]:
                 for how in (1, 0, 1):
                     if self._paired(one, other):
                         break
