@@ -14,11 +14,17 @@ from sqlcipher3 import dbapi2
 from chat.storage import database
 from chat.storage.folder import DATABASE, SOCKET
 
-FULL, BROKEN, LATE = "full", "broken", "late"
-"""No room for a write; a write or its fsync fails; a commit reports a failure after it has happened."""
+FULL, BROKEN, LATE, UNREAD = "full", "broken", "late", "unread"
+"""No room for a write; a write or its fsync fails; a commit that happened reports a failure; a read fails."""
 
-_CODES: Final = {FULL: dbapi2.SQLITE_FULL, BROKEN: dbapi2.SQLITE_IOERR, LATE: dbapi2.SQLITE_IOERR}
+_CODES: Final = {
+    FULL: dbapi2.SQLITE_FULL,
+    BROKEN: dbapi2.SQLITE_IOERR,
+    LATE: dbapi2.SQLITE_IOERR,
+    UNREAD: dbapi2.SQLITE_IOERR,
+}
 _WRITES: Final = ("INSERT", "UPDATE", "DELETE", "REPLACE", "COMMIT", "VACUUM")
+_READS: Final = ("SELECT", "WITH")
 SECTOR: Final = 512
 
 
@@ -64,7 +70,8 @@ class Disk:
 
     def fails(self, statement: str) -> bool:
         """Whether this statement fails now."""
-        if not self.failing or not statement.startswith(_WRITES):
+        kinds = _READS if self.kind == UNREAD else _WRITES
+        if not self.failing or not statement.startswith(kinds):
             return False
         if self.kind == LATE and statement != "COMMIT":
             return False
@@ -86,6 +93,22 @@ class Disk:
                 connection.real.interrupt()
                 connection.real.close()
         self.open.clear()
+
+
+class Reader:
+    """What `chat.storage` needs to read, on the library's connection: the laws do not meet the faults."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def rows(self, sql: str, *values: object) -> list[Any]:
+        return list(self._real.execute(sql, values).fetchall())
+
+    def row(self, sql: str, *values: object) -> Any:
+        return next(iter(self.rows(sql, *values)), None)
+
+    def value(self, sql: str, *values: object) -> Any:
+        return next(iter(self.row(sql, *values) or ()), None)
 
 
 class _Connection:

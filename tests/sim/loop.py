@@ -22,7 +22,7 @@ WORK_SECONDS = (0.0001, 0.0003, 0.002)
 class Life:
     """From one start of a host to its end. `fuse`: steps of its tasks until it dies, None for no end.
 
-    `lost` are the steps that did not run any more.
+    `lost` are the steps that did not run any more, `tasks` what there was at its end.
     """
 
     host: str
@@ -30,6 +30,7 @@ class Life:
     fuse: int | None = None
     alive: bool = True
     lost: list[asyncio.Handle] = field(default_factory=list)
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
 
 LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
@@ -81,6 +82,8 @@ class SimLoop(VirtualLoop):
     def kill(self, life: Life) -> None:
         """From now on nothing of this life runs, not even what a cancellation would run."""
         life.alive = False
+        # Nothing else refers to them: the collector would run what they have left in the middle of the run.
+        life.tasks = list(asyncio.all_tasks(self))
         for handle in self._ready:  # type: ignore[attr-defined]  # of the base class
             if _life(handle) is life and not handle.cancelled():
                 life.lost.append(asyncio.Handle(handle._callback, handle._args, self, handle._context))

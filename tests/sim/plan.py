@@ -23,6 +23,7 @@ FAULTS: Final = (
     "full",
     "broken",
     "late",
+    "unread",
     "clock",
     "relay_dies",
     "relay_lies",
@@ -151,7 +152,7 @@ def _pair(chance: random.Random, plan: Plan) -> tuple[int, int]:
 
 def _operation(chance: random.Random, plan: Plan) -> Step:
     who, other = _pair(chance, plan)
-    kind = chance.choice(("send",) * 9 + ("read",) * 3 + ("delete",) * 2 + ("verify",))
+    kind = chance.choice(("send",) * 9 + ("read",) * 3 + ("delete",) * 2 + ("verify", "pair"))
     number = chance.randrange(12)
     return Step(kind, who, other, number, pause=chance.choice(PAUSES))
 
@@ -163,7 +164,7 @@ def _somewhere(chance: random.Random, plan: Plan) -> list[Step]:
 def _aimed(chance: random.Random, plan: Plan) -> list[Step]:
     """Something is sent, a step of the flow begins, and within it a fault strikes the same person."""
     who, other = _pair(chance, plan)
-    begun = chance.choice(("delete", "verify", "read", "restart"))
+    begun = chance.choice(("delete", "verify", "read", "restart", "pair"))
     pauses = [chance.choice(SHORT) for _ in range(3)]
     step = Step(begun, who, other, chance.randrange(3), pause=pauses[1])
     if begun == "restart":
@@ -187,7 +188,7 @@ def _fault(chance: random.Random, plan: Plan, kind: str = "") -> Step:
     seconds = chance.choice(SECONDS)
     if kind in DEATHS:
         number = int(2 ** chance.uniform(0, 10))
-    if kind in ("full", "broken", "late"):
+    if kind in ("full", "broken", "late", "unread"):
         number, seconds = chance.choice((1, 1, 2, 5, 50)), float(chance.choice((0, 0, 1, 2, 5, 9)))
     if kind == "clock":
         number = chance.choice((-11, -3, -1, 1, 3, 11)) * HOURS_MS

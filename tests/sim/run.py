@@ -26,6 +26,7 @@ PORTION: Final = 10
 """Runs after which a process says what it found."""
 
 TASKS_PER_PROCESS: Final = 20
+SAID_EVERY: Final = 100
 SHRUNK_MOST: Final = 3
 """Failing runs that are shrunk, one per law first."""
 
@@ -153,6 +154,8 @@ def main(arguments: Sequence[str]) -> int:
         total.counts += found.counts
         total.busy += found.busy
         total.runs += found.runs
+        if total.runs % SAID_EVERY == 0:
+            say(f"{total.runs} runs, {len(total.failures)} failed")
     report(total, time.monotonic() - began)
     if total.failures and not chosen.no_shrink:
         _shrink(total.failures, chosen.planted)

@@ -101,6 +101,8 @@ def _pair(world: World, step: Step) -> None:
     one, other = world.hosts[step.who], world.hosts[step.other]
     if not (one.up and other.up) or one is other:
         return
+    world.laws.sides[step.who].paired_again.add(step.other)
+    world.laws.sides[step.other].paired_again.add(step.who)
 
     async def invite() -> None:
         text = (await one.person.engine.invite()).text
@@ -283,7 +285,7 @@ def _clock(world: World, step: Step) -> None:
 
 
 def _disk(world: World, step: Step) -> None:
-    """The next `number` writes fail, after `seconds` (a whole number) that do not."""
+    """The next `number` writes or reads fail, after `seconds` (a whole number) that do not."""
     world.hosts[step.who].disk.fail(step.kind, step.number, int(step.seconds))
 
 
@@ -309,6 +311,7 @@ STEPS: Final[dict[str, Callable[[World, Step], None]]] = {
     "full": _disk,
     "broken": _disk,
     "late": _disk,
+    "unread": _disk,
     "clock": _clock,
     "relay_dies": _relay_dies,
     "relay_lies": _relay_lies,

@@ -374,6 +374,8 @@ class World:
             await asyncio.sleep(1.0 if within == CONVERGES_WITHIN else 10.0)
         await asyncio.sleep(10.0)
         self._check()
+        self.counts["entries written"] += sum(sent.acknowledged for sent in self.laws.sent.values())
+        self.counts["entries confirmed"] += sum(len(side.seen.confirmed) for side in self.laws.sides)
         if silent := self.laws.silent():
             raise Broken("announced", silent)
 
