@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Seen:
     confirmed: dict[str, EntryState] = field(default_factory=dict)
     verified: set[int] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
+    pairings: Counter[int] = field(default_factory=Counter)
 
     def copy(self) -> Seen:
         held = {other: set(ids) for other, ids in self.held.items()}
@@ -63,6 +65,7 @@ class Seen:
             dict(self.confirmed),
             set(self.verified),
             set(self.told),
+            Counter(self.pairings),
         )
 
 
@@ -79,6 +82,8 @@ class Side:
     """Whether its disk reported a failure of a commit that happened: what that stored is not announced."""
     paired_again: set[int] = field(default_factory=set)
     """With whom, so that what was compared before may count no more."""
+    estranged: set[int] = field(default_factory=set)
+    """With whom it has paired since the copy that came back was made: they have to pair again."""
     gone: bool = False
     """Whether it is cut off for good."""
     read: set[str] = field(default_factory=set)
@@ -110,7 +115,11 @@ class Laws:
         person.watch(partial(self._event, number))
 
     def copy_is_back(self, number: int, seen: Seen) -> None:
-        self.sides[number].seen = seen.copy()
+        side = self.sides[number]
+        side.estranged |= {
+            other for other in side.paired_again if side.seen.pairings[other] != seen.pairings[other]
+        }
+        side.seen = seen.copy()
 
     def _event(self, number: int, event: Event) -> None:
         side = self.sides[number]

@@ -101,8 +101,9 @@ def _pair(world: World, step: Step) -> None:
     one, other = world.hosts[step.who], world.hosts[step.other]
     if not (one.up and other.up) or one is other:
         return
-    world.laws.sides[step.who].paired_again.add(step.other)
-    world.laws.sides[step.other].paired_again.add(step.who)
+    for here, there in ((step.who, step.other), (step.other, step.who)):
+        world.laws.sides[here].paired_again.add(there)
+        world.laws.sides[here].seen.pairings[there] += 1
 
     async def invite() -> None:
         text = (await one.person.engine.invite()).text

@@ -365,6 +365,12 @@ class World:
                 self._do(Step("init", host.number))
         await self._until(lambda: all(host.up for host in there), 200, "a host does not start")
         await self._pair_all()
+        for host in there:
+            for other in sorted(self.laws.sides[host.number].estranged):
+                if not self.laws.sides[other].gone:
+                    self._do(Step("pair", host.number, other, 1))
+                    await asyncio.sleep(30.0)
+        await asyncio.sleep(1.0)  # what was begun last is in the database
         within = COPY_CONVERGES_WITHIN if self.counts["old copies"] else CONVERGES_WITHIN
         until = self.loop.time() + within
         while missing := self.laws.missing():
