@@ -261,11 +261,11 @@ class Laws:
                     continue
                 ids = {view.id for view in self.views(side, other)}
                 if unknown := ids - side.at_start - side.seen.announced:
-                    return f"{side.name} has {len(unknown)} entries of which no client was told"
+                    return f"{side.name} has {len(unknown)} entries that no event announced"
         return ""
 
     def _has_to_arrive(self, view: EntryView) -> bool:
-        """Whether it is an own text whose person was not told that it failed.
+        """Whether it is an own text of which no call said that it failed.
 
         After a failure at a commit an entry may be stored, and then waits for the next link.
         """
