@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 60
 N := 200
+RUNS := 300
 SEED := 1
 WORKERS := 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -21,7 +22,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages measure mutate fuzz model bench screenshots snapshots relay-cluster lock clean
+.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim bench screenshots snapshots relay-cluster lock clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -33,6 +34,7 @@ help:
 	@echo "make measure  print the figures of the source: sizes, wiring, inheritance, names, one text's way"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make model   search the symbolic models of the protocol for attacks (needs maude)"
+	@echo "make sim     RUNS=$(RUNS) seeded runs of whole engines under every fault, from SEED=$(SEED) on"
 	@echo "make mutate  change one place of the code N times, and see which changes no test notices"
 	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
@@ -78,6 +80,9 @@ fuzz: env
 
 model: env
 	@$(BIN)/python -m tests.model.run
+
+sim: env
+	@$(BIN)/python -m tests.sim.run --runs $(RUNS) --seed $(SEED) --workers $(WORKERS)
 
 bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report

@@ -65,9 +65,12 @@ class RelayRow:
 
 
 def add_relay(db: Database, row: RelayRow) -> None:
-    """Add a relay. StorageMisuse if the address is there already."""
-    sql = "INSERT INTO relays (address, invited, since) VALUES (?, ?, ?)"
-    db.insert(sql, row.address, int(row.invited), row.since)
+    """Add a relay. One that is there keeps its place, since a commit that failed may have stored it."""
+    sql = (
+        "INSERT INTO relays (address, invited, since) VALUES (?, ?, ?)"
+        " ON CONFLICT (address) DO UPDATE SET invited = excluded.invited, since = excluded.since"
+    )
+    db.run(sql, row.address, int(row.invited), row.since)
 
 
 def all_relays(db: Database) -> list[RelayRow]:

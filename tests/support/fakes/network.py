@@ -56,7 +56,7 @@ class Pipe:
             self.waiting.append(data)
         else:
             self.under_way.append(data)
-            asyncio.get_running_loop().call_later(self.latency, self._arrive)
+            asyncio.get_running_loop().call_later(self.network.delay(self), self._arrive)
 
     def _arrive(self) -> None:
         """The oldest bytes under way are there: timers of one moment come in any order, bytes do not."""
@@ -114,6 +114,10 @@ class Network:
         self.watchers: dict[str, DiscoveryEvents] = {}
         self.announced: dict[str, Announcement] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def delay(self, pipe: Pipe) -> float:
+        """Seconds that the bytes just put under way on a stream take."""
+        return pipe.latency
 
     def whole(self, one: str, other: str) -> bool:
         return one not in self.down and other not in self.down and {one, other} not in self.parted

@@ -12,6 +12,7 @@ import pytest
 from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding
 from chat.network.relay.client import RelayStands
 from chat.service.events import RelaysNamed
+from chat.storage import settings
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.engines.engines import Person, in_virtual_time, invite, people
@@ -50,6 +51,16 @@ async def test_the_network_learns_all_of_them_at_the_start_and_at_each_change(tm
         await ada.engine.add_relay(str(relay(2)))
         await ada.engine.remove_relay(str(relay(1)))
         assert told == [(), (relay(1),), (relay(1), relay(2)), (relay(2),)]
+
+
+@in_virtual_time
+async def test_one_that_was_stored_although_its_commit_failed_can_be_named_again(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        stored = settings.RelayRow(str(relay(1)), True, 0)
+        await ada.engine._use_cases.store.write(settings.add_relay, stored)
+        await ada.engine.add_relay(str(relay(1)))
+        (row,) = await ada.engine._use_cases.store.read(settings.all_relays)
+        assert (row.address, row.invited) == (str(relay(1)), False)
 
 
 @in_virtual_time

@@ -1,0 +1,195 @@
+"""Plans: what the persons of a run do and what happens to them, drawn from a seed, printed as Python."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Final
+
+OPERATIONS: Final = ("send", "read", "delete", "verify", "init", "pair")
+FAULTS: Final = (
+    "slow",
+    "cut",
+    "part",
+    "drop",
+    "break",
+    "corrupt",
+    "repeat",
+    "swap",
+    "crash",
+    "torn",
+    "stop",
+    "old_copy",
+    "full",
+    "broken",
+    "late",
+    "unread",
+    "clock",
+    "relay_dies",
+    "relay_lies",
+)
+FLOW: Final = ("init", "pairing", "send", "receive", "receipt", "delete", "verify", "restart")
+LIES: Final = ("drop", "repeat", "swap", "corrupt", "absent")
+PAUSES: Final = (0.0, 0.0, 0.0007, 0.003, 0.003, 0.02, 0.02, 0.3, 1.3, 4.5, 11.0, 70.0)
+SHORT: Final = (0.0, 0.0, 0.0007, 0.003, 0.02)
+DEATHS: Final = ("crash", "torn", "stop", "old_copy")
+SECONDS: Final = (0.003, 0.05, 0.4, 2.0, 9.0, 30.0, 120.0)
+LATENCIES: Final = (0.0001, 0.001, 0.001, 0.01, 0.05, 0.3)
+HOURS_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens, and the pause after it.
+
+    `who` and `other` are persons, `number` and `seconds` what the kind says in world.py.
+    """
+
+    kind: str
+    who: int = 0
+    other: int = 0
+    number: int = 0
+    seconds: float = 0.0
+    pause: float = 0.0
+
+    def __repr__(self) -> str:
+        parts = [repr(self.kind)]
+        values = {name: getattr(self, name) for name in ("who", "other", "number", "seconds", "pause")}
+        parts += [f"{name}={value!r}" for name, value in values.items() if value]
+        return f"Step({', '.join(parts)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. `fresh`: nobody has a profile yet. `relay`: all have named one. `apart`: they reach only that.
+
+    `gone`: when the faults end, the last person stays cut off for good, and the others converge without it.
+    `faults` are the kinds that were switched on when it was drawn.
+    """
+
+    seed: int
+    persons: int = 2
+    fresh: bool = False
+    relay: bool = False
+    apart: bool = False
+    gone: bool = False
+    latency: float = 0.001
+    jitter: float = 0.0
+    faults: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        steps = "".join(f"        {step!r},\n" for step in self.steps)
+        options = ", ".join(
+            f"{name}={value!r}"
+            for name in ("seed", "persons", "fresh", "relay", "apart", "gone", "latency", "jitter")
+            if (value := getattr(self, name)) != getattr(Plan(0), name) or name == "seed"
+        )
+        return f"Plan(\n    {options},\n    steps=(\n{steps}    ),\n)"
+
+    def options(self) -> str:
+        """What was drawn, in a line."""
+        has = [name for name in ("fresh", "relay", "apart", "gone") if getattr(self, name)]
+        words = f"{self.persons} persons", *has, f"{self.latency * 1000:g} ms +{self.jitter * 1000:g}"
+        return f"{', '.join(words)}; {', '.join(self.faults) or 'no faults'}"
+
+
+def draw(seed: int) -> Plan:
+    """The plan of a seed. Which faults there are, and how many, is drawn first."""
+    chance = random.Random(f"plan {seed}")
+    fresh = chance.random() < 0.25
+    relay = chance.random() < 0.35
+    share = chance.choice((0.15, 0.4, 0.7))
+    faults = tuple(
+        kind for kind in FAULTS if (relay or not kind.startswith("relay")) and chance.random() < share
+    )
+    plan = Plan(
+        seed=seed,
+        persons=chance.choice((2, 2, 2, 2, 3, 3, 4, 5)) if not fresh else chance.choice((2, 2, 3)),
+        fresh=fresh,
+        relay=relay,
+        apart=relay and not fresh and chance.random() < 0.6,
+        latency=chance.choice(LATENCIES),
+        jitter=chance.choice((0.0, 0.0, 0.001, 0.02, 0.2)),
+        faults=faults,
+    )
+    plan = replace(plan, gone=plan.persons > 2 and chance.random() < 0.3)
+    steps: list[Step] = []
+    if fresh:
+        steps += _begin(chance, plan)
+    trouble = chance.choice((0.2, 0.4, 0.6))
+    for _ in range(chance.choice((8, 16, 30))):
+        if faults and chance.random() < trouble:
+            steps += chance.choice((_somewhere, _aimed))(chance, plan)
+        else:
+            steps.append(_operation(chance, plan))
+    return replace(plan, steps=tuple(steps))
+
+
+def _begin(chance: random.Random, plan: Plan) -> list[Step]:
+    """Everybody makes a profile and pairs with everybody, with faults between."""
+    steps = []
+    for who in range(plan.persons):
+        if plan.faults and chance.random() < 0.5:
+            steps.append(_fault(chance, plan))
+        steps.append(Step("init", who, pause=chance.choice(SHORT)))
+        if plan.faults and chance.random() < 0.5:
+            steps.append(_soon(chance, plan, who))
+    for who in range(plan.persons):
+        for other in range(who):
+            if plan.faults and chance.random() < 0.5:
+                steps.append(_fault(chance, plan))
+            steps.append(Step("pair", who, other, chance.randrange(2), pause=chance.choice(PAUSES[:9])))
+            if plan.faults and chance.random() < 0.5:
+                steps.append(_soon(chance, plan, chance.choice((who, other))))
+    return steps
+
+
+def _pair(chance: random.Random, plan: Plan) -> tuple[int, int]:
+    who, other = chance.sample(range(plan.persons), 2)
+    return who, other
+
+
+def _operation(chance: random.Random, plan: Plan) -> Step:
+    who, other = _pair(chance, plan)
+    kind = chance.choice(("send",) * 9 + ("read",) * 3 + ("delete",) * 2 + ("verify", "pair"))
+    number = chance.randrange(12)
+    return Step(kind, who, other, number, pause=chance.choice(PAUSES))
+
+
+def _somewhere(chance: random.Random, plan: Plan) -> list[Step]:
+    return [_fault(chance, plan)]
+
+
+def _aimed(chance: random.Random, plan: Plan) -> list[Step]:
+    """Something is sent, a step of the flow begins, and within it a fault strikes the same person."""
+    who, other = _pair(chance, plan)
+    begun = chance.choice(("delete", "verify", "read", "restart", "pair"))
+    pauses = [chance.choice(SHORT) for _ in range(3)]
+    step = Step(begun, who, other, chance.randrange(3), pause=pauses[1])
+    if begun == "restart":
+        step = Step("crash", who, number=1, pause=pauses[1])
+    return [Step("send", who, other, pause=pauses[0]), step, _soon(chance, plan, who)]
+
+
+def _soon(chance: random.Random, plan: Plan, who: int) -> Step:
+    """A fault at a person's host that strikes at once."""
+    deaths = tuple(kind for kind in plan.faults if kind in DEATHS)
+    kind = chance.choice(deaths) if deaths and chance.random() < 0.5 else ""
+    fault = _fault(chance, plan, kind)
+    if fault.kind in ("crash", "old_copy"):
+        fault = replace(fault, number=int(2 ** chance.uniform(0, 5)))
+    return replace(fault, who=who, other=(who + 1) % plan.persons, pause=chance.choice(SHORT))
+
+
+def _fault(chance: random.Random, plan: Plan, kind: str = "") -> Step:
+    kind, (who, other) = kind or chance.choice(plan.faults), _pair(chance, plan)
+    number, pause = chance.randrange(12), chance.choice(PAUSES[:9])
+    seconds = chance.choice(SECONDS)
+    if kind in DEATHS:
+        number = int(2 ** chance.uniform(0, 10))
+    if kind in ("full", "broken", "late", "unread"):
+        number, seconds = chance.choice((1, 1, 2, 5, 50)), float(chance.choice((0, 0, 1, 2, 5, 9)))
+    if kind == "clock":
+        number = chance.choice((-11, -3, -1, 1, 3, 11)) * HOURS_MS
+    return Step(kind, who, other, number, seconds, pause)

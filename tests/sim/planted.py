@@ -1,0 +1,158 @@
+"""One bug for each law, to be planted in a process of the simulation before its first run.
+
+Each is a mistake that a change could make. tests/sim/test_planted.py shows that every one is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from typing import Any, Final
+
+from chat.interface import EntryAdded, EntryChanged, EntryState, Event
+from chat.network.links import LiveLink
+from chat.service import sync
+from chat.service.comparison import Comparison
+from chat.service.events import EventBus
+from chat.service.sync import Inbound, Outbound
+from chat.service.verification import Verification
+from chat.storage import entries
+from chat.storage.database import Database
+from chat.storage.entries import EntryRow, Position
+from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
+from protocol.hotpath import FastSending
+from protocol.messages import Receipt
+
+
+def receipt_before_commit() -> None:
+    """An entry is stored in the background, and the receipt does not wait for it."""
+    store = Inbound._store_entries
+
+    async def later(
+        self: Inbound,
+        link: LiveLink,
+        person: bytes,
+        parsed: Sequence[ParsedEntry],
+        former: Collection[bytes],
+    ) -> None:
+        self._runtime.tasks.spawn(store(self, link, person, parsed, former))
+
+    Inbound._store_entries = later  # type: ignore[method-assign]
+
+
+def nothing_resent() -> None:
+    """A link sends what is written while it lasts, and nothing that an earlier one lost."""
+
+    async def nothing(self: Outbound) -> AsyncIterator[list[bytes]]:
+        for ids in list[list[bytes]]():
+            yield ids
+
+    async def no_answer(self: Comparison, *arguments: object) -> None:
+        return
+
+    Outbound._unacknowledged = nothing  # type: ignore[method-assign]
+    Comparison.answer = no_answer  # type: ignore[assignment,method-assign]
+
+
+def shown_twice() -> None:
+    """An entry that comes a second time is announced a second time."""
+    store, known = Inbound._store_entries, dict[tuple[bytes, bytes], Event]()
+
+    async def again(
+        self: Inbound,
+        link: LiveLink,
+        person: bytes,
+        parsed: Sequence[ParsedEntry],
+        former: Collection[bytes],
+    ) -> None:
+        own = self._keyring.own.person
+        for entry in parsed:
+            if (event := known.get((own, entry.id))) is not None:
+                self._bus.publish(event)
+        await store(self, link, person, parsed, former)
+        for entry in parsed:
+            known[own, entry.id] = EntryAdded(self._views.added(person, entry))
+
+    Inbound._store_entries = again  # type: ignore[method-assign]
+
+
+def order_by_arrival() -> None:
+    """A page has its entries as they came."""
+    page = entries.page
+
+    def arrived(
+        db: Database, conversation: bytes, limit: int, before: Position | None = None
+    ) -> list[EntryRow]:
+        return sorted(page(db, conversation, limit, before), key=lambda row: row.number)
+
+    entries.page = arrived
+
+
+def delivered_without_receipt() -> None:
+    """What a link has carried counts as delivered."""
+    publish = EventBus.publish
+
+    def early(self: EventBus, event: Event) -> None:
+        if isinstance(event, EntryChanged) and event.state is EntryState.SENT:
+            event = EntryChanged(event.contact, event.id, EntryState.DELIVERED)
+        publish(self, event)
+
+    EventBus.publish = early  # type: ignore[method-assign]
+
+
+def read_without_shown() -> None:
+    """The receipt for what was stored says that it was read."""
+
+    def read(kind: int, ids: Iterable[bytes]) -> Receipt:
+        return receipt_for(READ, ids)
+
+    sync.receipt_for = read  # type: ignore[attr-defined]
+
+
+def deleted_comes_back() -> None:
+    """Only the content of a deleted entry goes, so that the contact can bring it again."""
+    destroy = entries.destroy
+
+    def forgetful(db: Database, entry: bytes) -> bool:
+        gone = destroy(db, entry)
+        db.run("UPDATE entries SET destroyed = 0 WHERE id = ?", entry)
+        return gone
+
+    entries.destroy = forgetful
+
+
+def nonce_reused() -> None:
+    """Every seventh envelope takes the key of the one before."""
+    seal, sealed = FastSending.seal, [0]
+
+    def repeated(self: FastSending, content: bytes | memoryview, flag: bytes = b"") -> bytes:
+        view: Any = self._view
+        chain, number = bytes(view[:32]), self.n
+        envelope = seal(self, content, flag)
+        sealed[0] += 1
+        if sealed[0] % 7 == 0:
+            view[:32], self.n = chain, number
+        return envelope
+
+    FastSending.seal = repeated  # type: ignore[method-assign]
+
+
+def verified_in_memory_only() -> None:
+    """A comparison is shown and not stored."""
+
+    async def forgotten(self: Verification, person: bytes, number: str) -> None:
+        self._update(person, verified=True)
+
+    Verification.verify = forgotten  # type: ignore[method-assign]
+
+
+PLANTED: Final[dict[str, Callable[[], None]]] = {
+    "receipt before commit": receipt_before_commit,
+    "nothing resent": nothing_resent,
+    "shown twice": shown_twice,
+    "order by arrival": order_by_arrival,
+    "delivered without receipt": delivered_without_receipt,
+    "read without shown": read_without_shown,
+    "deleted comes back": deleted_comes_back,
+    "nonce reused": nonce_reused,
+    "verified in memory only": verified_in_memory_only,
+}
