@@ -16,8 +16,8 @@ from chat.storage import folder
 from chat.storage import profile as stored_profile
 from chat.storage.errors import StorageFull, WrongPassphrase
 from chat.tools.demo.door import PASSPHRASE, DemoDoor
+from chat.tools.demo.make import CHINESE, Conversation, Playing, Said, placed, read_sample
 from chat.tools.demo.make import PASSPHRASE as NEIGHBOURS_PASSPHRASE
-from chat.tools.demo.past import CHINESE, Conversation, Playing, Said, placed, read_sample
 from tests.support.lab.virtual import VirtualClock, run_virtual, seeded
 
 SAMPLE = read_sample()
