@@ -17,6 +17,9 @@ from protocol.errors import Malformed
 from protocol.limits import NAME_CHARACTERS_MAX, SLOT_BYTES, SLOT_DAYS
 from protocol.primitives import Random
 
+SERVICE: Final = "_parlour._tcp.local."
+"""The DNS-SD service type (SPEC §13, RFC 6763)."""
+
 SLOT_COUNTS: Final = (32, 64, 128)  # allowed numbers of slots in an announcement (SPEC §13)
 _DAY_MS: Final = 86_400_000
 

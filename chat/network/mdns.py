@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from zeroconf import DNSQuestionType, NotRunningException, ServiceStateChange, Zeroconf
@@ -14,11 +14,14 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from chat.network.interfaces import NetworkWatch, interfaces, spoken_on
 from chat.network.limits import RateLimiter
-from chat.network.mdns_browser import Browsed, Browser, PeerTable, Resolver
-from chat.network.records import SERVICE, decode, encode_text, instance_of
+from chat.network.mdns_browser import Browsed, Browser, PeerTable, Resolver, instance_of
 from chat.ports import Announcement, DiscoveryEvents, Random
 from chat.tasks import Tasks
+from protocol import discovery
+from protocol.addresses import is_local
+from protocol.discovery import SERVICE
 from protocol.errors import Malformed
+from protocol.limits import SLOT_BYTES
 
 ANSWER_WITHIN: Final = 3_000
 """Milliseconds to receive the records of an instance."""
@@ -34,6 +37,30 @@ _OWN_MAX: Final = 64  # instances of our own that may still come back by the loo
 
 # Its warnings quote strangers' packets, and would be written over the interface.
 logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
+
+
+def encode_text(announcement: Announcement) -> bytes:
+    """The TXT record. A name too long for one string is cut. Raises ValueError for what no peer accepts."""
+    if len(announcement.slots) not in discovery.SLOT_COUNTS or any(
+        len(slot) != SLOT_BYTES for slot in announcement.slots
+    ):
+        raise ValueError("an announcement has 32, 64 or 128 slots of 8 bytes")
+    if not discovery.is_instance(announcement.instance) or not 0 < announcement.port < 65_536:
+        raise ValueError("an instance is 1 to 63 of 0-9, a-z and -, a port 1 to 65535")
+    if not 0 < len(announcement.addresses) <= discovery.ADDRESSES_MAX:
+        raise ValueError("an announcement has 1 to 8 addresses")
+    if any("%" in address or not is_local(address) for address in announcement.addresses):
+        raise ValueError("only local addresses without scope are announced")
+    if announcement.name and not discovery.is_shown_name(announcement.name):
+        raise ValueError("a name is 1 to 64 characters and none of them a control character")
+    return discovery.write_text(announcement.slots, announcement.name)
+
+
+def decode(instance: str, port: int | None, addresses: Iterable[str], text: bytes) -> Announcement:
+    """The announcement of resolved records; its addresses are local, canonical, sorted. Raises Malformed."""
+    discovery.check_place(instance, port)
+    said = discovery.read_text(text)
+    return Announcement(instance, discovery.local_addresses(addresses), port or 0, said.slots, said.name)
 
 
 class ZeroconfDiscovery:

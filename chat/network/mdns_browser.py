@@ -23,13 +23,18 @@ from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf._transport import _WrappedTransport
 
 from chat.network.limits import Bucket, FairShares
-from chat.network.records import SERVICE, instance_of
 from chat.ports import Announcement, DiscoveryEvents
 from chat.tasks import Tasks
-from protocol.discovery import ADDRESSES_MAX, TEXT_MAX
+from protocol.discovery import ADDRESSES_MAX, SERVICE, TEXT_MAX, is_instance
 
 KNOWN_MAX: Final = 256
 """Announcements kept. Any machine on the network can fill them; the oldest are dropped first."""
+
+
+def instance_of(name: str) -> str:
+    """The instance in a full DNS-SD name; empty if it is not of this service, or malformed."""
+    instance, dot, service = name.partition(".")
+    return instance if dot and service == SERVICE and is_instance(instance) else ""
 
 
 class PeerTable:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.network.interfaces import Interface
-from chat.network.records import SERVICE
+from protocol.discovery import SERVICE
 
 PORT: Final = 5353
 GROUP_V4: Final = "224.0.0.251"

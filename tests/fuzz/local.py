@@ -10,11 +10,11 @@ import msgspec
 from chat.errors import phrase
 from chat.interface import BadData, EntryState, Notice, SettingsView
 from chat.ipc import wire
-from chat.network import connection, netlink, records
+from chat.network import connection, mdns, mdns_browser, netlink
 from chat.ports import Announcement
 from chat.storage import folder
 from protocol import addresses, profile_header
-from protocol.discovery import Known, make_slots, recognise
+from protocol.discovery import SERVICE, Known, make_slots, recognise
 from protocol.errors import ProtocolError
 from tests.fuzz.target import Target, drawn, text_of
 
@@ -24,7 +24,7 @@ INSTANCE, PORT, ADDRESSES, DAY, KEY = "a1b2c3", 4747, ("192.168.1.20",), 20_000,
 
 
 def _announcement(data: bytes) -> Announcement:
-    announced = records.decode(INSTANCE, PORT, ADDRESSES, data)
+    announced = mdns.decode(INSTANCE, PORT, ADDRESSES, data)
     known = Known(b"person", b"terminal", b"s" * 32, KEY)
     recognise(announced.slots, announced.instance, announced.port, announced.addresses, [known], DAY)
     return announced
@@ -35,22 +35,22 @@ def _announcements() -> dict[str, bytes]:
     slots = make_slots([KEY], DAY, b"s" * 32, INSTANCE, PORT, ADDRESSES, draw)
     announced = Announcement(INSTANCE, ADDRESSES, PORT, slots)
     visible = Announcement(INSTANCE, ADDRESSES, PORT, slots, "Ada 小雨")
-    return {"hidden": records.encode_text(announced), "visible": records.encode_text(visible)}
+    return {"hidden": mdns.encode_text(announced), "visible": mdns.encode_text(visible)}
 
 
 def _resolved(data: bytes) -> Announcement:
     """Lines as a resolver gives them: a full name, a port, addresses."""
     name, port, *hosts = text_of(data).split("\n") if data.count(b"\n") else ("", "")
     number = int(port) if port.isascii() and port.isdigit() and len(port) < 9 else None
-    text = records.encode_text(Announcement(INSTANCE, ADDRESSES, PORT, (bytes(8),) * 32))
-    announced = records.decode(records.instance_of(name), number, hosts, text)
+    text = mdns.encode_text(Announcement(INSTANCE, ADDRESSES, PORT, (bytes(8),) * 32))
+    announced = mdns.decode(mdns_browser.instance_of(name), number, hosts, text)
     assert all(addresses.is_local(address) for address in announced.addresses)
     return announced
 
 
 def _resolutions() -> dict[str, bytes]:
     mixed = "192.168.1.20\nfe80::1%eth0\n8.8.8.8\n127.0.0.1\n::ffff:10.0.0.1"
-    return {"mixed": f"{INSTANCE}.{records.SERVICE}\n4747\n{mixed}".encode()}
+    return {"mixed": f"{INSTANCE}.{SERVICE}\n4747\n{mixed}".encode()}
 
 
 def _request(data: bytes) -> tuple[wire.Request, object]:
@@ -121,9 +121,7 @@ def _headers() -> dict[str, bytes]:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "announcement": Target(
-        _announcement, (ProtocolError,), _announcements, records.encode_text, one_form=False
-    ),
+    "announcement": Target(_announcement, (ProtocolError,), _announcements, mdns.encode_text, one_form=False),
     "resolved": Target(_resolved, (ProtocolError,), _resolutions),
     "address": Target(
         lambda data: connection.parse(text_of(data)),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chat.interface import Event, ParlourError
 from chat.ipc import wire
-from chat.network import connection, records
+from chat.network import connection, mdns
 from chat.ports import Announcement
 from protocol import addresses, profile_header
 from protocol import messages as m
@@ -115,7 +115,7 @@ def test_addresses(host: str, port: int) -> None:
 )
 def test_announcements(slots: list[bytes], name: str) -> None:
     announced = Announcement("a1b2c3", ("10.0.0.1",), 4747, tuple(slots), name)
-    assert records.decode("a1b2c3", 4747, ("10.0.0.1",), records.encode_text(announced)) == announced
+    assert mdns.decode("a1b2c3", 4747, ("10.0.0.1",), mdns.encode_text(announced)) == announced
 
 
 @FEW

@@ -17,9 +17,9 @@ from zeroconf._dns import DNSAddress, DNSPointer, DNSRecord, DNSService, DNSText
 from zeroconf._protocol.outgoing import DNSOutgoing
 
 from chat.network.interfaces import own_addresses
-from chat.network.mdns import ZeroconfDiscovery
-from chat.network.records import SERVICE, encode_text
+from chat.network.mdns import ZeroconfDiscovery, encode_text
 from chat.ports import Announcement
+from protocol.discovery import SERVICE
 from tests.support.lab.hosts import Host
 from tests.support.lab.programs import Program, Silent
 

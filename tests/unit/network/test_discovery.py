@@ -16,8 +16,8 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from chat.network import mdns as module
 from chat.network.mdns import CLOSE_WITHIN, ZeroconfDiscovery
-from chat.network.records import SERVICE
 from chat.ports import Announcement
+from protocol.discovery import SERVICE
 
 SECONDS = 15.0
 LOOPBACK = ["127.0.0.1"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chat.network.records import encode_text
+from chat.network.mdns import encode_text
 from chat.ports import Announcement
 from protocol.discovery import SLOT_COUNTS
 from tests.support.lab.hosts import Host, Lab

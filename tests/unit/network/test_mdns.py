@@ -12,10 +12,10 @@ import pytest
 from zeroconf import NotRunningException, ServiceStateChange
 
 from chat.network import mdns as module
-from chat.network.mdns import AGAIN_AFTER, CLOSE_WITHIN, GOODBYE_AGAIN, SETTLED_AFTER
-from chat.network.records import SERVICE, encode_text
+from chat.network.mdns import AGAIN_AFTER, CLOSE_WITHIN, GOODBYE_AGAIN, SETTLED_AFTER, encode_text
 from chat.ports import Announcement
 from chat.tasks import Tasks
+from protocol.discovery import SERVICE
 from tests.support.engines.engines import play
 
 ONE = Announcement("one", ("10.0.0.1",), 4747, (bytes(8),) * 32)

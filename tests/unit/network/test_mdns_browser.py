@@ -17,9 +17,9 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from chat.network import mdns_browser as bounds
 from chat.network.mdns_browser import Browser, Gate, PeerTable, Resolver, Senders
-from chat.network.records import SERVICE
 from chat.ports import Announcement
 from chat.tasks import Tasks
+from protocol.discovery import SERVICE
 from tests.support.engines.engines import in_virtual_time
 from tests.support.network.mdns import OTHER_SERVICE, packet_of, packets, pointers, response, whole
 

@@ -18,10 +18,9 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from chat.network import mdns_browser as module
 from chat.network.mdns_browser import Browser, Gate, PeerTable, Resolver, Senders
-from chat.network.records import SERVICE
 from chat.ports import Announcement
 from chat.tasks import Tasks
-from protocol.discovery import TEXT_MAX
+from protocol.discovery import SERVICE, TEXT_MAX
 from tests.support.engines.engines import in_virtual_time
 from tests.support.lab.virtual import VirtualClock, run_virtual
 from tests.support.network.mdns import packet_of

@@ -15,7 +15,7 @@ from zeroconf._protocol.incoming import DNSIncoming
 from chat.network import probe
 from chat.network.interfaces import Interface, Kind
 from chat.network.probe import GROUP_V4, GROUP_V6, PORT, Heard
-from chat.network.records import SERVICE
+from protocol.discovery import SERVICE
 
 ETH = Interface("eth0", 7, Kind.LAN, True, ("fe80::7/64", "10.77.0.7/24"))
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8",))

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.network.interfaces import MAX_ADDRESSES
-from chat.network.records import SERVICE, decode, encode_text, instance_of
+from chat.network.mdns import decode, encode_text
+from chat.network.mdns_browser import instance_of
 from chat.ports import Announcement
-from protocol.discovery import SLOT_COUNTS, TEXT_MAX
+from protocol.discovery import SERVICE, SLOT_COUNTS, TEXT_MAX
 from protocol.errors import Malformed
 
 PLAIN = Announcement("k3q9z", ("10.77.0.1", "fe80::1"), 4747, tuple(bytes([n]) * 8 for n in range(32)))
