@@ -376,10 +376,12 @@ def insert(
     )
     if found is not None:
         number, conversation, destroyed, salt = found
+        if destroyed and entry.cut is not None:
+            quarantine.add_cut(db, number, conversation, entry.cut)  # which a deletion leaves in force
         if destroyed or salt:
             return None
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
-        apart = bool(db.value("SELECT EXISTS (SELECT 1 FROM quarantine WHERE entry = ?)", number))
+        apart = quarantine.is_apart(db, number)
         return Stored(number, entry, True, rivals(db, entry.id), apart) if entry.salt else None
     header = entry.header
     conversation = contacts.conversation_number(db, header.conversation)

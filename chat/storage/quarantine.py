@@ -58,6 +58,11 @@ def add(db: Database, number: int) -> bool:
             _let_in(db, rule, sequence, previous)
         else:
             _leave_out(db, rule, number)
+    return is_apart(db, number)
+
+
+def is_apart(db: Database, number: int) -> bool:
+    """Whether an entry, by number, is quarantined."""
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = ?)", number))
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,7 +40,7 @@ def extend(
 
     Operations that change nothing, and that no kept one follows, are left out. Errors as in `load`, and
     Malformed if an ancestor is missing, LimitExceeded beyond the bounds of SPEC §7.3. Beyond them removals
-    and recoveries are taken without what came with them.
+    and recoveries are taken without what came with them, else recoveries alone.
     """
     known, received = list(held), list(received)
     graph = log.load([*known, *received])
@@ -50,11 +51,7 @@ def extend(
     try:
         taken = take(graph, ids, pins)
     except LimitExceeded:
-        denying = _denying(graph, ids)
-        if not denying or denying == {logged.id for logged in graph.order} - ids:
-            raise
-        some = [signed for signed in received if log.parse_operation(signed).id in denying]
-        taken, whole = take(log.load([*known, *some]), ids, pins), False
+        taken, whole = _take_some(graph, ids, pins), False
     state = taken.reduction.state()
     return Extension(tuple(logged.signed for logged in taken.new), taken.dropped, state, whole)
 
@@ -93,11 +90,28 @@ def settle(held: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[PersonState, tu
     return reduction.state(), (*_lost(reduction), *sorted(reduction.graph.pending))
 
 
-def _denying(graph: Graph, held: Set[bytes]) -> set[bytes]:
-    """The ids of the removals and recoveries that are not held, and of what they follow."""
+def _take_some(graph: Graph, held: Set[bytes], pins: Pins) -> Taken:
+    """What of a graph is kept whose bounds leave no room for all of it. LimitExceeded where none has room.
+
+    Removals that a thief signs must not keep out the recovery that came with them.
+    """
+    tried = {logged.id for logged in graph.order} - held
+    for kinds in ((Remove, Recover), (Recover,)):
+        denying = _denying(graph, held, kinds)
+        if not denying or denying == tried:
+            continue
+        tried = denying
+        some = [logged.signed for logged in graph.order if logged.id in held or logged.id in denying]
+        with suppress(LimitExceeded):
+            return take(log.load(some), held, pins)
+    raise LimitExceeded("a person log over its limits")
+
+
+def _denying(graph: Graph, held: Set[bytes], kinds: tuple[type[Remove | Recover], ...]) -> set[bytes]:
+    """The ids of the operations of these kinds that are not held, and of what they follow."""
     found = 0
     for index, logged in enumerate(graph.order):
-        if isinstance(logged.operation, Remove | Recover) and logged.id not in held:
+        if isinstance(logged.operation, kinds) and logged.id not in held:
             found |= 1 << index
     return set(graph.ids(graph.closure(found))) - held
 

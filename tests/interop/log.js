@@ -183,22 +183,24 @@ function joinLogs(held, received, pins) {
   return log;
 }
 
-// Of what was received the Recovers and Removes with their past.
-function denyingOf({ received }) {
-  const denying = received.filter((node) => ['Recover', 'Remove'].includes(node.op.is));
+// Of what was received the operations of some kinds with their past.
+function denyingOf({ received }, kinds) {
+  const denying = received.filter((node) => kinds.includes(node.op.is));
   return received.filter((node) => denying.some((one) => one === node || one.past.has(key(node.id))));
 }
 
 // Operations that were received, together with those held.
 export function receiveLog(held, received, pins = {}) {
   let log = joinLogs(held, received, pins);
-  if (!isWithinBounds(log)) {
-    const some = denyingOf(log);
-    must(some.length > 0 && some.length < log.received.length, 'limit', 'V-LG-10');
+  const whole = log;
+  for (const kinds of [['Recover', 'Remove'], ['Recover']]) {
+    if (isWithinBounds(log)) break;
+    const some = denyingOf(whole, kinds);
+    if (some.length === 0) continue;
     const raws = some.map((node) => node.raw);
     log = joinLogs(held, raws, pins);
-    must(isWithinBounds(log), 'limit', 'V-LG-10');
   }
+  must(isWithinBounds(log), 'limit', 'V-LG-10');
   return log;
 }
 

@@ -577,6 +577,7 @@ def _room(seed: Seed) -> Group:
     anna.remove("remove after more", senior, second, anna.id_of(junior[-1]), [*log, *junior, "more"])
     whole = [*log, *junior, "remove"]
     anna.recover("recover", [(senior, anna.id_of("remove"))], anna.terminal("last"), whole)
+    anna.recover("recover early", [(senior, anna.id_of(log[-1]))], anna.terminal("last"), log)
     limit, history = ("V-LG-10", "limit"), History(anna)
     history.takes("1,536 in all", log, junior[:1])
     history.turns_away(limit, "1,537 in all", "TooMuch", junior[1:2], held=[*log, *junior[:1]])
@@ -584,6 +585,8 @@ def _room(seed: Seed) -> Group:
     comment = "1,793 in all, with a removal and what it follows"
     history.turns_away(limit, comment, "TooMuch", [*junior, "more", "remove after more"], held=log)
     history.takes("a removal is taken without what came with it", log, [*junior, "more", "remove"])
+    full = [*junior, "more", "remove after more", "recover early"]
+    history.takes("a recovery is taken without the removal that came with it", log, full)
     history.takes("1,793 in all, with a recovery", whole, ["recover"])
     return history.done()
 

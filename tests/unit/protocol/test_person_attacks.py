@@ -384,6 +384,13 @@ def test_what_thieves_pinned_by_removals_keeps_no_recovery_and_no_removal_out(an
         assert (extension.new, extension.whole) == ((alone,), True)
     extension = extend(held, [renamed, recovery])
     assert (extension.new, extension.whole) == ((recovery,), False)
+    anna.operations = list(held)
+    sequence, made = anna.state.sequences[senior.id], chain(anna, senior, 60)
+    last = id_of(made[-1])
+    expelled = Remove(anna.id, senior.id, sequence + 61, [last], senior.id, last)
+    came = [*made, sign_operation(expelled, senior.seed), recovery]
+    extension = extend(held, came)
+    assert (extension.new, extension.whole) == ((recovery,), False)
 
 
 def test_a_thief_who_removes_itself_again_and_again_leaves_no_trace_of_what_it_cut(anna: Person) -> None:

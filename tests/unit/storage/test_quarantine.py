@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chat.storage import contacts, entries, persons, quarantine, receipts, repair
 from chat.storage.database import Database
@@ -63,6 +64,11 @@ def chain(*places: tuple[str, int, str]) -> dict[str, ParsedEntry]:
         start = os.urandom(8)
         made[name] = sample(name, author=REMOVED, sequence=sequence, previous=before, incarnation=start)
     return made
+
+
+def alone(entry: ParsedEntry) -> ParsedEntry:
+    """An entry without its body."""
+    return replace(entry, salt=b"", body=b"", said=None, cut=None)
 
 
 def arrive(
@@ -213,8 +219,8 @@ def test_case_88_a_header_alone_cuts_nothing_until_its_body_comes(database: Data
     texts = chain(("a", 1, ""), ("b", 2, "a"))
     log(database, [SENIOR])
     said = cut(SENIOR, REMOVED, texts["a"])
-    alone = parse_entry(Entry(said.header_bytes, b"", b""))
-    arrive(database, alone, *texts.values())
+    header = alone(said)
+    arrive(database, header, *texts.values())
     assert apart(database) == {texts["a"].id, texts["b"].id}
     arrive(database, said)
     assert apart(database) == {texts["b"].id}
@@ -392,6 +398,32 @@ def test_case_88_of_many_ends_a_cut_names_the_highest(database: Database) -> Non
     arrive(database, *ends, former=())
     found = quarantine.heads(database, TALK, REMOVED)
     assert [head.sequence for head in found] == list(range(4, CUT_HEADS_MAX + 4))
+
+
+def test_case_88_a_body_that_comes_to_a_header_that_a_cut_lets_in_is_not_marked(database: Database) -> None:
+    entry = chain(("a", 1, ""))["a"]
+    log(database, [SENIOR])
+    arrive(database, alone(entry), cut(SENIOR, REMOVED, entry))
+    settle(database)
+    with database.transaction():
+        (filled,) = entries.insert_all(database, [entry], ME.terminal, former=[REMOVED])
+    assert (filled.filled, filled.quarantined, apart(database)) == (True, False, set())
+
+
+def test_case_88_a_deleted_cut_of_a_removed_conversation_counts_once_its_body_comes_again(
+    database: Database,
+) -> None:
+    texts = chain(("a", 1, ""), ("b", 2, "a"))
+    said = cut(SENIOR, REMOVED, texts["a"])
+    log(database, [SENIOR])
+    arrive(database, said, *texts.values())
+    with database.transaction():
+        entries.destroy(database, said.id)
+        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
+    arrive(database, *texts.values(), alone(said))
+    arrive(database, said)
+    assert apart(database) == {texts["b"].id}
 
 
 def test_case_84_what_this_terminal_wrote_with_former_keys_comes_back_read(database: Database) -> None:
