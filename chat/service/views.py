@@ -93,7 +93,8 @@ class Views:
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = row.author in self._keyring.own_terminals
-        elsewhere = own and row.author != self._keyring.own.terminal  # its author sends it
+        # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
+        elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()

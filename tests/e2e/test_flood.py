@@ -75,4 +75,4 @@ def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_pat
             talk(ada, here, ben, there, "after")
         assert len(ada.said()) == 80
         pair(ada, cy)
-    assert here.complained == []
+    assert [line for line in here.complained if not line.startswith("Cy used your invitation")] == []

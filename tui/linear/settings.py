@@ -8,7 +8,15 @@ from functools import partial
 from itertools import takewhile
 from typing import Final
 
-from chat.interface import RECOVERY_WORDS, Messenger, NotSynced, RelayView, TerminalState, UsageError
+from chat.interface import (
+    RECOVERY_WORDS,
+    Messenger,
+    NotSynced,
+    RelayView,
+    TerminalState,
+    TerminalView,
+    UsageError,
+)
 from tui.linear.output import Output
 from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
 from tui.linear.wording import diagnosis_line, listed, plain_name
@@ -202,6 +210,7 @@ class Recovery:
     output: Output
     state: State
     questions: Questions
+    _devices_shown: list[TerminalView] = field(init=False, default_factory=list)
 
     async def remind(self) -> None:
         if self.state.me.keeps_seed and self.state.contacts:
@@ -214,22 +223,26 @@ class Recovery:
         await self._sign(partial(self.messenger.rename_self, typed), said)
 
     async def _use(self, typed: str) -> None:
-        """List the devices, or use the words after the numbers of those to remove."""
-        devices = [
-            one
-            for one in await self.messenger.terminals()
-            if not one.this and one.state is not TerminalState.REMOVED
-        ]
+        """List the devices, or use the words after the numbers of those to remove.
+
+        The numbers are those of the list that was shown: another device may have come since.
+        """
         parts = typed.split()
         numbers = list(takewhile(str.isdecimal, parts))
         if not parts:
+            devices = self._devices_shown = [
+                one
+                for one in await self.messenger.terminals()
+                if not one.this and one.state is not TerminalState.REMOVED
+            ]
             how = _(
                 "Type /recovery use, the numbers of the devices to remove, and all {total} words in one line."
             )
             await self.output.say(_(RECOVERY_USE), *device_lines(devices), how.format(total=RECOVERY_WORDS))
             return
         self.output.private = True
-        removed = tuple(one.terminal for one in picked_devices(" ".join(numbers), devices))
+        picked = picked_devices(" ".join(numbers), self._devices_shown)
+        removed = tuple(one.terminal for one in picked)
         given = tuple(parts[len(numbers) :])
         await self.messenger.check_recovery(given)
         await self.output.clear()
@@ -237,7 +250,7 @@ class Recovery:
         sign = partial(self.messenger.recover, given, removed)
         await self.questions.confirm(
             _USE,
-            (asked.format(number=len(removed)), _(RECOVERY_WARNS)),
+            (asked.format(number=len(removed)), *device_lines(picked), _(RECOVERY_WARNS)),
             partial(self._sign, sign, _(RECOVERED)),
         )
 

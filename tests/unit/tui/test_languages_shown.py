@@ -20,7 +20,16 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 
 from chat.errors import UsageError, phrase
-from chat.interface import DoorState, EntryState, OwnChange, PairingStage, QuestionView, RelayStanding
+from chat.interface import (
+    DoorState,
+    EntryState,
+    NotSynced,
+    OwnChange,
+    PairingStage,
+    QuestionView,
+    RelayStanding,
+)
+from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.safety import word_list
 from protocol.relay.rendezvous import RelayAddress
 from tests.architecture.imports import ROOT, sources
@@ -34,6 +43,7 @@ from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.dialog import Dialog
 from tui.screens.pairing import BeginDialog, PairingDialog
+from tui.screens.recovery import SignDialog
 from tui.screens.unlock import UnlockScreen
 from tui.text import translation
 from tui.widgets.composer import Composer
@@ -144,6 +154,11 @@ async def look_behind(pilot: Pilot[None], action: str) -> None:
         await pilot.pause()
 
 
+async def not_synced(_insists: bool) -> None:
+    """Signs nothing."""
+    raise NotSynced(NOT_SYNCED)
+
+
 def peopled() -> tuple[FakeMessenger, str]:
     """Contacts and entries of every kind; the first one's conversation opens by itself."""
     messenger = FakeMessenger("安")
@@ -214,6 +229,10 @@ async def test_every_action_and_what_it_opens() -> None:
         await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
+        await pilot.app.push_screen(SignDialog(not_synced))
+        await settled(pilot)
+        pilot.app.pop_screen()
+        await pilot.pause()
         await look_behind(pilot, "lock")
     kinds = {kind.__name__ for kind in own_kinds(Screen)}
     assert kinds - LOOKED_AT <= PAIRING, "open these in this test as well"

@@ -121,7 +121,7 @@ async def test_what_is_looked_at_is_not_told_and_what_is_not_is_told_once(writte
         await pilot.press("ctrl+l")
         await until_shown(pilot, "Enter your passphrase")
         assert title(0, {"TERM": "xterm"}) in written[written.index(title(40, {"TERM": "xterm"})) :]
-    assert "".join(written).endswith("\x1b[23;2t")
+    assert "".join(written).removesuffix("\x1b[2J").endswith("\x1b[23;2t")
 
 
 async def test_who_looks_elsewhere_is_told_of_the_open_conversation_too(written: list[str]) -> None:

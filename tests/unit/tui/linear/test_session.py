@@ -155,6 +155,27 @@ async def test_case_84_the_place_of_a_change_is_that_in_the_list_that_was_shown(
     assert sum("Type /own, then /own yes" in line for line in said) == 1
 
 
+async def test_case_84_the_number_of_a_device_is_that_in_the_list_that_was_shown() -> None:
+    """The thief's device moves behind the good one before the words are typed."""
+    door = locked_door()
+    messenger = door.messenger
+    assert messenger is not None
+    thief, good = (TerminalView(digit * 64, False, TerminalState.LIVE) for digit in "fa")
+    messenger.other_terminals = (thief, good)
+    words = " ".join(recovery_words(bytes(range(32))))
+
+    def steps() -> Iterator[str]:
+        yield from (UNLOCK, "> /recovery use")
+        messenger.other_terminals = (good, replace(thief, state=TerminalState.FROZEN))
+        yield from (f"> /recovery use 1 {words}", "> /yes", "> /quit")
+
+    said, _status = await play(steps(), door)
+    ((_, removed, _),) = messenger.called("recover")
+    assert removed == (thief.terminal,)
+    asked = said.index("Remove 1 device?")
+    assert said[asked + 1] == "1. ffffffff…"
+
+
 async def test_many_unread_entries_come_by_pages_and_later_ones_wait_behind_them() -> None:
     arriving = [f"* Ben writes {number}" for number in range(PAGE + 5)]
     said, messenger = await talk(*arriving, "> /open Ben", "* Ben writes last", "> /next")
