@@ -63,8 +63,8 @@ class Verification:
     async def view(self, person: bytes) -> VerificationView:
         """The numbers of now, and what was compared. Raises Unconfirmed."""
         self.check_own()
-        found = await self._branches(person)
         row = await self._store.read(contacts.comparison, person)
+        found = await self._branches(person)
         self.check_own()  # the own log may have changed meanwhile
         own = self._keyring.own_log
         return VerificationView(

@@ -139,7 +139,7 @@ class UseRecoveryDialog(Dialog[Recovering]):
             number=len(self._words), total=RECOVERY_WORDS
         )
         if self._checked:
-            asked = _("Type the numbers of the devices to remove; nothing for none.")
+            asked = _("Type the numbers of the devices to remove, or 0 for none.")
             said = "\n".join((*device_lines(self._devices), asked))
         self.query_one("#about").display = not self._checked
         self.query_one("#asked", Static).update(Content(said))
@@ -169,8 +169,10 @@ class UseRecoveryDialog(Dialog[Recovering]):
         self.draw()
 
     def _choose(self, typed: str) -> None:
+        if not typed.strip():
+            return  # Enter alone may have been typed before the devices were shown
         try:
-            picked = picked_devices(typed, self._devices)
+            picked = picked_devices(typed, self._devices) if typed.strip() != "0" else []
         except UsageError as refused:
             self.fail(str(refused))
         else:

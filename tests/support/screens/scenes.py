@@ -297,7 +297,7 @@ ON_THE_FAKE = (
     ),
     acted(
         "use-recovery-devices",
-        "Type the numbers of the devices to remove; nothing for none.",
+        "Type the numbers of the devices to remove, or 0 for none.",
         _stolen,
         keys("alt+u"),
         Seen("Use the recovery words"),
@@ -312,7 +312,7 @@ ON_THE_FAKE = (
         Seen("Use the recovery words"),
         Typed(" ".join(recovery_words(bytes(range(32))))),
         keys("enter"),
-        Seen("Type the numbers of the devices to remove; nothing for none."),
+        Seen("Type the numbers of the devices to remove, or 0 for none."),
         Typed("1"),
         keys("enter"),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -115,6 +116,28 @@ async def test_case_84_a_safety_number_that_may_be_another_is_on_no_screen(of: s
         assert number not in shown(pilot)
         await until_shown(pilot, "open the safety number again")
         assert messenger.called("verify") == []
+
+
+async def test_case_84_a_number_that_a_change_has_overtaken_is_never_shown() -> None:
+    """The answer is on its way when this person is asked about a change of the own identity."""
+    async with with_bob_open() as (pilot, messenger, bob):
+        asked, goes_on, verification = asyncio.Event(), asyncio.Event(), messenger.verification
+
+        async def late(contact: str) -> VerificationView:
+            found = await verification(contact)
+            asked.set()
+            await goes_on.wait()
+            return found
+
+        messenger.verification = late  # type: ignore[method-assign]
+        await pilot.press("ctrl+t")
+        await asked.wait()
+        messenger.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
+        await until_shown(pilot, "Was that you?")
+        goes_on.set()
+        await until_shown(pilot, "see 'parlour verify --own'")
+        assert isinstance(pilot.app.screen, ChatScreen)
+        assert messenger.number(bob.person).split()[0] not in shown(pilot)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,21 @@ async def test_the_words_remove_a_device_after_a_confirmation() -> None:
         assert messenger.called("recover") == [(WORDS, (thief.terminal,), False)]
 
 
+async def test_enter_alone_that_was_typed_before_the_devices_were_shown_removes_nobody() -> None:
+    async with with_bob_open() as (pilot, messenger, _bob):
+        thief = TerminalView("f" * 64, False, TerminalState.LIVE)
+        messenger.other_terminals = (thief,)
+        dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
+        dialog.query_one("#word", Field).value = " ".join(WORDS)
+        await pilot.press("enter", "enter", "y")
+        await until_shown(pilot, "or 0 for none")
+        assert pilot.app.screen is dialog
+        assert not messenger.called("recover")
+        dialog.query_one("#word", Field).value = "0"
+        await pilot.press("enter")
+        await until_shown(pilot, "Remove 0 devices?")
+
+
 async def test_wrong_words_come_back_and_nothing_is_asked() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
         dialog = await opened(pilot, "alt+u", UseRecoveryDialog)

@@ -43,6 +43,7 @@ class ContactActions:
     options: Options
     preferences: Preferences
     show_people: Callable[[], None]
+    _changes: int = field(init=False, default=0)  # of identities, as far as they may change a safety number
 
     def contact(self, _view: ContactView) -> None:
         self.surface.offer("contact", Group.CONTACT)
@@ -84,7 +85,10 @@ class ContactActions:
     async def _verify(self, view: ContactView) -> None:
         from tui.screens.details import VerifyDialog
 
-        found = await self.surface.ask(self.messenger.verification(view.person))
+        found, seen = None, -1
+        while seen != self._changes:  # an answer that a change has overtaken shows the number of before
+            seen = self._changes
+            found = await self.surface.ask(self.messenger.verification(view.person))
         if found is not None:
             others = [self.state.contacts[one] for one in view.same_key if one in self.state.contacts]
             same_key = [self.state.named(other) for other in others]
@@ -97,6 +101,7 @@ class ContactActions:
         """The safety number with a contact, or with all, may be another than a dialog shows (SPEC §7.7)."""
         from tui.screens.details import VerifyDialog
 
+        self._changes += 1
         for dialog in self.surface.dialogs(VerifyDialog):
             if person in (None, dialog.person):
                 dialog.end(None)
