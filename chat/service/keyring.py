@@ -170,9 +170,9 @@ class Keyring:
     def pairing_open(self) -> bool:
         return self._visibility.accepts and self.own_problem() is None
 
-    def own_problem(self) -> Phrase | None:
-        """Why this terminal shows no safety number and sends no Record now."""
-        return own_problem(self.own_log, self.own.terminal, self.own_confirmed)
+    def own_problem(self, terminal: bytes = b"") -> Phrase | None:
+        """Why this terminal, or the one with this id, shows no safety number and sends no Record now."""
+        return own_problem(self.own_log, terminal or self.own.terminal, self.own_confirmed)
 
     def open_invitations(self) -> Sequence[InvitationKeys]:
         if self.own_problem() is not None:

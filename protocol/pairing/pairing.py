@@ -181,6 +181,11 @@ class Pairing:
         self._before: list[bytes] = []
         self._theirs: tuple[Record, PendingContact] | None = None
 
+    @property
+    def terminal(self) -> bytes:
+        """The id of the own terminal, which the Record names."""
+        return self._identity.terminal
+
     @classmethod
     def nearby(
         cls,

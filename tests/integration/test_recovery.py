@@ -15,9 +15,11 @@ from chat.interface import (
     IdentityChanged,
     NotPermitted,
     NotSynced,
+    PairingStage,
     QuestionsChanged,
     UsageError,
 )
+from chat.service.keyring import NOT_LIVE
 from chat.service.person_logs import seed_of
 from chat.storage import keys, persons, secure_deletion
 from protocol.identity.author import (
@@ -405,4 +407,27 @@ async def test_a_removed_terminal_is_told_that_waiting_may_be_in_vain(tmp_path: 
             await ada.engine.recover(words, (SECOND.id.hex(),), False)
         await ada.engine.recover(words, (SECOND.id.hex(),), True)
         await meet(ben, ada)
+        await talk(ada, ben, "with new keys")
+
+
+@in_virtual_time
+async def test_case_84_no_record_of_former_keys_leaves_after_a_recovery(tmp_path: Path) -> None:
+    """Both see the words when Ada learns that her device was copied, and recovers with new keys."""
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
+        own, log = parts.keyring.own, parts.keyring.own_log
+        shown = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+        await ada.engine.pair_nearby((await ada.sees("Ben")).instance)
+        mine, theirs = await asyncio.gather(*shown)
+        renames = [rename_operation(log, own.terminal, name) for name in ("A", "B")]
+        await take_in(ada, *(sign_operation(rename, own.signing_seed) for rename in renames))
+        await ada.engine.recover(words, (), True)
+        assert parts.keyring.own.terminal != own.terminal
+        failed = ada.stage(PairingStage.FAILED)
+        await ben.engine.answer_pairing(theirs.pairing.id, True)
+        await ada.engine.answer_pairing(mine.pairing.id, True)
+        assert (await failed).pairing.problem == NOT_LIVE
+        await asyncio.sleep(10)
+        assert not ben.engine._use_cases.keyring.contacts
+        await meet(ada, ben)
         await talk(ada, ben, "with new keys")

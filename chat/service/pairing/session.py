@@ -176,9 +176,11 @@ class ActivePairing:
         driver = self._link.driver
         for message in step.send:
             # The own log may have changed while the link opened.
-            if isinstance(message, LogOperations | Record) and (problem := self._service.own_problem()):
-                await self._end_before_record(problem)
-                return
+            if isinstance(message, LogOperations | Record):
+                problem = self._service.own_problem(self._link.machine.terminal)
+                if problem is not None:
+                    await self._end_before_record(problem)
+                    return
             if isinstance(message, Close):
                 await driver.close(message.reason)
             else:
@@ -305,9 +307,9 @@ class PairingService:
         """Raises Unconfirmed where this terminal must not send a Record now (SPEC §7.7)."""
         await self._store.read(own_operations, self._keyring.own)
 
-    def own_problem(self) -> Phrase | None:
-        """Why no record must leave now (SPEC §7.7)."""
-        return self._keyring.own_problem()
+    def own_problem(self, terminal: bytes) -> Phrase | None:
+        """Why no record of this own terminal must leave now (SPEC §7.7): it may have other keys meanwhile."""
+        return self._keyring.own_problem(terminal)
 
     async def identity(self) -> Identity:
         """The log, the terminal and a fresh share of the contact secret, for the other side.
