@@ -42,11 +42,13 @@ def extend(
     Malformed if an ancestor is missing, LimitExceeded beyond the bounds of SPEC §7.3. Beyond them removals
     and recoveries are taken without what came with them, else recoveries alone.
     """
-    known, received = list(held), list(received)
+    known = list(held)
+    ids = {log.parse_operation(signed).id for signed in known}
+    # Signatures are not unique: an author could double a log that is held with others (SPEC §5.13).
+    received = [signed for signed in received if log.parse_operation(signed).id not in ids]
     graph = log.load([*known, *received])
     if graph.pending:
         raise Malformed("operations whose ancestors are missing")
-    ids = {log.parse_operation(signed).id for signed in known}
     whole = True
     try:
         taken = take(graph, ids, pins)

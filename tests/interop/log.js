@@ -174,9 +174,10 @@ function hasRoom({ fresh, kept, path }) {
 }
 
 function joinLogs(held, received, pins) {
-  const log = readLog([...held, ...received], pins);
-  must(log.pending.length === 0, 'malformed', 'V-LG-09');
   const before = new Set(held.map((raw) => key(readOperation(raw).id)));
+  const others = received.filter((raw) => !before.has(key(readOperation(raw).id)));
+  const log = readLog([...held, ...others], pins);
+  must(log.pending.length === 0, 'malformed', 'V-LG-09');
   log.received = [...log.nodes.values()].filter((node) => !before.has(key(node.id)));
   log.fresh = log.kept.filter((node) => !before.has(key(node.id)));
   log.dropped = log.lost.filter((node) => before.has(key(node.id))).map((node) => node.id);

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import os
 from collections.abc import Callable, Sequence
 
 import pytest
+from msgspec import msgpack
+from nacl import bindings
 
-from protocol import limits
+from protocol import labels, limits
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Untrusted
 from protocol.identity.author import recover_operation, recovery_key, rename_operation, sign_recovery
@@ -391,6 +395,38 @@ def test_what_thieves_pinned_by_removals_keeps_no_recovery_and_no_removal_out(an
     came = [*made, sign_operation(expelled, senior.seed), recovery]
     extension = extend(held, came)
     assert (extension.new, extension.whole) == ((recovery,), False)
+
+
+def signed_otherwise(signed: bytes, seed: bytes) -> bytes:
+    """The same operation of one author with another valid signature (RFC 8032 with a random nonce)."""
+    operation, signatures = msgpack.decode(signed)
+    scalar = bytearray(hashlib.sha512(seed).digest()[:32])
+    scalar[0] &= 248
+    scalar[31] = scalar[31] & 63 | 64
+    key = bindings.crypto_core_ed25519_scalar_reduce(bytes(scalar) + bytes(32))
+    nonce = bindings.crypto_core_ed25519_scalar_reduce(os.urandom(64))
+    point = bindings.crypto_scalarmult_ed25519_base_noclamp(nonce)
+    message = labels.SIGN_OPERATION + id_of(signed)
+    digest = hashlib.sha512(point + ed25519_from_seed(seed) + message).digest()
+    product = bindings.crypto_core_ed25519_scalar_mul(bindings.crypto_core_ed25519_scalar_reduce(digest), key)
+    made = point + bindings.crypto_core_ed25519_scalar_add(nonce, product)
+    assert len(signatures) == 1
+    assert made != signatures[0]
+    return msgpack.encode([operation, [made]])
+
+
+def test_operations_that_are_held_with_other_signatures_use_up_no_room(
+    anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their author could double a log at half of its contacts, so that no record fits next to it there."""
+    base, made = list(anna.operations), chain(anna, anna.first, 200)
+    held, others = [*base, *made], [*base, *(signed_otherwise(one, anna.first.seed) for one in made)]
+    assert reduce(others).heads == reduce(held).heads
+    monkeypatch.setattr(limits, "LOG_HELD_MAX", 300)
+    assert extend(held, others).new == ()
+    anna.operations = others
+    late = anna.rename(anna.first, "Anne")
+    assert extend(held, [*others, late]).new == (late,)
 
 
 def test_a_thief_who_removes_itself_again_and_again_leaves_no_trace_of_what_it_cut(anna: Person) -> None:
