@@ -243,6 +243,11 @@ class Author(StrEnum):
     UNKNOWN = "unknown"
 
 
+def is_own(header: EntryHeader, self_key: bytes) -> bool:
+    """Whether the person with this self key wrote an entry. Its author alone may stand in two logs."""
+    return primitives.equal(self_tag(header, self_key), header.self_tag)
+
+
 def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
     """What its author is; of an UNKNOWN one the entry is not to be stored, since a log may lack its adding.
 
@@ -260,7 +265,7 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
     if len(header.self_tag) != _TAG_SIZE:
         raise Malformed("an entry between two without a self tag")
     if header.author in facts.own_terminals or header.author in facts.own_former:
-        if not primitives.equal(self_tag(header, facts.self_key), header.self_tag):
+        if not is_own(header, facts.self_key):
             raise AuthenticationFailed("not an entry of this person's own")
     elif header.author not in facts.contact_terminals and header.author not in facts.contact_former:
         return Author.UNKNOWN

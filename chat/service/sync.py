@@ -468,9 +468,12 @@ class Inbound:
         if person == own.person:
             person = self._keyring.partner(messages)
         contact = self._keyring.contacts.get(person)
+        live = self._keyring.own_log.live.keys()
         facts = Facts(
             own_person=own.person,
-            own_terminals=set(self._keyring.own_log.live),
+            own_terminals=live,
+            # Also where a contact's log has them: else the contact could write in this person's name.
+            own_former=self._keyring.own_terminals - live,
             contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
@@ -500,14 +503,11 @@ class Inbound:
         return receipt_for(STORED, stored) if stored else None, unknown
 
     async def _with_former(self, facts: Facts) -> Facts:
-        """The same with the terminals that are live no more, whose earlier entries end no link."""
-        if facts.contact_former or facts.own_former:
+        """The same with the contact's terminals that are live no more, whose earlier entries end no link."""
+        if facts.contact_former:
             return facts
-        own, contact = [
-            await self._store.read(persons.former_terminals, person)
-            for person in (facts.own_person, facts.contact)
-        ]
-        return replace(facts, own_former=own, contact_former=contact)
+        former = await self._store.read(persons.former_terminals, facts.contact)
+        return replace(facts, contact_former=former)
 
     async def _store_entries(
         self, link: LiveLink, person: bytes, parsed: Sequence[ParsedEntry], former: Collection[bytes]

@@ -29,8 +29,16 @@ from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
-from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, ParsedEntry, delivery_state, read_text
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_TEXT,
+    ParsedEntry,
+    delivery_state,
+    is_own,
+    read_text,
+)
 from protocol.identity.reduction import Cause, CauseKind, PersonState
+from protocol.messages import EntryHeader
 
 DELETED = "deleted"
 MISSING = "missing"
@@ -66,7 +74,7 @@ class Views:
     ) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
-        own = header.author in self._keyring.own_terminals
+        own = self._is_own(header.author, header)
         if header.author == self._keyring.own.terminal:
             state = EntryState.QUEUED
         else:
@@ -92,7 +100,7 @@ class Views:
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
-        own = row.author in self._keyring.own_terminals
+        own = self._is_own(row.author, row)
         # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
@@ -123,15 +131,16 @@ class Views:
         uncovered: bool,
     ) -> DetailsView:
         own = self._keyring.own_terminals
+        is_own = self._is_own(row.author, row)
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
-        if row.author not in own:
+        if not is_own:
             stored = next(
                 (utc(one.time) for one in receipts_of if one.terminal in own and one.kind == receipts.STORED),
                 None,
             )
         return DetailsView(
             id=row.id.hex(),
-            person=self._person(person, row.author).hex(),
+            person=(self._keyring.own.person if is_own else person).hex(),
             terminal=row.author.hex(),
             time=utc(row.time),
             stored=stored,
@@ -149,6 +158,13 @@ class Views:
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
         )
+
+    def _is_own(self, author: bytes, entry: EntryHeader | EntryRow) -> bool:
+        """Whether this person wrote an entry: a log can claim the terminal of another person."""
+        own = self._keyring.own
+        if author == own.terminal or author not in self._keyring.own_terminals:
+            return author == own.terminal
+        return is_own(entry.fields if isinstance(entry, EntryRow) else entry, own.self_key)
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""

@@ -11,14 +11,34 @@ import pytest
 
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.links import LiveLink
-from protocol.identity.author import remove_operation
+from protocol.entries_and_receipts import (
+    KIND_TEXT,
+    EntryPlace,
+    conversation_of_two,
+    text_body,
+    write_entry,
+)
+from protocol.errors import AuthenticationFailed
+from protocol.identity.author import add_operation, remove_operation, rename_operation
 from protocol.identity.log import sign_operation
+from protocol.keys import X25519Pair
 from protocol.link.states import State
 from protocol.messages import Heads, HeadsHash
-from tests.integration.steps import current, dial, in_touch, late, presence, say
-from tests.support.engines.engines import DEFAULTS, Person, contact, in_virtual_time, links, take_in, talk
+from protocol.primitives import ed25519_from_seed
+from tests.integration.steps import current, dial, in_touch, late, meet, presence, say
+from tests.support.engines.engines import (
+    DEFAULTS,
+    Person,
+    contact,
+    in_virtual_time,
+    links,
+    people,
+    take_in,
+    talk,
+)
 from tests.support.engines.terminals import add_terminal
 from tests.support.fakes.network import Network
+from tests.support.protocol.samples import seeded
 
 SECOND = "10.0.0.9"
 
@@ -238,3 +258,52 @@ async def test_case_99_what_another_own_terminal_wrote_is_never_shown_as_the_con
             assert details.person == ada.peer.person.hex()
             await ada.stop()
             await ada.start()
+
+
+@in_virtual_time(limit=900)
+async def test_case_99_a_contact_in_the_own_log_wrote_what_it_wrote(tmp_path: Path) -> None:
+    """Ben has a copy of Ada's signing key, and adds his own terminal to her log. Carol returns the Add."""
+    async with people(tmp_path, "Ada", "Ben", "Carol") as (_, (ada, ben, carol)):
+        await meet(ada, ben)
+        await meet(ada, carol)
+        await talk(ben, ada, "I owe you 1000")
+        parts, bens = ada.engine._use_cases, ben.engine._use_cases.keyring
+        own, static = parts.keyring.own, bens.identity.static.public
+        claim = add_operation(
+            parts.keyring.own_log, own.terminal, ed25519_from_seed(bens.own.signing_seed), static
+        )
+        added = sign_operation(claim, own.signing_seed, bens.own.signing_seed)
+        await parts.own_log.received(carol.peer, [added])
+        assert bens.own.terminal in parts.keyring.own_log.live
+        for _ in range(2):
+            (view,) = [view for view in await ada.history(ben) if view.kind == "text"]
+            assert (view.author, view.own) == ("Ben", False)
+            assert (await ada.engine.details(await ada.contact(ben), view.id)).person == ben.peer.person.hex()
+            await ada.stop()
+            await ada.start()
+
+
+@in_virtual_time(limit=900)
+async def test_case_99_a_former_own_terminal_in_a_contacts_log_writes_nothing(tmp_path: Path) -> None:
+    """Its thief has its keys, and not the self key, once Ada has recovered with new ones."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        words = (await ada.engine.recovery_words()).words
+        parts, bens, link = ada.engine._use_cases, ben.engine._use_cases, current(ada, ben)
+        former, log = parts.keyring.own, parts.keyring.own_log
+        renames = [rename_operation(log, former.terminal, name) for name in ("A", "B")]
+        await take_in(ada, *(sign_operation(rename, former.signing_seed) for rename in renames))
+        await ada.engine.recover(words, (), True)
+        assert parts.keyring.own.terminal != former.terminal
+        signing, static = ed25519_from_seed(former.signing_seed), X25519Pair(former.static_secret).public
+        claim = add_operation(bens.keyring.own_log, bens.keyring.own.terminal, signing, static)
+        added = sign_operation(claim, bens.keyring.own.signing_seed, former.signing_seed)
+        await parts.sync._logs.received(ben.peer, [added])
+        state = parts.keyring.log(ben.peer.person)
+        assert former.terminal in state.live
+        conversation = conversation_of_two(ada.peer.person, ben.peer.person)
+        place = EntryPlace(conversation, former.terminal, b"planted.", None, [], state.heads)
+        body = text_body("I owe Ben 1000")
+        planted = write_entry(place, ada.clock.wall(), KIND_TEXT, body, b"s" * 32, seeded("salt"))
+        with pytest.raises(AuthenticationFailed):
+            await parts.inbound.entries(link, [planted.message()])
+        assert [view.text for view in await ada.history(ben) if view.kind == "text"] == ["before"]
