@@ -20,7 +20,7 @@ from chat.service.pairing.session import REFUSED_HERE, SUPERSEDED
 from chat.storage import keys
 from chat.storage.errors import StorageBroken
 from protocol.identity.author import add_operation
-from protocol.identity.log import sign_operation
+from protocol.identity.log import sign_operation, terminal_id
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX
 from protocol.link.framing import Pattern
@@ -34,7 +34,6 @@ from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import join, late, now
 from tests.support.engines.engines import Person, in_virtual_time, invite, people, take_in, talk
 from tests.support.fakes.network import MemoryTransport
-from tests.support.protocol.pairings import id_of
 from tests.support.protocol.samples import seeded
 
 
@@ -80,12 +79,13 @@ async def test_a_joiner_whose_record_is_refused_ends_the_invitation(
     """Mallory shows Ada's own key as that of his terminal."""
     async with people(tmp_path, "Ada", "Mallory") as (_, (ada, mallory)):
         parts = mallory.engine._use_cases
-        signed = sign_add(mallory, ada.engine._use_cases.keyring.identity.static.public)
-        await take_in(mallory, signed, confirmed=True)
+        static = ada.engine._use_cases.keyring.identity.static.public
+        await take_in(mallory, sign_add(mallory, static), confirmed=True)
+        claimed = terminal_id(ed25519_from_seed(b"s" * 32), static)
         identity = parts.pairings.identity
 
         async def claiming() -> Identity:
-            return replace(await identity(), terminal=id_of(signed), signing_seed=b"s" * 32)
+            return replace(await identity(), terminal=claimed, signing_seed=b"s" * 32)
 
         monkeypatch.setattr(parts.pairings, "identity", claiming)
         text = (await ada.engine.invite()).text
