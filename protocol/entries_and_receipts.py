@@ -244,7 +244,7 @@ class Author(StrEnum):
 
 
 def is_own(header: EntryHeader, self_key: bytes) -> bool:
-    """Whether the person with this self key wrote an entry. Its author alone may stand in two logs."""
+    """Whether the person with this self key wrote an entry. Two logs may have the same author."""
     return primitives.equal(self_tag(header, self_key), header.self_tag)
 
 
