@@ -178,11 +178,11 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM tips WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM unread WHERE entry > l.last)"
-    " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last)"
+    " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last), EXISTS (SELECT 1 FROM deletions)"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
 """Number of a conversation, number of the last entry, and whether a parent is missing or an old page that was
-put back holds rows of entries still to come."""
+put back holds rows of entries still to come; and whether any deletion is remembered."""
 
 
 _NOT_HELD: Final = (0, 0, 0, 0)
@@ -216,7 +216,7 @@ class _Burst:
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
-        self._number, self._last, self._incomplete = standing
+        self._number, self._last, self._incomplete, self._deletions = standing
         authors = {own_terminal}
         for entry in new:
             authors.add(entry.header.author)
@@ -251,7 +251,7 @@ class _Burst:
             if entry.said is not None and header.author not in ours:
                 unread.append((number, talk))
         # Looking up every id before the insert would cost more than this check after it.
-        if db.run_many(_INSERT_NEW, rows) < len(rows):
+        if db.run_many(_INSERT_KEPT if self._deletions else _INSERT_NEW, rows) < len(rows):
             db.run("DELETE FROM entries WHERE number > ?", self._last)
             return None
         taken = dict(enumerate(self._new, self._last + 1))
@@ -314,11 +314,12 @@ _INTO: Final = (
     "INTO entries (number, id, conversation, author, incarnation, sequence, time, kind, rank, header)"
 )
 _INSERT: Final = f"INSERT {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_NEW: Final = (
+_INSERT_NEW: Final = f"INSERT OR IGNORE {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_KEPT: Final = (
     f"INSERT OR IGNORE {_INTO} SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
     " WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE entry = ?2)"
 )
-"""Inserts nothing where an entry is held, or was deleted before its conversation was removed."""
+"""Inserts nothing where an entry was deleted before its conversation was removed. It looks per row."""
 
 
 def _as_row(
