@@ -13,6 +13,7 @@ from chat.cli.output import (
     Stopped,
     clear_screen,
     find,
+    held_line,
     label_among,
     labels,
     note,
@@ -418,9 +419,7 @@ def _verification_text(found: VerificationView, label: str, view: ContactView) -
     )
     lines.append(f"{label} is {'verified.' if view.verified else said}")
     if view.held:
-        lines.append(
-            f"The identity of {label} has changed. Until you compare it, nothing is sent to {label}."
-        )
+        lines.append(held_line(label))
     if found.compared is not None:
         how = "pairing words" if found.by_words else "the safety number"
         lines.append(f"Last compared by {how}: {timestamp(found.compared)}")

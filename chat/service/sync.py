@@ -13,14 +13,7 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
-from chat.interface import (
-    EntryAdded,
-    EntryChanged,
-    EntryFilled,
-    EntryState,
-    Notice,
-    ParlourError,
-)
+from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, Notice, ParlourError
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket
 from chat.network.links import Links, LiveLink, Peer
@@ -468,12 +461,12 @@ class Inbound:
         if person == own.person:
             person = self._keyring.partner(messages)
         contact = self._keyring.contacts.get(person)
-        live = self._keyring.own_log.live.keys()
+        own_live = self._keyring.own_log.live.keys()
         facts = Facts(
             own_person=own.person,
-            own_terminals=live,
+            own_terminals=own_live,
             # Also where a contact's log has them: else the contact could write in this person's name.
-            own_former=self._keyring.own_terminals - live,
+            own_former=self._keyring.own_terminals - own_live,
             contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
@@ -487,8 +480,10 @@ class Inbound:
                     raise Unexpected("not an entry")
                 entry = parse_entry(message)
                 author = entry.header.author
-                if author not in facts.contact_terminals and author not in facts.own_terminals:
-                    facts = await self._with_former(facts)
+                live = author in facts.contact_terminals or author in facts.own_terminals
+                if not live and not facts.contact_former:
+                    former_ones = await self._store.read(persons.former_terminals, person)
+                    facts = replace(facts, contact_former=former_ones)
                 known = accept_entry(entry, facts)
                 if known is Author.UNKNOWN:
                     unknown.append(message)
@@ -502,20 +497,13 @@ class Inbound:
         stored = [entry.id for entry in parsed if entry.salt]
         return receipt_for(STORED, stored) if stored else None, unknown
 
-    async def _with_former(self, facts: Facts) -> Facts:
-        """The same with the contact's terminals that are live no more, whose earlier entries end no link."""
-        if facts.contact_former:
-            return facts
-        former = await self._store.read(persons.former_terminals, facts.contact)
-        return replace(facts, contact_former=former)
-
     async def _store_entries(
         self, link: LiveLink, person: bytes, parsed: Sequence[ParsedEntry], former: Collection[bytes]
     ) -> None:
         own, now, bare = self._keyring.own, self._runtime.clock.wall(), False
         for entry in parsed:
             bare = bare or not entry.salt
-        contact = self._keyring.contacts.get(link.person)
+        contact, conversation = self._keyring.contacts.get(link.person), parsed[0].header.conversation
         carrier = terminal_at(contact, link) if bare else b""
 
         def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool]:
@@ -531,8 +519,7 @@ class Inbound:
                 ours=self._keyring.own_terminals,
             )
             if link.person == own.person:
-                ours = self._keyring.own_log.terminals()
-                new = repair.doubt(database, new, {terminal.id for terminal in ours})
+                new = repair.doubt(database, new, {one.id for one in self._keyring.own_log.terminals()})
                 held = []
             else:
                 fresh = set[bytes]()
@@ -542,10 +529,10 @@ class Inbound:
                 held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
             if held:
                 # The contact passes on what an own terminal has passed before.
-                evidence = repair.cover(database, conversation_of_two(own.person, person), held)
+                evidence = repair.cover(database, conversation, held)
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))
-            unread = receipts.unread(database, conversation_of_two(own.person, person))
+            unread = receipts.unread(database, conversation)
             return new, evidence, unread, entries.is_unsettled(database)
 
         new, evidence, self._book.unread[person], due = await self._store.write(insert)

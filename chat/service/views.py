@@ -74,7 +74,7 @@ class Views:
     ) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
-        own = self._is_own(header.author, header)
+        own = self._is_own(header)
         if header.author == self._keyring.own.terminal:
             state = EntryState.QUEUED
         else:
@@ -100,7 +100,7 @@ class Views:
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
-        own = self._is_own(row.author, row)
+        own = self._is_own(row)
         # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
@@ -131,16 +131,16 @@ class Views:
         uncovered: bool,
     ) -> DetailsView:
         own = self._keyring.own_terminals
-        is_own = self._is_own(row.author, row)
+        by_own = self._is_own(row)
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
-        if not is_own:
+        if not by_own:
             stored = next(
                 (utc(one.time) for one in receipts_of if one.terminal in own and one.kind == receipts.STORED),
                 None,
             )
         return DetailsView(
             id=row.id.hex(),
-            person=(self._keyring.own.person if is_own else person).hex(),
+            person=(self._keyring.own.person if by_own else person).hex(),
             terminal=row.author.hex(),
             time=utc(row.time),
             stored=stored,
@@ -159,11 +159,11 @@ class Views:
             uncovered=uncovered,
         )
 
-    def _is_own(self, author: bytes, entry: EntryHeader | EntryRow) -> bool:
+    def _is_own(self, entry: EntryHeader | EntryRow) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
         own = self._keyring.own
-        if author == own.terminal or author not in self._keyring.own_terminals:
-            return author == own.terminal
+        if entry.author == own.terminal or entry.author not in self._keyring.own_terminals:
+            return entry.author == own.terminal
         return is_own(entry.fields if isinstance(entry, EntryRow) else entry, own.self_key)
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:

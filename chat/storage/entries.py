@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -42,13 +41,13 @@ _A_RIVAL: Final = (
     " AND o.number NOT IN (SELECT entry FROM uncovered) AND e.number NOT IN (SELECT entry FROM uncovered)"
 )
 
-_RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
+RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
 """Whether another entry has the place of the entry `e`; own terminals can invent uncovered ones."""
 
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
-    f" {_RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
+    f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -261,7 +260,7 @@ class _Burst:
         self._write_receipts(taken)
         # The words come last: their index flushes before every statement that may have to be undone.
         _insert_bodies(db, talk, taken)
-        rivalled = f"SELECT e.number FROM entries AS e WHERE e.number > ? AND {_RIVALLED}"
+        rivalled = f"SELECT e.number FROM entries AS e WHERE e.number > ? AND {RIVALLED}"
         for (number,) in db.rows(rivalled, self._last):
             at = number - self._last - 1
             new[at] = Stored(number, new[at].entry, rivals=rivals(db, new[at].entry.id))
@@ -530,21 +529,6 @@ def rivals(db: Database, entry: bytes) -> tuple[bytes, ...]:
         RIVALS_NAMED,
     )
     return tuple(sorted(row[0] for row in rows))
-
-
-def with_rivals(db: Database, numbers: Collection[int]) -> list[tuple[bytes, bytes, tuple[bytes, ...]]]:
-    """Those of some entries with rivals: author, id and `rivals`. None that is among earlier `rivals`."""
-    found = db.rows(
-        "SELECT t.terminal, e.id FROM entries AS e JOIN terminals AS t ON t.number = e.author"
-        f" WHERE e.number IN (SELECT value FROM json_each(?)) AND {_RIVALLED} ORDER BY e.number",
-        json.dumps(list(numbers)),
-    )
-    with_theirs, named = list[tuple[bytes, bytes, tuple[bytes, ...]]](), set[bytes]()
-    for author, entry in found:
-        if entry not in named:
-            with_theirs.append((author, entry, rivals(db, entry)))
-            named.update(with_theirs[-1][2])
-    return with_theirs
 
 
 def check_header(db: Database, entry: bytes, header: bytes) -> None:

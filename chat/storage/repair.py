@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Final
 
 from chat.storage import contacts, persons, quarantine
 from chat.storage.database import Database
-from chat.storage.entries import HeadRow, Position, Stored, check_header, with_rivals
+from chat.storage.entries import RIVALLED, HeadRow, Position, Stored, check_header, rivals
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.history import asking, lacking, named, on_page
 from protocol.messages import ENTRY_HEADER, Head, Heads
@@ -223,7 +224,22 @@ def cover(db: Database, conversation: bytes, said: Iterable[Head | ParsedEntry])
     covered = [number for one in said for (number,) in db.rows(named, one.id, conversation)]
     covered += [number for (number,) in db.rows(_COVER, COVERED_AT_ONCE)]
     quarantine.follow_cuts(db, covered)
-    return with_rivals(db, covered)
+    return _with_rivals(db, covered)
+
+
+def _with_rivals(db: Database, numbers: Collection[int]) -> list[Evidence]:
+    """Those of some entries with rivals: author, id and `rivals`. None that is among earlier `rivals`."""
+    found = db.rows(
+        "SELECT t.terminal, e.id FROM entries AS e JOIN terminals AS t ON t.number = e.author"
+        f" WHERE e.number IN (SELECT value FROM json_each(?)) AND {RIVALLED} ORDER BY e.number",
+        json.dumps(list(numbers)),
+    )
+    with_theirs, named = list[Evidence](), set[bytes]()
+    for author, entry in found:
+        if entry not in named:
+            with_theirs.append((author, entry, rivals(db, entry)))
+            named.update(with_theirs[-1][2])
+    return with_theirs
 
 
 def is_uncovered(db: Database, entry: int) -> bool:

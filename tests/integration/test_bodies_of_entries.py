@@ -229,7 +229,6 @@ async def test_what_is_missing_before_an_entry_is_asked_for_once(
 ) -> None:
     """The contact lacks it too, and answers with the entry alone."""
     async with in_touch(tmp_path) as (_, ada, ben):
-        await asyncio.sleep(1)  # in which the first link compares heads
         lost = parse_entry(entry_of(ben, ada, text="lost"))
         after = entry_of(ben, ada, text="after it", previous=(lost.header.sequence, lost.id))
         keep = partial(entries.insert, entry=parse_entry(after), unread=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import EntryAdded, EntryState, Notice, PairingChanged, PairingStage
+from chat.service.events import ContactsChanged
 from chat.storage import entries, profile
 from chat.storage.errors import StorageFull
 from tests.integration.steps import in_touch, late, meet, say
@@ -224,6 +225,13 @@ async def test_a_pairing_that_never_completed_is_not_shown_and_is_forgotten(tmp_
         await ben.start()
 
 
+def contact_stored(person: Person) -> asyncio.Event:
+    """Set as soon as the person's engine has stored or changed a contact."""
+    stored = asyncio.Event()
+    person.engine._use_cases.bus.on(ContactsChanged, lambda _: stored.set())
+    return stored
+
+
 @in_virtual_time(limit=60 * 3600.0)
 async def test_a_pending_contact_that_pairs_again_has_a_day_from_then_on(tmp_path: Path) -> None:
     """Ben's engine crashes before it stores Ada, twice, 23 hours apart."""
@@ -235,9 +243,10 @@ async def test_a_pending_contact_that_pairs_again_has_a_day_from_then_on(tmp_pat
             await ada.engine.pair_nearby((await ada.sees("Ben")).instance)
             mine, theirs = await asyncio.gather(*words)
             late(ben.engine._use_cases.pending, "store", 60)
+            stored = contact_stored(ada)
             await ada.engine.answer_pairing(mine.pairing.id, True)
             await ben.engine.answer_pairing(theirs.pairing.id, True)
-            await asyncio.sleep(30)
+            await asyncio.wait_for(stored.wait(), 30)
             await ben.crash()
             await asyncio.sleep(23 * 3600)
             assert [keys.pending for keys in ada.engine._use_cases.keyring.contacts.values()] == [True]

@@ -246,7 +246,6 @@ async def test_a_joiner_who_opens_two_links_at_once_goes_on_with_the_last(tmp_pa
             await connection.write(confirm)
         assert (await given_up).pairing.problem == SUPERSEDED
         assert await links[0][0].read()  # a Close, and no cut
-        await asyncio.sleep(1)
         (living,) = service._active.values()
         assert living.view.stage is PairingStage.CONNECTING
         assert text in {one.text for one in ada.engine._use_cases.keyring.invitations.values()}
@@ -256,11 +255,21 @@ async def test_a_joiner_who_opens_two_links_at_once_goes_on_with_the_last(tmp_pa
         assert not faults
 
 
+async def is_closed(inviter: Person, connection: Connection, confirm: bytes) -> None:
+    """The joiner sends the Confirm that it held back: its link is closed, and no pairing begins."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    await connection.write(confirm)
+    assert await connection.read()  # a Close, and no cut
+    connection.close()
+    gc.collect()  # a task reports an exception that nobody took once it is gone
+    assert not faults
+    assert not [event for event in inviter.seen if isinstance(event, PairingChanged)]
+
+
 @in_virtual_time
 async def test_an_invitation_that_ends_before_its_joiner_confirms_ends_the_link(tmp_path: Path) -> None:
     """The joiner has burned it and holds Confirm back while four newer ones take its place."""
-    faults: list[dict[str, object]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         text = (await ada.engine.invite()).text
         invitation = parse_invitation(text)
@@ -269,12 +278,7 @@ async def test_an_invitation_that_ends_before_its_joiner_confirms_ends_the_link(
         for _ in range(INVITATIONS_TRIED_MAX):
             await ada.engine.invite()
         assert invitation.secret not in ada.engine._use_cases.keyring.invitations
-        await connection.write(confirm)
-        assert await connection.read()  # a Close, and no cut
-        connection.close()
-        gc.collect()  # a task reports an exception that nobody took once it is gone
-        assert not faults
-        assert not [event for event in ada.seen if isinstance(event, PairingChanged)]
+        await is_closed(ada, connection, confirm)
 
 
 @in_virtual_time
@@ -282,18 +286,11 @@ async def test_case_84_a_link_that_opens_while_the_inviters_identity_changes_is_
     tmp_path: Path,
 ) -> None:
     """The joiner holds Confirm back until somebody with a copy of Ada's key has added a terminal."""
-    faults: list[dict[str, object]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         connection, confirm = await held_back(ben, (await ada.engine.invite()).text)
         await take_in(ada, sign_add(ada, b"t" * 32))
         assert await ada.engine.questions()
-        await connection.write(confirm)
-        assert await connection.read()  # a Close, and no cut
-        connection.close()
-        gc.collect()  # a task reports an exception that nobody took once it is gone
-        assert not faults
-        assert not [event for event in ada.seen if isinstance(event, PairingChanged)]
+        await is_closed(ada, connection, confirm)
 
 
 @in_virtual_time

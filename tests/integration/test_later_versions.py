@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from chat.interface import EntryAdded, EntryChanged, EntryState
-from chat.network.links import LinkNeeded
+from chat.network.links import LinkNeeded, LiveLink
 from chat.service.sync import UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE
 from chat.storage import entries, persons, receipts
 from chat.storage.database import Database
@@ -233,8 +233,15 @@ async def test_case_97_a_link_whose_reading_is_delayed_is_not_taken_for_a_silent
         driver, message = current(ben, ada).driver, cast(Any, Reaction(bytes(32), None))
         for _ in range(said):  # in one read
             driver.link.send(message, ben.clock.monotonic())
+        reads, passed_over = asyncio.Event(), link.events.passed_over
+
+        async def noted(one: LiveLink) -> None:
+            reads.set()
+            await passed_over(one)
+
+        link.events.passed_over = noted  # type: ignore[method-assign, assignment]
         await driver.flush()
-        await asyncio.sleep(0.1)  # Ada reads them
+        await reads.wait()
         sent = await say(ada, ben, "which Ben answers at once")
         await ada.wait(EntryChanged, lambda event: (event.id, event.state) == (sent.id, EntryState.DELIVERED))
         assert asyncio.get_running_loop().time() - since > DEFAULTS.absent_after

@@ -158,6 +158,20 @@ async def test_case_81_a_record_with_a_claimed_terminal_is_refused(tmp_path: Pat
         await mallory.engine.close()
 
 
+async def brings_in(one: Person, other: Person, added: bytes) -> None:
+    """One signs this Add, which the other learns after a restart; no link of theirs ends for it."""
+    await publish(one, added)
+    learned = other.wait(IdentityChanged)
+    await one.stop()
+    await one.start()
+    assert (await learned).name == one.name
+    await talk(one, other, "my new terminal is here")
+    since = len(other.seen)
+    await asyncio.sleep(300)
+    seen = [event for event in other.seen[since:] if isinstance(event, ContactChanged)]
+    assert not [event for event in seen if not event.contact.present]
+
+
 @in_virtual_time
 async def test_case_82_no_link_ends_for_what_another_persons_log_says(tmp_path: Path) -> None:
     """Mallory copies the key of Ben's new terminal into her log, and her Add reaches Ada before Ben's."""
@@ -172,16 +186,7 @@ async def test_case_82_no_link_ends_for_what_another_persons_log_says(tmp_path: 
         told = ada.wait(IdentityChanged)
         await current(mallory, ada).driver.send(LogOperations([claim]))
         assert (await told).name == "Mallory"
-        await publish(ben, honest)
-        added = ada.wait(IdentityChanged)
-        await ben.stop()
-        await ben.start()
-        assert (await added).name == "Ben"
-        await talk(ben, ada, "my new terminal is here")
-        since = len(ada.seen)
-        await asyncio.sleep(300)
-        gone = [event for event in ada.seen[since:] if isinstance(event, ContactChanged)]
-        assert not [event for event in gone if not event.contact.present]
+        await brings_in(ben, ada, honest)
         for person in (ben, mallory):
             assert second.public in {one.static for one in state_of(ada, person).live.values()}
 
@@ -229,16 +234,7 @@ async def test_case_82_a_key_that_a_thief_claimed_in_ones_own_log_ends_no_link(t
         await recover_from(ada, await sign_add(ada, second.public))
         await told
         await ben.engine.verify(await ben.contact(ada), await number_of(ada, ben))
-        await publish(ben, await sign_add(ben, second.public, b"b" * 32))
-        added = ada.wait(IdentityChanged)
-        await ben.stop()
-        await ben.start()
-        assert (await added).name == "Ben"
-        await talk(ben, ada, "my new terminal is here")
-        since = len(ada.seen)
-        await asyncio.sleep(60)
-        gone = [event for event in ada.seen[since:] if isinstance(event, ContactChanged)]
-        assert not [event for event in gone if not event.contact.present]
+        await brings_in(ben, ada, await sign_add(ben, second.public, b"b" * 32))
         assert second.public in {one.static for one in state_of(ada, ben).live.values()}
 
 

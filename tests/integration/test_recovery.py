@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from chat.interface import (
     ContactChanged,
+    EntriesMarked,
     EntryAdded,
     EntryState,
     IdentityChanged,
@@ -252,10 +253,15 @@ async def removed_after(folder: Path, *, answers: bool) -> tuple[float, dict[str
             ben.engine._use_cases.sync._comparison.answer = nothing  # type: ignore[method-assign, assignment]
         terminal, before = second.engine._use_cases.keyring.own.terminal, ada.clock.monotonic()
         cut = ben.wait(EntryAdded, lambda event: event.entry.kind == "cut")
+        marked = ben.wait(EntriesMarked)
         await ada.engine.recover(words, (terminal.hex(),), False)
         took = ada.clock.monotonic() - before
         await cut
-        await asyncio.sleep(1)  # in which Ben's terminal decides about all of them
+        if answers:
+            await asyncio.sleep(1)  # in which nothing may be marked
+            assert not marked.done()
+        else:
+            await marked
         texts = {"the first", "honest"}
         return took, {view.text: view.quarantined for view in await ben.history(ada) if view.text in texts}
 

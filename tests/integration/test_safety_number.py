@@ -37,7 +37,7 @@ from protocol.messages import LogOperations
 from protocol.pairing.pairing import Pairing
 from protocol.pairing.record import Identity
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import compare, current, in_touch, kept_back, late, number_of, say, seed_in
+from tests.integration.steps import compare, current, in_touch, kept_back, number_of, say, seed_in
 from tests.support.engines.engines import (
     Person,
     delivered,
@@ -435,17 +435,25 @@ async def test_case_84_a_number_of_a_log_that_changes_while_it_is_compared_confi
 
 @in_virtual_time
 async def test_case_84_a_number_that_is_compared_while_a_recovery_is_stored_confirms_nothing(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recovery brings no terminal and removes none. It is on the disk, and not in memory yet."""
     async with in_touch(tmp_path) as (_, ada, ben):
         typed, contact = await number_of(ada, ben), await ada.contact(ben)
-        late(ada.engine._use_cases.pending, "reload", 1)
-        changed = ada.wait(IdentityChanged)
+        pending, changed = ada.engine._use_cases.pending, ada.wait(IdentityChanged)
+        stored, go_on, reload = asyncio.Event(), asyncio.Event(), pending.reload
+
+        async def waits(person: bytes) -> None:
+            stored.set()
+            await go_on.wait()
+            await reload(person)
+
+        monkeypatch.setattr(pending, "reload", waits)
         await current(ben, ada).driver.send(LogOperations([await recovered(ben, None)]))
-        await asyncio.sleep(0.5)
+        await stored.wait()
         with pytest.raises(BadData):
             await ada.engine.verify(contact, typed)
+        go_on.set()
         await changed
         (view,) = await ada.engine.contacts()
         assert (view.verified, view.held) == (False, True)
@@ -486,6 +494,16 @@ async def rivals_of(person: Person) -> list[bytes]:
     return sorted(rivals)
 
 
+async def nothing_leaves(person: Person, contested: Person) -> None:
+    """The contact is held, since its recoveries contest each other, and gets no entry."""
+    assert person.engine._use_cases.keyring.log(contested.peer.person).contested
+    (view,) = await person.engine.contacts()
+    assert (view.verified, view.held) == (False, True)
+    await say(person, contested, "for the right eyes only")
+    await asyncio.sleep(60)
+    assert (await person.history(contested))[-1].state is EntryState.QUEUED
+
+
 @pytest.mark.parametrize("by_words", [True, False])
 @in_virtual_time
 async def test_case_84_a_first_pairing_whose_record_shows_two_rivals_is_held(
@@ -502,12 +520,7 @@ async def test_case_84_a_first_pairing_whose_record_shows_two_rivals_is_held(
 
         service.identity = with_rivals  # type: ignore[method-assign]
         await (pair(ada, ben) if by_words else invite(ben, ada))
-        assert ben.engine._use_cases.keyring.log(ada.peer.person).contested
-        (view,) = await ben.engine.contacts()
-        assert (view.verified, view.held) == (False, True)
-        await say(ben, ada, "for Ada's eyes only")
-        await asyncio.sleep(60)
-        assert (await ben.history(ada))[-1].state is EntryState.QUEUED
+        await nothing_leaves(ben, ada)
 
 
 @in_virtual_time
@@ -520,11 +533,7 @@ async def test_case_84_words_release_nothing_while_two_recoveries_contest_each_o
         for person in (ben, ada):
             await person.engine.set_visible(True)
         await compare(ben, ada, ben.engine.pair_address(ada.host, 4747))
-        (view,) = await ben.engine.contacts()
-        assert (view.verified, view.held) == (False, True)
-        await say(ben, ada, "for Ada's eyes only")
-        await asyncio.sleep(60)
-        assert (await ben.history(ada))[-1].state is EntryState.QUEUED
+        await nothing_leaves(ben, ada)
 
 
 @in_virtual_time

@@ -144,7 +144,6 @@ async def test_a_deleted_entry_is_unread_no_more_and_a_read_one_changes_nothing(
         one_left = ada.wait(ContactChanged, lambda event: event.contact.unread == 1)
         await ada.engine.mark_read(friend, (read,))
         await one_left
-        await asyncio.sleep(1)
         ada.seen.clear()
         await ada.engine.delete(friend, read)
         await asyncio.sleep(1)
