@@ -1,10 +1,11 @@
-"""Limits for peers that are not authenticated yet: handshakes, connections, announcements (SPEC §16)."""
+"""Limits for peers: handshakes, connections, announcements, and turns at costly work (SPEC §16)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -37,6 +38,17 @@ class Bucket:
         self.updated = max(now, self.updated)
 
 
+class Buckets:
+    """A token bucket per key, which is full at first."""
+
+    def __init__(self, rate: float, size: float) -> None:
+        self._rate, self._size = rate, size
+        self._of: dict[Hashable, Bucket] = {}
+
+    def of(self, key: Hashable, now: float) -> Bucket:
+        return self._of.setdefault(key, Bucket(self._rate, self._size, self._size, now))
+
+
 OWN_A_SECOND: Final = 1.0
 OWN_AT_ONCE: Final = 4.0
 """Rate of handshakes that each dialled terminal of a contact has of its own, one of them under way at a time.
@@ -60,7 +72,7 @@ class Admission:
     def __init__(self, total: int, per_address: int, rate: float) -> None:
         self._total, self._per_address = total, per_address
         self._strangers, self._known = (Bucket(rate, 2 * rate, 2 * rate, 0.0) for _ in range(2))
-        self._own: dict[Hashable, Bucket] = {}
+        self._own = Buckets(OWN_A_SECOND, OWN_AT_ONCE)
         self._busy: set[Hashable] = set()
         self._open: Counter[str] = Counter()
 
@@ -72,8 +84,7 @@ class Admission:
         `terminals`: those of contacts that are or were at this address, if they are dialled.
         """
         for terminal in terminals:
-            own = self._own.setdefault(terminal, Bucket(OWN_A_SECOND, OWN_AT_ONCE, OWN_AT_ONCE, now))
-            if terminal not in self._busy and own.take(now):
+            if terminal not in self._busy and self._own.of(terminal, now).take(now):
                 self._busy.add(terminal)
                 return Entered(address, terminal)
         limit = self._total if known else self._total * 3 // 4
@@ -252,3 +263,90 @@ class RateLimiter:
             self._look(self._waiting.take(newest=True))
         if self._waiting:
             self._timer = self._loop.call_later(AGAIN, self._go_on)
+
+
+GONE_MAX: Final = 32
+"""Messages per person that wait for a turn though their links have ended. Holders of keys of the person's
+terminals can fill it, and each new one then takes the place of one drawn at random."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Waiting:
+    person: Hashable
+    source: Hashable
+    goes_on: Callable[[], bool]
+    granted: asyncio.Future[bool]
+
+
+class Turns:
+    """One piece of work at a time, in turn by person, and then by the source that the piece came from.
+
+    So a contact that causes much of it, by any number of links, delays another one by a piece at a time, and
+    a copy of a terminal's key delays the terminal itself by a piece per address. `random` draws bytes.
+    """
+
+    def __init__(self, random: Callable[[int], bytes]) -> None:
+        self._random = random
+        self._busy = False
+        self._waiting: dict[Hashable, dict[Hashable, list[_Waiting]]] = {}  # those next in turn first
+
+    @asynccontextmanager
+    async def turn(
+        self, person: Hashable, source: Hashable, goes_on: Callable[[], bool]
+    ) -> AsyncIterator[bool]:
+        """Wait for a turn. Yields False, without one, where another piece of the person took the place.
+
+        `goes_on`: whether the link of the piece is still there.
+        """
+        granted = not self._busy
+        if granted:
+            self._busy = True
+        else:
+            place = asyncio.get_running_loop().create_future()
+            granted = await self._wait(_Waiting(person, source, goes_on, place))
+        try:
+            yield granted
+        finally:
+            if granted:
+                self._pass_on()
+
+    async def _wait(self, one: _Waiting) -> bool:
+        sources = self._waiting.setdefault(one.person, {})
+        sources.setdefault(one.source, []).append(one)
+        gone = [other for line in sources.values() for other in line if not other.goes_on()]
+        if len(gone) > GONE_MAX:
+            drawn = gone[int.from_bytes(self._random(8), "little") % len(gone)]
+            self._drop(drawn)
+            drawn.granted.set_result(False)
+        try:
+            return await one.granted
+        except asyncio.CancelledError:
+            if one.granted.cancelled():
+                self._drop(one)
+            elif one.granted.result():
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """Let the next one in turn begin; the person and the source that it is of go to the end."""
+        while self._waiting:
+            person, sources = next(iter(self._waiting.items()))
+            source, line = next(iter(sources.items()))
+            one = line[0]
+            del self._waiting[person], sources[source]
+            self._waiting[person], sources[source] = sources, line
+            self._drop(one)
+            if not one.granted.done():  # else its task was cancelled
+                one.granted.set_result(True)
+                return
+        self._busy = False
+
+    def _drop(self, one: _Waiting) -> None:
+        sources = self._waiting.get(one.person, {})
+        line = sources.get(one.source, [])
+        if one in line:
+            line.remove(one)
+            if not line:
+                del sources[one.source]
+            if not sources:
+                del self._waiting[one.person]

@@ -70,6 +70,14 @@ class LiveLink:
     def relayed(self) -> bool:
         return not self.address
 
+    async def delay(self, seconds: float) -> None:
+        """Read nothing on it for so long."""
+        self.delayed = True
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.delayed = False
+
     @property
     def unanswered_since(self) -> float | None:
         """The time (monotonic) since which the peer owes an answer, None if it owes none."""

@@ -84,7 +84,7 @@ class UseCases:
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
-        logs = PersonLogs(runtime.worker, store, bus, keyring, book, views, pending, own_log)
+        logs = PersonLogs(runtime, store, bus, keyring, book, links, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
         comparison = Comparison(runtime, store, bus, keyring, views)
         self.sync = sync = Synchronizer(

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Final
 
 from chat.interface import Notice, ParlourError
-from chat.network.limits import Bucket
-from chat.network.links import LiveLink, Peer
+from chat.network.limits import Buckets
+from chat.network.links import LiveLink
 from chat.service.events import CutsFollowed, EventBus
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.views import Views
@@ -53,7 +53,7 @@ class Comparison:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views = views
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
-        self._rates: dict[Peer, Bucket] = {}
+        self._rates = Buckets(HEADS_A_SECOND, HEADS_AT_ONCE)
         self._waiting: Counter[LiveLink] = Counter()
         self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
         self.asked: dict[LiveLink, _Asked] = {}
@@ -61,11 +61,7 @@ class Comparison:
     def affords(self, link: LiveLink) -> bool:
         """Whether the rate of the other terminal allows one more HeadsHash."""
         now = self._runtime.clock.monotonic()
-        return self._rate(link, now).take(now)
-
-    def _rate(self, link: LiveLink, now: float) -> Bucket:
-        full = Bucket(HEADS_A_SECOND, HEADS_AT_ONCE, HEADS_AT_ONCE, now)
-        return self._rates.setdefault(link.peer, full)
+        return self._rates.of(link.peer, now).take(now)
 
     async def fetch(self, links: Mapping[LiveLink, Callable[[Message], None]]) -> None:
         """Get what is held at the other ends of links, in at most the time that a signature waits.
@@ -122,7 +118,7 @@ class Comparison:
             asked.named |= not page.more
             await self.came()
         now = self._runtime.clock.monotonic()
-        if delay := self._rate(link, now).reserve(now):
+        if delay := self._rates.of(link.peer, now).reserve(now):
             self._runtime.tasks.spawn(self._answer_after(delay, link, page, carry))
         else:
             await self._find_lacking(link, page, carry)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from chat.errors import Phrase, phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryView, UsageError
-from chat.network.links import Peer
+from chat.network.limits import Bucket, Turns
+from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew
 from chat.service.keyring import Keyring
@@ -21,7 +23,7 @@ from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
 from chat.storage.keys import OwnRow
-from chat.tasks import Runtime, Worker
+from chat.tasks import Runtime
 from protocol.errors import LimitExceeded, Malformed
 from protocol.identity.author import (
     RECOVERY_WORDS,
@@ -47,7 +49,7 @@ from protocol.identity.log import load, parse_operation, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.limits import RECOVER_REMOVED_MAX
-from protocol.messages import LogOperations
+from protocol.messages import LogHeads, LogOperations
 from protocol.primitives import ed25519_from_seed
 
 NOT_SYNCED = phrase(
@@ -79,6 +81,18 @@ TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
 
 WORDS_ASKED: Final = 4
 """Words to type back: a person who copied none of them guesses these at 1 of 4,294,967,296."""
+
+
+LOGS_A_SECOND: Final = 1.0
+LOGS_AT_ONCE: Final = 8.0
+"""Rate of LogOperations, and of LogHeads unlike those held, per link, which are computed from the whole log.
+What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
+terminal live, and one that waited for a rate of the terminal would wait for the copies of its key."""
+
+
+def log_budget(now: float) -> Bucket:
+    """What a link that opens may have worked on."""
+    return Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, now)
 
 
 class OwnLog:
@@ -350,21 +364,44 @@ class PersonLogs:
 
     def __init__(
         self,
-        worker: Worker,
+        runtime: Runtime,
         store: Store,
         bus: EventBus,
         keyring: Keyring,
         book: ContactBook,
+        links: Links,
         views: Views,
         pending: PendingContacts,
         own: OwnLog,
     ) -> None:
-        self._worker, self._store, self._bus, self._keyring = worker, store, bus, keyring
-        self._book, self._views, self._pending, self.own = book, views, pending, own
-        self._turn = asyncio.Lock()  # what two links bring builds on one log
+        self._worker, self._clock = runtime.worker, runtime.clock
+        self._store, self._bus, self._keyring = store, bus, keyring
+        self._book, self._links, self._views, self._pending, self.own = book, links, views, pending, own
+        self._turns = Turns(runtime.random)  # what two links bring builds on one log
         self._refused: set[Peer] = set()
 
-    def are_current(self, person: bytes, heads: Sequence[bytes]) -> bool:
+    async def answer(
+        self, link: LiveLink, message: LogHeads | LogOperations, budget: Bucket
+    ) -> list[LogOperations]:
+        """Work on a message in its turn, after the delay that it costs; returns what the peer lacks.
+
+        Raises ProtocolError.
+        """
+        # A link that opens names both logs. Links that open again and again must not wait for the same heads.
+        if isinstance(message, LogHeads) and self._are_current(message.person, message.heads):
+            return await self.named(link.peer, message.person, message.heads)
+        goes_on = partial(self._links.keeps, link)
+        if not goes_on():  # so links that give way leave no more work than one message each
+            return []
+        await link.delay(budget.reserve(self._clock.monotonic()))
+        async with self._turns.turn(link.person, link.address, goes_on) as granted:
+            if granted and isinstance(message, LogHeads):
+                return await self.named(link.peer, message.person, message.heads)
+            if granted and isinstance(message, LogOperations):
+                await self.received(link.peer, message.operations)
+        return []
+
+    def _are_current(self, person: bytes, heads: Sequence[bytes]) -> bool:
         """Whether these are the heads of a person's log as it is held here: then nothing is to be done."""
         contact = self._keyring.contacts.get(person)
         state = self._keyring.own_log if contact is None else contact.state
@@ -385,17 +422,16 @@ class PersonLogs:
         return in_messages(await self._worker.run(missing, contact.operations, heads, contact.pins))
 
     async def received(self, peer: Peer, operations: Sequence[bytes]) -> None:
-        """Store the new operations of a contact's log or of the own one. Raises ProtocolError.
+        """Store the new operations of a contact's log or of the own one, one call at a time.
 
         What exceeds the bounds is passed over, and what follows it: a thief can fill a log, which must not
-        end the links of the owner's terminals.
+        end the links of the owner's terminals. Raises ProtocolError.
         """
         try:
             if parse_operation(operations[0]).person == self._keyring.own.person:
                 whole = await self.own.received(peer, operations)
             else:
-                async with self._turn:
-                    whole = await self._receive(peer.person, operations)
+                whole = await self._receive(peer.person, operations)
         except Malformed:
             if peer not in self._refused:
                 raise

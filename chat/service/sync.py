@@ -15,7 +15,7 @@ from typing import Final
 
 from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, Notice, ParlourError
 from chat.network.driver import Driver, Handler
-from chat.network.limits import Bucket
+from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
 from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
@@ -23,7 +23,7 @@ from chat.service.events import EventBus
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
 from chat.service.pairing.storage import PendingContacts
-from chat.service.person_logs import PersonLogs
+from chat.service.person_logs import PersonLogs, log_budget
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import DELETED, Views
@@ -72,12 +72,6 @@ BATCH: Final = 64
 READ_REPEATED: Final = 64
 """Newest read entries named again at the start of a link, in case a read receipt was lost."""
 
-LOGS_A_SECOND: Final = 1.0
-LOGS_AT_ONCE: Final = 8.0
-"""Rate of LogOperations, and of LogHeads unlike those held, per link, which are computed from the whole log.
-What comes more often delays the reading of that link. A removal that was ignored would leave a thief's
-terminal live, and one that waited for a rate of the terminal would wait for the copies of its key."""
-
 UNKNOWN_A_SECOND: Final = 32.0
 UNKNOWN_AT_ONCE: Final = 256.0
 """Rate of messages of later versions per terminal, which are passed over. More of them delay the reading of
@@ -85,8 +79,8 @@ their link, since each costs as much to open as a known one."""
 
 HINTS_A_SECOND: Final = 4.0
 HINTS_AT_ONCE: Final = 16.0
-"""Rate of Typing and Reachable per link, of which each can cause an event or a write. More of them delay the
-reading of that link."""
+"""Rate of Typing and Reachable per terminal, of which each can cause an event or a write. More of them are
+ignored: a copy of the terminal's key, which can use up the rate, must not delay what the terminal signs."""
 
 WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
@@ -96,14 +90,13 @@ WAITING_MAX: Final = 16
 class _Worker:
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
-    `logs`: its budget of messages that are computed from a whole log; `hints`: that of Typing and Reachable.
+    `logs`: its budget of messages that are computed from a whole log.
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
     """
 
     outbound: Outbound
     logs: Bucket
-    hints: Bucket
     task: asyncio.Task[None] | None = None
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
@@ -131,7 +124,8 @@ class Synchronizer:
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
-        self._unknown: dict[Peer, Bucket] = {}
+        self._unknown = Buckets(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE)
+        self._hints = Buckets(HINTS_A_SECOND, HINTS_AT_ONCE)
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -176,9 +170,7 @@ class Synchronizer:
 
     async def opened(self, link: LiveLink) -> None:
         # Before the first await: from now on the link counts as the one that sends.
-        logs = Bucket(LOGS_A_SECOND, LOGS_AT_ONCE, LOGS_AT_ONCE, link.opened_at)
-        hints = Bucket(HINTS_A_SECOND, HINTS_AT_ONCE, HINTS_AT_ONCE, link.opened_at)
-        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted), logs, hints)
+        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted), log_budget(link.opened_at))
         await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
@@ -226,65 +218,47 @@ class Synchronizer:
         worker.waiting += unknown[: WAITING_MAX - len(worker.waiting)]
 
     async def _handle(self, link: LiveLink, message: Message) -> None:
-        if not await self._affordable(link, message):
-            return
         worker = self._workers[link]
         outbound = worker.outbound
         match message:
             case Receipt() as receipt:
                 await self._inbound.receipt(link, receipt)
+            case HeadsHash() | Typing() | Reachable() if not self._affordable(link, message):
+                pass
             case HeadsHash() as heads_hash:
                 for page in await self._comparison.heads_if_other(link, heads_hash):
                     link.asked = True
                     outbound.put(page)
             case Heads() as page:
                 await self._comparison.answer(link, page, outbound.carry_found)
-            case LogHeads(person=person, heads=held):
-                if person != link.person:
-                    worker.log_heads = held
-                for operations in await self._logs.named(link.peer, person, held):
+            case LogHeads() as log_heads:
+                if log_heads.person != link.person:
+                    worker.log_heads = log_heads.heads
+                for operations in await self._logs.answer(link, log_heads, worker.logs):
                     outbound.put(operations)
-            case LogOperations(operations=operations):
-                await self._logs.received(link.peer, operations)
+            case LogOperations() as operations:
+                await self._logs.answer(link, operations, worker.logs)
                 if waiting := worker.waiting:
                     worker.waiting = []
                     await self._take(link, waiting)
             case Reachable(port=port):
-                await self._delay(link, worker.hints)
                 await self._addresses.reached(link, port)
             case Typing() as typing:
-                await self._delay(link, worker.hints)
                 self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
-    async def _affordable(self, link: LiveLink, message: Message) -> bool:
-        """Whether the budget covers the message, after the delay that it costs."""
+    def _affordable(self, link: LiveLink, message: HeadsHash | Typing | Reachable) -> bool:
+        """Whether the rate of the other terminal covers a message that may be ignored."""
         if isinstance(message, HeadsHash):
             return self._comparison.affords(link)
-        # A link that opens names both logs. Links that open again and again must not wait for the same heads.
-        if isinstance(message, LogOperations) or (
-            isinstance(message, LogHeads) and not self._logs.are_current(message.person, message.heads)
-        ):
-            if not self._links.keeps(link):  # so links that give way leave no more work than one message each
-                return False
-            await self._delay(link, self._workers[link].logs)
-        return True
+        now = self._runtime.clock.monotonic()
+        return self._hints.of(link.peer, now).take(now)
 
     async def passed_over(self, link: LiveLink) -> None:
         """A message of a number that this version does not know has no effect but what it costs."""
         now = self._runtime.clock.monotonic()
-        full = Bucket(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE, UNKNOWN_AT_ONCE, now)
-        await self._delay(link, self._unknown.setdefault(link.peer, full))
-
-    async def _delay(self, link: LiveLink, budget: Bucket) -> None:
-        """Read nothing on a link until its budget covers one more message."""
-        now = self._runtime.clock.monotonic()
-        link.delayed = True
-        try:
-            await asyncio.sleep(budget.reserve(now))
-        finally:
-            link.delayed = False
+        await link.delay(self._unknown.of(link.peer, now).reserve(now))
 
 
 class Outbound:

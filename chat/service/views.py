@@ -74,8 +74,9 @@ class Views:
     ) -> EntryView:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
-        own = self._is_own(header)
-        if header.author == self._keyring.own.terminal:
+        here = header.author == self._keyring.own.terminal
+        own = here or self._is_own(header)
+        if here:
             state = EntryState.QUEUED
         else:
             state = EntryState.SENT if own else EntryState.RECEIVED

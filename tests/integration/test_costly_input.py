@@ -12,7 +12,7 @@ import pytest
 from chat.config import Config
 from chat.interface import ContactChanged, EntryAdded, IdentityChanged
 from chat.network.driver import Driver, Opening
-from chat.network.links import DIRECT_MOST, LiveLink
+from chat.network.links import DIRECT_MOST, LiveLink, Peer
 from chat.service.comparison import PAGES_WAITING, Comparison
 from chat.service.person_logs import PersonLogs
 from chat.service.sync import Outbound
@@ -37,8 +37,8 @@ from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
 from protocol.messages import Heads, HeadsHash, LogHeads, LogOperations, Message, Reachable, Receipt, Typing
 from protocol.primitives import ed25519_from_seed
-from tests.integration.steps import current, dial, entry_of, in_touch, presence, say
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.integration.steps import current, dial, entry_of, in_touch, meet, presence, say
+from tests.support.engines.engines import Person, in_virtual_time, people, talk
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.protocol.pairings import Terminal, id_of
 
@@ -236,6 +236,48 @@ async def test_case_89_copies_of_a_key_that_fill_the_links_do_not_suppress_the_o
         assert current(ada, ben).address == ben.host
 
 
+@in_virtual_time(limit=600)
+async def test_case_94_links_again_and_again_delay_what_others_signed_by_a_message_per_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thief with Ben's key opens links from four addresses, and sends a costly message on each."""
+    async with people(tmp_path, "Ada", "Ben", "Carol") as (network, (ada, ben, carol)):
+        for other in (ben, carol):
+            await meet(ada, other)
+            await talk(other, ada, "hello")
+        logs, worked_on, held_back = ada.engine._use_cases.sync._logs, list[bytes](), asyncio.Event()
+        receive, busy, links = PersonLogs.received, asyncio.Event(), ada.engine._use_cases.links
+
+        async def noted(self: PersonLogs, peer: Peer, operations: Sequence[bytes]) -> None:
+            if self is logs:
+                worked_on.append(operations[0])
+                busy.set()
+                await held_back.wait()
+            await receive(self, peer, operations)
+
+        monkeypatch.setattr(PersonLogs, "received", noted)
+        bens, carols = await log_of(ben), await log_of(carol)
+        costly = bens.add()
+        thief = [await link_of_copy(ben, ada, network, f"10.0.1.{n % 4}") for n in range(3 * DIRECT_MOST)]
+        for link in thief[-DIRECT_MOST:]:
+            await link.send(costly)
+        await busy.wait()
+        before = links.of(ben.peer.person)
+        for _ in range(DIRECT_MOST):
+            await (await link_of_copy(ben, ada, network, "10.0.1.1")).send(costly)
+        assert not all(map(links.keeps, before))
+        by_carol, by_ben = carols.rename("Caroline"), bens.rename("Benjamin")
+        await current(carol, ada).driver.send(by_carol)
+        await (await link_of_copy(ben, ada, network, "10.0.2.1")).send(by_ben)
+        carols_told = ada.wait(IdentityChanged, lambda event: event.name == "Caroline")
+        bens_told = ada.wait(IdentityChanged, lambda event: event.name == "Benjamin")
+        await asyncio.sleep(1)  # of virtual time: all have been read, and wait
+        held_back.set()
+        await asyncio.gather(carols_told, bens_told)
+        assert worked_on.index(by_carol.operations[0]) <= 2  # after what was under way, and one in turn
+        assert worked_on.index(by_ben.operations[0]) <= 2 + 1 + 4
+
+
 @pytest.mark.parametrize(
     ("owner", "worked_on", "message", "most"),
     [
@@ -288,6 +330,29 @@ async def test_case_94_hints_again_and_again_cause_events_and_writes_at_a_rate(
         assert 0 < (store.asked - asked) + (len(ada.seen) - seen) <= SPENT + 2 * 4
         await talk(ben, ada, "behind the hints")
         assert not (await ada.engine.contacts())[0].typing
+
+
+@in_virtual_time(limit=600)
+async def test_case_94_hints_on_links_again_and_again_cause_writes_at_a_rate_and_delay_no_operation(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (network, ada, ben):
+        log, store, written = await log_of(ben), ada.engine._use_cases.store, list[object]()
+        write = store.write
+
+        async def noted(work: Any, *arguments: Any, **named: Any) -> Any:
+            written.append(work)
+            return await write(work, *arguments, **named)
+
+        store.write = noted  # type: ignore[method-assign]
+        copies = [await link_of_copy(ben, ada, network, f"10.0.1.{number}") for number in range(SPENT)]
+        for port in range(SPENT * SPENT):
+            await copies[port % SPENT].send(Reachable(1 + port))
+        assert len(written) <= 2 * SPENT
+        changed, before = ada.wait(IdentityChanged), ada.clock.monotonic()
+        await copies[-1].send(log.rename("Benjamin"))
+        await changed
+        assert ada.clock.monotonic() < before + 1
 
 
 @in_virtual_time

@@ -11,7 +11,7 @@ import pytest
 from chat.config import Config
 from chat.network import limits as bounds
 from chat.network.backoff import Backoff
-from chat.network.limits import UNPROVEN, Admission, Entered, FairShares, Gate, RateLimiter
+from chat.network.limits import GONE_MAX, UNPROVEN, Admission, Entered, FairShares, Gate, RateLimiter, Turns
 from protocol.limits import HANDSHAKE_SECONDS
 from tests.support.engines.engines import in_virtual_time
 
@@ -293,3 +293,67 @@ async def test_names_that_wait_are_looked_at_ten_times_a_second_at_the_rate() ->
     assert sorted(name for _, name in late) == sorted(f"n{AT_ONCE + number}" for number in range(12))
     await asyncio.sleep(10)
     assert limiter._timer is None
+
+
+class Work:
+    """Pieces of work that wait while `first` is under way. `done`: those that had a turn, in order."""
+
+    def __init__(self, drawn: int = 0) -> None:
+        self.turns = Turns(lambda number: drawn.to_bytes(number, "little"))
+        self.first, self.done, self.dropped = asyncio.Event(), list[str](), list[str]()
+
+    async def piece(self, name: str, goes_on: bool = True) -> None:
+        """Named by its person, a letter, its source, a digit, and its number."""
+        async with self.turns.turn(name[0], name[1], lambda: goes_on) as granted:
+            (self.done if granted else self.dropped).append(name)
+            await self.first.wait()
+
+    async def begin(self, *names: str, goes_on: bool = True) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(self.piece(name, goes_on)) for name in names]
+        await asyncio.sleep(0)
+        return tasks
+
+
+async def test_costly_work_is_done_in_turn_by_person_and_then_by_source() -> None:
+    work = Work()
+    tasks = await work.begin("a1.", "a1x", "a1y", "a1z", "a2x", "b1x", "c1x", "a3x")
+    work.first.set()
+    await asyncio.gather(*tasks)
+    assert work.done == ["a1.", "a1x", "b1x", "c1x", "a2x", "a3x", "a1y", "a1z"]
+    assert not work.turns._waiting
+    await work.piece("d1x")  # nobody holds a turn
+
+
+async def test_work_whose_link_has_ended_waits_up_to_a_bound_and_what_is_drawn_gives_up() -> None:
+    work = Work(drawn=3)
+    gone = [f"a{n % 8}.{n}" for n in range(GONE_MAX + 1)]
+    tasks = await work.begin("a0.")
+    tasks += await work.begin("a0.kept", "b0.kept")
+    tasks += await work.begin(*gone[:-1], goes_on=False)
+    assert work.dropped == []
+    tasks += await work.begin(gone[-1], goes_on=False)
+    tasks += await work.begin("b0.gone", goes_on=False)  # counts apart
+    await asyncio.sleep(0)
+    assert len(work.dropped) == 1
+    assert work.dropped[0] in gone
+    work.first.set()
+    await asyncio.gather(*tasks)
+    everything = {"a0.", "a0.kept", "b0.kept", "b0.gone", *gone}
+    assert set(work.done) == everything - set(work.dropped)
+    assert len(work.done) == len(everything) - 1
+
+
+async def test_a_turn_of_cancelled_work_goes_to_the_next() -> None:
+    work = Work()
+    first, waits, other, last = await work.begin("a1.", "a1x", "b1x", "c1x")
+    waits.cancel()
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    other.cancel()  # its turn has come
+    await asyncio.gather(first, waits, other, return_exceptions=True)
+    work.first.set()
+    await last
+    assert work.done == ["a1.", "c1x"]
+    assert not work.turns._waiting
+    await work.piece("d1x")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,10 @@ def test_without_nats_a_relay_goes_on_alone_and_says_so_once(tmp_path: Path) -> 
         one.on_nats(False)
 
 
+def _forgot(pid: int, mark: bytes) -> bool:
+    return copies(pid, mark) == 0
+
+
 def test_attack_60_what_nats_carried_is_in_no_memory_of_relays_and_nodes(tmp_path: Path) -> None:
     """The relays zero what passed them, and what NATS and its client keep is sealed by keys that are gone."""
     needs_process_memory()
@@ -206,7 +211,9 @@ def test_attack_60_what_nats_carried_is_in_no_memory_of_relays_and_nodes(tmp_pat
         for first in range(0, len(frames), 50):
             ends = (dialler, waiter) if first // 50 % 2 else (waiter, dialler)
             assert passes(b"".join(frames[first : first + 50]), *ends)
-        assert [copies(each.pid, mark) for each in (*relays, *running)] == [0] * 6
+        # The ends have the last frames a moment before the relay comes to zero its buffer.
+        for each in (*relays, *running):
+            eventually(partial(_forgot, each.pid, mark), "nothing is in its memory")
         assert copies(relays[0].pid, relays[0].address.key) > 0, "the search finds what is there"
 
 
