@@ -400,6 +400,25 @@ def test_case_88_a_cut_names_once_where_the_chains_of_a_fork_begin_that_does_not
     assert ends(database) == [texts["a"].id]
 
 
+def test_case_88_a_cut_names_nothing_of_another_author_or_conversation(database: Database) -> None:
+    """An author may name any entry as the one before its own."""
+    other = blob("another conversation")
+    log(database, RANKED)
+    elsewhere = sample("elsewhere", author=REMOVED, conversation=other)
+    by_another = sample("by another", author=SENIOR)
+    with database.transaction():
+        contacts.ensure_conversation(database, other, contacts.TWO, THEM)
+    arrive(database, elsewhere, by_another, former=())
+    log(database, [SENIOR])
+    late = [
+        sample(f"after {one.said}", author=REMOVED, sequence=2, previous=one.id, incarnation=os.urandom(8))
+        for one in (elsewhere, by_another)
+    ]
+    arrive(database, *late)
+    assert apart(database) == {one.id for one in late}
+    assert ends(database) == []
+
+
 def test_case_88_of_many_ends_a_cut_names_the_highest(database: Database) -> None:
     ends = [
         sample(str(number), author=REMOVED, sequence=number, previous=blob("gap"), incarnation=os.urandom(8))
