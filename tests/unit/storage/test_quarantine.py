@@ -473,8 +473,10 @@ def long_chain(count: int, author: bytes = REMOVED, incarnation: bytes = b"incar
     """Entries of a terminal in one chain."""
     made: list[ParsedEntry] = []
     for number in range(1, count + 1):
-        place = {"sequence": number, "previous": made[-1].id if made else b""}
-        made.append(sample(str(number), author=author, incarnation=incarnation, **place))
+        previous = made[-1].id if made else b""
+        made.append(
+            sample(str(number), author=author, sequence=number, previous=previous, incarnation=incarnation)
+        )
     return made
 
 
