@@ -263,18 +263,19 @@ async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalV
     """The devices that the person chooses to remove, after a confirmation. Raises Stopped, UsageError."""
     for number, view in enumerate(devices, 1):
         note(f"  {number}  {terminal_line(view)}")
-    chosen: list[TerminalView] = []
+    chosen = dict[str, TerminalView]()
     if devices:
         call.lines.forget_typed()  # a line behind the words is no answer
         question("Remove which of these devices? (numbers, or Enter for none)")
         for typed in (await call.lines.next_line() or "").replace(",", " ").split():
             if not (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(devices)):
                 raise UsageError(f"Type numbers from 1 to {len(devices)}.")
-            chosen.append(devices[int(typed) - 1])
+            view = devices[int(typed) - 1]
+            chosen[view.terminal] = view
     asked = f"Use the recovery words and remove {_counted(len(chosen))}? Your contacts are warned. [y/n]"
     if not await confirmed(call.lines, asked):
         raise Stopped("The recovery words were not used.")
-    return chosen
+    return list(chosen.values())
 
 
 def _counted(devices: int) -> str:

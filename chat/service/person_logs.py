@@ -228,7 +228,7 @@ class OwnLog:
             if not {*state.live, *state.frozen}.issuperset(removed):
                 raise UsageError(NO_DEVICE)
             gone = {terminal for terminal in removed if terminal in base.last}
-            new = None if own.terminal in base.live else create_terminal(self._random)
+            new = None if own.terminal in base.live and not copied else create_terminal(self._random)
             if new is not None and own.terminal not in base.removed and own.terminal in base.last:
                 gone.add(own.terminal)
             if len(gone) > RECOVER_REMOVED_MAX:

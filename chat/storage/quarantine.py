@@ -280,11 +280,13 @@ def _take_back(db: Database, rule: _Rule, number: int) -> bool:
 def _let_in(db: Database, rule: _Rule, sequence: int, previous: bytes) -> None:
     """What leads to an entry that counts does, too: a piece of it now, the rest with `settle_next`."""
     taken = 0
-    for earlier in islice(_descent(db, rule, sequence, previous), PIECE):
+    for earlier in islice(_descent(db, sequence, previous), PIECE):
+        # It ends at what counted before, and at what another author wrote, about which the rule says nothing.
         if not _take_back(db, rule, earlier):
             break
         taken += 1
-        if taken == PIECE and rule.settled != _NOTHING:
+        if taken == PIECE:
+            # The place of _NOTHING, from which all is still due, is NULL, and no place is higher.
             higher = rule.settled is None or db.value(
                 f"SELECT {_PLACE.format('?1')} < {_PLACE.format('?2')}", rule.settled, earlier
             )
@@ -297,14 +299,11 @@ def _let_in(db: Database, rule: _Rule, sequence: int, previous: bytes) -> None:
 _PLACE: Final = "(SELECT sequence, incarnation, number FROM entries WHERE number = {})"
 
 
-def _descent(db: Database, rule: _Rule, sequence: int, previous: bytes) -> Iterator[int]:
-    """The numbers of the held entries before one in its chain (SPEC §11.2), the nearest first."""
-    before = (
-        "SELECT number, sequence, header FROM entries"
-        " WHERE id = ? AND conversation = ? AND author = ? AND sequence < ?"
-    )
+def _descent(db: Database, sequence: int, previous: bytes) -> Iterator[int]:
+    """The numbers of the held entries to which one leads by the one before it, the nearest first."""
+    before = "SELECT number, sequence, header FROM entries WHERE id = ? AND sequence < ?"
     while previous:
-        found = db.row(before, previous, rule.conversation, rule.author, sequence)
+        found = db.row(before, previous, sequence)
         if found is None:
             return
         number, sequence, header = found

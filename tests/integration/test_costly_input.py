@@ -278,6 +278,43 @@ async def test_case_94_links_again_and_again_delay_what_others_signed_by_a_messa
         assert worked_on.index(by_ben.operations[0]) <= 2 + 1 + 4
 
 
+@pytest.mark.parametrize("costly", [LogHeads, LogOperations])
+@in_virtual_time
+async def test_case_94_a_link_that_gave_way_leaves_no_more_work_than_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, costly: type[Message]
+) -> None:
+    """What it has sent comes in one read. It gives way while the first message of these is worked on."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        log, links = await log_of(ben), ada.engine._use_cases.links
+        messages = list[Message]()
+        for number in range(6):
+            renamed = log.rename(f"Ben {number}")
+            messages.append(renamed if costly is LogOperations else LogHeads(ada.peer.person, []))
+        worked_on = "received" if costly is LogOperations else "named"
+        original, begun, go_on, calls = getattr(PersonLogs, worked_on), asyncio.Event(), asyncio.Event(), 0
+
+        async def waits(*arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            begun.set()
+            await go_on.wait()
+            return await original(*arguments)
+
+        monkeypatch.setattr(PersonLogs, worked_on, waits)
+        thief = await link_of_copy(ben, ada, network, "10.0.1.1")
+        link = links.of(ben.peer.person)[-1]
+        for message in messages:
+            thief.link.send(message, ada.clock.monotonic())
+        await thief.flush()
+        await begun.wait()
+        while links.keeps(link):
+            await link_of_copy(ben, ada, network, "10.0.1.1")
+        go_on.set()
+        await asyncio.sleep(60)
+        assert link not in links.all()
+        assert calls == 1
+
+
 @pytest.mark.parametrize(
     ("owner", "worked_on", "message", "most"),
     [

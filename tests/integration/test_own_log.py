@@ -257,6 +257,29 @@ async def test_case_92_a_full_own_log_ends_no_link(tmp_path: Path) -> None:
         assert current(ben, ada) is link
 
 
+@in_virtual_time
+async def test_operations_without_their_ancestors_end_the_link_of_who_exceeded_no_bound(
+    tmp_path: Path,
+) -> None:
+    """Operations of either log. Those of another terminal that exceeded one excuse nothing."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        logs = ada.engine._use_cases.sync._logs
+        for author in (ben, ada):
+            own, log = author.engine._use_cases.keyring.own, own_state(author)
+            sequence, parents, operations = log.sequences[own.terminal], list(log.heads), list[bytes]()
+            for number in range(LOG_OPERATIONS_MAX + 1):
+                sequence += 1
+                rename = Rename(own.person, own.terminal, sequence, parents, f"name {number}")
+                operations.append(sign_operation(rename, own.signing_seed))
+                parents = [parse_operation(operations[-1]).id]
+            await logs.received(Peer(ben.peer.person, SECOND.static), operations[:LOG_OPERATIONS_MAX])
+            there = presence(ada, present=True)
+            gone = presence(ada, present=False)
+            await current(ben, ada).driver.send(LogOperations(operations[-1:]))
+            await asyncio.wait_for(gone, 5)
+            await there
+
+
 @pytest.mark.parametrize("unknown", [1, 16])
 @in_virtual_time
 async def test_a_contact_that_names_what_it_does_not_give_lets_nothing_be_signed(

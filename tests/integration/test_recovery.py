@@ -32,7 +32,7 @@ from protocol.identity.author import (
     rename_operation,
     sign_recovery,
 )
-from protocol.identity.log import TerminalKeys, parse_operation, sign_operation
+from protocol.identity.log import TerminalKeys, load, parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.primitives import ed25519_from_seed
 from tests.integration.steps import in_touch, meet, number_of, presence, seed_in
@@ -380,6 +380,32 @@ async def test_case_84_a_copied_terminal_comes_back_with_new_keys(tmp_path: Path
         await ada.engine.recover(words, (), False)
         await alone_with_new_keys(ada, own.terminal)
         assert parts.keyring.own_log.forks == ()
+
+
+@in_virtual_time
+async def test_case_84_a_terminal_whose_copy_follows_a_thiefs_recovery_comes_back_with_new_keys(
+    tmp_path: Path,
+) -> None:
+    """The fork goes with the thief's recovery, and the key would be the thief's, too. What it signed goes."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
+        own, seed = parts.keyring.own, await seed_in(ada)
+        for name in ("Adele", "Adi", "Ada"):
+            await ada.engine.rename_self(name, True)
+        key, made = bytes([1]) * 32, recover_operation(parts.keyring.own_log, seed, [])
+        made = replace(made, recovery=ed25519_from_seed(key))
+        theft = sign_operation(made, recovery_key(seed, 0), key)
+        log = reduce([*await own_log(ada), theft])
+        renames = [rename_operation(log, own.terminal, name) for name in ("A", "B")]
+        await take_in(ada, theft, *(sign_operation(rename, own.signing_seed) for rename in renames))
+        assert [*parts.keyring.own_log.frozen] == [own.terminal]
+        await ada.engine.recover(words, (), True)
+        await alone_with_new_keys(ada, own.terminal)
+        graph = load(await own_log(ada))
+        past = graph.ids(graph.past[graph.position[parts.keyring.own_log.newest]])
+        assert len(past) == 2, "the genesis and the first name, and nothing else that the copied key signed"
+        await meet(ben, ada)
+        await talk(ada, ben, "with new keys")
 
 
 @pytest.mark.parametrize("gone", ["blocked", "left"])

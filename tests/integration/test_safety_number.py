@@ -434,6 +434,23 @@ async def test_case_84_a_number_of_a_log_that_changes_while_it_is_compared_confi
 
 
 @in_virtual_time
+async def test_case_84_no_number_is_shown_that_was_asked_for_before_a_question_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ada's own log changes while the numbers of a contested contact are computed."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        for operation in (await recovered(ben, None), await recovered(ben, NEW)):
+            await show(ben, ada, operation)
+        found, go_on = kept_back(monkeypatch, ada, branches)
+        shown = asyncio.ensure_future(ada.engine.verification(await ada.contact(ben)))
+        await found.wait()
+        await take_in(ada, await added(ada))
+        go_on.set()
+        with pytest.raises(Unconfirmed):
+            await shown
+
+
+@in_virtual_time
 async def test_case_84_a_number_that_is_compared_while_a_recovery_is_stored_confirms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

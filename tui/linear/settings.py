@@ -33,6 +33,7 @@ from tui.text.formatting import (
     RECOVERY_USE,
     RECOVERY_WARNS,
     SEES,
+    device_line,
     device_lines,
     is_decided,
     numbered_words,
@@ -250,17 +251,19 @@ class Recovery:
         sign = partial(self.messenger.recover, given, removed)
         await self.questions.confirm(
             _USE,
-            (asked.format(number=len(removed)), *device_lines(picked), _(RECOVERY_WARNS)),
+            (asked.format(number=len(removed)), *map(device_line, picked), _(RECOVERY_WARNS)),
             partial(self._sign, sign, _(RECOVERED)),
         )
 
     async def _sign(self, sign: Callable[[bool], Awaitable[None]], said: str, force: bool = False) -> None:
         """Sign a change of the own identity, and say so. Where the log may be old, its person insists."""
+        await self.output.say(_("Signing…"))
         try:
             await sign(force)
         except NotSynced as refused:
-            lines = (told(refused.phrase), _("Sign all the same?"))
-            await self.questions.confirm(_USE, lines, partial(self._sign, sign, said, True))
+            lines = told(refused.phrase), _("Sign all the same?")
+            insist = partial(self._sign, sign, said, True)
+            await self.questions.confirm(_USE, lines, insist, late=True)
             return
         before, self.state.me = self.state.me.terminal, await self.messenger.me()
         await self.output.say(said, *([_(NEW_KEYS)] if self.state.me.terminal != before else []))

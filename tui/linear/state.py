@@ -90,7 +90,8 @@ class State:
 class Question:
     """A question that /yes or /no answers. `about`: the id of its subject.
 
-    `unasked`: another person caused it. `confirmation`: it ends with the next line that does not answer it.
+    `unasked`: it comes while its person may type for something else. `confirmation`: it ends with the next
+    line that does not answer it.
     """
 
     about: str
@@ -122,8 +123,10 @@ class Questions:
         self._waiting.append(question)
         await self._ask_next()
 
-    async def confirm(self, about: str, lines: Sequence[str], do: Callable[[], Awaitable[object]]) -> None:
-        """Ask before something that cannot be undone."""
+    async def confirm(
+        self, about: str, lines: Sequence[str], do: Callable[[], Awaitable[object]], *, late: bool = False
+    ) -> None:
+        """Ask before something that cannot be undone. `late`: some time after the command that caused it."""
 
         async def answer(yes: bool) -> None:
             if yes:
@@ -131,7 +134,8 @@ class Questions:
             else:
                 await self.output.say(_("Nothing was changed."))
 
-        await self.ask(Question(about, (*lines, _("Type /yes or /no.")), answer, confirmation=True))
+        asked = (*lines, _("Type /yes or /no."))
+        await self.ask(Question(about, asked, answer, unasked=late, confirmation=True))
 
     async def yes(self, _typed: str) -> None:
         await self._answer(True)

@@ -105,10 +105,10 @@ _WORDS_MOST = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Recovering:
-    """The recovery words that were typed in, and the ids of the devices to remove."""
+    """The recovery words that were typed in, and the devices to remove."""
 
     words: tuple[str, ...] = field(repr=False)
-    removed: tuple[str, ...]
+    removed: tuple[TerminalView, ...]
 
 
 class UseRecoveryDialog(Dialog[Recovering]):
@@ -176,7 +176,7 @@ class UseRecoveryDialog(Dialog[Recovering]):
         except UsageError as refused:
             self.fail(str(refused))
         else:
-            self.end(Recovering(tuple(self._words), tuple(one.terminal for one in picked)))
+            self.end(Recovering(tuple(self._words), tuple(picked)))
 
 
 class SignDialog(Dialog[bool]):

@@ -139,24 +139,27 @@ def not_me(key: str) -> str:
     return said.format(key=key)
 
 
+def device_line(view: TerminalView) -> str:
+    """A device of the own identity."""
+    said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
+    return said.format(device=view.terminal[:DEVICE_DIGITS])
+
+
 def device_lines(devices: Sequence[TerminalView]) -> list[str]:
     """Devices of the own identity, with the numbers that `picked_devices` takes."""
-    lines = []
-    for number, view in enumerate(devices, 1):
-        said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
-        line = said.format(device=view.terminal[:DEVICE_DIGITS])
-        lines.append(_("{number}. {line}").format(number=number, line=line))
-    return lines
+    numbered = enumerate(map(device_line, devices), 1)
+    return [_("{number}. {line}").format(number=number, line=line) for number, line in numbered]
 
 
 def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[TerminalView]:
-    """The devices with these numbers. Raises UsageError."""
-    picked = []
+    """The devices with these numbers, each once. Raises UsageError."""
+    picked = dict[str, TerminalView]()
     for one in typed.replace(",", " ").split():
         if not (one.isascii() and one.isdigit() and 1 <= int(one) <= len(devices)):
             raise UsageError(_("These are not numbers of the devices."))
-        picked.append(devices[int(one) - 1])
-    return picked
+        view = devices[int(one) - 1]
+        picked[view.terminal] = view
+    return list(picked.values())
 
 
 def safe_name(name: str, cells: int = NAME_CELLS) -> str:

@@ -109,6 +109,16 @@ def test_the_words_are_read_in_lines_and_devices_removed_by_id(line: Line) -> No
     assert "1 device removed" in line.run("recovery", "use", *names, typed=typed).out
 
 
+def test_a_device_that_is_chosen_twice_counts_once(line: Line) -> None:
+    other = identity("terminal of a thief")
+    views = *line.messenger._terminals(), TerminalView(other, False, TerminalState.LIVE)
+    line.patch.setattr(line.messenger, "_terminals", lambda: views)
+    line.patch.setattr(people, "is_interactive", lambda: True)
+    outcome = line.run("recovery", "use", typed=" ".join(WORDS) + "\n1 1\ny\n")
+    assert "remove 1 device?" in outcome.err
+    assert line.messenger.called("recover") == [(WORDS, (other,), False)]
+
+
 def test_wrong_words_are_refused_before_anything_is_asked(line: Line) -> None:
     line.patch.setattr(people, "is_interactive", lambda: True)
     outcome = line.run("recovery", "use", typed=" ".join((*WORDS[1:], WORDS[0])) + "\n\ny\n")

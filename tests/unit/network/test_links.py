@@ -262,6 +262,26 @@ async def test_another_link_is_needed_when_one_is_silent_or_grows_old(
 
 
 @in_virtual_time
+async def test_a_peer_is_not_silent_while_its_link_is_not_read() -> None:
+    """It has sent more than its budget, so that its answer may wait among what is not read."""
+    hall = Hall()
+    driver = await hall.open()
+    driver.link.unanswered_since = 100.0
+    (link,) = hall.links.all()
+    link.delayed = True
+    watching = asyncio.get_running_loop().create_task(hall.links.watch())
+    hall.signals  # noqa: B018
+    hall.now = 100.0 + ABSENT + 0.1
+    await asyncio.sleep(SUSPECT / 4)
+    assert hall.signals == []
+    assert not hall.links.needs_relayed_link(FIRST)
+    link.delayed = False
+    await asyncio.sleep(SUSPECT / 4)
+    assert hall.signals == [PresenceChanged(BEN), LinkNeeded(FIRST)]
+    watching.cancel()
+
+
+@in_virtual_time
 async def test_links_that_send_are_watched() -> None:
     hall, loop = Hall(), asyncio.get_running_loop()
     old = await hall.open()

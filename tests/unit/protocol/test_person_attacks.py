@@ -373,6 +373,19 @@ def test_what_a_thief_signed_makes_no_later_recovery_longer(flood: Flood, anna: 
     assert anna.state.name == "Anna"
 
 
+def test_a_recovery_follows_all_that_its_live_terminals_signed_and_nothing_of_those_it_removes(
+    anna: Person,
+) -> None:
+    anna.add(anna.first, THIEF)
+    made = [anna.rename(SECOND, f"Anne {number}") for number in range(3)]
+    anna.later(SECOND, b"of a later version")
+    anna.rename(THIEF, "Mallory")
+    base = before_recovery(anna.operations, NO_PINS, [THIEF.id])
+    assert set(map(id_of, [*made, anna.operations[-2]])) <= base.counting
+    assert (base.sequences[SECOND.id], base.last[SECOND.id]) == (4, id_of(anna.operations[-2]))
+    assert (base.sequences[THIEF.id], base.name) == (0, "Anne 2")
+
+
 @pytest.mark.slow
 def test_what_thieves_pinned_by_removals_keeps_no_recovery_and_no_removal_out(anna: Person) -> None:
     held, senior = after_thefts(anna, pinned, 7), Terminal.named("senior 6")

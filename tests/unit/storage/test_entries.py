@@ -603,6 +603,14 @@ def test_case_99_an_uncovered_chain_ends_at_what_its_first_entry_names_as_a_pare
     assert doubted(database) == {first.id}
 
 
+def test_case_99_what_a_contact_stands_for_at_one_place_is_evidence_once(database: Database) -> None:
+    both = [sample(text, author=THEIR_TERMINAL.terminal) for text in ("one", "another")]
+    passed_on(database, *both)
+    with database.transaction():
+        found = repair.cover(database, TALK, both)
+    assert found == [(THEIR_TERMINAL.terminal, both[0].id, (both[1].id,))]
+
+
 def test_a_missing_body_is_wanted_from_everybody_where_nobody_knows_who_passed_the_header(
     database: Database,
 ) -> None:

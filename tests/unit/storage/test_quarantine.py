@@ -389,6 +389,36 @@ def test_case_88_a_cut_names_the_ends_of_what_counts(database: Database) -> None
     assert ends(database) == [texts["c"].id]
 
 
+def test_case_88_a_cut_names_once_where_the_chains_of_a_fork_begin_that_does_not_count(
+    database: Database,
+) -> None:
+    texts = chain(("a", 1, ""), ("b", 2, "a"), ("fork", 2, "a"))
+    log(database, RANKED)
+    arrive(database, texts["a"], former=())
+    log(database, [SENIOR])
+    arrive(database, texts["b"], texts["fork"])
+    assert ends(database) == [texts["a"].id]
+
+
+def test_case_88_a_cut_names_nothing_of_another_author_or_conversation(database: Database) -> None:
+    """An author may name any entry as the one before its own."""
+    other = blob("another conversation")
+    log(database, RANKED)
+    elsewhere = sample("elsewhere", author=REMOVED, conversation=other)
+    by_another = sample("by another", author=SENIOR)
+    with database.transaction():
+        contacts.ensure_conversation(database, other, contacts.TWO, THEM)
+    arrive(database, elsewhere, by_another, former=())
+    log(database, [SENIOR])
+    late = [
+        sample(f"after {one.said}", author=REMOVED, sequence=2, previous=one.id, incarnation=os.urandom(8))
+        for one in (elsewhere, by_another)
+    ]
+    arrive(database, *late)
+    assert apart(database) == {one.id for one in late}
+    assert ends(database) == []
+
+
 def test_case_88_of_many_ends_a_cut_names_the_highest(database: Database) -> None:
     ends = [
         sample(str(number), author=REMOVED, sequence=number, previous=blob("gap"), incarnation=os.urandom(8))
@@ -439,12 +469,14 @@ def test_case_84_what_this_terminal_wrote_with_former_keys_comes_back_read(datab
 # --- In pieces ---
 
 
-def long_chain(count: int) -> list[ParsedEntry]:
-    """Entries of the removed terminal in one chain."""
+def long_chain(count: int, author: bytes = REMOVED, incarnation: bytes = b"incarnat") -> list[ParsedEntry]:
+    """Entries of a terminal in one chain."""
     made: list[ParsedEntry] = []
     for number in range(1, count + 1):
         previous = made[-1].id if made else b""
-        made.append(sample(str(number), author=REMOVED, sequence=number, previous=previous))
+        made.append(
+            sample(str(number), author=author, sequence=number, previous=previous, incarnation=incarnation)
+        )
     return made
 
 
@@ -549,6 +581,46 @@ def test_case_94_a_fork_that_ends_below_the_first_piece_is_left_out_too(database
     assert [row.id for row in entries.page(database, TALK, 1_000) if row.quarantined] == [fork.id]
 
 
+def test_case_94_what_a_late_entry_lets_in_leaves_nothing_undecided(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leads to more than a piece, and a fork of which the cut says nothing was held before."""
+    monkeypatch.setattr(quarantine, "PIECE", 3)
+    fork, named = long_chain(6, incarnation=b"copied!!"), long_chain(6)
+    log(database, RANKED)
+    arrive(database, *fork, former=())
+    log(database, [SENIOR])
+    arrive(database, cut(SENIOR, REMOVED, named[-1]), *named[:-1])
+    with database.transaction():
+        quarantine.settle_next(database, 0)
+    arrive(database, named[-1])
+    assert apart(database) == {one.id for one in fork}
+
+
+def test_case_94_rules_are_applied_in_turn_and_clients_hear_of_the_first_piece_and_of_the_last(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two removed terminals in one conversation, of which a cut leaves out most."""
+    monkeypatch.setattr(quarantine, "PIECE", 4)
+    chains = [long_chain(15, author) for author in (REMOVED, SECOND)]
+    log(database, RANKED)
+    arrive(database, *chains[0], *chains[1], former=())
+    log(database, [SENIOR])
+    cuts = [cut(SENIOR, REMOVED, chains[0][0]), cut(SENIOR, SECOND, chains[1][0], sequence=2)]
+    arrive(database, *cuts)
+    turns, after = list[tuple[int, list[bytes]]](), 0
+    while entries.is_unsettled(database):
+        with database.transaction():
+            number, changed = quarantine.settle_next(database, after)
+        assert number is not None
+        turns.append((number, changed))
+        after = number
+    first, second = sorted({number for number, _ in turns})
+    assert [number for number, _ in turns] == [first, second] * 4
+    assert [bool(changed) for _, changed in turns] == [True, True, False, False, False, False, True, True]
+    assert apart(database) == {one.id for chain in chains for one in chain[1:]}
+
+
 def marked(database: Database) -> set[bytes]:
     """The contacts in whose conversations other entries are quarantined than clients know."""
     found = set[bytes]()
@@ -559,7 +631,7 @@ def marked(database: Database) -> set[bytes]:
 
 
 def test_case_88_clients_hear_of_each_change_of_what_they_know_and_of_no_other(database: Database) -> None:
-    texts = chain(("a", 1, ""), ("b", 2, "a"), ("c", 3, "b"), ("d", 4, "c"))
+    texts = chain(("a", 1, ""), ("b", 2, "a"), ("c", 3, "b"), ("d", 4, "c"), ("fork", 4, "c"))
     log(database, RANKED)
     arrive(database, texts["c"], former=())
     assert marked(database) == set()
@@ -569,9 +641,11 @@ def test_case_88_clients_hear_of_each_change_of_what_they_know_and_of_no_other(d
     assert marked(database) == set(), "a new entry says itself that it is quarantined"
     arrive(database, texts["b"])
     assert marked(database) == {THEM}, "it lets in the first"
-    arrive(database, cut(SENIOR, REMOVED, texts["c"]))
+    arrive(database, cut(SENIOR, REMOVED, texts["c"], texts["fork"]))
     assert marked(database) == set(), "the cut leaves out nothing"
     arrive(database, texts["d"])
     assert marked(database) == set()
+    arrive(database, texts["fork"])
+    assert marked(database) == set(), "what it leads to counted before"
     log(database, RANKED)
     assert marked(database) == {THEM}, "the terminal is live again"

@@ -19,6 +19,7 @@ from tui.text.formatting import (
     RECOVERED,
     RECOVERY_ERASED,
     RECOVERY_WARNS,
+    device_line,
     place,
     safe_name,
 )
@@ -211,12 +212,10 @@ class ProfileDialogs:
 
     def _recover(self, chosen: Recovering) -> None:
         question = _n("Remove {number} device?", "Remove {number} devices?", len(chosen.removed))
-        sign = partial(self.messenger.recover, chosen.words, chosen.removed)
-        self.surface.confirm(
-            question.format(number=len(chosen.removed)),
-            _(RECOVERY_WARNS),
-            partial(self._sign, sign, _(RECOVERED)),
-        )
+        asked = (question.format(number=len(chosen.removed)), *map(device_line, chosen.removed))
+        removed = tuple(one.terminal for one in chosen.removed)
+        sign = partial(self.messenger.recover, chosen.words, removed)
+        self.surface.confirm("\n".join(asked), _(RECOVERY_WARNS), partial(self._sign, sign, _(RECOVERED)))
 
     def _sign(self, sign: Callable[[bool], Awaitable[None]], said: str) -> None:
         from tui.screens.recovery import SignDialog

@@ -191,6 +191,21 @@ def test_every_way_out_takes_the_recovery_words_off_the_screen(leaving: bytes | 
     assert talk.heard.count(b"\x1b") == 3
 
 
+@pytest.mark.parametrize("typed", [b"/recovery acorn a b c\n", b"/recovery use acorn\n"])
+def test_words_that_are_refused_are_taken_off_the_screen_too(typed: bytes) -> None:
+    """They may be the right ones but for a slip."""
+    with terminal() as (person, program):
+        talk = Talk(person, program)
+        talk.begin()
+        talk.type(typed)
+        talk.hear(typed.strip() + b"\r\n")
+        talk.type(b"/lock\n")
+        talk.hear(b"\x1b[H\x1b[2J\x1b[3J")
+        talk.hear(b"It is not shown.\r\n")
+        talk.type(b"\x04")
+        assert talk.process.wait(PATIENCE) == 0
+
+
 @contextmanager
 def talking(every: float) -> Iterator[Talk]:
     """In the conversation with Ben; it must end well at the end of the input."""
