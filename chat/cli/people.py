@@ -50,10 +50,7 @@ RISK: Final = (
     " that includes a thief of this profile. Show them to nobody."
 )
 
-NEW_KEYS: Final = (
-    "This device had been removed or copied, and has new keys now: pair again with each contact that stays"
-    " offline here."
-)
+NEW_KEYS: Final = "This device has new keys now: pair again with each contact that stays offline here."
 
 SHORTEST_ID: Final = 8
 """Digits of a terminal's id that are enough to name it."""
@@ -217,7 +214,13 @@ async def _asked_words(call: Call, view: RecoveryView) -> tuple[str, ...]:
 
 
 @recovery.command("use")
-@click.option("--remove", "removed", multiple=True, metavar="DEVICE", help="Remove a device, by its id.")
+@click.option(
+    "--remove",
+    "removed",
+    multiple=True,
+    metavar="DEVICE",
+    help="Remove a device, by its id; this one gets new keys.",
+)
 @click.option("--force", is_flag=True, help="Sign even if no contact was reached since the start.")
 @coroutine
 async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> None:
@@ -233,7 +236,7 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
             typed = await _typed_words(call)
         await opened.check_recovery(typed)
         if is_interactive() and not removed:
-            chosen = await _chosen(call, [view for view in devices if not view.this])
+            chosen = await _chosen(call, devices)
         ids = tuple(view.terminal for view in chosen)
         await signed(call, force, lambda insists: opened.recover(typed, ids, insists))
         new_keys = (await opened.me()).terminal != before
@@ -266,6 +269,7 @@ async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalV
     chosen = dict[str, TerminalView]()
     if devices:
         call.lines.forget_typed()  # a line behind the words is no answer
+        note("If this device may have been copied, name it too: it gets new keys.")
         question("Remove which of these devices? (numbers, or Enter for none)")
         for typed in (await call.lines.next_line() or "").replace(",", " ").split():
             if not (typed.isascii() and typed.isdigit() and 1 <= int(typed) <= len(devices)):

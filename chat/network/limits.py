@@ -313,7 +313,8 @@ class Turns:
     async def _wait(self, one: _Waiting) -> bool:
         sources = self._waiting.setdefault(one.person, {})
         sources.setdefault(one.source, []).append(one)
-        gone = [other for line in sources.values() for other in line if not other.goes_on()]
+        waiting = [other for line in sources.values() for other in line if not other.granted.done()]
+        gone = [other for other in waiting if not other.goes_on()]
         if len(gone) > GONE_MAX:
             drawn = gone[int.from_bytes(self._random(8), "little") % len(gone)]
             self._drop(drawn)
@@ -321,11 +322,11 @@ class Turns:
         try:
             return await one.granted
         except asyncio.CancelledError:
-            if one.granted.cancelled():
-                self._drop(one)
-            elif one.granted.result():
+            if not one.granted.cancelled() and one.granted.result():
                 self._pass_on()
             raise
+        finally:
+            self._drop(one)
 
     def _pass_on(self) -> None:
         """Let the next one in turn begin; the person and the source that it is of go to the end."""

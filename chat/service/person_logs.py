@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -45,9 +45,10 @@ from protocol.identity.exchange import (
     missing,
     owner_named,
 )
-from protocol.identity.log import load, parse_operation, sign_operation
+from protocol.identity.log import Add, Recover, load, parse_operation, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.identity.safety import open_questions
 from protocol.limits import RECOVER_REMOVED_MAX
 from protocol.messages import LogHeads, LogOperations
 from protocol.primitives import ed25519_from_seed
@@ -75,7 +76,6 @@ ERASED = phrase("The recovery words were shown before and erased: they are only 
 NOT_ASKED = phrase("Type the words that are asked for.")
 WRONG_CHECK = phrase("The words do not fit together: one of them is wrong, or two are in the wrong order.")
 OTHER_WORDS = phrase("These are not the recovery words of this identity.")
-THIS_DEVICE = phrase("A device cannot remove itself by a recovery.")
 NO_DEVICE = phrase("No such device: 'parlour terminal list' shows them.")
 TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
 
@@ -216,18 +216,21 @@ class OwnLog:
     async def recover(self, seed: bytes, removed: Sequence[bytes]) -> None:
         """Sign the next recovery, which removes these terminals. Raises UsageError.
 
-        Where this terminal is not live, the recovery brings new keys for it: what was removed never comes
-        back, and a frozen key is somebody else's, too. `secure_deletion.clean_file` must follow.
+        Where this terminal is not live, is among those removed, or has keys that were copied, the recovery
+        brings new keys for it: what was removed never comes back, and a copied key is somebody else's, too.
+        `secure_deletion.clean_file` must follow.
         """
         async with self._turn:
             state, own = self._keyring.own_log, self._keyring.own
-            copied = [own.terminal] if own.terminal in state.frozen else []
-            base = await self.before(seed, [*removed, *copied])
-            if own.terminal in removed:
-                raise UsageError(THIS_DEVICE)
-            if not {*state.live, *state.frozen}.issuperset(removed):
+            if not {own.terminal, *state.live, *state.frozen}.issuperset(removed):
                 raise UsageError(NO_DEVICE)
-            gone = {terminal for terminal in removed if terminal in base.last}
+            asked = open_questions(state, self._keyring.own_confirmed)
+            held, _ = await self._store.read(_held, state.person)
+            copied = [own.terminal] if own.terminal in {*state.frozen, *removed} else []
+            if not copied and await self._worker.run(_made_by_a_copy, held, asked, own.terminal):
+                copied = [own.terminal]
+            base = await self.before(seed, [*removed, *copied])
+            gone = {terminal for terminal in removed if terminal in base.last and terminal != own.terminal}
             new = None if own.terminal in base.live and not copied else create_terminal(self._random)
             if new is not None and own.terminal not in base.removed and own.terminal in base.last:
                 gone.add(own.terminal)
@@ -487,6 +490,21 @@ def _before_others(
         without = enumerate(graph.order)
         operations = [one.signed for at, one in without if at != place and not graph.past[at] >> place & 1]
     return before_recovery(operations, pins, removed)
+
+
+def _made_by_a_copy(operations: Iterable[bytes], asked: Container[bytes], terminal: bytes) -> bool:
+    """Whether one of those asked about, which the terminal did not make, shows that others have its keys.
+
+    An Add does that it signed, and a Recover that brings no terminal: only a live one makes that.
+    """
+    for logged in map(parse_operation, operations):
+        if logged.id in asked:
+            match logged.operation:
+                case Add(author=author) if author == terminal:
+                    return True
+                case Recover(signing=b""):
+                    return True
+    return False
 
 
 def _named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:

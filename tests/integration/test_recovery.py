@@ -46,7 +46,7 @@ from tests.support.engines.engines import (
     talk,
 )
 from tests.support.engines.terminals import add_terminal
-from tests.support.protocol.pairings import SECOND, id_of
+from tests.support.protocol.pairings import SECOND, THIRD, id_of
 
 
 async def written_down(person: Person) -> tuple[str, ...]:
@@ -115,11 +115,8 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
             await shown
             assert not (await held).contact.verified
             state = ben.engine._use_cases.keyring.log(ada.peer.person)
-            assert (state.recoveries, [*state.live], [*state.removed]) == (
-                number + 1,
-                [own.terminal],
-                [SECOND.id],
-            )
+            assert (state.recoveries, [*state.live]) == (number + 1, [parts.keyring.own.terminal])
+            assert {*state.removed} == {SECOND.id, own.terminal}  # the thief has that one's key
             await ben.engine.verify(await ben.contact(ada), await number_of(ada, ben))
         assert (await ada.engine._use_cases.store.read(keys.read_own)).recovery_seed is None
         pins = await parts.store.read(persons.pins_of, own.person)
@@ -145,7 +142,8 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
         await ada.engine.recover(words, (SECOND.id.hex(),), False)
         await renamed
         _, _, added, _, again = [parse_operation(one) for one in await own_log(ada)]
-        assert (added.introduces, again.author) == (TerminalKeys(SECOND.signing, SECOND.static), own.terminal)
+        assert added.introduces == TerminalKeys(SECOND.signing, SECOND.static)
+        assert again.author == parts.keyring.own.terminal != own.terminal
         assert parts.keyring.own_log.name == "Ada 19"
         keyring = ben.engine._use_cases.keyring
         assert len(keyring.held(ada.peer.person)) == 5
@@ -195,14 +193,12 @@ async def test_wrong_words_and_devices_are_refused_before_anything_is_signed(tmp
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         words = (await ada.engine.recovery_words()).words
         others = (await ben.engine.recovery_words()).words
-        own = ada.engine._use_cases.keyring.own.terminal.hex()
         before = ada.engine._use_cases.keyring.own_log.heads
         cases: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
             (words[:-1], (), "33 words instead of 34"),
             ((*words[:4], "nonsense", *words[5:]), (), "Word 5 "),
             ((words[1], words[0], *words[2:]), (), "do not fit together"),
             (others, (), "not the recovery words of this identity"),
-            (words, (own,), "cannot remove itself"),
             (words, ("00" * 32,), "No such device"),
             (words, ("nonsense",), "No such device"),
         ]
@@ -406,6 +402,51 @@ async def test_case_84_a_terminal_whose_copy_follows_a_thiefs_recovery_comes_bac
         assert len(past) == 2, "the genesis and the first name, and nothing else that the copied key signed"
         await meet(ben, ada)
         await talk(ada, ben, "with new keys")
+
+
+@pytest.mark.parametrize("seen", ["Add", "Recover", "said"])
+@in_virtual_time
+async def test_case_84_a_terminal_that_was_copied_without_a_fork_comes_back_with_new_keys(
+    tmp_path: Path, seen: str
+) -> None:
+    """Its key signed an Add that it did not make, a copy of it used the words, or its person says so."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
+        own, log, removed = parts.keyring.own, parts.keyring.own_log, [SECOND.id.hex()]
+        if seen == "Add":
+            added = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+            await take_in(ada, sign_operation(added, own.signing_seed, SECOND.seed))
+        elif seen == "Recover":
+            seed = await seed_in(ada)
+            await take_in(ada, sign_recovery(recover_operation(log, seed, []), seed))
+            removed = []
+        else:
+            removed = [own.terminal.hex()]
+        assert own.terminal in parts.keyring.own_log.live
+        assert bool(await ada.engine.questions()) == (seen != "said")
+        held = ben.wait(ContactChanged, lambda event: event.contact.held)
+        await ada.engine.recover(words, removed, True)
+        await held
+        await alone_with_new_keys(ada, own.terminal)
+        assert own.terminal not in ben.engine._use_cases.keyring.log(own.person).live
+        await ben.engine.verify(await ben.contact(ada), await number_of(ada, ben))
+        await talk(ada, ben, "with new keys")
+
+
+@in_virtual_time
+async def test_a_recovery_that_removes_another_terminal_changes_no_keys(tmp_path: Path) -> None:
+    """What another terminal of the person added says nothing of this one's keys."""
+    async with in_touch(tmp_path) as (_, ada, _ben):
+        parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
+        own = parts.keyring.own
+        second = add_operation(parts.keyring.own_log, own.terminal, SECOND.signing, SECOND.static)
+        await take_in(ada, sign_operation(second, own.signing_seed, SECOND.seed), confirmed=True)
+        third = add_operation(parts.keyring.own_log, SECOND.id, THIRD.signing, THIRD.static)
+        await take_in(ada, sign_operation(third, SECOND.seed, THIRD.seed))
+        assert await ada.engine.questions()
+        await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()), True)
+        assert parts.keyring.own == own
+        assert [*parts.keyring.own_log.live] == [own.terminal]
 
 
 @pytest.mark.parametrize("gone", ["blocked", "left"])

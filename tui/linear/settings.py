@@ -231,15 +231,13 @@ class Recovery:
         parts = typed.split()
         numbers = list(takewhile(str.isdecimal, parts))
         if not parts:
-            devices = self._devices_shown = [
-                one
-                for one in await self.messenger.terminals()
-                if not one.this and one.state is not TerminalState.REMOVED
-            ]
+            terminals = await self.messenger.terminals()
+            self._devices_shown = [one for one in terminals if one.state is not TerminalState.REMOVED]
+            devices = device_lines(self._devices_shown)
             how = _(
                 "Type /recovery use, the numbers of the devices to remove, and all {total} words in one line."
             )
-            await self.output.say(_(RECOVERY_USE), *device_lines(devices), how.format(total=RECOVERY_WORDS))
+            await self.output.say(_(RECOVERY_USE), *devices, how.format(total=RECOVERY_WORDS))
             return
         self.output.private = True
         picked = picked_devices(" ".join(numbers), self._devices_shown)

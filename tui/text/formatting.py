@@ -141,7 +141,10 @@ def not_me(key: str) -> str:
 
 def device_line(view: TerminalView) -> str:
     """A device of the own identity."""
-    said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
+    if view.this:
+        said = _("{device}…, this device: it gets new keys")
+    else:
+        said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
     return said.format(device=view.terminal[:DEVICE_DIGITS])
 
 

@@ -357,3 +357,18 @@ async def test_a_turn_of_cancelled_work_goes_to_the_next() -> None:
     assert work.done == ["a1.", "c1x"]
     assert not work.turns._waiting
     await work.piece("d1x")
+
+
+async def test_cancelled_work_whose_link_has_ended_takes_no_turn_before_its_task_runs() -> None:
+    """Of those that could give up it is none any more, and a turn goes past it."""
+    work = Work()
+    tasks = await work.begin("a1.")
+    tasks += await work.begin("a1.0", *(f"a2.{n}" for n in range(1, GONE_MAX)), goes_on=False)
+    newcomer = asyncio.create_task(work.piece("a3.new", goes_on=False))
+    work.first.set()
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, newcomer, return_exceptions=True)
+    assert [type(one) for one in results if one is not None] == [asyncio.CancelledError]
+    assert len(work.done) == GONE_MAX + 1
+    assert not work.dropped
+    await work.piece("d1x")

@@ -207,8 +207,8 @@ class ProfileDialogs:
 
         devices = await self.surface.ask(self.messenger.terminals())
         if devices is not None:
-            others = [one for one in devices if not one.this and one.state is not TerminalState.REMOVED]
-            self.surface.choose(UseRecoveryDialog(self.messenger, others), self._recover)
+            present = [one for one in devices if one.state is not TerminalState.REMOVED]
+            self.surface.choose(UseRecoveryDialog(self.messenger, present), self._recover)
 
     def _recover(self, chosen: Recovering) -> None:
         question = _n("Remove {number} device?", "Remove {number} devices?", len(chosen.removed))
