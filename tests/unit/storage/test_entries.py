@@ -611,6 +611,43 @@ def test_case_99_what_a_contact_stands_for_at_one_place_is_evidence_once(databas
     assert found == [(THEIR_TERMINAL.terminal, both[0].id, (both[1].id,))]
 
 
+def test_the_entry_before_a_wanted_one_is_held_only_where_its_author_wrote_it_there(
+    database: Database,
+) -> None:
+    """An author may name any entry as the one before its own: no head is made of author and entry."""
+    other = blob("another conversation")
+    with database.transaction():
+        contacts.ensure_conversation(database, other, contacts.TWO, THEM)
+    mine = sample("mine")
+    elsewhere = sample("elsewhere", author=THEIR_TERMINAL.terminal, conversation=other)
+    followed = sample("followed", author=THEIR_TERMINAL.terminal)
+    store(database, mine, elsewhere, followed)
+    for before, held in ((mine, False), (elsewhere, False), (followed, True)):
+        entry = sample(
+            "without its body", author=THEIR_TERMINAL.terminal, sequence=2, previous=before.id,
+            incarnation=before.id[:8],
+        )  # fmt: skip
+        store(database, alone(entry))
+        found = {row.id: previous for row, previous in repair.wanted(database, TALK, b"")}
+        assert (found[entry.id] is not None) == held
+
+
+def test_a_head_of_another_conversation_changes_no_answer(database: Database) -> None:
+    """A contact must not learn that it is held."""
+    other, author = blob("another conversation"), Author()
+    with database.transaction():
+        contacts.ensure_conversation(database, other, contacts.TWO, THEM)
+    chain = [author.write(f"entry {number}") for number in range(3)]
+    elsewhere = sample("elsewhere", sequence=2 * repair.PIECE, previous=blob("gap"), conversation=other)
+    store(database, *chain, elsewhere)
+    answers = [
+        repair.lacking_piece(database, TALK, {chain[-1].id}, {theirs})
+        for theirs in (elsewhere.id, blob("not held"))
+    ]
+    assert answers[0] == answers[1]
+    assert [entry for _, entry in answers[0][0]] == [one.id for one in chain]
+
+
 def test_a_missing_body_is_wanted_from_everybody_where_nobody_knows_who_passed_the_header(
     database: Database,
 ) -> None:

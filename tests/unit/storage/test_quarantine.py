@@ -229,6 +229,7 @@ def test_case_88_a_header_alone_cuts_nothing_until_its_body_comes(database: Data
 def test_case_88_the_sixteen_most_senior_cut(database: Database) -> None:
     texts = chain(("a", 1, ""), ("b", 2, "a"))
     seniors = [blob(f"senior {number}") for number in range(CUTS_MAX + 1)]
+    log(database, [], seniors[::-1])  # the database finds them in the order in which it met them
     log(database, seniors, [*seniors, REMOVED])
     arrive(database, *texts.values(), *(cut(one, REMOVED, texts["b"]) for one in seniors[:-1]))
     assert apart(database) == set()
@@ -341,6 +342,17 @@ def own_log(database: Database, live: Sequence[bytes]) -> None:
     ]
     with database.transaction():
         persons.replace_terminals(database, ME.person, rows)
+
+
+def test_case_88_a_contact_that_claims_a_removed_own_terminal_lets_nothing_of_it_in(
+    database: Database,
+) -> None:
+    own_log(database, OWN[:2])
+    log(database, [SENIOR, OWN[3]], [SENIOR, OWN[3]])
+    late = sample("late", author=OWN[3])
+    arrive(database, cut(SENIOR, OWN[3], late), former=())
+    arrive(database, late, former=[OWN[3]])
+    assert apart(database) == {late.id}
 
 
 def test_case_88_a_cut_is_due_for_a_junior_that_wrote_here(database: Database) -> None:
