@@ -223,6 +223,7 @@ class Engine:
 
     async def rename_self(self, name: str, force: bool = False) -> None:
         await self._open.own_log.rename(name, force=force)
+        await self._open.sync.handed_out()  # the engine may end with the command
 
     async def recovery_words(self) -> RecoveryView:
         return await self._open.recovery.words()
@@ -235,6 +236,7 @@ class Engine:
 
     async def recover(self, typed: tuple[str, ...], removed: tuple[str, ...], force: bool = False) -> None:
         await self._open.recovery.use(typed, removed, force=force)
+        await self._open.sync.handed_out()
 
     async def rename(self, contact: str, name: str) -> None:
         await self._open.people.rename(self._person(contact), name)

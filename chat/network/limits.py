@@ -266,8 +266,8 @@ class RateLimiter:
 
 
 GONE_MAX: Final = 32
-"""Messages per person that wait for a turn though their links have ended. Holders of keys of the person's
-terminals can fill it, and each new one then takes the place of one drawn at random."""
+"""Pieces per person that wait for a turn though their links have ended. Holders of keys of the person's
+terminals can fill it. A new one takes the place of one drawn at random from the sources with the most."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -275,6 +275,7 @@ class _Waiting:
     person: Hashable
     source: Hashable
     goes_on: Callable[[], bool]
+    outlives: bool
     granted: asyncio.Future[bool]
 
 
@@ -292,18 +293,18 @@ class Turns:
 
     @asynccontextmanager
     async def turn(
-        self, person: Hashable, source: Hashable, goes_on: Callable[[], bool]
+        self, person: Hashable, source: Hashable, goes_on: Callable[[], bool], *, outlives: bool
     ) -> AsyncIterator[bool]:
         """Wait for a turn. Yields False, without one, where another piece of the person took the place.
 
-        `goes_on`: whether the link of the piece is still there.
+        `goes_on`: whether the link of the piece is still there; `outlives`: whether it counts without.
         """
         granted = not self._busy
         if granted:
             self._busy = True
         else:
             place = asyncio.get_running_loop().create_future()
-            granted = await self._wait(_Waiting(person, source, goes_on, place))
+            granted = await self._wait(_Waiting(person, source, goes_on, outlives, place))
         try:
             yield granted
         finally:
@@ -313,12 +314,12 @@ class Turns:
     async def _wait(self, one: _Waiting) -> bool:
         sources = self._waiting.setdefault(one.person, {})
         sources.setdefault(one.source, []).append(one)
-        waiting = [other for line in sources.values() for other in line if not other.granted.done()]
-        gone = [other for other in waiting if not other.goes_on()]
+        gone = self._gone(one.person)
         if len(gone) > GONE_MAX:
-            drawn = gone[int.from_bytes(self._random(8), "little") % len(gone)]
-            self._drop(drawn)
-            drawn.granted.set_result(False)
+            from_each = Counter(other.source for other in gone)
+            most = max(from_each.values())
+            drawn = [other for other in gone if from_each[other.source] == most]
+            self._give_up(drawn[int.from_bytes(self._random(8), "little") % len(drawn)])
         try:
             return await one.granted
         except asyncio.CancelledError:
@@ -327,6 +328,21 @@ class Turns:
             raise
         finally:
             self._drop(one)
+
+    def _gone(self, person: Hashable) -> list[_Waiting]:
+        """Those that wait though their links have ended. Those that do not count without give up."""
+        gone = list[_Waiting]()
+        for one in [one for line in self._waiting[person].values() for one in line]:
+            if not one.granted.done() and not one.goes_on():
+                if one.outlives:
+                    gone.append(one)
+                else:
+                    self._give_up(one)
+        return gone
+
+    def _give_up(self, one: _Waiting) -> None:
+        self._drop(one)
+        one.granted.set_result(False)
 
     def _pass_on(self) -> None:
         """Let the next one in turn begin; the person and the source that it is of go to the end."""
@@ -337,8 +353,11 @@ class Turns:
             del self._waiting[person], sources[source]
             self._waiting[person], sources[source] = sources, line
             self._drop(one)
-            if not one.granted.done():  # else its task was cancelled
-                one.granted.set_result(True)
+            if one.granted.done():
+                continue  # its task was cancelled
+            granted = one.outlives or one.goes_on()
+            one.granted.set_result(granted)
+            if granted:
                 return
         self._busy = False
 

@@ -141,7 +141,7 @@ class UseCases:
     def _own_log_changed(self) -> None:
         self.verification.own_log_changed()
         self.announcer.renew()
-        self.runtime.tasks.spawn(self.sync.hand_out_log())
+        self.sync.hand_out_log()
 
     def _network_changed(self) -> None:
         self.relay_client.network_changed()

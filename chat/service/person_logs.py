@@ -384,31 +384,44 @@ class PersonLogs:
         self._refused: set[Peer] = set()
 
     async def answer(
-        self, link: LiveLink, message: LogHeads | LogOperations, budget: Bucket
+        self, link: LiveLink, newest: Callable[[], LogHeads], budget: Bucket
     ) -> list[LogOperations]:
-        """Work on a message in its turn, after the delay that it costs; returns what the peer lacks.
+        """What a peer lacks that names heads unlike those held, in its turn, after the delay that it costs.
+
+        `newest` takes the heads that the peer has named last. Raises ProtocolError.
+        """
+        await asyncio.sleep(budget.reserve(self._clock.monotonic()))
+        goes_on = partial(self._links.keeps, link)
+        async with self._turns.turn(link.person, link.address, goes_on, outlives=False) as granted:
+            message = newest()
+            return await self.named(link.peer, message.person, message.heads) if granted else []
+
+    async def store(self, link: LiveLink, message: LogOperations, budget: Bucket) -> None:
+        """Store what is new of the operations, in their turn, after the delay that they cost.
 
         Raises ProtocolError.
         """
-        # A link that opens names both logs. Links that open again and again must not wait for the same heads.
-        if isinstance(message, LogHeads) and self._are_current(message.person, message.heads):
-            return await self.named(link.peer, message.person, message.heads)
         goes_on = partial(self._links.keeps, link)
         if not goes_on():  # so links that give way leave no more work than one message each
-            return []
+            return
         await link.delay(budget.reserve(self._clock.monotonic()))
-        async with self._turns.turn(link.person, link.address, goes_on) as granted:
-            if granted and isinstance(message, LogHeads):
-                return await self.named(link.peer, message.person, message.heads)
-            if granted and isinstance(message, LogOperations):
+        async with self._turns.turn(link.person, link.address, goes_on, outlives=True) as granted:
+            if granted:
                 await self.received(link.peer, message.operations)
-        return []
 
-    def _are_current(self, person: bytes, heads: Sequence[bytes]) -> bool:
-        """Whether these are the heads of a person's log as it is held here: then nothing is to be done."""
-        contact = self._keyring.contacts.get(person)
-        state = self._keyring.own_log if contact is None else contact.state
-        return state.person == person and sorted(heads) == sorted(state.heads)
+    def are_current(self, peer: Peer, message: LogHeads) -> bool:
+        """Whether these are the heads of a log as it is held here: then nothing is to be done.
+
+        Raises Untrusted unless the log is this person's or the peer's.
+        """
+        own = self._keyring.own.person
+        if owner_named(message.person, own, peer.person) == own:
+            state = self._keyring.own_log
+        elif (contact := self._keyring.contacts.get(message.person)) is not None:
+            state = contact.state
+        else:
+            return False
+        return sorted(message.heads) == sorted(state.heads)
 
     async def named(self, peer: Peer, person: bytes, heads: Sequence[bytes]) -> list[LogOperations]:
         """The operations that a peer with these heads of a person's log lacks.

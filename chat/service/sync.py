@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -93,6 +94,7 @@ class _Worker:
     `logs`: its budget of messages that are computed from a whole log.
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
+    `named`: by person, heads of logs that are still to be answered.
     """
 
     outbound: Outbound
@@ -101,6 +103,7 @@ class _Worker:
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
     log_heads: list[bytes] | None = None
+    named: dict[bytes, LogHeads] = field(default_factory=dict)
 
 
 class Synchronizer:
@@ -126,6 +129,7 @@ class Synchronizer:
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
         self._unknown = Buckets(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE)
         self._hints = Buckets(HINTS_A_SECOND, HINTS_AT_ONCE)
+        self._handing_out: asyncio.Task[None] | None = None
         self.deleted: set[bytes] = set()
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
@@ -155,12 +159,24 @@ class Synchronizer:
         current = {link: one.outbound.put for link, one in workers if self._links.current(link.peer) is link}
         await self._comparison.fetch(current)
 
-    async def hand_out_log(self) -> None:
+    def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""
+        self._handing_out = self._runtime.tasks.spawn(self._hand_out_log())
+
+    async def _hand_out_log(self) -> None:
         for worker in list(self._workers.values()):
             if worker.log_heads is not None:
                 for operations in await self._logs.own.missing(worker.log_heads):
                     worker.outbound.put(operations)
+
+    async def handed_out(self) -> None:
+        """Wait until new operations have left on the links there are, at most as long as a signature waits."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.config.sync_within):
+                if self._handing_out is not None:
+                    await asyncio.wait([self._handing_out])
+                for worker in list(self._workers.values()):
+                    await worker.outbound.sent()
 
     def _sending(self, person: bytes) -> list[_Worker]:
         """One per terminal of the contact that has a link."""
@@ -232,12 +248,9 @@ class Synchronizer:
             case Heads() as page:
                 await self._comparison.answer(link, page, outbound.carry_found)
             case LogHeads() as log_heads:
-                if log_heads.person != link.person:
-                    worker.log_heads = log_heads.heads
-                for operations in await self._logs.answer(link, log_heads, worker.logs):
-                    outbound.put(operations)
+                await self._hear_heads(link, log_heads)
             case LogOperations() as operations:
-                await self._logs.answer(link, operations, worker.logs)
+                await self._logs.store(link, operations, worker.logs)
                 if waiting := worker.waiting:
                     worker.waiting = []
                     await self._take(link, waiting)
@@ -247,6 +260,32 @@ class Synchronizer:
                 self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
+
+    async def _hear_heads(self, link: LiveLink, message: LogHeads) -> None:
+        """Answer heads of a log, those unlike the ones held apart from the reading.
+
+        Behind them may come what removes a thief, whose links fill the line.
+        """
+        worker, person = self._workers[link], message.person
+        current = self._logs.are_current(link.peer, message)
+        if person != link.person:
+            worker.log_heads = message.heads
+        # A link that opens names both logs. Links that open again and again must not wait for the same heads.
+        if current:
+            await self._logs.named(link.peer, person, message.heads)
+            return
+        answers = person in worker.named
+        worker.named[person] = message
+        if not answers:
+            self._runtime.tasks.spawn(self._answer_heads(link, worker, person))
+
+    async def _answer_heads(self, link: LiveLink, worker: _Worker, person: bytes) -> None:
+        try:
+            newest = partial(worker.named.pop, person)
+            for operations in await self._logs.answer(link, newest, worker.logs):
+                worker.outbound.put(operations)
+        except (ProtocolError, ParlourError) as failure:
+            self._end(link, failure)
 
     def _affordable(self, link: LiveLink, message: HeadsHash | Typing | Reachable) -> bool:
         """Whether the rate of the other terminal covers a message that may be ignored."""
@@ -284,6 +323,10 @@ class Outbound:
         """Send a message after what is queued already."""
         self._put(partial(self._link.driver.send, message))
 
+    async def sent(self) -> None:
+        """Wait until all that is queued was sent, or the link has ended."""
+        await self._queue.join()
+
     def send(self, entry: ParsedEntry) -> None:
         if self._queue.empty():
             self._put(partial(self._send, entry.id, entry.message(), awaits=True))
@@ -319,10 +362,17 @@ class Outbound:
             await self._send_unacknowledged()
             while True:
                 work = await self._queue.get()
-                await work()
+                try:
+                    await work()
+                finally:
+                    self._queue.task_done()
         except ParlourError:
             self._link.driver.abort()  # a silent link would look alive
             raise
+        finally:
+            while not self._queue.empty():  # nobody waits for what is never sent
+                self._queue.get_nowait()
+                self._queue.task_done()
 
     def ask_log(self) -> None:
         """Ask for what this side lacks of the contact's log."""

@@ -111,9 +111,9 @@ def late(owner: object, name: str, seconds: float) -> None:
     """Let a method of an engine's part begin late, as on a slow disk."""
     original = getattr(owner, name)
 
-    async def slowly(*arguments: Any, **options: Any) -> None:
+    async def slowly(*arguments: Any, **options: Any) -> Any:
         await asyncio.sleep(seconds)
-        await original(*arguments, **options)
+        return await original(*arguments, **options)
 
     setattr(owner, name, slowly)
 

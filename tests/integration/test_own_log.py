@@ -22,7 +22,7 @@ from protocol.identity.log import Rename, parse_operation, sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import LogHeads, LogOperations
-from tests.integration.steps import current, dial, in_touch, presence
+from tests.integration.steps import current, dial, in_touch, late, presence
 from tests.support.engines.engines import Person, in_virtual_time, invite, own_log, pair, people, talk
 from tests.support.fakes.network import Network
 from tests.support.protocol.pairings import SECOND
@@ -332,3 +332,36 @@ async def test_the_heads_of_a_third_person_end_the_link(tmp_path: Path) -> None:
         gone = presence(ada, present=False)
         await current(ben, ada).driver.send(LogHeads(bytes(32), []))
         await gone
+
+
+@pytest.mark.parametrize("signed", ["rename", "recovery"])
+@in_virtual_time
+async def test_case_89_what_was_signed_reaches_who_is_there_though_the_engine_ends_with_it(
+    tmp_path: Path, signed: str
+) -> None:
+    """As a command does that runs its own engine."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        words = (await ada.engine.recovery_words()).words
+        learned = ben.wait(IdentityChanged)
+        late(ada.engine._use_cases.own_log, "missing", 1.0)  # as on a busy machine
+        if signed == "rename":
+            await ada.engine.rename_self("Adele", False)
+        else:
+            await ada.engine.recover(words, (), False)
+        await ada.stop()
+        await learned
+
+
+@in_virtual_time
+async def test_a_contact_that_reads_nothing_delays_a_signature_no_longer_than_one_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+
+        async def never(*_arguments: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(current(ada, ben).driver, "send", never)
+        before = ada.clock.monotonic()
+        await ada.engine.rename_self("Adele", False)
+        assert ada.clock.monotonic() == before + ada.config.sync_within

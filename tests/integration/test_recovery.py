@@ -316,6 +316,8 @@ async def test_case_84_a_removed_terminal_comes_back_with_new_keys_and_pairs_aga
         await ada.engine.send(await ada.contact(ben), "not delivered yet")
         await ada.engine.recover(words, (SECOND.id.hex(),), False)
         await alone_with_new_keys(ada, own.terminal, SECOND.id)
+        written = [view for view in await ada.history(ben) if view.text == "not delivered yet"]
+        assert [view.state for view in written] == [EntryState.QUEUED]
         await meet(ben, ada)
         assert [*ben.engine._use_cases.keyring.log(own.person).live] == [
             ada.engine._use_cases.keyring.own.terminal
@@ -425,7 +427,7 @@ async def test_case_84_a_terminal_that_was_copied_without_a_fork_comes_back_with
         assert own.terminal in parts.keyring.own_log.live
         assert bool(await ada.engine.questions()) == (seen != "said")
         held = ben.wait(ContactChanged, lambda event: event.contact.held)
-        await ada.engine.recover(words, removed, True)
+        await ada.engine.recover(words, tuple(removed), True)
         await held
         await alone_with_new_keys(ada, own.terminal)
         assert own.terminal not in ben.engine._use_cases.keyring.log(own.person).live

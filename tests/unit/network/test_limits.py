@@ -302,14 +302,16 @@ class Work:
         self.turns = Turns(lambda number: drawn.to_bytes(number, "little"))
         self.first, self.done, self.dropped = asyncio.Event(), list[str](), list[str]()
 
-    async def piece(self, name: str, goes_on: bool = True) -> None:
+    async def piece(self, name: str, goes_on: bool = True, *, outlives: bool = True) -> None:
         """Named by its person, a letter, its source, a digit, and its number."""
-        async with self.turns.turn(name[0], name[1], lambda: goes_on) as granted:
+        async with self.turns.turn(name[0], name[1], lambda: goes_on, outlives=outlives) as granted:
             (self.done if granted else self.dropped).append(name)
             await self.first.wait()
 
-    async def begin(self, *names: str, goes_on: bool = True) -> list[asyncio.Task[None]]:
-        tasks = [asyncio.create_task(self.piece(name, goes_on)) for name in names]
+    async def begin(
+        self, *names: str, goes_on: bool = True, outlives: bool = True
+    ) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(self.piece(name, goes_on, outlives=outlives)) for name in names]
         await asyncio.sleep(0)
         return tasks
 
@@ -341,6 +343,43 @@ async def test_work_whose_link_has_ended_waits_up_to_a_bound_and_what_is_drawn_g
     everything = {"a0.", "a0.kept", "b0.kept", "b0.gone", *gone}
     assert set(work.done) == everything - set(work.dropped)
     assert len(work.done) == len(everything) - 1
+
+
+async def test_the_source_with_the_most_work_of_ended_links_loses_some_of_it() -> None:
+    work = Work()
+    tasks = await work.begin("a0.")
+    tasks += await work.begin("a1.only", *(f"a2.{n}" for n in range(2 * GONE_MAX)), goes_on=False)
+    await asyncio.sleep(0)
+    assert len(work.dropped) == GONE_MAX + 1
+    assert "a1.only" not in work.dropped
+    work.first.set()
+    await asyncio.gather(*tasks)
+    assert work.done[:2] == ["a0.", "a1.only"]
+
+
+async def test_work_that_does_not_outlive_its_link_has_no_turn_and_takes_no_place() -> None:
+    work, going = Work(), [True]
+    tasks = await work.begin("a0.")
+    async with asyncio.TaskGroup() as group:
+        for name in ("a1.", "a2."):
+
+            async def piece(name: str = name) -> None:
+                async with work.turns.turn(
+                    name[0], name[1], lambda: going[name == "a2."], outlives=False
+                ) as granted:
+                    (work.done if granted else work.dropped).append(name)
+
+            going.append(True)
+            group.create_task(piece())
+        await asyncio.sleep(0)
+        going[0] = False  # before others come
+        tasks += await work.begin("a3.", goes_on=False)
+        await asyncio.sleep(0)
+        assert work.dropped == ["a1."]
+        going[1] = False  # after them
+        work.first.set()
+    await asyncio.gather(*tasks)
+    assert (work.done, work.dropped) == (["a0.", "a3."], ["a1.", "a2."])
 
 
 async def test_a_turn_of_cancelled_work_goes_to_the_next() -> None:
