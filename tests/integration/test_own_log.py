@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from chat.interface import IdentityChanged, Notice, NotPermitted, NotSynced, OwnLogChanged, UsageError
 from chat.network.links import Peer
 from chat.service.events import OwnLogChanged as Signal
+from chat.service.person_logs import PersonLogs
 from chat.storage import keys
 from protocol.identity.author import add_operation, recover_operation, rename_operation, sign_recovery
 from protocol.identity.exchange import in_view
@@ -365,3 +366,22 @@ async def test_a_contact_that_reads_nothing_delays_a_signature_no_longer_than_on
         before = ada.clock.monotonic()
         await ada.engine.rename_self("Adele", False)
         assert ada.clock.monotonic() == before + ada.config.sync_within
+
+
+@in_virtual_time
+async def test_a_contact_gets_of_a_new_name_the_operations_that_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heads that it has named of its own log say nothing of that."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        own, received = ada.engine._use_cases.keyring.own.person, list[int]()
+        logs, original = ben.engine._use_cases.sync._logs, PersonLogs.received
+
+        async def noted(self: PersonLogs, peer: Peer, operations: Sequence[bytes]) -> None:
+            if self is logs and peer.person == own:
+                received.append(len(operations))
+            await original(self, peer, operations)
+
+        monkeypatch.setattr(PersonLogs, "received", noted)
+        await renamed(ada, ben, "Adele")
+        assert received == [1]
