@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -25,6 +25,7 @@ from chat.storage.errors import (
     StorageGone,
     StorageMisuse,
     StorageReadOnly,
+    StorageUnsure,
     TooLittleMemory,
 )
 from chat.storage.folder import from_system
@@ -175,14 +176,24 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """All writes inside, or none: they are on the disk when this returns, and undone if it raises.
 
-        Raises StorageMisuse when there is one already, StorageGone when the file is no longer there.
+        Raises StorageMisuse when there is one already, StorageGone when the file is no longer there,
+        StorageUnsure when the disk reported an error of the commit: it may be in force, also after a restart.
         """
         if self._connection.in_transaction:
             raise StorageMisuse("transactions do not nest")
         self.rows("BEGIN IMMEDIATE")
+        committing = False
         try:
             yield
+            committing = True
             self.rows("COMMIT")
+        except StorageBroken:
+            if committing:  # the log may hold the whole of it, which opening the database would bring back
+                with suppress(StorageFailure):
+                    self._roll_back()
+                raise StorageUnsure from None
+            self._roll_back()
+            raise
         except BaseException:
             self._roll_back()
             raise
@@ -275,8 +286,8 @@ class Database:
                 found = path.stat()
             except FileNotFoundError:
                 raise StorageGone from None
-            except OSError as error:
-                raise from_system(error) from None
+            except OSError:
+                raise StorageUnsure from None
             place = found.st_dev, found.st_ino
             if self._places.setdefault(path, place) != place:
                 raise StorageGone
@@ -354,6 +365,44 @@ class Store:
         def transaction() -> T:
             with self._database.transaction():
                 return work(self._database, *args, **kwargs)
+
+        return await self.run(transaction)
+
+    async def write_once(
+        self,
+        is_stored: Callable[[Database, T], bool],
+        work: Callable[Concatenate[Database, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """As `write`, for work whose effects follow its transaction: they must follow what is stored.
+
+        Where the disk reports an error of the commit, `is_stored(database, result)` reads whether it is in
+        force. If it is not, the work is done again, which also overwrites what the first commit left in the
+        log. Raises StorageUnsure where neither is possible.
+        """
+
+        def transaction() -> T:
+            done = list[T]()
+            try:
+                with self._database.transaction():
+                    done.append(work(self._database, *args, **kwargs))
+            except StorageUnsure:
+                return again(done)
+            return done[-1]
+
+        def again(done: list[T]) -> T:
+            try:
+                if not is_stored(self._database, done[-1]):
+                    try:
+                        with self._database.transaction():
+                            done.append(work(self._database, *args, **kwargs))
+                    except StorageUnsure:
+                        if not is_stored(self._database, done[-1]):
+                            raise
+            except StorageFailure:
+                raise StorageUnsure from None
+            return done[-1]
 
         return await self.run(transaction)
 

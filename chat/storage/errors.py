@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from chat.errors import NOTHING_SAID, Phrase, phrase
-from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError
+from chat.interface import BadData, CannotCreate, NotPermitted, OutcomeUnknown, ParlourError
 
 
 class StorageMisuse(RuntimeError):
@@ -142,7 +142,7 @@ class ProfileUnwritable(CannotCreate):
 
 
 class StorageFailure(ParlourError):
-    """A read or write failed. Nothing of it was stored, except with StorageUnsettled."""
+    """A read or write failed. Nothing of it was stored, except with StorageUnsettled and StorageUnsure."""
 
     what: ClassVar[Phrase] = NOTHING_SAID
 
@@ -160,6 +160,24 @@ class StorageBroken(StorageFailure):
     """The system failed to read or write. The transaction was rolled back."""
 
     what = phrase("The disk cannot be read or written: nothing was stored. Check the disk and try again.")
+
+
+class StorageUnsure(StorageFailure, OutcomeUnknown):
+    """The disk reported an error of a commit, whose frames may be in the log: a restart may bring it back."""
+
+    what = phrase(
+        "The disk reported an error while this was being stored, so it may have been stored. Check the disk, "
+        "then look whether it was."
+    )
+
+
+class SendUnsure(StorageUnsure):
+    """The same for a text that was sent with an id."""
+
+    what = phrase(
+        "The disk reported an error, so this message may have been stored. Check the disk and send it again: "
+        "it is not sent twice."
+    )
 
 
 class StorageUnsettled(StorageFailure):

@@ -69,7 +69,7 @@ def trace_one_text() -> CallCounter:
             contact, receipt = await ann.contact(ben), delivered(ann, 1)
             await asyncio.sleep(1.5)  # virtual: what follows a link's beginning is over
             with counter.counting():
-                await ann.engine.send(contact, "Hello")
+                await ann.engine.send(contact, "Hello", "", "drawn by the client")
                 await receipt
 
     with tempfile.TemporaryDirectory() as folder:
