@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -92,19 +93,21 @@ class Database:
     Every method may raise StorageFailure and DatabaseDamaged.
     """
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: Path, key: bytes, *, read_only: bool = False) -> None:
         """Open an existing file (it may be empty) under a raw key of 32 bytes.
 
+        `read_only`: neither the files nor their folder can be written, and each write raises StorageReadOnly.
         Raises DatabaseDamaged where no page can be read so, NotEncrypted where the library lacks SQLCipher.
         """
         self.path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._places: dict[Path, tuple[int, int]] = {}
-        self._connection = _connect(path)
+        self._connection = _connect(path, _unwritable(self._wal) if read_only else "mode=rw")
         try:
             self._unlock(key)
             for pragma, expected in _PRAGMAS:
-                self._set(pragma, expected)
+                if not read_only or expected != "wal":
+                    self._set(pragma, expected)
             self._remember_place(path)
         except BaseException:
             self.abandon()
@@ -303,10 +306,20 @@ def _outside() -> StorageMisuse:
     return StorageMisuse("a write outside a transaction")
 
 
-def _connect(path: Path) -> Any:
+def _unwritable(log: Path) -> str:
+    """How SQLite reads files that cannot be locked: the profile's own lock stands for theirs.
+
+    Without a log it would create one, unless it takes the file for unchangeable.
+    """
+    if not log.exists():
+        return "immutable=1"
+    return f"mode=ro&vfs={'win32' if os.name == 'nt' else 'unix'}-none"
+
+
+def _connect(path: Path, how: str = "mode=rw") -> Any:
     try:
         return dbapi2.connect(
-            f"{path.absolute().as_uri()}?mode=rw",
+            f"{path.absolute().as_uri()}?{how}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,

@@ -125,6 +125,19 @@ class ProfileInUse(CannotCreate):
         )
 
 
+class LockUnsupported(CannotCreate):
+    """The file system has no locks, so that two engines could open one profile."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            phrase(
+                "{folder}: this file system does not support file locks (flock), without which two programs "
+                "could open one profile at once. Move the profile to a local disk.",
+                folder=str(folder),
+            )
+        )
+
+
 class ProfileUnwritable(CannotCreate):
     """The folder cannot be made or written."""
 
