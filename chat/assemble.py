@@ -111,7 +111,9 @@ class ProfileDoor:
                 return await self.attach()
             try:
                 # The lock is taken before Argon2id's memory, so only one of many processes uses it at a time.
-                opened = await _while_loading(partial(profile.unlock, self._folder, passphrase))
+                opened = await _while_loading(
+                    partial(profile.unlock, self._folder, passphrase, reading=offline)
+                )
             except ProfileInUse:
                 if pauses.over:
                     raise

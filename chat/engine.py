@@ -109,6 +109,7 @@ class Engine:
                 if tick % HOUR == 0:
                     await use_cases.pending.drop_old()
                 await use_cases.accept.drop_expired()
+                await use_cases.messages.settle()
                 await use_cases.messages.cut_removed()
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
@@ -262,9 +263,9 @@ class Engine:
     async def confirm_own(self, operation: str) -> None:
         await self._open.verification.confirm_own(operation)
 
-    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""
-        return await self._use_cases.messages.send(self._person(contact), text, answered)
+        return await self._use_cases.messages.send(self._person(contact), text, answered, send_id)
 
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None

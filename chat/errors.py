@@ -80,6 +80,10 @@ class AnswerLost(Unreachable):
     """The engine ended before it answered. Nobody knows whether this call was done: it is not repeated."""
 
 
+class OutcomeUnknown(ParlourError):
+    """The disk failed in such a way that nobody knows whether this call was done."""
+
+
 class CannotCreate(ParlourError):
     """A profile, file or port cannot be created or is in use."""
 

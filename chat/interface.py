@@ -15,6 +15,7 @@ from chat.errors import CannotCreate as CannotCreate
 from chat.errors import EngineEnded as EngineEnded
 from chat.errors import NotPermitted as NotPermitted
 from chat.errors import NotSynced as NotSynced
+from chat.errors import OutcomeUnknown as OutcomeUnknown
 from chat.errors import ParlourError as ParlourError
 from chat.errors import Phrase as Phrase
 from chat.errors import Unconfirmed as Unconfirmed
@@ -316,10 +317,14 @@ class Messenger(Protocol):
     async def confirm_own(self, operation: str) -> None:
         """This person made this operation of the own log. Raises UsageError where it is no open question."""
 
-    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         """Commit a text entry, which may answer a held one (`reply`); it goes when the contact is there.
 
-        Raises UsageError: empty, too long, an entry to answer that is not of this conversation.
+        `send_id` makes a repeat harmless: a client draws it per text, and the same one for the same contact
+        returns the entry that is stored. The engine keeps the newest 4,096 of them.
+
+        Raises UsageError (empty, too long, an entry to answer that is not of this conversation, a `send_id`
+        of another text or of more than 64 ASCII characters), OutcomeUnknown: it may be stored.
         """
 
     async def history(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -138,6 +140,21 @@ def switch(on: bool, *, default: bool) -> str:
     if on == default:
         return ""
     return "on" if on else "off"
+
+
+def send_id(kept: str, text: str, reply: str) -> str:
+    """The id with which this text was sent before, by what is `kept` of that, or a new one."""
+    before, _space, of = kept.partition(" ")
+    return before if of == _digest(text, reply) else secrets.token_hex(16)
+
+
+def kept_send_id(send_id: str, text: str, reply: str) -> str:
+    """What a draft keeps of a text that may have been stored. A text that is changed is another one."""
+    return f"{send_id} {_digest(text, reply)}"
+
+
+def _digest(text: str, reply: str) -> str:
+    return hashlib.sha256(f"{reply} {text}".encode(errors="surrogatepass")).hexdigest()
 
 
 def passed() -> float:

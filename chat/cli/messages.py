@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from itertools import count
@@ -43,6 +44,7 @@ from chat.interface import (
     Messenger,
     Notice,
     NotPermitted,
+    OutcomeUnknown,
     OwnLogChanged,
     PairingChanged,
     PairingStage,
@@ -250,24 +252,36 @@ class Printer:
         return label_among(self._contacts.values(), person)
 
 
+MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
+
+
 @command("send")
 @click.argument("name", type=TEXT)
 @click.argument("text", type=TEXT, nargs=-1, required=True)
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
+@click.option("--id", "send_id", type=TEXT, metavar="ID", help="Send nothing where ID was used before.")
 @coroutine
-async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int | None:
+async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_id: str | None) -> int | None:
     """Send TEXT to the contact NAME.
 
     If TEXT is -, the text comes from standard input.
 
+    A repeat with the same --id is harmless: a message is sent once per contact and ID. Without --id, Parlour
+    draws one, and prints it where it does not know whether the message was stored.
+
     Status 0: a device of the contact has the message. Status 75: it waits until the contact is online, or
     until you compare the contact's identity, which has changed.
     """
+    drawn = send_id or secrets.token_hex(16)
     async with messenger(call) as opened:
         label, contact = find(await opened.contacts(), name)
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         async with aclosing(Feed(opened)) as events:
-            entry = await opened.send(contact.person, words)
+            try:
+                entry = await opened.send(contact.person, words, "", drawn)
+            except MAYBE_SENT as failure:
+                kind = next(one for one in MAYBE_SENT if isinstance(failure, one))
+                raise kind(f"{failure} Add --id {drawn} to send it again, but not twice.") from failure
             state = await _state_within(opened, events, entry, wait)
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         if state in ARRIVED:

@@ -69,7 +69,7 @@ class RemoteMessenger(_Calls):
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._numbers = count(1)
-        self._answers: dict[int, tuple[str, asyncio.Future[msgspec.Raw]]] = {}
+        self._answers: dict[int, tuple[bool, asyncio.Future[msgspec.Raw]]] = {}  # and whether it is in ONCE
         self._streams: dict[int, _Stream] = {}
         self._closed: Closed | None = None
         self._receiver = asyncio.create_task(self._receive_all(), name="remote receiver")
@@ -125,7 +125,7 @@ class RemoteMessenger(_Calls):
         except UnicodeEncodeError as error:
             raise UsageError(phrase("The text is not valid Unicode: correct it and try again.")) from error
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._answers[number] = (name, answer)
+        self._answers[number] = (name in wire.ONCE and not getattr(arguments, "send_id", ""), answer)
         try:
             self._writer.write(line)
             return await answer
@@ -152,7 +152,7 @@ class RemoteMessenger(_Calls):
             if line.id in self._streams:
                 self._streams[line.id].put(wire.event_of(line))
             return
-        _, answer = self._answers.get(line.id, ("", None))
+        _, answer = self._answers.get(line.id, (False, None))
         if answer is None or answer.done():
             return
         if isinstance(line, wire.Failure):
@@ -163,9 +163,9 @@ class RemoteMessenger(_Calls):
     def _leave(self, closed: Closed, begun: tuple[int, ...] = ()) -> None:
         """Nothing comes any more. `begun`: the calls that may have been done, though their answer is lost."""
         self._closed = self._closed or closed
-        for number, (name, answer) in self._answers.items():
+        for number, (once, answer) in self._answers.items():
             if not answer.done():
-                lost = number in begun and name in wire.ONCE
+                lost = number in begun and once
                 answer.set_exception(AnswerLost(LOST) if lost else self._refused())
         for stream in self._streams.values():
             stream.end(self._closed)

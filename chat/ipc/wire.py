@@ -18,7 +18,7 @@ from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20
@@ -153,7 +153,10 @@ ONCE: Final = frozenset(
         *("rename_self", "recover", "confirm_recovery"),
     )
 )
-"""Calls that do something else when they are made twice. Every other one reads, or says what is to hold."""
+"""Calls that do something else when they are made twice. Every other one reads, or says what is to hold.
+
+A `send` with an id is none of them.
+"""
 
 EVENTS: Final = "events"
 """The request that opens a stream of events."""

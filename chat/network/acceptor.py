@@ -25,7 +25,7 @@ class Acceptor:
 
     def __init__(self, runtime: Runtime, directory: Directory, adopt: Adopt, pair: Adopt, burn: Burn) -> None:
         config = runtime.config
-        self._clock = runtime.clock
+        self._clock, self._tasks = runtime.clock, runtime.tasks
         self._random, self._features = runtime.random, config.features
         self._directory = directory
         self._adopt_contact = adopt
@@ -55,7 +55,15 @@ class Acceptor:
 
         self._opening.add(driver)
         opening.result.add_done_callback(opened)
-        return driver.run()
+        return self._serve(driver)
+
+    async def _serve(self, driver: Driver) -> None:
+        """Run a driver as a task of the engine, whose clients hear of a failure."""
+        task = self._tasks.spawn(driver.run())
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()
 
     def stop(self) -> None:
         """Accept nothing more, and cut the connections whose link is not open yet."""

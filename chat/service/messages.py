@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from chat.errors import phrase
 from chat.interface import EntryAdded, EntryDeleted, EntryView, UsageError
 from chat.service.events import CutsFollowed, EventBus
@@ -14,6 +16,7 @@ from chat.service.views import Views
 from chat.storage import contacts, entries, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
+from chat.storage.errors import SendUnsure, StorageUnsure
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
@@ -34,7 +37,15 @@ TOO_LONG = phrase(
     "The text is longer than {number} characters: send it in parts.", number=TEXT_CHARACTERS_MAX
 )
 NOT_TEXT = phrase("The text contains characters that are not Unicode text: remove them.")
+BAD_SEND_ID = phrase("The id of this message is not 1 to 64 ASCII characters: choose another one.")
+USED = phrase("Another message to this contact was sent with this id: choose another one.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
+
+SEND_ID_MAX: Final = 64
+
+
+class _SentBefore(Exception):
+    """Undoes a transaction: this client has sent an entry to this contact with this id."""
 
 
 class Messages:
@@ -54,12 +65,15 @@ class Messages:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._views, self._sync, self._cleaner = book, views, sync, cleaner
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
+        # (person, send id) of texts that may be stored unannounced. This person adds one per failed commit.
+        self._unsure: set[tuple[bytes, str]] = set()
         self._cut_for: PersonState | None = None  # the own log for which every cut that is due is written
 
-    async def send(self, person: bytes, text: str, reply: bytes = b"") -> EntryView:
+    async def send(self, person: bytes, text: str, reply: bytes = b"", send_id: str = "") -> EntryView:
         """Commit a text entry for a contact and send it. Raises UsageError, or a storage failure.
 
-        `reply` is the id of an entry held of this conversation, or empty.
+        `reply` is the id of an entry held of this conversation, or empty. With a `send_id` that was used
+        before, the entry of that time is returned.
         """
         if not text.strip():
             raise UsageError(EMPTY)
@@ -71,16 +85,57 @@ class Messages:
             raise UsageError(NOT_TEXT) from None
         if self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
-        entry = await self._store.write(self._append, person, text, reply)
+        if len(send_id) > SEND_ID_MAX or not send_id.isascii():
+            raise UsageError(BAD_SEND_ID)
+        try:
+            entry = await self._store.write_once(_is_held, self._append, person, text, reply, send_id)
+        except _SentBefore:
+            return await self._sent_before(person, text_body(text, reply), send_id)
+        except StorageUnsure:
+            if not send_id:
+                raise
+            self._unsure.add((person, send_id))
+            raise SendUnsure from None
+        self._unsure.discard((person, send_id))
         view = self._views.added(person, entry)
         self._bus.publish(EntryAdded(view))
         self._sync.send(person, entry)
         return view
 
-    def _append(self, database: Database, person: bytes, text: str, reply: bytes) -> ParsedEntry:
+    def _append(
+        self, database: Database, person: bytes, text: str, reply: bytes, send_id: str
+    ) -> ParsedEntry:
         if reply:
             held_in(database, conversation_of_two(self._keyring.own.person, person), reply)
-        return self._commit(database, person, KIND_TEXT, text_body(text, reply))
+        entry = self._commit(database, person, KIND_TEXT, text_body(text, reply))
+        if send_id and not receipts.remember_send(database, send_id, entry.id):
+            raise _SentBefore
+        return entry
+
+    async def _sent_before(self, person: bytes, body: bytes, send_id: str) -> EntryView:
+        """The entry that was sent with this id. Raises UsageError where that has another body."""
+        found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id)
+        if found is None or (found[0].salt and found[0].body != body):
+            raise UsageError(USED)
+        self._announce_stored(person, *found, send_id)
+        return self._views.entry(person, *found)
+
+    def _announce_stored(
+        self, person: bytes, row: EntryRow, receipts_of: list[ReceiptRow], send_id: str
+    ) -> None:
+        """Do what a commit of which the disk reported an error left undone."""
+        if (person, send_id) in self._unsure:
+            self._unsure.discard((person, send_id))
+            self._bus.publish(EntryAdded(self._views.entry(person, row, receipts_of)))
+            self._sync.catch_up(person)
+
+    async def settle(self) -> None:
+        """Announce and send the texts that turn out to be stored, once that can be read. Raises as a read."""
+        for person, send_id in list(self._unsure):
+            found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id)
+            if found is not None and person in self._book.rows:
+                self._announce_stored(person, *found, send_id)
+            self._unsure.discard((person, send_id))
 
     def _commit(self, database: Database, person: bytes, kind: int, body: bytes) -> ParsedEntry:
         own = self._keyring.own
@@ -107,7 +162,7 @@ class Messages:
         log = self._keyring.own_log
         if log is self._cut_for:
             return
-        for person, entry in await self._store.write(self._append_cuts, log):
+        for person, entry in await self._store.write_once(_are_held, self._append_cuts, log):
             self._bus.publish(EntryAdded(self._views.added(person, entry)))
             self._sync.send(person, entry)
         self._cut_for = log
@@ -126,7 +181,9 @@ class Messages:
     async def delete(self, person: bytes, entry: bytes) -> EntryView:
         """Delete the content of an entry here; its place stays. Raises UsageError, or a storage failure."""
         conversation = conversation_of_two(self._keyring.own.person, person)
-        row, receipts_of, unread, deleted = await self._store.write(_delete, conversation, entry)
+        row, receipts_of, unread, deleted = await self._store.write_once(
+            _is_deleted, _delete, conversation, entry
+        )
         if deleted:
             self._sync.deleted.add(entry)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
@@ -135,6 +192,29 @@ class Messages:
                 self._views.publish_contact(person)
             self._cleaner.begin()
         return self._views.entry(person, row, receipts_of)
+
+
+def _is_held(database: Database, entry: ParsedEntry) -> bool:
+    return entries.get(database, entry.id) is not None
+
+
+def _are_held(database: Database, written: list[tuple[bytes, ParsedEntry]]) -> bool:
+    return all(_is_held(database, entry) for _, entry in written)
+
+
+def _sent_with(
+    database: Database, own: bytes, person: bytes, send_id: str
+) -> tuple[EntryRow, list[ReceiptRow]] | None:
+    conversation = conversation_of_two(own, person)
+    entry = receipts.sent_with(database, conversation, send_id)
+    if entry is None:
+        return None
+    return held_in(database, conversation, entry), receipts.of(database, [entry]).get(entry, [])
+
+
+def _is_deleted(database: Database, result: tuple[EntryRow, list[ReceiptRow], int, bool]) -> bool:
+    row = entries.get(database, result[0].id)
+    return row is not None and row.deleted
 
 
 def _delete(

@@ -475,10 +475,9 @@ class Inbound:
     async def entries(
         self, link: LiveLink, messages: Sequence[Message]
     ) -> tuple[Receipt | None, list[Message]]:
-        """Store a group of entries; returns the receipt for all that came with their body.
+        """Store a group of entries; returns the receipt for all that came with their body, and the others.
 
-        And those whose author is no terminal of either person by the logs held here, which are not stored.
-
+        These are not stored, since no log held here names their author as a terminal of either person.
         Raises ProtocolError for the first that does not belong, after storing those before it.
         """
         own, person = self._keyring.own, link.person
@@ -559,7 +558,8 @@ class Inbound:
             unread = receipts.unread(database, conversation)
             return new, evidence, unread, entries.is_unsettled(database)
 
-        new, evidence, self._book.unread[person], due = await self._store.write(insert)
+        done = await self._store.write_once(repair.is_stored, insert)
+        new, evidence, self._book.unread[person], due = done
         if due:
             self._settler.begin()
         for one in new:

@@ -93,7 +93,7 @@ def remove_conversation(db: Database, number: int) -> None:
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
     for table in ("receipts", "bodies", "headers_alone", "gaps", "quarantine", "uncovered"):
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
-    for table in ("missing", "raises", "tips", "heads", "unread", "cuts", "rules", "remarked"):
+    for table in ("missing", "raises", "tips", "heads", "unread", "cuts", "rules", "remarked", "sends"):
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
     db.run("DELETE FROM entries WHERE conversation = ?", number)
     db.run("DELETE FROM conversations WHERE number = ?", number)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -25,6 +26,7 @@ from chat.storage.errors import (
     StorageGone,
     StorageMisuse,
     StorageReadOnly,
+    StorageUnsure,
     TooLittleMemory,
 )
 from chat.storage.folder import from_system
@@ -91,19 +93,21 @@ class Database:
     Every method may raise StorageFailure and DatabaseDamaged.
     """
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: Path, key: bytes, *, read_only: bool = False) -> None:
         """Open an existing file (it may be empty) under a raw key of 32 bytes.
 
+        `read_only`: neither the files nor their folder can be written, and each write raises StorageReadOnly.
         Raises DatabaseDamaged where no page can be read so, NotEncrypted where the library lacks SQLCipher.
         """
         self.path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._places: dict[Path, tuple[int, int]] = {}
-        self._connection = _connect(path)
+        self._connection = _connect(path, _unwritable(self._wal) if read_only else "mode=rw")
         try:
             self._unlock(key)
             for pragma, expected in _PRAGMAS:
-                self._set(pragma, expected)
+                if not read_only or expected != "wal":
+                    self._set(pragma, expected)
             self._remember_place(path)
         except BaseException:
             self.abandon()
@@ -175,14 +179,24 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """All writes inside, or none: they are on the disk when this returns, and undone if it raises.
 
-        Raises StorageMisuse when there is one already, StorageGone when the file is no longer there.
+        Raises StorageMisuse when there is one already, StorageGone when the file is no longer there,
+        StorageUnsure when the disk reported an error of the commit: it may be in force, also after a restart.
         """
         if self._connection.in_transaction:
             raise StorageMisuse("transactions do not nest")
         self.rows("BEGIN IMMEDIATE")
+        committing = False
         try:
             yield
+            committing = True
             self.rows("COMMIT")
+        except StorageBroken:
+            if committing:  # the log may hold the whole of it, which opening the database would bring back
+                with suppress(StorageFailure):
+                    self._roll_back()
+                raise StorageUnsure from None
+            self._roll_back()
+            raise
         except BaseException:
             self._roll_back()
             raise
@@ -275,8 +289,8 @@ class Database:
                 found = path.stat()
             except FileNotFoundError:
                 raise StorageGone from None
-            except OSError as error:
-                raise from_system(error) from None
+            except OSError:
+                raise StorageUnsure from None
             place = found.st_dev, found.st_ino
             if self._places.setdefault(path, place) != place:
                 raise StorageGone
@@ -292,10 +306,20 @@ def _outside() -> StorageMisuse:
     return StorageMisuse("a write outside a transaction")
 
 
-def _connect(path: Path) -> Any:
+def _unwritable(log: Path) -> str:
+    """How SQLite reads files that cannot be locked: the profile's own lock stands for theirs.
+
+    Without a log it would create one, unless it takes the file for unchangeable.
+    """
+    if not log.exists():
+        return "immutable=1"
+    return f"mode=ro&vfs={'win32' if os.name == 'nt' else 'unix'}-none"
+
+
+def _connect(path: Path, how: str = "mode=rw") -> Any:
     try:
         return dbapi2.connect(
-            f"{path.absolute().as_uri()}?mode=rw",
+            f"{path.absolute().as_uri()}?{how}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
@@ -354,6 +378,44 @@ class Store:
         def transaction() -> T:
             with self._database.transaction():
                 return work(self._database, *args, **kwargs)
+
+        return await self.run(transaction)
+
+    async def write_once(
+        self,
+        is_stored: Callable[[Database, T], bool],
+        work: Callable[Concatenate[Database, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """As `write`, for work whose effects follow its transaction: they must follow what is stored.
+
+        Where the disk reports an error of the commit, `is_stored(database, result)` reads whether it is in
+        force. If it is not, the work is done again, which also overwrites what the first commit left in the
+        log. Raises StorageUnsure where neither is possible.
+        """
+
+        def transaction() -> T:
+            done = list[T]()
+            try:
+                with self._database.transaction():
+                    done.append(work(self._database, *args, **kwargs))
+            except StorageUnsure:
+                return again(done)
+            return done[-1]
+
+        def again(done: list[T]) -> T:
+            try:
+                if not is_stored(self._database, done[-1]):
+                    try:
+                        with self._database.transaction():
+                            done.append(work(self._database, *args, **kwargs))
+                    except StorageUnsure:
+                        if not is_stored(self._database, done[-1]):
+                            raise
+            except StorageFailure:
+                raise StorageUnsure from None
+            return done[-1]
 
         return await self.run(transaction)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from chat.errors import NOTHING_SAID, Phrase, phrase
-from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError
+from chat.interface import BadData, CannotCreate, NotPermitted, OutcomeUnknown, ParlourError
 
 
 class StorageMisuse(RuntimeError):
@@ -125,6 +125,19 @@ class ProfileInUse(CannotCreate):
         )
 
 
+class LockUnsupported(CannotCreate):
+    """The file system has no locks, so that two engines could open one profile."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            phrase(
+                "{folder}: this file system does not support file locks (flock), without which two programs "
+                "could open one profile at once. Move the profile to a local disk.",
+                folder=str(folder),
+            )
+        )
+
+
 class ProfileUnwritable(CannotCreate):
     """The folder cannot be made or written."""
 
@@ -142,7 +155,7 @@ class ProfileUnwritable(CannotCreate):
 
 
 class StorageFailure(ParlourError):
-    """A read or write failed. Nothing of it was stored, except with StorageUnsettled."""
+    """A read or write failed. Nothing of it was stored, except with StorageUnsettled and StorageUnsure."""
 
     what: ClassVar[Phrase] = NOTHING_SAID
 
@@ -160,6 +173,24 @@ class StorageBroken(StorageFailure):
     """The system failed to read or write. The transaction was rolled back."""
 
     what = phrase("The disk cannot be read or written: nothing was stored. Check the disk and try again.")
+
+
+class StorageUnsure(StorageFailure, OutcomeUnknown):
+    """The disk reported an error of a commit, whose frames may be in the log: a restart may bring it back."""
+
+    what = phrase(
+        "The disk reported an error while this was being stored, so it may have been stored. Check the disk, "
+        "then look whether it was."
+    )
+
+
+class SendUnsure(StorageUnsure):
+    """The same for a text that was sent with an id."""
+
+    what = phrase(
+        "The disk reported an error, so this message may have been stored. Check the disk and send it again: "
+        "it is not sent twice."
+    )
 
 
 class StorageUnsettled(StorageFailure):

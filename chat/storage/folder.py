@@ -237,17 +237,30 @@ else:
 
 _NAME = "lock"
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class ProfileLock:
-    """An flock on the file `lock`, held from construction to `release`. Raises ProfileInUse, OSError.
+    """An flock on the file `lock`, held from construction to `release`.
 
     The kernel releases it when the process ends. The file stays, since a lock on a removed one has no effect.
+    `reading`: where the folder cannot be written, the lock is `read_only`, and none if there is no file.
+    Raises ProfileInUse, LockUnsupported, OSError.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reading: bool = False) -> None:
         self._folder = folder
-        self._descriptor = _open_locked(folder)
+        self.read_only = False
+        try:
+            self._descriptor = _open_locked(folder)
+        except OSError as error:
+            if not reading or error.errno not in _UNWRITABLE:
+                raise
+            self.read_only = True
+            self._descriptor = -1
+            with suppress(FileNotFoundError):
+                self._descriptor = _open_locked(folder, os.O_RDONLY)
 
     def release(self) -> None:
         if self._descriptor >= 0:
@@ -259,15 +272,19 @@ def is_held(folder: Path) -> bool:
     """Whether an engine holds the profile's lock. Creates nothing.
 
     The test takes a shared lock for a moment, during which an engine cannot take the lock and must retry.
-    Raises StorageReadOnly (the file or the folder cannot be written), any other StorageFailure.
+    Raises LockUnsupported, StorageFailure.
     """
     with system_failures():
         try:
             descriptor = os.open(folder / _NAME, os.O_RDWR)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            descriptor = os.open(folder / _NAME, os.O_RDONLY)
         try:
-            _lock(descriptor, shared=True)
+            _lock(descriptor, folder, shared=True)
         except OSError as error:
             if error.errno in _HELD:
                 return True
@@ -277,28 +294,34 @@ def is_held(folder: Path) -> bool:
         return False
 
 
-def _open_locked(folder: Path) -> int:
+def _open_locked(folder: Path, flags: int = os.O_CREAT | os.O_RDWR) -> int:
     path = folder / _NAME
     while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = os.open(path, flags, 0o600)
         try:
-            _lock(descriptor)
+            _lock(descriptor, folder)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
                     return descriptor
-        except OSError as error:
+        except (OSError, errors.LockUnsupported) as error:
             os.close(descriptor)
-            if error.errno in _HELD:
+            if isinstance(error, OSError) and error.errno in _HELD:
                 raise errors.ProfileInUse(folder) from None
             raise
         os.close(descriptor)  # the file was replaced between the two calls, so lock the new one
 
 
-def _lock(descriptor: int, *, shared: bool = False) -> None:
-    if sys.platform == "win32":
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+def _lock(descriptor: int, folder: Path, *, shared: bool = False) -> None:
+    """Raises LockUnsupported, OSError."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            raise errors.LockUnsupported(folder) from None
+        raise
 
 
 def make_private() -> None:

@@ -138,8 +138,8 @@ _APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it
 Fill = Callable[[Database], None]  # writes the first rows of a new database, within a transaction
 
 
-def open_history(path: Path, key: DatabaseKey) -> Database:
-    """Open an existing database.
+def open_history(path: Path, key: DatabaseKey, *, read_only: bool = False) -> Database:
+    """Open an existing database. `read_only`: one whose files nobody can write.
 
     Raises DatabaseMissing, DatabaseEmpty, NotEncrypted, DatabaseForeign, DatabaseDamaged, LogForeign,
     ProfileTooNew, or a StorageFailure.
@@ -148,7 +148,7 @@ def open_history(path: Path, key: DatabaseKey) -> Database:
         pages.check_present(path)
         pages.check_key(path, key.reveal())
         pages.check_log(path, key.reveal())
-        database = Database(path, key.reveal())
+        database = Database(path, key.reveal(), read_only=read_only)
         try:
             # An empty database with a valid key is damage, and not to be filled.
             if version(database) == 0:

@@ -50,17 +50,20 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
     return Vault(folder, wrapped, key, lock)
 
 
-def unlock(folder: Path, passphrase: str) -> Vault:
+def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
     """Unlock the profile in `folder` and hold its lock. Takes the time of Argon2id.
+
+    `reading`: a folder that cannot be written opens too, to be read; without it StorageReadOnly is raised.
 
     Raises WrongPassphrase, ProfileInUse, ProfileMissing, TooLittleMemory, and as `folder.state`.
     """
     if stored_folder.state(folder) is stored_folder.ProfileState.NEW:
         raise errors.ProfileMissing(folder)
     with system_failures():
-        lock = ProfileLock(folder)
+        lock = ProfileLock(folder, reading=reading)
         try:
-            stored_folder.close_to_others(folder)
+            if not lock.read_only:
+                stored_folder.close_to_others(folder)
             _finish_creation(folder)
             found = stored_folder.read_header(folder / HEADER)
             return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)
@@ -95,7 +98,7 @@ class Vault:
 
     def database(self) -> Database:
         """Open the database, to be closed before this vault. Raises as `migrations.open_history`."""
-        return open_history(self.folder / DATABASE, self._open_key())
+        return open_history(self.folder / DATABASE, self._open_key(), read_only=self._lock.read_only)
 
     def change_passphrase(self, old: str, new: str, *, random: Random, cost: Cost | None = None) -> None:
         """Wrap the key in a new header. `cost` None keeps the current cost. The database does not change.

@@ -51,6 +51,15 @@ def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[Hea
     return found
 
 
+def is_stored(db: Database, result: tuple[Sequence[Stored], list[Evidence], int, bool]) -> bool:
+    """Whether an insert of entries with this result is in force; False where it inserted none."""
+    for one in result[0][:1]:
+        salt = db.value("SELECT salt FROM bodies JOIN entries ON number = entry WHERE id = ?", one.entry.id)
+        held = db.value("SELECT number FROM entries WHERE id = ?", one.entry.id)
+        return held is not None and (salt is not None or not one.filled)
+    return False
+
+
 def passed_again(db: Database, held: Iterable[ParsedEntry], terminal: bytes) -> None:
     """A terminal answered heads with entries that were held. It lacks what is missing before them, too.
 

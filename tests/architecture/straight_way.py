@@ -76,7 +76,7 @@ def trace_one_text() -> CallCounter:
             await before
             receipt = delivered(ann, 1)
             with counter.counting():
-                await ann.engine.send(contact, "Hello")
+                await ann.engine.send(contact, "Hello", "", "drawn by the client")
                 await receipt
 
     with tempfile.TemporaryDirectory() as folder:

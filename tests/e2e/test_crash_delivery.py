@@ -28,7 +28,7 @@ from tests.support.e2e.programs import (
     wait_event,
     whole_history,
 )
-from tests.support.e2e.tracing import KILLED, at_every_step
+from tests.support.e2e.tracing import KILLED, at_every_step, failing, steps, traced
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
 from tests.support.machine import needs_root_network
@@ -93,6 +93,71 @@ def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
         return status == KILLED
 
     assert at_every_step(send, tmp_path / "log") > 4, "most of the steps are there in every run"
+
+
+def test_attack_74_an_error_at_any_fsync_of_send_is_told_as_it_is(paired: Path, tmp_path: Path) -> None:
+    """The disk fails from one fsync on, or at one. Nobody listens, so that it lies in Ada's profile alone."""
+    line = ("send", "Ben", "hello", "--wait", "0", "--id", "one")
+    outcomes = set[tuple[bool, bool]]()
+    with Lab(2) as lab:
+        ada, _ = conversation(lab, paired, tmp_path / "whole")
+        with ada.start(*line, under=traced(tmp_path / "log")) as sending:
+            assert sending.wait_exit(PATIENCE) == 75
+        for _, number in (step for step in steps(tmp_path / "log") if step[0] == "fsync"):
+            for moment in (f"{number}+", f"{number}"):
+                ada, _ = conversation(lab, paired, tmp_path / moment)
+                with ada.start(*line, under=failing("fsync", moment)) as sending:
+                    sending.wait_exit(PATIENCE)
+                    told = " ".join(sending.complained)
+                stored = len(ada.run("history", "Ben").objects)
+                assert ada.run(*line).status == 75
+                assert [entry["text"] for entry in ada.run("history", "Ben").objects] == ["hello"]
+                assert ("may have been stored" in told) or stored == bool(sending.said), (moment, told)
+                outcomes.add((bool(sending.said), bool(stored)))
+    assert {(True, True), (False, True)} <= outcomes, "the disk is settled where it can be, and else is not"
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["closed", "crashed"])
+def test_attack_74_on_a_read_only_disk_history_reads_and_nothing_else_goes(
+    paired: Path, tmp_path: Path, log: bool
+) -> None:
+    """After a crash the newest entries are in the log alone."""
+    with Lab(2) as lab:
+        ada, _ = conversation(lab, paired, tmp_path / "profiles")
+        assert ada.run("send", "Ben", "hello", "--wait", "0").status == 75
+        if log:
+            with ada.start("listen") as listening_one:
+                wait_event(listening_one, "ready")
+                ada.say("after it")
+                listening_one.kill()
+        (ada.profile / "lock").unlink()
+        folder = str(ada.profile)
+        remount = f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder}"
+        read_only = ("unshare", "-m", "sh", "-c", f'{remount} && exec "$@"', "sh")
+        told = []
+        for line in (
+            ("history", "Ben"),
+            ("send", "Ben", "x", "--wait", "0"),
+            ("delete", "Ben", "--last", "--yes"),
+        ):
+            with ada.start(*line, under=read_only) as reading:
+                told.append((reading.wait_exit(PATIENCE), reading.said, reading.complained))
+    (status, said, complained), *refused = told
+    assert (status, complained) == (0, [])
+    assert [json.loads(entry)["text"] for entry in said] == ["hello", "after it"][: 1 + log]
+    problem = "The profile cannot be written: nothing was stored. Check its permissions and the disk."
+    assert refused == [(1, [], [problem])] * 2
+
+
+def test_attack_74_a_file_system_without_locks_is_named(paired: Path, tmp_path: Path) -> None:
+    with Lab(2) as lab:
+        ada, _ = conversation(lab, paired, tmp_path / "profiles")
+        for line in (("history", "Ben"), ("listen",)):
+            with ada.start(*line, under=failing("flock", "1+", "EOPNOTSUPP")) as told:
+                assert told.wait_exit(PATIENCE) == 73
+            assert told.said == []
+            (problem,) = told.complained
+            assert "does not support file locks (flock)" in problem
 
 
 def test_the_receiver_dies_at_every_step(paired: Path, tmp_path: Path) -> None:

@@ -274,8 +274,8 @@ class Held(FakeMessenger):
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
 
-    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
-        sent = await super().send(contact, text, reply)
+    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
+        sent = await super().send(contact, text, reply, send_id)
         self.begun.set()
         await self.go.wait()
         return sent
@@ -351,10 +351,13 @@ async def test_what_comes_while_the_engine_ends_is_not_begun(scene: Scene, tmp_p
 
 async def test_what_was_cut_short_may_be_asked_again_where_twice_is_once(scene: Scene) -> None:
     sending = await scene.begun(scene.client.send(scene.ben, "x"))
+    repeatable = await scene.begun(scene.client.send(scene.ben, "y", "", "an id"))
     asking = await scene.begun(scene.client.me())
     await scene.end()
     with pytest.raises(AnswerLost):
         await sending
+    with pytest.raises(EngineEnded):
+        await repeatable
     with pytest.raises(EngineEnded):
         await asking
 

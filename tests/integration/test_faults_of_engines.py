@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlcipher3 import dbapi2
 
-from chat.interface import EntryAdded, EntryState, Notice, PairingChanged, PairingStage
+from chat.interface import (
+    EntryAdded,
+    EntryDeleted,
+    EntryState,
+    Notice,
+    OutcomeUnknown,
+    PairingChanged,
+    PairingStage,
+    UsageError,
+)
 from chat.service.events import ContactsChanged
 from chat.storage import entries, profile
 from chat.storage.errors import StorageFull
@@ -173,6 +185,134 @@ async def test_attack_74_an_own_entry_that_could_not_be_stored_is_an_error_and_g
                 await say(ada, ben, "no room")
         await talk(ada, ben, "after")
         assert await ben.texts(ada) == await ada.texts(ben) == ["before", "after"]
+
+
+STORED, LOST = True, False
+
+
+class _Commits:
+    """A connection whose next commits report an error; `STORED` ones happened. `blinds`: then reads fail."""
+
+    def __init__(self, real: Any, faults: list[bool], blinds: bool) -> None:
+        self.real, self.faults, self.blinds, self.blind = real, faults, blinds, False
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        fails = self.blind and sql.startswith(("SELECT", "WITH", "BEGIN"))
+        if sql == "COMMIT" and self.faults:
+            if self.faults.pop(0):
+                self.real.execute(sql)
+            fails, self.blind = True, self.blinds
+        if not fails:
+            return self.real.execute(sql, *values)
+        error: Any = dbapi2.OperationalError("disk I/O error")
+        error.sqlite_errorcode = dbapi2.SQLITE_IOERR
+        raise error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+@contextmanager
+def _failing(person: Person, *faults: bool, blinds: bool = False) -> Iterator[None]:
+    database = person.engine._use_cases.store._database
+    commits = _Commits(database._connection, list(faults), blinds)
+    database._connection = commits
+    try:
+        yield
+        assert not commits.faults
+    finally:
+        database._connection = commits.real
+
+
+@pytest.mark.parametrize("faults", [(STORED,), (LOST,), (LOST, STORED)], ids=["stored", "lost", "both"])
+@in_virtual_time
+async def test_attack_74_an_error_of_a_commit_that_can_be_settled_is_no_failure(
+    tmp_path: Path, faults: tuple[bool, ...]
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        done = delivered(ada, 1)
+        with _failing(ada, *faults):
+            view = await say(ada, ben, "once")
+        assert (await done).id == view.id
+        assert ada.shown_once(2)
+        arrived = ada.wait(EntryAdded, lambda event: not event.entry.own)
+        with _failing(ada, *faults):
+            await say(ben, ada, "and back")
+            await arrived
+        assert await ada.texts(ben) == await ben.texts(ada) == ["before", "once", "and back"]
+        gone = ada.wait(EntryDeleted)
+        with _failing(ada, *faults):
+            assert (await ada.engine.delete(await ada.contact(ben), view.id)).kind == "deleted"
+        assert (await gone).id == view.id
+
+
+async def _unsure(person: Person, contact: str, text: str, *, stored: bool) -> None:
+    """Send under the id "one" while the disk reports an error of the commit, after which no read works."""
+    with (
+        _failing(person, stored, blinds=True),
+        pytest.raises(OutcomeUnknown, match="this message may have been stored"),
+    ):
+        await person.engine.send(contact, text, "", "one")
+
+
+@pytest.mark.parametrize("stored", [STORED, LOST], ids=["stored", "lost"])
+@in_virtual_time
+async def test_attack_74_a_text_that_may_be_stored_is_sent_once_by_a_repeat_with_its_id(
+    tmp_path: Path, stored: bool
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        contact, done = await ada.contact(ben), delivered(ada, 1)
+        await _unsure(ada, contact, "once", stored=stored)
+        view = await ada.engine.send(contact, "once", "", "one")
+        assert (view.text, view.state) == ("once", EntryState.QUEUED)
+        assert (await done).id == view.id
+        again = await ada.engine.send(contact, "once", "", "one")
+        assert (again.id, again.state) == (view.id, EntryState.DELIVERED)
+        await asyncio.sleep(60)
+        assert await ada.texts(ben) == await ben.texts(ada) == ["before", "once"]
+        assert ada.shown_once(2)
+
+
+@in_virtual_time
+async def test_attack_74_what_turns_out_to_be_stored_is_shown_and_goes_by_itself(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        contact, shown, done = await ada.contact(ben), ada.wait(EntryAdded), delivered(ada, 1)
+        await _unsure(ada, contact, "once", stored=STORED)
+        assert (await shown).entry.text == "once"
+        await done
+        await ada.engine.send(contact, "once", "", "one")
+        await asyncio.sleep(60)
+        assert await ada.texts(ben) == await ben.texts(ada) == ["before", "once"]
+        assert ada.shown_once(2)
+
+
+@in_virtual_time
+async def test_an_id_counts_per_contact_and_for_one_text(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        await pair(ada, ben)
+        await pair(ada, cleo)
+        first, second = [
+            await ada.engine.send(await ada.contact(other), "hello", "", "one") for other in (ben, cleo)
+        ]
+        assert first.id != second.id
+        contact = await ada.contact(ben)
+        with pytest.raises(UsageError, match="Another message"):
+            await ada.engine.send(contact, "hello!", "", "one")
+        with pytest.raises(UsageError, match="Another message"):
+            await ada.engine.send(contact, "hello", first.id, "one")
+        for bad in ("x" * 65, "ä"):
+            with pytest.raises(UsageError, match="64 ASCII"):
+                await ada.engine.send(contact, "hello", "", bad)
+        await ada.engine.delete(contact, first.id)
+        assert (await ada.engine.send(contact, "hello", "", "one")).kind == "deleted"
+        await ada.stop()
+        await ada.start()
+        assert (await ada.engine.send(contact, "hello", "", "one")).id == first.id
+        assert await ada.texts(ben) == [""]
+        await ada.engine.remove(await ada.contact(cleo))
+        await ada.engine.remove(contact)
+        store = ada.engine._use_cases.store
+        assert await store.read(lambda database: database.value("SELECT count(*) FROM sends")) == 0
 
 
 @pytest.mark.parametrize("way", [pair, invite])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chat.errors import CUT, PENDING, PROBLEM, REFUSED
-from chat.interface import ContactChanged, PairingChanged, PairingStage, ParlourError
+from chat.interface import ContactChanged, Notice, PairingChanged, PairingStage, ParlourError
 from chat.ports import Connection
 from chat.service.pairing.session import REFUSED_HERE, SUPERSEDED
 from chat.storage import keys
@@ -143,19 +143,54 @@ ENDED = PairingStage.DONE, PairingStage.FAILED
 
 
 @contextmanager
-def breaking(person: Person, number: int) -> Iterator[None]:
-    """Let the database fail once, at its use after so many others."""
+def breaking(person: Person, number: int, *, stays: bool = False) -> Iterator[None]:
+    """Let the database fail once, at its use after so many others, or `stays`: at all from then on."""
     store, uses = person.engine._use_cases.store, itertools.count()
     real = store.run
 
     async def run(work: Callable[[], Any]) -> Any:
-        if next(uses) == number:
+        if (use := next(uses)) == number or (stays and use > number):
             raise StorageBroken
         return await real(work)
 
     store.run = run  # type: ignore[method-assign]
     yield
     store.run = real  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("stage", [PairingStage.JOINER, PairingStage.WORDS])
+@in_virtual_time
+async def test_attack_74_a_disk_that_stays_broken_is_told_on_both_sides_within_seconds(
+    tmp_path: Path, stage: PairingStage, side: int, number: int
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        persons = ada, ben
+        text = (await ada.engine.invite()).text
+        visible = await ben.sees("Ada")
+        answers = [asyncio.ensure_future(confirm(one, stage)) for one in persons]
+        heard = set[str]()
+        with breaking(persons[side], number, stays=True):
+            try:
+                if stage is PairingStage.JOINER:
+                    await ben.engine.join(text)
+                else:
+                    await ben.engine.pair_nearby(visible.instance)
+            except ParlourError:
+                heard.add("Ben")
+            await asyncio.sleep(5)
+        for answer in answers:
+            answer.cancel()
+        for one in persons:
+            views = {e.pairing.id: e.pairing for e in one.seen if isinstance(e, PairingChanged)}.values()
+            assert [view for view in views if view.stage not in ENDED] == []
+            assert [view for view in views if view.stage is PairingStage.FAILED and not view.problem] == []
+            notices = [event.text for event in one.seen if isinstance(event, Notice)]
+            if views or any("disk" in text for text in notices):
+                heard.add(one.name)
+        never_came = side == 1 and number < 2  # Ben's own disk failed before he dialled
+        assert heard == ({"Ben"} if never_came else {"Ada", "Ben"})
 
 
 async def confirm(person: Person, stage: PairingStage) -> None:

@@ -158,8 +158,8 @@ def disks(all_disks: list[Disk]) -> Iterator[None]:
     """While this lasts, databases in the folders of these disks are opened on them."""
     connect = database._connect
 
-    def on_a_disk(path: Path) -> Any:
-        real = connect(path)
+    def on_a_disk(path: Path, how: str = "mode=rw") -> Any:
+        real = connect(path, how)
         for disk in all_disks:
             if disk.folder == path.parent:
                 connection = _Connection(real, disk)

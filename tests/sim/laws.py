@@ -31,13 +31,12 @@ class Broken(Exception):
 
 @dataclass
 class Sent:
-    """A text that a person gave to its engine. `acknowledged`: the call returned; `refused`: it failed."""
+    """A text that a person gave to its engine. `acknowledged`: the call returned, with the entry's `id`."""
 
     author: int
     to: int
     text: str
     acknowledged: bool = False
-    refused: bool = False
     id: str = ""
 
 
@@ -78,8 +77,6 @@ class Side:
     seen: Seen = field(default_factory=Seen)
     ever: set[str] = field(default_factory=set)
     at_start: set[str] = field(default_factory=set)
-    unannounced: bool = False
-    """Whether its disk reported a failure of a commit that happened: what that stored is not announced."""
     paired_again: set[int] = field(default_factory=set)
     """With whom, so that what was compared before may count no more."""
     estranged: set[int] = field(default_factory=set)
@@ -257,16 +254,14 @@ class Laws:
         """What came to a terminal since its start and was not announced to its clients."""
         for side in self.sides:
             for other in self.sides:
-                if side is other or not side.runs or side.unannounced:
+                if side is other or not side.runs:
                     continue
                 ids = {view.id for view in self.views(side, other)}
                 if unknown := ids - side.at_start - side.seen.announced:
                     return f"{side.name} has {len(unknown)} entries that no event announced"
         return ""
 
-    def _has_to_arrive(self, view: EntryView) -> bool:
-        """Whether it is an own text of which no call said that it failed.
-
-        After a failure at a commit an entry may be stored, and then waits for the next link.
-        """
-        return view.own and view.kind == "text" and not self.sent[view.text].refused
+    @staticmethod
+    def _has_to_arrive(view: EntryView) -> bool:
+        """Whether it is an own text, also one that was stored though its call failed."""
+        return view.own and view.kind == "text"

@@ -34,6 +34,9 @@ COPY_CONVERGES_WITHIN: Final = 7_200
 CRASH_WITHIN: Final = 2.0
 """Seconds after which a host dies whose fuse did not burn down."""
 
+AGAIN_AFTER: Final = 1.0
+"""Seconds after which a person sends again what could not be sent."""
+
 AFTERWARDS: Final = 0.05
 """Seconds after its call in which an operation counts as going on."""
 
@@ -172,7 +175,7 @@ class World:
             return
         host.starting = True
         side = self.laws.sides[host.number]
-        side.at_start, side.unannounced = set(side.ever), False
+        side.at_start = set(side.ever)
         context = self.born(host)
         self.loop.create_task(self.begin(host, host.person.start), context=context)
 
@@ -197,6 +200,7 @@ class World:
             side.person = host.person.engine._use_cases.keyring.own.person
             if self.relay is not None and step == "init":
                 self.spawn(host, step, partial(host.person.engine.add_relay, str(self.relay.address)))
+            self._send_again(host)
             await asyncio.sleep(AFTERWARDS)
 
     def _fallen(self, host: Host) -> None:
@@ -298,8 +302,6 @@ class World:
     def strike(self, fault: str, host: Host | None = None) -> None:
         """A fault happens at a host or, without one, to all: what goes on there is struck."""
         self.counts[fault] += 1
-        if fault == "late" and host is not None:
-            self.laws.sides[host.number].unannounced = True
         for one in self.hosts if host is None else [host]:
             for step in self._steps_of(one):
                 self.cells[fault, step] += 1
@@ -411,17 +413,27 @@ class World:
         """A text that nobody else writes."""
         host.written += 1
         text = f"{host.person.name} {host.written}" + (LONG if long else "")
-        sent = self.laws.sent[text] = Sent(host.number, other.number, text)
+        self.laws.sent[text] = Sent(host.number, other.number, text)
+        return partial(self._send, host, self.laws.sent[text])
 
-        async def send() -> None:
-            try:
-                view = await host.person.engine.send(self.person(other), text)
-            except ParlourError:
-                sent.refused = True
-                raise
-            sent.acknowledged, sent.id = True, view.id
+    async def _send(self, host: Host, sent: Sent) -> None:
+        """Send it under an id of its own, and a second time where that failed."""
+        contact, send_id = self.person(self.hosts[sent.to]), sent.text.rstrip("🙂")
+        try:
+            view = await host.person.engine.send(contact, sent.text, "", send_id)
+        except ParlourError as failure:
+            self.counts[type(failure).__name__] += 1
+            await asyncio.sleep(AGAIN_AFTER)
+            view = await host.person.engine.send(contact, sent.text, "", send_id)
+        sent.acknowledged, sent.id = True, view.id
 
-        return send
+    def _send_again(self, host: Host) -> None:
+        """After a start: what no call has acknowledged, for it may not be stored."""
+        known = host.person.engine._use_cases.book.rows
+        for sent in list(self.laws.sent.values()):
+            person = self.laws.sides[sent.to].person
+            if sent.author == host.number and not sent.acknowledged and person in known:
+                self.spawn(host, "send", partial(self._send, host, sent))
 
     def person(self, host: Host) -> str:
         return self.laws.sides[host.number].person.hex()

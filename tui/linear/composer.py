@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +12,7 @@ from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted
-from tui.preferences import Preferences
+from tui.preferences import Preferences, kept_send_id, send_id
 from tui.text.formatting import counter, deletion, safe_line
 from tui.text.translation import _
 
@@ -85,7 +86,15 @@ class Composer:
             kept = _("Your text is saved. /write continues it.")
             await self.output.say(self.state.held_line(person), kept)
             return False
-        entry = await self.messenger.send(person, text, reply)
+        drawn = send_id(self.preferences.get(f"sending.{person}"), text, reply)
+        try:
+            entry = await self.messenger.send(person, text, reply, drawn)
+        except ParlourError:
+            with suppress(ParlourError):  # it holds here nevertheless
+                await self.preferences.set(f"sending.{person}", kept_send_id(drawn, text, reply))
+            raise
+        if self.preferences.get(f"sending.{person}"):
+            await self.preferences.set(f"sending.{person}", "")
         self.history.sent(entry.id)
         self._last, self._reached = (person, entry.id), None
         if view is not None and not view.present and self.state.announces("delivery"):

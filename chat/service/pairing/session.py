@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ParamSpec
 
 from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
-from chat.interface import PairingChanged, PairingStage, PairingView, ParlourError, UsageError
+from chat.interface import PairingChanged, PairingStage, PairingView, ParlourError, Unconfirmed, UsageError
 from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.service.discovery import AddressBook
@@ -124,7 +124,13 @@ class ActivePairing:
         if self._link is None or not self._link.machine.awaits_person:
             raise UsageError(NOT_WAITING)
         if accept:
-            await self._service.check_own()
+            try:
+                await self._service.check_own()
+            except Unconfirmed:
+                raise
+            except ParlourError as failure:  # the other side is not to wait until this disk works again
+                await self.give_up(failure.phrase)
+                raise
             self.move(stage=PairingStage.WAITING)
             await self._step(_confirm, self._link.machine)
         else:

@@ -50,7 +50,9 @@ class PendingContacts:
         """
         before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
-        row, keys, causes = await self._store.write(_store_pending, own, contact, verified, old, now)
+        row, keys, causes = await self._store.write_once(
+            _is_stored, _store_pending, own, contact, verified, old, now
+        )
         # Nothing may fail from here on, or a pairing would say that nothing was stored.
         if before is None or contact.person in self._keyring.contacts:
             self._keyring.contacts[contact.person] = keys
@@ -89,7 +91,7 @@ class PendingContacts:
             contacts.set_state(database, person, PAIRED)
             return contacts.get(database, person)
 
-        row = await self._store.write(promote)
+        row = await self._store.write_once(lambda db, row: contacts.get(db, person) == row, promote)
         assert row is not None, "a contact that was just changed is there"
         self._book.rows[person] = row
         keys.pending = False
@@ -139,6 +141,12 @@ class PendingContacts:
         if dropped:
             self._bus.signal(ContactsChanged())
             self._cleaner.begin()
+
+
+def _is_stored(database: Database, result: tuple[ContactRow, ContactKeys, tuple[Cause, ...]]) -> bool:
+    row, stored, _ = result
+    roots = {share.root for share in keys.shares_of(database, row.person)}
+    return contacts.get(database, row.person) == row and all(pair.root in roots for pair in stored.pairs)
 
 
 def _store_pending(

@@ -145,3 +145,15 @@ CREATE TABLE gaps (
 CREATE TABLE deletions (
     entry BLOB NOT NULL PRIMARY KEY CHECK (length(entry) = 32) -- id of an entry that was deleted and is not held any more
 ) STRICT, WITHOUT ROWID;
+
+-- What a client sends carries an id, so that it can send the same again when it does not know whether that was
+-- stored. The newest 4,096 are kept, and up to 255 more: only this person's clients add to them.
+CREATE TABLE sends (
+    number       INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations,
+    id           TEXT NOT NULL CHECK (length(id) BETWEEN 1 AND 64), -- made by the client
+    entry        BLOB NOT NULL CHECK (length(entry) = 32),          -- id of the entry that was stored with it
+    UNIQUE (conversation, id)
+) STRICT;
+CREATE TRIGGER sends_pruned AFTER INSERT ON sends WHEN NEW.number % 256 = 0
+    BEGIN DELETE FROM sends WHERE number <= NEW.number - 4096; END;

@@ -35,6 +35,12 @@ def dying(step: Step) -> tuple[str, ...]:
     return (*_TRACER, "-o", "/dev/null", "-e", f"trace={call}", "-e", kill)
 
 
+def failing(call: str, moments: str, error: str = "EIO") -> tuple[str, ...]:
+    """The command before a program's own that fails a thread's N-th call (`N`), or all from it on (`N+`)."""
+    inject = f"inject={call}:error={error}:when={moments}"
+    return (*_TRACER, "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
+
+
 def steps(log: Path) -> list[Step]:
     """Where it matters whether a program dies: at each fsync, and at the first write after one.
 

@@ -189,8 +189,10 @@ class FakeMessenger(Others):
             raise UsageError(NO_QUESTION)
         self.ask(*(one for one in self._questions if one.operation != operation))
 
-    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+    async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         view = self._contact(contact)
+        if send_id and (contact, send_id) in self._sent_with:
+            return self._sent_with[contact, send_id]
         if not text.strip():
             raise UsageError(phrase("The text is empty."))
         if len(text) > TEXT_LIMIT:
@@ -199,6 +201,7 @@ class FakeMessenger(Others):
         if reply:
             self._conversations[contact].index(reply)
         entry = self._entry(view, text, own=True, time=None, reply=reply)
+        self._sent_with[contact, send_id] = entry
         self._conversations[contact].entries.append(entry)
         self.emit(EntryAdded(entry))
         if view.present and self.prompt:

@@ -77,6 +77,8 @@ DIAGNOSIS: tuple[DiagnosisView, ...] = (
 )
 UNSAID = ("reply", "after")
 """Parameters that are recorded only where a client gives them."""
+DRAWN = "send_id"
+"""A parameter for which clients draw a value."""
 
 T = TypeVar("T")
 WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
@@ -159,7 +161,10 @@ def recorded(kind: type[T]) -> type[T]:
             given = signature(method).bind(self, *arguments, **named)
             given.apply_defaults()
             _, *taken = given.arguments.items()
-            self._enter(name, *(value for parameter, value in taken if value or parameter not in UNSAID))
+            said = [(key, value) for key, value in taken if key != DRAWN and (value or key not in UNSAID)]
+            if send_id := given.arguments.get(DRAWN):
+                self.send_ids.append(send_id)
+            self._enter(name, *(value for _, value in said))
             return await method(*given.args, **given.kwargs)
 
         return call
@@ -177,6 +182,8 @@ class Others:
         self.prompt = prompt
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
+        self.send_ids: list[str] = []  # of every call of `send`
+        self._sent_with: dict[tuple[str, str], EntryView] = {}
         self.other_terminals: tuple[TerminalView, ...] = ()
         self.diagnosis = DIAGNOSIS
         self.invitation_head = INVITATION

@@ -176,6 +176,7 @@ def write_conversation(database: Database) -> None:
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)
+    receipts.remember_send(database, "drawn by a client", second.id)
 
 
 def remove_conversation(database: Database) -> None:
@@ -219,6 +220,7 @@ def contents(database: Database) -> object:
         "missing": tables.missing(database, TALK),
         "evidence": tables.evidence(database),
         "receipts": [receipts.of(database, [row.id]).get(row.id) for row in rows],
+        "sent with": receipts.sent_with(database, TALK, "drawn by a client"),
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),

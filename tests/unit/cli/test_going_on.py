@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from chat.interface import AnswerLost, ContactView, DoorState, EngineEnded, EntryState
+from chat.interface import (
+    AnswerLost,
+    ContactView,
+    DoorState,
+    EngineEnded,
+    EntryState,
+    NotPermitted,
+    OutcomeUnknown,
+    ParlourError,
+    UsageError,
+)
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 
@@ -43,12 +53,23 @@ def test_a_call_that_an_ended_engine_did_not_begin_goes_to_the_next(line: Line) 
     assert [entry.text for entry in line.messenger._conversations[ben.person].entries] == ["once"]
 
 
-def test_a_send_that_may_have_been_done_is_not_repeated(line: Line) -> None:
+@pytest.mark.parametrize(
+    ("failure", "status"), [(AnswerLost, 69), (OutcomeUnknown, 1), (NotPermitted, 77), (UsageError, 64)]
+)
+def test_a_send_that_may_have_been_done_says_its_id_for_a_repeat(
+    line: Line, failure: type[ParlourError], status: int
+) -> None:
     running(line)
-    line.messenger.failures["send"] = AnswerLost("Look whether it was done.")
+    line.messenger.failures["send"] = failure("Look whether it was done.")
     outcome = line.run("send", "Ben", "once", "--wait", "0")
-    assert (outcome.status, outcome.out, outcome.failure) == (69, "", "Look whether it was done.")
-    assert len(line.messenger.called("send")) == 1
+    assert (outcome.status, outcome.out) == (status, "")
+    (drawn,) = line.messenger.send_ids
+    hint = f" Add --id {drawn} to send it again, but not twice." if failure is not UsageError else ""
+    assert outcome.failure == f"Look whether it was done.{hint}"
+    sent = [line.run("send", "Ben", "once", "--wait", "0", "--id", drawn, "--json") for _ in range(2)]
+    assert [outcome.status for outcome in sent] == [75, 75]
+    assert len({outcome.objects[0]["id"] for outcome in sent}) == 1
+    assert line.messenger.send_ids == [drawn] * 3
 
 
 def test_send_goes_on_waiting_and_asks_what_it_missed(line: Line) -> None:

@@ -74,6 +74,7 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
     assert {kind.__name__: kind.exit_status for kind in KINDS} == {
         "ParlourError": 1,
         "Unconfirmed": 1,
+        "OutcomeUnknown": 1,
         "UsageError": 64,
         "BadData": 65,
         "CannotCreate": 73,

@@ -14,6 +14,7 @@ from chat.network import acceptor as module
 from chat.network.acceptor import Acceptor
 from chat.network.links import Peer
 from chat.service.keyring import Keyring
+from chat.tasks import Tasks
 from protocol.keys import X25519Pair
 from protocol.link.framing import Pattern
 from protocol.link.states import LinkOpen, Role
@@ -42,7 +43,10 @@ def test_the_terminals_at_a_host_are_those_that_were_found_or_answered_there() -
 def test_a_dialled_terminal_is_answered_whatever_other_contacts_do(dialled: bool) -> None:
     ring = keyring()
     runtime: Any = SimpleNamespace(
-        config=Config(), clock=SimpleNamespace(monotonic=lambda: 5.0), random=lambda size: bytes(size)
+        config=Config(),
+        clock=SimpleNamespace(monotonic=lambda: 5.0),
+        random=lambda size: bytes(size),
+        tasks=Tasks(mock.Mock()),
     )
     directory: Any = SimpleNamespace(
         identity=SimpleNamespace(static=X25519Pair(bytes(32))),
@@ -78,7 +82,7 @@ class Door:
         monkeypatch.setattr(module, "Link", mock.Mock())
         clock = SimpleNamespace(monotonic=lambda: 100.0)
         config = Config(handshakes_total=4, handshakes_address=2)
-        runtime: Any = SimpleNamespace(config=config, clock=clock, random=None)
+        runtime: Any = SimpleNamespace(config=config, clock=clock, random=None, tasks=Tasks(mock.Mock()))
         self.adopt, self.pair = mock.AsyncMock(return_value="link"), mock.AsyncMock(return_value="pairing")
         self.acceptor = Acceptor(runtime, self.directory, self.adopt, self.pair, mock.AsyncMock())
 

@@ -276,5 +276,5 @@ def test_a_place_that_cannot_be_read_is_a_failure(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", refusing(OSError(errno.EACCES, "no")))
-        with pytest.raises(errors.StorageReadOnly):
+        with pytest.raises(errors.StorageUnsure):
             database._check_place()

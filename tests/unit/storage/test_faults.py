@@ -60,11 +60,13 @@ def check(folder: Path, said: list[str]) -> None:
 
 FAULTS = [
     ("pwrite64", "ENOSPC", "StorageFull"),
-    ("pwrite64", "EIO", "StorageBroken"),
-    ("fsync", "EIO", "StorageBroken"),
-    ("fsync", "ENOSPC", "StorageBroken"),
+    ("pwrite64", "EIO", "StorageUnsure"),
+    ("fsync", "EIO", "StorageUnsure"),
+    ("fsync", "ENOSPC", "StorageUnsure"),
     ("ftruncate", "EIO", "StorageBroken"),
 ]
+AT_REST = {"StorageUnsure": "StorageBroken"}
+"""What the same fault is called outside a commit, where it leaves nothing in doubt."""
 
 
 @pytest.mark.parametrize(("call", "fault", "expected"), FAULTS, ids=[f"{row[0]} {row[1]}" for row in FAULTS])
@@ -80,8 +82,8 @@ def test_attack_74_a_fault_is_told_and_outlived(profile: Path, call: str, fault:
         moment = max(2, int(part * made))
         inject = f"inject={call}:error={fault}:when={moment}..{moment + max(2, made // 5)}"
         said = outlived([*INSISTING, str(folder), COUNT], "-e", f"trace={call}", "-e", inject)
-        assert set(failures(said)) <= {expected}
-        failed += len(failures(said))
+        assert set(failures(said)) <= {expected, AT_REST.get(expected)}
+        failed += failures(said).count(expected)
         check(folder, said)
         shutil.rmtree(folder)
     assert failed > 0

@@ -133,3 +133,23 @@ def test_unread_entries_are_found_again_from_receipts(database: Database) -> Non
         migrations.rebuild(database)
     assert database.rows("SELECT * FROM unread ORDER BY entry") == before
     assert len(before) == 2
+
+
+def test_the_newest_send_ids_are_kept_and_each_names_the_entry_that_is_held(database: Database) -> None:
+    writes = Author()
+    first, other = writes.write("hello"), writes.write("another")
+    store(database, first, other)
+    with database.transaction():
+        assert receipts.remember_send(database, "oldest", first.id)
+        assert not receipts.remember_send(database, "oldest", other.id)
+        assert receipts.sent_with(database, TALK, "oldest") == first.id
+        assert receipts.sent_with(database, blob("another conversation"), "oldest") is None
+        for number in range(5_000):
+            assert receipts.remember_send(database, f"{number}", first.id)
+        assert 4_096 <= database.value("SELECT count(*) FROM sends") < 4_096 + 256
+        assert receipts.sent_with(database, TALK, "oldest") is None
+        assert receipts.sent_with(database, TALK, "4999") == first.id
+        database.run("UPDATE sends SET entry = ?", blob("of another page"))
+        assert receipts.sent_with(database, TALK, "4999") is None
+        assert receipts.remember_send(database, "4999", other.id)
+        assert receipts.sent_with(database, TALK, "4999") == other.id

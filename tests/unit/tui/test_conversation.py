@@ -27,6 +27,8 @@ from tests.support.tui.driving import (
 )
 from tests.support.tui.opened import held_up, reading, received
 from tui.messages import SendText
+from tui.preferences import Preferences
+from tui.screens.chat.sending import Draft, Drafts
 from tui.widgets.people import People
 
 
@@ -126,6 +128,27 @@ async def test_a_refused_text_returns_to_the_composer() -> None:
         assert composer(pilot).text == "precious"
         await pilot.press("enter")
         await until_shown(pilot, "✓✓ delivered")
+        await pilot.press(*"precious", "enter")
+        await until(pilot, lambda: len(messenger.send_ids) == 3)
+        refused, again, another = messenger.send_ids
+        assert refused == again != another
+
+
+async def test_a_refused_text_keeps_its_id_over_a_restart_and_loses_it_by_a_change() -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        for _ in range(2):
+            messenger.failures["send"] = UsageError("The disk is full: free some space.")
+            await pilot.press(*"x", "enter")
+            await until_shown(pilot, "The disk is full")
+            assert composer(pilot).text.startswith("x")
+        first, changed = messenger.send_ids
+        assert first != changed
+        await until(pilot, lambda: f"sending.{bob.person}" in messenger._preferences)
+        kept = Drafts(Preferences(messenger, messenger._preferences))
+        assert kept.send_id(bob.person, Draft("xx")) == changed
+        assert kept.send_id(bob.person, Draft("xx", "answering")) != changed
+        await pilot.press("enter")
+        await until(pilot, lambda: f"sending.{bob.person}" not in messenger._preferences)
 
 
 async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:

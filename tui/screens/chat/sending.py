@@ -17,7 +17,7 @@ from textual.content import Content
 from chat.interface import ContactView, EntryView, Messenger, Phrase
 from tui.conversation import DELETED
 from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, attempt
-from tui.preferences import Options, Preferences
+from tui.preferences import Options, Preferences, kept_send_id, send_id
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.finder import EmojiDialog
 from tui.text.emoji import named, with_taken
@@ -54,8 +54,18 @@ class Drafts:
         self._put(f"draft.{person}", draft.text if draft.text.strip() else "")
         self._put(f"reply.{person}", draft.reply)
 
-    def give_back(self, person: str, draft: Draft) -> None:
-        """Hold what could not be sent, before whatever was written since."""
+    def send_id(self, person: str, draft: Draft) -> str:
+        """The id to send it with: that of the last try where the same could not be sent."""
+        return send_id(self._get(f"sending.{person}"), draft.text, draft.reply)
+
+    def sent(self, person: str) -> None:
+        """What was on its way is stored."""
+        self._put(f"sending.{person}", "")
+
+    def give_back(self, person: str, draft: Draft, send_id: str = "") -> None:
+        """Hold what could not be sent, before whatever was written since; and the id of the try."""
+        if send_id:
+            self._put(f"sending.{person}", kept_send_id(send_id, draft.text, draft.reply))
         since = self.of(person)
         text = "\n".join(part for part in (draft.text, since.text) if part)
         self.put(person, Draft(text, draft.reply or since.reply))
@@ -117,13 +127,14 @@ class ComposerController:
         if view is not None and view.held:  # Enter was on its way when that became known
             self._give_back(person, draft)
             return
+        send_id = self.drafts.send_id(person, draft)
         if person == self.state.current:
             self._announced = None
             self.surface.clear()
             self.answer(None)
         else:
             self.drafts.put(person, Draft())
-        self.surface.outlast("send", self._send, person, draft)
+        self.surface.outlast("send", self._send, person, draft, send_id)
 
     def text_changed(self) -> None:
         if self.state.current is None:
@@ -218,6 +229,7 @@ class ComposerController:
     def contact_removed(self, person: str) -> None:
         """Nothing is kept of what was written to somebody who was removed."""
         self.drafts.put(person, Draft())
+        self.drafts.sent(person)
         self._sent.pop(person, None)
         self._keep_soon()
 
@@ -250,19 +262,21 @@ class ComposerController:
 
     # Sending.
 
-    async def _send(self, person: str, draft: Draft) -> None:
+    async def _send(self, person: str, draft: Draft, send_id: str) -> None:
         async with self._sending:
-            sent = await attempt(self.messenger.send(person, draft.text, draft.reply))
-            if isinstance(sent, Problem):
-                self._give_back(person, draft)
+            sent = await attempt(self.messenger.send(person, draft.text, draft.reply, send_id))
+            if not isinstance(sent, Problem):
+                self.drafts.sent(person)
+            else:
+                self._give_back(person, draft, send_id)
                 if self.state.current is not None:
                     self.surface.say(sent.text, problem=True)
         if self.drafts.unkept:
             await self._keep_drafts()
 
-    def _give_back(self, person: str, draft: Draft) -> None:
+    def _give_back(self, person: str, draft: Draft, send_id: str = "") -> None:
         self.keep()
-        self.drafts.give_back(person, draft)
+        self.drafts.give_back(person, draft, send_id)
         if person == self.state.current:
             self.take_up_draft()
 

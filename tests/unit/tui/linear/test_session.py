@@ -381,6 +381,17 @@ async def test_a_terminal_where_nobody_types_locks_by_itself() -> None:
     assert "Locked after inactivity." in [*played.transcript, *output.take()]
 
 
+async def test_a_text_that_could_not_be_sent_goes_again_with_its_id_until_it_is_changed() -> None:
+    fails = "* send fails The disk is full."
+    again = await talk("> /open Ben", fails, "> hello", "> /write", "> .", "> hello")
+    refused, repeated, another = again[1].send_ids
+    assert refused == repeated != another
+    assert not [name for name in again[1]._preferences if name.startswith("sending")]
+    changed = await talk("> /open Ben", fails, "> hello", "> /write", "> more", "> .")
+    refused, another = changed[1].send_ids
+    assert refused != another
+
+
 async def test_what_is_typed_after_the_time_to_lock_locks_and_does_nothing_else() -> None:
     """The machine may have slept, so that nothing has looked meanwhile."""
     messenger = FakeMessenger("Ada")
