@@ -197,9 +197,16 @@ async def _while_loading(work: Callable[[], Vault]) -> Vault:
         await loading
 
 
-def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> ProfileDoor:
-    """The door of a profile folder. `port`: chosen by the user. `cost`: of Argon2id, for tests."""
+def door(
+    folder: Path, *, port: int | None = None, cost: Cost | None = None, hidden: bool = False
+) -> ProfileDoor:
+    """The door of a profile folder. `port`: chosen by the user. `cost`: of Argon2id, for tests.
+
+    `hidden`: from now on no other program of this user reads the memory of this process.
+    """
     stored_folder.make_private()
+    if hidden:
+        stored_folder.hide_memory()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)
     return ProfileDoor(folder, config, cost)
 

@@ -308,3 +308,15 @@ def make_private() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+_SET_DUMPABLE: Final = 4  # prctl(2)
+
+
+def hide_memory() -> bool:
+    """Let only root read this process's memory, not other programs of this user; whether the system can."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    return int(ctypes.CDLL(None).prctl(_SET_DUMPABLE, *map(ctypes.c_ulong, (0, 0, 0, 0)))) == 0

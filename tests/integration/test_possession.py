@@ -159,7 +159,7 @@ async def test_case_81_a_record_with_a_claimed_terminal_is_refused(tmp_path: Pat
 
 
 async def brings_in(one: Person, other: Person, added: bytes) -> None:
-    """One signs this Add, which the other learns after a restart; no link of theirs ends for it."""
+    """One signs this Add, which the other learns after a restart; none of their links ends for it."""
     await publish(one, added)
     learned = other.wait(IdentityChanged)
     await one.stop()
