@@ -122,6 +122,11 @@ class ProfileDoor:
                 waits = None
             await pauses.next()
 
+    async def wipe(self) -> None:
+        from chat.storage import profile
+
+        await asyncio.to_thread(profile.wipe, self._folder)
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         from chat.tools.doctor import diagnose
         from chat.tools.doctor.gather import Context

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "delete": "messages",
     "passphrase": "people",
     "lock": "people",
+    "wipe": "people",
     "doctor": "tools",
     "vectors": "tools",
     "bench": "tools",
