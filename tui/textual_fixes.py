@@ -151,6 +151,8 @@ def use_paste_parser() -> None:
 
 _SECOND_SCREEN: Final = "\x1b[?1049h"
 _FORMER_KEYS: Final = "\x1b[<u"
+_TURNS: Final = 8
+"""Turns of the event loop in which the last key that was read reaches the application's queue."""
 
 
 async def let_go_of(driver: Driver | None) -> list[Any] | None:
@@ -174,6 +176,8 @@ async def let_go_of(driver: Driver | None) -> list[Any] | None:
     driver._writer_thread.start()
     driver.exit_event.set()
     await asyncio.to_thread(driver._key_thread.join)
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
     return driver.attrs_before
 
 
@@ -183,20 +187,21 @@ def taking_over(modes: list[Any] | None) -> type[Driver] | None:
         return None
     from textual.drivers.linux_driver import LinuxDriver
 
-    class Driver(LinuxDriver):
+    class Continued(LinuxDriver):
         _begun = False
 
         def start_application_mode(self) -> None:
             super().start_application_mode()  # type: ignore[no-untyped-call]
-            if not self._begun:
-                self._begun, self.attrs_before = True, modes
+            if not self._begun and modes is not None:
+                self.attrs_before = modes
+            self._begun = True
 
         def write(self, data: str) -> None:
             # Terminals clear the second screen when they show it, and it is shown already.
             if self._begun or data != _SECOND_SCREEN:
                 super().write(data)
 
-    return Driver
+    return Continued
 
 
 def pause_collection() -> None:
