@@ -124,6 +124,11 @@ class ProfileDoor:
                 waits = None
             await pauses.next()
 
+    async def wipe(self) -> None:
+        from chat.storage import profile
+
+        await asyncio.to_thread(profile.wipe, self._folder)
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         from chat.tools.doctor import diagnose
         from chat.tools.doctor.gather import Context
@@ -199,9 +204,16 @@ async def _while_loading(work: Callable[[], Vault]) -> Vault:
         await loading
 
 
-def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> ProfileDoor:
-    """The door of a profile folder. `port`: chosen by the user. `cost`: of Argon2id, for tests."""
+def door(
+    folder: Path, *, port: int | None = None, cost: Cost | None = None, hidden: bool = False
+) -> ProfileDoor:
+    """The door of a profile folder. `port`: chosen by the user. `cost`: of Argon2id, for tests.
+
+    `hidden`: from now on no other program of this user reads the memory of this process.
+    """
     stored_folder.make_private()
+    if hidden:
+        stored_folder.hide_memory()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)
     return ProfileDoor(folder, config, cost)
 

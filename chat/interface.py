@@ -485,6 +485,12 @@ class Door(Protocol):
         `waits` once if that takes long. Raises NotPermitted, BadData, CannotCreate (in vain).
         """
 
+    async def wipe(self) -> None:
+        """Destroy the profile and what is left of one, without its passphrase: the wrapped key first.
+
+        Raises BadData (there is none), CannotCreate (a process has it open, or files are left).
+        """
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says without opening the profile. Takes up to five seconds."""
 

@@ -35,11 +35,13 @@ def run(door: Door, options: Options | None = None) -> None:
 
     pause_collection()
     from tui.app import ParlourApp
+    from tui.terminal import taken_over
     from tui.textual_fixes import use_paste_parser
 
     use_paste_parser()
-    app = ParlourApp(door, options)
-    for problem in app.key_problems:
+    handed = taken_over()
+    app = ParlourApp(door, options, handed)
+    for problem in app.key_problems if handed is None else ():
         sys.stderr.write(f"parlour: {problem}\n")
     app.run()
     if app.return_code:

@@ -37,7 +37,7 @@ from tui.messages import (
 from tui.preferences import Density, Keys, Options, Preferences
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
-from tui.terminal import EVERY, STDIN, Notifier, Watched, heed_signals
+from tui.terminal import EVERY, NOT_AGAIN, STDIN, Handover, Notifier, Watched, heed_signals, start_again
 from tui.text.formatting import without_controls
 from tui.text.translation import _, of_locale, told, use
 from tui.textual_fixes import Anchored
@@ -58,7 +58,7 @@ _HEIGHTS = [(0, "-short"), (18, "-tall")]
 
 
 class ParlourApp(App[None]):
-    """Parlour in a terminal, on the profile behind `door`."""
+    """Parlour in a terminal, on the profile behind `door`. `handed`: by the program that locked in it."""
 
     TITLE = "Parlour"
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "nocolor.tcss"]
@@ -70,17 +70,22 @@ class ParlourApp(App[None]):
     KEYS_WAIT_FOR = frozenset(("enter", "prefer"))
     COMMANDS_WAIT_FOR = frozenset(("send",))
 
-    def __init__(self, door: Door, options: Options | None = None) -> None:
+    def __init__(self, door: Door, options: Options | None = None, handed: Handover | None = None) -> None:
         textual_fixes.use_line_breaks()
-        # Textual would turn colours to grey; the terminal's own two colours are none at all.
-        super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
+        super().__init__(
+            driver_class=None if handed is None else textual_fixes.taking_over(handed.modes),
+            # Textual would turn colours to grey; the terminal's own two colours are none at all.
+            ansi_color=True if wants_no_colour(os.environ) else None,
+        )
         self.animation_level = "none"  # each step of one is a frame, and links may be slow
         self.options = options or Options()
         self.messenger: Messenger | None = None
-        self.preferences = Preferences()
+        self._handed = handed
+        handed = handed or Handover()
+        self.preferences = Preferences(None, handed.looks)
         self._door = door
         self._chat: ChatScreen | None = None
-        self._last: str | None = None
+        self._last = handed.last
         self._touched = self.options.monotonic()
         self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
@@ -92,8 +97,12 @@ class ParlourApp(App[None]):
         self.apply_theme()
 
     def on_mount(self) -> None:
-        self.notifier.begin()
-        self.push_screen(UnlockScreen(self._door, demo=self.options.demo))
+        handed, self._handed = self._handed, None
+        self.notifier.begin(again=handed is not None)
+        reason = handed.reason if handed is not None else ""
+        self.push_screen(UnlockScreen(self._door, reason=reason, demo=self.options.demo))
+        if handed is not None:
+            self.input_queue.resume(handed.typed)
         self.call_after_refresh(self._settle)
         terminal = Watched(STDIN)
         self.set_interval(EVERY, partial(self._look_around, terminal))
@@ -274,11 +283,11 @@ class ParlourApp(App[None]):
         self.exit()
 
     def _leave(self, reason: str, *, locking: bool) -> None:
-        """Show the first screen at once, then let go of the messenger."""
+        """Show the first screen at once, then let go of the messenger, and of all that was in memory."""
         messenger, self.messenger = self.messenger, None
         self.notifier.count(0)
         settle = self._close_chat()
-        self.preferences = self.preferences.looks()
+        self.preferences = Preferences(None, self.preferences.looks())
 
         async def let_go() -> None:
             await settle()
@@ -286,12 +295,25 @@ class ParlourApp(App[None]):
                 if locking:
                     await attempt(messenger.lock())
                 await attempt(messenger.close())
-            if not self.is_headless:
+            if self.options.starts_again:
+                await self._start_again(reason)
+            elif not self.is_headless:
                 textual_fixes.collect_all()
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()
         self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go, demo=self.options.demo))
+
+    async def _start_again(self, reason: str) -> None:
+        """Go on in a new start of the program: of this one, keys and texts would stay in memory."""
+        modes = await textual_fixes.let_go_of(self._driver)
+        if self.return_code is not None:
+            return  # somebody has quit meanwhile
+        typed = self.input_queue.untaken()
+        try:
+            start_again(Handover(reason, self._last, self.preferences.looks(), modes, typed))
+        except OSError:
+            self.exit(message=Text(_(NOT_AGAIN)))  # the other way to leave nothing in memory
 
     def _close_chat(self) -> Callable[[], Awaitable[None]]:
         """Remember which conversation was open; what is returned stores what was not sent."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, Final
 from weakref import WeakSet
@@ -40,6 +40,7 @@ _FRAME: Final = 1 / 60
 _FRAMES: Final = 6
 
 _QUEUED: Final = (events.InputEvent, events.Paste)
+_TYPED: Final = (events.Key, events.Paste)
 _PASSIVE: Final = (events.MouseMove, events.MouseScrollUp, events.MouseScrollDown)
 _PRIVATE: Final = {
     MessagePump: ("_message_queue", "_pending_message", "_next_callbacks"),
@@ -80,6 +81,21 @@ class InputQueue:
     @property
     def holds(self) -> bool:
         return bool(self._held)
+
+    def resume(self, typed: Iterable[tuple[str, str]]) -> None:
+        """Handle first what `untaken` returned."""
+        self._held.extend(events.Key(key, text) if key else events.Paste(text) for key, text in typed)
+        if self._held:
+            self._releasing = True
+            start_worker(self._app, "input", self._release)
+
+    def untaken(self) -> tuple[tuple[str, str], ...]:
+        """What was typed and not handled: each key's name and its text, and pastes without a name."""
+        return tuple(
+            (event.key, event.character or "") if isinstance(event, events.Key) else ("", event.text)
+            for event in (*self._held, *self._app._message_queue.values)
+            if isinstance(event, _TYPED) and not event.is_forwarded
+        )
 
     @staticmethod
     def takes(event: events.Event) -> bool:

@@ -49,10 +49,10 @@ class Preferences:
         """What is kept. Raises ParlourError."""
         return cls(messenger, await messenger.preferences())
 
-    def looks(self) -> Preferences:
+    def looks(self) -> Mapping[str, str]:
         """What may outlive the open profile: how the interface looks, and nothing that was written."""
         shown = ("theme", "density", "language", "keys")
-        return Preferences(None, {name: self._kept[name] for name in shown if name in self._kept})
+        return {name: self._kept[name] for name in shown if name in self._kept}
 
     def unkept(self) -> Mapping[str, str]:
         """What was chosen while no profile was open that could keep it."""
@@ -169,7 +169,7 @@ class Options:
     the guide explains why nobody is found; `quiet`: a dialog that opens by itself takes no answer before this
     long without a key; `typing_again`: how often a contact is notified of typing; `keep_draft`: a draft is
     stored at most this long after a key; `news`: how long a line of news is shown; `demo`: the passphrase of
-    a demo, or empty.
+    a demo, or empty; `starts_again`: a lock replaces the program by a new start of its command line.
     """
 
     keymaps: tuple[Path, ...] = ()
@@ -179,6 +179,7 @@ class Options:
     keep_draft: float = 1.5
     news: float = 10.0
     demo: str = ""
+    starts_again: bool = False
     monotonic: Callable[[], float] = passed
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     zone: tzinfo | None = None

@@ -1,23 +1,25 @@
-"""The terminal: whether it is gone, signals, and notifications by its bell, its title and its sequences."""
+"""The terminal: whether it is gone, signals, a new start in it, and notifications by its sequences."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import select
 import signal
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from itertools import chain
 from types import FrameType
-from typing import Final
+from typing import Any, Final, NoReturn
 
 from tui.preferences import Preferences
 from tui.text.formatting import safe_line, safe_name, shorten
-from tui.text.translation import _
+from tui.text.translation import N_, _
 
 STDIN: Final = 0
 _STREAMS: Final = (0, 1, 2)
@@ -64,6 +66,8 @@ def heed_signals(leave: Callable[[], object], terminal: Watched | None = None) -
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             with suppress(NotImplementedError):  # nor signals in its event loop
                 asyncio.get_running_loop().add_signal_handler(number, leave)
+    if sys.platform != "win32":  # `start_again` holds them back for the program that is heeding them now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ends())
     if terminal is not None and sys.platform != "win32":
         _heed_hangup(leave, terminal)
 
@@ -81,6 +85,82 @@ def _heed_hangup(leave: Callable[[], object], terminal: Watched) -> None:
     signal.signal(signal.SIGCONT, look)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, look)  # the loop still calls `leave` for it
+
+
+def _ends() -> set[int]:
+    return {number for name in ENDING if (number := getattr(signal, name, None)) is not None}
+
+
+_HANDED_OVER: Final = "PARLOUR_HANDED_OVER"
+"""Names the descriptor of a pipe: the system shows arguments and variables to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What a program that locks passes to its new start: nothing of the open profile but an id.
+
+    `last`: the person of the conversation that was open; `looks`: preferences; `modes`: of the terminal
+    before the first start, as termios has them; `typed`: names of keys with their text that nobody took.
+    """
+
+    reason: str = ""
+    last: str | None = None
+    looks: Mapping[str, str] = field(default_factory=dict)
+    modes: list[Any] | None = None
+    typed: tuple[tuple[str, str], ...] = ()
+
+
+NOT_AGAIN: Final = N_("Locked. Parlour could not start again and has ended: start it to open the profile.")
+
+
+def start_again(handed: Handover) -> NoReturn:
+    """Replace this program by a new start of itself in the same process, with the same line and terminal.
+
+    The system discards the memory, with everything that the program forgot to wipe. The terminal keeps its
+    modes: what is typed meanwhile is not shown. Raises OSError, after which nothing has changed.
+    """
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        os.write(writing, _encoded(handed))
+        os.set_inheritable(reading, True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ends())
+        environment = {**os.environ, _HANDED_OVER: str(reading)}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ends())
+        os.close(reading)
+        os.close(writing)
+
+
+_HANDED_MAX: Final = 16_384
+"""Bytes that every system's pipe takes at once. What was typed is left out where it is more."""
+
+
+def _encoded(handed: Handover) -> bytes:
+    modes = handed.modes
+    if modes is not None:
+        modes = [*modes[:-1], [one if isinstance(one, int) else ord(one) for one in modes[-1]]]
+    fields = {**asdict(handed), "modes": modes}
+    encoded = json.dumps(fields).encode()
+    return encoded if len(encoded) <= _HANDED_MAX else json.dumps({**fields, "typed": ()}).encode()
+
+
+def taken_over() -> Handover | None:
+    """What the program before this one left, once; None at a first start."""
+    try:
+        descriptor = int(os.environ.pop(_HANDED_OVER))
+        if descriptor <= max(_STREAMS) or not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return None
+        with open(descriptor, "rb") as pipe:
+            fields = json.loads(pipe.read(_HANDED_MAX))
+        modes = fields.pop("modes")
+        if modes is not None:
+            modes = [*modes[:-1], [bytes((one,)) for one in modes[-1]]]
+        typed = tuple((key, text) for key, text in fields.pop("typed"))
+        return Handover(**fields, modes=modes, typed=typed)
+    except (KeyError, ValueError, TypeError, OSError):  # set by somebody else
+        return None
 
 
 BELL: Final = "\a"
@@ -173,10 +253,11 @@ class Notifier:
     _unread: int = field(init=False, default=0)
     _begun: bool = field(init=False, default=False)
 
-    def begin(self) -> None:
+    def begin(self, *, again: bool = False) -> None:
+        """`again`: the terminal holds the title before a first start already."""
         if title(0, self.environment):
             self._begun = True
-            self.write(_KEEP_TITLE + title(0, self.environment))
+            self.write(("" if again else _KEEP_TITLE) + title(0, self.environment))
 
     def end(self) -> None:
         if self._begun:

@@ -1,13 +1,14 @@
-"""Corrections of Textual: text of uncertain width, line breaks in wide text, pastes, garbage collection."""
+"""Corrections of Textual: text of uncertain width, line breaks, pastes, terminals, garbage collection."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import re
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from rich._wrap import divide_line
 from rich.cells import cell_len
@@ -16,6 +17,7 @@ from textual import content
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._compositor import CompositorUpdate
 from textual._xterm_parser import XTermParser
+from textual.driver import Driver
 from textual.message import Message
 
 from tui.text.formatting import widest
@@ -145,6 +147,61 @@ class PasteParser(XTermParser):
 def use_paste_parser() -> None:
     """Let the terminal be read by `PasteParser` from the next start of an application on."""
     setattr(import_module(f"textual.drivers.{_DRIVER}"), XTermParser.__name__, PasteParser)
+
+
+_SECOND_SCREEN: Final = "\x1b[?1049h"
+_FORMER_KEYS: Final = "\x1b[<u"
+_TURNS: Final = 8
+"""Turns of the event loop in which the last key that was read reaches the application's queue."""
+
+
+async def let_go_of(driver: Driver | None) -> list[Any] | None:
+    """Leave a terminal to the next start of this program; returns its modes before the first one.
+
+    Nothing is read any more, and everything is written. The second screen and the modes stay. What a terminal
+    counts is taken back, and the mouse, of which half a report might have been read.
+    """
+    if sys.platform == "win32":
+        return None
+    from textual.drivers._writer_thread import WriterThread
+    from textual.drivers.linux_driver import LinuxDriver
+
+    if not isinstance(driver, LinuxDriver) or driver._key_thread is None or driver._writer_thread is None:
+        return None
+    assert driver._file is not None
+    driver._disable_mouse_support()
+    driver.write(_FORMER_KEYS)
+    driver._writer_thread.stop()
+    driver._writer_thread = WriterThread(driver._file)
+    driver._writer_thread.start()
+    driver.exit_event.set()
+    await asyncio.to_thread(driver._key_thread.join)
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    return driver.attrs_before
+
+
+def taking_over(modes: list[Any] | None) -> type[Driver] | None:
+    """The driver of a terminal that `let_go_of` left; it gives back `modes` at the end."""
+    if sys.platform == "win32":
+        return None
+    from textual.drivers.linux_driver import LinuxDriver
+
+    class Continued(LinuxDriver):
+        _begun = False
+
+        def start_application_mode(self) -> None:
+            super().start_application_mode()  # type: ignore[no-untyped-call]
+            if not self._begun and modes is not None:
+                self.attrs_before = modes
+            self._begun = True
+
+        def write(self, data: str) -> None:
+            # Terminals clear the second screen when they show it, and it is shown already.
+            if self._begun or data != _SECOND_SCREEN:
+                super().write(data)
+
+    return Continued
 
 
 def pause_collection() -> None:

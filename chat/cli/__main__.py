@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "delete": "messages",
     "passphrase": "people",
     "lock": "people",
+    "wipe": "people",
     "doctor": "tools",
     "vectors": "tools",
     "bench": "tools",
@@ -82,22 +83,21 @@ def program(ctx: click.Context, linear: bool) -> int | None:
 
 def show(call: Call, door: Door, demo: str) -> int | None:
     """Open the interface on a door. `demo`: the passphrase of a demo, which the interface shows."""
-    options: tuple[Any, ...] = ()
-    if demo:
-        from tui.preferences import Options
+    from tui.preferences import Options
 
-        options = (Options(demo=demo),)
+    # The other people of a demo are in this process; Windows starts a program only in another one.
+    options = Options(demo=demo, starts_again=not demo and sys.platform != "win32")
     if call.linear:
         from tui.linear import run as talk
 
-        return talk(door, *options)
+        return talk(door, options)
     if not is_interactive():
         raise UsageError(
             "The interface needs a terminal: 'parlour --help' lists commands that work without one."
         )
     import tui
 
-    tui.run(door, *options)
+    tui.run(door, options)
     return None
 
 
@@ -105,7 +105,7 @@ def open_door(profile: Path, port: int | None) -> Door:
     """The door of a profile folder, from the composition root."""
     from chat.assemble import door
 
-    return door(profile, port=port)
+    return door(profile, port=port, hidden=True)
 
 
 def run(arguments: Sequence[str], call: Call) -> int:

@@ -1,4 +1,4 @@
-"""The commands about people: init, passphrase, lock for this one; contacts, verify for the others."""
+"""The commands about people: init, passphrase, lock, wipe for this one; contacts, verify for the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chat.cli.output import (
     question,
     timestamp,
 )
-from chat.cli.session import TEXT, Call, command, coroutine, existing, group, messenger
+from chat.cli.session import LOOK_EVERY, TEXT, Call, command, coroutine, existing, group, messenger
 from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
 from chat.interface import (
     RECOVERY_WORDS,
@@ -121,6 +121,38 @@ async def lock(call: Call) -> None:
     else:
         note("No engine was running with this profile.")
     call.result({"locked": True}, "The profile is locked.")
+
+
+WIPES: Final = (
+    "This destroys the profile at {folder}: your keys and every message in it. Nobody can undo it."
+    " Destroy it? [y/n]"
+)
+
+
+@command("wipe")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@coroutine
+async def wipe(call: Call, yes: bool) -> None:
+    """Destroy the profile on this device: its key first, then everything else. It needs no passphrase."""
+    if not yes and not await confirmed(call.lines, WIPES.format(folder=call.folder)):
+        raise Stopped("Nothing was destroyed.")
+    door, now = call.door(), asyncio.get_running_loop().time
+    until = now() + ENDS_WITHIN
+    while True:
+        with suppress(Unreachable):  # none runs
+            running = await door.attach()
+            try:
+                await running.lock()
+            finally:
+                await running.close()
+        try:
+            await door.wipe()
+            break
+        except CannotCreate:  # a command has the profile open for a moment
+            if now() > until:
+                raise
+            await asyncio.sleep(LOOK_EVERY)
+    call.result({"wiped": True}, "The profile is destroyed.")
 
 
 @command("rename")

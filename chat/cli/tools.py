@@ -217,7 +217,7 @@ PROFILES_OF_ITS_OWN: Final = "A proof uses its own profiles: omit --profile, --p
 async def prove(call: Call, report: Path | None, relay_pid: int | None) -> int | None:
     """Check Parlour's claims on this machine, each by an experiment.
 
-    This takes half a minute, needs no privileges and stays on this machine. Two people with temporary
+    This takes up to a minute, needs no privileges and stays on this machine. Two people with temporary
     profiles talk, and Parlour searches everything that they leave behind. Status 0: every claim holds.
     """
     if call.profile or call.port or call.passphrase_file is not None:

@@ -170,7 +170,7 @@ class Synchronizer:
                     worker.outbound.put(operations)
 
     async def handed_out(self) -> None:
-        """Wait until new operations have left on the links that are there, or as long as a signature waits."""
+        """Wait until new operations have left on the links there are, or as long as a signature waits."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._runtime.config.sync_within):
                 if self._handing_out is not None:

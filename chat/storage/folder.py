@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -177,6 +177,35 @@ NEW_HEADER: Final = "unfinished.header"
 NEW_DATABASE: Final = "unfinished.db"
 
 
+_HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER)
+_OTHERS: Final = tuple(
+    f"{name}{ending}" for name in (DATABASE, NEW_DATABASE) for ending in ("", "-wal", "-shm")
+)
+
+
+def holds_any(folder: Path) -> bool:
+    """Whether a folder contains a file of a profile, or of the rest of one, but for a lock."""
+    return any((folder / name).exists() for name in (*_HEADERS, *_OTHERS))
+
+
+def destroy(folder: Path) -> None:
+    """Remove every file of a profile but its lock, which the caller holds.
+
+    Each header is overwritten first, and that is durable before anything is removed: without the wrapped key
+    nothing else can be read, whatever ends this. Raises OSError.
+    """
+    headers = [folder / name for name in _HEADERS if (folder / name).exists()]
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("r+b", buffering=0)) for path in headers]
+        for file in files:
+            file.write(os.urandom(os.fstat(file.fileno()).st_size))
+        for file in files:
+            os.fsync(file.fileno())
+    for path in (*headers, *(folder / name for name in (*_OTHERS, SOCKET))):
+        path.unlink(missing_ok=True)
+    sync_folder(folder)
+
+
 class ProfileState(StrEnum):
     """Whether a folder contains a profile."""
 
@@ -262,6 +291,13 @@ class ProfileLock:
             with suppress(FileNotFoundError):
                 self._descriptor = _open_locked(folder, os.O_RDONLY)
 
+    def remove(self) -> None:
+        """Remove the file, and the folder if it is empty. Raises OSError."""
+        self.release()  # Windows removes no file that is open
+        (self._folder / _NAME).unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            self._folder.rmdir()
+
     def release(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -331,3 +367,15 @@ def make_private() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+_SET_DUMPABLE: Final = 4  # prctl(2)
+
+
+def hide_memory() -> bool:
+    """Let only root read this process's memory, not other programs of this user; whether the system can."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    return int(ctypes.CDLL(None).prctl(_SET_DUMPABLE, *map(ctypes.c_ulong, (0, 0, 0, 0)))) == 0

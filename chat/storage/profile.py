@@ -75,6 +75,23 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
             raise
 
 
+def wipe(folder: Path) -> None:
+    """Destroy the profile in `folder`, also a damaged one or the rest of one, without its passphrase.
+
+    Raises ProfileMissing, ProfileInUse, any other StorageFailure (something is left: try again).
+    """
+    if not stored_folder.holds_any(folder):
+        raise errors.ProfileMissing(folder)
+    with system_failures():
+        lock = ProfileLock(folder)
+        try:
+            stored_folder.destroy(folder)
+        except BaseException:
+            lock.release()
+            raise
+        lock.remove()
+
+
 class Vault:
     """An unlocked profile. It holds the key and the lock until `close`."""
 

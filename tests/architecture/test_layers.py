@@ -38,7 +38,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "zeroconf": ("chat.network.mdns", "chat.network.mdns_browser"),
     "nats": "chat.relay.cluster.nats",
     "resource": ("chat.storage.folder", "chat.relay.sandbox", "chat.tools.bench.relay"),
-    "ctypes": "chat.relay.sandbox",
+    "ctypes": ("chat.storage.folder", "chat.relay.sandbox"),
     "click": "chat.cli",
     "textual": "tui",
     "rich": "tui",

@@ -116,3 +116,20 @@ class DoorContract:
             await door.unlock(PASSPHRASE)
         with pytest.raises(ParlourError):
             await door.create("Ann", PASSPHRASE)
+
+    async def test_what_is_wiped_is_gone_and_a_profile_can_be_made_there(self, doorway: Doorway) -> None:
+        door = doorway.door
+        with pytest.raises(BadData):
+            await door.wipe()
+        made = await door.create("Ann", PASSPHRASE)
+        with pytest.raises(CannotCreate):
+            await door.wipe()
+        await made.close()
+        doorway.damage()
+        await door.wipe()
+        assert await door.state() is DoorState.NEW
+        with pytest.raises(BadData):
+            await door.wipe()
+        again = await door.create("Ben", PASSPHRASE)
+        assert (await again.me()).name == "Ben"
+        await again.close()

@@ -20,10 +20,16 @@ _CHUNK: Final = 4096
 
 
 class LineInput:
-    """Lines of a descriptor. `output` shows what is typed at a terminal, and does not break into it."""
+    """Lines of a descriptor. `output` shows what is typed at a terminal, and does not break into it.
 
-    def __init__(self, descriptor: int = 0, output: Output | None = None) -> None:
+    `modes`: of the terminal before the program used it; its own where a program before this one left them.
+    """
+
+    def __init__(
+        self, descriptor: int = 0, output: Output | None = None, modes: list[Any] | None = None
+    ) -> None:
         self.at_terminal = os.isatty(descriptor)
+        self.modes = modes
         self._descriptor = descriptor
         self._echo = output if output is not None and output.at_terminal else Output(descriptor)
         self.editor = self._echo.editor
@@ -68,31 +74,72 @@ class LineInput:
 
         It begins before the question is written: an answer that comes at once would be seen otherwise.
         """
-        if self._keyboard and self.editor.text:
-            import termios
-
-            with suppress(termios.error):  # it is gone, and the next read says so
-                termios.tcflush(self._descriptor, termios.TCIFLUSH)
-            self.editor.forget()
+        self._drop_begun()
         self.editor.hidden = True
         try:
             yield
         finally:
             self.editor.hidden = False
 
+    def _drop_begun(self) -> None:
+        if self._keyboard and self.editor.text:
+            import termios
+
+            with suppress(termios.error):  # it is gone, and the next read says so
+                termios.tcflush(self._descriptor, termios.TCIFLUSH)
+            self.editor.forget()
+
+    def untaken(self) -> str:
+        """What was read and is no line that was taken. A line that was begun at a terminal is dropped."""
+        self._drop_begun()
+        if self._keyboard:
+            return self.editor.untaken()
+        return self._held.decode("utf-8", "surrogateescape")
+
+    def put_first(self, untaken: str) -> None:
+        """Begin with what `untaken` returned."""
+        if self._keyboard:
+            self.editor.put_first(untaken)
+        else:
+            self._held[:0] = untaken.encode("utf-8", "surrogateescape")
+
     @contextmanager
     def attended(self) -> Iterator[None]:
-        """Read a terminal key by key; afterwards it is as it was."""
+        """Read a terminal key by key; afterwards it has its `modes`."""
         if not self._keyboard:
             yield
             return
         loop = asyncio.get_running_loop()
-        with _keys(self._descriptor) as take:
+        with self._keys() as take:
             loop.add_signal_handler(signal.SIGCONT, take)  # the shell had it meanwhile
             try:
                 yield
             finally:
                 loop.remove_signal_handler(signal.SIGCONT)
+
+    @contextmanager
+    def _keys(self) -> Iterator[Any]:
+        """The terminal gives each key and shows none; what is yielded takes it again after a stop."""
+        import termios
+
+        gone = suppress(termios.error)
+
+        def take() -> None:
+            with gone:
+                raw = termios.tcgetattr(self._descriptor)
+                raw[3] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
+                raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
+                termios.tcsetattr(self._descriptor, termios.TCSANOW, raw)
+
+        with gone:
+            self.modes = self.modes or termios.tcgetattr(self._descriptor)
+        take()
+        try:
+            yield take
+        finally:
+            with gone:
+                if self.modes:
+                    termios.tcsetattr(self._descriptor, termios.TCSANOW, self.modes)
 
     def _take(self) -> bytes | None:
         end = self._held.find(b"\n")
@@ -140,29 +187,3 @@ class LineInput:
 
 def _refusal() -> UsageError:
     return UsageError(_("This line is too long or not UTF-8 text: it was ignored."))
-
-
-@contextmanager
-def _keys(descriptor: int) -> Iterator[Any]:
-    """A terminal that gives each key and shows none; what is yielded takes it again after a stop."""
-    import termios
-
-    gone = suppress(termios.error)
-    before: list[Any] = []
-
-    def take() -> None:
-        with gone:
-            raw = termios.tcgetattr(descriptor)
-            raw[3] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
-            raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
-            termios.tcsetattr(descriptor, termios.TCSANOW, raw)
-
-    with gone:
-        before = termios.tcgetattr(descriptor)
-    take()
-    try:
-        yield take
-    finally:
-        with gone:
-            if before:
-                termios.tcsetattr(descriptor, termios.TCSANOW, before)

@@ -62,6 +62,15 @@ class LineEditor:
         self._ahead.clear()
         self._decoder.reset()
 
+    def untaken(self) -> str:
+        """The keys of lines that nobody took, and those after them."""
+        ended = "".join(_END if line is None else f"{line}\n" for line in self.lines)
+        return ended + "".join(self._ahead)
+
+    def put_first(self, keys: str) -> None:
+        """Take these keys before those that are fed."""
+        self._ahead.extendleft(reversed(keys))
+
     def feed(self, data: bytes) -> str:
         """Take bytes of the terminal; returns what to show."""
         self.keys += 1

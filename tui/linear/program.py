@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from chat.interface import (
     SHORT_PASSPHRASE,
@@ -24,7 +25,7 @@ from tui.linear.session import Session
 from tui.linear.state import End
 from tui.linear.wording import diagnosis_line, error_line
 from tui.preferences import Options, Preferences
-from tui.terminal import EVERY, heed_signals
+from tui.terminal import EVERY, NOT_AGAIN, Handover, heed_signals, start_again, taken_over
 from tui.text import translation
 from tui.text.formatting import strength
 from tui.text.translation import DEMO_ABOUT, DEMO_TITLE, DEMO_TRIES, _, told
@@ -181,20 +182,24 @@ class Opener:
 
 @dataclass
 class Program:
-    """The mode on one input and one output. `every`: seconds between two looks at the keys."""
+    """The mode on one input and one output. `every`: seconds between two looks at the keys.
+
+    `looks`: preferences that a program which locked left.
+    """
 
     door: Door
     options: Options
     input: LineInput
     output: Output
     every: float = EVERY
+    looks: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self) -> int:
         """Talk until the person leaves; the exit status."""
         # A signal, the end of the input and a reader who has gone are ends like /quit.
         if task := asyncio.current_task():
             heed_signals(task.cancel)
-        translation.use(translation.of_locale(os.environ))
+        translation.use(Preferences(None, self.looks).language or translation.of_locale(os.environ))
         with self.input.attended():
             gone = asyncio.create_task(self.output.gone.wait())
             work = asyncio.create_task(self._work())
@@ -213,6 +218,9 @@ class Program:
             try:
                 end, reason = await self._talk(messenger)
             except ParlourError as refused:  # it was lost before anything could be shown
+                if self.options.starts_again and isinstance(refused, NotPermitted):
+                    await self.output.say(error_line(refused))
+                    return await self._start_again()
                 problem = refused
                 continue
             finally:
@@ -224,13 +232,25 @@ class Program:
             await self.output.say(reason)
             if self.input.at_terminal:
                 await self.output.say(_("Earlier lines can still be read in this window: close or clear it."))
+            if self.options.starts_again:
+                return await self._start_again()
         return opener.status
+
+    async def _start_again(self) -> int:
+        """Go on in a new start of the program: of this one, keys and texts would stay in memory."""
+        typed = ("", self.input.untaken())
+        try:
+            start_again(Handover(looks=self.looks, modes=self.input.modes, typed=(typed,)))
+        except OSError:
+            await self.output.say(_(NOT_AGAIN))
+        return 1
 
     async def _talk(self, messenger: Messenger) -> tuple[End, str]:
         try:
             preferences = await Preferences.read(messenger)
         except ParlourError:
             preferences = Preferences(messenger)
+        self.looks = preferences.looks()
         if preferences.language in translation.LANGUAGES:
             translation.use(preferences.language)
         session = Session(messenger, self.options, preferences, self.input, self.output, self.every)
@@ -240,7 +260,11 @@ class Program:
 def run(door: Door, options: Options | None = None) -> int:
     """Talk on standard input and output; the exit status."""
     output = Output(1, sys.stdout.encoding or "utf-8")
-    program = Program(door, options or Options(), LineInput(0, output), output)
+    handed = taken_over() or Handover()
+    lines = LineInput(0, output, handed.modes)
+    for _key, text in handed.typed:
+        lines.put_first(text)
+    program = Program(door, options or Options(), lines, output, looks=handed.looks)
     try:
         return asyncio.run(program.run())
     except (KeyboardInterrupt, asyncio.CancelledError):

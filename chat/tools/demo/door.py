@@ -74,6 +74,9 @@ class DemoDoor:
     async def create(self, name: str, passphrase: str) -> Messenger:
         raise CannotCreate(HAS_A_PERSON)
 
+    async def wipe(self) -> None:
+        raise CannotCreate(RUNS)
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return (HERE,)
 

@@ -1,4 +1,4 @@
-"""C2: history is only on terminals, and only as ciphertext. C5: deleted is deleted."""
+"""What databases hold. C2: only ciphertext. C5: nothing deleted. C6: everything that is called delivered."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import shutil
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from chat.interface import EntryView
-from chat.storage import folder, migrations
+from chat.interface import ContactChanged, EntryChanged, EntryState, EntryView, Event
+from chat.storage import folder, migrations, profile
 from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.tools.prove import search as search_module
 from chat.tools.prove.findings import CannotShow, Record
@@ -217,3 +217,110 @@ def search(terminal: Terminal, needles: tuple[bytes, ...]) -> Search:
         raise CannotShow(f"{page} of {terminal.name}'s database cannot be decrypted") from None
     found = tuple(page.place for page in pages if any(needle in page.plain for needle in needles))
     return Search(len(pages) - stored.frames, stored.frames, found)
+
+
+KILLS: Final = 30
+BURST_MOST: Final = 0.2
+"""Seconds from the first entry of a burst that is called delivered to the kill, at most."""
+
+
+class Burst:
+    """What one terminal says in a row. `sent`: texts by id; `delivered`: ids that its engine calls so."""
+
+    def __init__(self, speaker: Terminal, needle: str) -> None:
+        self.mark = f"{needle} in a burst,"
+        self.sent: dict[str, str] = {}
+        self.delivered: set[str] = set()
+        self._speaker = speaker
+        self._goes_on = False
+
+    async def speak(self) -> None:
+        """Say one text after the other until `end`."""
+        self._goes_on = True
+        while self._goes_on:
+            text = f"{self.mark} {len(self.sent)}"
+            entry = await self._speaker.messenger.send(self._speaker.contact, text)
+            self.sent[entry.id] = text
+
+    def end(self) -> None:
+        self._goes_on = False
+
+    async def follow(self, holds: Callable[[Event], bool], otherwise: str) -> None:
+        """Follow what the engine says, up to an event for which `holds`. Raises CannotShow."""
+
+        def found(event: Event) -> bool | None:
+            if isinstance(event, EntryChanged) and event.state in (EntryState.DELIVERED, EntryState.READ):
+                self.delivered.add(event.id)
+            return holds(event) or None
+
+        await self._speaker.expect(found, otherwise)
+
+
+async def show_delivered(stage: Stage, record: Record) -> None:
+    """Kill the receiver within a burst, again and again, and read its database before it starts again."""
+    ada, ben = stage.both
+    for each in stage.both:
+        await each.stop()
+        await each.load()
+        await each.run()
+    burst, under_way = Burst(ada, stage.needle), 0
+    for _ in range(KILLS):
+        await _kill_within(burst, ben)
+        under_way += len(burst.sent) > len(burst.delivered)
+        held = await asyncio.to_thread(_held, ben, burst.mark.encode())
+        lost = len(burst.delivered - {id.hex() for id, _body in held})
+        twice = len(held) - len({body for _id, body in held})
+        record.require(not lost, f"after a kill {lost} entries that were called delivered are not there")
+        record.require(not twice, f"after a kill {twice} entries are there twice")
+        await ben.run()
+        ada.look_around()
+    record.did(
+        f"Ada said one thing after the other, and Ben's terminal was killed {KILLS} times at random moments,"
+        " by kill -9. Each time its database was read before it started again."
+    )
+    if not under_way:
+        raise CannotShow("nothing was under way when the kills came, so that nothing can be told from them")
+    record.measure("kills", KILLS, "kills, and readings of the database")
+    record.measure("kills_under_way", under_way, "of them while entries were under way")
+    record.measure(
+        "entries_called_delivered", len(burst.delivered), "entries called delivered until the last"
+    )
+    if burst.delivered < burst.sent.keys():
+        await burst.follow(lambda _: burst.delivered >= burst.sent.keys(), "the rest was not delivered")
+    shown = Counter(entry.text for entry in await ben.history())
+    missing = sum(not shown[text] for text in burst.sent.values())
+    twice = sum(shown[text] > 1 for text in burst.sent.values())
+    record.require(not missing, f"{missing} entries that were sent are not shown")
+    record.require(not twice, f"{twice} entries are shown twice")
+    record.measure(
+        "entries_shown", len(burst.sent) - missing, f"of {len(burst.sent)} entries shown at the end"
+    )
+
+
+async def _kill_within(burst: Burst, receiver: Terminal) -> None:
+    """Kill the receiver at a random moment, and follow the speaker until it has seen the end of the link."""
+    await receiver.load()
+    before = len(burst.delivered)
+    speaking = asyncio.create_task(burst.speak())
+    try:
+        await burst.follow(lambda _: len(burst.delivered) > before, "nothing was delivered")
+        await asyncio.sleep(secrets.randbelow(1000) / 1000 * BURST_MOST)
+        await receiver.kill()
+    finally:
+        burst.end()
+        await speaking
+    await burst.follow(_has_gone, "the end of the link was not seen")
+
+
+def _has_gone(event: Event) -> bool:
+    return isinstance(event, ContactChanged) and not event.contact.present
+
+
+def _held(terminal: Terminal, mark: bytes) -> list[tuple[bytes, bytes]]:
+    """Id and body of the entries with a mark, in the database of a terminal that does not run."""
+    rows = "SELECT e.id, b.body FROM entries e JOIN bodies b ON b.entry = e.number"
+    with (
+        profile.unlock(terminal.folder, terminal.passphrase) as opened,
+        closing(opened.database()) as database,
+    ):
+        return [(id, body) for id, body in database.rows(rows) if mark in body]

@@ -81,6 +81,10 @@ class Program:
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
 
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
     async def stop(self) -> None:
         """End its input, and kill it if it does not end."""
         if self._process.stdin is not None:
@@ -88,8 +92,7 @@ class Program:
         try:
             await asyncio.wait_for(self._process.wait(), LEAVE_WITHIN)
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            self.kill()
             await self._process.wait()
         await self._reading
 
@@ -139,6 +142,8 @@ class Terminal:
         self.contact = ""
         self.messenger: Messenger
         self._program: Program | None = None
+        self._next: Program | None = None
+        self._port = 0
         self._wire, self._module = wire, module
         self._before = tracer(self.calls) if traced else []
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()  # None: it has stopped
@@ -157,23 +162,46 @@ class Terminal:
             profile.create, self.folder, self.passphrase, fill, random=draw, cost=cheap
         )
         made.close()
-        port = await self._wire.front(self.name)
-        line = [*self._before, *python(self._module, str(self.folder), str(port))]
-        self._program = program = await Program.start(line, self.home)
+        self._port = await self._wire.front(self.name)
+        await self.load(self._before)
+        await self.run()
+        own = await self.messenger.me()
+        self.ids = bytes.fromhex(own.person), bytes.fromhex(own.terminal)
+        header = folder.read_header(self.folder / folder.HEADER)
+        self.key = (await asyncio.to_thread(folder.unwrap, header, self.passphrase)).reveal()
+
+    async def load(self, before: Sequence[str] = ()) -> None:
+        """Start the program that `run` uses next: it waits for the passphrase. Raises CannotShow."""
+        line = [*before, *python(self._module, str(self.folder), str(self._port))]
+        self._next = await Program.start(line, self.home)
+
+    async def run(self) -> None:
+        """Run the engine in the loaded program; none may run. Raises CannotShow."""
+        assert self._next is not None, "it is loaded"
+        self._program, self._next = self._next, None
+        program = self._program
         program.write(self.passphrase)
         told = await program.expect(lambda said: "listening" in said, f"{self.name}'s terminal")
         self._wire.lead(self.name, told["listening"])
         ready = await program.expect(lambda said: "ready" in said, f"{self.name}'s terminal")
         self.pid = ready["ready"]
         self.messenger = await RemoteMessenger.open(self.folder / folder.SOCKET)
+        self._events = asyncio.Queue()
         self._listening = asyncio.create_task(self._listen())
-        own = await self.messenger.me()
-        self.ids = bytes.fromhex(own.person), bytes.fromhex(own.terminal)
-        header = folder.read_header(self.folder / folder.HEADER)
-        self.key = (await asyncio.to_thread(folder.unwrap, header, self.passphrase)).reveal()
+
+    async def kill(self) -> None:
+        """End it by kill -9; what is loaded stays."""
+        if self._program is not None:
+            self._program.kill()
+        await self._end()
 
     async def stop(self) -> None:
-        """End it. A second call does nothing."""
+        """End it, and what is loaded. A second call does nothing."""
+        await self._end()
+        if self._next is not None:
+            await self._next.stop()
+
+    async def _end(self) -> None:
         listening, self._listening = self._listening, None
         if listening is not None:
             await self.messenger.close()

@@ -19,7 +19,8 @@ EXPERIMENTS: Final[Mapping[str, Show]] = {
     "C2": at_rest.show_only_ciphertext,
     "C5": at_rest.show_deleted,
     "C1": relay_holds_nothing.show,
-    "C3": traffic.show_nobody_else,
+    "C3": traffic.show_nobody_else,  # ends both terminals
+    "C6": at_rest.show_delivered,
 }
 """In the order in which they run; a claim of seeds/claims.toml that is not here cannot be shown."""
 

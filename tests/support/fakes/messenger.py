@@ -399,13 +399,25 @@ class FakeDoor:
             raise NotPermitted(WRONG)
         return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
 
+    async def wipe(self) -> None:
+        self._enter("wipe")
+        damaged, self._damaged = self._damaged, False
+        match self._look():
+            case DoorState.NEW:
+                raise BadData(phrase("There is no profile here."))
+            case DoorState.LOCKED if not self.held:
+                self.messenger, self._state = None, DoorState.NEW
+            case _:
+                self._damaged = damaged
+                raise CannotCreate(phrase("Another Parlour has this profile open."))
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         self._enter("diagnose")
         return self.messenger.diagnosis if self.messenger is not None else ()
 
     async def attach(self) -> FakeMessenger:
         self._enter("attach")
-        if self._look() is not DoorState.RUNNING:
+        if self._damaged or self._look() is not DoorState.RUNNING:
             raise Unreachable(phrase("No engine has this profile open."))
         return self._open(DoorState.RUNNING)
 

@@ -148,6 +148,10 @@ class Terminal:
         return int(status[0]) if status[0] else 128 + int(status[1])
 
     @property
+    def tty(self) -> Path:
+        return Path(self._tmux("display-message", "-p", "#{pane_tty}").strip())
+
+    @property
     def socket(self) -> Path:
         return self._folder / "socket"
 

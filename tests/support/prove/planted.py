@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import socket
@@ -9,10 +10,12 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from chat.cli.__main__ import main as relay
 from chat.relay.circuit import Buffers
+from chat.service.sync import Inbound
 from chat.storage.database import Database
 from chat.tools.prove import tracing
 from chat.tools.prove.tracing import tell_of_connections
@@ -71,6 +74,21 @@ def keeping_terminal() -> None:
         tracing.main()
 
 
+def hasty_terminal() -> None:
+    """A terminal that says that it has entries before it has stored them."""
+    store = Inbound._store_entries
+
+    async def store_later(inbound: Inbound, *given: Any) -> None:
+        inbound._runtime.tasks.spawn(late(inbound, *given))
+
+    async def late(inbound: Inbound, *given: Any) -> None:
+        await asyncio.sleep(0.1)
+        await store(inbound, *given)
+
+    with patch.object(Inbound, "_store_entries", store_later):
+        tracing.main()
+
+
 def hoarding_relay(log: Path) -> None:
     """A relay that keeps the last frame of one buffer and has a file open for writing."""
     take_back, kept = Buffers.take_back, list[bytes]()
@@ -92,5 +110,7 @@ if __name__ == "__main__":
             forgiving_terminal()
         case ["keep"]:
             keeping_terminal()
+        case ["hasten"]:
+            hasty_terminal()
         case ["hoard", log]:
             hoarding_relay(Path(log))

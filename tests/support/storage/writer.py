@@ -1,7 +1,7 @@
 """A process that writes to a profile, to be killed at any moment, or while its system calls fail.
 
-`python -m tests.support.storage.writer create|renew|write|insist|starve FOLDER [COUNT]` prints `stored ID…`
-after the commit of these entries and `failed CLASS` for an error that a person would be shown.
+`python -m tests.support.storage.writer create|renew|write|insist|starve|wipe FOLDER [COUNT]` prints
+`stored ID…` after the commit of these entries and `failed CLASS` for an error that a person would be shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chat.storage.database import Database
 from protocol import profile_header
 from tests.support.storage.samples import PASSPHRASE, THEIR_TERMINAL, Author, first_rows, seeded, store
 
-CREATE, RENEW, WRITE, INSIST, STARVE = "create", "renew", "write", "insist", "starve"
+CREATE, RENEW, WRITE, INSIST, STARVE, WIPE = "create", "renew", "write", "insist", "starve", "wipe"
 NEW_PASSPHRASE = "another one"
 
 
@@ -91,6 +91,11 @@ def main() -> None:
                 folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
             ).close()
             say("created")
+        return
+    if task == WIPE:
+        with told():
+            profile.wipe(folder)
+            say("wiped")
         return
     if task == STARVE:
         starve(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 from chat.interface import DoorState, EntryState, EntryView
@@ -42,6 +43,13 @@ def talk(_label: str) -> FakeDoor:
     messenger.receive(carla.person, "Are you there?")
     converse(messenger, bob.person)
     return FakeDoor(messenger, state=DoorState.RUNNING)
+
+
+def locked(_label: str) -> FakeDoor:
+    """A profile with a contact; after a lock the program starts again."""
+    messenger = FakeMessenger("Ann")
+    messenger.add_contact("Bob", present=True)
+    return FakeDoor(messenger)
 
 
 def seed(_label: str) -> FakeDoor:
@@ -137,10 +145,10 @@ def faulty(label: str) -> FakeDoor:
 
 
 SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
-    make.__name__: make for make in (new, alone, talk, seed, crowd, names, name, unread, faulty)
+    make.__name__: make for make in (new, alone, talk, locked, seed, crowd, names, name, unread, faulty)
 }
 
 
 if __name__ == "__main__":
     scenario, label = (*sys.argv[1:], "")[:2]
-    run(SCENARIOS[scenario](label), OPTIONS)
+    run(SCENARIOS[scenario](label), replace(OPTIONS, starts_again=scenario == locked.__name__))

@@ -139,6 +139,26 @@ def test_lock_stops_the_running_engine_or_finds_none(line: Line) -> None:
     assert line.messenger.called("lock") == [()]
 
 
+def test_wipe_asks_ends_the_engine_and_destroys(line: Line) -> None:
+    put(line, DoorState.RUNNING)
+    assert line.run("wipe", typed="n\n", passphrase=False).failed(1)
+    assert not called(line, "wipe")
+    outcome = line.run("wipe", "--json", typed="y\n", passphrase=False)
+    assert (outcome.status, outcome.objects) == (0, [{"wiped": True}])
+    assert line.messenger.called("lock") == [()]
+    assert called(line, "wipe") == [()]
+    assert line.run("wipe", "--yes", passphrase=False).status == 65
+
+
+def test_wipe_destroys_what_is_damaged_and_refuses_while_a_process_does_not_answer(line: Line) -> None:
+    line.door.damage()
+    line.door.held = True
+    line.patch.setattr(people, "ENDS_WITHIN", 0.0)
+    assert line.run("wipe", "--yes", passphrase=False).status == 73
+    line.door.held = False
+    assert line.run("wipe", "--yes", passphrase=False).status == 0
+
+
 @pytest.mark.parametrize("arguments", [["contacts"], ["verify", "nobody"], ["history", "--search", "x"]])
 def test_whatever_was_opened_is_closed(line: Line, arguments: list[str]) -> None:
     line.run(*arguments)

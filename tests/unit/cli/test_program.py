@@ -183,7 +183,7 @@ def test_without_a_terminal_the_interface_does_not_open(line: Line) -> None:
 def test_without_a_command_the_interface_opens_on_the_door(line: Line) -> None:
     opened: list[object] = []
 
-    def talk(door: object) -> int:
+    def talk(door: object, _options: object) -> int:
         opened.append(door)
         return 77
 
@@ -194,7 +194,7 @@ def test_without_a_command_the_interface_opens_on_the_door(line: Line) -> None:
     assert (refused.status, opened) == (64, [line.door])
     assert "--linear" in refused.failure
     line.patch.setattr(entry, "is_interactive", lambda: True)
-    line.patch.setattr("tui.run", opened.append)
+    line.patch.setattr("tui.run", lambda door, _options: opened.append(door))
     assert line.run(passphrase=False).status == 0
     assert line.run().status == 64
     assert opened == [line.door, line.door]

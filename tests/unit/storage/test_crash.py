@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from chat.interface import BadData
 from chat.storage import entries, migrations, profile, receipts
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
-from chat.storage.errors import WrongPassphrase
+from chat.storage.errors import ProfileInUse, ProfileMissing, WrongPassphrase
 from chat.storage.folder import ProfileState
 from tests.support.lab.inspection import WRITER, calls, killed_at, run
 from tests.support.machine import needs_strace
 from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, seeded
-from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WRITE, write
+from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WIPE, WRITE, write
 from tests.unit.storage.test_vault import check_is_mine, make
 
 pytestmark = pytest.mark.crash
@@ -177,3 +178,46 @@ def which_opens(folder: Path) -> str:
         profile.unlock(folder, NEW_PASSPHRASE).close()
         return NEW_PASSPHRASE
     return PASSPHRASE
+
+
+@pytest.mark.parametrize("call", ["fsync", "unlink", "rmdir"])
+def test_a_wipe_that_is_killed_after_its_first_step_has_destroyed_the_wrapped_key(
+    blank: Path, tmp_path: Path, call: str
+) -> None:
+    """Nothing of the header is left at any later moment, the passphrase opens nothing, and a wipe goes on."""
+    header = (blank / stored_folder.HEADER).read_bytes()
+    pieces = [header[at : at + 16] for at in range(len(header) - 15)]
+    rehearsal = shutil.copytree(blank, tmp_path / "rehearsal")
+    made = calls([*WRITER, WIPE, str(rehearsal)], [call], tmp_path)[call]
+    assert made >= 1
+    for number in range(1, made + 1):
+        folder = shutil.copytree(blank, tmp_path / f"run {number}")
+        (folder / f"{stored_folder.HEADER}.next").write_bytes(header)
+        assert killed_at([*WRITER, WIPE, str(folder)], call, number) == []
+        left = b"".join(path.read_bytes() for path in folder.iterdir())
+        assert [piece for piece in pieces if piece in left] == []
+        with pytest.raises(BadData):
+            profile.unlock(folder, PASSPHRASE)
+        if stored_folder.holds_any(folder):
+            profile.wipe(folder)
+            assert not folder.exists()
+        assert [path for path in folder.glob("*") if path.name != "lock"] == []
+
+
+def test_a_wipe_removes_the_profile_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    with pytest.raises(ProfileMissing):
+        profile.wipe(folder)
+    with make(folder, "writer") as opened, closing(opened.database()), pytest.raises(ProfileInUse):
+        profile.wipe(folder)
+    (folder / "mine").write_text("kept")
+    profile.wipe(folder)
+    assert [path.name for path in folder.iterdir()] == ["mine"]
+    with pytest.raises(ProfileMissing):
+        profile.wipe(folder)
+    assert stored_folder.state(folder) is ProfileState.NEW
+    (folder / "mine").unlink()
+    make(folder, "writer").close()
+    (folder / stored_folder.HEADER).write_bytes(b"damaged")
+    profile.wipe(folder)
+    assert not folder.exists()

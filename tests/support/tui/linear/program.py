@@ -1,7 +1,8 @@
 """The linear mode as a program of its own, on the fake: what the tests run with a terminal or a pipe.
 
-Usage: python -m tests.support.tui.linear.program [EVERY], the seconds between two looks at the keys. Ben
-writes at SIGUSR1. Ends with status 3 where Textual was loaded, with 4 where the messenger was not closed.
+Usage: python -m tests.support.tui.linear.program [EVERY|again]: the seconds between two looks at the keys, or
+after a lock the program starts again. Ben writes at SIGUSR1. Ends with status 3 where Textual was loaded, and
+with 4 where the messenger was not closed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 
 from tests.support.tui.linear.played import OPTIONS, Others, locked_door
 from tui.linear import run
@@ -24,7 +26,9 @@ def main() -> None:
     door.messenger.keep_seed()
     others = Others(door.messenger)
     signal.signal(signal.SIGUSR1, lambda *_: others.act("Ben writes from Ben"))
-    if len(sys.argv) > 1:
+    if "again" in sys.argv:
+        status = run(door, replace(OPTIONS, starts_again=True))
+    elif len(sys.argv) > 1:
         output = Output()
         status = asyncio.run(Program(door, OPTIONS, LineInput(0, output), output, float(sys.argv[1])).run())
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
@@ -143,6 +144,23 @@ async def test_claim_c5_fails_where_pages_or_log_keep_it(monkeypatch: pytest.Mon
     reasons = "; ".join(await broken("C5", at_rest.show_deleted, nothing, Setting(PLANTED, traced=False)))
     assert "database still holds what was deleted" in reasons
     assert "frame" in reasons
+
+
+async def test_claim_c6_fails_where_a_receipt_goes_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLOUR_PLANTED", "hasten")
+    monkeypatch.setattr(at_rest, "KILLS", 3)
+    reasons = await broken("C6", at_rest.show_delivered, nothing, Setting(PLANTED, traced=False))
+    assert re.fullmatch(r"after a kill \d+ entries that were called delivered are not there", reasons[0])
+
+
+async def test_claim_c6_holds_through_some_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_rest, "KILLS", 3)
+    async with staged(Setting(traced=False)) as stage:
+        finding = await look_at(CLAIMS["C6"], at_rest.show_delivered, stage)
+    assert (finding.outcome, finding.reason) == (Outcome.HOLDS, "")
+    measured = {one.name: one.value for one in finding.measured}
+    assert measured["kills"] == 3
+    assert measured["entries_shown"] >= measured["entries_called_delivered"] >= 3  # type: ignore[operator]
 
 
 async def test_without_strace_it_is_said_and_python_alone_tells() -> None:
