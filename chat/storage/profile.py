@@ -61,6 +61,7 @@ def unlock(folder: Path, passphrase: str) -> Vault:
         lock = ProfileLock(folder)
         try:
             stored_folder.close_to_others(folder)
+            stored_folder.drop_unfinished(folder / HEADER)
             _finish_creation(folder)
             found = stored_folder.read_header(folder / HEADER)
             return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)
