@@ -63,6 +63,8 @@ class Ended:
     status: int = 0
     said: list[str] = field(default_factory=list)
     complained: list[str] = field(default_factory=list)
+    struck: bool = False
+    """Whether the program was killed, where this is another's end."""
 
     @property
     def objects(self) -> list[dict[str, Any]]:
@@ -95,6 +97,8 @@ class Scene:
     hosts: Sequence[Host]
     under: tuple[str, ...] = ()
     program: tuple[str, ...] = PARLOUR
+    lasting: bool = False
+    """Whether the fault goes on, so that nothing new can be stored."""
     broken: list[tuple[str, str]] = field(default_factory=list)
 
     def station(self, name: str, host: int = 0) -> Station:
@@ -240,10 +244,14 @@ class Pairing(Flow):
             try:
                 program.wait_exit(TOLD_WITHIN)
             except Silent:
-                # A joiner that ended before it came is none of whom the inviter could know.
-                met = program is joining or any("used the invitation" in line for line in program.complained)
+                # The inviter cannot know of a joiner that failed before it came.
+                met = struck is inviting or "used the invitation" in " ".join(inviting.complained)
                 side = "inviter" if program is inviting else "joiner"
-                scene.holds("told", not met, f"the {side} does not hear that the pairing has ended")
+                scene.holds(
+                    "told",
+                    program is inviting and not met,
+                    f"the {side} does not hear that the pairing has ended",
+                )
                 program.process.terminate()
                 program.wait_exit(PATIENCE)
         outcome(scene, ended(other))
@@ -276,18 +284,45 @@ class Send(Flow):
     name = "send"
     needs = "paired"
 
+    def __init__(self) -> None:
+        self.tried: dict[str, Ended] = {}
+
     def play(self, scene: Scene) -> Ended:
         with listening(scene.ben):
-            return scene.run(scene.ada, "send", "Ben", "hello", "--wait", "20")
+            self.tried["hello"] = scene.run(scene.ada, "send", "Ben", "hello", "--wait", "20")
+        return self.tried["hello"]
 
     def check(self, scene: Scene, how: Ended) -> None:
         with scene.opened(scene.ada.profile) as database:
             stored = {row[0].hex() for row in database.rows("SELECT id FROM entries")}
-        printed = how.last("id")
-        scene.holds("kept", printed is None or printed in stored, f"{printed} was printed and is gone")
         texts = [text for _, text in settle(scene.ada, scene.ben)]
-        scene.truthful("hello" in texts, how, "the entry is there")
-        scene.holds("kept", printed is None or "hello" in texts, "the entry did not come")
+        for text, tried in self.tried.items():
+            printed = tried.last("id")
+            scene.holds("kept", printed is None or printed in stored, f"{printed} was printed and is gone")
+            scene.holds("kept", printed is None or text in texts, f"{text} was printed and did not come")
+            scene.truthful(text in texts, tried, f"{text} is there")
+
+
+class SendToEngine(Send):
+    """The same of an engine that another command holds, which dies later with what a failure left."""
+
+    name = "send, to an engine"
+    serves = True
+
+    def play(self, scene: Scene) -> Ended:
+        with listening(scene.ben), scene.victim(scene.ada, "listen") as struck:
+            if struck.first(PATIENCE) is None:
+                return ended(struck)
+            for text in ("hello", "again", "and again"):  # the fault strikes one of them at most
+                with scene.ada.start("send", "Ben", text, "--wait", LIVES_WITHIN) as sending:
+                    self.tried[text] = ended(sending)
+            status, last = struck.process.poll(), self.tried["and again"]
+            scene.holds("lives", status in (None, KILLED), f"the engine ended: {struck.complained}")
+            takes = scene.lasting or status == KILLED or last.status == 0
+            scene.holds("lives", takes, f"it takes nothing any more: {last}")
+            struck.kill()
+            first = self.tried["hello"]
+            return Ended(first.status, first.said, first.complained, struck=status == KILLED)
 
 
 class Receive(Flow):
@@ -308,7 +343,8 @@ class Receive(Flow):
         ):
             first_to_end(struck, sending)
             if struck.process.poll() is None:
-                self._goes_on(scene, struck, sending)
+                if not scene.lasting:
+                    self._goes_on(scene, struck, sending)
                 struck.process.terminate()
             sending.process.terminate()
             sending.wait_exit(PATIENCE)
@@ -500,6 +536,7 @@ FLOWS: Final[dict[str, type[Flow]]] = {
         Inviting,
         Joining,
         Send,
+        SendToEngine,
         Receive,
         Delete,
         Passphrase,

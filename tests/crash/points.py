@@ -31,21 +31,14 @@ ABOVE: Final = ".."
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at a point: at each sync, and at sampled other calls.
-
-    A lasting one goes on from the point. `then` is injected too. `file` is the only file that it concerns.
-    """
+    """What happens at a point: at each sync, and at sampled other calls. A lasting one goes on from there."""
 
     name: str
     injected: str
     syncs: bool
     sampled: tuple[str, ...]
     lasting: bool = False
-    file: str = ""
-    then: str = ""
 
-
-LOG: Final = "history.db-wal"
 
 FAULTS: Final = {
     fault.name: fault
@@ -53,8 +46,6 @@ FAULTS: Final = {
         Fault("kill", "signal=KILL", True, (*WRITES, *NAMES)),
         Fault("EIO", "error=EIO", True, (*WRITES, *NAMES)),
         Fault("ENOSPC", "error=ENOSPC", True, ("pwrite64", "write", "rename")),
-        # What failed is in the log of the database, and the program dies before it takes the log away.
-        Fault("EIO, kill", "error=EIO", True, (), file=LOG, then="unlink:signal=KILL"),
         Fault("full", "error=ENOSPC", False, ("pwrite64",), lasting=True),
     )
 }
@@ -97,9 +88,7 @@ def struck(fault: Fault, point: Point, profile: Path, log: Path) -> tuple[str, .
     """The command before a program's own by which a fault strikes it at a point."""
     when = f"inject={point.call}:{fault.injected}:when={point.number}{'+' if fault.lasting else ''}"
     paths = () if point.file == ANY else ("-P", str(_path(profile, point.file)))
-    then = ("-e", f"inject={fault.then}") if fault.then else ()
-    traces = f"trace={','.join(filter(None, (point.call, fault.then.partition(':')[0])))}"
-    return (*_TRACER, "-o", str(log), *paths, "-e", traces, "-e", when, *then)
+    return (*_TRACER, "-o", str(log), *paths, "-e", f"trace={point.call}", "-e", when)
 
 
 def has_struck(log: Path) -> bool:
@@ -132,9 +121,7 @@ def points(made: Sequence[Call]) -> dict[str, list[Point]]:
 def chosen(fault: Fault, made: Sequence[Call], number: int, seed: str) -> list[Point]:
     """Every sync where the fault wants it, and `number` of the other calls: of each kind in turn."""
     found = points(made)
-    every = [
-        point for name in SYNCS for point in found[name] if fault.syncs and fault.file in ("", point.file)
-    ]
+    every = [point for name in SYNCS for point in found[name]] if fault.syncs else []
     if fault.lasting:
         counts = Counter(call.thread for call in made if call.file and call.name in fault.sampled)
         most = max(counts.values(), default=0)

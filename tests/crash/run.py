@@ -126,10 +126,11 @@ class Stage:
         program: tuple[str, ...] = PARLOUR
         if trial.planted:
             program = (sys.executable, "-m", "tests.crash.planted", trial.planted)
-        scene = Scene(folder, lab.hosts, under, program)
+        lasting = trial.point is not None and FAULTS[trial.fault].lasting
+        scene = Scene(folder, lab.hosts, under, program, lasting)
         how = judge(flow, scene)
         if trial.point is not None:
-            return Result(trial, how.status == KILLED or has_struck(log), tuple(scene.broken))
+            return Result(trial, how.struck or how.status == KILLED or has_struck(log), tuple(scene.broken))
         made = calls(log, victim)
         if not flow.serves:
             scene.broken += [("durable", line) for line in unsettled(made)]
