@@ -150,24 +150,27 @@ def _drawn(kinds: list[list[Point]], number: int, draws: random.Random) -> list[
 def unsettled(made: Sequence[Call]) -> Iterator[str]:
     """Where a power cut could undo what was said or done: a kill cannot show this.
 
-    Data is synced before its file is renamed and before a line is said, and a rename is before a line.
+    Data is synced before its file is renamed and before a line is said. A rename is synced next.
     """
     dirty: set[str] = set()
-    renamed = ""
+    renamed: Call | None = None
     for call in made:
-        if call.file and call.name in WRITES:
+        said = call.descriptor == "1" and not call.file
+        if said and dirty:
+            yield f"a line is said before {', '.join(sorted(dirty))} is synced"
+        if renamed is not None and (said or (call.file and call.thread == renamed.thread)):
+            if call.name not in SYNCS or call.file != FOLDER:
+                then = f"{call.name} of {call.file or 'a line'}"
+                yield f"the rename of {renamed.file} is not synced before the {then}"
+            renamed = None
+        if call.name in SYNCS or call.name == "unlink":
+            dirty.discard(call.file)
+        elif call.file and call.name in WRITES:
             dirty.add(call.file)
-        elif call.name in SYNCS:
-            dirty.discard(call.file)
-            renamed = "" if call.file == FOLDER else renamed
-        elif call.name == "unlink":
-            dirty.discard(call.file)
         elif call.name == "rename":
             if call.file in dirty:
                 yield f"{call.file} is renamed before it is synced"
-            renamed = call.file
-        elif call.descriptor == "1" and (dirty or renamed):
-            yield f"a line is said before {', '.join(sorted(dirty)) or f'the rename of {renamed}'} is synced"
+            renamed = call
 
 
 def _path(profile: Path, file: str) -> Path:
