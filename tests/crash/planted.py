@@ -8,22 +8,24 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from chat.cli.__main__ import main
 from chat.interface import EntryAdded, EntryView
+from chat.network.links import LiveLink
 from chat.service.messages import Messages
 from chat.service.pairing.session import ActivePairing, PairingService
+from chat.service.sync import Inbound
 from chat.storage import database, entries, folder, keys, migrations, profile, secure_deletion
 from chat.storage.database import Database
 from chat.storage.errors import StorageFailure
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.pairing.record import PendingContact
-from tests.sim.planted import receipt_before_commit
 
 
 def folder_not_synced() -> None:
@@ -57,6 +59,23 @@ def commit_not_awaited() -> None:
         return view
 
     Messages.send = send  # type: ignore[method-assign]
+
+
+def receipt_before_commit() -> None:
+    """An entry is stored after the receipt for it has left."""
+    store = Inbound._store_entries
+
+    async def later(
+        self: Inbound,
+        link: LiveLink,
+        person: bytes,
+        parsed: Sequence[ParsedEntry],
+        former: Collection[bytes],
+    ) -> None:
+        storing = partial(store, self, link, person, parsed, former)
+        asyncio.get_running_loop().call_later(0.5, lambda: self._runtime.tasks.spawn(storing()))
+
+    Inbound._store_entries = later  # type: ignore[method-assign]
 
 
 def header_in_place() -> None:
@@ -111,7 +130,7 @@ def dies_of_a_failure() -> None:
 
 
 def not_cleaned() -> None:
-    """Deleted content stays in the file."""
+    """Deleted content stays in the file: SQLite does not overwrite it, and no cleaning follows."""
 
     def forgotten(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool:
         with db.transaction():
@@ -119,6 +138,8 @@ def not_cleaned() -> None:
         return True
 
     secure_deletion.clean_file = forgotten
+    settings = [pragma for pragma in database._PRAGMAS if pragma[0] != "secure_delete = ON"]
+    database._PRAGMAS = (*settings, ("secure_delete = OFF", 0))  # type: ignore[assignment,misc]
 
 
 def migrated_in_pieces() -> None:
@@ -159,6 +180,9 @@ def paired_before_stored() -> None:
     PairingService.store = later  # type: ignore[method-assign]
 
 
+LOG: Final = "history.db-wal"
+
+
 @dataclass(frozen=True)
 class Plant:
     """A violation, and where it is found: a flow, a fault and its calls, or none; and the law."""
@@ -174,21 +198,17 @@ class Plant:
 PLANTED: Final[dict[str, Plant]] = {
     "folder not synced": Plant(folder_not_synced, "init", "durable"),
     "not synchronous": Plant(not_synchronous, "send", "durable"),
-    "commit not awaited": Plant(commit_not_awaited, "send", "kept", "EIO", "pwrite64", "history.db-wal"),
-    "receipt before commit": Plant(
-        receipt_before_commit, "receive", "kept", "kill", "fsync", "history.db-wal"
-    ),
+    "commit not awaited": Plant(commit_not_awaited, "send", "kept", "EIO", "pwrite64", LOG),
+    "receipt before commit": Plant(receipt_before_commit, "receive", "kept", "kill", "fsync", LOG),
     "header in place": Plant(header_in_place, "passphrase", "opens", "kill", "write", "header"),
     "rename denied": Plant(rename_denied, "passphrase", "truth", "EIO", "fsync", "."),
-    "failure swallowed": Plant(failure_swallowed, "recovery use", "kept", "full", "pwrite64", "*"),
-    "dies of a failure": Plant(dies_of_a_failure, "receive", "lives", "EIO", "pwrite64", "history.db-wal"),
+    "failure swallowed": Plant(failure_swallowed, "recovery use", "kept", "ENOSPC", "pwrite64", LOG),
+    "dies of a failure": Plant(dies_of_a_failure, "receive", "lives", "EIO", "pwrite64", LOG),
     "not cleaned": Plant(not_cleaned, "delete", "erased"),
-    "migrated in pieces": Plant(migrated_in_pieces, "migrate", "opens", "kill", "fsync", "history.db-wal"),
+    "migrated in pieces": Plant(migrated_in_pieces, "migrate", "opens", "kill", "fsync", LOG),
     "unfinished stays": Plant(unfinished_stays, "init", "opens", "kill", "fsync", "unfinished.db-wal"),
     "words not erased": Plant(words_not_erased, "recovery confirm", "kept"),
-    "paired before stored": Plant(
-        paired_before_stored, "pairing, joiner", "kept", "kill", "fsync", "history.db-wal"
-    ),
+    "paired before stored": Plant(paired_before_stored, "pairing, joiner", "kept", "kill", "fsync", LOG),
 }
 
 
