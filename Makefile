@@ -22,7 +22,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim bench screenshots snapshots relay-cluster lock clean
+.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim crash bench screenshots snapshots relay-cluster lock clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -35,6 +35,7 @@ help:
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make model   search the symbolic models of the protocol for attacks (needs maude)"
 	@echo "make sim     RUNS=$(RUNS) seeded runs of whole engines under every fault, from SEED=$(SEED) on"
+	@echo "make crash   kill real programs, and fail their calls, at every sync and N others per flow and fault"
 	@echo "make mutate  change one place of the code N times, and see which changes no test notices"
 	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
@@ -83,6 +84,10 @@ model: env
 
 sim: env
 	@$(BIN)/python -m tests.sim.run --runs $(RUNS) --seed $(SEED) --workers $(WORKERS)
+
+crash: N = 4
+crash: env
+	@$(BIN)/python -m tests.crash.run --seed $(SEED) --number $(N) --workers $(WORKERS) --plants
 
 bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report

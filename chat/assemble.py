@@ -83,6 +83,7 @@ class ProfileDoor:
 
     async def create(self, name: str, passphrase: str) -> Messenger:
         from chat.storage import profile
+        from chat.storage.errors import ProfileUnsettled, StorageFailure
         from protocol import profile_header
         from protocol.identity.author import create_person
         from protocol.identity.names import is_name
@@ -92,7 +93,11 @@ class ProfileDoor:
         person = create_person(name, os.urandom)
         cost = self._cost or profile_header.MODERATE
         make = partial(profile.create, self._folder, passphrase, filler(person), random=os.urandom, cost=cost)
-        return await self._open(await _while_loading(make))
+        made = await _while_loading(make)
+        try:
+            return await self._open(made)
+        except StorageFailure:  # it would say of the port that nothing was stored, and the profile is
+            raise ProfileUnsettled from None
 
     async def unlock(
         self,

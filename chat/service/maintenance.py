@@ -9,7 +9,13 @@ from chat.interface import Cleaned, EntriesMarked, Notice, ParlourError
 from chat.service.events import EventBus
 from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
-from chat.storage.errors import StorageFailure, StorageFull, StorageGivenUp
+from chat.storage.errors import (
+    StorageBroken,
+    StorageFailure,
+    StorageFull,
+    StorageGivenUp,
+    StorageReadOnly,
+)
 from chat.tasks import Runtime
 
 FULL = phrase(
@@ -18,15 +24,27 @@ FULL = phrase(
 )
 
 
+BROKEN = phrase(
+    "The disk cannot be read or written. What you deleted is no longer shown, but is still in the profile "
+    "file. Check the disk; Parlour tries again."
+)
+
+
 class NotCleaned(ParlourError):
     """The file could not be cleaned; nothing was lost, and it stays marked."""
 
     def __init__(self, cause: StorageFailure) -> None:
-        again = phrase(
-            "Deleted messages are still in the profile file; Parlour tries again. {reason}",
-            reason=cause.phrase,
-        )
-        super().__init__(FULL if isinstance(cause, StorageFull) else again)
+        if isinstance(cause, StorageFull):
+            super().__init__(FULL)
+        elif isinstance(cause, StorageBroken | StorageReadOnly):
+            super().__init__(BROKEN)  # their own texts say that nothing was stored, and the deletion is
+        else:
+            super().__init__(
+                phrase(
+                    "Deleted messages are still in the profile file; Parlour tries again. {reason}",
+                    reason=cause.phrase,
+                )
+            )
 
 
 class Cleaner:

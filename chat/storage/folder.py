@@ -72,7 +72,7 @@ def replace_private(path: Path, data: bytes) -> None:
 
     Raises NotDurable (the new content is in force) or any other OSError (the old one is).
     """
-    unfinished = path.with_name(f"{path.name}.next")
+    unfinished = _unfinished(path)
     unfinished.unlink(missing_ok=True)
     write_private(unfinished, data)
     try:
@@ -81,6 +81,16 @@ def replace_private(path: Path, data: bytes) -> None:
         unfinished.unlink(missing_ok=True)
         raise
     _sync_name(path)
+
+
+def drop_unfinished(path: Path) -> None:
+    """Remove what a crash in `replace_private` left: of a header, the key under a passphrase."""
+    with suppress(OSError):  # on a read-only disk it stays, and the next replacement removes it
+        _unfinished(path).unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{path.name}.next")
 
 
 def move(source: Path, target: Path) -> None:

@@ -64,6 +64,7 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
         try:
             if not lock.read_only:
                 stored_folder.close_to_others(folder)
+                stored_folder.drop_unfinished(folder / HEADER)
             _finish_creation(folder)
             found = stored_folder.read_header(folder / HEADER)
             return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import EntryState, EntryView, Messenger, Unreachable
+from chat.interface import Messenger, Unreachable
 from tests.support.e2e.programs import (
     PATIENCE,
     Station,
@@ -25,8 +25,9 @@ from tests.support.e2e.programs import (
     first_to_end,
     listening,
     pair,
+    settle,
+    until_nothing_waits,
     wait_event,
-    whole_history,
 )
 from tests.support.e2e.tracing import KILLED, at_every_step, failing, steps, traced
 from tests.support.lab.hosts import Lab
@@ -55,28 +56,9 @@ def conversation(lab: Lab, paired: Path, folder: Path) -> tuple[Station, Station
     return Station("Ada", folder, lab.hosts[0]), Station("Ben", folder, lab.hosts[1])
 
 
-def settle(ada: Station, ben: Station, acknowledged: list[str]) -> None:
+def settled(ada: Station, ben: Station, acknowledged: list[str]) -> None:
     """Both run again, and everything is at both ends, once, in one order."""
-    with listening(ada, ben):
-        for station in (ada, ben):
-            station.ask(until_nothing_waits)
-        said = ada.said()
-        assert said == ben.said()
-        texts = [text for _, text in said]
-        assert len(texts) == len(set(texts))
-        assert set(acknowledged) <= set(texts)
-    assert (ada.problems(), ben.problems()) == ((), ())
-
-
-async def until_nothing_waits(messenger: Messenger) -> None:
-    events = messenger.events()
-    async with asyncio.timeout(PATIENCE):
-        while any(waits(entry) for entry in await whole_history(messenger)):
-            await anext(events)
-
-
-def waits(entry: EntryView) -> bool:
-    return entry.state in (EntryState.QUEUED, EntryState.SENT)
+    assert set(acknowledged) <= {text for _, text in settle(ada, ben)}
 
 
 def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
@@ -88,7 +70,7 @@ def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
             with listening(ben), ada.start(*HELLO, under=tracer) as sending:
                 status = sending.wait_exit(PATIENCE)
                 printed = [json.loads(line)["state"] for line in sending.said]
-            settle(ada, ben, ["hello"] if printed else [])
+            settled(ada, ben, ["hello"] if printed else [])
         assert printed in ([], ["delivered"])
         return status == KILLED
 
@@ -170,7 +152,7 @@ def test_the_receiver_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
                     program.process.terminate()
                 status = other.wait_exit(PATIENCE)
                 sending.wait_exit(PATIENCE)
-            settle(ada, ben, ["hello"] if sending.said else [])
+            settled(ada, ben, ["hello"] if sending.said else [])
         return status == KILLED
 
     assert at_every_step(listen, tmp_path / "log") > 4, "most of the steps are there in every run"
@@ -193,7 +175,7 @@ def test_either_dies_at_moments_from_a_seed_while_both_write(paired: Path, tmp_p
         for station in (ada, ben):
             station.ask(until_nothing_waits)
         end(*running.values())
-        settle(ada, ben, acknowledged)
+        settled(ada, ben, acknowledged)
     assert len(acknowledged) > MOMENTS
 
 

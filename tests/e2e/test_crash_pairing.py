@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.e2e.programs import PATIENCE, created, invited, is_words, listening, pair, wait_event
+from tests.support.e2e.programs import PATIENCE, created, invited, is_words, settle_pairing
 from tests.support.e2e.tracing import KILLED, at_every_step
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
@@ -21,19 +21,7 @@ class Meeting:
         self.ada, self.ben = created(folder, lab.hosts, "Ada", "Ben")
 
     def settle(self) -> None:
-        """Both start again: what began completes by itself or can be repeated, and then they talk."""
-        ada, ben = self.ada, self.ben
-        with listening(ada, ben) as (one, other):
-            if not ada.contacts() and not ben.contacts():
-                pair(ada, ben)
-            wait_event(one, "peer", name="Ben", present=True)
-            wait_event(other, "peer", name="Ada", present=True)
-            for program, id in ((one, ada.say("from Ada")), (other, ben.say("from Ben"))):
-                wait_event(program, "state", id=id, state="delivered")
-            assert ada.said() == ben.said()
-            assert sorted(ada.said()) == [("Ada", "from Ada"), ("Ben", "from Ben")]
-            assert ada.safety_number() == ben.safety_number()
-        assert (ada.problems(), ben.problems()) == ((), ())
+        settle_pairing(self.ada, self.ben)
 
 
 def by_invitation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from chat.network import mdns, transport
 from chat.ports import Connection, Listener
 from chat.storage import folder as stored_folder
 from chat.storage import profile
-from chat.storage.errors import StorageBroken
+from chat.storage.errors import ProfileUnsettled, StorageBroken
+from chat.storage.folder import NotDurable
 from chat.storage.migrations import Fill
 from protocol import profile_header
 from protocol.identity.author import create_person
@@ -49,6 +51,22 @@ class TestProfileDoor(DoorContract):
 
 def created(folder: Path, fill: Fill) -> None:
     profile.create(folder, PASSPHRASE, fill, random=os.urandom, cost=profile_header.CHEAPEST).close()
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "broken"), NotDurable(errno.EIO, "broken")])
+async def test_a_new_profile_whose_port_cannot_be_stored_is_said_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: OSError
+) -> None:
+    network, folder = Network(), tmp_path / "profile"
+    monkeypatch.setattr(transport, "TcpTransport", partial(MemoryTransport, network, "10.0.0.1"))
+
+    def refuse(path: Path, data: bytes) -> None:
+        raise failure
+
+    monkeypatch.setattr(stored_folder, "replace_private", refuse)
+    with pytest.raises(ProfileUnsettled):
+        await door(folder, cost=profile_header.CHEAPEST).create("Ada", PASSPHRASE)
+    profile.unlock(folder, PASSPHRASE).close()
 
 
 async def test_an_engine_that_opens_is_waited_for_and_used(

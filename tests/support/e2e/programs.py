@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from chat.assemble import filler
-from chat.interface import ContactView, EntryView, Messenger
+from chat.interface import ContactView, EntryState, EntryView, Messenger
 from chat.ipc.client import RemoteMessenger
 from chat.storage import folder, profile
 from protocol import profile_header
@@ -33,10 +33,13 @@ PARLOUR = (sys.executable, "-m", "chat.cli")
 class Station:
     """One person's profile on one machine: runs lines of the command on it."""
 
-    def __init__(self, name: str, folder: Path, host: Host | None = None) -> None:
+    def __init__(
+        self, name: str, folder: Path, host: Host | None = None, program: Sequence[str] = PARLOUR
+    ) -> None:
         self.name = name
         self.profile = folder / name.lower()
         self.host = host
+        self.program = program
         secret = folder / "passphrase"
         secret.write_text(f"{PASSPHRASE}\n")
         self.options: tuple[str, ...] = ("--passphrase-file", str(secret))
@@ -51,7 +54,7 @@ class Station:
         return self
 
     def line(self, *arguments: str) -> list[str]:
-        return [*PARLOUR, "--json", "--profile", str(self.profile), *self.options, *arguments]
+        return [*self.program, "--json", "--profile", str(self.profile), *self.options, *arguments]
 
     def run(self, *arguments: str, typed: str = "") -> Outcome:
         line = self._enter(*self.line(*arguments))
@@ -119,6 +122,45 @@ async def whole_history(messenger: Messenger) -> list[EntryView]:
     while page := await messenger.history(contact.person, 200, entries[0].id if entries else None):
         entries[:0] = page
     return entries
+
+
+async def until_nothing_waits(messenger: Messenger) -> None:
+    """Wait until every entry with the only contact has arrived."""
+    events = messenger.events()
+    async with asyncio.timeout(PATIENCE):
+        while any(
+            entry.state in (EntryState.QUEUED, EntryState.SENT) for entry in await whole_history(messenger)
+        ):
+            await anext(events)
+
+
+def settle(one: Station, other: Station) -> list[tuple[str, str]]:
+    """Both run again until everything is at both ends, once, in one order: author and text of each."""
+    with listening(one, other):
+        for station in (one, other):
+            station.ask(until_nothing_waits)
+        said = one.said()
+        assert said == other.said(), "both ends hold the same in one order"
+        assert len(said) == len(set(said)), f"nothing is there twice: {said}"
+    assert (one.problems(), other.problems()) == ((), ())
+    return said
+
+
+def settle_pairing(inviter: Station, joiner: Station) -> None:
+    """Both start again: what began completes by itself or can be repeated, and then they talk."""
+    with listening(inviter, joiner) as (one, other):
+        if not inviter.contacts() and not joiner.contacts():
+            pair(inviter, joiner)
+        wait_event(one, "peer", name=joiner.name, present=True)
+        wait_event(other, "peer", name=inviter.name, present=True)
+        texts = [(station.name, f"from {station.name}") for station in (inviter, joiner)]
+        ids = [station.say(text) for station, (_, text) in zip((inviter, joiner), texts, strict=True)]
+        for program, id in zip((one, other), ids, strict=True):
+            wait_event(program, "state", id=id, state="delivered")
+        assert inviter.said() == joiner.said()
+        assert sorted(inviter.said()) == sorted(texts)
+        assert inviter.safety_number() == joiner.safety_number()
+    assert (inviter.problems(), joiner.problems()) == ((), ())
 
 
 def is_event(kind: str, **fields: object) -> Callable[[str], bool]:

@@ -14,7 +14,13 @@ from chat.config import Config
 from chat.interface import Cleaned, EntriesMarked, Notice
 from chat.service.maintenance import FULL, Cleaner, NotCleaned, Settler
 from chat.storage import entries, ordering, quarantine, secure_deletion
-from chat.storage.errors import StorageBroken, StorageFull, StorageGivenUp
+from chat.storage.errors import (
+    StorageBroken,
+    StorageFailure,
+    StorageFull,
+    StorageGivenUp,
+    StorageReadOnly,
+)
 from chat.tasks import Tasks
 from tests.support.engines.engines import play
 
@@ -150,6 +156,14 @@ def test_a_cleaning_gives_way_until_its_patience_ends() -> None:
         assert it.times == [AFTER * number for number in range(PATIENCE + 1)]
 
     run(scenario)
+
+
+@pytest.mark.parametrize("failure", [StorageFull(), StorageBroken(), StorageReadOnly()])
+def test_a_cleaning_that_fails_denies_no_deletion(failure: StorageFailure) -> None:
+    """The failures themselves say that nothing was stored, and the deletion is."""
+    said = str(NotCleaned(failure))
+    assert "still" in said
+    assert "nothing was" not in said
 
 
 def test_two_who_wait_for_a_cleaning_share_it_and_its_failure() -> None:

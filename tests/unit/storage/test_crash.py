@@ -165,6 +165,7 @@ def test_attack_73_a_passphrase_changed_amid_a_kill_is_the_old_or_the_new(blank:
         said = killed_at([*WRITER, RENEW, str(folder)], call, number)
         passphrase = which_opens(folder)
         assert passphrase == NEW_PASSPHRASE or said == []
+        assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
         with profile.unlock(folder, passphrase) as opened:
             opened.change_passphrase(passphrase, "a third", random=seeded("third"))
         profile.unlock(folder, "a third").close()

@@ -1,0 +1,217 @@
+"""`parlour` with one violation: `python -m tests.crash.planted NAME ARGUMENTS…`.
+
+Each is a mistake that a change could make. test_planted.py shows that every one is found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from chat.cli.__main__ import main
+from chat.interface import EntryAdded, EntryView
+from chat.network.links import LiveLink
+from chat.service.messages import Messages
+from chat.service.pairing.session import ActivePairing, PairingService
+from chat.service.sync import Inbound
+from chat.storage import database, entries, folder, keys, migrations, profile, secure_deletion
+from chat.storage.database import Database
+from chat.storage.errors import StorageFailure
+from protocol.entries_and_receipts import ParsedEntry
+from protocol.pairing.record import PendingContact
+
+
+def folder_not_synced() -> None:
+    """A rename is not made durable."""
+    folder.sync_folder = lambda folder: None
+
+
+def not_synchronous() -> None:
+    """A commit does not wait for the disk."""
+    settings = dict(database._PRAGMAS) | {"synchronous = FULL": None, "synchronous": None}
+    settings["synchronous = OFF"] = None
+    database._PRAGMAS = tuple(settings.items())  # type: ignore[assignment,misc]
+
+
+def commit_not_awaited() -> None:
+    """`send` returns while the entry is still to be stored."""
+
+    async def send(self: Messages, person: bytes, text: str, reply: bytes = b"") -> EntryView:
+        def drafted(database: Database) -> ParsedEntry:
+            database.rows("BEGIN IMMEDIATE")
+            entry = self._append(database, person, text, reply)
+            database.rows("ROLLBACK")
+            return entry
+
+        entry, own = await self._store.read(drafted), self._keyring.own.terminal
+        store = self._store.write(entries.insert_all, [entry], own, contact=person)
+        self._runtime.tasks.spawn(store)
+        view = self._views.added(person, entry)
+        self._bus.publish(EntryAdded(view))
+        self._sync.send(person, entry)
+        return view
+
+    Messages.send = send  # type: ignore[method-assign]
+
+
+def receipt_before_commit() -> None:
+    """An entry is stored after the receipt for it has left."""
+    store = Inbound._store_entries
+
+    async def later(
+        self: Inbound,
+        link: LiveLink,
+        person: bytes,
+        parsed: Sequence[ParsedEntry],
+        former: Collection[bytes],
+    ) -> None:
+        storing = partial(store, self, link, person, parsed, former)
+        asyncio.get_running_loop().call_later(0.5, lambda: self._runtime.tasks.spawn(storing()))
+
+    Inbound._store_entries = later  # type: ignore[method-assign]
+
+
+def header_in_place() -> None:
+    """The header is written over the one that is there."""
+
+    def overwrite(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    folder.replace_private = overwrite
+
+
+def rename_denied() -> None:
+    """A rename that may be undone counts as one that did not happen."""
+
+    def denied(path: Path) -> None:
+        folder.sync_folder(path.parent)
+
+    folder._sync_name = denied
+
+
+def failure_swallowed() -> None:
+    """A transaction that fails passes for one that is stored."""
+    transaction = Database.transaction
+
+    @contextmanager
+    def quiet(self: Database) -> Iterator[None]:
+        try:
+            with transaction(self):
+                yield
+        except StorageFailure:
+            pass
+
+    Database.transaction = quiet  # type: ignore[method-assign]
+
+
+def dies_of_a_failure() -> None:
+    """A failure of the disk ends the engine."""
+    transaction = Database.transaction
+
+    @contextmanager
+    def fatal(self: Database) -> Iterator[None]:
+        try:
+            with transaction(self):
+                yield
+        except StorageFailure:
+            os._exit(1)
+
+    Database.transaction = fatal  # type: ignore[method-assign]
+
+
+def not_cleaned() -> None:
+    """Deleted content stays in the file: SQLite does not overwrite it, and no cleaning follows."""
+
+    def forgotten(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool:
+        with db.transaction():
+            db.run("DELETE FROM cleaning")
+        return True
+
+    secure_deletion.clean_file = forgotten
+    settings = [pragma for pragma in database._PRAGMAS if pragma[0] != "secure_delete = ON"]
+    database._PRAGMAS = (*settings, ("secure_delete = OFF", 0))  # type: ignore[assignment,misc]
+
+
+def migrated_in_pieces() -> None:
+    """Each statement of a migration is stored for itself."""
+
+    def piecemeal(db: Database) -> None:
+        for migration in migrations.known()[migrations.version(db) :]:
+            for statement in migrations.statements(migration.sql):
+                with db.transaction():
+                    db.run(statement)
+            with db.transaction():
+                db.run(
+                    "INSERT INTO migrations (version, name) VALUES (?, ?)", migration.version, migration.name
+                )
+                db.run(f"PRAGMA user_version = {migration.version:d}")
+
+    migrations.migrate = piecemeal  # type: ignore[assignment]
+
+
+def unfinished_stays() -> None:
+    """What a creation left that was cut is in the way of the next."""
+    profile._clear_unfinished = lambda folder: None
+
+
+def words_not_erased() -> None:
+    """The recovery words are erased in memory only."""
+    keys.erase_recovery_seed = lambda db: None
+
+
+def paired_before_stored() -> None:
+    """The contact hears that this side has stored it before it has."""
+    store = PairingService.store
+
+    async def later(self: PairingService, pairing: ActivePairing, contact: PendingContact) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.5, lambda: self._runtime.tasks.spawn(store(self, pairing, contact)))
+
+    PairingService.store = later  # type: ignore[method-assign]
+
+
+LOG: Final = "history.db-wal"
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A violation, and where it is found: a flow, a fault and its calls, or none; and the law."""
+
+    plant: Callable[[], Any]
+    flow: str
+    law: str
+    fault: str = ""
+    call: str = ""
+    file: str = ""
+
+
+PLANTED: Final[dict[str, Plant]] = {
+    "folder not synced": Plant(folder_not_synced, "init", "durable"),
+    "not synchronous": Plant(not_synchronous, "send", "durable"),
+    "commit not awaited": Plant(commit_not_awaited, "send", "kept", "EIO", "pwrite64", LOG),
+    "receipt before commit": Plant(receipt_before_commit, "receive", "kept", "kill", "fsync", LOG),
+    "header in place": Plant(header_in_place, "passphrase", "opens", "kill", "write", "header"),
+    "rename denied": Plant(rename_denied, "passphrase", "truth", "EIO", "fsync", "."),
+    "failure swallowed": Plant(failure_swallowed, "recovery use", "kept", "ENOSPC", "pwrite64", LOG),
+    "dies of a failure": Plant(dies_of_a_failure, "receive", "lives", "EIO", "pwrite64", LOG),
+    "not cleaned": Plant(not_cleaned, "delete", "erased"),
+    "migrated in pieces": Plant(migrated_in_pieces, "migrate", "opens", "kill", "fsync", LOG),
+    "unfinished stays": Plant(unfinished_stays, "init", "opens", "kill", "fsync", "unfinished.db-wal"),
+    "words not erased": Plant(words_not_erased, "recovery confirm", "kept"),
+    "paired before stored": Plant(paired_before_stored, "pairing, joiner", "kept", "kill", "fsync", LOG),
+}
+
+
+if __name__ == "__main__":
+    PLANTED[sys.argv.pop(1)].plant()
+    main()

@@ -1,0 +1,66 @@
+"""A few points of every flow, drawn from a seed; `make crash` tries them all."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.crash.flows import FLOWS
+from tests.crash.points import FAULTS, Call, Fault, Point, chosen, points, unsettled
+from tests.crash.run import EXPECTED, Stage, Trial, trials
+
+pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
+
+SEED = "1"
+STRIKING = ("kill", "EIO", "ENOSPC")
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_laws_hold_after_faults_at_drawn_points(stage: Stage, flow: str) -> None:
+    unharmed = stage.play(Trial(flow))
+    draws = random.Random(f"{SEED} {flow}")
+    drawn = [draws.choice(trials(unharmed, [fault], 4, SEED)) for fault in STRIKING]
+    results = [unharmed, *stage.play_all(drawn)]
+    broken = {one.trial.command(): one.broken for one in results if one.laws - EXPECTED.keys()}
+    assert broken == {}
+
+
+FOLDER_OF_ALL = [
+    Call("1", "pwrite64", "7", "history.db-wal"),
+    Call("1", "fsync", "7", "history.db-wal"),
+    Call("2", "pwrite64", "8", "history.db-wal"),
+    Call("1", "write", "9", "header.next"),
+    Call("1", "fsync", "9", "header.next"),
+    Call("1", "rename", "", "header.next"),
+    Call("1", "fsync", "5", "."),
+    Call("1", "write", "4", ""),
+]
+
+
+def test_a_point_is_counted_per_call_and_file() -> None:
+    found = points(FOLDER_OF_ALL)
+    assert found["pwrite64"] == [Point("pwrite64", "history.db-wal", 1)]  # the threads hide each other
+    assert found["fsync"] == [Point("fsync", file, 1) for file in (".", "header.next", "history.db-wal")]
+    assert Point.parse("fsync:header.next:12") == Point("fsync", "header.next", 12)
+    assert all(str(Point.parse(str(point))) == str(point) for points in found.values() for point in points)
+
+
+def test_a_line_waits_for_the_disk() -> None:
+    said = Call("3", "write", "1", "")
+    in_order = [one for one in FOLDER_OF_ALL if one.thread == "1"]
+    assert list(unsettled([*in_order, said])) == []
+    for left_out in ("fsync", "rename"):
+        for place, call in enumerate(in_order):
+            if call.name == left_out == "fsync":
+                assert list(unsettled([*in_order[:place], *in_order[place + 1 :], said]))
+    renamed_first = [one for one in in_order if one.name != "fsync" or one.file != "header.next"]
+    assert "header.next is renamed before it is synced" in list(unsettled(renamed_first))
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_the_same_seed_draws_the_same_points(fault: Fault) -> None:
+    made = [Call("1", name, "7", "history.db-wal") for name in ("pwrite64", "fsync", "unlink") * 40]
+    assert chosen(fault, made, 3, "a") == chosen(fault, made, 3, "a")
+    syncs = [point for point in chosen(fault, made, 3, "a") if point.call == "fsync"]
+    assert len(syncs) == (40 if fault.syncs else 0)
