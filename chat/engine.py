@@ -36,6 +36,7 @@ from chat.interface import (
     TerminalView,
     UsageError,
     VerificationView,
+    parse_query,
 )
 from chat.network.connection import format_address, parse
 from chat.network.links import Peer
@@ -284,9 +285,11 @@ class Engine:
     async def details(self, contact: str, id: str) -> DetailsView:
         return await self._open.history.details(self._person(contact), id)
 
-    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
+    async def search(
+        self, words: str, contact: str | None = None, limit: int = 100, typing: bool = False
+    ) -> tuple[EntryView, ...]:
         person = self._person(contact) if contact is not None else None
-        return await self._open.history.search(words, person, limit)
+        return await self._open.history.search(parse_query(words, typing=typing), person, limit)
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
         person = self._person(contact)

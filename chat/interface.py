@@ -33,6 +33,7 @@ from chat.views import NearbyView as NearbyView
 from chat.views import OwnChange as OwnChange
 from chat.views import PairingStage as PairingStage
 from chat.views import PairingView as PairingView
+from chat.views import Query as Query
 from chat.views import QuestionView as QuestionView
 from chat.views import ReceiptView as ReceiptView
 from chat.views import RecoveryView as RecoveryView
@@ -40,9 +41,14 @@ from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
+from chat.views import Term as Term
 from chat.views import TerminalState as TerminalState
 from chat.views import TerminalView as TerminalView
 from chat.views import VerificationView as VerificationView
+from chat.views import fold as fold
+from chat.views import hits as hits
+from chat.views import parse_query as parse_query
+from chat.views import pattern as pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,8 +353,14 @@ class Messenger(Protocol):
     async def details(self, contact: str, id: str) -> DetailsView:
         """Who wrote an entry where, and which terminals have it. Raises UsageError where it is not held."""
 
-    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        """Entries in which all the words occur: of those, the last `limit` to arrive, oldest first."""
+    async def search(
+        self, words: str, contact: str | None = None, limit: int = 100, typing: bool = False
+    ) -> tuple[EntryView, ...]:
+        """Entries that fit what was typed: of those, the last `limit` to arrive, oldest first.
+
+        `words` and `typing` as in `parse_query`, in this machine's time zone; of nothing nothing is found.
+        Raises UsageError: a date that is none, a name that no contact or several have.
+        """
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
         """This person has read these entries and no others. Ids that are not held are passed over."""

@@ -23,6 +23,7 @@ from chat.interface import (
     NotSynced,
     ParlourError,
     RelayChanged,
+    UsageError,
 )
 from tui.text.emoji import Choice
 from tui.text.formatting import safe_line
@@ -163,10 +164,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a call was refused: one safe line that says what to do. `insists`: unless its person insists."""
+    """Why a call was refused: one safe line that says what to do.
+
+    `insists`: unless its person insists. `usage`: what was asked for is wrong.
+    """
 
     text: str
     insists: bool = False
+    usage: bool = False
 
 
 async def attempt(call: Awaitable[T]) -> T | Problem:
@@ -174,7 +179,7 @@ async def attempt(call: Awaitable[T]) -> T | Problem:
         return await call
     except ParlourError as error:
         said = safe_line(told(error.phrase)) or _("Parlour could not do that.")
-        return Problem(said, isinstance(error, NotSynced))
+        return Problem(said, isinstance(error, NotSynced), isinstance(error, UsageError))
 
 
 def start_worker(

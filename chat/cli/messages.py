@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
@@ -21,6 +22,7 @@ from chat.cli.output import (
     find,
     held_line,
     label_among,
+    lit,
     note,
     one_line,
     timestamp,
@@ -54,6 +56,8 @@ from chat.interface import (
     SelfView,
     Unreachable,
     UsageError,
+    parse_query,
+    pattern,
 )
 
 DELETED = "deleted"
@@ -92,14 +96,15 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
     }
 
 
-def entry_line(entry: EntryView, conversation: str = "") -> str:
-    """An entry to read; further lines of its text are indented."""
+def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str] | None = None) -> str:
+    """An entry to read; further lines of its text are indented, and what is `wanted` is marked."""
     where = f"[{conversation}] " if conversation else ""
     marks = [entry.state.value] if entry.own else []
     marks += [_CONFLICTING] if entry.conflicting else []
     marks += [_QUARANTINED] if entry.quarantined else []
     state = f"  ({', '.join(marks)})" if marks else ""
-    said = block(entry.text, "    ") if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
+    text = lit(block(entry.text, "    "), wanted)
+    said = text if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -355,13 +360,24 @@ async def _resume(opened: Messenger, printer: Printer) -> None:
 
 @command("history")
 @click.argument("name", type=TEXT, required=False)
-@click.option("--search", type=TEXT, metavar="WORDS", help="Only messages that contain all these words.")
+@click.option("--search", type=TEXT, metavar="WORDS", help="Only messages that match, see above.")
 @click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
 @coroutine
 async def history(call: Call, name: str | None, search: str | None, limit: int) -> None:
     """Print the newest entries with NAME, oldest first.
 
-    Without NAME, --search covers all conversations.
+    Without NAME, --search covers all conversations. It finds messages with all the WORDS: whole words in any
+    order, case and accents aside. Chinese, Japanese and Korean text is found by any part of it.
+
+    \b
+      meet*                the beginning of a word
+      "good morning"       a phrase, with its quotation marks
+      from:NAME  from:me   who wrote it
+      in:NAME              the conversation
+      before:DATE          before that day, month or year began
+      after:DATE           after it ended
+
+    A DATE is 2026, 2026-11 or 2026-11-25. A NAME with spaces is in quotation marks, as in from:"Ada L".
     """
     if name is None and search is None:
         raise UsageError("Name a contact, or search all conversations with --search WORDS.")
@@ -369,6 +385,7 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
         contacts = await opened.contacts()
         person = find(contacts, name)[1].person if name is not None else None
         entries: tuple[EntryView, ...] = ()
+        wanted = pattern(parse_query(search or "").terms)
         if search is not None:
             entries = await opened.search(search, person, limit)
         elif person is not None:
@@ -380,7 +397,7 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
                 entries = page + entries
         for entry in entries:
             conversation = label_among(contacts, entry.contact) if person is None else ""
-            call.result(entry_fields(entry), entry_line(entry, conversation))
+            call.result(entry_fields(entry), entry_line(entry, conversation, wanted))
 
 
 DUE: Final = (

@@ -21,7 +21,7 @@ from typing import Any, Final, TextIO
 
 import click
 
-from chat.interface import ContactView, ParlourError, UsageError
+from chat.interface import ContactView, ParlourError, UsageError, hits
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories that draw nothing, steer the terminal or turn the direction of text."""
@@ -54,6 +54,17 @@ def block(text: str, indent: str) -> str:
     text = text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n").expandtabs(4)
     lines = [[one for one in line if _is_shown(one) or one in _JOINERS] for line in text.split("\n")]
     return f"\n{indent}".join("".join(line) for line in lines)
+
+
+def lit(text: str, wanted: re.Pattern[str] | None) -> str:
+    """A filtered text, with its hits in reverse video where a terminal shows it."""
+    if wanted is None or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return text
+    shown, done = "", 0
+    for start, end in hits(text, wanted):
+        shown += text[done:start] + click.style(text[start:end], reverse=True)
+        done = end
+    return shown + text[done:]
 
 
 def timestamp(time: datetime) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from chat.errors import phrase
-from chat.interface import DetailsView, EntryView, UsageError
+from chat.interface import DetailsView, EntryView, Query, UsageError
 from chat.service.views import Views
 from chat.storage import contacts as stored_contacts
 from chat.storage import entries, receipts, repair, search
@@ -16,6 +18,7 @@ from protocol.entries_and_receipts import conversation_of_two
 
 NO_ENTRY = phrase("No such message on this device.")
 BOTH = phrase("Ask for the messages before a message or after it, not both.")
+ELSEWHERE = phrase("This searches one conversation, and in: names another: search all conversations.")
 NO_ZONE = phrase("The time has no time zone: add one.")
 ID_BYTES = 32
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,11 +83,45 @@ class History:
         found = await self._store.read(entries.at_time, self._conversation(person), unix(time))
         return found.hex() if found is not None else None
 
-    async def search(self, words: str, person: bytes | None, limit: int) -> tuple[EntryView, ...]:
-        """Entries that hold all the words, oldest first."""
-        conversation = self._conversation(person) if person is not None else None
-        found = await self._store.read(_search, words, conversation, limit)
-        return tuple(self._views.entry(contact, row, acknowledged) for contact, row, acknowledged in found)
+    async def search(self, query: Query, person: bytes | None, limit: int) -> tuple[EntryView, ...]:
+        """Entries that fit a query, in the conversation with a person or in all, oldest first.
+
+        Raises UsageError for a name that nobody or several have.
+        """
+        if query == Query():
+            return ()
+        authors = {self._named(name) for name in query.authors}
+        within = {self._named(name, own=False) for name in query.conversations}
+        if person is not None:
+            within = within & {person} if within else {person}
+            if not within:
+                raise UsageError(ELSEWHERE)
+        own, theirs = self._own_person in authors, authors - {self._own_person}
+        find = partial(
+            search.find,
+            terms=query.terms,
+            conversations=[self._conversation(one) for one in within] if within else None,
+            own=own,
+            theirs=[self._conversation(one) for one in theirs],
+            since=unix(query.since) if query.since is not None else None,
+            until=unix(query.until) if query.until is not None else None,
+            limit=limit,
+        )
+        found = await self._store.read(_search, find)
+        views = [self._views.entry(contact, row, acknowledged) for contact, row, acknowledged in found]
+        # Another log can claim an own terminal, which only the entry itself tells.
+        return tuple(view for view in views if not authors or (own if view.own else bool(theirs)))
+
+    def _named(self, name: str, *, own: bool = True) -> bytes:
+        """The person whom a typed name means. Raises UsageError."""
+        found = self._views.named(name, own=own)
+        if not found:
+            raise UsageError(phrase("No contact is named {name}.", name=name))
+        if len(found) > 1:
+            raise UsageError(
+                phrase("{name} matches more than one contact: type more of the name.", name=name)
+            )
+        return found.pop()
 
 
 def unix(time: datetime) -> int:
@@ -117,9 +154,9 @@ def _one(database: Database, conversation: bytes, entry: bytes) -> tuple[EntryRo
 
 
 def _search(
-    database: Database, words: str, conversation: bytes | None, limit: int
+    database: Database, find: Callable[[Database], list[EntryRow]]
 ) -> list[tuple[bytes, EntryRow, list[ReceiptRow]]]:
-    rows = search.find(database, words, conversation=conversation, limit=limit)
+    rows = find(database)
     contacts = {row.id: row.contact for row in stored_contacts.conversations(database)}
     acknowledged = receipts.of(database, [row.id for row in rows])
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -179,6 +180,21 @@ class Views:
         contact = self._book.rows.get(person)
         return contact.shown if contact is not None else ""
 
+    def named(self, typed: str, *, own: bool) -> set[bytes]:
+        """The persons whom a name, label or id means: all of it, or else its start.
+
+        With `own` this person is among them, and is `me` whatever a contact is called.
+        """
+        wanted, this = _drawn(typed), self._keyring.own.person
+        if own and wanted == "me":
+            return {this}
+        rows = self._book.rows.values()
+        names = [(row.person, name) for row in rows for name in (row.shown, row.person.hex())]
+        names += unique_labels(rows).items()
+        names += [(this, self._keyring.own_log.name)] if own else []
+        whole = {person for person, name in names if _drawn(name) == wanted}
+        return whole or {person for person, name in names if _drawn(name).startswith(wanted)}
+
     def contacts(self) -> tuple[ContactView, ...]:
         rows = sorted(self._book.rows.values(), key=lambda row: (row.shown.casefold(), row.person))
         labels = unique_labels(rows)
@@ -240,6 +256,12 @@ class Views:
             relayed=self._links.is_relayed(row.person),
             same_key=self._same_key(row.person) if self._keyring.shared else (),
         )
+
+
+def _drawn(name: str) -> str:
+    """A name without case, other forms of its letters and characters that draw nothing."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(one for one in plain if unicodedata.category(one)[0] != "C").strip()
 
 
 def _unshown(row: EntryRow) -> str:

@@ -15,6 +15,7 @@ from chat.storage import contacts, ordering, persons, quarantine
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.secure_deletion import forget_one
+from chat.views import SINGLE, SPELLED
 from protocol import labels
 from protocol.entries_and_receipts import STORED, ParsedEntry
 from protocol.limits import SEQUENCE_FOLLOWED_MAX
@@ -563,18 +564,11 @@ def _chunked(db: Database, query: str, values: Collection[bytes]) -> list[Row]:
 
 # --- The form in which text is indexed and looked for ---
 
-_APART: Final = re.compile(
-    "["
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
-    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"  # Hangul: particles hang on the word
-    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u3190-\u31ff"  # radicals, kana, bopomofo
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # CJK ideographs
-    "]"
-)
+APART: Final = re.compile(f"[{SINGLE}]")
 
-# The tokenizer's tables are of Unicode 6.1 and call these separators: they become words of a form that no
-# text has, a private-use character and the code point.
-_SPELLED: Final = re.compile("[\u2190-\u2bff\U00010000-\U0010ffff]")
+# The tokenizer calls these separators: they become words of a form that no text has, a private-use character
+# and the code point.
+_SPELLED: Final = re.compile(f"[{SPELLED}]")
 PRIVATE: Final = "\ue000"
 CONVERSATION: Final = f"{PRIVATE}t"
 """Begins the word that names a conversation by its number: a form that no text has."""
@@ -585,7 +579,7 @@ def spaced(text: str) -> str:
     if text.isascii():  # which has one form only, and no word to set apart
         return text.lower().replace("\x00", " ")
     plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
-    apart = _APART.sub(r" \g<0> ", plain)
+    apart = APART.sub(r" \g<0> ", plain)
     return _SPELLED.sub(lambda match: f" {PRIVATE}{ord(match[0]):x} ", apart)
 
 

@@ -3,44 +3,99 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from chat.storage import contacts
 from chat.storage.database import Database
-from chat.storage.entries import COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
+from chat.storage.entries import APART, COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
+from chat.views import Term
+from protocol.entries_and_receipts import KIND_TEXT
 
-WORDS_MAX: Final = 32  # words of a query; further ones are ignored
+TERMS_MAX: Final = 32  # of a query; further ones are ignored
 _QUOTE: Final = '"'
 
-
-def find(db: Database, words: str, *, conversation: bytes | None = None, limit: int = 100) -> list[EntryRow]:
-    """The latest `limit` entries to arrive that contain all words, oldest first."""
-    number = None
-    if conversation is not None and (number := contacts.find_conversation_number(db, conversation)) is None:
-        return []
-    asked = expression(words, number)
-    if not asked:
-        return []
-    numbers = db.rows(
-        "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?", asked, limit
-    )
-    found = [
-        read_row(db, row) for (held,) in numbers for row in db.rows(f"{COLUMNS} WHERE e.number = ?", held)
-    ]
-    return sorted(found, key=lambda row: row.position)
+_OWN: Final = (
+    "e.author IN (SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
+    " OR number IN (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)))"
+)
 
 
-def expression(words: str, conversation: int | None = None) -> str:
-    """The FTS5 query for all words, each as a phrase, optionally in the conversation with this number.
+def find(
+    db: Database,
+    terms: Sequence[Term],
+    *,
+    conversations: Collection[bytes] | None = None,
+    own: bool = False,
+    theirs: Collection[bytes] = (),
+    since: int | None = None,
+    until: int | None = None,
+    limit: int = 100,
+) -> list[EntryRow]:
+    """The latest `limit` text entries to arrive that contain all terms, oldest first; without a term any do.
 
-    Empty if there is no word.
+    Only those in one of `conversations` (None: in any), of a time (milliseconds) from `since` on and before
+    `until`; and, where one of these is given, only `own` ones and those of others in `theirs`, which are
+    conversations.
     """
-    phrases = (" ".join(spaced(word).split()) for word in words.split()[:WORDS_MAX])
-    query = [
-        f'"{phrase.replace(_QUOTE, " ")}"'
-        for phrase in phrases
-        if any(unicodedata.category(character)[0] in "LN" or character == PRIVATE for character in phrase)
-    ]
-    if query and conversation is not None:
-        query.append(f'"{CONVERSATION}{conversation}"')
-    return " ".join(query)
+    scopes = [conversations] if conversations is not None else []
+    scopes += [theirs] if theirs and not own else []
+    numbers = [_numbers(db, scope) for scope in scopes]
+    if not all(numbers):
+        return []
+    conditions = list[tuple[str, tuple[int, ...]]]()
+    if own or theirs:
+        others = _numbers(db, theirs)
+        by_others = f"e.conversation IN ({','.join('?' * len(others))}) AND NOT {_OWN}"
+        conditions.append((f"({_OWN if own else 0} OR {by_others})", others))
+    conditions += [("e.time >= ?", (since,))] if since is not None else []
+    conditions += [("e.time < ?", (until,))] if until is not None else []
+    asked = expression(terms, numbers)
+    source, values = "entries AS e", list[object]()
+    if asked:
+        joined = f"CROSS JOIN {source} ON e.number = s.rowid" if conditions else ""
+        source, key, where = f"search AS s {joined}", "s.rowid", ["s.search MATCH ?"]
+        values.append(asked)
+    else:
+        held = "e.kind = ? AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
+        key, where = "e.number", [held]
+        values.append(KIND_TEXT)
+    where += [condition for condition, _ in conditions]
+    values += [value for _, some in conditions for value in some]
+    found = db.rows(
+        f"SELECT {key} FROM {source} WHERE {' AND '.join(where)} ORDER BY {key} DESC LIMIT ?", *values, limit
+    )
+    rows = (db.row(f"{COLUMNS} WHERE e.number = ?", number) for (number,) in found)
+    return sorted((read_row(db, row) for row in rows if row is not None), key=lambda row: row.position)
+
+
+def _numbers(db: Database, conversations: Iterable[bytes]) -> tuple[int, ...]:
+    found = (contacts.find_conversation_number(db, one) for one in conversations)
+    return tuple(number for number in found if number is not None)
+
+
+def expression(terms: Iterable[Term], conversations: Iterable[Collection[int]] = ()) -> str:
+    """The FTS5 query for all terms, in one of the conversations with these numbers of each collection.
+
+    Empty if it would find everything.
+    """
+    query = [_phrase(term) for term in list(terms)[:TERMS_MAX]]
+    for numbers in conversations:
+        named = (f'"{CONVERSATION}{number}"' for number in numbers)
+        query.append(f"({' OR '.join(named)})")
+    return " AND ".join(filter(None, query))
+
+
+def _phrase(term: Term) -> str:
+    words = spaced(term.text).replace(_QUOTE, " ").split()
+    if not any(_is_word(character) for word in words for character in word):
+        return ""
+    while not any(map(_is_word, words[-1])):
+        words.pop()
+    # A word of one character, or of a spelled one, goes on in no text.
+    goes_on = term.prefix and not words[-1].startswith(PRIVATE) and not APART.match(words[-1])
+    return f'"{" ".join(words)}"{"*" if goes_on else ""}'
+
+
+def _is_word(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LN" or character == PRIVATE

@@ -77,7 +77,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chat.storage.ordering": {"PIECE": 64},
     "chat.storage.persons": {"KEPT": 16},
     "chat.storage.receipts": {"FEW_UNREAD": 16_384, "_IDS_MAX": 256},
-    "chat.storage.search": {"WORDS_MAX": 32},
+    "chat.storage.search": {"TERMS_MAX": 32},
     "chat.network.backoff": {"STUMBLES_FREE": 3},
     "chat.network.connection": {
         "UNREAD_MAX": 1 << 18,

@@ -260,8 +260,41 @@ class MessengerContract:
         for where in (friend, None):
             assert [entry.id for entry in await messenger.search("tide two", where)] == [sent[1]]
         assert [entry.id for entry in await messenger.search("TIDE", limit=2)] == sent[1:]
-        for nothing in ("nowhere", "tid", ""):
+        for nothing in ("nowhere", "tid", "", '"two tide', "!"):
             assert await messenger.search(nothing) == ()
+        for whole in ("tid*", "th* tid*", '"the tide"', "tide from:me", "tide after:2019", "from:ME"):
+            assert [entry.id for entry in await messenger.search(whole)] == sent
+        for typed in ("tid", '"the tid', "THE T", "from:me tide"):
+            assert [entry.id for entry in await messenger.search(typed, typing=True)] == sent
+        assert await messenger.search("tid ", typing=True) == ()
+
+    async def test_search_takes_authors_conversations_and_days(self, subject: Subject) -> None:
+        messenger, name = subject.messenger, (await contact(subject)).name
+        mine = (await messenger.send(subject.friend, "the pier")).id
+        theirs = await subject.hear("the pier, too", "")
+        for typed, found in (
+            (f"pier from:{name.lower()}", [theirs]),
+            (f"from:{name[:2]}", [theirs]),
+            (f'from:me from:"{name}" pier', [mine, theirs]),
+            (f"pier in:{name}", [mine, theirs]),
+            ("pier before:2019", []),
+            ("pier before:2019-02 after:2018-01-31", []),
+            ("before:9000-12", [mine, theirs]),
+            ("PIER AFTER:2019", [mine, theirs]),
+        ):
+            assert [entry.id for entry in await messenger.search(typed)] == found, typed
+        for wrong in (
+            "from:nobody",
+            "in:nobody pier",
+            "in:me",
+            "before:soon",
+            "after:2026-13",
+            "from:",
+            "in: x",
+        ):
+            with pytest.raises(UsageError) as caught:
+                await messenger.search(wrong)
+            assert caught.value.phrase.template, wrong
 
     async def test_what_cannot_be_sent_is_a_usage_error(self, subject: Subject) -> None:
         for text in ("", " \n", "x" * 16_385):

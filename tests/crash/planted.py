@@ -43,7 +43,9 @@ def not_synchronous() -> None:
 def commit_not_awaited() -> None:
     """`send` returns while the entry is still to be stored."""
 
-    async def send(self: Messages, person: bytes, text: str, reply: bytes = b"") -> EntryView:
+    async def send(
+        self: Messages, person: bytes, text: str, reply: bytes = b"", send_id: str = ""
+    ) -> EntryView:
         def drafted(database: Database) -> ParsedEntry:
             database.rows("BEGIN IMMEDIATE")
             entry = self._append(database, person, text, reply)

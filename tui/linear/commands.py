@@ -66,8 +66,19 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "last": (N_("Show the newest entries, with numbers."), p.history.last, _HOW_MANY),
         "read": (N_("Show the entries before those already shown."), p.history.read, _HOW_MANY),
         "day": (N_("Show the entries of a day and later."), p.history.day, N_("YEAR-MONTH-DAY")),
-        "search": (N_("Find entries with all these words in this conversation."), p.history.search, _WORDS),
-        "everywhere": (N_("Find entries with all these words everywhere."), p.history.search_all, _WORDS),
+        "search": (
+            N_(
+                "Find entries in this conversation. The start of the last word is enough, as is WORD*. Also "
+                '"a phrase", from:NAME, from:me, before:2026-11, after:2026-11-25.'
+            ),
+            p.history.search,
+            _WORDS,
+        ),
+        "everywhere": (
+            N_("Find entries everywhere, as /search does; in:NAME names a conversation."),
+            p.history.search_all,
+            _WORDS,
+        ),
         "around": (N_("Show the entries before and after an entry."), p.history.around, _NUMBER),
         "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
         "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
-from chat.interface import EntryView, Messenger, UsageError
+from chat.interface import EntryView, Messenger, UsageError, parse_query, pattern
 from tui.conversation import MISSING, SILENT
 from tui.linear.output import Output
 from tui.linear.state import State
@@ -213,7 +214,8 @@ class History:
     async def search_all(self, typed: str, person: str | None = None) -> None:
         if not typed:
             raise UsageError(_("Type the words to search for."))
-        entries = await self.messenger.search(typed, person)
+        entries = await self.messenger.search(typed, person, typing=True)
+        wanted = pattern(parse_query(typed, typing=True).terms)
         words = safe_line(typed)
         if not entries:
             await self.output.say(_("Nothing was found with “{words}”.").format(words=words))
@@ -226,7 +228,7 @@ class History:
                 where = entry.contact
                 said = _("In the conversation with {name}.").format(name=self.state.name_of(where))
                 await self.output.say(said)
-            await self.output.say(*await self._lines(entry, numbered=True))
+            await self.output.say(*await self._lines(entry, numbered=True, wanted=wanted))
 
     async def around(self, typed: str) -> None:
         entry = await self.find(typed)
@@ -269,7 +271,14 @@ class History:
         if shown and self.state.current is not None:
             await self.messenger.mark_read(self.state.current, shown)
 
-    async def _lines(self, entry: EntryView, *, numbered: bool = False, whole: bool = False) -> Sequence[str]:
+    async def _lines(
+        self,
+        entry: EntryView,
+        *,
+        numbered: bool = False,
+        whole: bool = False,
+        wanted: re.Pattern[str] | None = None,
+    ) -> Sequence[str]:
         """The lines of an entry, after a day line where its day differs from that of the entry before."""
         if entry.id in self.erasing:
             entry = replace(entry, kind="deleting")
@@ -286,6 +295,7 @@ class History:
             time=clock_time(entry.time, zone) if numbered or abs(now - entry.time) > LATE else "",
             answers=quoted(await self.messenger.entry(entry.contact, entry.reply)) if entry.reply else None,
             whole=whole,
+            wanted=wanted,
         )
         return lines if day == before else (day_line(entry.time, now, zone), *lines)
 

@@ -5,6 +5,7 @@ The speaker comes first: up to the first colon of a line a peer chooses only a n
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from chat.interface import (
     InvitationView,
     ParlourError,
     SelfView,
+    hits,
 )
 from tui.conversation import DELETED, MISSING
 from tui.text.formatting import (
@@ -36,12 +38,14 @@ from tui.text.formatting import (
     unshown,
     warnings,
 )
+from tui.text.matching import excerpt
 from tui.text.translation import N_, _, _n, told
 
 LINES_MAX: Final = 30
 """Lines of one entry that are shown unless the whole entry was asked for."""
 
 _QUOTE_CELLS: Final = 40
+_HIT_CELLS: Final = 240
 _NAME_WORDS: Final = 2
 """A name of more words could be a sentence of ours, and is quoted."""
 
@@ -92,24 +96,41 @@ def entry_lines(
     time: str = "",
     answers: str | None = None,
     whole: bool = False,
+    wanted: re.Pattern[str] | None = None,
 ) -> tuple[str, ...]:
-    """The lines of an entry, each with its author; the first also has number, time and what it answers."""
+    """The lines of an entry, each with its author; the first also has number, time and what it answers.
+
+    With `wanted` lines around the first hit, each cut around its own, with the hits in quotation marks.
+    """
     texts = _texts(entry)
     shown = texts if whole else texts[:LINES_MAX]
+    begins = 0
+    if wanted is not None and entry.kind == "text":
+        at = next((number for number, text in enumerate(texts) if hits(text, wanted)), 0)
+        begins = max(0, at - 1)
+        shown = [_excerpt(text, wanted) for text in texts[begins : at + 2]]
     head = _("{name}, {time}").format(name=name, time=time) if time else name
     for mark in warnings(entry):
         head = _("{name}, {mark}").format(name=head, mark=mark)
     if answers is not None:
         head = _("{name}, replying to {what}").format(name=head, what=answers)
     first = _("{name}: {text}").format(name=head, text=shown[0])
+    if begins:
+        line = _("{name}, line {number}: {text}")
+        first = line.format(name=head, number=begins + 1, text=shown[0])
     lines = [_("{number}. {line}").format(number=number, line=first) if number else first]
-    for at, text in enumerate(shown[1:], 2):
+    for at, text in enumerate(shown[1:], begins + 2):
         lines.append(_("{name}, line {number}: {text}").format(name=name, number=at, text=text))
     if left := len(texts) - len(shown):
         more = _n("{number} line more", "{number} lines more", left).format(number=left)
         how = f"/whole {number}" if number else "/whole"
         lines.append(_("{name}: ({more}, {command} shows all)").format(name=name, more=more, command=how))
     return tuple(lines)
+
+
+def _excerpt(text: str, wanted: re.Pattern[str]) -> str:
+    spans = excerpt(text, wanted, _HIT_CELLS, plain=True)
+    return "".join(_("«{text}»").format(text=part) if style == "hit" else part for style, part in spans)
 
 
 def _texts(entry: EntryView) -> list[str]:

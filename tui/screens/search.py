@@ -10,29 +10,42 @@ from datetime import date
 from textual.content import Content
 from textual.widgets.option_list import Option
 
-from chat.interface import EntryView, Messenger
+from chat.interface import EntryView, Messenger, Term, parse_query, pattern
 from tui.actions import keys_of
 from tui.messages import Problem, attempt, start_worker
 from tui.preferences import Options
-from tui.screens.finder import Finder, marked
+from tui.screens.finder import Finder
 from tui.text.formatting import clock_time, day_of, day_title
-from tui.text.matching import excerpt, pattern
+from tui.text.matching import excerpt
 from tui.text.translation import N_, _, _n
 
 HITS_MAX = 100
 _INDENT = "   "
+_STYLES = {
+    "hit": "bold $background on $accent",
+    "bold": "bold",
+    "italic": "italic",
+    "struck": "strike",
+    "code": "$accent on $panel",
+    "block": "$accent on $panel",
+    "link": "underline $primary",
+    "quote": "$quiet",
+}
+"""As the conversation shows them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A search and its hits, the newest first; `contact` is None where it was in all conversations.
 
-    `at` is the hit that was chosen, -1 where none was.
+    `at` is the hit that was chosen, -1 where none was. `advice`: why what was typed cannot be searched.
     """
 
     words: str
     contact: str | None
     entries: tuple[EntryView, ...] = ()
+    terms: tuple[Term, ...] = ()
+    advice: str = ""
     at: int = -1
 
     @property
@@ -51,7 +64,7 @@ class SearchDialog(Finder[Found]):
 
     opener = "search"
     COMMANDS_WAIT_FOR = frozenset(("search",))
-    placeholder = N_("Whole words")
+    placeholder = N_('Words, "a phrase", from:NAME, in:NAME, after:2026-11, before:2026')
 
     def __init__(
         self,
@@ -82,9 +95,12 @@ class SearchDialog(Finder[Found]):
             start_worker(self, "search", self._search)
 
     def nothing(self) -> str:
-        if not self._shown.words:
-            return _("Type whole words from a message. Case does not matter.")
-        return _("No message contains these words.")
+        if not self._shown.words.strip():
+            return _(
+                "The start of a word is enough. Quotes find a whole word or phrase.\n"
+                "from:NAME, from:me, in:NAME, before:2026 and after:2026-11 narrow it."
+            )
+        return self._shown.advice or _("No messages found.")
 
     def take(self, line: str) -> None:
         self.end(replace(self._shown, at=int(line)))
@@ -101,16 +117,19 @@ class SearchDialog(Finder[Found]):
 
     @property
     def _wanted(self) -> tuple[str, str | None]:
-        return " ".join(self.typed.split()), self._scope
+        return self.typed.lstrip(), self._scope
 
     async def _search(self) -> None:
         try:
             while (wanted := self._wanted) != (self._shown.words, self._shown.contact):
                 words, contact = wanted
-                answer = await attempt(self._messenger.search(words, contact, HITS_MAX)) if words else ()
-                entries = () if isinstance(answer, Problem) else answer[::-1]
-                self._shown = Found(words, contact, entries)
-                self.fail(answer.text if isinstance(answer, Problem) else "")
+                answer = await attempt(self._messenger.search(words, contact, HITS_MAX, typing=True))
+                if isinstance(answer, Problem):
+                    self._shown = Found(words, contact, advice=answer.text if answer.usage else "")
+                    self.fail("" if answer.usage else answer.text)
+                else:
+                    self._shown = Found(words, contact, answer[::-1], parse_query(words, typing=True).terms)
+                    self.fail("")
         finally:
             self._busy = False
         if self.is_attached:
@@ -118,7 +137,7 @@ class SearchDialog(Finder[Found]):
 
     def _show_hits(self) -> None:
         shown, cells, today = self._shown, self.cells, self._options.today()
-        wanted = pattern(shown.words.split())
+        wanted = pattern(shown.terms)
         lines = [
             Option(
                 Content("\n").join([self._head(entry, today), _around(entry.text, wanted, cells)]), id=str(at)
@@ -126,7 +145,9 @@ class SearchDialog(Finder[Found]):
             for at, entry in enumerate(shown.entries)
         ]
         self.show_lines(lines, max(0, shown.at))
-        self.query_one("#box").border_subtitle = _count(len(shown.entries)) if shown.words else ""
+        self.query_one("#box").border_subtitle = (
+            _count(len(shown.entries)) if shown.words.strip() and not shown.advice else ""
+        )
 
     def _head(self, entry: EntryView, today: date) -> Content:
         name = self._named(entry.contact)
@@ -151,8 +172,8 @@ class SearchDialog(Finder[Found]):
 
 
 def _around(text: str, wanted: re.Pattern[str] | None, cells: int) -> Content:
-    line, spans = excerpt(text, wanted, cells - len(_INDENT) - 1)
-    return Content(_INDENT) + marked(line, spans)
+    spans = excerpt(text, wanted, cells - len(_INDENT) - 1)
+    return Content.assemble(_INDENT, *((part, _STYLES.get(style, "")) for style, part in spans))
 
 
 def _count(hits: int) -> str:

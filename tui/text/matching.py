@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tui.text.formatting import safe_line, shorten, widest
-
-_APART = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff]"
-)
-HIT_WORDS_MAX = 32
-
-
-def pattern(words: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds these words in a folded text; None where there is nothing to find."""
-    folded = dict.fromkeys(fold(word)[0] for word in list(words)[:HIT_WORDS_MAX])
-    wanted = sorted((word for word in folded if re.search(r"\w", word)), key=len, reverse=True)
-    return re.compile("|".join(map(_hits_whole, wanted))) if wanted else None
-
-
-def hits(text: str, wanted: re.Pattern[str]) -> list[tuple[int, int]]:
-    folded, places = fold(text)
-    return [(places[found.start()], places[found.end()]) for found in wanted.finditer(folded)]
-
-
-def _hits_whole(word: str) -> str:
-    before = "" if _APART.match(word) else r"(?<!\w)"
-    after = "" if _APART.match(word[-1]) else r"(?!\w)"
-    return before + re.escape(word) + after
-
-
-def fold(text: str) -> tuple[str, list[int]]:
-    """The text without case and accents, and where each of its characters stood; the end stands last."""
-    folded: list[str] = []
-    places: list[int] = []
-    for at, character in enumerate(text):
-        plain = unicodedata.normalize("NFKD", character).casefold()
-        letters = [one for one in plain if unicodedata.category(one)[0] != "M"]
-        folded += letters
-        places += [at] * len(letters)
-    return "".join(folded), [*places, len(text)]
-
+from chat.interface import fold, hits
+from tui.text.formatting import safe, safe_line, shorten, widest
+from tui.text.markdown import Span, lines
 
 T = TypeVar("T")
 Spans = tuple[tuple[int, int], ...]
@@ -54,6 +19,7 @@ WORDS_MAX: Final = 8
 LOOKED_AT: Final = 400
 _START, _WORD, _INSIDE, _FURTHER, _SCATTERED = range(5)
 _ELLIPSIS: Final = "…"
+_BLANKS: Final = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +55,70 @@ def best(items: Iterable[T], fits: Callable[[T], Match | None], limit: int) -> l
     return sorted(fitting, key=lambda pair: pair[1].rank)[:limit]
 
 
-def excerpt(text: str, wanted: re.Pattern[str] | None, cells: int) -> tuple[str, Spans]:
-    """One safe line of `cells` columns around the first hit in peer text, and the hits in it."""
-    line = safe_line(text)
-    found = hits(line, wanted) if wanted else []
-    start = _beginning(line, found[0], cells) if found and cells > 2 else 0
+def excerpt(
+    text: str, wanted: re.Pattern[str] | None, cells: int, *, plain: bool = False
+) -> tuple[Span, ...]:
+    """One line of `cells` columns around the first hit in peer text: safe pieces, hits and Markdown apart.
+
+    With `plain` Markdown is text.
+    """
+    spans = (("text", safe_line(text)),) if plain else _flat(text)
+    line = "".join(part for _style, part in spans)
+    start = 0
+    if wanted is not None:
+        found = hits(line, wanted)
+        spans = with_hits(spans, found)
+        start = _beginning(line, found[0], cells) if found and cells > 2 else 0
     before = _ELLIPSIS if start else ""
-    shown = before + shorten(line[start:], cells - len(before))
-    end = len(shown) - (shown.endswith(_ELLIPSIS) and not line.endswith(_ELLIPSIS))
-    moved = ((max(a - start, 0) + len(before), b - start + len(before)) for a, b in found)
-    return shown, tuple((a, min(b, end)) for a, b in moved if a < end and b > len(before))
+    shown = shorten(line[start:], cells - len(before))
+    whole = shown == line[start:]
+    kept = between(spans, start, start + len(shown) - (not whole and bool(shown)))
+    ends = ("text", before), ("text", "" if whole or not shown else _ELLIPSIS)
+    return tuple(span for span in (ends[0], *kept, ends[1]) if span[1])
+
+
+def _flat(text: str) -> tuple[Span, ...]:
+    """The lines of peer text as one: every run of blanks and breaks is one space."""
+    spans: list[Span] = []
+    space = True
+    for line in lines(safe(text)):
+        for style, part in (*line.spans, ("text", " ")):
+            shown = _BLANKS.sub(" ", part)
+            shown = shown.removeprefix(" ") if space else shown
+            space = shown.endswith(" ") if shown else space
+            if spans and spans[-1][0] == style:
+                spans[-1] = style, spans[-1][1] + shown
+            elif shown:
+                spans.append((style, shown))
+    if spans and space:
+        style, last = spans.pop()
+        spans += [(style, last.rstrip())] if last.rstrip() else []
+    return tuple(spans)
+
+
+def between(spans: tuple[Span, ...], start: int, end: int) -> tuple[Span, ...]:
+    """The pieces between two places of a text."""
+    if len(spans) == 1:
+        return ((spans[0][0], spans[0][1][start:end]),)
+    row: list[Span] = []
+    at = 0
+    for style, text in spans:
+        piece = text[max(0, start - at) : max(0, end - at)]
+        at += len(text)
+        if piece:
+            row.append((style, piece))
+    return tuple(row)
+
+
+def with_hits(spans: tuple[Span, ...], found: Iterable[tuple[int, int]]) -> tuple[Span, ...]:
+    """The same pieces with hits as pieces of their own."""
+    text = "".join(piece for _style, piece in spans)
+    row: list[Span] = []
+    done = 0
+    for start, end in found:
+        row += [*between(spans, done, start), ("hit", text[start:end])]
+        done = end
+    return tuple(piece for piece in (*row, *between(spans, done, len(text))) if piece[1]) or spans
 
 
 def _beginning(line: str, hit: tuple[int, int], cells: int) -> int:

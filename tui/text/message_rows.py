@@ -9,7 +9,7 @@ from datetime import date, timedelta, tzinfo
 
 from rich.cells import cell_len
 
-from chat.interface import EntryView
+from chat.interface import EntryView, hits
 from tui.conversation import Window
 from tui.text.formatting import (
     clock_time,
@@ -26,7 +26,7 @@ from tui.text.formatting import (
     with_room,
 )
 from tui.text.markdown import Line, Span, addresses, lines
-from tui.text.matching import hits
+from tui.text.matching import between, with_hits
 from tui.text.translation import _
 from tui.text.wrapping import cuts, pieces
 
@@ -174,39 +174,16 @@ def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
     spans = line.spans if width >= _HANGING_LEAST else ((line.lead, line.first), *line.spans)
     text = "".join(part for _style, part in spans)
     if setting.wanted is not None:
-        spans = _marked(spans, text, setting.wanted)
+        spans = with_hits(spans, hits(text, setting.wanted))
     inner = width - cell_len(first)
     rows: list[Row] = []
     for start, end in pieces(text, inner) if line.code else cuts(text, inner):
         before = rest if rows else first
-        row = tuple((style, with_room(part)) for style, part in _part(spans, start, end))
+        row = tuple((style, with_room(part)) for style, part in between(spans, start, end))
         if line.code:
             row = _padded(row, inner, "block")
         rows.append(((line.lead, before), *row) if before else row)
     return rows
-
-
-def _part(spans: tuple[Span, ...], start: int, end: int) -> Row:
-    if len(spans) == 1:
-        return ((spans[0][0], spans[0][1][start:end]),)
-    row: list[Span] = []
-    at = 0
-    for style, text in spans:
-        part = text[max(0, start - at) : max(0, end - at)]
-        at += len(text)
-        if part:
-            row.append((style, part))
-    return tuple(row)
-
-
-def _marked(spans: tuple[Span, ...], text: str, wanted: re.Pattern[str]) -> tuple[Span, ...]:
-    """The same pieces with hits as pieces of their own."""
-    row: list[Span] = []
-    done = 0
-    for start, end in hits(text, wanted):
-        row += [*_part(spans, done, start), ("hit", text[start:end])]
-        done = end
-    return tuple(part for part in (*row, *_part(spans, done, len(text))) if part[1]) or spans
 
 
 def _padded(row: Row, width: int, style: str = "text") -> Row:

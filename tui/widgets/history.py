@@ -18,12 +18,11 @@ from textual.geometry import Region, Size
 from textual.scrollbar import ScrollTo
 from textual.strip import Strip
 
-from chat.interface import EntryState, EntryView
+from chat.interface import EntryState, EntryView, Term, pattern
 from tui.actions import command, history_bindings
 from tui.conversation import Window
 from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
 from tui.text.formatting import shorten
-from tui.text.matching import pattern
 from tui.text.message_rows import Row, Setting, address_at, style_at
 from tui.text.translation import _, _n
 from tui.widgets.history_layout import Barred, Look, Sheet, Spot, Strips, StripStyle
@@ -121,10 +120,10 @@ class History(Barred, can_focus=True):
             self._scroll(self.scroll_offset.y + self._owed)
         self.post_message(ViewChanged())
 
-    def point_at(self, window: Window, entry: str, words: Iterable[str] = ()) -> None:
-        """Show an entry of a window with the cursor on it and the hits of these words marked."""
+    def point_at(self, window: Window, entry: str, terms: Iterable[Term] = ()) -> None:
+        """Show an entry of a window with the cursor on it and the hits of these terms marked."""
         self.window = window
-        self._setting = replace(self._setting, wanted=pattern(words))
+        self._setting = replace(self._setting, wanted=pattern(terms))
         self.cursor, self.at_end = entry, False
         self._lay_out(self.window.index(entry))
         span = self._sheet.span(entry)

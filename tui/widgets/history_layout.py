@@ -203,7 +203,8 @@ class Strips:
         bar, *rest = row
         return [
             Segment(_CHOSEN_BAR, self._style(bar[0]) + ground),
-            *(Segment(text, self._style(name) + ground) for name, text in rest),
+            # A hit has dark letters, for its own ground alone.
+            *(Segment(text, self._style(name) + (ground if name != "hit" else None)) for name, text in rest),
         ]
 
     def _style(self, name: str) -> Style:

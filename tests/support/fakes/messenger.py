@@ -43,6 +43,7 @@ from chat.interface import (
     Unreachable,
     UsageError,
     VerificationView,
+    parse_query,
 )
 from chat.service.settings import problem
 from chat.service.verification import DIFFERENT, NO_QUESTION, digits_of
@@ -238,9 +239,11 @@ class FakeMessenger(Others):
         conversation = self._conversation(contact)
         return self._details(conversation.entries[conversation.index(id)])
 
-    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
+    async def search(
+        self, words: str, contact: str | None = None, limit: int = 100, typing: bool = False
+    ) -> tuple[EntryView, ...]:
         persons = self._contacts if contact is None else [self._contact(contact).person]
-        return self._find(words, persons, limit)
+        return self._find(parse_query(words, typing=typing), persons, limit)
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
         conversation = self._conversation(contact)

@@ -43,6 +43,7 @@ from chat.interface import (
     PairingStage,
     PairingView,
     ParlourError,
+    Query,
     QuestionsChanged,
     QuestionView,
     ReceiptView,
@@ -75,7 +76,8 @@ DIAGNOSIS: tuple[DiagnosisView, ...] = (
     DiagnosisView(phrase("network"), True, Phrase("eth0: 192.168.1.20")),
     DiagnosisView(phrase("firewall"), False, _CLOSED, _OPENS),
 )
-UNSAID = ("reply", "after")
+OWN_PERSON = "own"
+UNSAID = ("reply", "after", "typing")
 """Parameters that are recorded only where a client gives them."""
 DRAWN = "send_id"
 """A parameter for which clients draw a value."""
@@ -91,11 +93,16 @@ def identity(label: str) -> str:
     return sha256(label.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def matches(words: str, text: str) -> bool:
-    """Whether all the words occur in a text, each whole, as the engine's index has them."""
-    held = f" {_plain(text)} "
-    wanted = [f" {plain} " for word in words.split() if (plain := _plain(word))]
-    return bool(wanted) and all(word in held for word in wanted)
+def matches(query: Query, entry: EntryView, named: Callable[[str], set[str]]) -> bool:
+    """Whether an entry is what a query asks for, as the engine's index has it. `named`: who a name means."""
+    held = f" {_plain(entry.text)} "
+    words = all(f" {_plain(one.text)}{'' if one.prefix else ' '}" in held for one in query.terms)
+    after = query.since is None or entry.time >= query.since
+    before = query.until is None or entry.time < query.until
+    author = OWN_PERSON if entry.own else entry.contact
+    by = not query.authors or any(author in named(name) for name in query.authors)
+    where = not query.conversations or any(entry.contact in named(name) for name in query.conversations)
+    return entry.kind == "text" and query != Query() and words and after and before and by and where
 
 
 def _plain(text: str) -> str:
@@ -496,10 +503,23 @@ class Others:
         self._arrived[entry] = (number, self._now)
         return EntryView(entry, contact.person, author, own, time or self._now, "text", text, state, reply)
 
-    def _find(self, words: str, persons: Iterable[str], limit: int) -> tuple[EntryView, ...]:
+    def _named(self, typed: str, *, own: bool = True) -> set[str]:
+        """Who a name of a search means. Raises UsageError."""
+        names = {view.person: view.label for view in self._contacts.values()}
+        names |= {OWN_PERSON: "me"} if own else {}
+        found = {person for person, name in names.items() if name.casefold().startswith(typed.casefold())}
+        if not found:
+            raise UsageError(phrase("No contact is named {name}.", name=typed))
+        return found
+
+    def _find(self, query: Query, persons: Iterable[str], limit: int) -> tuple[EntryView, ...]:
         """The last to arrive, by the order of their conversations' ranks, as the engine has them."""
+        for name in query.authors:
+            self._named(name)
+        for name in query.conversations:
+            self._named(name, own=False)
         ranked = [pair for person in persons for pair in self._conversations[person].ranked()]
-        found = [pair for pair in ranked if matches(words, pair[1].text)]
+        found = [pair for pair in ranked if matches(query, pair[1], self._named)]
         newest = sorted(found, key=lambda pair: self._arrived[pair[1].id])[max(0, len(found) - limit) :]
         return tuple(entry for _, entry in sorted(newest, key=lambda pair: (pair[0], pair[1].id)))
 

@@ -20,7 +20,6 @@ from chat.storage import (
     profile,
     receipts,
     repair,
-    search,
     secure_deletion,
     settings,
 )
@@ -225,8 +224,8 @@ def contents(database: Database) -> object:
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),
         "cleaning is due": secure_deletion.cleaning_is_due(database),
-        "found": [row.id for row in search.find(database, "北京")],
-        "found here": [row.id for row in search.find(database, "北京", conversation=TALK)],
+        "found": [row.id for row in tables.find(database, "北京")],
+        "found here": [row.id for row in tables.find(database, "北京", conversation=TALK)],
     }
     return {name: plain(value) for name, value in told.items()}
 

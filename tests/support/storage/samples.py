@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, entries, keys, ordering, persons
+from chat.storage import contacts, entries, keys, ordering, persons, search
 from chat.storage.database import Database
-from chat.storage.entries import HeadRow
+from chat.storage.entries import EntryRow, HeadRow
 from chat.storage.keys import OwnRow, parted_ids
 from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
+from chat.views import parse_query
 from protocol import labels
 from protocol.codec import encode
 from protocol.entries_and_receipts import ParsedEntry
@@ -71,6 +72,14 @@ def new_database(folder: Path, key: DatabaseKey = KEY) -> Database:
     path = folder / "history.db"
     create_history(path, key, first_rows)
     return open_history(path, key)
+
+
+def find(
+    database: Database, typed: str, *, conversation: bytes | None = None, limit: int = 100
+) -> list[EntryRow]:
+    """What the words of a search find, in one conversation or in all."""
+    within = None if conversation is None else [conversation]
+    return search.find(database, parse_query(typed).terms, conversations=within, limit=limit)
 
 
 def sample(

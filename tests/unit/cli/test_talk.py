@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 from dataclasses import replace
 
+import click
 import pytest
 
 from chat.errors import Phrase
@@ -139,6 +142,31 @@ def test_history_searches_in_one_conversation_or_in_all(line: Line) -> None:
     assert found["author"] == "Cleo"
     assert "[Cleo] Cleo: a harbour" in line.run("history", "--search", "harbour").out
     assert line.run("history", "--search", "nothing", "--json").out == ""
+    assert len(line.run("history", "--search", "harb* from:Cleo", "--json").objects) == 1
+    for wrong, said in (("from:Nobody x", "No contact is named Nobody"), ("before:soon", "is not a date")):
+        assert said in line.run("history", "--search", wrong).failed(64)
+
+
+class AtTerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_what_was_found_in_reverse(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    friend = ben(line)
+    line.messenger.receive(friend.person, "the *Harbour*\n\x1b[7m harbours")
+    plain = line.run("history", "--search", "harb*").out
+    assert "\x1b" not in plain
+    for name, hits in (("xterm", 2), ("dumb", 0)):
+        monkeypatch.setenv("TERM", name)
+        screen = AtTerminal()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", screen)
+            line.run("history", "--search", "harb*")
+            line.run("history", "Ben", "--json")
+        said, _json = screen.getvalue().rsplit("{", 1)
+        assert said.count("\x1b[7m") == said.count("\x1b[0m") == hits
+        assert click.unstyle(said) == plain
 
 
 def listened(line: Line, *events: Event, options: tuple[str, ...] = ("--json",)) -> Outcome:

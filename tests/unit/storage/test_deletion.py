@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, keys, persons, receipts, search, secure_deletion
+from chat.storage import contacts, entries, keys, persons, receipts, secure_deletion
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageGivenUp
 from tests.support.lab.inspection import residues
-from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
+from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, find, store
 
 # FTS5 compresses words by their common beginning, so the tail of one is what stays alone.
 WORD = "zyxhippopotamusqwv"
@@ -52,7 +52,7 @@ def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled:
     assert secure_deletion.clean_file(filled)
     assert found(filled) == []
     assert len(entries.page(filled, blob("kept"), 500)) == 120
-    assert len(search.find(filled, "kept", limit=500)) == 120
+    assert len(find(filled, "kept", limit=500)) == 120
     assert filled.value("SELECT v FROM search_config WHERE k = 'secure-delete'") == 1
     filled.close()
     assert found(filled) == []
@@ -89,8 +89,8 @@ def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> 
     assert secure_deletion.clean_file(filled)
     assert found(filled) == []
     assert [row.header for row in entries.page(filled, TALK, 500)] == [row.header for row in rows]
-    assert search.find(filled, f"{WORD}7") == []
-    assert len(search.find(filled, "kept", limit=500)) == 120
+    assert find(filled, f"{WORD}7") == []
+    assert len(find(filled, "kept", limit=500)) == 120
 
 
 def test_attack_75_an_entry_deleted_while_it_waits_to_be_sent_leaves_nothing(database: Database) -> None:
@@ -178,4 +178,4 @@ def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None
     assert given_up > looks // 2
     assert found(filled) == []
     assert filled.integrity() == ()
-    assert len(search.find(filled, "kept", limit=500)) == 120
+    assert len(find(filled, "kept", limit=500)) == 120

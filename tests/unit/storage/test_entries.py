@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, migrations, persons, receipts, repair, search
+from chat.storage import contacts, entries, migrations, persons, receipts, repair
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, HeadRow, Position
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
@@ -58,7 +58,7 @@ def test_case_97_an_entry_of_an_unknown_kind_is_kept_unread_by_nobody_and_delete
                 entries.insert_all(database, [one], ME.terminal, stored=3_000)
     for _ in range(2):
         assert [row.id for row in entries.page(database, TALK, 9)] == [first.id, text.id]
-        assert [row.id for row in search.find(database, "words")] == [text.id]
+        assert [row.id for row in tables.find(database, "words")] == [text.id]
         assert receipts.unread(database, TALK) == 1
         row = entries.get(database, first.id)
         assert row is not None

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, migrations, repair, search
+from chat.storage import contacts, migrations, repair
 from chat.storage import folder as stored_folder
 from chat.storage import profile as stored_profile
 from chat.storage.database import Database
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
 from tests.support.storage import released as kept
-from tests.support.storage.samples import ME, TALK, blob, new_database, sample
+from tests.support.storage.samples import ME, TALK, blob, find, new_database, sample
 
 RELEASED = sorted(path.name for path in kept.FOLDER.iterdir() if path.is_dir())
 
@@ -73,12 +73,12 @@ def test_a_kept_database_says_what_it_said_and_has_the_schema_of_a_new_one(tmp_p
 @pytest.mark.parametrize("name", RELEASED)
 def test_a_migrated_index_finds_in_a_conversation_what_it_finds_in_all(tmp_path: Path, name: str) -> None:
     database = opened(name, tmp_path)
-    found = search.find(database, "北京")
+    found = find(database, "北京")
     assert len(found) == 1
-    assert search.find(database, "北京", conversation=kept.TALK) == found
+    assert find(database, "北京", conversation=kept.TALK) == found
     with database.transaction():
         contacts.ensure_conversation(database, blob("another"), contacts.GROUP, None)
-    assert search.find(database, "北京", conversation=blob("another")) == []
+    assert find(database, "北京", conversation=blob("another")) == []
     database.close()
 
 

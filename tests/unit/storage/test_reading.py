@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, receipts, search
+from chat.storage import contacts, entries, receipts
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
@@ -194,7 +194,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "outbox": lambda db: receipts.unacknowledged(db, TALK, ME.terminal, THEM, (0, 9)),
     "part": lambda db: entries.place_before(db, TALK, PLACE, 9),
     "read by": lambda db: receipts.read_by(db, TALK, ME.terminal, 9, BEGINNING, PLACE),
-    "search": lambda db: search.find(db, "entry", conversation=TALK),
+    "search": lambda db: samples.find(db, "entry", conversation=TALK),
     "preferences": kept_settings.preferences,
 }
 
@@ -244,7 +244,7 @@ def test_a_search_in_one_conversation_passes_over_no_hit_of_another(database: Da
     number = contacts.conversation_number(database, other)
     (row,) = database.rows("SELECT text FROM search")
     assert row[0].split() == ["needle", f"\ue000t{number}"]
-    assert search.find(database, f"\ue000t{number}") == []
-    assert search.find(database, f"t{number}") == []
-    assert [found.id for found in search.find(database, "needle", conversation=other)] != []
-    assert search.find(database, "needle", conversation=TALK) == []
+    assert samples.find(database, f"\ue000t{number}") == []
+    assert samples.find(database, f"t{number}") == []
+    assert [found.id for found in samples.find(database, "needle", conversation=other)] != []
+    assert samples.find(database, "needle", conversation=TALK) == []

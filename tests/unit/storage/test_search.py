@@ -1,21 +1,32 @@
-"""Search: by words, in any script; two characters of Chinese are enough."""
+"""Search: words, beginnings of words and phrases, in any script; one character of Chinese is enough."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.storage import contacts, search
+from chat.interface import UsageError
+from chat.storage import contacts, entries, search
 from chat.storage.database import Database
-from tests.support.storage.samples import TALK, Author, blob, store
+from chat.storage.entries import EntryRow
+from chat.views import Term, parse_query
+from tests.support.storage.samples import TALK, THEIR_TERMINAL, Author, blob, find, store
 
 TEXTS = {
     "english": "The quick brown fox, and its friends",
+    "meeting": "Meetings begin at ten; re-entry at 11:30",
     "chinese": "我们明天去北京看长城吧",
     "reversed": "城长",
+    "traditional": "我們在臺灣吃小籠包。",
     "japanese": "カタカナとひらがなの文章です",
+    "tokyo": "東京タワーへ行きました。楽しかった！",
     "korean": "안녕하세요 세계",
+    "particles": "나는 학교에서 친구를 만났다",
     "mixed": "我的iPhone手机坏了",
     "accents": "Crème brûlée à la façon de Zoë",
     "german": "Die Straße ist lang",
@@ -34,52 +45,161 @@ def filled(database: Database) -> Database:
     return database
 
 
-def found(database: Database, query: str) -> set[str]:
-    names = {text: name for name, text in TEXTS.items()}
-    texts = (
-        database.value("SELECT body FROM bodies WHERE entry = ?", row.number)
-        for row in search.find(database, query)
-    )
-    return {name for body in texts for text, name in names.items() if text.encode() in body}
+def texts(database: Database, rows: Sequence[EntryRow]) -> set[str]:
+    bodies = [database.value("SELECT body FROM bodies WHERE entry = ?", row.number) for row in rows]
+    return {name for body in bodies for name, text in TEXTS.items() if text.encode() in body}
+
+
+def found(database: Database, typed: str, *, typing: bool = False) -> set[str]:
+    return texts(database, search.find(database, parse_query(typed, typing=typing).terms))
 
 
 FOUND_BY = {
-    "english": ("quick", "FRIENDS fox"),
-    "chinese": ("北京", "长城", "明天 北京"),
-    "reversed": ("城长",),
-    "japanese": ("ひらがな", "カタ", "ｶﾀｶﾅ"),
-    "korean": ("세계", "안녕"),
-    "mixed": ("手机", "iphone", "iPhone手机"),
-    "accents": ("creme", "BRÛLÉE"),
-    "german": ("strasse",),
-    "emoji": ("👍", "👍🎉", "❤", "🤔"),
+    "english": ("quick", "FRIENDS fox", '"brown fox"', '"fox and"', "fri*", "qui* bro*", '"quick brown" fr*'),
+    "meeting": ("meetings", "meet*", "re-entry", "11:30", '"ten re entry"'),
+    "chinese": (
+        "北京",
+        "长城",
+        "明天 北京",
+        "京",
+        "看",
+        '"去北京"',
+        "北京*",
+        "\u201c北京看\u201d",
+        "「北京」",
+    ),
+    "reversed": ("城长", '"城长"'),
+    "traditional": ("臺", "小籠包", "籠", "包。"),
+    "japanese": ("ひらがな", "カタ", "ｶﾀｶﾅ", "章", "ナ", "ひ", "文章です"),
+    "tokyo": ("東京", "京タ", "楽", "タワー", "行きました", "ー"),
+    "korean": ("세계", "안녕", "녕", "안", "하세요", "\u1109\u1166\u1100\u1168"),
+    "particles": ("학교", "교", "친구를", "만", '"친구를 만났다"'),
+    "mixed": ("手机", "iphone", "iPhone手机", "机", "ipho*"),
+    "accents": ("creme", "BRÛLÉE", "brul*"),
+    "german": ("strasse", "STRASS*"),
+    "emoji": ("👍", "👍🎉", "❤", "🤔", "🎉*"),
     "thai": ("สวัสดี",),
     "rare": ("𠀀", "𪚥"),
-    "full width": ("hello",),
+    "full width": ("hello", "ｈｅｌ＊"),
     "quotes": ('"no"', "(NEAR*)", "OR"),
 }
-FINDS_NOTHING = ("quick dog", "京北", "長城", "🎉👍", "", "!!! …", "qui")
+FINDS_NOTHING = (
+    *("quick dog", "京北", "長城", "🎉👍", "qui", "meet", '"quick fox"', '"fox brown"', '"meet"'),
+    *("て", "だ", "세걔", "学校", "uick*", "北 京 城长", "𠀀* 京"),
+)
 CASES = [(query, {name}) for name, queries in FOUND_BY.items() for query in queries]
 
 
 @pytest.mark.parametrize(("query", "names"), [*CASES, *((query, set()) for query in FINDS_NOTHING)])
-def test_finds_exactly_what_holds_all_the_words(filled: Database, query: str, names: set[str]) -> None:
-    assert found(filled, query) == names
+def test_finds_exactly_what_holds_all_that_was_typed(filled: Database, query: str, names: set[str]) -> None:
+    both = {"tokyo", "chinese"} if query == "京" else names
+    assert found(filled, query) == both
 
 
-@given(st.text(max_size=60))
-def test_any_text_may_be_looked_for(query: str) -> None:
-    expression = search.expression(query)
+@pytest.mark.parametrize("typing", [True, False])
+@pytest.mark.parametrize(
+    "typed", [word[:end] for word in ("meetings", "iphone") for end in range(1, len(word))]
+)
+def test_the_word_that_is_typed_matches_by_its_beginning(filled: Database, typed: str, typing: bool) -> None:
+    name = "meeting" if typed[0] == "m" else "mixed"
+    assert (name in found(filled, typed, typing=typing)) is typing
+    assert name not in found(filled, f"{typed} ", typing=typing), "a blank ends the word"
+    assert name not in found(filled, f'"{typed}"', typing=typing), "and so does a quotation mark"
+    assert (name in found(filled, f'"{typed}', typing=typing)) is typing
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_word_is_found_by_what_is_typed_of_it(filled: Database, name: str) -> None:
+    """At each key, as long as there is something to search for."""
+    for word in TEXTS[name].split():
+        for end in range(1, len(word) + 1):
+            typed = word[:end]
+            if parse_query(typed, typing=True).terms and '"' not in typed:
+                assert name in found(filled, typed, typing=True), typed
+
+
+def test_a_word_typed_whole_is_found_in_its_turn(database: Database) -> None:
+    author = Author()
+    written = [author.write(text) for text in ("meeting", "meet", "meets", "meet me")]
+    store(database, *written)
+    assert [row.id for row in search.find(database, [Term("meet", True)])] == [one.id for one in written]
+    assert [row.id for row in search.find(database, [Term("meet", True)], limit=1)] == [written[3].id]
+
+
+@pytest.mark.parametrize("typed", ["", "!!! …", '""', "* ＊", "\ue000", "、。"])
+def test_where_there_is_no_word_nothing_is_asked(typed: str) -> None:
+    assert parse_query(typed, typing=True).terms == ()
+    assert search.expression([Term(typed, True)]) == ""
+
+
+@given(st.text(max_size=60), st.booleans())
+def test_any_text_may_be_looked_for(text: str, prefix: bool) -> None:
+    expression = search.expression([Term(text, prefix)])
     assert expression.count('"') % 2 == 0
     assert "\x00" not in expression
 
 
 def test_whatever_is_typed_is_data_and_no_query_language(filled: Database) -> None:
-    typed = ("a:b", "text : fox", "-fox", "fox*", "^fox", "{text} : fox", "fox\x00bar", "NOT", "\ue000")
+    typed = ("a:b", "text : fox", "-fox", "^fox", "{text} : fox", "fox\x00bar", "NOT", "\ue000", "\ue000t*")
     for query in ('"', '""', *typed):
-        search.find(filled, query)
+        find(filled, query)
+        search.find(filled, [Term(query, True)])
     assert found(filled, "text:fox") == set()
-    assert found(filled, "fox*") == {"english"}
+    assert found(filled, "\ue000t*") == found(filled, "t*") == {"english", "meeting"}
+
+
+NIGHT = timezone(timedelta(hours=9, minutes=30))
+
+
+@pytest.mark.parametrize(
+    ("typed", "since", "until"),
+    [
+        ("before:2026-11-25", None, "2026-11-25"),
+        ("after:2026-11-25", "2026-11-26", None),
+        ("BEFORE：2026-11 after：2025", "2026-01-01", "2026-11-01"),
+        ("after:2026-12 before:2027", "2027-01-01", "2027-01-01"),
+        ("after:2024-02-28", "2024-02-29", None),
+        ("after:2026-02 after:2025", "2026-03-01", None),
+        ('before:"2026" before:2026-03', None, "2026-01-01"),
+    ],
+)
+def test_dates_are_days_months_and_years_of_the_place(typed: str, since: str, until: str) -> None:
+    query = parse_query(typed, zone=NIGHT)
+    assert (query.since, query.until) == tuple(
+        datetime.fromisoformat(f"{day}T00:00:00+09:30") if day else None for day in (since, until)
+    )
+    assert query.terms == ()
+
+
+def test_without_a_zone_days_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for zone, hour in (("UTC0", 0), ("XST-8", 16)):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        until = parse_query("before:2026-11-25").until
+        assert until is not None
+        assert until.astimezone(UTC).hour == hour
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("before:", "from: Ben", 'in:""', "after:26", "after:2026-1", "before:2026-02-30", "before:0000"),
+        *("after:9999", "before:2026-11-25T10", "before:٢٠٢٦", "after:tomorrow", "BEFORE:x"),
+    ],
+)
+def test_a_wrong_name_or_date_is_an_error_of_its_own(typed: str) -> None:
+    with pytest.raises(UsageError):
+        parse_query(f"word {typed}")
+    assert parse_query(f'"{typed}"').terms or typed == 'in:""', "in quotes it is text"
+
+
+def test_names_and_words_are_told_apart() -> None:
+    query = parse_query('from:"Ada L" x FROM:me in:「小雨」 "in:Ben" sin:Ben y* "a b', typing=True)
+    assert (query.authors, query.conversations) == (("Ada L", "me"), ("小雨",))
+    assert query.terms == (Term("x"), Term("in:Ben"), Term("sin:Ben"), Term("y", True), Term("a b", True))
+    assert "Ada" not in repr(query)
 
 
 def test_the_newest_are_found_oldest_first_and_in_one_conversation(database: Database) -> None:
@@ -89,7 +209,42 @@ def test_the_newest_are_found_oldest_first_and_in_one_conversation(database: Dat
     here, there = Author(), Author(conversation=other)
     for number in range(5):
         store(database, here.write(f"needle {number}"), there.write(f"needle {number}"))
-    rows = search.find(database, "needle", conversation=TALK, limit=3)
+    rows = find(database, "needle", conversation=TALK, limit=3)
     assert [row.id for row in rows] == [entry.id for entry in here.written[2:]]
-    assert len(search.find(database, "needle")) == 10
-    assert search.find(database, "needle", conversation=blob("nowhere")) == []
+    assert len(find(database, "needle")) == 10
+    assert find(database, "needle", conversation=blob("nowhere")) == []
+    (needle,) = parse_query("needle").terms
+    for within, many in (([TALK, other], 10), ([other, blob("nowhere")], 5), ([], 0)):
+        assert len(search.find(database, [needle], conversations=within)) == many
+
+
+def test_authors_and_times_bound_what_is_found_with_words_and_without(database: Database) -> None:
+    other = blob("another conversation")
+    with database.transaction():
+        contacts.ensure_conversation(database, other, contacts.TWO, blob("another person"))
+    mine, theirs, elsewhere = Author(), Author(THEIR_TERMINAL.terminal), Author(conversation=other)
+    for number in range(5):
+        store(database, *(one.write(f"word {number}") for one in (mine, theirs, elsewhere)))
+    second = 2_000  # the time of the second entry of each
+    for terms in (parse_query("word").terms, ()):
+        for scope, wanted in (
+            ({"own": True}, [*mine.written, *elsewhere.written]),
+            ({"theirs": [TALK]}, theirs.written),
+            ({"theirs": [other]}, []),
+            ({"own": True, "theirs": [TALK], "conversations": [TALK]}, [*mine.written, *theirs.written]),
+            ({"own": True, "conversations": [other]}, elsewhere.written),
+            ({"theirs": [TALK], "conversations": [other]}, []),
+            (
+                {"own": True, "since": second, "until": second + 1_000},
+                [mine.written[1], elsewhere.written[1]],
+            ),
+            ({"theirs": [TALK], "until": second}, theirs.written[:1]),
+            ({"conversations": [TALK], "since": second + 1}, [*mine.written[2:], *theirs.written[2:]]),
+        ):
+            rows = search.find(database, terms, **scope)
+            assert {row.id for row in rows} == {entry.id for entry in wanted}, scope
+    deleted = theirs.written[4]
+    with database.transaction():
+        assert entries.destroy(database, deleted.id)
+    for terms in (parse_query("word").terms, ()):
+        assert deleted.id not in {row.id for row in search.find(database, terms, since=0)}

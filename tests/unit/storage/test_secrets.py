@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, keys, search
+from chat.storage import entries, keys
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse, WrongPassphrase
 from chat.storage.keys import OWN, InvitationRow, ShareRow
 from chat.storage.profile import Vault
 from chat.storage.secure_deletion import clean_file, cleaning_is_due
-from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEM, Author, blob, seeded, store
+from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEM, Author, blob, find, seeded, store
 from tests.unit.storage.test_vault import make
 
 NEEDLE = "needleinthehaystack"
@@ -91,7 +91,7 @@ def test_attack_78_no_traceback_shows_what_a_statement_held(opened: tuple[Vault,
 def test_attack_78_a_search_leaves_no_trace_in_a_file(opened: tuple[Vault, Database]) -> None:
     made, database = opened
     before = {path.name: path.read_bytes() for path in made.folder.iterdir()}
-    assert len(search.find(database, NEEDLE)) == 1
+    assert len(find(database, NEEDLE)) == 1
     assert {path.name: path.read_bytes() for path in made.folder.iterdir()} == before
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from chat.interface import Term, pattern
 from tests.support.tui.hostile import BODIES
 from tui.text.formatting import widest
-from tui.text.matching import best, excerpt, match, pattern
+from tui.text.matching import best, excerpt, match
 
 
 def order(typed: str, *texts: str) -> list[str]:
@@ -53,24 +54,44 @@ def test_scattered_letters_count_in_the_title_only() -> None:
     assert further.rank > title.rank
 
 
+def text_of(spans: tuple[tuple[str, str], ...], style: str = "") -> str:
+    """The text of all pieces, or of those of a style with a bar between them."""
+    return "|".join(text for one, text in spans if one == style) if style else "".join(t for _, t in spans)
+
+
 def test_an_excerpt_stands_around_the_first_hit() -> None:
-    text = "word " * 60 + "needle in it " + "more " * 60
-    line, spans = excerpt(text, pattern(["needle"]), 40)
+    spans = excerpt("word " * 60 + "needle in it " + "more " * 60, pattern([Term("needle")]), 40)
+    line = text_of(spans)
     assert line.startswith("…")
     assert line.endswith("…")
-    assert [line[start:end] for start, end in spans] == ["needle"]
+    assert text_of(spans, "hit") == "needle"
     assert line.index("needle") < 20
 
 
 def test_an_excerpt_of_a_short_entry_is_all_of_it_on_one_line() -> None:
-    assert excerpt("one\ntwo\tthree", pattern(["two"]), 40) == ("one two three", ((4, 7),))
-    assert excerpt("nothing here", None, 40) == ("nothing here", ())
+    spans = excerpt("one\ntwo\tthree\n", pattern([Term("two")]), 40)
+    assert spans == (("text", "one "), ("hit", "two"), ("text", " three"))
+    assert text_of(excerpt("nothing here", None, 40)) == "nothing here"
+    assert excerpt("\n \t\n", None, 40) == ()
+
+
+def test_an_excerpt_shows_markdown_as_the_conversation_does() -> None:
+    text = "> **no**\n- see `the code` of *it*\n```\n  x = 1\n```\nhttps://a.example/b"
+    spans = excerpt(text, pattern([Term("co", True), Term("it")]), 80)
+    assert text_of(spans) == "no see the code of it x = 1 https://a.example/b"
+    assert [text_of(spans, style) for style in ("bold", "hit", "code", "link")] == [
+        "no",
+        "co|it",
+        "the |de",
+        "https://a.example/b",
+    ]
+    assert text_of(excerpt(text, None, 80, plain=True)) == " ".join(text.split())
 
 
 @pytest.mark.parametrize("cells", [1, 2, 10, 33])
 def test_no_excerpt_is_wider_than_it_may_be(cells: int) -> None:
-    for body in (*BODIES, "见面再谈吧 " * 40, "x" * 500):
+    for body in (*BODIES, "见面再谈吧 " * 40, "x" * 500, "**见面** `再谈吧` " * 40):
         for word in ("surrogates", "吧", "x"):
-            line, spans = excerpt(body, pattern([word]), cells)
-            assert widest(line) <= cells
-            assert all(0 <= start < end <= len(line) for start, end in spans)
+            spans = excerpt(body, pattern([Term(word)]), cells)
+            assert widest(text_of(spans)) <= cells
+            assert all(text for _style, text in spans)

@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.geometry import Region
 from textual.pilot import Pilot
 
-from chat.interface import EntryState, EntryView
+from chat.interface import EntryState, EntryView, parse_query
 from tests.support.fakes.others import START
 from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.hostile import ATTACKS
@@ -102,7 +102,7 @@ async def test_only_rows_that_changed_are_drawn_again(monkeypatch: pytest.Monkey
 
 async def test_a_jump_shows_an_entry_anywhere_and_end_returns() -> None:
     async with reading(count=2000) as (pilot, messenger, bob):
-        chat(pilot).history.jump_to(entries(messenger, bob)[500].id, ["entry", "500"])
+        chat(pilot).history.jump_to(entries(messenger, bob)[500].id, parse_query("entry 500").terms)
         await until_shown(pilot, "█ entry 500.")
         assert {"500", "entry"} <= {part.text for part in segments(pilot) if part.text in ("500", "entry")}
         marked = [part.style.bgcolor for part in segments(pilot) if part.text == "500" and part.style]

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.style import Style
+from textual.color import Color
 
-from chat.interface import EntryView
+from chat.interface import EntryView, Term, hits, parse_query, pattern
 from tests.support.fakes.others import START
 from tests.support.tui.driving import with_bob
 from tests.support.tui.hostile import ATTACKS
 from tests.support.tui.opened import received
 from tui.conversation import Window
 from tui.text.formatting import safe, widest
-from tui.text.matching import hits, pattern
 from tui.text.message_rows import Place, Setting, lead_rows, place, quoted, rows_of
 from tui.text.wrapping import cuts, pieces, wrap
-from tui.widgets.history_layout import Sheet
+from tui.widgets.history_layout import Sheet, Strips, StripStyle
 
 SETTING = Setting(40, UTC, START.date())
 
@@ -122,7 +124,7 @@ def test_what_an_entry_answers_stands_in_one_row() -> None:
 def test_attack_79_rows_fill_the_width_with_markdown_and_hits(text: str, width: int) -> None:
     body = f"> {text}\n- {text}\n`{text}` **{text}**\n```\n{text}"
     entry = entries([body])[0]
-    setting = Setting(width, UTC, START.date(), wanted=pattern(["home", "red", "w", "नमस्ते", "一"]))
+    setting = Setting(width, UTC, START.date(), wanted=wanted("home", "red", "w", "नमस्ते", "一"))
     for row in rows_of(entry, Place(day=False, head=True), setting):
         assert sum(widest(part) for _style, part in row) >= width
         assert sum(len(part) for _style, part in row if "\n" in part or "\x1b" in part) == 0
@@ -139,32 +141,74 @@ def test_rows_keep_all_but_blanks_and_fit(text: str, width: int) -> None:
     assert wrap(line, width) == [line[start:end] for start, end in cuts(line, width)]
 
 
+def wanted(*words: str) -> re.Pattern[str] | None:
+    return pattern(Term(word) for word in words)
+
+
 @pytest.mark.parametrize(
-    ("words", "text", "found"),
+    ("typed", "text", "found"),
     [
-        (["printer"], "The Printer, printers", ["Printer"]),
-        (["cafe"], "Café cafe\u0301 cafés", ["Café", "cafe\u0301"]),
-        (["火车"], "下雨了但是火车很准时", ["火车"]),
-        (["a.b"], "a.b axb", ["a.b"]),
-        (["one", "two"], "two, one", ["two", "one"]),
-        (["strasse"], "Straße", ["Straße"]),
+        ("printer", "The Printer, printers", ["Printer"]),
+        ("cafe", "Café cafe\u0301 cafés", ["Café", "cafe\u0301"]),
+        ("火车", "下雨了但是火车很准时", ["火车"]),
+        ("车", "火车很准时的车", ["车", "车"]),
+        ("a.b", "a.b axb", ["a.b"]),
+        ("two one", "two, one", ["two", "one"]),
+        ("strasse", "Straße", ["Straße"]),
+        ("meet*", "Meet at the meeting, Emmeet", ["Meet", "meet"]),
+        ("cafe*", "cafe\u0301s", ["cafe\u0301"]),
+        ("stras*", "Straße", ["Straß"]),
+        ('"quick brown"', "Quick,\n brown quick red brown", ["Quick,\n brown"]),
+        ('"quick b"*', "quick brown, quick b", ["quick b"]),
+        ("안녕", "안녕하세요 안", ["안녕"]),
+        ("가", "각 가 간", ["가"]),
+        ("\u1100\u1161", "가 각", ["가"]),
+        ("가", "\u1100\u1161\u11a8 \u1100\u1161", ["\u1100\u1161"]),
+        ("か", "が か", ["か"]),
+        ("ガ", "ｶﾞ カ か\u3099", ["ｶﾞ"]),
+        ("文章。です", "文章です", ["文章です"]),
+        ("iphone手机", "我的iPhone手机", ["iPhone手机"]),
+        ("👍🎉", "👍🎉 👍❤🎉", ["👍🎉"]),
+        ("from:me meet", "from me, we meet", ["meet"]),
     ],
 )
-def test_hits_are_whole_words_without_case_and_accents(words: list[str], text: str, found: list[str]) -> None:
-    wanted = pattern(words)
-    assert wanted is not None
-    assert [text[start:end] for start, end in hits(text, wanted)] == found
+def test_hits_are_what_the_search_found(typed: str, text: str, found: list[str]) -> None:
+    """Without case and accents."""
+    expression = pattern(parse_query(typed).terms)
+    assert expression is not None
+    assert [text[start:end] for start, end in hits(text, expression)] == found
+
+
+@given(st.text(alphabet="aßé\u0301ｶﾞが각\u1161 ﬁ北👍.", max_size=12), st.text(max_size=40))
+def test_hits_lie_apart_within_the_text(typed: str, text: str) -> None:
+    expression = pattern([Term(typed, True)])
+    found = hits(text + typed, expression) if expression is not None else []
+    places = [place for hit in found for place in hit]
+    assert places == sorted(places)
+    assert all(0 <= start < end <= len(text + typed) for start, end in found)
 
 
 def test_nothing_to_find_marks_nothing() -> None:
-    assert pattern(["", "?!"]) is None
+    assert wanted("", "?!") is None
 
 
 def test_hits_are_pieces_of_their_own() -> None:
     entry = entries(["the **lab's printer** works"])[0]
-    setting = Setting(40, UTC, START.date(), wanted=pattern(["printer"]))
+    setting = Setting(40, UTC, START.date(), wanted=wanted("printer"))
     _bar, *row = rows_of(entry, Place(day=False, head=False), setting)[0]
     assert row[:4] == [("text", "the "), ("bold", "lab's "), ("hit", "printer"), ("text", " works")]
+
+
+def test_a_hit_keeps_its_ground_under_the_cursor() -> None:
+    styles = {"hit": Style(color="black", bgcolor="yellow"), "cursor": Style(bgcolor="blue")}
+    styles["bar-own"] = Style(color="green")
+    strips = Strips(lambda name: styles.get(name, Style()))
+    strips.apply(StripStyle(Style(color="white", bgcolor="black"), 0, 9, (), Color(0, 0, 0)))
+    for chosen, ground in ((True, "blue"), (False, "black")):
+        shown = strips.of(((("bar-own", "▎ "), ("text", "said "), ("hit", "so")), chosen))
+        looks = {one.text.strip(): one.style for one in shown if one.style is not None}
+        assert looks["so"] == Style(color="black", bgcolor="yellow")
+        assert looks["said"].bgcolor == Style(bgcolor=ground).bgcolor
 
 
 def test_a_window_lets_go_of_what_is_far() -> None:

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import WorkerError
 
-from chat.interface import EntryView, Messenger
+from chat.interface import EntryView, Messenger, Term
 from tui.preferences import Options
 from tui.screens.chat.history import HistoryController
 from tui.screens.chat.surface import ChatState, Surface
@@ -91,7 +91,7 @@ class FindingController:
         """Show the chosen hit, and say something of it there."""
         if found.chosen is not None:
             self._found = found
-            self.surface.run("find", self._go, found.chosen, found.words, said, exclusive=True)
+            self.surface.run("find", self._go, found.chosen, found.terms, said, exclusive=True)
 
     def entry_deleted(self, entry: str) -> None:
         if self._found is not None:
@@ -112,7 +112,7 @@ class FindingController:
         else:
             self.surface.say(_("No older results.") if by > 0 else _("No newer results."))
 
-    async def _go(self, entry: EntryView, words: str, said: str) -> None:
+    async def _go(self, entry: EntryView, terms: tuple[Term, ...], said: str) -> None:
         """Show an entry in its conversation, opened first where another one is."""
         if entry.contact not in self.state.contacts:
             self.surface.say(_("This contact was removed."))
@@ -125,7 +125,7 @@ class FindingController:
                 return  # another conversation was opened meanwhile
         if said:
             self.surface.say(said)
-        self.history.jump_to(entry.id, words.split())
+        self.history.jump_to(entry.id, terms)
 
     def _name_of(self, person: str) -> str:
         view = self.state.contacts.get(person)

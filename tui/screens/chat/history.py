@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
 
-from chat.interface import ContactView, EntryState, EntryView, Messenger
+from chat.interface import ContactView, EntryState, EntryView, Messenger, Term
 from tui.actions import Group
 from tui.attention import Attention
 from tui.conversation import DELETED, Conversation
@@ -54,8 +54,8 @@ class HistoryController:
 
     # Going to a place.
 
-    def jump_to(self, entry: str, highlight: Iterable[str] = ()) -> None:
-        """Show an entry of the open conversation, wherever it stands, with these words marked in the view."""
+    def jump_to(self, entry: str, highlight: Iterable[Term] = ()) -> None:
+        """Show an entry of the open conversation, wherever it stands, with these terms marked in the view."""
         self._run("jump", self._jump, entry, tuple(highlight))
 
     def first_unread(self, _view: ContactView) -> None:
@@ -299,7 +299,7 @@ class HistoryController:
             self.view.show(opened.window)
 
     async def _jump(
-        self, opened: Conversation, entry: str, words: tuple[str, ...], remember: bool = True
+        self, opened: Conversation, entry: str, terms: tuple[Term, ...], remember: bool = True
     ) -> None:
         began = self.view.chosen
         held = entry in opened.window or await self.surface.ask(opened.around(entry))
@@ -312,7 +312,7 @@ class HistoryController:
             return
         if remember and began is not None and began.id != entry:
             self._jumps = [*self._jumps[1 - _JUMPS_MAX :], began.id]
-        self.view.point_at(opened.window, entry, words)
+        self.view.point_at(opened.window, entry, terms)
         self.view.focus()
 
     async def _to_unread(self, opened: Conversation) -> None:
