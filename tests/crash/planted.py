@@ -48,7 +48,7 @@ def commit_not_awaited() -> None:
     ) -> EntryView:
         def drafted(database: Database) -> ParsedEntry:
             database.rows("BEGIN IMMEDIATE")
-            entry = self._append(database, person, text, reply)
+            entry = self._append(database, person, text, reply, send_id)
             database.rows("ROLLBACK")
             return entry
 

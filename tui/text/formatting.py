@@ -142,7 +142,7 @@ def not_me(key: str) -> str:
 def device_line(view: TerminalView) -> str:
     """A device of the own identity."""
     if view.this:
-        said = _("{device}…, this device: it gets new keys")
+        said = _("{device}…, this device, which gets new keys")
     else:
         said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
     return said.format(device=view.terminal[:DEVICE_DIGITS])
