@@ -54,6 +54,7 @@ from chat.interface import (
     QuestionView,
     Ready,
     SelfView,
+    TerminalState,
     Unreachable,
     UsageError,
     parse_query,
@@ -257,6 +258,10 @@ class Printer:
         return label_among(self._contacts.values(), person)
 
 
+SHUT_OUT: Final = (
+    "No contact takes messages of this device: it was removed from your identity, or copied. Use another"
+    " device of yours, or run 'parlour recovery use' and pair again with your contacts. The message waits."
+)
 MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 
 
@@ -280,6 +285,7 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_i
     drawn = send_id or secrets.token_hex(16)
     async with messenger(call) as opened:
         label, contact = find(await opened.contacts(), name)
+        devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         async with aclosing(Feed(opened)) as events:
             try:
@@ -291,7 +297,9 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_i
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         if state in ARRIVED:
             return None
-        if contact.held:
+        if not any(view.this and view.state is TerminalState.LIVE for view in devices):
+            note(SHUT_OUT)
+        elif contact.held:
             note(f"{held_line(label)} Use 'parlour verify', or pair again by words.")
         else:
             note(f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'.")

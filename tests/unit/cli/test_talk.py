@@ -32,6 +32,7 @@ from chat.interface import (
     QuestionsChanged,
     QuestionView,
     Ready,
+    TerminalState,
     VisibilityChanged,
 )
 from tests.support.cli.line import Line, Outcome
@@ -356,3 +357,14 @@ def test_commands_that_only_read_do_without_the_network(
     assert line.run(*arguments).status == 0
     (unlocked,) = [call.arguments for call in line.door.calls if call.method == "unlock"]
     assert ("offline" in unlocked) == offline
+
+
+def test_a_device_that_was_shut_out_says_so_instead_of_waiting_for_the_contact(line: Line) -> None:
+    friend = ben(line, present=False)
+    shut_out = replace(line.messenger._terminals()[0], state=TerminalState.FROZEN)
+    line.patch.setattr(line.messenger, "_terminals", lambda: (shut_out,))
+    outcome = line.run("send", "Ben", "hello", "--wait", "0")
+    assert outcome.status == 75
+    assert "recovery use" in outcome.err
+    assert "until Ben is online" not in outcome.err
+    assert line.messenger.called("send") == [(friend.person, "hello")]
