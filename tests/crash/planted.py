@@ -159,7 +159,7 @@ def migrated_in_pieces() -> None:
 
 def header_first() -> None:
     """The header of a new profile has its name before the database has."""
-    profile.NEW_HEADER = profile.HEADER  # type: ignore[misc]
+    profile.NEW_HEADER = folder.HEADER  # type: ignore[attr-defined]
 
 
 def words_not_erased() -> None:
