@@ -7,6 +7,7 @@ import os
 import re
 import select
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -191,7 +192,7 @@ def outcome(scene: Scene, how: Ended) -> None:
     )
 
 
-class Flow:
+class Flow(ABC):
     """One flow: `prepare` once, then `play` and `check` in a copy for each point."""
 
     name: ClassVar[str]
@@ -201,11 +202,13 @@ class Flow:
     serves: ClassVar[bool] = False
     """Its program goes on with other work, so that a line may come amid a commit of something else."""
 
+    @abstractmethod
     def play(self, scene: Scene) -> Ended:
-        raise NotImplementedError
+        """Run the program that the fault strikes, and what it meets."""
 
+    @abstractmethod
     def check(self, scene: Scene, how: Ended) -> None:
-        raise NotImplementedError
+        """Tell the scene which laws are broken."""
 
 
 class Init(Flow):
