@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +17,7 @@ from typing import Any, ClassVar, Final
 from chat.interface import ParlourError
 from chat.storage import contacts, keys, persons, profile
 from chat.storage import folder as stored_folder
-from chat.storage.errors import WrongPassphrase
+from chat.storage.errors import StorageMisuse, WrongPassphrase
 from protocol.identity.author import recovery_words
 from protocol.identity.log import Recover, parse_operation
 from tests.crash.points import KILLED
@@ -162,6 +165,15 @@ def ended(program: Program, seconds: float = PATIENCE) -> Ended:
     return Ended(program.wait_exit(seconds), program.said, program.complained)
 
 
+def status_of(program: Program) -> int | None:
+    """Its exit status, None while it runs. Its parent may hear of its end later than its tracer."""
+    if program.process.poll() is None:
+        with os.fdopen(os.pidfd_open(program.pid)) as handle:
+            if not select.select([handle], [], [], 0)[0]:
+                return None
+    return program.wait_exit(PATIENCE)
+
+
 def answer(program: Program, typed: str) -> None:
     try:
         program.write(typed)
@@ -180,7 +192,7 @@ def outcome(scene: Scene, how: Ended) -> None:
     )
 
 
-class Flow:
+class Flow(ABC):
     """One flow: `prepare` once, then `play` and `check` in a copy for each point."""
 
     name: ClassVar[str]
@@ -190,11 +202,13 @@ class Flow:
     serves: ClassVar[bool] = False
     """Its program goes on with other work, so that a line may come amid a commit of something else."""
 
+    @abstractmethod
     def play(self, scene: Scene) -> Ended:
-        raise NotImplementedError
+        """Run the program that the fault strikes, and what it meets."""
 
+    @abstractmethod
     def check(self, scene: Scene, how: Ended) -> None:
-        raise NotImplementedError
+        """Tell the scene which laws are broken."""
 
 
 class Init(Flow):
@@ -321,7 +335,7 @@ class SendToEngine(Send):
             for text in ("hello", "again", "and again"):  # the fault strikes one at most
                 with scene.ada.start("send", "Ben", text, "--wait", LIVES_WITHIN) as sending:
                     self.tried[text] = ended(sending)
-            status, failed = struck.process.poll(), [one for one in self.tried.values() if one.status]
+            status, failed = status_of(struck), [one for one in self.tried.values() if one.status]
             scene.holds("lives", status in (None, KILLED), f"the engine ended: {struck.complained}")
             takes = scene.lasting or status == KILLED or len(failed) < 2
             scene.holds("lives", takes, f"it takes nothing any more: {failed}")
@@ -346,8 +360,7 @@ class Receive(Flow):
             scene.victim(scene.ben, "listen") as struck,
             scene.ada.start("send", "Ben", "hello", "--wait", LIVES_WITHIN) as sending,
         ):
-            first_to_end(struck, sending)
-            if struck.process.poll() is None:
+            if first_to_end(struck, sending) is sending:
                 if not scene.lasting:
                     self._goes_on(scene, struck, sending)
                 struck.process.terminate()
@@ -361,9 +374,9 @@ class Receive(Flow):
         state = json.loads(sending.said[-1])["state"] if sending.said else "nothing"
         scene.holds("lives", state == "delivered", f"after the failure the entry is {state}")
         again = scene.ada.run("send", "Ben", "again", "--wait", LIVES_WITHIN)
-        died = struck.process.poll() is not None
-        how = "the engine died" if died else "the engine takes nothing any more"
-        scene.holds("lives", again.status == 0 or struck.process.poll() == KILLED, f"{how}: {again}")
+        status = status_of(struck)
+        how = "the engine takes nothing any more" if status is None else "the engine died"
+        scene.holds("lives", again.status == 0 or status == KILLED, f"{how}: {again}")
 
     def check(self, scene: Scene, how: Ended) -> None:
         ready = any(line.get("event") == "ready" for line in how.objects)
@@ -589,7 +602,7 @@ def judge(flow: Flow, scene: Scene) -> Ended:
         flow.check(scene, how)
     except Silent as silent:
         scene.broken.append(("liveness", str(silent)))
-    except (AssertionError, ParlourError, TimeoutError) as failure:
-        law = "opens" if isinstance(failure, ParlourError) else "settles"
+    except (AssertionError, ParlourError, StorageMisuse, TimeoutError) as failure:
+        law = "opens" if isinstance(failure, ParlourError | StorageMisuse) else "settles"
         scene.broken.append((law, f"{type(failure).__name__}: {failure}"))
     return how

@@ -19,13 +19,11 @@ from chat.cli.__main__ import main
 from chat.interface import EntryAdded, EntryView
 from chat.network.links import LiveLink
 from chat.service.messages import Messages
-from chat.service.pairing.session import ActivePairing, PairingService
 from chat.service.sync import Inbound
 from chat.storage import database, entries, folder, keys, migrations, profile, secure_deletion
 from chat.storage.database import Database
 from chat.storage.errors import StorageFailure
 from protocol.entries_and_receipts import ParsedEntry
-from protocol.pairing.record import PendingContact
 
 
 def folder_not_synced() -> None:
@@ -161,25 +159,14 @@ def migrated_in_pieces() -> None:
     migrations.migrate = piecemeal  # type: ignore[assignment]
 
 
-def unfinished_stays() -> None:
-    """What a creation left that was cut is in the way of the next."""
-    profile._clear_unfinished = lambda folder: None
+def header_first() -> None:
+    """The header of a new profile has its name before the database has."""
+    profile.NEW_HEADER = folder.HEADER  # type: ignore[attr-defined]
 
 
 def words_not_erased() -> None:
     """The recovery words are erased in memory only."""
     keys.erase_recovery_seed = lambda db: None
-
-
-def paired_before_stored() -> None:
-    """The contact hears that this side has stored it before it has."""
-    store = PairingService.store
-
-    async def later(self: PairingService, pairing: ActivePairing, contact: PendingContact) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(0.5, lambda: self._runtime.tasks.spawn(store(self, pairing, contact)))
-
-    PairingService.store = later  # type: ignore[method-assign]
 
 
 LOG: Final = "history.db-wal"
@@ -201,16 +188,16 @@ PLANTED: Final[dict[str, Plant]] = {
     "folder not synced": Plant(folder_not_synced, "init", "durable"),
     "not synchronous": Plant(not_synchronous, "send", "durable"),
     "commit not awaited": Plant(commit_not_awaited, "send", "kept", "EIO", "pwrite64", LOG),
-    "receipt before commit": Plant(receipt_before_commit, "receive", "kept", "kill", "fsync", LOG),
+    "receipt before commit": Plant(receipt_before_commit, "receive", "kept", "kill", "pwrite64", LOG),
     "header in place": Plant(header_in_place, "passphrase", "opens", "kill", "write", "header"),
     "rename denied": Plant(rename_denied, "passphrase", "truth", "EIO", "fsync", "."),
     "failure swallowed": Plant(failure_swallowed, "recovery use", "kept", "ENOSPC", "pwrite64", LOG),
     "dies of a failure": Plant(dies_of_a_failure, "receive", "lives", "EIO", "pwrite64", LOG),
     "not cleaned": Plant(not_cleaned, "delete", "erased"),
     "migrated in pieces": Plant(migrated_in_pieces, "migrate", "opens", "kill", "fsync", LOG),
-    "unfinished stays": Plant(unfinished_stays, "init", "opens", "kill", "fsync", "unfinished.db-wal"),
+    "header first": Plant(header_first, "init", "opens", "kill", "rename", "unfinished.db"),
     "words not erased": Plant(words_not_erased, "recovery confirm", "kept"),
-    "paired before stored": Plant(paired_before_stored, "pairing, joiner", "kept", "kill", "fsync", LOG),
+    "pairing stored in vain": Plant(failure_swallowed, "pairing, joiner", "kept", "ENOSPC", "fsync", LOG),
 }
 
 
