@@ -375,7 +375,7 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
     """Print the newest entries with NAME, oldest first.
 
     Without NAME, --search covers all conversations. It finds messages with all the WORDS: whole words in any
-    order, case and accents aside. Chinese, Japanese and Korean text is found by any part of it.
+    order, case aside. Chinese, Japanese and Korean text is found by any part of it.
 
     \b
       meet*                the beginning of a word

@@ -356,7 +356,7 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
         if entry.salt:
             bodies.append((number, entry.salt, entry.body))
             if entry.said is not None:
-                texts.append((number, indexed(entry.said.text, conversation)))
+                texts.append((number, indexed(entry.said.text, conversation, entry.header.time)))
     db.run_many("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", bodies)
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 
@@ -572,6 +572,11 @@ _SPELLED: Final = re.compile(f"[{SPELLED}]")
 PRIVATE: Final = "\ue000"
 CONVERSATION: Final = f"{PRIVATE}t"
 """Begins the word that names a conversation by its number: a form that no text has."""
+PERIODS: Final = {f"{PRIVATE}p": 0, f"{PRIVATE}q": 4, f"{PRIVATE}r": 8}
+"""Begin the words that name a period of time in hexadecimal, of so many bits the last ones left out."""
+PERIODS_BEGIN: Final = 1_577_836_800_000  # 2020; what is before or after all periods counts to the nearest
+PERIOD: Final = 8 * 86_400_000
+PERIOD_LAST: Final = 0xFFF
 
 
 def spaced(text: str) -> str:
@@ -583,6 +588,11 @@ def spaced(text: str) -> str:
     return _SPELLED.sub(lambda match: f" {PRIVATE}{ord(match[0]):x} ", apart)
 
 
-def indexed(text: str, conversation: int) -> str:
-    """A row of the index: the text, and a word that names the conversation."""
-    return f"{spaced(text)} {CONVERSATION}{conversation}"
+def indexed(text: str, conversation: int, time: int) -> str:
+    """A row of the index: the text, and words that name the conversation and the author's time.
+
+    Without these a search would pass over all hits elsewhere and since.
+    """
+    period = min(max((time - PERIODS_BEGIN) // PERIOD, 0), PERIOD_LAST)
+    named = " ".join([f"{name}{period >> bits:x}" for name, bits in PERIODS.items()])
+    return f"{spaced(text)} {CONVERSATION}{conversation} {named}"

@@ -118,19 +118,20 @@ def rebuild(db: Database) -> None:
 
 
 def _index(db: Database, number: int, conversation: int) -> None:
-    body = db.value(
-        "SELECT b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
+    found = db.row(
+        "SELECT e.time, b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
         " WHERE b.entry = ? AND e.kind = ? AND NOT e.destroyed",
         number,
         KIND_TEXT,
     )
-    if body is None:
+    if found is None:
         return
+    time, body = found
     try:
         text = read_text(body).text
     except ProtocolError:
         text = ""  # an invalid text, kept for the chain of its author and never displayed
-    db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, indexed(text, conversation))
+    db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, indexed(text, conversation, time))
 
 
 _APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it

@@ -8,7 +8,19 @@ from typing import Final
 
 from chat.storage import contacts
 from chat.storage.database import Database
-from chat.storage.entries import APART, COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
+from chat.storage.entries import (
+    APART,
+    COLUMNS,
+    CONVERSATION,
+    PERIOD,
+    PERIOD_LAST,
+    PERIODS,
+    PERIODS_BEGIN,
+    PRIVATE,
+    EntryRow,
+    read_row,
+    spaced,
+)
 from chat.views import Term
 from protocol.entries_and_receipts import KIND_TEXT
 
@@ -41,7 +53,10 @@ def find(
     scopes = [conversations] if conversations is not None else []
     scopes += [theirs] if theirs and not own else []
     numbers = [_numbers(db, scope) for scope in scopes]
-    if not all(numbers):
+    groups = [[f"{CONVERSATION}{number}" for number in some] for some in numbers]
+    if since is not None or until is not None:
+        groups.append(_periods(since, until))
+    if not all(groups):
         return []
     conditions = list[tuple[str, tuple[int, ...]]]()
     if own or theirs:
@@ -50,7 +65,7 @@ def find(
         conditions.append((f"({_OWN if own else 0} OR {by_others})", others))
     conditions += [("e.time >= ?", (since,))] if since is not None else []
     conditions += [("e.time < ?", (until,))] if until is not None else []
-    asked = expression(terms, numbers)
+    asked = expression(terms, groups)
     source, values = "entries AS e", list[object]()
     if asked:
         joined = f"CROSS JOIN {source} ON e.number = s.rowid" if conditions else ""
@@ -74,15 +89,31 @@ def _numbers(db: Database, conversations: Iterable[bytes]) -> tuple[int, ...]:
     return tuple(number for number in found if number is not None)
 
 
-def expression(terms: Iterable[Term], conversations: Iterable[Collection[int]] = ()) -> str:
-    """The FTS5 query for all terms, in one of the conversations with these numbers of each collection.
+def _periods(since: int | None, until: int | None) -> list[str]:
+    """The words of the fewest periods that hold all times from `since` on and before `until`."""
+    first, last = 0, PERIOD_LAST
+    if since is not None:
+        first = min(max((since - PERIODS_BEGIN) // PERIOD, first), last)
+    if until is not None:
+        last = min(max((until - 1 - PERIODS_BEGIN) // PERIOD, 0), last)
+    words = list[str]()
+    while first <= last:
+        name, bits = next(
+            (name, bits)
+            for name, bits in reversed(PERIODS.items())
+            if not first % (1 << bits) and first + (1 << bits) - 1 <= last
+        )
+        words.append(f"{name}{first >> bits:x}")
+        first += 1 << bits
+    return words
 
-    Empty if it would find everything.
-    """
+
+def expression(terms: Iterable[Term], groups: Iterable[Collection[str]] = ()) -> str:
+    """The FTS5 query for all terms and one word of each group. Empty if it would find everything."""
     query = [_phrase(term) for term in list(terms)[:TERMS_MAX]]
-    for numbers in conversations:
-        named = (f'"{CONVERSATION}{number}"' for number in numbers)
-        query.append(f"({' OR '.join(named)})")
+    for group in groups:
+        words = (f'"{word}"' for word in group)
+        query.append(f"({' OR '.join(words)})")
     return " AND ".join(filter(None, query))
 
 

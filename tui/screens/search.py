@@ -96,10 +96,9 @@ class SearchDialog(Finder[Found]):
 
     def nothing(self) -> str:
         if not self._shown.words.strip():
-            return _(
-                "The start of a word is enough. Quotes find a whole word or phrase.\n"
-                "from:NAME, from:me, in:NAME, before:2026 and after:2026-11 narrow it."
-            )
+            words = _("The start of a word is enough. Quotes find a whole word or phrase.")
+            others = _("from:NAME, from:me, in:NAME, before:2026 and after:2026-11 narrow it.")
+            return f"{words}\n{others}"
         return self._shown.advice or _("No messages found.")
 
     def take(self, line: str) -> None:

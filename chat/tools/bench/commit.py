@@ -136,7 +136,7 @@ class BareInserts:
                 [(number - 1, number) for number, _ in numbered if number > 1],
                 [(number, 1) for number, _ in numbered],
                 [(number, _TIME) for number, _ in numbered],
-                [(number, indexed(read_text(entry.body).text, 1)) for number, entry in numbered],
+                [(number, indexed(read_text(entry.body).text, 1, _TIME)) for number, entry in numbered],
             ]
             self._waiting.append(tables)
 

@@ -259,7 +259,7 @@ def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
     entries.append((row, entry.id, number, author.number, *at, entry.header_bytes))
     bodies.append((row, entry.salt, entry.body))
     edges.extend((one[2], row, int(one is author.last)) for one in (answered, author.last) if one)
-    words.append((row, indexed(text, number)))
+    words.append((row, indexed(text, number, talk.time)))
     author.last = header.sequence, entry.id, row
     talk.said.append(entry.id)
     if len(talk.said) > 40:  # mostly recent entries stay, and some old ones

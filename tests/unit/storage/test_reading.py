@@ -243,7 +243,8 @@ def test_a_search_in_one_conversation_passes_over_no_hit_of_another(database: Da
     store(database, *[Author(conversation=other).write("needle")])
     number = contacts.conversation_number(database, other)
     (row,) = database.rows("SELECT text FROM search")
-    assert row[0].split() == ["needle", f"\ue000t{number}"]
+    named = [f"\ue000{word}" for word in (f"t{number}", "p0", "q0", "r0")]
+    assert row[0].split() == ["needle", *named]
     assert samples.find(database, f"\ue000t{number}") == []
     assert samples.find(database, f"t{number}") == []
     assert [found.id for found in samples.find(database, "needle", conversation=other)] != []

@@ -15,7 +15,7 @@ from chat.storage import contacts, entries, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.views import Term, parse_query
-from tests.support.storage.samples import TALK, THEIR_TERMINAL, Author, blob, find, store
+from tests.support.storage.samples import TALK, THEIR_TERMINAL, Author, blob, find, queries, store
 
 TEXTS = {
     "english": "The quick brown fox, and its friends",
@@ -146,6 +146,41 @@ def test_whatever_is_typed_is_data_and_no_query_language(filled: Database) -> No
         search.find(filled, [Term(query, True)])
     assert found(filled, "text:fox") == set()
     assert found(filled, "\ue000t*") == found(filled, "t*") == {"english", "meeting"}
+
+
+MOMENTS = st.integers(-1, 1 << 48) | st.integers(1_577_000_000_000, 1_900_000_000_000)
+
+
+@given(MOMENTS, st.none() | MOMENTS, st.none() | MOMENTS)
+def test_a_time_is_in_the_periods_asked_for_and_those_far_away_are_not(
+    time: int, since: int | None, until: int | None
+) -> None:
+    asked = search._periods(since, until)
+    found = set(asked) & set(entries.indexed("", 1, time).split())
+    if (since is None or since <= time) and (until is None or time < until):
+        assert len(found) == 1
+    last, first = (entries.PERIODS_BEGIN + place * entries.PERIOD for place in (entries.PERIOD_LAST, 1))
+    if since is not None and time <= since - entries.PERIOD and first <= since < last:
+        assert not found
+    if until is not None and time >= until + entries.PERIOD and first < until <= last:
+        assert not found
+    assert len(asked) <= 76
+
+
+def test_a_search_by_date_passes_over_no_hit_of_another_time(database: Database) -> None:
+    """The index knows periods, so that few entries are looked at to find those of a day."""
+    day = 86_400_000
+    author = Author(time=entries.PERIODS_BEGIN)
+    for number in range(40):
+        author.time = entries.PERIODS_BEGIN + 10 * number * day - 1_000 * number
+        store(database, author.write("word"))
+    since = entries.PERIODS_BEGIN + 200 * day
+    for terms in (parse_query("word").terms, ()):
+        with queries(database) as asked:
+            (row,) = search.find(database, terms, since=since, until=since + day)
+        assert row.id == author.written[20].id
+        (match,) = [values[0] for _, values in asked if values and "\ue000p" in str(values[0])]
+        assert len(database.rows("SELECT rowid FROM search WHERE search MATCH ?", match)) == 1
 
 
 NIGHT = timezone(timedelta(hours=9, minutes=30))

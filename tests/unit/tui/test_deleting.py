@@ -107,7 +107,7 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
         await messenger.delete(bob.person, secret.id)
         await until(pilot, lambda: "Esc: cancel reply" not in shown(pilot))
         await pilot.press("alt+n")  # no hit is left: it asks for words
-        await until_shown(pilot, "No message contains these words.")
+        await until_shown(pilot, "No messages found.")
         await pilot.press("escape", "ctrl+u", "up")
         assert composer(pilot).text == ""
         assert chat(pilot).composer.drafts.of(bob.person).reply == ""

@@ -155,6 +155,32 @@ async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
         await until_shown(pilot, "No newer results.")
 
 
+async def test_a_search_finds_as_one_types_and_says_what_is_wrong() -> None:
+    async with at_bobs() as (pilot, messenger, people):
+        messenger.receive(people["Carla"].person, "**Print** `printouts`")
+        dialog = await opened(pilot, "ctrl+f", SearchDialog)
+        await until_shown(pilot, "The start of a word is enough.")
+        await pilot.press("ctrl+f", *"print")
+        await until_shown(pilot, "3 results")
+        assert "Print printouts" in lines(pilot)[0], "as the conversation shows it"
+        for typed, said in (
+            ("print ", "1 result"),
+            ("from:carla print", "2 results"),
+            ("from:Nobody print", "No contact is named Nobody."),
+            ("print after:soon", "soon is not a date"),
+            ("print before:2001", "No messages found."),
+        ):
+            await type_in(pilot, typed)
+            await until_shown(pilot, said)
+        assert not lines(pilot)
+        await type_in(pilot, "in:Bob print")
+        await until_shown(pilot, "1 result")
+        assert dialog.query_one(Field).value == "in:Bob print"
+        await pilot.press("enter")
+        await until(pilot, lambda: history(pilot).has_focus)
+        await until_shown(pilot, "The lab's printer works again.")
+
+
 async def test_a_search_is_as_it_was_when_it_is_opened_again() -> None:
     async with at_bobs() as (pilot, messenger, _people):
         await opened(pilot, "ctrl+f", SearchDialog)

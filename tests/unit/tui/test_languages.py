@@ -187,7 +187,7 @@ def unphrased(source: str, kinds: set[str]) -> list[int]:
 
 # Nothing is left out.
 
-STYLES = frozenset(("bold", "italic", "underline", "reverse"))
+STYLES = frozenset(("bold", "italic", "underline", "reverse", "on"))
 CATEGORIES = frozenset(
     (
         *("Lu", "Lo", "Mn", "Mc", "Me", "No", "Po", "Sm", "Sc", "Sk", "So"),
