@@ -44,6 +44,7 @@ from chat.ports import Ports
 from chat.service.assembly import UseCases, report
 from chat.service.history import History
 from chat.storage.database import Database
+from chat.storage.folder import make_reserve
 from chat.storage.profile import Vault
 from chat.tools.doctor import diagnose
 from chat.tools.doctor.gather import Context, Relay, Sought
@@ -109,6 +110,7 @@ class Engine:
             try:
                 if tick % HOUR == 0:
                     await use_cases.pending.drop_old()
+                    await use_cases.store.run(partial(make_reserve, self._vault.folder))
                 await use_cases.accept.drop_expired()
                 await use_cases.messages.settle()
                 await use_cases.messages.cut_removed()

@@ -66,7 +66,7 @@ class People:
         keys = self._keyring.contacts.pop(person)
         await self._links.close(person, 0)
         try:
-            await self._store.write(contacts.remove, person)
+            await self._store.with_reserve(partial(self._store.write, contacts.remove, person))
         except BaseException:
             self._keyring.contacts[person] = keys
             raise

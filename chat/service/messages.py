@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from chat.errors import phrase
@@ -181,9 +182,8 @@ class Messages:
     async def delete(self, person: bytes, entry: bytes) -> EntryView:
         """Delete the content of an entry here; its place stays. Raises UsageError, or a storage failure."""
         conversation = conversation_of_two(self._keyring.own.person, person)
-        row, receipts_of, unread, deleted = await self._store.write_once(
-            _is_deleted, _delete, conversation, entry
-        )
+        delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry)
+        row, receipts_of, unread, deleted = await self._store.with_reserve(delete)
         if deleted:
             self._sync.deleted.add(entry)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))

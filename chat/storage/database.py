@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -29,7 +29,7 @@ from chat.storage.errors import (
     StorageUnsure,
     TooLittleMemory,
 )
-from chat.storage.folder import from_system
+from chat.storage.folder import from_system, give_up_reserve
 
 # Text of a damaged page may be no UTF-8, in a row or in the library's own message.
 LIBRARY_ERRORS: Final = (dbapi2.Error, UnicodeDecodeError)
@@ -418,6 +418,15 @@ class Store:
             return done[-1]
 
         return await self.run(transaction)
+
+    async def with_reserve(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do what deletes. On a full disk it gets the profile's reserve. Raises as `act`."""
+        try:
+            return await act()
+        except StorageFull:
+            if not await self.run(partial(give_up_reserve, self._database.path.parent)):
+                raise
+            return await act()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run other work on the profile's files in the same thread."""

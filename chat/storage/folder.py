@@ -6,7 +6,9 @@ The first screen needs only this module, so it does not load the library of the 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -122,6 +124,37 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+RESERVE: Final = "reserve"
+RESERVE_BYTES: Final = 1 << 20
+_RESERVE_ROOM: Final = 16 * RESERVE_BYTES
+"""Free bytes below which no reserve is made: others need them more."""
+
+
+def make_reserve(folder: Path) -> None:
+    """Occupy RESERVE_BYTES of the disk, which `give_up_reserve` frees. Raises StorageFailure.
+
+    To delete takes room first, so that a full disk would let nobody make any.
+    """
+    path = folder / RESERVE
+    with system_failures():
+        if path.exists() and path.stat().st_size == RESERVE_BYTES:
+            return
+        if shutil.disk_usage(folder).free >= _RESERVE_ROOM:
+            path.unlink(missing_ok=True)
+            # A file system that compresses must not make nothing of it.
+            write_private(path, hashlib.shake_256(RESERVE.encode()).digest(RESERVE_BYTES))
+
+
+def give_up_reserve(folder: Path) -> bool:
+    """Whether there was a reserve to free. Raises StorageFailure."""
+    with system_failures():
+        try:
+            (folder / RESERVE).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
 
 _SYSTEM: Final[dict[int, type[errors.StorageFailure]]] = {

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -129,6 +130,36 @@ def test_attack_74_on_a_read_only_disk_history_reads_and_nothing_else_goes(
     assert [json.loads(entry)["text"] for entry in said] == ["hello", "after it"][: 1 + log]
     problem = "The profile cannot be written: nothing was stored. Check its permissions and the disk."
     assert refused == [(1, [], [problem])] * 2
+
+
+def test_attack_74_on_a_full_disk_the_engine_lives_and_a_deletion_has_room(
+    paired: Path, tmp_path: Path
+) -> None:
+    with Lab(2) as lab:
+        ada, _ = conversation(lab, paired, tmp_path / "profiles")
+        place, reserve = str(ada.profile), f"{ada.profile}/reserve"
+        mount = f"cp -a {place} {place}.copy && mount -t tmpfs -o size=24m none {place}"
+        small = ("unshare", "-m", "sh", "-c", f'{mount} && cp -a {place}.copy/. {place}/ && exec "$@"', "sh")
+        with ada.start("listen", under=small) as engine:
+            wait_event(engine, "ready")
+            inside = ("nsenter", "-t", str(engine.pid), "-m")
+
+            def run(*line: str) -> tuple[int, list[str], list[str]]:
+                with ada.start(*line, under=inside) as command:
+                    return command.wait_exit(PATIENCE), command.said, command.complained
+
+            assert run("send", "Ben", "before", "--wait", "0")[0] == 75
+            fill = f"until [ -s {reserve} ]; do :; done; dd if=/dev/zero of={place}/filler bs=4k"
+            subprocess.run([*inside, "sh", "-c", fill], check=False, capture_output=True)
+            full = "The disk is full: nothing was stored. Free some space and try again."
+            assert run("send", "Ben", "x" * 16_000, "--wait", "0") == (1, [], [full])
+            status, _, told = run("delete", "Ben", "--last", "--yes")
+            assert (status, told) == (0, [])
+            subprocess.run([*inside, "sh", "-c", f"! [ -e {reserve} ] && rm {place}/filler"], check=True)
+            assert run("send", "Ben", "after", "--wait", "0")[0] == 75
+            texts = [json.loads(entry)["text"] for entry in run("history", "Ben")[1]]
+            assert texts == ["", "after"]
+            end(engine)
 
 
 def test_attack_74_a_file_system_without_locks_is_named(paired: Path, tmp_path: Path) -> None:
