@@ -246,6 +246,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--planted", default="", help="a violation of tests/crash/planted.py, for one point")
     parser.add_argument("--plants", action="store_true", help="look for every planted violation, too")
     given = parser.parse_args(arguments)
+    if os.geteuid() != 0 or shutil.which("strace") is None:
+        say("make crash needs strace, and root for its network namespaces: nothing was tried.")
+        return 1
     os.environ.update(LANG="C.UTF-8", LC_ALL="C.UTF-8")
     began = time.monotonic()
     flows, faults = given.flow or list(FLOWS), given.fault or list(FAULTS)
