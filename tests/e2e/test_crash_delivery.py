@@ -81,7 +81,7 @@ def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
 def test_attack_74_an_error_at_any_fsync_of_send_is_told_as_it_is(paired: Path, tmp_path: Path) -> None:
     """The disk fails from one fsync on, or at one. Nobody listens, so that it lies in Ada's profile alone."""
     line = ("send", "Ben", "hello", "--wait", "0", "--id", "one")
-    outcomes = set[tuple[bool, bool]]()
+    outcomes = set[bool]()
     with Lab(2) as lab:
         ada, _ = conversation(lab, paired, tmp_path / "whole")
         with ada.start(*line, under=traced(tmp_path / "log")) as sending:
@@ -95,9 +95,10 @@ def test_attack_74_an_error_at_any_fsync_of_send_is_told_as_it_is(paired: Path, 
                 stored = len(ada.run("history", "Ben").objects)
                 assert ada.run(*line).status == 75
                 assert [entry["text"] for entry in ada.run("history", "Ben").objects] == ["hello"]
-                assert ("may have been stored" in told) or stored == bool(sending.said), (moment, told)
-                outcomes.add((bool(sending.said), bool(stored)))
-    assert {(True, True), (False, True)} <= outcomes, "the disk is settled where it can be, and else is not"
+                # A restart may bring back what such a failure left in the log.
+                assert stored if sending.said else "may have been stored" in told, (moment, told)
+                outcomes.add(bool(sending.said))
+    assert outcomes == {True, False}, "one error can be settled, and a disk that goes on failing cannot"
 
 
 @pytest.mark.parametrize("log", [False, True], ids=["closed", "crashed"])
