@@ -12,6 +12,7 @@ from tui.text.translation import LANGUAGES
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 
 WRONG = "Wrong passphrase: try again. No one can open this profile without it."
+ASKED = "The start of a word is enough. Quotes find a whole word or phrase."
 _NUMBER = re.compile(r"(?:\d{5} +){3}\d{5}")
 
 
@@ -41,11 +42,11 @@ def converse(ada: Person, ben: Person) -> None:
 def find(person: Person) -> None:
     """Search in the conversation, in both scripts, and go to the entry."""
     person.terminal.send("C-f")
-    person.see_text("Whole words")
+    person.see_text(ASKED)
     person.terminal.burst("nowhere")
-    person.see_text("No message contains these words.")
+    person.see_text("No messages found.")
     person.terminal.send(*["BSpace"] * len("nowhere"))
-    person.see_text("Whole words")
+    person.see_text(ASKED)
     person.terminal.burst("架子")
     person.see(person.count("{number} result", "{number} results", 1))
     person.terminal.send("Enter")
