@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     # The violations load the whole engine, which this process does without.
     from tests.crash.planted import Plant
 
-_BURNED: Final = "the inviter says that the disk failed, and waits for another joiner until the invitation expires"
+_BURNED: Final = "the inviter says that the disk failed, and waits on until the invitation expires"
 
 EXPECTED: Final[dict[tuple[str, str, str], str]] = {
     ("pairing, inviter", "EIO", "told"): _BURNED,

@@ -283,7 +283,8 @@ async def test_every_line_of_the_linear_mode(name: str) -> None:
     given = [line for line in transcript if line.startswith((">", "*"))]
     said, _status = await play(steps_of(transcript), new_door() if "first-run" in name else locked_door())
     heard = {word for line in given for word in WORD.findall(line.replace("\\n", " "))}
-    whole = [re.sub("[«»【】]", "", line) for line in said if line not in given]  # a hit may be part of a word
+    # A hit may be part of a word.
+    whole = [re.sub("[«»【】]", "", line) for line in said if line not in given]
     found = {word: line for line in whole for word in left(line, SAME | TYPED | heard)}
     assert not found
 
