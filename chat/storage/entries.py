@@ -594,5 +594,7 @@ def indexed(text: str, conversation: int, time: int) -> str:
     Without these a search would pass over all hits elsewhere and since.
     """
     period = min(max((time - PERIODS_BEGIN) // PERIOD, 0), PERIOD_LAST)
-    named = " ".join([f"{name}{period >> bits:x}" for name, bits in PERIODS.items()])
-    return f"{spaced(text)} {CONVERSATION}{conversation} {named}"
+    row = f"{spaced(text)} {CONVERSATION}{conversation}"
+    for name, bits in PERIODS.items():
+        row += f" {name}{period >> bits:x}"
+    return row
