@@ -50,6 +50,7 @@ RISK: Final = (
     " that includes a thief of this profile. Show them to nobody."
 )
 
+USED: Final = "Your recovery words were used."
 NEW_KEYS: Final = "This device has new keys now: pair again with each contact that stays offline here."
 
 SHORTEST_ID: Final = 8
@@ -268,11 +269,12 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
             typed = await _typed_words(call)
         await opened.check_recovery(typed)
         if is_interactive() and not removed:
-            chosen = await _chosen(call, devices)
+            chosen = await _chosen(call, sorted(devices, key=lambda view: view.this))
         ids = tuple(view.terminal for view in chosen)
         await signed(call, force, lambda insists: opened.recover(typed, ids, insists))
         new_keys = (await opened.me()).terminal != before
-    said = f"Your recovery words were used, and {_counted(len(ids))} removed. Your contacts are warned."
+    used = f"Your recovery words were used, and {_counted(len(ids))} removed." if ids else USED
+    said = f"{used} Your contacts are warned."
     said += f" {NEW_KEYS}" if new_keys else ""
     call.result({"recovered": True, "removed": list(ids), "new_keys": new_keys}, said)
 
@@ -308,7 +310,8 @@ async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalV
                 raise UsageError(f"Type numbers from 1 to {len(devices)}.")
             view = devices[int(typed) - 1]
             chosen[view.terminal] = view
-    asked = f"Use the recovery words and remove {_counted(len(chosen))}? Your contacts are warned. [y/n]"
+    removed = f" and remove {_counted(len(chosen))}" if chosen else ""
+    asked = f"Use the recovery words{removed}? Your contacts are warned. [y/n]"
     if not await confirmed(call.lines, asked):
         raise Stopped("The recovery words were not used.")
     return list(chosen.values())

@@ -13,7 +13,6 @@ from chat.interface import (
     Messenger,
     NotSynced,
     RelayView,
-    TerminalState,
     TerminalView,
     UsageError,
 )
@@ -39,6 +38,7 @@ from tui.text.formatting import (
     numbered_words,
     picked_devices,
     place,
+    removable_devices,
     words,
 )
 from tui.text.translation import N_, _, _n, told
@@ -231,8 +231,7 @@ class Recovery:
         parts = typed.split()
         numbers = list(takewhile(str.isdecimal, parts))
         if not parts:
-            terminals = await self.messenger.terminals()
-            self._devices_shown = [one for one in terminals if one.state is not TerminalState.REMOVED]
+            self._devices_shown = removable_devices(await self.messenger.terminals())
             devices = device_lines(self._devices_shown)
             how = _(
                 "Type /recovery use, the numbers of the devices to remove, and all {total} words in one line."

@@ -154,6 +154,12 @@ def device_lines(devices: Sequence[TerminalView]) -> list[str]:
     return [_("{number}. {line}").format(number=number, line=line) for number, line in numbered]
 
 
+def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
+    """The devices that a recovery can remove, this one last."""
+    present = [one for one in devices if one.state is not TerminalState.REMOVED]
+    return sorted(present, key=lambda view: view.this)
+
+
 def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[TerminalView]:
     """The devices with these numbers, each once. Raises UsageError."""
     picked = dict[str, TerminalView]()

@@ -154,7 +154,7 @@ async def test_the_words_remove_a_device_after_a_confirmation() -> None:
         assert "1. bbbbbbbb…" in asked
         assert "cccccccc" not in asked
         assert not any(f" {word} " in asked for word in WORDS)
-        await pilot.press("2", "enter")
+        await pilot.press("3", "enter")
         await until_shown(pilot, "These are not numbers of the devices.")
         await pilot.press("backspace", "1", " ", "1", "enter")
         assert "bbbbbbbb…" in await until_shown(pilot, "Remove 1 device?")
@@ -189,6 +189,8 @@ async def test_wrong_words_come_back_and_nothing_is_asked() -> None:
         assert field.value == wrong
         field.value = " ".join(WORDS)
         await pilot.press("enter")
+        await until_shown(pilot, "or 0 for none")
+        await pilot.press("0", "enter")
         await until_shown(pilot, "Remove 0 devices?")
         await pilot.press("n")
         assert not messenger.called("recover")
@@ -204,7 +206,9 @@ async def test_a_device_with_new_keys_says_what_to_do() -> None:
         dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
         dialog.query_one("#word", Field).value = " ".join(WORDS)
         await pilot.press("enter")
-        await until_shown(pilot, "Remove 0 devices?")
+        await until_shown(pilot, "1. ")
+        await pilot.press("1", "enter")
+        await until_shown(pilot, "this device, which gets new keys")
         await pilot.press("y")
         await until_shown(pilot, "pair again")
 

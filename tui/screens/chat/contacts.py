@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chat.interface import ContactView, Messenger, RelayView, SelfView, TerminalState
+from chat.interface import ContactView, Messenger, RelayView, SelfView
 from tui.actions import Group
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
@@ -21,6 +21,7 @@ from tui.text.formatting import (
     RECOVERY_WARNS,
     device_line,
     place,
+    removable_devices,
     safe_name,
 )
 from tui.text.translation import _, _n
@@ -207,8 +208,8 @@ class ProfileDialogs:
 
         devices = await self.surface.ask(self.messenger.terminals())
         if devices is not None:
-            present = [one for one in devices if one.state is not TerminalState.REMOVED]
-            self.surface.choose(UseRecoveryDialog(self.messenger, present), self._recover)
+            dialog = UseRecoveryDialog(self.messenger, removable_devices(devices))
+            self.surface.choose(dialog, self._recover)
 
     def _recover(self, chosen: Recovering) -> None:
         question = _n("Remove {number} device?", "Remove {number} devices?", len(chosen.removed))

@@ -537,7 +537,7 @@ async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     assert door.messenger is not None
     door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.FROZEN),)
     words = " ".join(recovery_words(bytes(range(32))))
-    steps = ["> /recovery use", f"> /recovery use 2 {words}", f"> /recovery use 1 {words} acorn"]
+    steps = ["> /recovery use", f"> /recovery use 3 {words}", f"> /recovery use 1 {words} acorn"]
     steps += [f"> /recovery use 1 {words}", "> /no", f"> /recovery use 1 1 {words}", "> /yes", "> /quit"]
     said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
     assert "1. bbbbbbbb…, which was copied" in said
