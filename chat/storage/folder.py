@@ -221,9 +221,8 @@ NEW_DATABASE: Final = "unfinished.db"
 
 
 _HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER)
-_OTHERS: Final = tuple(
-    f"{name}{ending}" for name in (DATABASE, NEW_DATABASE) for ending in ("", "-wal", "-shm")
-)
+_DATABASES: Final = DATABASE, NEW_DATABASE
+_OTHERS: Final = (*(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm")), RESERVE)
 
 
 def holds_any(folder: Path) -> bool:

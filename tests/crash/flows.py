@@ -232,7 +232,12 @@ class Init(Flow):
         with scene.opened(ada.profile) as database:
             own = keys.read_own(database).person.hex()
         scene.holds("kept", made in (None, own), "the person is another than the one that was printed")
-        left = {path.name for path in ada.profile.iterdir()} - {"header", "history.db", "lock"}
+        left = {path.name for path in ada.profile.iterdir()} - {
+            "header",
+            "history.db",
+            "lock",
+            stored_folder.RESERVE,
+        }
         left -= {"engine.sock"} if how.status == KILLED else set()  # the next engine replaces it
         scene.holds("clean", not left, f"files are left: {left}")
 

@@ -219,6 +219,7 @@ def test_a_wipe_removes_the_profile_and_nothing_else(tmp_path: Path) -> None:
     assert stored_folder.state(folder) is ProfileState.NEW
     (folder / "mine").unlink()
     make(folder, "writer").close()
+    stored_folder.make_reserve(folder)
     (folder / stored_folder.HEADER).write_bytes(b"damaged")
     profile.wipe(folder)
     assert not folder.exists()
