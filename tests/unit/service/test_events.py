@@ -69,7 +69,7 @@ class Contacts:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.database, self.bus, self.views, self.cleaner = (mock.Mock() for _ in range(4))
-        self.store = mock.Mock(read=self._run, write=self._run)
+        self.store = mock.Mock(read=self._run, write=self._run, write_once=self._run_once)
         self.keyring = mock.Mock(contacts={}, proven={})
         self.keyring.own.person = b"own"
         self.rows: dict[bytes, Any] = {b"person": "row"}
@@ -90,6 +90,9 @@ class Contacts:
 
     async def _run(self, work: Any, *args: Any) -> Any:
         return work(self.database, *args)
+
+    async def _run_once(self, is_stored: Any, work: Any, *given: Any) -> Any:
+        return await self._run(work, *given)
 
     def _drop(self, database: Any, is_late: Any) -> list[bytes]:
         assert [is_late(since) for since in (7, 8)] == [True, False]
