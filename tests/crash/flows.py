@@ -498,6 +498,7 @@ class RecoveryConfirm(Flow):
 
     name = "recovery confirm"
     needs = "paired"
+    serves = True  # the words are shown while the engine starts, which writes
 
     def play(self, scene: Scene) -> Ended:
         with scene.victim(scene.ada, "recovery") as program:
@@ -535,6 +536,7 @@ class RecoveryUse(Flow):
 
     name = "recovery use"
     needs = "paired"
+    serves = True  # contacts get the recovery, and the file is cleaned
 
     def play(self, scene: Scene) -> Ended:
         return scene.run(scene.ada, "recovery", "use", "--force", typed=self._words(scene))
