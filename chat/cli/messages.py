@@ -21,8 +21,8 @@ from chat.cli.output import (
     exit_status,
     find,
     held_line,
+    highlighted,
     label_among,
-    lit,
     note,
     one_line,
     timestamp,
@@ -104,7 +104,7 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks += [_CONFLICTING] if entry.conflicting else []
     marks += [_QUARANTINED] if entry.quarantined else []
     state = f"  ({', '.join(marks)})" if marks else ""
-    text = lit(block(entry.text, "    "), wanted)
+    text = highlighted(block(entry.text, "    "), wanted)
     said = text if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 

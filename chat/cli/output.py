@@ -56,7 +56,7 @@ def block(text: str, indent: str) -> str:
     return f"\n{indent}".join("".join(line) for line in lines)
 
 
-def lit(text: str, wanted: re.Pattern[str] | None) -> str:
+def highlighted(text: str, wanted: re.Pattern[str] | None) -> str:
     """A filtered text, with its hits in reverse video where a terminal shows it."""
     if wanted is None or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return text

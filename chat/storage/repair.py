@@ -53,11 +53,11 @@ def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[Hea
 
 def is_stored(db: Database, result: tuple[Sequence[Stored], list[Evidence], int, bool]) -> bool:
     """Whether an insert of entries with this result is in force; False where it inserted none."""
-    for one in result[0][:1]:
-        salt = db.value("SELECT salt FROM bodies JOIN entries ON number = entry WHERE id = ?", one.entry.id)
-        held = db.value("SELECT number FROM entries WHERE id = ?", one.entry.id)
-        return held is not None and (salt is not None or not one.filled)
-    return False
+    if not result[0]:
+        return False
+    first = result[0][0]
+    held = db.row("SELECT salt FROM entries LEFT JOIN bodies ON entry = number WHERE id = ?", first.entry.id)
+    return held is not None and (held[0] is not None or not first.filled)
 
 
 def passed_again(db: Database, held: Iterable[ParsedEntry], terminal: bytes) -> None:

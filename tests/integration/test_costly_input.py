@@ -15,7 +15,7 @@ from chat.network.driver import Driver, Opening
 from chat.network.links import DIRECT_MOST, LiveLink, Peer
 from chat.service.comparison import PAGES_WAITING, Comparison
 from chat.service.person_logs import PersonLogs
-from chat.service.sync import Outbound
+from chat.service.sync import Outbound, Synchronizer
 from chat.storage import entries, persons, receipts
 from chat.storage.ordering import PIECE
 from protocol.entries_and_receipts import (
@@ -128,6 +128,24 @@ def kept(person: Person) -> list[LiveLink]:
     """The links that go on."""
     links = person.engine._use_cases.links
     return [link for link in links.all() if links.keeps(link)]
+
+
+def operations_read(
+    monkeypatch: pytest.MonkeyPatch, person: Person, messages: Sequence[LogOperations]
+) -> asyncio.Event:
+    """The moment when all these messages were read, of which each may still wait for its turn."""
+    logs, store = person.engine._use_cases.sync._logs, PersonLogs.store
+    left, reached = list(messages), asyncio.Event()
+
+    async def noted(self: PersonLogs, link: LiveLink, message: LogOperations, *given: Any) -> None:
+        if self is logs and message in left:
+            left.remove(message)
+            if not left:
+                reached.set()
+        await store(self, link, message, *given)
+
+    monkeypatch.setattr(PersonLogs, "store", noted)
+    return reached
 
 
 def bens_state(ada: Person, ben: Person) -> PersonState:
@@ -265,6 +283,7 @@ async def test_case_94_links_again_and_again_delay_what_others_signed_by_a_messa
             await (await link_of_copy(ben, ada, network, "10.0.1.1")).send(costly)
         assert not all(map(links.keeps, before))
         by_carol, by_ben = carols.rename("Caroline"), bens.rename("Benjamin")
+        both_read = operations_read(monkeypatch, ada, [by_carol, by_ben])
         await current(carol, ada).driver.send(by_carol)
         own = await link_of_copy(ben, ada, network, "10.0.2.1")
         last = links.of(ben.peer.person)[-1]
@@ -275,7 +294,7 @@ async def test_case_94_links_again_and_again_delay_what_others_signed_by_a_messa
         assert not links.keeps(last)
         carols_told = ada.wait(IdentityChanged, lambda event: event.name == "Caroline")
         bens_told = ada.wait(IdentityChanged, lambda event: event.name == "Benjamin")
-        await asyncio.sleep(1)  # of virtual time: all have been read, and wait
+        await both_read.wait()
         held_back.set()
         await asyncio.gather(carols_told, bens_told)
         assert worked_on.index(by_carol.operations[0]) <= 2  # after what was under way, and one in turn
@@ -307,6 +326,14 @@ async def test_case_94_a_link_that_gave_way_leaves_no_more_work_than_one_message
         monkeypatch.setattr(PersonLogs, worked_on, waits)
         thief = await link_of_copy(ben, ada, network, "10.0.1.1")
         link = links.of(ben.peer.person)[-1]
+        end, ended = Synchronizer.ended, asyncio.Event()
+
+        async def noted(self: Synchronizer, one: LiveLink) -> None:
+            await end(self, one)
+            if one is link:
+                ended.set()
+
+        monkeypatch.setattr(Synchronizer, "ended", noted)
         for message in messages:
             thief.link.send(message, ada.clock.monotonic())
         await thief.flush()
@@ -314,8 +341,7 @@ async def test_case_94_a_link_that_gave_way_leaves_no_more_work_than_one_message
         while links.keeps(link):
             await link_of_copy(ben, ada, network, "10.0.1.1")
         go_on.set()
-        await asyncio.sleep(60)
-        assert link not in links.all()
+        await ended.wait()
         assert calls == 1
 
 
@@ -375,7 +401,7 @@ async def test_case_94_hints_again_and_again_cause_events_and_writes_at_a_rate(
 
 @in_virtual_time(limit=600)
 async def test_case_94_hints_on_links_again_and_again_cause_writes_at_a_rate_and_delay_no_operation(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with in_touch(tmp_path) as (network, ada, ben):
         log, store, written = await log_of(ben), ada.engine._use_cases.store, list[object]()
@@ -389,12 +415,14 @@ async def test_case_94_hints_on_links_again_and_again_cause_writes_at_a_rate_and
         copies = [await link_of_copy(ben, ada, network, f"10.0.1.{number}") for number in range(SPENT)]
         for port in range(SPENT * SPENT):
             await copies[port % SPENT].send(Reachable(1 + port))
-        await asyncio.sleep(1)  # of virtual time: all have been read
-        assert 0 < len(written) <= 2 * SPENT
         changed, before = ada.wait(IdentityChanged), ada.clock.monotonic()
-        await copies[-1].send(log.rename("Benjamin"))
-        await changed
+        behind = log.rename("Benjamin")
+        all_read = operations_read(monkeypatch, ada, [behind] * DIRECT_MOST)
+        for copy in copies[-DIRECT_MOST:]:  # the others gave way
+            await copy.send(behind)
+        await asyncio.gather(changed, all_read.wait())
         assert ada.clock.monotonic() < before + 1
+        assert 0 < written.count(persons.add_address) <= 2 * SPENT
 
 
 @in_virtual_time
