@@ -5,25 +5,22 @@ Each is a mistake that a change could make. test_planted.py shows that every one
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from chat.cli.__main__ import main
 from chat.interface import EntryAdded, EntryView
-from chat.network.links import LiveLink
 from chat.service.messages import Messages
-from chat.service.sync import Inbound
 from chat.storage import database, entries, folder, keys, migrations, profile, secure_deletion
 from chat.storage.database import Database
 from chat.storage.errors import StorageFailure
 from protocol.entries_and_receipts import ParsedEntry
+from tests.support.engines.planted import receipt_before_commit
 
 
 def folder_not_synced() -> None:
@@ -61,21 +58,9 @@ def commit_not_awaited() -> None:
     Messages.send = send  # type: ignore[method-assign]
 
 
-def receipt_before_commit() -> None:
+def early_receipt() -> None:
     """An entry is stored after the receipt for it has left."""
-    store = Inbound._store_entries
-
-    async def later(
-        self: Inbound,
-        link: LiveLink,
-        person: bytes,
-        parsed: Sequence[ParsedEntry],
-        former: Collection[bytes],
-    ) -> None:
-        storing = partial(store, self, link, person, parsed, former)
-        asyncio.get_running_loop().call_later(0.5, lambda: self._runtime.tasks.spawn(storing()))
-
-    Inbound._store_entries = later  # type: ignore[method-assign]
+    receipt_before_commit(0.5)
 
 
 def header_in_place() -> None:
@@ -188,7 +173,7 @@ PLANTED: Final[dict[str, Plant]] = {
     "folder not synced": Plant(folder_not_synced, "init", "durable"),
     "not synchronous": Plant(not_synchronous, "send", "durable"),
     "commit not awaited": Plant(commit_not_awaited, "send", "kept", "EIO", "pwrite64", LOG),
-    "receipt before commit": Plant(receipt_before_commit, "receive", "kept", "kill", "pwrite64", LOG),
+    "receipt before commit": Plant(early_receipt, "receive", "kept", "kill", "pwrite64", LOG),
     "header in place": Plant(header_in_place, "passphrase", "opens", "kill", "write", "header"),
     "rename denied": Plant(rename_denied, "passphrase", "truth", "EIO", "fsync", "."),
     "failure swallowed": Plant(failure_swallowed, "recovery use", "kept", "ENOSPC", "pwrite64", LOG),

@@ -21,22 +21,7 @@ from chat.storage.entries import EntryRow, Position
 from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
 from protocol.hotpath import FastSending
 from protocol.messages import Receipt
-
-
-def receipt_before_commit() -> None:
-    """An entry is stored in the background, and the receipt does not wait for it."""
-    store = Inbound._store_entries
-
-    async def later(
-        self: Inbound,
-        link: LiveLink,
-        person: bytes,
-        parsed: Sequence[ParsedEntry],
-        former: Collection[bytes],
-    ) -> None:
-        self._runtime.tasks.spawn(store(self, link, person, parsed, former))
-
-    Inbound._store_entries = later  # type: ignore[method-assign]
+from tests.support.engines.planted import receipt_before_commit
 
 
 def nothing_resent() -> None:

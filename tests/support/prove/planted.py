@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import socket
@@ -10,18 +9,17 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 from chat.cli.__main__ import main as relay
 from chat.relay.circuit import Buffers
-from chat.service.sync import Inbound
 from chat.storage.database import Database
 from chat.tools.prove import tracing
 from chat.tools.prove.tracing import tell_of_connections
 from protocol.errors import ProtocolError
 from protocol.link.link import Link
 from protocol.link.states import Event, State
+from tests.support.engines.planted import receipt_before_commit
 
 FRAME = 256
 
@@ -76,17 +74,8 @@ def keeping_terminal() -> None:
 
 def hasty_terminal() -> None:
     """A terminal that says that it has entries before it has stored them."""
-    store = Inbound._store_entries
-
-    async def store_later(inbound: Inbound, *given: Any) -> None:
-        inbound._runtime.tasks.spawn(late(inbound, *given))
-
-    async def late(inbound: Inbound, *given: Any) -> None:
-        await asyncio.sleep(0.1)
-        await store(inbound, *given)
-
-    with patch.object(Inbound, "_store_entries", store_later):
-        tracing.main()
+    receipt_before_commit(0.1)
+    tracing.main()
 
 
 def hoarding_relay(log: Path) -> None:
