@@ -198,7 +198,7 @@ async def attempt(
                 await ben.engine.pair_nearby(visible.instance)
         except ParlourError:
             began = False
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # of virtual time: the bound that both sides keep
     for answer in answers:
         answer.cancel()
     return began

@@ -167,7 +167,7 @@ async def brings_in(one: Person, other: Person, added: bytes) -> None:
     assert (await learned).name == one.name
     await talk(one, other, "my new terminal is here")
     since = len(other.seen)
-    await asyncio.sleep(300)
+    await asyncio.sleep(300)  # of virtual time, in which no link may end
     seen = [event for event in other.seen[since:] if isinstance(event, ContactChanged)]
     assert not [event for event in seen if not event.contact.present]
 

@@ -517,7 +517,7 @@ async def nothing_leaves(person: Person, contested: Person) -> None:
     (view,) = await person.engine.contacts()
     assert (view.verified, view.held) == (False, True)
     await say(person, contested, "for the right eyes only")
-    await asyncio.sleep(60)
+    await asyncio.sleep(60)  # of virtual time, in which nothing may leave
     assert (await person.history(contested))[-1].state is EntryState.QUEUED
 
 
