@@ -342,7 +342,7 @@ class ProfileLock:
 
     def release(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            _unlock(self._descriptor)
             self._descriptor = -1
 
 
@@ -368,7 +368,7 @@ def is_held(folder: Path) -> bool:
                 return True
             raise
         finally:
-            os.close(descriptor)
+            _unlock(descriptor)
         return False
 
 
@@ -400,6 +400,14 @@ def _lock(descriptor: int, folder: Path, *, shared: bool = False) -> None:
         if error.errno in _UNSUPPORTED:
             raise errors.LockUnsupported(folder) from None
         raise
+
+
+def _unlock(descriptor: int) -> None:
+    """Release and close. A child that was forked and runs no program yet shares the lock until then."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # where flock does not work there is no lock
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def make_private() -> None:

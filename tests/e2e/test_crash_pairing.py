@@ -1,4 +1,7 @@
-"""kill -9 of either side at each step of pairing: nothing is damaged, all is whole or can be repeated."""
+"""kill -9 of either side at each step of pairing by words that a person sees.
+
+`tests/crash` kills either side at system calls.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.e2e.programs import PATIENCE, created, invited, is_words, settle_pairing
-from tests.support.e2e.tracing import KILLED, at_every_step
+from tests.support.e2e.programs import PATIENCE, created, is_words, settle_pairing
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
 
@@ -22,34 +24,6 @@ class Meeting:
 
     def settle(self) -> None:
         settle_pairing(self.ada, self.ben)
-
-
-def by_invitation(
-    meeting: Meeting, inviter_under: tuple[str, ...], joiner_under: tuple[str, ...]
-) -> list[int]:
-    """Pair by an invitation; the exit statuses of both, where one may be killed at any time."""
-    with ExitStack() as stack:
-        inviting = stack.enter_context(meeting.ada.start("invite", "--yes", under=inviter_under))
-        said = inviting.first(PATIENCE)
-        if said is None:
-            return [inviting.wait_exit(PATIENCE), 0]
-        joining = stack.enter_context(meeting.ben.start("join", invited(said), under=joiner_under))
-        left = joining.wait_exit(PATIENCE)
-        if left == KILLED:
-            inviting.process.terminate()  # it would wait for the joiner until the invitation expires
-        return [inviting.wait_exit(PATIENCE), left]
-
-
-@pytest.mark.parametrize("side", ["inviter", "joiner"])
-def test_a_kill_at_every_step_to_the_disk(tmp_path: Path, side: str) -> None:
-    def meet(name: str, tracer: tuple[str, ...]) -> bool:
-        with Lab(2) as lab:
-            meeting = Meeting(lab, tmp_path / name)
-            statuses = by_invitation(meeting, *((tracer, ()) if side == "inviter" else ((), tracer)))
-            meeting.settle()
-        return KILLED in statuses
-
-    assert at_every_step(meet, tmp_path / "log") > 8, "most of the steps are there in every run"
 
 
 STAGES = ("words", "own", "other", "done")

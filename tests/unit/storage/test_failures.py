@@ -73,6 +73,15 @@ def test_each_file_opens_without_the_flag_that_windows_lacks(
     lock.release()
 
 
+def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    lock = ProfileLock(tmp_path)
+    inherited = os.dup(lock._descriptor)  # as a fork has it until it runs another program
+    lock.release()
+    assert not folder.is_held(tmp_path)
+    ProfileLock(tmp_path).release()
+    os.close(inherited)
+
+
 def test_a_file_is_not_moved_over_another(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("source")
