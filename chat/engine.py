@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from chat.config import Config
 from chat.errors import ENGINE_ENDED, phrase
@@ -34,6 +34,7 @@ from chat.interface import (
     SelfView,
     SettingsView,
     TerminalView,
+    UnlockCost,
     UsageError,
     VerificationView,
     parse_query,
@@ -49,6 +50,7 @@ from chat.storage.profile import Vault
 from chat.tools.doctor import diagnose
 from chat.tools.doctor.gather import Context, Relay, Sought
 from protocol.link.states import LinkOpen
+from protocol.profile_header import MODERATE, SENSITIVE
 
 TICK = 1.0
 """Seconds between checks of what ends by itself."""
@@ -61,6 +63,8 @@ CALLS_WITHIN = 1.0
 
 IDENTIFIED_WITHIN = 1.5
 """Seconds for the link with which `doctor` checks who answers at a contact's address."""
+
+_COSTS: Final = {UnlockCost.KEPT: None, UnlockCost.MODERATE: MODERATE, UnlockCost.SENSITIVE: SENSITIVE}
 
 LOCKED = phrase("locked")
 STOPPED = phrase("stopped")
@@ -330,9 +334,11 @@ class Engine:
     async def remove_relay(self, address: str) -> None:
         await self._open.relays.remove(address)
 
-    async def change_passphrase(self, old: str, new: str) -> None:
+    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
         use_cases = self._use_cases
-        change = partial(self._vault.change_passphrase, old, new, random=use_cases.runtime.random)
+        change = partial(
+            self._vault.change_passphrase, old, new, random=use_cases.runtime.random, cost=_COSTS[cost]
+        )
         await use_cases.store.run(change)
 
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.

@@ -44,6 +44,7 @@ from chat.views import SettingsView as SettingsView
 from chat.views import Term as Term
 from chat.views import TerminalState as TerminalState
 from chat.views import TerminalView as TerminalView
+from chat.views import UnlockCost as UnlockCost
 from chat.views import VerificationView as VerificationView
 from chat.views import fold as fold
 from chat.views import hits as hits
@@ -412,8 +413,10 @@ class Messenger(Protocol):
     async def remove_relay(self, address: str) -> None:
         """Use a relay no more. Raises UsageError where none of this address is named."""
 
-    async def change_passphrase(self, old: str, new: str) -> None:
-        """Replace the passphrase. Raises NotPermitted when `old` is wrong.
+    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+        """Replace the passphrase, and the cost of trying one. `new` may be equal to `old`.
+
+        SENSITIVE takes 1 GiB of memory at each unlocking. Raises NotPermitted when `old` is wrong.
 
         Any other ParlourError says which passphrase is in force.
         """

@@ -13,6 +13,14 @@ from typing import Final
 from chat.errors import NOTHING_SAID, Phrase, UsageError, phrase
 
 
+class UnlockCost(StrEnum):
+    """The cost of Argon2id for each try of a passphrase, by libsodium's names; KEPT: as it was before."""
+
+    KEPT = "kept"
+    MODERATE = "moderate"
+    SENSITIVE = "sensitive"
+
+
 class EntryState(StrEnum):
     """What is known of an entry; each value is said only when it is true."""
 

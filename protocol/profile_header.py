@@ -44,6 +44,7 @@ class Cost:
 
 
 MODERATE: Final = Cost(3, 256 * 2**20)  # libsodium's moderate cost, about 0.3 s per unlocking
+SENSITIVE: Final = Cost(4, 2**30)  # libsodium's sensitive cost, the highest memory that a header may have
 CHEAPEST: Final = Cost(1, 8 * 2**20)  # the least cost that a header may have, for tests
 
 

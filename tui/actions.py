@@ -199,6 +199,12 @@ _PARLOUR: Final = (
         N_("Remove a stolen or copied device with your recovery words."),
     ),
     Action("rename_self", "alt+o", N_("Your name"), N_("Change the name that your contacts see.")),
+    Action(
+        "passphrase",
+        "alt+k",
+        N_("Change the passphrase"),
+        N_("Change the passphrase that opens this profile."),
+    ),
     Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
     Action(
         "own_changes",

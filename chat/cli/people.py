@@ -37,6 +37,7 @@ from chat.interface import (
     RecoveryView,
     TerminalState,
     TerminalView,
+    UnlockCost,
     Unreachable,
     UsageError,
     VerificationView,
@@ -90,14 +91,19 @@ async def init(call: Call, name: str) -> None:
     metavar="FILE",
     help="Read the new passphrase from a file; - is standard input.",
 )
+@click.option(
+    "--cost",
+    type=click.Choice([UnlockCost.MODERATE.value, UnlockCost.SENSITIVE.value]),
+    help="What each try of a passphrase costs: 256 MiB of memory, or 1 GiB and seconds. Default: as before.",
+)
 @coroutine
-async def passphrase(call: Call, new_passphrase_file: str | None) -> None:
-    """Change the passphrase."""
+async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | None) -> None:
+    """Change the passphrase, or the cost of guessing it: the new one may be the old one."""
     await existing(call)
     old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
     new = read_new_passphrase(new_passphrase_file, call.lines)
     async with messenger(call, old) as opened:
-        await opened.change_passphrase(old, new)
+        await opened.change_passphrase(old, new, UnlockCost(cost or UnlockCost.KEPT))
     call.result({"changed": True}, "The passphrase was changed.")
 
 

@@ -9,9 +9,10 @@ from chat.interface import Messenger, UsageError
 from tui.linear.composer import SLASH, Composer, Deletion
 from tui.linear.contacts import Contacts
 from tui.linear.history import History
+from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.pairing import Pairing
-from tui.linear.settings import Recovery, Relays, Settings
+from tui.linear.settings import Passphrase, Recovery, Relays, Settings
 from tui.linear.state import Exit, Questions, State
 from tui.linear.wording import listed
 from tui.preferences import Options, Preferences
@@ -33,20 +34,26 @@ Row = tuple[str, Execute, str]
 
 
 class Parts:
-    """The parts of a session. `live`: a person types at a terminal, not a script into a pipe."""
+    """The parts of a session."""
 
     def __init__(
-        self, messenger: Messenger, options: Options, preferences: Preferences, output: Output, *, live: bool
+        self,
+        messenger: Messenger,
+        options: Options,
+        preferences: Preferences,
+        input: LineInput,
+        output: Output,
     ) -> None:
         self.exit = Exit(messenger)
         self.state = state = State(messenger, preferences)
-        self.questions = questions = Questions(output, options, live)
+        self.questions = questions = Questions(output, options, input.at_terminal)
         self.history = history = History(messenger, output, options, preferences, state)
         self.composer = Composer(messenger, output, preferences, state, history)
         self.deletion = Deletion(messenger, output, state, history, questions)
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
+        self.passphrase = Passphrase(messenger, output, input)
         self.recovery = Recovery(messenger, output, state, questions)
         self.relays = Relays(messenger, output, state, questions)
 
@@ -128,6 +135,7 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
             p.recovery.recovery,
             N_("WORDS or use"),
         ),
+        "passphrase": (N_("Change the passphrase that opens this profile."), p.passphrase.change, ""),
         "doctor": (N_("Find out why two devices cannot connect."), p.settings.diagnose, ""),
         "lock": (N_("Lock the profile; the passphrase opens it again."), p.exit.lock, ""),
         "quit": (N_("Close Parlour. Queued messages are sent after the next start."), p.exit.quit, ""),

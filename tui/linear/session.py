@@ -48,8 +48,7 @@ class Session:
     every: float = EVERY
 
     def __post_init__(self) -> None:
-        live = self.input.at_terminal
-        self._parts = Parts(self.messenger, self.options, self.preferences, self.output, live=live)
+        self._parts = Parts(self.messenger, self.options, self.preferences, self.input, self.output)
         self._commands = Commands(self._parts, self.output)
         self._touched = self.options.monotonic()
         self._keys, self._looks = self.input.editor.keys, 0
@@ -77,6 +76,7 @@ class Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._parts.passphrase.stop()
             with suppress(ParlourError):  # it is closed either way
                 await self.messenger.close()
 
@@ -149,7 +149,8 @@ class Session:
         if self._parts.exit.reached is not None or not 0 < limit <= now - self._touched:
             return False
         self._touched = now
-        await self._attempt(self._parts.composer.keep_half_line(self.input.editor.text))
+        if not self._parts.passphrase.asking:
+            await self._attempt(self._parts.composer.keep_half_line(self.input.editor.text))
         await self._attempt(self._parts.exit.lock_because(_("Locked after inactivity.")))
         return True
 
@@ -162,6 +163,8 @@ class Session:
     async def _execute(self, line: str | None) -> None:
         if line is None:
             await self._parts.exit.quit()
+        elif self._parts.passphrase.asking:
+            await self._parts.passphrase.take_line(line)
         elif self._parts.composer.composing and not (
             line in _ALWAYS or (self._parts.questions.pending and line in _ANSWERS)
         ):

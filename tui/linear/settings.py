@@ -10,12 +10,15 @@ from typing import Final
 
 from chat.interface import (
     RECOVERY_WORDS,
+    SHORT_PASSPHRASE,
     Messenger,
     NotSynced,
     RelayView,
     TerminalView,
     UsageError,
+    passphrase_problem,
 )
+from tui.linear.input import LineInput
 from tui.linear.output import Output
 from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
 from tui.linear.wording import diagnosis_line, listed, plain_name
@@ -39,6 +42,7 @@ from tui.text.formatting import (
     picked_devices,
     place,
     removable_devices,
+    strength,
     words,
 )
 from tui.text.translation import N_, _, _n, told
@@ -200,6 +204,80 @@ class Relays:
 
     def removed(self, address: str) -> None:
         self._known.pop(address, None)
+
+
+@dataclass
+class _Asked:
+    """What was typed: the current passphrase, the new one, the new one again.
+
+    `held`: new lines were held back before. `short`: the new passphrase is short, and was typed twice.
+    """
+
+    held: bool
+    typed: list[str] = field(default_factory=list, repr=False)
+    short: bool = False
+
+
+@dataclass
+class Passphrase:
+    """Changes the passphrase. It is asked for line by line, and nothing that is typed meanwhile is shown."""
+
+    messenger: Messenger
+    output: Output
+    input: LineInput
+    _asked: _Asked | None = field(init=False, default=None)
+
+    @property
+    def asking(self) -> bool:
+        """Whether the next line is a passphrase."""
+        return self._asked is not None
+
+    async def change(self, typed: str) -> None:
+        if typed:
+            raise UsageError(_("Type /passphrase alone: each passphrase is asked for, and not shown."))
+        self._asked = _Asked(self.output.holding)
+        self.input.editor.hidden = self.output.holding = True
+        await self.output.say(_("Type the current passphrase. It is not shown. An empty line cancels."))
+
+    async def take_line(self, line: str) -> None:
+        """Ask for the next passphrase, or change it. Raises ParlourError."""
+        asked = self._asked
+        assert asked is not None
+        if not line and not asked.short:
+            self.stop()
+            await self.output.say(_("Nothing was changed."))
+            return
+        if line:
+            asked.typed[1 if asked.short else 3 :] = [line]
+            asked.short = False
+        match asked.typed:
+            case [_old]:
+                await self.output.say(_("Type the new passphrase. It is not shown."))
+            case [_old, new]:
+                hint = strength(new)
+                await self.output.say(*([hint] if hint else []), _("Type the same passphrase again."))
+            case [old, new, again]:
+                await self._change_to(asked, old, new, again, confirmed=not line)
+
+    async def _change_to(self, asked: _Asked, old: str, new: str, again: str, *, confirmed: bool) -> None:
+        problem = passphrase_problem(new, again, confirmed=confirmed)
+        if problem is None:
+            self.stop()
+            await self.messenger.change_passphrase(old, new)
+            await self.output.say(_("The passphrase was changed."))
+            return
+        asked.short = problem is SHORT_PASSPHRASE
+        lines = [told(problem)]
+        if not asked.short:
+            del asked.typed[1:]
+            lines.append(_("Type the new passphrase. It is not shown."))
+        await self.output.say(*lines)
+
+    def stop(self) -> None:
+        """Ask no more, and show what is typed again."""
+        if self._asked is not None:
+            self.input.editor.hidden, self.output.holding = False, self._asked.held
+            self._asked = None
 
 
 @dataclass

@@ -105,10 +105,11 @@ class SettingsDialog(Dialog[None]):
         minutes = sorted({*_MINUTES, chosen})
         values = [(_kept(one), str(one) if one else _("never")) for one in minutes]
         note = _("Locking also ends every other use of the profile, including `parlour listen`.")
+        change = _("{key} changes the passphrase.").format(key=action("passphrase").key)
         return [
             _section(_("Lock")),
             _choice("autolock", _("Minutes of inactivity"), values, _kept(chosen)),
-            plain(note, classes="quiet"),
+            plain(f"{note} {change}", classes="quiet"),
         ]
 
     def _contacts_are_told(self) -> list[Widget]:

@@ -15,7 +15,7 @@ from chat.assemble import filler
 from chat.config import Config
 from chat.engine import Engine
 from chat.errors import phrase
-from chat.interface import DiagnosisView, Event, InvitationView
+from chat.interface import DiagnosisView, Event, InvitationView, UnlockCost
 from chat.network.connection import NotNamed
 from chat.ports import Announcement, Clock, Connection, DiscoveryEvents, Ports, Random, RelayPlace
 from chat.service.assembly import UseCases
@@ -197,8 +197,10 @@ class DemoEngine(Engine):
         self._demo.invited(made.text)
         return made
 
-    async def change_passphrase(self, old: str, new: str) -> None:
-        await super().change_passphrase(old and self._demo.secret + old, new and self._demo.secret + new)
+    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
+        await super().change_passphrase(
+            old and self._demo.secret + old, new and self._demo.secret + new, cost
+        )
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return (HERE,)

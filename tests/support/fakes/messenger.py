@@ -40,6 +40,7 @@ from chat.interface import (
     SettingsView,
     TerminalState,
     TerminalView,
+    UnlockCost,
     Unreachable,
     UsageError,
     VerificationView,
@@ -324,7 +325,7 @@ class FakeMessenger(Others):
         del self._relays[address]
         self.emit(RelayRemoved(address))
 
-    async def change_passphrase(self, old: str, new: str) -> None:
+    async def change_passphrase(self, old: str, new: str, cost: UnlockCost = UnlockCost.KEPT) -> None:
         if old != self.passphrase:
             raise NotPermitted(WRONG)
         self.passphrase = new

@@ -290,6 +290,15 @@ ON_THE_FAKE = (
         Seen("Recovery words"),
         keys("enter"),
     ),
+    dialog(
+        "passphrase",
+        "alt+k",
+        "Change the passphrase",
+        Typed("correct horse"),
+        keys("enter"),
+        Typed("lark"),
+        keys("enter"),
+    ),
     dialog("own-name", "alt+o", "The name that your contacts see."),
     acted("not-synced", "Sign all the same", _old, keys("alt+o"), Seen("Save"), keys("enter")),
     acted(

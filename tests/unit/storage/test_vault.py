@@ -21,7 +21,7 @@ from chat.storage.database import Database
 from chat.storage.folder import DATABASE, HEADER, ProfileState
 from chat.storage.profile import Vault
 from protocol.codec import encode
-from protocol.profile_header import CHEAPEST
+from protocol.profile_header import CHEAPEST, Cost
 from tests.support.storage.samples import ME, PASSPHRASE, first_rows, seeded
 
 
@@ -258,6 +258,17 @@ def test_a_change_that_may_not_last_is_in_force(profile: Path, unsynced: pytest.
     with stored_profile.unlock(profile, "a new one") as opened:
         assert opened.port == 5000
         opened.change_passphrase("a new one", "a new one", random=seeded("y"))
+    stored_profile.unlock(profile, "a new one").close()
+
+
+def test_the_cost_of_a_try_is_raised_with_the_same_passphrase_and_stays(profile: Path) -> None:
+    dearer = Cost(CHEAPEST.operations + 1, CHEAPEST.memory_bytes)
+    with stored_profile.unlock(profile, PASSPHRASE) as opened:
+        opened.change_passphrase(PASSPHRASE, PASSPHRASE, random=seeded("x"), cost=dearer)
+    with stored_profile.unlock(profile, PASSPHRASE) as opened:
+        assert stored_folder.read_header(profile / "header").cost == dearer
+        opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
+    assert stored_folder.read_header(profile / "header").cost == dearer
     stored_profile.unlock(profile, "a new one").close()
 
 

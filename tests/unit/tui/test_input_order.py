@@ -20,7 +20,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
-from chat.interface import DoorState, EntryState, NotSynced, OwnChange, QuestionView
+from chat.interface import DoorState, EntryState, NotSynced, OwnChange, QuestionView, UnlockCost
 from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from protocol.relay.rendezvous import RelayAddress
@@ -245,6 +245,14 @@ SCREENS = (
         "own-name",
         *("alt+o", "x", "enter", "y", "ctrl+y", *"Hi", "enter"),
         happens=lambda fake: fake.failures.update(rename_self=NotSynced(NOT_SYNCED)),
+    ),
+    talk(
+        "passphrase",
+        *("alt+k", *"correct horse", "enter", *"a new one", "enter", *"a new one", "enter", *"Hi", "enter"),
+        calls=(("change_passphrase", "correct horse", "a new one", UnlockCost.KEPT), ("send", "Bob", "Hi")),
+    ),
+    talk(
+        "passphrase-wrong", "alt+k", *"x", "tab", *"abc", "enter", *"abc", "enter", "enter", *"Hi", "escape"
     ),
     talk("own-change", "alt+y", "y", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),
     talk("own-change-no", "alt+y", "n", "escape", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),

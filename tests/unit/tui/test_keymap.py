@@ -62,8 +62,8 @@ def test_without_a_file_the_registry_holds(path: Path) -> None:
 
 
 def test_the_file_goes_before_the_registry(path: Path) -> None:
-    keymap = load([written(path, 'switch = ["f11", "alt+k"]\nhelp = "f10"\njump = []\n')])
-    assert keymap.keys["switch"] == ("f11", "alt+k")
+    keymap = load([written(path, 'switch = ["f11", "alt+x"]\nhelp = "f10"\njump = []\n')])
+    assert keymap.keys["switch"] == ("f11", "alt+x")
     assert keymap.keys["help"] == ("f10",)
     assert keymap.keys["jump"] == ()
     assert keymap.keys["day"] == ()  # it had F10, which the person wants for something else
@@ -117,13 +117,13 @@ def test_no_key_means_two_things_in_any_style() -> None:
 
 
 async def test_the_written_keys_work_and_the_old_ones_do_not(path: Path) -> None:
-    written(path, 'switch = "alt+k"\nhelp = "f11"\nreply = "x"\n')
+    written(path, 'switch = "alt+x"\nhelp = "f11"\nreply = "x"\n')
     async with reading("one", keymaps=(path,)) as (pilot, _messenger, _):
         assert "F11 Help   Alt+K Go to" in await until_shown(pilot, "Go to")
         await pilot.press("ctrl+k", "f1")
         await pilot.pause()
         assert isinstance(pilot.app.screen, ChatScreen)
-        await opened(pilot, "alt+k", SwitcherDialog)
+        await opened(pilot, "alt+x", SwitcherDialog)
         await opened(pilot, "f11", HelpDialog)
         assert actions.action("reply").key == "x"
 

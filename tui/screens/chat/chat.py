@@ -118,7 +118,7 @@ class ChatScreen(Screen[None]):
             *(history.entry, history.reply, history.copy, history.copy_link, history.copy_code),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
-            *(profile.use_recovery, profile.rename_self),
+            *(profile.use_recovery, profile.rename_self, profile.passphrase),
         )
         on_contact = (
             *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),

@@ -230,6 +230,14 @@ class ProfileDialogs:
             self.show_me(me)
             self.surface.say(f"{said} {_(NEW_KEYS)}" if new_keys else said)
 
+    def passphrase(self) -> None:
+        from tui.screens.passphrase import PassphraseDialog
+
+        self.surface.choose(PassphraseDialog(self.messenger), self._passphrase_changed)
+
+    def _passphrase_changed(self, _done: bool) -> None:
+        self.surface.say(_("The passphrase was changed."))
+
     def settings(self) -> None:
         self.surface.run("dialogs", self._settings, exclusive=True)
 

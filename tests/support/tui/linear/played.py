@@ -54,7 +54,7 @@ class Played(LineInput):
         self._steps, self._others, self._heard = steps, others, output
 
     async def line(self) -> str | None:
-        return await self._next("> ")
+        return await self._next(">> " if self.editor.hidden else "> ")
 
     async def secret(self) -> str | None:
         return await self._next(">> ")

@@ -23,6 +23,7 @@ from chat.interface import (
     QuestionView,
     TerminalState,
     TerminalView,
+    UnlockCost,
     Unreachable,
     VerificationView,
 )
@@ -78,6 +79,50 @@ async def test_an_empty_line_takes_a_short_passphrase_after_the_warning() -> Non
     warned = said.index(str(SHORT_PASSPHRASE))
     assert said[warned + 1 : warned + 3] == [">> ", "Opening…"]
     assert [call.arguments for call in door.calls if call.method == "create"] == [("Ada", "abc")]
+
+
+async def test_the_passphrase_is_changed_line_by_line_and_an_empty_line_cancels() -> None:
+    new = "another long one"
+    said, messenger = await talk(
+        *("> /passphrase", ">> correct horse", ">> ", "> /passphrase", ">> wrong", f">> {new}", f">> {new}"),
+        *("> /passphrase", ">> correct horse", f">> {new}", ">> other", f">> {new}", f">> {new}"),
+        *("> /open Ben", "> after it", "> /quit"),
+    )
+    assert said.count("Nothing was changed.") == 1
+    assert said.count("The two passphrases differ.") == 1
+    assert said.count("The passphrase was changed.") == 1
+    changes = [("wrong", new, UnlockCost.KEPT), ("correct horse", new, UnlockCost.KEPT)]
+    assert messenger.called("change_passphrase") == changes
+    assert messenger.called("send")[-1][1] == "after it"
+
+
+async def test_a_short_new_passphrase_is_confirmed_by_an_empty_line_or_replaced() -> None:
+    typed = (">> correct horse", ">> abc", ">> abc")
+    said, messenger = await talk("> /passphrase", *typed, ">> ", "> /quit")
+    assert said.count(str(SHORT_PASSPHRASE)) == 1
+    assert messenger.passphrase == "abc"
+    _said, messenger = await talk(
+        "> /passphrase", *typed, ">> longer than abc", ">> longer than abc", "> /quit"
+    )
+    assert messenger.called("change_passphrase") == [("correct horse", "longer than abc", UnlockCost.KEPT)]
+
+
+async def test_a_passphrase_that_was_begun_is_no_draft_after_a_lock() -> None:
+    messenger = FakeMessenger("Ada")
+    messenger.add_contact("Ben")
+    messenger._preferences["autolock"] = "1"
+    now = 0.0
+
+    def steps() -> Iterator[str]:
+        nonlocal now
+        yield from (UNLOCK, "> /open Ben", "> /passphrase", ">> correct horse")
+        now = 60.0
+        yield ">> too late"
+
+    options = replace(OPTIONS, monotonic=lambda: now)
+    await play(steps(), FakeDoor(messenger), options)
+    assert messenger.called("change_passphrase") == []
+    assert not any("too late" in value for value in messenger._preferences.values())
 
 
 async def test_a_typed_number_or_the_only_one_shown_verifies_and_another_does_not() -> None:
@@ -490,7 +535,8 @@ async def test_every_command_survives_nonsense() -> None:
     steps = ["> /open Ben", "* Ben writes x", "> /last"]
     for name in names:
         if name not in ("quit", "lock"):
-            steps += [f"> /{name} {rest}" for rest in ("", "x", "0", "99", "-1", "١", "a b c", "{name}")]
+            steps += [f"> /{name}", *([">> x", ">> "] if name == "passphrase" else [])]
+            steps += [f"> /{name} {rest}" for rest in ("x", "0", "99", "-1", "١", "a b c", "{name}")]
             steps += ["> /drop", "> /no"]
     said, _ = await talk(*steps)
     assert said[-1] == "Parlour is closed."
