@@ -119,7 +119,7 @@ def test_no_key_means_two_things_in_any_style() -> None:
 async def test_the_written_keys_work_and_the_old_ones_do_not(path: Path) -> None:
     written(path, 'switch = "alt+x"\nhelp = "f11"\nreply = "x"\n')
     async with reading("one", keymaps=(path,)) as (pilot, _messenger, _):
-        assert "F11 Help   Alt+K Go to" in await until_shown(pilot, "Go to")
+        assert "F11 Help   Alt+X Go to" in await until_shown(pilot, "Go to")
         await pilot.press("ctrl+k", "f1")
         await pilot.pause()
         assert isinstance(pilot.app.screen, ChatScreen)
