@@ -82,6 +82,15 @@ async def test_they_are_kept_and_stand_as_was_reported(tmp_path: Path) -> None:
 
 
 @in_virtual_time
+async def test_a_relay_that_was_removed_and_named_again_stands_nowhere_yet(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        await ada.engine.add_relay(str(relay(1)))
+        ada.engine._use_cases.relays.stands(RelayStands(relay(1), RelayStanding.WAITING))
+        await ada.engine.remove_relay(str(relay(1)))
+        assert (await ada.engine.add_relay(str(relay(1)))).standing is RelayStanding.UNKNOWN
+
+
+@in_virtual_time
 async def test_an_invitation_carries_four_those_that_work_first(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada") as (_, (ada,)):
         relays = ada.engine._use_cases.relays
