@@ -303,12 +303,14 @@ async def test_an_id_counts_per_contact_and_for_one_text(tmp_path: Path) -> None
         for bad in ("x" * 65, "ä"):
             with pytest.raises(UsageError, match="64 ASCII"):
                 await ada.engine.send(contact, "hello", "", bad)
+        longest = [await ada.engine.send(contact, "hello", "", "x" * 64) for _ in range(2)]
+        assert longest[0].id == longest[1].id != first.id
         await ada.engine.delete(contact, first.id)
         assert (await ada.engine.send(contact, "hello", "", "one")).kind == "deleted"
         await ada.stop()
         await ada.start()
         assert (await ada.engine.send(contact, "hello", "", "one")).id == first.id
-        assert await ada.texts(ben) == [""]
+        assert await ada.texts(ben) == ["", "hello"]
         await ada.engine.remove(await ada.contact(cleo))
         await ada.engine.remove(contact)
         store = ada.engine._use_cases.store

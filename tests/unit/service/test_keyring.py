@@ -13,11 +13,12 @@ from chat.network.links import Peer
 from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, Visibility
 from chat.service.views import holds
 from chat.storage.keys import OwnRow
+from protocol.errors import Unexpected, Untrusted
 from protocol.identity.author import NewPerson, add_operation, create_person
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.keys import X25519Pair
-from protocol.messages import ContactHello, ShareNumbers
+from protocol.messages import ContactHello, Ping, ShareNumbers
 from protocol.pairing.contact_secret import Pair, new_share
 from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.pairings import Person, Terminal
@@ -203,3 +204,20 @@ def test_case_99_a_terminal_of_the_own_log_stays_an_own_one(keyring: Keyring) ->
     for log in (grown, reduce(ADA.operations)):
         keyring.follow_own_log(log, frozenset())
         assert keyring.own_terminals == set(grown.live)
+
+
+def test_of_a_person_who_is_no_contact_there_is_no_log_and_nothing_to_dial(keyring: Keyring) -> None:
+    ben, stranger = CONTACTS["Ben"], bytes(32)
+    static = X25519Pair(ben.static_secret).public
+    assert keyring.log(ben.person) == reduce(ben.operations)
+    with pytest.raises(Untrusted):
+        keyring.log(stranger)
+    assert len(keyring.dial_tokens(Peer(ben.person, static), b"r" * 32, 1)) == 1
+    assert keyring.dial_tokens(Peer(stranger, static), b"r" * 32, 1) == []
+    keyring.contacts[ben.person].blocked = True
+    assert keyring.dial_tokens(Peer(ben.person, static), b"r" * 32, 1) == []
+
+
+def test_only_entries_are_passed_on_for_a_conversation(keyring: Keyring) -> None:
+    with pytest.raises(Unexpected):
+        keyring.partner([Ping(1)])
