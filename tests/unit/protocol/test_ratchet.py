@@ -118,6 +118,15 @@ def test_erase_ends_a_session() -> None:
         bob.decrypt(envelope)
 
 
+def test_erase_leaves_no_key_of_a_skipped_envelope() -> None:
+    alice, bob = pair(allow_skip=True)
+    alice.encrypt(b"lost")
+    bob.decrypt(alice.encrypt(b"content"))
+    assert kept(bob) == 1
+    bob.erase()
+    assert kept(bob) == 0
+
+
 # --- Two routes ---
 
 
