@@ -1,14 +1,16 @@
-"""What the views say: names that tell contacts apart, times, and what a typed name means."""
+"""What views say and queries mean: names that tell contacts apart, and times."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
 
+from chat.interface import UsageError
+from chat.service.history import EPOCH, unix
 from chat.service.views import Views, unique_labels, utc
 from chat.storage.contacts import PAIRED, ContactRow
 
@@ -87,3 +89,14 @@ def test_this_person_is_meant_only_where_it_may_be() -> None:
 def test_a_time_after_the_end_of_the_calendar_is_its_last_day() -> None:
     assert utc(1_500) == datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)
     assert utc(2**48 - 1) == datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("after", "milliseconds"),
+    [(-1_000, 0), (0, 0), (1, 1), (1_000, 1), (1_001, 2), (60_000_000, 60_000)],
+)
+def test_a_moment_is_its_first_millisecond_that_is_not_before_it(after: int, milliseconds: int) -> None:
+    moment = EPOCH + timedelta(microseconds=after)
+    assert unix(moment) == milliseconds
+    with pytest.raises(UsageError):
+        unix(moment.replace(tzinfo=None))

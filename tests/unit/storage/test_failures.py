@@ -271,6 +271,23 @@ def test_a_profile_that_cannot_be_destroyed_is_left_unlocked(
     assert not where.exists()
 
 
+def test_the_disk_has_another_header_before_a_file_of_the_profile_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile.create(tmp_path / "x", "words", lambda _: None, random=seeded("x"), cost=CHEAPEST).close()
+    header = tmp_path / "x" / HEADER
+    before, synced = header.read_bytes(), list[tuple[int, bool, bool]]()
+
+    def fsync(_: int) -> None:
+        if header.exists():
+            data = header.read_bytes()
+            synced.append((len(data), data == before, header.with_name(DATABASE).exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    profile.wipe(tmp_path / "x")
+    assert synced == [(len(before), False, True)]
+
+
 def test_a_profile_whose_last_step_fails_is_there_and_said_to_be_unsettled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
