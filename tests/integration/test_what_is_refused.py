@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from chat.interface import UsageError
-from tests.support.engines.engines import in_virtual_time, pair, people
+from protocol.limits import TEXT_CHARACTERS_MAX
+from tests.support.engines.engines import in_virtual_time, pair, people, talk
 
 
 @in_virtual_time
@@ -20,6 +21,17 @@ async def test_what_is_no_unicode_text_is_neither_sent_nor_stored(tmp_path: Path
             await ada.engine.set_preference("draft", "\ud83d")
         assert await ada.texts(ben) == []
         assert dict(await ada.engine.preferences()) == {}
+
+
+@in_virtual_time
+async def test_the_longest_text_is_sent_and_a_longer_one_refused(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        longest = "x" * TEXT_CHARACTERS_MAX
+        with pytest.raises(UsageError, match="16"):
+            await ada.engine.send(await ada.contact(ben), longest + "x")
+        await talk(ada, ben, longest)
+        assert await ben.texts(ada) == [longest]
 
 
 @in_virtual_time

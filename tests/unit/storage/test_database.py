@@ -6,8 +6,10 @@ import asyncio
 import shutil
 import struct
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -110,11 +112,12 @@ def test_a_wrong_statement_tells_nothing_of_what_it_held(database: Database) -> 
         database.rows("SELECT 'secret words' FROM nowhere")
     assert "secret" not in str(caught.value)
     wrong = "INSERT INTO tips VALUES ('not a number', 1)"
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: database.run(wrong),
         lambda: database.insert(wrong),
         lambda: database.run_many("INSERT INTO tips VALUES (?, 1)", [("not a number",)]),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(errors.StorageMisuse), database.transaction():
             change()
 
@@ -124,7 +127,7 @@ def test_a_log_that_cannot_be_emptied_is_reported(
 ) -> None:
     """Its frames still hold what was deleted."""
     for result in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
-        monkeypatch.setattr(database, "row", lambda sql, result=result: result)
+        monkeypatch.setattr(database, "row", mock.Mock(return_value=result))
         with pytest.raises(errors.StorageBusy):
             database.scrub()
 
