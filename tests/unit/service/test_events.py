@@ -16,6 +16,7 @@ from chat.service.pairing import storage as pending_module
 from chat.service.pairing.storage import PendingContacts
 from chat.service.sync import Inbound
 from chat.storage import contacts, persons, receipts
+from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED
 from chat.storage.entries import WHOLE
 from protocol.entries_and_receipts import READ, STORED, conversation_of_two
@@ -186,6 +187,24 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     assert it.stored == [(b"person", b"root")]
     assert it.keyring.contacts == {b"person": ("keys", b"own", "row")}
     assert it.calls() == [CHANGED, mock.call.begin()]
+
+
+def test_a_pending_contact_is_stored_with_its_row_and_all_of_its_shares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, database = mock.Mock(person=b"person"), mock.Mock()
+    pairs = (mock.Mock(root=b"one"), mock.Mock(root=b"two"))
+
+    def is_stored(held: Any, *roots: bytes) -> bool:
+        monkeypatch.setattr(contacts, "get", lambda database, person: held)
+        shares = [mock.Mock(root=root) for root in roots]
+        monkeypatch.setattr(stored_keys, "shares_of", lambda database, person: shares)
+        return pending_module._is_stored(database, (row, keys(pairs=pairs), ()))
+
+    assert is_stored(row, b"one", b"two", b"earlier")
+    assert not is_stored(row, b"one")
+    assert not is_stored(None, b"one", b"two")
+    assert not is_stored(mock.Mock(), b"one", b"two")
 
 
 class Sending:
