@@ -33,7 +33,7 @@ class BackupKey(Unprinted, frozen=True):
 
 
 class BackupStart(Unprinted, frozen=True, tag=1):
-    """Who this is: person, writing terminal, time in milliseconds, number of entries that follow.
+    """Who this is: person, writing terminal, time in milliseconds.
 
     `recovery` is the recovery seed, or empty. `self_keys`: the newest comes last.
     """
@@ -41,7 +41,6 @@ class BackupStart(Unprinted, frozen=True, tag=1):
     person: B32
     terminal: B32
     time: U48
-    entries: U53
     recovery: Optional32
     self_keys: Annotated[list[BackupKey], Meta(min_length=1, max_length=limits.BACKUP_IDS_MAX)]
 
@@ -332,11 +331,10 @@ class RecordReader:
         self._entries += record.count
 
     def _finish(self, end: BackupEnd) -> None:
-        assert self.start is not None, "a start comes first"
         root = history_root((conversation, root) for conversation, (_, root) in self.roots.items())
         if self._own not in self._persons:
             raise Malformed("the person's own log is missing")
-        if not end.entries == self._entries == self.start.entries or end.root != root:
+        if end.entries != self._entries or end.root != root:
             raise AuthenticationFailed("another root hash")
         self.end = end
 

@@ -83,16 +83,16 @@ def parse(data: bytes) -> BackupHeader:
     return header
 
 
-def unlock(header: BackupHeader, passphrase: str) -> Opener:
-    """What opens the chunks. AuthenticationFailed unless passphrase and header belong together.
+def unlock(header: BackupHeader, passphrase: str) -> ChunkKey:
+    """The key of the chunks. AuthenticationFailed unless passphrase and header belong together.
 
     The MAC is checked before any chunk is opened. It commits to the key: no file opens under two passphrases,
-    so an answer about a file tells of one guess alone. Takes the time of Argon2id; LocalMisuse as in `begin`.
+    so an answer about a file tells of one guess alone. Takes the time of Argon2id. LocalMisuse as in `begin`.
     """
     mac, key = _derive(passphrase, header.salt, Cost(header.operations, header.memory_bytes))
     if not equal(mac, header.mac):
         raise AuthenticationFailed("a wrong passphrase, or a changed header")
-    return Opener(key)
+    return key
 
 
 def _derive(passphrase: str, salt: bytes, cost: Cost) -> tuple[bytes, ChunkKey]:

@@ -35,7 +35,7 @@ def seal_file(header: bytes, sealer: sealed.Sealer, content: bytes) -> bytes:
 
 def open_file(data: bytes, passphrase: str) -> bytes:
     """The content of a whole file."""
-    opener = sealed.unlock(sealed.parse(data), passphrase)
+    opener = sealed.Opener(sealed.unlock(sealed.parse(data), passphrase))
     parts = list[bytes]()
     for at in range(sealed.HEADER_SIZE, max(len(data), sealed.HEADER_SIZE + 1), sealed.SEALED_CHUNK_SIZE):
         end = at + sealed.SEALED_CHUNK_SIZE

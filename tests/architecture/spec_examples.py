@@ -452,10 +452,7 @@ def _entry() -> dict[str, Value]:
 
 
 def _backup() -> dict[str, Value]:
-    header, opener = (
-        sealed.parse(example_backup()),
-        sealed.unlock(sealed.parse(example_backup()), "a passphrase"),
-    )
+    header = sealed.parse(example_backup())
     salt, cost = header.salt, (header.operations, header.memory_bytes)
     key = argon2id(b"a passphrase", salt, *cost)
     return {
@@ -463,7 +460,7 @@ def _backup() -> dict[str, Value]:
         "mac_key": b2b(b"", personal=labels.BACKUP_MAC_KEY, key=key),
         "fields": encode(astuple(header)[:-1]),
         "mac": header.mac,
-        "chunk_key": opener._key.reveal(),
+        "chunk_key": sealed.unlock(header, "a passphrase").reveal(),
     }
 
 
