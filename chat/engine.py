@@ -9,12 +9,14 @@ from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 from chat.config import Config
 from chat.errors import ENGINE_ENDED, phrase
 from chat.errors import LOCKED as CLOSED
 from chat.interface import (
+    BackupView,
     Closed,
     ContactView,
     DetailsView,
@@ -334,6 +336,9 @@ class Engine:
         use_cases = self._use_cases
         change = partial(self._vault.change_passphrase, old, new, random=use_cases.runtime.random)
         await use_cases.store.run(change)
+
+    async def back_up(self, path: str, passphrase: str, recovery: bool = False) -> BackupView:
+        return await self._open.backup.write(Path(path), passphrase, recovery=recovery)
 
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 

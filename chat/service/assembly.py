@@ -15,6 +15,7 @@ from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, Rel
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
+from chat.service.backup import Backup
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
@@ -72,6 +73,7 @@ class UseCases:
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
         self.settler = settler = Settler(runtime, store, bus)
+        self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
         self.relays = relays = Relays(runtime, store, bus, profile.relays)
