@@ -46,7 +46,7 @@ from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.primitives import Random
 
-NO_SEED = phrase("This backup has no recovery words in it: type them in.")
+NO_SEED = phrase("This backup has no recovery words in it: type them, with --words.")
 OTHER_PERSON = phrase(
     "This backup is of another identity than the profile: choose another folder with --profile."
 )
