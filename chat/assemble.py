@@ -157,8 +157,10 @@ class ProfileDoor:
         )
 
     async def verify(self, path: str, passphrase: str) -> BackupView:
-        from chat.service import restore
+        from chat.service import readable, restore
 
+        if await asyncio.to_thread(readable.is_readable, Path(path)):
+            return await asyncio.to_thread(readable.check, Path(path))
         return (await asyncio.to_thread(restore.verify, Path(path), passphrase)).view
 
     async def wipe(self) -> None:

@@ -340,6 +340,10 @@ class Engine:
     async def back_up(self, path: str, passphrase: str, recovery: bool = False) -> BackupView:
         return await self._open.backup.write(Path(path), passphrase, recovery=recovery)
 
+    async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
+        person = self._person(contact) if contact is not None else None
+        return await self._open.readable.write(Path(path), form, person)
+
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:

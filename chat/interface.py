@@ -438,6 +438,12 @@ class Messenger(Protocol):
         NotPermitted (a recovery seed that was erased).
         """
 
+    async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
+        """Write a readable file, not encrypted, of one conversation or of all; as `back_up` otherwise.
+
+        `form` is `jsonl`, `markdown` or `html`.
+        """
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says, seen from this engine. Takes up to five seconds."""
 
@@ -538,7 +544,10 @@ class Door(Protocol):
         """
 
     async def verify(self, path: str, passphrase: str) -> BackupView:
-        """Read a whole backup and check all of it. Needs no profile. Raises as `restore`."""
+        """Read a whole backup and check all of it, or a readable export, without a passphrase.
+
+        Needs no profile. Raises as `restore`.
+        """
 
     async def wipe(self) -> None:
         """Destroy the profile and what is left of one, without its passphrase: the wrapped key first.

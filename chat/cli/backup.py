@@ -10,9 +10,9 @@ from typing import Final, TypeVar
 
 import click
 
-from chat.cli.output import SignOfLife, clear_screen, note, one_line, passing_screen
+from chat.cli.output import SignOfLife, clear_screen, find, note, one_line, passing_screen
 from chat.cli.people import typed_words
-from chat.cli.session import Call, Feed, command, coroutine, messenger
+from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import ask_secret, read_new_passphrase, read_passphrase
 from chat.interface import (
     BackupProgress,
@@ -37,6 +37,9 @@ WITH_SEED: Final = (
 PAIR_AGAIN: Final = "Pair again with each contact: until then, nothing is sent or received."
 PROMPT: Final = "Passphrase of the backup: "
 
+NOT_ENCRYPTED: Final = "This file is not encrypted: whoever has it reads it."
+_ENDINGS: Final = {"markdown": "md"}
+
 _FILE_OPTION: Final = click.option(
     "--backup-passphrase-file",
     metavar="FILE",
@@ -45,6 +48,14 @@ _FILE_OPTION: Final = click.option(
 
 
 @command("export")
+@click.argument("name", required=False, type=TEXT)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["backup", "jsonl", "markdown", "html"]),
+    default="backup",
+    help="An encrypted backup, or a readable file of all conversations or the one with NAME.",
+)
 @click.option("--to", "to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
 @click.option("--with-recovery", is_flag=True, help="Put the recovery words into the backup, too.")
 @click.option(
@@ -57,25 +68,45 @@ _FILE_OPTION: Final = click.option(
 @coroutine
 async def export(
     call: Call,
+    name: str | None,
+    form: str,
     to: Path | None,
     with_recovery: bool,
     verified: Path | None,
     backup_passphrase_file: str | None,
 ) -> None:
-    """Write an encrypted backup: your history, contacts and settings, and no key of this device."""
+    """Write an encrypted backup: your history, contacts and settings, and no key of this device.
+
+    With --format, write a readable file, which is not encrypted.
+    """
     if verified is not None:
-        passphrase = read_passphrase(backup_passphrase_file, call.lines, PROMPT)
-        view = await call.door().verify(_absolute(verified), passphrase)
-        call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}")
+        await _verify(call, verified, backup_passphrase_file)
         return
-    path = _absolute(to or Path(f"parlour-{datetime.now(UTC):%Y-%m-%d}.backup"))
+    readable = form != "backup"
+    if (name is not None and not readable) or (readable and with_recovery):
+        raise UsageError("A backup has all conversations, and no other format has the recovery words.")
+    path = _absolute(to or Path(f"parlour-{datetime.now(UTC):%Y-%m-%d}.{_ENDINGS.get(form, form)}"))
     async with messenger(call, offline=True) as opened:
+        if readable:
+            note(NOT_ENCRYPTED)
+            person = find(await opened.contacts(), name)[1].person if name is not None else None
+            view = await _with_progress(opened, opened.export(path, form, person))
+            call.result(_fields(view), f"{one_line(view.path)} was written: {_contents(view)}")
+            return
         if with_recovery:
             note(WITH_SEED)
         passphrase = _new_passphrase(call, backup_passphrase_file)
         writing = opened.back_up(path, passphrase, with_recovery)
         view = await _with_progress(opened, writing)
     call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
+
+
+async def _verify(call: Call, file: Path, source: str | None) -> None:
+    path = _absolute(file)
+    # Only a backup has a passphrase.
+    passphrase = "" if file.suffix in (".jsonl", ".html") else read_passphrase(source, call.lines, PROMPT)
+    view = await call.door().verify(path, passphrase)
+    call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}")
 
 
 def _absolute(path: Path) -> str:
@@ -102,7 +133,7 @@ async def _with_progress(opened: Messenger, writing: Awaitable[BackupView]) -> B
         while True:
             event = await feed.next()
             if isinstance(event, BackupProgress):
-                what = "Checking the backup:" if event.checking else "Writing the backup:"
+                what = "Checking the file:" if event.checking else "Writing the file:"
                 life.show(what, _percent(event.done, event.total))
 
     saying = asyncio.create_task(say())

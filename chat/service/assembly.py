@@ -29,6 +29,7 @@ from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import OwnLog, PersonLogs, Recovery
+from chat.service.readable import Readable
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
@@ -81,6 +82,7 @@ class UseCases:
         self.links = links = Links(runtime, keyring, bus.signal)
         self.views = views = Views(keyring, book, links, bus)
         self.history = History(store, profile.own.person, views)
+        self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)

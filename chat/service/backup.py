@@ -12,6 +12,7 @@ from chat.errors import phrase
 from chat.interface import BackupProgress, BackupView, CannotCreate, NotPermitted, UsageError
 from chat.service.events import EventBus
 from chat.service.person_logs import ERASED
+from chat.service.readable import NOT_ABSOLUTE
 from chat.storage import backup
 from chat.storage.backup import Scope
 from chat.storage.backup_file import BackupReader, BackupWriter
@@ -35,7 +36,6 @@ from protocol.messages import ENTRY_HEADER
 ATTEMPTS: Final = 4
 """Times that a backup is begun, each time because the history that it had changed meanwhile."""
 
-NOT_ABSOLUTE = phrase("The name of the backup is not absolute.")
 CHANGES = phrase("The history changed again and again while the backup was written: try again later.")
 BUSY = phrase("Another backup is being written: wait until it is done.")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
 
 from chat.errors import NOTHING_SAID, Phrase, phrase
-from chat.interface import BadData, CannotCreate, NotPermitted, UsageError
+from chat.interface import BadData, NotPermitted, UsageError
 from chat.storage import errors, folder
+from chat.storage.new_file import NewFile, check_free
 from protocol.backup import records, sealed
 from protocol.backup.records import Record, RecordReader
 from protocol.entries_and_receipts import ParsedEntry
@@ -17,15 +16,6 @@ from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.limits import BACKUP_CHUNK_BYTES
 from protocol.primitives import Random
 from protocol.profile_header import Cost
-
-_UNFINISHED: Final = ".part"
-
-
-class BackupExists(CannotCreate):
-    """There is a file of this name."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(phrase("{path} exists already: choose another name with --to.", path=str(path)))
 
 
 class BackupProblem(BadData):
@@ -67,24 +57,19 @@ class WrongBackupPassphrase(NotPermitted):
 class BackupWriter:
     """Writes one backup. Nothing has its name before `finish`; `abandon` removes what there is.
 
-    The constructor takes the time of Argon2id. Raises BackupExists, UsageError (no passphrase) and
+    The constructor takes the time of Argon2id. Raises FileExists, UsageError (no passphrase) and
     StorageFailure.
     """
 
     def __init__(self, path: Path, passphrase: str, cost: Cost, random: Random) -> None:
         folder.require_passphrase(passphrase)
-        if os.path.lexists(path):
-            raise BackupExists(path)
-        self.path, self._unfinished = path, path.with_name(path.name + _UNFINISHED)
+        check_free(path)
         try:
             header, self._sealer = sealed.begin(passphrase, cost, random)
         except LocalMisuse:
             raise errors.TooLittleMemory from None
-        with folder.system_failures():
-            self._unfinished.unlink(missing_ok=True)  # a program that was killed left it
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-            self._file = os.fdopen(os.open(self._unfinished, flags, 0o600), "wb")
-            self._file.write(header)
+        self._file = NewFile(path)
+        self._file.write(header)
         self._pending, self._size = bytearray(), 0
 
     def add(self, some: Iterable[Record]) -> None:
@@ -97,12 +82,11 @@ class BackupWriter:
 
     def _seal_whole_chunks(self) -> None:
         at = 0
-        with folder.system_failures():
-            # The last chunk is sealed as such, so that one whole chunk is kept until more comes.
-            while len(self._pending) - at > BACKUP_CHUNK_BYTES:
-                chunk = bytes(self._pending[at : at + BACKUP_CHUNK_BYTES])
-                self._file.write(self._sealer.seal(chunk, last=False))
-                at += BACKUP_CHUNK_BYTES
+        # The last chunk is sealed as such, so that one whole chunk is kept until more comes.
+        while len(self._pending) - at > BACKUP_CHUNK_BYTES:
+            chunk = bytes(self._pending[at : at + BACKUP_CHUNK_BYTES])
+            self._file.write(self._sealer.seal(chunk, last=False))
+            at += BACKUP_CHUNK_BYTES
         del self._pending[:at]
 
     def end(self) -> Path:
@@ -113,29 +97,17 @@ class BackupWriter:
             self._pending += bytes(piece)
             left -= piece
             self._seal_whole_chunks()
-        with folder.system_failures():
-            self._file.write(self._sealer.seal(bytes(self._pending), last=True))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        return self._unfinished
+        self._file.write(self._sealer.seal(bytes(self._pending), last=True))
+        self._file.end()
+        return self._file.unfinished
 
     def finish(self) -> None:
-        """Give the file its name, durably. Raises BackupExists, StorageFailure."""
-        with folder.system_failures():
-            found, own = self._unfinished.stat(), os.fstat(self._file.fileno())
-            if not os.path.samestat(found, own):
-                raise errors.StorageGone
-            self._file.close()
-            try:
-                folder.move(self._unfinished, self.path)
-            except FileExistsError:
-                raise BackupExists(self.path) from None
+        """Give the file its name, durably. Raises FileExists, StorageFailure."""
+        self._file.finish()
 
     def abandon(self) -> None:
         """Remove the unfinished file, if there is one."""
-        with folder.system_failures():
-            self._file.close()
-            self._unfinished.unlink(missing_ok=True)
+        self._file.abandon()
 
 
 class BackupReader:

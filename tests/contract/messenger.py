@@ -380,6 +380,12 @@ class MessengerContract:
         with pytest.raises(NotPermitted):
             await subject.messenger.change_passphrase(subject.passphrase, "a third")
 
+    async def test_a_readable_export_has_a_known_format(self, subject: Subject, tmp_path: Path) -> None:
+        made = await subject.messenger.export(str(tmp_path / "all.html"), "html")
+        assert not made.recovery
+        with pytest.raises(UsageError):
+            await subject.messenger.export(str(tmp_path / "all.pdf"), "pdf")
+
     async def test_a_backup_is_written_to_a_file_that_was_not_there(
         self, subject: Subject, tmp_path: Path
     ) -> None:

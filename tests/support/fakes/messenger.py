@@ -340,6 +340,11 @@ class FakeMessenger(Others):
         self.emit(BackupProgress(1, 1, checking=False))
         return BackupView(path, 1, 1, "00" * 32, recovery)
 
+    async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
+        if form not in ("jsonl", "markdown", "html"):
+            raise UsageError(phrase("No such format."))
+        return await self.back_up(path, "", recovery=False)
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return self.diagnosis
 

@@ -55,3 +55,13 @@ def test_a_backup_is_restored_as_a_new_device(line: Line, tmp_path: Path, own: s
     (fields,) = line.run("import", str(path), "--json", "--backup-passphrase-file", own).objects
     assert fields["new"] is True
     assert fields["root"] == fields["backup"]["root"]
+
+
+def test_a_readable_export_of_one_conversation_needs_its_format(line: Line, tmp_path: Path) -> None:
+    path = str(tmp_path / "a.html")
+    outcome = line.run("export", "--format", "html", "--to", path)
+    assert outcome.status == 0
+    assert backup.NOT_ENCRYPTED in outcome.err
+    assert line.run("export", "Ben", "--to", path).failed(64)
+    assert line.run("export", "--format", "html", "--with-recovery").failed(64)
+    assert line.run("export", "--format", "pdf").status == 64
