@@ -37,7 +37,7 @@ WITH_SEED: Final = (
 PAIR_AGAIN: Final = "Pair again with each contact: until then, nothing is sent or received."
 PROMPT: Final = "Passphrase of the backup: "
 
-NOT_ENCRYPTED: Final = "This file is not encrypted: whoever has it reads it."
+NOT_ENCRYPTED: Final = "This file is not encrypted: anybody who has it can read it."
 _ENDINGS: Final = {"markdown": "md"}
 
 _FILE_OPTION: Final = click.option(
