@@ -22,10 +22,13 @@ from chat.errors import phrase
 from chat.interface import (
     NO_NAME,
     PATIENCE,
+    BackupView,
     BadData,
+    CannotCreate,
     DiagnosisView,
     DoorState,
     Messenger,
+    RestoreView,
     Unreachable,
     UsageError,
 )
@@ -43,6 +46,8 @@ SETTLED_WITHIN: Final = 3.0
 
 WAITS_AFTER: Final = 3.0
 """Seconds after which `unlock` reports that it waits for another process."""
+
+RUNS: Final = phrase("Another Parlour has this profile open: lock it with 'parlour lock', then try again.")
 
 PAUSE_MIN: Final = 0.01
 PAUSE_MAX: Final = 0.2
@@ -128,6 +133,35 @@ class ProfileDoor:
                 waits()
                 waits = None
             await pauses.next()
+
+    async def restore(
+        self,
+        path: str,
+        passphrase: str,
+        own: str,
+        words: tuple[str, ...] = (),
+        remove_old: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> RestoreView:
+        from chat.service import restoring
+        from protocol import profile_header
+
+        state = await self.state()
+        if state is DoorState.RUNNING:
+            raise CannotCreate(RUNS)
+        work = restoring.restore_new if state is DoorState.NEW else restoring.restore_into
+        asked = restoring.Asked(Path(path), passphrase, words, remove_old)
+        cost = self._cost or profile_header.MODERATE
+        return await asyncio.to_thread(
+            work, self._folder, own, asked, os.urandom, cost, progress or restoring.silent
+        )
+
+    async def verify(self, path: str, passphrase: str) -> BackupView:
+        from chat.service import readable, restore
+
+        if await asyncio.to_thread(readable.is_readable, Path(path)):
+            return await asyncio.to_thread(readable.check, Path(path))
+        return (await asyncio.to_thread(restore.verify, Path(path), passphrase)).view
 
     async def wipe(self) -> None:
         from chat.storage import profile

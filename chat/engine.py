@@ -9,12 +9,14 @@ from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Final, Protocol
 
 from chat.config import Config
 from chat.errors import ENGINE_ENDED, phrase
 from chat.errors import LOCKED as CLOSED
 from chat.interface import (
+    BackupView,
     Closed,
     ContactView,
     DetailsView,
@@ -340,6 +342,13 @@ class Engine:
             self._vault.change_passphrase, old, new, random=use_cases.runtime.random, cost=_COSTS[cost]
         )
         await use_cases.store.run(change)
+
+    async def back_up(self, path: str, passphrase: str, recovery: bool = False) -> BackupView:
+        return await self._open.backup.write(Path(path), passphrase, recovery=recovery)
+
+    async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
+        person = self._person(contact) if contact is not None else None
+        return await self._open.readable.write(Path(path), form, person)
 
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 

@@ -22,6 +22,7 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.views import BackupView as BackupView
 from chat.views import ContactView as ContactView
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
@@ -39,6 +40,7 @@ from chat.views import ReceiptView as ReceiptView
 from chat.views import RecoveryView as RecoveryView
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
+from chat.views import RestoreView as RestoreView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
 from chat.views import Term as Term
@@ -201,6 +203,15 @@ class RelayRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupProgress:
+    """A backup is being written: `done` of about `total` entries are in the file, or checked in it."""
+
+    done: int
+    total: int
+    checking: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something that the person should know, in one line (the port was taken, the disk is full)."""
 
@@ -223,7 +234,8 @@ EntryEvent = (
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
-Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed
+OtherEvent = RelayChanged | RelayRemoved | BackupProgress | Notice | Closed
+Event = Ready | EntryEvent | ContactEvent | PairingEvent | OtherEvent
 
 
 class Messenger(Protocol):
@@ -421,6 +433,20 @@ class Messenger(Protocol):
         Any other ParlourError says which passphrase is in force.
         """
 
+    async def back_up(self, path: str, passphrase: str, recovery: bool = False) -> BackupView:
+        """Write an encrypted backup to a new file, and read it again; `BackupProgress` says how far it is.
+
+        It has its name only when all of it was read again. `path` is absolute. `recovery`: with the recovery
+        seed, if it is here. Raises UsageError, CannotCreate (there is such a file, or the disk fails),
+        NotPermitted (a recovery seed that was erased).
+        """
+
+    async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
+        """Write a readable file, not encrypted, of one conversation or of all; as `back_up` otherwise.
+
+        `form` is `jsonl`, `markdown` or `html`.
+        """
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says, seen from this engine. Takes up to five seconds."""
 
@@ -498,6 +524,32 @@ class Door(Protocol):
 
         While another process opens, closes or reads it, this waits up to `patience` seconds, and calls
         `waits` once if that takes long. Raises NotPermitted, BadData, CannotCreate (in vain).
+        """
+
+    async def restore(
+        self,
+        path: str,
+        passphrase: str,
+        own: str,
+        words: tuple[str, ...] = (),
+        remove_old: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> RestoreView:
+        """Restore a backup. All of it is verified before anything is changed.
+
+        `passphrase` opens the file, `own` the profile; it is set where there is none. A new profile is a new
+        terminal, which the recovery seed of the file, or of the `words`, brings in. `remove_old`: it removes
+        the terminal that wrote the file. A profile of the same person gets what it lacks. `progress` is
+        called, in another thread, with the bytes that were read and all bytes to read.
+
+        Raises BadData (the file), UsageError (the words, or the profile of somebody else), NotPermitted (a
+        passphrase), CannotCreate (a process has the profile open, or the disk fails).
+        """
+
+    async def verify(self, path: str, passphrase: str) -> BackupView:
+        """Read a whole backup and check all of it, or a readable export, without a passphrase.
+
+        Needs no profile. Raises as `restore`.
         """
 
     async def wipe(self) -> None:

@@ -233,6 +233,38 @@ class SettingsView:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupView:
+    """A backup that was written and read again, or read. `root` is the root hash of all conversations in hex.
+
+    `recovery`: it has the recovery seed.
+    """
+
+    path: str
+    entries: int
+    conversations: int
+    root: str
+    recovery: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreView:
+    """What was restored from a backup, and what the profile has now.
+
+    `terminal` is the id of this terminal, `new` whether it was made, `removed` whether the terminal that
+    wrote the backup is live no more. `root` and `entries` are those of the profile, `backup` of the file.
+    """
+
+    person: str
+    name: str
+    terminal: str
+    new: bool
+    removed: bool
+    entries: int
+    root: str
+    backup: BackupView
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnosisView:
     """One line of `doctor`: `good` or not, what was found, and the fix where it is not."""
 

@@ -98,3 +98,9 @@ HEADS: Final = _personal("heads", "hash of all heads of a conversation")
 PROFILE_HEADER: Final = _personal(
     "header", "checksum that tells a damaged profile header from a wrong passphrase"
 )
+
+# Backup (SPEC §21.1)
+BACKUP_MAC_KEY: Final = _personal("bmackey", "key of the MAC over the header of a backup")
+BACKUP_MAC: Final = _personal("bmac", "MAC over the header of a backup, which commits to its key")
+BACKUP_CHUNKS: Final = _personal("bchunks", "key of the chunks of a backup")
+HISTORY_ROOT: Final = _personal("broot", "root hash of a conversation, and of all")

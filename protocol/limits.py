@@ -124,6 +124,14 @@ RELAY_ANSWER_SECONDS: Final = 3.0
 """From Called to Answer, seconds (SPEC §11.7.4)."""
 RELAY_SILENT_SECONDS: Final = 60.0
 """Silence after which a relay ends a waiting connection, seconds (SPEC §11.7.4)."""
+BACKUP_CHUNK_BYTES: Final = 65_536
+"""Bytes of each chunk of a backup but the last, before they are sealed (SPEC §21.1)."""
+BACKUP_RECORD_MAX: Final = 300_000
+"""One record of a backup, bytes (SPEC §21.1)."""
+BACKUP_IDS_MAX: Final = 256
+"""Ids, keys or operations in one record of a backup (SPEC §21.1)."""
+BACKUP_RECEIPTS_MAX: Final = 1_024
+"""Receipts of one entry in a backup (SPEC §21.1)."""
 
 # --- Implementation constants: a program may choose others within the bounds of the SPEC ---
 

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "listen": "messages",
     "history": "messages",
     "delete": "messages",
+    "export": "backup",
+    "import": "backup",
     "passphrase": "people",
     "lock": "people",
     "wipe": "people",
@@ -41,6 +43,9 @@ COMMANDS: Final = {
     "prove": "tools",
 }
 """Every command, in the order of the help, with the module that has it."""
+
+_NAMED: Final = {"import": "import_backup"}
+"""Commands whose name is no name in Python."""
 
 
 class Program(Group):
@@ -55,7 +60,7 @@ class Program(Group):
         if cmd_name not in COMMANDS:
             return None
         commands: dict[str, Any] = vars(import_module(f"chat.cli.{COMMANDS[cmd_name]}"))
-        found: click.Command = commands[cmd_name]
+        found: click.Command = commands[_NAMED.get(cmd_name, cmd_name)]
         return found
 
 

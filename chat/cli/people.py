@@ -272,7 +272,7 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
         before = (await opened.me()).terminal
         chosen = list(dict.fromkeys(_device(devices, name) for name in removed))
         with passing_screen():
-            typed = await _typed_words(call)
+            typed = await typed_words(call)
         await opened.check_recovery(typed)
         if is_interactive() and not removed:
             chosen = await _chosen(call, sorted(devices, key=lambda view: view.this))
@@ -285,7 +285,7 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
     call.result({"recovered": True, "removed": list(ids), "new_keys": new_keys}, said)
 
 
-async def _typed_words(call: Call) -> tuple[str, ...]:
+async def typed_words(call: Call) -> tuple[str, ...]:
     """The recovery words from the input, in any number of lines."""
     words: list[str] = []
     note(f"Type the {RECOVERY_WORDS} recovery words, in as many lines as you like.")

@@ -150,7 +150,7 @@ ONCE: Final = frozenset(
     (
         *("invite", "join", "pair_address", "pair_nearby", "answer_pairing", "send"),
         *("remove", "remove_relay", "change_passphrase", "lock"),
-        *("rename_self", "recover", "confirm_recovery"),
+        *("rename_self", "recover", "confirm_recovery", "back_up", "export"),
     )
 )
 """Calls that do something else when they are made twice. Every other one reads, or says what is to hold.

@@ -15,6 +15,7 @@ from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, Rel
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
+from chat.service.backup import Backup
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
@@ -28,6 +29,7 @@ from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import OwnLog, PersonLogs, Recovery
+from chat.service.readable import Readable
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
@@ -72,6 +74,7 @@ class UseCases:
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
         self.settler = settler = Settler(runtime, store, bus)
+        self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
         self.relays = relays = Relays(runtime, store, bus, profile.relays)
@@ -79,6 +82,7 @@ class UseCases:
         self.links = links = Links(runtime, keyring, bus.signal)
         self.views = views = Views(keyring, book, links, bus)
         self.history = History(store, profile.own.person, views)
+        self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
         self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)

@@ -214,7 +214,12 @@ class Keyring:
 
     def may_link(self, peer: Peer) -> bool:
         contact = self.contacts.get(peer.person)
-        if contact is None or contact.blocked or peer.static == self.identity.static.public:
+        if (
+            contact is None
+            or contact.blocked
+            or not contact.pairs
+            or peer.static == self.identity.static.public
+        ):
             return False  # a log can claim any key, but this one is here
         return any(terminal.static == peer.static for terminal in contact.state.live.values())
 
@@ -270,8 +275,10 @@ class Keyring:
     # Discovery and pairing.
 
     def linkable(self) -> list[bytes]:
-        """All contacts who are not blocked, in a fixed order."""
-        return sorted(person for person, contact in self.contacts.items() if not contact.blocked)
+        """All contacts with a pairing who are not blocked, in a fixed order. One of a backup has none yet."""
+        return sorted(
+            person for person, contact in self.contacts.items() if contact.pairs and not contact.blocked
+        )
 
     def viewers(self, spoken_to: Sequence[bytes] = ()) -> list[bytes]:
         """The discovery keys for announcements: one per contact, then those of its earlier pairings.

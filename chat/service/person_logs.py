@@ -168,7 +168,7 @@ class OwnLog:
         def store(database: Database) -> Pins:
             if own is not None:
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
-            _store_operations(database, person, found)
+            store_operations(database, person, found)
             persons.pin(database, person, confirmed, confirmed=True)
             return persons.pins_of(database, person)
 
@@ -249,7 +249,7 @@ class OwnLog:
                     own, terminal=new.id, signing_seed=new.signing_seed, static_secret=new.static_secret
                 )
             held, pins = await self._store.read(_held, state.person)
-            named = await self._worker.run(_named_again, [*held, signed], pins, keyed or own, state.name)
+            named = await self._worker.run(named_again, [*held, signed], pins, keyed or own, state.name)
             await self._add([signed, *named], [parse_operation(signed).id], keyed)
 
     async def before(self, seed: bytes, removed: Sequence[bytes] = ()) -> PersonState:
@@ -258,7 +258,7 @@ class OwnLog:
         Raises UsageError for another seed.
         """
         held, pins = await self._store.read(_held, self._keyring.own.person)
-        state = await self._worker.run(_before_others, held, pins, seed, removed)
+        state = await self._worker.run(before_others, held, pins, seed, removed)
         if state is None:
             raise UsageError(OTHER_WORDS)
         return state
@@ -484,7 +484,7 @@ class PersonLogs:
         return found.whole
 
 
-def _before_others(
+def before_others(
     operations: Sequence[bytes], pins: Pins, seed: bytes, removed: Iterable[bytes]
 ) -> PersonState | None:
     """The state that the next recovery with this seed, which removes these terminals, names heads of.
@@ -520,7 +520,7 @@ def _made_by_a_copy(operations: Iterable[bytes], asked: Container[bytes], termin
     return False
 
 
-def _named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:
+def named_again(operations: Sequence[bytes], pins: Pins, own: OwnRow, name: str) -> list[bytes]:
     """The name, signed again by this terminal, if a recovery, the last of these operations, took it away."""
     confirmed = pins.confirmed | {parse_operation(operations[-1]).id}
     state = reduce(operations, Pins(pins.seen, confirmed))
@@ -552,7 +552,7 @@ def _store(
         return None
     if _held(database, person) != read:
         raise _Outdated
-    _store_operations(database, person, found)
+    store_operations(database, person, found)
     contacts.set_name(database, person, found.state.name)
     if hold:
         contacts.set_verified(database, person, False)
@@ -560,7 +560,7 @@ def _store(
     return contacts.get(database, person)
 
 
-def _store_operations(database: Database, person: bytes, found: Extension) -> None:
+def store_operations(database: Database, person: bytes, found: Extension) -> None:
     for operation in found.new:
         persons.add_operation(database, person, parse_operation(operation).id, operation)
     persons.drop_operations(database, person, found.dropped)

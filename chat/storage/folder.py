@@ -185,7 +185,7 @@ def from_system(error: OSError) -> errors.StorageFailure:
 
 def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Random) -> Header:
     """Wrap `key` under a passphrase and a fresh salt. Raises UsageError (no passphrase), TooLittleMemory."""
-    _require_passphrase(passphrase)
+    require_passphrase(passphrase)
     try:
         return profile_header.wrap(key, passphrase, cost, port, random)
     except LocalMisuse:
@@ -194,7 +194,7 @@ def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Rando
 
 def unwrap(header: Header, passphrase: str) -> DatabaseKey:
     """The database key. Raises WrongPassphrase, UsageError, TooLittleMemory."""
-    _require_passphrase(passphrase)
+    require_passphrase(passphrase)
     try:
         return profile_header.unwrap(header, passphrase)
     except AuthenticationFailed:
@@ -203,7 +203,8 @@ def unwrap(header: Header, passphrase: str) -> DatabaseKey:
         raise errors.TooLittleMemory from None
 
 
-def _require_passphrase(passphrase: str) -> None:
+def require_passphrase(passphrase: str) -> None:
+    """Raises UsageError for an empty one, and for what is not text."""
     if not passphrase:
         raise UsageError(phrase("The passphrase is empty: choose several words."))
     try:

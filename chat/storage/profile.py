@@ -107,6 +107,11 @@ class Vault:
         """The listening port of this profile, 0 before one is chosen."""
         return self._header.port
 
+    @property
+    def cost(self) -> Cost:
+        """The cost of Argon2id for this profile."""
+        return self._header.cost
+
     def set_port(self, port: int) -> None:
         """Store another port. Raises PortUnsettled (it is in force), any other StorageFailure."""
         try:

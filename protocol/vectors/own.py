@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from protocol.vectors import (
+    backup,
     codec,
     discovery,
     entries,
@@ -35,6 +36,7 @@ AREAS: Final[Mapping[str, Callable[[Json, Json], None]]] = {
     padding.AREA: padding.run,
     primitives.AREA: primitives.run,
     profile.AREA: profile.run,
+    backup.AREA: backup.run,
     safety.AREA: safety.run,
     noise.AREA: noise.run,
     sessions.AREA: sessions.run,

@@ -18,6 +18,8 @@ from chat.config import Config
 from chat.network.transport import TcpTransport
 from chat.relay.quotas import Limits
 from protocol import errors, labels, limits, messages, profile_header
+from protocol.backup import records
+from protocol.backup.sealed import BackupHeader
 from protocol.codec import Wire
 from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT
 from protocol.identity import log
@@ -57,6 +59,11 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.CutHead,
             messages.CutBody,
             profile_header.Header,
+            BackupHeader,
+            records.BackupKey,
+            records.BackupComparison,
+            records.BackupReceipt,
+            *get_args(records.Record),
         )
     },
     # Those with fields: the others have no table of their own.

@@ -12,6 +12,8 @@ from msgspec.structs import astuple, replace
 from chat.storage import folder
 from protocol import labels
 from protocol import messages as m
+from protocol.backup import sealed
+from protocol.backup.root import RootHash, history_root
 from protocol.codec import Wire, encode
 from protocol.discovery import make_slots, slot, write_text
 from protocol.entries_and_receipts import (
@@ -43,7 +45,7 @@ from protocol.noise import HandshakeState
 from protocol.pairing.contact_secret import Share, contact_secret
 from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, invitation_check
 from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
-from protocol.primitives import AEGIS256, b2b, ed25519_from_seed, mlkem_from_seed
+from protocol.primitives import AEGIS256, argon2id, b2b, ed25519_from_seed, mlkem_from_seed
 from protocol.profile_header import CHEAPEST, DatabaseKey, Header
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.relay import messages as relay
@@ -127,6 +129,7 @@ def _bytes() -> dict[str, bytes]:
         "Invitation": INVITATION_BYTES,
         "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),
+        "BackupHeader": example_backup(),
         "relay-greeting": RELAY_GREETING,
         "relay-hello": relay.write_hello(RELAY.public, RELAY_GREETING, _relay_message()),
         "relay-padded": relay.pad_message(relay.Answer()),
@@ -231,6 +234,10 @@ def example_header() -> Header:
     return folder.wrap(key, "a passphrase", CHEAPEST, 4747, lambda size: draw("header salt", size))
 
 
+def example_backup() -> bytes:
+    return sealed.begin("a passphrase", CHEAPEST, lambda size: draw("backup salt", size))[0]
+
+
 @cache
 def example_entry() -> ParsedEntry:
     place = EntryPlace(
@@ -278,6 +285,8 @@ def values(block: str) -> dict[str, Value]:
         "record": {"signing": FIRST.signing_seed, "signature": record.signature},
         "invitation-text": {"base32": text.removeprefix(PREFIX), "invitation": text},
         "header": {"fields": encode(astuple(header)[:-1]), "check": header.check},
+        "backup-header": _backup(),
+        "root": _root(),
         "relay-address": {"port": str(RELAY_ADDRESS.port), "base32": key_text(RELAY.public)},
         "relay-hello": {
             "greeting": RELAY_GREETING,
@@ -439,6 +448,33 @@ def _entry() -> dict[str, Value]:
         "entry_id": entry.id,
         "heads": encode([head]),
         "heads_hash": heads_hash(CONVERSATION, [head]),
+    }
+
+
+def _backup() -> dict[str, Value]:
+    header = sealed.parse(example_backup())
+    salt, cost = header.salt, (header.operations, header.memory_bytes)
+    key = argon2id(b"a passphrase", salt, *cost)
+    return {
+        "passphrase_key": key,
+        "mac_key": b2b(b"", personal=labels.BACKUP_MAC_KEY, key=key),
+        "fields": encode(astuple(header)[:-1]),
+        "mac": header.mac,
+        "chunk_key": sealed.unlock(header, "a passphrase").reveal(),
+    }
+
+
+def _root() -> dict[str, Value]:
+    entry, root = example_entry(), RootHash(CONVERSATION)
+    first = root.root
+    root.add(entry.id, entry.header.content)
+    return {
+        "first_root": first,
+        "root": first,
+        "content_held": entry.header.content,
+        "next_root": root.root,
+        "conversation_roots": CONVERSATION + root.root,
+        "history_root": history_root([(CONVERSATION, root.root)]),
     }
 
 

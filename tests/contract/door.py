@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -133,3 +134,13 @@ class DoorContract:
         again = await door.create("Ben", PASSPHRASE)
         assert (await again.me()).name == "Ben"
         await again.close()
+
+    async def test_a_backup_that_is_not_there_restores_and_verifies_nothing(
+        self, doorway: Doorway, tmp_path: Path
+    ) -> None:
+        door, path = doorway.door, str(tmp_path / "none.backup")
+        with pytest.raises(UsageError):
+            await door.restore(path, "of the backup", PASSPHRASE)
+        with pytest.raises(UsageError):
+            await door.verify(path, "of the backup")
+        assert await door.state() is DoorState.NEW

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat.interface import (
+    BackupProgress,
     BadData,
+    CannotCreate,
     Cleaned,
     ContactChanged,
     ContactRemoved,
@@ -376,6 +379,23 @@ class MessengerContract:
         await subject.messenger.change_passphrase(subject.passphrase, "another one")
         with pytest.raises(NotPermitted):
             await subject.messenger.change_passphrase(subject.passphrase, "a third")
+
+    async def test_a_readable_export_has_a_known_format(self, subject: Subject, tmp_path: Path) -> None:
+        made = await subject.messenger.export(str(tmp_path / "all.html"), "html")
+        assert not made.recovery
+        with pytest.raises(UsageError):
+            await subject.messenger.export(str(tmp_path / "all.pdf"), "pdf")
+
+    async def test_a_backup_is_written_to_a_file_that_was_not_there(
+        self, subject: Subject, tmp_path: Path
+    ) -> None:
+        messenger, path = subject.messenger, str(tmp_path / "new.backup")
+        events = messenger.events()
+        made = await messenger.back_up(path, "of the backup")
+        assert (made.path, made.recovery) == (path, False)
+        await told(events, BackupProgress)
+        with pytest.raises(CannotCreate):
+            await messenger.back_up(path, "of the backup")
 
     async def test_a_removed_contact_is_gone_with_its_preferences(self, subject: Subject) -> None:
         messenger, friend, events = subject.messenger, subject.friend, await listening(subject)

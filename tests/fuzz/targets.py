@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tests.fuzz import conversations, handshakes, links, local, pairings, persons, relays, streams
+from tests.fuzz import backups, conversations, handshakes, links, local, pairings, persons, relays, streams
 from tests.fuzz.target import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -20,4 +20,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     **conversations.TARGETS,
     **relays.TARGETS,
     **local.TARGETS,
+    **backups.TARGETS,
 }

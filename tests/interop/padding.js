@@ -7,7 +7,7 @@ const MOST = 61_440;
 const PIECE_MOST = 61_437;
 const MESSAGE_MOST = 300_000;
 
-function padme(length) {
+export function padme(length) {
   const e = Math.floor(Math.log2(length));
   const s = Math.floor(Math.log2(e)) + 1;
   const unit = 2 ** (e - s);

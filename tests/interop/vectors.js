@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { backup } from './areas/backup.js';
 import { codec } from './areas/codec.js';
 import { discovery } from './areas/discovery.js';
 import { entriesArea as entries, receipts } from './areas/entries.js';
@@ -17,6 +18,7 @@ import { padding, profile, safety } from './areas/small.js';
 import { Rejected } from './errors.js';
 
 const AREAS = {
+  backup,
   codec,
   discovery,
   entries,

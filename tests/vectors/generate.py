@@ -13,6 +13,7 @@ from typing import Final
 
 from protocol.vectors.frame import Json
 from tests.vectors import (
+    backup,
     codec,
     discovery,
     entries,
@@ -40,6 +41,7 @@ BUILDERS: Final[Mapping[str, Callable[[str], Json]]] = {
     "padding": padding.build,
     "primitives": primitives.build,
     "profile": profile.build,
+    "backup": backup.build,
     "safety": safety.build,
     "noise": noise.build,
     "sessions": sessions.build,

@@ -123,6 +123,10 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.ENTRY, "entry_id", None, 32, (("header", 204),)),
     (labels.HEADS, "heads_hash", None, 32, (("conversation", 32), ("heads", 71))),
     (labels.PROFILE_HEADER, "check", None, 16, (("fields", 98),)),
+    (labels.BACKUP_MAC_KEY, "mac_key", ("passphrase_key", 32), 32, ()),
+    (labels.BACKUP_MAC, "mac", ("mac_key", 32), 32, (("fields", 41),)),
+    (labels.BACKUP_CHUNKS, "chunk_key", ("passphrase_key", 32), 32, (("mac", 32),)),
+    (labels.HISTORY_ROOT, "next_root", None, 32, (("root", 32), ("entry_id", 32), ("content_held", 32))),
 )
 SIGNED: Final[tuple[tuple[bytes, tuple[Part, ...]], ...]] = (
     (labels.SIGN_OPERATION, (("operation_id", 32),)),

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chat.errors import phrase
-from chat.interface import PATIENCE, CannotCreate, DiagnosisView, DoorState, Messenger
+from chat.interface import (
+    PATIENCE,
+    BackupView,
+    CannotCreate,
+    DiagnosisView,
+    DoorState,
+    Messenger,
+    RestoreView,
+)
 from chat.ports import Clock, Random, SystemClock
 from chat.storage.errors import ProfileInUse
 from chat.storage.folder import ProfileLock, make_private
@@ -72,6 +80,20 @@ class DemoDoor:
         return self._demo is not None and self._demo.person.running
 
     async def create(self, name: str, passphrase: str) -> Messenger:
+        raise CannotCreate(HAS_A_PERSON)
+
+    async def restore(
+        self,
+        path: str,
+        passphrase: str,
+        own: str,
+        words: tuple[str, ...] = (),
+        remove_old: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> RestoreView:
+        raise CannotCreate(HAS_A_PERSON)
+
+    async def verify(self, path: str, passphrase: str) -> BackupView:
         raise CannotCreate(HAS_A_PERSON)
 
     async def wipe(self) -> None:

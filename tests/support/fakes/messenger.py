@@ -6,11 +6,14 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from chat.errors import phrase
 from chat.interface import (
     NO_NAME,
     PATIENCE,
+    BackupProgress,
+    BackupView,
     BadData,
     CannotCreate,
     Closed,
@@ -36,6 +39,7 @@ from chat.interface import (
     RecoveryView,
     RelayRemoved,
     RelayView,
+    RestoreView,
     SelfView,
     SettingsView,
     TerminalState,
@@ -330,6 +334,18 @@ class FakeMessenger(Others):
             raise NotPermitted(WRONG)
         self.passphrase = new
 
+    async def back_up(self, path: str, passphrase: str, recovery: bool = False) -> BackupView:
+        if path in self.backups:
+            raise CannotCreate(phrase("There is such a file."))
+        self.backups.append(path)
+        self.emit(BackupProgress(1, 1, checking=False))
+        return BackupView(path, 1, 1, "00" * 32, recovery)
+
+    async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
+        if form not in ("jsonl", "markdown", "html"):
+            raise UsageError(phrase("No such format."))
+        return await self.back_up(path, "", recovery=False)
+
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return self.diagnosis
 
@@ -347,6 +363,11 @@ class FakeMessenger(Others):
         self.calls.append(Call("close", ()))
         if not self.closed:
             self._end("Parlour was closed.", locked=False)
+
+
+def _look_for(path: str) -> None:
+    if not Path(path).exists():
+        raise UsageError(phrase("{path} cannot be read.", path=path))
 
 
 class FakeDoor:
@@ -402,6 +423,25 @@ class FakeDoor:
         if self.messenger is not None and passphrase != self.messenger.passphrase:
             raise NotPermitted(WRONG)
         return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
+
+    async def restore(
+        self,
+        path: str,
+        passphrase: str,
+        own: str,
+        words: tuple[str, ...] = (),
+        remove_old: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> RestoreView:
+        self._enter("restore", path, words, remove_old)
+        _look_for(path)
+        backup = BackupView(path, 0, 0, "00" * 32, recovery=not words)
+        return RestoreView("aa" * 32, "Ada", "bb" * 32, True, remove_old, 0, "00" * 32, backup)
+
+    async def verify(self, path: str, passphrase: str) -> BackupView:
+        self._enter("verify", path)
+        _look_for(path)
+        return BackupView(path, 0, 0, "00" * 32, recovery=False)
 
     async def wipe(self) -> None:
         self._enter("wipe")

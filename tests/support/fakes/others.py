@@ -188,6 +188,7 @@ class Others:
     def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
         self.prompt = prompt
         self.calls: list[Call] = []
+        self.backups: list[str] = []
         self.failures: dict[str, ParlourError] = {}
         self.send_ids: list[str] = []  # of every call of `send`
         self._sent_with: dict[tuple[str, str], EntryView] = {}

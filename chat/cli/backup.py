@@ -1,0 +1,229 @@
+"""The commands about backups: export, import."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+
+from chat.cli.output import SignOfLife, clear_screen, find, note, one_line, passing_screen
+from chat.cli.people import typed_words
+from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
+from chat.cli.terminal import ask_secret, read_new_passphrase, read_passphrase
+from chat.interface import (
+    BackupProgress,
+    BackupView,
+    DoorState,
+    Messenger,
+    RestoreView,
+    UsageError,
+    passphrase_problem,
+)
+
+T = TypeVar("T")
+
+ITS_OWN: Final = (
+    "The backup has a passphrase of its own. Without it, no one can open the file; who has both reads all of"
+    " your messages."
+)
+WITH_SEED: Final = (
+    "The recovery words will be in the backup: who has it and its passphrase can remove your devices and take"
+    " over your identity."
+)
+PAIR_AGAIN: Final = "Pair again with each contact: until then, nothing is sent or received."
+PROMPT: Final = "Passphrase of the backup: "
+
+NOT_ENCRYPTED: Final = "This file is not encrypted: anybody who has it can read it."
+_ENDINGS: Final = {"markdown": "md"}
+
+_FILE_OPTION: Final = click.option(
+    "--backup-passphrase-file",
+    metavar="FILE",
+    help="Read the passphrase of the backup from the first line of FILE; - is standard input.",
+)
+
+
+@command("export")
+@click.argument("name", required=False, type=TEXT)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["backup", "jsonl", "markdown", "html"]),
+    default="backup",
+    help="An encrypted backup, or a readable file of all conversations or the one with NAME.",
+)
+@click.option("--to", "to", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option("--with-recovery", is_flag=True, help="Put the recovery words into the backup, too.")
+@click.option(
+    "--verify",
+    "verified",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Check a file instead, and print its root hash.",
+)
+@_FILE_OPTION
+@coroutine
+async def export(
+    call: Call,
+    name: str | None,
+    form: str,
+    to: Path | None,
+    with_recovery: bool,
+    verified: Path | None,
+    backup_passphrase_file: str | None,
+) -> None:
+    """Write an encrypted backup: your history, contacts and settings, and no key of this device.
+
+    With --format, write a readable file, which is not encrypted.
+    """
+    if verified is not None:
+        await _verify(call, verified, backup_passphrase_file)
+        return
+    readable = form != "backup"
+    if (name is not None and not readable) or (readable and with_recovery):
+        raise UsageError("A backup has all conversations, and no other format has the recovery words.")
+    path = _absolute(to or Path(f"parlour-{datetime.now(UTC):%Y-%m-%d}.{_ENDINGS.get(form, form)}"))
+    async with messenger(call, offline=True) as opened:
+        if readable:
+            note(NOT_ENCRYPTED)
+            person = find(await opened.contacts(), name)[1].person if name is not None else None
+            view = await _with_progress(opened, opened.export(path, form, person))
+            call.result(_fields(view), f"{one_line(view.path)} was written: {_contents(view)}")
+            return
+        if with_recovery:
+            note(WITH_SEED)
+        passphrase = _new_passphrase(call, backup_passphrase_file)
+        writing = opened.back_up(path, passphrase, with_recovery)
+        view = await _with_progress(opened, writing)
+    call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
+
+
+async def _verify(call: Call, file: Path, source: str | None) -> None:
+    path = _absolute(file)
+    # Only a backup has a passphrase.
+    passphrase = "" if file.suffix in (".jsonl", ".html") else read_passphrase(source, call.lines, PROMPT)
+    view = await call.door().verify(path, passphrase)
+    call.result(_fields(view), f"{one_line(view.path)} is whole: {_contents(view)}")
+
+
+def _absolute(path: Path) -> str:
+    return str(path.expanduser().absolute())
+
+
+def _new_passphrase(call: Call, source: str | None) -> str:
+    """The passphrase to set for a backup, from a file or typed twice. Raises UsageError, NotPermitted."""
+    if source is not None:
+        return read_passphrase(source, call.lines)
+    note(ITS_OWN)
+    first = ask_secret(f"New {PROMPT[0].lower()}{PROMPT[1:]}")
+    problem = passphrase_problem(first, ask_secret("Repeat it: "), confirmed=True)
+    if problem is not None or not first:
+        raise UsageError(f"{problem or 'The passphrase is empty.'} Run the command again.")
+    return first
+
+
+async def _with_progress(opened: Messenger, writing: Awaitable[BackupView]) -> BackupView:
+    """Await a backup, and say how far it is."""
+    feed, life = Feed(opened), SignOfLife()
+
+    async def say() -> None:
+        while True:
+            event = await feed.next()
+            if isinstance(event, BackupProgress):
+                what = "Checking the file:" if event.checking else "Writing the file:"
+                life.show(what, _percent(event.done, event.total))
+
+    saying = asyncio.create_task(say())
+    try:
+        return await writing
+    finally:
+        saying.cancel()
+        await asyncio.wait({saying})
+        await feed.aclose()
+        life.end()
+
+
+def _percent(done: int, whole: int) -> str:
+    return f"{min(100, 100 * done // max(whole, 1)):3} %"
+
+
+@command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--words", is_flag=True, help="Read the recovery words from the input.")
+@click.option("--remove-old", is_flag=True, help="Remove the device that wrote the backup.")
+@_FILE_OPTION
+@coroutine
+async def import_backup(
+    call: Call, file: Path, words: bool, remove_old: bool, backup_passphrase_file: str | None
+) -> None:
+    """Restore the backup FILE here as a new device, or add what this profile lacks.
+
+    Nothing changes before all of the file was checked. A new device needs the recovery words, from the backup
+    or typed, and pairs again with each contact.
+    """
+    door = call.door()
+    state = await door.state()
+    passphrase = read_passphrase(backup_passphrase_file, call.lines, PROMPT)
+    typed: tuple[str, ...] = ()
+    if state is DoorState.NEW and words:
+        with passing_screen():
+            typed = await typed_words(call)
+            clear_screen()
+    if state is DoorState.NEW:
+        own = read_new_passphrase(call.passphrase_file, call.lines)
+    else:
+        own = read_passphrase(call.passphrase_file, call.lines)
+    life = SignOfLife()
+    try:
+        view = await door.restore(
+            _absolute(file),
+            passphrase,
+            own,
+            typed,
+            remove_old,
+            lambda done, whole: life.show("Restoring the backup:", _percent(done, whole)),
+        )
+    finally:
+        life.end()
+    call.result(_restored_fields(view), _restored_text(call, view))
+
+
+def _fields(view: BackupView) -> dict[str, object]:
+    return {
+        "file": view.path,
+        "entries": view.entries,
+        "conversations": view.conversations,
+        "root": view.root,
+        "recovery": view.recovery,
+    }
+
+
+def _contents(view: BackupView) -> str:
+    seed = ", the recovery words" if view.recovery else ""
+    talks = "1 conversation" if view.conversations == 1 else f"{view.conversations} conversations"
+    messages = "1 message" if view.entries == 1 else f"{view.entries} messages"
+    return f"{messages} in {talks}{seed}. Root hash {view.root}."
+
+
+def _restored_fields(view: RestoreView) -> dict[str, object]:
+    return {
+        "person": view.person,
+        "terminal": view.terminal,
+        "new": view.new,
+        "removed_old": view.removed,
+        "entries": view.entries,
+        "root": view.root,
+        "backup": _fields(view.backup),
+    }
+
+
+def _restored_text(call: Call, view: RestoreView) -> str:
+    name = one_line(view.name)
+    same = "the same as in the backup" if view.root == view.backup.root else "which differs from the backup's"
+    held = f"{view.entries} messages, root hash {view.root}, {same}."
+    if not view.new:
+        return f"The profile at {call.folder} has now {held}"
+    return f"This is a new device of {name}. It has {held} {PAIR_AGAIN}"

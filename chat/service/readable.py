@@ -1,0 +1,131 @@
+"""The use case *export*: a history in a form that people and other programs read, and its check."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from chat.errors import phrase
+from chat.interface import BackupProgress, BackupView, BadData, UsageError
+from chat.service.events import EventBus
+from chat.service.formats import FORMS, Form, NotVerified, Shown, verify
+from chat.service.keyring import Keyring
+from chat.service.state import ContactBook
+from chat.service.views import Views, utc
+from chat.storage import entries, receipts
+from chat.storage.database import Database, Store
+from chat.storage.entries import BEGINNING, EntryRow, Position
+from chat.storage.errors import StorageFailure
+from chat.storage.new_file import NewFile
+from chat.storage.receipts import ReceiptRow
+from chat.tasks import Runtime
+from protocol.backup.root import NOT_HELD, RootHash, history_root
+from protocol.entries_and_receipts import KIND_TEXT, conversation_of_two, read_text
+from protocol.errors import ProtocolError
+
+PIECE = 64
+"""Entries that one piece reads: some milliseconds, for which others wait."""
+
+NO_FORMAT = phrase("A readable export has no such format.")
+NOT_ABSOLUTE = phrase("The name of the file is not absolute.")
+NOT_WHOLE = phrase("This is no readable export of Parlour, or it was changed.")
+
+
+class Readable:
+    """Writes readable exports in pieces, between which others use the database."""
+
+    def __init__(
+        self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, book: ContactBook, views: Views
+    ) -> None:
+        self._runtime, self._store, self._bus = runtime, store, bus
+        self._keyring, self._book, self._views = keyring, book, views
+
+    async def write(self, path: Path, form: str, person: bytes | None) -> BackupView:
+        """As interface.Messenger.export."""
+        if form not in FORMS:
+            raise UsageError(NO_FORMAT)
+        if not path.is_absolute():
+            raise UsageError(NOT_ABSOLUTE)
+        file = await asyncio.to_thread(NewFile, path)
+        try:
+            view = await self._fill(file, FORMS[form], person)
+            await asyncio.to_thread(file.end)
+            await asyncio.to_thread(file.finish)
+        except BaseException:
+            with suppress(StorageFailure):
+                file.abandon()
+            raise
+        return view
+
+    async def _fill(self, file: NewFile, form: Form, person: bytes | None) -> BackupView:
+        own, now = self._keyring.own.person, utc(self._runtime.clock.wall())
+        await _put(file, form.begin(self._keyring.own_log.name, now))
+        persons = [person] if person is not None else list(self._book.rows)
+        talks = sorted((conversation_of_two(own, one), one) for one in persons)
+        total, roots = 0, list[tuple[bytes, bytes]]()
+        for conversation, contact in talks:
+            root = RootHash(conversation)
+            await _put(file, form.talk(conversation.hex(), self._views.name(contact)))
+            place: Position | None = BEGINNING
+            while place is not None:
+                place = await self._piece(file, form, contact, root, place)
+                self._bus.publish(BackupProgress(total + root.count, total + root.count, checking=False))
+            await _put(file, form.end_talk(conversation.hex(), root.count, root.root.hex()))
+            total += root.count
+            roots.append((conversation, root.root))
+        root_of_all = history_root(roots).hex()
+        await _put(file, form.end(total, root_of_all))
+        return BackupView(str(file.path), total, len(talks), root_of_all, recovery=False)
+
+    async def _piece(
+        self, file: NewFile, form: Form, contact: bytes, root: RootHash, place: Position
+    ) -> Position | None:
+        conversation = conversation_of_two(self._keyring.own.person, contact)
+        rows, known = await self._store.read(_page, conversation, place)
+        lines = list[str]()
+        for row in rows:
+            root.add(row.id, row.fields.content if row.salt else NOT_HELD)
+            lines.append(form.entry(self._shown(contact, row, known.get(row.id, []))))
+        await _put(file, "".join(lines))
+        return rows[-1].position if len(rows) == PIECE else None
+
+    def _shown(self, contact: bytes, row: EntryRow, known: list[ReceiptRow]) -> Shown:
+        view, text = self._views.entry(contact, row, known), ""
+        if row.salt and row.kind == KIND_TEXT:
+            with suppress(ProtocolError):
+                text = read_text(row.body).text
+        kind = "text" if text else view.kind
+        shown = view.id, view.author, view.own, view.time, kind, view.state.value, view.reply, text
+        return Shown(*shown, row.header, row.salt, row.body)
+
+
+async def _put(file: NewFile, text: str) -> None:
+    await asyncio.to_thread(file.write, text.encode())
+
+
+def _page(
+    db: Database, conversation: bytes, place: Position
+) -> tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]:
+    rows = entries.page_after(db, conversation, PIECE, place)
+    return rows, receipts.of(db, [row.id for row in rows])
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file begins as a readable export that can be verified. Raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1) in (b"{", b"<")
+    except OSError as error:
+        reason = error.strerror or "an error"
+        raise UsageError(phrase("{path} cannot be read ({reason}).", path=str(path), reason=reason)) from None
+
+
+def check(path: Path) -> BackupView:
+    """Verify a readable export against its root hash. Raises BadData."""
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            totals = verify(file)
+    except (NotVerified, UnicodeDecodeError):
+        raise BadData(NOT_WHOLE) from None
+    return BackupView(str(path), totals.entries, totals.conversations, totals.root, recovery=False)

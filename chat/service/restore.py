@@ -1,0 +1,353 @@
+"""The use case *restore*: a new terminal of a backup, or what a profile of the same person lacks.
+
+All of a file is verified before anything is changed (SPEC §21.1). It is read a second time for the changes,
+so that memory holds no more than one chunk of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from chat.errors import phrase
+from chat.interface import BackupView, RestoreView, UsageError
+from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of, store_operations
+from chat.storage import backup, contacts, entries, keys, persons, quarantine, settings
+from chat.storage.backup_file import BackupDamaged, BackupReader
+from chat.storage.contacts import ComparisonRow, ContactRow
+from chat.storage.database import Database
+from chat.storage.entries import Stored
+from chat.storage.keys import OwnRow
+from chat.storage.receipts import READ
+from chat.storage.settings import RelayRow
+from protocol.backup.records import (
+    BackupComparison,
+    BackupContact,
+    BackupConversation,
+    BackupDeletions,
+    BackupEntry,
+    BackupLog,
+    BackupPin,
+    BackupProof,
+    BackupRelay,
+    BackupSetting,
+    BackupStart,
+    Record,
+    RecordReader,
+)
+from protocol.backup.root import history_root
+from protocol.backup.sealed import SEALED_CHUNK_SIZE
+from protocol.entries_and_receipts import ParsedEntry
+from protocol.errors import ProtocolError
+from protocol.identity.author import NewTerminal, create_terminal, recover_operation, sign_recovery
+from protocol.identity.exchange import extend
+from protocol.identity.log import parse_operation
+from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.primitives import Random
+
+NO_SEED = phrase("This backup has no recovery words in it: type them, with --words.")
+OTHER_PERSON = phrase(
+    "This backup is of another identity than the profile: choose another folder with --profile."
+)
+
+Progress = Callable[[int, int], None]
+
+
+def _silent(done: int, whole: int) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A file all of which was accepted. `logs` and `pins` are those of all persons in it, by person."""
+
+    reader: BackupReader
+    start: BackupStart
+    logs: dict[bytes, list[bytes]]
+    pins: dict[bytes, Pins]
+    state: PersonState
+    view: BackupView
+    conversations: dict[bytes, tuple[int, bytes]] = field(repr=False)
+
+
+def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verified:
+    """Read a whole file and check all of it; changes nothing. Takes the time of Argon2id.
+
+    Raises UsageError, BadData, NotPermitted as BackupReader.
+    """
+    reader, records = BackupReader(path, passphrase), RecordReader()
+    logs, seen, confirmed = dict[bytes, list[bytes]](), list[BackupPin](), list[BackupPin]()
+    for read, found in enumerate(reader.read(records), 1):
+        for record, _ in found:
+            if isinstance(record, BackupLog):
+                logs.setdefault(record.person, []).extend(record.operations)
+            elif isinstance(record, BackupPin):
+                (confirmed if record.confirmed else seen).append(record)
+        progress(min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
+    if records.start is None or records.end is None:
+        raise BackupDamaged(path)
+    pins = {person: Pins(_of(person, seen), _of(person, confirmed)) for person in logs}
+    try:
+        states = {person: reduce(operations, pins[person]) for person, operations in logs.items()}
+    except ProtocolError:
+        raise BackupDamaged(path) from None
+    start, end = records.start, records.end
+    view = BackupView(str(path), end.entries, len(records.roots), end.root.hex(), bool(start.recovery))
+    return Verified(reader, start, logs, pins, states[start.person], view, records.roots)
+
+
+def _of(person: bytes, pins: Iterable[BackupPin]) -> frozenset[bytes]:
+    return frozenset(pin.recovery for pin in pins if pin.person == person)
+
+
+@dataclass(frozen=True, slots=True)
+class NewProfile:
+    """What a restored profile without a history begins with: `operations` follow its log.
+
+    `confirmed` is the id of the Recover among them, `follows` of what it follows.
+    """
+
+    own: OwnRow
+    operations: tuple[bytes, ...]
+    confirmed: bytes
+    follows: bytes
+
+
+def plan_new(verified: Verified, words: Sequence[str], *, remove_old: bool, random: Random) -> NewProfile:
+    """The new terminal and the Recover that brings it in. Raises UsageError (the words)."""
+    seed = seed_of(words) if words else verified.start.recovery
+    if not seed:
+        raise UsageError(NO_SEED)
+    person = verified.start.person
+    held, pins = verified.logs[person], verified.pins[person]
+    old = verified.start.terminal
+    removed = [old] if remove_old and old in {*verified.state.live, *verified.state.frozen} else []
+    base = before_others(held, pins, seed, removed)
+    if base is None:
+        raise UsageError(OTHER_WORDS)
+    new = create_terminal(random)
+    last = [(terminal, base.last[terminal]) for terminal in removed if terminal in base.last]
+    signed = sign_recovery(
+        recover_operation(base, seed, last, new.signing, new.static), seed, new.signing_seed
+    )
+    own = _own_row(verified, new)
+    named = named_again([*held, signed], pins, own, verified.state.name)
+    return NewProfile(own, (signed, *named), parse_operation(signed).id, base.newest)
+
+
+def _own_row(verified: Verified, new: NewTerminal) -> OwnRow:
+    newest = verified.start.self_keys[-1].key
+    return OwnRow(verified.start.person, new.id, new.signing_seed, new.static_secret, newest, None)
+
+
+def fill_new(db: Database, verified: Verified, new: NewProfile, progress: Progress = _silent) -> None:
+    """Write a new profile, in one transaction. The Recover comes last: what is held before it counts."""
+    own = new.own
+    earlier = verified.start.self_keys[:-1]
+    keys.create_own(db, replace(own, self_key=earlier[0].key) if earlier else own)
+    for key in verified.start.self_keys[1:]:
+        keys.add_self_key(db, key.key, key.heads)
+    for person, operations in verified.logs.items():
+        for operation in operations:
+            persons.add_operation(db, person, parse_operation(operation).id, operation)
+        pins = verified.pins[person]
+        persons.pin(db, person, pins.seen, confirmed=False)
+        persons.pin(db, person, pins.confirmed, confirmed=True)
+        persons.pinned(db, person)
+    restorer = Restorer(db, own)
+    _apply(verified, restorer, progress)
+    pins = persons.take_back(db, own.person, new.follows)
+    held = persons.operations_of(db, own.person)
+    confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
+    store_operations(db, own.person, extend(held, new.operations, confirmed))
+    persons.pin(db, own.person, [new.confirmed], confirmed=True)
+
+
+def check_same(db: Database, verified: Verified) -> OwnRow:
+    """The terminal of a profile that a file may add to. Raises UsageError for that of somebody else."""
+    own = keys.read_own(db)
+    if own.person != verified.start.person or own.self_key not in [
+        one.key for one in verified.start.self_keys
+    ]:
+        raise UsageError(OTHER_PERSON)
+    return own
+
+
+def merge(db: Database, verified: Verified, own: OwnRow, progress: Progress = _silent) -> None:
+    """Add what a profile of the same person lacks, in a transaction per piece: a repeat goes on.
+
+    Raises BackupDamaged where a log does not fit to the one that is held.
+    """
+    with db.transaction():
+        for person, operations in verified.logs.items():
+            known = person == own.person or contacts.get(db, person) is not None
+            pins = persons.pins_of(db, person) if known else verified.pins[person]
+            try:
+                found = extend(persons.operations_of(db, person), operations, pins)
+            except ProtocolError:
+                raise BackupDamaged(verified.reader.path) from None
+            store_operations(db, person, found)
+            persons.pin(db, person, pins.confirmed, confirmed=True)
+    _apply(verified, Restorer(db, own), progress)
+
+
+def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
+    reader = verified.reader
+    for read, found in enumerate(reader.read(RecordReader()), 1):
+        restorer.take(found)
+        progress(reader.size + min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
+
+
+def report(db: Database, verified: Verified, *, new: bool) -> RestoreView:
+    """What the profile has now."""
+    own = keys.read_own(db)
+    roots = backup.roots(db, own.person)
+    root = history_root((conversation, one.root) for conversation, one in roots.items())
+    state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
+    removed = verified.start.terminal not in state.live
+    held = sum(one.count for one in roots.values())
+    ids = own.person.hex(), state.name, own.terminal.hex()
+    return RestoreView(*ids, new, removed, held, root.hex(), verified.view)
+
+
+class Restorer:
+    """Writes the records of a file into a database; what is there already stays as it is."""
+
+    def __init__(self, db: Database, own: OwnRow) -> None:
+        self._db, self._own = db, own
+        former = persons.former_terminals(db, own.person)
+        state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
+        self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
+        self._contact_now = b""
+        self._numbers = dict[bytes, int]()
+
+    def take(self, found: Sequence[tuple[Record, ParsedEntry | None]]) -> None:
+        """Write some records, in a transaction of its own where there is none."""
+        if self._db.in_transaction:
+            self._write(found)
+        else:
+            with self._db.transaction():
+                self._write(found)
+
+    def _write(self, found: Sequence[tuple[Record, ParsedEntry | None]]) -> None:
+        run = list[tuple[BackupEntry, ParsedEntry]]()
+        for record, entry in found:
+            # Those that are quarantined are decided about after what was held before them.
+            if run and not (isinstance(record, BackupEntry) and record.quarantined == run[-1][0].quarantined):
+                self._insert(run)
+                run = []
+            if isinstance(record, BackupEntry) and entry is not None:
+                run.append((record, entry))
+            else:
+                self._fact(record)
+        if run:
+            self._insert(run)
+
+    def _fact(self, record: Record) -> None:
+        db = self._db
+        match record:
+            case BackupContact():
+                self._contact(record)
+            case BackupConversation():
+                self._contact_now = record.contact
+            case BackupProof():
+                persons.add_proven_key(db, record.person, record.static)
+            case BackupSetting():
+                db.run(
+                    "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", record.name, record.value
+                )
+            case BackupRelay():
+                if record.address not in [row.address for row in settings.all_relays(db)]:
+                    settings.add_relay(db, RelayRow(record.address, record.invited, record.since))
+            case BackupDeletions():
+                for entry in record.ids:
+                    self._delete(entry)
+
+    def _contact(self, record: BackupContact) -> None:
+        if contacts.get(self._db, record.person) is not None:
+            return
+        shown = record.verified, record.blocked, record.held, record.since
+        contacts.add(
+            self._db, ContactRow(record.person, record.name, record.petname, contacts.PAIRED, *shown)
+        )
+        for one in record.comparison:
+            self._comparison(record.person, one)
+
+    def _comparison(self, person: bytes, one: BackupComparison) -> None:
+        row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))
+        contacts.add_comparison(self._db, row)
+
+    def _delete(self, entry: bytes) -> None:
+        """What was deleted stays deleted, also where this profile still has it."""
+        held = self._db.value("SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)", entry)
+        if held:
+            entries.destroy(self._db, entry)
+        else:
+            self._db.run("INSERT OR IGNORE INTO deletions (entry) VALUES (?)", entry)
+
+    def _insert(self, run: Sequence[tuple[BackupEntry, ParsedEntry]]) -> None:
+        db = self._db
+        for record, entry in run:
+            if record.deleted:
+                self._delete(entry.id)
+        former = {entry.header.author for record, entry in run if record.quarantined}
+        stored = entries.insert_all(
+            db,
+            [entry for _, entry in run],
+            self._own.terminal,
+            contact=self._contact_now,
+            former=former,
+            ours=self._ours,
+        )
+        self._mark(run, stored)
+        self._receipts(run)
+        for record, entry in run:
+            if record.cut:
+                self._cut(record, entry)
+
+    def _mark(self, run: Sequence[tuple[BackupEntry, ParsedEntry]], stored: Sequence[Stored]) -> None:
+        db, said = self._db, {entry.id: record for record, entry in run}
+        for one in stored:
+            record = said[one.entry.id]
+            if record.uncovered and not one.filled:
+                db.run("INSERT OR IGNORE INTO uncovered (entry) VALUES (?)", one.number)
+        others = [(record.deleted, entry.id) for record, entry in run if record.deleted > 1]
+        db.run_many("UPDATE entries SET destroyed = ? WHERE id = ? AND destroyed", others)
+
+    def _receipts(self, run: Sequence[tuple[BackupEntry, ParsedEntry]]) -> None:
+        db = self._db
+        made = [
+            (self._number(receipt.terminal), receipt.kind, receipt.time, entry.id)
+            for record, entry in run
+            for receipt in record.receipts
+        ]
+        db.run_many(
+            "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time)"
+            " SELECT number, ?, ?, ? FROM entries WHERE id = ?",
+            made,
+        )
+        read = [
+            (entry.id,)
+            for record, entry in run
+            if any(one.kind >= READ and one.terminal in self._ours for one in record.receipts)
+        ]
+        db.run_many("DELETE FROM unread WHERE entry = (SELECT number FROM entries WHERE id = ?)", read)
+
+    def _number(self, terminal: bytes) -> int:
+        if terminal not in self._numbers:
+            self._numbers[terminal] = persons.terminal_number(self._db, terminal)
+        return self._numbers[terminal]
+
+    def _cut(self, record: BackupEntry, entry: ParsedEntry) -> None:
+        """What a deleted cut said stays in force."""
+        terminal, *heads = record.cut
+        added = self._db.run(
+            "INSERT OR IGNORE INTO cuts (entry, terminal, conversation, author, sequence, id, heads)"
+            " SELECT number, ?, conversation, author, sequence, id, ? FROM entries"
+            " WHERE id = ? AND destroyed",
+            *(terminal, keys.joined_ids(heads), entry.id),
+        )
+        if added:
+            number = self._db.value("SELECT number FROM entries WHERE id = ?", entry.id)
+            quarantine.follow_cuts(self._db, [number])

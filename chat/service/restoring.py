@@ -1,0 +1,76 @@
+"""Restores a backup into a profile folder, a new one or that of the same person (SPEC §21.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chat.interface import RestoreView
+from chat.service import restore
+from chat.service.restore import Progress, Verified
+from chat.storage import profile
+from chat.storage.database import Database
+from chat.storage.profile import Vault
+from protocol.primitives import Random
+from protocol.profile_header import Cost
+
+
+def silent(done: int, whole: int) -> None:
+    """Says nothing of the progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed."""
+
+    path: Path
+    passphrase: str = field(repr=False)
+    words: tuple[str, ...] = field(repr=False, default=())
+    remove_old: bool = False
+
+
+def restore_new(
+    folder: Path, passphrase: str, asked: Asked, random: Random, cost: Cost, progress: Progress = silent
+) -> RestoreView:
+    """Make a profile of a backup; a crash at any moment leaves none or a complete one.
+
+    Raises as `profile.create`, `restore.verify` and `restore.plan_new`.
+    """
+    verified = restore.verify(asked.path, asked.passphrase, progress)
+    new = restore.plan_new(verified, asked.words, remove_old=asked.remove_old, random=random)
+
+    def fill(database: Database) -> None:
+        restore.fill_new(database, verified, new, progress)
+
+    with profile.create(folder, passphrase, fill, random=random, cost=cost) as vault:
+        return _report(vault, verified, new=True)
+
+
+def restore_into(
+    folder: Path, passphrase: str, asked: Asked, random: Random, cost: Cost, progress: Progress = silent
+) -> RestoreView:
+    """Add to the profile of the same person what it lacks; a repeat goes on with what is missing.
+
+    `random` and `cost` are not needed. Raises as `profile.unlock`, `restore.verify`, `restore.check_same`.
+    """
+    verified = restore.verify(asked.path, asked.passphrase, progress)
+    with profile.unlock(folder, passphrase) as vault:
+        with _opened(vault) as database:
+            restore.merge(database, verified, restore.check_same(database, verified), progress)
+        return _report(vault, verified, new=False)
+
+
+def _report(vault: Vault, verified: Verified, *, new: bool) -> RestoreView:
+    with _opened(vault) as database:
+        return restore.report(database, verified, new=new)
+
+
+@contextmanager
+def _opened(vault: Vault) -> Iterator[Database]:
+    database = vault.database()
+    try:
+        yield database
+    finally:
+        database.close()

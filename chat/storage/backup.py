@@ -1,0 +1,211 @@
+"""What a backup holds of a database, read in pieces of some milliseconds (SPEC §21.1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from chat.storage import contacts, keys, persons, quarantine, settings
+from chat.storage.contacts import ContactRow
+from chat.storage.database import Database
+from chat.storage.entries import BEGINNING, Position, check_header
+from protocol.backup.records import (
+    BackupComparison,
+    BackupContact,
+    BackupDeletions,
+    BackupEntry,
+    BackupKey,
+    BackupLog,
+    BackupPin,
+    BackupProof,
+    BackupReceipt,
+    BackupRelay,
+    BackupSetting,
+    BackupStart,
+    Record,
+)
+from protocol.backup.root import NOT_HELD, RootHash
+from protocol.entries_and_receipts import conversation_of_two
+from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
+from protocol.messages import ENTRY_HEADER
+
+PIECE: Final = 128
+"""Entries that one piece reads: some milliseconds, for which others wait."""
+
+ROOT_PIECE: Final = 512
+"""Entries over which one piece computes a root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What of a database belongs to one backup: entries up to a number, and conversations with contacts.
+
+    `conversations` have id and contact, ascending by id.
+    """
+
+    own: bytes
+    persons: tuple[bytes, ...]
+    conversations: tuple[tuple[bytes, bytes], ...]
+    last: int
+    start: BackupStart = field(repr=False)
+
+
+def scope(db: Database, time: int, *, recovery: bool) -> Scope:
+    """What is held now. `time` in milliseconds; `recovery`: with the recovery seed, if it is here."""
+    own = keys.read_own(db)
+    rows = db.rows(
+        "SELECT key, heads FROM (SELECT * FROM self_keys ORDER BY number DESC LIMIT ?) ORDER BY number",
+        BACKUP_IDS_MAX,
+    )
+    start = BackupStart(
+        own.person,
+        own.terminal,
+        time,
+        own.recovery_seed or b"" if recovery else b"",
+        [BackupKey(key, keys.parted_ids(heads)) for key, heads in rows],
+    )
+    paired = [row.person for row in contacts.all(db)]
+    held = {row.contact: row.id for row in contacts.conversations(db) if row.contact is not None}
+    talks = sorted((held[person], person) for person in paired if person in held)
+    last = int(db.value("SELECT ifnull(max(number), 0) FROM entries"))
+    return Scope(own.person, (own.person, *paired), tuple(talks), last, start)
+
+
+def log_records(db: Database, person: bytes) -> list[Record]:
+    """The log of a person, in records of LOG_OPERATIONS_MAX operations."""
+    operations = persons.operations_of(db, person)
+    starts = range(0, len(operations), LOG_OPERATIONS_MAX)
+    return [BackupLog(person, operations[at : at + LOG_OPERATIONS_MAX]) for at in starts]
+
+
+def facts(db: Database, of: Scope) -> list[Record]:
+    """Pins, contacts, proven keys, settings and relays, in the order of a backup."""
+    found = list[Record]()
+    for person in of.persons:
+        pins = persons.pins_of(db, person)
+        for recovery in sorted(pins.seen | pins.confirmed):
+            found.append(BackupPin(person, recovery, recovery in pins.confirmed))
+    rows = [row for person in of.persons[1:] if (row := contacts.get(db, person)) is not None]
+    found += [_contact(db, row) for row in rows]
+    known = {row.person for row in rows}
+    found += [BackupProof(person, key) for person, key in persons.proven_keys(db) if person in known]
+    found += [BackupSetting(*row) for row in db.rows("SELECT name, value FROM settings ORDER BY name")]
+    found += [BackupRelay(row.address, row.invited, row.since) for row in settings.all_relays(db)]
+    return found
+
+
+def _contact(db: Database, row: ContactRow) -> BackupContact:
+    compared = contacts.comparison(db, row.person)
+    comparison = (
+        []
+        if compared is None
+        else [
+            BackupComparison(
+                compared.by_words,
+                compared.time,
+                compared.newest,
+                sorted(compared.terminals)[:BACKUP_IDS_MAX],
+            )
+        ]
+    )
+    shown = row.verified, row.blocked, row.held, row.since
+    return BackupContact(row.person, row.name, row.petname, *shown, comparison)
+
+
+def deletions(db: Database, after: bytes) -> list[bytes]:
+    """The next ids, ascending, of entries that were deleted and are not held."""
+    sql = "SELECT entry FROM deletions WHERE entry > ? ORDER BY entry LIMIT ?"
+    return [row[0] for row in db.rows(sql, after, BACKUP_IDS_MAX)]
+
+
+def deletion_records(ids: list[bytes]) -> list[Record]:
+    return [BackupDeletions(ids)] if ids else []
+
+
+_ENTRIES: Final = (
+    "SELECT e.number, e.id, e.rank, e.header, ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
+    f" EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
+    " EXISTS (SELECT 1 FROM uncovered WHERE entry = e.number)"
+    " FROM entries AS e LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
+    " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+    " AND (e.rank, e.id) > (?, ?) AND e.number <= ? ORDER BY e.rank, e.id LIMIT ?"
+)
+
+
+def entries(
+    db: Database, conversation: bytes, after: Position, last: int
+) -> tuple[list[tuple[bytes, BackupEntry]], Position | None]:
+    """The next entries of a conversation in its order, by id, and the place of the last; None at the end.
+
+    Raises DatabaseDamaged for a header that is not that of its id.
+    """
+    rows = db.rows(_ENTRIES, conversation, *after, last, PIECE)
+    numbers = json.dumps([row[0] for row in rows])
+    acknowledged = dict[int, list[BackupReceipt]]()
+    for entry, *receipt in db.rows(
+        "SELECT r.entry, t.terminal, r.kind, r.time FROM receipts AS r"
+        " JOIN terminals AS t ON t.number = r.terminal"
+        " WHERE r.entry IN (SELECT value FROM json_each(?)) ORDER BY r.entry, t.terminal, r.kind",
+        numbers,
+    ):
+        acknowledged.setdefault(entry, []).append(BackupReceipt(*receipt))
+    said = {
+        entry: [terminal, *keys.parted_ids(heads)]
+        for entry, terminal, heads in db.rows(
+            "SELECT entry, terminal, heads FROM cuts WHERE entry IN (SELECT value FROM json_each(?))", numbers
+        )
+    }
+    found = list[tuple[bytes, BackupEntry]]()
+    for number, entry, _, header, salt, body, destroyed, quarantined, uncovered in rows:
+        check_header(db, entry, header)
+        marks = destroyed, bool(quarantined), bool(uncovered), said.get(number, []) if destroyed else []
+        receipts = acknowledged.get(number, [])[:BACKUP_RECEIPTS_MAX]
+        found.append((entry, BackupEntry(header, salt, body, *marks, receipts)))
+    place = (rows[-1][2], rows[-1][1]) if len(rows) == PIECE else None
+    return found, place
+
+
+_HASHED: Final = (
+    "SELECT e.rank, e.id, e.header, NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
+    " FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+    " AND (e.rank, e.id) > (?, ?) AND e.number <= ? ORDER BY e.rank, e.id LIMIT ?"
+)
+
+
+def hash_piece(
+    db: Database, conversation: bytes, root: RootHash, after: Position, last: int
+) -> Position | None:
+    """Add the next entries to a root hash; the place of the last, None at the end."""
+    rows = db.rows(_HASHED, conversation, *after, last, ROOT_PIECE)
+    for _, entry, header, held in rows:
+        root.add(entry, ENTRY_HEADER.decode(header).content if held else NOT_HELD)
+    return (rows[-1][0], rows[-1][1]) if len(rows) == ROOT_PIECE else None
+
+
+def is_outdated(db: Database, of: Scope) -> bool:
+    """Whether an entry that arrived since comes before others, and may have moved them."""
+    return bool(db.value("SELECT EXISTS (SELECT 1 FROM edges WHERE parent > ?1 AND child <= ?1)", of.last))
+
+
+def roots(db: Database, own: bytes) -> dict[bytes, RootHash]:
+    """The root hashes of all conversations, by id. Takes seconds at a million entries."""
+    return {one: _whole(db, one) for one in _conversations(db, own)}
+
+
+def _whole(db: Database, conversation: bytes) -> RootHash:
+    root, place = RootHash(conversation), BEGINNING
+    while (following := hash_piece(db, conversation, root, place, ALL)) is not None:
+        place = following
+    return root
+
+
+ALL: Final = 2**63 - 1
+"""As the last number: every entry that is held."""
+
+
+def _conversations(db: Database, own: bytes) -> Iterator[bytes]:
+    for row in contacts.conversations(db):
+        if row.contact is not None and row.id == conversation_of_two(own, row.contact):
+            yield row.id

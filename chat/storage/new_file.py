@@ -1,0 +1,69 @@
+"""A file for the person, written under another name until it is whole and durable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from chat.errors import phrase
+from chat.interface import CannotCreate
+from chat.storage import errors, folder
+
+_UNFINISHED: Final = ".part"
+
+
+class FileExists(CannotCreate):
+    """There is a file of this name."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(phrase("{path} exists already: choose another name with --to.", path=str(path)))
+
+
+class NewFile:
+    """One file, of mode 0600. Nothing has its name before `finish`; `abandon` removes what there is.
+
+    Raises FileExists, StorageFailure, each method too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_free(path)
+        self.path, self.unfinished = path, path.with_name(path.name + _UNFINISHED)
+        with folder.system_failures():
+            self.unfinished.unlink(missing_ok=True)  # a program that was killed left it
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+            self._file = os.fdopen(os.open(self.unfinished, flags, 0o600), "wb")
+
+    def write(self, data: bytes) -> None:
+        with folder.system_failures():
+            self._file.write(data)
+
+    def end(self) -> None:
+        """Make what was written durable."""
+        with folder.system_failures():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def finish(self) -> None:
+        """Give the file its name, durably."""
+        with folder.system_failures():
+            # Another program may have begun the same file, and removed this one.
+            if not os.path.samestat(self.unfinished.stat(), os.fstat(self._file.fileno())):
+                raise errors.StorageGone
+            self._file.close()
+            try:
+                folder.move(self.unfinished, self.path)
+            except FileExistsError:
+                raise FileExists(self.path) from None
+
+    def abandon(self) -> None:
+        """Remove the unfinished file, if there is one."""
+        with folder.system_failures():
+            self._file.close()
+            self.unfinished.unlink(missing_ok=True)
+
+
+def check_free(path: Path) -> None:
+    """Raises FileExists where there is a file, or a link to one."""
+    if os.path.lexists(path):
+        raise FileExists(path)

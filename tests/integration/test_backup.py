@@ -1,0 +1,314 @@
+"""Backups of real engines: what they have, what is refused, and what is restored of them (SPEC §21.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.interface import (
+    BackupView,
+    CannotCreate,
+    EntryView,
+    NotPermitted,
+    RestoreView,
+    UsageError,
+)
+from chat.service import restoring
+from chat.service.backup import Backup
+from chat.storage import backup_file
+from chat.storage.backup_file import BackupDamaged, WrongBackupPassphrase
+from protocol.backup import sealed
+from protocol.profile_header import CHEAPEST
+from tests.support.engines.engines import (
+    PASSPHRASE,
+    Person,
+    in_virtual_time,
+    invite,
+    people,
+    talk,
+    two_contacts,
+)
+
+BACKUP = "a passphrase of its own"
+
+
+async def back_up(person: Person, path: Path, *, recovery: bool = True) -> BackupView:
+    return await person.engine.back_up(str(path), BACKUP, recovery)
+
+
+def restore_new(
+    folder: Path, path: Path, *, words: tuple[str, ...] = (), remove_old: bool = False
+) -> RestoreView:
+    asked = restoring.Asked(path, BACKUP, words, remove_old)
+    return restoring.restore_new(folder, PASSPHRASE, asked, os.urandom, CHEAPEST)
+
+
+def restore_into(folder: Path, path: Path) -> RestoreView:
+    return restoring.restore_into(folder, PASSPHRASE, restoring.Asked(path, BACKUP), os.urandom, CHEAPEST)
+
+
+async def started(like: Person, folder: Path) -> Person:
+    """The person on another machine, with the profile in a folder."""
+    other = Person(like.name, "10.0.0.9", folder, like.network, like.config, 77)
+    await other.start()
+    return other
+
+
+def names(folder: Path, part: str) -> list[str]:
+    return sorted(one.name for one in folder.iterdir() if part in one.name)
+
+
+def shown(history: tuple[EntryView, ...]) -> list[tuple[object, ...]]:
+    return [(one.id, one.text, one.state, one.reply, one.own) for one in history]
+
+
+@in_virtual_time
+async def test_a_restore_on_a_new_machine_gives_the_same_history(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        for number in range(3):
+            await talk(ada, ben, f"from Ada {number}")
+            await talk(ben, ada, f"from Ben {number}")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        gone = await talk(ada, ben, "deleted")
+        await ada.engine.delete(await ada.contact(ben), gone)
+        unread = await talk(ben, ada, "not read")
+        await ada.engine.rename(await ada.contact(ben), "Benny")
+        await ada.engine.set_preference("theme", "dark")
+        path = tmp_path / "ada.backup"
+        made = await back_up(ada, path)
+        assert (made.entries, made.conversations, made.recovery) == (8, 1, True)
+        assert path.stat().st_mode & 0o777 == 0o600
+        before, old = await ada.history(ben), (await ada.engine.me()).terminal
+        await ada.stop()
+        view = await asyncio.to_thread(restore_new, tmp_path / "new", path)
+        assert (view.new, view.entries, view.root, view.removed) == (True, 8, made.root, False)
+        other = await started(ada, tmp_path / "new")
+        assert shown(await other.history(ben)) == shown(before)
+        (contact,) = await other.engine.contacts()
+        assert (contact.label, contact.unread, contact.verified) == ("Benny", 1, True)
+        assert await other.engine.first_unread(contact.person) == unread
+        assert (await other.engine.preferences())["theme"] == "dark"
+        assert (await other.engine.me()).terminal == view.terminal != old
+        assert [one.terminal for one in await other.engine.terminals()] == [view.terminal, old]
+        assert [one.text for one in await other.engine.search("Ada")] == [f"from Ada {n}" for n in range(3)]
+        # A second backup of what was restored has the same root.
+        assert (await back_up(other, tmp_path / "again", recovery=False)).root == made.root
+        await other.stop()
+
+
+@in_virtual_time
+async def test_a_restored_terminal_reaches_contacts_after_it_has_paired_again(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "before")
+        path = tmp_path / "ada.backup"
+        await back_up(ada, path)
+        await ada.stop()
+        await asyncio.to_thread(restore_new, tmp_path / "new", path, remove_old=True)
+        other = await started(ada, tmp_path / "new")
+        try:
+            (view,) = await ben.engine.contacts()
+            (mine,) = await other.engine.contacts()
+            assert not mine.present
+            await invite(other, ben)
+            await ben.engine.verify(view.person, (await ben.engine.verification(view.person)).numbers[0])
+            await talk(other, ben, "after")
+            await talk(ben, other, "welcome back")
+            for history in (await other.history(ben), await ben.history(other)):
+                texts = [one.text for one in history if one.kind == "text"]  # and the cut of the old terminal
+                assert texts == ["before", "after", "welcome back"]
+            assert len(await other.engine.terminals()) == 2
+        finally:
+            await other.stop()
+
+
+@in_virtual_time
+async def test_a_profile_of_the_same_person_gets_what_it_lacks_and_deleted_stays_deleted(
+    tmp_path: Path,
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        kept, gone = await talk(ada, ben, "kept"), await talk(ada, ben, "deleted later")
+        first, second = tmp_path / "first", tmp_path / "second"
+        await back_up(ada, first)
+        await ada.engine.delete(await ada.contact(ben), gone)
+        later = await talk(ben, ada, "later")
+        made = await back_up(ada, second)
+        await ada.stop()
+        # What was deleted after the first backup does not come back by it.
+        view = await asyncio.to_thread(restore_into, ada.folder, first)
+        assert (view.new, view.entries, view.root) == (False, 3, made.root)
+        # A profile of the first backup learns by the second one of the deletion and of what is new.
+        await asyncio.to_thread(restore_new, tmp_path / "new", first)
+        for _ in range(2):  # the second time nothing changes
+            view = await asyncio.to_thread(restore_into, tmp_path / "new", second)
+            assert (view.entries, view.root) == (3, made.root)
+        other = await started(ada, tmp_path / "new")
+        texts = {one.id: one.text for one in await other.history(ben)}
+        assert texts == {kept: "kept", gone: "", later: "later"}
+        await other.stop()
+
+
+@in_virtual_time
+async def test_a_file_of_somebody_else_changes_nothing(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        path = tmp_path / "ada.backup"
+        await back_up(ada, path)
+        await ben.stop()
+        with pytest.raises(UsageError):
+            await asyncio.to_thread(restore_into, ben.folder, path)
+
+
+@in_virtual_time
+async def test_case_76_all_of_a_file_is_verified_before_anything_changes(tmp_path: Path) -> None:
+    """A cut, a changed or a longer file, or another passphrase, leaves no profile and changes none."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        text = "x" * 16_000
+        for number in range(9):  # more than one chunk, so that the first ones open
+            await talk(ada, ben, f"{number} {text}")
+        path, spoilt = tmp_path / "ada.backup", tmp_path / "spoilt"
+        made = await back_up(ada, path)
+        await talk(ben, ada, "later")
+        second = await back_up(ada, tmp_path / "second")
+        await ada.stop()
+        data = path.read_bytes()
+        assert len(data) > 75 + 2 * 65_552
+        wrong = [
+            data[:-1],
+            data[: 75 + 65_552],
+            data + b"\x00",
+            data[:-100] + bytes([data[-100] ^ 1]) + data[-99:],
+            data[:75]
+            + data[75 + 65_552 : 75 + 2 * 65_552]
+            + data[75 : 75 + 65_552]
+            + data[75 + 2 * 65_552 :],
+        ]
+        for one in wrong:
+            spoilt.write_bytes(one)
+            with pytest.raises(BackupDamaged):
+                await asyncio.to_thread(restore_new, tmp_path / "new", spoilt)
+            assert not (tmp_path / "new").exists()
+        # The last chunk of the second one is spoilt: the first ones must not be merged before that is known.
+        data = (tmp_path / "second").read_bytes()
+        spoilt.write_bytes(data[:-1])
+        await asyncio.to_thread(restore_new, tmp_path / "new", path)
+        with pytest.raises(BackupDamaged):
+            await asyncio.to_thread(restore_into, tmp_path / "new", spoilt)
+        view = await asyncio.to_thread(restore_into, tmp_path / "new", path)
+        assert (view.entries, view.root) == (9, made.root) != (10, second.root)
+        asked = restoring.Asked(path, BACKUP + ".")
+        with pytest.raises(WrongBackupPassphrase):
+            await asyncio.to_thread(
+                restoring.restore_new, tmp_path / "no", PASSPHRASE, asked, os.urandom, CHEAPEST
+            )
+
+
+@in_virtual_time
+async def test_without_the_seed_in_it_the_words_bring_the_new_terminal_in(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        words = (await ada.engine.recovery_words()).words
+        others = (await ben.engine.recovery_words()).words
+        path = tmp_path / "ada.backup"
+        assert not (await back_up(ada, path, recovery=False)).recovery
+        await ada.stop()
+        for typed in ((), others, words[:-1]):
+            with pytest.raises(UsageError):
+                await asyncio.to_thread(restore_new, tmp_path / "new", path, words=typed)
+            assert not (tmp_path / "new").exists()
+        view = await asyncio.to_thread(restore_new, tmp_path / "new", path, words=words, remove_old=True)
+        assert view.removed
+        other = await started(ada, tmp_path / "new")
+        assert not (await other.engine.me()).keeps_seed
+        assert await other.engine.questions() == ()
+        await other.stop()
+
+
+@in_virtual_time
+async def test_a_backup_has_its_name_only_when_it_was_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "hello")
+        path = tmp_path / "ada.backup"
+        looked, check = list[bool](), Backup._check
+
+        async def looking(self: Backup, *others: Any) -> None:
+            looked.append(path.exists())
+            await check(self, *others)
+
+        monkeypatch.setattr(Backup, "_check", looking)
+        # What a program left that was killed goes, and a file of this name stays.
+        (tmp_path / "ada.backup.part").write_bytes(b"left over")
+        await back_up(ada, path)
+        assert looked == [False]
+        assert names(tmp_path, "backup") == ["ada.backup"]
+        data = path.read_bytes()
+        with pytest.raises(CannotCreate):
+            await back_up(ada, path)
+        assert path.read_bytes() == data
+        # A disk that stores something else is found out.
+        seal = sealed.Sealer.seal
+        monkeypatch.setattr(sealed.Sealer, "seal", lambda *args, **how: seal(*args, **how)[:-1] + b"\x00")
+        with pytest.raises(BackupDamaged):
+            await back_up(ada, tmp_path / "other.backup")
+        assert names(tmp_path, "other") == []
+
+
+@in_virtual_time
+async def test_what_is_deleted_while_a_backup_is_written_is_not_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        gone = await talk(ada, ben, "a secret")
+        path, check = tmp_path / "ada.backup", Backup._check
+
+        async def deleting(self: Backup, *others: Any) -> None:
+            await ada.engine.delete(await ada.contact(ben), gone)
+            await check(self, *others)
+
+        monkeypatch.setattr(Backup, "_check", deleting)
+        made = await back_up(ada, path)
+        await ada.stop()
+        view = await asyncio.to_thread(restore_new, tmp_path / "new", path)
+        assert view.root == made.root
+        other = await started(ada, tmp_path / "new")
+        assert await other.texts(ben) == [""]
+        await other.stop()
+
+
+@in_virtual_time
+async def test_no_secret_of_a_terminal_and_no_contact_secret_is_in_a_backup(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "hello")
+        path = tmp_path / "ada.backup"
+        await back_up(ada, path)
+        reader = backup_file.BackupReader(path, BACKUP)
+        opener, data = sealed.Opener(reader._key), path.read_bytes()[75:]
+        chunks = [data[at : at + 65_552] for at in range(0, len(data), 65_552)]
+        content = b"".join(
+            opener.open(one, last=place == len(chunks) - 1) for place, one in enumerate(chunks)
+        )
+        keyring = ada.engine._use_cases.keyring
+        (contact,) = keyring.contacts.values()
+        secrets = [keyring.own.signing_seed, keyring.own.static_secret]
+        secrets += [
+            secret
+            for pair in contact.pairs
+            for secret in (pair.root, *(share.share for share in (*pair.own, *pair.theirs)))
+        ]
+        assert keyring.own.self_key in content
+        assert [secret for secret in secrets if secret in content] == []
+
+
+@in_virtual_time
+async def test_a_seed_that_was_erased_cannot_be_backed_up(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        view = await ada.engine.recovery_words()
+        await ada.engine.confirm_recovery(tuple(view.words[place] for place in view.asked))
+        with pytest.raises(NotPermitted):
+            await back_up(ada, tmp_path / "ada.backup")
+        assert names(tmp_path, "backup") == []
+        with pytest.raises(UsageError):
+            await ada.engine.back_up("relative", BACKUP)

@@ -1,0 +1,100 @@
+"""Readable exports of real engines: what they show, what they are verified against, and hostile texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from chat.interface import BackupView, BadData, CannotCreate, UsageError
+from chat.service import readable
+from chat.service.formats import FORMS
+from tests.support.engines.engines import Person, in_virtual_time, talk, two_contacts
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=http://x.example/y onerror=z> &amp; '",
+    "\x1b]52;c;QUJD\x07\x1b[31m \u202egnp.exe\u2066 \u200e",
+    "line one\nline two\r\nline\u2028three",
+    "# heading *bold* [link](http://x.example) `code` <b>",
+    "你好, \U0001f469\u200d\U0001f4bb",
+)
+
+
+async def export(person: Person, path: Path, form: str) -> BackupView:
+    return await person.engine.export(str(path), form)
+
+
+@in_virtual_time
+async def test_case_79_hostile_texts_and_names_are_shown_as_text_and_verified(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        for text in HOSTILE:
+            await talk(ben, ada, text)
+        await ada.engine.rename(await ada.contact(ben), 'Ben <i>x</i> *x* "q"')
+        gone = await talk(ada, ben, "deleted")
+        await ada.engine.delete(await ada.contact(ben), gone)
+        made = {form: await export(ada, tmp_path / f"all.{form}", form) for form in FORMS}
+        assert len({one.root for one in made.values()}) == 1
+        assert {one.entries for one in made.values()} == {7}
+        backup = await ada.engine.back_up(str(tmp_path / "b"), "its own")
+        assert backup.root == made["html"].root
+        for form in FORMS:
+            path = tmp_path / f"all.{form}"
+            text = path.read_text("utf-8")
+            assert path.stat().st_mode & 0o777 == 0o600
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066\u200e]", text)
+        page = (tmp_path / "all.html").read_text("utf-8")
+        assert not re.search("<(script|img|b>|i>|a )", page)
+        assert "src=" not in re.sub('&[a-z]+;|&#x27;|data-[a-z]+="[0-9a-f]*"|<p dir.*', "", page)
+        assert "你好" in page
+        assert "[U+202E]" in page
+        markdown = (tmp_path / "all.markdown").read_text("utf-8")
+        assert not re.search(r"(?<!\\)[<\[]", markdown)
+        lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text("utf-8").splitlines()]
+        assert [one["text"] for one in lines if one.get("kind") == "text"] == list(HOSTILE)
+        for form in ("jsonl", "html"):
+            assert readable.check(tmp_path / f"all.{form}").root == backup.root
+        with pytest.raises(BadData):
+            readable.check(tmp_path / "all.markdown")
+
+
+@in_virtual_time
+async def test_a_changed_export_is_not_verified(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        for text in ("one", "two", "three"):
+            await talk(ada, ben, text)
+        for form in ("jsonl", "html"):
+            path, spoilt = tmp_path / f"a.{form}", tmp_path / "spoilt"
+            await export(ada, path, form)
+            assert readable.check(path).entries == 3
+            text = path.read_text("utf-8")
+            lines = text.splitlines(keepends=True)
+            place = next(at for at, line in enumerate(lines) if "two" in line)
+            for wrong in (
+                text.replace("two", "2"),
+                "".join([*lines[:place], *lines[place + 1 :]]),
+                "".join([*lines[:place], lines[place + 1], lines[place], *lines[place + 2 :]]),
+                "".join(lines[:-1]) if form == "jsonl" else "".join(lines[:-2]),
+                text + lines[-1],
+                text.replace("</style>", "</style><script></script>") if form == "html" else lines[0],
+                re.sub(r"20\d\d-", "1999-", text),
+                "",
+            ):
+                spoilt.write_text(wrong, "utf-8")
+                with pytest.raises(BadData):
+                    readable.check(spoilt)
+
+
+@in_virtual_time
+async def test_one_conversation_is_exported_by_its_contact(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "hello")
+        path = tmp_path / "a.jsonl"
+        made = await ada.engine.export(str(path), "jsonl", await ada.contact(ben))
+        assert (made.entries, made.conversations) == (1, 1)
+        with pytest.raises(CannotCreate):
+            await export(ada, path, "jsonl")
+        with pytest.raises(UsageError):
+            await export(ada, tmp_path / "b", "pdf")

@@ -1,0 +1,67 @@
+"""The commands `export` and `import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chat.cli import backup
+from protocol.identity.author import recovery_words
+from tests.support.cli.line import Line
+
+WORDS = recovery_words(bytes(range(32)))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    """A file with the passphrase of a backup."""
+    path = tmp_path / "own"
+    path.write_text("of the backup\n", encoding="utf-8")
+    return str(path)
+
+
+def test_a_backup_is_written_to_the_file_that_is_named(line: Line, tmp_path: Path, own: str) -> None:
+    path = tmp_path / "a.backup"
+    outcome = line.run(
+        "export", "--to", str(path), "--backup-passphrase-file", own, "--json", "--with-recovery"
+    )
+    assert outcome.status == 0
+    assert outcome.objects == [
+        {"file": str(path), "entries": 1, "conversations": 1, "root": "00" * 32, "recovery": True}
+    ]
+    assert backup.WITH_SEED in outcome.err
+    assert line.run("export", "--to", str(path), "--backup-passphrase-file", own).failed(73)
+
+
+def test_a_passphrase_that_was_typed_differently_the_second_time_writes_nothing(line: Line) -> None:
+    typed = iter(["one", "two"])
+    line.patch.setattr("chat.cli.backup.ask_secret", lambda prompt: next(typed))
+    assert line.run("export").status == 64
+    assert line.messenger.backups == []
+
+
+def test_a_file_that_is_not_there_is_neither_restored_nor_verified(line: Line, own: str) -> None:
+    for command in (("import", "none"), ("export", "--verify", "none")):
+        assert line.run(*command, "--backup-passphrase-file", own).failed(64)
+
+
+def test_a_backup_is_restored_as_a_new_device(line: Line, tmp_path: Path, own: str) -> None:
+    path = tmp_path / "a.backup"
+    path.write_bytes(b"a backup")
+    outcome = line.run("import", str(path), "--remove-old", "--backup-passphrase-file", own)
+    assert outcome.status == 0
+    assert backup.PAIR_AGAIN in outcome.out
+    (fields,) = line.run("import", str(path), "--json", "--backup-passphrase-file", own).objects
+    assert fields["new"] is True
+    assert fields["root"] == fields["backup"]["root"]
+
+
+def test_a_readable_export_of_one_conversation_needs_its_format(line: Line, tmp_path: Path) -> None:
+    path = str(tmp_path / "a.html")
+    outcome = line.run("export", "--format", "html", "--to", path)
+    assert outcome.status == 0
+    assert backup.NOT_ENCRYPTED in outcome.err
+    assert line.run("export", "Ben", "--to", path).failed(64)
+    assert line.run("export", "--format", "html", "--with-recovery").failed(64)
+    assert line.run("export", "--format", "pdf").status == 64

@@ -1,0 +1,378 @@
+"""Makes the vectors of backups: sealed files, whole and damaged; records in and out of order; root hashes.
+
+The cost of Argon2id is the least that is allowed, so that all of them run at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from protocol.backup import records as r
+from protocol.backup import sealed
+from protocol.backup.root import NOT_HELD, RootHash, history_root
+from protocol.codec import encode
+from protocol.entries_and_receipts import (
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    parse_entry,
+    text_body,
+    write_entry,
+)
+from protocol.identity.author import NewPerson, create_person
+from protocol.identity.log import parse_operation
+from protocol.limits import BACKUP_CHUNK_BYTES, BACKUP_RECORD_MAX
+from protocol.messages import Entry
+from protocol.profile_header import CHEAPEST
+from protocol.vectors.backup import ACTIONS, AREA
+from protocol.vectors.frame import SUCCESS, Json, write_bytes
+from tests.vectors.files import Group, Script, Seed, build_file, one_step
+
+NOTES: Final = {
+    "Sealed": ("BASIC", "A content and its file, both ways."),
+    "SamePassphrase": ("EDGE_CASE", "The same letters in another Unicode form."),
+    "NoHeader": ("MALFORMED", "Not the one encoding of a header within its bounds."),
+    "Newer": ("EDGE_CASE", "A later version, also where its shape is not known here."),
+    "Commitment": ("AUTHENTICITY", "A wrong passphrase, or a header that its MAC does not fit."),
+    "Chunks": ("AUTHENTICITY", "Chunks that were cut, swapped, repeated or taken from another file."),
+    "Records": ("BASIC", "The records of a backup, whole and in pieces of other sizes."),
+    "Order": ("MALFORMED", "Records out of their place."),
+    "Fields": ("MALFORMED", "Fields that the codec accepts and this section does not."),
+    "Ending": ("MALFORMED", "Records or padding that do not end with the file."),
+    "Size": ("RESOURCES", "A record that claims more bytes than one may have."),
+    "Root": ("BASIC", "The root hash of a conversation, and of all."),
+    "WrongRoot": ("AUTHENTICITY", "A root hash or a count that is not that of the entries."),
+}
+PASSPHRASE: Final = "Zo\u00eb und caf\u00e9"
+DECOMPOSED: Final = "Zoe\u0308 und cafe\u0301"
+TIME: Final = 1_767_225_600_000
+_COST: Final = {"operations": CHEAPEST.operations, "memory_bytes": CHEAPEST.memory_bytes}
+_END: Final = 1 << 30
+
+
+def build(phrase: str) -> Json:
+    """The whole file of this area."""
+    seed = Seed(phrase, AREA)
+    return build_file(seed, NOTES, [*_files(seed), _records(seed), _roots(seed)])
+
+
+# --- The sealed file ---
+
+
+def _files(seed: Seed) -> Iterator[Group]:
+    short = Group("21.1", {})
+    data = b""
+    for size in (0, 1, 200):
+        content = write_bytes(seed.bytes("content")[:1] * size)
+        script = Script(ACTIONS, Json())
+        salt = seed.bytes(f"salt/{size}")[:16].hex()
+        file = script.take("seal", passphrase=PASSPHRASE, salt=salt, content=content, **_COST)["file"]
+        script.take("open", file=file, passphrase=PASSPHRASE)
+        short.add(f"a content of {size} bytes", ["Sealed"], SUCCESS, script.steps)
+        data = bytes.fromhex(file)
+    steps = one_step(ACTIONS, Json(), "open", file=data.hex(), passphrase=DECOMPOSED)
+    short.add("letters and accents apart", ["SamePassphrase"], SUCCESS, steps)
+    for comment, flag, rule, error, file in _refused(data):
+        step = {"do": "open", "file": file.hex(), "passphrase": PASSPHRASE}
+        short.add(comment, [flag], error, [step], rule=rule)
+    step = {"do": "open", "file": data.hex(), "passphrase": PASSPHRASE + "."}
+    short.add("another passphrase", ["Commitment"], "authentication", [step], rule="V-BK-03")
+    yield short
+    yield _chunks(seed)
+
+
+def _refused(data: bytes) -> Iterator[tuple[str, str, str, str, bytes]]:
+    head, rest = data[: sealed.HEADER_SIZE], data[sealed.HEADER_SIZE :]
+    whole = sealed.parse(head)
+
+    def changed(**fields: Any) -> bytes:
+        return encode(replace(whole, **fields)) + rest
+
+    yield "nothing", "NoHeader", "V-BK-01", "malformed", b""
+    yield "a header without its last byte", "NoHeader", "V-BK-01", "malformed", head[:-1]
+    yield "another magic", "NoHeader", "V-BK-01", "malformed", changed(magic="parlour-backuP")
+    yield "no pass", "NoHeader", "V-BK-01", "malformed", changed(operations=0)
+    yield "11 passes", "NoHeader", "V-BK-01", "malformed", changed(operations=11)
+    yield "less than 8 MiB", "NoHeader", "V-BK-01", "malformed", changed(memory_bytes=8 * 2**20 - 1)
+    yield "more than 1 GiB", "NoHeader", "V-BK-01", "malformed", changed(memory_bytes=2**30 + 1)
+    yield "version 0", "Newer", "V-BK-02", "malformed", changed(version=0)
+    yield "version 2 of the same shape", "Newer", "V-BK-02", "malformed", changed(version=2)
+    yield "version 3 of another shape", "Newer", "V-BK-02", "malformed", encode([sealed.MAGIC, 3, "x"])
+    yield "another count of passes", "Commitment", "V-BK-03", "authentication", changed(operations=2)
+    yield "another salt", "Commitment", "V-BK-03", "authentication", changed(salt=bytes(16))
+    flipped = bytes([whole.mac[0] ^ 1]) + whole.mac[1:]
+    yield "one bit of the MAC", "Commitment", "V-BK-03", "authentication", changed(mac=flipped)
+    yield "a header alone", "Chunks", "V-BK-04", "malformed", head
+    yield "a chunk of 15 bytes", "Chunks", "V-BK-04", "malformed", head + rest[:15]
+    spoilt = rest[:-1] + bytes([rest[-1] ^ 1])
+    yield "one bit of a chunk", "Chunks", "V-BK-05", "authentication", head + spoilt
+    yield "a byte after the last chunk", "Chunks", "V-BK-05", "authentication", data + b"\x00"
+    yield "without its last byte", "Chunks", "V-BK-05", "authentication", data[:-1]
+
+
+def _chunks(seed: Seed) -> Group:
+    """A file of three chunks, and what can be done to them."""
+    salt, other = seed.bytes("salt/chunks")[:16], seed.bytes("salt/other")[:16]
+    content = write_bytes(b"a" * BACKUP_CHUNK_BYTES + b"b" * BACKUP_CHUNK_BYTES + b"the end")
+    given = {"passphrase": PASSPHRASE, "content": content} | _COST
+    file = ACTIONS["seal"](Json(), given | {"salt": salt.hex()})["file"]
+    foreign = bytes.fromhex(ACTIONS["seal"](Json(), given | {"salt": other.hex()})["file"])
+    inputs = {"file": file + foreign[: sealed.HEADER_SIZE + sealed.SEALED_CHUNK_SIZE].hex()}
+    group, size = Group("21.1", inputs), len(file) // 2
+    head, first, second = (sealed.HEADER_SIZE + place * sealed.SEALED_CHUNK_SIZE for place in range(3))
+    whole = [[0, size]]
+    script = Script(ACTIONS, inputs)
+    script.take("open", slices=whole, passphrase=PASSPHRASE)
+    group.add("three chunks", ["Sealed"], SUCCESS, script.steps)
+    for comment, slices in (
+        ("without the last chunk", [[0, second]]),
+        ("without the last two chunks", [[0, first]]),
+        ("without the first chunk", [[0, head], [first, size]]),
+        ("the first two chunks swapped", [[0, head], [first, second], [head, first], [second, size]]),
+        ("the first chunk twice", [[0, first], [head, size]]),
+        ("the last chunk before the second", [[0, first], [second, size], [first, second]]),
+        ("the first chunk of another file", [[0, head], [size + sealed.HEADER_SIZE, _END], [first, size]]),
+        ("the header of another file", [[size, size + sealed.HEADER_SIZE], [head, size]]),
+        ("a last chunk cut to nothing", [[0, second], [second, second + 16]]),
+    ):
+        step = {"do": "open", "slices": slices, "passphrase": PASSPHRASE}
+        short = comment == "a last chunk cut to nothing"
+        rule, error = ("V-BK-04", "malformed") if short else ("V-BK-05", "authentication")
+        group.add(comment, ["Chunks"], error, [step], rule=rule)
+    return group
+
+
+# --- Records ---
+
+
+def person(seed: Seed, name: str) -> NewPerson:
+    return create_person(name, seed.random(name))
+
+
+def entry_of(seed: Seed, author: NewPerson, other: NewPerson, text: str, time: int = TIME) -> ParsedEntry:
+    """A first entry of a person's terminal in the conversation with another one."""
+    place = EntryPlace(
+        conversation=conversation_of_two(author.person, other.person),
+        author=author.terminal,
+        incarnation=seed.bytes(f"incarnation/{text}")[:8],
+        previous=None,
+        parents=[],
+        membership=[parse_operation(author.operations[1]).id],
+    )
+    draw = seed.random(f"salt/{text}")
+    return write_entry(place, time, 1, text_body(text), author.self_key, draw)
+
+
+def stored(entry: ParsedEntry, *, held: bool = True, **fields: Any) -> r.BackupEntry:
+    salt, body = (entry.salt, entry.body) if held else (b"", b"")
+    plain = r.BackupEntry(entry.header_bytes, salt, body, 0, False, False, [], [])
+    return replace(plain, **fields)
+
+
+@cache
+def example(seed_phrase: str) -> tuple[r.Record, ...]:
+    """The records of a backup with two contacts and three entries."""
+    seed = Seed(seed_phrase, AREA)
+    own, *others = (person(seed, name) for name in ("Own", "One", "Two"))
+    others.sort(key=lambda other: conversation_of_two(own.person, other.person))
+    entries = [
+        entry_of(seed, own, others[0], "hello"),
+        entry_of(seed, others[0], own, "good morning", TIME + 1),
+        entry_of(seed, own, others[1], "gone", TIME + 2),
+    ]
+    receipt = r.BackupReceipt(others[0].terminal, 1, TIME + 5)
+    key = r.BackupKey(own.self_key, [])
+    made: list[r.Record] = [
+        r.BackupStart(own.person, own.terminal, TIME, seed.bytes("recovery"), [key]),
+        *(r.BackupLog(one.person, list(one.operations)) for one in (own, *others)),
+        r.BackupPin(own.person, seed.bytes("pin"), True),
+    ]
+    comparison = r.BackupComparison(True, TIME, others[0].person, [others[0].terminal])
+    made += [
+        r.BackupContact(others[0].person, "One", "", True, False, False, TIME, [comparison]),
+        r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, []),
+        r.BackupProof(others[0].person, seed.bytes("static")),
+        r.BackupSetting("typing", "off"),
+        r.BackupRelay("parlour-relay:relay.example:4748#KEY", False, TIME),
+        r.BackupDeletions(sorted([seed.bytes("deleted 1"), seed.bytes("deleted 2")])),
+        *_talk(own, others[0], [stored(entries[0], receipts=[receipt]), stored(entries[1])]),
+        *_talk(own, others[1], [stored(entries[2], held=False, deleted=1)]),
+    ]
+    return (*made, _ended(made))
+
+
+def _talk(own: NewPerson, other: NewPerson, entries: Sequence[r.BackupEntry]) -> Iterator[r.Record]:
+    yield r.BackupConversation(other.person)
+    root = RootHash(conversation_of_two(own.person, other.person))
+    for entry in entries:
+        parsed = parse_entry(Entry(entry.header, entry.salt, entry.body))
+        root.add(parsed.id, parsed.header.content if entry.salt else NOT_HELD)
+        yield entry
+    yield r.BackupRoot(root.count, root.root)
+
+
+def _ended(made: Sequence[r.Record]) -> r.BackupEnd:
+    start = made[0]
+    assert isinstance(start, r.BackupStart)
+    found, contact = list[tuple[bytes, bytes]](), b""
+    for record in made:
+        if isinstance(record, r.BackupConversation):
+            contact = record.contact
+        elif isinstance(record, r.BackupRoot):
+            found.append((conversation_of_two(start.person, contact), record.root))
+    entries = sum(isinstance(record, r.BackupEntry) for record in made)
+    return r.BackupEnd(entries, history_root(found))
+
+
+def content_of(records: Sequence[r.Record]) -> bytes:
+    """The content of a file with these records, padded."""
+    data = b"".join(map(r.write_record, records))
+    return data + bytes(r.padding(len(data)))
+
+
+def _records(seed: Seed) -> Group:
+    group, good = Group("21.1", {}), list(example(seed.phrase))
+    content = write_bytes(content_of(good))
+    for pieces in (BACKUP_CHUNK_BYTES, 7):
+        steps = one_step(ACTIONS, Json(), "read", content=content, pieces=pieces)
+        group.add(f"all records, in pieces of {pieces}", ["Records"], SUCCESS, steps)
+    bare = [good[0], good[1]]
+    assert isinstance(good[0], r.BackupStart)
+    bare[0] = replace(good[0], recovery=b"")
+    steps = one_step(ACTIONS, Json(), "read", content=write_bytes(content_of([*bare, _ended(bare)])))
+    group.add("a person without contacts", ["Records"], SUCCESS, steps)
+    for comment, flag, rule, error, data in (*_wrong_order(good), *_wrong_fields(good), *_wrong_end(good)):
+        step = {"do": "read", "content": write_bytes(data)}
+        group.add(comment, [flag], error, [step], rule=rule)
+    return group
+
+
+_Wrong = tuple[str, str, str, str, bytes]
+
+
+def _places(good: Sequence[r.Record], kind: type) -> list[int]:
+    return [place for place, record in enumerate(good) if isinstance(record, kind)]
+
+
+T = TypeVar("T")
+
+
+def _all(good: Sequence[r.Record], kind: type[T]) -> list[T]:
+    return [record for record in good if isinstance(record, kind)]
+
+
+def _without(good: Sequence[r.Record], *places: int) -> list[r.Record]:
+    return [record for place, record in enumerate(good) if place not in places]
+
+
+def _wrong_order(good: Sequence[r.Record]) -> Iterator[_Wrong]:
+    def wrong(comment: str, made: Sequence[r.Record]) -> _Wrong:
+        return comment, "Order", "V-BK-08", "malformed", content_of(made)
+
+    logs, contacts = _places(good, r.BackupLog), _places(good, r.BackupContact)
+    talks, roots = _places(good, r.BackupConversation), _places(good, r.BackupRoot)
+    yield wrong("without the start", good[1:])
+    yield wrong("two starts", [good[0], *good])
+    yield wrong("without any log", _without(good, *logs))
+    yield wrong("without the person's own log", _without(good, logs[0], _places(good, r.BackupPin)[0]))
+    yield wrong("a contact without its log", _without(good, logs[1]))
+    yield wrong("a contact twice", [*good[: contacts[1]], good[contacts[0]], *good[contacts[1] :]])
+    yield wrong("a conversation without its contact", _without(good, contacts[1]))
+    yield wrong(
+        "a setting before a contact", [*good[: contacts[0]], r.BackupSetting("a", "b"), *good[contacts[0] :]]
+    )
+    yield wrong("a conversation in a conversation", _without(good, roots[0]))
+    yield wrong("entries without their conversation", _without(good, talks[0]))
+    swapped = [*good[: talks[0]], *good[talks[1] : -1], *good[talks[0] : talks[1]], good[-1]]
+    yield wrong("conversations in another order", swapped)
+
+
+def _wrong_fields(good: Sequence[r.Record]) -> Iterator[_Wrong]:
+    def wrong(comment: str, kind: type, **fields: Any) -> _Wrong:
+        place = _places(good, kind)[0]
+        made = [*good[:place], replace(good[place], **fields), *good[place + 1 :]]
+        return comment, "Fields", "V-BK-09", "malformed", content_of(made)
+
+    log, deletions = _all(good, r.BackupLog)[1], _all(good, r.BackupDeletions)[0]
+    first, _, third = _all(good, r.BackupEntry)
+    yield wrong("a recovery seed of 31 bytes", r.BackupStart, recovery=bytes(31))
+    yield wrong("an operation of another log", r.BackupLog, operations=log.operations)
+    yield wrong("ids that are not ascending", r.BackupDeletions, ids=deletions.ids[::-1])
+    yield wrong("an entry of another conversation", r.BackupEntry, header=third.header, salt=b"", body=b"")
+    yield wrong("a deleted entry with its body", r.BackupEntry, deleted=1)
+    yield wrong("what a cut said that is not deleted", r.BackupEntry, cut=[bytes(32)])
+    yield wrong("a receipt twice", r.BackupEntry, receipts=first.receipts * 2)
+    spoilt = r.write_record(good[1])[:-1] + b"\x00"
+    data = r.write_record(good[0]) + len(spoilt[4:]).to_bytes(4) + spoilt[4:]
+    longer = r.write_record(good[0]) + (len(spoilt) - 3).to_bytes(4) + r.write_record(good[1])[4:] + b"\x00"
+    unknown = encode([99])
+    yield "a byte after a record", "Fields", "V-BK-07", "malformed", longer
+    yield (
+        "a record of an unknown number",
+        "Fields",
+        "V-BK-07",
+        "malformed",
+        len(unknown).to_bytes(4) + unknown,
+    )
+    yield (
+        "a record of more bytes than one may have",
+        "Size",
+        "V-BK-06",
+        "limit",
+        data[:0] + (BACKUP_RECORD_MAX + 1).to_bytes(4),
+    )
+
+
+def _wrong_end(good: Sequence[r.Record]) -> Iterator[_Wrong]:
+    whole = b"".join(map(r.write_record, good))
+    padded = content_of(good)
+    assert len(padded) > len(whole), "a content with padding"
+    malformed = "Ending", "V-BK-10", "malformed"
+    yield "nothing", *malformed, b""
+    yield "without the end", *malformed, whole[: -len(r.write_record(good[-1]))]
+    yield "without the padding", *malformed, whole
+    yield "a byte too little", *malformed, padded[:-1]
+    yield "a byte too much", *malformed, padded + b"\x00"
+    yield "padding that is not zero", *malformed, padded[:-1] + b"\x01"
+    yield "a second end", *malformed, whole + r.write_record(good[-1])
+    wrong = "WrongRoot", "V-BK-11", "authentication"
+    root, end = _all(good, r.BackupRoot)[0], _all(good, r.BackupEnd)[0]
+    place = _places(good, r.BackupRoot)[0]
+    for comment, changed in (
+        ("another root", replace(root, root=bytes(32))),
+        ("another count", replace(root, count=3)),
+    ):
+        yield comment, *wrong, content_of([*good[:place], changed, *good[place + 1 :]])
+    yield "another root of all", *wrong, content_of([*good[:-1], replace(end, root=bytes(32))])
+    yield "another count at the end", *wrong, content_of([*good[:-1], replace(end, entries=4)])
+    entries = _places(good, r.BackupEntry)
+    yield "an entry left out", *wrong, content_of(_without(good, entries[0]))
+    swapped = [*good]
+    swapped[entries[0]], swapped[entries[1]] = swapped[entries[1]], swapped[entries[0]]
+    yield "two entries swapped", *wrong, content_of(swapped)
+
+
+def _roots(seed: Seed) -> Group:
+    group = Group("21.1", {})
+    ids = [{"id": seed.bytes(f"id/{n}").hex(), "content": seed.bytes(f"content/{n}").hex()} for n in range(3)]
+    conversation = seed.bytes("conversation").hex()
+    missing = [ids[0], ids[1] | {"content": ""}, ids[2]]
+    for comment, entries in (
+        ("no entry", []),
+        ("one entry", ids[:1]),
+        ("three entries", ids),
+        ("one without its body", missing),
+    ):
+        steps = one_step(ACTIONS, Json(), "root", conversation=conversation, entries=entries)
+        group.add(comment, ["Root"], SUCCESS, steps)
+    pairs = [
+        {"conversation": seed.bytes(f"c/{n}").hex(), "root": seed.bytes(f"r/{n}").hex()} for n in range(3)
+    ]
+    for comment, roots in (("no conversation", []), ("three conversations, in any order", pairs)):
+        steps = one_step(ACTIONS, Json(), "history", roots=roots)
+        group.add(comment, ["Root"], SUCCESS, steps)
+    return group
