@@ -22,6 +22,8 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.views import AlertKind as AlertKind
+from chat.views import AlertView as AlertView
 from chat.views import ContactView as ContactView
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
@@ -207,6 +209,13 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsChanged:
+    """What happened to the files of this profile and this person has not dismissed."""
+
+    alerts: tuple[AlertView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The engine has locked or stopped; nothing follows. `reason` is one line.
 
@@ -222,7 +231,8 @@ EntryEvent = (
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
-Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed
+ProfileEvent = Ready | RelayChanged | RelayRemoved | Notice | AlertsChanged | Closed
+Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
 
 class Messenger(Protocol):
@@ -322,6 +332,12 @@ class Messenger(Protocol):
 
     async def confirm_own(self, operation: str) -> None:
         """This person made this operation of the own log. Raises UsageError where it is no open question."""
+
+    async def alerts(self) -> tuple[AlertView, ...]:
+        """What happened to the files of this profile and this person has not dismissed, the oldest first."""
+
+    async def dismiss_alerts(self) -> None:
+        """This person has seen all alerts."""
 
     async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         """Commit a text entry, which may answer a held one (`reply`); it goes when the contact is there.
