@@ -57,8 +57,15 @@ PAUSE_MAX: Final = 0.2
 class ProfileDoor:
     """interface.Door of one profile folder."""
 
-    def __init__(self, folder: Path, config: Config, cost: Cost | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        cost: Cost | None = None,
+        outside: Callable[[], Path] | None = None,
+    ) -> None:
         self._folder = folder
+        self._outside_folder = outside
         self._config = config
         self._cost = cost
 
@@ -166,7 +173,7 @@ class ProfileDoor:
     async def wipe(self) -> None:
         from chat.storage import profile
 
-        await asyncio.to_thread(profile.wipe, self._folder)
+        await asyncio.to_thread(profile.wipe, self._folder, self._outside())
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         from chat.tools.doctor import diagnose
@@ -181,6 +188,9 @@ class ProfileDoor:
         from chat.ipc.client import RemoteMessenger
 
         return await RemoteMessenger.open(self._folder / stored_folder.SOCKET)
+
+    def _outside(self) -> Path | None:
+        return self._outside_folder() if self._outside_folder is not None else None
 
     async def _open(self, opened: Vault) -> Messenger:
         """Start an engine on an open vault, reachable for other commands through its socket."""
@@ -205,7 +215,7 @@ class ProfileDoor:
         executor = ThreadPoolExecutor(1, "database")
         ports = Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery())
         try:
-            return await open_engine(opened, ports, self._config, executor)
+            return await open_engine(opened, ports, self._config, executor, self._outside())
         except BaseException:
             opened.close()
             raise
@@ -243,6 +253,13 @@ async def _while_loading(work: Callable[[], Vault]) -> Vault:
         await loading
 
 
+def marks_folder() -> Path:
+    """The folder of the marks outside of profiles on this platform, which no copy of a profile includes."""
+    import platformdirs
+
+    return platformdirs.user_state_path("parlour-marks", appauthor=False)
+
+
 def door(
     folder: Path, *, port: int | None = None, cost: Cost | None = None, hidden: bool = False
 ) -> ProfileDoor:
@@ -254,7 +271,7 @@ def door(
     if hidden:
         stored_folder.hide_memory()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)
-    return ProfileDoor(folder, config, cost)
+    return ProfileDoor(folder, config, cost, marks_folder)
 
 
 def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:

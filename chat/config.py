@@ -41,6 +41,8 @@ class Config:
     """Pause after the last deletion, so that several are cleaned together when the database is idle."""
     clean_patience: int = 24
     """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
+    mark_every: float = 10.0
+    """Pause between two marks outside of the profile, each of which costs a commit and a file."""
     clean_again: float = 60.0  # pause after a failed cleaning
     ranks_every: float = (
         0.02  # pause between two pieces of ranks that are due, which share the database's time

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -17,6 +18,7 @@ from chat.errors import ENGINE_ENDED, phrase
 from chat.errors import LOCKED as CLOSED
 from chat.interface import (
     BackupView,
+    AlertView,
     Closed,
     ContactView,
     DetailsView,
@@ -44,9 +46,11 @@ from chat.interface import (
 from chat.network.connection import format_address, parse
 from chat.network.links import Peer
 from chat.ports import Ports
+from chat.service.alerts import alert_line
 from chat.service.assembly import UseCases, report
 from chat.service.history import History
 from chat.storage.database import Database
+from chat.storage.errors import StorageFailure
 from chat.storage.folder import make_reserve
 from chat.storage.profile import Vault
 from chat.tools.doctor import diagnose
@@ -103,6 +107,7 @@ class Engine:
         use_cases.runtime.tasks.spawn(self._keep_house())
         use_cases.runtime.tasks.spawn(use_cases.cleaner.run())
         use_cases.runtime.tasks.spawn(use_cases.settler.run())
+        use_cases.runtime.tasks.spawn(use_cases.alerts.run())
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:
@@ -153,6 +158,8 @@ class Engine:
             await self._use_cases.stop(close_reason)
             await self._ports.discovery.close()
         finally:
+            with suppress(StorageFailure, OSError):  # then the last mark is an older one
+                await self._use_cases.alerts.keep()
             await self._use_cases.store.close()
             self._vault.close()
             self._executor.shutdown(wait=False)
@@ -272,6 +279,12 @@ class Engine:
     async def confirm_own(self, operation: str) -> None:
         await self._open.verification.confirm_own(operation)
 
+    async def alerts(self) -> tuple[AlertView, ...]:
+        return self._open.alerts.views()
+
+    async def dismiss_alerts(self) -> None:
+        await self._open.alerts.dismiss()
+
     async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""
         return await self._use_cases.messages.send(self._person(contact), text, answered, send_id)
@@ -374,7 +387,7 @@ class Engine:
             clock=self._ports.clock,
             database=database,
         )
-        return await diagnose(context)
+        return (*map(alert_line, use_cases.alerts.views()), *await diagnose(context))
 
     def _sought(self) -> Iterator[Sought]:
         """Contacts, strangers who announce themselves, and an inviter who did not answer."""
@@ -417,6 +430,11 @@ class Engine:
                 yield from (parse(address)[0] for address in opened.invitation.addresses)
 
 
-async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Executor) -> Engine:
-    """Read the profile and make an engine of it, not yet started. Raises the StorageFailure family."""
-    return Engine(await UseCases.load(vault, ports, config, executor), vault, executor, ports)
+async def open_engine(
+    vault: Vault, ports: Ports, config: Config, executor: Executor, outside: Path | None = None
+) -> Engine:
+    """Read the profile and make an engine of it, not yet started. Raises the StorageFailure family.
+
+    `outside`: the folder in which the mark of the profile is kept, None for none.
+    """
+    return Engine(await UseCases.load(vault, ports, config, executor, outside), vault, executor, ports)

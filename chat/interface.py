@@ -23,6 +23,8 @@ from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
 from chat.views import BackupView as BackupView
+from chat.views import AlertKind as AlertKind
+from chat.views import AlertView as AlertView
 from chat.views import ContactView as ContactView
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
@@ -219,6 +221,13 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsChanged:
+    """What happened to the files of this profile and this person has not dismissed."""
+
+    alerts: tuple[AlertView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The engine has locked or stopped; nothing follows. `reason` is one line.
 
@@ -234,8 +243,8 @@ EntryEvent = (
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
-OtherEvent = RelayChanged | RelayRemoved | BackupProgress | Notice | Closed
-Event = Ready | EntryEvent | ContactEvent | PairingEvent | OtherEvent
+ProfileEvent = Ready | RelayChanged | RelayRemoved | BackupProgress | Notice | AlertsChanged | Closed
+Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
 
 class Messenger(Protocol):
@@ -335,6 +344,12 @@ class Messenger(Protocol):
 
     async def confirm_own(self, operation: str) -> None:
         """This person made this operation of the own log. Raises UsageError where it is no open question."""
+
+    async def alerts(self) -> tuple[AlertView, ...]:
+        """What happened to the files of this profile and this person has not dismissed, the oldest first."""
+
+    async def dismiss_alerts(self) -> None:
+        """This person has seen all alerts."""
 
     async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         """Commit a text entry, which may answer a held one (`reply`); it goes when the contact is there.

@@ -282,6 +282,28 @@ class RecoveryView:
     asked: tuple[int, ...]
 
 
+class AlertKind(StrEnum):
+    """What happened to the files of this profile.
+
+    OLD_COPY: they were put back from an older copy. TWO_COPIES: another copy of them is in use, too.
+    DAMAGED: a part could not be read. MENDED: a part was older than the rest.
+    """
+
+    OLD_COPY = "old_copy"
+    TWO_COPIES = "two_copies"
+    DAMAGED = "damaged"
+    MENDED = "mended"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    """Something that happened to this profile, found at `since`: what is true and what follows."""
+
+    kind: AlertKind
+    since: datetime
+    text: Phrase
+
+
 class TerminalState(StrEnum):
     """FROZEN: its key was copied, so that contacts shut it out. REMOVED: for good."""
 

@@ -30,6 +30,7 @@ from chat.cli.output import (
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger, until_stopped
 from chat.cli.terminal import STDIN, confirmed, is_interactive
 from chat.interface import (
+    AlertsChanged,
     Closed,
     ContactChanged,
     ContactRemoved,
@@ -193,6 +194,10 @@ class Printer:
                 self._call.result(fields, one_line(cause))
             case Notice(text):
                 note(text)
+            case AlertsChanged(alerts):
+                for alert in alerts:
+                    fields = {"event": "alert", "kind": alert.kind, "text": alert.text}
+                    self._call.result(fields, one_line(alert.text))
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:
                 note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then ask them to try again.")
             case PairingChanged(pairing) if pairing.stage is PairingStage.JOINER:

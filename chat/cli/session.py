@@ -172,6 +172,9 @@ class Session:
             # A running engine needs no passphrase, but what `send NAME -` sends begins after that line.
             self._secret = read_passphrase(STDIN, self._call.lines)
         self._current = await self._come(*await existing(self._call))
+        with suppress(EngineEnded):  # the next call finds that out, too
+            for alert in await self._current.alerts():
+                output.note(f"{alert.text} Run 'parlour doctor --seen' when you have read this.")
         return cast(Messenger, _Following(self))
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from chat.cli.output import FAILED, note, one_line
-from chat.cli.session import Call, command, coroutine
+from chat.cli.session import Call, command, coroutine, messenger
 from chat.interface import BadData, CannotCreate, Unreachable, UsageError
 
 if TYPE_CHECKING:
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 
 
 @command("doctor")
+@click.option("--seen", is_flag=True, help="Show no more what happened to the files of the profile.")
 @coroutine
-async def doctor(call: Call) -> int | None:
+async def doctor(call: Call, seen: bool) -> int | None:
     """Find out why two terminals do not see each other.
 
     Checks network, port, firewall, clock and profile, and shows how to fix what is wrong.
     """
+    if seen:
+        async with messenger(call, offline=True) as opened:
+            await opened.dismiss_alerts()
+        return None
     door, lines = call.door(), None
     # From the running engine, else from outside: neither needs the passphrase.
     with suppress(Unreachable):  # no engine, or it ended meanwhile

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 
 from chat.config import Config
 from chat.errors import phrase
@@ -16,6 +17,7 @@ from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
 from chat.service.backup import Backup
+from chat.service.alerts import Alerts, Keeper
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
@@ -35,6 +37,7 @@ from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.verification import Verification
 from chat.service.views import Views
+from chat.storage.alerts import AlertRow
 from chat.storage.database import Store
 from chat.storage.profile import Vault
 from chat.tasks import Runtime, Tasks
@@ -44,14 +47,31 @@ class UseCases:
     """The parts of an engine: what they share, the use cases, and the network."""
 
     @classmethod
-    async def load(cls, vault: Vault, ports: Ports, config: Config, executor: Executor) -> UseCases:
-        """Read the profile, and construct all parts. Raises the StorageFailure family."""
+    async def load(
+        cls, vault: Vault, ports: Ports, config: Config, executor: Executor, outside: Path | None = None
+    ) -> UseCases:
+        """Read the profile, and construct all parts. `outside`: the folder of its mark.
+
+        Raises the StorageFailure family.
+        """
+        keeper = Keeper(vault.outside(outside) if outside is not None else None, ports.random)
         database = await asyncio.get_running_loop().run_in_executor(executor, vault.database)
         store = Store(database, executor)
+        opened = partial(keeper.open, now=ports.clock.wall(), read_only=vault.read_only)
+        unstored = await store.read(opened)
         profile = await store.read(read_profile)
-        return cls(store, profile, vault, ports, config)
+        return cls(store, profile, vault, ports, config, keeper, unstored)
 
-    def __init__(self, store: Store, profile: Profile, vault: Vault, ports: Ports, config: Config) -> None:
+    def __init__(
+        self,
+        store: Store,
+        profile: Profile,
+        vault: Vault,
+        ports: Ports,
+        config: Config,
+        keeper: Keeper,
+        unstored: tuple[AlertRow, ...],
+    ) -> None:
         self.store, self.book = store, profile.contacts
         self.bus, self.visibility = EventBus(), Visibility()
         tasks = Tasks(partial(report, self.bus))
@@ -73,6 +93,7 @@ class UseCases:
         clock, transport = ports.clock, ports.transport
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
+        self.alerts = Alerts(runtime, store, bus, keeper, profile.alerts, unstored)
         self.settler = settler = Settler(runtime, store, bus)
         self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
@@ -133,6 +154,7 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
         bus.on(events.OwnLogGrew, lambda _: self._own_log_changed())
+        bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     def _contacts_changed(self) -> None:

@@ -31,6 +31,13 @@ class CutsFollowed:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnEntryReturned:
+    """A contact passed an entry of this very terminal that was not held; `time` is that of its header."""
+
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnLogChanged:
     """A contact returned a change of this person's own log that this engine did not make."""
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from chat.network.links import Peer
 from chat.service import keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
-from chat.storage import contacts, persons, receipts, settings
+from chat.storage import alerts, contacts, persons, receipts, settings
 from chat.storage import keys as stored_keys
+from chat.storage.alerts import AlertRow
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OwnRow
@@ -64,6 +65,7 @@ class Profile:
     invitations: dict[bytes, OpenInvitation]
     settings: Settings
     relays: tuple[RelayRow, ...]
+    alerts: tuple[AlertRow, ...]
 
 
 def read_profile(database: Database) -> Profile:
@@ -98,4 +100,5 @@ def read_profile(database: Database) -> Profile:
         },
         settings=settings.load(database),
         relays=tuple(settings.all_relays(database)),
+        alerts=alerts.all_of(database),
     )

@@ -20,7 +20,7 @@ from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
 from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
-from chat.service.events import EventBus
+from chat.service.events import EventBus, OwnEntryReturned
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
 from chat.service.pairing.storage import PendingContacts
@@ -429,6 +429,19 @@ class Outbound:
             rows, awaiting = await self._store.read(receipts.in_order, some, own, self._link.person)
             for row in rows:
                 await self._send(row.id, Entry(row.header, row.salt, row.body), awaits=row.id in awaiting)
+            await self._acknowledge([row.id for row in rows if row.salt and row.author in self._theirs()])
+
+    def _theirs(self) -> Collection[bytes]:
+        contact = self._keyring.contacts.get(self._link.person)
+        return () if contact is None else contact.state.live
+
+    async def _acknowledge(self, returned: Sequence[bytes]) -> None:
+        """The other side lacked entries that its person wrote, and with them the receipts for them."""
+        if returned and self._link.driver.link.is_open:
+            await self._link.driver.send(receipt_for(STORED, returned))
+            own, told = self._keyring.own.terminal, self._privacy.settings.read_receipts
+            if told and (read := await self._store.read(receipts.read_among, returned, own)):
+                await self._link.driver.send(receipt_for(READ, read))
 
     async def _send(self, entry: bytes, message: Entry, *, awaits: bool) -> None:
         """`awaits`: it is in the outbox, so that its state follows the link."""
@@ -568,6 +581,8 @@ class Inbound:
             if one.deleted:
                 view = replace(view, kind=DELETED)
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
+            if entry.header.author == own.terminal and not one.filled:
+                self._returned(person, entry.header.time)
             if rivals and not one.filled:
                 evidence.append((entry.header.author, entry.id, rivals))
         if evidence:
@@ -575,6 +590,12 @@ class Inbound:
         if new:
             self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)
+
+    def _returned(self, person: bytes, time: int) -> None:
+        """An own entry came back. One from before the pairing does so too after a contact was removed."""
+        contact = self._book.rows.get(person)
+        if contact is not None and time >= contact.since:
+            self._bus.signal(OwnEntryReturned(time))
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
         """Record that the contact's terminal has stored entries, or that its user has read them."""

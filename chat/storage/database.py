@@ -171,6 +171,11 @@ class Database:
             raise from_sqlite(error, self.path) from None
 
     @property
+    def changes(self) -> int:
+        """How many rows were changed since it was opened."""
+        return int(self._connection.total_changes)
+
+    @property
     def in_transaction(self) -> bool:
         """False too after a failure that made SQLite roll back by itself (a full disk)."""
         return bool(self._connection.in_transaction)

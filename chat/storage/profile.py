@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Self
 
 from chat.errors import phrase
-from chat.storage import errors
+from chat.storage import errors, marks
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
 from chat.storage.folder import DATABASE, HEADER, NEW_DATABASE, NEW_HEADER, ProfileLock, system_failures
+from chat.storage.marks import Outside
 from chat.storage.migrations import Fill, create_history, open_history
 from protocol.primitives import Random
 from protocol.profile_header import MODERATE, Cost, DatabaseKey, Header
@@ -76,8 +77,10 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
             raise
 
 
-def wipe(folder: Path) -> None:
+def wipe(folder: Path, outside: Path | None = None) -> None:
     """Destroy the profile in `folder`, also a damaged one or the rest of one, without its passphrase.
+
+    `outside`: the folder of its mark, which goes too.
 
     Raises ProfileMissing, ProfileInUse, any other StorageFailure (something is left: try again).
     """
@@ -86,7 +89,10 @@ def wipe(folder: Path) -> None:
     with system_failures():
         lock = ProfileLock(folder)
         try:
+            mark = marks.place(outside, folder / DATABASE) if outside is not None else None
             stored_folder.destroy(folder)
+            if mark is not None:
+                mark.unlink(missing_ok=True)
         except BaseException:
             lock.release()
             raise
@@ -118,6 +124,16 @@ class Vault:
             self._replace(self._header.with_port(port))
         except errors.StorageUnsettled:
             raise errors.PortUnsettled from None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the folder cannot be written."""
+        return self._lock.read_only
+
+    def outside(self, folder: Path) -> Outside | None:
+        """The mark of this profile in a folder outside of it. To be asked for before `database`."""
+        path = marks.place(folder, self.folder / DATABASE)
+        return Outside(path, self._open_key().reveal()) if path is not None else None
 
     def database(self) -> Database:
         """Open the database, to be closed before this vault. Raises as `migrations.open_history`."""

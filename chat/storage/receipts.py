@@ -103,14 +103,15 @@ def acknowledge(
         some = receipt.ids[start : start + _IDS_MAX]
         rows = db.rows(
             "SELECT e.id, e.header, e.number, ifnull(max(CASE t.terminal WHEN ? THEN r.kind END), 0),"
-            " ifnull(max(r.kind), 0) FROM entries AS e"
+            # This terminal acknowledged what a contact returned to it, which says nothing of the contact.
+            " ifnull(max(CASE WHEN t.terminal != ? THEN r.kind END), 0) FROM entries AS e"
             " LEFT JOIN receipts AS r ON r.entry = e.number LEFT JOIN terminals AS t ON t.number = r.terminal"
             " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
             " AND e.author IN (SELECT number FROM terminals WHERE terminal = ?"
             " UNION ALL SELECT terminal FROM person_terminals"
             " WHERE person = (SELECT person FROM own WHERE id = 1))"
             f" AND e.id IN ({','.join('?' * len(some))}) GROUP BY e.number",
-            *(terminal, conversation, author, *some),
+            *(terminal, author, conversation, author, *some),
         )
         for entry, header, number, *kinds in rows:
             check_header(db, entry, header)
@@ -261,6 +262,15 @@ def read_by(
         *(conversation, *since, *before, terminal, READ, limit),
     )
     return [row[0] for row in rows]
+
+
+def read_among(db: Database, ids: Iterable[bytes], terminal: bytes) -> list[bytes]:
+    """Those of some entries that a terminal has read with receipts to the contact."""
+    return [
+        entry
+        for entry, rows in of(db, ids).items()
+        if any(row.terminal == terminal and row.kind == READ for row in rows)
+    ]
 
 
 def unacknowledged_after(

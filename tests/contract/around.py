@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from chat.interface import (
+    AlertKind,
+    AlertsChanged,
     ContactChanged,
     ContactView,
     EntriesConflict,
@@ -106,6 +108,19 @@ class AroundContract:
         (after,) = (await subject.messenger.verification(subject.friend)).numbers
         await subject.messenger.verify(subject.friend, after)
         assert not (await contact(subject)).held
+
+    async def test_what_happened_to_the_profile_is_an_alert_until_it_is_dismissed(
+        self, subject: Subject
+    ) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        assert await messenger.alerts() == ()
+        await subject.around.alarm()
+        (alert,) = (await told(events, AlertsChanged)).alerts
+        assert await messenger.alerts() == (alert,)
+        assert alert.kind is AlertKind.TWO_COPIES
+        assert "another copy" in alert.text.lower()
+        await messenger.dismiss_alerts()
+        assert (await told(events, AlertsChanged)).alerts == await messenger.alerts() == ()
 
     async def test_a_change_of_the_own_identity_is_asked_about_and_told(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)

@@ -33,6 +33,9 @@ class Around(Protocol):
     async def add_own(self) -> None:
         """This person's own log gets a device that this terminal did not add."""
 
+    async def alarm(self) -> None:
+        """A copy of this person's profile turns out to be in use, too."""
+
     async def rename_me(self) -> None:
         """The contact returns another name that this person's terminal signed before it was restored."""
 

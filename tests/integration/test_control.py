@@ -13,6 +13,8 @@ import pytest
 from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import (
+    AlertKind,
+    AlertsChanged,
     Cleaned,
     Closed,
     ContactChanged,
@@ -55,7 +57,7 @@ from tests.contract.subject import PATIENCE, RELAY, Subject, until
 from tests.support.engines.served import Both, fake_and_client, served
 from tests.support.fakes.around import FakeAround
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeMessenger
-from tests.support.fakes.others import INVITATION
+from tests.support.fakes.others import INVITATION, alert
 
 
 def fake() -> tuple[FakeMessenger, ContactView]:
@@ -171,6 +173,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         RelayChanged(direct.name_relay(RELAY)),
         RelayRemoved(RELAY),
         Notice(Phrase("The disk is full.")),
+        AlertsChanged((alert(AlertKind.OLD_COPY),)),
         Closed(Phrase("Parlour was locked.")),
     ]
     assert {type(event) for event in made} == set(get_args(Event))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from chat import interface
-from chat.interface import EntryView, Event, Messenger, ParlourError, UsageError
+from chat.interface import AlertView, EntryView, Event, Messenger, ParlourError, UsageError
 from tui.conversation import SILENT
 from tui.linear.commands import Commands, Parts
 from tui.linear.input import LineInput
@@ -90,6 +90,7 @@ class Session:
         await self._parts.contacts.count()
         if asked := await self.messenger.questions():
             await self._parts.contacts.questions_changed(asked)
+        await self._alarm(await self.messenger.alerts())
         await self._parts.recovery.remind()
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
@@ -222,12 +223,20 @@ class Session:
                 await self._parts.relays.changed(relay)
             case interface.RelayRemoved(address):
                 self._parts.relays.removed(address)
+            case interface.AlertsChanged(alerts):
+                await self._alarm(alerts)
             case interface.OwnLogChanged(cause=text) | interface.Notice(text=text):
                 await self.output.notify(_("Notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
                 line = safe_line(told(reason))
                 ended = _("The engine has ended ({reason}).").format(reason=line)
                 self._parts.exit.closed(line if line.endswith((".", "。")) else ended)
+
+    async def _alarm(self, alerts: tuple[AlertView, ...]) -> None:
+        """Say what happened to the files of the profile."""
+        for alert in alerts:
+            read = _("Type /doctor when you have read this.")
+            await self.output.say(_("Warning. {text}").format(text=safe_line(told(alert.text))), read)
 
     async def _entry_added(self, entry: EntryView) -> None:
         if not entry.own and entry.kind not in SILENT:

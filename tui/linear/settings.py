@@ -134,6 +134,7 @@ class Settings:
     async def diagnose(self, _typed: str = "") -> None:
         await self.output.say(_("Checking network, firewall and profile…"))
         await self.output.say(*map(diagnosis_line, await self.messenger.diagnose()))
+        await self.messenger.dismiss_alerts()
 
 
 @dataclass

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from chat.interface import ContactView, EntryView, QuestionView, SelfView
+from chat.interface import AlertView, ContactView, EntryView, QuestionView, SelfView
 from tui.actions import HINTED, action, command
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import DEMO_BADGE, _, told
@@ -61,6 +61,24 @@ class QuestionLine(Static):
 
     async def on_click(self) -> None:
         await self.run_action(command("own_changes"))
+
+
+class AlertLine(Static):
+    """Says what happened to the files of the profile until this person has seen it. A click shows all."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="alert", markup=False)
+        self.display = False
+
+    def show(self, alerts: tuple[AlertView, ...]) -> None:
+        if alerts:
+            read = _("Press {key} or click here when you have read this.").format(key=action("doctor").key)
+            said = Content.assemble(("! ", "bold $error"), safe_line(told(alerts[0].text)))
+            self.update(Content.assemble(said, " ", (read, "bold $warning")))
+        self.display = bool(alerts)
+
+    async def on_click(self) -> None:
+        await self.run_action(command("doctor"))
 
 
 class Header(Static):

@@ -177,3 +177,18 @@ FROM search_before AS s JOIN (
     SELECT number, min(max((time - 1577836800000) / 691200000, 0), 4095) AS period FROM entries
 ) AS p ON p.number = s.rowid ORDER BY s.rowid;
 DROP TABLE search_before;
+
+-- The same mark is kept outside of the profile. An older copy of the profile has a lower number than is there.
+CREATE TABLE marks (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),         -- one row
+    number INTEGER NOT NULL,
+    token  BLOB NOT NULL CHECK (length(token) = 16)    -- random: tells apart two copies with one number
+) STRICT;
+
+-- What happened to the files of the profile, until this person has seen it.
+CREATE TABLE alerts (
+    kind    TEXT PRIMARY KEY,  -- old_copy, two_copies, damaged, mended
+    since   INTEGER NOT NULL,  -- when it was found, milliseconds of Unix time
+    entries INTEGER NOT NULL,  -- how many entries could not be read
+    others  INTEGER NOT NULL   -- how many contacts could not be read
+) STRICT, WITHOUT ROWID;

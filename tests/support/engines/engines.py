@@ -85,6 +85,7 @@ class Person:
     network: Network
     config: Config
     seed: int
+    outside: Path | None = None
     clock: VirtualClock = field(init=False)
     engine: Engine = field(init=False)
     seen: list[Event] = field(default_factory=list)
@@ -115,7 +116,8 @@ class Person:
         await self._run(profile.unlock(self.folder, PASSPHRASE))
 
     async def _run(self, opened: profile.Vault) -> None:
-        self.engine = await open_engine(opened, self.ports(), self.config, ThreadPoolExecutor(1))
+        executor = ThreadPoolExecutor(1)
+        self.engine = await open_engine(opened, self.ports(), self.config, executor, self.outside)
         self._listening = asyncio.ensure_future(self._listen(self.engine.events()))
         await self.engine.start()
 

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
+from chat.interface import AlertKind, ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import keys, persons
+from chat.storage.alerts import AlertRow
 from protocol.entries_and_receipts import cut_body
 from protocol.identity.author import (
     add_operation,
@@ -99,6 +100,9 @@ class EnginesAround:
         log, static = reduce(await own_log(self.ada)), X25519Pair.generate().public
         operation = add_operation(log, own.terminal, ed25519_from_seed(seed), static)
         await take_in(self.ada, sign_operation(operation, own.signing_seed, seed))
+
+    async def alarm(self) -> None:
+        await self.ada.engine._use_cases.alerts.add(AlertRow(AlertKind.TWO_COPIES, self.ada.clock.wall()))
 
     async def rename_me(self) -> None:
         own = self.ada.engine._use_cases.keyring.own

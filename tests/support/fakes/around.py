@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chat.interface import Messenger, OwnChange, QuestionView
+from chat.interface import AlertKind, Messenger, OwnChange, QuestionView
 from tests.contract.subject import CLEO, Subject
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.fakes.others import INVITATION
+from tests.support.fakes.others import INVITATION, alert
 
 PASSPHRASE = "correct horse"
 
@@ -38,6 +38,9 @@ class FakeAround:
 
     async def add_own(self) -> None:
         self.fake.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
+
+    async def alarm(self) -> None:
+        self.fake.alarm(alert(AlertKind.TWO_COPIES))
 
     async def rename_me(self) -> None:
         self.fake.change_own_log("renamed")

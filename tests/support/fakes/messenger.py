@@ -14,6 +14,7 @@ from chat.interface import (
     PATIENCE,
     BackupProgress,
     BackupView,
+    AlertView,
     BadData,
     CannotCreate,
     Closed,
@@ -194,6 +195,13 @@ class FakeMessenger(Others):
         if operation not in [one.operation for one in self._questions]:
             raise UsageError(NO_QUESTION)
         self.ask(*(one for one in self._questions if one.operation != operation))
+
+    async def alerts(self) -> tuple[AlertView, ...]:
+        return self._alerts
+
+    async def dismiss_alerts(self) -> None:
+        if self._alerts:
+            self.alarm()
 
     async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         view = self._contact(contact)

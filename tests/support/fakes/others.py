@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 
 from chat.errors import Phrase, phrase
 from chat.interface import (
+    AlertKind,
+    AlertsChanged,
+    AlertView,
     Cleaned,
     Closed,
     ContactChanged,
@@ -58,6 +61,7 @@ from chat.interface import (
     VerificationView,
     VisibilityChanged,
 )
+from chat.service.alerts import TEXTS
 from chat.service.keyring import ASKS
 from chat.storage.entries import spaced
 from protocol.relay.rendezvous import parse_relay
@@ -182,6 +186,11 @@ def recorded(kind: type[T]) -> type[T]:
     return kind
 
 
+def alert(kind: AlertKind) -> AlertView:
+    """An alert as an engine words it."""
+    return AlertView(kind, datetime(2026, 11, 25, 9, 30, tzinfo=UTC), TEXTS[kind])
+
+
 class Others:
     """Contacts, strangers and entries, moved by the test. With `prompt`, the others answer at once."""
 
@@ -211,6 +220,7 @@ class Others:
         self._preferences: dict[str, str] = {}
         self._relays: dict[str, RelayView] = {}
         self._questions: tuple[QuestionView, ...] = ()
+        self._alerts: tuple[AlertView, ...] = ()
         self.verifications: dict[str, VerificationView] = {}
         self.passphrase = "correct horse"
         self._subscriptions: list[Subscription] = []
@@ -380,6 +390,11 @@ class Others:
         """The own log has these changes that nobody has confirmed; announced."""
         self._questions = questions
         self.emit(QuestionsChanged(questions))
+
+    def alarm(self, *alerts: AlertView) -> None:
+        """This happened to the files of the profile; announced."""
+        self._alerts = alerts
+        self.emit(AlertsChanged(alerts))
 
     def stranger_begins(self, name: str) -> PairingView:
         """Somebody nearby begins to pair with this person; the words are known at once."""

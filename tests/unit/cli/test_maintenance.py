@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from chat.errors import Phrase
-from chat.interface import DiagnosisView
+from chat.interface import AlertKind, DiagnosisView
 from chat.tools.bench.measure import SEND, START, Figure, FlowSample
 from tests.support import machine as needs
 from tests.support.cli.line import Line
+from tests.support.fakes.others import alert
 
 
 def test_doctor_has_a_line_a_check_and_1_when_one_is_bad_and_asks_for_no_passphrase(line: Line) -> None:
@@ -27,6 +28,17 @@ def test_doctor_has_a_line_a_check_and_1_when_one_is_bad_and_asks_for_no_passphr
     outcome = line.run("doctor", passphrase=False)
     assert (outcome.status, outcome.out) == (0, "good  clock: right\n")
     assert "unlock" not in [call.method for call in line.door.calls]
+
+
+def test_an_older_copy_is_noted_by_every_command_until_it_was_seen(line: Line) -> None:
+    line.messenger.alarm(alert(AlertKind.OLD_COPY))
+    for _ in range(2):
+        outcome = line.run("contacts")
+        assert outcome.status == 0
+        assert "This is an older copy of your profile" in outcome.err
+        assert "parlour doctor --seen" in outcome.err
+    assert line.run("doctor", "--seen").status == 0
+    assert "older copy" not in line.run("contacts").err
 
 
 def test_vectors_ends_with_the_sum(line: Line) -> None:

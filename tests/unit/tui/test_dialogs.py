@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 
 from chat.errors import Phrase
 from chat.interface import (
+    AlertKind,
     BadData,
     IdentityChanged,
     OwnChange,
@@ -19,6 +20,7 @@ from chat.interface import (
 )
 from tests.architecture.imports import ROOT
 from tests.support.fakes.messenger import FakeMessenger
+from tests.support.fakes.others import alert
 from tests.support.tui.driving import (
     burst,
     chat,
@@ -39,6 +41,7 @@ from tui.screens.details import VerifyDialog
 from tui.screens.dialog import ConfirmDialog, Dialog
 from tui.screens.help import HelpDialog, page
 from tui.text.translation import use
+from tui.widgets.lines import AlertLine
 
 
 async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back() -> None:
@@ -203,6 +206,17 @@ async def test_contact_actions_without_a_conversation_say_so() -> None:
         for key in ("ctrl+t", "f6", "f7", "f8", "ctrl+o"):
             await pilot.press(key)
         await until_shown(pilot, "Open a conversation first")
+
+
+async def test_an_older_copy_stands_above_all_until_the_diagnosis_was_opened() -> None:
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.alarm(alert(AlertKind.OLD_COPY))
+        await until_shown(pilot, "This is an older copy of your profile")
+        line = chat(pilot).query_one(AlertLine)
+        assert line.display
+        await pilot.press("f9")
+        await until(pilot, lambda: not line.display)
+        assert await messenger.alerts() == ()
 
 
 async def test_a_doctor_who_fails_says_so() -> None:

@@ -17,6 +17,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from chat.interface import (
+    AlertsChanged,
     Cleaned,
     ContactChanged,
     ContactRemoved,
@@ -142,6 +143,7 @@ class ChatScreen(Screen[None]):
         self.actions[name]()
 
     def compose(self) -> ComposeResult:
+        yield self.profile_dialogs.alert_line
         yield self.profile_dialogs.question_line
         with Horizontal(id="panes"):
             yield self.people.view
@@ -175,7 +177,7 @@ class ChatScreen(Screen[None]):
             self.surface.say(text.format(problem=first, number=more) if more else first, problem=True)
 
     async def _start(self) -> None:
-        await self.profile_dialogs.read_questions()
+        await self.profile_dialogs.read()
         await self.people.read()
         wanted = self._last if self._last in self.state.contacts else await self.people.most_recent()
         if wanted in self.state.contacts and self.state.current is None:
@@ -292,6 +294,8 @@ class ChatScreen(Screen[None]):
                 self.profile_dialogs.question_line.show(questions)
                 if questions:
                     self.contact_actions.number_changed()
+            case AlertsChanged(alerts):
+                self.profile_dialogs.alert_line.show(alerts)
             case OwnLogChanged(cause=text):
                 self.pairing.notice(safe_line(told(text)))
                 self.contact_actions.number_changed()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chat.interface import ContactView, Messenger, RelayView, SelfView
+from chat.interface import ContactView, DiagnosisView, Messenger, RelayView, SelfView
 from tui.actions import Group
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
@@ -25,7 +25,7 @@ from tui.text.formatting import (
     safe_name,
 )
 from tui.text.translation import _, _n
-from tui.widgets.lines import QuestionLine
+from tui.widgets.lines import AlertLine, QuestionLine
 
 if TYPE_CHECKING:
     from tui.screens.recovery import Recovering
@@ -137,6 +137,7 @@ class ProfileDialogs:
     preferences: Preferences
     show_me: Callable[[SelfView], None]
     question_line: QuestionLine = field(init=False, default_factory=QuestionLine)
+    alert_line: AlertLine = field(init=False, default_factory=AlertLine)
 
     def own_changes(self) -> None:
         """Ask about the first change of the own identity that nobody has confirmed, and then the next."""
@@ -157,13 +158,21 @@ class ProfileDialogs:
     def _confirm(self, operation: str) -> None:
         self.surface.call("dialogs", self.messenger.confirm_own, operation)
 
-    async def read_questions(self) -> None:
+    async def read(self) -> None:
+        """Show what waits for this person."""
         self.question_line.show(await self.surface.ask(self.messenger.questions()) or ())
+        self.alert_line.show(await self.surface.ask(self.messenger.alerts()) or ())
 
     def doctor(self) -> None:
         from tui.screens.help import DoctorDialog
 
-        self.surface.push(DoctorDialog(self.messenger.diagnose))
+        self.surface.push(DoctorDialog(self._diagnose))
+
+    async def _diagnose(self) -> tuple[DiagnosisView, ...]:
+        """The diagnosis, which contains the alerts, so that this person sees them."""
+        found = await self.messenger.diagnose()
+        await self.messenger.dismiss_alerts()
+        return found
 
     def relays(self) -> None:
         self.surface.run("dialogs", self._relays, exclusive=True)

@@ -13,6 +13,7 @@ import pytest
 from chat.errors import Phrase
 from chat.interface import (
     SHORT_PASSPHRASE,
+    AlertKind,
     BadData,
     DoorState,
     EntryState,
@@ -30,6 +31,7 @@ from chat.interface import (
 from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from tests.support.fakes.messenger import RECOVERY_ASKED, FakeDoor, FakeMessenger
+from tests.support.fakes.others import alert
 from tests.support.tui.linear.played import (
     OPTIONS,
     Others,
@@ -180,6 +182,16 @@ async def test_a_change_of_the_own_identity_is_said_listed_and_answered() -> Non
     )
     assert sum("Type /own, then /own yes" in line for line in said) == 3
     assert door.messenger.called("confirm_own") == [("a2" * 32,)]
+
+
+async def test_an_older_copy_is_said_at_the_start_until_the_diagnosis_was_read() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.alarm(alert(AlertKind.OLD_COPY))
+    said, _status = await play(iter([UNLOCK, "> /doctor", "> /quit"]), door)
+    assert any(line.startswith("Warning. This is an older copy of your profile") for line in said)
+    assert "Type /doctor when you have read this." in said
+    assert door.messenger._alerts == ()
 
 
 async def test_case_84_the_place_of_a_change_is_that_in_the_list_that_was_shown() -> None:

@@ -1,0 +1,165 @@
+"""Alerts: what happened to the profile's files, and the mark outside by which an older copy is found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from chat.errors import Phrase, phrase
+from chat.interface import AlertKind, AlertsChanged, AlertView, DiagnosisView
+from chat.service.events import EventBus, OwnEntryReturned
+from chat.service.views import utc
+from chat.storage import alerts as stored_alerts
+from chat.storage import marks
+from chat.storage.alerts import AlertRow
+from chat.storage.database import Database, Store
+from chat.storage.errors import StorageFailure
+from chat.storage.marks import Mark, Outside
+from chat.tasks import Runtime
+from protocol.primitives import Random
+
+TEXTS: Final[dict[AlertKind, Phrase]] = {
+    AlertKind.OLD_COPY: phrase(
+        "This is an older copy of your profile: it has been used since. Messages that are missing here come "
+        "back from your contacts when they are online; what you deleted since is here again. Use only one "
+        "copy, and delete the other one."
+    ),
+    AlertKind.TWO_COPIES: phrase(
+        "Another copy of this profile is in use at the same time and writes in your name. Nothing is lost, "
+        "and both copies get all messages. Close one of them, and delete it with 'parlour wipe'."
+    ),
+}
+
+
+def view(row: AlertRow) -> AlertView:
+    """The alert as clients get it."""
+    kind = AlertKind(row.kind)
+    return AlertView(kind, utc(row.since), TEXTS[kind])
+
+
+def alert_line(alert: AlertView) -> DiagnosisView:
+    """The line of a diagnosis for an alert."""
+    return DiagnosisView(phrase("profile files"), False, alert.text)
+
+
+@dataclass(slots=True)
+class Keeper:
+    """The mark of an open profile: in its database, and outside of it where `outside` is given.
+
+    `written` is the one that this engine wrote last, `changes` those of the database when it did.
+    """
+
+    outside: Outside | None
+    random: Random
+    written: Mark | None = None
+    changes: int = field(default=0)
+
+    def open(self, database: Database, now: int, *, read_only: bool) -> tuple[AlertRow, ...]:
+        """Compare both marks and raise them; returns what is not stored since nothing can be.
+
+        A failure to write does not keep the profile closed: then an older copy is recognised later.
+        """
+        if self.outside is None:
+            return ()
+        found = self.outside.read()
+        row = AlertRow(AlertKind.OLD_COPY, now)
+        older = marks.is_older(database, found)
+        if read_only:
+            return (row,) if older else ()
+        with suppress(StorageFailure, OSError):
+            with database.transaction():
+                if older:
+                    stored_alerts.add(database, row)
+                mark = marks.raised(database, found, self.random)
+            self._write(database, mark)
+        return ()
+
+    def keep(self, database: Database, now: int) -> bool:
+        """Raise the mark if the database has changed since; returns whether another copy was found.
+
+        Raises StorageFailure, OSError.
+        """
+        if self.outside is None or self.written is None or database.changes == self.changes:
+            return False
+        found = self.outside.read()
+        # No other engine has this folder, so another copy of it wrote what this one did not.
+        other = found is not None and found != self.written
+        with database.transaction():
+            if other:
+                other = stored_alerts.add(database, AlertRow(AlertKind.TWO_COPIES, now))
+            mark = marks.raised(database, found, self.random)
+        self._write(database, mark)
+        return other
+
+    def _write(self, database: Database, mark: Mark) -> None:
+        assert self.outside is not None
+        self.outside.write(mark)
+        self.written, self.changes = mark, database.changes
+
+
+class Alerts:
+    """The use cases *alerts*: what this person has not seen yet is kept over restarts.
+
+    `rows` are those of the database, `unstored` those of a profile that cannot be written.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keeper: Keeper,
+        rows: Iterable[AlertRow],
+        unstored: Iterable[AlertRow],
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keeper = runtime, store, bus, keeper
+        self._views = tuple(map(view, (*rows, *unstored)))
+        self._opened = runtime.clock.wall()
+
+    def views(self) -> tuple[AlertView, ...]:
+        """All alerts that this person has not seen, the oldest first."""
+        return self._views
+
+    async def dismiss(self) -> None:
+        """This person has seen them. Raises a storage failure."""
+        if await self._store.write(stored_alerts.dismiss):
+            await self._read_again()
+
+    async def add(self, row: AlertRow) -> None:
+        """Store an alert and tell clients. Raises a storage failure."""
+        if await self._store.write(stored_alerts.add, row):
+            await self._read_again()
+
+    def own_entry_returned(self, signal: OwnEntryReturned) -> None:
+        """A contact has an entry of this terminal that is not held here, with the tag that nobody can invent.
+
+        One that was written since this engine began is by a copy that runs now.
+        """
+        kind = AlertKind.OLD_COPY if signal.time < self._opened else AlertKind.TWO_COPIES
+        if not any(one.kind in (kind, AlertKind.DAMAGED) for one in self._views):
+            self._runtime.tasks.spawn(self.add(AlertRow(kind, self._runtime.clock.wall())))
+
+    async def run(self) -> None:
+        """Raise the mark now and then; never ends.
+
+        A mark for every commit would double its cost. What is committed after the last one is what an older
+        copy can lack without being recognised by its mark: contacts return it, which is an alert, too.
+        """
+        while True:
+            await asyncio.sleep(self._runtime.config.mark_every)
+            with suppress(StorageFailure, OSError):  # the next attempt follows
+                await self.keep()
+
+    async def keep(self) -> None:
+        """Raise the mark now. Raises StorageFailure, OSError."""
+        keep = partial(self._keeper.keep, now=self._runtime.clock.wall())
+        if await self._store.read(keep):
+            await self._read_again()
+
+    async def _read_again(self) -> None:
+        self._views = tuple(map(view, await self._store.read(stored_alerts.all_of)))
+        self._bus.publish(AlertsChanged(self._views))

@@ -1,0 +1,41 @@
+"""What happened to the files of the profile, kept until this person has seen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chat.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """`since` in milliseconds. `entries` and `others`: how many entries and contacts could not be read."""
+
+    kind: str
+    since: int
+    entries: int = 0
+    others: int = 0
+
+
+def add(db: Database, row: AlertRow) -> bool:
+    """Store an alert. One of its kind that is there keeps its time, and the counts are added up.
+
+    Returns whether it was not there.
+    """
+    new = db.value("SELECT 1 FROM alerts WHERE kind = ?", row.kind) is None
+    db.run(
+        "INSERT INTO alerts (kind, since, entries, others) VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE"
+        " SET entries = entries + excluded.entries, others = others + excluded.others",
+        *(row.kind, row.since, row.entries, row.others),
+    )
+    return new
+
+
+def all_of(db: Database) -> tuple[AlertRow, ...]:
+    """All alerts, the oldest first."""
+    return tuple(AlertRow(*row) for row in db.rows("SELECT * FROM alerts ORDER BY since, kind"))
+
+
+def dismiss(db: Database) -> int:
+    """This person has seen them all. Returns how many there were."""
+    return db.run("DELETE FROM alerts")
