@@ -95,11 +95,22 @@ def vectors(call: Call, public: Path | None) -> int | None:
     "--flows", is_flag=True, help="Measure waiting times in the program instead, with their bounds."
 )
 @click.option("--interface", is_flag=True, help="Measure the interface with a million messages instead.")
+@click.option(
+    "--entries",
+    type=click.IntRange(1_000, 10_000_000),
+    metavar="N",
+    help="Messages that the storage rows create first, instead of 1,000,000.",
+)
 @click.pass_obj
-def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int | None:
+def bench(
+    call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool, entries: int | None
+) -> int | None:
     """Measure what a message costs, next to bare libsodium.
 
-    NAME is a row, or the part before its dot: session, noise, link, codec, commit, relay.
+    NAME is a row, or the part before its dot: session, noise, link, codec, commit, storage, relay.
+
+    The storage rows first create a history of 1,000,000 messages in the folder for temporary files, which
+    takes two minutes and 2 GB.
 
     --flows measures how long people wait, in the real program with two new profiles on this machine.
 
@@ -136,7 +147,7 @@ def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interfac
             f"There is no measurement {unknown.args[0]}: choose from {', '.join(report.NAMES)}."
         ) from None
     for name in asked:
-        for block in report.blocks(report.run(name, peers=peers)):
+        for block in report.blocks(report.run(name, peers=peers, entries=entries)):
             for row, text in zip(block, report.lines(block), strict=True):
                 call.result(row, text)
     return None

@@ -150,7 +150,9 @@ MEASURED_BELOW = (
 )
 # A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
-MEASURED_INSIDE = ("chat.tools.bench.commit", "chat.tools.bench.long_history")
+MEASURED_INSIDE = (
+    *("chat.tools.bench.commit", "chat.tools.bench.long_history", "chat.tools.bench.storage"),
+)
 # A relay is measured by terminals of the protocol alone; a function puts one without limits together.
 MEASURED_AT_A_RELAY = "chat.tools.bench.relay"
 
@@ -164,6 +166,7 @@ def the_benchmark_looks_from_outside(found: Import) -> bool:
             found.top == "protocol"
             or within(found.target, "chat.storage")
             or within(found.target, "chat.tools.bench")
+            or found.target == "chat.views"
         )
     if found.module in (MEASURED_AT_A_RELAY, *MEASURED_BELOW) and found.top == "protocol":
         return True

@@ -6,11 +6,12 @@ The floor writes the same rows into equal tables of a second database, which gro
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from chat.storage import entries, receipts
 from chat.storage.database import Database
@@ -70,10 +71,33 @@ class Writer:
         return written
 
 
-def _columns(number: int, entry: ParsedEntry) -> tuple[Any, ...]:
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The rows that new entries of a contact name: conversation, author, own terminal; and the last entry."""
+
+    conversation: int = 1
+    author: int = 2
+    own: int = 1
+    last: int = 0
+
+
+_FIRST: Final = Numbers()
+
+
+def _columns(number: int, entry: ParsedEntry, at: Numbers) -> tuple[Any, ...]:
     header = entry.header
     place = header.incarnation, header.sequence, header.time, header.kind, header.time
-    return number, entry.id, 1, 2, *place, entry.header_bytes
+    return number, entry.id, at.conversation, at.author, *place, entry.header_bytes
+
+
+class Inserting(Protocol):
+    """What bare inserts need of a database."""
+
+    def transaction(self) -> AbstractContextManager[None]: ...
+
+    def run(self, sql: str, *values: object) -> int: ...
+
+    def run_many(self, sql: str, many: Iterable[tuple[object, ...]]) -> int: ...
 
 
 class Receiver:
@@ -87,9 +111,9 @@ class Receiver:
         self._assembler = Assembler()
         self._waiting: list[list[bytes]] = []
 
-    def prepare(self, bursts: int) -> None:
+    def prepare(self, bursts: int, size: int = BURST) -> None:
         for _ in range(bursts):
-            written = self._writer.write(BURST)
+            written = self._writer.write(size)
             self._waiting.append([self.contact.encrypt(LAST + encode(entry.message())) for entry in written])
 
     def take(self) -> bytes:
@@ -109,53 +133,76 @@ class Receiver:
         return self._mine.encrypt(LAST + encode(receipt))
 
 
-class BareInserts:
-    """The floor: the rows of a burst, inserted without any check."""
+Target = TypeVar("Target", bound=Inserting)
+
+
+class BareInserts(Generic[Target]):
+    """The floor: the rows of a burst, inserted without any check. `received`: not written by this person."""
 
     _TABLES: Final = (
         "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         "INSERT INTO bodies VALUES (?, ?, ?)",
         "INSERT INTO edges VALUES (?, ?, 1)",
         "INSERT INTO unread VALUES (?, ?)",
-        "INSERT INTO receipts VALUES (?, 1, 1, ?)",
+        "INSERT INTO receipts VALUES (?, ?, 1, ?)",
         "INSERT INTO search (rowid, text) VALUES (?, ?)",
     )
 
-    def __init__(self, database: Database, writer: Writer) -> None:
-        self.database, self._writer = database, writer
+    def __init__(
+        self, database: Target, writer: Writer, at: Numbers = _FIRST, *, received: bool = True
+    ) -> None:
+        self.database, self._writer, self._at = database, writer, at
         self._waiting: list[list[Sequence[tuple[Any, ...]]]] = []
-        self._number = 0
+        self._number, self._received = at.last, received
 
-    def prepare(self, bursts: int) -> None:
+    def prepare(self, bursts: int, size: int = BURST) -> None:
+        at = self._at
         for _ in range(bursts):
-            numbered = list(enumerate(self._writer.write(BURST), self._number + 1))
-            self._number += BURST
+            numbered = list(enumerate(self._writer.write(size), self._number + 1))
             tables: list[Sequence[tuple[Any, ...]]] = [
-                [_columns(number, entry) for number, entry in numbered],
+                [_columns(number, entry, at) for number, entry in numbered],
                 [(number, entry.salt, entry.body) for number, entry in numbered],
-                [(number - 1, number) for number, _ in numbered if number > 1],
-                [(number, 1) for number, _ in numbered],
-                [(number, _TIME) for number, _ in numbered],
-                [(number, indexed(read_text(entry.body).text, 1, _TIME)) for number, entry in numbered],
+                [(number - 1, number) for number, _ in numbered if number > at.last + 1],
+                [(number, at.conversation) for number, _ in numbered] if self._received else [],
+                [(number, at.own, _TIME) for number, _ in numbered] if self._received else [],
+                [
+                    (number, indexed(read_text(entry.body).text, at.conversation, _TIME))
+                    for number, entry in numbered
+                ],
             ]
+            self._number += size
             self._waiting.append(tables)
 
     def write(self) -> None:
         tables = self._waiting.pop(0)
         with self.database.transaction():
             for statement, many in zip(self._TABLES, tables, strict=True):
-                self.database.run_many(statement, many)
+                if many:
+                    self.database.run_many(statement, many)
             for table in ("tips", "heads"):
-                self.database.run(f"DELETE FROM {table}")
-                self.database.run(f"INSERT INTO {table} VALUES (?, 1)", tables[0][-1][0])
+                self.database.run(f"DELETE FROM {table} WHERE conversation = ?", self._at.conversation)
+                last = tables[0][-1][0], self._at.conversation
+                self.database.run(f"INSERT INTO {table} VALUES (?, ?)", *last)
 
 
 @contextmanager
-def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
+def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts[Database]]]:
     """Both subjects, each with its own contact and its own new database of the same profile."""
     me, them = create_person("Ann", system_random), create_person("Ben", system_random)
     conversation = conversation_of_two(me.person, them.person)
-    facts = Facts(
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder, ExitStack() as stack:
+        opened = []
+        for name in ("ours.db", "bare.db"):
+            path, key = Path(folder) / name, DatabaseKey(system_random(KEY_SIZE))
+            create_history(path, key, partial(write_persons, me, them))
+            opened.append(stack.enter_context(closing(open_history(path, key))))
+        receiver = Receiver(opened[0], facts_of(me, them), Writer(them, conversation), aead)
+        yield receiver, BareInserts(opened[1], Writer(them, conversation))
+
+
+def facts_of(me: NewPerson, them: NewPerson) -> Facts:
+    """What this terminal knows when a contact's entries come on the contact's own link."""
+    return Facts(
         own_person=me.person,
         own_terminals={me.terminal},
         contact=them.person,
@@ -164,14 +211,6 @@ def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
         self_key=me.self_key,
         welcome=True,
     )
-    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder, ExitStack() as stack:
-        opened = []
-        for name in ("ours.db", "bare.db"):
-            path, key = Path(folder) / name, DatabaseKey(system_random(KEY_SIZE))
-            create_history(path, key, partial(write_persons, me, them))
-            opened.append(stack.enter_context(closing(open_history(path, key))))
-        receiver = Receiver(opened[0], facts, Writer(them, conversation), aead)
-        yield receiver, BareInserts(opened[1], Writer(them, conversation))
 
 
 def measure(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:

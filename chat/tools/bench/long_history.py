@@ -1,8 +1,8 @@
-"""A profile with one long conversation, made of the rows that the engine would have written."""
+"""A profile with long conversations, made of the rows that the engine would have written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -102,8 +102,9 @@ _EDGES: Final = "INSERT INTO edges (parent, child, chain) VALUES (?, ?, ?)"
 _WORDS: Final = "INSERT INTO search (rowid, text) VALUES (?, ?)"
 _RECEIPTS: Final = (
     "INSERT INTO receipts (entry, terminal, kind, time)"
-    " SELECT number, CASE author WHEN ?1 THEN ?2 ELSE ?1 END, kinds.column1, time + 1000"
-    " FROM entries, (VALUES (?3), (?4)) AS kinds ORDER BY number, kinds.column1"
+    " SELECT number, CASE author WHEN ?1 THEN others.column2 ELSE ?1 END, kinds.column1, time + 1000"
+    " FROM entries JOIN (VALUES {others}) AS others ON others.column1 = conversation,"
+    " (VALUES (?2), (?3)) AS kinds ORDER BY number, kinds.column1"
 )
 
 _Rows = list[tuple[Any, ...]]
@@ -124,16 +125,24 @@ class _Author:
 
 @dataclass
 class _Talk:
-    """The state of the conversation that the next entry needs."""
+    """The state of a conversation that its next entry needs. `number` is its row."""
 
     conversation: bytes
+    number: int
     authors: tuple[_Author, _Author]
-    time: int
-    random: Random
-    written: int = 0
     speaker: int = 0
     said: list[bytes] = field(default_factory=list)
     """Ids that may be answered: the newest, and some from long before."""
+
+
+@dataclass
+class _History:
+    """The conversations in progress, of which the earlier ones get more entries."""
+
+    talks: list[_Talk]
+    time: int
+    random: Random
+    written: int = 0
 
 
 def create(folder: Path, passphrase: str, entries: int, progress: Callable[[int], None]) -> None:
@@ -142,7 +151,7 @@ def create(folder: Path, passphrase: str, entries: int, progress: Callable[[int]
     with profile.create(folder, passphrase, partial(write_persons, ada, ben), random=system_random) as opened:
         database = opened.database()
         try:
-            _fill(database, ada, ben, entries, progress)
+            fill(database, ada, [ben], entries, progress)
         finally:
             database.close()
 
@@ -153,28 +162,42 @@ def write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
         ada.person, ada.terminal, ada.signing_seed, ada.static_secret, ada.self_key, ada.recovery_seed
     )
     keys.create_own(database, row)
-    for person in (ada, ben):
-        for operation in person.operations:
-            persons.add_operation(database, person.person, parse_operation(operation).id, operation)
-        rows = persons.terminal_rows(reduce(person.operations))
-        persons.replace_terminals(database, person.person, rows)
-    contacts.add(database, ContactRow(ben.person, "Ben", "", PAIRED, True, False, False, _now()))
+    _write_log(database, ada)
+    write_contact(ada, ben, "Ben", database)
+
+
+def write_contact(ada: NewPerson, other: NewPerson, name: str, database: Database) -> None:
+    """Add a contact of Ada's and their conversation."""
+    _write_log(database, other)
+    contacts.add(database, ContactRow(other.person, name, "", PAIRED, True, False, False, _now()))
     root = system_random(KEY_SIZE)
-    for owner, person in ((OWN, ada), (THEIRS, ben)):
+    for owner, person in ((OWN, ada), (THEIRS, other)):
         heads = list(reduce(person.operations).heads)
-        keys.add_share(database, ShareRow(ben.person, owner, 1, system_random(KEY_SIZE), heads, root))
-    conversation = conversation_of_two(ada.person, ben.person)
-    contacts.ensure_conversation(database, conversation, contacts.TWO, ben.person)
+        keys.add_share(database, ShareRow(other.person, owner, 1, system_random(KEY_SIZE), heads, root))
+    conversation = conversation_of_two(ada.person, other.person)
+    contacts.ensure_conversation(database, conversation, contacts.TWO, other.person)
 
 
-def _fill(
-    database: Database, ada: NewPerson, ben: NewPerson, entries: int, progress: Callable[[int], None]
+def _write_log(database: Database, person: NewPerson) -> None:
+    for operation in person.operations:
+        persons.add_operation(database, person.person, parse_operation(operation).id, operation)
+    rows = persons.terminal_rows(reduce(person.operations))
+    persons.replace_terminals(database, person.person, rows)
+
+
+def fill(
+    database: Database,
+    ada: NewPerson,
+    others: Sequence[NewPerson],
+    entries: int,
+    progress: Callable[[int], None],
 ) -> None:
+    """Write the conversations of Ada with the others, contacts of hers: so many entries in all."""
     for pragma in _HASTE:
         database.value(f"PRAGMA {pragma}")
-    authors = (_author(database, ada), _author(database, ben))
-    start = _now() - entries * APART
-    talk = _Talk(conversation_of_two(ada.person, ben.person), authors, start, Random(entries))
+    history = _History(
+        [_talk(database, ada, other) for other in others], _now() - entries * APART, Random(entries)
+    )
     with database.transaction():
         indexes = database.rows(
             "SELECT name, sql FROM sqlite_master"
@@ -182,21 +205,33 @@ def _fill(
         )
         for name, _ in indexes:  # which are faster to build at once
             database.run(f"DROP INDEX {name}")
-        number = contacts.conversation_number(database, talk.conversation)
-        for tables in _written(talk, number, entries):
+        for tables in _written(history, entries):
             for statement, rows in zip((_ENTRIES, _BODIES, _EDGES, _WORDS), tables, strict=True):
                 database.run_many(statement, rows)
             progress(tables[0][-1][0])
         for _, index in indexes:
             database.run(index)
-        numbers = [author.number for author in authors]
-        database.run(_RECEIPTS, *numbers, STORED, READ)
-        last = "SELECT max(number), ? FROM entries"
-        database.run(f"INSERT INTO tips (entry, conversation) {last}", number)
-        for author in numbers:
-            heads = f"INSERT INTO heads (entry, conversation) {last} WHERE author = ? HAVING max(number)"
-            database.run(heads, number, author)
+        _write_ends(database, history.talks)
     database.checkpoint()
+
+
+def _write_ends(database: Database, talks: Sequence[_Talk]) -> None:
+    """Receipts of all entries, and the ends of the conversations."""
+    other = ", ".join(f"({talk.number}, {talk.authors[1].number})" for talk in talks)
+    database.run(_RECEIPTS.format(others=other), talks[0].authors[0].number, STORED, READ)
+    last = "SELECT max(number), conversation FROM entries WHERE conversation = ?1"
+    for talk in talks:
+        database.run(f"INSERT INTO tips (entry, conversation) {last} HAVING max(number)", talk.number)
+        for author in talk.authors:
+            heads = f"INSERT INTO heads (entry, conversation) {last} AND author = ?2 HAVING max(number)"
+            database.run(heads, talk.number, author.number)
+
+
+def _talk(database: Database, ada: NewPerson, other: NewPerson) -> _Talk:
+    conversation = conversation_of_two(ada.person, other.person)
+    number = contacts.conversation_number(database, conversation)
+    with database.transaction():
+        return _Talk(conversation, number, (_author(database, ada), _author(database, other)))
 
 
 def _author(database: Database, person: NewPerson) -> _Author:
@@ -205,12 +240,12 @@ def _author(database: Database, person: NewPerson) -> _Author:
     return _Author(number, person.terminal, person.self_key, membership, system_random(8))
 
 
-def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
+def _written(history: _History, entries: int) -> Iterator[_Tables]:
     """Batches of rows. The other process writes the next batch while this one stores."""
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     with ours:
-        writer = context.Process(target=_speak, args=(theirs, talk, number, entries), daemon=True)
+        writer = context.Process(target=_speak, args=(theirs, history, entries), daemon=True)
         writer.start()
         theirs.close()
         left = entries
@@ -224,25 +259,26 @@ def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
     writer.join()
 
 
-def _speak(connection: Connection, talk: _Talk, number: int, entries: int) -> None:
+def _speak(connection: Connection, history: _History, entries: int) -> None:
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the one that reads
     with suppress(BrokenPipeError):
-        while left := entries - talk.written:
+        while left := entries - history.written:
             tables: _Tables = [], [], [], []
             for _ in range(min(BATCH, left)):
-                _write_one(talk, number, tables)
+                _write_one(history, tables)
             connection.send(tables)
 
 
-def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
-    random = talk.random
-    talk.written += 1
-    talk.time += 1 + int(random.expovariate(1 / APART))
+def _write_one(history: _History, tables: _Tables) -> None:
+    random = history.random
+    history.written += 1
+    history.time += 1 + int(random.expovariate(1 / APART))
+    talk = history.talks[int(random.random() ** 2 * len(history.talks))]
     before = talk.authors[talk.speaker]
     talk.speaker ^= random.random() < 0.4
     author = talk.authors[talk.speaker]
     answered = before.last if before is not author else None
-    text = saying(talk.written, random)
+    text = saying(history.written, random)
     body = text_body(text, random.choice(talk.said) if talk.said and random.random() < 0.04 else b"")
     place = EntryPlace(
         talk.conversation,
@@ -252,14 +288,14 @@ def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
         [answered[1]] if answered else [],
         author.membership,
     )
-    entry = write_entry(place, talk.time, KIND_TEXT, body, author.self_key, system_random)
-    header, row = entry.header, talk.written
+    entry = write_entry(place, history.time, KIND_TEXT, body, author.self_key, system_random)
+    header, row = entry.header, history.written
     at = header.incarnation, header.sequence, header.time, header.kind, header.time
     entries, bodies, edges, words = tables
-    entries.append((row, entry.id, number, author.number, *at, entry.header_bytes))
+    entries.append((row, entry.id, talk.number, author.number, *at, entry.header_bytes))
     bodies.append((row, entry.salt, entry.body))
     edges.extend((one[2], row, int(one is author.last)) for one in (answered, author.last) if one)
-    words.append((row, indexed(text, number, talk.time)))
+    words.append((row, indexed(text, talk.number, history.time)))
     author.last = header.sequence, entry.id, row
     talk.said.append(entry.id)
     if len(talk.said) > 40:  # mostly recent entries stay, and some old ones

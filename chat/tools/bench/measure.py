@@ -143,6 +143,31 @@ class Row:
         return report
 
 
+class Late:
+    """Work that measures each of its calls: the longest of them matter to somebody who waits."""
+
+    def __init__(self, work: Callable[[], object], prepare: Callable[[int], object] | None = None) -> None:
+        self._work, self.prepare, self._taken = work, prepare, list[float]()
+
+    def __call__(self) -> None:
+        started = time.perf_counter()
+        self._work()
+        self._taken.append(time.perf_counter() - started)
+
+    def verdict(self, name: str, size: int | None) -> str:
+        """The 95th percentile, and its bound in MOST."""
+        taken = self._taken if len(self._taken) > 1 else self._taken * 2
+        late, most = quantiles(taken, n=20, method="inclusive")[-1], MOST.get((name, size))
+        said = f"{LATE} within {late * 1000:.2f} ms"
+        if most is None:
+            return said
+        return f"{said} of at most {most * 1000:.0f} ms, {'kept' if late < most else MISSED}"
+
+
+MISSED: Final = "MISSED"
+LATE: Final = "95 of 100 calls"  # begins what a row says of its longest calls
+
+
 class Goal(NamedTuple):
     """A ratio of rates: the least that is accepted, and the goal."""
 
@@ -162,6 +187,17 @@ GOALS: Final[Mapping[tuple[str, int | None], Mapping[str, Goal]]] = {
     ("link.transport", 1_024): {"noiseprotocol": Goal(0.6, 0.85)},
     ("link.transport", 61_440): {"noiseprotocol": Goal(1.4, 2.0)},
     ("commit", 256): {"sqlcipher": Goal(0.70, 0.75)},
+    **{
+        (f"storage.{name}", 1_000_000): {"sqlite3": goal}
+        for name, goal in {
+            "page": Goal(0.5, 0.67),
+            **dict.fromkeys(
+                ("search.word", "search.words", "search.prefix", "search.chinese"), Goal(0.25, 0.3)
+            ),
+            "append": Goal(0.5, 0.67),
+            "burst": Goal(0.6, 0.75),
+        }.items()
+    },
     ("relay.forward", 256): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
     ("relay.forward", 61_440): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
     ("relay.latency", 256): {"nats": Goal(1.0, 2.0)},
@@ -169,7 +205,16 @@ GOALS: Final[Mapping[tuple[str, int | None], Mapping[str, Goal]]] = {
 }
 """By name and size of a row, and by subject."""
 
-LIMITS: Final = frozenset({"libsodium", "sqlcipher", "tcp"})
+MOST: Final[Mapping[tuple[str, int | None], float]] = {
+    **{
+        (f"storage.{name}", 1_000_000): 0.02
+        for name in ("page", "search.word", "search.words", "search.prefix", "search.chinese")
+    },
+    ("storage.open", 1_000_000): 0.1,
+}
+"""Seconds under which 95 of 100 calls of a row have to stay."""
+
+LIMITS: Final = frozenset({"libsodium", "sqlcipher", "sqlite3", "tcp"})
 """Subjects that do the work of a row by bare calls, without a protocol.
 
 Reports name them before the peers, since a ratio to a peer changes with the processor.
@@ -292,7 +337,7 @@ class Figure:
         if self.amount is None:
             return f"not taken, at most {bound}: {self.problem}"
         low, high = (said(of(sample.amount for sample in self.samples)) for of in (min, max))
-        text = f"{said(self.amount)} of at most {bound}, {'kept' if self.good else 'MISSED'}"
+        text = f"{said(self.amount)} of at most {bound}, {'kept' if self.good else MISSED}"
         text += f" (median of {len(self.samples)}, {low} to {high})"
         if self.aim.inputs_most is not None:
             each = zip(*(sample.inputs for sample in self.samples), strict=True)

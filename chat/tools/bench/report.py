@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from math import log
@@ -21,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from chat.tools.bench import commit, crypto, relay
-from chat.tools.bench.measure import GOALS, LEFT_OUT, LIMITS, Goal, Subject, interleave
+from chat.tools.bench import commit, crypto, relay, storage
+from chat.tools.bench.measure import GOALS, LATE, LEFT_OUT, LIMITS, MISSED, Goal, Subject, interleave
 from chat.tools.bench.peers import Work
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
@@ -34,6 +35,7 @@ from protocol.primitives import AEGIS256, KEY_SIZE
 _MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
     **{name: row.measure for name, row in crypto.ROWS.items()},
     commit.NAME: commit.measure,
+    **{name: partial(storage.measure, name) for name in storage.NAMES},
     relay.FORWARD: relay.forward,
     relay.LATENCY: relay.latency,
     relay.NAME: relay.measure,
@@ -50,8 +52,13 @@ def select(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(row for row in NAMES if not asked or any(row in found for found in meant.values()))
 
 
-def run(name: str, *, peers: bool = False, **timing: Any) -> list[dict[str, Any]]:
-    """{"name", "size", "subject", "per_second", "unit", "note"} of one row of NAMES, ours first each time."""
+def run(name: str, *, peers: bool = False, entries: int | None = None, **timing: Any) -> list[dict[str, Any]]:
+    """{"name", "size", "subject", "per_second", "unit", "note"} of one row of NAMES, ours first each time.
+
+    `entries`: of the history that the rows storage.* measure, a million if not given.
+    """
+    if entries is not None and name in storage.NAMES:
+        timing["entries"] = entries
     return _MEASURES[name](peers=peers, **timing)
 
 
@@ -109,7 +116,7 @@ class Ratio:
         text = f"{self.median:.2f} x [{self.low:.2f}-{self.high:.2f}]"
         if self.goal is None:
             return text
-        return f"{text}, least {self.goal.least:g}: {'reached' if self.reached else 'MISSED'}"
+        return f"{text}, least {self.goal.least:g}: {'reached' if self.reached else MISSED}"
 
 
 def blocks(rows: Iterable[ReportRow]) -> list[list[ReportRow]]:
@@ -133,6 +140,7 @@ def bar(part: float) -> str:
 
 def title(row: ReportRow) -> str:
     unit = {"commit": "envelopes", "relay.idle": "connections"}.get(row["name"], "B")
+    unit = "entries" if row["name"] in storage.NAMES else unit
     size = "" if row["size"] is None else f", {row['size']:,} {unit}"
     return f"{row['name']}{size}, {row['unit']}"
 
@@ -151,7 +159,9 @@ def lines(block: Sequence[ReportRow]) -> list[str]:
             texts.append(f"  {subject:<14} {row['note']}")
         else:
             shown = f"  {subject:<14} {figure(rate):>11}  {bar(rate / most):<{WIDTH}}"
-            texts.append(f"{shown}  {ratio or ''}".rstrip())
+            late = row["note"].rpartition("]; ")[2] if row["name"] in storage.NAMES and not ratio else ""
+            late = late if late.startswith(LATE) else ""
+            texts.append(f"{shown}  {ratio or late}".rstrip())
     return [f"{title(block[0])}\n{texts[0]}", *texts[1:]]
 
 
@@ -397,7 +407,8 @@ def main() -> int:
     page.write_text(with_summary(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
     (_DOCS / "benchmarks.svg").write_text(plot(asked(rows)), encoding="utf-8")
     (_DOCS / "benchmarks.md").write_text(results(rows, *profile()), encoding="utf-8")
-    return 0 if all(ratio.reached for _, ratio in asked(rows)) else 1
+    reached = all(ratio.reached for _, ratio in asked(rows))
+    return 0 if reached and not any(MISSED in row["note"] for row in rows) else 1
 
 
 if __name__ == "__main__":

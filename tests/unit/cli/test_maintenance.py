@@ -84,9 +84,9 @@ SESSION = ("oneway", "seal", "open", "pingpong", "setup")
 ROW = ["name", "size", "subject", "per_second", "unit", "note"]
 
 
-def _measured(asked: list[tuple[str, bool]]) -> Callable[..., list[dict[str, object]]]:
-    def run(name: str, *, peers: bool) -> list[dict[str, object]]:
-        asked.append((name, peers))
+def _measured(asked: list[tuple[object, ...]]) -> Callable[..., list[dict[str, object]]]:
+    def run(name: str, *, peers: bool, entries: int | None) -> list[dict[str, object]]:
+        asked.append((name, peers) if entries is None else (name, peers, entries))
         row = {"name": name, "size": 64, "subject": "parlour", "per_second": 1000.0, "unit": "messages/s"}
         note = "0.50 x libsodium [0.49-0.51], 3.90 x vodozemac [3.80-4.00]; as a link"
         other = {**row, "per_second": 250.0, "note": ""}
@@ -96,7 +96,7 @@ def _measured(asked: list[tuple[str, bool]]) -> Callable[..., list[dict[str, obj
 
 
 def test_bench_prints_a_bar_a_subject_beside_its_ratio(line: Line) -> None:
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[object, ...]] = []
     line.patch.setattr("chat.tools.bench.report.run", _measured(asked))
     outcome = line.run("bench", "session.oneway", "--peers", "--json", passphrase=False)
     assert outcome.status == 0
@@ -121,10 +121,18 @@ def test_bench_prints_a_bar_a_subject_beside_its_ratio(line: Line) -> None:
 def test_bench_takes_a_row_or_the_part_before_its_point(
     line: Line, names: list[str], rows: list[str]
 ) -> None:
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[object, ...]] = []
     line.patch.setattr("chat.tools.bench.report.run", _measured(asked))
     assert line.run("bench", *names, "--json", passphrase=False).status == 0
     assert asked == [(row, False) for row in rows]
+
+
+def test_bench_makes_a_history_of_the_asked_size(line: Line) -> None:
+    asked: list[tuple[object, ...]] = []
+    line.patch.setattr("chat.tools.bench.report.run", _measured(asked))
+    options = ("--entries", "2000", "--json")
+    assert line.run("bench", "storage.page", *options, passphrase=False).status == 0
+    assert asked == [("storage.page", False, 2000)]
 
 
 @pytest.mark.parametrize("name", ["session.sideways", "sess", "session.", "oneway", ""])
