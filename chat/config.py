@@ -42,6 +42,8 @@ class Config:
     clean_patience: int = 24
     """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
     clean_again: float = 60.0  # pause after a failed cleaning
+    clock_saved_every: float = 3600.0
+    """Longest time between two moments of the profile's clock that are stored while an entry is to end."""
     ranks_every: float = (
         0.02  # pause between two pieces of ranks that are due, which share the database's time
     )

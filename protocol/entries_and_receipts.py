@@ -126,8 +126,8 @@ _READERS: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
 }
 """By kind, the field of ParsedEntry and what reads its body."""
 
-_LASTING: Final = frozenset({KIND_CUT, KIND_TIMER})
-"""Kinds that have no timer, since they say what holds for others."""
+LASTING: Final = frozenset({KIND_CUT, KIND_TIMER})
+"""Kinds that have no timer and are not cleared: what they say holds for other entries."""
 
 
 def _place_of_head(head: CutHead) -> tuple[int, bytes]:
@@ -247,7 +247,7 @@ def parse_entry(message: Entry) -> ParsedEntry:
         raise Malformed("a timer without an absolute end, or the reverse")
     if timer and not 0 <= until - header.time - timer * 1_000 <= UNREAD_SECONDS_MAX * 1_000:
         raise Malformed("an absolute end before the time and the timer, or too long after them")
-    if timer and header.kind in _LASTING:
+    if timer and header.kind in LASTING:
         raise Malformed("a timer of an entry that has none")
     salt, body, read = message.salt, message.body, dict[str, Any]()
     if salt or body:
