@@ -44,6 +44,8 @@ class Config:
     mark_every: float = 10.0
     """Pause between two marks outside of the profile, each of which costs a commit and a file."""
     clean_again: float = 60.0  # pause after a failed cleaning
+    clock_saved_every: float = 3600.0
+    """Longest time between two moments of the profile's clock that are stored while an entry is to end."""
     ranks_every: float = (
         0.02  # pause between two pieces of ranks that are due, which share the database's time
     )

@@ -108,6 +108,8 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.cleaner.run())
         use_cases.runtime.tasks.spawn(use_cases.settler.run())
         use_cases.runtime.tasks.spawn(use_cases.alerts.run())
+        use_cases.runtime.tasks.spawn(use_cases.expirer.run())
+        use_cases.runtime.tasks.spawn(use_cases.clearing.run())
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:
@@ -128,6 +130,7 @@ class Engine:
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
             use_cases.announcer.tick()
+            use_cases.expirer.tick()
             use_cases.inbound.forget_typing()
             await asyncio.sleep(TICK)
 
@@ -293,6 +296,12 @@ class Engine:
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
         return await self._open.history.page(self._person(contact), limit, before, after)
+
+    async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
+        return await self._use_cases.messages.set_timer(self._person(contact), seconds)
+
+    async def clear(self, contact: str) -> None:
+        await self._open.clearing.clear(self._person(contact))
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
         return await self._open.history.entry(self._person(contact), id)

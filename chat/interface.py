@@ -91,7 +91,10 @@ class EntriesConflict:
 
 @dataclass(frozen=True, slots=True)
 class EntriesMarked:
-    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
+    """Other entries of a conversation are `quarantined` than before, or they end at other times.
+
+    Read again what is shown.
+    """
 
     contact: str
 
@@ -107,10 +110,26 @@ class EntryChanged:
 
 @dataclass(frozen=True, slots=True)
 class EntryDeleted:
-    """An entry was deleted here: its content is gone, its place is kept. Each is announced once."""
+    """An entry was deleted here: its content is gone, its place is kept. Each is announced once.
+
+    `expired`: it had a timer, and ended.
+    """
 
     contact: str
     id: str
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCleared:
+    """So many of the `total` steps of clearing a conversation are `done`; with the last one it is clear.
+
+    Then read again what is shown: the content of its entries is gone, their places are kept.
+    """
+
+    contact: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +257,8 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = (
-    EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged | EntryDeleted | Cleaned
+EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged) | (
+    EntryDeleted | HistoryCleared | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
@@ -401,6 +420,19 @@ class Messenger(Protocol):
 
         A deleted one changes no more. Words that are left in the file go when there is time, which `Cleaned`
         tells. An own entry that still waits goes without its content. Raises UsageError where it is not held.
+        """
+
+    async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
+        """From now on new messages, of both, end so many seconds after they are read; 0: they do not.
+
+        It is an entry of kind `timer`, None where this timer is set already. Raises UsageError (above a year,
+        a blocked contact), or as `send`.
+        """
+
+    async def clear(self, contact: str) -> None:
+        """Delete the content of all entries of a conversation here, for oneself alone; returns at the end.
+
+        It goes in pieces, which `HistoryCleared` tells, and goes on after a crash. Contact and timer stay.
         """
 
     async def clean(self) -> None:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from pathlib import Path
+from typing import Final, Protocol
 
 Random = Callable[[int], bytes]
 """`random(n)` returns n unpredictable bytes."""
 
 
 class Clock(Protocol):
-    """`monotonic`: seconds, for intervals. `wall`: milliseconds of Unix time, for people."""
+    """`monotonic`: seconds, for intervals. `wall`: milliseconds of Unix time, for people.
+
+    `boot`: an id of this start of the machine, empty if it has none, and the milliseconds since then; time in
+    which the machine sleeps counts, and nobody sets it.
+    """
 
     def monotonic(self) -> float: ...
 
     def wall(self) -> int: ...
+
+    def boot(self) -> tuple[str, int]: ...
 
 
 class SystemClock:
@@ -27,6 +36,20 @@ class SystemClock:
 
     def wall(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def boot(self) -> tuple[str, int]:
+        return _boot_id(), time.clock_gettime_ns(_SINCE_BOOT) // 1_000_000
+
+
+_SINCE_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Without CLOCK_BOOTTIME, as on macOS, CLOCK_MONOTONIC counts time asleep."""
+
+
+@cache
+def _boot_id() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return ""
 
 
 class Connection(Protocol):

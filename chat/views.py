@@ -66,6 +66,7 @@ class ContactView:
     this person has confirmed a changed identity. `relayed`: the link with it goes through a relay.
     `same_key`: the contacts who have proven to hold the static key of one of its terminals, too; somebody
     stole or copied it.
+    `timer`: new messages of the conversation end so many seconds after they are read; 0: they do not.
     `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
     """
 
@@ -79,6 +80,7 @@ class ContactView:
     unread: int
     held: bool = False
     relayed: bool = False
+    timer: int = 0
     same_key: tuple[str, ...] = ()
 
 
@@ -146,11 +148,13 @@ class EntryView:
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `missing` (its content
-    has not come, and may still come), `cut` (a terminal of the author's person was removed) or `unknown` (a
+    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `expired` (its timer
+    ended), `missing` (its content has not come, and may still come), `cut` (a terminal of the author's person
+    was removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
     newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a `reply`.
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
-    `quarantined`: its terminal was removed, and nothing shows that it is from before.
+    `quarantined`: its terminal was removed, and nothing shows that it is from before. `expires`: when it
+    ends, as far as it is known; None for an entry without a timer.
     """
 
     id: str
@@ -164,6 +168,8 @@ class EntryView:
     reply: str = ""
     conflicting: bool = False
     quarantined: bool = False
+    expires: datetime | None = None
+    seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,11 +16,20 @@ from protocol import labels, primitives
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
-from protocol.limits import BODY_BYTES_MAX, CUT_HEADS_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
+from protocol.limits import (
+    BODY_BYTES_MAX,
+    CUT_HEADS_MAX,
+    PARENTS_MAX,
+    SALT_BYTES,
+    TEXT_CHARACTERS_MAX,
+    TIMER_SECONDS_MAX,
+    UNREAD_SECONDS_MAX,
+)
 from protocol.messages import (
     CUT_BODY,
     ENTRY_HEADER,
     TEXT_BODY,
+    TIMER_BODY,
     CutBody,
     CutHead,
     Entry,
@@ -28,11 +37,13 @@ from protocol.messages import (
     Head,
     Receipt,
     TextBody,
+    TimerBody,
 )
 from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
 KIND_CUT: Final = 2
+KIND_TIMER: Final = 5
 _TAG_SIZE: Final = 32
 
 
@@ -96,6 +107,29 @@ def read_cut(body: bytes) -> CutBody:
     return decoded
 
 
+def timer_body(seconds: int) -> bytes:
+    """The body of an entry that sets the timer of a conversation, 0 to none. LocalMisuse above a year."""
+    if not 0 <= seconds <= TIMER_SECONDS_MAX:
+        raise LocalMisuse("not the seconds of a timer")
+    return encode(TimerBody(seconds))
+
+
+def read_timer(body: bytes) -> TimerBody:
+    """Parse the body of an entry that sets the timer. Errors: Malformed, LimitExceeded."""
+    return TIMER_BODY.decode(body)
+
+
+_READERS: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
+    KIND_TEXT: ("said", read_text),
+    KIND_CUT: ("cut", read_cut),
+    KIND_TIMER: ("timing", read_timer),
+}
+"""By kind, the field of ParsedEntry and what reads its body."""
+
+LASTING: Final = frozenset({KIND_CUT, KIND_TIMER})
+"""Kinds that have no timer and are not cleared: what they say holds for other entries."""
+
+
 def _place_of_head(head: CutHead) -> tuple[int, bytes]:
     return head.sequence, head.id
 
@@ -122,8 +156,8 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said` or `cut` is the parsed body; both are None for an unknown kind, and for a header that came alone,
-    which has neither salt nor body.
+    `said`, `cut` or `timing` is the parsed body; all are None for an unknown kind, and for a header that came
+    alone, which has neither salt nor body.
     """
 
     id: bytes
@@ -131,8 +165,9 @@ class ParsedEntry(Struct, frozen=True):
     header: EntryHeader
     salt: bytes
     body: bytes
-    said: TextBody | None
+    said: TextBody | None = None
     cut: CutBody | None = None
+    timing: TimerBody | None = None
 
     @property
     def has_body(self) -> bool:
@@ -146,11 +181,18 @@ class ParsedEntry(Struct, frozen=True):
 
 
 def write_entry(
-    place: EntryPlace, time_ms: int, kind: int, body: bytes, self_key: bytes, random: Random
+    place: EntryPlace,
+    time_ms: int,
+    kind: int,
+    body: bytes,
+    self_key: bytes,
+    random: Random,
+    timer: int = 0,
 ) -> ParsedEntry:
     """A new entry at a Unix time in milliseconds. `self_key` is the self-tag key of the author's person.
 
-    It names at most 16 of `place.parents`, those with the lowest ids. The rest remain tips.
+    It names at most 16 of `place.parents`, those with the lowest ids. The rest remain tips. `timer`: seconds
+    from its reading to its end, 0 for none, which cuts and entries that set a timer need.
     """
     sequence, previous = place.previous or (0, b"")
     salt = random(SALT_BYTES)
@@ -164,6 +206,8 @@ def write_entry(
         membership=sorted(set(place.membership)),
         time=time_ms,
         kind=kind,
+        timer=timer,
+        until=time_ms + (timer + UNREAD_SECONDS_MAX) * 1_000 if timer else 0,
         content=_content(salt, body),
         self_tag=b"",
     )
@@ -198,18 +242,23 @@ def parse_entry(message: Entry) -> ParsedEntry:
     check_ascending(header.membership)
     if not header.membership or header.previous in header.parents:
         raise Malformed("no membership, or previous among the parents")
-    salt, body, said, cut = message.salt, message.body, None, None
+    timer, until = header.timer, header.until
+    if (timer == 0) != (until == 0):
+        raise Malformed("a timer without an absolute end, or the reverse")
+    if timer and not 0 <= until - header.time - timer * 1_000 <= UNREAD_SECONDS_MAX * 1_000:
+        raise Malformed("an absolute end before the time and the timer, or too long after them")
+    if timer and header.kind in LASTING:
+        raise Malformed("a timer of an entry that has none")
+    salt, body, read = message.salt, message.body, dict[str, Any]()
     if salt or body:
         if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
             raise Malformed("salt or body of a wrong size")
         if not primitives.equal(_content(salt, body), header.content):
             raise AuthenticationFailed("salt and body are not those of the header")
-        if header.kind == KIND_TEXT:
-            said = read_text(body)
-        elif header.kind == KIND_CUT:
-            cut = read_cut(body)
+        if reader := _READERS.get(header.kind):
+            read[reader[0]] = reader[1](body)
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
-    return ParsedEntry(identity, message.header, header, salt, body, said, cut)
+    return ParsedEntry(identity, message.header, header, salt, body, **read)
 
 
 # --- Reading: trust ---

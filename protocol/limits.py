@@ -42,6 +42,10 @@ CUT_HEADS_MAX: Final = 16
 """Heads that one cut names (SPEC §11.1)."""
 CUTS_MAX: Final = 16
 """Cuts of one terminal that are in force in a conversation (SPEC §11.2)."""
+TIMER_SECONDS_MAX: Final = 31_536_000
+"""Longest time from the first reading of an entry to its end, seconds (SPEC §11.9)."""
+UNREAD_SECONDS_MAX: Final = 2_419_200
+"""How much later than read at once an entry with a timer ends at the latest, seconds (SPEC §11.9)."""
 RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 MESSAGE_BYTES_MAX: Final = 300_000

@@ -259,7 +259,11 @@ def unknown_number(encoded: bytes) -> int | None:
 
 
 class EntryHeader(Wire, frozen=True):
-    """The part of an entry that is never deleted. Its hash is the id of the entry."""
+    """The part of an entry that is never deleted. Its hash is the id of the entry.
+
+    `timer`: seconds from the first reading to its end, 0 for none. `until`: the end at the latest, in Unix
+    milliseconds; 0 without a timer (SPEC §11.9).
+    """
 
     conversation: B32
     author: B32
@@ -270,6 +274,8 @@ class EntryHeader(Wire, frozen=True):
     membership: Ids
     time: Annotated[int, Meta(ge=0, le=2**48 - 1)]
     kind: U8
+    timer: Annotated[int, Meta(ge=0, le=limits.TIMER_SECONDS_MAX)]
+    until: U53
     content: B32
     self_tag: Optional32
 
@@ -303,3 +309,12 @@ class CutBody(Wire, frozen=True):
 
 
 CUT_BODY: Codec[CutBody] = Codec(CutBody, limits.BODY_BYTES_MAX)
+
+
+class TimerBody(Wire, frozen=True):
+    """Body of kind 5: later entries of the conversation end so many seconds after their reading; 0: never."""
+
+    seconds: Annotated[int, Meta(ge=0, le=limits.TIMER_SECONDS_MAX)]
+
+
+TIMER_BODY: Codec[TimerBody] = Codec(TimerBody, limits.BODY_BYTES_MAX)

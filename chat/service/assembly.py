@@ -18,10 +18,12 @@ from chat.ports import Ports
 from chat.service import events
 from chat.service.backup import Backup
 from chat.service.alerts import Alerts, Keeper
+from chat.service.clearing import Clearing
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
+from chat.service.expiry import AgeClock, Expirer
 from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
 from chat.service.maintenance import Cleaner, Settler
@@ -60,7 +62,9 @@ class UseCases:
         opened = partial(keeper.open, now=ports.clock.wall(), read_only=vault.read_only)
         unstored = await store.read(opened)
         profile = await store.read(read_profile)
-        return cls(store, profile, vault, ports, config, keeper, unstored)
+        use_cases = cls(store, profile, vault, ports, config, keeper, unstored)
+        await use_cases.expirer.before_anything_is_shown()
+        return use_cases
 
     def __init__(
         self,
@@ -101,12 +105,16 @@ class UseCases:
         self.relays = relays = Relays(runtime, store, bus, profile.relays)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
-        self.views = views = Views(keyring, book, links, bus)
+        ages = AgeClock(clock, profile.clock)
+        self.views = views = Views(keyring, book, links, bus, ages.now)
+        self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
         self.history = History(store, profile.own.person, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
-        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
+        self.inbound = inbound = Inbound(
+            runtime, store, bus, keyring, book, links, views, pending, settler, expirer
+        )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
         logs = PersonLogs(runtime, store, bus, keyring, book, links, views, pending, own_log)
@@ -116,9 +124,10 @@ class UseCases:
             runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
-        self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
+        self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner, expirer)
+        self.clearing = Clearing(runtime, store, bus, keyring, book, views, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)
-        self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
+        self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner, expirer)
 
         self.pairings = pairings = PairingService(
             runtime, store, bus, keyring, book, links, pending, addresses
@@ -149,6 +158,9 @@ class UseCases:
         bus.on(events.InvitationsChanged, lambda _: relay_client.renew())
         for kind in (events.CutsFollowed, events.ContactsChanged, events.OwnLogGrew):
             bus.on(kind, lambda _: self.settler.begin())
+        bus.on(events.CutsFollowed, lambda _: self.expirer.follow_timers())
+        bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())
+        bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
@@ -181,6 +193,7 @@ class UseCases:
         self.acceptor.stop()
         await self.pairings.stop()
         await self.links.close_all(reason)
+        await self.expirer.save()
         await self.runtime.tasks.stop()
 
 

@@ -6,17 +6,18 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
-from chat.interface import NO_NAME, ContactRemoved, UsageError
+from chat.interface import NO_NAME, ContactRemoved, EntriesMarked, UsageError
 from chat.network.links import Links
 from chat.ports import Clock
 from chat.service.events import ContactsChanged, EventBus
+from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import contacts, receipts
+from chat.storage import contacts, expiry, receipts
 from chat.storage.database import Database, Store
 from protocol.entries_and_receipts import READ, conversation_of_two, receipt_for
 from protocol.identity.names import is_name
@@ -39,7 +40,9 @@ class People:
         sync: Synchronizer,
         privacy: Privacy,
         cleaner: Cleaner,
+        expirer: Expirer,
     ) -> None:
+        self._expirer = expirer
         self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
         self._book, self._links, self._views, self._sync = book, links, views, sync
         self._privacy, self._cleaner = privacy, cleaner
@@ -71,7 +74,7 @@ class People:
             self._keyring.contacts[person] = keys
             raise
         book, keyring = self._book, self._keyring
-        for memory in (book.rows, book.unread, book.typing):
+        for memory in (book.rows, book.unread, book.typing, book.timers):
             memory.pop(person, None)
         keyring.forget_proofs(person)
         keyring.forget_addresses(person)
@@ -97,11 +100,17 @@ class People:
         own, now = self._keyring.own, self._clock.wall()
         conversation = conversation_of_two(own.person, person)
 
-        def store(database: Database) -> tuple[list[bytes], int]:
-            ids = mark(database, conversation, terminal=own.terminal, time=now, told=receipted)
-            return ids, receipts.unread(database, conversation)
+        moment = self._expirer.moment()
 
-        ids, unread = await self._store.write(store)
+        def store(database: Database) -> tuple[list[bytes], int, bool]:
+            ids = mark(database, conversation, terminal=own.terminal, time=now, told=receipted)
+            timed = expiry.count_from_now(database, ids, moment)
+            return ids, receipts.unread(database, conversation), timed
+
+        ids, unread, timed = await self._store.write(store)
+        if timed:
+            self._expirer.begin()
+            self._bus.publish(EntriesMarked(person.hex()))
         if not ids or person not in self._book.rows:
             return
         self._book.unread[person] = unread

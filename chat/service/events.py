@@ -38,6 +38,18 @@ class OwnEntryReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class RanksSettled:
+    """The order of entries and which of them count are settled, after something was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesGone:
+    """The content of entries was destroyed here: none of it may leave any more."""
+
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwnLogChanged:
     """A contact returned a change of this person's own log that this engine did not make."""
 

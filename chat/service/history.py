@@ -8,7 +8,7 @@ from functools import partial
 
 from chat.errors import phrase
 from chat.interface import DetailsView, EntryView, Query, UsageError
-from chat.service.views import Views
+from chat.service.views import EXPIRED, Views
 from chat.storage import contacts as stored_contacts
 from chat.storage import entries, receipts, repair, search
 from chat.storage.database import Database, Store
@@ -80,7 +80,7 @@ class History:
 
     async def entry_at(self, person: bytes, time: datetime) -> str | None:
         """The first entry whose time is not before this one. Raises UsageError."""
-        found = await self._store.read(entries.at_time, self._conversation(person), unix(time))
+        found = await self._store.read(search.at_time, self._conversation(person), unix(time))
         return found.hex() if found is not None else None
 
     async def search(self, query: Query, person: bytes | None, limit: int) -> tuple[EntryView, ...]:
@@ -109,6 +109,7 @@ class History:
         )
         found = await self._store.read(_search, find)
         views = [self._views.entry(contact, row, acknowledged) for contact, row, acknowledged in found]
+        views = [view for view in views if view.kind != EXPIRED]  # since the index was written
         # Another log can claim an own terminal, which only the entry itself tells.
         return tuple(view for view in views if not authors or (own if view.own else bool(theirs)))
 

@@ -6,7 +6,7 @@ import asyncio
 
 from chat.errors import phrase
 from chat.interface import Cleaned, EntriesMarked, Notice, ParlourError
-from chat.service.events import EventBus
+from chat.service.events import EventBus, RanksSettled
 from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import (
@@ -149,6 +149,7 @@ class Settler:
             try:
                 if await self._store.read(entries.is_unsettled):
                     await self._settle()
+                    self._bus.signal(RanksSettled())
             except StorageFailure as failure:
                 self._bus.publish(Notice(failure.phrase))
                 await asyncio.sleep(self._config.clean_again)

@@ -8,13 +8,14 @@ from typing import Final
 from chat.errors import phrase
 from chat.interface import EntryAdded, EntryDeleted, EntryView, UsageError
 from chat.service.events import CutsFollowed, EventBus
+from chat.service.expiry import Expirer
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import contacts, entries, persons, quarantine, receipts
+from chat.storage import contacts, entries, ordering, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
@@ -23,15 +24,17 @@ from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_TEXT,
+    KIND_TIMER,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
     cut_body,
     text_body,
+    timer_body,
     write_entry,
 )
 from protocol.identity.reduction import PersonState
-from protocol.limits import TEXT_CHARACTERS_MAX
+from protocol.limits import TEXT_CHARACTERS_MAX, TIMER_SECONDS_MAX
 
 EMPTY = phrase("There is nothing to send: write some text.")
 TOO_LONG = phrase(
@@ -40,6 +43,7 @@ TOO_LONG = phrase(
 NOT_TEXT = phrase("The text contains characters that are not Unicode text: remove them.")
 BAD_SEND_ID = phrase("The id of this message is not 1 to 64 ASCII characters: choose another one.")
 USED = phrase("Another message to this contact was sent with this id: choose another one.")
+TOO_LATE = phrase("The longest timer is a year.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 SEND_ID_MAX: Final = 64
@@ -62,9 +66,11 @@ class Messages:
         views: Views,
         sync: Synchronizer,
         cleaner: Cleaner,
+        expirer: Expirer,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._views, self._sync, self._cleaner = book, views, sync, cleaner
+        self._expirer = expirer
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
         # (person, send id) of texts that may be stored unannounced. This person adds one per failed commit.
         self._unsure: set[tuple[bytes, str]] = set()
@@ -101,6 +107,24 @@ class Messages:
         view = self._views.added(person, entry)
         self._bus.publish(EntryAdded(view))
         self._sync.send(person, entry)
+        if entry.header.timer:
+            self._expirer.begin()
+        return view
+
+    async def set_timer(self, person: bytes, seconds: int) -> EntryView | None:
+        """Set the timer of a conversation, 0 for none; None where it is that. Raises as `send`."""
+        if not 0 <= seconds <= TIMER_SECONDS_MAX:
+            raise UsageError(TOO_LATE)
+        if self._book.rows[person].blocked:
+            raise UsageError(BLOCKED)
+        if self._book.timers.get(person, 0) == seconds:
+            return None
+        body = timer_body(seconds)
+        entry = await self._store.write_once(_is_held, self._commit, person, KIND_TIMER, body)
+        self._expirer.set_timer(person, seconds)
+        view = self._views.added(person, entry)
+        self._bus.publish(EntryAdded(view))
+        self._sync.send(person, entry)
         return view
 
     def _append(
@@ -108,7 +132,8 @@ class Messages:
     ) -> ParsedEntry:
         if reply:
             held_in(database, conversation_of_two(self._keyring.own.person, person), reply)
-        entry = self._commit(database, person, KIND_TEXT, text_body(text, reply))
+        timer = self._book.timers.get(person, 0)
+        entry = self._commit(database, person, KIND_TEXT, text_body(text, reply), timer)
         if send_id and not receipts.remember_send(database, send_id, entry.id):
             raise _SentBefore
         return entry
@@ -138,7 +163,9 @@ class Messages:
                 self._announce_stored(person, *found, send_id)
             self._unsure.discard((person, send_id))
 
-    def _commit(self, database: Database, person: bytes, kind: int, body: bytes) -> ParsedEntry:
+    def _commit(
+        self, database: Database, person: bytes, kind: int, body: bytes, timer: int = 0
+    ) -> ParsedEntry:
         own = self._keyring.own
         conversation = conversation_of_two(own.person, person)
         last = entries.last_by(database, conversation, own.terminal)
@@ -147,12 +174,13 @@ class Messages:
             author=own.terminal,
             incarnation=self._incarnation,
             previous=(last.sequence, last.id) if last is not None else None,
-            parents=entries.tips(database, conversation),
+            parents=ordering.tips(database, conversation),
             membership=self._keyring.own_log.heads,
         )
         now, random = self._runtime.clock.wall(), self._runtime.random
-        entry = write_entry(place, now, kind, body, own.self_key, random)
-        entries.insert_all(database, [entry], own.terminal, contact=person)
+        entry = write_entry(place, now, kind, body, own.self_key, random, timer)
+        moment = self._expirer.moment() if timer else None
+        entries.insert_all(database, [entry], own.terminal, contact=person, moment=moment)
         return entry
 
     async def cut_removed(self) -> None:
@@ -185,7 +213,7 @@ class Messages:
         delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry)
         row, receipts_of, unread, deleted = await self._store.with_reserve(delete)
         if deleted:
-            self._sync.deleted.add(entry)
+            self._sync.gone([entry])
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
             if person in self._book.rows and self._book.unread.get(person, 0) != unread:
                 self._book.unread[person] = unread

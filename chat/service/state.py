@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from chat.network.links import Peer
 from chat.service import keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
-from chat.storage import alerts, contacts, persons, receipts, settings
+from chat.storage import alerts, contacts, expiry, persons, receipts, settings
 from chat.storage import keys as stored_keys
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
+from chat.storage.expiry import Moment
 from chat.storage.keys import OwnRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.identity.reduction import PersonState, reduce
@@ -21,14 +22,16 @@ from protocol.pairing.invitation import parse_invitation
 
 @dataclass(frozen=True, slots=True)
 class ContactBook:
-    """The contacts' rows, the number of unread entries, and who is typing.
+    """The contacts' rows, the number of unread entries, who is typing, and the timers.
 
-    `typing`: by contact and static key of its terminals, until when (monotonic).
+    `typing`: by contact and static key of its terminals, until when (monotonic). `timers`: seconds, 0 for
+    none, of the conversations in which a timer was ever set.
     """
 
     rows: dict[bytes, ContactRow]
     unread: dict[bytes, int]
     typing: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
+    timers: dict[bytes, int] = field(default_factory=dict)
 
     def types(self, peer: Peer, until: float) -> bool:
         """A contact's terminal says that it is typing; whether the contact was not before."""
@@ -66,6 +69,7 @@ class Profile:
     settings: Settings
     relays: tuple[RelayRow, ...]
     alerts: tuple[AlertRow, ...]
+    clock: Moment | None
 
 
 def read_profile(database: Database) -> Profile:
@@ -84,7 +88,7 @@ def read_profile(database: Database) -> Profile:
         log=log,
         own_confirmed=pins.confirmed,
         own_terminals=frozenset(former).union(terminal.id for terminal in log.terminals()),
-        contacts=ContactBook({row.person: row for row in paired}, unread),
+        contacts=ContactBook({row.person: row for row in paired}, unread, timers=expiry.timers(database)),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),
         remembered={
@@ -101,4 +105,5 @@ def read_profile(database: Database) -> Profile:
         settings=settings.load(database),
         relays=tuple(settings.all_relays(database)),
         alerts=alerts.all_of(database),
+        clock=expiry.read_clock(database),
     )

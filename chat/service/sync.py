@@ -7,6 +7,7 @@ entries and receipts (ARCHITECTURE.md, the delivery law).
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,19 +22,21 @@ from chat.network.links import Links, LiveLink, Peer
 from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus, OwnEntryReturned
+from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
-from chat.service.views import DELETED, Views
-from chat.storage import entries, persons, receipts, repair
+from chat.service.views import DELETED, EXPIRED, Views
+from chat.storage import entries, expiry, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
 from chat.storage.repair import Evidence
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
+    KIND_TIMER,
     READ,
     STORED,
     Author,
@@ -48,6 +51,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import opening
+from protocol.limits import LINK_SECONDS_MAX
 from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
@@ -107,7 +111,7 @@ class _Worker:
 
 
 class Synchronizer:
-    """network.links.LinkEvents of the engine. `deleted`: entries deleted since the start."""
+    """network.links.LinkEvents of the engine. `deleted`: entries destroyed since the oldest link began."""
 
     def __init__(
         self,
@@ -131,6 +135,15 @@ class Synchronizer:
         self._hints = Buckets(HINTS_A_SECOND, HINTS_AT_ONCE)
         self._handing_out: asyncio.Task[None] | None = None
         self.deleted: set[bytes] = set()
+        self._gone = deque[tuple[float, Collection[bytes]]]()
+
+    def gone(self, destroyed: Collection[bytes]) -> None:
+        """The content of entries was destroyed. Nothing that was read before leaves on any link any more."""
+        now = self._runtime.clock.monotonic()
+        while self._gone and self._gone[0][0] <= now - LINK_SECONDS_MAX:  # no link of that time is left
+            self.deleted.difference_update(self._gone.popleft()[1])
+        self._gone.append((now, destroyed))
+        self.deleted.update(destroyed)
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
         """Take over a contact's link that has just opened, None if it is not wanted."""
@@ -471,10 +484,11 @@ class Inbound:
         views: Views,
         pending: PendingContacts,
         settler: Settler,
+        expirer: Expirer,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
-        self._settler = settler
+        self._settler, self._expirer = settler, expirer
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -536,9 +550,12 @@ class Inbound:
     async def _store_entries(
         self, link: LiveLink, person: bytes, parsed: Sequence[ParsedEntry], former: Collection[bytes]
     ) -> None:
-        own, now, bare = self._keyring.own, self._runtime.clock.wall(), False
+        own, now, bare, timed = self._keyring.own, self._runtime.clock.wall(), False, False
         for entry in parsed:
             bare = bare or not entry.salt
+            timed = timed or entry.header.timer > 0 or entry.header.kind == KIND_TIMER
+        moment = self._expirer.moment() if timed else None
+        timed = timed or person in self._book.timers
         contact, conversation = self._keyring.contacts.get(link.person), parsed[0].header.conversation
         carrier = terminal_at(contact, link) if bare else b""
 
@@ -553,6 +570,7 @@ class Inbound:
                 carrier=carrier,
                 former=former,
                 ours=self._keyring.own_terminals,
+                moment=moment,
             )
             if link.person == own.person:
                 new = repair.doubt(database, new, {one.id for one in self._keyring.own_log.terminals()})
@@ -575,11 +593,14 @@ class Inbound:
         new, evidence, self._book.unread[person], due = done
         if due:
             self._settler.begin()
+        if timed and new:
+            self._expirer.set_timer(person, await self._store.read(expiry.timer_of, conversation))
+            self._expirer.begin()
         for one in new:
             entry, rivals = one.entry, one.rivals
             view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
-            if one.deleted:
-                view = replace(view, kind=DELETED)
+            if one.destroyed:
+                view = replace(view, kind=EXPIRED if one.destroyed == expiry.EXPIRED else DELETED)
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
             if entry.header.author == own.terminal and not one.filled:
                 self._returned(person, entry.header.time)
@@ -611,6 +632,8 @@ class Inbound:
             receipt,
             self._runtime.clock.wall(),
         )
+        if self._expirer.awaited:
+            self._expirer.begin()
         state = EntryState.READ if receipt.kind == READ else EntryState.DELIVERED
         for entry in receipt.ids:
             if entry in link.carried:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from chat.errors import phrase
@@ -25,19 +25,23 @@ from chat.network.links import Links
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
-from chat.storage import receipts
+from chat.storage import expiry, receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
+from chat.storage.expiry import Moment
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_TEXT,
+    KIND_TIMER,
     ParsedEntry,
     delivery_state,
     is_own,
     read_text,
+    read_timer,
 )
+from protocol.expiry import ends
 from protocol.identity.reduction import Cause, CauseKind, PersonState
 from protocol.messages import EntryHeader
 
@@ -45,6 +49,8 @@ DELETED = "deleted"
 MISSING = "missing"
 UNKNOWN = "unknown"
 CUT = "cut"
+EXPIRED = "expired"
+TIMER = "timer"
 TEXT = "text"
 
 
@@ -64,8 +70,15 @@ def state_of(own: bool, kinds: Collection[int], on_link: bool) -> EntryState:
 class Views:
     """Builds the views of one engine, and publishes those of contacts."""
 
-    def __init__(self, keyring: Keyring, contacts: ContactBook, links: Links, bus: EventBus) -> None:
-        self._keyring = keyring
+    def __init__(
+        self,
+        keyring: Keyring,
+        contacts: ContactBook,
+        links: Links,
+        bus: EventBus,
+        now: Callable[[], Moment],
+    ) -> None:
+        self._keyring, self._now = keyring, now
         self._book = contacts
         self._links = links
         self._bus = bus
@@ -85,6 +98,8 @@ class Views:
             kind = TEXT
         elif entry.cut is not None:
             kind = CUT
+        elif entry.timing is not None:
+            kind = TIMER
         else:
             kind = UNKNOWN if entry.has_body else MISSING
         return EntryView(
@@ -99,13 +114,18 @@ class Views:
             reply=said.reply.hex() if said is not None else "",
             conflicting=conflicting,
             quarantined=quarantined,
+            expires=utc(ends(header, self._now().wall, own=own).due) if header.timer else None,
+            seconds=entry.timing.seconds if entry.timing is not None else 0,
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = self._is_own(row)
         # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
-        said = read_text(row.body) if row.kind == KIND_TEXT and row.salt else None
+        # It may be over before it is destroyed.
+        moment = self._now() if row.due is not None else None
+        over = row.due is not None and moment is not None and row.due <= moment.age
+        said = read_text(row.body) if row.kind == KIND_TEXT and row.salt and not over else None
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
         kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
@@ -115,12 +135,14 @@ class Views:
             author=self._keyring.own_log.name if own else self.name(person),
             own=own,
             time=utc(row.time),
-            kind=TEXT if said is not None else _unshown(row),
+            kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
             text=said.text if said is not None else "",
             state=state_of(own, kinds, elsewhere or self.on_link(person, row.id)),
             reply=said.reply.hex() if said is not None else "",
             conflicting=row.rivalled != 0,
             quarantined=row.quarantined != 0,
+            expires=utc(moment.wall + row.due - moment.age) if moment and row.due is not None else None,
+            seconds=read_timer(row.body).seconds if row.kind == KIND_TIMER and row.salt else 0,
         )
 
     def details(
@@ -254,6 +276,7 @@ class Views:
             unread=self._book.unread.get(row.person, 0),
             held=row.held,
             relayed=self._links.is_relayed(row.person),
+            timer=self._book.timers.get(row.person, 0),
             same_key=self._same_key(row.person) if self._keyring.shared else (),
         )
 
@@ -267,10 +290,10 @@ def _drawn(name: str) -> str:
 def _unshown(row: EntryRow) -> str:
     """The kind of an entry without text."""
     if row.deleted:
-        return DELETED
+        return EXPIRED if row.destroyed == expiry.EXPIRED else DELETED
     if row.missing:
         return MISSING
-    return CUT if row.kind == KIND_CUT else UNKNOWN
+    return {KIND_CUT: CUT, KIND_TIMER: TIMER}.get(row.kind, UNKNOWN)
 
 
 def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:

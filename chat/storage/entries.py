@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from chat.storage import contacts, ordering, persons, quarantine
+from chat.storage import contacts, expiry, ordering, persons, quarantine
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
+from chat.storage.expiry import EXPIRED, Moment
 from chat.storage.secure_deletion import forget_one
 from chat.views import SINGLE, SPELLED
 from protocol import labels
@@ -48,7 +49,8 @@ RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
-    f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
+    f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
+    " (SELECT due FROM expiring WHERE entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
@@ -59,8 +61,8 @@ COLUMNS: Final = (
 class EntryRow:
     """A held entry. `number` is local; `time` is the author's word, in milliseconds.
 
-    `destroyed`, `rivalled` and `quarantined` are 0 or 1. `rivalled`: another entry has its author,
-    incarnation and sequence.
+    `destroyed` is 0, 1 (deleted) or EXPIRED. `rivalled` (another entry has its author, incarnation and
+    sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
     """
 
     number: int
@@ -78,6 +80,7 @@ class EntryRow:
     destroyed: int
     rivalled: int
     quarantined: int
+    due: int | None
 
     @property
     def position(self) -> Position:
@@ -96,7 +99,7 @@ class EntryRow:
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body were deleted here, and stay so."""
+        """Whether salt and body were deleted here or have expired, and stay so."""
         return self.destroyed != 0
 
     @property
@@ -120,8 +123,8 @@ class HeadRow:
 class Stored(NamedTuple):
     """An entry that an insert stored under a number, or, where `filled`, whose missing body it stored.
 
-    `rivals` are the other entries of its author, incarnation and sequence. `deleted`: it was
-    deleted before its conversation was removed, and `entry` is its header alone.
+    `rivals` are the other entries of its author, incarnation and sequence. `destroyed`: as in EntryRow, if it
+    was deleted before its conversation was removed, or had ended; then `entry` is its header alone.
     """
 
     number: int
@@ -129,7 +132,7 @@ class Stored(NamedTuple):
     filled: bool = False
     rivals: tuple[bytes, ...] = ()
     quarantined: bool = False
-    deleted: bool = False
+    destroyed: int = 0
 
 
 def insert_all(
@@ -142,6 +145,7 @@ def insert_all(
     carrier: bytes = b"",
     former: Collection[bytes] = (),
     ours: Collection[bytes] = (),
+    moment: Moment | None = None,
 ) -> list[Stored]:
     """Insert entries in their order; returns those that change something.
 
@@ -150,11 +154,12 @@ def insert_all(
     the conversation with that person where it does not exist; without it StorageMisuse is raised. `stored` is
     the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
     is the terminal that passed them, b"" if it is not known: it is not asked again for a missing body.
-    Of new entries of the `former` terminals `chat.storage.quarantine` says which count.
+    Of new entries of the `former` terminals `chat.storage.quarantine` says which count. `moment` is now; only
+    entries with a timer need it.
     """
     if not new:
         return []
-    others = own_terminal, contact, stored, carrier, former, ours or (own_terminal,)
+    others = own_terminal, contact, stored, carrier, former, ours or (own_terminal,), moment
     burst = _Burst(db, new, *others)
     news = burst.insert_together()
     if news is not None:
@@ -205,8 +210,9 @@ class _Burst:
         carrier: bytes,
         former: Collection[bytes],
         ours: Collection[bytes],
+        moment: Moment | None,
     ) -> None:
-        self._ours = ours
+        self._ours, self._moment = ours, moment
         self._db, self._new, self._own_terminal, self._stored = db, new, own_terminal, stored
         self._carrier, self._former = carrier, former
         self._conversation = new[0].header.conversation
@@ -230,11 +236,18 @@ class _Burst:
         db, conversation, talk, ours = self._db, self._conversation, self._number, self._ours
         held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
-        new = list[Stored]()
+        new, moment, ends = list[Stored](), self._moment, list[expiry.Kept]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
-            if header.conversation != conversation or entry.id in held or not entry.salt or entry.cut:
+            if header.conversation != conversation or entry.id in held or not entry.salt:
                 return None
+            if entry.cut or entry.timing:
+                return None
+            if header.timer and moment:
+                own = header.author in ours
+                if expiry.is_over(entry, moment, own=own):
+                    return None
+                ends.append(expiry.kept(number, entry, moment, own=own))
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
             for parent in (previous, *header.parents) if previous else header.parents:
@@ -259,6 +272,8 @@ class _Burst:
         if unread:
             db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", unread)
         self._write_receipts(taken)
+        if ends and moment:
+            expiry.keep(db, ends, moment)
         # The words come last: their index flushes before every statement that may have to be undone.
         _insert_bodies(db, talk, taken)
         rivalled = f"SELECT e.number FROM entries AS e WHERE e.number > ? AND {RIVALLED}"
@@ -288,8 +303,8 @@ class _Burst:
         news: list[Stored] = []
         for entry in self._new:
             author = entry.header.author
-            unread, former = author not in self._ours, author in self._former
-            one = insert(self._db, entry, unread=unread, carrier=self._carrier, former=former)
+            others = self._carrier, author in self._former, self._moment
+            one = insert(self._db, entry, *others, unread=author not in self._ours)
             if one is not None:
                 news.append(one)
         for conversation in {entry.header.conversation for entry in self._new}:
@@ -362,12 +377,19 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
 
 
 def insert(
-    db: Database, entry: ParsedEntry, *, unread: bool, carrier: bytes = b"", former: bool = False
+    db: Database,
+    entry: ParsedEntry,
+    carrier: bytes = b"",
+    former: bool = False,
+    moment: Moment | None = None,
+    *,
+    unread: bool,
 ) -> Stored | None:
     """Insert an entry; None where it is held and nothing has changed.
 
     `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A missing body is
-    filled, a deleted one never. `unread` counts from the body on. `carrier` and `former` as in `insert_all`.
+    filled, a deleted one never. `unread` counts from the body on; what does not may be this person's own.
+    `carrier`, `former` and `moment` as in `insert_all`.
     Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
@@ -377,9 +399,11 @@ def insert(
     )
     if found is not None:
         number, conversation, destroyed, salt = found
-        if destroyed and entry.cut is not None:
-            quarantine.add_cut(db, number, conversation, entry.cut)  # which a deletion leaves in force
+        if destroyed:
+            _obey(db, number, conversation, entry)
         if destroyed or salt:
+            return None
+        if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
         apart = quarantine.is_apart(db, number)
@@ -388,17 +412,21 @@ def insert(
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
-    deleted = bool(db.run("DELETE FROM deletions WHERE entry = ?", entry.id))
-    if deleted:
-        db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
-        if entry.cut is not None:  # which stays in force
-            quarantine.add_cut(db, number, conversation, entry.cut)
-        entry = replace(entry, salt=b"", body=b"", said=None, cut=None)
+    destroyed = int(db.run("DELETE FROM deletions WHERE entry = ?", entry.id) > 0)
+    if header.timer and moment and not destroyed:
+        if expiry.is_over(entry, moment, own=not unread):
+            destroyed = EXPIRED
+        else:
+            expiry.keep(db, [expiry.kept(number, entry, moment, own=not unread)], moment)
+    if destroyed:
+        db.run("UPDATE entries SET destroyed = ? WHERE number = ?", destroyed, number)
+        _obey(db, number, conversation, entry)
+        entry = replace(entry, salt=b"", body=b"", said=None, cut=None, timing=None)
     else:
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
     quarantined = former and quarantine.add(db, number)
-    return Stored(number, entry, False, rivals(db, entry.id), quarantined, deleted)
+    return Stored(number, entry, False, rivals(db, entry.id), quarantined, destroyed)
 
 
 def is_unsettled(db: Database) -> bool:
@@ -421,10 +449,17 @@ def _insert_one_body(
     db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
     _insert_bodies(db, conversation, {number: entry})
+    _obey(db, number, conversation, entry)
+    if unread and entry.said is not None:
+        db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
+
+
+def _obey(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
+    """Store what an entry says of others, which stays in force where its body is deleted."""
     if entry.cut is not None:
         quarantine.add_cut(db, number, conversation, entry.cut)
-    elif unread and entry.said is not None:
-        db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
+    if entry.timing is not None:
+        expiry.set_timer(db, number, entry.timing.seconds)
 
 
 def destroy(db: Database, entry: bytes) -> bool:
@@ -437,8 +472,8 @@ def destroy(db: Database, entry: bytes) -> bool:
         return False
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
     db.run("DELETE FROM unread WHERE entry = ?", number)
-    db.run("DELETE FROM headers_alone WHERE entry = ?", number)
-    db.run("DELETE FROM bodies WHERE entry = ?", number)
+    for table in ("headers_alone", "bodies", "expiring"):
+        db.run(f"DELETE FROM {table} WHERE entry = ?", number)
     forget_one(db, number)
     return True
 
@@ -471,41 +506,6 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
         limit,
     )
     return [read_row(db, row) for row in found]
-
-
-def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
-    """The position `entries` entries before another one, or the beginning."""
-    found = db.row(
-        "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
-        conversation,
-        *before,
-        entries - 1,
-    )
-    return BEGINNING if found is None else (found[0], found[1])
-
-
-def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
-    """The id of the first entry, in order, whose time (milliseconds) is not before this one."""
-    # No rank is below its entry's time, so that the order's index leads near the place.
-    found: bytes | None = db.value(
-        "SELECT id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND rank >= ? AND time >= ? ORDER BY rank, id LIMIT 1",
-        conversation,
-        time,
-        time,
-    )
-    return found
-
-
-def tips(db: Database, conversation: bytes) -> list[bytes]:
-    """Ids of the entries that no held entry names, ascending."""
-    rows = db.rows(
-        "SELECT e.id FROM tips AS p JOIN entries AS e ON e.number = p.entry"
-        " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
-        conversation,
-    )
-    return [row[0] for row in rows]
 
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:

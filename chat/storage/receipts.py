@@ -21,7 +21,6 @@ from chat.storage.entries import (
     Stretch,
     check_header,
     get,
-    place_before,
 )
 from protocol.entries_and_receipts import READ as READ
 from protocol.entries_and_receipts import STORED as STORED
@@ -287,6 +286,18 @@ def read_before(
     """What `read_by` finds among `entries` entries before a position, and where the first of these is."""
     since = place_before(db, conversation, before, entries)
     return read_by(db, conversation, own, most, since, before), since
+
+
+def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
+    """The position `entries` entries before another one, or the beginning."""
+    found = db.row(
+        "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
+        conversation,
+        *before,
+        entries - 1,
+    )
+    return BEGINNING if found is None else (found[0], found[1])
 
 
 def unread(db: Database, conversation: bytes) -> int:

@@ -6,7 +6,8 @@ deleted rows. So every deletion marks the file as unclean, and `clean_file` rebu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 
 from chat.storage.database import Database
 
@@ -24,6 +25,19 @@ def forget_one(db: Database, number: int) -> None:
     """Delete one row of the index with secure-delete, and mark the file as unclean."""
     db.run("DELETE FROM search WHERE rowid = ?", number)
     mark_unclean(db, words=True)
+
+
+def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
+    """Delete salt, body and words of entries by number, keep their headers, and mark the file as unclean.
+
+    `how`: what `entries.destroyed` says from now on. No body that comes later is taken.
+    """
+    some = json.dumps(list(numbers))
+    chosen = "(SELECT value FROM json_each(?))"
+    db.run(f"UPDATE entries SET destroyed = ? WHERE number IN {chosen}", how, some)
+    for table in ("unread", "headers_alone", "bodies", "expiring"):
+        db.run(f"DELETE FROM {table} WHERE entry IN {chosen}", some)
+    forget(db, f"rowid IN {chosen}", some)
 
 
 def mark_unclean(db: Database, *, words: bool = False) -> None:

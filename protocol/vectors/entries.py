@@ -17,6 +17,7 @@ from protocol.entries_and_receipts import (
     text_body,
     write_entry,
 )
+from protocol.expiry import ends, read_at, timer_of
 from protocol.history import cuts_in_force, evidence, followed, order, quarantined, ranks, tips, uncovered
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
@@ -67,7 +68,7 @@ def _write(_: Json, step: Json) -> Json:
     )
     body = text_body(step["text"], bytes.fromhex(step["reply"]))
     key = bytes.fromhex(step["self_key"])
-    entry = write_entry(place, step["time"], KIND_TEXT, body, key, lambda size: salt[:size])
+    entry = write_entry(place, step["time"], KIND_TEXT, body, key, lambda size: salt[:size], step["timer"])
     return {
         "body": body.hex(),
         "content": entry.header.content.hex(),
@@ -89,6 +90,9 @@ def _parse(_: Json, step: Json) -> Json:
         "has_body": entry.has_body,
         "text_length": 0 if said is None else len(said.text),
         "reply": "" if said is None else said.reply.hex(),
+        "timer": entry.header.timer,
+        "until": entry.header.until,
+        "seconds": None if entry.timing is None else entry.timing.seconds,
     }
 
 
@@ -155,6 +159,24 @@ def _uncovered(inputs: Json, step: Json) -> Json:
     }
 
 
+def _timer(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    held = of_conversation(held, step["conversation"])
+    entries = [
+        one for one in (read_entry(inputs["entries"][name]) for name in step["entries"]) if one.id in held
+    ]
+    left_out = [entry for entry, name in names.items() if name in step["left_out"]]
+    return {"seconds": timer_of(entries, left_out)}
+
+
+def _ends(inputs: Json, step: Json) -> Json:
+    header = read_entry(inputs["entries"][step["entry"]]).header
+    found = ends(header, step["stored"], own=step["own"])
+    if step["read"] is not None:
+        found = read_at(found, header, step["read"])
+    return found._asdict()
+
+
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "previous": _previous,
     "conversation": _conversation,
@@ -165,6 +187,8 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "order": _order,
     "quarantine": _quarantine,
     "uncovered": _uncovered,
+    "timer": _timer,
+    "ends": _ends,
 }
 
 

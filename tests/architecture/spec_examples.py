@@ -23,6 +23,7 @@ from protocol.entries_and_receipts import (
     cut_body,
     heads_hash,
     text_body,
+    timer_body,
     write_entry,
 )
 from protocol.identity.author import (
@@ -126,6 +127,7 @@ def _bytes() -> dict[str, bytes]:
         "EntryHeader": example_entry().header_bytes,
         "TextBody": example_entry().body,
         "CutBody": cut_body(SECOND.terminal, [m.CutHead(draw("incarnation", 8), 7, draw("cut entry"))]),
+        "TimerBody": timer_body(3_600),
         "Invitation": INVITATION_BYTES,
         "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),

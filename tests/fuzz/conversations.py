@@ -120,6 +120,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "entry-header": of_codec(m.ENTRY_HEADER, published("codec", "Value", "decode", "bytes", "EntryHeader")),
     "text-body": of_codec(m.TEXT_BODY, published("codec", "Value", "decode", "bytes", "TextBody")),
     "cut-body": of_codec(m.CUT_BODY, published("codec", "Value", "decode", "bytes", "CutBody")),
+    "timer-body": of_codec(m.TIMER_BODY, published("codec", "Value", "decode", "bytes", "TimerBody")),
     "entry": Target(_entry, (ProtocolError,), _entries, lambda entry: encode(entry.message())),
     "heads": Target(_heads, (), _histories),
 }

@@ -31,6 +31,7 @@ STRUCTS: list[tuple[type[Wire], Codec[Any]]] = [
     (m.EntryHeader, m.ENTRY_HEADER),
     (m.TextBody, m.TEXT_BODY),
     (m.CutBody, m.CUT_BODY),
+    (m.TimerBody, m.TIMER_BODY),
     (m.ContactHello, CONTACT_HELLO),
     (m.ContactReply, CONTACT_REPLY),
     (m.PairingReply, PAIRING_REPLY),

@@ -1,5 +1,5 @@
 // Entries between two persons; SPEC §11.1 to §11.4.
-import { bytes, decode, encode, list, struct, text, u48, u53, u8 } from './codec.js';
+import { bytes, decode, encode, int, list, struct, text, u48, u53, u8 } from './codec.js';
 import { Rejected, must } from './errors.js';
 import { Head, ascending } from './messages.js';
 import { empty, equal, hash, random } from './primitives.js';
@@ -9,6 +9,9 @@ const HEADER_MOST = 2048;
 const BODY_MOST = 131_072;
 export const TEXT = 1;
 const CUT = 2;
+const TIMER = 5;
+const YEAR = 31_536_000;
+const FOUR_WEEKS_MS = 2_419_200_000;
 const CUTS_MOST = 16;
 
 export const EntryHeader = struct({
@@ -21,12 +24,16 @@ export const EntryHeader = struct({
   membership: list(0, 16, id),
   time: u48,
   kind: u8,
+  timer: int(0, YEAR),
+  until: u53,
   content: id,
   self_tag: bytes(0, 32),
 });
 export const TextBody = struct({ text: text(1, 16384), reply: bytes(0, 32) });
 const CutHead = struct({ incarnation: bytes(8), sequence: u53, id });
 export const CutBody = struct({ terminal: id, heads: list(1, 16, CutHead) });
+export const TimerBody = struct({ seconds: int(0, YEAR) });
+const BODIES = { [TEXT]: TextBody, [CUT]: CutBody, [TIMER]: TimerBody };
 
 const order = (a, b) => Buffer.compare(a, b);
 
@@ -39,10 +46,11 @@ function selfTag(selfKey, header) {
   return hash('parlour.self', [untagged], { key: selfKey });
 }
 
-// Bytes of an Entry message of `kind` 1 from the header's other fields.
-export function write(selfKey, fields, { text: written, reply = empty }, salt = random(16)) {
+// Bytes of an Entry message of `kind` 1 from the header's other fields, with a timer of so many seconds.
+export function write(selfKey, { timer = 0, ...fields }, { text: written, reply = empty }, salt = random(16)) {
   const body = encode(TextBody, { text: written, reply });
-  const header = { ...fields, kind: TEXT, content: contentHash(salt, body), self_tag: empty };
+  const until = timer && fields.time + timer * 1000 + FOUR_WEEKS_MS;
+  const header = { ...fields, kind: TEXT, timer, until, content: contentHash(salt, body), self_tag: empty };
   header.self_tag = selfTag(selfKey, header);
   const raw = encode(EntryHeader, header);
   return { id: entryId(raw), header: raw, salt, body };
@@ -69,11 +77,29 @@ function checkHeader(header) {
   must(ascending(header.parents) && ascending(header.membership), 'malformed', 'V-ET-04');
   const again = header.parents.some((parent) => parent.equals(header.previous));
   must(header.membership.length > 0 && !again, 'malformed', 'V-ET-05');
+  checkTimer(header);
+}
+
+function checkTimer({ time, kind, timer, until }) {
+  must((timer === 0) === (until === 0), 'malformed', 'V-EX-01');
+  if (timer === 0) return;
+  const unread = until - time - timer * 1000;
+  must(unread >= 0 && unread <= FOUR_WEEKS_MS, 'malformed', 'V-EX-02');
+  must(kind !== CUT && kind !== TIMER, 'malformed', 'V-EX-03');
+}
+
+// The end of an entry with a timer in Unix milliseconds: as far as it is known, and at the latest. `read` is
+// the time of the first reading, or null.
+export function ends({ time, timer, until }, { stored, read, own }) {
+  const last = Math.min(until, stored + timer * 1000 + FOUR_WEEKS_MS);
+  const written = own ? Math.min(time, stored) + timer * 1000 : last;
+  const seen = read === null ? last : read + timer * 1000;
+  return { due: Math.min(last, written, seen), last };
 }
 
 function decodeStruct(kind, raw) {
   try {
-    return decode(kind === CUT ? CutBody : TextBody, raw, BODY_MOST);
+    return decode(BODIES[kind], raw, BODY_MOST);
   } catch (error) {
     if (error instanceof Rejected) throw new Rejected('malformed', 'V-ET-09');
     throw error;
@@ -101,7 +127,7 @@ export function readForm({ header: raw, salt, body }) {
   must(bare || salt.length === 16, 'malformed', 'V-ET-07');
   if (bare) return entry;
   must(equal(contentHash(salt, body), header.content), 'authentication', 'V-ET-08');
-  return [TEXT, CUT].includes(header.kind) ? { ...entry, body: decodeBody(header.kind, body) } : entry;
+  return header.kind in BODIES ? { ...entry, body: decodeBody(header.kind, body) } : entry;
 }
 
 // Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
@@ -241,6 +267,13 @@ export class Conversation {
       }
     }
     return found;
+  }
+
+  // The timer of the conversation in seconds; `leftOut` are ids of entries that do not count.
+  timer(leftOut) {
+    const counts = ({ id: one }) => !leftOut.some((other) => other.equals(one));
+    const set = this.ordered().filter((entry) => entry.header.kind === TIMER && entry.body && counts(entry));
+    return set.at(-1)?.body.seconds ?? 0;
   }
 
   // The cuts of a removed author that are in force, by the rank of their authors. `live` and `ranked` are

@@ -105,6 +105,8 @@ def entry_header(drawn: Drawn) -> m.EntryHeader:
         [drawn("head")],
         1_767_225_600_000,
         1,
+        3_600,
+        1_769_648_400_000,
         drawn("content"),
         drawn("self tag"),
     )
@@ -306,10 +308,12 @@ def _entry_header(
     kind: str = "01",
     self_tag: str = "c400",
     sequence: str = "01",
+    timer: str = "00",
+    until: str = "00",
 ) -> list[Any]:
     """An entry header, as the parts of its encoding."""
-    place = "9b" + ID + ID + "c408" + "22" * 8 + sequence + previous
-    return [place, *(parents or ["90"]), *(membership or ["90"]), time + kind + ID + self_tag]
+    place = "9d" + ID + ID + "c408" + "22" * 8 + sequence + previous
+    return [place, *(parents or ["90"]), *(membership or ["90"]), time + kind + timer + until + ID + self_tag]
 
 
 _LIST_OF_17: Final = ["dc0011", {"hex": ID, "times": 17}]
@@ -323,6 +327,10 @@ FULL_HEADERS: Final[tuple[Row, ...]] = (
     ("time 2^48-1", "EntryHeader", _entry_header(time="cf0000ffffffffffff")),
     ("sequence 2^53-1", "EntryHeader", _entry_header(sequence="cf001fffffffffffff")),
     ("kind 255", "EntryHeader", _entry_header(kind="ccff")),
+    ("a timer of a year", "EntryHeader", _entry_header(timer="ce01e13380", until="01")),
+    ("until 2^53-1", "EntryHeader", _entry_header(timer="01", until="cf001fffffffffffff")),
+    ("a timer of a year", "TimerBody", "91ce01e13380"),
+    ("no timer", "TimerBody", "9100"),
 )
 """As FULL, of entry headers."""
 
@@ -343,6 +351,9 @@ _HEADER_BOUNDS: Final[tuple[Row, ...]] = (
     ("time 2^48", "EntryHeader", _entry_header(time="cf0001000000000000")),
     ("sequence 2^53", "EntryHeader", _entry_header(sequence="cf0020000000000000")),
     ("kind 256", "EntryHeader", _entry_header(kind="cd0100")),
+    ("a timer of a year and a second", "EntryHeader", _entry_header(timer="ce01e13381", until="01")),
+    ("until 2^53", "EntryHeader", _entry_header(timer="01", until="cf0020000000000000")),
+    ("a timer of a year and a second", "TimerBody", "91ce01e13381"),
     ("a reply of 33 bytes", "TextBody", "92a161" + _ID_OF_33),
 )
 

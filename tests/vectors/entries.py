@@ -17,6 +17,7 @@ from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_TEXT,
+    KIND_TIMER,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
@@ -24,6 +25,7 @@ from protocol.entries_and_receipts import (
     parse_entry,
     self_tag,
     text_body,
+    timer_body,
     write_entry,
 )
 from protocol.limits import (
@@ -32,8 +34,10 @@ from protocol.limits import (
     HEADER_BYTES_MAX,
     SEQUENCE_FOLLOWED_MAX,
     TEXT_CHARACTERS_MAX,
+    TIMER_SECONDS_MAX,
+    UNREAD_SECONDS_MAX,
 )
-from protocol.messages import CutBody, CutHead, Entry, EntryHeader, TextBody
+from protocol.messages import CutBody, CutHead, Entry, EntryHeader, TextBody, TimerBody
 from protocol.primitives import b2b
 from protocol.vectors.entries import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
@@ -81,11 +85,19 @@ class Talk:
         parents: Sequence[str] = (),
         *,
         ms: int = 0,
+        timer: int = 0,
         **changed: Any,
     ) -> ParsedEntry:
         """`whose` terminal writes `name` as its text, `ms` after TIME."""
         place = self.place(whose, after, parents, **changed)
-        return self._keep(name, whose, place, ms, KIND_TEXT, text_body(name))
+        return self._keep(name, whose, place, ms, KIND_TEXT, text_body(name), timer)
+
+    def time(
+        self, name: str, whose: str, after: str, seconds: int, parents: Sequence[str] = (), *, ms: int = 0
+    ) -> ParsedEntry:
+        """`whose` terminal sets the timer of the conversation, `ms` after TIME."""
+        place = self.place(whose, after, parents)
+        return self._keep(name, whose, place, ms, KIND_TIMER, timer_body(seconds))
 
     def cut(self, name: str, whose: str, after: str, removed: str, *ends: str) -> ParsedEntry:
         """`whose` terminal cuts the entries of `removed` behind those with the names `ends`."""
@@ -94,9 +106,11 @@ class Talk:
         body = cut_body(self.terminal(removed), heads)
         return self._keep(name, whose, self.place(whose, after), 0, KIND_CUT, body)
 
-    def _keep(self, name: str, whose: str, place: EntryPlace, ms: int, kind: int, body: bytes) -> ParsedEntry:
-        salt = self.salt(name)
-        entry = write_entry(place, TIME + ms, kind, body, self.self_key(whose), lambda size: salt[:size])
+    def _keep(
+        self, name: str, whose: str, place: EntryPlace, ms: int, kind: int, body: bytes, timer: int = 0
+    ) -> ParsedEntry:
+        salt, key = self.salt(name), self.self_key(whose)
+        entry = write_entry(place, TIME + ms, kind, body, key, lambda size: salt[:size], timer)
         self.entries[name] = entry
         return entry
 
@@ -147,6 +161,9 @@ NOTES: Final = {
     "Cut": ("AUTHENTICITY", "Up to where the entries of a removed terminal count."),
     "Uncovered": ("AUTHENTICITY", "Which entries the contact has not stood for."),
     "Order": ("BASIC", "Order and tips of what is held."),
+    "BadTimer": ("MALFORMED", "A timer or an end that no correct author writes."),
+    "Timer": ("BASIC", "The timer of a conversation."),
+    "End": ("BASIC", "When an entry with a timer ends."),
 }
 Wrong = tuple[str, str, str, str, Any]
 """Rule, class, comment, flag, the message as it stands in the file."""
@@ -170,7 +187,7 @@ def _written(seed: Seed) -> Group:
         "membership": [seed.bytes("head").hex()],
         "self_key": talk.self_key("own").hex(),
         "salt": talk.salt("written").hex(),
-        "previous": None, "tips": [], "time": TIME, "text": "Hello", "reply": "",
+        "previous": None, "tips": [], "time": TIME, "text": "Hello", "reply": "", "timer": 0,
     }  # fmt: skip
     for comment, changes in (
         ("a first entry", {}),
@@ -179,6 +196,8 @@ def _written(seed: Seed) -> Group:
          {"previous": previous, "tips": [*tips[:2], previous["id"]]}),
         ("of twenty tips the sixteen lowest are named", {"previous": previous, "tips": tips}),
         ("two heads, given in no order", {"membership": [seed.bytes(f"head {n}").hex() for n in range(3)]}),
+        ("a timer of an hour", {"timer": 3_600}),
+        ("the longest timer", {"timer": TIMER_SECONDS_MAX}),
         ("the greatest sequence and time",
          {"previous": {"sequence": 2**53 - 2, "id": previous["id"]}, "time": 2**48 - 1}),
     ):  # fmt: skip
@@ -213,6 +232,19 @@ def _read(seed: Seed) -> Group:
     talk.cut("cut", "their", "second", "own", "own")
     steps = one_step(ACTIONS, {}, "parse", message=talk.message("cut").hex())
     group.add("a cut", ["Read"], SUCCESS, steps)
+    talk.write("timed", "their", "second", timer=30)
+    talk.time("timer", "their", "second", 3_600)
+    talk.time("off", "their", "second", 0)
+    read, latest = TIME + 30_000, TIME + 30_000 + UNREAD_SECONDS_MAX * 1_000
+    for comment, message in {
+        "an entry with a timer": talk.message("timed").hex(),
+        "an entry that sets the timer": talk.message("timer").hex(),
+        "an entry that ends the timer": talk.message("off").hex(),
+        "the earliest end": _alone(talk, timer=30, until=read),
+        "the latest end": _alone(talk, timer=30, until=latest),
+        "a later kind with a timer": _alone(talk, timer=30, until=latest, kind=200),
+    }.items():
+        group.add(comment, ["Read"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
     second = talk.entries["second"]
     gone = encode(Entry(second.header_bytes, b"", b""))
     steps = one_step(ACTIONS, {}, "parse", message=gone.hex())
@@ -261,13 +293,13 @@ def _encodings(talk: Talk) -> Iterator[Wrong]:
     def carried(header: bytes) -> Any:
         return write_bytes(encode(Entry(header, first.salt, first.body)))
 
-    # A fixarray of 11; conversation, author and incarnation take 34, 34 and 10 bytes.
+    # A fixarray of 13; conversation, author and incarnation take 34, 34 and 10 bytes.
     sequence = 1 + 34 + 34 + 10
     longer = header[:sequence] + b"\xcc" + header[sequence:]
     for comment, wrong in {
         "an empty header": b"",
         "a byte after the header": header + b"\x00",
-        "the header without its last field": b"\x9a" + header[1:-34],
+        "the header without its last field": b"\x9c" + header[1:-34],
         "a sequence in a longer encoding": longer,
         "an incarnation of 7 bytes": encode(talk.changed("first", incarnation=bytes(7))),
         "a conversation of 31 bytes": encode(talk.changed("first", conversation=bytes(31))),
@@ -275,6 +307,8 @@ def _encodings(talk: Talk) -> Iterator[Wrong]:
         "a sequence of 2^53": encode(talk.changed("second", sequence=2**53)),
         "a time of 2^48": encode(talk.changed("first", time=2**48)),
         "a kind of 256": encode(talk.changed("first", kind=256)),
+        "a timer of a year and a second": encode(talk.changed("first", timer=TIMER_SECONDS_MAX + 1)),
+        "an end of 2^53": encode(talk.changed("first", timer=1, until=2**53)),
         "17 parents": encode(talk.changed("first", parents=[bytes([n]) * 32 for n in range(17)])),
         "17 heads": encode(talk.changed("first", membership=[bytes([n]) * 32 for n in range(17)])),
     }.items():
@@ -356,6 +390,7 @@ def _bodies(talk: Talk) -> Iterator[Wrong]:
     for comment, other in wrong.items():
         yield "V-ET-09", "malformed", comment, "BadBody", write_bytes(_with_body(talk, other))
     yield from _cuts(talk)
+    yield from _timers(talk)
     large = write_bytes(encode(Entry(header, salt, bytes(BODY_BYTES_MAX + 1))))
     yield "V-CD-03", "malformed", "a body of 131,073 bytes", "BadBody", large
     yield (
@@ -386,12 +421,34 @@ def _cuts(talk: Talk) -> Iterator[Wrong]:
     yield "V-ET-09", "malformed", "a cut in a text", "BadBody", _with_body(talk, cut).hex()
 
 
+def _timers(talk: Talk) -> Iterator[Wrong]:
+    for comment, body in {
+        "a text in an entry that sets the timer": text_body("Hello"),
+        "a timer of the conversation of a year and a second": encode(TimerBody(TIMER_SECONDS_MAX + 1)),
+        "an empty body in an entry that sets the timer": b"",
+    }.items():
+        yield "V-ET-09", "malformed", comment, "BadTimer", _with_body(talk, body, kind=KIND_TIMER).hex()
+    flag, malformed, read = "BadTimer", "malformed", TIME + 60_000
+    latest, timed = read + UNREAD_SECONDS_MAX * 1_000, {"timer": 60, "until": read}
+    for rule, comment, fields in (
+        ("V-EX-01", "an end without a timer", {"until": read}),
+        ("V-EX-01", "a timer without an end", {"timer": 60}),
+        ("V-EX-02", "an end before the time and the timer", {"timer": 60, "until": read - 1}),
+        ("V-EX-02", "an end that is a millisecond too late", {"timer": 60, "until": latest + 1}),
+        ("V-EX-03", "an entry that sets the timer and has one", {**timed, "kind": KIND_TIMER}),
+        ("V-EX-03", "a cut with a timer", {**timed, "kind": KIND_CUT}),
+    ):
+        yield rule, malformed, comment, flag, _alone(talk, **fields)
+
+
+def _alone(talk: Talk, **fields: Any) -> str:
+    """The message of the first entry's header with other fields, without its body."""
+    return encode(Entry(encode(talk.changed("first", **fields)), b"", b"")).hex()
+
+
 def _as_cut(talk: Talk, body: bytes) -> bytes:
     """The first entry's message as a cut with a body, which its content fits."""
-    salt = talk.salt("first")
-    content = b2b(salt + body, personal=labels.CONTENT)
-    header = encode(talk.changed("first", content=content, kind=KIND_CUT))
-    return encode(Entry(header, salt, body))
+    return _with_body(talk, body, kind=KIND_CUT)
 
 
 # --- Trust ---
@@ -666,8 +723,72 @@ def _uncovered(seed: Seed) -> Group:
     return group
 
 
+def _timer(seed: Seed) -> Group:
+    """Two authors who set the timer, one of them at the same time as the other."""
+    talk = Talk(seed, "timer")
+    talk.write("a", "their")
+    talk.time("hour", "their", "a", 3_600, ms=10)
+    talk.time("minute", "own", "", 60, ["hour"], ms=20)
+    talk.time("off", "their", "hour", 0, ["minute"], ms=30)
+    talk.time("at the same time", "their", "hour", 86_400, ms=25)
+    talk.time("with a clock that is behind", "own", "minute", 300, ["off"], ms=-60_000)
+    group = Group("11.9", {"entries": talk.named()})
+    chain = ["a", "hour", "minute"]
+    for comment, names, left_out in (
+        ("nothing is held", [], []),
+        ("nobody has set it", ["a"], []),
+        ("it was set", ["a", "hour"], []),
+        ("the last one counts, whoever wrote it", chain, []),
+        ("it was switched off", [*chain, "off"], []),
+        ("of two at the same time the later in the order", [*chain, "at the same time"], []),
+        ("the order of arrival says nothing", ["at the same time", "minute", "hour", "a"], []),
+        ("a clock that is behind", [*chain, "off", "with a clock that is behind"], []),
+        ("one that does not count", [*chain, "at the same time"], ["at the same time"]),
+        ("none that counts", ["a", "hour"], ["hour"]),
+    ):
+        given = {"conversation": talk.conversation.hex(), "entries": names, "left_out": left_out}
+        group.add(comment, ["Timer"], SUCCESS, one_step(ACTIONS, group.inputs, "timer", **given))
+    return group
+
+
+def _ends(seed: Seed) -> Group:
+    talk, latest = Talk(seed, "ends"), 60_000 + UNREAD_SECONDS_MAX * 1_000
+    talk.write("minute", "their", timer=60)
+    talk.write("year", "their", "minute", timer=TIMER_SECONDS_MAX)
+    talk.write("ahead", "their", "minute", ms=86_400_000, timer=60)
+    talk.bears("minute", "short", until=TIME + 60_000)
+    group = Group("11.9", {"entries": talk.named()})
+    for comment, entry, stored, read, own in (
+        ("of another person, unread", "minute", 5, None, False),
+        ("of another person, read", "minute", 5, 1_000, False),
+        ("read long after it came", "minute", 5, latest - 1, False),
+        ("with an author who set a short end", "short", 5, 30_000, False),
+        ("that comes after its end", "short", 70_000, None, False),
+        ("an author whose clock is ahead does not delay the end", "ahead", 5, None, False),
+        ("a year", "year", 5, 10, False),
+        ("of this person", "minute", 0, None, True),
+        ("of this person, and from another terminal", "minute", 40_000, None, True),
+        ("of this person, and the clock was ahead", "ahead", 5, None, True),
+    ):
+        given = {"entry": entry, "stored": TIME + stored, "read": read and TIME + read, "own": own}
+        group.add(comment, ["End"], SUCCESS, one_step(ACTIONS, group.inputs, "ends", **given))
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_written, _read, _refused_forms, _trust, _quarantine, _cut, _uncovered, _order, _last)
+    makers = (
+        _written,
+        _read,
+        _refused_forms,
+        _trust,
+        _quarantine,
+        _cut,
+        _uncovered,
+        _order,
+        _last,
+        _timer,
+        _ends,
+    )
     return build_file(seed, NOTES, [make(seed) for make in makers])

@@ -192,3 +192,38 @@ CREATE TABLE alerts (
     entries INTEGER NOT NULL,  -- how many entries could not be read
     others  INTEGER NOT NULL   -- how many contacts could not be read
 ) STRICT, WITHOUT ROWID;
+
+-- Entries with a timer, until they end (SPEC §11.9). Times are milliseconds of the profile's own clock.
+CREATE TABLE expiring (
+    entry INTEGER PRIMARY KEY REFERENCES entries,
+    timer INTEGER NOT NULL, -- from the first reading to the end
+    due   INTEGER NOT NULL, -- the end, as far as it is known
+    last  INTEGER NOT NULL, -- the end at the latest
+    waits INTEGER NOT NULL  -- 1: its time is over, and it stays until a terminal of the contact has it
+) STRICT;
+CREATE INDEX expiring_by_due ON expiring (due);
+CREATE INDEX expiring_that_wait ON expiring (entry) WHERE waits;
+
+-- A wall clock can be set back: what had passed before is kept apart from it.
+CREATE TABLE profile_clock (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    wall  INTEGER NOT NULL, -- milliseconds of Unix time
+    age   INTEGER NOT NULL, -- milliseconds of the profile's clock at that time
+    boot  TEXT NOT NULL,    -- which start of the machine it was; empty: not known
+    since INTEGER NOT NULL  -- milliseconds since that start
+) STRICT;
+
+-- What an entry that sets a timer says stays in force where its body is deleted.
+CREATE TABLE timers (
+    entry   INTEGER PRIMARY KEY REFERENCES entries,
+    seconds INTEGER NOT NULL -- 0: none
+) STRICT;
+CREATE INDEX entries_that_set_timers ON entries (conversation, rank, id) WHERE kind = 5;
+
+-- Clearing a conversation takes many pieces, and what is still to be done must survive the process.
+CREATE TABLE clearing (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations,
+    first        INTEGER NOT NULL, -- entries.number from which it is to be cleared
+    done         INTEGER NOT NULL, -- entries.number up to which it is cleared
+    last         INTEGER NOT NULL  -- entries.number up to which it is to be cleared
+) STRICT;

@@ -55,6 +55,8 @@ def entry(size: int) -> Entry:
         membership=[system_random(32)],
         time=1_800_000_000_000,
         kind=1,
+        timer=0,
+        until=0,
         content=system_random(32),
         self_tag=system_random(32),
     )

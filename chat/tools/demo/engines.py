@@ -164,6 +164,9 @@ class DemoClock:
     def wall(self) -> int:
         return self._machine.wall() if self._set is None else self._set
 
+    def boot(self) -> tuple[str, int]:
+        return self._machine.boot()
+
     def set(self, wall: int) -> None:
         """Show this time (milliseconds of Unix time), or a later one that is already shown."""
         self._set = wall if self._set is None else max(self._set, wall)

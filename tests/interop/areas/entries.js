@@ -20,7 +20,7 @@ import { expectSame, hex } from './expect.js';
 function written(step) {
   const previous = step.previous && { sequence: step.previous.sequence, id: hex(step.previous.id) };
   const place = entries.placeAfter(previous, step.tips.map(hex));
-  const given = { conversation: hex(step.conversation), author: hex(step.author), time: step.time };
+  const given = { conversation: hex(step.conversation), author: hex(step.author), time: step.time, timer: step.timer };
   const fields = {
     ...given,
     ...place,
@@ -38,8 +38,9 @@ const read = (raw) => entries.readForm(decodeMessage(hex(raw)));
 
 function parsed(step) {
   const { id, header, body, hasBody } = read(step.message);
-  const { author, sequence, kind } = header;
-  const shown = { entry_id: id, author, sequence, kind, has_body: hasBody };
+  const { author, sequence, kind, timer, until } = header;
+  const shown = { entry_id: id, author, sequence, kind, has_body: hasBody, timer, until };
+  shown.seconds = body?.seconds ?? null;
   return { ...shown, text_length: [...(body?.text ?? '')].length, reply: body?.reply ?? Buffer.alloc(0) };
 }
 
@@ -97,6 +98,11 @@ function uncovered(step, inputs) {
   return { uncovered: named(found), evidence: held.evidence(found).map(named) };
 }
 
+function timer(step, inputs) {
+  const held = hold(hex(step.conversation), step.entries, inputs);
+  return { seconds: held.timer(step.left_out.map((name) => read(inputs.entries[name]).id)) };
+}
+
 const RUN = {
   previous: previousOf,
   conversation: (step) => ({
@@ -109,6 +115,8 @@ const RUN = {
   order: ordered,
   quarantine,
   uncovered,
+  timer,
+  ends: (step, inputs) => entries.ends(read(inputs.entries[step.entry]).header, step),
 };
 
 const run = (table) => (inputs, steps) =>

@@ -29,6 +29,7 @@ from chat.interface import (
     EntryDeleted,
     EntryView,
     Event,
+    HistoryCleared,
     InvitationView,
     Messenger,
     NearbyView,
@@ -60,6 +61,7 @@ from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, recorded
 
 TEXT_LIMIT = 16_384
+TIMER_LONGEST = 31_536_000
 OTHER_WORDS = phrase("These are not the recovery words of this identity.")
 RECOVERY_ASKED = (2, 7, 20, 33)
 RELAYS_MOST = 8
@@ -285,6 +287,25 @@ class FakeMessenger(Others):
         if self.prompt:
             self.tidy()
         return conversation.entries[at]
+
+    async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
+        view = self._contact(contact)
+        if not 0 <= seconds <= TIMER_LONGEST:
+            raise UsageError(phrase("The longest timer is a year."))
+        if view.timer == seconds:
+            return None
+        return self.time(contact, seconds, own=True)
+
+    async def clear(self, contact: str) -> None:
+        conversation = self._conversation(contact)
+        for entry in [one for one in conversation.entries if one.kind not in ("cut", "timer", "deleted")]:
+            at = conversation.index(entry.id)
+            conversation.entries[at] = replace(entry, kind="deleted", text="", reply="", expires=None)
+            conversation.never_read.update(conversation.unread & {entry.id})
+        conversation.unread.clear()
+        if conversation.entries:
+            self._count_unread(contact)
+            self.emit(HistoryCleared(contact, len(conversation.entries), len(conversation.entries)))
 
     async def clean(self) -> None:
         self.tidy()

@@ -30,6 +30,7 @@ from chat.interface import (
     EntriesMarked,
     EntryAdded,
     EntryChanged,
+    EntryDeleted,
     EntryFilled,
     EntryState,
     EntryView,
@@ -286,6 +287,25 @@ class Others:
         self.emit(EntryAdded(entry))
         return entry
 
+    def time(self, person: str, seconds: int, *, own: bool = False) -> EntryView:
+        """The contact, or this person, sets the timer of the conversation."""
+        contact = self._contacts[person]
+        entry = replace(self._entry(contact, "", own=own, time=None), kind="timer", seconds=seconds)
+        self._conversations[person].entries.append(entry)
+        self._set_contact(replace(contact, timer=seconds))
+        self.emit(EntryAdded(entry))
+        return entry
+
+    def end(self, entry: EntryView) -> EntryView:
+        """The timer of an entry ends."""
+        conversation = self._conversations[entry.contact]
+        over = replace(entry, kind="expired", text="", reply="", expires=None)
+        conversation.entries[conversation.index(entry.id)] = over
+        conversation.unread.discard(entry.id)
+        self.emit(EntryDeleted(entry.contact, entry.id, expired=True))
+        self._count_unread(entry.contact)
+        return over
+
     def complete(self, entry: EntryView, text: str) -> EntryView:
         """The content of an entry that was missing arrives."""
         conversation = self._conversations[entry.contact]
@@ -517,7 +537,9 @@ class Others:
         number = next(self._numbers)
         entry = identity(f"entry {number}")
         self._arrived[entry] = (number, self._now)
-        return EntryView(entry, contact.person, author, own, time or self._now, "text", text, state, reply)
+        at = time or self._now
+        view = EntryView(entry, contact.person, author, own, at, "text", text, state, reply)
+        return replace(view, expires=at + timedelta(seconds=contact.timer)) if contact.timer else view
 
     def _named(self, typed: str, *, own: bool = True) -> set[str]:
         """Who a name of a search means. Raises UsageError."""

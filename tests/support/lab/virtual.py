@@ -19,11 +19,16 @@ class Deadlock(Exception):
 
 
 class VirtualClock:
-    """The engine's clock on a virtual loop; `wall` can be set wrong, as machines' clocks are."""
+    """The engine's clock on a virtual loop; `wall` can be set wrong, as machines' clocks are.
+
+    `slept_ms`: how long the machine slept, which the loop does not notice. `boot_id`: of its last start.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.offset_ms = 0
+        self.slept_ms = 0
+        self.boot_id = "first"
 
     def monotonic(self) -> float:
         """Seconds of virtual time since the loop began."""
@@ -31,7 +36,11 @@ class VirtualClock:
 
     def wall(self) -> int:
         """Milliseconds of Unix time as this machine believes them."""
-        return EPOCH_MS + int(self._loop.time() * 1000) + self.offset_ms
+        return EPOCH_MS + int(self._loop.time() * 1000) + self.slept_ms + self.offset_ms
+
+    def boot(self) -> tuple[str, int]:
+        """The id of this start, and milliseconds of virtual time, those asleep included."""
+        return self.boot_id, int(self._loop.time() * 1000) + self.slept_ms
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -20,6 +20,7 @@ from chat.views import parse_query
 from protocol import labels
 from protocol.codec import encode
 from protocol.entries_and_receipts import ParsedEntry
+from protocol.limits import UNREAD_SECONDS_MAX
 from protocol.messages import EntryHeader, TextBody
 from protocol.primitives import Random, b2b
 from protocol.profile_header import DatabaseKey
@@ -93,6 +94,7 @@ def sample(
     conversation: bytes = TALK,
     incarnation: bytes = b"incarnat",
     kind: int = TEXT,
+    timer: int = 0,
 ) -> ParsedEntry:
     """One entry, of text or an unknown kind; salt and content hash follow from its place and its words."""
     body = (encode(TextBody(text, b"")) if kind == TEXT else text.encode()) if text else b""
@@ -107,6 +109,8 @@ def sample(
         membership=[],
         time=time,
         kind=kind,
+        timer=timer,
+        until=time + (timer + UNREAD_SECONDS_MAX) * 1_000 if timer else 0,
         content=b2b(salt + body, personal=labels.CONTENT),
         self_tag=b"",
     )

@@ -128,8 +128,8 @@ def test_attack_75_what_was_deleted_is_not_taken_after_its_conversation_was_remo
             entries.insert_all(database, alone, ME.terminal, contact=THEM)
     with database.transaction():
         back = entries.insert_all(database, [*deleted, kept], ME.terminal, contact=THEM)
-    assert [one.deleted for one in back] == [True] * (0 if headers_first else 40) + [False]
-    assert not any(one.entry.salt for one in back if one.deleted)
+    assert [one.destroyed for one in back] == [1] * (0 if headers_first else 40) + [0]
+    assert not any(one.entry.salt for one in back if one.destroyed)
     assert [row.deleted for row in entries.page(database, TALK, 100)] == [True] * 40 + [False]
     assert database.rows("SELECT entry FROM deletions") == []
     assert receipts.unread(database, TALK) == 1

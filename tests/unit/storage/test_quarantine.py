@@ -50,6 +50,8 @@ def cut(by: bytes, removed: bytes, *ends: ParsedEntry, sequence: int = 1) -> Par
         membership=[blob("a head")],
         time=1,
         kind=KIND_CUT,
+        timer=0,
+        until=0,
         content=b2b(SALT + body, personal=labels.CONTENT),
         self_tag=b"",
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, entries, ordering, receipts, search
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
@@ -114,7 +114,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
 def test_a_time_leads_to_the_first_entry_since(shared: Database, steps: list[Step], time: int) -> None:
     talk = hold(shared, steps)
     expected = next((row.id for row in in_order(shared, talk) if row.time >= time), None)
-    assert entries.at_time(shared, talk, time) == expected
+    assert search.at_time(shared, talk, time) == expected
 
 
 @pytest.mark.parametrize("few", [1, 16_384], ids=["by the order", "by what is unread"])
@@ -158,7 +158,7 @@ def test_what_was_read_by_parts_is_what_was_read(database: Database, size: int) 
         receipts.add(database, ME.terminal, READ, [theirs.written[at].id for at in (0, 3, 4, 8)], 1)
     found, place = [], END
     while place != BEGINNING:
-        since = entries.place_before(database, TALK, place, size)
+        since = receipts.place_before(database, TALK, place, size)
         found += receipts.read_by(database, TALK, ME.terminal, 99, since, place)
         place = since
     assert found == receipts.read_by(database, TALK, ME.terminal, 99)
@@ -181,9 +181,9 @@ PLACE = (1_000, b"")
 READS: dict[str, Callable[[Database], object]] = {
     "page": lambda db: entries.page(db, TALK, 9, PLACE),
     "page after": lambda db: entries.page_after(db, TALK, 9, PLACE),
-    "at time": lambda db: entries.at_time(db, TALK, 5),
+    "at time": lambda db: search.at_time(db, TALK, 5),
     "entry": lambda db: entries.get(db, blob("entry")),
-    "tips": lambda db: entries.tips(db, TALK),
+    "tips": lambda db: ordering.tips(db, TALK),
     "last by": lambda db: entries.last_by(db, TALK, ME.terminal),
     "receipts": lambda db: receipts.of(db, [blob("entry")]),
     "acknowledge": lambda db: receipts.acknowledge(
@@ -192,7 +192,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "first unread": lambda db: receipts.first_unread(db, TALK),
     "stretch": lambda db: receipts.stretch_after(db, TALK, ME.terminal, 0, 9),
     "outbox": lambda db: receipts.unacknowledged(db, TALK, ME.terminal, THEM, (0, 9)),
-    "part": lambda db: entries.place_before(db, TALK, PLACE, 9),
+    "part": lambda db: receipts.place_before(db, TALK, PLACE, 9),
     "read by": lambda db: receipts.read_by(db, TALK, ME.terminal, 9, BEGINNING, PLACE),
     "search": lambda db: samples.find(db, "entry", conversation=TALK),
     "preferences": kept_settings.preferences,

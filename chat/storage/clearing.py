@@ -1,0 +1,63 @@
+"""Clears conversations piece by piece: the content of all entries is deleted, their places stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from chat.storage.database import Database
+from chat.storage.secure_deletion import destroy_all
+from protocol.entries_and_receipts import LASTING
+
+PIECE: Final = 512
+"""Entries, of any conversation, that one piece of work passes: some milliseconds, for which users wait."""
+
+DELETED: Final = 1
+"""What `entries.destroyed` says of a deleted entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A piece of clearing the conversation with a contact: steps done and in all, and ids of what is gone."""
+
+    contact: bytes
+    conversation: bytes
+    done: int
+    total: int
+    gone: tuple[bytes, ...]
+
+
+def begin(db: Database, conversation: bytes) -> None:
+    """Clear what is held of a conversation now. What comes later stays."""
+    db.run(
+        "INSERT OR REPLACE INTO clearing (conversation, first, done, last)"
+        " SELECT c.number, min(e.number), min(e.number) - 1, max(e.number) FROM conversations AS c"
+        " JOIN entries AS e ON e.conversation = c.number WHERE c.id = ? GROUP BY c.number",
+        conversation,
+    )
+
+
+def next_piece(db: Database) -> Cleared | None:
+    """Clear the next piece; None if nothing is due. Cuts and timers stay: they hold for other entries."""
+    found = db.row(
+        "SELECT k.conversation, c.contact, c.id, k.first, k.done, k.last FROM clearing AS k"
+        " JOIN conversations AS c ON c.number = k.conversation ORDER BY k.conversation LIMIT 1"
+    )
+    if found is None:
+        return None
+    number, contact, conversation, first, before, last = found
+    done = min(before + PIECE, last)
+    kept = ",".join(map(str, sorted(LASTING)))
+    rows = db.rows(
+        "SELECT number, id FROM entries WHERE number > ? AND number <= ? AND conversation = ?"
+        f" AND NOT destroyed AND kind NOT IN ({kept})",
+        *(before, done, number),
+    )
+    if rows:
+        destroy_all(db, [row[0] for row in rows], DELETED)
+    if done < last:
+        db.run("UPDATE clearing SET done = ? WHERE conversation = ?", done, number)
+    else:
+        db.run("DELETE FROM clearing WHERE conversation = ?", number)
+    gone = tuple(row[1] for row in rows)
+    return Cleared(contact, conversation, done - first + 1, last - first + 1, gone)
