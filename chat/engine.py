@@ -17,8 +17,8 @@ from chat.config import Config
 from chat.errors import ENGINE_ENDED, phrase
 from chat.errors import LOCKED as CLOSED
 from chat.interface import (
-    BackupView,
     AlertView,
+    BackupView,
     Closed,
     ContactView,
     DetailsView,

@@ -22,9 +22,9 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
-from chat.views import BackupView as BackupView
 from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
+from chat.views import BackupView as BackupView
 from chat.views import ContactView as ContactView
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView

@@ -16,8 +16,8 @@ from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, Rel
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
-from chat.service.backup import Backup
 from chat.service.alerts import Alerts, Keeper
+from chat.service.backup import Backup
 from chat.service.clearing import Clearing
 from chat.service.comparison import Comparison
 from chat.service.contacts import People

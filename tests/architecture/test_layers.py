@@ -150,9 +150,7 @@ MEASURED_BELOW = (
 )
 # A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
-MEASURED_INSIDE = (
-    *("chat.tools.bench.commit", "chat.tools.bench.long_history", "chat.tools.bench.storage"),
-)
+MEASURED_INSIDE = (*("chat.tools.bench.commit", "chat.tools.bench.long_history", "chat.tools.bench.storage"),)
 # A relay is measured by terminals of the protocol alone; a function puts one without limits together.
 MEASURED_AT_A_RELAY = "chat.tools.bench.relay"
 

@@ -12,9 +12,9 @@ from chat.errors import phrase
 from chat.interface import (
     NO_NAME,
     PATIENCE,
+    AlertView,
     BackupProgress,
     BackupView,
-    AlertView,
     BadData,
     CannotCreate,
     Closed,
