@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,13 +16,24 @@ from protocol import labels, primitives
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
-from protocol.limits import BODY_BYTES_MAX, CUT_HEADS_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
+from protocol.limits import (
+    BODY_BYTES_MAX,
+    CUT_HEADS_MAX,
+    DELETED_IDS_MAX,
+    PARENTS_MAX,
+    SALT_BYTES,
+    TEXT_CHARACTERS_MAX,
+)
 from protocol.messages import (
     CUT_BODY,
+    DELETE_BODY,
+    EDIT_BODY,
     ENTRY_HEADER,
     TEXT_BODY,
     CutBody,
     CutHead,
+    DeleteBody,
+    EditBody,
     Entry,
     EntryHeader,
     Head,
@@ -33,6 +44,8 @@ from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
 KIND_CUT: Final = 2
+KIND_DELETE: Final = 3
+KIND_EDIT: Final = 4
 _TAG_SIZE: Final = 32
 
 
@@ -96,6 +109,33 @@ def read_cut(body: bytes) -> CutBody:
     return decoded
 
 
+def delete_body(ids: Iterable[bytes]) -> bytes:
+    """The body of a delete of 1 to DELETED_IDS_MAX entries, in any order. LocalMisuse for another number."""
+    named = sorted(set(ids))
+    if not 0 < len(named) <= DELETED_IDS_MAX:
+        raise LocalMisuse("not the ids of a delete")
+    return encode(DeleteBody(named))
+
+
+def read_delete(body: bytes) -> DeleteBody:
+    """Parse the body of a delete. Errors: Malformed, LimitExceeded."""
+    decoded = DELETE_BODY.decode(body)
+    check_ascending(decoded.ids)
+    return decoded
+
+
+def edit_body(entry: bytes, text: str) -> bytes:
+    """The body of an edit of an entry (id of 32 bytes). LocalMisuse if the text is not that of an entry."""
+    if not 0 < len(text) <= TEXT_CHARACTERS_MAX or len(entry) != ID_SIZE:
+        raise LocalMisuse("not the text of an edit")
+    return encode(EditBody(entry, text))
+
+
+def read_edit(body: bytes) -> EditBody:
+    """Parse the body of an edit, which is text of a peer. Errors: Malformed, LimitExceeded."""
+    return EDIT_BODY.decode(body)
+
+
 def _place_of_head(head: CutHead) -> tuple[int, bytes]:
     return head.sequence, head.id
 
@@ -122,8 +162,8 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said` or `cut` is the parsed body; both are None for an unknown kind, and for a header that came alone,
-    which has neither salt nor body.
+    `said`, `cut` or `amends` is the parsed body; all are None for an unknown kind, and for a header that came
+    alone, which has neither salt nor body.
     """
 
     id: bytes
@@ -131,8 +171,9 @@ class ParsedEntry(Struct, frozen=True):
     header: EntryHeader
     salt: bytes
     body: bytes
-    said: TextBody | None
+    said: TextBody | None = None
     cut: CutBody | None = None
+    amends: DeleteBody | EditBody | None = None
 
     @property
     def has_body(self) -> bool:
@@ -182,6 +223,14 @@ def _content(salt: bytes, body: bytes) -> bytes:
 
 # --- Reading: form ---
 
+_BODIES: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
+    KIND_TEXT: ("said", read_text),
+    KIND_CUT: ("cut", read_cut),
+    KIND_DELETE: ("amends", read_delete),
+    KIND_EDIT: ("amends", read_edit),
+}
+"""By kind, the field of a ParsedEntry and what reads it."""
+
 
 def parse_entry(message: Entry) -> ParsedEntry:
     """Parse an entry and make every check that needs no context; `accept_entry` makes the others.
@@ -198,18 +247,17 @@ def parse_entry(message: Entry) -> ParsedEntry:
     check_ascending(header.membership)
     if not header.membership or header.previous in header.parents:
         raise Malformed("no membership, or previous among the parents")
-    salt, body, said, cut = message.salt, message.body, None, None
+    salt, body, content = message.salt, message.body, dict[str, Any]()
     if salt or body:
         if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
             raise Malformed("salt or body of a wrong size")
         if not primitives.equal(_content(salt, body), header.content):
             raise AuthenticationFailed("salt and body are not those of the header")
-        if header.kind == KIND_TEXT:
-            said = read_text(body)
-        elif header.kind == KIND_CUT:
-            cut = read_cut(body)
+        if header.kind in _BODIES:
+            name, read = _BODIES[header.kind]
+            content[name] = read(body)
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
-    return ParsedEntry(identity, message.header, header, salt, body, said, cut)
+    return ParsedEntry(identity, message.header, header, salt, body, **content)
 
 
 # --- Reading: trust ---

@@ -42,6 +42,8 @@ CUT_HEADS_MAX: Final = 16
 """Heads that one cut names (SPEC §11.1)."""
 CUTS_MAX: Final = 16
 """Cuts of one terminal that are in force in a conversation (SPEC §11.2)."""
+DELETED_IDS_MAX: Final = 64
+"""Entries that one delete names (SPEC §11.1)."""
 RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 MESSAGE_BYTES_MAX: Final = 300_000

@@ -19,7 +19,7 @@ from chat.network.transport import TcpTransport
 from chat.relay.quotas import Limits
 from protocol import errors, labels, limits, messages, profile_header
 from protocol.codec import Wire
-from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT
+from protocol.entries_and_receipts import KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TEXT
 from protocol.identity import log
 from protocol.link.framing import CHOICE_SIZE, padded_size
 from protocol.link.states import FOLLOWS, MESSAGES
@@ -56,6 +56,8 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.TextBody,
             messages.CutHead,
             messages.CutBody,
+            messages.DeleteBody,
+            messages.EditBody,
             profile_header.Header,
         )
     },
@@ -172,7 +174,7 @@ def numbers_are_used_or_reserved(text: str) -> list[str]:
     rows = spec_document.table(text, "for", "messages").rows
     used: tuple[list[int | None], ...] = (
         [number(struct) for struct in (*MESSAGE_TYPES, *RELAY_TYPES)],
-        [KIND_TEXT, KIND_CUT],
+        [KIND_TEXT, KIND_CUT, KIND_DELETE, KIND_EDIT],
         [number(struct) for struct in get_args(log.Operation)],
     )
     wrong = []
