@@ -15,6 +15,7 @@ from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, Rel
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
+from chat.service.amending import Amendments
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
@@ -71,17 +72,20 @@ class UseCases:
         clock, transport = ports.clock, ports.transport
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
-        self.settler = settler = Settler(runtime, store, bus)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
         self.relays = relays = Relays(runtime, store, bus, profile.relays)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
         self.views = views = Views(keyring, book, links, bus)
+        amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
+        self.settler = settler = Settler(runtime, store, bus, amendments)
         self.history = History(store, profile.own.person, views)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
-        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
+        self.inbound = inbound = Inbound(
+            runtime, store, bus, keyring, book, links, views, pending, settler, amendments
+        )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
         logs = PersonLogs(runtime, store, bus, keyring, book, links, views, pending, own_log)
@@ -91,7 +95,7 @@ class UseCases:
             runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
-        self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
+        self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner, amendments)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
 

@@ -14,10 +14,11 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
-from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, Notice, ParlourError
+from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, EntryView, Notice, ParlourError
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
+from chat.service.amending import Amendments, Changed, follow
 from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus
@@ -27,7 +28,7 @@ from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
-from chat.service.views import DELETED, Views
+from chat.service.views import AMENDS, DELETED, HERE, Views
 from chat.storage import entries, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
@@ -458,10 +459,11 @@ class Inbound:
         views: Views,
         pending: PendingContacts,
         settler: Settler,
+        amendments: Amendments,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
-        self._settler = settler
+        self._settler, self._amendments = settler, amendments
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -497,6 +499,7 @@ class Inbound:
             welcome=contact is not None and not contact.blocked,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
+        stored = list[bytes]()
         try:
             for message in messages:
                 if not isinstance(message, Entry):
@@ -514,10 +517,11 @@ class Inbound:
                 if known is Author.FORMER:
                     former.add(author)
                 parsed.append(entry)
+                if entry.salt:
+                    stored.append(entry.id)
         finally:
             if parsed:
                 await self._store_entries(link, person, parsed, former)
-        stored = [entry.id for entry in parsed if entry.salt]
         return receipt_for(STORED, stored) if stored else None, unknown
 
     async def _store_entries(
@@ -529,7 +533,7 @@ class Inbound:
         contact, conversation = self._keyring.contacts.get(link.person), parsed[0].header.conversation
         carrier = terminal_at(contact, link) if bare else b""
 
-        def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool]:
+        def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed]]:
             evidence = list[Evidence]()
             new = entries.insert_all(
                 database,
@@ -555,21 +559,32 @@ class Inbound:
                 evidence = repair.cover(database, conversation, held)
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))
-            unread = receipts.unread(database, conversation)
-            return new, evidence, unread, entries.is_unsettled(database)
+            due, changed = entries.is_unsettled(database), list[Changed]()
+            if due:
+                changed, _ = follow(database, own.self_key)
+            return new, evidence, receipts.unread(database, conversation), due, changed
 
         done = await self._store.write_once(repair.is_stored, insert)
-        new, evidence, self._book.unread[person], due = done
+        new, evidence, self._book.unread[person], due, changed = done
         if due:
             self._settler.begin()
+        shown = dict[bytes, EntryView]()
+        for amended in changed:
+            shown[amended.row.id] = self._amendments.view(amended)
         for one in new:
             entry, rivals = one.entry, one.rivals
-            view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
-            if one.deleted:
-                view = replace(view, kind=DELETED)
-            self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
             if rivals and not one.filled:
                 evidence.append((entry.header.author, entry.id, rivals))
+            if entry.header.kind in AMENDS:
+                continue
+            view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
+            if one.deleted:
+                view = replace(view, kind=DELETED, deleted_by=HERE)
+            if entry.id in shown:
+                view = shown[entry.id]
+            self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
+        if changed:
+            self._amendments.publish(changed, [one.entry.id for one in new])
         if evidence:
             self._views.publish_evidence(person, evidence)
         if new:

@@ -91,9 +91,21 @@ def remove_conversation(db: Database, number: int) -> None:
     )
     forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
-    for table in ("receipts", "bodies", "headers_alone", "gaps", "quarantine", "uncovered"):
+    for table in ("receipts", "bodies", "headers_alone", "gaps", "quarantine", "uncovered", "amended"):
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
-    for table in ("missing", "raises", "tips", "heads", "unread", "cuts", "rules", "remarked", "sends"):
+    tables = (
+        "missing",
+        "raises",
+        "tips",
+        "heads",
+        "unread",
+        "cuts",
+        "rules",
+        "remarked",
+        "sends",
+        "amendments",
+    )
+    for table in tables:
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
     db.run("DELETE FROM entries WHERE conversation = ?", number)
     db.run("DELETE FROM conversations WHERE number = ?", number)

@@ -11,15 +11,15 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from chat.storage import contacts, ordering, persons, quarantine
+from chat.storage import amendments, contacts, ordering, persons, quarantine
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.secure_deletion import forget_one
 from chat.views import SINGLE, SPELLED
 from protocol import labels
-from protocol.entries_and_receipts import STORED, ParsedEntry
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, STORED, ParsedEntry
 from protocol.limits import SEQUENCE_FOLLOWED_MAX
-from protocol.messages import ENTRY_HEADER, EntryHeader
+from protocol.messages import ENTRY_HEADER, DeleteBody, EntryHeader
 from protocol.primitives import b2b
 
 Position = tuple[int, bytes]
@@ -48,11 +48,16 @@ RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
-    f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
+    f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
+    " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
 )
+
+
+SHOWN: Final = f"kind NOT IN ({KIND_DELETE}, {KIND_EDIT})"
+"""Whether an entry has a line of its own, as the index by rank has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class EntryRow:
     """A held entry. `number` is local; `time` is the author's word, in milliseconds.
 
     `destroyed`, `rivalled` and `quarantined` are 0 or 1. `rivalled`: another entry has its author,
-    incarnation and sequence.
+    incarnation and sequence. `amended`: the edit whose words are shown, or the delete that took the body.
     """
 
     number: int
@@ -78,6 +83,7 @@ class EntryRow:
     destroyed: int
     rivalled: int
     quarantined: int
+    amended: EntryRow | None = None
 
     @property
     def position(self) -> Position:
@@ -96,7 +102,7 @@ class EntryRow:
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body were deleted here, and stay so."""
+        """Whether salt and body were deleted, here or by the author, and stay so."""
         return self.destroyed != 0
 
     @property
@@ -179,10 +185,11 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM unread WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last), EXISTS (SELECT 1 FROM deletions)"
+    " OR EXISTS (SELECT 1 FROM amendments WHERE conversation = c.number AND state IN (1, 2))"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
 """Number of a conversation, number of the last entry, and whether a parent is missing or an old page that was
-put back holds rows of entries still to come; and whether any deletion is remembered."""
+put back holds rows of entries still to come; and whether any deletion is remembered, or waits."""
 
 
 _NOT_HELD: Final = (0, 0, 0, 0)
@@ -191,8 +198,9 @@ _NOT_HELD: Final = (0, 0, 0, 0)
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, no cut, of a live terminal and has its body, belongs to a conversation in which no
-    parent is missing, and names only entries that are held or precede it in the burst.
+    A plain entry is new, no cut, delete or edit, of a live terminal and has its body, belongs to a
+    conversation in which no parent is missing, and names only entries that are held or precede it in the
+    burst.
     """
 
     def __init__(
@@ -233,7 +241,9 @@ class _Burst:
         new = list[Stored]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
-            if header.conversation != conversation or entry.id in held or not entry.salt or entry.cut:
+            if header.conversation != conversation or entry.id in held or not entry.salt:
+                return None
+            if entry.cut or entry.amends:
                 return None
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
@@ -318,8 +328,10 @@ _INSERT_NEW: Final = f"INSERT OR IGNORE {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, 
 _INSERT_KEPT: Final = (
     f"INSERT OR IGNORE {_INTO} SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
     " WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE entry = ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM amendments WHERE target = ?2)"
 )
-"""Inserts nothing where an entry was deleted before its conversation was removed. It looks per row."""
+"""Inserts nothing where an entry was deleted before its conversation was removed, or where a delete or an
+edit waits for it. It looks per row."""
 
 
 def _as_row(
@@ -377,11 +389,12 @@ def insert(
     )
     if found is not None:
         number, conversation, destroyed, salt = found
-        if destroyed and entry.cut is not None:
-            quarantine.add_cut(db, number, conversation, entry.cut)  # which a deletion leaves in force
+        if destroyed:
+            _keep_in_force(db, number, conversation, entry)
         if destroyed or salt:
             return None
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
+        amendments.wake(db, entry.id)
         apart = quarantine.is_apart(db, number)
         return Stored(number, entry, True, rivals(db, entry.id), apart) if entry.salt else None
     header = entry.header
@@ -391,24 +404,33 @@ def insert(
     deleted = bool(db.run("DELETE FROM deletions WHERE entry = ?", entry.id))
     if deleted:
         db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
-        if entry.cut is not None:  # which stays in force
-            quarantine.add_cut(db, number, conversation, entry.cut)
-        entry = replace(entry, salt=b"", body=b"", said=None, cut=None)
+        _keep_in_force(db, number, conversation, entry)
+        entry = replace(entry, salt=b"", body=b"", said=None, cut=None, amends=None)
     else:
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
+    amendments.wake(db, entry.id)
     quarantined = former and quarantine.add(db, number)
     return Stored(number, entry, False, rivals(db, entry.id), quarantined, deleted)
 
 
 def is_unsettled(db: Database) -> bool:
-    """Whether `ordering.settle_next` or `quarantine.settle_next` has something to do."""
+    """Whether `ordering.settle_next`, `quarantine.settle_next` or `amending.follow` has something to do."""
     due = "raises) OR EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over"
+    due += ") OR EXISTS (SELECT 1 FROM amendments WHERE state = 1"
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
 
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
+
+
+def _keep_in_force(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
+    """What a cut or a delete says stays in force where its body is deleted."""
+    if entry.cut is not None:
+        quarantine.add_cut(db, number, conversation, entry.cut)
+    elif isinstance(entry.amends, DeleteBody):
+        amendments.add(db, number, conversation, entry.amends)
 
 
 def _insert_one_body(
@@ -423,6 +445,8 @@ def _insert_one_body(
     _insert_bodies(db, conversation, {number: entry})
     if entry.cut is not None:
         quarantine.add_cut(db, number, conversation, entry.cut)
+    elif entry.amends is not None:
+        amendments.add(db, number, conversation, entry.amends)
     elif unread and entry.said is not None:
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
 
@@ -439,6 +463,7 @@ def destroy(db: Database, entry: bytes) -> bool:
     db.run("DELETE FROM unread WHERE entry = ?", number)
     db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM bodies WHERE entry = ?", number)
+    db.run("DELETE FROM amended WHERE entry = ?", number)
     forget_one(db, number)
     return True
 
@@ -453,49 +478,12 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
     """The newest `limit` entries before a position (or at the end), oldest first."""
     found = db.rows(
         f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (e.rank, e.id) < (?, ?) ORDER BY e.rank DESC, e.id DESC LIMIT ?",
+        f" AND e.{SHOWN} AND (e.rank, e.id) < (?, ?) ORDER BY e.rank DESC, e.id DESC LIMIT ?",
         conversation,
         *(before or END),
         limit,
     )
     return [read_row(db, row) for row in reversed(found)]
-
-
-def page_after(db: Database, conversation: bytes, limit: int, position: Position) -> list[EntryRow]:
-    """The oldest `limit` entries after a position, oldest first."""
-    found = db.rows(
-        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (e.rank, e.id) > (?, ?) ORDER BY e.rank, e.id LIMIT ?",
-        conversation,
-        *position,
-        limit,
-    )
-    return [read_row(db, row) for row in found]
-
-
-def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
-    """The position `entries` entries before another one, or the beginning."""
-    found = db.row(
-        "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
-        conversation,
-        *before,
-        entries - 1,
-    )
-    return BEGINNING if found is None else (found[0], found[1])
-
-
-def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
-    """The id of the first entry, in order, whose time (milliseconds) is not before this one."""
-    # No rank is below its entry's time, so that the order's index leads near the place.
-    found: bytes | None = db.value(
-        "SELECT id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND rank >= ? AND time >= ? ORDER BY rank, id LIMIT 1",
-        conversation,
-        time,
-        time,
-    )
-    return found
 
 
 def tips(db: Database, conversation: bytes) -> list[bytes]:
@@ -540,7 +528,9 @@ def check_header(db: Database, entry: bytes, header: bytes) -> None:
 
 def read_row(db: Database, found: Row) -> EntryRow:
     """A row of COLUMNS. Raises DatabaseDamaged where a hash does not match, as after a swap of pages."""
-    row = EntryRow(*found)
+    by = found[-1]
+    amended = None if by is None else db.row(f"{COLUMNS} WHERE e.number = ?", by)
+    row = EntryRow(*(*found[:-1], None if amended is None else read_row(db, amended)))
     if not all(isinstance(value, bytes) for value in (row.header, row.salt, row.body)):
         raise DatabaseDamaged(db.path)
     check_header(db, row.id, row.header)

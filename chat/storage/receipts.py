@@ -15,14 +15,15 @@ from chat.storage.database import Database
 from chat.storage.entries import (
     BEGINNING,
     END,
+    SHOWN,
     WHOLE,
     EntryRow,
     Position,
     Stretch,
     check_header,
     get,
-    place_before,
 )
+from chat.storage.positions import place_before
 from protocol.entries_and_receipts import READ as READ
 from protocol.entries_and_receipts import STORED as STORED
 from protocol.messages import Receipt
@@ -44,7 +45,7 @@ _FIRST_OF_FEW: Final = (
     " ORDER BY e.rank, e.id LIMIT 1"
 )
 _FIRST_OF_MANY: Final = (
-    "SELECT id FROM entries WHERE conversation = ? AND number IN (SELECT entry FROM unread)"
+    f"SELECT id FROM entries WHERE conversation = ? AND {SHOWN} AND number IN (SELECT entry FROM unread)"
     " ORDER BY rank, id LIMIT 1"
 )
 
@@ -254,7 +255,7 @@ def read_by(
     """The newest `limit` entries in a range that were read with receipts to the contact, newest first."""
     rows = db.rows(
         "SELECT e.id FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (e.rank, e.id) >= (?, ?) AND (e.rank, e.id) < (?, ?)"
+        f" AND e.{SHOWN} AND (e.rank, e.id) >= (?, ?) AND (e.rank, e.id) < (?, ?)"
         " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
         " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?) AND r.kind = ?)"
         " ORDER BY e.rank DESC, e.id DESC LIMIT ?",

@@ -239,7 +239,7 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     links.of.return_value = [same, other]
     runtime: Any = SimpleNamespace(clock=SimpleNamespace(wall=lambda: 7))
     parts: list[Any] = [mock.Mock() for _ in range(4)]
-    inbound = Inbound(runtime, store, bus, keyring, parts[0], links, parts[1], parts[2], parts[3])
+    inbound = Inbound(runtime, store, bus, keyring, parts[0], links, parts[1], parts[2], parts[3], parts[3])
     receipt = Receipt(kind, sorted([one, two]))
     await inbound.receipt(here, receipt)
     talk = conversation_of_two(b"a" * 32, person)
