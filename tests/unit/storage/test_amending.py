@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import amending, contacts, entries, persons, receipts, repair, secure_deletion
+from chat.storage import amending, amendments, contacts, entries, persons, receipts, repair, secure_deletion
 from chat.storage.amending import Follower
 from chat.storage.database import Database
 from chat.storage.persons import TerminalRow
@@ -163,7 +163,7 @@ def test_the_database_agrees_with_the_definition_in_any_order(
             gone = {ALL[here].id}
             with database.transaction():
                 entries.destroy(database, ALL[here].id)
-                entries.amendments.wake_all(database, ALL[here].id)
+                amendments.wake_all(database, ALL[here].id)
             arrive(database)
     found = held_texts(database)
     # Whether an edit without effect is kept says the order of arrival.
