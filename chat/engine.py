@@ -328,8 +328,12 @@ class Engine:
     async def mark_all_read(self, contact: str) -> None:
         await self._open.people.mark_all_read(self._person(contact))
 
-    async def delete(self, contact: str, id: str) -> EntryView:
-        return await self._open.messages.delete(self._person(contact), History.entry_id(id))
+    async def delete(self, contact: str, id: str, everyone: bool = False) -> EntryView:
+        person, entry, messages = self._person(contact), History.entry_id(id), self._open.messages
+        return await (messages.delete_for_all if everyone else messages.delete)(person, entry)
+
+    async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
+        return await self._use_cases.messages.edit(self._person(contact), History.entry_id(id), text, send_id)
 
     async def clean(self) -> None:
         await self._open.cleaner.clean()

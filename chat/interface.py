@@ -50,6 +50,7 @@ from chat.views import TerminalState as TerminalState
 from chat.views import TerminalView as TerminalView
 from chat.views import UnlockCost as UnlockCost
 from chat.views import VerificationView as VerificationView
+from chat.views import VersionView as VersionView
 from chat.views import fold as fold
 from chat.views import hits as hits
 from chat.views import parse_query as parse_query
@@ -110,14 +111,23 @@ class EntryChanged:
 
 @dataclass(frozen=True, slots=True)
 class EntryDeleted:
-    """An entry was deleted here: its content is gone, its place is kept. Each is announced once.
+    """The content of an entry was deleted on this terminal; its place is kept.
 
-    `expired`: it had a timer, and ended.
+    `by_author`: its author deleted it for everyone, which may follow a deletion by this person. `expired`: it
+    had a timer, and ended.
     """
 
     contact: str
     id: str
+    by_author: bool = False
     expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEdited:
+    """The author edited an entry, or an edit does not count any more. `entry` is the entry as it is now."""
+
+    entry: EntryView
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +268,7 @@ class Closed:
 
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged) | (
-    EntryDeleted | HistoryCleared | Cleaned
+    EntryDeleted | EntryEdited | HistoryCleared | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
@@ -389,7 +399,7 @@ class Messenger(Protocol):
         """
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
-        """An entry of the conversation, None where it is not held."""
+        """An entry of the conversation, also an edit or a delete; None where it is not held."""
 
     async def first_unread(self, contact: str) -> str | None:
         """The id of the first entry, in order, that this person has not read."""
@@ -415,11 +425,21 @@ class Messenger(Protocol):
     async def mark_all_read(self, contact: str) -> None:
         """This person is done with all that the contact wrote so far, shown or not."""
 
-    async def delete(self, contact: str, id: str) -> EntryView:
-        """Delete an entry's content here, for oneself alone; returns it as it is shown now, in its place.
+    async def delete(self, contact: str, id: str, everyone: bool = False) -> EntryView:
+        """Delete an entry's content here, or for `everyone`; returns it as it is shown now, in its place.
 
-        A deleted one changes no more. Words that are left in the file go when there is time, which `Cleaned`
-        tells. An own entry that still waits goes without its content. Raises UsageError where it is not held.
+        Its edits go with it. Words that are left in the file go when there is time, which `Cleaned` tells. An
+        own entry that still waits goes without its content. For everyone, an entry (`change` of the result)
+        asks the contact's terminals to do the same. It has a state as others have.
+
+        Raises UsageError: it is not held, or (`everyone`) another person wrote it.
+        """
+
+    async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
+        """Let one's own text entry say something else; returns it as it is shown now, in its place.
+
+        The edit is an entry of its own (`change` of the result), which goes when the contact is there.
+        `send_id` as in `send`. Raises UsageError as `send`, and where the entry is no own text or deleted.
         """
 
     async def set_timer(self, contact: str, seconds: int) -> EntryView | None:

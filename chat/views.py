@@ -148,10 +148,13 @@ class EntryView:
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here), `expired` (its timer
-    ended), `missing` (its content has not come, and may still come), `cut` (a terminal of the author's person
-    was removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
+    conversation, which is not the order of `time`. `kind` is `text`, `deleted`, `expired` (its timer ended),
+    `missing` (its content has not come, and may still come), `cut` (a terminal of the author's person was
+    removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
     newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a `reply`.
+    `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `here` or
+    empty. `change` is the id of the edit or delete that is shown, or empty: an entry of kind `edit` or
+    `delete`, which no history has and which can be asked for by its id.
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
     `quarantined`: its terminal was removed, and nothing shows that it is from before. `expires`: when it
     ends, as far as it is known; None for an entry without a timer.
@@ -170,6 +173,18 @@ class EntryView:
     quarantined: bool = False
     expires: datetime | None = None
     seconds: int = 0
+    edited: bool = False
+    deleted_by: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """What an entry said from `time` (UTC) on. `id` is that of the edit, or of the entry itself."""
+
+    id: str
+    time: datetime
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +203,8 @@ class DetailsView:
 
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
     `conflicts`: ids of the other entries that have its place in the author's chain. `uncovered`: it came
-    from a terminal of this person, and no head that the contact has named leads to it.
+    from a terminal of this person, and no head that the contact has named leads to it. `versions`: of an
+    edited one, what it said first and after each edit.
     """
 
     id: str
@@ -201,6 +217,7 @@ class DetailsView:
     conflicts: tuple[str, ...] = ()
     quarantined: bool = False
     uncovered: bool = False
+    versions: tuple[VersionView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import (
     BODY_BYTES_MAX,
     CUT_HEADS_MAX,
+    DELETED_IDS_MAX,
     PARENTS_MAX,
     SALT_BYTES,
     TEXT_CHARACTERS_MAX,
@@ -27,11 +28,15 @@ from protocol.limits import (
 )
 from protocol.messages import (
     CUT_BODY,
+    DELETE_BODY,
+    EDIT_BODY,
     ENTRY_HEADER,
     TEXT_BODY,
     TIMER_BODY,
     CutBody,
     CutHead,
+    DeleteBody,
+    EditBody,
     Entry,
     EntryHeader,
     Head,
@@ -43,6 +48,8 @@ from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
 KIND_CUT: Final = 2
+KIND_DELETE: Final = 3
+KIND_EDIT: Final = 4
 KIND_TIMER: Final = 5
 _TAG_SIZE: Final = 32
 
@@ -119,15 +126,47 @@ def read_timer(body: bytes) -> TimerBody:
     return TIMER_BODY.decode(body)
 
 
+def delete_body(ids: Iterable[bytes]) -> bytes:
+    """The body of a delete of 1 to DELETED_IDS_MAX entries, in any order. LocalMisuse for another number."""
+    named = sorted(set(ids))
+    if not 0 < len(named) <= DELETED_IDS_MAX:
+        raise LocalMisuse("not the ids of a delete")
+    return encode(DeleteBody(named))
+
+
+def read_delete(body: bytes) -> DeleteBody:
+    """Parse the body of a delete. Errors: Malformed, LimitExceeded."""
+    decoded = DELETE_BODY.decode(body)
+    check_ascending(decoded.ids)
+    return decoded
+
+
+def edit_body(entry: bytes, text: str) -> bytes:
+    """The body of an edit of an entry (id of 32 bytes). LocalMisuse if the text is not that of an entry."""
+    if not 0 < len(text) <= TEXT_CHARACTERS_MAX or len(entry) != ID_SIZE:
+        raise LocalMisuse("not the text of an edit")
+    return encode(EditBody(entry, text))
+
+
+def read_edit(body: bytes) -> EditBody:
+    """Parse the body of an edit, which is text of a peer. Errors: Malformed, LimitExceeded."""
+    return EDIT_BODY.decode(body)
+
+
 _READERS: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
     KIND_TEXT: ("said", read_text),
     KIND_CUT: ("cut", read_cut),
+    KIND_DELETE: ("amends", read_delete),
+    KIND_EDIT: ("amends", read_edit),
     KIND_TIMER: ("timing", read_timer),
 }
 """By kind, the field of ParsedEntry and what reads its body."""
 
-LASTING: Final = frozenset({KIND_CUT, KIND_TIMER})
-"""Kinds that have no timer and are not cleared: what they say holds for other entries."""
+LASTING: Final = frozenset({KIND_CUT, KIND_DELETE, KIND_TIMER})
+"""Kinds that are not cleared: what they say holds for other entries."""
+
+WITHOUT_TIMER: Final = LASTING | {KIND_EDIT}
+"""Kinds that have no timer. An edit ends with the entry that it names."""
 
 
 def _place_of_head(head: CutHead) -> tuple[int, bytes]:
@@ -156,8 +195,8 @@ class EntryPlace:
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said`, `cut` or `timing` is the parsed body; all are None for an unknown kind, and for a header that came
-    alone, which has neither salt nor body.
+    `said`, `cut`, `amends` or `timing` is the parsed body; all are None for an unknown kind, and for a header
+    that came alone, which has neither salt nor body.
     """
 
     id: bytes
@@ -167,6 +206,7 @@ class ParsedEntry(Struct, frozen=True):
     body: bytes
     said: TextBody | None = None
     cut: CutBody | None = None
+    amends: DeleteBody | EditBody | None = None
     timing: TimerBody | None = None
 
     @property
@@ -247,7 +287,7 @@ def parse_entry(message: Entry) -> ParsedEntry:
         raise Malformed("a timer without an absolute end, or the reverse")
     if timer and not 0 <= until - header.time - timer * 1_000 <= UNREAD_SECONDS_MAX * 1_000:
         raise Malformed("an absolute end before the time and the timer, or too long after them")
-    if timer and header.kind in LASTING:
+    if timer and header.kind in WITHOUT_TIMER:
         raise Malformed("a timer of an entry that has none")
     salt, body, read = message.salt, message.body, dict[str, Any]()
     if salt or body:

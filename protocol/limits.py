@@ -46,6 +46,8 @@ TIMER_SECONDS_MAX: Final = 31_536_000
 """Longest time from the first reading of an entry to its end, seconds (SPEC §11.9)."""
 UNREAD_SECONDS_MAX: Final = 2_419_200
 """How much later than read at once an entry with a timer ends at the latest, seconds (SPEC §11.9)."""
+DELETED_IDS_MAX: Final = 64
+"""Entries that one delete names (SPEC §11.1)."""
 RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
 MESSAGE_BYTES_MAX: Final = 300_000

@@ -311,6 +311,25 @@ class CutBody(Wire, frozen=True):
 CUT_BODY: Codec[CutBody] = Codec(CutBody, limits.BODY_BYTES_MAX)
 
 
+class DeleteBody(Wire, frozen=True):
+    """Body of kind 3: entries of the author's person that are to be deleted everywhere, by id, ascending."""
+
+    ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.DELETED_IDS_MAX)]
+
+
+DELETE_BODY: Codec[DeleteBody] = Codec(DeleteBody, limits.BODY_BYTES_MAX)
+
+
+class EditBody(Unprinted, frozen=True):
+    """Body of kind 4: `text` takes the place of what `entry`, of the author's person, said."""
+
+    entry: B32
+    text: Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARACTERS_MAX)]
+
+
+EDIT_BODY: Codec[EditBody] = Codec(EditBody, limits.BODY_BYTES_MAX)
+
+
 class TimerBody(Wire, frozen=True):
     """Body of kind 5: later entries of the conversation end so many seconds after their reading; 0: never."""
 

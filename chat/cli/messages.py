@@ -1,4 +1,4 @@
-"""The commands about entries: send, listen, history, delete."""
+"""The commands about entries: send, listen, history."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
-from itertools import count
 from math import inf
 from typing import Final
 
@@ -15,8 +14,6 @@ import click
 
 from chat.cli.output import (
     KEPT,
-    SignOfLife,
-    Stopped,
     block,
     exit_status,
     find,
@@ -28,7 +25,7 @@ from chat.cli.output import (
     timestamp,
 )
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger, until_stopped
-from chat.cli.terminal import STDIN, confirmed, is_interactive
+from chat.cli.terminal import STDIN
 from chat.interface import (
     AlertsChanged,
     Closed,
@@ -39,6 +36,8 @@ from chat.interface import (
     EntriesMarked,
     EntryAdded,
     EntryChanged,
+    EntryDeleted,
+    EntryEdited,
     EntryFilled,
     EntryState,
     EntryView,
@@ -56,6 +55,7 @@ from chat.interface import (
     Ready,
     SelfView,
     TerminalState,
+    TerminalView,
     Unreachable,
     UsageError,
     parse_query,
@@ -68,7 +68,14 @@ CUT = "cut"
 UNKNOWN = "unknown"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
-_UNSHOWN: Final = {MISSING: "not here yet", CUT: "removed a device", UNKNOWN: "written by a newer Parlour"}
+_EDITED: Final = "edited"
+_UNSHOWN: Final = {
+    MISSING: "not here yet",
+    CUT: "removed a device",
+    UNKNOWN: "written by a newer Parlour",
+    "author": "deleted by its author",
+    "here": "deleted here",
+}
 
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
@@ -78,8 +85,6 @@ PAGE: Final = 200  # entries per request, so that a long history is never in mem
 HELD: Final = 32
 """Newest entries of each conversation by which `listen` knows what another engine stored without it."""
 
-TICK: Final = 1  # seconds between two signs of life
-SHOWN_MAX: Final = 240  # characters of the entry that the question shows: enough to know it by
 
 ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
 
@@ -95,18 +100,21 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "state": entry.state.value,
         "conflicting": entry.conflicting,
         "quarantined": entry.quarantined,
+        "edited": entry.edited,
+        "deleted_by": entry.deleted_by,
     }
 
 
 def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str] | None = None) -> str:
     """An entry to read; further lines of its text are indented, and what is `wanted` is marked."""
     where = f"[{conversation}] " if conversation else ""
-    marks = [entry.state.value] if entry.own else []
+    marks = [_EDITED] if entry.edited else []
+    marks += [entry.state.value] if entry.own else []
     marks += [_CONFLICTING] if entry.conflicting else []
     marks += [_QUARANTINED] if entry.quarantined else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
-    said = text if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
+    said = text if entry.kind == "text" else f"({_UNSHOWN.get(entry.deleted_by or entry.kind, entry.kind)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -176,6 +184,10 @@ class Printer:
                 label = self._label(contact)
                 said = f"{label}: other messages than before are marked as from a removed device"
                 self._call.result({"event": "marks", "conversation": label}, said)
+            case EntryEdited(entry):
+                self._edited(entry)
+            case EntryDeleted(contact, entry_id, by_author):
+                self._deleted(contact, entry_id, by_author=by_author)
             case EntryChanged(contact, entry_id, state):
                 self._state(contact, entry_id, state)
             case ContactChanged(view):
@@ -241,6 +253,16 @@ class Printer:
         fields = {"event": "entry", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label))
 
+    def _edited(self, entry: EntryView) -> None:
+        label = self._label(entry.contact)
+        fields = {"event": "edited", **entry_fields(entry), "conversation": label}
+        self._call.result(fields, entry_line(entry, label))
+
+    def _deleted(self, contact: str, entry_id: str, *, by_author: bool) -> None:
+        label, by = self._label(contact), "author" if by_author else "here"
+        fields = {"event": "deleted", "id": entry_id, "conversation": label, "deleted_by": by}
+        self._call.result(fields, f"{label}: {entry_id[:SHORT_ID]} was {_UNSHOWN[by]}")
+
     def _contact(self, view: ContactView) -> None:
         before = self._contacts.get(view.person)
         self._contacts[view.person] = view
@@ -298,20 +320,28 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_i
             except MAYBE_SENT as failure:
                 kind = next(one for one in MAYBE_SENT if isinstance(failure, one))
                 raise kind(f"{failure} Add --id {drawn} to send it again, but not twice.") from failure
-            state = await _state_within(opened, events, entry, wait)
+            state = await state_within(opened, events, entry, wait)
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
-        if state in ARRIVED:
-            return None
-        if not any(view.this and view.state is TerminalState.LIVE for view in devices):
-            note(SHUT_OUT)
-        elif contact.held:
-            note(f"{held_line(label)} Use 'parlour verify', or pair again by words.")
-        else:
-            note(f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'.")
-        return KEPT
+        waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
+        return kept(state, devices, contact, held_line(label), waits)
 
 
-async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
+def kept(
+    state: EntryState, devices: Iterable[TerminalView], contact: ContactView, held: str, waits: str
+) -> int | None:
+    """The status for an entry in a state, and a note that says why it waits."""
+    if state in ARRIVED:
+        return None
+    if not any(view.this and view.state is TerminalState.LIVE for view in devices):
+        note(SHUT_OUT)
+    elif contact.held:
+        note(f"{held} Use 'parlour verify', or pair again by words.")
+    else:
+        note(waits)
+    return KEPT
+
+
+async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
     """The state of the entry when it has arrived, or when the time is over."""
     state = entry.state
     try:
@@ -411,90 +441,3 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
         for entry in entries:
             conversation = label_among(contacts, entry.contact) if person is None else ""
             call.result(entry_fields(entry), entry_line(entry, conversation, wanted))
-
-
-DUE: Final = (
-    "The history no longer shows it, but the profile file may still contain parts of it. Parlour erases them"
-    " while it is open, or when you run the same command again."
-)
-
-
-@command("delete")
-@click.argument("name", type=TEXT)
-@click.argument("id", type=TEXT, required=False)
-@click.option("--last", is_flag=True, help="The newest message that is not deleted yet, instead of an ID.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@coroutine
-async def delete(call: Call, name: str, id: str | None, last: bool, yes: bool) -> None:
-    """Delete an entry of the conversation with NAME, on this terminal alone.
-
-    'parlour history NAME --json' shows the ID.
-
-    The command waits until the profile file no longer contains the message: about 30 seconds per million
-    messages. If it is interrupted, Parlour finishes the work the next time it is open.
-
-    Status 0: the profile file no longer contains the message.
-    """
-    if (id is None) is not last:
-        raise UsageError("Give the ID of a message, which 'parlour history NAME --json' shows, or --last.")
-    if not yes and not is_interactive():
-        raise UsageError("Confirmation needs a terminal: use --yes to delete without it.")
-    # Without the network, so that an entry that still waits does not leave in the meantime.
-    async with messenger(call, offline=True) as opened:
-        label, contact = find(await opened.contacts(), name)
-        if id is None:
-            entry, which = await _newest(opened, contact.person), "nothing to delete"
-        else:
-            entry, which = await opened.entry(contact.person, id), "no such message"
-        if entry is None:
-            raise UsageError(
-                f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
-            )
-        if not yes and entry.kind != DELETED:
-            await _confirm(call, label, entry)
-        await opened.delete(contact.person, entry.id)
-        await _until_clean(opened)
-        fields = {"deleted": entry.id, "conversation": label}
-        call.result(fields, "Deleted. The profile file no longer contains it.")
-
-
-async def _newest(opened: Messenger, person: str) -> EntryView | None:
-    """The newest entry that is not deleted yet."""
-    before: str | None = None
-    while page := await opened.history(person, PAGE, before):
-        for entry in reversed(page):
-            if entry.kind != DELETED:
-                return entry
-        before = page[0].id
-    return None
-
-
-async def _confirm(call: Call, label: str, entry: EntryView) -> None:
-    line = entry_line(entry)
-    note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
-    if entry.own and entry.state is EntryState.QUEUED:
-        consequence = (
-            f"Deletes your copy permanently. {label} has not received it. If it still waits, {label} only"
-            " learns that there was a message."
-        )
-    else:
-        consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."
-    if not await confirmed(call.lines, f"{consequence} Delete it? [y/n]"):
-        raise Stopped("Nothing was deleted: answer y to delete.")
-
-
-async def _until_clean(opened: Messenger) -> None:
-    """Wait until the file is clean, with a sign of life. Raises what the cleaning raises, and Stopped."""
-    cleaning = asyncio.ensure_future(opened.clean())
-    sign = SignOfLife()
-    try:
-        for seconds in count(TICK, TICK):
-            if (await asyncio.wait({cleaning}, timeout=TICK))[0]:
-                break
-            sign.show("Erasing it from the profile file…", f"{seconds} s")
-        await cleaning
-    except (asyncio.CancelledError, NotPermitted, Unreachable):  # Ctrl-C, or the engine was locked or ended
-        raise Stopped(DUE) from None
-    finally:
-        sign.end()
-        cleaning.cancel()

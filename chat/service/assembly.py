@@ -17,6 +17,7 @@ from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
 from chat.service.alerts import Alerts, Keeper
+from chat.service.amending import Amendments
 from chat.service.backup import Backup
 from chat.service.clearing import Clearing
 from chat.service.comparison import Comparison
@@ -98,7 +99,6 @@ class UseCases:
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
         self.alerts = Alerts(runtime, store, bus, keeper, profile.alerts, unstored)
-        self.settler = settler = Settler(runtime, store, bus)
         self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
@@ -108,12 +108,14 @@ class UseCases:
         ages = AgeClock(clock, profile.clock)
         self.views = views = Views(keyring, book, links, bus, ages.now)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
+        amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
+        self.settler = settler = Settler(runtime, store, bus, amendments)
         self.history = History(store, profile.own.person, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
         self.inbound = inbound = Inbound(
-            runtime, store, bus, keyring, book, links, views, pending, settler, expirer
+            runtime, store, bus, keyring, book, links, views, pending, settler, expirer, amendments
         )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
@@ -124,7 +126,9 @@ class UseCases:
             runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
-        self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner, expirer)
+        self.messages = Messages(
+            runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments
+        )
         self.clearing = Clearing(runtime, store, bus, keyring, book, views, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)
         self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner, expirer)

@@ -16,16 +16,16 @@ from typing import Final, Protocol
 
 from chat.service.views import utc
 from protocol.backup.root import NOT_HELD, RootHash, history_root
-from protocol.entries_and_receipts import parse_entry
+from protocol.entries_and_receipts import ParsedEntry, parse_entry
 from protocol.errors import ProtocolError
-from protocol.messages import Entry
+from protocol.messages import EditBody, Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """An entry as it is exported. `header`, `salt` and `body` are its bytes; ids are in hex, `time` in UTC.
 
-    `text` is empty but for kind `text`.
+    `text` is empty but for the kinds `text` and `edit`.
     """
 
     id: str
@@ -114,7 +114,7 @@ class Markdown:
         return f"\n## {_escaped(name)}\n"
 
     def entry(self, entry: Shown) -> str:
-        shown = _escaped(entry.text) if entry.kind == "text" else f"*{entry.kind}*"
+        shown = _escaped(entry.text) if entry.kind == "text" else f"*{entry.kind}* {_escaped(entry.text)}"
         lines = "\n".join(f"> {line}  " for line in shown.split("\n"))
         return f"\n**{_escaped(entry.author)}** {stamp(entry.time)} {entry.state} `{entry.id}`\n\n{lines}\n"
 
@@ -163,7 +163,7 @@ class Page:
             f'data-{name}="{value.hex()}"'
             for name, value in (("header", entry.header), ("salt", entry.salt), ("body", entry.body))
         )
-        shown = _safe(entry.text) if entry.kind == "text" else f"<em>{_safe(entry.kind)}</em>"
+        shown = _paragraph(entry.kind, entry.text)
         own = ' class="own"' if entry.own else ""
         return (
             f'<article id="{entry.id}"{own} {raw}>'
@@ -176,6 +176,12 @@ class Page:
 
     def end(self, count: int, root: str) -> str:
         return f"<footer>All conversations: {count} messages, root hash {root}</footer>\n</html>\n"
+
+
+def _paragraph(kind: str, text: str) -> str:
+    if kind == "text":
+        return _safe(text)
+    return f"<em>{_safe(kind)}</em> {_safe(text)}" if text else f"<em>{_safe(kind)}</em>"
 
 
 def _safe(text: str) -> str:
@@ -215,7 +221,7 @@ class _Checker:
     def entry(self, identity: str, header: str, salt: str, body: str, time: str, text: str | None) -> None:
         """`time` and `text` as they are shown, None where no text is."""
         entry = parse_entry(Entry(bytes.fromhex(header), bytes.fromhex(salt), bytes.fromhex(body)))
-        said = None if entry.said is None else entry.said.text
+        said = _words(entry)
         _require(entry.id.hex() == identity and entry.header.conversation == self._conversation)
         _require(said == text and stamp(utc(entry.header.time)) == time)
         if self._root is None:
@@ -257,6 +263,12 @@ def verify(lines: Iterable[str]) -> Totals:
     return checker.ended
 
 
+def _words(entry: ParsedEntry) -> str | None:
+    """What a text or an edit says; None of another entry, and without its body."""
+    words = entry.amends if isinstance(entry.amends, EditBody) else entry.said
+    return None if words is None else words.text
+
+
 def _verify_lines(lines: Iterator[str], checker: _Checker) -> None:
     for line in lines:
         match json.loads(line):
@@ -269,7 +281,14 @@ def _verify_lines(lines: Iterator[str], checker: _Checker) -> None:
                 "salt": str(salt),
                 "body": str(body),
             }:
-                checker.entry(identity, header, salt, body, time, text if kind == "text" else None)
+                checker.entry(
+                    identity,
+                    header,
+                    salt,
+                    body,
+                    time,
+                    text if kind == "text" or (kind == "edit" and text) else None,
+                )
             case {"conversation": str(conversation)}:
                 checker.talk(conversation)
             case {"ends": str(), "entries": int(count), "root": str(root)}:
@@ -301,10 +320,11 @@ def _verify_page(lines: Iterator[str], checker: _Checker) -> None:
         if found := _ARTICLE.fullmatch(line):
             identity, header, salt, body, time, shown = found.groups()
             entry = parse_entry(Entry(bytes.fromhex(header), bytes.fromhex(salt), bytes.fromhex(body)))
-            text = None if entry.said is None else entry.said.text
-            _require(
-                re.fullmatch("<em>[a-z]*</em>", shown) is not None if text is None else shown == _safe(text)
-            )
+            text = _words(entry)
+            if text is None:
+                _require(re.fullmatch("<em>[a-z]*</em>", shown) is not None)
+            else:
+                _require(shown == _paragraph("text" if entry.said is not None else "edit", text))
             checker.entry(identity, header, salt, body, time, text)
         elif found := _SECTION.fullmatch(line):
             checker.talk(found[1])

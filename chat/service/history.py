@@ -9,8 +9,8 @@ from functools import partial
 from chat.errors import phrase
 from chat.interface import DetailsView, EntryView, Query, UsageError
 from chat.service.views import EXPIRED, Views
+from chat.storage import amending, entries, positions, receipts, repair, search
 from chat.storage import contacts as stored_contacts
-from chat.storage import entries, receipts, repair, search
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
@@ -72,7 +72,8 @@ class History:
         row, known = await self._store.read(_one, self._conversation(person), self.entry_id(entry))
         rivals = await self._store.read(entries.rivals, row.id)
         uncovered = await self._store.read(repair.is_uncovered, row.number)
-        return self._views.details(person, row, known, rivals, uncovered=uncovered)
+        edits = await self._store.read(amending.edits_of, row.id) if row.amended is not None else []
+        return self._views.details(person, row, known, rivals, edits, uncovered=uncovered)
 
     async def first_unread(self, person: bytes) -> str | None:
         found = await self._store.read(receipts.first_unread, self._conversation(person))
@@ -80,7 +81,7 @@ class History:
 
     async def entry_at(self, person: bytes, time: datetime) -> str | None:
         """The first entry whose time is not before this one. Raises UsageError."""
-        found = await self._store.read(search.at_time, self._conversation(person), unix(time))
+        found = await self._store.read(positions.at_time, self._conversation(person), unix(time))
         return found.hex() if found is not None else None
 
     async def search(self, query: Query, person: bytes | None, limit: int) -> tuple[EntryView, ...]:
@@ -143,7 +144,7 @@ def held_in(database: Database, conversation: bytes, entry: bytes) -> EntryRow:
 def _page(database: Database, conversation: bytes, limit: int, place: bytes | None, is_after: bool) -> Found:
     position = held_in(database, conversation, place).position if place is not None else None
     if is_after and position is not None:
-        rows = entries.page_after(database, conversation, limit, position)
+        rows = positions.page_after(database, conversation, limit, position)
     else:
         rows = entries.page(database, conversation, limit, position)
     return rows, receipts.of(database, [row.id for row in rows])

@@ -6,6 +6,7 @@ import asyncio
 
 from chat.errors import phrase
 from chat.interface import Cleaned, EntriesMarked, Notice, ParlourError
+from chat.service.amending import Amendments
 from chat.service.events import EventBus, RanksSettled
 from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
@@ -128,12 +129,13 @@ class Cleaner:
 class Settler:
     """Does, piece by piece, what one entry may ask of a whole history.
 
-    It raises the ranks of entries that arrived before one that they name (SPEC §11.3), and decides which
-    entries of removed terminals count (SPEC §11.2). It publishes whose entries have other marks.
+    It raises the ranks of entries that arrived before one that they name (SPEC §11.3), decides which entries
+    of removed terminals count, and follows deletes and edits (SPEC §11.2). It publishes whose entries have
+    other marks, and what deletes and edits have changed.
     """
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus) -> None:
-        self._config, self._store, self._bus = runtime.config, store, bus
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, amendments: Amendments) -> None:
+        self._config, self._store, self._bus, self._amendments = runtime.config, store, bus, amendments
         self._due = asyncio.Event()
 
     def begin(self) -> None:
@@ -158,9 +160,11 @@ class Settler:
     async def _settle(self) -> None:
         conversation: int | None = 0
         rule: int | None = 0
-        while conversation is not None or rule is not None:
+        amends = True
+        while conversation is not None or rule is not None or amends:
             conversation = await self._store.write(ordering.settle_next, conversation or 0)
             rule, changed = await self._store.write(quarantine.settle_next, rule or 0)
             for contact in changed:
                 self._bus.publish(EntriesMarked(contact.hex()))
+            amends = await self._amendments.follow()
             await asyncio.sleep(self._config.ranks_every)

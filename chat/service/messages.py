@@ -7,6 +7,7 @@ from typing import Final
 
 from chat.errors import phrase
 from chat.interface import EntryAdded, EntryDeleted, EntryView, UsageError
+from chat.service.amending import Amendments, Changed, follow
 from chat.service.events import CutsFollowed, EventBus
 from chat.service.expiry import Expirer
 from chat.service.history import held_in
@@ -15,7 +16,7 @@ from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import contacts, entries, ordering, persons, quarantine, receipts
+from chat.storage import amendments, contacts, entries, ordering, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
@@ -23,12 +24,16 @@ from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
     KIND_TEXT,
     KIND_TIMER,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
     cut_body,
+    delete_body,
+    edit_body,
     text_body,
     timer_body,
     write_entry,
@@ -46,6 +51,9 @@ USED = phrase("Another message to this contact was sent with this id: choose ano
 TOO_LATE = phrase("The longest timer is a year.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
+NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on this device only.")
+NO_TEXT = phrase("Only your own messages that are not deleted can be edited.")
+
 SEND_ID_MAX: Final = 64
 
 
@@ -54,7 +62,7 @@ class _SentBefore(Exception):
 
 
 class Messages:
-    """The use cases *send* and *delete*, and the cuts that follow a removal."""
+    """The use cases *send*, *edit* and *delete*, and the cuts that follow a removal."""
 
     def __init__(
         self,
@@ -67,10 +75,11 @@ class Messages:
         sync: Synchronizer,
         cleaner: Cleaner,
         expirer: Expirer,
+        amendments: Amendments,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._views, self._sync, self._cleaner = book, views, sync, cleaner
-        self._expirer = expirer
+        self._expirer, self._amendments = expirer, amendments
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
         # (person, send id) of texts that may be stored unannounced. This person adds one per failed commit.
         self._unsure: set[tuple[bytes, str]] = set()
@@ -82,18 +91,7 @@ class Messages:
         `reply` is the id of an entry held of this conversation, or empty. With a `send_id` that was used
         before, the entry of that time is returned.
         """
-        if not text.strip():
-            raise UsageError(EMPTY)
-        if len(text) > TEXT_CHARACTERS_MAX:
-            raise UsageError(TOO_LONG)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise UsageError(NOT_TEXT) from None
-        if self._book.rows[person].blocked:
-            raise UsageError(BLOCKED)
-        if len(send_id) > SEND_ID_MAX or not send_id.isascii():
-            raise UsageError(BAD_SEND_ID)
+        self._check(person, text, send_id)
         try:
             entry = await self._store.write_once(_is_held, self._append, person, text, reply, send_id)
         except _SentBefore:
@@ -127,6 +125,59 @@ class Messages:
         self._sync.send(person, entry)
         return view
 
+    def _check(self, person: bytes, text: str, send_id: str) -> None:
+        """Raises UsageError for what cannot be sent to a contact."""
+        if not text.strip():
+            raise UsageError(EMPTY)
+        if len(text) > TEXT_CHARACTERS_MAX:
+            raise UsageError(TOO_LONG)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(NOT_TEXT) from None
+        if self._book.rows[person].blocked:
+            raise UsageError(BLOCKED)
+        if len(send_id) > SEND_ID_MAX or not send_id.isascii():
+            raise UsageError(BAD_SEND_ID)
+
+    async def edit(self, person: bytes, entry: bytes, text: str, send_id: str = "") -> EntryView:
+        """Commit an edit of an own text, and send it. Raises UsageError, or a storage failure.
+
+        With a `send_id` that was used before, the entry is returned as it is.
+        """
+        self._check(person, text, send_id)
+        try:
+            written, changed = await self._store.write_once(
+                _is_amended, self._append_edit, person, entry, text, send_id
+            )
+        except _SentBefore:
+            await self._sent_before(person, edit_body(entry, text), send_id)
+            return await self._store.read(self._shown, person, entry)
+        except StorageUnsure:
+            if not send_id:
+                raise
+            self._unsure.add((person, send_id))
+            raise SendUnsure from None
+        self._unsure.discard((person, send_id))
+        self._amendments.publish(changed)
+        self._sync.send(person, written)
+        return await self._store.read(self._shown, person, entry)
+
+    def _append_edit(
+        self, database: Database, person: bytes, entry: bytes, text: str, send_id: str
+    ) -> tuple[ParsedEntry, list[Changed]]:
+        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        if row.kind != KIND_TEXT or not row.salt or not self._views.is_own(row):
+            raise UsageError(NO_TEXT)
+        written = self._commit(database, person, KIND_EDIT, edit_body(entry, text))
+        if send_id and not receipts.remember_send(database, send_id, written.id):
+            raise _SentBefore
+        return written, follow(database, self._keyring.own.self_key, written.id)[0]
+
+    def _shown(self, database: Database, person: bytes, entry: bytes) -> EntryView:
+        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        return self._views.entry(person, row, receipts.of(database, [entry]).get(entry, []))
+
     def _append(
         self, database: Database, person: bytes, text: str, reply: bytes, send_id: str
     ) -> ParsedEntry:
@@ -152,7 +203,8 @@ class Messages:
         """Do what a commit of which the disk reported an error left undone."""
         if (person, send_id) in self._unsure:
             self._unsure.discard((person, send_id))
-            self._bus.publish(EntryAdded(self._views.entry(person, row, receipts_of)))
+            if row.kind == KIND_TEXT:
+                self._bus.publish(EntryAdded(self._views.entry(person, row, receipts_of)))
             self._sync.catch_up(person)
 
     async def settle(self) -> None:
@@ -208,9 +260,13 @@ class Messages:
         return written
 
     async def delete(self, person: bytes, entry: bytes) -> EntryView:
-        """Delete the content of an entry here; its place stays. Raises UsageError, or a storage failure."""
+        """Delete the content of an entry and of its edits here; its place stays.
+
+        Raises UsageError, or a storage failure.
+        """
         conversation = conversation_of_two(self._keyring.own.person, person)
-        delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry)
+        key = self._keyring.own.self_key
+        delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, key)
         row, receipts_of, unread, deleted = await self._store.with_reserve(delete)
         if deleted:
             self._sync.gone([entry])
@@ -220,6 +276,31 @@ class Messages:
                 self._views.publish_contact(person)
             self._cleaner.begin()
         return self._views.entry(person, row, receipts_of)
+
+    async def delete_for_all(self, person: bytes, entry: bytes) -> EntryView:
+        """Commit a delete of an own entry, which destroys it here, and send it.
+
+        Raises UsageError, or a storage failure.
+        """
+        delete = partial(self._store.write_once, _is_amended, self._append_delete, person, entry)
+        written, changed = await self._store.with_reserve(delete)
+        if written is not None:
+            self._sync.deleted.add(entry)
+            self._amendments.publish(changed)
+            self._sync.send(person, written)
+        return await self._store.read(self._shown, person, entry)
+
+    def _append_delete(
+        self, database: Database, person: bytes, entry: bytes
+    ) -> tuple[ParsedEntry | None, list[Changed]]:
+        """The delete, None where there is one, and what it changed."""
+        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        if row.kind in (KIND_CUT, KIND_DELETE) or not self._views.is_own(row):
+            raise UsageError(NOT_YOURS)
+        if row.deleted and row.amended is not None:
+            return None, []
+        written = self._commit(database, person, KIND_DELETE, delete_body([entry]))
+        return written, follow(database, self._keyring.own.self_key, written.id)[0]
 
 
 def _is_held(database: Database, entry: ParsedEntry) -> bool:
@@ -240,17 +321,24 @@ def _sent_with(
     return held_in(database, conversation, entry), receipts.of(database, [entry]).get(entry, [])
 
 
+def _is_amended(database: Database, result: tuple[ParsedEntry | None, list[Changed]]) -> bool:
+    return result[0] is None or _is_held(database, result[0])
+
+
 def _is_deleted(database: Database, result: tuple[EntryRow, list[ReceiptRow], int, bool]) -> bool:
     row = entries.get(database, result[0].id)
     return row is not None and row.deleted
 
 
 def _delete(
-    database: Database, conversation: bytes, entry: bytes
+    database: Database, conversation: bytes, entry: bytes, self_key: bytes
 ) -> tuple[EntryRow, list[ReceiptRow], int, bool]:
     """The entry as it is now, its receipts, the number of unread entries, and whether it was deleted now."""
     held_in(database, conversation, entry)
     deleted = entries.destroy(database, entry)
+    if deleted:
+        amendments.wake_all(database, entry)
+        follow(database, self_key, entry)
     row = held_in(database, conversation, entry)
     receipts_of = receipts.of(database, [entry]).get(entry, [])
     return row, receipts_of, receipts.unread(database, conversation), deleted

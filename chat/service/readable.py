@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from chat.errors import phrase
@@ -12,8 +13,8 @@ from chat.service.events import EventBus
 from chat.service.formats import FORMS, Form, NotVerified, Shown, verify
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
-from chat.service.views import Views, utc
-from chat.storage import entries, receipts
+from chat.service.views import TEXT, Views, utc
+from chat.storage import positions, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, EntryRow, Position
 from chat.storage.errors import StorageFailure
@@ -21,7 +22,7 @@ from chat.storage.new_file import NewFile
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
 from protocol.backup.root import NOT_HELD, RootHash, history_root
-from protocol.entries_and_receipts import KIND_TEXT, conversation_of_two, read_text
+from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, conversation_of_two, read_edit, read_text
 from protocol.errors import ProtocolError
 
 PIECE = 64
@@ -85,19 +86,26 @@ class Readable:
         rows, known = await self._store.read(_page, conversation, place)
         lines = list[str]()
         for row in rows:
-            root.add(row.id, row.fields.content if row.salt else NOT_HELD)
+            root.add(row.id, row.fields.content if _is_written(row) else NOT_HELD)
             lines.append(form.entry(self._shown(contact, row, known.get(row.id, []))))
         await _put(file, "".join(lines))
         return rows[-1].position if len(rows) == PIECE else None
 
     def _shown(self, contact: bytes, row: EntryRow, known: list[ReceiptRow]) -> Shown:
+        if not _is_written(row):
+            row = replace(row, salt=b"", body=b"")
         view, text = self._views.entry(contact, row, known), ""
-        if row.salt and row.kind == KIND_TEXT:
+        if row.salt and row.kind in (KIND_TEXT, KIND_EDIT):
             with suppress(ProtocolError):
-                text = read_text(row.body).text
-        kind = "text" if text else view.kind
+                text = (read_text if row.kind == KIND_TEXT else read_edit)(row.body).text
+        kind = TEXT if text and row.kind == KIND_TEXT else view.kind
         shown = view.id, view.author, view.own, view.time, kind, view.state.value, view.reply, text
         return Shown(*shown, row.header, row.salt, row.body)
+
+
+def _is_written(row: EntryRow) -> bool:
+    """Whether a file has the body of an entry: one with a timer would be kept beyond its end."""
+    return bool(row.salt) and row.due is None
 
 
 async def _put(file: NewFile, text: str) -> None:
@@ -107,7 +115,7 @@ async def _put(file: NewFile, text: str) -> None:
 def _page(
     db: Database, conversation: bytes, place: Position
 ) -> tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]:
-    rows = entries.page_after(db, conversation, PIECE, place)
+    rows = positions.every_after(db, conversation, PIECE, place)
     return rows, receipts.of(db, [row.id for row in rows])
 
 

@@ -15,10 +15,11 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
-from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, Notice, ParlourError
+from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, EntryView, Notice, ParlourError
 from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
+from chat.service.amending import Amendments, Changed, follow
 from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EventBus, OwnEntryReturned
@@ -29,7 +30,7 @@ from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
-from chat.service.views import DELETED, EXPIRED, Views
+from chat.service.views import AMENDS, DELETED, EXPIRED, HERE, Views
 from chat.storage import entries, expiry, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
@@ -485,10 +486,11 @@ class Inbound:
         pending: PendingContacts,
         settler: Settler,
         expirer: Expirer,
+        amendments: Amendments,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
-        self._settler, self._expirer = settler, expirer
+        self._settler, self._expirer, self._amendments = settler, expirer, amendments
 
     async def keyed(self, opened: LinkOpen) -> None:
         """A contact's link opened, which retires the pairings before the one whose secret it used."""
@@ -524,6 +526,7 @@ class Inbound:
             welcome=contact is not None and not contact.blocked,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
+        stored = list[bytes]()
         try:
             for message in messages:
                 if not isinstance(message, Entry):
@@ -541,10 +544,11 @@ class Inbound:
                 if known is Author.FORMER:
                     former.add(author)
                 parsed.append(entry)
+                if entry.salt:
+                    stored.append(entry.id)
         finally:
             if parsed:
                 await self._store_entries(link, person, parsed, former)
-        stored = [entry.id for entry in parsed if entry.salt]
         return receipt_for(STORED, stored) if stored else None, unknown
 
     async def _store_entries(
@@ -559,7 +563,7 @@ class Inbound:
         contact, conversation = self._keyring.contacts.get(link.person), parsed[0].header.conversation
         carrier = terminal_at(contact, link) if bare else b""
 
-        def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool]:
+        def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed]]:
             evidence = list[Evidence]()
             new = entries.insert_all(
                 database,
@@ -586,26 +590,39 @@ class Inbound:
                 evidence = repair.cover(database, conversation, held)
                 if link.asked:
                     repair.passed_again(database, held, terminal_at(contact, link))
-            unread = receipts.unread(database, conversation)
-            return new, evidence, unread, entries.is_unsettled(database)
+            due, changed = entries.is_unsettled(database), list[Changed]()
+            if due:
+                changed, _ = follow(database, own.self_key)
+            return new, evidence, receipts.unread(database, conversation), due, changed
 
         done = await self._store.write_once(repair.is_stored, insert)
-        new, evidence, self._book.unread[person], due = done
+        new, evidence, self._book.unread[person], due, changed = done
         if due:
             self._settler.begin()
         if timed and new:
             self._expirer.set_timer(person, await self._store.read(expiry.timer_of, conversation))
             self._expirer.begin()
+        shown = dict[bytes, EntryView]()
+        for amended in changed:
+            shown[amended.row.id] = self._amendments.view(amended)
         for one in new:
             entry, rivals = one.entry, one.rivals
-            view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
-            if one.destroyed:
-                view = replace(view, kind=EXPIRED if one.destroyed == expiry.EXPIRED else DELETED)
-            self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
             if entry.header.author == own.terminal and not one.filled:
                 self._returned(person, entry.header.time)
             if rivals and not one.filled:
                 evidence.append((entry.header.author, entry.id, rivals))
+            if entry.header.kind in AMENDS:
+                continue
+            view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
+            if one.destroyed == expiry.EXPIRED:
+                view = replace(view, kind=EXPIRED)
+            elif one.destroyed:
+                view = replace(view, kind=DELETED, deleted_by=HERE)
+            if entry.id in shown:
+                view = shown[entry.id]
+            self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
+        if changed:
+            self._amendments.publish(changed, [one.entry.id for one in new])
         if evidence:
             self._views.publish_evidence(person, evidence)
         if new:

@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from chat.errors import phrase
 from chat.interface import (
@@ -20,6 +21,7 @@ from chat.interface import (
     ReceiptView,
     TerminalState,
     TerminalView,
+    VersionView,
 )
 from chat.network.links import Links
 from chat.service.events import EventBus
@@ -33,11 +35,14 @@ from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
 from protocol.entries_and_receipts import (
     KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
     KIND_TEXT,
     KIND_TIMER,
     ParsedEntry,
     delivery_state,
     is_own,
+    read_edit,
     read_text,
     read_timer,
 )
@@ -52,6 +57,14 @@ CUT = "cut"
 EXPIRED = "expired"
 TIMER = "timer"
 TEXT = "text"
+DELETE = "delete"
+EDIT = "edit"
+AUTHOR = "author"
+HERE = "here"
+
+
+AMENDS: Final = {KIND_DELETE: DELETE, KIND_EDIT: EDIT}
+"""Kinds that change other entries and have no line of their own."""
 
 
 def utc(milliseconds: int) -> datetime:
@@ -89,7 +102,7 @@ class Views:
         """An entry of a conversation of two that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
         here = header.author == self._keyring.own.terminal
-        own = here or self._is_own(header)
+        own = here or self.is_own(header)
         if here:
             state = EntryState.QUEUED
         else:
@@ -119,7 +132,7 @@ class Views:
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
-        own = self._is_own(row)
+        own = self.is_own(row)
         # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
         # It may be over before it is destroyed.
@@ -129,6 +142,8 @@ class Views:
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
         kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
+        change = row.amended
+        edit = read_edit(change.body) if said is not None and change is not None else None
         return EntryView(
             id=row.id.hex(),
             contact=person.hex(),
@@ -136,13 +151,16 @@ class Views:
             own=own,
             time=utc(row.time),
             kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
-            text=said.text if said is not None else "",
+            text=edit.text if edit is not None else said.text if said is not None else "",
             state=state_of(own, kinds, elsewhere or self.on_link(person, row.id)),
             reply=said.reply.hex() if said is not None else "",
             conflicting=row.rivalled != 0,
             quarantined=row.quarantined != 0,
             expires=utc(moment.wall + row.due - moment.age) if moment and row.due is not None else None,
             seconds=read_timer(row.body).seconds if row.kind == KIND_TIMER and row.salt else 0,
+            edited=edit is not None,
+            deleted_by=_deleted_by(row),
+            change=change.id.hex() if change is not None else "",
         )
 
     def details(
@@ -151,11 +169,12 @@ class Views:
         row: EntryRow,
         receipts_of: Sequence[ReceiptRow],
         rivals: Sequence[bytes],
+        edits: Sequence[EntryRow] = (),
         *,
         uncovered: bool,
     ) -> DetailsView:
         own = self._keyring.own_terminals
-        by_own = self._is_own(row)
+        by_own = self.is_own(row)
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
         if not by_own:
             stored = next(
@@ -181,9 +200,10 @@ class Views:
             quarantined=row.quarantined != 0,
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
+            versions=_versions(row, edits),
         )
 
-    def _is_own(self, entry: EntryHeader | EntryRow) -> bool:
+    def is_own(self, entry: EntryHeader | EntryRow) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
         own = self._keyring.own
         if entry.author == own.terminal or entry.author not in self._keyring.own_terminals:
@@ -287,8 +307,26 @@ def _drawn(name: str) -> str:
     return "".join(one for one in plain if unicodedata.category(one)[0] != "C").strip()
 
 
+def _versions(row: EntryRow, edits: Sequence[EntryRow]) -> tuple[VersionView, ...]:
+    if not edits or not row.salt:
+        return ()
+    first = VersionView(row.id.hex(), utc(row.time), read_text(row.body).text)
+    later = (VersionView(one.id.hex(), utc(one.time), read_edit(one.body).text) for one in edits)
+    return first, *later
+
+
+def _deleted_by(row: EntryRow) -> str:
+    if not row.deleted:
+        return ""
+    if row.amended is not None:
+        return AUTHOR
+    return "" if row.destroyed == expiry.EXPIRED else HERE
+
+
 def _unshown(row: EntryRow) -> str:
     """The kind of an entry without text."""
+    if row.kind in AMENDS:
+        return AMENDS[row.kind]
     if row.deleted:
         return EXPIRED if row.destroyed == expiry.EXPIRED else DELETED
     if row.missing:

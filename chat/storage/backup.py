@@ -11,6 +11,7 @@ from chat.storage import contacts, keys, persons, quarantine, settings
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, Position, check_header
+from chat.storage.positions import ALL, EVERY
 from protocol.backup.records import (
     BackupComparison,
     BackupContact,
@@ -124,13 +125,16 @@ def deletion_records(ids: list[bytes]) -> list[Record]:
     return [BackupDeletions(ids)] if ids else []
 
 
+LASTS: Final = "NOT EXISTS (SELECT 1 FROM expiring WHERE entry = e.number)"
+"""An entry with a timer is held by no file: a file would keep it beyond its end."""
+
 _ENTRIES: Final = (
     "SELECT e.number, e.id, e.rank, e.header, ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
     f" EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
     " EXISTS (SELECT 1 FROM uncovered WHERE entry = e.number)"
-    " FROM entries AS e LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
-    " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-    " AND (e.rank, e.id) > (?, ?) AND e.number <= ? ORDER BY e.rank, e.id LIMIT ?"
+    f" FROM {EVERY} AS p JOIN entries AS e ON e.number = p.number"
+    f" LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed AND {LASTS}"
+    " ORDER BY p.rank, p.id"
 )
 
 
@@ -169,8 +173,7 @@ def entries(
 
 _HASHED: Final = (
     "SELECT e.rank, e.id, e.header, NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
-    " FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-    " AND (e.rank, e.id) > (?, ?) AND e.number <= ? ORDER BY e.rank, e.id LIMIT ?"
+    f" AND {LASTS} FROM {EVERY} AS p JOIN entries AS e ON e.number = p.number ORDER BY p.rank, p.id"
 )
 
 
@@ -199,10 +202,6 @@ def _whole(db: Database, conversation: bytes) -> RootHash:
     while (following := hash_piece(db, conversation, root, place, ALL)) is not None:
         place = following
     return root
-
-
-ALL: Final = 2**63 - 1
-"""As the last number: every entry that is held."""
 
 
 def _conversations(db: Database, own: bytes) -> Iterator[bytes]:

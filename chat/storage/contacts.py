@@ -98,11 +98,12 @@ def remove_conversation(db: Database, number: int) -> None:
         "gaps",
         "quarantine",
         "uncovered",
+        "amended",
         "expiring",
         "timers",
     ):
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
-    for table in (
+    tables = (
         "missing",
         "raises",
         "tips",
@@ -113,7 +114,9 @@ def remove_conversation(db: Database, number: int) -> None:
         "remarked",
         "sends",
         "clearing",
-    ):
+        "amendments",
+    )
+    for table in tables:
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
     db.run("DELETE FROM entries WHERE conversation = ?", number)
     db.run("DELETE FROM conversations WHERE number = ?", number)

@@ -11,16 +11,16 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from chat.storage import contacts, expiry, ordering, persons, quarantine
+from chat.storage import amendments, contacts, expiry, ordering, persons, quarantine
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.expiry import EXPIRED, Moment
 from chat.storage.secure_deletion import forget_one
 from chat.views import SINGLE, SPELLED
 from protocol import labels
-from protocol.entries_and_receipts import STORED, ParsedEntry
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, STORED, ParsedEntry
 from protocol.limits import SEQUENCE_FOLLOWED_MAX
-from protocol.messages import ENTRY_HEADER, EntryHeader
+from protocol.messages import ENTRY_HEADER, EditBody, EntryHeader
 from protocol.primitives import b2b
 
 Position = tuple[int, bytes]
@@ -50,11 +50,16 @@ COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
     f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
-    " (SELECT due FROM expiring WHERE entry = e.number)"
+    " (SELECT due FROM expiring WHERE entry = e.number),"
+    " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
 )
+
+
+SHOWN: Final = f"kind NOT IN ({KIND_DELETE}, {KIND_EDIT})"
+"""Whether an entry has a line of its own, as the index by rank has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class EntryRow:
 
     `destroyed` is 0, 1 (deleted) or EXPIRED. `rivalled` (another entry has its author, incarnation and
     sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
+    `amended`: the edit whose words are shown, or the delete that took the body.
     """
 
     number: int
@@ -81,6 +87,7 @@ class EntryRow:
     rivalled: int
     quarantined: int
     due: int | None
+    amended: EntryRow | None = None
 
     @property
     def position(self) -> Position:
@@ -99,7 +106,7 @@ class EntryRow:
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body were deleted here or have expired, and stay so."""
+        """Whether salt and body were deleted, here or by the author, or have expired, and stay so."""
         return self.destroyed != 0
 
     @property
@@ -184,10 +191,11 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM unread WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last), EXISTS (SELECT 1 FROM deletions)"
+    " OR EXISTS (SELECT 1 FROM amendments WHERE conversation = c.number AND state IN (1, 2))"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
 """Number of a conversation, number of the last entry, and whether a parent is missing or an old page that was
-put back holds rows of entries still to come; and whether any deletion is remembered."""
+put back holds rows of entries still to come; and whether any deletion is remembered, or waits."""
 
 
 _NOT_HELD: Final = (0, 0, 0, 0)
@@ -196,8 +204,9 @@ _NOT_HELD: Final = (0, 0, 0, 0)
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, no cut, of a live terminal and has its body, belongs to a conversation in which no
-    parent is missing, and names only entries that are held or precede it in the burst.
+    A plain entry is new, no cut, delete or edit, of a live terminal and has its body, belongs to a
+    conversation in which no parent is missing, and names only entries that are held or precede it in the
+    burst.
     """
 
     def __init__(
@@ -241,7 +250,7 @@ class _Burst:
             header = entry.header
             if header.conversation != conversation or entry.id in held or not entry.salt:
                 return None
-            if entry.cut or entry.timing:
+            if entry.cut or entry.amends or entry.timing:
                 return None
             if header.timer and moment:
                 own = header.author in ours
@@ -333,8 +342,10 @@ _INSERT_NEW: Final = f"INSERT OR IGNORE {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?, 
 _INSERT_KEPT: Final = (
     f"INSERT OR IGNORE {_INTO} SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
     " WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE entry = ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM amendments WHERE target = ?2)"
 )
-"""Inserts nothing where an entry was deleted before its conversation was removed. It looks per row."""
+"""Inserts nothing where an entry was deleted before its conversation was removed, or where a delete or an
+edit waits for it. It looks per row."""
 
 
 def _as_row(
@@ -400,12 +411,13 @@ def insert(
     if found is not None:
         number, conversation, destroyed, salt = found
         if destroyed:
-            _obey(db, number, conversation, entry)
+            _keep_in_force(db, number, conversation, entry)
         if destroyed or salt:
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
+        amendments.wake(db, entry.id)
         apart = quarantine.is_apart(db, number)
         return Stored(number, entry, True, rivals(db, entry.id), apart) if entry.salt else None
     header = entry.header
@@ -420,23 +432,31 @@ def insert(
             expiry.keep(db, [expiry.kept(number, entry, moment, own=not unread)], moment)
     if destroyed:
         db.run("UPDATE entries SET destroyed = ? WHERE number = ?", destroyed, number)
-        _obey(db, number, conversation, entry)
-        entry = replace(entry, salt=b"", body=b"", said=None, cut=None, timing=None)
+        _keep_in_force(db, number, conversation, entry)
+        entry = replace(entry, salt=b"", body=b"", said=None, cut=None, amends=None, timing=None)
     else:
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
+    amendments.wake(db, entry.id)
     quarantined = former and quarantine.add(db, number)
     return Stored(number, entry, False, rivals(db, entry.id), quarantined, destroyed)
 
 
 def is_unsettled(db: Database) -> bool:
-    """Whether `ordering.settle_next` or `quarantine.settle_next` has something to do."""
+    """Whether `ordering.settle_next`, `quarantine.settle_next` or `amending.follow` has something to do."""
     due = "raises) OR EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over"
+    due += ") OR EXISTS (SELECT 1 FROM amendments WHERE state = 1"
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
 
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
+
+
+def _keep_in_force(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
+    """What a cut, a delete or a timer says stays in force where its body is deleted."""
+    if not isinstance(entry.amends, EditBody):
+        _obey(db, number, conversation, entry)
 
 
 def _insert_one_body(
@@ -455,11 +475,13 @@ def _insert_one_body(
 
 
 def _obey(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
-    """Store what an entry says of others, which stays in force where its body is deleted."""
+    """Store what an entry says of others."""
     if entry.cut is not None:
         quarantine.add_cut(db, number, conversation, entry.cut)
-    if entry.timing is not None:
+    elif entry.timing is not None:
         expiry.set_timer(db, number, entry.timing.seconds)
+    elif entry.amends is not None:
+        amendments.add(db, number, conversation, entry.amends)
 
 
 def destroy(db: Database, entry: bytes) -> bool:
@@ -472,7 +494,7 @@ def destroy(db: Database, entry: bytes) -> bool:
         return False
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
     db.run("DELETE FROM unread WHERE entry = ?", number)
-    for table in ("headers_alone", "bodies", "expiring"):
+    for table in ("headers_alone", "bodies", "amended", "expiring"):
         db.run(f"DELETE FROM {table} WHERE entry = ?", number)
     forget_one(db, number)
     return True
@@ -488,24 +510,12 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
     """The newest `limit` entries before a position (or at the end), oldest first."""
     found = db.rows(
         f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (e.rank, e.id) < (?, ?) ORDER BY e.rank DESC, e.id DESC LIMIT ?",
+        f" AND e.{SHOWN} AND (e.rank, e.id) < (?, ?) ORDER BY e.rank DESC, e.id DESC LIMIT ?",
         conversation,
         *(before or END),
         limit,
     )
     return [read_row(db, row) for row in reversed(found)]
-
-
-def page_after(db: Database, conversation: bytes, limit: int, position: Position) -> list[EntryRow]:
-    """The oldest `limit` entries after a position, oldest first."""
-    found = db.rows(
-        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (e.rank, e.id) > (?, ?) ORDER BY e.rank, e.id LIMIT ?",
-        conversation,
-        *position,
-        limit,
-    )
-    return [read_row(db, row) for row in found]
 
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
@@ -540,7 +550,9 @@ def check_header(db: Database, entry: bytes, header: bytes) -> None:
 
 def read_row(db: Database, found: Row) -> EntryRow:
     """A row of COLUMNS. Raises DatabaseDamaged where a hash does not match, as after a swap of pages."""
-    row = EntryRow(*found)
+    by = found[-1]
+    amended = None if by is None else db.row(f"{COLUMNS} WHERE e.number = ?", by)
+    row = EntryRow(*(*found[:-1], None if amended is None else read_row(db, amended)))
     if not all(isinstance(value, bytes) for value in (row.header, row.salt, row.body)):
         raise DatabaseDamaged(db.path)
     check_header(db, row.id, row.header)

@@ -6,21 +6,22 @@ A migration is a numbered file of schema/, which never changes after its release
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from chat.storage import folder, ordering, pages
+from chat.storage import amendments, folder, ordering, pages
 from chat.storage.database import Database
 from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
 from chat.storage.receipts import READ
-from protocol.entries_and_receipts import KIND_TEXT, read_text
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, read_delete, read_edit, read_text
 from protocol.errors import ProtocolError
-from protocol.messages import ENTRY_HEADER
+from protocol.messages import ENTRY_HEADER, DeleteBody, EditBody
 from protocol.profile_header import DatabaseKey
 
 
@@ -89,7 +90,7 @@ def rebuild_if_lost(db: Database) -> bool:
 
 def rebuild(db: Database) -> None:
     """Recompute edges, ranks, tips, heads, unread and the search index. A minute per million entries."""
-    for table in ("edges", "missing", "raises", "tips", "heads", "unread", "search"):
+    for table in ("edges", "missing", "raises", "tips", "heads", "unread", "search", "amendments", "amended"):
         db.run(f"DELETE FROM {table}")
     db.run("UPDATE entries SET rank = time")
     last = 0
@@ -100,6 +101,7 @@ def rebuild(db: Database) -> None:
             node = ordering.Node(number, conversation, author)
             ordering.add(db, node, entry, ENTRY_HEADER.decode(header))
             _index(db, number, conversation)
+            _amend(db, number, conversation)
         last = rows[-1][0]
     while ordering.settle_next(db, 0) is not None:
         pass
@@ -132,6 +134,25 @@ def _index(db: Database, number: int, conversation: int) -> None:
     except ProtocolError:
         text = ""  # an invalid text, kept for the chain of its author and never displayed
     db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, indexed(text, conversation, time))
+
+
+_AMENDS: Final[Mapping[int, Callable[[bytes], DeleteBody | EditBody]]] = {
+    KIND_DELETE: read_delete,
+    KIND_EDIT: read_edit,
+}
+
+
+def _amend(db: Database, number: int, conversation: int) -> None:
+    """What a delete or an edit names is due again: who finds it in force already changes nothing."""
+    found = db.row(
+        "SELECT e.kind, b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
+        " WHERE b.entry = ? AND e.kind IN (3, 4) AND NOT e.destroyed",
+        number,
+    )
+    if found is not None:
+        kind, body = found
+        with suppress(ProtocolError):
+            amendments.add(db, number, conversation, _AMENDS[kind](body))
 
 
 _APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it

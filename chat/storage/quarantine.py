@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from chat.storage import amendments
 from chat.storage.database import Database
 from protocol.limits import CUT_HEADS_MAX, CUTS_MAX
 from protocol.messages import ENTRY_HEADER, CutBody, CutHead
@@ -330,6 +331,8 @@ def settle_next(db: Database, after: int) -> tuple[int | None, list[bytes]]:
         "SELECT c.contact FROM remarked AS m JOIN conversations AS c ON c.number = m.conversation"
         " WHERE c.contact IS NOT NULL"
     )
+    for (conversation,) in db.rows("SELECT conversation FROM remarked"):
+        amendments.recount(db, conversation)
     db.run("DELETE FROM remarked")
     return (None if found is None else int(found[0])), [row[0] for row in changed]
 

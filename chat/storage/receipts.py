@@ -15,6 +15,7 @@ from chat.storage.database import Database
 from chat.storage.entries import (
     BEGINNING,
     END,
+    SHOWN,
     WHOLE,
     EntryRow,
     Position,
@@ -22,6 +23,7 @@ from chat.storage.entries import (
     check_header,
     get,
 )
+from chat.storage.positions import place_before
 from protocol.entries_and_receipts import READ as READ
 from protocol.entries_and_receipts import STORED as STORED
 from protocol.messages import Receipt
@@ -43,7 +45,7 @@ _FIRST_OF_FEW: Final = (
     " ORDER BY e.rank, e.id LIMIT 1"
 )
 _FIRST_OF_MANY: Final = (
-    "SELECT id FROM entries WHERE conversation = ? AND number IN (SELECT entry FROM unread)"
+    f"SELECT id FROM entries WHERE conversation = ? AND {SHOWN} AND number IN (SELECT entry FROM unread)"
     " ORDER BY rank, id LIMIT 1"
 )
 
@@ -254,7 +256,7 @@ def read_by(
     """The newest `limit` entries in a range that were read with receipts to the contact, newest first."""
     rows = db.rows(
         "SELECT e.id FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (e.rank, e.id) >= (?, ?) AND (e.rank, e.id) < (?, ?)"
+        f" AND e.{SHOWN} AND (e.rank, e.id) >= (?, ?) AND (e.rank, e.id) < (?, ?)"
         " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
         " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?) AND r.kind = ?)"
         " ORDER BY e.rank DESC, e.id DESC LIMIT ?",
@@ -286,18 +288,6 @@ def read_before(
     """What `read_by` finds among `entries` entries before a position, and where the first of these is."""
     since = place_before(db, conversation, before, entries)
     return read_by(db, conversation, own, most, since, before), since
-
-
-def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
-    """The position `entries` entries before another one, or the beginning."""
-    found = db.row(
-        "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
-        conversation,
-        *before,
-        entries - 1,
-    )
-    return BEGINNING if found is None else (found[0], found[1])
 
 
 def unread(db: Database, conversation: bytes) -> int:

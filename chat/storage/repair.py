@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Final
 
-from chat.storage import contacts, persons, quarantine
+from chat.storage import amendments, contacts, persons, quarantine
 from chat.storage.database import Database
 from chat.storage.entries import RIVALLED, HeadRow, Position, Stored, check_header, rivals
 from protocol.entries_and_receipts import ParsedEntry
@@ -51,7 +51,7 @@ def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[Hea
     return found
 
 
-def is_stored(db: Database, result: tuple[Sequence[Stored], list[Evidence], int, bool]) -> bool:
+def is_stored(db: Database, result: tuple[Sequence[Stored], *tuple[object, ...]]) -> bool:
     """Whether an insert of entries with this result is in force; False where it inserted none."""
     if not result[0]:
         return False
@@ -233,6 +233,7 @@ def cover(db: Database, conversation: bytes, said: Iterable[Head | ParsedEntry])
     covered = [number for one in said for (number,) in db.rows(named, one.id, conversation)]
     covered += [number for (number,) in db.rows(_COVER, COVERED_AT_ONCE)]
     quarantine.follow_cuts(db, covered)
+    amendments.covered(db, covered)
     return _with_rivals(db, covered)
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 
 from chat.storage.database import Database
+from protocol.entries_and_receipts import KIND_EDIT
 
 
 def forget(db: Database, rows: str, *values: object) -> None:
@@ -28,14 +29,22 @@ def forget_one(db: Database, number: int) -> None:
 
 
 def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
-    """Delete salt, body and words of entries by number, keep their headers, and mark the file as unclean.
+    """Delete salt, body and words of entries by number and of their edits, keep their headers, and mark the
+    file as unclean.
 
     `how`: what `entries.destroyed` says from now on. No body that comes later is taken.
     """
     some = json.dumps(list(numbers))
     chosen = "(SELECT value FROM json_each(?))"
+    edits = db.rows(
+        "SELECT a.entry FROM entries AS e JOIN amendments AS a ON a.target = e.id"
+        f" JOIN entries AS x ON x.number = a.entry WHERE e.number IN {chosen} AND x.kind = {KIND_EDIT}"
+        " AND NOT x.destroyed",
+        some,
+    )
+    some = json.dumps([*json.loads(some), *(number for (number,) in edits)])
     db.run(f"UPDATE entries SET destroyed = ? WHERE number IN {chosen}", how, some)
-    for table in ("unread", "headers_alone", "bodies", "expiring"):
+    for table in ("unread", "headers_alone", "bodies", "amended", "expiring"):
         db.run(f"DELETE FROM {table} WHERE entry IN {chosen}", some)
     forget(db, f"rowid IN {chosen}", some)
 

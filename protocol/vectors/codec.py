@@ -13,7 +13,15 @@ import msgspec
 from protocol import messages as m
 from protocol.codec import Codec, Wire, encode
 from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
-from protocol.messages import CUT_BODY, ENTRY_HEADER, MESSAGE, TEXT_BODY, TIMER_BODY
+from protocol.messages import (
+    CUT_BODY,
+    DELETE_BODY,
+    EDIT_BODY,
+    ENTRY_HEADER,
+    MESSAGE,
+    TEXT_BODY,
+    TIMER_BODY,
+)
 from protocol.vectors.frame import Action, Json, read_bytes, run_steps, write_bytes
 
 AREA: Final = "codec"
@@ -25,6 +33,8 @@ CODECS: Final[Mapping[str, Codec[Any]]] = {
     "EntryHeader": ENTRY_HEADER,
     "TextBody": TEXT_BODY,
     "CutBody": CUT_BODY,
+    "DeleteBody": DELETE_BODY,
+    "EditBody": EDIT_BODY,
     "TimerBody": TIMER_BODY,
     "message": MESSAGE,
 }
@@ -40,6 +50,8 @@ KINDS: Final[Mapping[str, Any]] = {
             m.EntryHeader,
             m.TextBody,
             m.CutBody,
+            m.DeleteBody,
+            m.EditBody,
             m.TimerBody,
         )
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from protocol.amendments import deleted, edits
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_TEXT,
@@ -13,13 +14,14 @@ from protocol.entries_and_receipts import (
     ParsedEntry,
     accept_entry,
     conversation_of_two,
+    is_own,
     parse_entry,
     text_body,
     write_entry,
 )
 from protocol.expiry import ends, read_at, timer_of
 from protocol.history import cuts_in_force, evidence, followed, order, quarantined, ranks, tips, uncovered
-from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
+from protocol.messages import ENTRY_HEADER, MESSAGE, EditBody, Entry, EntryHeader
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
 AREA: Final = "entries"
@@ -81,7 +83,7 @@ def _write(_: Json, step: Json) -> Json:
 
 def _parse(_: Json, step: Json) -> Json:
     entry = read_entry(step["message"])
-    said = entry.said
+    said = entry.amends if isinstance(entry.amends, EditBody) else entry.said
     return {
         "entry_id": entry.id.hex(),
         "kind": entry.header.kind,
@@ -89,11 +91,19 @@ def _parse(_: Json, step: Json) -> Json:
         "sequence": entry.header.sequence,
         "has_body": entry.has_body,
         "text_length": 0 if said is None else len(said.text),
-        "reply": "" if said is None else said.reply.hex(),
+        "amends": _amended(entry),
+        "reply": "" if entry.said is None else entry.said.reply.hex(),
         "timer": entry.header.timer,
         "until": entry.header.until,
         "seconds": None if entry.timing is None else entry.timing.seconds,
     }
+
+
+def _amended(entry: ParsedEntry) -> list[str]:
+    """The ids that a delete or an edit names."""
+    if isinstance(entry.amends, EditBody):
+        return [entry.amends.entry.hex()]
+    return [] if entry.amends is None else [one.hex() for one in entry.amends.ids]
 
 
 def _header(_: Json, step: Json) -> Json:
@@ -139,6 +149,24 @@ def _quarantine(inputs: Json, step: Json) -> Json:
     return {
         "in_force": [names[entry.id] for entry in in_force],
         "quarantined": [names[one] for one in quarantined(held, author, before, cuts)],
+    }
+
+
+def _amend(inputs: Json, step: Json) -> Json:
+    entries = {name: read_entry(inputs["entries"][name]) for name in step["entries"]}
+    held = {entry.id: entry for entry in entries.values()}
+    names = {entry.id: name for name, entry in entries.items()}
+    terminals = {bytes.fromhex(one) for one in inputs["own_terminals"]}
+    key = bytes.fromhex(inputs["self_key"])
+    own = {
+        one for one, entry in held.items() if entry.header.author in terminals and is_own(entry.header, key)
+    }
+    apart = {entries[name].id for name in step["apart"]}
+    destroyed = {entries[name].id for name in step["destroyed"]}
+    shown = edits(held, own, apart, destroyed)
+    return {
+        "deleted": sorted(names[one] for one in deleted(held, own, apart)),
+        "edits": {names[one]: [names[edit] for edit in some] for one, some in sorted(shown.items())},
     }
 
 
@@ -189,6 +217,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "uncovered": _uncovered,
     "timer": _timer,
     "ends": _ends,
+    "amend": _amend,
 }
 
 

@@ -28,6 +28,7 @@ FAILING = {
     "pair_address": UsageError,
     "join": BadData,
     "answer_pairing": ParlourError,
+    "edit": UsageError,
     "verify": BadData,
     "confirm_own": UsageError,
     "confirm_recovery": UsageError,

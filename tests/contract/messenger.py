@@ -19,6 +19,7 @@ from chat.interface import (
     EntryAdded,
     EntryChanged,
     EntryDeleted,
+    EntryEdited,
     EntryState,
     Event,
     NotPermitted,
@@ -226,7 +227,8 @@ class MessengerContract:
         await until(events, lambda event: is_delivered(event, asked.id))
         answer = await subject.hear("the harbour, yes", asked.id)
         shown = await messenger.delete(friend, asked.id)
-        assert shown == replace(asked, kind="deleted", text="", reply="", state=EntryState.DELIVERED)
+        gone = replace(asked, kind="deleted", text="", reply="", deleted_by="here")
+        assert shown == replace(gone, state=EntryState.DELIVERED)
         assert (await told(events, EntryDeleted)) == EntryDeleted(friend, asked.id)
         assert [entry.id for entry in await messenger.history(friend)] == [asked.id, answer]
         assert await messenger.entry(friend, asked.id) == shown
@@ -245,6 +247,50 @@ class MessengerContract:
         for wrong in ("none", "00" * 32):
             with pytest.raises(UsageError):
                 await messenger.delete(friend, wrong)
+
+    async def test_an_entry_deleted_for_everyone_says_so_and_the_delete_has_a_state(
+        self, subject: Subject
+    ) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        events, asked = await listening(subject), await messenger.send(friend, "the harbour at noon")
+        await until(events, lambda event: is_delivered(event, asked.id))
+        shown = await messenger.delete(friend, asked.id, everyone=True)
+        assert (shown.kind, shown.text, shown.deleted_by) == ("deleted", "", "author")
+        await until(events, lambda event: is_delivered(event, shown.change))
+        change = await messenger.entry(friend, shown.change)
+        assert change is not None
+        assert (change.kind, change.own, change.state) == ("delete", True, EntryState.DELIVERED)
+        assert await messenger.history(friend) == (shown,)
+        assert await messenger.delete(friend, asked.id) == shown
+        assert await messenger.delete(friend, asked.id, everyone=True) == shown
+        theirs = await subject.hear("the harbour, yes", "")
+        with pytest.raises(UsageError):
+            await messenger.delete(friend, theirs, everyone=True)
+
+    async def test_an_edited_entry_keeps_its_place_and_says_the_new_words(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        events, theirs = await listening(subject), await subject.hear("noon?", "")
+        asked = await messenger.send(friend, "the harbour at noon", theirs)
+        after = (await messenger.send(friend, "after")).id
+        await until(events, lambda event: is_delivered(event, after))
+        shown = await messenger.edit(friend, asked.id, "the pier at noon", "drawn by the client")
+        assert (await told(events, EntryEdited)).entry.text == "the pier at noon"
+        expected = replace(asked, text="the pier at noon", edited=True, state=EntryState.DELIVERED)
+        assert shown == replace(expected, change=shown.change)
+        assert [entry.id for entry in await messenger.history(friend)] == [theirs, asked.id, after]
+        assert [entry.id for entry in await messenger.search("pier")] == [asked.id]
+        assert await messenger.search("harbour") == ()
+        versions = (await messenger.details(friend, asked.id)).versions
+        assert [(one.id, one.text) for one in versions] == [
+            (asked.id, "the harbour at noon"),
+            (shown.change, "the pier at noon"),
+        ]
+        for wrong, text in ((theirs, "not theirs"), (asked.id, " "), ("00" * 32, "nothing")):
+            with pytest.raises(UsageError):
+                await messenger.edit(friend, wrong, text)
+        await messenger.delete(friend, asked.id)
+        with pytest.raises(UsageError):
+            await messenger.edit(friend, asked.id, "again")
 
     async def test_what_was_deleted_unread_is_not_unread(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend

@@ -70,7 +70,18 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
         assert list(sent.objects[0]) == ["id", "state"]
         assert sent.objects[0]["state"] == "delivered"
         arrived = json.loads(program.wait_for(is_event("entry"), PATIENCE))
-        entry = ["id", "author", "time", "kind", "text", "state", "conflicting", "quarantined"]
+        entry = [
+            "id",
+            "author",
+            "time",
+            "kind",
+            "text",
+            "state",
+            "conflicting",
+            "quarantined",
+            "edited",
+            "deleted_by",
+        ]
         assert list(arrived) == ["event", *entry, "conversation"]
         (answer,) = ben.run("send", "Ada", "and", "to", "you", "--wait", "0").objects
         assert answer["state"] in ("queued", "sent", "delivered")

@@ -25,6 +25,7 @@ from chat.interface import (
     EntryAdded,
     EntryChanged,
     EntryDeleted,
+    EntryEdited,
     EntryFilled,
     EntryState,
     Event,
@@ -127,6 +128,8 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
     for name, parameters in CALLS.items():
         if name == "confirm_own":
             direct.ask(QUESTION)
+        if name == "edit":
+            arguments["id"] = direct.say_as_me(ben.person, "mine", EntryState.DELIVERED).id
         engines, taken = getattr(direct, name), list[object]()
 
         async def answer(
@@ -160,6 +163,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         EntriesConflict(ben.person, ben.person, (entry.id, entry.id)),
         EntriesMarked(ben.person),
         EntryDeleted(ben.person, entry.id),
+        EntryEdited(entry),
         Cleaned(),
         ContactChanged(ben),
         ContactRemoved(ben.person, ben.name),

@@ -9,6 +9,8 @@ const HEADER_MOST = 2048;
 const BODY_MOST = 131_072;
 export const TEXT = 1;
 const CUT = 2;
+const DELETE = 3;
+const EDIT = 4;
 const TIMER = 5;
 const YEAR = 31_536_000;
 const FOUR_WEEKS_MS = 2_419_200_000;
@@ -32,8 +34,16 @@ export const EntryHeader = struct({
 export const TextBody = struct({ text: text(1, 16384), reply: bytes(0, 32) });
 const CutHead = struct({ incarnation: bytes(8), sequence: u53, id });
 export const CutBody = struct({ terminal: id, heads: list(1, 16, CutHead) });
+export const DeleteBody = struct({ ids: list(1, 64, id) });
+export const EditBody = struct({ entry: id, text: text(1, 16384) });
 export const TimerBody = struct({ seconds: int(0, YEAR) });
-const BODIES = { [TEXT]: TextBody, [CUT]: CutBody, [TIMER]: TimerBody };
+const BODIES = new Map([
+  [TEXT, TextBody],
+  [CUT, CutBody],
+  [DELETE, DeleteBody],
+  [EDIT, EditBody],
+  [TIMER, TimerBody],
+]);
 
 const order = (a, b) => Buffer.compare(a, b);
 
@@ -99,7 +109,7 @@ export function ends({ time, timer, until }, { stored, read, own }) {
 
 function decodeStruct(kind, raw) {
   try {
-    return decode(BODIES[kind], raw, BODY_MOST);
+    return decode(BODIES.get(kind), raw, BODY_MOST);
   } catch (error) {
     if (error instanceof Rejected) throw new Rejected('malformed', 'V-ET-09');
     throw error;
@@ -111,6 +121,7 @@ const compareCutHeads = (a, b) => a.sequence - b.sequence || order(a.id, b.id);
 function decodeBody(kind, raw) {
   const body = decodeStruct(kind, raw);
   if (kind === TEXT) must(emptyOrId(body.reply), 'malformed', 'V-ET-09');
+  if (kind === DELETE) must(ascending(body.ids), 'malformed', 'V-ET-09');
   if (kind === CUT) {
     const rising = body.heads.slice(1).every((head, at) => compareCutHeads(body.heads[at], head) < 0);
     must(rising, 'malformed', 'V-ET-09');
@@ -127,8 +138,12 @@ export function readForm({ header: raw, salt, body }) {
   must(bare || salt.length === 16, 'malformed', 'V-ET-07');
   if (bare) return entry;
   must(equal(contentHash(salt, body), header.content), 'authentication', 'V-ET-08');
-  return header.kind in BODIES ? { ...entry, body: decodeBody(header.kind, body) } : entry;
+  return BODIES.has(header.kind) ? { ...entry, body: decodeBody(header.kind, body) } : entry;
 }
+
+// Whether an entry is this person's, who has these terminals.
+export const isOwn = ({ header }, terminals, selfKey) =>
+  terminals.some((one) => one.equals(header.author)) && equal(selfTag(selfKey, header), header.self_tag);
 
 // Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
 // Returns what the author is: live, former or unknown.
@@ -324,6 +339,32 @@ export class Conversation {
       .map((entry) => entry.id)
       .filter((one) => open.has(key(one)))
       .sort(order);
+  }
+
+  // Ids of the entries that deletes cover. `isOwn` tells this person's entries, `apart` are ids of those that do not
+  // count.
+  deleted(isOwn, apart) {
+    const counts = ({ id: one }) => !apart.some((other) => other.equals(one));
+    const deletes = this.entries().filter((one) => one.header.kind === DELETE && one.body && counts(one));
+    const covers = (one, entry) => {
+      if (isOwn(one) !== isOwn(entry) || [CUT, DELETE].includes(entry.header.kind)) return false;
+      const edited = entry.header.kind === EDIT && entry.body ? [entry.body.entry] : [];
+      return [entry.id, ...edited].some((name) => one.body.ids.some((other) => other.equals(name)));
+    };
+    return this.entries().filter((entry) => deletes.some((one) => covers(one, entry)));
+  }
+
+  // The edits of each text, in order: pairs of the text and the list. `destroyed` are ids of what was deleted here.
+  edits(isOwn, apart, destroyed) {
+    const gone = [...this.deleted(isOwn, apart).map((entry) => entry.id), ...destroyed];
+    const isIn = (ids, one) => ids.some((other) => other.equals(one));
+    const edits = this.ordered().filter(({ id: one, header, body }) => {
+      return header.kind === EDIT && body && !isIn(gone, one) && !isIn(apart, one);
+    });
+    const texts = this.entries().filter((one) => one.header.kind === TEXT && one.hasBody && !isIn(gone, one.id));
+    return texts
+      .map((one) => [one, edits.filter((edit) => edit.body.entry.equals(one.id) && isOwn(edit) === isOwn(one))])
+      .filter(([, some]) => some.length);
   }
 
   // Ids of entries that claim one place, ascending, for each place that several claim. Uncovered ones claim none.

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload } from './agreement.js';
 import { decode, encode } from './codec.js';
 import { readAnnouncement } from './discovery.js';
-import { CutBody, EntryHeader, TextBody, TimerBody, readForm } from './entries.js';
+import { CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody, readForm } from './entries.js';
 import { readInvitation, writeInvitation, Invitation } from './invitation.js';
 import { receiveLog } from './log.js';
 import { decodeMessage, encodeMessage } from './messages.js';
@@ -101,6 +101,8 @@ const CHECKS = {
   EntryHeader: struct(EntryHeader),
   TextBody: struct(TextBody),
   CutBody: struct(CutBody),
+  DeleteBody: struct(DeleteBody),
+  EditBody: struct(EditBody),
   TimerBody: struct(TimerBody),
   ContactHello: payload(ContactHello),
   ContactReply: payload(ContactReply),

@@ -31,11 +31,15 @@ class Broken(Exception):
 
 @dataclass
 class Sent:
-    """A text that a person gave to its engine. `acknowledged`: the call returned, with the entry's `id`."""
+    """A text that a person gave to its engine, or that `edits` another one.
+
+    `acknowledged`: the call returned, with the entry's `id`.
+    """
 
     author: int
     to: int
     text: str
+    edits: str = ""
     acknowledged: bool = False
     id: str = ""
 
@@ -44,7 +48,8 @@ class Sent:
 class Seen:
     """What one terminal has shown, held and done. It goes back with an old copy.
 
-    `held` are ids by conversation, `told` those that its person has read.
+    `held` are ids by conversation, `told` those that its person has read, `for_all` those that it deleted for
+    everyone.
     """
 
     announced: set[str] = field(default_factory=set)
@@ -53,6 +58,7 @@ class Seen:
     confirmed: dict[str, EntryState] = field(default_factory=dict)
     verified: set[int] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
+    for_all: set[str] = field(default_factory=set)
     pairings: Counter[int] = field(default_factory=Counter)
 
     def copy(self) -> Seen:
@@ -64,6 +70,7 @@ class Seen:
             dict(self.confirmed),
             set(self.verified),
             set(self.told),
+            set(self.for_all),
             Counter(self.pairings),
         )
 
@@ -205,6 +212,8 @@ class Laws:
                 self._break("sent", f"{side.name} shows what nobody sent")
         if view.id in side.seen.deleted and (view.kind == "text" or view.text):
             self._break("deleted", f"{side.name} shows again what it deleted")
+        if view.deleted_by:
+            side.seen.deleted.add(view.id)
         if not view.own:
             return
         if view.state in CONFIRMED:
@@ -244,6 +253,11 @@ class Laws:
                 read = [v for v in mine if v.own and v.kind == "text" and v.id in told]
                 if any(view.state is not EntryState.READ for view in read):
                     return f"{side.name} does not learn what {other.name} read"
+                if side.seen.for_all & {view.id for view in theirs if view.kind == "text"}:
+                    return f"{other.name} has not deleted what {side.name} deleted for everyone"
+                words = {view.id: view.text for view in theirs if view.kind == "text"}
+                if any(words.get(v.id, v.text) != v.text for v in mine if v.kind == "text"):
+                    return f"{side.name} and {other.name} show other words of one entry"
                 held = {view.id for view in theirs}
                 lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
                 if lacks:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-OPERATIONS: Final = ("send", "read", "delete", "verify", "init", "pair")
+OPERATIONS: Final = ("send", "read", "delete", "delete_for_all", "edit", "verify", "init", "pair")
 FAULTS: Final = (
     "slow",
     "cut",
@@ -152,7 +152,9 @@ def _pair(chance: random.Random, plan: Plan) -> tuple[int, int]:
 
 def _operation(chance: random.Random, plan: Plan) -> Step:
     who, other = _pair(chance, plan)
-    kind = chance.choice(("send",) * 9 + ("read",) * 3 + ("delete",) * 2 + ("verify", "pair"))
+    kind = chance.choice(
+        (*("send",) * 9, *("read",) * 3, *("delete",) * 2, *("delete_for_all", "edit") * 2, "verify", "pair")
+    )
     number = chance.randrange(12)
     return Step(kind, who, other, number, pause=chance.choice(PAUSES))
 
@@ -164,7 +166,7 @@ def _somewhere(chance: random.Random, plan: Plan) -> list[Step]:
 def _aimed(chance: random.Random, plan: Plan) -> list[Step]:
     """Something is sent, a step of the flow begins, and within it a fault strikes the same person."""
     who, other = _pair(chance, plan)
-    begun = chance.choice(("delete", "verify", "read", "restart", "pair"))
+    begun = chance.choice(("delete", "delete_for_all", "edit", "verify", "read", "restart", "pair"))
     pauses = [chance.choice(SHORT) for _ in range(3)]
     step = Step(begun, who, other, chance.randrange(3), pause=pauses[1])
     if begun == "restart":

@@ -69,6 +69,37 @@ def _delete(world: World, step: Step) -> None:
         world.spawn(host, "delete", partial(delete, ids[-1 - step.number % len(ids)]))
 
 
+def _mine(world: World, step: Step) -> str:
+    """Of the own texts in a conversation the `number`th from the last, empty where there is none."""
+    if not _ready(world, step):
+        return ""
+    side, other = world.laws.sides[step.who], world.laws.sides[step.other]
+    ids = [view.id for view in world.laws.views(side, other) if view.own and view.kind == "text"]
+    return ids[-1 - step.number % len(ids)] if ids else ""
+
+
+def _delete_for_all(world: World, step: Step) -> None:
+    """`number`: which of the own texts, counted from the last."""
+    entry, host, side = _mine(world, step), world.hosts[step.who], world.laws.sides[step.who]
+
+    async def delete() -> None:
+        contact = world.person(world.hosts[step.other])
+        gone = await host.person.engine.delete(contact, entry, everyone=True)
+        side.seen.deleted.add(entry)
+        side.seen.for_all.add(entry)
+        assert gone.change
+
+    if entry:
+        world.spawn(host, "delete", delete)
+
+
+def _edit(world: World, step: Step) -> None:
+    """`number`: which of the own texts, counted from the last."""
+    entry, host = _mine(world, step), world.hosts[step.who]
+    if entry:
+        world.spawn(host, "send", world.write(host, world.hosts[step.other], edits=entry))
+
+
 def _verify(world: World, step: Step) -> None:
     """`number`: of three times the first undoes it."""
     if not _ready(world, step):
@@ -294,6 +325,8 @@ STEPS: Final[dict[str, Callable[[World, Step], None]]] = {
     "send": _send,
     "read": _read,
     "delete": _delete,
+    "delete_for_all": _delete_for_all,
+    "edit": _edit,
     "verify": _verify,
     "init": _init,
     "pair": _pair,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from chat.config import Config
-from chat.interface import PairingChanged, PairingStage, ParlourError
+from chat.interface import EntryView, PairingChanged, PairingStage, ParlourError, UsageError
 from chat.ports import Ports
 from tests.sim.disk import Disk, copied, replaced
 from tests.sim.laws import Broken, Laws, Seen, Sent
@@ -409,22 +409,33 @@ class World:
 
     # For steps.
 
-    def write(self, host: Host, other: Host, *, long: bool) -> Callable[[], Awaitable[None]]:
-        """A text that nobody else writes."""
+    def write(
+        self, host: Host, other: Host, *, long: bool = False, edits: str = ""
+    ) -> Callable[[], Awaitable[None]]:
+        """A text that nobody else writes, or that is to take the place of another one."""
         host.written += 1
         text = f"{host.person.name} {host.written}" + (LONG if long else "")
-        self.laws.sent[text] = Sent(host.number, other.number, text)
+        self.laws.sent[text] = Sent(host.number, other.number, text, edits)
         return partial(self._send, host, self.laws.sent[text])
 
     async def _send(self, host: Host, sent: Sent) -> None:
         """Send it under an id of its own, and a second time where that failed."""
         contact, send_id = self.person(self.hosts[sent.to]), sent.text.rstrip("🙂")
+
+        async def given() -> EntryView:
+            if sent.edits:
+                return await host.person.engine.edit(contact, sent.edits, sent.text, send_id)
+            return await host.person.engine.send(contact, sent.text, "", send_id)
+
         try:
-            view = await host.person.engine.send(contact, sent.text, "", send_id)
+            view = await given()
         except ParlourError as failure:
             self.counts[type(failure).__name__] += 1
+            if sent.edits and isinstance(failure, UsageError):  # it was deleted meanwhile
+                sent.acknowledged = True
+                return
             await asyncio.sleep(AGAIN_AFTER)
-            view = await host.person.engine.send(contact, sent.text, "", send_id)
+            view = await given()
         sent.acknowledged, sent.id = True, view.id
 
     def _send_again(self, host: Host) -> None:

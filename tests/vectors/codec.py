@@ -49,6 +49,8 @@ def _whole(drawn: Drawn) -> Iterator[Named]:
     yield "a TextBody", "TextBody", m.TextBody("Grüße, 小雨 ☂", drawn("reply"))
     ends = [m.CutHead(drawn("incarnation")[:8], number, drawn(f"end {number}")) for number in (7, 2**53 - 1)]
     yield "a CutBody", "CutBody", m.CutBody(drawn("removed"), ends)
+    yield "a DeleteBody", "DeleteBody", m.DeleteBody(sorted(drawn(f"deleted {number}") for number in (1, 2)))
+    yield "an EditBody", "EditBody", m.EditBody(drawn("edited"), "Grüße, 小雨 ☂")
 
 
 def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
@@ -129,6 +131,9 @@ def _edges(drawn: Drawn) -> Iterator[Named]:
     yield "16,384 code points", "TextBody", m.TextBody("a" * limits.TEXT_CHARACTERS_MAX, b"")
     ends = [m.CutHead(bytes(8), number, bytes(32)) for number in range(limits.CUT_HEADS_MAX)]
     yield "a cut with sixteen heads", "CutBody", m.CutBody(drawn("removed"), ends)
+    named = [number.to_bytes(32, "big") for number in range(limits.DELETED_IDS_MAX)]
+    yield "a delete of 64 entries", "DeleteBody", m.DeleteBody(named)
+    yield "an edit of 16,384 code points", "EditBody", m.EditBody(bytes(32), "a" * limits.TEXT_CHARACTERS_MAX)
     yield "empty lists", "message", m.Heads(drawn("conversation"), b"", [], more=False)
     yield "false", "message", m.Typing(drawn("conversation"), False)
 
@@ -185,6 +190,8 @@ _LIMITS: Final = (
     ("EntryHeader", limits.HEADER_BYTES_MAX),
     ("TextBody", limits.BODY_BYTES_MAX),
     ("CutBody", limits.BODY_BYTES_MAX),
+    ("DeleteBody", limits.BODY_BYTES_MAX),
+    ("EditBody", limits.BODY_BYTES_MAX),
 )
 
 Row = tuple[str, str, Any]
@@ -253,6 +260,11 @@ _BOUNDS: Final[tuple[Row, ...]] = (
         "CutBody",
         f"92c420{'07' * 32}dc0011" + "".join(f"93c408{'01' * 8}01c420{n:064x}" for n in range(17)),
     ),
+    ("a delete without ids", "DeleteBody", "9190"),
+    ("a delete of 65 entries", "DeleteBody", "91dc0041" + "".join(f"c420{n:064x}" for n in range(65))),
+    ("an id of 31 bytes", "DeleteBody", f"9191c41f{'07' * 31}"),
+    ("an edit of nothing", "EditBody", f"92c420{'07' * 32}a0"),
+    ("an edit of no entry", "EditBody", "92c400a141"),
     ("a text of 16,385 code points", "TextBody", ["92da4001", {"hex": "61", "times": 16_385}, "c400"]),
     ("no share number", "ContactHello", [CONTACT_HELLO_HEAD + "929091" + "01" + "c504a0",
                                           {"hex": "11", "times": 1_184}, ID]),

@@ -16,12 +16,16 @@ from protocol import labels
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
     KIND_TEXT,
     KIND_TIMER,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
     cut_body,
+    delete_body,
+    edit_body,
     parse_entry,
     self_tag,
     text_body,
@@ -31,13 +35,23 @@ from protocol.entries_and_receipts import (
 from protocol.limits import (
     BODY_BYTES_MAX,
     CUTS_MAX,
+    DELETED_IDS_MAX,
     HEADER_BYTES_MAX,
     SEQUENCE_FOLLOWED_MAX,
     TEXT_CHARACTERS_MAX,
     TIMER_SECONDS_MAX,
     UNREAD_SECONDS_MAX,
 )
-from protocol.messages import CutBody, CutHead, Entry, EntryHeader, TextBody, TimerBody
+from protocol.messages import (
+    CutBody,
+    CutHead,
+    DeleteBody,
+    EditBody,
+    Entry,
+    EntryHeader,
+    TextBody,
+    TimerBody,
+)
 from protocol.primitives import b2b
 from protocol.vectors.entries import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
@@ -62,7 +76,7 @@ class Talk:
 
     def self_key(self, whose: str) -> bytes:
         """The self key of a person, 32 bytes."""
-        return self.seed.bytes(f"{self.label} {whose} self key")
+        return self.seed.bytes(f"{self.label} {whose.removesuffix(' second')} self key")
 
     def place(self, whose: str, after: str = "", parents: Sequence[str] = (), **changed: Any) -> EntryPlace:
         """Where an author's next entry stands: `after` its previous one, `parents` other tips, by name."""
@@ -105,6 +119,16 @@ class Talk:
         heads = [CutHead(header.incarnation, header.sequence, entry) for header, entry in headers]
         body = cut_body(self.terminal(removed), heads)
         return self._keep(name, whose, self.place(whose, after), 0, KIND_CUT, body)
+
+    def delete(self, name: str, whose: str, after: str, *names: str) -> ParsedEntry:
+        """`whose` terminal deletes entries for everyone."""
+        body = delete_body(self.entries[one].id for one in names)
+        return self._keep(name, whose, self.place(whose, after), 0, KIND_DELETE, body)
+
+    def edit(self, name: str, whose: str, after: str, original: str, ms: int = 0) -> ParsedEntry:
+        """`whose` terminal lets an entry say `name`."""
+        body = edit_body(self.entries[original].id, name)
+        return self._keep(name, whose, self.place(whose, after), ms, KIND_EDIT, body)
 
     def _keep(
         self, name: str, whose: str, place: EntryPlace, ms: int, kind: int, body: bytes, timer: int = 0
@@ -160,6 +184,7 @@ NOTES: Final = {
     "Quarantine": ("AUTHENTICITY", "Which entries of a removed terminal count."),
     "Cut": ("AUTHENTICITY", "Up to where the entries of a removed terminal count."),
     "Uncovered": ("AUTHENTICITY", "Which entries the contact has not stood for."),
+    "Amend": ("BASIC", "What deletes and edits make of entries."),
     "Order": ("BASIC", "Order and tips of what is held."),
     "BadTimer": ("MALFORMED", "A timer or an end that no correct author writes."),
     "Timer": ("BASIC", "The timer of a conversation."),
@@ -245,6 +270,11 @@ def _read(seed: Seed) -> Group:
         "a later kind with a timer": _alone(talk, timer=30, until=latest, kind=200),
     }.items():
         group.add(comment, ["Read"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
+    talk.delete("delete", "their", "second", "first", "second")
+    talk.edit("edit", "their", "delete", "first")
+    for name in ("delete", "edit"):
+        steps = one_step(ACTIONS, {}, "parse", message=talk.message(name).hex())
+        group.add(f"an entry of kind {talk.entries[name].header.kind}", ["Read"], SUCCESS, steps)
     second = talk.entries["second"]
     gone = encode(Entry(second.header_bytes, b"", b""))
     steps = one_step(ACTIONS, {}, "parse", message=gone.hex())
@@ -419,6 +449,31 @@ def _cuts(talk: Talk) -> Iterator[Wrong]:
         yield "V-ET-09", "malformed", comment, "BadBody", _as_cut(talk, body).hex()
     cut = encode(CutBody(removed, [low]))
     yield "V-ET-09", "malformed", "a cut in a text", "BadBody", _with_body(talk, cut).hex()
+    yield from _amending(talk)
+
+
+def _amending(talk: Talk) -> Iterator[Wrong]:
+    low, high = bytes([1]) * 32, bytes([2]) * 32
+    text, edit = text_body("Hello"), encode(EditBody(low, "Hello"))
+    for comment, kind, body in (
+        ("a delete without ids", KIND_DELETE, encode(DeleteBody([]))),
+        ("a delete whose ids descend", KIND_DELETE, encode(DeleteBody([high, low]))),
+        ("a delete that names an id twice", KIND_DELETE, encode(DeleteBody([low, low]))),
+        ("a delete of 65 entries", KIND_DELETE,
+         encode(DeleteBody([number.to_bytes(32, "big") for number in range(DELETED_IDS_MAX + 1)]))),
+        ("a text in a delete", KIND_DELETE, text),
+        ("an edit in a delete", KIND_DELETE, edit),
+        ("an empty body of a delete", KIND_DELETE, b""),
+        ("an edit without text", KIND_EDIT, encode(EditBody(low, ""))),
+        ("an edit of 16,385 characters", KIND_EDIT, encode(EditBody(low, "a" * (TEXT_CHARACTERS_MAX + 1)))),
+        ("an edit of an id of 31 bytes", KIND_EDIT, encode(EditBody(low[:31], "Hello"))),
+        ("an edit of nothing", KIND_EDIT, encode(EditBody(b"", "Hello"))),
+        ("a text in an edit", KIND_EDIT, text),
+        ("a delete in an edit", KIND_EDIT, delete_body([low])),
+        ("a byte after an edit", KIND_EDIT, edit + b"\x00"),
+        ("an edit in a text", KIND_TEXT, edit),
+    ):  # fmt: skip
+        yield "V-ET-09", "malformed", comment, "BadBody", write_bytes(_with_body(talk, body, kind=kind))
 
 
 def _timers(talk: Talk) -> Iterator[Wrong]:
@@ -682,6 +737,61 @@ def _cut(seed: Seed) -> Group:
     return group
 
 
+def _amend(seed: Seed) -> Group:
+    """Texts of two persons, what deletes and edits them, and what has no effect."""
+    talk = Talk(seed, "amend")
+    for name, whose, after in (("a", "their", ""), ("b", "their", "a"), ("mine", "own", "")):
+        talk.write(name, whose, after)
+    talk.edit("a again", "their", "b", "a", ms=2)
+    talk.edit("a at last", "their", "a again", "a", ms=3)
+    talk.edit("a of another terminal", "their second", "", "a", ms=3_000)
+    talk.edit("an edit of an edit", "their", "b", "a again", ms=4)
+    talk.edit("an edit of mine", "their", "b", "mine")
+    talk.edit("mine of another terminal", "own second", "", "mine")
+    talk.delete("delete a", "their", "b", "a")
+    talk.delete("delete all", "their", "b", "a", "b", "mine")
+    talk.delete("delete an edit", "their", "b", "a at last")
+    talk.delete("delete the delete", "their", "delete a", "delete a", "delete all")
+    talk.delete("delete mine", "own", "mine", "mine", "a")
+    talk.edit("an edit of a delete", "their", "b", "delete a")
+    talk.cut("cut", "their", "b", "removed", "b")
+    talk.delete("delete the cut", "their", "cut", "cut")
+    talk.bears("a", "later kind", kind=9, sequence=7, previous=talk.entries["b"].id)
+    talk.delete("delete the later kind", "their", "b", "later kind")
+    inputs: Json = {
+        "own_terminals": [talk.terminal(whose).hex() for whose in ("own", "own second")],
+        "self_key": talk.self_key("own").hex(),
+    }
+    group = Group("11.2", inputs | {"entries": talk.named()})
+    texts, a_edits = ["a", "b", "mine"], ["a again", "a at last"]
+    for comment, names, apart, destroyed in (
+        ("the last edit in order is shown", ["a", "a at last", "a again"], [], []),
+        ("an edit by another terminal of the person", [*texts, *a_edits, "a of another terminal"], [], []),
+        ("an edit waits for its original", a_edits, [], []),
+        ("an edit of an edit", ["a", "a again", "an edit of an edit"], [], []),
+        ("an edit of another person's entry", ["mine", "an edit of mine"], [], []),
+        ("an edit by this person's other terminal", ["mine", "mine of another terminal"], [], []),
+        ("an edit of a delete", ["a", "delete a", "an edit of a delete"], [], []),
+        ("an edit of a later kind", ["a", "later kind"], [], []),
+        ("a delete covers an entry with its edits", ["a", *a_edits, "delete a"], [], []),
+        ("a delete before what it names", ["delete a"], [], []),
+        ("a delete covers edits of what is not held", [*a_edits, "delete a"], [], []),
+        ("a delete names entries of both persons", [*texts, "delete all"], [], []),
+        ("a delete of an edit", ["a", *a_edits, "delete an edit"], [], []),
+        ("a delete of deletes", ["a", "delete a", "delete all", "delete the delete"], [], []),
+        ("a delete by this person", [*texts, "delete mine"], [], []),
+        ("a delete of a cut", ["cut", "delete the cut"], [], []),
+        ("a delete of a later kind", ["later kind", "delete the later kind"], [], []),
+        ("a delete that does not count", ["a", *a_edits, "delete a"], ["delete a"], []),
+        ("an edit that does not count", ["a", *a_edits], ["a at last"], []),
+        ("a delete covers an edit that does not count", ["a", *a_edits, "delete a"], ["a at last"], []),
+        ("an entry that was deleted on this terminal", ["a", *a_edits], [], ["a"]),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "amend", entries=names, apart=apart, destroyed=destroyed)
+        group.add(comment, ["Amend"], SUCCESS, steps)
+    return group
+
+
 def _climbing(talk: Talk) -> ParsedEntry:
     """An entry whose previous has no lower sequence."""
     entry = talk.entries["c"]
@@ -790,5 +900,6 @@ def build(phrase: str) -> Json:
         _last,
         _timer,
         _ends,
+        _amend,
     )
     return build_file(seed, NOTES, [make(seed) for make in makers])

@@ -227,3 +227,31 @@ CREATE TABLE clearing (
     done         INTEGER NOT NULL, -- entries.number up to which it is cleared
     last         INTEGER NOT NULL  -- entries.number up to which it is to be cleared
 ) STRICT;
+
+-- What deletes and edits name. Their authors and nobody else fill these tables. An entry that is in no line of
+-- its own has no place in the index by which pages are read: else a contact's deletes would slow each page.
+
+CREATE TABLE amendments (
+    entry        INTEGER NOT NULL REFERENCES entries,         -- a delete, until it is followed, or an edit
+    target       BLOB NOT NULL CHECK (length(target) = 32),   -- id that it names, held or not
+    conversation INTEGER NOT NULL,                            -- of `entry`
+    own          INTEGER NOT NULL,                            -- 1: this person wrote it; known once it was followed
+    state        INTEGER NOT NULL,                            -- 0: in force; 1: to be followed; 2: its target is not held; 3: it does not count
+    PRIMARY KEY (entry, target)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX amendments_by_target ON amendments (target, state);
+CREATE INDEX amendments_due ON amendments (entry, target) WHERE state = 1;
+CREATE INDEX amendments_by_conversation ON amendments (conversation, state, own);
+
+CREATE TABLE amended (
+    entry INTEGER PRIMARY KEY REFERENCES entries,
+    by    INTEGER NOT NULL REFERENCES entries -- the edit whose words are shown, or the delete that took them
+) STRICT;
+
+-- An edit is shown by its order, which what arrives late may change.
+CREATE TRIGGER amendments_moved AFTER UPDATE OF rank ON entries WHEN NEW.kind = 4
+    BEGIN UPDATE amendments SET state = 1 WHERE entry = NEW.number AND state = 0; END;
+
+DROP INDEX entries_by_rank;
+CREATE INDEX entries_by_rank ON entries (conversation, rank, id) WHERE kind NOT IN (3, 4);
+CREATE INDEX entries_that_amend ON entries (conversation, rank, id) WHERE kind IN (3, 4);

@@ -1,7 +1,7 @@
 // Vectors of encodings; SPEC §3.3.
 import * as agreement from '../agreement.js';
 import { decode, encode, numbered } from '../codec.js';
-import { CutBody, EntryHeader, TextBody, TimerBody } from '../entries.js';
+import { CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody } from '../entries.js';
 import { MESSAGES } from '../messages.js';
 import { expectSame, hex } from './expect.js';
 
@@ -11,6 +11,8 @@ const TYPES = {
   EntryHeader: [EntryHeader, 2048],
   TextBody: [TextBody, 131_072],
   CutBody: [CutBody, 131_072],
+  DeleteBody: [DeleteBody, 131_072],
+  EditBody: [EditBody, 131_072],
   TimerBody: [TimerBody, 131_072],
   ...Object.fromEntries(
     ['ContactHello', 'ContactReply', 'PairingReply', 'PairingFinish'].map((name) => [

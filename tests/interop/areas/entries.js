@@ -41,7 +41,9 @@ function parsed(step) {
   const { author, sequence, kind, timer, until } = header;
   const shown = { entry_id: id, author, sequence, kind, has_body: hasBody, timer, until };
   shown.seconds = body?.seconds ?? null;
-  return { ...shown, text_length: [...(body?.text ?? '')].length, reply: body?.reply ?? Buffer.alloc(0) };
+  const amends = body?.ids ?? (body?.entry ? [body.entry] : []);
+  const said = { text_length: [...(body?.text ?? '')].length, reply: body?.reply ?? Buffer.alloc(0) };
+  return { ...shown, ...said, amends };
 }
 
 function accepted(step, inputs) {
@@ -103,7 +105,22 @@ function timer(step, inputs) {
   return { seconds: held.timer(step.left_out.map((name) => read(inputs.entries[name]).id)) };
 }
 
+function amended(step, inputs) {
+  const id = read(inputs.entries[step.entries[0]]).header.conversation;
+  const ids = (names) => names.map((name) => read(inputs.entries[name]).id);
+  const held = hold(id, step.entries, inputs);
+  const isOwn = (entry) => entries.isOwn(entry, inputs.own_terminals.map(hex), hex(inputs.self_key));
+  const apart = ids(step.apart);
+  const name = nameOf(inputs);
+  const edits = held.edits(isOwn, apart, ids(step.destroyed));
+  return {
+    deleted: held.deleted(isOwn, apart).map(name).sort(),
+    edits: Object.fromEntries(edits.map(([one, some]) => [name(one), some.map(name)])),
+  };
+}
+
 const RUN = {
+  amend: amended,
   previous: previousOf,
   conversation: (step) => ({
     conversation: entries.conversationId(hex(step.own_person), hex(step.their_person)),

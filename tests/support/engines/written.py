@@ -22,11 +22,12 @@ def entry_of(
     text: str = "I owe you",
     previous: tuple[int, bytes] | None = None,
     cut: bytes = b"",
+    amends: tuple[int, bytes] | None = None,
 ) -> Entry:
     """An entry of their conversation that nobody has stored, by default one of `one`'s own.
 
     All of them claim the first place of one incarnation, or the one after sequence and id of `previous`.
-    `cut` is the body of a cut, which takes the place of the text.
+    `cut` is the body of a cut, `amends` kind and body of a delete or an edit, in the place of the text.
     """
     parts = one.engine._use_cases
     own = parts.keyring.own
@@ -35,5 +36,6 @@ def entry_of(
         conversation, author or own.terminal, b"12345678", previous, [], parts.keyring.own_log.heads
     )
     kind, body = (KIND_CUT, cut) if cut else (KIND_TEXT, text_body(text))
+    kind, body = amends or (kind, body)
     key, random = self_key or own.self_key, parts.runtime.random
     return write_entry(place, one.clock.wall(), kind, body, key, random).message()

@@ -27,6 +27,7 @@ from chat.interface import (
     DoorState,
     EntryAdded,
     EntryDeleted,
+    EntryEdited,
     EntryView,
     Event,
     HistoryCleared,
@@ -50,6 +51,7 @@ from chat.interface import (
     Unreachable,
     UsageError,
     VerificationView,
+    VersionView,
     parse_query,
 )
 from chat.service.settings import problem
@@ -237,7 +239,8 @@ class FakeMessenger(Others):
         return tuple(conversation.entries[max(0, end - limit) : end])
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
-        held = self._conversation(contact).entries
+        conversation = self._conversation(contact)
+        held = (*conversation.entries, *conversation.changes.values())
         return next((entry for entry in held if entry.id == id), None)
 
     async def first_unread(self, contact: str) -> str | None:
@@ -272,13 +275,22 @@ class FakeMessenger(Others):
         if self._conversation(contact).unread:
             self.read(contact)
 
-    async def delete(self, contact: str, id: str) -> EntryView:
+    async def delete(self, contact: str, id: str, everyone: bool = False) -> EntryView:
         conversation = self._conversation(contact)
         at = conversation.index(id)
-        if (held := conversation.entries[at]).kind == "deleted":
+        held = conversation.entries[at]
+        if everyone and not held.own:
+            raise UsageError(
+                phrase("Somebody else wrote this message: you can delete it on this device only.")
+            )
+        by = "author" if everyone else "here"
+        if held.kind == "deleted" and held.deleted_by in (by, "author"):
             return held
-        conversation.entries[at] = replace(held, kind="deleted", text="", reply="")
-        self.emit(EntryDeleted(contact, id))
+        change = self._change(contact, "delete") if everyone else ""
+        gone = replace(held, kind="deleted", text="", reply="", edited=False, deleted_by=by, change=change)
+        conversation.entries[at] = gone
+        conversation.versions.pop(id, None)
+        self.emit(EntryDeleted(contact, id, everyone))
         if id in conversation.unread:
             conversation.unread.remove(id)
             conversation.never_read.add(id)
@@ -306,6 +318,31 @@ class FakeMessenger(Others):
         if conversation.entries:
             self._count_unread(contact)
             self.emit(HistoryCleared(contact, len(conversation.entries), len(conversation.entries)))
+
+    async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
+        conversation = self._conversation(contact)
+        at = conversation.index(id)
+        held = conversation.entries[at]
+        if not text.strip():
+            raise UsageError(phrase("There is nothing to send: write some text."))
+        if not held.own or held.kind != "text":
+            raise UsageError(phrase("Only your own messages that are not deleted can be edited."))
+        first = VersionView(id, held.time, held.text)
+        change = self._change(contact, "edit")
+        versions = conversation.versions.setdefault(id, [first])
+        versions.append(VersionView(change, conversation.changes[change].time, text))
+        conversation.entries[at] = replace(held, text=text, edited=True, change=change)
+        self.emit(EntryEdited(conversation.entries[at]))
+        return conversation.entries[at]
+
+    def _change(self, contact: str, kind: str) -> str:
+        """An edit or a delete, which no history has; it is delivered at once to a contact who is there."""
+        view = self._contact(contact)
+        entry = replace(self._entry(view, "", own=True, time=None), kind=kind)
+        self._conversations[contact].changes[entry.id] = entry
+        if view.present and self.prompt:
+            self._deliver(contact)
+        return entry.id
 
     async def clean(self) -> None:
         self.tidy()

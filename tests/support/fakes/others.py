@@ -31,6 +31,7 @@ from chat.interface import (
     EntryAdded,
     EntryChanged,
     EntryDeleted,
+    EntryEdited,
     EntryFilled,
     EntryState,
     EntryView,
@@ -60,6 +61,7 @@ from chat.interface import (
     Unconfirmed,
     UsageError,
     VerificationView,
+    VersionView,
     VisibilityChanged,
 )
 from chat.service.alerts import TEXTS
@@ -149,6 +151,8 @@ class Conversation:
     rivals: dict[str, tuple[str, ...]] = field(default_factory=dict)
     uncovered: set[str] = field(default_factory=set)
     never_read: set[str] = field(default_factory=set)  # deleted before
+    changes: dict[str, EntryView] = field(default_factory=dict)  # edits and deletes
+    versions: dict[str, list[VersionView]] = field(default_factory=dict)
 
     def index(self, entry: str) -> int:
         ids = [held.id for held in self.entries]
@@ -280,6 +284,28 @@ class Others:
         self.emit(EntryAdded(entry))
         return entry
 
+    def edit_as_them(self, person: str, entry: str, text: str) -> EntryView:
+        """A contact edits an entry."""
+        conversation = self._conversations[person]
+        at = conversation.index(entry)
+        held = conversation.entries[at]
+        change = self._entry(self._contacts[person], text, own=False, time=None)
+        first = VersionView(entry, held.time, held.text)
+        conversation.versions.setdefault(entry, [first]).append(VersionView(change.id, change.time, text))
+        conversation.entries[at] = replace(held, text=text, edited=True, change=change.id)
+        self.emit(EntryEdited(conversation.entries[at]))
+        return conversation.entries[at]
+
+    def delete_as_them(self, person: str, entry: str) -> EntryView:
+        """A contact deletes an entry for everyone."""
+        conversation = self._conversations[person]
+        at = conversation.index(entry)
+        gone = replace(conversation.entries[at], kind="deleted", text="", reply="", edited=False)
+        conversation.entries[at] = replace(gone, deleted_by="author", change=identity(f"delete of {entry}"))
+        conversation.versions.pop(entry, None)
+        self.emit(EntryDeleted(person, entry, by_author=True))
+        return conversation.entries[at]
+
     def cut(self, person: str) -> EntryView:
         """A contact removed a device, and says so in the conversation."""
         entry = replace(self._entry(self._contacts[person], "", own=False, time=None), kind="cut")
@@ -382,8 +408,11 @@ class Others:
 
     def set_state(self, person: str, entry: str, state: EntryState) -> None:
         conversation = self._conversations[person]
-        at = conversation.index(entry)
-        conversation.entries[at] = replace(conversation.entries[at], state=state)
+        if change := conversation.changes.get(entry):
+            conversation.changes[entry] = replace(change, state=state)
+        else:
+            at = conversation.index(entry)
+            conversation.entries[at] = replace(conversation.entries[at], state=state)
         self.emit(EntryChanged(person, entry, state))
 
     def see_stranger(self, name: str) -> NearbyView:
@@ -575,10 +604,11 @@ class Others:
         conflicts = conversation.rivals.get(entry.id, ())
         known = entry.id, *author, entry.time, stored, size, receipts
         marks = entry.quarantined, entry.id in conversation.uncovered
-        return DetailsView(*known, conflicts, *marks)
+        return DetailsView(*known, conflicts, *marks, tuple(conversation.versions.get(entry.id, ())))
 
     def _deliver(self, person: str) -> None:
-        for entry in list(self._conversations[person].entries):
+        conversation = self._conversations[person]
+        for entry in [*conversation.entries, *conversation.changes.values()]:
             if entry.own and entry.state is EntryState.QUEUED:
                 self.set_state(person, entry.id, EntryState.SENT)
                 self.set_state(person, entry.id, EntryState.DELIVERED)

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from chat.cli import messages, output
+from chat.cli import changes, output
 from chat.errors import phrase
 from chat.interface import ContactView, ParlourError, Unreachable
 from tests.support.cli.line import Line
@@ -43,11 +43,11 @@ def test_an_entry_is_deleted_by_its_id_and_cleaned_away(line: Line) -> None:
     again = line.run("delete", "Ben", first_id(line, friend), "--yes", "--json")
     assert (again.status, again.objects) == (0, outcome.objects)
     assert line.messenger.called("clean") == [(), ()]
-    assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (deleted)")
+    assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (deleted here)")
 
 
 def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line) -> None:
-    line.patch.setattr(messages, "PAGE", 2)
+    line.patch.setattr(changes, "PAGE", 2)
     friend = ben(line, "one", "two", "three", "four")
     for left in (3, 2, 1, 0):
         assert line.run("delete", "Ben", "--last", "--yes").status == 0
@@ -75,7 +75,7 @@ def test_wrong_use_is_64_and_deletes_nothing(line: Line, arguments: list[str]) -
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("", 1), ("ye\n", 1)])
 def test_a_person_is_asked(line: Line, typed: str, status: int) -> None:
     friend = ben(line, "gone\x1b[2J soon")
-    line.patch.setattr(messages, "is_interactive", lambda: True)
+    line.patch.setattr(changes, "is_interactive", lambda: True)
     outcome = line.run("delete", "Ben", "--last", typed=typed)
     assert outcome.status == status
     assert kinds(line, friend) == ["text" if status else "deleted"]
@@ -86,7 +86,7 @@ def test_a_person_is_asked(line: Line, typed: str, status: int) -> None:
 def test_the_question_says_what_becomes_of_an_entry_that_waits(line: Line) -> None:
     ben(line, present=False)
     line.run("send", "Ben", "x" * 1000, "--wait", "0")
-    line.patch.setattr(messages, "is_interactive", lambda: True)
+    line.patch.setattr(changes, "is_interactive", lambda: True)
     shown = line.run("delete", "Ben", "--last", typed="n\n").err
     assert "Ben has not received it. If it still waits, Ben only learns that there was a message." in shown
     assert len(shown) < 600
@@ -96,7 +96,7 @@ def test_the_question_says_what_becomes_of_an_entry_that_waits(line: Line) -> No
     ("raised", "said"),
     [
         (ParlourError(phrase("The disk is full.")), "The disk is full."),
-        (Unreachable(phrase("The engine has stopped.")), messages.DUE),
+        (Unreachable(phrase("The engine has stopped.")), changes.DUE),
     ],
 )
 def test_nothing_is_called_deleted_that_could_not_be_cleaned_away(
@@ -116,7 +116,7 @@ def test_a_person_who_stops_it_learns_that_it_stays_due(line: Line, number: sign
 
     friend = ben(line, "one")
     line.patch.setattr(line.messenger, "clean", clean)
-    assert line.run("delete", "Ben", "--last", "--yes", "--json").failed(1) == messages.DUE
+    assert line.run("delete", "Ben", "--last", "--yes", "--json").failed(1) == changes.DUE
     assert kinds(line, friend) == ["deleted"]
     assert line.messenger.called("close") == [()]
 
@@ -131,7 +131,7 @@ def test_while_it_goes_on_something_is_said(line: Line) -> None:
             said.set()
 
     ben(line, "one")
-    line.patch.setattr(messages, "TICK", 0.01)
+    line.patch.setattr(changes, "TICK", 0.01)
     line.patch.setattr(line.messenger, "clean", said.wait)
     line.patch.setattr(output.SignOfLife, "show", shown)
     outcome = line.run("delete", "Ben", "--last", "--yes")

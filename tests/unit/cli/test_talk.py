@@ -19,6 +19,8 @@ from chat.interface import (
     EntriesMarked,
     EntryAdded,
     EntryChanged,
+    EntryDeleted,
+    EntryEdited,
     EntryFilled,
     EntryState,
     Event,
@@ -37,7 +39,18 @@ from chat.interface import (
 )
 from tests.support.cli.line import Line, Outcome
 
-ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state", "conflicting", "quarantined"]
+ENTRY_FIELDS = [
+    "id",
+    "author",
+    "time",
+    "kind",
+    "text",
+    "state",
+    "conflicting",
+    "quarantined",
+    "edited",
+    "deleted_by",
+]
 
 
 def ben(line: Line, *, present: bool = True) -> ContactView:
@@ -299,6 +312,23 @@ def test_an_entry_of_a_removed_terminal_has_a_mark(line: Line) -> None:
     line.messenger.quarantine(friend.person, "send money")
     assert line.run("history", "Ben", "--json").objects[0]["quarantined"] is True
     assert "send money  (from a removed device" in line.run("history", "Ben").out
+
+
+def test_listen_prints_edits_and_deletions(line: Line) -> None:
+    friend = ben(line)
+    entry = line.messenger.receive(friend.person, "hello")
+    assert entry is not None
+    edited = replace(entry, text="hello!", edited=True)
+    events = EntryEdited(edited), EntryDeleted(friend.person, entry.id, by_author=True)
+    changed, deleted = listened(line, *events).objects[2:]
+    assert list(changed) == ["event", *ENTRY_FIELDS, "conversation"]
+    assert (changed["event"], changed["text"], changed["edited"]) == ("edited", "hello!", True)
+    assert deleted == {
+        "event": "deleted",
+        "id": entry.id,
+        "conversation": "Ben",
+        "deleted_by": "author",
+    }
 
 
 def test_listen_prints_nothing_that_it_has_no_line_for_and_notices_as_errors(line: Line) -> None:

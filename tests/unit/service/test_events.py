@@ -257,7 +257,7 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     same, other = link(b"1", {}), link(b"2", {one: False})
     links.of.return_value = [same, other]
     runtime: Any = SimpleNamespace(clock=SimpleNamespace(wall=lambda: 7))
-    parts: list[Any] = [mock.Mock() for _ in range(5)]
+    parts: list[Any] = [mock.Mock() for _ in range(6)]
     inbound = Inbound(runtime, store, bus, keyring, parts[0], links, *parts[1:])
     receipt = Receipt(kind, sorted([one, two]))
     await inbound.receipt(here, receipt)

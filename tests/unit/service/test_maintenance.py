@@ -43,7 +43,9 @@ class Parts:
         )
         self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
-        self.cleaner, self.settler = Cleaner(runtime, store, self.bus), Settler(runtime, store, self.bus)
+        self.amendments = mock.Mock(follow=mock.AsyncMock(return_value=False))
+        self.cleaner = Cleaner(runtime, store, self.bus)
+        self.settler = Settler(runtime, store, self.bus, self.amendments)
 
     async def _read(self, work: Any, *args: Any) -> Any:
         if work is secure_deletion.cleaning_is_due:

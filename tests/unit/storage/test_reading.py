@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, ordering, receipts, search
+from chat.storage import contacts, entries, ordering, positions, receipts
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
@@ -74,7 +74,7 @@ def test_pages_in_both_directions_give_all_in_order(shared: Database, steps: lis
     assert [row.position for row in rows] == sorted(row.position for row in rows)
     assert len(rows) == len(steps)
     forwards, place = [], BEGINNING
-    while page := entries.page_after(shared, talk, size, place):
+    while page := positions.page_after(shared, talk, size, place):
         forwards += page
         place = page[-1].position
     backwards: list[entries.EntryRow] = []
@@ -94,7 +94,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
     late = [theirs.write(f"late {number}") for number in range(12)]
     seen: list[entries.EntryRow] = []
     place, arrived = BEGINNING, 0
-    while page := entries.page_after(database, TALK, size, place):
+    while page := positions.page_after(database, TALK, size, place):
         seen += page
         place = page[-1].position
         for entry in late[arrived : arrived + 2]:
@@ -105,7 +105,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
     assert {entry.id for entry in here.written} <= {row.id for row in seen}
     # From any place on, both directions agree on what is there now.
     middle = seen[len(seen) // 2].position
-    before, after = entries.page(database, TALK, 99, middle), entries.page_after(database, TALK, 99, middle)
+    before, after = entries.page(database, TALK, 99, middle), positions.page_after(database, TALK, 99, middle)
     assert len(before) + 1 + len(after) == len(in_order(database)) == 12 + min(arrived, 12)
 
 
@@ -114,7 +114,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
 def test_a_time_leads_to_the_first_entry_since(shared: Database, steps: list[Step], time: int) -> None:
     talk = hold(shared, steps)
     expected = next((row.id for row in in_order(shared, talk) if row.time >= time), None)
-    assert search.at_time(shared, talk, time) == expected
+    assert positions.at_time(shared, talk, time) == expected
 
 
 @pytest.mark.parametrize("few", [1, 16_384], ids=["by the order", "by what is unread"])
@@ -158,7 +158,7 @@ def test_what_was_read_by_parts_is_what_was_read(database: Database, size: int) 
         receipts.add(database, ME.terminal, READ, [theirs.written[at].id for at in (0, 3, 4, 8)], 1)
     found, place = [], END
     while place != BEGINNING:
-        since = receipts.place_before(database, TALK, place, size)
+        since = positions.place_before(database, TALK, place, size)
         found += receipts.read_by(database, TALK, ME.terminal, 99, since, place)
         place = since
     assert found == receipts.read_by(database, TALK, ME.terminal, 99)
@@ -180,8 +180,8 @@ def test_preferences_stand_beside_the_settings_and_go_with_a_person(database: Da
 PLACE = (1_000, b"")
 READS: dict[str, Callable[[Database], object]] = {
     "page": lambda db: entries.page(db, TALK, 9, PLACE),
-    "page after": lambda db: entries.page_after(db, TALK, 9, PLACE),
-    "at time": lambda db: search.at_time(db, TALK, 5),
+    "page after": lambda db: positions.page_after(db, TALK, 9, PLACE),
+    "at time": lambda db: positions.at_time(db, TALK, 5),
     "entry": lambda db: entries.get(db, blob("entry")),
     "tips": lambda db: ordering.tips(db, TALK),
     "last by": lambda db: entries.last_by(db, TALK, ME.terminal),
@@ -192,7 +192,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "first unread": lambda db: receipts.first_unread(db, TALK),
     "stretch": lambda db: receipts.stretch_after(db, TALK, ME.terminal, 0, 9),
     "outbox": lambda db: receipts.unacknowledged(db, TALK, ME.terminal, THEM, (0, 9)),
-    "part": lambda db: receipts.place_before(db, TALK, PLACE, 9),
+    "part": lambda db: positions.place_before(db, TALK, PLACE, 9),
     "read by": lambda db: receipts.read_by(db, TALK, ME.terminal, 9, BEGINNING, PLACE),
     "search": lambda db: samples.find(db, "entry", conversation=TALK),
     "preferences": kept_settings.preferences,

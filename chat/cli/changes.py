@@ -1,0 +1,176 @@
+"""The commands that change entries: delete, edit."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import aclosing
+from itertools import count
+from typing import Final
+
+import click
+
+from chat.cli.messages import DELETED, PAGE, entry_line, kept, state_within
+from chat.cli.output import SignOfLife, Stopped, find, held_line, note
+from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
+from chat.cli.terminal import STDIN, confirmed, is_interactive
+from chat.interface import EntryState, EntryView, Messenger, NotPermitted, Unreachable, UsageError
+
+TICK: Final = 1  # seconds between two signs of life
+LISTEN: Final = "leave Parlour open, or run 'parlour listen'."
+SHOWN_MAX: Final = 240  # characters of the entry that the question shows: enough to know it by
+
+DUE: Final = (
+    "The history no longer shows it, but the profile file may still contain parts of it. Parlour erases them"
+    " while it is open, or when you run the same command again."
+)
+
+
+@command("delete")
+@click.argument("name", type=TEXT)
+@click.argument("id", type=TEXT, required=False)
+@click.option("--last", is_flag=True, help="The newest message that is not deleted yet, instead of an ID.")
+@click.option("--here/--for-everyone", default=True, help="On this device (the default), or everywhere.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
+@coroutine
+async def delete(
+    call: Call, name: str, id: str | None, last: bool, here: bool, yes: bool, wait: float
+) -> int | None:
+    """Delete a message of the conversation with NAME, on this device or for everyone.
+
+    'parlour history NAME --json' shows the ID. Only your own messages can be deleted for everyone: the
+    devices of the contact delete them, too, as soon as they are online. Nobody can take back what NAME has
+    read or copied.
+
+    The command waits until the profile file no longer contains the message: about 30 seconds per million
+    messages. If it is interrupted, Parlour finishes the work the next time it is open.
+
+    Status 0: the profile file no longer contains the message, and with --for-everyone a device of the contact
+    knows. Status 75: the profile file does not contain it, and the contact does not know yet.
+    """
+    if (id is None) is not last:
+        raise UsageError("Give the ID of a message, which 'parlour history NAME --json' shows, or --last.")
+    if not yes and not is_interactive():
+        raise UsageError("Confirmation needs a terminal: use --yes to delete without it.")
+    # Without the network, so that an entry that still waits does not leave in the meantime.
+    async with messenger(call, offline=here) as opened:
+        label, contact = find(await opened.contacts(), name)
+        devices = await opened.terminals()
+        if id is None:
+            entry, which = await newest(opened, contact.person, own=not here), "nothing to delete"
+        else:
+            entry, which = await opened.entry(contact.person, id), "no such message"
+        if entry is None:
+            raise UsageError(
+                f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
+            )
+        if not yes and entry.kind != DELETED:
+            await _confirm(call, label, entry, here=here)
+        fields: dict[str, object] = {"deleted": entry.id, "conversation": label}
+        if here:
+            await opened.delete(contact.person, entry.id)
+            await _until_clean(opened)
+            call.result(fields, "Deleted. The profile file no longer contains it.")
+            return None
+        async with aclosing(Feed(opened)) as events:
+            gone = await opened.delete(contact.person, entry.id, True)
+            state = await state_of_change(opened, events, gone, wait)
+        await _until_clean(opened)
+        said = f"Deleted. The profile file no longer contains it. To {label}: {state.value}"
+        call.result(fields | {"id": gone.change, "state": state.value}, said)
+        waits = f"{label}'s device still holds it until it is there: {LISTEN}"
+        return kept(state, devices, contact, held_line(label), waits)
+
+
+async def state_of_change(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
+    """The state of the edit or delete of an entry when it has arrived, or when the time is over."""
+    change = await opened.entry(entry.contact, entry.change)
+    return entry.state if change is None else await state_within(opened, events, change, wait)
+
+
+@command("edit")
+@click.argument("name", type=TEXT)
+@click.argument("text", type=TEXT, nargs=-1, required=True)
+@click.option("--last", is_flag=True, help="Your newest message, instead of an ID before the TEXT.")
+@click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
+@coroutine
+async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: float) -> int | None:
+    """Replace a message of yours to NAME: parlour edit NAME ID TEXT…
+
+    'parlour history NAME --json' shows the ID. The message keeps its place and its time, and is shown as
+    edited. Its details show what it said before. If TEXT is -, the text comes from standard input.
+
+    Status 0: a device of the contact has the edit. Status 75: it waits, as a message does.
+    """
+    id, said = ("", text) if last else (text[0], text[1:])
+    if not said:
+        raise UsageError("Give the ID of a message, or --last, and the new text after it.")
+    async with messenger(call) as opened:
+        label, contact = find(await opened.contacts(), name)
+        devices = await opened.terminals()
+        words = call.lines.rest().removesuffix("\n") if said == (STDIN,) else " ".join(said)
+        if last:
+            entry, which = await newest(opened, contact.person, own=True, text=True), "nothing to edit"
+        else:
+            entry, which = await opened.entry(contact.person, id), "no such message"
+        if entry is None:
+            raise UsageError(
+                f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
+            )
+        async with aclosing(Feed(opened)) as events:
+            edited = await opened.edit(contact.person, entry.id, words, secrets.token_hex(16))
+            state = await state_of_change(opened, events, edited, wait)
+        fields = {"edited": entry.id, "id": edited.change, "state": state.value}
+        call.result(fields, f"Edited. To {label}: {state.value}")
+        waits = f"{label}'s device shows the old text until it is there: {LISTEN}"
+        return kept(state, devices, contact, held_line(label), waits)
+
+
+async def newest(
+    opened: Messenger, person: str, *, own: bool = False, text: bool = False
+) -> EntryView | None:
+    """The newest entry that is not deleted yet; with `own` and `text` of one's own, and a text."""
+    before: str | None = None
+    while page := await opened.history(person, PAGE, before):
+        for entry in reversed(page):
+            if entry.kind != DELETED and (entry.own or not own) and (entry.kind == "text" or not text):
+                return entry
+        before = page[0].id
+    return None
+
+
+async def _confirm(call: Call, label: str, entry: EntryView, *, here: bool) -> None:
+    line = entry_line(entry)
+    note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
+    if not here:
+        consequence = (
+            f"Deletes it permanently for everyone. {label} sees that there was a message, and may have read"
+            " or copied it."
+        )
+    elif entry.own and entry.state is EntryState.QUEUED:
+        consequence = (
+            f"Deletes your copy permanently. {label} has not received it. If it still waits, {label} only"
+            " learns that there was a message."
+        )
+    else:
+        consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."
+    if not await confirmed(call.lines, f"{consequence} Delete it? [y/n]"):
+        raise Stopped("Nothing was deleted: answer y to delete.")
+
+
+async def _until_clean(opened: Messenger) -> None:
+    """Wait until the file is clean, with a sign of life. Raises what the cleaning raises, and Stopped."""
+    cleaning = asyncio.ensure_future(opened.clean())
+    sign = SignOfLife()
+    try:
+        for seconds in count(TICK, TICK):
+            if (await asyncio.wait({cleaning}, timeout=TICK))[0]:
+                break
+            sign.show("Erasing it from the profile file…", f"{seconds} s")
+        await cleaning
+    except (asyncio.CancelledError, NotPermitted, Unreachable):  # Ctrl-C, or the engine was locked or ended
+        raise Stopped(DUE) from None
+    finally:
+        sign.end()
+        cleaning.cancel()

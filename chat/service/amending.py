@@ -1,0 +1,86 @@
+"""What deletes and edits change, for the service: it is followed on the disk, then published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from chat.interface import EntryDeleted, EntryEdited, EntryView
+from chat.service.events import EventBus
+from chat.service.keyring import Keyring
+from chat.service.state import ContactBook
+from chat.service.views import Views
+from chat.storage import contacts, entries, receipts
+from chat.storage.amending import Follower
+from chat.storage.database import Database, Store
+from chat.storage.entries import EntryRow
+from chat.storage.receipts import ReceiptRow
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An entry that shows something else than before, and how many of its conversation are unread now."""
+
+    person: bytes
+    row: EntryRow
+    receipts: tuple[ReceiptRow, ...]
+    unread: int
+
+
+def follow(database: Database, self_key: bytes, only: bytes = b"") -> tuple[list[Changed], bool]:
+    """Follow a piece of what is due, or `only` one entry; returns what changed, and whether more is due."""
+    follower, more = Follower(database, self_key), False
+    if only:
+        follower.entry(only)
+    else:
+        more = follower.piece()
+    changed = list[Changed]()
+    for entry in follower.changed:
+        row = entries.get(database, entry)
+        talk = contacts.conversation(database, row.conversation) if row is not None else None
+        if row is not None and talk is not None and talk.contact is not None:
+            said = tuple(receipts.of(database, [entry]).get(entry, ()))
+            changed.append(Changed(talk.contact, row, said, receipts.unread(database, talk.id)))
+    return changed, more
+
+
+class Amendments:
+    """Publishes what deletes and edits have changed."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        views: Views,
+        clean: Callable[[], None],
+    ) -> None:
+        self._store, self._bus, self._keyring = store, bus, keyring
+        self._book, self._views, self._clean = book, views, clean
+
+    async def follow(self) -> bool:
+        """Follow a piece of what is due; whether more may be due. Raises a storage failure."""
+        changed, more = await self._store.write(follow, self._keyring.own.self_key)
+        self.publish(changed)
+        return more
+
+    def publish(self, changed: Iterable[Changed], added: Iterable[bytes] = ()) -> None:
+        """Publish changes but those of entries that were `added` with them; erase what was deleted."""
+        known = set(added)
+        for one in changed:
+            person, row = one.person, one.row
+            if row.deleted:
+                self._clean()
+            if row.id not in known:
+                if row.deleted:
+                    self._bus.publish(EntryDeleted(person.hex(), row.id.hex(), by_author=True))
+                else:
+                    self._bus.publish(EntryEdited(self.view(one)))
+            if person in self._book.rows and self._book.unread.get(person, 0) != one.unread:
+                self._book.unread[person] = one.unread
+                self._views.publish_contact(person)
+
+    def view(self, one: Changed) -> EntryView:
+        """The entry as it is shown now."""
+        return self._views.entry(one.person, one.row, one.receipts)

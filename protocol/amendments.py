@@ -1,0 +1,64 @@
+"""What deletes and edits make of the entries of a conversation (SPEC §11.2).
+
+These functions define the results; a database that follows each entry as it comes must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from protocol.entries_and_receipts import KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TEXT, ParsedEntry
+from protocol.history import order
+from protocol.messages import DeleteBody, EditBody
+
+KEPT_KINDS: Final = (KIND_CUT, KIND_DELETE)
+"""Kinds that no delete covers: what they say stays in force."""
+
+Held = Mapping[bytes, ParsedEntry]  # the entries held of one conversation, by id
+
+
+def deleted(held: Held, own: Collection[bytes], apart: Collection[bytes] = ()) -> set[bytes]:
+    """Ids of the entries that a delete which counts covers.
+
+    `own` are the ids of the entries that this person wrote, `apart` of those that do not count.
+    """
+    named = {
+        (one in own, entry)
+        for one, delete in held.items()
+        if isinstance(delete.amends, DeleteBody) and one not in apart
+        for entry in delete.amends.ids
+    }
+    found = set[bytes]()
+    for one, entry in held.items():
+        edited = entry.amends.entry if isinstance(entry.amends, EditBody) else b""
+        covered = (one in own, one) in named or (one in own, edited) in named
+        if covered and entry.header.kind not in KEPT_KINDS:
+            found.add(one)
+    return found
+
+
+def edits(
+    held: Held, own: Collection[bytes], apart: Collection[bytes] = (), destroyed: Collection[bytes] = ()
+) -> dict[bytes, list[bytes]]:
+    """Ids of the edits of each edited entry, in the order of SPEC §11.3: the last one is shown.
+
+    `destroyed` are the ids of entries that this person deleted on this terminal alone.
+    """
+    gone = {*deleted(held, own, apart), *destroyed}
+    found = dict[bytes, list[bytes]]()
+    for one in order({one: entry.header for one, entry in held.items()}):
+        edit = held[one].amends
+        if one in gone or one in apart or not isinstance(edit, EditBody) or edit.entry in gone:
+            continue
+        original = held.get(edit.entry)
+        if original is None or original.header.kind != KIND_TEXT or not original.has_body:
+            continue
+        if (one in own) == (edit.entry in own):
+            found.setdefault(edit.entry, []).append(one)
+    return found
+
+
+def is_shown(entry: ParsedEntry) -> bool:
+    """Whether an entry has a place of its own in what is shown."""
+    return entry.header.kind not in (KIND_DELETE, KIND_EDIT)

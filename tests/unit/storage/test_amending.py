@@ -1,0 +1,275 @@
+"""Deletes and edits: the database agrees with protocol.amendments in any order, and its work is bounded."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from chat.storage import amending, amendments, contacts, entries, persons, receipts, repair, secure_deletion
+from chat.storage.amending import Follower
+from chat.storage.database import Database
+from chat.storage.persons import TerminalRow
+from protocol import labels
+from protocol.amendments import deleted, edits
+from protocol.codec import encode
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
+    KIND_TEXT,
+    ParsedEntry,
+    cut_body,
+    delete_body,
+    edit_body,
+    parse_entry,
+    read_edit,
+    read_text,
+    self_tag,
+    text_body,
+)
+from protocol.messages import CutHead, Entry, EntryHeader
+from protocol.primitives import b2b
+from tests.support.lab.inspection import residues
+from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, blob, find
+
+SALT = bytes(16)
+OTHER = TerminalRow(THEM, blob("their other terminal"), blob("sign 2"), blob("static 2"), True, 1)
+
+
+def write(author: bytes, kind: int, body: bytes, time: int, talk: bytes = TALK) -> ParsedEntry:
+    """An entry of a chain of its own."""
+    header = EntryHeader(
+        conversation=talk,
+        author=author,
+        incarnation=b2b(body, personal=labels.CONTENT)[:8],
+        sequence=1,
+        previous=b"",
+        parents=[],
+        membership=[blob("a head")],
+        time=time,
+        kind=kind,
+        timer=0,
+        until=0,
+        content=b2b(SALT + body, personal=labels.CONTENT),
+        self_tag=b"",
+    )
+    if author == ME.terminal:
+        header = replace(header, self_tag=self_tag(header, ME.self_key))
+    return parse_entry(Entry(encode(header), SALT, body))
+
+
+def said(author: bytes, text: str, time: int = 1) -> ParsedEntry:
+    return write(author, KIND_TEXT, text_body(text), time)
+
+
+def edit(author: bytes, original: ParsedEntry, text: str, time: int = 2) -> ParsedEntry:
+    return write(author, KIND_EDIT, edit_body(original.id, text), time)
+
+
+def delete(author: bytes, *named: ParsedEntry, time: int = 3) -> ParsedEntry:
+    return write(author, KIND_DELETE, delete_body(entry.id for entry in named), time)
+
+
+def arrive(database: Database, *new: ParsedEntry) -> list[bytes]:
+    """Insert entries and follow all that is due; returns what shows something else than before."""
+    changed = list[bytes]()
+    with database.transaction():
+        entries.insert_all(database, new, ME.terminal)
+    while entries.is_unsettled(database):
+        follower = Follower(database, ME.self_key)
+        with database.transaction():
+            follower.piece()
+        changed += follower.changed
+    return changed
+
+
+MINE, THEIRS = said(ME.terminal, "mine"), said(THEIR_TERMINAL.terminal, "theirs")
+LATE = said(OTHER.terminal, "of the other terminal")
+_CUT = write(
+    THEIR_TERMINAL.terminal, KIND_CUT, cut_body(blob("removed"), [CutHead(bytes(8), 1, blob("its end"))]), 1
+)
+_FIRST = edit(THEIR_TERMINAL.terminal, THEIRS, "theirs edited")
+_GONE = delete(THEIR_TERMINAL.terminal, THEIRS)
+ALL = {
+    "mine": MINE,
+    "theirs": THEIRS,
+    "late": LATE,
+    "cut": _CUT,
+    "edit": _FIRST,
+    "later edit": edit(THEIR_TERMINAL.terminal, THEIRS, "theirs at last", 9),
+    "edit of the other": edit(OTHER.terminal, THEIRS, "theirs by the other", 5),
+    "edit of late": edit(THEIR_TERMINAL.terminal, LATE, "late edited"),
+    "edit of mine": edit(ME.terminal, MINE, "mine edited"),
+    "foreign edit": edit(THEIR_TERMINAL.terminal, MINE, "not mine", 9),
+    "foreign edit of theirs": edit(ME.terminal, THEIRS, "not theirs", 99),
+    "edit of an edit": edit(THEIR_TERMINAL.terminal, _FIRST, "twice", 7),
+    "delete": _GONE,
+    "delete late": delete(THEIR_TERMINAL.terminal, LATE, MINE),
+    "delete an edit": delete(OTHER.terminal, _FIRST),
+    "delete all": delete(ME.terminal, MINE, THEIRS, _GONE),
+    "delete the delete": delete(OTHER.terminal, _GONE, _CUT),
+}
+
+
+def expected(names: list[str], here: set[bytes]) -> tuple[set[bytes], dict[bytes, str]]:
+    """Ids of all that is deleted, and the texts that are shown, by id."""
+    held = {ALL[name].id: ALL[name] for name in names}
+    own = {one for one, entry in held.items() if entry.header.author == ME.terminal}
+    gone = deleted(held, own) | here
+    for one, entry in held.items():
+        named = getattr(entry.amends, "entry", b"")
+        if named in here and (one in own) == (named in own):
+            gone.add(one)
+    shown = edits(held, own, (), here)
+    texts = {
+        one: entry.said.text for one, entry in held.items() if entry.said is not None and one not in gone
+    }
+    for one, some in shown.items():
+        texts[one] = read_edit(held[some[-1]].body).text
+    return gone, texts
+
+
+def held_texts(database: Database) -> tuple[set[bytes], dict[bytes, str]]:
+    rows = [entries.get(database, entry) for (entry,) in database.rows("SELECT id FROM entries")]
+    texts = dict[bytes, str]()
+    for row in rows:
+        if row is not None and row.kind == KIND_TEXT and row.salt:
+            change = row.amended
+            texts[row.id] = read_text(row.body).text if change is None else read_edit(change.body).text
+    return {row.id for row in rows if row is not None and row.deleted}, texts
+
+
+@given(
+    order=st.permutations(sorted(ALL)),
+    most=st.integers(1, len(ALL)),
+    size=st.integers(1, 5),
+    here=st.none() | st.sampled_from(["theirs", "mine"]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_database_agrees_with_the_definition_in_any_order(
+    database: Database, order: list[str], most: int, size: int, here: str | None
+) -> None:
+    with database.transaction():
+        number = contacts.find_conversation_number(database, TALK)
+        if number is not None:
+            contacts.remove_conversation(database, number)
+        database.run("DELETE FROM deletions")
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL, OTHER])
+        contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
+    names, gone = order[:most], set[bytes]()
+    for start in range(0, len(names), size):
+        arrive(database, *(ALL[name] for name in names[start : start + size]))
+        if here is not None and here in names[: start + size] and not gone:
+            gone = {ALL[here].id}
+            with database.transaction():
+                entries.destroy(database, ALL[here].id)
+                amendments.wake_all(database, ALL[here].id)
+            arrive(database)
+    found = held_texts(database)
+    # Whether an edit without effect is kept says the order of arrival.
+    foreign = {ALL[name].id for name in ALL if name.startswith("foreign")}
+    wanted = expected(names, gone)
+    assert (found[0] - foreign, found[1]) == (wanted[0] - foreign, wanted[1])
+    for entry, text in found[1].items():
+        assert [row.id for row in find(database, f'"{text}"') if row.id == entry] == [entry]
+    words = {row.id for row in find(database, "theirs") + find(database, "mine") + find(database, "late")}
+    assert words <= found[1].keys()
+    again = arrive(database, *(ALL[name] for name in names))
+    assert again == [], "what is in force does not change"
+    assert held_texts(database)[1] == found[1]
+
+
+def test_an_uncovered_delete_has_no_effect_until_the_contact_stands_for_it(database: Database) -> None:
+    """A thief of an own terminal could invent it."""
+    gone = delete(THEIR_TERMINAL.terminal, THEIRS)
+    arrive(database, THEIRS)
+    with database.transaction():
+        new = entries.insert_all(database, [gone], ME.terminal)
+        repair.doubt(database, new, {ME.terminal})
+    assert arrive(database) == []
+    assert held_texts(database) == (set(), {THEIRS.id: "theirs"})
+    with database.transaction():
+        repair.cover(database, TALK, [gone])
+    assert arrive(database) == [THEIRS.id]
+    assert held_texts(database) == ({THEIRS.id}, {})
+
+
+@pytest.mark.parametrize("many", [amending.PIECE * 3 + 1])
+def test_a_delete_of_an_entry_with_many_edits_is_followed_in_pieces(database: Database, many: int) -> None:
+    arrive(database, THEIRS)
+    some = [edit(THEIR_TERMINAL.terminal, THEIRS, f"edit {n}", 10 + n) for n in range(many)]
+    arrive(database, *some)
+    assert held_texts(database)[1] == {THEIRS.id: f"edit {many - 1}"}
+    with database.transaction():
+        entries.insert_all(database, [delete(THEIR_TERMINAL.terminal, THEIRS, time=5_000)], ME.terminal)
+    pieces = 0
+    while entries.is_unsettled(database):
+        with database.transaction():
+            before = database.value("SELECT count(*) FROM bodies")
+            Follower(database, ME.self_key).piece()
+            assert before - database.value("SELECT count(*) FROM bodies") <= amending.PIECE + 1
+        pieces += 1
+    assert pieces > 1
+    assert held_texts(database)[0] == {THEIRS.id, *(one.id for one in some)}
+
+
+def test_of_many_edits_the_last_ones_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amending, "EDITS_KEPT", 3)
+    arrive(database, THEIRS)
+    for n in range(6):
+        arrive(database, edit(THEIR_TERMINAL.terminal, THEIRS, f"edit {n}", 10 + n))
+    kept = [read_edit(row.body).text for row in amending.edits_of(database, THEIRS.id)]
+    assert kept == ["edit 3", "edit 4", "edit 5"]
+    assert database.value("SELECT count(*) FROM amendments") == 3
+
+
+def test_a_contact_fills_only_its_own_room_for_what_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amending, "WAITING_MAX", 5)
+    flood = [
+        write(THEIR_TERMINAL.terminal, KIND_DELETE, delete_body([blob(f"nothing {n}")]), n) for n in range(9)
+    ]
+    arrive(database, *flood)
+    assert database.value("SELECT count(*) FROM amendments") == 5
+    own = said(ME.terminal, "written on another terminal")
+    arrive(database, delete(ME.terminal, own))
+    assert arrive(database, own) == [own.id]
+    assert held_texts(database) == ({own.id}, {})
+
+
+def test_deletes_and_edits_are_in_no_page_and_slow_none(database: Database) -> None:
+    arrive(database, THEIRS, MINE, *ALL.values())
+    shown = {row.id for row in entries.page(database, TALK, 100)}
+    assert shown == {THEIRS.id, MINE.id, LATE.id, _CUT.id}
+    assert receipts.unread(database, TALK) == 0
+    plan = database.rows(
+        "EXPLAIN QUERY PLAN SELECT id FROM entries WHERE conversation = 1 AND kind NOT IN (3, 4)"
+        " AND (rank, id) < (5, x'') ORDER BY rank DESC, id DESC LIMIT 9"
+    )
+    assert any("entries_by_rank" in str(row) for row in plan)
+
+
+def test_attack_75_an_entry_deleted_for_everyone_and_its_edits_leave_nothing(database: Database) -> None:
+    word = "zyxhippopotamusqwv"
+    original = said(THEIR_TERMINAL.terminal, f"{word} said " * 9)
+    some = [edit(THEIR_TERMINAL.terminal, original, f"{word}{n} edited " * 9, 10 + n) for n in range(40)]
+    waits = edit(THEIR_TERMINAL.terminal, LATE, f"{word} waits " * 9)
+
+    def left() -> list[str]:
+        return [
+            place
+            for tail in (word, word[8:])
+            for place in residues(database.path, KEY.reveal(), tail.encode())
+        ]
+
+    arrive(database, original, *some[:30], waits)
+    assert left()
+    arrive(database, delete(THEIR_TERMINAL.terminal, original, LATE, time=9_000))
+    assert secure_deletion.clean_file(database)
+    assert left() == []
+    arrive(database, *some, original, waits)
+    assert secure_deletion.clean_file(database)
+    assert left() == []
