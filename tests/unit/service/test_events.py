@@ -279,7 +279,8 @@ def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
     runtime: Any = SimpleNamespace(clock=clock)
     book, views = ContactBook({}, {}), mock.Mock()
     parts: list[Any] = [mock.Mock() for _ in range(6)]
-    inbound = Inbound(runtime, *parts[:3], book, parts[3], views, *parts[4:])
+    store, bus, keyring, links, pending, settler = parts
+    inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
     one, two, other = Peer(b"p" * 32, b"1"), Peer(b"p" * 32, b"2"), Peer(b"q" * 32, b"1")
     for peer, until in ((one, 7.0), (two, 7.1), (other, 6.9)):
         book.types(peer, until)
