@@ -10,10 +10,12 @@ import pytest
 
 from chat.errors import UsageError, phrase
 from chat.interface import Closed, EntryChanged, EntryState, VisibilityChanged
+from chat.network.links import Peer
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
 from chat.service.pairing import storage as pending_module
 from chat.service.pairing.storage import PendingContacts
+from chat.service.state import ContactBook
 from chat.service.sync import Inbound
 from chat.storage import contacts, persons, receipts
 from chat.storage import keys as stored_keys
@@ -270,3 +272,22 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     keyring.contacts = {}
     with pytest.raises(Untrusted):
         await inbound.receipt(here, receipt)
+
+
+def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
+    clock: Any = SimpleNamespace(monotonic=lambda: 7.0)
+    runtime: Any = SimpleNamespace(clock=clock)
+    book, views = ContactBook({}, {}), mock.Mock()
+    parts: list[Any] = [mock.Mock() for _ in range(6)]
+    store, bus, keyring, links, pending, settler = parts
+    inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
+    one, two, other = Peer(b"p" * 32, b"1"), Peer(b"p" * 32, b"2"), Peer(b"q" * 32, b"1")
+    for peer, until in ((one, 7.0), (two, 7.1), (other, 6.9)):
+        book.types(peer, until)
+    inbound.forget_typing()
+    assert book.typing == {one.person: {b"2": 7.1}}
+    assert views.mock_calls == [mock.call.publish_contact(other.person)]
+    book.types(two, 7.0)
+    inbound.forget_typing()
+    assert book.typing == {}
+    assert views.mock_calls[1:] == [mock.call.publish_contact(one.person)]

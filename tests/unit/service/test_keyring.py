@@ -200,6 +200,17 @@ def test_a_terminal_is_known_at_each_of_its_hosts_whatever_the_interface(keyring
     assert keyring.known_at("10.0.0.2") == []
 
 
+def test_a_key_is_shared_while_two_contacts_have_proved_it(keyring: Keyring) -> None:
+    ben, eve, zoe = (CONTACTS[name].person for name in ("Ben", "Eve", "Zoe"))
+    for person, shared in ((ben, set()), (eve, {b"key"}), (zoe, {b"key"})):
+        keyring.prove(person, b"key")
+        assert keyring.shared == shared
+    keyring.forget_proofs(zoe)
+    assert keyring.shared == {b"key"}
+    keyring.forget_proofs(eve)
+    assert keyring.shared == set()
+
+
 KINDS = list(CauseKind)
 
 

@@ -196,6 +196,19 @@ def test_a_lock_that_fails_leaves_no_descriptor(tmp_path: Path, monkeypatch: pyt
     assert len(closed) == 6
 
 
+@pytest.mark.parametrize(("free", "reserved"), [(16 << 20, True), ((16 << 20) - 1, False)])
+def test_a_reserve_is_made_where_there_is_room_for_sixteen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, reserved: bool
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    for _ in range(2):
+        folder.make_reserve(tmp_path)
+        assert (tmp_path / folder.RESERVE).exists() is reserved
+    (tmp_path / folder.RESERVE).write_bytes(b"cut short by a crash")
+    folder.make_reserve(tmp_path)
+    assert ((tmp_path / folder.RESERVE).stat().st_size == folder.RESERVE_BYTES) is reserved
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
 def test_a_file_system_without_locks_holds_no_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
