@@ -278,9 +278,9 @@ def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
     clock: Any = SimpleNamespace(monotonic=lambda: 7.0)
     runtime: Any = SimpleNamespace(clock=clock)
     book, views = ContactBook({}, {}), mock.Mock()
-    parts: list[Any] = [mock.Mock() for _ in range(6)]
-    store, bus, keyring, links, pending, settler = parts
-    inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
+    parts: list[Any] = [mock.Mock() for _ in range(8)]
+    store, bus, keyring, links, *later = parts
+    inbound = Inbound(runtime, store, bus, keyring, book, links, views, *later)
     one, two, other = Peer(b"p" * 32, b"1"), Peer(b"p" * 32, b"2"), Peer(b"q" * 32, b"1")
     for peer, until in ((one, 7.0), (two, 7.1), (other, 6.9)):
         book.types(peer, until)
