@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chat.service import formats
+from chat.service.views import utc
 from protocol.backup import sealed
 from protocol.backup.records import BackupEnd, BackupLog, BackupStart, RecordReader
 from protocol.backup.root import RootHash, history_root
@@ -48,7 +49,7 @@ def _exports() -> dict[str, bytes]:
     entry = entry_of(seed, person(seed, "Own"), person(seed, "Other"), "hello")
     record, root = stored(entry), RootHash(entry.header.conversation)
     root.add(entry.id, entry.header.content)
-    time = formats.utc(entry.header.time)
+    time = utc(entry.header.time)
     shown = (entry.id.hex(), "Ada", True, time, "text", "queued", "", "hello")
     made = formats.Shown(*shown, record.header, record.salt, record.body)
     talk = entry.header.conversation.hex()
