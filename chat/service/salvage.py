@@ -1,7 +1,8 @@
 """The use case *salvage*: a backup of what can be read of a damaged database (SPEC §21.1).
 
-Each page that does not authenticate takes its rows with it. Rows are read in ranges of their numbers, and a
-range that cannot be read is halved until only the rows of such pages are left out. The database stays as it is.
+Each page that does not authenticate takes its rows with it, and the first page of a table takes all of them.
+Rows are read in ranges of their numbers, and one that cannot be read is halved until only the rows of such
+pages are left out. The database stays as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from chat.interface import BackupView, BadData, SalvageView
 from chat.service.restore import verify
 from chat.storage import backup, contacts, keys
 from chat.storage.backup_file import BackupWriter
-from chat.storage.database import Database, Row
+from chat.storage.damaged import DamagedDatabase
+from chat.storage.database import Row
 from chat.storage.errors import DatabaseDamaged, StorageFailure
 from protocol import labels
 from protocol.backup.records import (
@@ -44,8 +46,8 @@ from protocol.profile_header import Cost
 NOBODY = phrase("Your own keys or identity cannot be read: nothing can be saved of this profile.")
 
 _RANGE: Final = 256
-_LAST: Final = 1 << 20
-"""Where the highest number cannot be read, numbers up to this one are tried."""
+_LAST: Final = 1 << 16
+"""Where no index has the highest number, numbers up to this one are tried."""
 
 
 @dataclass(slots=True)
@@ -59,7 +61,9 @@ class _Found:
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
 
-def salvage(db: Database, path: Path, passphrase: str, time: int, cost: Cost, random: Random) -> SalvageView:
+def salvage(
+    db: DamagedDatabase, path: Path, passphrase: str, time: int, cost: Cost, random: Random
+) -> SalvageView:
     """Write a backup of what can be read. Raises BadData where not even the person can be."""
     found = _facts(db)
     writer = BackupWriter(path, passphrase, cost, random)
@@ -76,7 +80,7 @@ def salvage(db: Database, path: Path, passphrase: str, time: int, cost: Cost, ra
     return SalvageView(made, lost["entries"], lost["bodies"], lost["contacts"], lost["receipts"])
 
 
-def _facts(db: Database) -> _Found:
+def _facts(db: DamagedDatabase) -> _Found:
     try:
         own = keys.read_own(db)
         rows = db.rows("SELECT key, heads FROM self_keys ORDER BY number DESC LIMIT ?", BACKUP_IDS_MAX)
@@ -105,7 +109,7 @@ def _facts(db: Database) -> _Found:
     return found
 
 
-def _contact(db: Database, person: bytes, found: _Found) -> BackupContact:
+def _contact(db: DamagedDatabase, person: bytes, found: _Found) -> BackupContact:
     """A contact as it is stored, or, where that cannot be read, by its log: not verified, and held back."""
     with suppress(DatabaseDamaged):
         row = contacts.get(db, person)
@@ -116,7 +120,7 @@ def _contact(db: Database, person: bytes, found: _Found) -> BackupContact:
     return BackupContact(person, reduce(found.logs[person]).name, "", False, False, True, 0, [])
 
 
-def _write(db: Database, writer: BackupWriter, found: _Found, time: int) -> None:
+def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int) -> None:
     own = found.own
     writer.add([BackupStart(own.person, own.terminal, time, own.recovery_seed or b"", found.self_keys)])
     for person in (own.person, *found.contacts):
@@ -129,7 +133,7 @@ def _write(db: Database, writer: BackupWriter, found: _Found, time: int) -> None
         while ids := backup.deletions(db, after):
             writer.add(backup.deletion_records(ids))
             after = ids[-1]
-    terminals = dict(_readable(db, "terminals", "number, terminal", found.lost))
+    terminals: dict[int, bytes] = dict(_readable(db, "terminals", "number, terminal", found.lost))
     talks = {conversation_of_two(own.person, person): person for person in found.contacts}
     places = defaultdict[bytes, list[tuple[int, bytes, int]]](list)
     for number, identity, rank, header in _readable(db, "entries", "number, id, rank, header", found.lost):
@@ -162,7 +166,7 @@ def _parsed(identity: bytes, header: bytes, salt: bytes = b"", body: bytes = b""
 
 
 def _entry(
-    db: Database, number: int, identity: bytes, terminals: dict[int, bytes], lost: dict[str, int]
+    db: DamagedDatabase, number: int, identity: bytes, terminals: dict[int, bytes], lost: dict[str, int]
 ) -> tuple[BackupEntry, ParsedEntry]:
     """An entry with what of its body and receipts can be read."""
     header, destroyed = db.rows("SELECT header, destroyed FROM entries WHERE number = ?", number)[0]
@@ -188,12 +192,9 @@ def _entry(
     return BackupEntry(header, salt, body, destroyed, False, False, [], receipts), entry
 
 
-def _readable(db: Database, table: str, columns: str, lost: dict[str, int]) -> Iterator[Row]:
+def _readable(db: DamagedDatabase, table: str, columns: str, lost: dict[str, int]) -> Iterator[Row]:
     """The rows of a table, by number, that are on pages that authenticate."""
-    try:
-        last = int(db.value(f"SELECT ifnull(max(number), 0) FROM {table}"))
-    except DatabaseDamaged:
-        last = _LAST
+    last = _last(db, table)
     sql = f"SELECT {columns} FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number"
     ranges = [(1, last)]
     while ranges:
@@ -208,3 +209,18 @@ def _readable(db: Database, table: str, columns: str, lost: dict[str, int]) -> I
             elif low < high:
                 middle = (low + high) // 2
                 ranges += [(middle + 1, high), (low, middle)]
+
+
+def _last(db: DamagedDatabase, table: str) -> int:
+    """The highest number in a table, which an index of it has, too."""
+    for index in (_INDEXES[table], ""):
+        with suppress(DatabaseDamaged):
+            return int(db.value(f"SELECT ifnull(max(number + 0), 0) FROM {table} {index}"))
+    return _LAST
+
+
+_INDEXES: Final = {
+    "operations": "INDEXED BY operations_by_person",
+    "terminals": "INDEXED BY sqlite_autoindex_terminals_1",
+    "entries": "INDEXED BY entries_by_rank",
+}
