@@ -29,6 +29,7 @@ from chat.interface import (
     DoorState,
     Messenger,
     RestoreView,
+    SalvageView,
     Unreachable,
     UsageError,
 )
@@ -161,6 +162,15 @@ class ProfileDoor:
         cost = self._cost or profile_header.MODERATE
         return await asyncio.to_thread(
             work, self._folder, own, asked, os.urandom, cost, progress or restoring.silent
+        )
+
+    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
+        from chat.ports import SystemClock
+        from chat.service import restoring
+
+        asked = restoring.Asked(Path(path), passphrase)
+        return await asyncio.to_thread(
+            restoring.salvage_from, self._folder, own, asked, SystemClock().wall(), os.urandom
         )
 
     async def verify(self, path: str, passphrase: str) -> BackupView:

@@ -43,6 +43,7 @@ from chat.views import RecoveryView as RecoveryView
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import RestoreView as RestoreView
+from chat.views import SalvageView as SalvageView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
 from chat.views import Term as Term
@@ -611,6 +612,12 @@ class Door(Protocol):
 
         Raises BadData (the file), UsageError (the words, or the profile of somebody else), NotPermitted (a
         passphrase), CannotCreate (a process has the profile open, or the disk fails).
+        """
+
+    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
+        """Write a backup of what can be read of a damaged profile, which stays as it is.
+
+        Raises as `unlock` and `Messenger.back_up`, BadData where nothing can be read.
         """
 
     async def verify(self, path: str, passphrase: str) -> BackupView:

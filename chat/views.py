@@ -270,6 +270,17 @@ class BackupView:
 
 
 @dataclass(frozen=True, slots=True)
+class SalvageView:
+    """A backup of a damaged profile, and what is missing in it: entries, texts, contacts, receipts."""
+
+    backup: BackupView
+    entries: int
+    bodies: int
+    contacts: int
+    receipts: int
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreView:
     """What was restored from a backup, and what the profile has now.
 

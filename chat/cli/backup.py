@@ -64,6 +64,7 @@ _FILE_OPTION: Final = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Check a file instead, and print its root hash.",
 )
+@click.option("--salvage", is_flag=True, help="Save what can be read of a damaged profile.")
 @_FILE_OPTION
 @coroutine
 async def export(
@@ -73,6 +74,7 @@ async def export(
     to: Path | None,
     with_recovery: bool,
     verified: Path | None,
+    salvage: bool,
     backup_passphrase_file: str | None,
 ) -> None:
     """Write an encrypted backup: your history, contacts and settings, and no key of this device.
@@ -86,6 +88,11 @@ async def export(
     if (name is not None and not readable) or (readable and with_recovery):
         raise UsageError("A backup has all conversations, and no other format has the recovery words.")
     path = _absolute(to or Path(f"parlour-{datetime.now(UTC):%Y-%m-%d}.{_ENDINGS.get(form, form)}"))
+    if salvage:
+        if readable:
+            raise UsageError("What is saved of a damaged profile is a backup: leave --format out.")
+        await _salvage(call, path, backup_passphrase_file)
+        return
     async with messenger(call, offline=True) as opened:
         if readable:
             note(NOT_ENCRYPTED)
@@ -99,6 +106,20 @@ async def export(
         writing = opened.back_up(path, passphrase, with_recovery)
         view = await _with_progress(opened, writing)
     call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
+
+
+async def _salvage(call: Call, path: str, source: str | None) -> None:
+    own = read_passphrase(call.passphrase_file, call.lines)
+    view = await call.door().salvage(path, _new_passphrase(call, source), own)
+    lost = {
+        "entries": view.entries,
+        "texts": view.bodies,
+        "contacts": view.contacts,
+        "receipts": view.receipts,
+    }
+    missing = ", ".join(f"{count} {name}" for name, count in lost.items() if count) or "nothing"
+    said = f"{one_line(path)} has what could be read: {_contents(view.backup)} Not readable: {missing}."
+    call.result(_fields(view.backup) | {"lost": lost}, said)
 
 
 async def _verify(call: Call, file: Path, source: str | None) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import BackupProgress, BackupView, CannotCreate, NotPermitted, UsageError
+from chat.interface import BackupView, CannotCreate, NotPermitted, UsageError
 from chat.service.events import EventBus
 from chat.service.person_logs import ERASED
+from chat.service.progress import Progress
 from chat.service.readable import NOT_ABSOLUTE
 from chat.storage import backup
 from chat.storage.backup import Scope
@@ -95,9 +96,9 @@ class Backup:
         while ids := await store.read(backup.deletions, after):
             await asyncio.to_thread(writer.add, backup.deletion_records(ids))
             after = ids[-1]
-        entries, roots = 0, list[tuple[bytes, bytes]]()
+        entries, roots, progress = 0, list[tuple[bytes, bytes]](), Progress(self._bus, of.last)
         for conversation, contact in of.conversations:
-            root = await self._talk(writer, of, conversation, contact, entries)
+            root = await self._talk(writer, of, conversation, contact, progress, entries)
             entries += root.count
             roots.append((conversation, root.root))
         end = BackupEnd(entries, history_root(roots))
@@ -105,14 +106,20 @@ class Backup:
         return end
 
     async def _talk(
-        self, writer: BackupWriter, of: Scope, conversation: bytes, contact: bytes, before: int
+        self,
+        writer: BackupWriter,
+        of: Scope,
+        conversation: bytes,
+        contact: bytes,
+        progress: Progress,
+        before: int,
     ) -> RootHash:
         await asyncio.to_thread(writer.add, [BackupConversation(contact)])
         root, place = RootHash(conversation), BEGINNING
         while True:
             found, following = await self._store.read(backup.entries, conversation, place, of.last)
             await asyncio.to_thread(_add, writer, root, found)
-            self._bus.publish(BackupProgress(before + root.count, of.last, checking=False))
+            progress.say(before + root.count)
             if following is None:
                 break
             place = following
@@ -125,10 +132,10 @@ class Backup:
         What was deleted meanwhile is in the file, and an entry that arrived may have moved others.
         """
         reader, records = await asyncio.to_thread(BackupReader, unfinished, passphrase), RecordReader()
-        pieces, done = reader.read(records), 0
+        pieces, done, progress = reader.read(records), 0, Progress(self._bus, end.entries)
         while (more := await asyncio.to_thread(_count_next, pieces)) is not None:
             done += more
-            self._bus.publish(BackupProgress(done, end.entries, checking=True))
+            progress.say(done, checking=True)
         for conversation, _ in of.conversations:
             root, place = RootHash(conversation), BEGINNING
             while (

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from chat.errors import phrase
-from chat.interface import BackupProgress, BackupView, BadData, UsageError
+from chat.interface import BackupView, BadData, UsageError
 from chat.service.events import EventBus
 from chat.service.formats import FORMS, Form, NotVerified, Shown, verify
 from chat.service.keyring import Keyring
+from chat.service.progress import Progress
 from chat.service.state import ContactBook
 from chat.service.views import TEXT, Views, utc
 from chat.storage import positions, receipts
@@ -65,13 +66,14 @@ class Readable:
         persons = [person] if person is not None else list(self._book.rows)
         talks = sorted((conversation_of_two(own, one), one) for one in persons)
         total, roots = 0, list[tuple[bytes, bytes]]()
+        progress = Progress(self._bus, await self._store.read(_last))
         for conversation, contact in talks:
             root = RootHash(conversation)
             await _put(file, form.talk(conversation.hex(), self._views.name(contact)))
             place: Position | None = BEGINNING
             while place is not None:
                 place = await self._piece(file, form, contact, root, place)
-                self._bus.publish(BackupProgress(total + root.count, total + root.count, checking=False))
+                progress.say(total + root.count)
             await _put(file, form.end_talk(conversation.hex(), root.count, root.root.hex()))
             total += root.count
             roots.append((conversation, root.root))
@@ -117,6 +119,10 @@ def _page(
 ) -> tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]:
     rows = positions.every_after(db, conversation, PIECE, place)
     return rows, receipts.of(db, [row.id for row in rows])
+
+
+def _last(db: Database) -> int:
+    return int(db.value("SELECT ifnull(max(number), 0) FROM entries"))
 
 
 def is_readable(path: Path) -> bool:

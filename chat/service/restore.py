@@ -13,7 +13,7 @@ from pathlib import Path
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of, store_operations
-from chat.storage import backup, contacts, entries, keys, persons, quarantine, settings
+from chat.storage import backup, contacts, entries, keys, ordering, persons, quarantine, settings
 from chat.storage.backup_file import BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
@@ -162,6 +162,7 @@ def fill_new(db: Database, verified: Verified, new: NewProfile, progress: Progre
     confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
     store_operations(db, own.person, extend(held, new.operations, confirmed))
     persons.pin(db, own.person, [new.confirmed], confirmed=True)
+    _settle(db)
 
 
 def check_same(db: Database, verified: Verified) -> OwnRow:
@@ -190,6 +191,8 @@ def merge(db: Database, verified: Verified, own: OwnRow, progress: Progress = _s
             store_operations(db, person, found)
             persons.pin(db, person, pins.confirmed, confirmed=True)
     _apply(verified, Restorer(db, own), progress)
+    with db.transaction():
+        _settle(db)
 
 
 def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
@@ -197,6 +200,13 @@ def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
     for read, found in enumerate(reader.read(RecordReader()), 1):
         restorer.take(found)
         progress(reader.size + min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
+
+
+def _settle(db: Database) -> None:
+    """Raise ranks and apply cuts to the end, so that nothing is shown that does not count."""
+    rule: int | None = 0
+    while ordering.settle_next(db, 0) is not None or rule is not None:
+        rule, _ = quarantine.settle_next(db, rule or 0)
 
 
 def report(db: Database, verified: Verified, *, new: bool) -> RestoreView:

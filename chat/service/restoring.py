@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat.interface import RestoreView
-from chat.service import restore
+from chat.interface import RestoreView, SalvageView
+from chat.service import restore, salvage
 from chat.service.restore import Progress, Verified
 from chat.storage import profile
 from chat.storage.database import Database
@@ -60,6 +60,19 @@ def restore_into(
         with _opened(vault) as database:
             restore.merge(database, verified, restore.check_same(database, verified), progress)
         return _report(vault, verified, new=False)
+
+
+def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random: Random) -> SalvageView:
+    """Write a backup of what can be read of a damaged profile, at a time in milliseconds.
+
+    Raises as `profile.unlock` and `salvage.salvage`.
+    """
+    with profile.unlock(folder, passphrase) as vault:
+        database = vault.damaged_database()
+        try:
+            return salvage.salvage(database, asked.path, asked.passphrase, time, vault.cost, random)
+        finally:
+            database.abandon()
 
 
 def _report(vault: Vault, verified: Verified, *, new: bool) -> RestoreView:

@@ -12,6 +12,7 @@ from typing import Self
 from chat.errors import phrase
 from chat.storage import errors, marks
 from chat.storage import folder as stored_folder
+from chat.storage.damaged import DamagedDatabase
 from chat.storage.database import Database
 from chat.storage.folder import DATABASE, HEADER, NEW_DATABASE, NEW_HEADER, ProfileLock, system_failures
 from chat.storage.marks import Outside
@@ -138,6 +139,14 @@ class Vault:
     def database(self) -> Database:
         """Open the database, to be closed before this vault. Raises as `migrations.open_history`."""
         return open_history(self.folder / DATABASE, self._open_key(), read_only=self._lock.read_only)
+
+    def damaged_database(self) -> DamagedDatabase:
+        """Open the database as it is, to read what can be read of it; to be abandoned, not closed.
+
+        Raises DatabaseDamaged where not even its first page can be read.
+        """
+        read_only = self._lock.read_only
+        return DamagedDatabase(self.folder / DATABASE, self._open_key().reveal(), read_only=read_only)
 
     def change_passphrase(self, old: str, new: str, *, random: Random, cost: Cost | None = None) -> None:
         """Wrap the key in a new header. `cost` None keeps the current cost. The database does not change.

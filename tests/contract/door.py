@@ -143,4 +143,6 @@ class DoorContract:
             await door.restore(path, "of the backup", PASSPHRASE)
         with pytest.raises(UsageError):
             await door.verify(path, "of the backup")
+        with pytest.raises(BadData):
+            await door.salvage(path, "of the backup", PASSPHRASE)
         assert await door.state() is DoorState.NEW

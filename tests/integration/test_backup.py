@@ -21,8 +21,11 @@ from chat.service import restoring
 from chat.service.backup import Backup
 from chat.storage import backup_file
 from chat.storage.backup_file import BackupDamaged, WrongBackupPassphrase
+from chat.storage.database import Database
 from protocol.backup import sealed
 from protocol.profile_header import CHEAPEST
+from tests.integration.steps import in_touch
+from tests.integration.test_removed_terminals import Second, synced
 from tests.support.engines.engines import (
     PASSPHRASE,
     Person,
@@ -312,3 +315,42 @@ async def test_a_seed_that_was_erased_cannot_be_backed_up(tmp_path: Path) -> Non
         assert names(tmp_path, "backup") == []
         with pytest.raises(UsageError):
             await ada.engine.back_up("relative", BACKUP)
+
+
+@in_virtual_time
+async def test_what_does_not_count_at_the_source_does_not_count_after_a_restore(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        honest = second.write("honest")
+        await second.passed(honest)
+        await second.removed()
+        await second.passed(second.write("perhaps after"))
+        doubted = await talk(ben, ada, "passed on")
+        doubt = "INSERT INTO uncovered (entry) SELECT number FROM entries WHERE id = ?"
+        await ada.engine._use_cases.store.write(Database.run, doubt, bytes.fromhex(doubted))
+        await marks_stay(ada, ben, tmp_path / "by what was held", doubted)
+        await synced(second, honest)
+        await second.cut()
+        await talk(ben, ada, "after the cut")
+        await marks_stay(ada, ben, tmp_path / "by a cut", doubted)
+        (cut,) = [one.id for one in await ada.history(ben) if one.kind == "cut"]
+        await ada.engine.delete(await ada.contact(ben), cut)
+        await marks_stay(ada, ben, tmp_path / "by a deleted cut", doubted)
+
+
+async def marks_stay(ada: Person, ben: Person, folder: Path, doubted: str) -> None:
+    """A backup restored has the marks of the entries, and the entry that was passed on is in doubt."""
+    path = folder.with_suffix(".backup")
+    made, before = await back_up(ada, path), await ada.history(ben)
+    view = await asyncio.to_thread(restore_new, folder, path)
+    assert view.root == made.root
+    other = await started(ada, folder)
+    try:
+        after = await other.history(ben)
+        assert [(one.text, one.quarantined) for one in after] == [
+            (one.text, one.quarantined) for one in before
+        ]
+        assert any(one.quarantined for one in after)
+        assert (await other.engine.details(await other.contact(ben), doubted)).uncovered
+    finally:
+        await other.stop()

@@ -21,6 +21,7 @@ from chat.interface import (
     DoorState,
     Messenger,
     RestoreView,
+    SalvageView,
 )
 from chat.ports import Clock, Random, SystemClock
 from chat.storage.errors import ProfileInUse
@@ -92,6 +93,9 @@ class DemoDoor:
         progress: Callable[[int, int], None] | None = None,
     ) -> RestoreView:
         raise CannotCreate(HAS_A_PERSON)
+
+    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
+        raise CannotCreate(RUNS)
 
     async def verify(self, path: str, passphrase: str) -> BackupView:
         raise CannotCreate(HAS_A_PERSON)

@@ -43,6 +43,7 @@ from chat.interface import (
     RelayRemoved,
     RelayView,
     RestoreView,
+    SalvageView,
     SelfView,
     SettingsView,
     TerminalState,
@@ -503,6 +504,12 @@ class FakeDoor:
         _look_for(path)
         backup = BackupView(path, 0, 0, "00" * 32, recovery=not words)
         return RestoreView("aa" * 32, "Ada", "bb" * 32, True, remove_old, 0, "00" * 32, backup)
+
+    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
+        self._enter("salvage", path)
+        if self.messenger is None:
+            raise BadData(phrase("There is no profile here."))
+        return SalvageView(BackupView(path, 1, 1, "00" * 32, recovery=True), 0, 1, 0, 0)
 
     async def verify(self, path: str, passphrase: str) -> BackupView:
         self._enter("verify", path)

@@ -1,0 +1,226 @@
+"""The use case *salvage*: a backup of what can be read of a damaged database (SPEC §21.1).
+
+Each page that does not authenticate takes its rows with it, and the first page of a table takes all of them.
+Rows are read in ranges of their numbers, and one that cannot be read is halved until only the rows of such
+pages are left out. The database stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from chat.errors import phrase
+from chat.interface import BackupView, BadData, SalvageView
+from chat.service.restore import verify
+from chat.storage import backup, contacts, keys
+from chat.storage.backup_file import BackupWriter
+from chat.storage.damaged import DamagedDatabase
+from chat.storage.database import Row
+from chat.storage.errors import DatabaseDamaged, StorageFailure
+from protocol import labels
+from protocol.backup.records import (
+    BackupContact,
+    BackupConversation,
+    BackupEnd,
+    BackupEntry,
+    BackupKey,
+    BackupLog,
+    BackupReceipt,
+    BackupRoot,
+    BackupStart,
+)
+from protocol.backup.root import NOT_HELD, RootHash, history_root
+from protocol.entries_and_receipts import ParsedEntry, conversation_of_two, parse_entry
+from protocol.errors import ProtocolError
+from protocol.identity.reduction import reduce
+from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
+from protocol.messages import Entry
+from protocol.primitives import Random, b2b
+from protocol.profile_header import Cost
+
+NOBODY = phrase("Your own keys or identity cannot be read: nothing can be saved of this profile.")
+
+_RANGE: Final = 256
+_LAST: Final = 1 << 16
+"""Where no index has the highest number, numbers up to this one are tried."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What could be read. `lost`: of each table, how many rows could not."""
+
+    own: keys.OwnRow
+    self_keys: list[BackupKey]
+    logs: dict[bytes, list[bytes]] = field(default_factory=dict)
+    contacts: dict[bytes, BackupContact] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def salvage(
+    db: DamagedDatabase, path: Path, passphrase: str, time: int, cost: Cost, random: Random
+) -> SalvageView:
+    """Write a backup of what can be read. Raises BadData where not even the person can be."""
+    found = _facts(db)
+    writer = BackupWriter(path, passphrase, cost, random)
+    try:
+        _write(db, writer, found, time)
+        view = verify(writer.end(), passphrase).view
+        writer.finish()
+    except BaseException:
+        with suppress(StorageFailure):
+            writer.abandon()
+        raise
+    made = BackupView(str(path), view.entries, view.conversations, view.root, recovery=view.recovery)
+    lost = found.lost
+    return SalvageView(made, lost["entries"], lost["bodies"], lost["contacts"], lost["receipts"])
+
+
+def _facts(db: DamagedDatabase) -> _Found:
+    try:
+        own = keys.read_own(db)
+        rows = db.rows("SELECT key, heads FROM self_keys ORDER BY number DESC LIMIT ?", BACKUP_IDS_MAX)
+    except DatabaseDamaged:
+        raise BadData(NOBODY) from None
+    found = _Found(own, [BackupKey(key, keys.parted_ids(heads)) for key, heads in reversed(rows)])
+    logs = defaultdict[bytes, list[bytes]](list)
+    for _, person, data in _readable(db, "operations", "number, person, data", found.lost):
+        logs[person].append(data)
+    for person, operations in logs.items():
+        with suppress(ProtocolError):
+            reduce(operations)
+            found.logs[person] = operations
+    if own.person not in found.logs:
+        raise BadData(NOBODY)
+    try:
+        rows = db.rows("SELECT person FROM contacts WHERE state = ?", contacts.PAIRED)
+    except DatabaseDamaged:
+        rows = []
+    known = {row[0] for row in rows} | (found.logs.keys() - {own.person})
+    for person in sorted(known):
+        if person not in found.logs:
+            found.lost["contacts"] += 1
+            continue
+        found.contacts[person] = _contact(db, person, found)
+    return found
+
+
+def _contact(db: DamagedDatabase, person: bytes, found: _Found) -> BackupContact:
+    """A contact as it is stored, or, where that cannot be read, by its log: not verified, and held back."""
+    with suppress(DatabaseDamaged):
+        row = contacts.get(db, person)
+        if row is not None:
+            marks = row.verified, row.blocked, row.held, row.since
+            return BackupContact(person, row.name, row.petname, *marks, [])
+    found.lost["contacts"] += 1
+    return BackupContact(person, reduce(found.logs[person]).name, "", False, False, True, 0, [])
+
+
+def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int) -> None:
+    own = found.own
+    writer.add([BackupStart(own.person, own.terminal, time, own.recovery_seed or b"", found.self_keys)])
+    for person in (own.person, *found.contacts):
+        operations = found.logs[person]
+        starts = range(0, len(operations), LOG_OPERATIONS_MAX)
+        writer.add(BackupLog(person, operations[at : at + LOG_OPERATIONS_MAX]) for at in starts)
+    writer.add(found.contacts.values())
+    with suppress(DatabaseDamaged):
+        after = b""
+        while ids := backup.deletions(db, after):
+            writer.add(backup.deletion_records(ids))
+            after = ids[-1]
+    terminals: dict[int, bytes] = dict(_readable(db, "terminals", "number, terminal", found.lost))
+    talks = {conversation_of_two(own.person, person): person for person in found.contacts}
+    places = defaultdict[bytes, list[tuple[int, bytes, int]]](list)
+    for number, identity, rank, header in _readable(db, "entries", "number, id, rank, header", found.lost):
+        entry = _parsed(identity, header)
+        if entry is None or entry.header.conversation not in talks:
+            found.lost["entries"] += 1
+        else:
+            places[entry.header.conversation].append((rank, identity, number))
+    roots, count = list[tuple[bytes, bytes]](), 0
+    for conversation in sorted(places):
+        root = RootHash(conversation)
+        writer.add([BackupConversation(talks[conversation])])
+        for _, identity, number in sorted(places[conversation]):
+            record, entry = _entry(db, number, identity, terminals, found.lost)
+            root.add(identity, entry.header.content if entry.has_body else NOT_HELD)
+            writer.add([record])
+        writer.add([BackupRoot(root.count, root.root)])
+        roots.append((conversation, root.root))
+        count += root.count
+    writer.add([BackupEnd(count, history_root(roots))])
+
+
+def _parsed(identity: bytes, header: bytes, salt: bytes = b"", body: bytes = b"") -> ParsedEntry | None:
+    try:
+        if b2b(header, personal=labels.ENTRY) != identity:
+            return None
+        return parse_entry(Entry(header, salt, body))
+    except (ProtocolError, TypeError):
+        return None
+
+
+def _entry(
+    db: DamagedDatabase, number: int, identity: bytes, terminals: dict[int, bytes], lost: dict[str, int]
+) -> tuple[BackupEntry, ParsedEntry]:
+    """An entry with what of its body and receipts can be read."""
+    header, destroyed = db.rows("SELECT header, destroyed FROM entries WHERE number = ?", number)[0]
+    alone = _parsed(identity, header)
+    assert alone is not None, "the header was read before"
+    salt = body = b""
+    try:
+        row = None if destroyed else db.row("SELECT salt, body FROM bodies WHERE entry = ?", number)
+    except DatabaseDamaged:
+        row, lost["bodies"] = None, lost["bodies"] + 1
+    entry = alone if row is None else _parsed(identity, header, *row)
+    if entry is None:
+        entry, lost["bodies"] = alone, lost["bodies"] + 1
+    elif row is not None:
+        salt, body = row
+    receipts = list[BackupReceipt]()
+    try:
+        rows = db.rows("SELECT terminal, kind, time FROM receipts WHERE entry = ?", number)
+        made = [BackupReceipt(terminals[one], kind, time) for one, kind, time in rows if one in terminals]
+        receipts = sorted(made, key=lambda one: (one.terminal, one.kind))[:BACKUP_RECEIPTS_MAX]
+    except DatabaseDamaged:
+        lost["receipts"] += 1
+    return BackupEntry(header, salt, body, destroyed, False, False, [], receipts), entry
+
+
+def _readable(db: DamagedDatabase, table: str, columns: str, lost: dict[str, int]) -> Iterator[Row]:
+    """The rows of a table, by number, that are on pages that authenticate."""
+    last = _last(db, table)
+    sql = f"SELECT {columns} FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number"
+    ranges = [(1, last)]
+    while ranges:
+        low, high = ranges.pop()
+        try:
+            if high - low >= _RANGE:
+                raise DatabaseDamaged(db.path)  # so that no range fills the memory
+            yield from db.rows(sql, low, high)
+        except DatabaseDamaged:
+            if low == high:
+                lost[table] += 1
+            elif low < high:
+                middle = (low + high) // 2
+                ranges += [(middle + 1, high), (low, middle)]
+
+
+def _last(db: DamagedDatabase, table: str) -> int:
+    """The highest number in a table, which an index of it has, too."""
+    for index in (_INDEXES[table], ""):
+        with suppress(DatabaseDamaged):
+            return int(db.value(f"SELECT ifnull(max(number + 0), 0) FROM {table} {index}"))
+    return _LAST
+
+
+_INDEXES: Final = {
+    "operations": "INDEXED BY operations_by_person",
+    "terminals": "INDEXED BY sqlite_autoindex_terminals_1",
+    "entries": "INDEXED BY entries_by_rank",
+}
