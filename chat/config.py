@@ -43,6 +43,7 @@ class Config:
     """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
     mark_every: float = 10.0
     """Pause between two marks outside of the profile, each of which costs a commit and a file."""
+    check_after: float = 600.0  # after the start, the database is checked if that is due
     clean_again: float = 60.0  # pause after a failed cleaning
     ranks_every: float = (
         0.02  # pause between two pieces of ranks that are due, which share the database's time

@@ -103,6 +103,8 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.cleaner.run())
         use_cases.runtime.tasks.spawn(use_cases.settler.run())
         use_cases.runtime.tasks.spawn(use_cases.alerts.run())
+        use_cases.runtime.tasks.spawn(use_cases.alerts.watch())
+        use_cases.runtime.tasks.spawn(use_cases.checker.run())
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:

@@ -13,6 +13,7 @@ from chat.interface import (
     ContactView,
     DetailsView,
     EntriesConflict,
+    EntriesMarked,
     EntryState,
     EntryView,
     IdentityChanged,
@@ -27,6 +28,7 @@ from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
 from chat.storage import receipts
 from chat.storage.contacts import ContactRow
+from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
@@ -34,6 +36,7 @@ from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_TEXT,
     ParsedEntry,
+    conversation_of_two,
     delivery_state,
     is_own,
     read_text,
@@ -216,6 +219,14 @@ class Views:
         if (row := self._book.rows.get(person)) is not None:
             label = unique_labels(self._book.rows.values())[person]
             self._bus.publish(ContactChanged(self._contact(row, label)))
+
+    async def publish_all(self, store: Store) -> None:
+        """Publish that other entries are held than before, and how many are unread."""
+        for person in list(self._book.rows):
+            conversation = conversation_of_two(self._keyring.own.person, person)
+            self._book.unread[person] = await store.read(receipts.unread, conversation)
+            self.publish_contact(person)
+            self._bus.publish(EntriesMarked(person.hex()))
 
     def publish_identity(self, person: bytes, causes: Sequence[Cause]) -> None:
         """Publish each change of a contact's identity with its signed cause (SPEC §7.3)."""

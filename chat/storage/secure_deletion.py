@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chat.storage.database import Database
+from chat.storage.folder import drop_salvage, system_failures
 
 
 def forget(db: Database, rows: str, *values: object) -> None:
@@ -55,6 +56,8 @@ def clean_file(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool
                 db.run("INSERT INTO search (search) VALUES ('rebuild')")
                 db.run("UPDATE cleaning SET words = 0")
         db.scrub()
+    with system_failures():
+        drop_salvage(db.path.parent)  # it holds what was deleted since
     with db.transaction():
         db.run("DELETE FROM cleaning")
     return True

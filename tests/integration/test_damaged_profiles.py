@@ -1,0 +1,103 @@
+"""Profiles with damaged pages: what can be read is read, the rest comes back, and everything goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from chat.interface import AlertKind, EntryFilled, EntryState
+from chat.storage.database import Database
+from chat.storage.errors import IdentityLost
+from chat.storage.pages import PAGE_SIZE
+from tests.integration.steps import in_touch, presence
+from tests.support.engines.engines import Person, in_virtual_time, talk
+
+
+async def root_of(person: Person, table: str) -> int:
+    """The first page of a table, which is the only one while it is small."""
+    store = person.engine._use_cases.store
+    number: int = await store.read(Database.value, "SELECT rootpage FROM sqlite_master WHERE name = ?", table)
+    return number
+
+
+def flip(folder: Path, page: int) -> None:
+    """Change one bit of a page in the file."""
+    with (folder / "history.db").open("r+b") as file:
+        place = (page - 1) * PAGE_SIZE + 1_000
+        (byte,) = os.pread(file.fileno(), 1, place)
+        os.pwrite(file.fileno(), bytes([byte ^ 0x10]), place)
+
+
+async def said(one: Person, other: Person) -> list[str]:
+    for number in range(6):
+        await talk(one, other, f"one {number}")
+        await talk(other, one, f"other {number}")
+    return await one.texts(other)
+
+
+def kinds(person: Person) -> list[AlertKind]:
+    return [alert.kind for alert in person.engine._use_cases.alerts.views()]
+
+
+@pytest.mark.parametrize("table", ["bodies", "entries", "receipts", "edges", "contacts"])
+@in_virtual_time
+async def test_case_70_one_flipped_bit_costs_no_history_and_stops_nothing(tmp_path: Path, table: str) -> None:
+    """Found at the start or when the page is read; what was lost comes back by repair."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        before = await said(ada, ben)
+        page, known = await root_of(ada, table), await ada.contact(ben)
+        await ada.stop()
+        flip(ada.folder, page)
+        met = presence(ada, present=True)
+        await ada.start()
+        if table == "contacts":  # of which nothing else says who they are
+            assert kinds(ada) == [AlertKind.DAMAGED]
+            assert await ada.engine.contacts() == ()
+            return
+        await met
+        await ada.engine.history(known, 100)
+        await talk(ada, ben, "sending goes on")
+        await talk(ben, ada, "receiving, too")
+        assert await ada.texts(ben) == [*before, "sending goes on", "receiving, too"]
+        assert {view.state for view in await ada.history(ben) if view.own} == {EntryState.DELIVERED}
+        assert kinds(ada) == [AlertKind.DAMAGED]
+        assert (ada.folder / "damaged.db").exists()
+        await ada.engine.dismiss_alerts()
+        assert not (ada.folder / "damaged.db").exists()
+        assert await ada.engine._use_cases.store.read(Database.integrity) == ()
+
+
+@in_virtual_time
+async def test_case_70_a_page_that_is_damaged_while_the_engine_runs_is_mended_at_once(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        before = await said(ada, ben)
+        store = ada.engine._use_cases.store
+        await store.read(Database.scrub)
+        page = await root_of(ada, "bodies")
+        flip(ada.folder, page)
+        await store.read(lambda database: database.rows("PRAGMA shrink_memory"))
+        count, met = itertools.count(1), presence(ada, present=True)
+        filled = ada.wait(EntryFilled, lambda event: next(count) == len(before))
+        assert [view.kind for view in await ada.history(ben)].count("missing") == len(before)
+        await asyncio.gather(met, filled)
+        await talk(ada, ben, "it goes on")
+        assert await ada.texts(ben) == [*before, "it goes on"]
+        assert kinds(ada) == [AlertKind.DAMAGED]
+
+
+@in_virtual_time
+async def test_case_70_without_its_own_keys_a_profile_says_what_to_do(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, _ben):
+        page = await root_of(ada, "own")
+        await ada.stop()
+        flip(ada.folder, page)
+        before = (ada.folder / "history.db").read_bytes()
+        with pytest.raises(IdentityLost, match="create a new profile"):
+            await ada.start()
+        assert (ada.folder / "history.db").read_bytes() == before
