@@ -11,6 +11,7 @@ from typing import Final
 
 from chat.errors import Phrase, phrase
 from chat.interface import AlertKind, AlertsChanged, AlertView, DiagnosisView
+from chat.service.checking import FILES
 from chat.service.events import DatabaseMended, EventBus, OwnEntryReturned
 from chat.service.views import utc
 from chat.storage import alerts as stored_alerts
@@ -61,7 +62,7 @@ def _damage(row: AlertRow) -> Phrase:
 
 def alert_line(alert: AlertView) -> DiagnosisView:
     """The line of a diagnosis for an alert."""
-    return DiagnosisView(phrase("profile files"), False, alert.text)
+    return DiagnosisView(FILES, False, alert.text)
 
 
 @dataclass(slots=True)
@@ -141,6 +142,11 @@ class Alerts:
     def views(self) -> tuple[AlertView, ...]:
         """All alerts that this person has not seen, the oldest first."""
         return self._views
+
+    async def lines(self) -> tuple[DiagnosisView, ...]:
+        """The same as lines of a diagnosis, read again. Raises a storage failure."""
+        rows = await self._store.read(stored_alerts.all_of)
+        return tuple(alert_line(view(row)) for row in rows)
 
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from chat.interface import Notice, ParlourError
+from chat.errors import Phrase, phrase
+from chat.interface import DiagnosisView, FileCheckView, Notice, ParlourError
 from chat.service.events import EventBus
 from chat.storage import checks, settings
-from chat.storage.database import Store
+from chat.storage.database import Database, Store
 from chat.storage.errors import StorageFailure
 from chat.tasks import Runtime
 
 DAY_MS: Final = 86_400_000
 HOUR: Final = 3_600.0
+PIECES_A_STEP: Final = 16
+FILES: Final = phrase("profile files")
+_NOT_MENDED: Final = phrase("Restore the profile from a copy. Keep the damaged one until that has worked.")
 
 
 class Checker:
@@ -44,6 +48,30 @@ class Checker:
         except StorageFailure:  # somebody uses the database: the next hour is as good
             return
         await self._store.write(settings.set_checked, self._runtime.clock.wall())
+
+    async def step(self, after: int) -> FileCheckView:
+        """Check some entries after one by number, or all pages after the last. Raises BadData."""
+        last = await self._store.read(checks.last_entry)
+        reached: int | None = after
+        for _ in range(PIECES_A_STEP):
+            if reached is not None:
+                reached = await self._store.read(checks.piece, reached)
+        if reached is not None:
+            return FileCheckView(min(100 * reached // max(last, 1), 99), reached)
+        wrong = await self._store.read(Database.integrity)
+        if wrong:
+            await self._store.read(checks.structure, self._store.is_closing)  # which has it mended
+            wrong = await self._store.read(Database.integrity)
+        if wrong:
+            return FileCheckView(100, None, (DiagnosisView(FILES, False, Phrase(wrong[0]), _NOT_MENDED),))
+        held = await self._store.read(checks.census)
+        said = phrase(
+            "{pages} pages are intact and hold {entries} messages, of which {missing} wait for their content",
+            pages=held.pages,
+            entries=held.entries,
+            missing=held.missing,
+        )
+        return FileCheckView(100, None, (DiagnosisView(FILES, True, said),))
 
     async def _is_due(self) -> bool:
         last, now = await self._store.read(settings.checked), self._runtime.clock.wall()

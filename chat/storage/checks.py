@@ -7,6 +7,7 @@ tables with facts. What does not agree is mended as damage is (`chat.storage.sal
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from chat.storage import ordering
@@ -98,3 +99,24 @@ def structure(db: Database, wanted: Callable[[], bool]) -> None:
     with db.giving_way(wanted):
         if db.structure():
             raise PageStale(db.path)
+
+
+def last_entry(db: Database) -> int:
+    """The number of the last entry, 0 without any."""
+    return int(db.value("SELECT ifnull(max(number), 0) FROM entries"))
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What a database holds; `missing` entries wait for their content."""
+
+    pages: int
+    entries: int
+    missing: int
+
+
+def census(db: Database) -> Census:
+    """Count pages and entries."""
+    missing = "SELECT count(DISTINCT entry) FROM headers_alone"
+    queries = "PRAGMA page_count", "SELECT count(*) FROM entries", missing
+    return Census(*(int(db.value(query)) for query in queries))

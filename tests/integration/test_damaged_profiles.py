@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from chat.interface import AlertKind, EntryFilled, EntryState
+from chat.engine import Engine, open_engine
+from chat.interface import AlertKind, AlertsChanged, EntryFilled, EntryState, FileCheckView
+from chat.storage import profile
 from chat.storage.database import Database
 from chat.storage.errors import IdentityLost
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, presence
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk
 
 
 async def root_of(person: Person, table: str) -> int:
@@ -30,6 +33,10 @@ def flip(folder: Path, page: int) -> None:
         place = (page - 1) * PAGE_SIZE + 1_000
         (byte,) = os.pread(file.fileno(), 1, place)
         os.pwrite(file.fileno(), bytes([byte ^ 0x10]), place)
+
+
+def alarm(person: Person, kind: AlertKind) -> asyncio.Future[AlertsChanged]:
+    return person.wait(AlertsChanged, lambda event: kind in [one.kind for one in event.alerts])
 
 
 async def said(one: Person, other: Person) -> list[str]:
@@ -101,3 +108,50 @@ async def test_case_70_without_its_own_keys_a_profile_says_what_to_do(tmp_path: 
         with pytest.raises(IdentityLost, match="create a new profile"):
             await ada.start()
         assert (ada.folder / "history.db").read_bytes() == before
+
+
+@in_virtual_time
+async def test_the_deep_check_mends_and_says_what_was_saved(tmp_path: Path) -> None:
+    """In an engine that is not started, too, which is how a command opens the profile."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await said(ada, ben)
+        page = await root_of(ada, "bodies")
+        (line,) = (await _checked(ada)).lines
+        assert line.good
+        assert "hold 13 messages, of which 0 wait" in line.found
+        await ada.stop()
+        flip(ada.folder, page)
+        ada.engine = await opened(ada)
+        damage, sound = (await _checked(ada)).lines
+        assert (damage.good, sound.good) == (False, True)
+        assert "13 messages are affected" in damage.found
+        assert "hold 13 messages, of which 13 wait" in sound.found
+
+
+async def opened(person: Person) -> Engine:
+    """An engine that does not begin to listen or dial."""
+    vault = profile.unlock(person.folder, PASSPHRASE)
+    return await open_engine(vault, person.ports(), person.config, ThreadPoolExecutor(1))
+
+
+async def _checked(person: Person) -> FileCheckView:
+    view = await person.engine.check_files()
+    while view.after is not None:
+        view = await person.engine.check_files(view.after)
+    return view
+
+
+@in_virtual_time(limit=90_000)
+async def test_case_68_an_idle_engine_finds_an_older_page_within_a_day(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        store = ada.engine._use_cases.store
+        before = await said(ada, ben)
+        told = alarm(ada, AlertKind.MENDED)
+        await store.write(lambda database: database.run("DELETE FROM bodies WHERE entry % 3 = 0"))
+        assert "" in await ada.texts(ben)
+        count = itertools.count(1)
+        filled = ada.wait(EntryFilled, lambda event: next(count) == len(before) // 3)
+        await asyncio.gather(told, filled)
+        await talk(ben, ada, "it goes on")
+        assert await ada.texts(ben) == [*before, "it goes on"]
+        assert kinds(ada) == [AlertKind.MENDED]
