@@ -16,7 +16,7 @@ from chat.storage import profile
 from chat.storage.database import Database
 from chat.storage.errors import IdentityLost
 from chat.storage.pages import PAGE_SIZE
-from tests.integration.steps import in_touch, presence
+from tests.integration.steps import in_touch, now, presence
 from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk
 
 
@@ -89,10 +89,11 @@ async def test_case_70_a_page_that_is_damaged_while_the_engine_runs_is_mended_at
         page = await root_of(ada, "bodies")
         flip(ada.folder, page)
         await store.read(lambda database: database.rows("PRAGMA shrink_memory"))
-        count, met = itertools.count(1), presence(ada, present=True)
+        count, met, began = itertools.count(1), presence(ada, present=True), now()
         filled = ada.wait(EntryFilled, lambda event: next(count) == len(before))
         assert [view.kind for view in await ada.history(ben)].count("missing") == len(before)
         await asyncio.gather(met, filled)
+        assert now() - began < 60
         await talk(ada, ben, "it goes on")
         assert await ada.texts(ben) == [*before, "it goes on"]
         assert kinds(ada) == [AlertKind.DAMAGED]
