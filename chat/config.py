@@ -43,6 +43,7 @@ class Config:
     """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
     mark_every: float = 10.0
     """Pause between two marks outside of the profile, each of which costs a commit and a file."""
+    check_after: float = 600.0  # after the start, the database is checked if that is due
     clean_again: float = 60.0  # pause after a failed cleaning
     clock_saved_every: float = 3600.0
     """Longest time between two moments of the profile's clock that are stored while an entry is to end."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import count
@@ -26,6 +27,7 @@ from chat.interface import (
     EngineEnded,
     EntryView,
     Event,
+    FileCheckView,
     InvitationView,
     NearbyView,
     NotPermitted,
@@ -110,6 +112,8 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.alerts.run())
         use_cases.runtime.tasks.spawn(use_cases.expirer.run())
         use_cases.runtime.tasks.spawn(use_cases.clearing.run())
+        use_cases.runtime.tasks.spawn(use_cases.alerts.watch())
+        use_cases.runtime.tasks.spawn(use_cases.checker.run())
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:
@@ -284,6 +288,12 @@ class Engine:
 
     async def alerts(self) -> tuple[AlertView, ...]:
         return self._open.alerts.views()
+
+    async def check_files(self, after: int = 0) -> FileCheckView:
+        view = await self._open.checker.step(after)
+        if view.after is not None:
+            return view
+        return replace(view, lines=(*await self._open.alerts.lines(), *view.lines))
 
     async def dismiss_alerts(self) -> None:
         await self._open.alerts.dismiss()

@@ -30,6 +30,7 @@ from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
 from chat.views import EntryState as EntryState
 from chat.views import EntryView as EntryView
+from chat.views import FileCheckView as FileCheckView
 from chat.views import IdentityChangeView as IdentityChangeView
 from chat.views import InvitationView as InvitationView
 from chat.views import NearbyView as NearbyView
@@ -377,6 +378,12 @@ class Messenger(Protocol):
 
     async def alerts(self) -> tuple[AlertView, ...]:
         """What happened to the files of this profile and this person has not dismissed, the oldest first."""
+
+    async def check_files(self, after: int = 0) -> FileCheckView:
+        """Check a part of the database, and all its pages in the last step. What is damaged is mended.
+
+        Raises BadData (it cannot be mended).
+        """
 
     async def dismiss_alerts(self) -> None:
         """This person has seen all alerts."""

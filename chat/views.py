@@ -309,6 +309,19 @@ class DiagnosisView:
 
 
 @dataclass(frozen=True, slots=True)
+class FileCheckView:
+    """A step of a check of the profile's database.
+
+    `percent` of the entries are checked. `after` is for the next step, None once every page was checked: then
+    `lines` say what was found.
+    """
+
+    percent: int
+    after: int | None
+    lines: tuple[DiagnosisView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryView:
     """The words of the recovery seed. `asked`: the places, from 0, of those to type back."""
 

@@ -15,20 +15,29 @@ import click
 
 from chat.cli.output import FAILED, note, one_line
 from chat.cli.session import Call, command, coroutine, messenger
-from chat.interface import BadData, CannotCreate, Unreachable, UsageError
+from chat.interface import BadData, CannotCreate, DiagnosisView, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from chat.tools.bench.measure import Figure
 
 
+PERCENT_A_NOTE: Final = 10
+
+
 @command("doctor")
+@click.option("--deep", is_flag=True, help="Check every page of the profile, and repair it.")
 @click.option("--seen", is_flag=True, help="Show no more what happened to the files of the profile.")
 @coroutine
-async def doctor(call: Call, seen: bool) -> int | None:
+async def doctor(call: Call, deep: bool, seen: bool) -> int | None:
     """Find out why two terminals do not see each other.
 
     Checks network, port, firewall, clock and profile, and shows how to fix what is wrong.
+
+    --deep checks the files of the profile instead. What can be read of a damaged one is saved; what is lost
+    comes back from contacts. Status 1: something was wrong.
     """
+    if deep:
+        return await _check_files(call)
     if seen:
         async with messenger(call, offline=True) as opened:
             await opened.dismiss_alerts()
@@ -43,6 +52,23 @@ async def doctor(call: Call, seen: bool) -> int | None:
             await running.close()
     if lines is None:
         lines = await door.diagnose()
+    return _print(call, lines)
+
+
+async def _check_files(call: Call) -> int | None:
+    """Check the database to its end, with progress, and print what was found."""
+    async with messenger(call, offline=True) as opened:
+        view, shown = await opened.check_files(), 0
+        while view.after is not None:
+            if view.percent >= shown + PERCENT_A_NOTE:
+                shown = view.percent
+                note(f"{shown} % checked")
+            view = await opened.check_files(view.after)
+    return _print(call, view.lines)
+
+
+def _print(call: Call, lines: Iterable[DiagnosisView]) -> int | None:
+    lines = tuple(lines)
     for line in lines:
         fields = {"check": line.check, "good": line.good, "found": line.found, "fix": line.fix}
         text = f"{'good' if line.good else 'BAD '}  {line.check}: {one_line(line.found)}"

@@ -11,13 +11,15 @@ from typing import Final
 
 from chat.errors import Phrase, phrase
 from chat.interface import AlertKind, AlertsChanged, AlertView, DiagnosisView
-from chat.service.events import EventBus, OwnEntryReturned
+from chat.service.checking import FILES
+from chat.service.events import DatabaseMended, EventBus, OwnEntryReturned
 from chat.service.views import utc
 from chat.storage import alerts as stored_alerts
 from chat.storage import marks
 from chat.storage.alerts import AlertRow
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageFailure
+from chat.storage.folder import drop_salvage, system_failures
 from chat.storage.marks import Mark, Outside
 from chat.tasks import Runtime
 from protocol.primitives import Random
@@ -27,6 +29,10 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
         "This is an older copy of your profile: it has been used since. Messages that are missing here come "
         "back from your contacts when they are online; what you deleted since is here again. Use only one "
         "copy, and delete the other one."
+    ),
+    AlertKind.MENDED: phrase(
+        "A part of the profile file was older than the rest, as after a failure of the disk. It was put "
+        "right: missing messages come back from your contacts when they are online. Check the disk."
     ),
     AlertKind.TWO_COPIES: phrase(
         "Another copy of this profile is in use at the same time and writes in your name. Nothing is lost, "
@@ -38,12 +44,25 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
 def view(row: AlertRow) -> AlertView:
     """The alert as clients get it."""
     kind = AlertKind(row.kind)
-    return AlertView(kind, utc(row.since), TEXTS[kind])
+    return AlertView(kind, utc(row.since), _damage(row) if kind is AlertKind.DAMAGED else TEXTS[kind])
+
+
+def _damage(row: AlertRow) -> Phrase:
+    said = phrase(
+        "A part of the profile file was damaged and could not be read; the rest was saved. {number} messages "
+        "are affected: what your contacts have of them comes back when they are online. Check the disk.",
+        number=row.entries,
+    )
+    if not row.others:
+        return said
+    return phrase(
+        "{damage} {number} contacts could not be read: pair with them again.", damage=said, number=row.others
+    )
 
 
 def alert_line(alert: AlertView) -> DiagnosisView:
     """The line of a diagnosis for an alert."""
-    return DiagnosisView(phrase("profile files"), False, alert.text)
+    return DiagnosisView(FILES, False, alert.text)
 
 
 @dataclass(slots=True)
@@ -124,10 +143,16 @@ class Alerts:
         """All alerts that this person has not seen, the oldest first."""
         return self._views
 
+    async def lines(self) -> tuple[DiagnosisView, ...]:
+        """The same as lines of a diagnosis, read again. Raises a storage failure."""
+        rows = await self._store.read(stored_alerts.all_of)
+        return tuple(alert_line(view(row)) for row in rows)
+
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""
         if await self._store.write(stored_alerts.dismiss):
             await self._read_again()
+            await self._store.read(_drop_salvage)
 
     async def add(self, row: AlertRow) -> None:
         """Store an alert and tell clients. Raises a storage failure."""
@@ -140,7 +165,8 @@ class Alerts:
         One that was written since this engine began is by a copy that runs now.
         """
         kind = AlertKind.OLD_COPY if signal.time < self._opened else AlertKind.TWO_COPIES
-        if not any(one.kind in (kind, AlertKind.DAMAGED) for one in self._views):
+        repaired = (AlertKind.DAMAGED, AlertKind.MENDED)
+        if not any(one.kind in (kind, *repaired) for one in self._views):
             self._runtime.tasks.spawn(self.add(AlertRow(kind, self._runtime.clock.wall())))
 
     async def run(self) -> None:
@@ -154,6 +180,14 @@ class Alerts:
             with suppress(StorageFailure, OSError):  # the next attempt follows
                 await self.keep()
 
+    async def watch(self) -> None:
+        """Tell clients whenever a damaged database was mended; never ends."""
+        while True:
+            await self._store.mended.wait()
+            self._store.mended.clear()
+            await self._read_again()
+            self._bus.signal(DatabaseMended())
+
     async def keep(self) -> None:
         """Raise the mark now. Raises StorageFailure, OSError."""
         keep = partial(self._keeper.keep, now=self._runtime.clock.wall())
@@ -163,3 +197,8 @@ class Alerts:
     async def _read_again(self) -> None:
         self._views = tuple(map(view, await self._store.read(stored_alerts.all_of)))
         self._bus.publish(AlertsChanged(self._views))
+
+
+def _drop_salvage(database: Database) -> None:
+    with system_failures():
+        drop_salvage(database.path.parent)

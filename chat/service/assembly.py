@@ -20,6 +20,7 @@ from chat.service.alerts import Alerts, Keeper
 from chat.service.amending import Amendments
 from chat.service.backup import Backup
 from chat.service.clearing import Clearing
+from chat.service.checking import Checker
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
@@ -58,8 +59,9 @@ class UseCases:
         Raises the StorageFailure family.
         """
         keeper = Keeper(vault.outside(outside) if outside is not None else None, ports.random)
-        database = await asyncio.get_running_loop().run_in_executor(executor, vault.database)
-        store = Store(database, executor)
+        loop, wall = asyncio.get_running_loop(), ports.clock.wall
+        database = await loop.run_in_executor(executor, vault.database, wall())
+        store = Store(database, executor, lambda damaged, found: vault.mend(damaged, found, wall()))
         opened = partial(keeper.open, now=ports.clock.wall(), read_only=vault.read_only)
         unstored = await store.read(opened)
         profile = await store.read(read_profile)
@@ -98,6 +100,7 @@ class UseCases:
         clock, transport = ports.clock, ports.transport
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
+        self.checker = Checker(runtime, store, bus)
         self.alerts = Alerts(runtime, store, bus, keeper, profile.alerts, unstored)
         self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
@@ -170,8 +173,14 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
         bus.on(events.OwnLogGrew, lambda _: self._own_log_changed())
+        bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
+
+    def _database_mended(self) -> None:
+        self.runtime.tasks.spawn(self.views.publish_all(self.store))
+        for link in self.links.all():  # a contact sends nothing twice on one, and what it sent may be lost
+            link.driver.abort()
 
     def _contacts_changed(self) -> None:
         self.links.close_unwanted()

@@ -31,6 +31,11 @@ class CutsFollowed:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseMended:
+    """What could be read of a damaged database is in a fresh one: the rest is to be asked of contacts."""
+
+
+@dataclass(frozen=True, slots=True)
 class OwnEntryReturned:
     """A contact passed an entry of this very terminal that was not held; `time` is that of its header."""
 

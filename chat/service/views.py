@@ -14,6 +14,7 @@ from chat.interface import (
     ContactView,
     DetailsView,
     EntriesConflict,
+    EntriesMarked,
     EntryState,
     EntryView,
     IdentityChanged,
@@ -29,6 +30,7 @@ from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
 from chat.storage import expiry, receipts
 from chat.storage.contacts import ContactRow
+from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.storage.expiry import Moment
 from chat.storage.receipts import ReceiptRow
@@ -40,6 +42,7 @@ from protocol.entries_and_receipts import (
     KIND_TEXT,
     KIND_TIMER,
     ParsedEntry,
+    conversation_of_two,
     delivery_state,
     is_own,
     read_edit,
@@ -258,6 +261,14 @@ class Views:
         if (row := self._book.rows.get(person)) is not None:
             label = unique_labels(self._book.rows.values())[person]
             self._bus.publish(ContactChanged(self._contact(row, label)))
+
+    async def publish_all(self, store: Store) -> None:
+        """Publish that other entries are held than before, and how many are unread."""
+        for person in list(self._book.rows):
+            conversation = conversation_of_two(self._keyring.own.person, person)
+            self._book.unread[person] = await store.read(receipts.unread, conversation)
+            self.publish_contact(person)
+            self._bus.publish(EntriesMarked(person.hex()))
 
     def publish_identity(self, person: bytes, causes: Sequence[Cause]) -> None:
         """Publish each change of a contact's identity with its signed cause (SPEC §7.3)."""

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from sqlcipher3 import dbapi2
 
 from chat.errors import LOCKED
-from chat.interface import NotPermitted
+from chat.interface import BadData, NotPermitted
 from chat.storage.errors import (
     DatabaseDamaged,
     NotEncrypted,
@@ -93,15 +93,31 @@ class Database:
     Every method may raise StorageFailure and DatabaseDamaged.
     """
 
-    def __init__(self, path: Path, key: bytes, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, key: bytes, *, read_only: bool = False, salt: bytes = b"") -> None:
         """Open an existing file (it may be empty) under a raw key of 32 bytes.
 
         `read_only`: neither the files nor their folder can be written, and each write raises StorageReadOnly.
+        `salt`: with which an empty file is to begin (16 bytes), else a random one.
         Raises DatabaseDamaged where no page can be read so, NotEncrypted where the library lacks SQLCipher.
         """
         self.path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._places: dict[Path, tuple[int, int]] = {}
+        self._open(key + salt, read_only=read_only)
+
+    def replaced(self, key: bytes, replace: Callable[[], None]) -> None:
+        """Let go of the files, let `replace` put others in their place, and open these. Raises as opening.
+
+        After a damaged page SQLCipher reads no further page on the same connection, so it is opened again
+        to read others.
+        """
+        self.abandon()
+        replace()
+        self._places.clear()
+        self._open(key, read_only=False)
+
+    def _open(self, key: bytes, *, read_only: bool) -> None:
+        path = self.path
         self._connection = _connect(path, _unwritable(self._wal) if read_only else "mode=rw")
         try:
             self._unlock(key)
@@ -119,6 +135,13 @@ class Database:
         """All rows of a query."""
         try:
             return self._connection.execute(sql, values).fetchall()  # type: ignore[no-any-return]
+        except LIBRARY_ERRORS as error:
+            raise from_sqlite(error, self.path) from None
+
+    def each(self, sql: str, *values: object) -> Iterator[Row]:
+        """The rows of a query as they are read, so that those before a damaged page come."""
+        try:
+            yield from self._connection.execute(sql, values)
         except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
 
@@ -240,10 +263,13 @@ class Database:
 
     def integrity(self) -> tuple[str, ...]:
         """What is wrong, a line each: pages that do not authenticate, broken structures. Reads every page."""
-        pages = self._findings("cipher_integrity_check")
+        return (*self._findings("cipher_integrity_check"), *self.structure())
+
+    def structure(self) -> tuple[str, ...]:
+        """The same without the pages that no table uses. Gives way, which the check of those does not."""
         structure = [line for line in self._findings("integrity_check") if line != "ok"]
         orphans = [f"a row without its parent: {line}" for line in self._findings("foreign_key_check")]
-        return tuple(pages + structure + orphans)
+        return tuple(structure + orphans)
 
     def close(self) -> None:
         """Let go of the file; a second call does nothing. What cannot be moved into it stays in the log."""
@@ -355,9 +381,19 @@ class Store:
     Raises NotPermitted after `close`, and what the work raises.
     """
 
-    def __init__(self, database: Database, executor: Executor) -> None:
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        mend: Callable[[Database, DatabaseDamaged], None] | None = None,
+    ) -> None:
+        """`mend` repairs a damaged database in place. What found the damage is then done again."""
         self._database = database
         self._executor = executor
+        self._mend = mend
+        self._mended = 0
+        self.mended = asyncio.Event()
+        """Set when the database was mended: what was read of it before may not hold any more."""
         self._closed = False
         self.asked = 0
         """How often something was wanted of the database."""
@@ -439,10 +475,35 @@ class Store:
             raise NotPermitted(LOCKED)
         self.asked += 1
         self._waiting += 1
+        mended = self._mended
         try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except DatabaseDamaged as damage:
+            await self._mend_after(damage, mended)
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         finally:
             self._waiting -= 1
+
+    async def _mend_after(self, damage: DatabaseDamaged, mended: int) -> None:
+        """Mend the database if that was not done since; raises the damage where it cannot be mended."""
+
+        def mend() -> None:
+            if self._mended != mended:
+                return  # others found the same damage
+            if self._mend is None:
+                raise damage
+            self._mend(self._database, damage)
+            self._mended += 1
+
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, mend)
+        except StorageFailure:
+            self._mend = None  # a copy of a long history is not tried again for each read
+            raise damage from None
+        except BadData:
+            self._mend = None
+            raise
+        self.mended.set()
 
     async def close(self) -> None:
         """Close the database after all work before."""

@@ -73,6 +73,19 @@ class DatabaseDamaged(ProfileProblem):
     )
 
 
+class PageStale(DatabaseDamaged):
+    """Tables contradict each other, as after an older page was put back."""
+
+
+class IdentityLost(ProfileProblem):
+    """The page with this terminal's own keys is damaged, without which nothing else is of use."""
+
+    what = phrase(
+        "damaged where your own keys are, so it cannot be repaired. Nothing was changed. Restore it from a "
+        "copy of the profile. Without one, create a new profile and pair again."
+    )
+
+
 class DatabaseForeign(ProfileProblem):
     """No page authenticates with the key of this header."""
 

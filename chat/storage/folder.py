@@ -221,8 +221,13 @@ NEW_HEADER: Final = "unfinished.header"
 NEW_DATABASE: Final = "unfinished.db"
 
 
+# A damaged database, and what was saved of it: first unfinished, then complete.
+DAMAGED: Final = "damaged.db"
+SALVAGING: Final = "salvaging.db"
+SALVAGED: Final = "salvaged.db"
+
 _HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER)
-_DATABASES: Final = DATABASE, NEW_DATABASE
+_DATABASES: Final = DATABASE, NEW_DATABASE, DAMAGED, SALVAGING, SALVAGED
 _OTHERS: Final = (*(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm")), RESERVE)
 
 
@@ -249,6 +254,30 @@ def destroy(folder: Path) -> None:
     sync_folder(folder)
 
 
+def swap(folder: Path) -> None:
+    """Put a database that was saved into the place of the damaged one, which stays aside.
+
+    Also after a crash in between: until the last step the complete new one is there. Raises OSError.
+    """
+    saved = folder / SALVAGED
+    if not saved.exists():
+        return
+    for ending in ("-wal", ""):
+        damaged = folder / f"{DATABASE}{ending}"
+        if damaged.exists():
+            damaged.replace(folder / f"{DAMAGED}{ending}")
+    sync_folder(folder)  # or a crash could leave the old log next to the new file
+    saved.replace(folder / DATABASE)
+    sync_folder(folder)
+
+
+def drop_salvage(folder: Path) -> None:
+    """Remove a damaged database that was kept aside, and what was not completed. Raises OSError."""
+    for name in (DAMAGED, SALVAGING):
+        for ending in ("", "-wal", "-shm"):
+            (folder / f"{name}{ending}").unlink(missing_ok=True)
+
+
 class ProfileState(StrEnum):
     """Whether a folder contains a profile."""
 
@@ -266,7 +295,8 @@ def state(folder: Path) -> ProfileState:
         if place is None:
             return ProfileState.NEW
         read_header(place)
-        pages.check_present(folder / DATABASE)
+        replaced = not (folder / DATABASE).exists() and (folder / SALVAGED).exists()
+        pages.check_present(folder / (SALVAGED if replaced else DATABASE))
         return ProfileState.LOCKED
 
 

@@ -185,13 +185,13 @@ def open_history(path: Path, key: DatabaseKey, *, read_only: bool = False) -> Da
     return database
 
 
-def create_history(path: Path, key: DatabaseKey, fill: Fill) -> None:
-    """Create a database in a single file.
+def create_history(path: Path, key: DatabaseKey, fill: Fill, *, salt: bytes = b"") -> None:
+    """Create a database in a single file. `salt`: with which it is to begin (16 bytes), else a random one.
 
     Raises OSError (FileExistsError if the file exists) or a StorageFailure.
     """
     folder.create_private(path)
-    database = Database(path, key.reveal())
+    database = Database(path, key.reveal(), salt=salt)
     try:
         migrate(database)
         with database.transaction():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from chat.errors import phrase
-from chat.storage import errors, marks
+from chat.storage import checks, errors, marks, salvage
 from chat.storage import folder as stored_folder
 from chat.storage.damaged import DamagedDatabase
 from chat.storage.database import Database
@@ -68,6 +68,7 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
                 stored_folder.close_to_others(folder)
                 stored_folder.drop_unfinished(folder / HEADER)
             _finish_creation(folder)
+            stored_folder.swap(folder)
             found = stored_folder.read_header(folder / HEADER)
             return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)
         except stored_folder.NotDurable:
@@ -136,9 +137,42 @@ class Vault:
         path = marks.place(folder, self.folder / DATABASE)
         return Outside(path, self._open_key().reveal()) if path is not None else None
 
-    def database(self) -> Database:
-        """Open the database, to be closed before this vault. Raises as `migrations.open_history`."""
-        return open_history(self.folder / DATABASE, self._open_key(), read_only=self._lock.read_only)
+    def database(self, now: int = 0) -> Database:
+        """Open the database, to be closed before this vault. Raises as `migrations.open_history`.
+
+        What can be read of a damaged one is saved first. `now`: milliseconds, of the alert.
+        """
+        path, key = self.folder / DATABASE, self._open_key()
+        try:
+            return self._sound(open_history(path, key, read_only=self._lock.read_only))
+        except errors.DatabaseDamaged as found:
+            if self._lock.read_only:
+                raise
+            damage = found
+        database = Database(path, key.reveal())
+        try:
+            self.mend(database, damage, now)
+        except BaseException:
+            database.abandon()
+            raise
+        return database
+
+    def _sound(self, database: Database) -> Database:
+        """The database, where its tables end together. Raises PageStale."""
+        if not self._lock.read_only:
+            try:
+                checks.ends(database)
+            except BaseException:
+                database.abandon()
+                raise
+        return database
+
+    def mend(self, database: Database, damage: errors.DatabaseDamaged, now: int) -> None:
+        """Save what can be read of a damaged database of this profile. Raises as `salvage.mend`."""
+        if self._lock.read_only:
+            raise damage
+        kind = salvage.MENDED if isinstance(damage, errors.PageStale) else salvage.DAMAGED
+        salvage.mend(database, self._open_key(), now, kind)
 
     def damaged_database(self) -> DamagedDatabase:
         """Open the database as it is, to read what can be read of it; to be abandoned, not closed.

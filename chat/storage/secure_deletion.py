@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 
 from chat.storage.database import Database
+from chat.storage.folder import drop_salvage, system_failures
 from protocol.entries_and_receipts import KIND_EDIT
 
 
@@ -78,6 +79,8 @@ def clean_file(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool
                 db.run("INSERT INTO search (search) VALUES ('rebuild')")
                 db.run("UPDATE cleaning SET words = 0")
         db.scrub()
+    with system_failures():
+        drop_salvage(db.path.parent)  # it holds what was deleted since
     with db.transaction():
         db.run("DELETE FROM cleaning")
     return True

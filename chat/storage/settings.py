@@ -55,6 +55,19 @@ def forget_person(db: Database, person: bytes) -> None:
             set_preference(db, name, "")
 
 
+_CHECKED: Final = "checked"
+
+
+def checked(db: Database) -> int:
+    """When the whole database was last checked, milliseconds; 0 for never."""
+    kept = db.value("SELECT value FROM settings WHERE name = ?", _CHECKED)
+    return int(kept) if kept is not None and kept.isdecimal() else 0
+
+
+def set_checked(db: Database, time: int) -> None:
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", _CHECKED, str(time))
+
+
 @dataclass(frozen=True, slots=True)
 class RelayRow:
     """A relay by the canonical text of its address. `invited`: added by an invitation. `since` in ms."""

@@ -104,6 +104,13 @@ class MessengerContract:
         assert found.compared is not None
         assert (found.by_words, found.changes) == (False, ())
 
+    async def test_the_files_are_checked_in_steps(self, subject: Subject) -> None:
+        view = await subject.messenger.check_files()
+        while view.after is not None:
+            view = await subject.messenger.check_files(view.after)
+        assert view.percent == 100
+        assert [line.good for line in view.lines] == [True]
+
     async def test_nobody_asks_about_what_has_not_changed(self, subject: Subject) -> None:
         assert await subject.messenger.questions() == ()
         with pytest.raises(UsageError):

@@ -106,7 +106,7 @@ async def _database(context: Context) -> DiagnosisView:
     wrong = await context.database()
     if not wrong:
         return DiagnosisView(DATABASE, True, phrase("every page is intact"))
-    fix = phrase("Restore the profile from a backup; leave the damaged one as it is until that has worked.")
+    fix = phrase("Run 'parlour doctor --deep': it saves what can be read and asks contacts for the rest.")
     return DiagnosisView(DATABASE, False, Phrase(wrong), fix)
 
 

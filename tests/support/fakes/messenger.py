@@ -31,6 +31,7 @@ from chat.interface import (
     EntryView,
     Event,
     HistoryCleared,
+    FileCheckView,
     InvitationView,
     Messenger,
     NearbyView,
@@ -55,6 +56,7 @@ from chat.interface import (
     VersionView,
     parse_query,
 )
+from chat.service.alerts import alert_line
 from chat.service.settings import problem
 from chat.service.verification import DIFFERENT, NO_QUESTION, digits_of
 from protocol.errors import ProtocolError
@@ -203,6 +205,14 @@ class FakeMessenger(Others):
 
     async def alerts(self) -> tuple[AlertView, ...]:
         return self._alerts
+
+    async def check_files(self, after: int = 0) -> FileCheckView:
+        self._enter("check_files", after)
+        if after < 2:
+            return FileCheckView(50 * after, after + 1)
+        found = phrase("{pages} pages are intact", pages=30)
+        sound = DiagnosisView(phrase("profile files"), True, found)
+        return FileCheckView(100, None, (*map(alert_line, self._alerts), sound))
 
     async def dismiss_alerts(self) -> None:
         if self._alerts:

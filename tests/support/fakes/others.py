@@ -64,8 +64,9 @@ from chat.interface import (
     VersionView,
     VisibilityChanged,
 )
-from chat.service.alerts import TEXTS
+from chat.service.alerts import view as alert_view
 from chat.service.keyring import ASKS
+from chat.storage.alerts import AlertRow
 from chat.storage.entries import spaced
 from protocol.relay.rendezvous import parse_relay
 
@@ -193,7 +194,8 @@ def recorded(kind: type[T]) -> type[T]:
 
 def alert(kind: AlertKind) -> AlertView:
     """An alert as an engine words it."""
-    return AlertView(kind, datetime(2026, 11, 25, 9, 30, tzinfo=UTC), TEXTS[kind])
+    found = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+    return alert_view(AlertRow(kind, int(found.timestamp() * 1_000), 7))
 
 
 class Others:

@@ -41,6 +41,20 @@ def test_an_older_copy_is_noted_by_every_command_until_it_was_seen(line: Line) -
     assert "older copy" not in line.run("contacts").err
 
 
+def test_the_deep_check_shows_its_progress_and_what_it_found(line: Line) -> None:
+    outcome = line.run("doctor", "--deep", "--json")
+    assert outcome.status == 0
+    assert outcome.objects == [
+        {"check": "profile files", "good": True, "found": "30 pages are intact", "fix": ""}
+    ]
+    assert "50 % checked" in outcome.err
+    line.messenger.alarm(alert(AlertKind.DAMAGED))
+    outcome = line.run("doctor", "--deep")
+    assert outcome.status == 1
+    assert "BAD   profile files: A part of the profile file was damaged" in outcome.out
+    assert "good  profile files: 30 pages are intact" in outcome.out
+
+
 def test_vectors_ends_with_the_sum(line: Line) -> None:
     line.patch.delenv("PARLOUR_PUBLIC_VECTORS", raising=False)
     outcome = line.run("vectors", passphrase=False)

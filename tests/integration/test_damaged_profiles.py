@@ -1,0 +1,158 @@
+"""Profiles with damaged pages: what can be read is read, the rest comes back, and everything goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from chat.engine import Engine, open_engine
+from chat.interface import AlertKind, AlertsChanged, EntryFilled, EntryState, FileCheckView
+from chat.storage import profile
+from chat.storage.database import Database
+from chat.storage.errors import IdentityLost
+from chat.storage.pages import PAGE_SIZE
+from tests.integration.steps import in_touch, now, presence
+from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk
+
+
+async def root_of(person: Person, table: str) -> int:
+    """The first page of a table, which is the only one while it is small."""
+    store = person.engine._use_cases.store
+    number: int = await store.read(Database.value, "SELECT rootpage FROM sqlite_master WHERE name = ?", table)
+    return number
+
+
+def flip(folder: Path, page: int) -> None:
+    """Change one bit of a page in the file."""
+    with (folder / "history.db").open("r+b") as file:
+        place = (page - 1) * PAGE_SIZE + 1_000
+        (byte,) = os.pread(file.fileno(), 1, place)
+        os.pwrite(file.fileno(), bytes([byte ^ 0x10]), place)
+
+
+def alarm(person: Person, kind: AlertKind) -> asyncio.Future[AlertsChanged]:
+    return person.wait(AlertsChanged, lambda event: kind in [one.kind for one in event.alerts])
+
+
+async def said(one: Person, other: Person) -> list[str]:
+    for number in range(6):
+        await talk(one, other, f"one {number}")
+        await talk(other, one, f"other {number}")
+    return await one.texts(other)
+
+
+def kinds(person: Person) -> list[AlertKind]:
+    return [alert.kind for alert in person.engine._use_cases.alerts.views()]
+
+
+@pytest.mark.parametrize("table", ["bodies", "entries", "receipts", "edges", "contacts"])
+@in_virtual_time
+async def test_case_70_one_flipped_bit_costs_no_history_and_stops_nothing(tmp_path: Path, table: str) -> None:
+    """Found at the start or when the page is read; what was lost comes back by repair."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        before = await said(ada, ben)
+        page, known = await root_of(ada, table), await ada.contact(ben)
+        await ada.stop()
+        flip(ada.folder, page)
+        met = presence(ada, present=True)
+        await ada.start()
+        if table == "contacts":  # of which nothing else says who they are
+            assert kinds(ada) == [AlertKind.DAMAGED]
+            assert await ada.engine.contacts() == ()
+            return
+        await met
+        await ada.engine.history(known, 100)
+        await talk(ada, ben, "sending goes on")
+        await talk(ben, ada, "receiving, too")
+        assert await ada.texts(ben) == [*before, "sending goes on", "receiving, too"]
+        assert {view.state for view in await ada.history(ben) if view.own} == {EntryState.DELIVERED}
+        assert kinds(ada) == [AlertKind.DAMAGED]
+        assert (ada.folder / "damaged.db").exists()
+        await ada.engine.dismiss_alerts()
+        assert not (ada.folder / "damaged.db").exists()
+        assert await ada.engine._use_cases.store.read(Database.integrity) == ()
+
+
+@in_virtual_time
+async def test_case_70_a_page_that_is_damaged_while_the_engine_runs_is_mended_at_once(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        before = await said(ada, ben)
+        store = ada.engine._use_cases.store
+        await store.read(Database.scrub)
+        page = await root_of(ada, "bodies")
+        flip(ada.folder, page)
+        await store.read(lambda database: database.rows("PRAGMA shrink_memory"))
+        count, met, began = itertools.count(1), presence(ada, present=True), now()
+        filled = ada.wait(EntryFilled, lambda event: next(count) == len(before))
+        assert [view.kind for view in await ada.history(ben)].count("missing") == len(before)
+        await asyncio.gather(met, filled)
+        assert now() - began < 60
+        await talk(ada, ben, "it goes on")
+        assert await ada.texts(ben) == [*before, "it goes on"]
+        assert kinds(ada) == [AlertKind.DAMAGED]
+
+
+@in_virtual_time
+async def test_case_70_without_its_own_keys_a_profile_says_what_to_do(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, _ben):
+        page = await root_of(ada, "own")
+        await ada.stop()
+        flip(ada.folder, page)
+        before = (ada.folder / "history.db").read_bytes()
+        with pytest.raises(IdentityLost, match="create a new profile"):
+            await ada.start()
+        assert (ada.folder / "history.db").read_bytes() == before
+
+
+@in_virtual_time
+async def test_the_deep_check_mends_and_says_what_was_saved(tmp_path: Path) -> None:
+    """In an engine that is not started, too, which is how a command opens the profile."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await said(ada, ben)
+        page = await root_of(ada, "bodies")
+        (line,) = (await _checked(ada)).lines
+        assert line.good
+        assert "hold 13 messages, of which 0 wait" in line.found
+        await ada.stop()
+        flip(ada.folder, page)
+        ada.engine = await opened(ada)
+        damage, sound = (await _checked(ada)).lines
+        assert (damage.good, sound.good) == (False, True)
+        assert "13 messages are affected" in damage.found
+        assert "hold 13 messages, of which 13 wait" in sound.found
+
+
+async def opened(person: Person) -> Engine:
+    """An engine that does not begin to listen or dial."""
+    vault = profile.unlock(person.folder, PASSPHRASE)
+    return await open_engine(vault, person.ports(), person.config, ThreadPoolExecutor(1))
+
+
+async def _checked(person: Person) -> FileCheckView:
+    view = await person.engine.check_files()
+    while view.after is not None:
+        view = await person.engine.check_files(view.after)
+    return view
+
+
+@in_virtual_time(limit=90_000)
+async def test_case_68_an_idle_engine_finds_an_older_page_within_a_day(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        store = ada.engine._use_cases.store
+        before = await said(ada, ben)
+        told = alarm(ada, AlertKind.MENDED)
+        await store.write(lambda database: database.run("DELETE FROM bodies WHERE entry % 3 = 0"))
+        assert "" in await ada.texts(ben)
+        count = itertools.count(1)
+        filled = ada.wait(EntryFilled, lambda event: next(count) == len(before) // 3)
+        await asyncio.gather(told, filled)
+        await talk(ben, ada, "it goes on")
+        assert await ada.texts(ben) == [*before, "it goes on"]
+        assert kinds(ada) == [AlertKind.MENDED]
