@@ -40,8 +40,9 @@ class Config:
     clean_after: float = 5.0
     """Pause after the last deletion, so that several are cleaned together when the database is idle."""
     clean_patience: int = 24
-    """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
+    """Times that a cleaning waits for a pause before it runs although others use the database."""
     clean_again: float = 60.0  # pause after a failed cleaning
+    clean_told: float = 1.0  # pause between two reports of how far a cleaning is
     ranks_every: float = (
         0.02  # pause between two pieces of ranks that are due, which share the database's time
     )

@@ -109,6 +109,16 @@ class EntryDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What was deleted here is being erased from the file. `done`: the part that is, from 0 to 1.
+
+    Only where it takes longer than a moment.
+    """
+
+    done: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cleaned:
     """Nothing of what was deleted here is in any page of the database or frame of its log any more."""
 
@@ -218,7 +228,14 @@ class Closed:
 
 
 EntryEvent = (
-    EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged | EntryDeleted | Cleaned
+    EntryAdded
+    | EntryFilled
+    | EntriesConflict
+    | EntriesMarked
+    | EntryChanged
+    | EntryDeleted
+    | Cleaning
+    | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from sqlcipher3 import dbapi2
 
@@ -22,7 +22,6 @@ from chat.storage.errors import (
     StorageBusy,
     StorageFailure,
     StorageFull,
-    StorageGivenUp,
     StorageGone,
     StorageMisuse,
     StorageReadOnly,
@@ -30,6 +29,7 @@ from chat.storage.errors import (
     TooLittleMemory,
 )
 from chat.storage.folder import from_system, give_up_reserve
+from chat.storage.unused_space import PageFile
 
 # Text of a damaged page may be no UTF-8, in a row or in the library's own message.
 LIBRARY_ERRORS: Final = (dbapi2.Error, UnicodeDecodeError)
@@ -47,7 +47,6 @@ _FAILURES: Final[dict[int, type[StorageFailure]]] = {
     dbapi2.SQLITE_LOCKED: StorageBusy,
     dbapi2.SQLITE_PROTOCOL: StorageBusy,
     dbapi2.SQLITE_NOMEM: TooLittleMemory,
-    dbapi2.SQLITE_INTERRUPT: StorageGivenUp,
 }
 
 
@@ -83,10 +82,6 @@ _PRAGMAS: Final = (
 )
 
 
-_STEPS_BETWEEN: Final = 1000
-"""Steps of a statement after which it looks whether it is to give way: less than a millisecond."""
-
-
 class Database:
     """An open database; `path` is its file. Used by one thread at a time, whichever it is.
 
@@ -102,6 +97,7 @@ class Database:
         self.path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._places: dict[Path, tuple[int, int]] = {}
+        self._key, self._pages = key, cast(PageFile | None, None)
         self._connection = _connect(path, _unwritable(self._wal) if read_only else "mode=rw")
         try:
             self._unlock(key)
@@ -204,29 +200,25 @@ class Database:
 
     # --- Care ---
 
-    @contextmanager
-    def giving_way(self, wanted: Callable[[], bool]) -> Iterator[None]:
-        """Give up what runs here as soon as `wanted` says so, which raises StorageGivenUp.
+    def erase_unused(self, first: int) -> tuple[int, int]:
+        """Erase what deleted rows left in some pages from a number on (from 1), and empty the log.
 
-        `wanted` is asked in this thread. The last part of `scrub`, in which pages go back into the file, does
-        not give way.
-        """
-        self._connection.set_progress_handler(wanted, _STEPS_BETWEEN)
-        try:
-            yield
-        finally:
-            self._connection.set_progress_handler(None, 0)
-
-    def scrub(self) -> None:
-        """Leave nothing of deleted rows in any page or frame (recipe: VACUUM, then an empty log).
-
-        Takes seconds at a million entries. Raises StorageBusy while something else reads, StorageMisuse in
-        a transaction.
+        Returns the first number after them and the last page's. Takes some milliseconds. Raises StorageBusy
+        while something else reads, StorageMisuse in a transaction.
         """
         if self.in_transaction:
             raise StorageMisuse("a transaction is open")
-        self.rows("VACUUM")
-        self.checkpoint()
+        try:
+            if self._wal.stat().st_size:
+                self.checkpoint()
+            if self._pages is None:
+                self._pages = PageFile(self.path, self._key)
+            return self._pages.erase(first), self._pages.size
+        except OSError as error:
+            raise from_system(error) from None
+        finally:
+            # SQLite would write the pages back as it has them in its cache.
+            self.rows("PRAGMA shrink_memory")
 
     def checkpoint(self) -> None:
         """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""
@@ -246,6 +238,9 @@ class Database:
             self._connection.close()
         except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
+        if self._pages is not None:  # only now, since closing it drops SQLite's locks
+            self._pages.close()
+            self._pages = None
 
     def abandon(self) -> None:
         """Let go of files that could not be opened as they should, and leave them as they are.
@@ -356,15 +351,6 @@ class Store:
         self._closed = False
         self.asked = 0
         """How often something was wanted of the database."""
-        self._waiting = 0
-
-    def is_wanted(self) -> bool:
-        """Whether other work waits behind what runs now, or the database is to be closed."""
-        return self._closed or self._waiting > 1
-
-    def is_closing(self) -> bool:
-        """Whether the database is to be closed."""
-        return self._closed
 
     async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(database, …)`."""
@@ -433,11 +419,7 @@ class Store:
         if self._closed:
             raise NotPermitted(LOCKED)
         self.asked += 1
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def close(self) -> None:
         """Close the database after all work before."""

@@ -241,12 +241,6 @@ class StorageBusy(StorageFailure):
     what = phrase("Another program uses the database of this profile: close it and try again.")
 
 
-class StorageGivenUp(StorageFailure):
-    """Maintenance was interrupted by other work. It has no effect."""
-
-    what = phrase("The database was busy; retrying.")
-
-
 class StorageGone(StorageFailure):
     """The database was moved, replaced or removed while open, so writes would be lost."""
 

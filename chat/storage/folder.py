@@ -222,7 +222,10 @@ NEW_DATABASE: Final = "unfinished.db"
 
 _HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER)
 _DATABASES: Final = DATABASE, NEW_DATABASE
-_OTHERS: Final = (*(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm")), RESERVE)
+_OTHERS: Final = (
+    *(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm", "-pages")),
+    RESERVE,
+)
 
 
 def holds_any(folder: Path) -> bool:

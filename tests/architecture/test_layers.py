@@ -33,7 +33,7 @@ PROGRAMS = ("protocol.vectors",)
 HOMES: dict[str, str | tuple[str, ...]] = {
     "nacl": "protocol.primitives",
     # And what looks into a database, since the library that wrote it must not be what looks.
-    "cryptography": ("protocol.primitives", "chat.tools.prove.search"),
+    "cryptography": ("protocol.primitives", "chat.storage.pages", "chat.tools.prove.search"),
     "sqlcipher3": "chat.storage",
     "zeroconf": ("chat.network.mdns", "chat.network.mdns_browser"),
     "nats": "chat.relay.cluster.nats",
@@ -150,9 +150,7 @@ MEASURED_BELOW = (
 )
 # A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
-MEASURED_INSIDE = (
-    *("chat.tools.bench.commit", "chat.tools.bench.long_history", "chat.tools.bench.storage"),
-)
+MEASURED_INSIDE = (*("chat.tools.bench.commit", "chat.tools.bench.long_history", "chat.tools.bench.storage"),)
 # A relay is measured by terminals of the protocol alone; a function puts one without limits together.
 MEASURED_AT_A_RELAY = "chat.tools.bench.relay"
 

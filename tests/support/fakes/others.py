@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from chat.errors import Phrase, phrase
 from chat.interface import (
     Cleaned,
+    Cleaning,
     Closed,
     ContactChanged,
     ContactView,
@@ -444,6 +445,10 @@ class Others:
 
     def notice(self, text: str) -> None:
         self.emit(Notice(phrase(text)))
+
+    def erase(self, done: float) -> None:
+        """The cleaning takes long, and is so far."""
+        self.emit(Cleaning(done))
 
     def tidy(self) -> None:
         if self.uncleaned:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import struct
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from chat.interface import NotPermitted
 from chat.storage import entries, errors
-from chat.storage.database import Database, Store
+from chat.storage.database import Database
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
-from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, store
+from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, rewrite, store
 
 
 def count(database: Database) -> int:
@@ -87,7 +84,7 @@ def test_a_transaction_is_all_or_nothing_and_a_write_without_one_is_a_mistake(da
     with pytest.raises(errors.StorageMisuse), database.transaction(), database.transaction():
         raise AssertionError("a transaction in a transaction began")
     with pytest.raises(errors.StorageMisuse), database.transaction():
-        database.scrub()
+        database.erase_unused(1)
     assert count(database) == 0
     store(database, author.write("kept"))
     assert count(database) == 1
@@ -216,7 +213,7 @@ def test_attack_71_a_foreign_log_with_the_checksums_of_any_machine_is_found(
 
 def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:
     store(database, Author().write("in the file"))
-    database.scrub()
+    rewrite(database)
     store(database, Author(time=5).write("torn"))
     data, log = database.path.read_bytes(), bytearray(wal(database).read_bytes())
     database.close()
@@ -229,7 +226,7 @@ def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:
 def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(database: Database) -> None:
     author = Author()
     store(database, *[author.write(f"{number} " * 400) for number in range(200)])
-    database.scrub()
+    rewrite(database)
     flip(database, database.path.stat().st_size // 2)
     opened = open_history(database.path, KEY)
     assert any("HMAC" in line for line in opened.integrity())
@@ -243,7 +240,7 @@ def test_a_sound_database_is_found_sound(database: Database) -> None:
     store(database, Author().write("fine"))
     assert database.integrity() == ()
     assert wal(database).stat().st_size > 0
-    database.scrub()
+    rewrite(database)
     assert wal(database).stat().st_size == 0
     assert [row.body for row in entries.page(database, TALK, 9)]
 
@@ -254,23 +251,3 @@ def test_attack_78_nothing_of_it_is_printed(database: Database, capfd: pytest.Ca
     with pytest.raises(errors.DatabaseDamaged):
         open_history(database.path, KEY)
     assert capfd.readouterr() == ("", "")
-
-
-async def test_a_store_says_whether_others_wait_and_whether_it_is_to_be_closed(database: Database) -> None:
-    with ThreadPoolExecutor(1) as executor:
-        store = Store(database, executor)
-        assert (store.is_wanted(), store.is_closing()) == (False, False)
-        go_on = threading.Event()
-        first = asyncio.ensure_future(store.run(go_on.wait))
-        await asyncio.sleep(0)
-        assert not store.is_wanted()
-        second = asyncio.ensure_future(store.run(lambda: None))
-        await asyncio.sleep(0)
-        assert (store.is_wanted(), store.is_closing(), store.asked) == (True, False, 2)
-        go_on.set()
-        await asyncio.gather(first, second)
-        assert not store.is_wanted()
-        await store.close()
-        assert (store.is_wanted(), store.is_closing()) == (True, True)
-        with pytest.raises(NotPermitted):
-            await store.run(lambda: None)
