@@ -40,11 +40,12 @@ class Config:
     clean_after: float = 5.0
     """Pause after the last deletion, so that several are cleaned together when the database is idle."""
     clean_patience: int = 24
-    """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
+    """Times that a cleaning waits for a pause before it runs although others use the database."""
     mark_every: float = 10.0
     """Pause between two marks outside of the profile, each of which costs a commit and a file."""
     check_after: float = 600.0  # after the start, the database is checked if that is due
     clean_again: float = 60.0  # pause after a failed cleaning
+    clean_told: float = 1.0  # pause between two reports of how far a cleaning is
     clock_saved_every: float = 3600.0
     """Longest time between two moments of the profile's clock that are stored while an entry is to end."""
     ranks_every: float = (

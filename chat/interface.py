@@ -145,6 +145,16 @@ class HistoryCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What was deleted here is being erased from the file. `done`: the part that is, from 0 to 1.
+
+    Only where it takes longer than a moment.
+    """
+
+    done: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cleaned:
     """Nothing of what was deleted here is in any page of the database or frame of its log any more."""
 
@@ -270,7 +280,7 @@ class Closed:
 
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged) | (
-    EntryDeleted | EntryEdited | HistoryCleared | Cleaned
+    EntryDeleted | EntryEdited | HistoryCleared | Cleaning | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged

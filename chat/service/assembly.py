@@ -19,8 +19,8 @@ from chat.service import events
 from chat.service.alerts import Alerts, Keeper
 from chat.service.amending import Amendments
 from chat.service.backup import Backup
-from chat.service.clearing import Clearing
 from chat.service.checking import Checker
+from chat.service.clearing import Clearing
 from chat.service.comparison import Comparison
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from chat.errors import phrase
-from chat.interface import Cleaned, EntriesMarked, Notice, ParlourError
+from chat.interface import Cleaned, Cleaning, EntriesMarked, Notice, NotPermitted, ParlourError
 from chat.service.amending import Amendments
 from chat.service.events import EventBus, RanksSettled
 from chat.storage import entries, ordering, quarantine, secure_deletion
@@ -14,7 +15,6 @@ from chat.storage.errors import (
     StorageBroken,
     StorageFailure,
     StorageFull,
-    StorageGivenUp,
     StorageReadOnly,
 )
 from chat.tasks import Runtime
@@ -56,7 +56,7 @@ class Cleaner:
         self._store = store
         self._bus = bus
         self._due = asyncio.Event()
-        self._round: asyncio.Task[StorageFailure | None] | None = None
+        self._round: asyncio.Task[ParlourError | None] | None = None
         self._deletions = 0
 
     def begin(self) -> None:
@@ -75,18 +75,16 @@ class Cleaner:
             await self._until_clean()
 
     async def clean(self) -> None:
-        """Clean now if it is due. Raises NotCleaned."""
-        patience = self._runtime.config.clean_patience
+        """Clean now if it is due. Raises NotCleaned, and NotPermitted once the database is closed."""
         while await self._is_due():
             # A deletion during a round sets the mark again, which begins another.
             if self._round is None or self._round.done():
-                self._round = self._runtime.tasks.spawn(self._one_round(gives_way=patience > 0))
+                self._round = self._runtime.tasks.spawn(self._one_round())
             failure = await asyncio.shield(self._round)
-            if isinstance(failure, StorageGivenUp):
-                patience -= 1
-                await self._quiet()
-            elif failure is not None:
+            if isinstance(failure, StorageFailure):
                 raise NotCleaned(failure)
+            if failure is not None:
+                raise failure
 
     async def _is_due(self) -> bool:
         return await self._store.read(secure_deletion.cleaning_is_due)
@@ -112,17 +110,21 @@ class Cleaner:
                     self._bus.publish(Notice(failure.phrase))
             await asyncio.sleep(self._runtime.config.clean_again)
 
-    async def _one_round(self, *, gives_way: bool) -> StorageFailure | None:
-        """Clean once; returns the failure. `gives_way`: to other work on the database."""
-        store = self._store
+    async def _one_round(self) -> ParlourError | None:
+        """Clean once; returns the failure. Other work on the database waits for one step at most."""
+        store, loop, every = self._store, asyncio.get_running_loop(), self._runtime.config.clean_told
+        told = loop.time()
         try:
-            cleaned = await store.read(
-                secure_deletion.clean_file, store.is_wanted if gives_way else store.is_closing
-            )
-        except StorageFailure as failure:
+            steps = await store.read(secure_deletion.clean_in_steps)
+            while (done := await store.run(partial(next, steps, None))) is not None:
+                if loop.time() >= told + every:
+                    told = loop.time()
+                    self._bus.publish(Cleaning(done))
+            if await self._is_due():  # the file was mended meanwhile, and is cleaned anew
+                return None
+        except (StorageFailure, NotPermitted) as failure:
             return failure
-        if cleaned:
-            self._bus.publish(Cleaned())
+        self._bus.publish(Cleaned())
         return None
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from sqlcipher3 import dbapi2
 
@@ -30,6 +30,7 @@ from chat.storage.errors import (
     TooLittleMemory,
 )
 from chat.storage.folder import from_system, give_up_reserve
+from chat.storage.unused_space import PageFile
 
 # Text of a damaged page may be no UTF-8, in a row or in the library's own message.
 LIBRARY_ERRORS: Final = (dbapi2.Error, UnicodeDecodeError)
@@ -103,6 +104,7 @@ class Database:
         self.path = path
         self._wal = path.with_name(f"{path.name}-wal")
         self._places: dict[Path, tuple[int, int]] = {}
+        self._key, self._pages = key, cast(PageFile | None, None)
         self._open(key + salt, read_only=read_only)
 
     def replaced(self, key: bytes, replace: Callable[[], None]) -> None:
@@ -114,6 +116,7 @@ class Database:
         self.abandon()
         replace()
         self._places.clear()
+        self._key = key
         self._open(key, read_only=False)
 
     def _open(self, key: bytes, *, read_only: bool) -> None:
@@ -236,8 +239,7 @@ class Database:
     def giving_way(self, wanted: Callable[[], bool]) -> Iterator[None]:
         """Give up what runs here as soon as `wanted` says so, which raises StorageGivenUp.
 
-        `wanted` is asked in this thread. The last part of `scrub`, in which pages go back into the file, does
-        not give way.
+        `wanted` is asked in this thread.
         """
         self._connection.set_progress_handler(wanted, _STEPS_BETWEEN)
         try:
@@ -245,16 +247,25 @@ class Database:
         finally:
             self._connection.set_progress_handler(None, 0)
 
-    def scrub(self) -> None:
-        """Leave nothing of deleted rows in any page or frame (recipe: VACUUM, then an empty log).
+    def erase_unused(self, first: int) -> tuple[int, int]:
+        """Erase what deleted rows left in some pages from a number on (from 1), and empty the log.
 
-        Takes seconds at a million entries. Raises StorageBusy while something else reads, StorageMisuse in
-        a transaction.
+        Returns the first number after them and the last page's. Takes some milliseconds. Raises StorageBusy
+        while something else reads, StorageMisuse in a transaction.
         """
         if self.in_transaction:
             raise StorageMisuse("a transaction is open")
-        self.rows("VACUUM")
-        self.checkpoint()
+        try:
+            if self._wal.stat().st_size:
+                self.checkpoint()
+            if self._pages is None:
+                self._pages = PageFile(self.path, self._key)
+            return self._pages.erase(first), self._pages.size
+        except OSError as error:
+            raise from_system(error) from None
+        finally:
+            # SQLite would write the pages back as it has them in its cache.
+            self.rows("PRAGMA shrink_memory")
 
     def checkpoint(self) -> None:
         """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""
@@ -277,6 +288,9 @@ class Database:
             self._connection.close()
         except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
+        if self._pages is not None:  # only now, since closing it drops SQLite's locks
+            self._pages.close()
+            self._pages = None
 
     def abandon(self) -> None:
         """Let go of files that could not be opened as they should, and leave them as they are.

@@ -228,7 +228,10 @@ SALVAGED: Final = "salvaged.db"
 
 _HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER)
 _DATABASES: Final = DATABASE, NEW_DATABASE, DAMAGED, SALVAGING, SALVAGED
-_OTHERS: Final = (*(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm")), RESERVE)
+_OTHERS: Final = (
+    *(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm", "-pages")),
+    RESERVE,
+)
 
 
 def holds_any(folder: Path) -> bool:

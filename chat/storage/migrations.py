@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from chat.storage import amendments, folder, ordering, pages
+from chat.storage import amendments, folder, ordering, pages, unused_space
 from chat.storage.database import Database
 from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
@@ -168,6 +168,8 @@ def open_history(path: Path, key: DatabaseKey, *, read_only: bool = False) -> Da
     """
     with system_failures():
         pages.check_present(path)
+        if not read_only:
+            unused_space.mend(path, key.reveal())
         pages.check_key(path, key.reveal())
         pages.check_log(path, key.reveal())
         database = Database(path, key.reveal(), read_only=read_only)

@@ -1,6 +1,7 @@
-"""Authenticates pages of a SQLCipher 4 file, since SQLCipher does not tell a wrong key from damage.
+"""Authenticates, opens and seals pages of a SQLCipher 4 file.
 
-Never used on a file that this process has open: POSIX drops SQLite's locks with any closed descriptor.
+SQLCipher does not tell a wrong key from damage, and gives no access to a page's unused space. The checks are
+never used on a file that this process has open: POSIX drops SQLite's locks with any closed descriptor.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ import struct
 from pathlib import Path
 from typing import Final, Literal
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 from chat.storage import errors
+from protocol.primitives import system_random
 
 PAGE_SIZE: Final = 4_096
 _SALT_SIZE: Final = 16
 _MAC_SIZE: Final = 64
+_VECTOR_SIZE: Final = 16
+_RESERVED: Final = _VECTOR_SIZE + _MAC_SIZE
 _LOG_HEAD_SIZE: Final = 32
 _FRAME_HEAD_SIZE: Final = 24
 _CLEAR: Final = b"SQLite format 3\x00"
@@ -67,6 +73,32 @@ def check_log(path: Path, key: bytes) -> None:
         raise errors.LogForeign(log)
 
 
+class PageCipher:
+    """Opens and seals pages of one file: AES-256 in CBC mode, and HMAC-SHA512 over the ciphertext."""
+
+    def __init__(self, key: bytes, first: bytes) -> None:
+        """`first`: the file's first page, which begins with the salt."""
+        self._aes, self._mac_key = algorithms.AES256(key), _mac_key(key, first)
+
+    def is_authentic(self, number: int, page: bytes) -> bool:
+        return _authentic(number, page, self._mac_key)
+
+    def open(self, number: int, page: bytes) -> bytes | None:
+        """The plaintext without the reserved bytes, None if it does not authenticate. The salt stays."""
+        if not _authentic(number, page, self._mac_key):
+            return None
+        begin = _SALT_SIZE if number == 1 else 0
+        decryptor = Cipher(self._aes, modes.CBC(page[-_RESERVED:-_MAC_SIZE])).decryptor()
+        return page[:begin] + decryptor.update(page[begin:-_RESERVED]) + decryptor.finalize()
+
+    def seal(self, number: int, plain: bytes) -> bytes:
+        """The stored page of a plaintext, with a fresh initialization vector."""
+        begin, vector = _SALT_SIZE if number == 1 else 0, system_random(_VECTOR_SIZE)
+        encryptor = Cipher(self._aes, modes.CBC(vector)).encryptor()
+        covered = encryptor.update(plain[begin:]) + encryptor.finalize() + vector
+        return plain[:begin] + covered + _mac(number, covered, self._mac_key)
+
+
 def _mac_key(key: bytes, first: bytes) -> bytes:
     """SQLCipher 4: PBKDF2-HMAC-SHA512 of the key, two rounds, over the file's salt xor 0x3a."""
     salt = bytes(byte ^ 0x3A for byte in first[:_SALT_SIZE])
@@ -76,8 +108,11 @@ def _mac_key(key: bytes, first: bytes) -> bytes:
 def _authentic(number: int, page: bytes, mac_key: bytes) -> bool:
     """HMAC-SHA512 over ciphertext, IV and page number. Page 1 begins with the salt, which is not covered."""
     covered = page[_SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]
-    expected = hmac.digest(mac_key, covered + struct.pack("<I", number), "sha512")
-    return hmac.compare_digest(expected, page[-_MAC_SIZE:])
+    return hmac.compare_digest(_mac(number, covered, mac_key), page[-_MAC_SIZE:])
+
+
+def _mac(number: int, covered: bytes, mac_key: bytes) -> bytes:
+    return hmac.digest(mac_key, covered + struct.pack("<I", number), "sha512")
 
 
 def _frame_counts(head: bytes, frame: bytes) -> bool:

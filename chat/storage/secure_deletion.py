@@ -1,22 +1,33 @@
 """Secure deletion from the full-text index and from the database file (attack 75).
 
-FTS5's secure-delete leaves the first term of each page in its page table, and merges may keep traces of
-deleted rows. So every deletion marks the file as unclean, and `clean_file` rebuilds the index and vacuums.
+Every deletion marks the file as unclean. A cleaning then removes what is left of deleted rows from the index
+of words, from the unused space of pages and from the log. It consists of steps of some milliseconds, between
+which the database can be used.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from chat.storage.database import Database
 from chat.storage.folder import drop_salvage, system_failures
 from protocol.entries_and_receipts import KIND_EDIT
 
+_MERGED: Final = 48
+"""Pages of the index of words that a step rewrites."""
+_LOOKED_AT: Final = 256
+"""Pages of the index of words whose first word a step looks at."""
+
+_SEGMENT_BITS: Final = 37
+"""A page of the index has the row `segment << 37 | page` of `search_data` (FTS5)."""
+
 
 def forget(db: Database, rows: str, *values: object) -> None:
     """Delete any number of rows of the index by a condition on `rowid`, and mark the file as unclean."""
-    # secure-delete costs 0.3 ms per row and is not needed, since the index is rebuilt.
+    # secure-delete costs 0.3 ms per row and is not needed, since the index is merged.
     db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 0)")
     db.run(f"DELETE FROM search WHERE {rows}", *values)
     db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 1)")
@@ -26,7 +37,7 @@ def forget(db: Database, rows: str, *values: object) -> None:
 def forget_one(db: Database, number: int) -> None:
     """Delete one row of the index with secure-delete, and mark the file as unclean."""
     db.run("DELETE FROM search WHERE rowid = ?", number)
-    mark_unclean(db, words=True)
+    mark_unclean(db)
 
 
 def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
@@ -51,10 +62,10 @@ def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
 
 
 def mark_unclean(db: Database, *, words: bool = False) -> None:
-    """Mark the file as unclean after a deletion; `words` if the index was affected."""
+    """Mark the file as unclean after a deletion; `words` if deleted words are still in the index."""
     db.run(
-        "INSERT INTO cleaning (id, words) VALUES (1, ?1)"
-        " ON CONFLICT (id) DO UPDATE SET words = max(words, excluded.words)",
+        "INSERT INTO cleaning (id, words, marks) VALUES (1, ?1, 1) ON CONFLICT (id) DO UPDATE SET"
+        " marks = marks + 1, words = CASE WHEN ?1 THEN marks + 1 ELSE words END",
         int(words),
     )
 
@@ -64,23 +75,99 @@ def cleaning_is_due(db: Database) -> bool:
     return db.row("SELECT 1 FROM cleaning") is not None
 
 
-def clean_file(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool:
-    """Remove deleted data from all pages and frames. False if the file was clean.
+def clean_file(db: Database) -> bool:
+    """Remove deleted data from all pages and frames; False if the file was clean. As `clean_in_steps`."""
+    due = cleaning_is_due(db)
+    deque(clean_in_steps(db), maxlen=0)
+    return due
 
-    Takes half a minute per million entries. Raises StorageGivenUp as soon as `wanted` returns true, and as
-    `Database.scrub`. The file remains marked until everything is done.
+
+def clean_in_steps(db: Database) -> Iterator[float]:
+    """Remove deleted data from all pages and frames; yields between steps what part is done, from 0 to 1.
+
+    The file remains marked until everything is done, also what was deleted between the steps. Every step may
+    raise StorageFailure and DatabaseDamaged, which ends the cleaning.
     """
-    words = db.value("SELECT words FROM cleaning")
-    if words is None:
-        return False
-    with db.giving_way(wanted):
+    while (found := db.row("SELECT marks, words FROM cleaning")) is not None:
+        marks, words = found
         if words:
+            yield from _part(_merge(db), 0.0, 0.5)
             with db.transaction():
-                db.run("INSERT INTO search (search) VALUES ('rebuild')")
-                db.run("UPDATE cleaning SET words = 0")
-        db.scrub()
-    with system_failures():
-        drop_salvage(db.path.parent)  # it holds what was deleted since
-    with db.transaction():
-        db.run("DELETE FROM cleaning")
-    return True
+                db.run("UPDATE cleaning SET words = 0 WHERE words = ?", words)
+        half = 0.5 if words else 0.0
+        yield from _part(_first_words(db), half, half + 0.2)
+        yield from _part(_unused_space(db), half + 0.2, 1.0)
+        with system_failures():
+            drop_salvage(db.path.parent)  # it holds what was deleted since
+        with db.transaction():
+            db.run("DELETE FROM cleaning WHERE marks = ?", marks)
+
+
+def _part(steps: Iterator[float], begin: float, end: float) -> Iterator[float]:
+    return (begin + (end - begin) * done for done in steps)
+
+
+def _merge(db: Database) -> Iterator[float]:
+    """Rewrite the whole index of words, without what was deleted and is only marked as such in it."""
+    pages = max(1, int(db.value("SELECT count(*) FROM search_idx")))
+    amount, done, changes = -_MERGED, 0, 0
+    while True:
+        before = db.value("SELECT total_changes()")
+        with db.transaction():
+            db.run("INSERT INTO search (search, rank) VALUES ('merge', ?)", amount)
+        changes = db.value("SELECT total_changes()") - before
+        if changes < 2:  # so FTS5 tells that nothing is left to merge
+            return
+        amount, done = _MERGED, done + _MERGED
+        yield min(1.0, done / pages)
+
+
+def _first_words(db: Database) -> Iterator[float]:
+    """Correct the table of each page's first word, in which secure-delete and merges leave deleted ones."""
+    pages, done, last = max(1, int(db.value("SELECT count(*) FROM search_idx"))), 0, (0, b"")
+    while True:
+        rows = db.rows(
+            "SELECT i.segid, i.term, i.pgno, d.block FROM search_idx AS i LEFT JOIN search_data AS d"
+            f" ON d.id = (i.segid << {_SEGMENT_BITS}) + (i.pgno >> 1)"
+            f" WHERE (i.segid, i.term) > (?, ?) ORDER BY i.segid, i.term LIMIT {_LOOKED_AT}",
+            *last,
+        )
+        if not rows:
+            return
+        last, done = (rows[-1][0], rows[-1][1]), done + len(rows)
+        first = {(segment, term): _first_word(block or b"") for segment, term, _, block in rows}
+        wrong = {at: word for at, word in first.items() if word is None or not word.startswith(at[1])}
+        if wrong:
+            with db.transaction():
+                for at, word in wrong.items():
+                    if word is None:  # a page without a word that begins on it needs no row
+                        db.run("DELETE FROM search_idx WHERE segid = ? AND term = ?", *at)
+                    else:
+                        db.run("UPDATE search_idx SET term = ? WHERE segid = ? AND term = ?", word, *at)
+        yield min(1.0, done / pages)
+
+
+def _first_word(block: bytes) -> bytes | None:
+    """The first word that begins on a page of the index (FTS5's leaf format); None if none does."""
+    words = int.from_bytes(block[2:4], "big")
+    if not 4 <= words < len(block):
+        return None
+    place, _ = _varint(block, words)
+    size, begin = _varint(block, place)
+    return block[begin : begin + size]
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """A number of SQLite's variable length, at most 8 bytes here, and the place after it."""
+    number = 0
+    while data[place] & 0x80:
+        number, place = number << 7 | data[place] & 0x7F, place + 1
+    return number << 7 | data[place], place + 1
+
+
+def _unused_space(db: Database) -> Iterator[float]:
+    """Erase the unused space of all pages, and empty the log."""
+    number, pages = 1, 1
+    while number <= pages:
+        number, pages = db.erase_unused(number)
+        yield min(1.0, number / pages)

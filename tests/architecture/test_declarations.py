@@ -68,7 +68,6 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "CHEAPEST": Cost(1, 1 << 23),
     },
     "chat.storage.contacts": {"TWO": 1, "GROUP": 2},
-    "chat.storage.database": {"_STEPS_BETWEEN": 1_000},
     "chat.storage.entries": {
         "BEGINNING": (-(1 << 63), b""),
         "END": ((1 << 63) - 1, b""),

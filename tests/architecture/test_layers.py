@@ -33,7 +33,7 @@ PROGRAMS = ("protocol.vectors",)
 HOMES: dict[str, str | tuple[str, ...]] = {
     "nacl": "protocol.primitives",
     # And what looks into a database, since the library that wrote it must not be what looks.
-    "cryptography": ("protocol.primitives", "chat.tools.prove.search"),
+    "cryptography": ("protocol.primitives", "chat.storage.pages", "chat.tools.prove.search"),
     "sqlcipher3": "chat.storage",
     "zeroconf": ("chat.network.mdns", "chat.network.mdns_browser"),
     "nats": "chat.relay.cluster.nats",

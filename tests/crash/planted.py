@@ -117,12 +117,12 @@ def dies_of_a_failure() -> None:
 def not_cleaned() -> None:
     """Deleted content stays in the file: SQLite does not overwrite it, and no cleaning follows."""
 
-    def forgotten(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool:
+    def forgotten(db: Database) -> Iterator[float]:
         with db.transaction():
             db.run("DELETE FROM cleaning")
-        return True
+        return iter(())
 
-    secure_deletion.clean_file = forgotten
+    secure_deletion.clean_in_steps = forgotten
     settings = [pragma for pragma in database._PRAGMAS if pragma[0] != "secure_delete = ON"]
     database._PRAGMAS = (*settings, ("secure_delete = OFF", 0))  # type: ignore[assignment,misc]
 

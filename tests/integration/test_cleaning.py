@@ -1,14 +1,12 @@
-"""The cleaning of the file, concurrent with everything else that is wanted of the database."""
+"""The cleaning of the file on a real database, concurrent with everything else that is wanted of it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -16,85 +14,90 @@ from typing import cast
 import pytest
 
 from chat.config import Config
-from chat.interface import Cleaned, NotPermitted
+from chat.interface import Cleaned, Cleaning, NotPermitted
 from chat.ports import SystemClock
 from chat.service.events import EventBus
 from chat.service.maintenance import Cleaner
-from chat.storage import secure_deletion
+from chat.storage import entries, secure_deletion
 from chat.storage.database import Database, Store
-from chat.storage.errors import StorageGivenUp
 from chat.tasks import Runtime, Tasks
-from tests.support.storage.samples import new_database
+from tests.support.lab.inspection import residues
+from tests.support.storage.samples import KEY, Author, new_database, store
 
-PATIENCE = 3
-BROKEN = 10.0
-"""Seconds after which a test that waits is broken; no test passes because of it."""
+WORD = "zyxhippopotamusqwv"
+REAL = secure_deletion.clean_in_steps
 
 
 @dataclass
 class Scene:
-    """A cleaning on a real database, whose work in the file is held until something else is wanted."""
+    """A cleaning whose steps are noted, among the other work on the database, in their order."""
 
-    cleaning: Cleaner
+    cleaner: Cleaner
     store: Store
+    database: Database
     said: list[object]
-    begun: threading.Event = field(default_factory=threading.Event)
-    rounds: int = 0
+    done: list[str]
 
-    def held(self, database: Database, wanted: Callable[[], bool]) -> bool:
-        """Stands for a long cleaning: gives way when it is asked to, and never ends by itself before that."""
-        self.rounds += 1
-        self.begun.set()
-        until = time.monotonic() + BROKEN
-        while self.rounds <= PATIENCE:
-            if wanted():
-                raise StorageGivenUp
-            if time.monotonic() > until:
-                raise AssertionError("it does not learn that something else is wanted")
-        return REAL(database)
-
-
-REAL = secure_deletion.clean_file
+    def noted(self, database: Database) -> Iterator[float]:
+        for part in REAL(database):
+            self.done.append("step")
+            yield part
 
 
 @pytest.fixture
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     database, executor = new_database(tmp_path), ThreadPoolExecutor(1)
+    author = Author()
+    written = [author.write(f"{WORD}{number} and more " * 40) for number in range(120)]
+    store(database, *written)
     with database.transaction():
-        secure_deletion.mark_unclean(database)
-    store, failures = Store(database, executor), list[BaseException]()
+        assert all(entries.destroy(database, entry.id) for entry in written[::2])
+        secure_deletion.mark_unclean(database, words=True)
+    opened, failures = Store(database, executor), list[BaseException]()
     tasks = Tasks(failures.append)
     said: list[object] = []
     bus = cast(EventBus, SimpleNamespace(publish=said.append))
-    config = replace(Config(), clean_after=0.0, clean_patience=PATIENCE)
+    config = replace(Config(), clean_after=0.0, clean_told=0.0)
     runtime = Runtime(SystemClock(), os.urandom, config, tasks)
-    built = Scene(Cleaner(runtime, store, bus), store, said)
-    monkeypatch.setattr(secure_deletion, "clean_file", built.held)
+    built = Scene(Cleaner(runtime, opened, bus), opened, database, said, [])
+    monkeypatch.setattr(secure_deletion, "clean_in_steps", built.noted)
     yield built
     await tasks.stop()
-    await store.close()
+    await opened.close()
     executor.shutdown()
     assert failures == []
 
 
-async def test_what_is_wanted_meanwhile_goes_first_and_the_cleaning_is_done_in_the_end(scene: Scene) -> None:
-    waiting = asyncio.ensure_future(scene.cleaning.clean())
-    for number in range(1, PATIENCE + 1):
-        await asyncio.to_thread(scene.begun.wait)
-        scene.begun.clear()
-        assert await scene.store.read(lambda _: scene.rounds) == number
-        assert scene.said == []
-    await waiting
-    assert scene.said == [Cleaned()]
-    assert scene.rounds == PATIENCE + 1  # patience is over: it was done although others might have waited
-    assert not await scene.store.read(secure_deletion.cleaning_is_due)
+async def test_what_is_wanted_meanwhile_waits_for_one_step_at_most(scene: Scene) -> None:
+    cleaning = asyncio.ensure_future(scene.cleaner.clean())
+    asked = 0
+    while not cleaning.done():
+        before = len(scene.done)
+        await scene.store.read(lambda database: entries.page(database, b"nowhere", 1))
+        asked += 1
+        assert len(scene.done) <= before + 1
+    await cleaning
+    assert asked > len(scene.done) > 3
+    assert residues(scene.database.path, KEY.reveal(), WORD[3:].encode() + b"0 ") == []
+
+
+async def test_its_progress_is_announced_and_ends_with_cleaned(scene: Scene) -> None:
+    await scene.cleaner.clean()
+    *progress, last = scene.said
+    parts = [event.done for event in progress if isinstance(event, Cleaning)]
+    assert len(parts) == len(progress) == len(scene.done)
+    assert parts == sorted(parts)
+    assert 0 <= parts[0] < parts[-1] <= 1
+    assert last == Cleaned()
 
 
 async def test_a_lock_does_not_wait_for_it(scene: Scene) -> None:
-    waiting = asyncio.ensure_future(scene.cleaning.clean())
-    await asyncio.to_thread(scene.begun.wait)
+    cleaning = asyncio.ensure_future(scene.cleaner.clean())
+    while not scene.done:
+        await scene.store.read(lambda _: None)
+    begun = len(scene.done)
     await scene.store.close()
     with pytest.raises(NotPermitted):
-        await waiting
-    assert scene.rounds == 1
-    assert scene.said == []
+        await cleaning
+    assert len(scene.done) <= begun + 1
+    assert Cleaned() not in scene.said

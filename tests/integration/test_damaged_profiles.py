@@ -18,6 +18,7 @@ from chat.storage.errors import IdentityLost
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, now, presence
 from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk
+from tests.support.storage.samples import rewrite
 
 
 async def root_of(person: Person, table: str) -> int:
@@ -85,7 +86,7 @@ async def test_case_70_a_page_that_is_damaged_while_the_engine_runs_is_mended_at
     async with in_touch(tmp_path) as (_, ada, ben):
         before = await said(ada, ben)
         store = ada.engine._use_cases.store
-        await store.read(Database.scrub)
+        await store.read(rewrite)
         page = await root_of(ada, "bodies")
         flip(ada.folder, page)
         await store.read(lambda database: database.rows("PRAGMA shrink_memory"))

@@ -189,6 +189,7 @@ class Deletion:
     state: State
     history: History
     questions: Questions
+    _quarter: int = field(init=False, default=0)
 
     async def delete(self, typed: str) -> None:
         if not typed:
@@ -210,8 +211,17 @@ class Deletion:
             said = _("Deleting an entry of the conversation with {name}…")
             await self.output.notify(said.format(name=self.state.name_of(contact)))
 
+    async def being_cleaned(self, done: float) -> None:
+        """Tell each quarter of a long cleaning, since each line is read aloud."""
+        quarter = int(done * 4)
+        if self.history.erasing and quarter != self._quarter:
+            self._quarter = quarter
+            said = _("Erasing deleted messages from the profile file: {percent} %…")
+            await self.output.notify(said.format(percent=quarter * 25))
+
     async def cleaned(self) -> None:
         """The profile's file no longer contains what was deleted."""
+        self._quarter = 0
         if self.history.erasing:
             self.history.erasing.clear()
             await self.output.notify(_("Deleted. The profile file no longer contains it."))

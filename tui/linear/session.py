@@ -198,6 +198,8 @@ class Session:
             case interface.EntryDeleted(contact, entry_id):
                 await self._parts.deletion.entry_deleted(contact, entry_id)
                 await self._parts.composer.entry_deleted(contact, entry_id)
+            case interface.Cleaning(done):
+                await self._parts.deletion.being_cleaned(done)
             case interface.Cleaned():
                 await self._parts.deletion.cleaned()
             case interface.ContactChanged(view):

@@ -146,6 +146,9 @@ CREATE TABLE deletions (
     entry BLOB NOT NULL PRIMARY KEY CHECK (length(entry) = 32) -- id of an entry that was deleted and is not held any more
 ) STRICT, WITHOUT ROWID;
 
+-- A cleaning is done in steps, and something may be deleted between them.
+ALTER TABLE cleaning ADD COLUMN marks INTEGER NOT NULL DEFAULT 1; -- how often something was deleted; `words` is its value at the last deletion of words
+
 -- What a client sends carries an id, so that it can send the same again when it does not know whether that was
 -- stored. The newest 4,096 are kept, and up to 255 more: only this person's clients add to them.
 CREATE TABLE sends (

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import cycle
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, Final, cast
 
 from chat.storage import contacts, entries, ordering, persons, receipts, search
@@ -62,6 +63,7 @@ _READS: Final = "the same queries on an unencrypted database of the standard lib
 _BARE: Final = (
     "the bare inserts of the same rows into an unencrypted database, in transactions of the same size"
 )
+_BARE_SEALED: Final = "the bare inserts of the same rows into a copy of the encrypted database"
 _TEXT: Final = "A text of sixty-four characters, as long as people write in one line."[:64]
 
 
@@ -138,6 +140,10 @@ class Made:
     @property
     def ours(self) -> Path:
         return self.folder / "history.db"
+
+    @property
+    def copy(self) -> Path:
+        return self.folder / "copy.db"
 
     def conversation(self, other: NewPerson) -> bytes:
         return conversation_of_two(self.ada.person, other.person)
@@ -279,8 +285,8 @@ class Own:
         return entry
 
 
-def _numbers(database: Database, plain: Plain, done: Made, author: NewPerson) -> Numbers:
-    ((last,),) = plain.rows("SELECT max(number) FROM entries")
+def _numbers(database: Database, target: Database | Plain, done: Made, author: NewPerson) -> Numbers:
+    ((last,),) = target.rows("SELECT max(number) FROM entries")
     contact = done.others[0]
     conversation = contacts.conversation_number(database, done.conversation(contact))
     with database.transaction():
@@ -307,32 +313,36 @@ def _bursting(name: str, done: Made, rounds: int) -> list[dict[str, Any]]:
     contact, size = done.others[0], min(RETURNED, done.entries)
     sizes = [min(BURST, size - begun) for begun in range(0, size, BURST)]
     conversation = done.conversation(contact)
-    with done.both() as (ours, plain):
+    copyfile(done.ours, done.copy)
+    with done.both() as (ours, plain), closing(open_history(done.copy, done.key)) as copy:
         aead = AEGIS256 if aes_instructions() else CHACHA20POLY1305
         receiver = Receiver(ours, facts_of(done.ada, contact), Writer(contact, conversation), aead)
-        at = _numbers(ours, plain, done, contact)
-        bare = BareInserts(plain, Writer(contact, conversation), at)
 
         def prepare(_: int) -> None:
             for one in sizes:
                 receiver.prepare(1, one)
 
-        def prepare_bare(_: int) -> None:
-            for one in sizes:
-                bare.prepare(1, one)
-
         def take() -> None:
             for _ in sizes:
                 receiver.take()
 
-        def write() -> None:
-            for _ in sizes:
-                bare.write()
+        def bare(target: Database | Plain, subject: str, note: str) -> Subject:
+            at = _numbers(ours, target, done, contact)
+            inserts = BareInserts(target, Writer(contact, conversation), at)
 
-        late = Late(take, prepare)
-        other = Subject("sqlite3", write, _BARE, prepare_bare)
+            def prepare(_: int) -> None:
+                for one in sizes:
+                    inserts.prepare(1, one)
+
+            def write() -> None:
+                for _ in sizes:
+                    inserts.write()
+
+            return Subject(subject, write, note, prepare)
+
+        others = bare(copy, "sqlcipher", _BARE_SEALED), bare(plain, "sqlite3", _BARE)
         rounds = min(rounds, _BURST_ROUNDS)
-        return _rows(name, done, late, other, rounds=rounds, count=1, units=size)
+        return _rows(name, done, Late(take, prepare), *others, rounds=rounds, count=1, units=size)
 
 
 _MEASURES: Final[dict[str, Callable[[str, Made, int], list[dict[str, Any]]]]] = {
@@ -344,10 +354,10 @@ _MEASURES: Final[dict[str, Callable[[str, Made, int], list[dict[str, Any]]]]] = 
 
 
 def _rows(
-    name: str, done: Made, late: Late, other: Subject, *, units: int = 1, **timing: Any
+    name: str, done: Made, late: Late, *others: Subject, units: int = 1, **timing: Any
 ) -> list[dict[str, Any]]:
     ours = Subject("parlour", late, "", late.prepare)
-    samples = interleave([ours, other], units=units, **timing)
+    samples = interleave([ours, *others], units=units, **timing)
     report = rows(name, done.entries, "entries/s" if units > 1 else "calls/s", samples)
     report[0]["note"] += late.verdict(name, done.entries)
     return report

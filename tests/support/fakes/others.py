@@ -20,6 +20,7 @@ from chat.interface import (
     AlertsChanged,
     AlertView,
     Cleaned,
+    Cleaning,
     Closed,
     ContactChanged,
     ContactView,
@@ -511,6 +512,10 @@ class Others:
 
     def notice(self, text: str) -> None:
         self.emit(Notice(phrase(text)))
+
+    def erase(self, done: float) -> None:
+        """The cleaning takes long, and is so far."""
+        self.emit(Cleaning(done))
 
     def tidy(self) -> None:
         if self.uncleaned:

@@ -75,6 +75,12 @@ def new_database(folder: Path, key: DatabaseKey = KEY) -> Database:
     return open_history(path, key)
 
 
+def rewrite(database: Database) -> None:
+    """Rewrite the whole file, without free pages and unused space, and empty the log."""
+    database.rows("VACUUM")
+    database.checkpoint()
+
+
 def find(
     database: Database, typed: str, *, conversation: bytes | None = None, limit: int = 100
 ) -> list[EntryRow]:

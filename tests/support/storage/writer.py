@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chat.interface import ParlourError
-from chat.storage import profile, receipts
+from chat.storage import profile, receipts, secure_deletion
 from chat.storage.database import Database
 from protocol import profile_header
 from tests.support.storage.samples import PASSPHRASE, THEIR_TERMINAL, Author, first_rows, seeded, store
@@ -24,6 +24,12 @@ NEW_PASSPHRASE = "another one"
 
 def author() -> Author:
     return Author()
+
+
+def clean(database: Database) -> None:
+    with database.transaction():
+        secure_deletion.mark_unclean(database, words=True)
+    secure_deletion.clean_file(database)
 
 
 def write(database: Database, count: int, say: Callable[[str], None]) -> None:
@@ -39,7 +45,7 @@ def write(database: Database, count: int, say: Callable[[str], None]) -> None:
             receipts.add(database, THEIR_TERMINAL.terminal, receipts.STORED, [group[0].id], number)
         say(f"receipt {group[0].id.hex()}")
         if number % 4 == 3:
-            database.scrub()
+            clean(database)
 
 
 def insist(database: Database, count: int) -> None:
@@ -52,7 +58,7 @@ def insist(database: Database, count: int) -> None:
             say(f"stored {entry.id.hex()}")
         if number % 4 == 3:
             with told():
-                database.scrub()
+                clean(database)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -11,20 +11,21 @@ from unittest import mock
 import pytest
 
 from chat.config import Config
-from chat.interface import Cleaned, EntriesMarked, Notice
+from chat.errors import LOCKED
+from chat.interface import Cleaned, EntriesMarked, Notice, NotPermitted
 from chat.service.maintenance import FULL, Cleaner, NotCleaned, Settler
 from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.errors import (
     StorageBroken,
     StorageFailure,
     StorageFull,
-    StorageGivenUp,
     StorageReadOnly,
 )
 from chat.tasks import Tasks
 from tests.support.engines.engines import play
 
 CONFIG = Config()
+STEP = 0.25
 AFTER, AGAIN, PATIENCE = CONFIG.clean_after, CONFIG.clean_again, CONFIG.clean_patience
 
 
@@ -34,13 +35,12 @@ class Parts:
     def __init__(self) -> None:
         self.due = False
         self.outcomes: list[Any] = []
-        self.cleanings: list[tuple[float, Any]] = []
+        self.times: list[float] = []
+        self.parts: list[float] = []
         self.ranks: list[Any] = []
         self.rules: list[tuple[int | None, list[bytes]]] = []
         self.ranked: list[tuple[float, Any]] = []
-        store: Any = SimpleNamespace(
-            asked=0, is_wanted="wanted", is_closing="closing", read=self._read, write=self._write
-        )
+        store: Any = SimpleNamespace(asked=0, read=self._read, write=self._write, run=self._run)
         self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
         self.amendments = mock.Mock(follow=mock.AsyncMock(return_value=False))
@@ -52,13 +52,20 @@ class Parts:
             return self.due
         if work is entries.is_unsettled:
             return bool(self.ranks or self.rules)
-        assert work is secure_deletion.clean_file
-        self.cleanings.append((round(asyncio.get_running_loop().time(), 6), *args))
-        outcome = self.outcomes.pop(0) if self.outcomes else True
+        assert work is secure_deletion.clean_in_steps
+        self.times.append(round(asyncio.get_running_loop().time(), 6))
+        return self._steps()
+
+    def _steps(self) -> Iterator[float]:
+        yield from self.parts
+        outcome = self.outcomes.pop(0) if self.outcomes else None
         if isinstance(outcome, Exception):
             raise outcome
         self.due = False
-        return outcome
+
+    async def _run(self, step: Callable[[], float | None]) -> float | None:
+        await asyncio.sleep(STEP if self.parts else 0.0)
+        return step()
 
     async def _write(self, work: Any, conversation: int) -> Any:
         if work is quarantine.settle_next:
@@ -73,10 +80,6 @@ class Parts:
     @property
     def published(self) -> list[Any]:
         return [call.args[0] for call in self.bus.publish.call_args_list]
-
-    @property
-    def times(self) -> list[float]:
-        return [time for time, _ in self.cleanings]
 
     def delete(self) -> None:
         self.due = True
@@ -96,14 +99,14 @@ def test_deletions_are_cleaned_together_when_they_have_stopped_and_the_database_
     async def scenario(it: Parts) -> None:
         asyncio.create_task(it.cleaner.run()).add_done_callback(lambda _: None)
         await asyncio.sleep(100)
-        assert it.cleanings == []
+        assert it.times == []
         it.delete()
         await asyncio.sleep(3)
         it.delete()
         await asyncio.sleep(4)
         it.store.asked += 1
         await asyncio.sleep(100)
-        assert it.cleanings == [(100 + 3 * AFTER, "wanted")]
+        assert it.times == [100 + 3 * AFTER]
         assert it.published == [Cleaned()]
 
     run(scenario)
@@ -125,7 +128,7 @@ def test_a_database_that_is_never_idle_is_cleaned_too() -> None:
         await asyncio.sleep(0)
         it.delete()
         for _ in range(int(PATIENCE * AFTER) + 1):
-            assert it.cleanings == []
+            assert it.times == []
             it.store.asked += 1
             await asyncio.sleep(1)
         assert it.times == [PATIENCE * AFTER]
@@ -150,12 +153,24 @@ def test_a_cleaning_that_fails_is_reported_once_and_repeated(failure: Any) -> No
     run(scenario)
 
 
-def test_a_cleaning_gives_way_until_its_patience_ends() -> None:
+def test_a_long_cleaning_says_now_and_then_how_far_it_is() -> None:
     async def scenario(it: Parts) -> None:
-        it.due, it.outcomes = True, [StorageGivenUp()] * PATIENCE
+        it.due, it.parts = True, [number / 100 for number in range(100)]
         await it.cleaner.clean()
-        assert [wanted for _, wanted in it.cleanings] == ["wanted"] * PATIENCE + ["closing"]
-        assert it.times == [AFTER * number for number in range(PATIENCE + 1)]
+        *progress, last = it.published
+        assert last == Cleaned()
+        assert len(progress) == int(100 * STEP / CONFIG.clean_told)
+        assert [event.done for event in progress] == sorted({event.done for event in progress})
+
+    run(scenario)
+
+
+def test_a_cleaning_of_a_closed_database_ends_as_such() -> None:
+    async def scenario(it: Parts) -> None:
+        it.due, it.outcomes = True, [NotPermitted(LOCKED)]
+        with pytest.raises(NotPermitted):
+            await it.cleaner.clean()
+        assert it.published == []
 
     run(scenario)
 
@@ -173,11 +188,10 @@ def test_two_who_wait_for_a_cleaning_share_it_and_its_failure() -> None:
         it.due, it.outcomes = True, [StorageBroken()]
         results = await asyncio.gather(it.cleaner.clean(), it.cleaner.clean(), return_exceptions=True)
         assert [type(result) for result in results] == [NotCleaned, NotCleaned]
-        assert len(it.cleanings) == 1
-        it.outcomes = [False]
+        assert len(it.times) == 1
         await it.cleaner.clean()
         await it.cleaner.clean()
-        assert (len(it.cleanings), it.published) == (2, [])
+        assert (len(it.times), it.published) == (2, [Cleaned()])
 
     run(scenario)
 

@@ -18,7 +18,17 @@ from chat.storage.migrations import open_history
 from chat.storage.pages import PAGE_SIZE
 from protocol.entries_and_receipts import ParsedEntry
 from tests.support.storage import samples as tables
-from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, Author, new_database, sample, store
+from tests.support.storage.samples import (
+    KEY,
+    ME,
+    TALK,
+    THEIR_TERMINAL,
+    Author,
+    new_database,
+    rewrite,
+    sample,
+    store,
+)
 
 FRAME = 24 + PAGE_SIZE
 LOG_HEAD = 32
@@ -54,7 +64,7 @@ def groups(tmp_path: Path, database: Database) -> Groups:
     for first in range(0, 36, 3):
         store(database, *everything[first : first + 3])
         if first == 15:
-            database.scrub()
+            rewrite(database)
     copies = Copies(tmp_path)
     database.close()
     assert len(copies.log) > 6 * FRAME
@@ -147,10 +157,10 @@ def test_attack_68_an_older_page_is_found_or_mended_never_lies(tmp_path: Path, d
     author = Author()
     everything = [author.write(f"entry {number} " * 30) for number in range(60)]
     store(database, *everything[:30])
-    database.scrub()
+    rewrite(database)
     older = database.path.read_bytes()
     store(database, *everything[30:])
-    database.scrub()
+    rewrite(database)
     copies = Copies(tmp_path)
     database.close()
     outcomes = {"refused": 0, "found": 0, "mended": 0}
@@ -186,7 +196,7 @@ def test_attack_66_a_restored_copy_takes_back_what_was_lost(tmp_path: Path, data
     author = Author()
     before, acknowledged, lost = (author.write(text) for text in ("before", "acknowledged", "lost"))
     store(database, before)
-    database.scrub()
+    rewrite(database)
     copies = Copies(tmp_path)
     store(database, acknowledged, lost)
     with database.transaction():
@@ -235,7 +245,7 @@ def test_attack_66_an_old_log_that_fits_a_newer_file_shows_the_older_state(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("held", "clean"), [(5, Database.checkpoint), (20, Database.scrub)], ids=["fewer pages", "moved pages"]
+    ("held", "clean"), [(5, Database.checkpoint), (20, rewrite)], ids=["fewer pages", "moved pages"]
 )
 def test_attack_66_an_old_log_that_misfits_harms_nothing(tmp_path: Path, held: int, clean: Clean) -> None:
     """SQLite would copy its pages over good ones at closing, and the whole history would be gone."""

@@ -19,7 +19,7 @@ from chat.storage.database import Database, Store
 from chat.storage.folder import RESERVE, make_reserve
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
-from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, store
+from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, rewrite, store
 
 
 def count(database: Database) -> int:
@@ -90,7 +90,7 @@ def test_a_transaction_is_all_or_nothing_and_a_write_without_one_is_a_mistake(da
     with pytest.raises(errors.StorageMisuse), database.transaction(), database.transaction():
         raise AssertionError("a transaction in a transaction began")
     with pytest.raises(errors.StorageMisuse), database.transaction():
-        database.scrub()
+        database.erase_unused(1)
     assert count(database) == 0
     store(database, author.write("kept"))
     assert count(database) == 1
@@ -129,7 +129,7 @@ def test_a_log_that_cannot_be_emptied_is_reported(
     for result in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
         monkeypatch.setattr(database, "row", mock.Mock(return_value=result))
         with pytest.raises(errors.StorageBusy):
-            database.scrub()
+            database.checkpoint()
 
 
 @pytest.mark.parametrize("with_log", [True, False])
@@ -138,7 +138,7 @@ def test_files_that_nobody_may_write_are_read_with_their_log_and_left_as_they_ar
 ) -> None:
     store(database, Author().write("read"))
     if not with_log:
-        database.scrub()
+        rewrite(database)
     copy = made(tmp_path / "copy")
     for path in (database.path, wal(database)):
         if with_log or path == database.path:
@@ -279,7 +279,7 @@ def test_attack_71_a_foreign_log_with_the_checksums_of_any_machine_is_found(
 
 def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:
     store(database, Author().write("in the file"))
-    database.scrub()
+    rewrite(database)
     store(database, Author(time=5).write("torn"))
     data, log = database.path.read_bytes(), bytearray(wal(database).read_bytes())
     database.close()
@@ -292,7 +292,7 @@ def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:
 def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(database: Database) -> None:
     author = Author()
     store(database, *[author.write(f"{number} " * 400) for number in range(200)])
-    database.scrub()
+    rewrite(database)
     flip(database, database.path.stat().st_size // 2)
     opened = open_history(database.path, KEY)
     assert any("HMAC" in line for line in opened.integrity())
@@ -306,7 +306,7 @@ def test_a_sound_database_is_found_sound(database: Database) -> None:
     store(database, Author().write("fine"))
     assert database.integrity() == ()
     assert wal(database).stat().st_size > 0
-    database.scrub()
+    rewrite(database)
     assert wal(database).stat().st_size == 0
     assert [row.body for row in entries.page(database, TALK, 9)]
 

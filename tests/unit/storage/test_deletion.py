@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-
 import pytest
 from msgspec.structs import replace
 
 from chat.storage import contacts, entries, keys, persons, receipts, secure_deletion
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
-from chat.storage.errors import StorageGivenUp
 from tests.support.lab.inspection import residues
 from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, find, store
 
@@ -151,31 +147,3 @@ def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database)
     with filled.transaction():
         contacts.remove(filled, THEM)
     assert found(filled)
-
-
-def at_look(number: int) -> Callable[[], bool]:
-    """Whether somebody waits, which is so at one of the looks."""
-    turn = itertools.count()
-    return lambda: next(turn) == number
-
-
-def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None:
-    with filled.transaction():
-        contacts.remove(filled, THEM)
-    turn, given_up = itertools.count(), 0
-    assert secure_deletion.clean_file(filled, lambda: next(turn) < 0)
-    looks = next(turn)
-    for number in range(looks):
-        with filled.transaction():
-            secure_deletion.mark_unclean(filled, words=True)
-        try:
-            secure_deletion.clean_file(filled, at_look(number))
-        except StorageGivenUp:
-            given_up += 1
-            assert secure_deletion.cleaning_is_due(filled)
-            assert not filled.in_transaction
-            assert secure_deletion.clean_file(filled)
-    assert given_up > looks // 2
-    assert found(filled) == []
-    assert filled.integrity() == ()
-    assert len(find(filled, "kept", limit=500)) == 120

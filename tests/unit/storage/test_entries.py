@@ -173,8 +173,9 @@ def test_a_body_is_wanted_from_those_who_did_not_pass_the_header_alone(database:
 def steps_of(database: Database, work: Callable[[], object]) -> int:
     """Steps that the database takes for some work, in thousands."""
     taken = count()
-    with database.giving_way(lambda: bool(next(taken) < 0)):
-        work()
+    database._connection.set_progress_handler(lambda: next(taken) < 0, 1_000)
+    work()
+    database._connection.set_progress_handler(None, 0)
     return next(taken)
 
 

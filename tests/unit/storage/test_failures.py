@@ -376,11 +376,11 @@ def test_a_database_knows_its_transaction_and_is_not_compacted_within_it(databas
     with database.transaction():
         states.append(database.in_transaction)
         with pytest.raises(errors.StorageMisuse):
-            database.scrub()
+            database.erase_unused(1)
         with pytest.raises(errors.StorageMisuse), database.transaction():
             pass
     assert [*states, database.in_transaction] == [False, True, False]
-    database.scrub()
+    database.erase_unused(1)
 
 
 def test_a_file_that_was_removed_or_replaced_takes_no_more_writes(database: Database) -> None:

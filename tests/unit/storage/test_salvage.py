@@ -18,7 +18,7 @@ from chat.storage.secure_deletion import clean_file
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.identity.author import create_person
 from tests.support.storage import samples
-from tests.support.storage.samples import KEY, TALK, THEIR_TERMINAL, THEM, Author, seeded, store
+from tests.support.storage.samples import KEY, TALK, THEIR_TERMINAL, THEM, Author, rewrite, seeded, store
 from tests.unit.storage.test_damage import flipped, shut, truth
 
 ADA = create_person("Ada", seeded("Ada"))
@@ -44,7 +44,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Talk:
         theirs.write(f"theirs {number} " * 30, [mine.written[-1].id])
     everything = [one for pair in zip(mine.written, theirs.written, strict=True) for one in pair]
     store(database, *everything, unread=True)
-    database.scrub()
+    rewrite(database)
     bodies = database.value("SELECT rootpage FROM sqlite_master WHERE name = 'bodies'")
     database.close()
     return path.read_bytes(), everything, bodies

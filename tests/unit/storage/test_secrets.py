@@ -102,12 +102,12 @@ def test_case_90_the_roots_of_earlier_pairings_leave_the_file(opened: tuple[Vaul
         row = ShareRow(THEM, OWN, 1, blob(f"share under the {name}"), [], blob(name))
         with database.transaction():
             keys.add_share(database, row)
-    clean_file(database, lambda: False)
+    clean_file(database)
     with database.transaction():
         keys.retire_pairings(database, THEM, blob("newest root"))
     assert {row.root for row in keys.shares_of(database, THEM)} == {blob("newest root")}
     assert cleaning_is_due(database)
-    clean_file(database, lambda: False)
+    clean_file(database)
     with database.transaction():
         keys.retire_pairings(database, THEM, blob("newest root"))
     assert not cleaning_is_due(database)

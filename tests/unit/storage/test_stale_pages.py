@@ -14,7 +14,7 @@ from chat.storage.migrations import create_history, open_history
 from chat.storage.pages import PAGE_SIZE
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.identity.author import create_person
-from tests.support.storage.samples import KEY, TALK, THEIR_TERMINAL, THEM, Author, seeded, store
+from tests.support.storage.samples import KEY, TALK, THEIR_TERMINAL, THEM, Author, rewrite, seeded, store
 from tests.unit.storage.test_damage import shut
 
 ADA = create_person("Ada", seeded("Ada"))
@@ -46,7 +46,7 @@ class Grown:
         self.theirs = Author(THEIR_TERMINAL.terminal, incarnation=b"theirs__", time=1_500)
         self.everything = list[ParsedEntry]()
         self.write(database, 30)
-        database.scrub()
+        rewrite(database)
         check(database)
         self.old = self.path.read_bytes()
         self.write(database, 15)

@@ -50,6 +50,8 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         assert "secret" not in screen
         assert "Bob: (deleting…)" in screen  # what answered it
         assert DONE not in screen
+        messenger.erase(0.42)
+        await until_shown(pilot, "Erasing deleted messages from the profile file: 42 %…")
         messenger.tidy()
         screen = await until_shown(pilot, DONE)
         assert "(deleting…)" not in screen

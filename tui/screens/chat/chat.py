@@ -19,6 +19,7 @@ from textual.screen import Screen
 from chat.interface import (
     AlertsChanged,
     Cleaned,
+    Cleaning,
     ContactChanged,
     ContactRemoved,
     ContactView,
@@ -280,6 +281,8 @@ class ChatScreen(Screen[None]):
                 self.composer.entry_deleted(contact, entry_id)
                 self.finding.entry_deleted(entry_id)
                 self.history.entry_deleted(contact, entry_id)
+            case Cleaning(done):
+                self.history.file_being_cleaned(done)
             case Cleaned():
                 self.history.file_cleaned()
             case PairingChanged(pairing):

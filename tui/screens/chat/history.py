@@ -145,6 +145,11 @@ class HistoryController:
             self.view.erase(frozenset(self._erasing))
             self.surface.say(_("Deleting… Parlour erases it from the profile file in the background."))
 
+    def file_being_cleaned(self, done: float) -> None:
+        if self.state.current in self._erasing.values():
+            said = _("Erasing deleted messages from the profile file: {percent} %…")
+            self.surface.say(said.format(percent=int(done * 100)))
+
     def file_cleaned(self) -> None:
         if self._erasing:
             here = self.state.current in self._erasing.values()

@@ -139,6 +139,7 @@ ACTS: Final[dict[str, Act]] = {
     "says": lambda on, _, text: on.messenger.notice(text),
     "fails": lambda on, method, text: on.messenger.failures.update({method: ParlourError(text)}),
     "dawdles": lambda on, *_: setattr(on.messenger, "prompt", False),  # the engine has no time any more
+    "erases": lambda on, _, part: on.messenger.erase(float(part)),
     "cleans": lambda on, *_: on.messenger.tidy(),
     "locks": lambda on, _, reason: on.messenger._end(reason),
 }

@@ -51,7 +51,8 @@ def test_what_is_looked_for_is_found(made: Made) -> None:
 
 @pytest.mark.parametrize("name", storage.NAMES)
 def test_a_row_is_measured_beside_sqlite3(name: str, made: Made) -> None:
-    ours, plain = report.run(name, entries=SIZE, rounds=3)
+    ours, *others = report.run(name, entries=SIZE, rounds=3)
+    plain = others[-1]
     assert (ours["name"], ours["size"], ours["subject"], plain["subject"]) == (
         name,
         SIZE,
@@ -60,7 +61,8 @@ def test_a_row_is_measured_beside_sqlite3(name: str, made: Made) -> None:
     )
     assert min(ours["per_second"], plain["per_second"]) > 0
     assert "x sqlite3 [" in ours["note"]
-    title, other = report.lines([ours, plain])
+    assert len(others) == 1 + (name == "storage.burst")
+    title, *_, other = report.lines([ours, *others])
     assert f"{name}, {SIZE:,} entries" in title
     assert "95 of 100 calls within" in title
     assert " x [" in other
