@@ -48,7 +48,9 @@ from chat.views import VerificationView as VerificationView
 from chat.views import fold as fold
 from chat.views import hits as hits
 from chat.views import parse_query as parse_query
+from chat.views import parse_timer as parse_timer
 from chat.views import pattern as pattern
+from chat.views import timer_text as timer_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,14 @@ class EntriesConflict:
 
 @dataclass(frozen=True, slots=True)
 class EntriesMarked:
-    """Other entries of a conversation are `quarantined` than before, or they end at other times.
+    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
 
-    Read again what is shown.
-    """
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesTimed:
+    """Entries of a conversation were read, and end sooner than before: read again what is shown."""
 
     contact: str
 
@@ -236,7 +242,7 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged) | (
+EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
     EntryDeleted | HistoryCleared | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "listen": "messages",
     "history": "messages",
     "delete": "messages",
+    "timer": "timers",
+    "clear": "timers",
     "passphrase": "people",
     "lock": "people",
     "wipe": "people",

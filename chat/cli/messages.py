@@ -59,12 +59,16 @@ from chat.interface import (
     UsageError,
     parse_query,
     pattern,
+    timer_text,
 )
 
 DELETED = "deleted"
+EXPIRED = "expired"
+GONE: Final = frozenset({DELETED, EXPIRED})
 MISSING = "missing"
 CUT = "cut"
 UNKNOWN = "unknown"
+TIMER = "timer"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
 _UNSHOWN: Final = {MISSING: "not here yet", CUT: "removed a device", UNKNOWN: "written by a newer Parlour"}
@@ -94,6 +98,8 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "state": entry.state.value,
         "conflicting": entry.conflicting,
         "quarantined": entry.quarantined,
+        **({"expires": timestamp(entry.expires)} if entry.expires is not None else {}),
+        **({"timer": entry.seconds} if entry.kind == TIMER else {}),
     }
 
 
@@ -103,10 +109,19 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks = [entry.state.value] if entry.own else []
     marks += [_CONFLICTING] if entry.conflicting else []
     marks += [_QUARANTINED] if entry.quarantined else []
+    marks += [f"disappears {timestamp(entry.expires)}"] if entry.expires is not None else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
-    said = text if entry.kind == "text" else f"({_UNSHOWN.get(entry.kind, entry.kind)})"
+    said = text if entry.kind == "text" else f"({_unshown(entry)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
+
+
+def _unshown(entry: EntryView) -> str:
+    if entry.kind != TIMER:
+        return _UNSHOWN.get(entry.kind, entry.kind)
+    if not entry.seconds:
+        return "switched the timer off: new messages stay"
+    return f"set the timer: new messages disappear {timer_text(entry.seconds)} after they were read"
 
 
 class Printer:
@@ -445,10 +460,10 @@ async def delete(call: Call, name: str, id: str | None, last: bool, yes: bool) -
             raise UsageError(
                 f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
             )
-        if not yes and entry.kind != DELETED:
+        if not yes and entry.kind not in GONE:
             await _confirm(call, label, entry)
         await opened.delete(contact.person, entry.id)
-        await _until_clean(opened)
+        await until_clean(opened)
         fields = {"deleted": entry.id, "conversation": label}
         call.result(fields, "Deleted. The profile file no longer contains it.")
 
@@ -458,7 +473,7 @@ async def _newest(opened: Messenger, person: str) -> EntryView | None:
     before: str | None = None
     while page := await opened.history(person, PAGE, before):
         for entry in reversed(page):
-            if entry.kind != DELETED:
+            if entry.kind not in GONE:
                 return entry
         before = page[0].id
     return None
@@ -478,7 +493,7 @@ async def _confirm(call: Call, label: str, entry: EntryView) -> None:
         raise Stopped("Nothing was deleted: answer y to delete.")
 
 
-async def _until_clean(opened: Messenger) -> None:
+async def until_clean(opened: Messenger) -> None:
     """Wait until the file is clean, with a sign of life. Raises what the cleaning raises, and Stopped."""
     cleaning = asyncio.ensure_future(opened.clean())
     sign = SignOfLife()

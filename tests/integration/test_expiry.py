@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import ContactChanged, EntryAdded, EntryDeleted, EntryFilled, EntryState, UsageError
-from chat.storage import entries, expiry
+from chat.interface import (
+    ContactChanged,
+    EntryAdded,
+    EntryDeleted,
+    EntryFilled,
+    EntryState,
+    HistoryCleared,
+    UsageError,
+)
+from chat.storage import clearing, entries, expiry
+from protocol.entries_and_receipts import conversation_of_two
 from protocol.limits import TIMER_SECONDS_MAX, UNREAD_SECONDS_MAX
 from tests.support.engines.engines import Person, contact, delivered, in_virtual_time, talk, two_contacts
 from tests.support.lab.inspection import residues
@@ -269,3 +278,45 @@ async def test_attack_75_an_expired_entry_leaves_nothing_in_any_page_or_frame_of
             path = person.engine._use_cases.store._database.path
             for tail in (WORD.encode(), b"potamusqwv"):
                 assert residues(path, vault._open_key().reveal(), tail) == []
+
+
+@in_virtual_time
+async def test_clear_deletes_what_is_held_in_pieces_and_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "PIECE", 2)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        await timed(ada, ben, HOUR)
+        for number in range(4):
+            await talk(ben, ada, f"{WORD} {number}")
+        await ada.engine.clear(friend)
+        steps = [event for event in ada.seen if isinstance(event, HistoryCleared)]
+        assert [(one.done, one.total) for one in steps] == [(2, 5), (4, 5), (5, 5)]
+        assert await kinds(ada, ben) == ["timer", *["deleted"] * 4]
+        assert ((await contact(ada)).timer, (await contact(ada)).unread) == (HOUR, 0)
+        later = await talk(ben, ada, "later")
+        await ada.stop()
+        await ada.start()
+        await talk(ben, ada, "after another link")
+        assert await kinds(ada, ben) == ["timer", *["deleted"] * 4, "text", "text"]
+        assert [view.id for view in await ada.engine.search("later")] == [later]
+        assert await kinds(ben, ada) == ["timer", *["text"] * 6]
+
+
+@in_virtual_time
+async def test_clearing_goes_on_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clearing, "PIECE", 1)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        for number in range(3):
+            await talk(ben, ada, f"{number}")
+        store = ada.engine._use_cases.store
+        conversation = conversation_of_two(ada.peer.person, ben.peer.person)
+        await store.write(clearing.begin, conversation)
+        await store.write(clearing.next_piece)
+        assert (await kinds(ada, ben)).count("deleted") == 1
+        await ada.stop()
+        cleared = ada.wait(HistoryCleared, lambda event: event.done == event.total)
+        await ada.start()
+        await cleared
+        assert await kinds(ada, ben) == ["deleted"] * 3
