@@ -22,6 +22,7 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import ContactView as ContactView
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
