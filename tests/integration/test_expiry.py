@@ -200,6 +200,8 @@ async def test_an_expired_body_never_comes_back_by_repair(tmp_path: Path) -> Non
             database.run("INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, 0)", number)
         await ada.stop()
         await ada.start()
+        await talk(ben, ada, "on the next link")
+        await asyncio.sleep(5)  # virtual: the heads are compared
         await talk(ben, ada, "after the repair")
         assert [event for event in ada.seen if isinstance(event, EntryFilled)] == []
         assert ben.engine._use_cases.links.current(ada.peer).carried.keys() >= {bytes.fromhex(entry)}
