@@ -22,6 +22,7 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
 from chat.views import BackupView as BackupView
@@ -56,7 +57,9 @@ from chat.views import VersionView as VersionView
 from chat.views import fold as fold
 from chat.views import hits as hits
 from chat.views import parse_query as parse_query
+from chat.views import parse_timer as parse_timer
 from chat.views import pattern as pattern
+from chat.views import timer_text as timer_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,14 @@ class EntriesConflict:
 
 @dataclass(frozen=True, slots=True)
 class EntriesMarked:
-    """Other entries of a conversation are `quarantined` than before, or they end at other times.
+    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
 
-    Read again what is shown.
-    """
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesTimed:
+    """Entries of a conversation were read, and end sooner than before: read again what is shown."""
 
     contact: str
 
@@ -279,7 +286,7 @@ class Closed:
     locked: bool = False
 
 
-EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntryChanged) | (
+EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
     EntryDeleted | EntryEdited | HistoryCleared | Cleaning | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged

@@ -400,6 +400,31 @@ class RelayView:
     invited: bool = False
 
 
+# --- Timers ---
+
+TIMER_UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+TIMER_OFF: Final = "off"
+_TIMER: Final = re.compile(r"(\d{1,8}) *([smhdw])", re.ASCII)
+_NO_TIMER: Final = phrase("Type off, or a time such as 30s, 5m, 1h, 1d or 1w.")
+
+
+def parse_timer(typed: str) -> int:
+    """The seconds of what somebody types for a timer, 0 for none. Raises UsageError."""
+    plain = typed.strip().lower()
+    found = _TIMER.fullmatch(plain)
+    if plain == TIMER_OFF:
+        return 0
+    if found is None or not int(found[1]):
+        raise UsageError(_NO_TIMER)
+    return int(found[1]) * TIMER_UNITS[found[2]]
+
+
+def timer_text(seconds: int) -> str:
+    """A timer as one types it, in the largest unit that fits exactly."""
+    unit = next(name for name, size in TIMER_UNITS.items() if seconds % size == 0)
+    return f"{seconds // TIMER_UNITS[unit]}{unit}" if seconds else TIMER_OFF
+
+
 # --- Search: what is typed, and what of it a text holds ---
 
 

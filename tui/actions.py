@@ -106,7 +106,10 @@ _ADD: Final = (
 )
 _CONTACT: Final = (
     Action(
-        "contact", "ctrl+o", N_("This contact"), N_("Verify, rename, mute, block or remove this contact.")
+        "contact",
+        "ctrl+o",
+        N_("This contact"),
+        N_("Verify, rename, mute, block or remove this contact, or set its timer."),
     ),
     Action("verify", "ctrl+t", N_("Verify"), N_("Compare the safety number with this contact.")),
     Action("rename", "f6", N_("Rename"), N_("Change the name that you see for this contact.")),
@@ -123,6 +126,8 @@ _CONTACT: Final = (
         N_("Mute or unmute"),
         N_("Messages from a muted contact do not ring the bell or count in the title."),
     ),
+    Action("timer", "", N_("Timer"), N_("Let new messages disappear some time after they were read.")),
+    Action("clear", "", N_("Clear"), N_("Delete your copy of all messages in this conversation.")),
 )
 _READING: Final = (
     Action(

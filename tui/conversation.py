@@ -13,7 +13,10 @@ HELD_MAX = 500
 DELETED = "deleted"
 MISSING = "missing"
 CUT = "cut"
-SILENT = frozenset({MISSING, CUT, "unknown"})
+EXPIRED = "expired"
+GONE = frozenset({DELETED, EXPIRED})
+"""Kinds of which the content is gone for good."""
+SILENT = frozenset({MISSING, CUT, EXPIRED, "timer", "unknown"})
 """Kinds without content that a person can read: nobody is notified of them, and they are never unread."""
 
 
@@ -113,12 +116,12 @@ class Window:
         self.entries[at] = replace(self.entries[at], state=state)
         return True
 
-    def erase(self, entry: str) -> None:
-        """Let go of what a deleted entry said, held or answered."""
+    def erase(self, entry: str, kind: str = DELETED) -> None:
+        """Let go of what a deleted or expired entry said, held or answered."""
         held, at = self.get(entry), self.index(entry)
-        if held is None or held.kind == DELETED:
+        if held is None or held.kind in GONE:
             return
-        gone = replace(held, kind=DELETED, text="", reply="")
+        gone = replace(held, kind=kind, text="", reply="", expires=None)
         if at >= 0:
             self.entries[at] = gone
         else:
@@ -180,7 +183,7 @@ class Conversation:
         self._reading = asyncio.Lock()
         self._awaited: dict[str, EntryView] = {}
         self._moved: dict[str, EntryState] = {}
-        self._erased: set[str] = set()
+        self._erased: dict[str, str] = {}  # the kind that it has now
         self._filled: dict[str, EntryView] = {}
         self._conflicting: set[str] = set()
 
@@ -266,9 +269,9 @@ class Conversation:
         self._conflicting.update(entries)
         self.window.mark_conflicting(self._conflicting)
 
-    def erased(self, entry: str) -> None:
-        self._erased.add(entry)
-        self.window.erase(entry)
+    def erased(self, entry: str, kind: str = DELETED) -> None:
+        self._erased[entry] = kind
+        self.window.erase(entry, kind)
 
     def trim(self, around: int) -> None:
         """Let go of what is far from a place; not while a page is on its way, which has to fit."""
@@ -313,5 +316,5 @@ class Conversation:
 
     def _apply_erased(self) -> None:
         """What was read before a deletion may come after it."""
-        for entry in self._erased:
-            self.window.erase(entry)
+        for entry, kind in self._erased.items():
+            self.window.erase(entry, kind)

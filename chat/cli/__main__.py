@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "history": "messages",
     "delete": "changes",
     "edit": "changes",
+    "timer": "timers",
+    "clear": "timers",
     "export": "backup",
     "import": "backup",
     "passphrase": "people",

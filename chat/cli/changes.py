@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from chat.cli.messages import DELETED, PAGE, entry_line, kept, state_within
+from chat.cli.messages import GONE, PAGE, entry_line, kept, state_within
 from chat.cli.output import SignOfLife, Stopped, find, held_line, note
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import STDIN, confirmed, is_interactive
@@ -65,18 +65,18 @@ async def delete(
             raise UsageError(
                 f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
             )
-        if not yes and entry.kind != DELETED:
+        if not yes and entry.kind not in GONE:
             await _confirm(call, label, entry, here=here)
         fields: dict[str, object] = {"deleted": entry.id, "conversation": label}
         if here:
             await opened.delete(contact.person, entry.id)
-            await _until_clean(opened)
+            await until_clean(opened)
             call.result(fields, "Deleted. The profile file no longer contains it.")
             return None
         async with aclosing(Feed(opened)) as events:
             gone = await opened.delete(contact.person, entry.id, True)
             state = await state_of_change(opened, events, gone, wait)
-        await _until_clean(opened)
+        await until_clean(opened)
         said = f"Deleted. The profile file no longer contains it. To {label}: {state.value}"
         call.result(fields | {"id": gone.change, "state": state.value}, said)
         waits = f"{label}'s device still holds it until it is there: {LISTEN}"
@@ -134,7 +134,7 @@ async def newest(
     before: str | None = None
     while page := await opened.history(person, PAGE, before):
         for entry in reversed(page):
-            if entry.kind != DELETED and (entry.own or not own) and (entry.kind == "text" or not text):
+            if entry.kind not in GONE and (entry.own or not own) and (entry.kind == "text" or not text):
                 return entry
         before = page[0].id
     return None
@@ -159,7 +159,7 @@ async def _confirm(call: Call, label: str, entry: EntryView, *, here: bool) -> N
         raise Stopped("Nothing was deleted: answer y to delete.")
 
 
-async def _until_clean(opened: Messenger) -> None:
+async def until_clean(opened: Messenger) -> None:
     """Wait until the file is clean, with a sign of life. Raises what the cleaning raises, and Stopped."""
     cleaning = asyncio.ensure_future(opened.clean())
     sign = SignOfLife()

@@ -60,12 +60,16 @@ from chat.interface import (
     UsageError,
     parse_query,
     pattern,
+    timer_text,
 )
 
 DELETED = "deleted"
+EXPIRED = "expired"
+GONE: Final = frozenset({DELETED, EXPIRED})
 MISSING = "missing"
 CUT = "cut"
 UNKNOWN = "unknown"
+TIMER = "timer"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
 _EDITED: Final = "edited"
@@ -102,6 +106,8 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "quarantined": entry.quarantined,
         "edited": entry.edited,
         "deleted_by": entry.deleted_by,
+        **({"expires": timestamp(entry.expires)} if entry.expires is not None else {}),
+        **({"timer": entry.seconds} if entry.kind == TIMER else {}),
     }
 
 
@@ -112,10 +118,19 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks += [entry.state.value] if entry.own else []
     marks += [_CONFLICTING] if entry.conflicting else []
     marks += [_QUARANTINED] if entry.quarantined else []
+    marks += [f"disappears {timestamp(entry.expires)}"] if entry.expires is not None else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
-    said = text if entry.kind == "text" else f"({_UNSHOWN.get(entry.deleted_by or entry.kind, entry.kind)})"
+    said = text if entry.kind == "text" else f"({_unshown(entry)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
+
+
+def _unshown(entry: EntryView) -> str:
+    if entry.kind != TIMER:
+        return _UNSHOWN.get(entry.deleted_by or entry.kind, entry.kind)
+    if not entry.seconds:
+        return "switched the timer off: new messages stay"
+    return f"set the timer: new messages disappear {timer_text(entry.seconds)} after they were read"
 
 
 class Printer:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 
-from chat.interface import NO_NAME, ContactRemoved, EntriesMarked, UsageError
+from chat.interface import NO_NAME, ContactRemoved, EntriesTimed, UsageError
 from chat.network.links import Links
 from chat.ports import Clock
 from chat.service.events import ContactsChanged, EventBus
@@ -110,7 +110,7 @@ class People:
         ids, unread, timed = await self._store.write(store)
         if timed:
             self._expirer.begin()
-            self._bus.publish(EntriesMarked(person.hex()))
+            self._bus.publish(EntriesTimed(person.hex()))
         if not ids or person not in self._book.rows:
             return
         self._book.unread[person] = unread

@@ -55,6 +55,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "port": 4747,
         "pairing": "none",
         "number": "1" * 60,
+        "seconds": 3_600,
         "operation": "none",
         "accept": True,
         "settings": SettingsView(read_receipts=False, typing=False),

@@ -16,12 +16,14 @@ from chat.interface import (
     Cleaned,
     ContactChanged,
     ContactRemoved,
+    EntriesTimed,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
     EntryEdited,
     EntryState,
     Event,
+    HistoryCleared,
     NotPermitted,
     RelayChanged,
     RelayRemoved,
@@ -298,6 +300,50 @@ class MessengerContract:
         await messenger.delete(friend, asked.id)
         with pytest.raises(UsageError):
             await messenger.edit(friend, asked.id, "again")
+
+    async def test_a_timer_holds_for_new_entries_and_begins_with_their_reading(
+        self, subject: Subject
+    ) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        before = await messenger.send(friend, "from before")
+        events = await listening(subject)
+        setting = await messenger.set_timer(friend, 3_600)
+        assert setting is not None
+        assert (setting.kind, setting.own, setting.seconds, setting.text) == ("timer", True, 3_600, "")
+        assert (await contact(subject)).timer == 3_600
+        assert await messenger.set_timer(friend, 3_600) is None
+        mine = await messenger.send(friend, "with a timer")
+        await until(events, lambda event: is_delivered(event, mine.id))
+        theirs = await subject.hear("theirs, with a timer", "")
+        await messenger.mark_read(friend, (theirs,))
+        assert (await told(events, EntriesTimed)).contact == friend
+        shown = {entry.id: entry for entry in await messenger.history(friend)}
+        assert [shown[one].expires is not None for one in (before.id, setting.id, mine.id, theirs)] == [
+            *(False, False, True, True)
+        ]
+        off = await messenger.set_timer(friend, 0)
+        assert off is not None
+        assert off.seconds == (await contact(subject)).timer == 0
+        assert (await messenger.send(friend, "stays")).expires is None
+        for wrong in (-1, 31_536_001):
+            with pytest.raises(UsageError):
+                await messenger.set_timer(friend, wrong)
+
+    async def test_a_cleared_conversation_keeps_places_and_timer(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        await messenger.set_timer(friend, 3_600)
+        sent = await messenger.send(friend, "the harbour at noon")
+        heard = await subject.hear("the harbour, yes", "")
+        events = await listening(subject)
+        await messenger.clear(friend)
+        step = await told(events, HistoryCleared)
+        assert (step.contact, step.done) == (friend, step.total)
+        kinds = {entry.id: entry.kind for entry in await messenger.history(friend)}
+        assert (kinds[sent.id], kinds[heard]) == ("deleted", "deleted")
+        assert await messenger.search("harbour") == ()
+        view = await contact(subject)
+        assert (view.unread, view.timer) == (0, 3_600)
+        assert (await messenger.send(friend, "later")).kind == "text"
 
     async def test_what_was_deleted_unread_is_not_unread(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend

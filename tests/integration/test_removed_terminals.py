@@ -24,10 +24,12 @@ from chat.storage import entries, persons
 from chat.storage.database import Database
 from protocol.entries_and_receipts import (
     KIND_TEXT,
+    KIND_TIMER,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
     text_body,
+    timer_body,
     write_entry,
 )
 from protocol.identity.author import add_operation, remove_operation, rename_operation
@@ -35,7 +37,7 @@ from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import Entry, LogOperations
 from tests.integration.steps import current, dial, entry_of, in_touch
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.engines.engines import Person, contact, in_virtual_time, talk
 from tests.support.protocol.pairings import Terminal
 
 SECOND = Terminal.named("a second terminal of Ben")
@@ -88,7 +90,8 @@ class Second:
         await current(self.ben, self.ada).driver.send(LogOperations([operation]))
         await changed
 
-    def write(self, text: str) -> ParsedEntry:
+    def write(self, text: str, kind: int = KIND_TEXT, body: bytes = b"") -> ParsedEntry:
+        """A text, or an entry of another kind with a body."""
         parts = self.ben.engine._use_cases
         own, last = parts.keyring.own, self.written[-1] if self.written else None
         place = EntryPlace(
@@ -99,8 +102,8 @@ class Second:
             parents=[],
             membership=list(reduce(self.log).heads),
         )
-        body, random = text_body(text), parts.runtime.random
-        entry = write_entry(place, self.ben.clock.wall(), KIND_TEXT, body, own.self_key, random)
+        body, random = body or text_body(text), parts.runtime.random
+        entry = write_entry(place, self.ben.clock.wall(), kind, body, own.self_key, random)
         self.written.append(entry)
         return entry
 
@@ -337,3 +340,23 @@ async def test_an_entry_of_nobodys_terminal_is_never_stored(tmp_path: Path) -> N
         await talk(ben, ada, "after other operations")
         assert await second.shown() == {}
         assert ada.engine._use_cases.sync._workers[current(ada, ben)].waiting
+
+
+@in_virtual_time
+async def test_the_timer_of_a_quarantined_entry_is_not_obeyed(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        await second.passed(second.write("held before"))
+        await second.passed(second.write("", KIND_TIMER, timer_body(600)))
+        assert (await contact(ada)).timer == 600
+        await second.removed()
+        await second.passed(second.write("", KIND_TIMER, timer_body(1)))
+        setting = (await ada.history(ben))[-1]
+        assert (setting.kind, setting.seconds, setting.quarantined) == ("timer", 1, True)
+        assert (await contact(ada)).timer == 600
+        sent = await ada.engine.send(await ada.contact(ben), "with the timer from before")
+        assert sent.expires
+        assert (sent.expires - sent.time).total_seconds() == 600
+        await ada.stop()
+        await ada.start()
+        assert (await contact(ada)).timer == 600

@@ -66,6 +66,12 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
         "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
         "delete": (N_("Delete your copy of an entry; the contact keeps theirs."), p.deletion.delete, _NUMBER),
+        "timer": (
+            N_("Show or set after how long new messages disappear."),
+            p.deletion.timer,
+            N_("off, 30s, 5m, 1h, 1d or 1w"),
+        ),
+        "clear": (N_("Delete your copy of all messages of this conversation."), p.deletion.clear, ""),
         "close": (N_("Close the conversation here; the contact is not notified."), p.history.close, ""),
     }
     reading: dict[str, Row] = {

@@ -1,4 +1,4 @@
-"""Writing: a line or a text of several lines, answers, delivery states; and deleting an entry."""
+"""Writing: a line or a text of several lines, answers, delivery states; deleting entries, and the timer."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from chat.interface import EntryChanged, EntryState, EntryView, Messenger, ParlourError, UsageError
-from tui.conversation import DELETED
+from chat.interface import (
+    EntryChanged,
+    EntryState,
+    EntryView,
+    HistoryCleared,
+    Messenger,
+    ParlourError,
+    UsageError,
+    parse_timer,
+)
+from tui.conversation import GONE
 from tui.linear.history import History
 from tui.linear.output import Output
 from tui.linear.state import Questions, State
-from tui.linear.wording import DELIVERY, quoted
+from tui.linear.wording import DELIVERY, quoted, timer_line
 from tui.preferences import Preferences, kept_send_id, send_id
-from tui.text.formatting import counter, deletion, safe_line
+from tui.text.formatting import counter, deletion, gone_line, safe_line
 from tui.text.translation import _
 
 SLASH: Final = "/"
@@ -182,7 +191,7 @@ class Composer:
 
 @dataclass
 class Deletion:
-    """Deletes entries. An entry counts as deleted only when the profile's file no longer contains it."""
+    """Deletes entries, and sets the timer. One counts as deleted when the profile's file is clean of it."""
 
     messenger: Messenger
     output: Output
@@ -219,6 +228,34 @@ class Deletion:
             said = _("Erasing deleted messages from the profile file: {percent} %…")
             await self.output.notify(said.format(percent=quarter * 25))
 
+    async def timer(self, typed: str) -> None:
+        """Say which timer the open conversation has, or set it."""
+        view = self.state.chosen()
+        if not typed:
+            await self.output.say(timer_line(self.state.name_of(view.person), view.timer))
+            return
+        seconds = parse_timer(typed)
+        if await self.messenger.set_timer(view.person, seconds) is None:
+            await self.output.say(timer_line(self.state.name_of(view.person), seconds))
+        elif seconds:
+            await self.output.say(_("Only new messages follow it: /clear deletes those that are there."))
+
+    async def clear(self, _typed: str = "") -> None:
+        view = self.state.chosen()
+        name = self.state.name_of(view.person)
+        why = _(
+            "Deletes your copy of all messages permanently. {name} keeps theirs and is not notified. "
+            "The contact and the timer stay."
+        )
+        lines = (_("Clear the conversation with {name}?").format(name=name), why.format(name=name))
+        await self.questions.confirm(view.person, lines, lambda: self.messenger.clear(view.person))
+
+    async def history_cleared(self, step: HistoryCleared) -> None:
+        """A conversation is cleared, by this client or another client of the profile."""
+        if step.done == step.total and step.contact in self.state.contacts:
+            said = _("The conversation with {name} is cleared.")
+            await self.output.notify(said.format(name=self.state.name_of(step.contact)))
+
     async def cleaned(self) -> None:
         """The profile's file no longer contains what was deleted."""
         self._quarter = 0
@@ -228,5 +265,5 @@ class Deletion:
 
 
 def _refuse_deleted(entry: EntryView) -> None:
-    if entry.kind == DELETED:
-        raise UsageError(_("This message was deleted."))
+    if entry.kind in GONE:
+        raise UsageError(gone_line(entry.kind))

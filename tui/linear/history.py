@@ -15,7 +15,7 @@ from tui.linear.output import Output
 from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import Options, Preferences
-from tui.text.formatting import clock_time, day_of, safe_line
+from tui.text.formatting import clock_time, day_of, ends_mark, safe_line
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
@@ -293,6 +293,7 @@ class History:
             # Each entry keeps its number until the profile closes.
             number=self._numbers.setdefault(key, len(self._numbers) + 1) if numbered else 0,
             time=clock_time(entry.time, zone) if numbered or abs(now - entry.time) > LATE else "",
+            ends=ends_mark(entry, zone),
             answers=quoted(await self.messenger.entry(entry.contact, entry.reply)) if entry.reply else None,
             whole=whole,
             wanted=wanted,

@@ -195,8 +195,11 @@ class Session:
                 await self._parts.history.marked(contact)
             case interface.EntryChanged():
                 self._parts.composer.entry_changed(event)
-            case interface.EntryDeleted(contact, entry_id):
-                await self._parts.deletion.entry_deleted(contact, entry_id)
+            case interface.HistoryCleared():
+                await self._parts.deletion.history_cleared(event)
+            case interface.EntryDeleted(contact, entry_id, expired=expired):
+                if not expired:  # what disappears in its time is no news
+                    await self._parts.deletion.entry_deleted(contact, entry_id)
                 await self._parts.composer.entry_deleted(contact, entry_id)
             case interface.Cleaning(done):
                 await self._parts.deletion.being_cleaned(done)

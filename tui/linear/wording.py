@@ -23,12 +23,13 @@ from chat.interface import (
     SelfView,
     hits,
 )
-from tui.conversation import DELETED, MISSING
+from tui.conversation import DELETED, EXPIRED, MISSING
 from tui.text.formatting import (
     clock_time,
     conflict_cause,
     day_of,
     day_title,
+    duration,
     quarantine_cause,
     safe,
     safe_line,
@@ -94,6 +95,7 @@ def entry_lines(
     *,
     number: int = 0,
     time: str = "",
+    ends: str = "",
     answers: str | None = None,
     whole: bool = False,
     wanted: re.Pattern[str] | None = None,
@@ -110,7 +112,7 @@ def entry_lines(
         begins = max(0, at - 1)
         shown = [_excerpt(text, wanted) for text in texts[begins : at + 2]]
     head = _("{name}, {time}").format(name=name, time=time) if time else name
-    for mark in warnings(entry):
+    for mark in [*warnings(entry), *([ends] if ends else [])]:
         head = _("{name}, {mark}").format(name=head, mark=mark)
     if answers is not None:
         head = _("{name}, replying to {what}").format(name=head, what=answers)
@@ -135,7 +137,7 @@ def _excerpt(text: str, wanted: re.Pattern[str]) -> str:
 
 def _texts(entry: EntryView) -> list[str]:
     if entry.kind != "text":
-        return [unshown(entry.kind)]
+        return [unshown(entry.kind, entry.seconds)]
     lines = [line.rstrip() for line in safe(entry.text).split("\n") if line.strip()]
     return lines or [_("(nothing that can be shown)")]
 
@@ -146,6 +148,8 @@ def quoted(entry: EntryView | None) -> str:
         return _("a message that is not on this device")
     if entry.kind == DELETED:
         return _("a deleted entry")
+    if entry.kind == EXPIRED:
+        return _("an entry that has disappeared")
     if entry.kind == MISSING:
         return _("an entry that is not here yet")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
@@ -168,6 +172,14 @@ def standing(view: ContactView, *, muted: bool) -> str:
     if muted:
         marks.append(_("muted"))
     return listed(marks)
+
+
+def timer_line(name: str, seconds: int) -> str:
+    """Which timer the conversation with a contact has."""
+    if not seconds:
+        return _("New messages with {name} stay.").format(name=name)
+    said = _("New messages with {name} disappear {time} after they were read.")
+    return said.format(name=name, time=duration(seconds))
 
 
 def presence_line(before: ContactView, view: ContactView) -> str:

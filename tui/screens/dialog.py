@@ -17,9 +17,10 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from chat.interface import UsageError, parse_timer, timer_text
 from tui.actions import Action
 from tui.text.formatting import safe_line
-from tui.text.translation import N_, _
+from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
 from tui.widgets.controls import Field, Hints
 
@@ -221,6 +222,35 @@ class DayDialog(Dialog[date]):
             self.fail(_("This is not a date: enter year, month and day, or month and day."))
         else:
             self.end(day)
+
+
+class TimerDialog(Dialog[int]):
+    """Asks after how many seconds new messages with a contact disappear, 0 for never."""
+
+    heading = N_("Timer")
+    hints = (("enter", N_("Set")), ("escape", N_("Cancel")))
+
+    def __init__(self, name: str, seconds: int) -> None:
+        super().__init__()
+        self._name, self._seconds = name, seconds
+
+    def body(self) -> list[Widget]:
+        return [
+            plain(
+                _(
+                    "New messages with {name} disappear that long after they were read, on both sides. "
+                    "Enter off, or a time such as 30s, 5m, 1h, 1d or 1w."
+                ).format(name=self._name)
+            ),
+            Field(id="timer", value=timer_text(self._seconds), max_length=10),
+            plain(_("It holds for new messages only. “Clear” deletes those that are there.")),
+        ]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        try:
+            self.end(parse_timer(event.value))
+        except UsageError as problem:
+            self.fail(told(problem.phrase))
 
 
 def parse_day(text: str, today: date) -> date | None:

@@ -12,6 +12,7 @@ from typing import Final
 from rich.cells import cell_len
 
 from chat.interface import (
+    TIMER_UNITS,
     ContactView,
     EntryState,
     EntryView,
@@ -325,12 +326,49 @@ def state_mark(state: EntryState) -> str:
     return _(STATE_MARKS[state]) if STATE_MARKS[state] else ""
 
 
-def unshown(kind: str) -> str:
-    """The text that is shown for an entry without text.
+def gone_line(kind: str) -> str:
+    """Why nothing can be done with an entry of which the content is gone."""
+    if kind == "expired":
+        return _("This message has disappeared.")
+    return _("This message was deleted.")
 
-    It was deleted, or is until the profile's file is clean of it, or its content has not come yet, or it is
-    about a removed device, or this version does not know its kind.
+
+def duration(seconds: int) -> str:
+    """A timer in words, in the largest unit that fits exactly."""
+    unit = next(name for name, size in TIMER_UNITS.items() if seconds % size == 0)
+    number = seconds // TIMER_UNITS[unit]
+    words = {
+        "w": _n("{number} week", "{number} weeks", number),
+        "d": _n("{number} day", "{number} days", number),
+        "h": _n("{number} hour", "{number} hours", number),
+        "m": _n("{number} minute", "{number} minutes", number),
+        "s": _n("{number} second", "{number} seconds", number),
+    }
+    return words[unit].format(number=number)
+
+
+def ends_mark(entry: EntryView, zone: tzinfo | None = None) -> str:
+    """When an entry with a timer ends, on its day or on another; empty without a timer."""
+    if entry.expires is None:
+        return ""
+    same = day_of(entry.expires, zone) == day_of(entry.time, zone)
+    when = clock_time(entry.expires, zone) if same else day_of(entry.expires, zone).isoformat()
+    return _("until {time}").format(time=when)
+
+
+def unshown(kind: str, seconds: int = 0) -> str:
+    """The text that is shown for an entry without text. `seconds`: of the timer that it sets.
+
+    It was deleted, or is until the profile's file is clean of it, or its timer ended, or its content has not
+    come yet, or it sets the timer, or is about a removed device, or this version does not know its kind.
     """
+    if kind == "expired":
+        return _("(disappeared)")
+    if kind == "timer" and seconds:
+        said = _("(timer: new messages disappear {time} after they were read)")
+        return said.format(time=duration(seconds))
+    if kind == "timer":
+        return _("(timer off: new messages stay)")
     if kind == "deleted":
         return _("(deleted)")
     if kind == "deleting":

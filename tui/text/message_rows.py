@@ -10,11 +10,12 @@ from datetime import date, timedelta, tzinfo
 from rich.cells import cell_len
 
 from chat.interface import EntryView, hits
-from tui.conversation import Window
+from tui.conversation import DELETED, Window
 from tui.text.formatting import (
     clock_time,
     day_of,
     day_title,
+    ends_mark,
     safe,
     safe_line,
     safe_name,
@@ -148,13 +149,15 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
     bar = (f"bar-{_side(entry)}", _BAR)
     shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
-    tail = (mark + " " if mark else "") + time
+    ends = ends_mark(entry, setting.zone)
+    tail = (ends + " " if ends else "") + (mark + " " if mark else "") + time
     if _cells(shown[-1], widest) + 2 + cell_len(tail) > inner and inner >= cell_len(tail):
         shown.append(())
     *above, last = shown
     rows: list[Row] = [(bar, *_padded(row, inner + _MARGIN)) for row in above]
     room = max(0, inner - cell_len(tail))
-    end = (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
+    left = (("time", ends + " "),) if ends else ()
+    end = *left, (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
     return [*rows, (bar, *_padded(last, room), *end)]
 
 
@@ -165,7 +168,8 @@ def _lines(entry: EntryView, setting: Setting) -> list[Line]:
 
 
 def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
-    return unshown("deleting" if entry.id in erasing else entry.kind)
+    kind = "deleting" if entry.id in erasing and entry.kind == DELETED else entry.kind
+    return unshown(kind, entry.seconds)
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:

@@ -25,6 +25,7 @@ from chat.interface import (
     DiagnosisView,
     Door,
     DoorState,
+    EntriesTimed,
     EntryAdded,
     EntryDeleted,
     EntryEdited,
@@ -278,9 +279,11 @@ class FakeMessenger(Others):
         conversation = self._conversation(contact)
         if not all(re.fullmatch("[0-9a-f]{64}", entry) for entry in entries):
             raise UsageError(phrase("No such message on this device."))
-        if conversation.unread.intersection(entries):
+        if read := conversation.unread.intersection(entries):
             conversation.unread.difference_update(entries)
             self._count_unread(contact)
+            if any(entry.id in read and entry.expires for entry in conversation.entries):
+                self.emit(EntriesTimed(contact))
 
     async def mark_all_read(self, contact: str) -> None:
         if self._conversation(contact).unread:

@@ -25,10 +25,12 @@ from chat.interface import (
     ContactView,
     EntriesConflict,
     EntriesMarked,
+    EntriesTimed,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
     EntryFilled,
+    HistoryCleared,
     IdentityChanged,
     InvitationUsed,
     Messenger,
@@ -124,6 +126,7 @@ class ChatScreen(Screen[None]):
         )
         on_contact = (
             *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
+            *(contact.timer, contact.clear),
             *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
             *(history.delete, composer.emoji),
         )
@@ -273,14 +276,17 @@ class ChatScreen(Screen[None]):
                 self.history.entry_filled(entry)
             case EntriesConflict(contact, _terminal, ids):
                 self.history.entries_conflict(contact, ids)
-            case EntriesMarked(contact):
+            case HistoryCleared():
+                self.history.history_cleared(message.event)
+            case EntriesMarked(contact) | EntriesTimed(contact):
                 self.history.entries_marked(contact)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)
-            case EntryDeleted(contact, entry_id):
+            case EntryDeleted(contact, entry_id, expired=expired):
                 self.composer.entry_deleted(contact, entry_id)
                 self.finding.entry_deleted(entry_id)
-                self.history.entry_deleted(contact, entry_id)
+                gone = self.history.entry_expired if expired else self.history.entry_deleted
+                gone(contact, entry_id)
             case Cleaning(done):
                 self.history.file_being_cleaned(done)
             case Cleaned():

@@ -11,7 +11,7 @@ from chat.interface import ContactView, DiagnosisView, Messenger, RelayView, Sel
 from tui.actions import Group
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.dialog import ConfirmDialog, RenameDialog
+from tui.screens.dialog import ConfirmDialog, RenameDialog, TimerDialog
 from tui.text.formatting import (
     GONE,
     NEW_KEYS,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(repr=False)
 class ContactActions:
-    """Verifies, renames, blocks, removes and mutes the contact that was open when the key was pressed.
+    """Verifies, renames, blocks, removes, mutes, times and clears the contact of the open conversation.
 
     `show_people` draws the list of contacts.
     """
@@ -79,6 +79,27 @@ class ContactActions:
                 "ids of messages that you deleted stay: these do not come back if you pair again."
             ),
             partial(self._call, self.messenger.remove, view.person),
+        )
+
+    def timer(self, view: ContactView) -> None:
+        dialog = TimerDialog(self.state.named(view), view.timer)
+        self.surface.choose(dialog, partial(self._set_timer, view.person))
+
+    def _set_timer(self, person: str, seconds: int) -> None:
+        self.surface.run("contact", self._timer, person, seconds)
+
+    async def _timer(self, person: str, seconds: int) -> None:
+        await self.surface.ask(self.messenger.set_timer(person, seconds))
+
+    def clear(self, view: ContactView) -> None:
+        name = self.state.named(view)
+        self.surface.confirm(
+            _("Clear the conversation with {name}?").format(name=name),
+            _(
+                "Deletes your copy of all messages permanently. {name} keeps theirs and is not notified. "
+                "The contact and the timer stay."
+            ).format(name=name),
+            partial(self._call, self.messenger.clear, view.person),
         )
 
     def _call(self, method: Callable[..., Awaitable[None]], *arguments: object) -> None:

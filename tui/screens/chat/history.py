@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
 
-from chat.interface import ContactView, EntryState, EntryView, Messenger, Term
+from chat.interface import ContactView, EntryState, EntryView, HistoryCleared, Messenger, Term
 from tui.actions import Group
 from tui.attention import Attention
-from tui.conversation import DELETED, Conversation
+from tui.conversation import EXPIRED, GONE, Conversation
 from tui.messages import Problem, attempt
 from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog
-from tui.text.formatting import deletion, safe, safe_line, shorten
+from tui.text.formatting import deletion, gone_line, safe, safe_line, shorten
 from tui.text.markdown import blocks, links
 from tui.text.translation import _
 from tui.widgets.history import History
@@ -97,13 +97,13 @@ class HistoryController:
         useless |= set() if links(text) else {"copy_link"}
         useless |= set() if blocks(text) else {"copy_code"}
         useless |= set() if entry.kind == "text" else {"copy"}
-        useless |= {"reply", "delete"} if entry.kind == DELETED else set()
+        useless |= {"reply", "delete"} if entry.kind in GONE else set()
         self.surface.offer("entry", Group.ENTRY, useless)
 
     def reply(self) -> None:
         entry = self.view.chosen
-        if entry is not None and entry.kind == DELETED:
-            self.surface.say(_("This message was deleted."))
+        if entry is not None and entry.kind in GONE:
+            self.surface.say(gone_line(entry.kind))
         elif entry is not None:
             self.answer(entry)
 
@@ -129,8 +129,8 @@ class HistoryController:
         entry = self.view.chosen
         if entry is None:
             return
-        if entry.kind == DELETED:
-            self.surface.say(_("This message was deleted."))
+        if entry.kind in GONE:
+            self.surface.say(gone_line(entry.kind))
             return
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
         question = _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
@@ -149,6 +149,24 @@ class HistoryController:
         if self.state.current in self._erasing.values():
             said = _("Erasing deleted messages from the profile file: {percent} %…")
             self.surface.say(said.format(percent=int(done * 100)))
+
+    def entry_expired(self, contact: str, entry: str) -> None:
+        """Draw an entry as gone whose timer has ended."""
+        if self.state.conversation is not None and contact == self.state.conversation.person:
+            self.state.conversation.erased(entry, EXPIRED)
+            self.view.erase(frozenset(self._erasing))
+
+    def history_cleared(self, step: HistoryCleared) -> None:
+        """Say how far clearing is, and read again what is shown at its end."""
+        name = self.state.contacts.get(step.contact)
+        if step.done < step.total:
+            how = f"{100 * step.done // step.total} %"
+            self.surface.say(_("Clearing the conversation… {share}").format(share=how))
+            return
+        if name is not None:
+            said = _("The conversation with {name} is cleared.").format(name=self.state.named(name))
+            self.surface.say(said)
+        self.entries_marked(step.contact)
 
     def file_cleaned(self) -> None:
         if self._erasing:
@@ -257,7 +275,7 @@ class HistoryController:
             self.surface.say(news.format(name=self.state.named(view)))
 
     def entries_marked(self, contact: str) -> None:
-        """Read again which entries of the open conversation are quarantined."""
+        """Read again which entries of the open conversation are quarantined, gone, or end sooner."""
         opened = self.state.conversation
         if opened is not None and contact == opened.person:
             self._run("marks", self.read_again)

@@ -15,7 +15,7 @@ from typing import Final
 from textual.content import Content
 
 from chat.interface import ContactView, EntryView, Messenger, Phrase
-from tui.conversation import DELETED
+from tui.conversation import GONE
 from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, attempt
 from tui.preferences import Options, Preferences, kept_send_id, send_id
 from tui.screens.chat.surface import ChatState, Surface
@@ -315,7 +315,7 @@ class ComposerController:
         entry = await attempt(self.messenger.entry(person, reply))
         if self.state.current != person or self.drafts.of(person).reply != reply:
             return
-        self.answer(entry if isinstance(entry, EntryView) and entry.kind != DELETED else None)
+        self.answer(entry if isinstance(entry, EntryView) and entry.kind not in GONE else None)
 
     # Typing.
 
