@@ -191,6 +191,8 @@ class Session:
                 await self._parts.history.marked(contact)
             case interface.EntryChanged():
                 self._parts.composer.entry_changed(event)
+            case interface.EntryEdited(entry):
+                await self._parts.history.edited(entry)
             case interface.EntryDeleted(contact, entry_id):
                 await self._parts.deletion.entry_deleted(contact, entry_id)
                 await self._parts.composer.entry_deleted(contact, entry_id)

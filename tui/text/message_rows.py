@@ -148,6 +148,7 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
     bar = (f"bar-{_side(entry)}", _BAR)
     shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
+    time = _("edited {time}").format(time=time) if entry.edited else time
     tail = (mark + " " if mark else "") + time
     if _cells(shown[-1], widest) + 2 + cell_len(tail) > inner and inner >= cell_len(tail):
         shown.append(())
@@ -165,7 +166,7 @@ def _lines(entry: EntryView, setting: Setting) -> list[Line]:
 
 
 def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
-    return unshown("deleting" if entry.id in erasing else entry.kind)
+    return unshown("deleting" if entry.id in erasing else entry.kind, entry.deleted_by)
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
