@@ -60,7 +60,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         screen = await until_shown(pilot, "Details")
         assert "Reply" not in screen
         assert "Delete" not in screen
-    assert messenger.called("delete") == [(bob.person, secret.id)]
+    assert messenger.called("delete") == [(bob.person, secret.id, False)]
 
 
 async def test_a_menu_and_the_mouse_delete_too() -> None:

@@ -117,6 +117,8 @@ ACTS: Final[dict[str, Act]] = {
     "directs": contact(present=True, relayed=False),
     "changes": Others.change_identity,
     "writes": lambda on, name, text: on.messenger.receive(on.person(name), text),
+    "edits": lambda on, name, text: on.messenger.edit_as_them(on.person(name), on.last(name).id, text),
+    "deletes": lambda on, name, _text: on.messenger.delete_as_them(on.person(name), on.last(name).id),
     "announces": lambda on, name, _text: on.messenger.receive_alone(on.person(name)),
     "surpasses": lambda on, name, _text: on.messenger.receive_alone(on.person(name), "unknown"),
     "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
