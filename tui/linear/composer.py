@@ -84,13 +84,10 @@ class Composer:
         if text.strip():
             await self._edit(entry.contact, entry.id, text.strip())
             return
-        self._text = _Text(entry.contact, "", entry.text.split("\n"), entry.id)
-        await self.output.say(
-            _(
-                "Edit the text, line by line. A line with only a dot sends it, {drop} leaves it unchanged."
-            ).format(drop=_DROPS)
-        )
-        await self._say_lines(self._text.lines)
+        self._text = _Text(entry.contact, "", [], entry.id)
+        await self._say_lines(entry.text.split("\n"))
+        how = _("Type the new text, line by line. A line with only a dot sends it, {drop} changes nothing.")
+        await self.output.say(how.format(drop=_DROPS))
         self.output.holding = True
 
     async def _edit(self, person: str, entry: str, text: str) -> None:
@@ -247,8 +244,11 @@ class Deletion:
             says(entry, self.state.name_of(entry.contact)),
         ]
         if entry.own and not wanted:
-            other = HERE if scope == EVERYONE else EVERYONE
-            lines.append(_("/delete {number} {scope} is the other way.").format(number=number, scope=other))
+            if scope == HERE:
+                other = _("To delete it for everyone, type /delete {number} everyone.")
+            else:
+                other = _("To delete it on this device only, type /delete {number} here.")
+            lines.append(other.format(number=number))
 
         async def do() -> None:
             if entry.own:
