@@ -173,6 +173,7 @@ _READING: Final = (
 _ENTRY: Final = (
     Action("entry", "enter", N_("This message"), N_("Show what you can do with the message.")),
     Action("reply", "r", N_("Reply"), N_("Reply to the message and quote it in one line.")),
+    Action("edit", "e", N_("Edit"), N_("Change your message. It keeps its place and is shown as edited.")),
     Action("copy", "c", N_("Copy"), N_("Copy the text to the clipboard."), vi="y"),
     Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
@@ -185,7 +186,7 @@ _ENTRY: Final = (
         "delete",
         "d delete",
         N_("Delete"),
-        N_("Delete your copy after confirmation. The contact keeps theirs."),
+        N_("Delete your copy after confirmation, or your own message for everyone."),
     ),
     Action("oldest", "home g", N_("Oldest"), N_("Go to the first message of the conversation.")),
 )

@@ -116,40 +116,42 @@ class Window:
         self.entries[at] = replace(self.entries[at], state=state)
         return True
 
-    def erase(self, entry: str, kind: str = DELETED) -> None:
+    def erase(self, entry: str, kind: str = DELETED, by: str = "") -> None:
         """Let go of what a deleted or expired entry said, held or answered."""
-        held, at = self.get(entry), self.index(entry)
+        held = self.get(entry)
+        if held is not None and (held.kind not in GONE or (by == "author" and held.kind == DELETED)):
+            gone = replace(held, kind=kind, text="", reply="", expires=None, edited=False, deleted_by=by)
+            self._put(gone)
+
+    def edit(self, entry: EntryView) -> bool:
+        """Take in an edited entry, held or answered; False where it is neither."""
+        held = self.get(entry.id)
         if held is None or held.kind in GONE:
-            return
-        gone = replace(held, kind=kind, text="", reply="", expires=None)
+            return False
+        self._put(replace(entry, state=held.state))
+        return True
+
+    def _put(self, entry: EntryView) -> None:
+        at = self.index(entry.id)
         if at >= 0:
-            self.entries[at] = gone
+            self.entries[at] = entry
         else:
-            self.origins[entry] = gone
+            self.origins[entry.id] = entry
 
     def fill(self, entry: EntryView) -> bool:
         """Take in the content of an entry that was missing, held or answered; False where it is neither."""
         held = self.get(entry.id)
         if held is None or held.kind != MISSING:
             return False
-        at = self.index(entry.id)
-        if at >= 0:
-            self.entries[at] = entry
-        else:
-            self.origins[entry.id] = entry
+        self._put(entry)
         return True
 
     def mark_conflicting(self, entries: Iterable[str]) -> None:
         """Mark held or answered entries that claim one place."""
         for entry in entries:
-            held, at = self.get(entry), self.index(entry)
-            if held is None:
-                continue
-            marked = replace(held, conflicting=True)
-            if at >= 0:
-                self.entries[at] = marked
-            else:
-                self.origins[entry] = marked
+            held = self.get(entry)
+            if held is not None:
+                self._put(replace(held, conflicting=True))
 
     def trim(self, around: int) -> None:
         excess = len(self.entries) - HELD_MAX
@@ -183,7 +185,8 @@ class Conversation:
         self._reading = asyncio.Lock()
         self._awaited: dict[str, EntryView] = {}
         self._moved: dict[str, EntryState] = {}
-        self._erased: dict[str, str] = {}  # the kind that it has now
+        self._erased: dict[str, tuple[str, str]] = {}  # the kind that it has now, and who deleted it
+        self._edited: dict[str, EntryView] = {}
         self._filled: dict[str, EntryView] = {}
         self._conflicting: set[str] = set()
 
@@ -269,9 +272,15 @@ class Conversation:
         self._conflicting.update(entries)
         self.window.mark_conflicting(self._conflicting)
 
-    def erased(self, entry: str, kind: str = DELETED) -> None:
-        self._erased[entry] = kind
-        self.window.erase(entry, kind)
+    def erased(self, entry: str, kind: str = DELETED, by: str = "") -> None:
+        self._erased[entry] = kind, by
+        self.window.erase(entry, kind, by)
+
+    def edited(self, entry: EntryView) -> bool:
+        """An entry says something else; True when that can be drawn now."""
+        if self._reading.locked():
+            self._edited[entry.id] = entry
+        return self.window.edit(entry)
 
     def trim(self, around: int) -> None:
         """Let go of what is far from a place; not while a page is on its way, which has to fit."""
@@ -311,10 +320,13 @@ class Conversation:
         for filled in self._filled.values():
             self.window.fill(filled)
         self._filled.clear()
+        for edited in self._edited.values():
+            self.window.edit(edited)
+        self._edited.clear()
         self.window.mark_conflicting(self._conflicting)
         self._apply_erased()
 
     def _apply_erased(self) -> None:
         """What was read before a deletion may come after it."""
-        for entry, kind in self._erased.items():
-            self.window.erase(entry, kind)
+        for entry, (kind, by) in self._erased.items():
+            self.window.erase(entry, kind, by)

@@ -49,7 +49,7 @@ class Parts:
         self.questions = questions = Questions(output, options, input.at_terminal)
         self.history = history = History(messenger, output, options, preferences, state)
         self.composer = Composer(messenger, output, preferences, state, history)
-        self.deletion = Deletion(messenger, output, state, history, questions)
+        self.deletion = Deletion(messenger, output, state, history, questions, preferences)
         self.contacts = Contacts(messenger, output, options, preferences, state, questions)
         self.pairing = Pairing(messenger, output, options, state, questions, history)
         self.settings = Settings(messenger, output, preferences, state)
@@ -65,7 +65,12 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "where": (N_("Show which conversation is open; so does an empty line."), p.history.where, ""),
         "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
         "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
-        "delete": (N_("Delete your copy of an entry; the contact keeps theirs."), p.deletion.delete, _NUMBER),
+        "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
+        "delete": (
+            N_("Delete your copy of an entry, or your own one for everyone. The last choice is kept."),
+            p.deletion.delete,
+            N_("NUMBER here or everyone"),
+        ),
         "timer": (
             N_("Show or set after how long new messages disappear."),
             p.deletion.timer,

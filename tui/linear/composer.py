@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,7 +24,16 @@ from tui.linear.output import Output
 from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted, timer_line
 from tui.preferences import Preferences, kept_send_id, send_id
-from tui.text.formatting import counter, deletion, gone_line, safe_line
+from tui.text.formatting import (
+    EVERYONE,
+    HERE,
+    SCOPE,
+    counter,
+    deletion,
+    deletion_for_all,
+    gone_line,
+    safe_line,
+)
 from tui.text.translation import _
 
 SLASH: Final = "/"
@@ -32,11 +43,12 @@ _DROPS: Final = "/drop"
 
 @dataclass(slots=True)
 class _Text:
-    """A text of several lines that is being written, and the entry (id) that it answers."""
+    """A text of several lines that is being written, and the entry (id) that it answers or `edits`."""
 
     person: str
     reply: str
     lines: list[str]
+    edits: str = ""
 
 
 @dataclass
@@ -79,6 +91,32 @@ class Composer:
         else:
             await self._compose(person, answered)
 
+    async def edit(self, typed: str) -> None:
+        number, _space, text = typed.partition(" ")
+        if not number:
+            raise UsageError(_("Type /edit and the number of an entry: /last lists entries with numbers."))
+        entry = await self.history.find(number)
+        _refuse_deleted(entry)
+        if not entry.own or entry.kind != "text":
+            raise UsageError(_("Only your own messages that are not deleted can be edited."))
+        if text.strip():
+            await self._edit(entry.contact, entry.id, text.strip())
+            return
+        self._text = _Text(entry.contact, "", [], entry.id)
+        await self._say_lines(entry.text.split("\n"))
+        how = _("Type the new text, line by line. A line with only a dot sends it, {drop} changes nothing.")
+        await self.output.say(how.format(drop=_DROPS))
+        self.output.holding = True
+
+    async def _edit(self, person: str, entry: str, text: str) -> None:
+        edited = await self.messenger.edit(person, entry, text, secrets.token_hex(16))
+        self.history.sent(edited.change)
+        self._last, self._reached = (person, edited.change), None
+        view = self.state.contacts.get(person)
+        if view is not None and not view.present and self.state.announces("delivery"):
+            said = _("Queued until {name} is online.").format(name=self.state.name_of(person))
+            await self.output.say(said)
+
     async def _send_or_keep(self, person: str, text: str, reply: str = "") -> None:
         try:
             sent = await self._send(person, text, reply)
@@ -117,10 +155,13 @@ class Composer:
         self._text = _Text(person, reply, draft.split("\n") if draft else [])
         how = _("Write to {name}, line by line. A line with only a dot sends it, {drop} discards it.")
         await self.output.say(how.format(name=self.state.name_of(person), drop=_DROPS))
-        for at, line in enumerate(self._text.lines, 1):
+        await self._say_lines(self._text.lines)
+        self.output.holding = True
+
+    async def _say_lines(self, lines: Sequence[str]) -> None:
+        for at, line in enumerate(lines, 1):
             said = _("{name}, line {number}: {text}")
             await self.output.say(said.format(name=_("You"), number=at, text=safe_line(line)))
-        self.output.holding = True
 
     async def take_line(self, line: str) -> None:
         """Add a line to the text that is being written, send it, or drop it."""
@@ -132,15 +173,19 @@ class Composer:
             try:
                 if line == _DROPS or not text.strip():
                     await self.output.say(_("Nothing was sent."))
+                elif written.edits:
+                    await self._edit(written.person, written.edits, text)
                 elif not await self._send(written.person, text, written.reply):
                     return
-                await self._keep(written.person, "", "")
+                if not written.edits:
+                    await self._keep(written.person, "", "")
             finally:
                 await self.history.resume()
             return
         written.lines.append(line)
         text = "\n".join(written.lines)
-        await self._keep(written.person, text, written.reply)
+        if not written.edits:
+            await self._keep(written.person, text, written.reply)
         if too_long := counter(len(text)):
             await self.output.say(too_long)
 
@@ -179,6 +224,10 @@ class Composer:
         """Remove a deleted entry as what a text answers."""
         if self._text is not None and (self._text.person, self._text.reply) == (person, entry):
             self._text.reply = ""
+        if self._text is not None and self._text.edits == entry:
+            self._text = None
+            await self.output.say(_("This message was deleted."))
+            await self.history.resume()
         if self.preferences.get(f"reply.{person}") == entry:
             await self.preferences.set(f"reply.{person}", "")
 
@@ -198,20 +247,43 @@ class Deletion:
     state: State
     history: History
     questions: Questions
+    preferences: Preferences
     _quarter: int = field(init=False, default=0)
 
     async def delete(self, typed: str) -> None:
-        if not typed:
+        number, _space, wanted = typed.partition(" ")
+        if not number:
             raise UsageError(_("Type /delete and the number of an entry: /last lists entries with numbers."))
-        entry = await self.history.find(typed)
+        entry = await self.history.find(number)
         _refuse_deleted(entry)
-        lines = (
+        scope = self._scope(entry, wanted.strip().casefold())
+        says = deletion_for_all if scope == EVERYONE else deletion
+        lines = [
             _("Delete {entry}?").format(entry=quoted(entry)),
-            deletion(entry, self.state.name_of(entry.contact)),
-        )
-        await self.questions.confirm(
-            entry.contact, lines, lambda: self.messenger.delete(entry.contact, entry.id)
-        )
+            says(entry, self.state.name_of(entry.contact)),
+        ]
+        if entry.own and not wanted:
+            if scope == HERE:
+                other = _("To delete it for everyone, type /delete {number} everyone.")
+            else:
+                other = _("To delete it on this device only, type /delete {number} here.")
+            lines.append(other.format(number=number))
+
+        async def do() -> None:
+            if entry.own:
+                await self.preferences.set(SCOPE, scope)
+            await self.messenger.delete(entry.contact, entry.id, scope == EVERYONE)
+
+        await self.questions.confirm(entry.contact, lines, do)
+
+    def _scope(self, entry: EntryView, wanted: str) -> str:
+        """For whom an entry is to be deleted. Raises UsageError."""
+        if wanted not in ("", HERE, EVERYONE):
+            raise UsageError(_("Type here or everyone after the number."))
+        if wanted == EVERYONE and not entry.own:
+            raise UsageError(_("Somebody else wrote this message: you can delete it on this device only."))
+        remembered = self.preferences.get(SCOPE) if entry.own else HERE
+        return wanted or (EVERYONE if remembered == EVERYONE else HERE)
 
     async def entry_deleted(self, contact: str, entry: str) -> None:
         """An entry was deleted, by this client or another client of the profile."""

@@ -121,6 +121,11 @@ class History:
             said = _("{name}: other messages than before are marked as from a removed device.")
             await self.output.notify(said.format(name=self.state.name_of(person)))
 
+    async def edited(self, entry: EntryView) -> None:
+        """Say what an entry says now. This client's own edits are known."""
+        if entry.contact == self.state.current and entry.change not in self._sent:
+            await self.output.notify(*await self._lines(entry))
+
     def sent(self, entry: str) -> None:
         """This client sent an entry, so that the person has seen it already."""
         self._sent.append(entry)

@@ -197,6 +197,8 @@ class Session:
                 self._parts.composer.entry_changed(event)
             case interface.HistoryCleared():
                 await self._parts.deletion.history_cleared(event)
+            case interface.EntryEdited(entry):
+                await self._parts.history.edited(entry)
             case interface.EntryDeleted(contact, entry_id, expired=expired):
                 if not expired:  # what disappears in its time is no news
                     await self._parts.deletion.entry_deleted(contact, entry_id)

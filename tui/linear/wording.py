@@ -112,7 +112,8 @@ def entry_lines(
         begins = max(0, at - 1)
         shown = [_excerpt(text, wanted) for text in texts[begins : at + 2]]
     head = _("{name}, {time}").format(name=name, time=time) if time else name
-    for mark in [*warnings(entry), *([ends] if ends else [])]:
+    marks = [*warnings(entry), *([_("edited")] if entry.edited else []), *([ends] if ends else [])]
+    for mark in marks:
         head = _("{name}, {mark}").format(name=head, mark=mark)
     if answers is not None:
         head = _("{name}, replying to {what}").format(name=head, what=answers)
@@ -137,7 +138,7 @@ def _excerpt(text: str, wanted: re.Pattern[str]) -> str:
 
 def _texts(entry: EntryView) -> list[str]:
     if entry.kind != "text":
-        return [unshown(entry.kind, entry.seconds)]
+        return [unshown(entry.kind, entry.deleted_by, entry.seconds)]
     lines = [line.rstrip() for line in safe(entry.text).split("\n") if line.strip()]
     return lines or [_("(nothing that can be shown)")]
 
@@ -268,6 +269,9 @@ def details_lines(
         lines.append(said.format(name=named(receipt.person), time=moment(receipt.time)))
     if not details.receipts:
         lines.append(_("Not confirmed by any device yet."))
+    for version in details.versions:
+        said = _("From {time} on it said: {text}")
+        lines.append(said.format(time=moment(version.time), text=_in_quotes(safe_line(version.text))))
     if details.quarantined:
         lines.append(quarantine_cause())
     if details.uncovered:

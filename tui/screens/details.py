@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -30,11 +30,15 @@ from tui.text.formatting import (
     question_lines,
     safe_line,
     same_key_line,
+    shorten,
     uncovered_cause,
 )
 from tui.text.translation import N_, _, _n, filled
 
 _GROUP = 8
+
+
+_VERSION_CELLS: Final = 160  # of each version of a message that was edited
 
 
 class DetailsDialog(Dialog[None]):
@@ -72,6 +76,7 @@ class DetailsDialog(Dialog[None]):
             *([plain(quarantine_cause(), classes="section")] if told.quarantined else []),
             *([plain(uncovered_cause(), classes="section")] if told.uncovered else []),
             *self._conflicts(),
+            *self._versions(),
             plain(_("Identifiers"), classes="section"),
             _fact(_("Person"), grouped(told.person)),
             _fact(_("Device"), grouped(told.terminal)),
@@ -83,6 +88,15 @@ class DetailsDialog(Dialog[None]):
             return []
         facts = [_fact(_("Message"), grouped(one), "$warning") for one in self._details.conflicts]
         return [plain(_("Conflicting messages"), classes="section"), plain(conflict_cause()), *facts]
+
+    def _versions(self) -> list[Widget]:
+        if not self._details.versions:
+            return []
+        facts = [
+            _fact(self._moment(one.time), shorten(safe_line(one.text), _VERSION_CELLS))
+            for one in self._details.versions
+        ]
+        return [plain(_("What it said"), classes="section"), *facts]
 
     def _receipt(self, receipt: ReceiptView) -> Widget:
         told = _("✓✓ read") if receipt.kind is EntryState.READ else _("✓✓ delivered")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import PurePath
 from typing import ClassVar, Generic, TypeVar
@@ -19,7 +20,7 @@ from textual.widgets.option_list import Option
 
 from chat.interface import UsageError, parse_timer, timer_text
 from tui.actions import Action
-from tui.text.formatting import safe_line
+from tui.text.formatting import EVERYONE, HERE, safe_line
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
 from tui.widgets.controls import Field, Hints
@@ -153,6 +154,39 @@ class ConfirmDialog(Dialog[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.end(yes)
+
+
+class DeleteDialog(Dialog[str]):
+    """For whom an own message is to be deleted: the scope, EVERYONE or HERE; None: not at all.
+
+    `consequences` says of each scope what it does. It begins with `scope`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "delete"),
+        Binding("n,enter", "leave"),
+        Binding("e", "other"),
+    ]
+    heading = N_("Are you sure?")
+
+    def __init__(self, question: str, consequences: Mapping[str, str], scope: str) -> None:
+        super().__init__()
+        self._question, self._consequences, self._scope = question, consequences, scope
+
+    def body(self) -> list[Widget]:
+        return [plain(self._question, classes="strong"), plain("", id="consequence", classes="quiet")]
+
+    def draw(self) -> None:
+        self.query_one("#consequence", Static).update(self._consequences[self._scope])
+        other = _("For everyone") if self._scope == HERE else _("On this device only")
+        self.set_hints((("y", _("Yes")), ("n", _("No")), ("e", other)))
+
+    def action_delete(self) -> None:
+        self.end(self._scope)
+
+    def action_other(self) -> None:
+        self._scope = EVERYONE if self._scope == HERE else HERE
+        self.draw()
 
 
 class MenuDialog(Dialog[str]):

@@ -356,7 +356,7 @@ def ends_mark(entry: EntryView, zone: tzinfo | None = None) -> str:
     return _("until {time}").format(time=when)
 
 
-def unshown(kind: str, seconds: int = 0) -> str:
+def unshown(kind: str, deleted_by: str = "", seconds: int = 0) -> str:
     """The text that is shown for an entry without text. `seconds`: of the timer that it sets.
 
     It was deleted, or is until the profile's file is clean of it, or its timer ended, or its content has not
@@ -370,7 +370,7 @@ def unshown(kind: str, seconds: int = 0) -> str:
     if kind == "timer":
         return _("(timer off: new messages stay)")
     if kind == "deleted":
-        return _("(deleted)")
+        return _("(deleted by its author)") if deleted_by == "author" else _("(deleted here)")
     if kind == "deleting":
         return _("(deleting…)")
     if kind == "missing":
@@ -412,8 +412,26 @@ def uncovered_cause() -> str:
     )
 
 
+EVERYONE: Final = "everyone"
+HERE: Final = "here"
+SCOPE: Final = "deletion"
+"""The preference that remembers for whom own messages are deleted: EVERYONE or HERE."""
+
+
+def deletion_for_all(entry: EntryView, name: str) -> str:
+    """What it does to delete an own entry for everyone, in the question before."""
+    if entry.state in (EntryState.QUEUED, EntryState.SENT):
+        return _("Deletes it permanently for everyone. {name} learns that there was a message.").format(
+            name=name
+        )
+    return _(
+        "Deletes it permanently for everyone, for {name} as soon as they are online. {name} sees that there "
+        "was a message, and may have read or copied it."
+    ).format(name=name)
+
+
 def deletion(entry: EntryView, name: str) -> str:
-    """What it does to delete an entry of the conversation with a contact, in the question before."""
+    """What it does to delete an entry of the conversation with a contact here, in the question before."""
     if entry.own and entry.state is EntryState.QUEUED:
         return _(
             "Deletes your copy permanently. {name} has not received it. If it still waits, {name} only "

@@ -149,6 +149,7 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
     bar = (f"bar-{_side(entry)}", _BAR)
     shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
+    time = _("edited {time}").format(time=time) if entry.edited else time
     ends = ends_mark(entry, setting.zone)
     tail = (ends + " " if ends else "") + (mark + " " if mark else "") + time
     if _cells(shown[-1], widest) + 2 + cell_len(tail) > inner and inner >= cell_len(tail):
@@ -169,7 +170,7 @@ def _lines(entry: EntryView, setting: Setting) -> list[Line]:
 
 def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
     kind = "deleting" if entry.id in erasing and entry.kind == DELETED else entry.kind
-    return unshown(kind, entry.seconds)
+    return unshown(kind, entry.deleted_by, entry.seconds)
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:

@@ -37,10 +37,15 @@ class Laid:
     standing: Place
     state: EntryState
     kind: str
+    change: tuple[str, str]
     answers: str
     warnings: list[str]
     rows: tuple[Row, ...]
     lead: int
+
+    @property
+    def made_from(self) -> tuple[Place, EntryState, str, tuple[str, str], str, list[str]]:
+        return self.standing, self.state, self.kind, self.change, self.answers, self.warnings
 
 
 class Sheet:
@@ -136,8 +141,9 @@ class Sheet:
         standing = place(entry, window.entries[index - 1] if index else None, setting.zone)
         answers = quoted(entry, window, setting.erasing)
         held = self._laid.get(entry.id)
-        made_from = (standing, entry.state, entry.kind, answers, warnings(entry))
-        if held and (held.standing, held.state, held.kind, held.answers, held.warnings) == made_from:
+        change = entry.change, entry.deleted_by
+        made_from = (standing, entry.state, entry.kind, change, answers, warnings(entry))
+        if held and held.made_from == made_from:
             return held
         rows = rows_of(entry, standing, setting, answers)
         lead = lead_rows(standing, new=entry.id == setting.unread, roomy=setting.roomy)

@@ -200,9 +200,11 @@ class ReplyLine(Static):
         super().__init__("", id="reply", markup=False)
         self.display = False
         self._name, self._quoted = "", ""
+        self._edits = False
 
-    def show(self, name: str, entry: EntryView | None) -> None:
-        """Say whose entry is answered; None hides the line. `name` is safe."""
+    def show(self, name: str, entry: EntryView | None, *, edits: bool = False) -> None:
+        """Say whose entry is answered, or that one's own is edited; None hides the line. `name` is safe."""
+        self._edits = edits
         lines = safe(entry.text).strip().split("\n") if entry is not None else [""]
         self._name, self._quoted = name, safe_line(lines[0])
         self.display = entry is not None
@@ -210,8 +212,8 @@ class ReplyLine(Static):
 
     def render(self) -> Content:
         """The quoted line takes the columns that the rest leaves."""
-        way_out = _("Esc: cancel reply")
-        begin = _("↩ {name}: ").format(name=self._name)
+        way_out = _("Esc: leave it unchanged") if self._edits else _("Esc: cancel reply")
+        begin = _("Editing: ") if self._edits else _("↩ {name}: ").format(name=self._name)
         left = self.content_size.width - cell_len(begin) - cell_len(way_out) - 2
         quoted = shorten(self._quoted, max(0, left))
         gap = " " * max(2, left + 2 - cell_len(quoted))

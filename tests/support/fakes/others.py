@@ -307,6 +307,7 @@ class Others:
         conversation.entries[at] = replace(gone, deleted_by="author", change=identity(f"delete of {entry}"))
         conversation.versions.pop(entry, None)
         self.emit(EntryDeleted(person, entry, by_author=True))
+        self.uncleaned = True
         return conversation.entries[at]
 
     def cut(self, person: str) -> EntryView:

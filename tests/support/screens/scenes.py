@@ -165,6 +165,15 @@ def _contest(fake: FakeMessenger) -> None:
     fake.verifications[ben] = VerificationView(numbers, START, True, changes)
 
 
+def _change(fake: FakeMessenger) -> None:
+    """Ben edits his last message, and deletes the one before it for everyone."""
+    ben = _ben(fake)
+    first, last = [entry.id for entry in fake._conversations[ben].entries if not entry.own][-2:]
+    fake.edit_as_them(ben, last, "Three copies, one in colour.")
+    fake.delete_as_them(ben, first)
+    fake.tidy()
+
+
 def _ask(fake: FakeMessenger) -> None:
     fake.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
 
@@ -195,7 +204,9 @@ TALKING = (
     talk("chosen", "Ben", _UP, back=_DOWN_AGAIN),
     talk("entry-menu", "This message", _UP, keys("enter"), back=("escape", *_DOWN_AGAIN)),
     talk("delete", "Are you sure?", _UP, keys("d"), back=("n", *_DOWN_AGAIN)),
+    talk("delete-for-all", "On this device only", _UP, keys("d", "e"), back=("n", *_DOWN_AGAIN)),
     talk("details", "Details", _UP, keys("i"), back=("escape", *_DOWN_AGAIN)),
+    talk("editing", "Editing: ", _UP, keys("e"), back=_DOWN_AGAIN),
     talk(
         "replying",
         "Esc: cancel reply",
@@ -329,6 +340,7 @@ ON_THE_FAKE = (
         keys("enter"),
     ),
     acted("relayed", "⇄ relay", lambda fake: fake.change_contact(_ben(fake), relayed=True)),
+    acted("changed", "(deleted by its author)", _change),
     talk("deleting", "(deleting…)", *_DELETED),
     talk(
         "deleted",

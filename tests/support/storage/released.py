@@ -24,6 +24,7 @@ from chat.storage import (
     secure_deletion,
     settings,
 )
+from chat.storage.amending import Follower
 from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
@@ -33,11 +34,15 @@ from chat.storage.settings import RelayRow, Settings
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
     KIND_TEXT,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
     cut_body,
+    delete_body,
+    edit_body,
     read_text,
     text_body,
     write_entry,
@@ -169,6 +174,11 @@ def write_conversation(database: Database) -> None:
     entries.insert(database, removed, unread=True, former=True)
     cut = ben.write(KIND_CUT, cut_body(CAT.terminal, [CutHead(b"cat....1", 1, removed.id)]), removed)
     entries.insert(database, cut, unread=True)
+    edit = ben.write(KIND_EDIT, edit_body(answer.id, "你好 Ann, 后天去北京吗?"), cut)
+    waits = ann.write(KIND_DELETE, delete_body([blob("an entry that has not come")]), edit)
+    for entry in (edit, waits):
+        entries.insert(database, entry, unread=True)
+    Follower(database, ANN.self_key).piece()
     passed_on = entries.insert(database, ben.tell("passed on by another of Ann's terminals"), unread=True)
     repair.doubt(database, [passed_on] if passed_on else [], [ANN.terminal])
     repair.passed_again(database, [late], BEN.terminal)

@@ -103,7 +103,7 @@ ALL = {
     "edit of late": edit(THEIR_TERMINAL.terminal, LATE, "late edited"),
     "edit of mine": edit(ME.terminal, MINE, "mine edited"),
     "foreign edit": edit(THEIR_TERMINAL.terminal, MINE, "not mine", 9),
-    "foreign edit of theirs": edit(ME.terminal, THEIRS, "not theirs", 99),
+    "foreign edit, own": edit(ME.terminal, THEIRS, "not theirs", 99),
     "edit of an edit": edit(THEIR_TERMINAL.terminal, _FIRST, "twice", 7),
     "delete": _GONE,
     "delete late": delete(THEIR_TERMINAL.terminal, LATE, MINE),

@@ -55,14 +55,14 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         messenger.tidy()
         screen = await until_shown(pilot, DONE)
         assert "(deleting…)" not in screen
-        assert "Bob: (deleted)" in screen
+        assert "Bob: (deleted here)" in screen
         await pilot.press("r")
         await until_shown(pilot, "This message was deleted.")
         await opened(pilot, "enter", MenuDialog)
         screen = await until_shown(pilot, "Details")
         assert "Reply" not in screen
         assert "Delete" not in screen
-    assert messenger.called("delete") == [(bob.person, secret.id)]
+    assert messenger.called("delete") == [(bob.person, secret.id, False)]
 
 
 async def test_a_menu_and_the_mouse_delete_too() -> None:
@@ -74,7 +74,7 @@ async def test_a_menu_and_the_mouse_delete_too() -> None:
         await click(pilot, "y Yes")
         await until(pilot, lambda: bool(messenger.called("delete")))
         screen = await until_shown(pilot, DONE)
-        assert "(deleted)" in screen
+        assert "(deleted here)" in screen
 
 
 async def test_what_waits_is_told_to_go_without_its_words_and_a_refusal_is_said() -> None:
@@ -121,7 +121,7 @@ async def test_what_is_missing_is_no_deleted_message_and_is_read_when_it_comes()
     async with chatting(messenger) as pilot:
         entry = messenger.receive_alone(bob.person)
         screen = await until_shown(pilot, "(not here yet)")
-        assert "(deleted)" not in screen
+        assert "(deleted here)" not in screen
         await until(pilot, lambda: not messenger.unread(bob.person))
         messenger.complete(entry, "it has come")
         screen = await until_shown(pilot, "it has come")
@@ -139,7 +139,7 @@ async def test_case_97_an_entry_of_a_newer_version_is_shown_and_can_be_deleted()
         await pilot.press("d")
         await until_shown(pilot, "Delete this message?")
         await pilot.press("y")
-        await until_shown(pilot, "(deleted)")
+        await until_shown(pilot, "(deleted here)")
         assert messenger.called("delete")
 
 
@@ -226,7 +226,7 @@ async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:
 async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing() -> None:
     messenger, bob, secret = with_a_secret()
     conversation = Conversation(messenger, bob.person)
-    conversation.erased(secret.id)
+    conversation.erased(secret.id, "here")
     await conversation.open()
     erased, answer = conversation.window.entries
     assert (erased.kind, erased.text) == ("deleted", "")

@@ -61,7 +61,7 @@ async def test_a_deletion_that_ends_later_is_not_said_in_another_conversation() 
         messenger.receive(abe.person, "Come and see")  # said after the cleaning
         assert DELETED not in await until_shown(pilot, "Come and see")
         chat(pilot).open_conversation(bob.person)
-        await until_shown(pilot, "(deleted)")
+        await until_shown(pilot, "(deleted here)")
 
 
 async def test_news_goes_after_a_while_by_itself() -> None:

@@ -29,6 +29,7 @@ from chat.interface import (
     EntryAdded,
     EntryChanged,
     EntryDeleted,
+    EntryEdited,
     EntryFilled,
     HistoryCleared,
     IdentityChanged,
@@ -103,7 +104,14 @@ class ChatScreen(Screen[None]):
         self.composer = ComposerController(*shared, options, preferences, self._view)
         self.people = PeopleController(*shared, options, attention, preferences, self.composer)
         self.history = HistoryController(
-            *shared, options, attention, self._view, self.composer.reply_to, self.people.show
+            *shared,
+            options,
+            attention,
+            self._view,
+            self.composer.reply_to,
+            self.composer.edit,
+            preferences,
+            self.people.show,
         )
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options, preferences, self.people.show)
@@ -119,7 +127,7 @@ class ChatScreen(Screen[None]):
         anywhere = (
             *(finding.switch, finding.palette, finding.search, finding.jump),
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
-            *(history.entry, history.reply, history.copy, history.copy_link, history.copy_code),
+            *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase),
@@ -282,11 +290,16 @@ class ChatScreen(Screen[None]):
                 self.history.entries_marked(contact)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)
-            case EntryDeleted(contact, entry_id, expired=expired):
+            case EntryEdited(entry):
+                self.composer.entry_edited(entry)
+                self.history.entry_edited(entry)
+            case EntryDeleted(contact, entry_id, by_author, expired):
                 self.composer.entry_deleted(contact, entry_id)
                 self.finding.entry_deleted(entry_id)
-                gone = self.history.entry_expired if expired else self.history.entry_deleted
-                gone(contact, entry_id)
+                if expired:
+                    self.history.entry_expired(contact, entry_id)
+                else:
+                    self.history.entry_deleted(contact, entry_id, by_author=by_author)
             case Cleaning(done):
                 self.history.file_being_cleaned(done)
             case Cleaned():
@@ -355,7 +368,7 @@ class ChatScreen(Screen[None]):
         self.composer.choices_changed(message)
 
     def on_drop_reply(self) -> None:
-        self.composer.answer(None)
+        self.composer.drop()
 
     def on_address_clicked(self, message: messages.AddressClicked) -> None:
         self.history.copy_address(message.address)

@@ -11,11 +11,21 @@ from chat.interface import ContactView, EntryState, EntryView, HistoryCleared, M
 from tui.actions import Group
 from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
-from tui.messages import Problem, attempt
-from tui.preferences import Options
+from tui.messages import PreferenceChosen, Problem, attempt
+from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.dialog import DayDialog
-from tui.text.formatting import deletion, gone_line, safe, safe_line, shorten
+from tui.screens.dialog import DayDialog, DeleteDialog
+from tui.text.formatting import (
+    EVERYONE,
+    HERE,
+    SCOPE,
+    deletion,
+    deletion_for_all,
+    gone_line,
+    safe,
+    safe_line,
+    shorten,
+)
 from tui.text.markdown import blocks, links
 from tui.text.translation import _
 from tui.widgets.history import History
@@ -30,7 +40,8 @@ _ADDRESS_CELLS = 60  # so that what is said stays in one row
 class HistoryController:
     """Fills and moves `view`.
 
-    `answer` begins an answer to an entry; `show_people` draws what changes with a new entry in the list.
+    `answer` begins an answer to an entry, `rewrite` an edit of it; `show_people` draws what
+    changes with a new entry in the list.
     `catching_up`: how many new entries are being read.
     """
 
@@ -41,6 +52,8 @@ class HistoryController:
     attention: Attention
     view: History
     answer: Callable[[EntryView], None]
+    rewrite: Callable[[EntryView], None]
+    preferences: Preferences
     show_people: Callable[[], None]
     catching_up: int = field(init=False, default=0)
     # Entries whose first row was on the screen, whose last row was, and that the engine was asked to mark.
@@ -98,6 +111,7 @@ class HistoryController:
         useless |= set() if blocks(text) else {"copy_code"}
         useless |= set() if entry.kind == "text" else {"copy"}
         useless |= {"reply", "delete"} if entry.kind in GONE else set()
+        useless |= set() if entry.own and entry.kind == "text" else {"edit"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
     def reply(self) -> None:
@@ -106,6 +120,13 @@ class HistoryController:
             self.surface.say(gone_line(entry.kind))
         elif entry is not None:
             self.answer(entry)
+
+    def edit(self) -> None:
+        entry = self.view.chosen
+        if entry is not None and not (entry.own and entry.kind == "text"):
+            self.surface.say(_("Only your own messages that are not deleted can be edited."))
+        elif entry is not None:
+            self.rewrite(entry)
 
     def copy(self) -> None:
         self._copy(lambda text: [text.strip("\n")], _("Copied."), _("There is no text to copy."))
@@ -134,14 +155,25 @@ class HistoryController:
             return
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
         question = _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
-        do = partial(self.surface.call, "delete", self.messenger.delete, entry.contact, entry.id)
-        self.surface.confirm(question, deletion(entry, self.state.named(view)), do)
+        name, do = self.state.named(view), partial(self._delete, entry)
+        if not entry.own:
+            self.surface.confirm(question, deletion(entry, name), partial(do, HERE))
+            return
+        scope = EVERYONE if self.preferences.get(SCOPE) == EVERYONE else HERE
+        consequences = {HERE: deletion(entry, name), EVERYONE: deletion_for_all(entry, name)}
+        self.surface.choose(DeleteDialog(question, consequences, scope), do)
 
-    def entry_deleted(self, contact: str, entry: str) -> None:
+    def _delete(self, entry: EntryView, scope: str) -> None:
+        if entry.own:
+            self.surface.post(PreferenceChosen(SCOPE, scope))
+        everyone = scope == EVERYONE
+        self.surface.call("delete", self.messenger.delete, entry.contact, entry.id, everyone)
+
+    def entry_deleted(self, contact: str, entry: str, *, by_author: bool) -> None:
         """Draw a deleted entry as being deleted: the profile's file may hold its text until it is cleaned."""
         self._erasing[entry] = contact
         if self.state.conversation is not None and contact == self.state.conversation.person:
-            self.state.conversation.erased(entry)
+            self.state.conversation.erased(entry, by="author" if by_author else "here")
             self.view.erase(frozenset(self._erasing))
             self.surface.say(_("Deleting… Parlour erases it from the profile file in the background."))
 
@@ -261,6 +293,12 @@ class HistoryController:
             entries.discard(entry.id)
         opened = self.state.conversation
         if opened is not None and entry.contact == opened.person and opened.filled(entry):
+            self.view.window_changed(opened.window)
+
+    def entry_edited(self, entry: EntryView) -> None:
+        """Draw what an entry says now."""
+        opened = self.state.conversation
+        if opened is not None and entry.contact == opened.person and opened.edited(entry):
             self.view.window_changed(opened.window)
 
     def entries_conflict(self, contact: str, entries: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ in the encrypted profile, also when Parlour locks or closes while a text is on i
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -107,6 +108,7 @@ class ComposerController:
     banner: Banner = field(init=False, default_factory=Banner)
     reply_line: ReplyLine = field(init=False, default_factory=ReplyLine)
     _answered: EntryView | None = field(init=False, default=None)
+    _edited: EntryView | None = field(init=False, default=None)  # what is written takes its place
     _sent: dict[str, list[str]] = field(init=False, default_factory=dict)
     _sending: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _announced: float | None = field(init=False, default=None)  # when the contact was last notified of typing
@@ -121,7 +123,12 @@ class ComposerController:
     # What the person does.
 
     def send(self, message: SendText) -> None:
-        person = message.person
+        person, edited = message.person, self._edited
+        if edited is not None and edited.contact == person:
+            self.surface.clear()
+            self.stop_editing()
+            self.surface.outlast("send", self._send_edit, edited, message.text)
+            return
         draft = Draft(message.text, self.drafts.of(person).reply)
         view = self.state.contacts.get(person)
         if view is not None and view.held:  # Enter was on its way when that became known
@@ -148,6 +155,42 @@ class ComposerController:
 
     def choices_changed(self, message: ChoicesChanged) -> None:
         self.completion.show(message.choices, message.chosen, self.view.shortcode_offset)
+
+    def edit(self, entry: EntryView, text: str | None = None) -> None:
+        """Let what is written take the place of an own entry; the draft waits meanwhile."""
+        view = self.state.contact
+        if entry.contact != self.state.current or view is None or view.held:
+            self.go_write()
+            return
+        self.stop_editing()
+        self.keep()
+        self._edited, self._shown_text = entry, entry.text if text is None else text
+        self.view.set_text(self._shown_text)
+        self._show_answered(None)
+        self.go_write()
+
+    def stop_editing(self) -> None:
+        """Leave the entry as it is, and take up the draft again."""
+        if self._edited is not None:
+            self._edited = None
+            self.take_up_draft()
+
+    def drop(self) -> None:
+        """Answer nothing, or edit nothing."""
+        if self._edited is not None:
+            self.stop_editing()
+        else:
+            self.answer(None)
+
+    async def _send_edit(self, entry: EntryView, text: str) -> None:
+        if text == entry.text:
+            return
+        async with self._sending:
+            sent = await attempt(self.messenger.edit(entry.contact, entry.id, text, secrets.token_hex(16)))
+        if isinstance(sent, Problem) and self.state.current is not None:
+            self.surface.say(sent.text, problem=True)
+            if entry.contact == self.state.current:
+                self.edit(entry, text)
 
     def reply_to(self, entry: EntryView) -> None:
         if entry.contact == self.state.current:
@@ -203,7 +246,7 @@ class ComposerController:
     # Drafts.
 
     def keep(self) -> None:
-        if self.state.current is not None:
+        if self.state.current is not None and self._edited is None:
             person, entry = self.state.current, self._answered
             reply = entry.id if entry is not None else self.drafts.of(person).reply
             self.drafts.put(person, Draft(self.view.draft, reply))
@@ -212,6 +255,7 @@ class ComposerController:
         """Keep the draft of the open conversation, before another one opens."""
         if self.state.current is not None:
             self.keep()
+            self._edited = None
             self._stop_typing(self.state.current)
             self._keep_soon()
 
@@ -285,6 +329,7 @@ class ComposerController:
     def answer(self, entry: EntryView | None) -> None:
         if self.state.current is None:
             return
+        self.stop_editing()
         text = self.view.draft
         self.drafts.put(self.state.current, Draft(text, entry.id if entry is not None else ""))
         self._show_answered(entry)
@@ -295,8 +340,9 @@ class ComposerController:
         view = self.state.contact
         name = self.state.named(view) if view is not None else ""
         name = _("You") if entry is not None and entry.own else name
-        self.reply_line.show(name, entry)
-        self.view.answering = entry is not None
+        shown = self._edited or entry
+        self.reply_line.show(name, shown, edits=self._edited is not None)
+        self.view.answering = shown is not None
 
     def restyle(self) -> None:
         self._show_answered(self._answered)
@@ -304,12 +350,18 @@ class ComposerController:
     def entry_deleted(self, person: str, entry: str) -> None:
         """An entry was deleted: nothing that is written answers it, and its text is not called back."""
         self._sent.pop(person, None)
+        if self._edited is not None and self._edited.id == entry:
+            self.stop_editing()
         if self._answered is not None and self._answered.id == entry:
             self.answer(None)
         draft = self.drafts.of(person)
         if draft.reply == entry:
             self.drafts.put(person, replace(draft, reply=""))
             self._keep_soon()
+
+    def entry_edited(self, entry: EntryView) -> None:
+        """What the entry said before is not called back."""
+        self._sent.pop(entry.contact, None)
 
     async def _find_answered(self, person: str, reply: str) -> None:
         entry = await attempt(self.messenger.entry(person, reply))

@@ -98,6 +98,11 @@ class Others:
         entries = self.messenger._conversations[self.person(name)].entries
         return [entry for entry in entries if entry.own or not own][-1]
 
+    def theirs(self, name: str) -> str:
+        """The id of the last entry that somebody wrote."""
+        entries = self.messenger._conversations[self.person(name)].entries
+        return [entry.id for entry in entries if not entry.own][-1]
+
     def change_identity(self, name: str, cause: str) -> None:
         self.messenger.change_identity(self.person(name), cause)
         self.messenger.change_contact(self.person(name), held=True, verified=False)
@@ -117,6 +122,8 @@ ACTS: Final[dict[str, Act]] = {
     "directs": contact(present=True, relayed=False),
     "changes": Others.change_identity,
     "writes": lambda on, name, text: on.messenger.receive(on.person(name), text),
+    "edits": lambda on, name, text: on.messenger.edit_as_them(on.person(name), on.theirs(name), text),
+    "deletes": lambda on, name, _text: on.messenger.delete_as_them(on.person(name), on.theirs(name)),
     "announces": lambda on, name, _text: on.messenger.receive_alone(on.person(name)),
     "surpasses": lambda on, name, _text: on.messenger.receive_alone(on.person(name), "unknown"),
     "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
