@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from protocol.entries_and_receipts import KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TEXT, ParsedEntry
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, LASTING, ParsedEntry
 from protocol.history import order
 from protocol.messages import DeleteBody, EditBody
 
-KEPT_KINDS: Final = (KIND_CUT, KIND_DELETE)
+KEPT_KINDS: Final = LASTING
 """Kinds that no delete covers: what they say stays in force."""
 
 Held = Mapping[bytes, ParsedEntry]  # the entries held of one conversation, by id

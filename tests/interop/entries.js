@@ -95,7 +95,7 @@ function checkTimer({ time, kind, timer, until }) {
   if (timer === 0) return;
   const unread = until - time - timer * 1000;
   must(unread >= 0 && unread <= FOUR_WEEKS_MS, 'malformed', 'V-EX-02');
-  must(kind !== CUT && kind !== TIMER, 'malformed', 'V-EX-03');
+  must(![CUT, DELETE, EDIT, TIMER].includes(kind), 'malformed', 'V-EX-03');
 }
 
 // The end of an entry with a timer in Unix milliseconds: as far as it is known, and at the latest. `read` is
@@ -347,7 +347,7 @@ export class Conversation {
     const counts = ({ id: one }) => !apart.some((other) => other.equals(one));
     const deletes = this.entries().filter((one) => one.header.kind === DELETE && one.body && counts(one));
     const covers = (one, entry) => {
-      if (isOwn(one) !== isOwn(entry) || [CUT, DELETE].includes(entry.header.kind)) return false;
+      if (isOwn(one) !== isOwn(entry) || [CUT, DELETE, TIMER].includes(entry.header.kind)) return false;
       const edited = entry.header.kind === EDIT && entry.body ? [entry.body.entry] : [];
       return [entry.id, ...edited].some((name) => one.body.ids.some((other) => other.equals(name)));
     };
