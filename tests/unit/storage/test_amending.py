@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import amending, amendments, contacts, entries, persons, receipts, repair, secure_deletion
+from chat.storage import (
+    amending,
+    amendments,
+    contacts,
+    entries,
+    migrations,
+    persons,
+    quarantine,
+    receipts,
+    repair,
+    secure_deletion,
+)
 from chat.storage.amending import Follower
 from chat.storage.database import Database
 from chat.storage.persons import TerminalRow
@@ -169,9 +182,9 @@ def test_the_database_agrees_with_the_definition_in_any_order(
             arrive(database)
     found = held_texts(database)
     # Whether an edit without effect is kept says the order of arrival.
-    foreign = {ALL[name].id for name in ALL if name.startswith("foreign")}
+    useless = {ALL[name].id for name in ("foreign edit", "foreign edit, own", "edit of an edit")}
     wanted = expected(names, gone)
-    assert (found[0] - foreign, found[1]) == (wanted[0] - foreign, wanted[1])
+    assert (found[0] - useless, found[1]) == (wanted[0] - useless, wanted[1])
     for entry, text in found[1].items():
         assert [row.id for row in find(database, f'"{text}"') if row.id == entry] == [entry]
     words = {row.id for row in find(database, "theirs") + find(database, "mine") + find(database, "late")}
@@ -273,3 +286,81 @@ def test_attack_75_an_entry_deleted_for_everyone_and_its_edits_leave_nothing(dat
     arrive(database, *some, original, waits)
     assert secure_deletion.clean_file(database)
     assert left() == []
+
+
+def settle(database: Database) -> None:
+    """Decide what counts, and follow it."""
+    while entries.is_unsettled(database):
+        with database.transaction():
+            quarantine.settle_next(database, 0)
+            Follower(database, ME.self_key).piece()
+
+
+def test_a_delete_and_an_edit_of_a_removed_terminal_have_effect_once_a_cut_lets_them_count(
+    database: Database,
+) -> None:
+    with database.transaction():
+        gone = dataclasses.replace(OTHER, live=False)
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL, gone])
+    arrive(database, THEIRS, LATE)
+    late = [edit(OTHER.terminal, THEIRS, "by a thief?"), delete(OTHER.terminal, LATE)]
+    with database.transaction():
+        entries.insert_all(database, late, ME.terminal, former=[OTHER.terminal])
+    settle(database)
+    assert held_texts(database)[1] == {THEIRS.id: "theirs", LATE.id: "of the other terminal"}
+    heads = [CutHead(one.header.incarnation, one.header.sequence, one.id) for one in late]
+    body = cut_body(OTHER.terminal, heads)
+    with database.transaction():
+        entries.insert_all(database, [write(THEIR_TERMINAL.terminal, KIND_CUT, body, 9)], ME.terminal)
+    settle(database)
+    assert held_texts(database) == ({LATE.id}, {THEIRS.id: "by a thief?"})
+
+
+def test_an_edit_that_counts_no_more_is_not_shown(database: Database) -> None:
+    late = edit(OTHER.terminal, THEIRS, "by a thief?")
+    arrive(database, THEIRS, edit(THEIR_TERMINAL.terminal, THEIRS, "theirs edited", 1), late)
+    assert held_texts(database)[1] == {THEIRS.id: "by a thief?"}
+    cut = cut_body(OTHER.terminal, [CutHead(bytes(8), 1, blob("another one"))])
+    with database.transaction():
+        gone = dataclasses.replace(OTHER, live=False)
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL, gone])
+        entries.insert_all(database, [write(THEIR_TERMINAL.terminal, KIND_CUT, cut, 9)], ME.terminal)
+        quarantine.follow_log(database, THEM)
+    settle(database)
+    assert held_texts(database)[1] == {THEIRS.id: "theirs edited"}
+    assert find(database, "thief") == []
+    assert [row.id for row in find(database, "edited")] == [THEIRS.id]
+
+
+def test_a_rebuilt_database_shows_the_same(database: Database) -> None:
+    arrive(
+        database, *(ALL[name] for name in ("theirs", "mine", "late", "edit", "later edit", "edit of mine"))
+    )
+    arrive(database, ALL["delete late"], delete(ME.terminal, blob_entry()))
+    before = held_texts(database)
+    with database.transaction():
+        migrations.rebuild(database)
+    settle(database)
+    assert held_texts(database) == before
+    assert [row.id for row in find(database, "last")] == [THEIRS.id]
+
+
+def blob_entry() -> ParsedEntry:
+    """An entry that does not come."""
+    return said(ME.terminal, "this one never comes")
+
+
+def test_what_was_deleted_for_everyone_stays_so_after_another_pairing(database: Database) -> None:
+    gone = delete(THEIR_TERMINAL.terminal, THEIRS)
+    arrive(database, THEIRS, gone)
+    with database.transaction():
+        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
+    assert database.value("SELECT count(*) FROM amendments") == 0
+    arrive(database, THEIRS)
+    assert held_texts(database) == ({THEIRS.id}, {})
+    arrive(database, gone)
+    row = entries.get(database, THEIRS.id)
+    assert row is not None
+    assert row.amended is not None
+    assert row.amended.id == gone.id
