@@ -49,6 +49,8 @@ _READING = frozenset(
             "set_preference",
             "verification",
             "questions",
+            "alerts",
+            "dismiss_alerts",
             "diagnose",
         ),
         *("state", "attach", "relays"),
