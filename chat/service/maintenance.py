@@ -20,8 +20,8 @@ from chat.storage.errors import (
 from chat.tasks import Runtime
 
 FULL = phrase(
-    "The disk is full. Deleted messages are still in the profile file. Free as much space as the profile "
-    "uses; Parlour then tries again."
+    "The disk is full. Deleted messages are still in the profile file. Free some space; Parlour then tries "
+    "again."
 )
 
 

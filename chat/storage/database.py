@@ -255,17 +255,19 @@ class Database:
         """
         if self.in_transaction:
             raise StorageMisuse("a transaction is open")
+        wrote = True
         try:
             if self._wal.stat().st_size:
                 self.checkpoint()
             if self._pages is None:
                 self._pages = PageFile(self.path, self._key)
-            return self._pages.erase(first), self._pages.size
+            after, wrote = self._pages.erase(first)
+            return after, self._pages.size
         except OSError as error:
             raise from_system(error) from None
         finally:
-            # SQLite would write the pages back as it has them in its cache.
-            self.rows("PRAGMA shrink_memory")
+            if wrote:  # SQLite would write the pages back as it has them in its cache
+                self.rows("PRAGMA shrink_memory")
 
     def checkpoint(self) -> None:
         """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""

@@ -168,9 +168,9 @@ def open_history(path: Path, key: DatabaseKey, *, read_only: bool = False) -> Da
     """
     with system_failures():
         pages.check_present(path)
+        pages.check_key(path, key.reveal())
         if not read_only:
             unused_space.mend(path, key.reveal())
-        pages.check_key(path, key.reveal())
         pages.check_log(path, key.reveal())
         database = Database(path, key.reveal(), read_only=read_only)
         try:

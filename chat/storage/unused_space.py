@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from chat.storage.errors import DatabaseDamaged
+from chat.storage.folder import sync_folder
 from chat.storage.pages import PAGE_SIZE, PageCipher
 
 _NUMBER_SIZE: Final = 8
@@ -54,11 +55,12 @@ class PageFile:
         """The size of the file in pages."""
         return os.fstat(self._file).st_size // PAGE_SIZE
 
-    def erase(self, first: int) -> int:
-        """Erase the unused space of some pages from a number on; returns the first number after them.
+    def erase(self, first: int) -> tuple[int, bool]:
+        """Erase the unused space of some pages from a number on.
 
-        The log must be empty, and the cache must be emptied before SQLite reads again. Raises OSError, and
-        DatabaseDamaged where pages do not authenticate, after the others of the step are erased.
+        Returns the first number after them, and whether pages were written. The log must be empty, and the
+        cache must be emptied before SQLite reads again. Raises OSError, and DatabaseDamaged where pages do
+        not authenticate, after the others of the step are erased.
         """
         data = os.pread(self._file, _STEP_PAGES * PAGE_SIZE, (first - 1) * PAGE_SIZE)
         end = first + len(data) // PAGE_SIZE
@@ -87,14 +89,17 @@ class PageFile:
             remove_buffer(self._path)
         if damaged:
             raise DatabaseDamaged(self._path)
-        return end
+        return end, bool(changed)
 
     def _write(self, changed: dict[int, bytes]) -> None:
+        is_new = not buffer_of(self._path).exists()
         buffer = os.open(buffer_of(self._path), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             records = (number.to_bytes(_NUMBER_SIZE, "big") + page for number, page in changed.items())
             _write_all(buffer, b"".join((len(changed).to_bytes(_NUMBER_SIZE, "big"), *records)), 0)
             os.fsync(buffer)
+            if is_new:
+                sync_folder(self._path.parent)
             for number, page in changed.items():
                 _write_all(self._file, page, (number - 1) * PAGE_SIZE)
             os.fsync(self._file)
@@ -122,7 +127,8 @@ def buffer_of(database: Path) -> Path:
 def mend(database: Path, key: bytes) -> None:
     """Restore pages that a crash tore in a step, and remove the buffer. Before SQLite opens the file.
 
-    Only a page that does not authenticate is written, and only with one that does. Raises OSError.
+    `key` must be the database's: with another one nothing is restored. Only a page that does not authenticate
+    is written, and only with one that does. Raises OSError.
     """
     buffer = buffer_of(database)
     try:

@@ -492,6 +492,8 @@ def _timers(talk: Talk) -> Iterator[Wrong]:
         ("V-EX-02", "an end that is a millisecond too late", {"timer": 60, "until": latest + 1}),
         ("V-EX-03", "an entry that sets the timer and has one", {**timed, "kind": KIND_TIMER}),
         ("V-EX-03", "a cut with a timer", {**timed, "kind": KIND_CUT}),
+        ("V-EX-03", "a delete with a timer", {**timed, "kind": KIND_DELETE}),
+        ("V-EX-03", "an edit with a timer", {**timed, "kind": KIND_EDIT}),
     ):
         yield rule, malformed, comment, flag, _alone(talk, **fields)
 

@@ -11,11 +11,12 @@ import pytest
 
 from chat.storage import contacts, entries, secure_deletion, unused_space
 from chat.storage.database import Database
-from chat.storage.errors import DatabaseDamaged, StorageFull, StorageMisuse
+from chat.storage.errors import DatabaseDamaged, DatabaseForeign, StorageFull, StorageMisuse
 from chat.storage.migrations import open_history
 from chat.storage.pages import PAGE_SIZE, PageCipher
 from chat.tools.prove.search import Stored
 from protocol.entries_and_receipts import ParsedEntry
+from protocol.profile_header import DatabaseKey
 from tests.support.storage.samples import KEY, ME, Author, blob, find, new_database, store
 
 TAIL = 10
@@ -199,6 +200,14 @@ def test_pages_that_a_crash_tore_are_restored_when_the_database_is_opened(
     assert all(entries.get(database, entry) is not None for entry in written)
     database.close()
     assert not unused_space.buffer_of(path).exists()
+
+
+def test_another_key_leaves_the_buffer_for_the_right_one(torn: tuple[Path, list[bytes]]) -> None:
+    path, _ = torn
+    with pytest.raises(DatabaseForeign):
+        open_history(path, DatabaseKey(blob("another key")))
+    assert unused_space.buffer_of(path).exists()
+    open_history(path, KEY).close()
 
 
 def test_a_buffer_whose_step_is_done_brings_nothing_back(torn: tuple[Path, list[bytes]]) -> None:
