@@ -13,7 +13,7 @@ from protocol import limits
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.codec import Codec, check_ascending, check_empty_or_id, encode
 from protocol.entries_and_receipts import ParsedEntry, conversation_of_two, parse_entry
-from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
 from protocol.identity.log import parse_operation
 from protocol.link.framing import padme
 from protocol.messages import B32, U8, U53, Entry, Ids, Operations, Optional32, Unprinted
@@ -172,10 +172,10 @@ _CODEC: Codec[Record] = Codec(Record, limits.BACKUP_RECORD_MAX)
 
 
 def write_record(record: Record) -> bytes:
-    """The bytes of a record, after their length in 4 bytes. LimitExceeded for more than BACKUP_RECORD_MAX."""
+    """The bytes of a record, after their length in 4 bytes. LocalMisuse for more than BACKUP_RECORD_MAX."""
     data = encode(record)
     if len(data) > limits.BACKUP_RECORD_MAX:
-        raise LimitExceeded("a record over its limit")
+        raise LocalMisuse("a record over its limit")
     return len(data).to_bytes(LENGTH_SIZE) + data
 
 

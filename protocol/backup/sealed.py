@@ -134,13 +134,13 @@ class Opener:
         """The next chunk. `last`: the file ends with it.
 
         Errors: Malformed (a size that no chunk has), AuthenticationFailed (another chunk than that of this
-        place in this file).
+        place in this file). LocalMisuse for a short one that is not the last.
         """
         shortest = CHACHA20POLY1305.tag_size + (self._index > 0)
         if self.ended or not shortest <= len(sealed) <= SEALED_CHUNK_SIZE:
             raise Malformed("no chunk has this size")
         if not last and len(sealed) < SEALED_CHUNK_SIZE:
-            raise Malformed("a short chunk that is not the last")
+            raise LocalMisuse("a short chunk that is not the last")
         chunk = CHACHA20POLY1305.open(self._key.reveal(), _nonce(self._index, last), _EMPTY, sealed)
         self._index += 1
         self.ended = last

@@ -25,7 +25,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import parse_operation
-from protocol.limits import BACKUP_CHUNK_BYTES, BACKUP_RECORD_MAX
+from protocol.limits import BACKUP_CHUNK_BYTES, BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, BACKUP_RECORD_MAX
 from protocol.messages import Entry
 from protocol.profile_header import CHEAPEST
 from protocol.vectors.backup import ACTIONS, AREA
@@ -245,10 +245,50 @@ def _records(seed: Seed) -> Group:
     bare[0] = replace(good[0], recovery=b"")
     steps = one_step(ACTIONS, Json(), "read", content=write_bytes(content_of([*bare, _ended(bare)])))
     group.add("a person without contacts", ["Records"], SUCCESS, steps)
-    for comment, flag, rule, error, data in (*_wrong_order(good), *_wrong_fields(good), *_wrong_end(good)):
+    for comment, records in _largest(seed, good):
+        steps = one_step(ACTIONS, Json(), "read", content=write_bytes(content_of(records)))
+        group.add(comment, ["Records"], SUCCESS, steps)
+    for comment, flag, rule, error, data in (
+        *_too_many(seed, good),
+        *_wrong_order(good),
+        *_wrong_fields(good),
+        *_wrong_end(good),
+    ):
         step = {"do": "read", "content": write_bytes(data)}
         group.add(comment, [flag], error, [step], rule=rule)
     return group
+
+
+def _ids(seed: Seed, count: int) -> list[bytes]:
+    return sorted(seed.bytes(f"many/{number}") for number in range(count))
+
+
+def _bare(good: Sequence[r.Record], *others: r.Record) -> list[r.Record]:
+    """A person without conversations, and other records."""
+    made = [good[0], good[1], *others]
+    return [*made, _ended(made)]
+
+
+def _received(seed: Seed, good: Sequence[r.Record], count: int) -> list[r.Record]:
+    """All records, and in the first entry so many receipts."""
+    place, made = _places(good, r.BackupEntry)[0], list(good)
+    receipts = [r.BackupReceipt(terminal, 1, TIME) for terminal in _ids(seed, count)]
+    made[place] = replace(good[place], receipts=receipts)
+    return made
+
+
+def _largest(seed: Seed, good: Sequence[r.Record]) -> Iterator[tuple[str, list[r.Record]]]:
+    yield "as many ids as may be", _bare(good, r.BackupDeletions(_ids(seed, BACKUP_IDS_MAX)))
+    yield "as many receipts as may be", _received(seed, good, BACKUP_RECEIPTS_MAX)
+
+
+def _too_many(seed: Seed, good: Sequence[r.Record]) -> Iterator[_Wrong]:
+    ids = r.BackupDeletions(_ids(seed, BACKUP_IDS_MAX + 1))
+    refused = "Size", "V-BK-07", "malformed"
+    yield "one id too many", *refused, content_of(_bare(good, ids))
+    yield "one receipt too many", *refused, content_of(_received(seed, good, BACKUP_RECEIPTS_MAX + 1))
+    zeros = BACKUP_RECORD_MAX.to_bytes(4) + bytes(BACKUP_RECORD_MAX)
+    yield "as many bytes as a record may have, and no record", *refused, zeros
 
 
 _Wrong = tuple[str, str, str, str, bytes]
@@ -280,6 +320,7 @@ def _wrong_order(good: Sequence[r.Record]) -> Iterator[_Wrong]:
     yield wrong("without any log", _without(good, *logs))
     yield wrong("without the person's own log", _without(good, logs[0], _places(good, r.BackupPin)[0]))
     yield wrong("a contact without its log", _without(good, logs[1]))
+    yield wrong("a pin without its log", _pinned(good))
     yield wrong("a contact twice", [*good[: contacts[1]], good[contacts[0]], *good[contacts[1] :]])
     yield wrong("a conversation without its contact", _without(good, contacts[1]))
     yield wrong(
@@ -289,6 +330,11 @@ def _wrong_order(good: Sequence[r.Record]) -> Iterator[_Wrong]:
     yield wrong("entries without their conversation", _without(good, talks[0]))
     swapped = [*good[: talks[0]], *good[talks[1] : -1], *good[talks[0] : talks[1]], good[-1]]
     yield wrong("conversations in another order", swapped)
+
+
+def _pinned(good: Sequence[r.Record]) -> list[r.Record]:
+    place = _places(good, r.BackupPin)[0]
+    return [*good[:place], r.BackupPin(bytes(32), bytes(32), False), *good[place + 1 :]]
 
 
 def _wrong_fields(good: Sequence[r.Record]) -> Iterator[_Wrong]:
