@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-OPERATIONS: Final = ("send", "read", "delete", "verify", "init", "pair")
+OPERATIONS: Final = ("send", "read", "delete", "timer", "verify", "init", "pair")
 FAULTS: Final = (
     "slow",
     "cut",
@@ -152,7 +152,7 @@ def _pair(chance: random.Random, plan: Plan) -> tuple[int, int]:
 
 def _operation(chance: random.Random, plan: Plan) -> Step:
     who, other = _pair(chance, plan)
-    kind = chance.choice(("send",) * 9 + ("read",) * 3 + ("delete",) * 2 + ("verify", "pair"))
+    kind = chance.choice(("send",) * 9 + ("read",) * 3 + ("delete",) * 2 + ("timer", "verify", "pair"))
     number = chance.randrange(12)
     return Step(kind, who, other, number, pause=chance.choice(PAUSES))
 

@@ -69,6 +69,19 @@ def _delete(world: World, step: Step) -> None:
         world.spawn(host, "delete", partial(delete, ids[-1 - step.number % len(ids)]))
 
 
+def _timer(world: World, step: Step) -> None:
+    """`number`: which timer, every fourth one none."""
+    if not _ready(world, step):
+        return
+    host, other = world.hosts[step.who], world.hosts[step.other]
+    seconds = (0, 1, 5, 30)[step.number % 4]
+
+    async def timer() -> None:
+        await host.person.engine.set_timer(world.person(other), seconds)
+
+    world.spawn(host, "", timer)
+
+
 def _verify(world: World, step: Step) -> None:
     """`number`: of three times the first undoes it."""
     if not _ready(world, step):
@@ -294,6 +307,7 @@ STEPS: Final[dict[str, Callable[[World, Step], None]]] = {
     "send": _send,
     "read": _read,
     "delete": _delete,
+    "timer": _timer,
     "verify": _verify,
     "init": _init,
     "pair": _pair,
