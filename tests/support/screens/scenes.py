@@ -254,7 +254,7 @@ TALKING = (
     dialog("contact-menu", "ctrl+o", "This contact"),
     dialog("safety-number", "ctrl+t", "Safety number"),
     dialog("rename", "f6", "Rename"),
-    talk("timer", "on both sides", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
+    talk("timer", "New messages with", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
     talk("clear", "Are you sure?", keys("ctrl+o"), Seen("Rename"), keys("end", "enter")),
     dialog("block", "f7", "Are you sure?"),
     dialog("remove", "f8", "Are you sure?"),
