@@ -139,7 +139,8 @@ class Expirer:
         if now.age - self._saved >= self._config.clock_saved_every * 1_000:
             await self._store.write(expiry.save_clock, now)
             self._saved = now.age
-        return min(max(0.0, (self._wakes - now.age) / 1_000), self._config.clock_saved_every)
+        left = (self._wakes - now.age) / 1_000
+        return min(max(self._config.ranks_every, left), self._config.clock_saved_every)
 
     async def _end_some(self) -> bool:
         """End a piece of what is due; whether more may be."""

@@ -125,7 +125,7 @@ _ACKNOWLEDGED: Final = (
 )
 
 _DUE: Final = (
-    "SELECT x.entry, c.contact, c.id, e.id, x.last,"
+    "SELECT x.entry, ifnull(c.contact, x''), c.id, e.id, x.last,"
     " e.author = (SELECT t.number FROM own AS o JOIN terminals AS t ON t.terminal = o.terminal)"
     " AND EXISTS (SELECT 1 FROM bodies WHERE entry = x.entry)"
     f" AND NOT {_ACKNOWLEDGED}"
@@ -142,6 +142,9 @@ def expire(db: Database, moment: Moment, most: int) -> tuple[list[Ended], bool]:
     """
     freed = f"UPDATE expiring AS x SET waits = 0, due = min(due, ?) WHERE waits AND {_ACKNOWLEDGED}"
     db.run(freed, moment.age)
+    # An old page can bring back rows without their entries, which would be due for ever.
+    orphans = "DELETE FROM expiring WHERE due <= ? AND entry NOT IN (SELECT number FROM entries)"
+    db.run(orphans, moment.age)
     gone, found = dict[int, Ended](), db.rows(_DUE, moment.age, most)
     for number, contact, conversation, entry, last, waits in found:
         if waits and last > moment.age:

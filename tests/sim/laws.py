@@ -19,6 +19,8 @@ from tests.sim.prepare import NONCES
 from tests.support.engines.engines import Person
 
 CONFIRMED = EntryState.DELIVERED, EntryState.READ
+GRACE = 130.0
+"""Seconds that an end may be late: after a failure of the disk it is tried again a minute later."""
 
 
 class Broken(Exception):
@@ -60,6 +62,8 @@ class Seen:
     told: set[str] = field(default_factory=set)
     for_all: set[str] = field(default_factory=set)
     pairings: Counter[int] = field(default_factory=Counter)
+    ends: dict[str, float] = field(default_factory=dict)
+    """When entries end at the latest, in seconds of virtual time, as far as was shown."""
 
     def copy(self) -> Seen:
         held = {other: set(ids) for other, ids in self.held.items()}
@@ -72,6 +76,7 @@ class Seen:
             set(self.told),
             set(self.for_all),
             Counter(self.pairings),
+            dict(self.ends),
         )
 
 
@@ -84,6 +89,7 @@ class Side:
     seen: Seen = field(default_factory=Seen)
     ever: set[str] = field(default_factory=set)
     at_start: set[str] = field(default_factory=set)
+    started: float = 0.0
     paired_again: set[int] = field(default_factory=set)
     """With whom, so that what was compared before may count no more."""
     estranged: set[int] = field(default_factory=set)
@@ -179,6 +185,7 @@ class Laws:
                     self._check_conversation(side, other, views)
                     shown[side.number, other.number] = [view.id for view in views]
             self._check_verified(side)
+            self._check_expired(side)
         for (one, two), ids in shown.items():
             theirs = shown.get((two, one), [])
             # An entry whose ancestor is still missing may stand elsewhere until that comes.
@@ -206,6 +213,7 @@ class Laws:
 
     def _check_entry(self, side: Side, other: Side, view: EntryView) -> None:
         if view.kind == "text":
+            self._ends(side, view)
             sent = self.sent.get(view.text)
             author, to = (side, other) if view.own else (other, side)
             if sent is None or (sent.author, sent.to) != (author.number, to.number):
@@ -225,6 +233,25 @@ class Laws:
             self._break(
                 "confirmed", f"{side.name} shows {view.state} of what was {side.seen.confirmed[view.id]}"
             )
+
+    def _check_expired(self, side: Side) -> None:
+        assert side.engine is not None
+        now = side.engine.clock.monotonic()
+        over = {entry for entry, end in side.seen.ends.items() if max(end, side.started) + GRACE < now}
+        if over and (database := side.database()) is not None:
+            with suppress(dbapi2.Error):
+                held = "SELECT e.id FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
+                if left := over & {entry.hex() for (entry,) in database.execute(held)}:
+                    self._break("expired", f"{side.name} holds {len(left)} entries that have ended")
+
+    def _ends(self, side: Side, view: EntryView) -> None:
+        """What waits for its receipt ends with it, and is asked about from then on."""
+        if view.expires is None or side.engine is None or (view.own and view.state not in CONFIRMED):
+            return
+        clock = side.engine.clock
+        left = view.expires.timestamp() - clock.wall() / 1_000
+        end = clock.monotonic() + left
+        side.seen.ends[view.id] = min(end, side.seen.ends.get(view.id, end))
 
     def _check_verified(self, side: Side) -> None:
         assert side.engine is not None

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-OPERATIONS: Final = ("send", "read", "delete", "delete_for_all", "edit", "verify", "init", "pair")
+OPERATIONS: Final = ("send", "read", "delete", "delete_for_all", "edit", "timer", "verify", "init", "pair")
 FAULTS: Final = (
     "slow",
     "cut",
@@ -153,7 +153,10 @@ def _pair(chance: random.Random, plan: Plan) -> tuple[int, int]:
 def _operation(chance: random.Random, plan: Plan) -> Step:
     who, other = _pair(chance, plan)
     kind = chance.choice(
-        (*("send",) * 9, *("read",) * 3, *("delete",) * 2, *("delete_for_all", "edit") * 2, "verify", "pair")
+        (
+            *(*("send",) * 9, *("read",) * 3, *("delete",) * 2, *("delete_for_all", "edit") * 2),
+            *("timer", "verify", "pair"),
+        )
     )
     number = chance.randrange(12)
     return Step(kind, who, other, number, pause=chance.choice(PAUSES))

@@ -15,7 +15,7 @@ from chat.service.comparison import Comparison
 from chat.service.events import EventBus
 from chat.service.sync import Inbound, Outbound
 from chat.service.verification import Verification
-from chat.storage import entries
+from chat.storage import entries, expiry
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, Position
 from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
@@ -105,6 +105,17 @@ def deleted_comes_back() -> None:
     entries.destroy = forgetful
 
 
+def expired_stays() -> None:
+    """An entry that ended is marked as that, and its content stays."""
+
+    def marked(db: Database, numbers: Iterable[int], how: int) -> None:
+        for number in numbers:
+            db.run("UPDATE entries SET destroyed = ? WHERE number = ?", how, number)
+            db.run("DELETE FROM expiring WHERE entry = ?", number)
+
+    expiry.destroy_all = marked  # type: ignore[attr-defined]
+
+
 def nonce_reused() -> None:
     """Every seventh envelope takes the key of the one before."""
     seal, sealed = FastSending.seal, [0]
@@ -138,6 +149,7 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "delivered without receipt": delivered_without_receipt,
     "read without shown": read_without_shown,
     "deleted comes back": deleted_comes_back,
+    "expired stays": expired_stays,
     "nonce reused": nonce_reused,
     "verified in memory only": verified_in_memory_only,
 }

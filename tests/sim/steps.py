@@ -100,6 +100,19 @@ def _edit(world: World, step: Step) -> None:
         world.spawn(host, "send", world.write(host, world.hosts[step.other], edits=entry))
 
 
+def _timer(world: World, step: Step) -> None:
+    """`number`: which timer, every fourth one none."""
+    if not _ready(world, step):
+        return
+    host, other = world.hosts[step.who], world.hosts[step.other]
+    seconds = (0, 1, 5, 30)[step.number % 4]
+
+    async def timer() -> None:
+        await host.person.engine.set_timer(world.person(other), seconds)
+
+    world.spawn(host, "", timer)
+
+
 def _verify(world: World, step: Step) -> None:
     """`number`: of three times the first undoes it."""
     if not _ready(world, step):
@@ -327,6 +340,7 @@ STEPS: Final[dict[str, Callable[[World, Step], None]]] = {
     "delete": _delete,
     "delete_for_all": _delete_for_all,
     "edit": _edit,
+    "timer": _timer,
     "verify": _verify,
     "init": _init,
     "pair": _pair,

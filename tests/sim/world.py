@@ -176,6 +176,7 @@ class World:
         host.starting = True
         side = self.laws.sides[host.number]
         side.at_start = set(side.ever)
+        side.started = host.person.clock.monotonic()
         context = self.born(host)
         self.loop.create_task(self.begin(host, host.person.start), context=context)
 

@@ -126,6 +126,15 @@ def _hear(fake: FakeMessenger) -> None:
         fake.receive(_ben(fake), f"And one more thing, number {number}.")
 
 
+def _time(fake: FakeMessenger) -> None:
+    """Ben sets a timer and writes; what he wrote before the last message has disappeared."""
+    fake.time(_ben(fake), 3_600)
+    gone = fake.receive(_ben(fake), "You will not see this.")
+    fake.receive(_ben(fake), "This is gone in an hour.")
+    if gone is not None:
+        fake.end(gone)
+
+
 def _name_relays(fake: FakeMessenger) -> None:
     hosts = ("relay.example.org", "fe80::7", "192.168.1.2", "10.20.30.40")
     standings = (RelayStanding.WAITING, RelayStanding.OTHER_KEY, RelayStanding.UNREACHABLE, None)
@@ -256,6 +265,8 @@ TALKING = (
     dialog("contact-menu", "ctrl+o", "This contact"),
     dialog("safety-number", "ctrl+t", "Safety number"),
     dialog("rename", "f6", "Rename"),
+    talk("timer", "New messages with", keys("ctrl+o"), Seen("Rename"), keys("end", "up", "enter")),
+    talk("clear", "Are you sure?", keys("ctrl+o"), Seen("Rename"), keys("end", "enter")),
     dialog("block", "f7", "Are you sure?"),
     dialog("remove", "f8", "Are you sure?"),
     dialog("help", "f1", "Help"),
@@ -292,6 +303,7 @@ ON_THE_FAKE = (
     acted(
         "relay-removed", "Are you sure?", _name_relays, keys("alt+r"), Seen("Show relays"), keys("tab", "d")
     ),
+    acted("timed", "(disappeared)", _time),
     acted("recovery", "Recovery words", lambda fake: fake.keep_seed(), keys("alt+w")),
     acted(
         "recovery-asked",
