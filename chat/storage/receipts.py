@@ -6,9 +6,10 @@ What this person has read is stored as receipts of its own terminal.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import contacts, persons
 from chat.storage.database import Database
@@ -72,8 +73,7 @@ def sent_with(db: Database, conversation: bytes, send_id: str) -> bytes | None:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptRow:
+class ReceiptRow(Struct, frozen=True):  # a data class would cost a page of history more than its query
     """A receipt of a terminal, received at `time` (milliseconds). `kind` is STORED, READ or READ_UNTOLD."""
 
     terminal: bytes

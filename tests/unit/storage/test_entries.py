@@ -38,7 +38,7 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert (row.id, row.header) == (second.id, second.header_bytes)
     assert (row.salt, row.body) == (second.salt, second.body)
     assert (row.conversation, row.author, row.sequence) == (TALK, ME.terminal, 2)
-    assert (row.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
+    assert (row.fields.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
     assert row.position == (2_000, second.id)
     assert not row.deleted
     assert not row.missing
@@ -96,7 +96,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     assert (row.header, row.salt, row.body) == (gone.header_bytes, b"", b"")
     following = entries.get(database, after.id)
     assert following is not None
-    assert following.previous == gone.id
+    assert following.fields.previous == gone.id
     # A peer that supplies it again brings nothing back.
     assert store(database, gone) == [False]
     assert database.value("SELECT count(*) FROM bodies") == database.value("SELECT count(*) FROM search") == 1

@@ -257,7 +257,7 @@ def parents_first(database: Database, late: set[bytes]) -> bool:
     return all(
         place[parent] < place[row.id]
         for row in entries.page(database, TALK, 100)
-        for parent in (row.previous, *row.fields.parents)
+        for parent in (row.fields.previous, *row.fields.parents)
         if parent in place and parent not in late
     )
 
