@@ -554,60 +554,27 @@ class Inbound:
     async def _store_entries(
         self, link: LiveLink, person: bytes, parsed: Sequence[ParsedEntry], former: Collection[bytes]
     ) -> None:
-        own, now, bare, timed = self._keyring.own, self._runtime.clock.wall(), False, False
+        own, timed = self._keyring.own.terminal, False
         for entry in parsed:
-            bare = bare or not entry.salt
             timed = timed or entry.header.timer > 0 or entry.header.kind == KIND_TIMER
         moment = self._expirer.moment() if timed else None
         timed = timed or person in self._book.timers
-        contact, conversation = self._keyring.contacts.get(link.person), parsed[0].header.conversation
-        carrier = terminal_at(contact, link) if bare else b""
-
-        def insert(database: Database) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed]]:
-            evidence = list[Evidence]()
-            new = entries.insert_all(
-                database,
-                parsed,
-                own.terminal,
-                contact=person,
-                stored=now,
-                carrier=carrier,
-                former=former,
-                ours=self._keyring.own_terminals,
-                moment=moment,
-            )
-            if link.person == own.person:
-                new = repair.doubt(database, new, {one.id for one in self._keyring.own_log.terminals()})
-                held = []
-            else:
-                fresh = set[bytes]()
-                for one in new:
-                    if not one.filled:
-                        fresh.add(one.entry.id)
-                held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
-            if held:
-                # The contact passes on what an own terminal has passed before.
-                evidence = repair.cover(database, conversation, held)
-                if link.asked:
-                    repair.passed_again(database, held, terminal_at(contact, link))
-            due, changed = entries.is_unsettled(database), list[Changed]()
-            if due:
-                changed, _ = follow(database, own.self_key)
-            return new, evidence, receipts.unread(database, conversation), due, changed
-
-        done = await self._store.write_once(repair.is_stored, insert)
+        done = await self._store.write_once(
+            repair.is_stored, self._insert, link, person, parsed, former, moment
+        )
         new, evidence, self._book.unread[person], due, changed = done
         if due:
             self._settler.begin()
         if timed and new:
-            self._expirer.set_timer(person, await self._store.read(expiry.timer_of, conversation))
+            talk = parsed[0].header.conversation
+            self._expirer.set_timer(person, await self._store.read(expiry.timer_of, talk))
             self._expirer.begin()
         shown = dict[bytes, EntryView]()
         for amended in changed:
             shown[amended.row.id] = self._amendments.view(amended)
         for one in new:
             entry, rivals = one.entry, one.rivals
-            if entry.header.author == own.terminal and not one.filled:
+            if entry.header.author == own and not one.filled:
                 self._returned(person, entry.header.time)
             if rivals and not one.filled:
                 evidence.append((entry.header.author, entry.id, rivals))
@@ -634,6 +601,50 @@ class Inbound:
         contact = self._book.rows.get(person)
         if contact is not None and time >= contact.since:
             self._bus.signal(OwnEntryReturned(time))
+
+    def _insert(
+        self,
+        database: Database,
+        link: LiveLink,
+        person: bytes,
+        parsed: Sequence[ParsedEntry],
+        former: Collection[bytes],
+        moment: expiry.Moment | None,
+    ) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed]]:
+        """Insert entries: what is new, evidence, the number of unread ones, whether more is due, changes."""
+        own, bare, evidence = self._keyring.own, False, list[Evidence]()
+        for entry in parsed:
+            bare = bare or not entry.salt
+        contact, conversation = self._keyring.contacts.get(link.person), parsed[0].header.conversation
+        new = entries.insert_all(
+            database,
+            parsed,
+            own.terminal,
+            contact=person,
+            stored=self._runtime.clock.wall(),
+            carrier=terminal_at(contact, link) if bare else b"",
+            former=former,
+            ours=self._keyring.own_terminals,
+            moment=moment,
+        )
+        if link.person == own.person:
+            new = repair.doubt(database, new, {one.id for one in self._keyring.own_log.terminals()})
+            held = []
+        else:
+            fresh = set[bytes]()
+            for one in new:
+                if not one.filled:
+                    fresh.add(one.entry.id)
+            held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
+        if held:
+            # The contact passes on what an own terminal has passed before.
+            evidence = repair.cover(database, conversation, held)
+            if link.asked:
+                repair.passed_again(database, held, terminal_at(contact, link))
+        due, changed = entries.is_unsettled(database), list[Changed]()
+        if due:
+            changed, _ = follow(database, own.self_key)
+        return new, evidence, receipts.unread(database, conversation), due, changed
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
         """Record that the contact's terminal has stored entries, or that its user has read them."""
