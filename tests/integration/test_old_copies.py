@@ -63,8 +63,8 @@ async def test_case_66_an_older_copy_is_told_when_it_is_opened_until_it_was_seen
         for _start in range(2):
             await ada.start()
             assert await kinds(ada) == [AlertKind.OLD_COPY]
-            lines = [line for line in await ada.engine.diagnose() if not line.good]
-            assert (await ada.engine.alerts())[0].text in [line.found for line in lines]
+            wrong = [line.found for line in (await ada.engine.check_files()).lines if not line.good]
+            assert wrong == [(await ada.engine.alerts())[0].text]
             await ada.stop()
         await ada.start()
         seen = ada.wait(AlertsChanged)
