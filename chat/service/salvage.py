@@ -50,7 +50,7 @@ _LAST: Final = 1 << 16
 """Where no index has the highest number, numbers up to this one are tried."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Found:
     """What could be read. `lost`: of each table, how many rows could not."""
 
