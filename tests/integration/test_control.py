@@ -14,6 +14,7 @@ from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import (
     Cleaned,
+    Cleaning,
     Closed,
     ContactChanged,
     ContactRemoved,
@@ -158,6 +159,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         EntriesConflict(ben.person, ben.person, (entry.id, entry.id)),
         EntriesMarked(ben.person),
         EntryDeleted(ben.person, entry.id),
+        Cleaning(0.25),
         Cleaned(),
         ContactChanged(ben),
         ContactRemoved(ben.person, ben.name),
