@@ -143,7 +143,7 @@ def held_in(database: Database, conversation: bytes, entry: bytes) -> EntryRow:
 def _page(database: Database, conversation: bytes, limit: int, place: bytes | None, is_after: bool) -> Found:
     position = held_in(database, conversation, place).position if place is not None else None
     if is_after and position is not None:
-        rows = entries.page_after(database, conversation, limit, position)
+        rows = search.page_after(database, conversation, limit, position)
     else:
         rows = entries.page(database, conversation, limit, position)
     return rows, receipts.of(database, [row.id for row in rows])

@@ -496,16 +496,14 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
     return [read_row(db, row) for row in reversed(found)]
 
 
-def page_after(db: Database, conversation: bytes, limit: int, position: Position) -> list[EntryRow]:
-    """The oldest `limit` entries after a position, oldest first."""
-    found = db.rows(
-        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND (e.rank, e.id) > (?, ?) ORDER BY e.rank, e.id LIMIT ?",
+def tips(db: Database, conversation: bytes) -> list[bytes]:
+    """Ids of the entries that no held entry names, ascending."""
+    rows = db.rows(
+        "SELECT e.id FROM tips AS p JOIN entries AS e ON e.number = p.entry"
+        " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
         conversation,
-        *position,
-        limit,
     )
-    return [read_row(db, row) for row in found]
+    return [row[0] for row in rows]
 
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:

@@ -1,4 +1,4 @@
-"""Full-text search in the entries held."""
+"""Full-text search in the entries held, and reads from a moment or a position on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from chat.storage.entries import (
     PERIODS_BEGIN,
     PRIVATE,
     EntryRow,
+    Position,
     read_row,
     spaced,
 )
@@ -143,3 +144,15 @@ def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
         time,
     )
     return found
+
+
+def page_after(db: Database, conversation: bytes, limit: int, position: Position) -> list[EntryRow]:
+    """The oldest `limit` entries after a position, oldest first."""
+    found = db.rows(
+        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND (e.rank, e.id) > (?, ?) ORDER BY e.rank, e.id LIMIT ?",
+        conversation,
+        *position,
+        limit,
+    )
+    return [read_row(db, row) for row in found]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, ordering, receipts, search
+from chat.storage import contacts, entries, receipts, search
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
@@ -74,7 +74,7 @@ def test_pages_in_both_directions_give_all_in_order(shared: Database, steps: lis
     assert [row.position for row in rows] == sorted(row.position for row in rows)
     assert len(rows) == len(steps)
     forwards, place = [], BEGINNING
-    while page := entries.page_after(shared, talk, size, place):
+    while page := search.page_after(shared, talk, size, place):
         forwards += page
         place = page[-1].position
     backwards: list[entries.EntryRow] = []
@@ -94,7 +94,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
     late = [theirs.write(f"late {number}") for number in range(12)]
     seen: list[entries.EntryRow] = []
     place, arrived = BEGINNING, 0
-    while page := entries.page_after(database, TALK, size, place):
+    while page := search.page_after(database, TALK, size, place):
         seen += page
         place = page[-1].position
         for entry in late[arrived : arrived + 2]:
@@ -105,7 +105,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
     assert {entry.id for entry in here.written} <= {row.id for row in seen}
     # From any place on, both directions agree on what is there now.
     middle = seen[len(seen) // 2].position
-    before, after = entries.page(database, TALK, 99, middle), entries.page_after(database, TALK, 99, middle)
+    before, after = entries.page(database, TALK, 99, middle), search.page_after(database, TALK, 99, middle)
     assert len(before) + 1 + len(after) == len(in_order(database)) == 12 + min(arrived, 12)
 
 
@@ -180,10 +180,10 @@ def test_preferences_stand_beside_the_settings_and_go_with_a_person(database: Da
 PLACE = (1_000, b"")
 READS: dict[str, Callable[[Database], object]] = {
     "page": lambda db: entries.page(db, TALK, 9, PLACE),
-    "page after": lambda db: entries.page_after(db, TALK, 9, PLACE),
+    "page after": lambda db: search.page_after(db, TALK, 9, PLACE),
     "at time": lambda db: search.at_time(db, TALK, 5),
     "entry": lambda db: entries.get(db, blob("entry")),
-    "tips": lambda db: ordering.tips(db, TALK),
+    "tips": lambda db: entries.tips(db, TALK),
     "last by": lambda db: entries.last_by(db, TALK, ME.terminal),
     "receipts": lambda db: receipts.of(db, [blob("entry")]),
     "acknowledge": lambda db: receipts.acknowledge(
