@@ -16,7 +16,7 @@ from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import amendments, contacts, entries, ordering, persons, quarantine, receipts
+from chat.storage import amendments, contacts, entries, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
@@ -226,7 +226,7 @@ class Messages:
             author=own.terminal,
             incarnation=self._incarnation,
             previous=(last.sequence, last.id) if last is not None else None,
-            parents=ordering.tips(database, conversation),
+            parents=entries.tips(database, conversation),
             membership=self._keyring.own_log.heads,
         )
         now, random = self._runtime.clock.wall(), self._runtime.random

@@ -515,6 +515,16 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
     return [read_row(db, row) for row in reversed(found)]
 
 
+def tips(db: Database, conversation: bytes) -> list[bytes]:
+    """Ids of the entries that no held entry names, ascending."""
+    rows = db.rows(
+        "SELECT e.id FROM tips AS p JOIN entries AS e ON e.number = p.entry"
+        " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
+        conversation,
+    )
+    return [row[0] for row in rows]
+
+
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
     """The author's entry that its next one names as `previous` (SPEC §11.1)."""
     found = db.row(

@@ -170,13 +170,3 @@ def settle_next(db: Database, after: int) -> int | None:
         return None
     settle(db, found)
     return int(found)
-
-
-def tips(db: Database, conversation: bytes) -> list[bytes]:
-    """Ids of the entries that no held entry names, ascending."""
-    rows = db.rows(
-        "SELECT e.id FROM tips AS p JOIN entries AS e ON e.number = p.entry"
-        " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
-        conversation,
-    )
-    return [row[0] for row in rows]

@@ -1,4 +1,4 @@
-"""Full-text search in the entries held."""
+"""Full-text search in the entries held, and reads from a moment or a position on."""
 
 from __future__ import annotations
 
@@ -130,16 +130,3 @@ def _phrase(term: Term) -> str:
 
 def _is_word(character: str) -> bool:
     return unicodedata.category(character)[0] in "LN" or character == PRIVATE
-
-
-def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
-    """The id of the first entry, in order, whose time (milliseconds) is not before this one."""
-    # No rank is below its entry's time, so that the order's index leads near the place.
-    found: bytes | None = db.value(
-        "SELECT id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND rank >= ? AND time >= ? ORDER BY rank, id LIMIT 1",
-        conversation,
-        time,
-        time,
-    )
-    return found

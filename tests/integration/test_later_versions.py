@@ -14,7 +14,7 @@ import pytest
 from chat.interface import EntryAdded, EntryChanged, EntryState
 from chat.network.links import LinkNeeded, LiveLink
 from chat.service.sync import UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE
-from chat.storage import entries, ordering, persons, receipts
+from chat.storage import entries, persons, receipts
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from protocol.codec import Wire, encode
@@ -70,7 +70,7 @@ class Later:
             own.terminal,
             b"12345678",
             (last.sequence, last.id) if last is not None else None,
-            ordering.tips(database, self.conversation),
+            entries.tips(database, self.conversation),
             log.heads,
         )
         now, random = self.person.clock.wall(), self._parts.runtime.random

@@ -18,7 +18,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any, Final, cast
 
-from chat.storage import contacts, entries, ordering, persons, receipts, search
+from chat.storage import contacts, entries, persons, receipts, search
 from chat.storage.database import Database, Row
 from chat.storage.migrations import create_history, open_history
 from chat.tools.bench.commit import BURST, BareInserts, Numbers, Receiver, Writer, facts_of
@@ -276,7 +276,7 @@ class Own:
             place = EntryPlace(
                 *(conversation, own, self._incarnation),
                 (last.sequence, last.id) if last is not None else None,
-                ordering.tips(database, conversation),
+                entries.tips(database, conversation),
                 self._heads,
             )
             body = text_body(_TEXT)

@@ -272,7 +272,9 @@ class Answering:
         return answer_to_any.within(language).replace("{said}", said), ""
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, EntryAdded) and event.entry.contact == self._person and not event.entry.own:
+        if not isinstance(event, EntryAdded) or event.entry.kind != "text":
+            return
+        if event.entry.contact == self._person and not event.entry.own:
             self._asked.put_nowait(event.entry)
 
     def begin_with(self, text: str) -> None:

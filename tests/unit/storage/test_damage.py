@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import ParlourError
-from chat.storage import entries, ordering, receipts
+from chat.storage import entries, receipts
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.migrations import open_history
@@ -133,7 +133,7 @@ def repaired(database: Database, everything: Sequence[ParsedEntry]) -> None:
     store(database, *everything)
     assert truth(database, everything) == [entry.id for entry in everything]
     assert tables.missing(database, TALK) == []
-    assert ordering.tips(database, TALK) == [everything[-1].id]
+    assert entries.tips(database, TALK) == [everything[-1].id]
 
 
 def test_attack_69_a_log_cut_at_any_frame_or_removed_takes_commits_from_its_end(groups: Groups) -> None:

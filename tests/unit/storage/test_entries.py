@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, migrations, ordering, persons, positions, receipts, repair
+from chat.storage import contacts, entries, migrations, persons, positions, receipts, repair
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, HeadRow, Position
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
@@ -332,7 +332,7 @@ def test_the_header_of_an_entry_that_a_peer_lacks_is_checked(database: Database)
 def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
     nowhere = blob("nowhere")
     assert entries.page(database, nowhere, 10) == positions.page_after(database, nowhere, 9, BEGINNING) == []
-    assert [*ordering.tips(database, nowhere), *tables.heads(database, nowhere)] == []
+    assert [*entries.tips(database, nowhere), *tables.heads(database, nowhere)] == []
     assert positions.at_time(database, nowhere, 0) is receipts.first_unread(database, nowhere) is None
     assert entries.last_by(database, TALK, ME.terminal) is None
 

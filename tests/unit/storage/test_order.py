@@ -77,7 +77,7 @@ def check(database: Database, held: Sequence[ParsedEntry]) -> None:
         assert [row.position for row in entries.page(database, talk, 100)] == expected
         known = {entry.id: entry.header for entry in held if entry.header.conversation == talk}
         named = {one for fields in known.values() for one in (fields.previous, *fields.parents)}
-        assert ordering.tips(database, talk) == sorted(known.keys() - named)
+        assert entries.tips(database, talk) == sorted(known.keys() - named)
         assert tables.missing(database, talk) == sorted(named - known.keys() - {b""})
         followed = {
             (fields.author, fields.previous)
@@ -197,7 +197,7 @@ def test_attack_38_a_name_of_an_entry_of_another_conversation_moves_nothing(
     else:
         store(database, probe)
     assert positions(database) == [(10, probe.id)]
-    assert ordering.tips(database, OTHER_TALK) == [secret.id]
+    assert entries.tips(database, OTHER_TALK) == [secret.id]
 
 
 @pytest.mark.parametrize("backwards", [False, True])

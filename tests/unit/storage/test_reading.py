@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import contacts, entries, ordering, positions, receipts
+from chat.storage import contacts, entries, positions, receipts
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
@@ -183,7 +183,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "page after": lambda db: positions.page_after(db, TALK, 9, PLACE),
     "at time": lambda db: positions.at_time(db, TALK, 5),
     "entry": lambda db: entries.get(db, blob("entry")),
-    "tips": lambda db: ordering.tips(db, TALK),
+    "tips": lambda db: entries.tips(db, TALK),
     "last by": lambda db: entries.last_by(db, TALK, ME.terminal),
     "receipts": lambda db: receipts.of(db, [blob("entry")]),
     "acknowledge": lambda db: receipts.acknowledge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat.storage import entries, migrations, ordering, persons, receipts
+from chat.storage import entries, migrations, persons, receipts
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.migrations import open_history
@@ -95,7 +95,7 @@ def test_the_outbox_needs_entries_and_receipts_alone(database: Database) -> None
     again = open_history(database.path, KEY)
     assert outbox(again) == before
     assert [row.id for row in entries.page(again, TALK, 99)] == [entry.id for entry in sent]
-    assert ordering.tips(again, TALK) == [sent[-1].id]
+    assert entries.tips(again, TALK) == [sent[-1].id]
     again.close()
 
 

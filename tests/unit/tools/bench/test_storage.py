@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chat.storage import entries, ordering, receipts
+from chat.storage import entries, receipts
 from chat.storage.database import Database
 from chat.tools.bench import report, storage
 from chat.tools.bench.measure import GOALS, MISSED, MOST, Late
@@ -34,7 +34,7 @@ def test_both_databases_hold_the_same_and_it_is_as_the_engine_writes_it(made: Ma
         assert sum(receipts.unread_all(ours).values()) == storage.UNREAD
         for other in made.others:
             (newest,) = entries.page(ours, made.conversation(other), 1)
-            assert ordering.tips(ours, made.conversation(other)) == [newest.id]
+            assert entries.tips(ours, made.conversation(other)) == [newest.id]
 
 
 def test_what_is_looked_for_is_found(made: Made) -> None:
