@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 
+from msgspec import Struct, structs
 from msgspec.structs import replace
 
 from chat.storage import (
@@ -26,6 +27,7 @@ from chat.storage import (
 from chat.storage.amending import Follower
 from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow
 from chat.storage.database import Database
+from chat.storage.expiry import Moment
 from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
 from chat.storage.migrations import known
 from chat.storage.persons import AddressRow
@@ -36,6 +38,7 @@ from protocol.entries_and_receipts import (
     KIND_DELETE,
     KIND_EDIT,
     KIND_TEXT,
+    KIND_TIMER,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
@@ -44,6 +47,7 @@ from protocol.entries_and_receipts import (
     edit_body,
     read_text,
     text_body,
+    timer_body,
     write_entry,
 )
 from protocol.identity.author import NewPerson
@@ -98,13 +102,13 @@ class Teller:
     def tell(self, text: str, *parents: ParsedEntry) -> ParsedEntry:
         return self.write(KIND_TEXT, text_body(text), *parents)
 
-    def write(self, kind: int, body: bytes, *parents: ParsedEntry) -> ParsedEntry:
+    def write(self, kind: int, body: bytes, *parents: ParsedEntry, timer: int = 0) -> ParsedEntry:
         self.told += 1
         ids, heads = [parent.id for parent in parents], reduce(self.person.operations).heads
         place = EntryPlace(TALK, self.person.terminal, self.incarnation, self.last, ids, heads)
         random = seeded(f"{self.person.person.hex()} {self.incarnation.hex()} {self.told}")
         time, key = TIME + 1_000 * self.told, self.person.self_key
-        made = write_entry(place, time, kind, body, key, random)
+        made = write_entry(place, time, kind, body, key, random, timer)
         self.last = (made.header.sequence, made.id)
         return made
 
@@ -115,6 +119,9 @@ def fill(database: Database) -> None:
     write_contacts(database)
     write_conversation(database)
     remove_conversation(database)
+    mark = "INSERT INTO marks (id, number, token) VALUES (1, 7, ?)"
+    database.run(mark, blob("a token", 16))
+    database.run("INSERT INTO alerts (kind, since, entries, others) VALUES ('old_copy', ?, 0, 0)", TIME)
     settings.save(database, Settings(read_receipts=False, typing=True))
     settings.set_preference(database, "theme", "dark")
     settings.add_relay(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
@@ -178,6 +185,14 @@ def write_conversation(database: Database) -> None:
     for entry in (edit, waits):
         entries.insert(database, entry, unread=True)
     Follower(database, ANN.self_key).piece()
+    timing = ben.write(KIND_TIMER, timer_body(3_600), waits)
+    timed = ann.write(KIND_TEXT, text_body("ends in an hour"), timing, timer=3_600)
+    moment = Moment(TIME, 0, "a start", 5)
+    for entry in (timing, timed):
+        entries.insert(database, entry, unread=entry is timing, moment=moment)
+    database.run(
+        "INSERT INTO clearing (conversation, first, done, last) SELECT number, 1, 0, 0 FROM conversations"
+    )
     passed_on = entries.insert(database, ben.tell("passed on by another of Ann's terminals"), unread=True)
     repair.doubt(database, [passed_on] if passed_on else [], [ANN.terminal])
     repair.passed_again(database, [late], BEN.terminal)
@@ -244,6 +259,8 @@ def plain(value: object) -> object:
     """Rows as dictionaries, bytes as hex, sequences as lists."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
+    if isinstance(value, Struct):
+        return plain(structs.asdict(value))
     match value:
         case bytes():
             return value.hex()
