@@ -120,7 +120,7 @@ class Cleaner:
                 if loop.time() >= told + every:
                     told = loop.time()
                     self._bus.publish(Cleaning(done))
-            if await self._is_due():  # the file was mended meanwhile, and is cleaned anew
+            if await self._is_due():  # the file was mended meanwhile, and is cleaned again
                 return None
         except (StorageFailure, NotPermitted) as failure:
             return failure

@@ -30,9 +30,11 @@ CHANGED: Final = {
     "chat.network.limits.Bucket",
     "chat.network.links.LiveLink",
     "chat.network.mdns_browser._Instance",
+    "chat.service.alerts.Keeper",
     "chat.service.keyring.ContactKeys",
     "chat.service.keyring.OpenInvitation",
     "chat.service.sync._Worker",
+    "chat.storage.salvage.Saved",
 }
 """Data classes to whose fields something assigns. All others are frozen."""
 

@@ -78,10 +78,16 @@ function readHeader(raw) {
   }
 }
 
-export function openFile(raw, passphrase) {
+// The key of the chunks, by the header of a file.
+export function chunkKeyOf(raw, passphrase) {
   const header = readHeader(raw);
   const { mac, chunkKey } = keysOf(passphrase, header);
   must(equal(mac, header.mac), 'authentication', 'V-BK-03');
+  return chunkKey;
+}
+
+export function openFile(raw, passphrase) {
+  const chunkKey = chunkKeyOf(raw, passphrase);
   const parts = [];
   for (let at = HEADER, index = 0; index === 0 || at < raw.length; at += CHUNK + TAG, index += 1) {
     const last = at + CHUNK + TAG >= raw.length;

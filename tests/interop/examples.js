@@ -1,6 +1,7 @@
 // Reads every example of SPEC.md: node examples.js [FILE]. Each one is decoded, encoded again, and checked as far
 // as it says something that can be computed. The status is 0 when all hold and none is unknown.
 import { readFileSync } from 'node:fs';
+import { chunkKeyOf } from './backup.js';
 import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload } from './agreement.js';
 import { decode, encode } from './codec.js';
 import { readAnnouncement } from './discovery.js';
@@ -120,6 +121,7 @@ const CHECKS = {
   padded: (raw) => same(pad(unpad(raw)), raw),
   announcement,
   Header: (raw) => unwrap(raw, 'a passphrase'),
+  BackupHeader: (raw) => chunkKeyOf(raw, 'a passphrase'),
   'text relay-address': (text) =>
     must(writeAddress(readAddress(text.trim())) === text.trim(), 'malformed', 'text'),
   'relay-greeting': readRelayGreeting,
