@@ -222,5 +222,5 @@ def _last(db: DamagedDatabase, table: str) -> int:
 _INDEXES: Final = {
     "operations": "INDEXED BY operations_by_person",
     "terminals": "INDEXED BY sqlite_autoindex_terminals_1",
-    "entries": "INDEXED BY entries_by_rank",
+    "entries": "INDEXED BY entries_by_place",
 }

@@ -29,6 +29,8 @@ FAILING = {
     "join": BadData,
     "answer_pairing": ParlourError,
     "edit": UsageError,
+    "back_up": UsageError,
+    "export": UsageError,
     "verify": BadData,
     "confirm_own": UsageError,
     "confirm_recovery": UsageError,
@@ -65,6 +67,9 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "removed": (),
         "old": subject.passphrase,
         "new": "another one",
+        "path": "a relative path",
+        "form": "jsonl",
+        "passphrase": "of a backup",
     }
 
 

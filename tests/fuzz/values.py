@@ -50,6 +50,8 @@ def _plain(info: inspect.Type) -> st.SearchStrategy[Any]:
             return st.text(min_size=least or 0, max_size=min(most or TEXT_MOST, TEXT_MOST))
         case inspect.IntType(ge=least, le=most):
             return st.integers(-(2**53) if least is None else least, 2**53 if most is None else most)
+        case inspect.FloatType():
+            return st.floats(allow_nan=False)
         case inspect.BoolType():
             return st.booleans()
         case inspect.NoneType():

@@ -15,6 +15,7 @@ from chat.errors import Phrase, phrase
 from chat.interface import (
     AlertKind,
     AlertsChanged,
+    BackupProgress,
     Cleaned,
     Cleaning,
     Closed,
@@ -125,12 +126,15 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         "text": f"{INVITATION}9",
         "number": direct.number(ben.person),
         "operation": QUESTION.operation,
+        "path": "/new",
         "answers": tuple(words[place] for place in RECOVERY_ASKED),
         "typed": words,
     }
     for name, parameters in CALLS.items():
         if name == "confirm_own":
             direct.ask(QUESTION)
+        if name == "export":
+            arguments["path"] = "/another"
         if name == "edit":
             arguments["id"] = direct.say_as_me(ben.person, "mine", EntryState.DELIVERED).id
         engines, taken = getattr(direct, name), list[object]()
@@ -182,6 +186,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         VisibilityChanged(True),
         RelayChanged(direct.name_relay(RELAY)),
         RelayRemoved(RELAY),
+        BackupProgress(1, 2, checking=True),
         Notice(Phrase("The disk is full.")),
         AlertsChanged((alert(AlertKind.OLD_COPY),)),
         Closed(Phrase("Parlour was locked.")),

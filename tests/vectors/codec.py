@@ -51,6 +51,7 @@ def _whole(drawn: Drawn) -> Iterator[Named]:
     yield "a CutBody", "CutBody", m.CutBody(drawn("removed"), ends)
     yield "a DeleteBody", "DeleteBody", m.DeleteBody(sorted(drawn(f"deleted {number}") for number in (1, 2)))
     yield "an EditBody", "EditBody", m.EditBody(drawn("edited"), "Grüße, 小雨 ☂")
+    yield "a TimerBody", "TimerBody", m.TimerBody(3_600)
 
 
 def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:

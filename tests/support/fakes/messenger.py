@@ -415,6 +415,8 @@ class FakeMessenger(Others):
         self.passphrase = new
 
     async def back_up(self, path: str, passphrase: str, recovery: bool = False) -> BackupView:
+        if not path.startswith("/"):
+            raise UsageError(phrase("Give an absolute path."))
         if path in self.backups:
             raise CannotCreate(phrase("There is such a file."))
         self.backups.append(path)

@@ -320,7 +320,8 @@ class Others:
     def time(self, person: str, seconds: int, *, own: bool = False) -> EntryView:
         """The contact, or this person, sets the timer of the conversation."""
         contact = self._contacts[person]
-        entry = replace(self._entry(contact, "", own=own, time=None), kind="timer", seconds=seconds)
+        entry = self._entry(contact, "", own=own, time=None)
+        entry = replace(entry, kind="timer", seconds=seconds, expires=None)
         self._conversations[person].entries.append(entry)
         self._set_contact(replace(contact, timer=seconds))
         self.emit(EntryAdded(entry))

@@ -66,7 +66,7 @@ FAULTS = [
     ("ftruncate", "EIO", "StorageBroken"),
 ]
 AT_REST = {"EIO": {"StorageBroken"}, "ENOSPC": {"StorageBroken", "StorageFull"}}
-"""What a fault is called outside a commit, where it leaves nothing in doubt: by SQLite, or by the cleaning."""
+"""What a fault is called outside a commit, where nothing is in doubt: by SQLite, or by the cleaning."""
 
 
 @pytest.mark.parametrize(("call", "fault", "expected"), FAULTS, ids=[f"{row[0]} {row[1]}" for row in FAULTS])

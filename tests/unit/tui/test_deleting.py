@@ -226,7 +226,7 @@ async def test_content_that_comes_while_a_page_is_read_is_not_lost() -> None:
 async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing() -> None:
     messenger, bob, secret = with_a_secret()
     conversation = Conversation(messenger, bob.person)
-    conversation.erased(secret.id, "here")
+    conversation.erased(secret.id, by="here")
     await conversation.open()
     erased, answer = conversation.window.entries
     assert (erased.kind, erased.text) == ("deleted", "")

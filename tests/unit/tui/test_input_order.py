@@ -256,6 +256,7 @@ SCREENS = (
     talk(
         "passphrase-wrong", "alt+k", *"x", "tab", *"abc", "enter", *"abc", "enter", "enter", *"Hi", "escape"
     ),
+    talk("timer", "ctrl+p", *"timer", "enter", "ctrl+u", *"1h", "enter", *"Hi", "enter"),
     talk("own-change", "alt+y", "y", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),
     talk("own-change-no", "alt+y", "n", "escape", *"Hi", "enter", happens=lambda fake: fake.ask(QUESTION)),
     talk("people", "shift+tab", "shift+tab", "down", "enter", *"Hi", "enter"),

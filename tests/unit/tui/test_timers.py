@@ -50,7 +50,7 @@ async def test_a_conversation_is_cleared_after_a_question() -> None:
         await until_shown(pilot, "Clear the conversation with Bob?")
         await pilot.press("y")
         await until_shown(pilot, "The conversation with Bob is cleared.")
-        screen = await until_shown(pilot, "(deleted)")
+        screen = await until_shown(pilot, "(deleted here)")
         assert messenger.called("clear") == [(bob.person,)]
         assert "secret" not in screen
 
@@ -69,7 +69,7 @@ async def test_the_linear_mode_sets_the_timer_and_clears() -> None:
         "(timer off: new messages stay)",
         "Clear the conversation with Ben?",
         "The conversation with Ben is cleared.",
-        "(deleted)",
+        "(deleted here)",
     ):
         assert line in text, text
     assert door.messenger is not None
