@@ -426,7 +426,7 @@ class FakeMessenger(Others):
     async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
         if form not in ("jsonl", "markdown", "html"):
             raise UsageError(phrase("No such format."))
-        return await self.back_up(path, "", recovery=False)
+        return await self.back_up(path=path, passphrase="", recovery=False)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return self.diagnosis

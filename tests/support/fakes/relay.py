@@ -130,6 +130,8 @@ class MemoryRelay:
             self._change()
 
     async def heard(self, visitor: Visitor, event: RelayEvent) -> None:
+        if visitor.end.state is RelayState.CLOSED and not isinstance(event, RelayEnded):
+            return  # what came with it, in one read, ended the connection
         match event:
             case Waits(tokens=tokens):
                 self.hall.wait(visitor, tokens)
