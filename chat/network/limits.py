@@ -253,9 +253,6 @@ class RateLimiter:
 
     def forget_all(self) -> None:
         self._waiting.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _go_on(self) -> None:
         self._timer = None

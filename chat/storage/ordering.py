@@ -91,8 +91,8 @@ def _add_edge(db: Database, parent: int, child: int, chain: int) -> None:
 
 def _mark_ends(db: Database, node: Node) -> None:
     """A tip is named by no held entry, a head by none of its author as previous."""
-    named = db.row("SELECT count(*), ifnull(sum(chain), 0) FROM edges WHERE parent = ?", node.number)
-    children, followers = named or (0, 0)
+    counts = "SELECT count(*), ifnull(sum(chain), 0) FROM edges WHERE parent = ?"
+    ((children, followers),) = db.rows(counts, node.number)
     for table, count in (("tips", children), ("heads", followers)):
         if not count:
             sql = f"INSERT OR REPLACE INTO {table} (entry, conversation) VALUES (?, ?)"

@@ -94,9 +94,6 @@ class RelayConnection(ABC):
         due = self.next_timer()
         return [] if due is None or self._now < due else self._overdue()
 
-    def _overdue(self) -> list[RelayEvent]:
-        return self._end(RelayEnding.DEADLINE)
-
     def _tick(self, now: float) -> None:
         # If a faulty clock steps back, no deadline may move.
         self._now = max(self._now, now)
@@ -106,6 +103,10 @@ class RelayConnection(ABC):
     @abstractmethod
     def _accept(self, unit: bytes) -> list[RelayEvent]:
         """Process one unit."""
+
+    @abstractmethod
+    def _overdue(self) -> list[RelayEvent]:
+        """Act on the deadline, which has passed."""
 
     def _unit_size(self) -> int:
         """Size of the next unit as far as it is known, including the length field."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from sqlcipher3 import dbapi2
@@ -24,7 +25,7 @@ from chat.interface import (
 )
 from chat.service.events import ContactsChanged
 from chat.storage import entries, profile
-from chat.storage.errors import StorageFull
+from chat.storage.errors import StorageFull, StorageUnsure
 from tests.integration.steps import in_touch, late, meet, say
 from tests.support.engines.engines import (
     PASSPHRASE,
@@ -287,6 +288,31 @@ async def test_attack_74_what_turns_out_to_be_stored_is_shown_and_goes_by_itself
 
 
 @in_virtual_time
+async def test_attack_74_a_text_without_an_id_that_may_be_stored_is_a_failure_of_the_disk(
+    tmp_path: Path,
+) -> None:
+    """No repeat could be told from a second text."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        with _failing(ada, LOST, blinds=True), pytest.raises(OutcomeUnknown) as caught:
+            await say(ada, ben, "once")
+        assert type(caught.value) is StorageUnsure
+        assert await ada.texts(ben) == ["before"]
+
+
+@in_virtual_time
+async def test_a_contact_that_could_not_be_removed_is_one_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        with monkeypatch.context() as patch, pytest.raises(StorageFull):
+            patch.setattr("chat.storage.contacts.remove", mock.Mock(side_effect=StorageFull))
+            await ada.engine.remove(await ada.contact(ben))
+        (view,) = await ada.engine.contacts()
+        assert view.person == await ada.contact(ben)
+        await talk(ada, ben, "still in touch")
+
+
+@in_virtual_time
 async def test_an_id_counts_per_contact_and_for_one_text(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         await pair(ada, ben)
@@ -303,12 +329,14 @@ async def test_an_id_counts_per_contact_and_for_one_text(tmp_path: Path) -> None
         for bad in ("x" * 65, "ä"):
             with pytest.raises(UsageError, match="64 ASCII"):
                 await ada.engine.send(contact, "hello", "", bad)
+        longest = [await ada.engine.send(contact, "hello", "", "x" * 64) for _ in range(2)]
+        assert longest[0].id == longest[1].id != first.id
         await ada.engine.delete(contact, first.id)
         assert (await ada.engine.send(contact, "hello", "", "one")).kind == "deleted"
         await ada.stop()
         await ada.start()
         assert (await ada.engine.send(contact, "hello", "", "one")).id == first.id
-        assert await ada.texts(ben) == [""]
+        assert await ada.texts(ben) == ["", "hello"]
         await ada.engine.remove(await ada.contact(cleo))
         await ada.engine.remove(contact)
         store = ada.engine._use_cases.store

@@ -46,7 +46,7 @@ from tests.support.engines.engines import (
     talk,
 )
 from tests.support.engines.terminals import add_terminal
-from tests.support.protocol.pairings import SECOND, THIRD, id_of
+from tests.support.protocol.pairings import SECOND, THIRD, Terminal, id_of
 
 
 async def written_down(person: Person) -> tuple[str, ...]:
@@ -449,6 +449,22 @@ async def test_a_recovery_that_removes_another_terminal_changes_no_keys(tmp_path
         await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()), True)
         assert parts.keyring.own == own
         assert [*parts.keyring.own_log.live] == [own.terminal]
+
+
+@in_virtual_time
+async def test_a_recovery_removes_eight_devices_and_no_more(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
+        own, others = parts.keyring.own, [Terminal.named(f"device {number}") for number in range(9)]
+        for other in others:
+            added = add_operation(parts.keyring.own_log, own.terminal, other.signing, other.static)
+            await take_in(ada, sign_operation(added, own.signing_seed, other.seed), confirmed=True)
+        before, ids = parts.keyring.own_log.heads, tuple(other.id.hex() for other in others)
+        with pytest.raises(UsageError, match="at most 8"):
+            await ada.engine.recover(words, ids, True)
+        assert parts.keyring.own_log.heads == before
+        await ada.engine.recover(words, ids[:8], True)
+        assert {one.hex() for one in parts.keyring.own_log.live} == {own.terminal.hex(), ids[8]}
 
 
 @pytest.mark.parametrize("gone", ["blocked", "left"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final
+from weakref import WeakValueDictionary
 
 from chat.errors import PROBLEM, REFUSED, WRONG_KEYS
 from chat.interface import InvitationUsed, InvitationView, Unconfirmed
@@ -51,7 +52,7 @@ class Accept:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._visibility, self._pairings, self._relays = visibility, pairings, relays
         self._port, self._transport, self._cleaner = port, transport, cleaner
-        self._joining: dict[bytes, ActivePairing] = {}
+        self._joining: WeakValueDictionary[bytes, ActivePairing] = WeakValueDictionary()
 
     async def invite(self) -> InvitationView:
         """Make a one-time invitation. With more than four the oldest ends, preferably one that was used.
@@ -85,7 +86,6 @@ class Accept:
         expired = [secret for secret, item in opened.items() if item.invitation.expired(now)]
         for secret in expired:
             del opened[secret]
-            self._joining.pop(secret, None)
         if expired:
             await self._store.write(keys.drop_expired_invitations, now)
             self._cleaner.begin()
@@ -142,14 +142,13 @@ class Accept:
         A joiner whose link ended may come again.
         """
         pairing = self._joining.get(secret)
-        if pairing is not None and pairing.view.problem.template in FOR_GOOD:
-            del self._joining[secret]
-            if self._keyring.invitations.pop(secret, None) is not None:
-                self._runtime.tasks.spawn(self._forget(secret))
-                self._bus.signal(InvitationsChanged())
+        if pairing is None or pairing.view.problem.template not in FOR_GOOD:
+            return
+        if self._keyring.invitations.pop(secret, None) is not None:
+            self._runtime.tasks.spawn(self._forget(secret))
+            self._bus.signal(InvitationsChanged())
 
     def _used(self, secret: bytes, person: bytes) -> None:
-        self._joining.pop(secret, None)
         opened = self._keyring.invitations.pop(secret, None)
         if opened is not None:
             self._runtime.tasks.spawn(self._forget(secret))

@@ -205,6 +205,18 @@ async def test_a_few_are_looked_at_at_once_and_who_speaks_twice_once_and_who_has
 
 
 @in_virtual_time
+async def test_those_that_waited_when_all_were_forgotten_are_looked_at_no_more() -> None:
+    looked: list[str] = []
+    limiter = RateLimiter(looked.append)
+    for number in range(AT_ONCE + 2):
+        limiter.hear(f"n{number}")
+    limiter.forget_all()
+    limiter.hear("new")
+    await asyncio.sleep(100)
+    assert looked == [*(f"n{number}" for number in range(AT_ONCE)), "new"]
+
+
+@in_virtual_time
 async def test_attack_16_a_flood_is_looked_at_at_a_bounded_rate() -> None:
     """Each look costs a comparison with every contact."""
     names = [f"n{number}" for number in range(10_000)]

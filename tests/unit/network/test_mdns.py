@@ -12,6 +12,7 @@ import pytest
 from zeroconf import NotRunningException, ServiceStateChange
 
 from chat.network import mdns as module
+from chat.network.limits import ANNOUNCEMENTS_AT_ONCE
 from chat.network.mdns import AGAIN_AFTER, CLOSE_WITHIN, GOODBYE_AGAIN, SETTLED_AFTER, encode_text
 from chat.ports import Announcement
 from chat.tasks import Tasks
@@ -117,6 +118,21 @@ def test_a_change_of_network_begins_anew_and_what_is_not_found_again_is_lost(
         assert parts.events.lost.mock_calls == [mock.call("two")]
         assert len(parts.started) == 3
         assert parts.running.problem is None
+
+    run(monkeypatch, scenario)
+
+
+def test_nothing_of_the_former_network_is_asked_for_or_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(parts: Parts) -> None:
+        parts.has(ONE)
+        for number in range(int(ANNOUNCEMENTS_AT_ONCE) + 2):
+            parts.running._noticed(name(f"n{number}"), ADDED)
+        parts.started[0].cached.return_value = None
+        parts.started[0].ask.return_value = False
+        parts.running._noticed(name("two"), ADDED)
+        parts.running._network_changed()
+        await asyncio.sleep(100)
+        assert (parts.started[1].ask.mock_calls, parts.started[1].cached.mock_calls) == ([], [])
 
     run(monkeypatch, scenario)
 

@@ -137,6 +137,7 @@ def test_attack_16_only_local_addresses_count(addresses: list[str], found: tuple
         {"slots": (bytes(7),) * 32},
         {"instance": "Host.Name"},
         {"port": 0},
+        {"port": 65_536},
         {"addresses": ()},
         {"addresses": ("8.8.8.8",)},
         {"addresses": ("fe80::1%eth0",)},
@@ -148,6 +149,27 @@ def test_attack_16_only_local_addresses_count(addresses: list[str], found: tuple
 def test_what_no_peer_would_accept_is_not_announced(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         encode_text(replace(PLAIN, **wrong))  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    "just",
+    [
+        {"instance": "a" * 63},
+        {"port": 1},
+        {"port": 65_535},
+        {"addresses": tuple(f"10.0.0.{n}" for n in range(8))},
+        {"slots": tuple(bytes([n]) * 8 for n in range(128))},
+        {"name": "a" * 64},
+    ],
+)
+def test_what_a_peer_just_accepts_is_announced(just: dict[str, object]) -> None:
+    announced = replace(PLAIN, **just)  # type: ignore[arg-type]  # each names a field
+    said = decode(announced.instance, announced.port, announced.addresses, encode_text(announced))
+    assert (said.instance, said.port, said.addresses) == (
+        announced.instance,
+        announced.port,
+        announced.addresses,
+    )
 
 
 def test_instance_of() -> None:

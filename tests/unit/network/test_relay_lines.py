@@ -314,6 +314,15 @@ def test_a_kept_line_that_was_closed_meanwhile_is_replaced(monkeypatch: pytest.M
     run(monkeypatch, scenario)
 
 
+async def test_a_line_that_the_relay_has_not_welcomed_dials_nobody() -> None:
+    connection = mock.Mock()
+    line = RelayLine(connection, RELAY, VirtualClock(asyncio.get_running_loop()), bytes)
+    with pytest.raises(Lost) as caught:
+        await line.dial(token(1))
+    assert (caught.value.reason, caught.value.before) == (RelayEnding.CUT, RelayState.GREETING)
+    assert (line.dials, connection.mock_calls) == (1, [])
+
+
 @pytest.mark.parametrize("error", [OSError(), LOST])
 def test_a_relay_that_cannot_be_reached_reaches_nobody(
     monkeypatch: pytest.MonkeyPatch, error: Exception

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from protocol.discovery import Known, make_slots, new_instance, recognise, slot
+import pytest
+
+from protocol.discovery import Known, is_shown_name, make_slots, new_instance, recognise, slot
 from tests.support.protocol.samples import seeded
 
 DAY = 20_000
@@ -65,3 +67,16 @@ def test_what_a_stranger_announces_cannot_stop_the_search() -> None:
         ((b"", b"short"), INSTANCE, PORT, ADDRESSES),
     ):
         assert recognise(found, instance, port, addresses, [KNOWN], DAY) is None
+
+
+@pytest.mark.parametrize(("port", "possible"), [(-1, False), (0, True), (65_535, True), (65_536, False)])
+def test_a_terminal_is_recognised_at_any_port_of_two_bytes(port: int, possible: bool) -> None:
+    slots = [slot(key(0), DAY, STATIC, INSTANCE, port, ADDRESSES)] if possible else announced(1, "x")
+    assert (recognise(slots, INSTANCE, port, ADDRESSES, [KNOWN], DAY) is KNOWN) is possible
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("", False), ("a", True), ("a" * 64, True), ("a" * 65, False), ("bell\a", False)]
+)
+def test_a_name_for_strangers_has_1_to_64_characters(name: str, shown: bool) -> None:
+    assert is_shown_name(name) is shown

@@ -17,15 +17,19 @@ from protocol.entries_and_receipts import (
     Facts,
     ParsedEntry,
     conversation_of_two,
+    cut_body,
     heads_hash,
     parse_entry,
     rank,
+    read_cut,
+    read_text,
     text_body,
     write_entry,
 )
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.history import check_page, lacking, named, on_page, pages
-from protocol.messages import Entry, Head
+from protocol.limits import CUT_HEADS_MAX, TEXT_CHARACTERS_MAX
+from protocol.messages import CutBody, CutHead, Entry, Head, TextBody
 from tests.support.protocol.samples import flipped, seeded
 
 
@@ -192,3 +196,10 @@ def test_a_chain_ends_before_a_sequence_that_is_not_lower() -> None:
     found = lacking(heads, [], forest)
     assert sorted(found) == sorted(heads)
     assert forest.looked <= 2 * len(forest.places)
+
+
+def test_the_longest_text_and_the_largest_cut_are_read_as_they_were_written() -> None:
+    text, reply = "x" * TEXT_CHARACTERS_MAX, bytes(32)
+    assert read_text(text_body(text, reply)) == TextBody(text, reply)
+    heads = [CutHead(bytes(8), number, bytes([number]) * 32) for number in range(CUT_HEADS_MAX)]
+    assert read_cut(cut_body(bytes(32), heads[::-1])) == CutBody(bytes(32), heads)

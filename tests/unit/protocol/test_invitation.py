@@ -34,6 +34,15 @@ def test_an_address_that_the_text_cannot_hold_is_a_mistake_of_ours() -> None:
         make_invitation(PERSON, STATIC, ONE_TIME, NOW, ["fe80::1%eth0:4747"], (), seeded("x"))
 
 
+@pytest.mark.parametrize("port", [1, 65_535])
+def test_an_address_has_a_port_of_two_bytes(port: int) -> None:
+    listed = [f"10.0.0.1:{port}"]
+    made = make_invitation(PERSON, STATIC, ONE_TIME, NOW, listed, (), seeded("x"))
+    assert [*parse_invitation(format_invitation(made)).addresses] == listed
+    with pytest.raises(LocalMisuse):
+        make_invitation(PERSON, STATIC, ONE_TIME, NOW, ["10.0.0.1:65536"], (), seeded("x"))
+
+
 def test_attack_17_a_text_with_another_byte_is_another_psk() -> None:
     """Whatever is replaced in a text that is passed on, it no longer opens the link."""
     made = invitation()

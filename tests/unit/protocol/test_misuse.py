@@ -7,12 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from protocol import labels, noise, primitives
+from protocol.entries_and_receipts import cut_body, text_body
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.identity.log import Rename, sign_operation
 from protocol.keys import X25519Pair
+from protocol.limits import CUT_HEADS_MAX, TEXT_CHARACTERS_MAX
 from protocol.link import agreement, framing, handshake
 from protocol.link.states import Closed
+from protocol.messages import CutHead
 from protocol.pairing.pairing import Pairing
+from protocol.ratchet import PlainRoot, parlour_parameters
 from protocol.relay import messages
 from protocol.relay.states import RelayRole, RelayState, check_relay_follows
 
@@ -46,6 +50,14 @@ def _open_into(key: bytes = KEY, nonce: bytes = bytes(12), room: int = 8) -> int
     "call",
     [
         lambda: sign_operation(LONG, KEY),
+        lambda: text_body(""),
+        lambda: text_body("x" * (TEXT_CHARACTERS_MAX + 1)),
+        lambda: text_body("text", KEY[1:]),
+        lambda: cut_body(KEY, []),
+        lambda: cut_body(KEY, [CutHead(bytes(8), number, KEY) for number in range(CUT_HEADS_MAX + 1)]),
+        lambda: PlainRoot(parlour_parameters(primitives.AEGIS256, fast=False), KEY, None).receive(
+            PAIR.public
+        ),
         lambda: agreement.peer_static(noise.HandshakeState(XX, True, s=PAIR)),
         lambda: framing.length_of(b""),
         lambda: handshake.ordered_features(range(33)),
@@ -57,6 +69,9 @@ def _open_into(key: bytes = KEY, nonce: bytes = bytes(12), room: int = 8) -> int
         lambda: noise.HandshakeState(XX, True)._dh("es"),
         lambda: noise.HandshakeState(XX, True)._static_pair(),
         _their_part,
+        lambda: primitives.ed25519_from_seed(KEY[1:]),
+        lambda: primitives.ed25519_from_seed(KEY + b"x"),
+        lambda: primitives.ed25519_sign(KEY[1:], b"text"),
         lambda: _open_into(key=KEY[1:]),
         lambda: _open_into(nonce=bytes(11)),
         lambda: _open_into(room=7),

@@ -102,6 +102,22 @@ def test_every_flip_and_every_cut_is_refused_and_changes_nothing() -> None:
     assert initiator.finish().handshake_hash == responder.finish().handshake_hash
 
 
+def test_each_psk_token_has_the_psk_of_its_place() -> None:
+    name, second = "Noise_XXpsk0+psk3_25519_ChaChaPoly_BLAKE2b", bytes(32)
+    both = [PSK, second]
+    initiator, responder = pair(name, psks=both)
+    run(initiator.fork(psks=both), responder)
+    initiator, responder = pair(name, psks=[second, PSK])
+    with pytest.raises(AuthenticationFailed):
+        responder.read_message(initiator.fork(psks=both).write_message(b"first"))
+    initiator, responder = pair(name, psks=[PSK, PSK])
+    initiator = initiator.fork(psks=both)
+    assert responder.read_message(initiator.write_message(b"first")) == b"first"
+    assert initiator.read_message(responder.write_message(b"second")) == b"second"
+    with pytest.raises(AuthenticationFailed):
+        responder.read_message(initiator.write_message(b"third"))
+
+
 def test_several_psks_are_tried_on_forks() -> None:
     initiator, responder = pair(IKPSK2, psks=())
     responder.read_message(initiator.write_message(b""))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import labels, ratchet
+from protocol import hotpath, labels, ratchet
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, ProtocolError
 from protocol.hotpath import FastReceiving, FastRoot, FastSending, Workspace
 from protocol.keys import X25519Pair
@@ -116,6 +116,24 @@ def test_erase_ends_a_session() -> None:
             session.encrypt(b"")
     with pytest.raises(LocalMisuse):
         bob.decrypt(envelope)
+
+
+def test_the_sizes_that_a_peer_picks_fill_no_more_than_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hotpath, "_takers", {})
+    monkeypatch.setattr(hotpath, "_TAKERS_MAX", 8)
+    alice, bob = pair()
+    for size in (*range(20), 3, 19):
+        assert bob.decrypt(alice.encrypt(bytes(size))) == bytes(size)
+        assert 0 < len(hotpath._takers) <= 8
+
+
+def test_erase_leaves_no_key_of_a_skipped_envelope() -> None:
+    alice, bob = pair(allow_skip=True)
+    alice.encrypt(b"lost")
+    bob.decrypt(alice.encrypt(b"content"))
+    assert kept(bob) == 1
+    bob.erase()
+    assert kept(bob) == 0
 
 
 # --- Two routes ---

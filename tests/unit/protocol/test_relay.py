@@ -8,7 +8,7 @@ from protocol.errors import LocalMisuse
 from protocol.keys import X25519Pair
 from protocol.link.framing import length_of
 from protocol.relay import relay_end as relay_module
-from protocol.relay.messages import GREETING_SIZE, HELLO_SIZE, RelayGreeting, write_hello
+from protocol.relay.messages import GREETING_SIZE, HELLO_SIZE, Alive, RelayGreeting, write_hello
 from protocol.relay.states import (
     Answers,
     Dials,
@@ -111,6 +111,17 @@ def test_calls_out_of_turn_are_our_own_mistake() -> None:
     ):
         with pytest.raises(LocalMisuse):
             call()
+
+
+def test_a_sign_of_life_that_crosses_a_call_changes_nothing() -> None:
+    pair = RelayPair("w").wait([token(1)])
+    pair.relay.call(token(1), pair.now)
+    pair.relay.data_to_send()
+    due = pair.relay.next_timer()
+    pair.terminal._send(Alive())
+    assert pair.relay.receive(pair.terminal.data_to_send(), pair.now + 1) == []
+    assert (pair.relay.state, pair.relay.next_timer()) == (RelayState.CALLED, due)
+    assert pair.relay.data_to_send() == b""
 
 
 GREETING = RelayGreeting(bytes(16)).encode()

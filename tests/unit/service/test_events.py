@@ -10,12 +10,15 @@ import pytest
 
 from chat.errors import UsageError, phrase
 from chat.interface import Closed, EntryChanged, EntryState, VisibilityChanged
+from chat.network.links import Peer
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
 from chat.service.pairing import storage as pending_module
 from chat.service.pairing.storage import PendingContacts
+from chat.service.state import ContactBook
 from chat.service.sync import Inbound
 from chat.storage import contacts, persons, receipts
+from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED
 from chat.storage.entries import WHOLE
 from protocol.entries_and_receipts import READ, STORED, conversation_of_two
@@ -188,6 +191,24 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     assert it.calls() == [CHANGED, mock.call.begin()]
 
 
+def test_a_pending_contact_is_stored_with_its_row_and_all_of_its_shares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, database = mock.Mock(person=b"person"), mock.Mock()
+    pairs = (mock.Mock(root=b"one"), mock.Mock(root=b"two"))
+
+    def is_stored(held: Any, *roots: bytes) -> bool:
+        monkeypatch.setattr(contacts, "get", lambda database, person: held)
+        shares = [mock.Mock(root=root) for root in roots]
+        monkeypatch.setattr(stored_keys, "shares_of", lambda database, person: shares)
+        return pending_module._is_stored(database, (row, keys(pairs=pairs), ()))
+
+    assert is_stored(row, b"one", b"two", b"earlier")
+    assert not is_stored(row, b"one")
+    assert not is_stored(None, b"one", b"two")
+    assert not is_stored(mock.Mock(), b"one", b"two")
+
+
 class Sending:
     """The sending worker of one link, among mocks."""
 
@@ -251,3 +272,22 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     keyring.contacts = {}
     with pytest.raises(Untrusted):
         await inbound.receipt(here, receipt)
+
+
+def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
+    clock: Any = SimpleNamespace(monotonic=lambda: 7.0)
+    runtime: Any = SimpleNamespace(clock=clock)
+    book, views = ContactBook({}, {}), mock.Mock()
+    parts: list[Any] = [mock.Mock() for _ in range(6)]
+    store, bus, keyring, links, pending, settler = parts
+    inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending, settler)
+    one, two, other = Peer(b"p" * 32, b"1"), Peer(b"p" * 32, b"2"), Peer(b"q" * 32, b"1")
+    for peer, until in ((one, 7.0), (two, 7.1), (other, 6.9)):
+        book.types(peer, until)
+    inbound.forget_typing()
+    assert book.typing == {one.person: {b"2": 7.1}}
+    assert views.mock_calls == [mock.call.publish_contact(other.person)]
+    book.types(two, 7.0)
+    inbound.forget_typing()
+    assert book.typing == {}
+    assert views.mock_calls[1:] == [mock.call.publish_contact(one.person)]

@@ -10,15 +10,17 @@ from unittest import mock
 import pytest
 
 from chat.network.links import Peer
-from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, Visibility
+from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, OpenInvitation, Visibility
 from chat.service.views import holds
 from chat.storage.keys import OwnRow
+from protocol.errors import Unexpected, Untrusted
 from protocol.identity.author import NewPerson, add_operation, create_person
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import CauseKind, PersonState, reduce
 from protocol.keys import X25519Pair
-from protocol.messages import ContactHello, ShareNumbers
+from protocol.messages import ContactHello, Ping, ShareNumbers
 from protocol.pairing.contact_secret import Pair, new_share
+from protocol.pairing.invitation import make_invitation
 from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.pairings import Person, Terminal
 from tests.support.storage.samples import seeded
@@ -180,6 +182,35 @@ def test_an_invitation_is_open_until_its_second(keyring: Keyring, now: int, coun
     assert [keys.id for keys in keyring.open_invitations()] == [b"secret"] * count
 
 
+def test_a_joiner_is_waited_for_at_a_relay_until_its_invitation_ends(keyring: Keyring) -> None:
+    of_contacts, static = keyring.waiting_tokens(b"r" * 32, 1), keyring.identity.static
+    made = make_invitation(ADA.person, static.public, static.public, 1_000, [], [], seeded("invitation"))
+    keyring.invitations = {made.secret: OpenInvitation(made, "text", static, None)}
+    for now, count in ((1_000 * made.expires - 1, 1), (1_000 * made.expires, 0)):
+        keyring._now = lambda now=now: now  # type: ignore[misc]
+        assert len(keyring.waiting_tokens(b"r" * 32, 1)) == len(of_contacts) + count
+
+
+def test_a_terminal_is_known_at_each_of_its_hosts_whatever_the_interface(keyring: Keyring) -> None:
+    one, two = Peer(b"p" * 32, b"1" * 32), Peer(b"q" * 32, b"2" * 32)
+    keyring.found[one] = (("10.0.0.1", 1), ("fe80::1%eth0", 1))
+    keyring.remembered[two] = (("fe80::1%3", 2),)
+    assert keyring.known_at("fe80::1") == [one, two]
+    assert keyring.known_at("10.0.0.1") == [one]
+    assert keyring.known_at("10.0.0.2") == []
+
+
+def test_a_key_is_shared_while_two_contacts_have_proved_it(keyring: Keyring) -> None:
+    ben, eve, zoe = (CONTACTS[name].person for name in ("Ben", "Eve", "Zoe"))
+    for person, shared in ((ben, set()), (eve, {b"key"}), (zoe, {b"key"})):
+        keyring.prove(person, b"key")
+        assert keyring.shared == shared
+    keyring.forget_proofs(zoe)
+    assert keyring.shared == {b"key"}
+    keyring.forget_proofs(eve)
+    assert keyring.shared == set()
+
+
 KINDS = list(CauseKind)
 
 
@@ -203,3 +234,20 @@ def test_case_99_a_terminal_of_the_own_log_stays_an_own_one(keyring: Keyring) ->
     for log in (grown, reduce(ADA.operations)):
         keyring.follow_own_log(log, frozenset())
         assert keyring.own_terminals == set(grown.live)
+
+
+def test_of_a_person_who_is_no_contact_there_is_no_log_and_nothing_to_dial(keyring: Keyring) -> None:
+    ben, stranger = CONTACTS["Ben"], bytes(32)
+    static = X25519Pair(ben.static_secret).public
+    assert keyring.log(ben.person) == reduce(ben.operations)
+    with pytest.raises(Untrusted):
+        keyring.log(stranger)
+    assert len(keyring.dial_tokens(Peer(ben.person, static), b"r" * 32, 1)) == 1
+    assert keyring.dial_tokens(Peer(stranger, static), b"r" * 32, 1) == []
+    keyring.contacts[ben.person].blocked = True
+    assert keyring.dial_tokens(Peer(ben.person, static), b"r" * 32, 1) == []
+
+
+def test_only_entries_are_passed_on_for_a_conversation(keyring: Keyring) -> None:
+    with pytest.raises(Unexpected):
+        keyring.partner([Ping(1)])

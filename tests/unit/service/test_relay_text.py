@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chat.service.settings import ADDRESS_TOO_LONG, BAD_HOST, BAD_KEY, BAD_PORT, NO_KEY, NOT_ONE, problem
 from protocol.errors import ProtocolError
+from protocol.limits import RELAY_ADDRESS_MAX
 from protocol.relay.rendezvous import PREFIX, RelayAddress, parse_relay
 
 WHOLE = str(RelayAddress("relay.example.org", 4746, b"\x09" * 32))
@@ -59,6 +60,8 @@ def test_a_key_that_was_cut_is_the_keys_fault(missing: int) -> None:
         (f"{PREFIX}10.0.0.1#{KEY}", BAD_PORT),
         (f"{PREFIX}10.0.0.1:04746#{KEY}", BAD_PORT),
         (f"{PREFIX}10.0.0.1:4746#{KEY.upper()}", BAD_KEY),
+        ("x" * RELAY_ADDRESS_MAX, NOT_ONE),
+        ("x" * (RELAY_ADDRESS_MAX + 1), ADDRESS_TOO_LONG),
     ],
 )
 def test_what_people_get_wrong(text: str, said: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding
+from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding, UsageError
 from chat.network.relay.client import RelayStands
 from chat.service.events import RelaysNamed
 from chat.storage import settings
@@ -79,6 +79,15 @@ async def test_they_are_kept_and_stand_as_was_reported(tmp_path: Path) -> None:
         await ada.start()
         assert await named(ada) == [str(relay(1))]
         assert [view.standing for view in await ada.engine.relays()] == [RelayStanding.UNKNOWN]
+
+
+@in_virtual_time
+async def test_a_relay_that_was_removed_and_named_again_stands_nowhere_yet(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        await ada.engine.add_relay(str(relay(1)))
+        ada.engine._use_cases.relays.stands(RelayStands(relay(1), RelayStanding.WAITING))
+        await ada.engine.remove_relay(str(relay(1)))
+        assert (await ada.engine.add_relay(str(relay(1)))).standing is RelayStanding.UNKNOWN
 
 
 @in_virtual_time
@@ -155,6 +164,20 @@ async def test_invitations_cannot_make_a_terminal_wait_at_more_than_eight(tmp_pa
         assert all(f"10.0.0.99:{number}" in said[0] for number in (11, 12, 13))
         assert "were not added" in said[1]
         assert all(f"10.0.0.99:{number}" in said[1] for number in (21, 22, 23, 24))
+
+
+@in_virtual_time
+async def test_eight_relays_are_named_and_no_more_but_another_key_at_one_of_their_places(
+    tmp_path: Path,
+) -> None:
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        for number in range(1, 9):
+            await ada.engine.add_relay(str(relay(number)))
+        with pytest.raises(UsageError, match="8 relays"):
+            await ada.engine.add_relay(str(relay(9)))
+        other = str(RelayAddress("10.0.0.99", 8, b"\x07" * 32))
+        await ada.engine.add_relay(other)
+        assert await named(ada) == [*(str(relay(number)) for number in range(1, 8)), other]
 
 
 @in_virtual_time

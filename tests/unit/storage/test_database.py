@@ -6,14 +6,17 @@ import asyncio
 import shutil
 import struct
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from chat.interface import NotPermitted
 from chat.storage import entries, errors
 from chat.storage.database import Database, Store
+from chat.storage.folder import RESERVE, make_reserve
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
 from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, store
@@ -93,12 +96,72 @@ def test_a_transaction_is_all_or_nothing_and_a_write_without_one_is_a_mistake(da
     assert count(database) == 1
 
 
+@pytest.mark.parametrize("failure", [errors.StorageBroken, errors.StorageFull, errors.StorageUnsure])
+def test_a_disk_that_fails_before_the_commit_leaves_nothing_in_doubt(
+    database: Database, failure: type[errors.StorageFailure]
+) -> None:
+    with pytest.raises(failure), database.transaction():
+        entries.insert(database, Author().write("undone"), unread=False)
+        raise failure
+    assert not database.in_transaction
+    assert count(database) == 0
+
+
 def test_a_wrong_statement_tells_nothing_of_what_it_held(database: Database) -> None:
     with pytest.raises(errors.StorageMisuse) as caught:
         database.rows("SELECT 'secret words' FROM nowhere")
     assert "secret" not in str(caught.value)
-    with pytest.raises(errors.StorageMisuse), database.transaction():
-        database.run("INSERT INTO tips VALUES ('not a number', 1)")
+    wrong = "INSERT INTO tips VALUES ('not a number', 1)"
+    changes: list[Callable[[], object]] = [
+        lambda: database.run(wrong),
+        lambda: database.insert(wrong),
+        lambda: database.run_many("INSERT INTO tips VALUES (?, 1)", [("not a number",)]),
+    ]
+    for change in changes:
+        with pytest.raises(errors.StorageMisuse), database.transaction():
+            change()
+
+
+def test_a_log_that_cannot_be_emptied_is_reported(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its frames still hold what was deleted."""
+    for result in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        monkeypatch.setattr(database, "row", mock.Mock(return_value=result))
+        with pytest.raises(errors.StorageBusy):
+            database.scrub()
+
+
+@pytest.mark.parametrize("with_log", [True, False])
+def test_files_that_nobody_may_write_are_read_with_their_log_and_left_as_they_are(
+    tmp_path: Path, database: Database, with_log: bool
+) -> None:
+    store(database, Author().write("read"))
+    if not with_log:
+        database.scrub()
+    copy = made(tmp_path / "copy")
+    for path in (database.path, wal(database)):
+        if with_log or path == database.path:
+            shutil.copy(path, copy)
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    opened = open_history(copy / "history.db", KEY, read_only=True)
+    assert count(opened) == 1
+    with pytest.raises(errors.StorageReadOnly), opened.transaction():
+        entries.insert(opened, Author(time=9).write("no"), unread=False)
+    opened.close()
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def test_a_database_that_vanishes_while_it_is_opened_is_not_used(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    with monkeypatch.context() as patch, pytest.raises(errors.StorageGone):
+        patch.setattr("chat.storage.database._place", lambda path: None)
+        open_history(database.path, KEY)
+    with pytest.raises(errors.StorageFailure):
+        Database(database.path.with_name("absent"), KEY.reveal())
+    assert held(database.path) == 0
 
 
 def test_it_may_be_used_from_another_thread(database: Database) -> None:
@@ -274,3 +337,76 @@ async def test_a_store_says_whether_others_wait_and_whether_it_is_to_be_closed(d
         assert (store.is_wanted(), store.is_closing()) == (True, True)
         with pytest.raises(NotPermitted):
             await store.run(lambda: None)
+
+
+class Commits:
+    """Work that is done once per commit, of which the disk reports the first ones as failed.
+
+    `in_force`: for each time that it is asked, whether what was done last is stored.
+    """
+
+    def __init__(self, database: Database, failing: int, in_force: list[bool]) -> None:
+        self.database, self.failing, self.in_force = database, failing, in_force
+        self.done = 0
+
+    def work(self, database: Database) -> int:
+        self.done += 1
+        return self.done
+
+    def is_stored(self, database: Database, result: int) -> bool:
+        assert result == self.done
+        return self.in_force.pop(0)
+
+    def rows(self, sql: str) -> list[object]:
+        if sql == "COMMIT" and self.done <= self.failing:
+            raise errors.StorageBroken
+        return self.database._connection.execute(sql).fetchall()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("failing", "in_force", "done"),
+    [
+        (0, [], 1),
+        (1, [True], 1),
+        (1, [False], 2),
+        (2, [False, True], 2),
+        (2, [False, False], None),
+    ],
+)
+async def test_work_whose_commit_is_in_doubt_is_done_again_once_unless_it_is_stored(
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: int,
+    in_force: list[bool],
+    done: int | None,
+) -> None:
+    commits = Commits(database, failing, in_force)
+    monkeypatch.setattr(database, "rows", commits.rows)
+    with ThreadPoolExecutor(1) as executor:
+        writing = Store(database, executor).write_once(commits.is_stored, commits.work)
+        if done is None:
+            with pytest.raises(errors.StorageUnsure):
+                await writing
+        else:
+            assert await writing == done
+    assert in_force == []
+    assert not database.in_transaction
+
+
+async def test_what_deletes_gets_the_reserve_of_a_full_disk_once(database: Database) -> None:
+    asked = 0
+
+    async def delete() -> int:
+        nonlocal asked
+        asked += 1
+        if (database.path.parent / RESERVE).exists() or asked == 3:
+            raise errors.StorageFull
+        return asked
+
+    with ThreadPoolExecutor(1) as executor:
+        storage = Store(database, executor)
+        make_reserve(database.path.parent)
+        assert await storage.with_reserve(delete) == 2
+        with pytest.raises(errors.StorageFull):
+            await storage.with_reserve(delete)
+        assert asked == 3

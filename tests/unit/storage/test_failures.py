@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +17,11 @@ import pytest
 from chat.storage import entries, errors, folder, keys, persons, profile
 from chat.storage.database import Database
 from chat.storage.folder import DATABASE, HEADER, NotDurable, ProfileLock
+from chat.storage.migrations import create_history, open_history
 from protocol import profile_header
 from protocol.errors import LocalMisuse
 from protocol.profile_header import CHEAPEST, DatabaseKey
-from tests.support.storage.samples import ME, THEM, blob, sample, seeded
+from tests.support.storage.samples import KEY, ME, THEM, blob, sample, seeded, store
 
 FULL = OSError(errno.ENOSPC, "full")
 
@@ -192,6 +196,51 @@ def test_a_lock_that_fails_leaves_no_descriptor(tmp_path: Path, monkeypatch: pyt
     assert len(closed) == 6
 
 
+@pytest.mark.parametrize(("free", "reserved"), [(16 << 20, True), ((16 << 20) - 1, False)])
+def test_a_reserve_is_made_where_there_is_room_for_sixteen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, reserved: bool
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    for _ in range(2):
+        folder.make_reserve(tmp_path)
+        assert (tmp_path / folder.RESERVE).exists() is reserved
+    (tmp_path / folder.RESERVE).write_bytes(b"cut short by a crash")
+    folder.make_reserve(tmp_path)
+    assert ((tmp_path / folder.RESERVE).stat().st_size == folder.RESERVE_BYTES) is reserved
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_holds_no_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    assert not folder.is_held(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr("fcntl.flock", refusing(OSError(number, "no locks")))
+    for use in (ProfileLock, folder.is_held):
+        with pytest.raises(errors.LockUnsupported):
+            use(tmp_path)
+
+
+@pytest.mark.parametrize(("result", "hidden"), [(0, True), (-1, False)])
+def test_the_memory_of_the_process_is_hidden_where_the_system_can(
+    monkeypatch: pytest.MonkeyPatch, result: int, hidden: bool
+) -> None:
+    asked: list[list[int]] = []
+
+    def prctl(option: int, *values: ctypes.c_ulong) -> int:
+        asked.append([option, *(value.value for value in values)])
+        return result
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(prctl=prctl))
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert not folder.hide_memory()
+    assert asked == []
+    monkeypatch.setattr("sys.platform", "linux")
+    assert folder.hide_memory() is hidden
+    assert asked == [[4, 0, 0, 0, 0]]  # PR_SET_DUMPABLE
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -220,6 +269,72 @@ def test_a_profile_that_was_not_made_is_not_locked(
     with pytest.raises(kind):
         profile.create(tmp_path / "x", "words", lambda _: None, random=seeded("x"), cost=CHEAPEST)
     assert not folder.is_held(tmp_path / "x")
+
+
+def test_a_profile_that_cannot_be_destroyed_is_left_unlocked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = tmp_path / "x"
+    profile.create(where, "words", lambda _: None, random=seeded("x"), cost=CHEAPEST).close()
+    with monkeypatch.context() as patch, pytest.raises(errors.StorageBroken):
+        patch.setattr(folder, "destroy", refusing(OSError(errno.EIO, "broken")))
+        profile.wipe(where)
+    assert not folder.is_held(where)
+    profile.wipe(where)
+    assert not where.exists()
+
+
+def test_the_disk_has_another_header_before_a_file_of_the_profile_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile.create(tmp_path / "x", "words", lambda _: None, random=seeded("x"), cost=CHEAPEST).close()
+    header = tmp_path / "x" / HEADER
+    before, synced = header.read_bytes(), list[tuple[int, bool, bool]]()
+
+    def fsync(_: int) -> None:
+        if header.exists():
+            data = header.read_bytes()
+            synced.append((len(data), data == before, header.with_name(DATABASE).exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    profile.wipe(tmp_path / "x")
+    assert synced == [(len(before), False, True)]
+
+
+def test_a_profile_whose_last_step_fails_is_there_and_said_to_be_unsettled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(errors.ProfileUnsettled):
+        patch.setattr(profile, "_finish_creation", refusing(OSError(errno.EIO, "broken")))
+        profile.create(tmp_path / "x", "words", lambda _: None, random=seeded("x"), cost=CHEAPEST)
+    profile.unlock(tmp_path / "x", "words").close()
+
+
+def test_a_database_in_which_nobody_was_created_has_no_own_keys(tmp_path: Path) -> None:
+    create_history(tmp_path / "history.db", KEY, lambda _: None)
+    with closing(open_history(tmp_path / "history.db", KEY)) as blank, pytest.raises(errors.StorageMisuse):
+        keys.read_own(blank)
+
+
+def test_a_database_of_another_program_is_taken_for_damage(database: Database) -> None:
+    with database.transaction():
+        database.run("PRAGMA application_id = 7")
+    database.close()
+    with pytest.raises(errors.DatabaseDamaged):
+        open_history(database.path, KEY)
+
+
+def test_an_entry_whose_parts_do_not_fit_together_is_damage(database: Database) -> None:
+    entry = sample("text")
+    store(database, entry)
+    row = database.row(f"{entries.COLUMNS} WHERE e.id = ?", entry.id)
+    assert row is not None
+    assert entries.read_row(database, row).body == entry.body
+    for place, value in enumerate(row):
+        if isinstance(value, bytes) and value in (entry.id, entry.header_bytes, entry.salt, entry.body):
+            for wrong in (value[:-1] + bytes([value[-1] ^ 1]), "text"):
+                with pytest.raises(errors.DatabaseDamaged):
+                    entries.read_row(database, (*row[:place], wrong, *row[place + 1 :]))
 
 
 def test_changes_outside_of_a_transaction_are_refused(database: Database) -> None:

@@ -30,6 +30,24 @@ def test_a_receipt_is_recorded_once_a_terminal_and_kind(database: Database) -> N
     assert receipts.of(database, [entry.id, blob("not held")]) == {entry.id: expected}
 
 
+def test_a_receipt_of_another_terminal_is_new_but_changes_no_state_that_was_reached(
+    database: Database,
+) -> None:
+    entry, other = Author().write("hello"), blob("their other terminal")
+    store(database, entry)
+
+    def acknowledged(terminal: bytes, kind: int) -> dict[bytes, bool]:
+        return receipts.acknowledge(database, TALK, ME.terminal, terminal, Receipt(kind, [entry.id]), 5)
+
+    with database.transaction():
+        assert acknowledged(THEIRS, STORED) == {entry.id: True}
+        assert acknowledged(THEIRS, STORED) == {}
+        assert acknowledged(other, STORED) == {entry.id: False}
+        assert acknowledged(other, READ) == {entry.id: True}
+        assert acknowledged(THEIRS, READ) == {entry.id: False}
+        assert acknowledged(THEIRS, STORED) == {}
+
+
 def test_a_receipt_for_an_entry_whose_header_is_damaged_is_not_recorded(database: Database) -> None:
     entry = Author().write("hello")
     store(database, entry)

@@ -183,6 +183,20 @@ def test_a_search_by_date_passes_over_no_hit_of_another_time(database: Database)
         assert len(database.rows("SELECT rowid FROM search WHERE search MATCH ?", match)) == 1
 
 
+@pytest.mark.parametrize(
+    ("bounds", "by_index"),
+    [({}, False), ({"since": 0}, True), ({"until": 9_000}, True), ({"since": 0, "until": 9_000}, True)],
+)
+def test_each_bound_of_time_is_looked_up_in_the_index(
+    database: Database, bounds: dict[str, int], by_index: bool
+) -> None:
+    entry = Author().write("word")
+    store(database, entry)
+    with queries(database) as asked:
+        assert [row.id for row in search.find(database, [], **bounds)] == [entry.id]  # type: ignore[arg-type]
+    assert any("MATCH" in sql for sql, _ in asked) is by_index
+
+
 NIGHT = timezone(timedelta(hours=9, minutes=30))
 
 

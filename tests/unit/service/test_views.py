@@ -1,0 +1,102 @@
+"""What views say and queries mean: names that tell contacts apart, and times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from chat.interface import UsageError
+from chat.service.history import EPOCH, unix
+from chat.service.views import Views, unique_labels, utc
+from chat.storage.contacts import PAIRED, ContactRow
+
+OWN = b"\x0f" * 32
+
+
+def contact(start: str, name: str, petname: str = "") -> ContactRow:
+    """A contact whose id begins with these hex digits."""
+    person = bytes.fromhex(start.ljust(64, "0"))
+    return ContactRow(person, name, petname, PAIRED, verified=False, blocked=False, held=False, since=1)
+
+
+def labels(*rows: ContactRow) -> list[str]:
+    found = unique_labels(rows)
+    return [found[row.person] for row in rows]
+
+
+def test_a_name_that_one_contact_has_is_its_label() -> None:
+    assert labels() == []
+    assert labels(contact("11", "Ben"), contact("22", "Ada", "Countess")) == ["Ben", "Countess"]
+
+
+def test_contacts_of_one_name_are_told_apart_by_as_many_digits_as_they_need() -> None:
+    assert labels(contact("1234aa", "Ben"), contact("1235aa", "Ben"), contact("77", "Ada")) == [
+        "Ben~1234",
+        "Ben~1235",
+        "Ada",
+    ]
+    alike = contact("12345678", "Ben"), contact("12345679", "Ann", "Ben"), contact("99", "Ben")
+    assert labels(*alike) == ["Ben~12345678", "Ben~12345679", "Ben~99000000"]
+
+
+def test_a_name_that_looks_like_a_label_makes_no_two_labels_equal() -> None:
+    rows = contact("1234", "Ben"), contact("5678", "Ben"), contact("99", "Ben~1234")
+    assert labels(*rows) == ["Ben~12340000", "Ben~56780000", "Ben~1234"]
+
+
+def views(*rows: ContactRow) -> Views:
+    keyring: Any = SimpleNamespace(own=SimpleNamespace(person=OWN), own_log=SimpleNamespace(name="Ada"))
+    book: Any = SimpleNamespace(rows={row.person: row for row in rows})
+    return Views(keyring, book, mock.Mock(), mock.Mock())
+
+
+BEN, BENNO, OTHER_BEN = contact("1234", "Ben"), contact("5678", "Benno"), contact("9abc", "Carl", "Ben")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("Ben", [BEN, OTHER_BEN]),
+        ("be", [BEN, BENNO, OTHER_BEN]),
+        ("BENN", [BENNO]),
+        (" Benno\u200b", [BENNO]),
+        ("Ben~1234", [BEN]),
+        ("Ben~9", [OTHER_BEN]),
+        (BEN.person.hex(), [BEN]),
+        ("5678", [BENNO]),
+        ("Carl", []),
+        ("Dora", []),
+    ],
+)
+def test_a_typed_name_means_who_has_it_or_else_whose_name_begins_so(
+    typed: str, meant: list[ContactRow]
+) -> None:
+    assert views(BEN, BENNO, OTHER_BEN).named(typed, own=False) == {row.person for row in meant}
+
+
+def test_this_person_is_meant_only_where_it_may_be() -> None:
+    me = contact("77", "me")
+    assert views(me).named("Me", own=True) == {OWN}
+    assert views(me).named("Me", own=False) == {me.person}
+    assert views(me).named("ada", own=True) == {OWN}
+    assert views(me).named("ada", own=False) == set()
+
+
+def test_a_time_after_the_end_of_the_calendar_is_its_last_day() -> None:
+    assert utc(1_500) == datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)
+    assert utc(2**48 - 1) == datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("after", "milliseconds"),
+    [(-1_000, 0), (0, 0), (1, 1), (1_000, 1), (1_001, 2), (60_000_000, 60_000)],
+)
+def test_a_moment_is_its_first_millisecond_that_is_not_before_it(after: int, milliseconds: int) -> None:
+    moment = EPOCH + timedelta(microseconds=after)
+    assert unix(moment) == milliseconds
+    with pytest.raises(UsageError):
+        unix(moment.replace(tzinfo=None))
