@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import select
 import signal
 import sys
 import warnings
@@ -96,7 +97,9 @@ class Lines:
             await ready.wait()
         finally:
             loop.remove_reader(self._descriptor)
-        self._fill()
+        # An interrupt drops what was typed before it: a read would wait, and the interrupt with it.
+        if select.select([self._descriptor], [], [], 0)[0]:
+            self._fill()
 
 
 YES: Final = frozenset({"y", "yes"})

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,11 +57,6 @@ def commit_not_awaited() -> None:
         return view
 
     Messages.send = send  # type: ignore[method-assign]
-
-
-def early_receipt() -> None:
-    """An entry is stored after the receipt for it has left."""
-    receipt_before_commit(0.5)
 
 
 def header_in_place() -> None:
@@ -173,7 +169,9 @@ PLANTED: Final[dict[str, Plant]] = {
     "folder not synced": Plant(folder_not_synced, "init", "durable"),
     "not synchronous": Plant(not_synchronous, "send", "durable"),
     "commit not awaited": Plant(commit_not_awaited, "send", "kept", "EIO", "pwrite64", LOG),
-    "receipt before commit": Plant(early_receipt, "receive", "kept", "kill", "pwrite64", LOG),
+    "receipt before commit": Plant(
+        partial(receipt_before_commit, 0.5), "receive", "kept", "kill", "pwrite64", LOG
+    ),
     "header in place": Plant(header_in_place, "passphrase", "opens", "kill", "write", "header"),
     "rename denied": Plant(rename_denied, "passphrase", "truth", "EIO", "fsync", "."),
     "failure swallowed": Plant(failure_swallowed, "recovery use", "kept", "ENOSPC", "pwrite64", LOG),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -171,6 +172,9 @@ class LineInput:
                 await ready.wait()
             finally:
                 loop.remove_reader(self._descriptor)
+            # An interrupt drops what was typed before it: a read would wait, and the interrupt with it.
+            if not select.select([self._descriptor], [], [], 0)[0]:
+                return
             data = self._chunk()
         self._ended = not data
         if not self._keyboard:

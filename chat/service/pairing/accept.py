@@ -52,6 +52,7 @@ class Accept:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._visibility, self._pairings, self._relays = visibility, pairings, relays
         self._port, self._transport, self._cleaner = port, transport, cleaner
+        # By the invitation's secret. The service of pairings keeps each one until it is over.
         self._joining: WeakValueDictionary[bytes, ActivePairing] = WeakValueDictionary()
 
     async def invite(self) -> InvitationView:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 from tests.support.lab.programs import Deadline
 
 PATIENCE = 60.0
+_LATE = 5.0
 # The terminal becomes the process's own, so that its keys are its signals.
 _AT_TERMINAL = """
 import fcntl, os, sys, termios
@@ -29,6 +34,30 @@ def terminal() -> Iterator[tuple[int, int]]:
     finally:
         os.close(person)
         os.close(program)
+
+
+@contextmanager
+def typed_is_dropped(person: int, program: int) -> Iterator[None]:
+    """Once a reader knows that it can read, what was typed is dropped, as by an interrupt. Then `kept` comes.
+
+    A read that waits all the same gets `late`.
+    """
+    late = threading.Timer(_LATE, os.write, (person, b"late\n"))
+
+    class Dropping(asyncio.Event):
+        def set(self) -> None:
+            if not late.is_alive():
+                termios.tcflush(program, termios.TCIFLUSH)
+                asyncio.get_running_loop().call_later(0, os.write, person, b"kept\n")
+                late.start()
+            super().set()
+
+    with mock.patch.object(asyncio, "Event", Dropping):
+        try:
+            yield
+        finally:
+            late.cancel()
+            late.join()
 
 
 def python_at(program: int, *arguments: str) -> subprocess.Popen[bytes]:

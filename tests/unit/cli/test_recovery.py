@@ -73,20 +73,24 @@ sys.exit(run(sys.argv[1:], Call(lambda *_: door, show)))
 @pytest.mark.parametrize(
     ("command", "asked", "typed"),
     [
-        (("recovery",), b"press Enter", b""),
-        (("recovery",), b"press Enter", b"\nacorn"),
-        (("recovery", "use"), b"as many lines", b"acorn"),
+        (("recovery",), b"press Enter", ()),
+        (("recovery",), b"press Enter", ((b"\n", b"Word "), (b"acorn", b"acorn"))),
+        (("recovery", "use"), b"as many lines", ((b"acorn", b"acorn"),)),
     ],
 )
 def test_every_way_out_takes_the_words_off_the_screen(
-    command: tuple[str, ...], asked: bytes, typed: bytes, leaving: bytes | signal.Signals
+    command: tuple[str, ...],
+    asked: bytes,
+    typed: tuple[tuple[bytes, bytes], ...],
+    leaving: bytes | signal.Signals,
 ) -> None:
     """A hang-up of the program alone, as by tmux or screen, leaves its screen to others."""
     with terminal() as (person, program):
         process = python_at(program, "-c", AT_TERMINAL, *command)
         heard = heard_until(person, asked)
-        os.write(person, typed)
-        heard = heard_until(person, typed[-5:] or asked, heard)
+        for keys, shown_then in typed:
+            os.write(person, keys)
+            heard += heard_until(person, shown_then)
         if isinstance(leaving, bytes):
             os.write(person, leaving)
         else:

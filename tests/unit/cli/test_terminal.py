@@ -14,7 +14,7 @@ from chat.cli import terminal as module
 from chat.cli.terminal import Lines, confirmed, read_new_passphrase, read_passphrase
 from chat.interface import NotPermitted, UsageError
 from tests.support.cli.line import piped
-from tests.support.cli.terminals import heard_until, python_at, terminal
+from tests.support.cli.terminals import heard_until, python_at, terminal, typed_is_dropped
 
 
 def test_lines_come_in_order_whichever_method_reads_them() -> None:
@@ -45,6 +45,12 @@ async def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
     os.close(writing)
     assert await lines.next_line() is None
     os.close(reading)
+
+
+async def test_a_line_that_an_interrupt_drops_is_waited_for_no_longer() -> None:
+    with terminal() as (person, program), typed_is_dropped(person, program):
+        os.write(person, b"dropped\n")
+        assert await Lines(program).next_line() == "kept"
 
 
 def test_a_file_and_nothing_at_all_can_be_input(tmp_path: Path) -> None:

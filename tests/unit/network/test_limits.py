@@ -212,7 +212,7 @@ async def test_those_that_waited_when_all_were_forgotten_are_looked_at_no_more()
         limiter.hear(f"n{number}")
     limiter.forget_all()
     limiter.hear("new")
-    await asyncio.sleep(100)
+    await asyncio.sleep(100)  # of virtual time, in which nothing else may be looked at
     assert looked == [*(f"n{number}" for number in range(AT_ONCE)), "new"]
 
 

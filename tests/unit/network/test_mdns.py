@@ -131,7 +131,7 @@ def test_nothing_of_the_former_network_is_asked_for_or_looked_at(monkeypatch: py
         parts.started[0].ask.return_value = False
         parts.running._noticed(name("two"), ADDED)
         parts.running._network_changed()
-        await asyncio.sleep(100)
+        await asyncio.sleep(100)  # of virtual time, in which nothing may be asked for or looked at
         assert (parts.started[1].ask.mock_calls, parts.started[1].cached.mock_calls) == ([], [])
 
     run(monkeypatch, scenario)

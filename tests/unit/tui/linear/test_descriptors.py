@@ -15,7 +15,7 @@ import pytest
 
 from chat.interface import UsageError
 from tests.support.cli.line import piped
-from tests.support.cli.terminals import heard_until, python_at, terminal
+from tests.support.cli.terminals import heard_until, python_at, terminal, typed_is_dropped
 from tests.support.fakes.messenger import WRONG
 from tui.linear.input import BYTES_MAX, LineInput
 from tui.linear.output import Output
@@ -92,6 +92,14 @@ async def test_what_was_typed_before_a_passphrase_is_asked_for_is_no_part_of_it(
                 os.write(person, b"secret\n")
                 assert await typed.secret() == "secret"
             assert heard_until(person, b"it.\r\n\r\n") == b"to Ben\r\nType it.\r\n\r\n"
+
+
+async def test_a_line_that_an_interrupt_drops_is_waited_for_no_longer() -> None:
+    with terminal() as (person, program), typed_is_dropped(person, program):
+        typed = LineInput(program, Output(program))
+        with typed.attended():
+            os.write(person, b"dropped\n")
+            assert await typed.line() == "kept"
 
 
 async def test_a_passphrase_that_comes_with_the_line_before_it_is_taken_and_not_shown() -> None:

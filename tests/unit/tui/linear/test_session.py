@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -109,7 +109,8 @@ async def test_a_short_new_passphrase_is_confirmed_by_an_empty_line_or_replaced(
     assert messenger.called("change_passphrase") == [("correct horse", "longer than abc", UnlockCost.KEPT)]
 
 
-async def test_a_passphrase_that_was_begun_is_no_draft_after_a_lock() -> None:
+async def idle(before: Sequence[str], after: str) -> tuple[list[str], FakeMessenger]:
+    """What is said where a line comes after the time to lock. The machine may have slept meanwhile."""
     messenger = FakeMessenger("Ada")
     messenger.add_contact("Ben")
     messenger._preferences["autolock"] = "1"
@@ -117,12 +118,16 @@ async def test_a_passphrase_that_was_begun_is_no_draft_after_a_lock() -> None:
 
     def steps() -> Iterator[str]:
         nonlocal now
-        yield from (UNLOCK, "> /open Ben", "> /passphrase", ">> correct horse")
+        yield from (UNLOCK, "> /open Ben", *before)
         now = 60.0
-        yield ">> too late"
+        yield after
 
-    options = replace(OPTIONS, monotonic=lambda: now)
-    await play(steps(), FakeDoor(messenger), options)
+    said, _status = await play(steps(), FakeDoor(messenger), replace(OPTIONS, monotonic=lambda: now))
+    return said, messenger
+
+
+async def test_a_passphrase_that_was_begun_is_no_draft_after_a_lock() -> None:
+    _said, messenger = await idle(("> /passphrase", ">> correct horse"), ">> too late")
     assert messenger.called("change_passphrase") == []
     assert not any("too late" in value for value in messenger._preferences.values())
 
@@ -450,20 +455,7 @@ async def test_a_text_that_could_not_be_sent_goes_again_with_its_id_until_it_is_
 
 
 async def test_what_is_typed_after_the_time_to_lock_locks_and_does_nothing_else() -> None:
-    """The machine may have slept, so that nothing has looked meanwhile."""
-    messenger = FakeMessenger("Ada")
-    messenger.add_contact("Ben")
-    messenger._preferences["autolock"] = "1"
-    now = 0.0
-
-    def steps() -> Iterator[str]:
-        nonlocal now
-        yield from (UNLOCK, "> /open Ben", "> in time")
-        now = 60.0
-        yield "> too late"
-
-    options = replace(OPTIONS, monotonic=lambda: now)
-    said, _status = await play(steps(), FakeDoor(messenger), options)
+    said, messenger = await idle(("> in time",), "> too late")
     assert said[-2:] == ["Locked after inactivity.", "Type your passphrase. It is not shown."]
     assert messenger.called("send") == [(ben(messenger), "in time")]
 
