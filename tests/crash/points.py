@@ -107,8 +107,8 @@ def has_struck(log: Path) -> bool:
 def calls(log: Path, profile: Path) -> list[Call]:
     """What the traced program did, in order.
 
-    What another program does that it runs, as `ldconfig` for the name of a library, is left out: a line of that
-    one goes to its caller, and says nothing to a person.
+    What another program does that it runs is left out, as `ldconfig` for the name of a library: its lines go
+    to its caller, and say nothing to a person.
     """
     found = _CALL.findall(log.read_text(errors="replace"))
     ran = [thread for thread, name, *_ in found if name == RUNS]
