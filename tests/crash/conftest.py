@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.crash.flows import FLOWS
+from tests.crash.flows.every import FLOWS
 from tests.crash.run import Stage
 from tests.support.machine import needs_root_network, needs_strace
 

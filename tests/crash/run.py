@@ -21,7 +21,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, Self
 
-from tests.crash.flows import FLOWS, Scene, judge, prepare
+from tests.crash.flows.every import FLOWS, prepare
+from tests.crash.flows.scene import Scene, judge
 from tests.crash.points import (
     FAULTS,
     KILLED,

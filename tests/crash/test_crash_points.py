@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.flows import FLOWS
+from tests.crash.flows.every import FLOWS
 from tests.crash.points import FAULTS, Call, Fault, Point, calls, chosen, points, unsettled
 from tests.crash.run import EXPECTED, Stage, Trial, trials
 
