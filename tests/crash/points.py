@@ -6,6 +6,7 @@ made.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
@@ -28,6 +29,7 @@ _CALL: Final = re.compile(r'^(\d+) +(\w+)\((?:(\d+)<([^>]*)>|"([^"]*)")', re.MUL
 ANY: Final = "*"
 FOLDER: Final = "."
 ABOVE: Final = ".."
+_NEXT_TO: Final = f"{ABOVE}/"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ FAULTS: Final = {
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """The `number`-th call of this name on this file of the profile, as one thread counts."""
+    """The `number`-th call of this name on this file, as one thread counts.
+
+    A file next to the profile's folder has `../` before its name.
+    """
 
     call: str
     file: str
@@ -71,7 +76,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Call:
-    """A call as the trace has it. `file` is empty for what is no file of the profile."""
+    """A call as the trace has it. `file` is empty for what is neither in the profile nor next to it."""
 
     thread: str
     name: str
@@ -175,7 +180,7 @@ def unsettled(made: Sequence[Call]) -> Iterator[str]:
         if said and dirty:
             yield f"a line is said before {', '.join(sorted(dirty))} is synced"
         if renamed is not None and (said or (call.file and call.thread == renamed.thread)):
-            if call.name not in SYNCS or call.file != FOLDER:
+            if call.name not in SYNCS or call.file != _folder(renamed.file):
                 then = f"{call.name} of {call.file or 'a line'}"
                 yield f"the rename of {renamed.file} is not synced before the {then}"
             renamed = None
@@ -183,14 +188,14 @@ def unsettled(made: Sequence[Call]) -> Iterator[str]:
             dirty.discard(call.file)
         elif call.file and call.name in WRITES:
             dirty.add(call.file)
-        elif call.name == "rename":
+        elif call.name == "rename" and call.file:
             if call.file in dirty:
                 yield f"{call.file} is renamed before it is synced"
             renamed = call
 
 
 def _path(profile: Path, file: str) -> Path:
-    return {FOLDER: profile, ABOVE: profile.parent}.get(file, profile / file)
+    return {FOLDER: profile, ABOVE: profile.parent}.get(file, Path(os.path.normpath(profile / file)))
 
 
 def _file(profile: Path, path: str) -> str:
@@ -199,4 +204,10 @@ def _file(profile: Path, path: str) -> str:
     if path == str(profile.parent):
         return ABOVE
     found = Path(path.removesuffix(" (deleted)"))
-    return found.name if found.parent == profile else ""
+    if found.parent == profile:
+        return found.name
+    return f"{_NEXT_TO}{found.name}" if found.parent == profile.parent else ""
+
+
+def _folder(file: str) -> str:
+    return ABOVE if file.startswith(_NEXT_TO) else FOLDER
