@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.assemble import marks_folder
 from chat.interface import Messenger, Unreachable
 from tests.support.e2e.programs import (
     PATIENCE,
@@ -55,6 +56,8 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def conversation(lab: Lab, paired: Path, folder: Path) -> tuple[Station, Station]:
     """Ada and Ben, paired and at rest, each on a host of the lab."""
     shutil.copytree(paired, folder)
+    # Without its mark outside, this copy is the only one that the machine knows.
+    shutil.rmtree(marks_folder(), ignore_errors=True)
     return Station("Ada", folder, lab.hosts[0]), Station("Ben", folder, lab.hosts[1])
 
 
