@@ -67,20 +67,24 @@ def settled(ada: Station, ben: Station, acknowledged: list[str]) -> None:
 
 
 def test_attack_74_an_error_at_any_fsync_of_send_is_told_as_it_is(paired: Path, tmp_path: Path) -> None:
-    """The disk fails from one fsync on, or at one. Nobody listens, so that it lies in Ada's profile alone."""
+    """The disk fails from one fsync on, or at one. Nobody listens, so that it lies in Ada's profile alone.
+
+    `make crash` has one error at each fsync; here every third has it.
+    """
     line = ("send", "Ben", "hello", "--wait", "0", "--id", "one")
     outcomes = set[bool]()
     with Lab(2) as lab:
         ada, _ = conversation(lab, paired, tmp_path / "whole")
         with ada.start(*line, under=traced(tmp_path / "log")) as sending:
             assert sending.wait_exit(PATIENCE) == 75
-        for _, number in (step for step in steps(tmp_path / "log") if step[0] == "fsync"):
-            for moment in (f"{number}+", f"{number}"):
+        syncs = [number for call, number in steps(tmp_path / "log") if call == "fsync"]
+        for place, number in enumerate(syncs):
+            for moment in (f"{number}+", f"{number}")[: 1 if place % 3 else 2]:
                 ada, _ = conversation(lab, paired, tmp_path / moment)
                 with ada.start(*line, under=failing("fsync", moment)) as sending:
                     sending.wait_exit(PATIENCE)
                     told = " ".join(sending.complained)
-                stored = len(ada.run("history", "Ben").objects)
+                stored = not sending.said or ada.run("history", "Ben").objects
                 assert ada.run(*line).status == 75
                 assert [entry["text"] for entry in ada.run("history", "Ben").objects] == ["hello"]
                 # A restart may bring back what such a failure left in the log.
