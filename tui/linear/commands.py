@@ -58,9 +58,8 @@ class Parts:
         self.relays = Relays(messenger, output, state, questions)
 
 
-def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
-    """The commands by heading and name. Names are English in every language, because they are typed."""
-    talking: dict[str, Row] = {
+def _talking(p: Parts) -> dict[str, Row]:
+    return {
         "open": (N_("Open a conversation; a number from /people is enough."), p.history.open, _NAME),
         "where": (N_("Show which conversation is open; so does an empty line."), p.history.where, ""),
         "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
@@ -79,7 +78,10 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "clear": (N_("Delete your copy of all messages of this conversation."), p.deletion.clear, ""),
         "close": (N_("Close the conversation here; the contact is not notified."), p.history.close, ""),
     }
-    reading: dict[str, Row] = {
+
+
+def _reading(p: Parts) -> dict[str, Row]:
+    return {
         "next": (N_("Show the next unread entries."), p.history.next, ""),
         "last": (N_("Show the newest entries, with numbers."), p.history.last, _HOW_MANY),
         "read": (N_("Show the entries before those already shown."), p.history.read, _HOW_MANY),
@@ -101,7 +103,10 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
         "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
     }
-    people: dict[str, Row] = {
+
+
+def _people(p: Parts) -> dict[str, Row]:
+    return {
         "people": (N_("List your contacts."), p.contacts.list, ""),
         "nearby": (N_("List visible people nearby."), p.pairing.list_nearby, ""),
         "pair": (N_("Pair with someone nearby by comparing five words."), p.pairing.pair, _NAME),
@@ -126,7 +131,10 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "block": (N_("Block this contact: nothing from it is shown."), p.contacts.block, _ON_OFF),
         "remove": (N_("Remove a contact, its keys and the history with it."), p.contacts.remove, _NAME),
     }
-    parlour: dict[str, Row] = {
+
+
+def _parlour(p: Parts, help_: Execute) -> dict[str, Row]:
+    return {
         "me": (N_("Show your name and addresses."), p.contacts.me, ""),
         "name": (N_("Change the name that your contacts see."), p.recovery.rename_self, _NAME),
         "hold": (N_("Hold back new lines until an empty line."), p.history.hold, ""),
@@ -152,7 +160,16 @@ def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
         "quit": (N_("Close Parlour. Queued messages are sent after the next start."), p.exit.quit, ""),
         "help": (N_("List the commands; /help all explains each."), help_, N_("NAME or all")),
     }
-    return {N_("Talking"): talking, N_("Reading"): reading, N_("People"): people, N_("Parlour"): parlour}
+
+
+def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
+    """The commands by heading and name. Names are English in every language, because they are typed."""
+    return {
+        N_("Talking"): _talking(p),
+        N_("Reading"): _reading(p),
+        N_("People"): _people(p),
+        N_("Parlour"): _parlour(p, help_),
+    }
 
 
 class Commands:
