@@ -24,6 +24,9 @@ WAITING_MAX: Final = 65_536
 """Ids per conversation and person that wait for their entries. Their authors alone fill it, and lose what
 they name beyond."""
 
+# The unary plus keeps SQLite from the index by conversation, in which the contact decides how many rows are.
+_WAITS: Final = "a.target = ? AND a.state = 2 AND +a.own = ? AND +a.conversation = ?"
+
 
 @dataclass(frozen=True, slots=True)
 class _Amendment:
@@ -152,7 +155,7 @@ class Follower:
         """Destroy the edits of what a delete names, at most a piece of them; whether none is left."""
         edits = self._db.rows(
             "SELECT e.number, e.id, e.header FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-            " WHERE a.target = ? AND a.conversation = ? AND e.kind = ? LIMIT ?",
+            " WHERE a.target = ? AND +a.conversation = ? AND e.kind = ? LIMIT ?",
             *(one.target, one.conversation, KIND_EDIT, PIECE),
         )
         for number, entry, header in edits:
@@ -243,7 +246,7 @@ class Follower:
     def _is_deleted(self, edit: _Amendment) -> bool:
         waiting = (
             "SELECT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-            " WHERE a.target = ? AND a.state = 2 AND a.own = ? AND a.conversation = ? AND e.kind = 3)"
+            f" WHERE {_WAITS} AND e.kind = 3)"
         )
         return bool(self._db.value(waiting, edit.target, int(edit.own), edit.conversation))
 
@@ -251,7 +254,7 @@ class Follower:
         """Destroy what waits with it of edits, at most a piece; whether none is left."""
         edits = self._db.rows(
             "SELECT e.number, e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-            " WHERE a.target = ? AND a.state = 2 AND a.own = ? AND a.conversation = ? AND e.kind = 4 LIMIT ?",
+            f" WHERE {_WAITS} AND e.kind = 4 LIMIT ?",
             *(delete.target, int(delete.own), delete.conversation, PIECE),
         )
         for number, entry in edits:

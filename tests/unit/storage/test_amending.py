@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -251,6 +252,28 @@ def test_a_contact_fills_only_its_own_room_for_what_waits(
     arrive(database, delete(ME.terminal, own))
     assert arrive(database, own) == [own.id]
     assert held_texts(database) == ({own.id}, {})
+
+
+def test_what_waits_does_not_slow_what_names_other_entries(database: Database) -> None:
+    """The contact decides how much waits, and everybody waits for a piece of work."""
+
+    def follow(new: ParsedEntry) -> int:
+        taken = count()
+        with database.transaction():
+            entries.insert_all(database, [new], ME.terminal)
+            database._connection.set_progress_handler(lambda: next(taken) < 0, 100)
+            Follower(database, ME.self_key).piece()
+            database._connection.set_progress_handler(None, 0)
+        return next(taken)
+
+    def naming(first: int) -> ParsedEntry:
+        body = delete_body(blob(f"nothing {n}") for n in range(first, first + 64))
+        return write(THEIR_TERMINAL.terminal, KIND_DELETE, body, 1)
+
+    few = follow(naming(0))
+    arrive(database, *(naming(64 * n) for n in range(1, 40)))
+    assert follow(naming(64 * 40)) < 3 * few
+    assert follow(edit(THEIR_TERMINAL.terminal, said(THEIR_TERMINAL.terminal, "never"), "early")) < 3 * few
 
 
 def test_deletes_and_edits_are_in_no_page_and_slow_none(database: Database) -> None:
