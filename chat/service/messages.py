@@ -267,9 +267,10 @@ class Messages:
         conversation = conversation_of_two(self._keyring.own.person, person)
         key = self._keyring.own.self_key
         delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, key)
-        row, receipts_of, unread, deleted = await self._store.with_reserve(delete)
+        row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
         if deleted:
             self._sync.gone([entry])
+            self._amendments.publish(changed)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
             if person in self._book.rows and self._book.unread.get(person, 0) != unread:
                 self._book.unread[person] = unread
@@ -325,20 +326,21 @@ def _is_amended(database: Database, result: tuple[ParsedEntry | None, list[Chang
     return result[0] is None or _is_held(database, result[0])
 
 
-def _is_deleted(database: Database, result: tuple[EntryRow, list[ReceiptRow], int, bool]) -> bool:
+def _is_deleted(database: Database, result: tuple[EntryRow, *tuple[object, ...]]) -> bool:
     row = entries.get(database, result[0].id)
     return row is not None and row.deleted
 
 
 def _delete(
     database: Database, conversation: bytes, entry: bytes, self_key: bytes
-) -> tuple[EntryRow, list[ReceiptRow], int, bool]:
-    """The entry as it is now, its receipts, the number of unread entries, and whether it was deleted now."""
+) -> tuple[EntryRow, list[ReceiptRow], int, bool, list[Changed]]:
+    """The entry as it is now, its receipts, the number of unread entries, whether it was deleted now, and
+    what that changed."""
     held_in(database, conversation, entry)
-    deleted = entries.destroy(database, entry)
+    deleted, changed = entries.destroy(database, entry), list[Changed]()
     if deleted:
         amendments.wake_all(database, entry)
-        follow(database, self_key, entry)
+        changed, _ = follow(database, self_key, entry)
     row = held_in(database, conversation, entry)
     receipts_of = receipts.of(database, [entry]).get(entry, [])
-    return row, receipts_of, receipts.unread(database, conversation), deleted
+    return row, receipts_of, receipts.unread(database, conversation), deleted, changed

@@ -146,7 +146,7 @@ class Views:
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
         kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
         change = row.amended
-        edit = read_edit(change.body) if said is not None and change is not None else None
+        edit = read_edit(change.body) if said is not None and change is not None and change.salt else None
         return EntryView(
             id=row.id.hex(),
             contact=person.hex(),
@@ -322,7 +322,7 @@ def _versions(row: EntryRow, edits: Sequence[EntryRow]) -> tuple[VersionView, ..
     if not edits or not row.salt:
         return ()
     first = VersionView(row.id.hex(), utc(row.time), read_text(row.body).text)
-    later = (VersionView(one.id.hex(), utc(one.time), read_edit(one.body).text) for one in edits)
+    later = (VersionView(one.id.hex(), utc(one.time), read_edit(one.body).text) for one in edits if one.salt)
     return first, *later
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,13 +79,14 @@ class Follower:
         return bool(rows)
 
     def entry(self, entry: bytes) -> None:
-        """Follow a delete or an edit of this terminal, or what names an entry that was just deleted here."""
+        """Follow a delete or an edit of this terminal, or what was just deleted here: an entry, or an edit."""
         due = (
             "SELECT a.entry, a.target FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
             " WHERE a.state = 1 AND e.id = ?1 UNION SELECT entry, target FROM amendments"
             " WHERE state = 1 AND target = ?1"
         )
         self._follow_all(self._db.rows(due, entry))
+        self.gone(number for (number,) in self._db.rows("SELECT number FROM entries WHERE id = ?", entry))
 
     def _follow_all(self, due: list[Row]) -> None:
         for number, target in due:
@@ -132,6 +135,15 @@ class Follower:
             self._put(one, APART)
         else:
             self._delete(one, target)
+
+    def gone(self, numbers: Iterable[int]) -> None:
+        """Show what is left of entries whose edits, among these entries, were deleted on this terminal."""
+        edits = (
+            "SELECT number FROM entries WHERE number IN (SELECT value FROM json_each(?)) AND kind = ?"
+            " AND destroyed"
+        )
+        for (number,) in self._db.rows(edits, json.dumps(list(numbers)), KIND_EDIT):
+            self._forget_edit(number)
 
     # Deletes.
 

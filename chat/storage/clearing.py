@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from chat.storage.amending import Follower
 from chat.storage.database import Database
 from chat.storage.secure_deletion import destroy_all
 from protocol.entries_and_receipts import LASTING
@@ -54,7 +55,9 @@ def next_piece(db: Database) -> Cleared | None:
         *(before, done, number),
     )
     if rows:
-        destroy_all(db, [row[0] for row in rows], DELETED)
+        numbers = [row[0] for row in rows]
+        destroy_all(db, numbers, DELETED)
+        Follower(db, b"").gone(numbers)  # what an edit names may come later, and then stays
     if done < last:
         db.run("UPDATE clearing SET done = ? WHERE conversation = ?", done, number)
     else:

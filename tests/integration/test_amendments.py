@@ -107,6 +107,23 @@ async def test_an_edit_takes_the_place_of_what_was_said_and_a_delete_covers_it(t
 
 
 @in_virtual_time
+async def test_an_edit_deleted_on_this_terminal_leaves_what_was_said_before(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend, entry = await ada.contact(ben), await talk(ada, ben, "first")
+        changes = [(await ada.engine.edit(friend, entry, text)).change for text in ("second", WORD)]
+        await arrived(ada, changes[-1])
+        for one, other in ((ada, ben), (ben, ada)):
+            for change, text in zip(reversed(changes), ("second", "first"), strict=True):
+                edited = one.wait(EntryEdited)
+                await one.engine.delete(await one.contact(other), change)
+                assert (await edited).entry.text == text
+                assert (await shown(one, other))[-1] == ("text", text, "")
+                assert [hit.id for hit in await one.engine.search(text)] == [entry]
+            await one.engine.clean()
+            assert left_in(one) == []
+
+
+@in_virtual_time
 async def test_a_delete_and_an_edit_wait_for_an_absent_contact(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (network, ada, ben):
         friend = await ada.contact(ben)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chat.storage import (
     amending,
     amendments,
+    clearing,
     contacts,
     entries,
     migrations,
@@ -208,6 +209,19 @@ def test_an_uncovered_delete_has_no_effect_until_the_contact_stands_for_it(datab
         repair.cover(database, TALK, [gone])
     assert arrive(database) == [THEIRS.id]
     assert held_texts(database) == ({THEIRS.id}, {})
+
+
+def test_a_cleared_edit_of_an_entry_that_comes_later_is_not_shown(database: Database) -> None:
+    arrive(database, edit(THEIR_TERMINAL.terminal, THEIRS, "edited"))
+    with database.transaction():
+        clearing.begin(database, TALK)
+    arrive(database, THEIRS)
+    with database.transaction():
+        assert clearing.next_piece(database) is not None
+        assert clearing.next_piece(database) is None
+    assert held_texts(database)[1] == {THEIRS.id: "theirs"}
+    assert find(database, "edited") == []
+    assert [row.id for row in find(database, "theirs")] == [THEIRS.id]
 
 
 @pytest.mark.parametrize("many", [amending.PIECE * 3 + 1])
