@@ -10,7 +10,7 @@ from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, entries, receipts, secure_deletion
 from chat.storage.amending import Follower
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
@@ -64,6 +64,11 @@ class Amendments:
         changed, more = await self._store.write(follow, self._keyring.own.self_key)
         self.publish(changed)
         return more
+
+    async def clean_if_due(self) -> None:
+        """Have the file cleaned: what has no place in a page, as an edit of a deleted entry, may be gone, too."""
+        if await self._store.read(secure_deletion.cleaning_is_due):
+            self._clean()
 
     def publish(self, changed: Iterable[Changed], added: Iterable[bytes] = ()) -> None:
         """Publish changes but those of entries that were `added` with them; erase what was deleted."""

@@ -154,6 +154,7 @@ class Settler:
                 if await self._store.read(entries.is_unsettled):
                     await self._settle()
                     self._bus.signal(RanksSettled())
+                await self._amendments.clean_if_due()
             except StorageFailure as failure:
                 self._bus.publish(Notice(failure.phrase))
                 await asyncio.sleep(self._config.clean_again)

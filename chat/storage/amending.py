@@ -79,7 +79,7 @@ class Follower:
         return bool(rows)
 
     def entry(self, entry: bytes) -> None:
-        """Follow a delete or an edit of this terminal, or what was just deleted here: an entry, or an edit."""
+        """Follow a delete or an edit of this terminal, or what was just deleted here."""
         due = (
             "SELECT a.entry, a.target FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
             " WHERE a.state = 1 AND e.id = ?1 UNION SELECT entry, target FROM amendments"

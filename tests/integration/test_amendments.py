@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from chat.interface import EntryAdded, EntryChanged, EntryDeleted, EntryEdited, EntryState, UsageError
+from chat.interface import (
+    Cleaned,
+    EntryAdded,
+    EntryChanged,
+    EntryDeleted,
+    EntryEdited,
+    EntryState,
+    UsageError,
+)
 from chat.storage import entries as stored
 from chat.storage.database import Database
 from chat.storage.folder import DATABASE
@@ -121,6 +130,18 @@ async def test_an_edit_deleted_on_this_terminal_leaves_what_was_said_before(tmp_
                 assert [hit.id for hit in await one.engine.search(text)] == [entry]
             await one.engine.clean()
             assert left_in(one) == []
+
+
+@in_virtual_time
+async def test_an_edit_of_what_was_deleted_here_is_erased_too(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend, entry = await ada.contact(ben), await talk(ada, ben, "first")
+        await ben.engine.delete(await ben.contact(ada), entry)
+        await asyncio.sleep(300)  # the file is clean again
+        cleaned = ben.wait(Cleaned)
+        await arrived(ada, (await ada.engine.edit(friend, entry, WORD)).change)
+        await cleaned
+        assert left_in(ben) == []
 
 
 @in_virtual_time
