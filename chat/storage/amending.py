@@ -71,12 +71,25 @@ class Follower:
         self._room: dict[tuple[int, bool], int] = {}
         self.changed: dict[bytes, None] = {}
 
-    def piece(self, most: int = PIECE) -> bool:
-        """Follow at most `most` ids; whether more may be due."""
-        due = "SELECT entry, target FROM amendments WHERE state = 1 ORDER BY entry, target LIMIT ?"
-        rows = self._db.rows(due, most)
-        self._follow_all(rows)
-        return bool(rows)
+    def piece(self, after: int = 0, most: int = PIECE) -> int | None:
+        """Follow at most `most` ids of the next conversation by number; returns that, None if nothing is due.
+
+        In turn, so that a contact who deletes or edits very much delays nobody else.
+        """
+        sql = (
+            "SELECT number FROM conversations AS c WHERE number {} ? AND EXISTS (SELECT 1 FROM amendments"
+            " WHERE conversation = c.number AND state = 1) ORDER BY number LIMIT 1"
+        )
+        found = self._db.value(sql.format(">"), after)
+        if found is None and (found := self._db.value(sql.format("<="), after)) is None:
+            return None
+        # In the order of the index: a contact would make the database sort all that it has made due.
+        due = (
+            "SELECT entry, target FROM amendments INDEXED BY amendments_by_conversation"
+            " WHERE conversation = ? AND state = 1 ORDER BY own, entry, target LIMIT ?"
+        )
+        self._follow_all(self._db.rows(due, found, most))
+        return int(found)
 
     def entry(self, entry: bytes) -> None:
         """Follow a delete or an edit of this terminal, or what was just deleted here."""

@@ -224,6 +224,29 @@ def test_a_cleared_edit_of_an_entry_that_comes_later_is_not_shown(database: Data
     assert [row.id for row in find(database, "theirs")] == [THEIRS.id]
 
 
+def test_a_contact_who_deletes_very_much_delays_no_other_conversation(database: Database) -> None:
+    other = blob("another conversation")
+    flood = [
+        write(THEIR_TERMINAL.terminal, KIND_DELETE, delete_body(blob(f"{n} {k}") for k in range(64)), n)
+        for n in range(5)
+    ]
+    theirs = write(THEIR_TERMINAL.terminal, KIND_TEXT, text_body("said elsewhere"), 1, other)
+    gone = write(THEIR_TERMINAL.terminal, KIND_DELETE, delete_body([theirs.id]), 2, other)
+    with database.transaction():
+        entries.insert_all(database, flood, ME.terminal)
+        entries.insert_all(database, [theirs, gone], ME.terminal, contact=blob("another contact"))
+    turn, turns = 0, list[int]()
+    while (found := following(database, turn)) is not None:
+        turns.append(turn := found)
+    assert turns == [1, 2, 1, 1, 1, 1]
+    assert theirs.id in held_texts(database)[0]
+
+
+def following(database: Database, after: int) -> int | None:
+    with database.transaction():
+        return Follower(database, ME.self_key).piece(after)
+
+
 @pytest.mark.parametrize("many", [amending.PIECE * 3 + 1])
 def test_a_delete_of_an_entry_with_many_edits_is_followed_in_pieces(database: Database, many: int) -> None:
     arrive(database, THEIRS)
