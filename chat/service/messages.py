@@ -22,6 +22,7 @@ from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
+from protocol.amendments import KEPT_KINDS
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
@@ -52,6 +53,7 @@ TOO_LATE = phrase("The longest timer is a year.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on this device only.")
+IN_FORCE = phrase("This entry holds for other messages: you can delete it on this device only.")
 NO_TEXT = phrase("Only your own messages that are not deleted can be edited.")
 
 SEND_ID_MAX: Final = 64
@@ -296,8 +298,10 @@ class Messages:
     ) -> tuple[ParsedEntry | None, list[Changed]]:
         """The delete, None where there is one, and what it changed."""
         row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
-        if row.kind in (KIND_CUT, KIND_DELETE) or not self._views.is_own(row):
+        if not self._views.is_own(row):
             raise UsageError(NOT_YOURS)
+        if row.kind in KEPT_KINDS:
+            raise UsageError(IN_FORCE)
         if row.deleted and row.amended is not None:
             return None, []
         written = self._commit(database, person, KIND_DELETE, delete_body([entry]))

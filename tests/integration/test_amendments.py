@@ -145,6 +145,18 @@ async def test_an_edit_of_what_was_deleted_here_is_erased_too(tmp_path: Path) ->
 
 
 @in_virtual_time
+async def test_a_timer_cannot_be_deleted_for_everyone(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        timer = await ada.engine.set_timer(friend, 60)
+        assert timer is not None
+        assert not timer.for_everyone
+        with pytest.raises(UsageError, match="other messages"):
+            await ada.engine.delete(friend, timer.id, everyone=True)
+        assert (await shown(ada, ben))[-1] == ("timer", "", "")
+
+
+@in_virtual_time
 async def test_a_delete_and_an_edit_wait_for_an_absent_contact(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (network, ada, ben):
         friend = await ada.contact(ben)
@@ -188,7 +200,7 @@ async def test_only_ones_own_texts_are_deleted_for_everyone_and_edited(tmp_path:
         with pytest.raises(UsageError, match="nothing to send"):
             await ada.engine.edit(friend, mine, "  ")
         change = (await ada.engine.edit(friend, mine, "Ada's own")).change
-        with pytest.raises(UsageError, match="Somebody else"):
+        with pytest.raises(UsageError, match="other messages"):
             await ada.engine.delete(
                 friend, (await ada.engine.delete(friend, mine, everyone=True)).change, True
             )
