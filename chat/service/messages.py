@@ -16,7 +16,7 @@ from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import amendments, contacts, entries, persons, quarantine, receipts
+from chat.storage import amendments, contacts, entries, expiry, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
@@ -121,7 +121,8 @@ class Messages:
             return None
         body = timer_body(seconds)
         entry = await self._store.write_once(_is_held, self._commit, person, KIND_TIMER, body)
-        self._expirer.set_timer(person, seconds)
+        # An entry of the contact that this one does not name can stand after it.
+        self._expirer.set_timer(person, await self._store.read(expiry.timer_of, entry.header.conversation))
         view = self._views.added(person, entry)
         self._bus.publish(EntryAdded(view))
         self._sync.send(person, entry)
