@@ -19,6 +19,9 @@ from protocol.messages import ENTRY_HEADER
 PIECE: Final = 64
 """Ids that one piece of work on the disk follows, some milliseconds: as many as one delete names."""
 
+PIECE_BYTES: Final = 131_072
+"""Bytes of edits after which a piece ends: their words are indexed, which takes longest."""
+
 EDITS_KEPT: Final = 256
 """Edits of one entry that are kept. Their author alone fills it, and loses the first ones in order."""
 
@@ -69,6 +72,7 @@ class Follower:
     def __init__(self, db: Database, self_key: bytes) -> None:
         self._db, self._self_key = db, self_key
         self._room: dict[tuple[int, bool], int] = {}
+        self._edited: dict[bytes, None] = {}
         self.changed: dict[bytes, None] = {}
 
     def piece(self, after: int = 0, most: int = PIECE) -> int | None:
@@ -102,16 +106,23 @@ class Follower:
         self.gone(number for (number,) in self._db.rows("SELECT number FROM entries WHERE id = ?", entry))
 
     def _follow_all(self, due: list[Row]) -> None:
+        said = 0
         for number, target in due:
+            if said >= PIECE_BYTES:
+                break
             found = self._db.row(
-                "SELECT id, kind, conversation, header FROM entries WHERE number = ?", number
+                "SELECT id, kind, conversation, header, ifnull(length(body), 0) FROM entries"
+                " LEFT JOIN bodies ON entry = number WHERE number = ?",
+                number,
             )
             if found is None:  # of a page of another time
                 self._db.run("DELETE FROM amendments WHERE entry = ?", number)
                 continue
-            identity, kind, conversation, header = found
+            identity, kind, conversation, header, size = found
+            said += size if kind == KIND_EDIT else 0
             one = _Amendment(number, identity, kind, conversation, target, self._is_own(number, header))
             self._follow(one)
+        self._show_all()
 
     def _is_own(self, number: int, header: bytes) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
@@ -157,6 +168,7 @@ class Follower:
         )
         for (number,) in self._db.rows(edits, json.dumps(list(numbers)), KIND_EDIT):
             self._forget_edit(number)
+        self._show_all()
 
     # Deletes.
 
@@ -193,7 +205,7 @@ class Follower:
         """An edit is gone: show what is left of the one that it named."""
         for (target,) in self._db.rows("SELECT target FROM amendments WHERE entry = ?", number):
             self._db.run("DELETE FROM amendments WHERE entry = ?", number)
-            self._show(target)
+            self._edited[target] = None
 
     # Edits.
 
@@ -204,15 +216,22 @@ class Follower:
         else:
             self._put(one, IN_FORCE if counts else APART)
             if target.kind == KIND_TEXT:
-                self._show(one.target)
+                self._edited[one.target] = None
             if counts:
                 self._keep_last(one)
 
+    # Without their bodies: SQLite would read, and sort, those of all edits.
     _IN_FORCE: Final = (
-        "SELECT e.number, e.id, b.body FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-        " JOIN bodies AS b ON b.entry = e.number"
-        " WHERE a.target = ? AND a.state = 0 AND e.kind = 4 ORDER BY e.rank {0}, e.id {0} LIMIT 1 OFFSET ?"
+        "SELECT e.number, e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
+        " WHERE a.target = ? AND a.state = 0 AND e.kind = 4 AND EXISTS (SELECT 1 FROM bodies"
+        " WHERE entry = e.number) ORDER BY e.rank {0}, e.id {0} LIMIT 1 OFFSET ?"
     )
+
+    def _show_all(self) -> None:
+        """Once for all that was followed: a text of many edits would be indexed for each of them."""
+        for target in self._edited:
+            self._show(target)
+        self._edited.clear()
 
     def _show(self, target: bytes) -> None:
         """Let the words of the last edit in force be shown and found, or else those of the original."""
@@ -233,7 +252,8 @@ class Follower:
             text = read_text(body).text
         else:
             self._db.run("INSERT OR REPLACE INTO amended (entry, by) VALUES (?, ?)", number, last[0])
-            text = read_edit(last[2]).text
+            body = self._db.value("SELECT body FROM bodies WHERE entry = ?", last[0])
+            text = read_edit(body).text
         forget_one(self._db, number)
         row = indexed(text, conversation, time)
         self._db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, row)

@@ -224,6 +224,33 @@ def test_a_cleared_edit_of_an_entry_that_comes_later_is_not_shown(database: Data
     assert [row.id for row in find(database, "theirs")] == [THEIRS.id]
 
 
+def test_long_edits_are_followed_in_pieces_and_each_text_is_indexed_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contact decides how much is indexed, and everybody waits for a piece of work."""
+    written = list[int]()
+
+    def indexed(text: str, conversation: int, time: int) -> str:
+        written.append(len(text))
+        return entries.indexed(text, conversation, time)
+
+    monkeypatch.setattr(amending, "indexed", indexed)
+    monkeypatch.setattr(amending, "PIECE_BYTES", 3_000)
+    originals = [said(THEIR_TERMINAL.terminal, f"text {n}") for n in range(6)]
+    arrive(database, *originals)
+    some = [edit(THEIR_TERMINAL.terminal, one, f"{n:<1000}") for n, one in enumerate(originals)]
+    with database.transaction():
+        entries.insert_all(database, some, ME.terminal)
+    turns = list[int]()
+    while following(database, 0) is not None:
+        turns.append(len(written))
+        written.clear()
+    assert turns == [3, 3]
+    arrive(database, *(edit(THEIR_TERMINAL.terminal, originals[0], f"edit {n}", 10 + n) for n in range(20)))
+    assert len(written) == 1
+    assert held_texts(database)[1][originals[0].id] == "edit 19"
+
+
 def test_a_contact_who_deletes_very_much_delays_no_other_conversation(database: Database) -> None:
     other = blob("another conversation")
     flood = [
