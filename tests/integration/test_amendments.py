@@ -17,6 +17,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.storage import entries as stored
+from chat.storage import expiry
 from chat.storage.database import Database
 from chat.storage.folder import DATABASE
 from protocol.entries_and_receipts import (
@@ -142,6 +143,36 @@ async def test_an_edit_of_what_was_deleted_here_is_erased_too(tmp_path: Path) ->
         await arrived(ada, (await ada.engine.edit(friend, entry, WORD)).change)
         await cleaned
         assert left_in(ben) == []
+
+
+@in_virtual_time
+async def test_what_ended_on_one_side_is_shown_alike_once_its_author_deleted_it(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        await ada.engine.set_timer(friend, 60)
+        entry = await talk(ada, ben, "not read yet")
+        await asyncio.sleep(120)
+        assert (await shown(ada, ben))[-1] == ("expired", "", "")
+        await arrived(ada, (await ada.engine.delete(friend, entry, everyone=True)).change)
+        for one, other in ((ada, ben), (ben, ada)):
+            assert (await shown(one, other))[-1] == ("deleted", "", "author")
+
+
+@in_virtual_time
+async def test_what_an_entry_said_is_not_shown_after_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        await ada.engine.set_timer(friend, 60)
+        entry = await talk(ada, ben, "first")
+        await arrived(ada, (await ada.engine.edit(friend, entry, "second")).change)
+        assert len((await ada.engine.details(friend, entry)).versions) == 2
+        monkeypatch.setattr(
+            expiry, "expire", lambda *_: ([], False)
+        )  # as on a profile that cannot be written
+        await asyncio.sleep(61)
+        assert (await ada.engine.details(friend, entry)).versions == ()
 
 
 @in_virtual_time
