@@ -20,7 +20,10 @@ PIECE: Final = 64
 """Ids that one piece of work on the disk follows, some milliseconds: as many as one delete names."""
 
 PIECE_BYTES: Final = 131_072
-"""Bytes of edits after which a piece ends: their words are indexed, which takes longest."""
+"""Bytes of edits after which a piece ends: to index their words, or to destroy them, takes longest."""
+
+_EDIT_BYTES: Final = PIECE_BYTES // PIECE
+"""What it takes to destroy an edit without words, counted in bytes of such."""
 
 EDITS_KEPT: Final = 256
 """Edits of one entry that are kept. Their author alone fills it, and loses the first ones in order."""
@@ -73,6 +76,7 @@ class Follower:
         self._db, self._self_key = db, self_key
         self._room: dict[tuple[int, bool], int] = {}
         self._edited: dict[bytes, None] = {}
+        self._bytes = 0
         self.changed: dict[bytes, None] = {}
 
     def piece(self, after: int = 0, most: int = PIECE) -> int | None:
@@ -92,6 +96,7 @@ class Follower:
             "SELECT entry, target FROM amendments INDEXED BY amendments_by_conversation"
             " WHERE conversation = ? AND state = 1 ORDER BY own, entry, target LIMIT ?"
         )
+        self._bytes = 0
         self._follow_all(self._db.rows(due, found, most))
         return int(found)
 
@@ -102,13 +107,14 @@ class Follower:
             " WHERE a.state = 1 AND e.id = ?1 UNION SELECT entry, target FROM amendments"
             " WHERE state = 1 AND target = ?1"
         )
-        self._follow_all(self._db.rows(due, entry))
+        while rows := self._db.rows(due, entry):
+            self._bytes = 0
+            self._follow_all(rows)
         self.gone(number for (number,) in self._db.rows("SELECT number FROM entries WHERE id = ?", entry))
 
     def _follow_all(self, due: list[Row]) -> None:
-        said = 0
         for number, target in due:
-            if said >= PIECE_BYTES:
+            if self._bytes >= PIECE_BYTES:
                 break
             found = self._db.row(
                 "SELECT id, kind, conversation, header, ifnull(length(body), 0) FROM entries"
@@ -119,7 +125,7 @@ class Follower:
                 self._db.run("DELETE FROM amendments WHERE entry = ?", number)
                 continue
             identity, kind, conversation, header, size = found
-            said += size if kind == KIND_EDIT else 0
+            self._bytes += size if kind == KIND_EDIT else 0
             one = _Amendment(number, identity, kind, conversation, target, self._is_own(number, header))
             self._follow(one)
         self._show_all()
@@ -191,11 +197,13 @@ class Follower:
     def _destroy_edits(self, one: _Amendment) -> bool:
         """Destroy the edits of what a delete names, at most a piece of them; whether none is left."""
         edits = self._db.rows(
-            "SELECT e.number, e.id, e.header FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
+            "SELECT e.number, e.id, e.header, ifnull(length(b.body), 0) FROM amendments AS a"
+            " JOIN entries AS e ON e.number = a.entry LEFT JOIN bodies AS b ON b.entry = e.number"
             " WHERE a.target = ? AND +a.conversation = ? AND e.kind = ? LIMIT ?",
             *(one.target, one.conversation, KIND_EDIT, PIECE),
         )
-        for number, entry, header in edits:
+        for number, entry, header, size in edits:
+            self._bytes += _EDIT_BYTES + size
             if self._is_own(number, header) == one.own:
                 destroy(self._db, entry)
             self._forget_edit(number)  # of another person it has no effect
@@ -298,11 +306,13 @@ class Follower:
     def _destroy_waiting(self, delete: _Amendment) -> bool:
         """Destroy what waits with it of edits, at most a piece; whether none is left."""
         edits = self._db.rows(
-            "SELECT e.number, e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
+            "SELECT e.number, e.id, ifnull(length(b.body), 0) FROM amendments AS a"
+            " JOIN entries AS e ON e.number = a.entry LEFT JOIN bodies AS b ON b.entry = e.number"
             f" WHERE {_WAITS} AND e.kind = 4 LIMIT ?",
             *(delete.target, int(delete.own), delete.conversation, PIECE),
         )
-        for number, entry in edits:
+        for number, entry, size in edits:
+            self._bytes += _EDIT_BYTES + size
             destroy(self._db, entry)
             self._db.run("DELETE FROM amendments WHERE entry = ?", number)
         return len(edits) < PIECE

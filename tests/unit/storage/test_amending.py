@@ -293,6 +293,34 @@ def test_a_delete_of_an_entry_with_many_edits_is_followed_in_pieces(database: Da
     assert held_texts(database)[0] == {THEIRS.id, *(one.id for one in some)}
 
 
+def test_a_delete_of_many_entries_with_many_edits_is_followed_in_pieces(database: Database) -> None:
+    originals = [said(THEIR_TERMINAL.terminal, f"text {n}") for n in range(9)]
+    arrive(database, *originals)
+    for one in originals:
+        arrive(database, *(edit(THEIR_TERMINAL.terminal, one, f"{one.id.hex()} {n}") for n in range(60)))
+    with database.transaction():
+        entries.insert_all(database, [delete(THEIR_TERMINAL.terminal, *originals)], ME.terminal)
+    most, held = 0, database.value("SELECT count(*) FROM bodies")
+    while following(database, 0) is not None:
+        before, held = held, database.value("SELECT count(*) FROM bodies")
+        most = max(most, before - held)
+    assert most <= 2 * (amending.PIECE + 1)
+    assert held_texts(database)[1] == {}
+
+
+def test_an_own_delete_is_followed_at_once_whatever_it_covers(database: Database) -> None:
+    """Its person hears that the words are gone."""
+    arrive(database, MINE)
+    for n in range(amending.PIECE * 2 + 1):
+        arrive(database, edit(ME.terminal, MINE, f"edit {n}", 10 + n))
+    gone = delete(ME.terminal, MINE, time=5_000)
+    with database.transaction():
+        entries.insert_all(database, [gone], ME.terminal)
+        Follower(database, ME.self_key).entry(gone.id)
+    assert database.value("SELECT count(*) FROM bodies") == 1
+    assert not entries.is_unsettled(database)
+
+
 def test_of_many_edits_the_last_ones_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amending, "EDITS_KEPT", 3)
     arrive(database, THEIRS)
