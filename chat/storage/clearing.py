@@ -7,7 +7,7 @@ from typing import Final
 
 from chat.storage.amending import Follower
 from chat.storage.database import Database
-from chat.storage.secure_deletion import destroy_all
+from chat.storage.secure_deletion import at_once, destroy_all
 from protocol.entries_and_receipts import LASTING
 
 PIECE: Final = 512
@@ -51,11 +51,13 @@ def next_piece(db: Database) -> Cleared | None:
     kept = ",".join(map(str, sorted(LASTING)))
     rows = db.rows(
         "SELECT number, id FROM entries WHERE number > ? AND number <= ? AND conversation = ?"
-        f" AND NOT destroyed AND kind NOT IN ({kept})",
+        f" AND NOT destroyed AND kind NOT IN ({kept}) ORDER BY number",
         *(before, done, number),
     )
+    numbers = [row[0] for row in rows]
+    if (count := at_once(db, numbers)) < len(rows):
+        rows, numbers, done = rows[:count], numbers[:count], numbers[count - 1]
     if rows:
-        numbers = [row[0] for row in rows]
         destroy_all(db, numbers, DELETED)
         Follower(db, b"").gone(numbers)  # what an edit names may come later, and then stays
     if done < last:

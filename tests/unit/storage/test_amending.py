@@ -16,6 +16,7 @@ from chat.storage import (
     clearing,
     contacts,
     entries,
+    expiry,
     migrations,
     persons,
     quarantine,
@@ -25,6 +26,7 @@ from chat.storage import (
 )
 from chat.storage.amending import Follower
 from chat.storage.database import Database
+from chat.storage.expiry import Moment
 from chat.storage.persons import TerminalRow
 from protocol import labels
 from protocol.amendments import deleted, edits
@@ -306,6 +308,30 @@ def test_a_delete_of_many_entries_with_many_edits_is_followed_in_pieces(database
         most = max(most, before - held)
     assert most <= 2 * (amending.PIECE + 1)
     assert held_texts(database)[1] == {}
+
+
+def test_what_ends_or_is_cleared_goes_in_pieces_with_its_edits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contact decides how many edits there are, and everybody waits for a piece of work."""
+    monkeypatch.setattr(secure_deletion, "DESTROYED_BYTES", 500)
+    originals = [said(THEIR_TERMINAL.terminal, f"text {n}") for n in range(6)]
+    arrive(database, *originals)
+    for one in originals:
+        arrive(database, *(edit(THEIR_TERMINAL.terminal, one, f"{one.id.hex()} {n}") for n in range(4)))
+    with database.transaction():
+        sql = "INSERT INTO expiring SELECT number, 1, 1, 1, 0 FROM entries WHERE kind = 1 AND number <= 3"
+        database.run(sql)
+        ended, more = expiry.expire(database, Moment(0, 1, "", 0), 256)
+    assert (len(ended), more) == (1, True)
+    with database.transaction():
+        clearing.begin(database, TALK)
+    bodies = [database.value("SELECT count(*) FROM bodies")]
+    while bodies[-1]:
+        with database.transaction():
+            assert clearing.next_piece(database) is not None
+        bodies.append(database.value("SELECT count(*) FROM bodies"))
+    assert bodies == [25, 20, 15, 10, 5, 0]
 
 
 def test_an_own_delete_is_followed_at_once_whatever_it_covers(database: Database) -> None:
