@@ -156,7 +156,7 @@ class Follower:
         number, kind, destroyed, header, time, missing = held
         target = _Target(number, kind, destroyed, missing, time)
         if self._is_own(number, header) != one.own:
-            self._forget(one)  # nobody deletes or edits what another person wrote
+            self._without_effect(one)  # nobody deletes or edits what another person wrote
         elif one.kind == KIND_EDIT:
             self._edit(one, target, counts=counts)
         elif kind in KEPT_KINDS:
@@ -218,13 +218,11 @@ class Follower:
     # Edits.
 
     def _edit(self, one: _Amendment, target: _Target, *, counts: bool) -> None:
-        if target.destroyed:
-            destroy(self._db, one.id)
-            self._forget(one)
+        if target.destroyed or target.kind != KIND_TEXT:
+            self._without_effect(one)
         else:
             self._put(one, IN_FORCE if counts else APART)
-            if target.kind == KIND_TEXT:
-                self._edited[one.target] = None
+            self._edited[one.target] = None
             if counts:
                 self._keep_last(one)
 
@@ -333,6 +331,12 @@ class Follower:
             "UPDATE amendments SET state = ?, own = ? WHERE entry = ? AND target = ?",
             *(state, int(one.own), one.number, one.target),
         )
+
+    def _without_effect(self, one: _Amendment) -> None:
+        """Destroy the words of an edit that nothing shows and no delete of its original would find."""
+        if one.kind == KIND_EDIT:
+            destroy(self._db, one.id)
+        self._forget(one)
 
     def _forget(self, one: _Amendment) -> None:
         self._db.run("DELETE FROM amendments WHERE entry = ? AND target = ?", one.number, one.target)

@@ -334,6 +334,16 @@ def test_what_ends_or_is_cleared_goes_in_pieces_with_its_edits(
     assert bodies == [25, 20, 15, 10, 5, 0]
 
 
+def test_the_words_of_an_edit_without_effect_are_gone_at_once(database: Database) -> None:
+    """Nothing shows them, and no delete of an entry would find them."""
+    foreign, twice = ALL["foreign edit"], ALL["edit of an edit"]
+    arrive(database, MINE, THEIRS, _CUT, _FIRST)
+    arrive(database, foreign, twice, edit(THEIR_TERMINAL.terminal, _CUT, "a cut edited"))
+    kept = {entry for (entry,) in database.rows("SELECT id FROM entries WHERE NOT destroyed")}
+    assert kept == {MINE.id, THEIRS.id, _CUT.id, _FIRST.id}
+    assert database.value("SELECT count(*) FROM bodies") == 4
+
+
 def test_an_own_delete_is_followed_at_once_whatever_it_covers(database: Database) -> None:
     """Its person hears that the words are gone."""
     arrive(database, MINE)
