@@ -177,6 +177,11 @@ class EntryView:
     deleted_by: str = ""
     change: str = ""
 
+    @property
+    def for_everyone(self) -> bool:
+        """Whether this person can delete it for everyone: what a cut or a timer says stays in force."""
+        return self.own and self.kind not in ("cut", "timer")
+
 
 @dataclass(frozen=True, slots=True)
 class VersionView:

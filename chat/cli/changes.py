@@ -130,11 +130,18 @@ async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: f
 async def newest(
     opened: Messenger, person: str, *, own: bool = False, text: bool = False
 ) -> EntryView | None:
-    """The newest entry that is not deleted yet; with `own` and `text` of one's own, and a text."""
+    """The newest entry that is not deleted yet.
+
+    With `own` it can be deleted for everyone, and with `text` it is a text.
+    """
     before: str | None = None
     while page := await opened.history(person, PAGE, before):
         for entry in reversed(page):
-            if entry.kind not in GONE and (entry.own or not own) and (entry.kind == "text" or not text):
+            if (
+                entry.kind not in GONE
+                and (entry.for_everyone or not own)
+                and (entry.kind == "text" or not text)
+            ):
                 return entry
         before = page[0].id
     return None

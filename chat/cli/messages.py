@@ -201,8 +201,8 @@ class Printer:
                 self._call.result({"event": "marks", "conversation": label}, said)
             case EntryEdited(entry):
                 self._edited(entry)
-            case EntryDeleted(contact, entry_id, by_author):
-                self._deleted(contact, entry_id, by_author=by_author)
+            case EntryDeleted(contact, entry_id, by_author, expired):
+                self._deleted(contact, entry_id, by_author=by_author, expired=expired)
             case EntryChanged(contact, entry_id, state):
                 self._state(contact, entry_id, state)
             case ContactChanged(view):
@@ -273,10 +273,13 @@ class Printer:
         fields = {"event": "edited", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label))
 
-    def _deleted(self, contact: str, entry_id: str, *, by_author: bool) -> None:
+    def _deleted(self, contact: str, entry_id: str, *, by_author: bool, expired: bool) -> None:
         label, by = self._label(contact), "author" if by_author else "here"
-        fields = {"event": "deleted", "id": entry_id, "conversation": label, "deleted_by": by}
-        self._call.result(fields, f"{label}: {entry_id[:SHORT_ID]} was {_UNSHOWN[by]}")
+        fields = {"event": "expired" if expired else "deleted", "id": entry_id, "conversation": label}
+        said = "has expired" if expired else f"was {_UNSHOWN[by]}"
+        self._call.result(
+            fields | ({} if expired else {"deleted_by": by}), f"{label}: {entry_id[:SHORT_ID]} {said}"
+        )
 
     def _contact(self, view: ContactView) -> None:
         before = self._contacts.get(view.person)

@@ -55,6 +55,8 @@ async def timer(call: Call, name: str, time: str | None) -> None:
             call.result({"conversation": label, "timer": seconds}, said)
             return
         changed = await opened.set_timer(contact.person, seconds) is not None
+        # The contact's own choice can stand after this one.
+        seconds = find(await opened.contacts(), contact.person)[1].timer
         call.result({"conversation": label, "timer": seconds}, _says(label, seconds))
         if changed:
             note(f"Only new messages follow it: 'parlour clear {label}' deletes those that are there.")

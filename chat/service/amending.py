@@ -10,7 +10,7 @@ from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, entries, receipts, secure_deletion
 from chat.storage.amending import Follower
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
@@ -27,13 +27,18 @@ class Changed:
     unread: int
 
 
-def follow(database: Database, self_key: bytes, only: bytes = b"") -> tuple[list[Changed], bool]:
-    """Follow a piece of what is due, or `only` one entry; returns what changed, and whether more is due."""
-    follower, more = Follower(database, self_key), False
+def follow(
+    database: Database, self_key: bytes, only: bytes = b"", after: int = 0
+) -> tuple[list[Changed], int | None]:
+    """Follow `only` one entry, or a piece of what is due in the first conversation `after` a number.
+
+    Returns what changed, and the number of that conversation, None if nothing was due.
+    """
+    follower, number = Follower(database, self_key), None
     if only:
         follower.entry(only)
     else:
-        more = follower.piece()
+        number = follower.piece(after)
     changed = list[Changed]()
     for entry in follower.changed:
         row = entries.get(database, entry)
@@ -41,7 +46,7 @@ def follow(database: Database, self_key: bytes, only: bytes = b"") -> tuple[list
         if row is not None and talk is not None and talk.contact is not None:
             said = tuple(receipts.of(database, [entry]).get(entry, ()))
             changed.append(Changed(talk.contact, row, said, receipts.unread(database, talk.id)))
-    return changed, more
+    return changed, number
 
 
 class Amendments:
@@ -59,11 +64,19 @@ class Amendments:
         self._store, self._bus, self._keyring = store, bus, keyring
         self._book, self._views, self._clean = book, views, clean
 
-    async def follow(self) -> bool:
-        """Follow a piece of what is due; whether more may be due. Raises a storage failure."""
-        changed, more = await self._store.write(follow, self._keyring.own.self_key)
+    async def follow(self, after: int) -> int | None:
+        """Follow a piece of what is due in the next conversation by number, in turn.
+
+        Returns that number, None if nothing is due. Raises a storage failure.
+        """
+        changed, talk = await self._store.write(follow, self._keyring.own.self_key, after=after)
         self.publish(changed)
-        return more
+        return talk
+
+    async def clean_if_due(self) -> None:
+        """Have the file cleaned. What has no line of its own may be gone, too: an edit of a deleted entry."""
+        if await self._store.read(secure_deletion.cleaning_is_due):
+            self._clean()
 
     def publish(self, changed: Iterable[Changed], added: Iterable[bytes] = ()) -> None:
         """Publish changes but those of entries that were `added` with them; erase what was deleted."""

@@ -154,6 +154,7 @@ class Settler:
                 if await self._store.read(entries.is_unsettled):
                     await self._settle()
                     self._bus.signal(RanksSettled())
+                await self._amendments.clean_if_due()
             except StorageFailure as failure:
                 self._bus.publish(Notice(failure.phrase))
                 await asyncio.sleep(self._config.clean_again)
@@ -162,11 +163,11 @@ class Settler:
     async def _settle(self) -> None:
         conversation: int | None = 0
         rule: int | None = 0
-        amends = True
-        while conversation is not None or rule is not None or amends:
+        amends: int | None = 0
+        while conversation is not None or rule is not None or amends is not None:
             conversation = await self._store.write(ordering.settle_next, conversation or 0)
             rule, changed = await self._store.write(quarantine.settle_next, rule or 0)
             for contact in changed:
                 self._bus.publish(EntriesMarked(contact.hex()))
-            amends = await self._amendments.follow()
+            amends = await self._amendments.follow(amends or 0)
             await asyncio.sleep(self._config.ranks_every)

@@ -16,12 +16,13 @@ from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import amendments, contacts, entries, persons, quarantine, receipts
+from chat.storage import amendments, contacts, entries, expiry, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
+from protocol.amendments import KEPT_KINDS
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
@@ -52,6 +53,7 @@ TOO_LATE = phrase("The longest timer is a year.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on this device only.")
+IN_FORCE = phrase("This entry holds for other messages: you can delete it on this device only.")
 NO_TEXT = phrase("Only your own messages that are not deleted can be edited.")
 
 SEND_ID_MAX: Final = 64
@@ -119,7 +121,8 @@ class Messages:
             return None
         body = timer_body(seconds)
         entry = await self._store.write_once(_is_held, self._commit, person, KIND_TIMER, body)
-        self._expirer.set_timer(person, seconds)
+        # An entry of the contact that this one does not name can stand after it.
+        self._expirer.set_timer(person, await self._store.read(expiry.timer_of, entry.header.conversation))
         view = self._views.added(person, entry)
         self._bus.publish(EntryAdded(view))
         self._sync.send(person, entry)
@@ -267,9 +270,10 @@ class Messages:
         conversation = conversation_of_two(self._keyring.own.person, person)
         key = self._keyring.own.self_key
         delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, key)
-        row, receipts_of, unread, deleted = await self._store.with_reserve(delete)
+        row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
         if deleted:
             self._sync.gone([entry])
+            self._amendments.publish(changed)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
             if person in self._book.rows and self._book.unread.get(person, 0) != unread:
                 self._book.unread[person] = unread
@@ -295,8 +299,10 @@ class Messages:
     ) -> tuple[ParsedEntry | None, list[Changed]]:
         """The delete, None where there is one, and what it changed."""
         row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
-        if row.kind in (KIND_CUT, KIND_DELETE) or not self._views.is_own(row):
+        if not self._views.is_own(row):
             raise UsageError(NOT_YOURS)
+        if row.kind in KEPT_KINDS:
+            raise UsageError(IN_FORCE)
         if row.deleted and row.amended is not None:
             return None, []
         written = self._commit(database, person, KIND_DELETE, delete_body([entry]))
@@ -325,20 +331,21 @@ def _is_amended(database: Database, result: tuple[ParsedEntry | None, list[Chang
     return result[0] is None or _is_held(database, result[0])
 
 
-def _is_deleted(database: Database, result: tuple[EntryRow, list[ReceiptRow], int, bool]) -> bool:
+def _is_deleted(database: Database, result: tuple[EntryRow, *tuple[object, ...]]) -> bool:
     row = entries.get(database, result[0].id)
     return row is not None and row.deleted
 
 
 def _delete(
     database: Database, conversation: bytes, entry: bytes, self_key: bytes
-) -> tuple[EntryRow, list[ReceiptRow], int, bool]:
-    """The entry as it is now, its receipts, the number of unread entries, and whether it was deleted now."""
+) -> tuple[EntryRow, list[ReceiptRow], int, bool, list[Changed]]:
+    """The entry as it is now, its receipts, the number of unread entries, whether it was deleted now, and
+    what that changed."""
     held_in(database, conversation, entry)
-    deleted = entries.destroy(database, entry)
+    deleted, changed = entries.destroy(database, entry), list[Changed]()
     if deleted:
         amendments.wake_all(database, entry)
-        follow(database, self_key, entry)
+        changed, _ = follow(database, self_key, entry)
     row = held_in(database, conversation, entry)
     receipts_of = receipts.of(database, [entry]).get(entry, [])
-    return row, receipts_of, receipts.unread(database, conversation), deleted
+    return row, receipts_of, receipts.unread(database, conversation), deleted, changed

@@ -31,7 +31,7 @@ from chat.service.person_logs import PersonLogs, log_budget
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import AMENDS, DELETED, EXPIRED, HERE, Views
-from chat.storage import entries, expiry, persons, receipts, repair
+from chat.storage import contacts, entries, expiry, persons, receipts, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
 from chat.storage.repair import Evidence
@@ -643,7 +643,8 @@ class Inbound:
                 repair.passed_again(database, held, terminal_at(contact, link))
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:
-            changed, _ = follow(database, own.self_key)
+            talk = contacts.conversation_number(database, conversation)
+            changed, _ = follow(database, own.self_key, after=talk - 1)  # this one's turn comes first
         return new, evidence, receipts.unread(database, conversation), due, changed
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> None:

@@ -140,13 +140,13 @@ class Views:
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
         # It may be over before it is destroyed.
         moment = self._now() if row.due is not None else None
-        over = row.due is not None and moment is not None and row.due <= moment.age
+        over = self._is_over(row)
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt and not over else None
         keys = self._keyring.contacts.get(person)
         terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
         kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
         change = row.amended
-        edit = read_edit(change.body) if said is not None and change is not None else None
+        edit = read_edit(change.body) if said is not None and change is not None and change.salt else None
         return EntryView(
             id=row.id.hex(),
             contact=person.hex(),
@@ -165,6 +165,10 @@ class Views:
             deleted_by=_deleted_by(row),
             change=change.id.hex() if change is not None else "",
         )
+
+    def _is_over(self, row: EntryRow) -> bool:
+        """Whether an entry has ended, though it may not be destroyed yet."""
+        return row.due is not None and row.due <= self._now().age
 
     def details(
         self,
@@ -203,7 +207,7 @@ class Views:
             quarantined=row.quarantined != 0,
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
-            versions=_versions(row, edits),
+            versions=() if self._is_over(row) else _versions(row, edits),
         )
 
     def is_own(self, entry: EntryHeader | EntryRow) -> bool:
@@ -322,7 +326,7 @@ def _versions(row: EntryRow, edits: Sequence[EntryRow]) -> tuple[VersionView, ..
     if not edits or not row.salt:
         return ()
     first = VersionView(row.id.hex(), utc(row.time), read_text(row.body).text)
-    later = (VersionView(one.id.hex(), utc(one.time), read_edit(one.body).text) for one in edits)
+    later = (VersionView(one.id.hex(), utc(one.time), read_edit(one.body).text) for one in edits if one.salt)
     return first, *later
 
 
@@ -339,7 +343,7 @@ def _unshown(row: EntryRow) -> str:
     if row.kind in AMENDS:
         return AMENDS[row.kind]
     if row.deleted:
-        return EXPIRED if row.destroyed == expiry.EXPIRED else DELETED
+        return DELETED if _deleted_by(row) else EXPIRED
     if row.missing:
         return MISSING
     return {KIND_CUT: CUT, KIND_TIMER: TIMER}.get(row.kind, UNKNOWN)

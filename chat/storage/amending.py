@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +19,21 @@ from protocol.messages import ENTRY_HEADER
 PIECE: Final = 64
 """Ids that one piece of work on the disk follows, some milliseconds: as many as one delete names."""
 
+PIECE_BYTES: Final = 131_072
+"""Bytes of edits after which a piece ends: to index their words, or to destroy them, takes longest."""
+
+_EDIT_BYTES: Final = PIECE_BYTES // PIECE
+"""What it takes to destroy an edit without words, counted in bytes of such."""
+
 EDITS_KEPT: Final = 256
 """Edits of one entry that are kept. Their author alone fills it, and loses the first ones in order."""
 
 WAITING_MAX: Final = 65_536
 """Ids per conversation and person that wait for their entries. Their authors alone fill it, and lose what
 they name beyond."""
+
+# The unary plus keeps SQLite from the index by conversation, in which the contact decides how many rows are.
+_WAITS: Final = "a.target = ? AND a.state = 2 AND +a.own = ? AND +a.conversation = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +75,60 @@ class Follower:
     def __init__(self, db: Database, self_key: bytes) -> None:
         self._db, self._self_key = db, self_key
         self._room: dict[tuple[int, bool], int] = {}
+        self._edited: dict[bytes, None] = {}
+        self._bytes = 0
         self.changed: dict[bytes, None] = {}
 
-    def piece(self, most: int = PIECE) -> bool:
-        """Follow at most `most` ids; whether more may be due."""
-        due = "SELECT entry, target FROM amendments WHERE state = 1 ORDER BY entry, target LIMIT ?"
-        rows = self._db.rows(due, most)
-        self._follow_all(rows)
-        return bool(rows)
+    def piece(self, after: int = 0, most: int = PIECE) -> int | None:
+        """Follow at most `most` ids of the next conversation by number; returns that, None if nothing is due.
+
+        In turn, so that a contact who deletes or edits very much delays nobody else.
+        """
+        sql = (
+            "SELECT number FROM conversations AS c WHERE number {} ? AND EXISTS (SELECT 1 FROM amendments"
+            " WHERE conversation = c.number AND state = 1) ORDER BY number LIMIT 1"
+        )
+        found = self._db.value(sql.format(">"), after)
+        if found is None and (found := self._db.value(sql.format("<="), after)) is None:
+            return None
+        # In the order of the index: a contact would make the database sort all that it has made due.
+        due = (
+            "SELECT entry, target FROM amendments INDEXED BY amendments_by_conversation"
+            " WHERE conversation = ? AND state = 1 ORDER BY own, entry, target LIMIT ?"
+        )
+        self._bytes = 0
+        self._follow_all(self._db.rows(due, found, most))
+        return int(found)
 
     def entry(self, entry: bytes) -> None:
-        """Follow a delete or an edit of this terminal, or what names an entry that was just deleted here."""
+        """Follow a delete or an edit of this terminal, or what was just deleted here."""
         due = (
             "SELECT a.entry, a.target FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
             " WHERE a.state = 1 AND e.id = ?1 UNION SELECT entry, target FROM amendments"
             " WHERE state = 1 AND target = ?1"
         )
-        self._follow_all(self._db.rows(due, entry))
+        while rows := self._db.rows(due, entry):
+            self._bytes = 0
+            self._follow_all(rows)
+        self.gone(number for (number,) in self._db.rows("SELECT number FROM entries WHERE id = ?", entry))
 
     def _follow_all(self, due: list[Row]) -> None:
         for number, target in due:
+            if self._bytes >= PIECE_BYTES:
+                break
             found = self._db.row(
-                "SELECT id, kind, conversation, header FROM entries WHERE number = ?", number
+                "SELECT id, kind, conversation, header, ifnull(length(body), 0) FROM entries"
+                " LEFT JOIN bodies ON entry = number WHERE number = ?",
+                number,
             )
             if found is None:  # of a page of another time
                 self._db.run("DELETE FROM amendments WHERE entry = ?", number)
                 continue
-            identity, kind, conversation, header = found
+            identity, kind, conversation, header, size = found
+            self._bytes += size if kind == KIND_EDIT else 0
             one = _Amendment(number, identity, kind, conversation, target, self._is_own(number, header))
             self._follow(one)
+        self._show_all()
 
     def _is_own(self, number: int, header: bytes) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
@@ -120,7 +156,7 @@ class Follower:
         number, kind, destroyed, header, time, missing = held
         target = _Target(number, kind, destroyed, missing, time)
         if self._is_own(number, header) != one.own:
-            self._forget(one)  # nobody deletes or edits what another person wrote
+            self._without_effect(one)  # nobody deletes or edits what another person wrote
         elif one.kind == KIND_EDIT:
             self._edit(one, target, counts=counts)
         elif kind in KEPT_KINDS:
@@ -129,6 +165,16 @@ class Follower:
             self._put(one, APART)
         else:
             self._delete(one, target)
+
+    def gone(self, numbers: Iterable[int]) -> None:
+        """Show what is left of entries whose edits, among these entries, were deleted on this terminal."""
+        edits = (
+            "SELECT number FROM entries WHERE number IN (SELECT value FROM json_each(?)) AND kind = ?"
+            " AND destroyed"
+        )
+        for (number,) in self._db.rows(edits, json.dumps(list(numbers)), KIND_EDIT):
+            self._forget_edit(number)
+        self._show_all()
 
     # Deletes.
 
@@ -151,11 +197,13 @@ class Follower:
     def _destroy_edits(self, one: _Amendment) -> bool:
         """Destroy the edits of what a delete names, at most a piece of them; whether none is left."""
         edits = self._db.rows(
-            "SELECT e.number, e.id, e.header FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-            " WHERE a.target = ? AND a.conversation = ? AND e.kind = ? LIMIT ?",
+            "SELECT e.number, e.id, e.header, ifnull(length(b.body), 0) FROM amendments AS a"
+            " JOIN entries AS e ON e.number = a.entry LEFT JOIN bodies AS b ON b.entry = e.number"
+            " WHERE a.target = ? AND +a.conversation = ? AND e.kind = ? LIMIT ?",
             *(one.target, one.conversation, KIND_EDIT, PIECE),
         )
-        for number, entry, header in edits:
+        for number, entry, header, size in edits:
+            self._bytes += _EDIT_BYTES + size
             if self._is_own(number, header) == one.own:
                 destroy(self._db, entry)
             self._forget_edit(number)  # of another person it has no effect
@@ -165,26 +213,31 @@ class Follower:
         """An edit is gone: show what is left of the one that it named."""
         for (target,) in self._db.rows("SELECT target FROM amendments WHERE entry = ?", number):
             self._db.run("DELETE FROM amendments WHERE entry = ?", number)
-            self._show(target)
+            self._edited[target] = None
 
     # Edits.
 
     def _edit(self, one: _Amendment, target: _Target, *, counts: bool) -> None:
-        if target.destroyed:
-            destroy(self._db, one.id)
-            self._forget(one)
+        if target.destroyed or target.kind != KIND_TEXT:
+            self._without_effect(one)
         else:
             self._put(one, IN_FORCE if counts else APART)
-            if target.kind == KIND_TEXT:
-                self._show(one.target)
+            self._edited[one.target] = None
             if counts:
                 self._keep_last(one)
 
+    # Without their bodies: SQLite would read, and sort, those of all edits.
     _IN_FORCE: Final = (
-        "SELECT e.number, e.id, b.body FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-        " JOIN bodies AS b ON b.entry = e.number"
-        " WHERE a.target = ? AND a.state = 0 AND e.kind = 4 ORDER BY e.rank {0}, e.id {0} LIMIT 1 OFFSET ?"
+        "SELECT e.number, e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
+        " WHERE a.target = ? AND a.state = 0 AND e.kind = 4 AND EXISTS (SELECT 1 FROM bodies"
+        " WHERE entry = e.number) ORDER BY e.rank {0}, e.id {0} LIMIT 1 OFFSET ?"
     )
+
+    def _show_all(self) -> None:
+        """Once for all that was followed: a text of many edits would be indexed for each of them."""
+        for target in self._edited:
+            self._show(target)
+        self._edited.clear()
 
     def _show(self, target: bytes) -> None:
         """Let the words of the last edit in force be shown and found, or else those of the original."""
@@ -205,7 +258,8 @@ class Follower:
             text = read_text(body).text
         else:
             self._db.run("INSERT OR REPLACE INTO amended (entry, by) VALUES (?, ?)", number, last[0])
-            text = read_edit(last[2]).text
+            body = self._db.value("SELECT body FROM bodies WHERE entry = ?", last[0])
+            text = read_edit(body).text
         forget_one(self._db, number)
         row = indexed(text, conversation, time)
         self._db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, row)
@@ -243,18 +297,20 @@ class Follower:
     def _is_deleted(self, edit: _Amendment) -> bool:
         waiting = (
             "SELECT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-            " WHERE a.target = ? AND a.state = 2 AND a.own = ? AND a.conversation = ? AND e.kind = 3)"
+            f" WHERE {_WAITS} AND e.kind = 3)"
         )
         return bool(self._db.value(waiting, edit.target, int(edit.own), edit.conversation))
 
     def _destroy_waiting(self, delete: _Amendment) -> bool:
         """Destroy what waits with it of edits, at most a piece; whether none is left."""
         edits = self._db.rows(
-            "SELECT e.number, e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-            " WHERE a.target = ? AND a.state = 2 AND a.own = ? AND a.conversation = ? AND e.kind = 4 LIMIT ?",
+            "SELECT e.number, e.id, ifnull(length(b.body), 0) FROM amendments AS a"
+            " JOIN entries AS e ON e.number = a.entry LEFT JOIN bodies AS b ON b.entry = e.number"
+            f" WHERE {_WAITS} AND e.kind = 4 LIMIT ?",
             *(delete.target, int(delete.own), delete.conversation, PIECE),
         )
-        for number, entry in edits:
+        for number, entry, size in edits:
+            self._bytes += _EDIT_BYTES + size
             destroy(self._db, entry)
             self._db.run("DELETE FROM amendments WHERE entry = ?", number)
         return len(edits) < PIECE
@@ -275,6 +331,12 @@ class Follower:
             "UPDATE amendments SET state = ?, own = ? WHERE entry = ? AND target = ?",
             *(state, int(one.own), one.number, one.target),
         )
+
+    def _without_effect(self, one: _Amendment) -> None:
+        """Destroy the words of an edit that nothing shows and no delete of its original would find."""
+        if one.kind == KIND_EDIT:
+            destroy(self._db, one.id)
+        self._forget(one)
 
     def _forget(self, one: _Amendment) -> None:
         self._db.run("DELETE FROM amendments WHERE entry = ? AND target = ?", one.number, one.target)

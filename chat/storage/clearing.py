@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from chat.storage.amending import Follower
 from chat.storage.database import Database
-from chat.storage.secure_deletion import destroy_all
+from chat.storage.secure_deletion import at_once, destroy_all
 from protocol.entries_and_receipts import LASTING
 
 PIECE: Final = 512
@@ -50,11 +51,15 @@ def next_piece(db: Database) -> Cleared | None:
     kept = ",".join(map(str, sorted(LASTING)))
     rows = db.rows(
         "SELECT number, id FROM entries WHERE number > ? AND number <= ? AND conversation = ?"
-        f" AND NOT destroyed AND kind NOT IN ({kept})",
+        f" AND NOT destroyed AND kind NOT IN ({kept}) ORDER BY number",
         *(before, done, number),
     )
+    numbers = [row[0] for row in rows]
+    if (count := at_once(db, numbers)) < len(rows):
+        rows, numbers, done = rows[:count], numbers[:count], numbers[count - 1]
     if rows:
-        destroy_all(db, [row[0] for row in rows], DELETED)
+        destroy_all(db, numbers, DELETED)
+        Follower(db, b"").gone(numbers)  # what an edit names may come later, and then stays
     if done < last:
         db.run("UPDATE clearing SET done = ? WHERE conversation = ?", done, number)
     else:

@@ -12,7 +12,7 @@ from typing import Final
 
 from chat.storage import quarantine
 from chat.storage.database import Database
-from chat.storage.secure_deletion import destroy_all
+from chat.storage.secure_deletion import at_once, destroy_all
 from protocol.entries_and_receipts import KIND_TEXT, KIND_TIMER, ParsedEntry
 from protocol.expiry import ends
 
@@ -151,10 +151,11 @@ def expire(db: Database, moment: Moment, most: int) -> tuple[list[Ended], bool]:
             db.run("UPDATE expiring SET waits = 1, due = last WHERE entry = ?", number)
         else:
             gone[number] = Ended(contact, conversation, entry)
-    if gone:
-        destroy_all(db, gone, EXPIRED)
+    some = list(gone)[: at_once(db, list(gone))]
+    if some:
+        destroy_all(db, some, EXPIRED)
     save_clock(db, moment)
-    return list(gone.values()), len(found) == most
+    return [gone[number] for number in some], len(found) == most or len(some) < len(gone)
 
 
 # --- The timer of a conversation ---

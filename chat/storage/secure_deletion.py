@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from chat.storage.database import Database
@@ -20,6 +20,9 @@ _MERGED: Final = 48
 """Pages of the index of words that a step rewrites."""
 _LOOKED_AT: Final = 256
 """Pages of the index of words whose first word a step looks at."""
+
+DESTROYED_BYTES: Final = 4_194_304
+"""Bytes of bodies that one piece of work destroys: some ten milliseconds, for which users wait."""
 
 _SEGMENT_BITS: Final = 37
 """A page of the index has the row `segment << 37 | page` of `search_data` (FTS5)."""
@@ -38,6 +41,21 @@ def forget_one(db: Database, number: int) -> None:
     """Delete one row of the index with secure-delete, and mark the file as unclean."""
     db.run("DELETE FROM search WHERE rowid = ?", number)
     mark_unclean(db)
+
+
+def at_once(db: Database, numbers: Sequence[int]) -> int:
+    """How many of these entries, by number, one piece of work may destroy with their edits: one at least."""
+    size = (
+        "SELECT (SELECT ifnull(sum(length(b.body)), 0) FROM bodies AS b WHERE b.entry = e.number)"
+        " + (SELECT ifnull(sum(length(b.body)), 0) FROM amendments AS a JOIN bodies AS b ON b.entry = a.entry"
+        " WHERE a.target = e.id) FROM entries AS e WHERE e.number = ?"
+    )
+    left = DESTROYED_BYTES
+    for count, number in enumerate(numbers):
+        left -= int(db.value(size, number))
+        if left < 0:
+            return max(1, count)
+    return len(numbers)
 
 
 def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from chat.interface import EntryAdded, EntryChanged, EntryDeleted, EntryEdited, EntryState, UsageError
+from chat.interface import (
+    Cleaned,
+    EntryAdded,
+    EntryChanged,
+    EntryDeleted,
+    EntryEdited,
+    EntryState,
+    UsageError,
+)
 from chat.storage import entries as stored
+from chat.storage import expiry
 from chat.storage.database import Database
 from chat.storage.folder import DATABASE
 from protocol.entries_and_receipts import (
@@ -107,6 +117,77 @@ async def test_an_edit_takes_the_place_of_what_was_said_and_a_delete_covers_it(t
 
 
 @in_virtual_time
+async def test_an_edit_deleted_on_this_terminal_leaves_what_was_said_before(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend, entry = await ada.contact(ben), await talk(ada, ben, "first")
+        changes = [(await ada.engine.edit(friend, entry, text)).change for text in ("second", WORD)]
+        await arrived(ada, changes[-1])
+        for one, other in ((ada, ben), (ben, ada)):
+            for change, text in zip(reversed(changes), ("second", "first"), strict=True):
+                edited = one.wait(EntryEdited)
+                await one.engine.delete(await one.contact(other), change)
+                assert (await edited).entry.text == text
+                assert (await shown(one, other))[-1] == ("text", text, "")
+                assert [hit.id for hit in await one.engine.search(text)] == [entry]
+            await one.engine.clean()
+            assert left_in(one) == []
+
+
+@in_virtual_time
+async def test_an_edit_of_what_was_deleted_here_is_erased_too(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend, entry = await ada.contact(ben), await talk(ada, ben, "first")
+        await ben.engine.delete(await ben.contact(ada), entry)
+        await asyncio.sleep(300)  # the file is clean again
+        cleaned = ben.wait(Cleaned)
+        await arrived(ada, (await ada.engine.edit(friend, entry, WORD)).change)
+        await cleaned
+        assert left_in(ben) == []
+
+
+@in_virtual_time
+async def test_what_ended_on_one_side_is_shown_alike_once_its_author_deleted_it(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        await ada.engine.set_timer(friend, 60)
+        entry = await talk(ada, ben, "not read yet")
+        await asyncio.sleep(120)
+        assert (await shown(ada, ben))[-1] == ("expired", "", "")
+        await arrived(ada, (await ada.engine.delete(friend, entry, everyone=True)).change)
+        for one, other in ((ada, ben), (ben, ada)):
+            assert (await shown(one, other))[-1] == ("deleted", "", "author")
+
+
+@in_virtual_time
+async def test_what_an_entry_said_is_not_shown_after_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        await ada.engine.set_timer(friend, 60)
+        entry = await talk(ada, ben, "first")
+        await arrived(ada, (await ada.engine.edit(friend, entry, "second")).change)
+        assert len((await ada.engine.details(friend, entry)).versions) == 2
+        monkeypatch.setattr(
+            expiry, "expire", lambda *_: ([], False)
+        )  # as on a profile that cannot be written
+        await asyncio.sleep(61)
+        assert (await ada.engine.details(friend, entry)).versions == ()
+
+
+@in_virtual_time
+async def test_a_timer_cannot_be_deleted_for_everyone(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        timer = await ada.engine.set_timer(friend, 60)
+        assert timer is not None
+        assert not timer.for_everyone
+        with pytest.raises(UsageError, match="other messages"):
+            await ada.engine.delete(friend, timer.id, everyone=True)
+        assert (await shown(ada, ben))[-1] == ("timer", "", "")
+
+
+@in_virtual_time
 async def test_a_delete_and_an_edit_wait_for_an_absent_contact(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (network, ada, ben):
         friend = await ada.contact(ben)
@@ -150,7 +231,7 @@ async def test_only_ones_own_texts_are_deleted_for_everyone_and_edited(tmp_path:
         with pytest.raises(UsageError, match="nothing to send"):
             await ada.engine.edit(friend, mine, "  ")
         change = (await ada.engine.edit(friend, mine, "Ada's own")).change
-        with pytest.raises(UsageError, match="Somebody else"):
+        with pytest.raises(UsageError, match="other messages"):
             await ada.engine.delete(
                 friend, (await ada.engine.delete(friend, mine, everyone=True)).change, True
             )

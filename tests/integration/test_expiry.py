@@ -17,7 +17,14 @@ from chat.interface import (
     UsageError,
 )
 from chat.storage import clearing, entries, expiry
-from protocol.entries_and_receipts import conversation_of_two
+from protocol.entries_and_receipts import (
+    KIND_TIMER,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    timer_body,
+    write_entry,
+)
 from protocol.limits import TIMER_SECONDS_MAX, UNREAD_SECONDS_MAX
 from tests.support.engines.engines import Person, contact, delivered, in_virtual_time, talk, two_contacts
 from tests.support.lab.inspection import residues
@@ -102,6 +109,33 @@ async def test_each_entry_keeps_the_timer_that_its_author_saw(tmp_path: Path) ->
             assert (await contact(person)).timer == 0
             ends = {view.text: view.expires is not None for view in await person.history(other) if view.text}
             assert ends == {"with the timer": True, "without one": False}
+
+
+@in_virtual_time
+async def test_a_timer_that_another_one_follows_is_not_called_the_one_in_force(tmp_path: Path) -> None:
+    """An author names 16 entries at most, so that a contact can let its own stand after every later one."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "before")
+        parts, friend = ben.engine._use_cases, await ada.contact(ben)
+        talk_id = conversation_of_two(parts.keyring.own.person, ada.engine._use_cases.keyring.own.person)
+
+        def fork(number: int, time: int) -> ParsedEntry:
+            incarnation, heads = number.to_bytes(8, "big"), parts.keyring.own_log.heads
+            place = EntryPlace(talk_id, parts.keyring.own.terminal, incarnation, None, [], heads)
+            key, random = parts.keyring.own.self_key, parts.runtime.random
+            return write_entry(place, time, KIND_TIMER, timer_body(0), key, random)
+
+        last = max((fork(number, 2**48 - 1) for number in range(20)), key=lambda entry: entry.id)
+        forks = [entry for entry in (fork(number, 1) for number in range(20, 60)) if entry.id < last.id]
+        link = parts.links.current(ada.peer)
+        assert link is not None
+        came = ada.wait(EntryAdded, lambda event: event.entry.id == last.id.hex())
+        for entry in (*forks, last):
+            await link.driver.send(entry.message())
+        await came
+        await ada.engine.set_timer(friend, 60)
+        assert (await contact(ada)).timer == 0
+        assert (await ada.engine.send(friend, "stays")).expires is None
 
 
 @in_virtual_time

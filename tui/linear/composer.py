@@ -262,7 +262,7 @@ class Deletion:
             _("Delete {entry}?").format(entry=quoted(entry)),
             says(entry, self.state.name_of(entry.contact)),
         ]
-        if entry.own and not wanted:
+        if entry.for_everyone and not wanted:
             if scope == HERE:
                 other = _("To delete it for everyone, type /delete {number} everyone.")
             else:
@@ -270,7 +270,7 @@ class Deletion:
             lines.append(other.format(number=number))
 
         async def do() -> None:
-            if entry.own:
+            if entry.for_everyone:
                 await self.preferences.set(SCOPE, scope)
             await self.messenger.delete(entry.contact, entry.id, scope == EVERYONE)
 
@@ -282,7 +282,9 @@ class Deletion:
             raise UsageError(_("Type here or everyone after the number."))
         if wanted == EVERYONE and not entry.own:
             raise UsageError(_("Somebody else wrote this message: you can delete it on this device only."))
-        remembered = self.preferences.get(SCOPE) if entry.own else HERE
+        if wanted == EVERYONE and not entry.for_everyone:
+            raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
+        remembered = self.preferences.get(SCOPE) if entry.for_everyone else HERE
         return wanted or (EVERYONE if remembered == EVERYONE else HERE)
 
     async def entry_deleted(self, contact: str, entry: str) -> None:

@@ -297,6 +297,10 @@ class FakeMessenger(Others):
             raise UsageError(
                 phrase("Somebody else wrote this message: you can delete it on this device only.")
             )
+        if everyone and not held.for_everyone:
+            raise UsageError(
+                phrase("This entry holds for other messages: you can delete it on this device only.")
+            )
         by = "author" if everyone else "here"
         if held.kind == "deleted" and held.deleted_by in (by, "author"):
             return held

@@ -50,6 +50,16 @@ def test_the_last_one_for_everyone_is_ones_own(line: Line) -> None:
     assert line.run("delete", "Ben", "--last", "--for-everyone", "--yes").failed(64)
 
 
+def test_what_holds_for_other_messages_is_not_deleted_for_everyone(line: Line) -> None:
+    friend, mine = ben(line)
+    line.run("timer", "Ben", "1h")
+    timer = line.messenger._conversations[friend.person].entries[-1]
+    assert (timer.kind, timer.own) == ("timer", True)
+    assert "other messages" in line.run("delete", "Ben", timer.id, "--for-everyone", "--yes").failed(64)
+    outcome = line.run("delete", "Ben", "--last", "--for-everyone", "--yes", "--json")
+    assert outcome.objects[0]["deleted"] == mine
+
+
 def test_another_persons_message_is_not_deleted_for_everyone(line: Line) -> None:
     friend, _ = ben(line)
     theirs = line.messenger._conversations[friend.person].entries[0].id

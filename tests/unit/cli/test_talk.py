@@ -331,6 +331,15 @@ def test_listen_prints_edits_and_deletions(line: Line) -> None:
     }
 
 
+def test_listen_calls_no_entry_deleted_that_has_expired(line: Line) -> None:
+    friend = ben(line)
+    entry = line.messenger.receive(friend.person, "hello")
+    assert entry is not None
+    ended = EntryDeleted(friend.person, entry.id, expired=True)
+    expired = {"event": "expired", "id": entry.id, "conversation": "Ben"}
+    assert listened(line, ended).objects[2:] == [expired]
+
+
 def test_listen_prints_nothing_that_it_has_no_line_for_and_notices_as_errors(line: Line) -> None:
     friend = ben(line)
     pairing = line.messenger.stranger_begins("Cleo")

@@ -43,7 +43,7 @@ class Parts:
         store: Any = SimpleNamespace(asked=0, read=self._read, write=self._write, run=self._run)
         self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
-        self.amendments = mock.Mock(follow=mock.AsyncMock(return_value=False))
+        self.amendments = mock.Mock(follow=mock.AsyncMock(return_value=None), clean_if_due=mock.AsyncMock())
         self.cleaner = Cleaner(runtime, store, self.bus)
         self.settler = Settler(runtime, store, self.bus, self.amendments)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +13,10 @@ from msgspec.structs import replace
 from chat.storage import (
     amending,
     amendments,
+    clearing,
     contacts,
     entries,
+    expiry,
     migrations,
     persons,
     quarantine,
@@ -23,6 +26,7 @@ from chat.storage import (
 )
 from chat.storage.amending import Follower
 from chat.storage.database import Database
+from chat.storage.expiry import Moment
 from chat.storage.persons import TerminalRow
 from protocol import labels
 from protocol.amendments import deleted, edits
@@ -209,6 +213,69 @@ def test_an_uncovered_delete_has_no_effect_until_the_contact_stands_for_it(datab
     assert held_texts(database) == ({THEIRS.id}, {})
 
 
+def test_a_cleared_edit_of_an_entry_that_comes_later_is_not_shown(database: Database) -> None:
+    arrive(database, edit(THEIR_TERMINAL.terminal, THEIRS, "edited"))
+    with database.transaction():
+        clearing.begin(database, TALK)
+    arrive(database, THEIRS)
+    with database.transaction():
+        assert clearing.next_piece(database) is not None
+        assert clearing.next_piece(database) is None
+    assert held_texts(database)[1] == {THEIRS.id: "theirs"}
+    assert find(database, "edited") == []
+    assert [row.id for row in find(database, "theirs")] == [THEIRS.id]
+
+
+def test_long_edits_are_followed_in_pieces_and_each_text_is_indexed_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contact decides how much is indexed, and everybody waits for a piece of work."""
+    written = list[int]()
+
+    def indexed(text: str, conversation: int, time: int) -> str:
+        written.append(len(text))
+        return entries.indexed(text, conversation, time)
+
+    monkeypatch.setattr(amending, "indexed", indexed)
+    monkeypatch.setattr(amending, "PIECE_BYTES", 3_000)
+    originals = [said(THEIR_TERMINAL.terminal, f"text {n}") for n in range(6)]
+    arrive(database, *originals)
+    some = [edit(THEIR_TERMINAL.terminal, one, f"{n:<1000}") for n, one in enumerate(originals)]
+    with database.transaction():
+        entries.insert_all(database, some, ME.terminal)
+    turns = list[int]()
+    while following(database, 0) is not None:
+        turns.append(len(written))
+        written.clear()
+    assert turns == [3, 3]
+    arrive(database, *(edit(THEIR_TERMINAL.terminal, originals[0], f"edit {n}", 10 + n) for n in range(20)))
+    assert len(written) == 1
+    assert held_texts(database)[1][originals[0].id] == "edit 19"
+
+
+def test_a_contact_who_deletes_very_much_delays_no_other_conversation(database: Database) -> None:
+    other = blob("another conversation")
+    flood = [
+        write(THEIR_TERMINAL.terminal, KIND_DELETE, delete_body(blob(f"{n} {k}") for k in range(64)), n)
+        for n in range(5)
+    ]
+    theirs = write(THEIR_TERMINAL.terminal, KIND_TEXT, text_body("said elsewhere"), 1, other)
+    gone = write(THEIR_TERMINAL.terminal, KIND_DELETE, delete_body([theirs.id]), 2, other)
+    with database.transaction():
+        entries.insert_all(database, flood, ME.terminal)
+        entries.insert_all(database, [theirs, gone], ME.terminal, contact=blob("another contact"))
+    turn, turns = 0, list[int]()
+    while (found := following(database, turn)) is not None:
+        turns.append(turn := found)
+    assert turns == [1, 2, 1, 1, 1, 1]
+    assert theirs.id in held_texts(database)[0]
+
+
+def following(database: Database, after: int) -> int | None:
+    with database.transaction():
+        return Follower(database, ME.self_key).piece(after)
+
+
 @pytest.mark.parametrize("many", [amending.PIECE * 3 + 1])
 def test_a_delete_of_an_entry_with_many_edits_is_followed_in_pieces(database: Database, many: int) -> None:
     arrive(database, THEIRS)
@@ -226,6 +293,68 @@ def test_a_delete_of_an_entry_with_many_edits_is_followed_in_pieces(database: Da
         pieces += 1
     assert pieces > 1
     assert held_texts(database)[0] == {THEIRS.id, *(one.id for one in some)}
+
+
+def test_a_delete_of_many_entries_with_many_edits_is_followed_in_pieces(database: Database) -> None:
+    originals = [said(THEIR_TERMINAL.terminal, f"text {n}") for n in range(9)]
+    arrive(database, *originals)
+    for one in originals:
+        arrive(database, *(edit(THEIR_TERMINAL.terminal, one, f"{one.id.hex()} {n}") for n in range(60)))
+    with database.transaction():
+        entries.insert_all(database, [delete(THEIR_TERMINAL.terminal, *originals)], ME.terminal)
+    most, held = 0, database.value("SELECT count(*) FROM bodies")
+    while following(database, 0) is not None:
+        before, held = held, database.value("SELECT count(*) FROM bodies")
+        most = max(most, before - held)
+    assert most <= 2 * (amending.PIECE + 1)
+    assert held_texts(database)[1] == {}
+
+
+def test_what_ends_or_is_cleared_goes_in_pieces_with_its_edits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contact decides how many edits there are, and everybody waits for a piece of work."""
+    monkeypatch.setattr(secure_deletion, "DESTROYED_BYTES", 500)
+    originals = [said(THEIR_TERMINAL.terminal, f"text {n}") for n in range(6)]
+    arrive(database, *originals)
+    for one in originals:
+        arrive(database, *(edit(THEIR_TERMINAL.terminal, one, f"{one.id.hex()} {n}") for n in range(4)))
+    with database.transaction():
+        sql = "INSERT INTO expiring SELECT number, 1, 1, 1, 0 FROM entries WHERE kind = 1 AND number <= 3"
+        database.run(sql)
+        ended, more = expiry.expire(database, Moment(0, 1, "", 0), 256)
+    assert (len(ended), more) == (1, True)
+    with database.transaction():
+        clearing.begin(database, TALK)
+    bodies = [database.value("SELECT count(*) FROM bodies")]
+    while bodies[-1]:
+        with database.transaction():
+            assert clearing.next_piece(database) is not None
+        bodies.append(database.value("SELECT count(*) FROM bodies"))
+    assert bodies == [25, 20, 15, 10, 5, 0]
+
+
+def test_the_words_of_an_edit_without_effect_are_gone_at_once(database: Database) -> None:
+    """Nothing shows them, and no delete of an entry would find them."""
+    foreign, twice = ALL["foreign edit"], ALL["edit of an edit"]
+    arrive(database, MINE, THEIRS, _CUT, _FIRST)
+    arrive(database, foreign, twice, edit(THEIR_TERMINAL.terminal, _CUT, "a cut edited"))
+    kept = {entry for (entry,) in database.rows("SELECT id FROM entries WHERE NOT destroyed")}
+    assert kept == {MINE.id, THEIRS.id, _CUT.id, _FIRST.id}
+    assert database.value("SELECT count(*) FROM bodies") == 4
+
+
+def test_an_own_delete_is_followed_at_once_whatever_it_covers(database: Database) -> None:
+    """Its person hears that the words are gone."""
+    arrive(database, MINE)
+    for n in range(amending.PIECE * 2 + 1):
+        arrive(database, edit(ME.terminal, MINE, f"edit {n}", 10 + n))
+    gone = delete(ME.terminal, MINE, time=5_000)
+    with database.transaction():
+        entries.insert_all(database, [gone], ME.terminal)
+        Follower(database, ME.self_key).entry(gone.id)
+    assert database.value("SELECT count(*) FROM bodies") == 1
+    assert not entries.is_unsettled(database)
 
 
 def test_of_many_edits_the_last_ones_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +380,28 @@ def test_a_contact_fills_only_its_own_room_for_what_waits(
     arrive(database, delete(ME.terminal, own))
     assert arrive(database, own) == [own.id]
     assert held_texts(database) == ({own.id}, {})
+
+
+def test_what_waits_does_not_slow_what_names_other_entries(database: Database) -> None:
+    """The contact decides how much waits, and everybody waits for a piece of work."""
+
+    def follow(new: ParsedEntry) -> int:
+        taken = count()
+        with database.transaction():
+            entries.insert_all(database, [new], ME.terminal)
+            database._connection.set_progress_handler(lambda: next(taken) < 0, 100)
+            Follower(database, ME.self_key).piece()
+            database._connection.set_progress_handler(None, 0)
+        return next(taken)
+
+    def naming(first: int) -> ParsedEntry:
+        body = delete_body(blob(f"nothing {n}") for n in range(first, first + 64))
+        return write(THEIR_TERMINAL.terminal, KIND_DELETE, body, 1)
+
+    few = follow(naming(0))
+    arrive(database, *(naming(64 * n) for n in range(1, 40)))
+    assert follow(naming(64 * 40)) < 3 * few
+    assert follow(edit(THEIR_TERMINAL.terminal, said(THEIR_TERMINAL.terminal, "never"), "early")) < 3 * few
 
 
 def test_deletes_and_edits_are_in_no_page_and_slow_none(database: Database) -> None:

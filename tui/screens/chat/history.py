@@ -156,7 +156,7 @@ class HistoryController:
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
         question = _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
         name, do = self.state.named(view), partial(self._delete, entry)
-        if not entry.own:
+        if not entry.for_everyone:
             self.surface.confirm(question, deletion(entry, name), partial(do, HERE))
             return
         scope = EVERYONE if self.preferences.get(SCOPE) == EVERYONE else HERE
@@ -164,7 +164,7 @@ class HistoryController:
         self.surface.choose(DeleteDialog(question, consequences, scope), do)
 
     def _delete(self, entry: EntryView, scope: str) -> None:
-        if entry.own:
+        if entry.for_everyone:
             self.surface.post(PreferenceChosen(SCOPE, scope))
         everyone = scope == EVERYONE
         self.surface.call("delete", self.messenger.delete, entry.contact, entry.id, everyone)
