@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +60,9 @@ class NewFile:
     def abandon(self) -> None:
         """Remove the unfinished file, if there is one."""
         with folder.system_failures():
-            self._file.close()
+            # On a full disk the rest of the buffer fails again. The file is closed all the same.
+            with suppress(OSError):
+                self._file.close()
             self.unfinished.unlink(missing_ok=True)
 
 
