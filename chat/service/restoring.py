@@ -23,12 +23,16 @@ def silent(done: int, whole: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed."""
+    """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed.
+
+    Or what to save: `recovery` says whether with the recovery seed.
+    """
 
     path: Path
     passphrase: str = field(repr=False)
     words: tuple[str, ...] = field(repr=False, default=())
     remove_old: bool = False
+    recovery: bool = False
 
 
 def restore_new(
@@ -70,7 +74,8 @@ def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random:
     with profile.unlock(folder, passphrase) as vault:
         database = vault.damaged_database()
         try:
-            return salvage.salvage(database, asked.path, asked.passphrase, time, vault.cost, random)
+            to = asked.path, asked.passphrase
+            return salvage.salvage(database, *to, time, vault.cost, random, recovery=asked.recovery)
         finally:
             database.abandon()
 
