@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -132,15 +134,25 @@ def is_readable(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(1) in (b"{", b"<")
     except OSError as error:
-        reason = error.strerror or "an error"
-        raise UsageError(phrase("{path} cannot be read ({reason}).", path=str(path), reason=reason)) from None
+        raise _unreadable(path, error) from None
+
+
+LINE_MAX: Final = 1 << 22
+"""Characters of a line that are read at once: more than an entry of any size takes."""
 
 
 def check(path: Path) -> BackupView:
-    """Verify a readable export against its root hash. Raises BadData."""
+    """Verify a readable export against its root hash. Raises BadData, UsageError."""
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
-            totals = verify(file)
+            totals = verify(iter(partial(file.readline, LINE_MAX), ""))
     except (NotVerified, UnicodeDecodeError):
         raise BadData(NOT_WHOLE) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return BackupView(str(path), totals.entries, totals.conversations, totals.root, recovery=False)
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    reason = error.strerror or "an error"
+    return UsageError(phrase("{path} cannot be read ({reason}).", path=str(path), reason=reason))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import BackupView, BadData, CannotCreate, UsageError
+from chat.interface import BackupView, BadData, CannotCreate, EntryAdded, UsageError
 from chat.service import readable
 from chat.service.formats import FORMS
+from tests.integration.test_expiry import timed
 from tests.support.engines.engines import Person, in_virtual_time, talk, two_contacts
 
 HOSTILE = (
@@ -98,3 +99,53 @@ async def test_one_conversation_is_exported_by_its_contact(tmp_path: Path) -> No
             await export(ada, path, "jsonl")
         with pytest.raises(UsageError):
             await export(ada, tmp_path / "b", "pdf")
+
+
+@in_virtual_time
+async def test_what_is_shown_of_an_entry_is_what_its_bytes_say(tmp_path: Path) -> None:
+    """Also of an entry without text, and in the eyes of a program that takes the first of two names."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        first = await talk(ada, ben, "first")
+        answer = ada.wait(EntryAdded, lambda event: event.entry.text == "an answer")
+        await ben.engine.send(await ben.contact(ada), "an answer", first)
+        await answer
+        await ada.engine.edit(friend, first, "the first")
+        await ada.engine.delete(friend, await talk(ada, ben, "gone"))
+        await ada.engine.delete(friend, await talk(ada, ben, "gone for all"), True)
+        await timed(ada, ben, 60)
+        await talk(ben, ada, "with a timer")
+        for form in ("jsonl", "html"):
+            await export(ada, tmp_path / f"a.{form}", form)
+            assert readable.check(tmp_path / f"a.{form}").entries == 8
+        lines = (tmp_path / "a.jsonl").read_text("utf-8").splitlines(keepends=True)
+        entries = [(place, one) for place, line in enumerate(lines) if "id" in (one := json.loads(line))]
+        spoilt = tmp_path / "spoilt"
+        for place, entry in entries:
+            changes = [
+                {"text": f"{entry['text']} "},
+                {"kind": "edit" if entry["kind"] == "text" else "text"},
+                {"reply": "00" * 32},
+                {"own": not entry["own"]},
+                {"note": "one more"},
+            ]
+            wrong = [json.dumps(entry | change) + "\n" for change in changes]
+            wrong.append(lines[place].replace("{", '{"text": "something else", ', 1))
+            for one in wrong:
+                spoilt.write_text("".join([*lines[:place], one, *lines[place + 1 :]]), "utf-8")
+                with pytest.raises(BadData):
+                    readable.check(spoilt)
+        for deep in ("[" * 200_000, "[" * (2 * readable.LINE_MAX)):
+            spoilt.write_text(lines[0] + deep, "utf-8")
+            with pytest.raises(BadData):
+                readable.check(spoilt)
+        page = (tmp_path / "a.html").read_text("utf-8")
+        for old, new in (
+            (' class="own"', ""),
+            ('data-entries="8"', 'data-entries="9"'),
+            (">edit<", ">text<"),
+        ):
+            assert old in page
+            spoilt.write_text(page.replace(old, new, 1), "utf-8")
+            with pytest.raises(BadData):
+                readable.check(spoilt)
