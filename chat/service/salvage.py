@@ -41,7 +41,7 @@ from protocol.entries_and_receipts import ParsedEntry, conversation_of_two, pars
 from protocol.errors import ProtocolError
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
-from protocol.messages import Entry
+from protocol.messages import EditBody, Entry
 from protocol.primitives import Random, b2b
 from protocol.profile_header import Cost
 
@@ -56,7 +56,8 @@ _LAST: Final = 1 << 16
 class _Found:
     """What could be read. `lost`: of each table, how many rows could not.
 
-    `quarantined` and `uncovered` have numbers of entries, None where that cannot be read.
+    `quarantined` and `uncovered` have numbers of entries, None where that cannot be read. `ending`: ids of
+    entries with a timer.
     """
 
     own: keys.OwnRow
@@ -67,6 +68,7 @@ class _Found:
     pins: dict[bytes, Pins] = field(default_factory=dict)
     states: dict[bytes, PersonState] = field(default_factory=dict)
     contacts: dict[bytes, BackupContact] = field(default_factory=dict)
+    ending: set[bytes] = field(default_factory=set)
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def marks(self, number: int, author: bytes) -> tuple[bool, bool]:
@@ -191,6 +193,8 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
             found.lost["entries"] += 1
         else:
             places[entry.header.conversation].append((rank, identity, number))
+            if entry.header.timer:
+                found.ending.add(identity)
     roots, count = list[tuple[bytes, bytes]](), 0
     for conversation in sorted(places):
         root = RootHash(conversation)
@@ -217,13 +221,13 @@ def _parsed(identity: bytes, header: bytes, salt: bytes = b"", body: bytes = b""
 def _entry(
     db: DamagedDatabase, number: int, identity: bytes, terminals: dict[int, bytes], found: _Found
 ) -> tuple[BackupEntry, ParsedEntry]:
-    """An entry with what of its body and receipts can be read. A file has no body of one with a timer."""
+    """An entry with what of its body and receipts can be read. A file has no body that ends."""
     lost = found.lost
     header, destroyed = db.rows("SELECT header, destroyed FROM entries WHERE number = ?", number)[0]
     alone = _parsed(identity, header)
     assert alone is not None, "the header was read before"
     salt = body = b""
-    bodiless = destroyed or alone.header.timer
+    bodiless = destroyed or identity in found.ending
     try:
         row = None if bodiless else db.row("SELECT salt, body FROM bodies WHERE entry = ?", number)
     except DatabaseDamaged:
@@ -231,6 +235,8 @@ def _entry(
     entry = alone if row is None else _parsed(identity, header, *row)
     if entry is None:
         entry, lost["bodies"] = alone, lost["bodies"] + 1
+    elif isinstance(entry.amends, EditBody) and entry.amends.entry in found.ending:
+        entry = alone
     elif row is not None:
         salt, body = row
     receipts = list[BackupReceipt]()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import BackupView, BadData, CannotCreate, EntryAdded, UsageError
+from chat.interface import BackupView, BadData, CannotCreate, EntryAdded, EntryEdited, UsageError
 from chat.service import readable
 from chat.service.formats import FORMS
 from tests.integration.test_expiry import timed
@@ -114,10 +114,17 @@ async def test_what_is_shown_of_an_entry_is_what_its_bytes_say(tmp_path: Path) -
         await ada.engine.delete(friend, await talk(ada, ben, "gone"))
         await ada.engine.delete(friend, await talk(ada, ben, "gone for all"), True)
         await timed(ada, ben, 60)
-        await talk(ben, ada, "with a timer")
+        timer = await talk(ben, ada, "with a timer")
+        edited = ada.wait(EntryEdited)
+        await ben.engine.edit(await ben.contact(ada), timer, "words that end, too")
+        await edited
+        made = await ada.engine.back_up(str(tmp_path / "b"), "its own")
         for form in ("jsonl", "html"):
             await export(ada, tmp_path / f"a.{form}", form)
-            assert readable.check(tmp_path / f"a.{form}").entries == 8
+            view = readable.check(tmp_path / f"a.{form}")
+            assert (view.entries, view.root) == (9, made.root)
+            assert "words that end" not in (tmp_path / f"a.{form}").read_text("utf-8")
+            assert b"words that end".hex() not in (tmp_path / f"a.{form}").read_text("utf-8")
         lines = (tmp_path / "a.jsonl").read_text("utf-8").splitlines(keepends=True)
         entries = [(place, one) for place, line in enumerate(lines) if "id" in (one := json.loads(line))]
         spoilt = tmp_path / "spoilt"
@@ -142,7 +149,7 @@ async def test_what_is_shown_of_an_entry_is_what_its_bytes_say(tmp_path: Path) -
         page = (tmp_path / "a.html").read_text("utf-8")
         for old, new in (
             (' class="own"', ""),
-            ('data-entries="8"', 'data-entries="9"'),
+            ('data-entries="9"', 'data-entries="8"'),
             (">edit<", ">text<"),
         ):
             assert old in page

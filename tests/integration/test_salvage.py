@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from chat.interface import BadData, SalvageView
+from chat.interface import BadData, EntryEdited, SalvageView
 from chat.service import restore, restoring
 from chat.storage.backup_file import BackupReader
 from chat.storage.database import Database
@@ -78,13 +78,16 @@ async def test_what_is_saved_has_no_more_than_a_backup_has(tmp_path: Path) -> No
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "stays")
         await timed(ada, ben, 60)
-        await talk(ben, ada, "ends in a minute")
+        ends = await talk(ben, ada, "ends in a minute")
+        edited = ada.wait(EntryEdited)
+        await ben.engine.edit(await ben.contact(ada), ends, "ends as well")
+        await edited
         whole = await ada.engine.back_up(str(tmp_path / "whole"), OWN)
         await ada.stop()
         view = await asyncio.to_thread(salvage, ada.folder, tmp_path / "saved")
         assert (view.backup.root, view.backup.recovery, view.bodies) == (whole.root, False, 0)
         entries = [one for one in records(tmp_path / "saved") if isinstance(one, BackupEntry)]
-        assert [bool(one.salt) for one in entries] == [True, True, False]
+        assert [bool(one.salt) for one in entries] == [True, True, False, False]
         with_seed = await asyncio.to_thread(salvage, ada.folder, tmp_path / "seed", recovery=True)
         assert with_seed.backup.recovery
 
