@@ -6,7 +6,8 @@ so that memory holds no more than one chunk of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of, store_operations
 from chat.storage import backup, contacts, entries, keys, ordering, persons, quarantine, settings
-from chat.storage.backup_file import BackupDamaged, BackupReader
+from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import Stored
@@ -77,17 +78,18 @@ def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verifie
     Raises UsageError, BadData, NotPermitted as BackupReader.
     """
     reader, records = BackupReader(path, passphrase), RecordReader()
-    logs, seen, confirmed = dict[bytes, list[bytes]](), list[BackupPin](), list[BackupPin]()
+    logs = dict[bytes, list[bytes]]()
+    seen, confirmed = defaultdict[bytes, set[bytes]](set), defaultdict[bytes, set[bytes]](set)
     for read, found in enumerate(reader.read(records), 1):
         for record, _ in found:
             if isinstance(record, BackupLog):
                 logs.setdefault(record.person, []).extend(record.operations)
             elif isinstance(record, BackupPin):
-                (confirmed if record.confirmed else seen).append(record)
+                (confirmed if record.confirmed else seen)[record.person].add(record.recovery)
         progress(min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
     if records.start is None or records.end is None:
         raise BackupDamaged(path)
-    pins = {person: Pins(_of(person, seen), _of(person, confirmed)) for person in logs}
+    pins = {one: Pins(frozenset(seen[one]), frozenset(confirmed[one])) for one in logs}
     try:
         states = {person: reduce(operations, pins[person]) for person, operations in logs.items()}
     except ProtocolError:
@@ -95,10 +97,6 @@ def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verifie
     start, end = records.start, records.end
     view = BackupView(str(path), end.entries, len(records.roots), end.root.hex(), bool(start.recovery))
     return Verified(reader, start, logs, pins, states[start.person], view, records.roots)
-
-
-def _of(person: bytes, pins: Iterable[BackupPin]) -> frozenset[bytes]:
-    return frozenset(pin.recovery for pin in pins if pin.person == person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +195,12 @@ def merge(db: Database, verified: Verified, own: OwnRow, progress: Progress = _s
 
 def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
     reader = verified.reader
-    for read, found in enumerate(reader.read(RecordReader()), 1):
-        restorer.take(found)
-        progress(reader.size + min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
+    try:
+        for read, found in enumerate(reader.read(RecordReader()), 1):
+            restorer.take(found)
+            progress(reader.size + min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
+    except BackupDamaged:  # after all of it was accepted, and some of it written
+        raise BackupChanged(reader.path) from None
 
 
 def _settle(db: Database) -> None:
@@ -268,7 +269,8 @@ class Restorer:
                     "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", record.name, record.value
                 )
             case BackupRelay():
-                if record.address not in [row.address for row in settings.all_relays(db)]:
+                held = "SELECT 1 FROM relays WHERE address = ?"
+                if db.value(held, record.address) is None:
                     settings.add_relay(db, RelayRow(record.address, record.invited, record.since))
             case BackupDeletions():
                 for entry in record.ids:

@@ -12,6 +12,7 @@ from chat.service import restore, salvage
 from chat.service.restore import Progress, Verified
 from chat.storage import profile
 from chat.storage.database import Database
+from chat.storage.errors import DatabaseDamaged
 from chat.storage.profile import Vault
 from protocol.primitives import Random
 from protocol.profile_header import Cost
@@ -25,7 +26,7 @@ def silent(done: int, whole: int) -> None:
 class Asked:
     """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed.
 
-    Or what to save: `recovery` says whether with the recovery seed.
+    Or what to save: `recovery` says whether with the recovery seed. `now`: milliseconds, of an alert.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Asked:
     words: tuple[str, ...] = field(repr=False, default=())
     remove_old: bool = False
     recovery: bool = False
+    now: int = 0
 
 
 def restore_new(
@@ -48,8 +50,9 @@ def restore_new(
     def fill(database: Database) -> None:
         restore.fill_new(database, verified, new, progress)
 
-    with profile.create(folder, passphrase, fill, random=random, cost=cost) as vault:
-        return _report(vault, verified, new=True)
+    created = profile.create(folder, passphrase, fill, random=random, cost=cost)
+    with created as vault, _opened(vault, asked.now) as database:
+        return restore.report(database, verified, new=True)
 
 
 def restore_into(
@@ -57,13 +60,22 @@ def restore_into(
 ) -> RestoreView:
     """Add to the profile of the same person what it lacks; a repeat goes on with what is missing.
 
+    What can be read of a damaged profile is saved first, as when it is opened to be used.
+
     `random` and `cost` are not needed. Raises as `profile.unlock`, `restore.verify`, `restore.check_same`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
-    with profile.unlock(folder, passphrase) as vault:
-        with _opened(vault) as database:
-            restore.merge(database, verified, restore.check_same(database, verified), progress)
-        return _report(vault, verified, new=False)
+    with profile.unlock(folder, passphrase) as vault, _opened(vault, asked.now) as database:
+        try:
+            return _merged(database, verified, progress)
+        except DatabaseDamaged as damage:
+            vault.mend(database, damage, asked.now)
+            return _merged(database, verified, progress)
+
+
+def _merged(database: Database, verified: Verified, progress: Progress) -> RestoreView:
+    restore.merge(database, verified, restore.check_same(database, verified), progress)
+    return restore.report(database, verified, new=False)
 
 
 def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random: Random) -> SalvageView:
@@ -80,14 +92,9 @@ def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random:
             database.abandon()
 
 
-def _report(vault: Vault, verified: Verified, *, new: bool) -> RestoreView:
-    with _opened(vault) as database:
-        return restore.report(database, verified, new=new)
-
-
 @contextmanager
-def _opened(vault: Vault) -> Iterator[Database]:
-    database = vault.database()
+def _opened(vault: Vault, now: int) -> Iterator[Database]:
+    database = vault.database(now)
     try:
         yield database
     finally:
