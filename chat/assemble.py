@@ -151,7 +151,6 @@ class ProfileDoor:
         remove_old: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> RestoreView:
-        from chat.ports import SystemClock
         from chat.service import restoring
         from protocol import profile_header
 
@@ -159,7 +158,7 @@ class ProfileDoor:
         if state is DoorState.RUNNING:
             raise CannotCreate(RUNS)
         work = restoring.restore_new if state is DoorState.NEW else restoring.restore_into
-        asked = restoring.Asked(Path(path), passphrase, words, remove_old, now=SystemClock().wall())
+        asked = restoring.Asked(Path(path), passphrase, words, remove_old)
         cost = self._cost or profile_header.MODERATE
         return await asyncio.to_thread(
             work, self._folder, own, asked, os.urandom, cost, progress or restoring.silent

@@ -19,6 +19,7 @@ from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import Stored
+from chat.storage.expiry import Moment
 from chat.storage.keys import OwnRow
 from chat.storage.receipts import READ
 from chat.storage.settings import RelayRow
@@ -139,7 +140,9 @@ def _own_row(verified: Verified, new: NewTerminal) -> OwnRow:
     return OwnRow(verified.start.person, new.id, new.signing_seed, new.static_secret, newest, None)
 
 
-def fill_new(db: Database, verified: Verified, new: NewProfile, progress: Progress = _silent) -> None:
+def fill_new(
+    db: Database, verified: Verified, new: NewProfile, moment: Moment, progress: Progress = _silent
+) -> None:
     """Write a new profile, in one transaction. The Recover comes last: what is held before it counts."""
     own = new.own
     earlier = verified.start.self_keys[:-1]
@@ -153,7 +156,7 @@ def fill_new(db: Database, verified: Verified, new: NewProfile, progress: Progre
         persons.pin(db, person, pins.seen, confirmed=False)
         persons.pin(db, person, pins.confirmed, confirmed=True)
         persons.pinned(db, person)
-    restorer = Restorer(db, own)
+    restorer = Restorer(db, own, moment)
     _apply(verified, restorer, progress)
     pins = persons.take_back(db, own.person, new.follows)
     held = persons.operations_of(db, own.person)
@@ -173,7 +176,9 @@ def check_same(db: Database, verified: Verified) -> OwnRow:
     return own
 
 
-def merge(db: Database, verified: Verified, own: OwnRow, progress: Progress = _silent) -> None:
+def merge(
+    db: Database, verified: Verified, own: OwnRow, moment: Moment, progress: Progress = _silent
+) -> None:
     """Add what a profile of the same person lacks, in a transaction per piece: a repeat goes on.
 
     Raises BackupDamaged where a log does not fit to the one that is held.
@@ -188,7 +193,7 @@ def merge(db: Database, verified: Verified, own: OwnRow, progress: Progress = _s
                 raise BackupDamaged(verified.reader.path) from None
             store_operations(db, person, found)
             persons.pin(db, person, pins.confirmed, confirmed=True)
-    _apply(verified, Restorer(db, own), progress)
+    _apply(verified, Restorer(db, own, moment), progress)
     with db.transaction():
         _settle(db)
 
@@ -223,10 +228,13 @@ def report(db: Database, verified: Verified, *, new: bool) -> RestoreView:
 
 
 class Restorer:
-    """Writes the records of a file into a database; what is there already stays as it is."""
+    """Writes the records of a file into a database; what is there already stays as it is.
 
-    def __init__(self, db: Database, own: OwnRow) -> None:
-        self._db, self._own = db, own
+    Entries with a timer end as those that come at this `moment`: a contact may pass their bodies until then.
+    """
+
+    def __init__(self, db: Database, own: OwnRow, moment: Moment) -> None:
+        self._db, self._own, self._moment = db, own, moment
         former = persons.former_terminals(db, own.person)
         state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
         self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
@@ -311,6 +319,7 @@ class Restorer:
             contact=self._contact_now,
             former=former,
             ours=self._ours,
+            moment=self._moment,
         )
         self._mark(run, stored)
         self._receipts(run)

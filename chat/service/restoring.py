@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chat.interface import RestoreView, SalvageView
+from chat.ports import Clock, SystemClock
 from chat.service import restore, salvage
+from chat.service.expiry import AgeClock
 from chat.service.restore import Progress, Verified
-from chat.storage import profile
+from chat.storage import expiry, profile
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged
+from chat.storage.expiry import Moment
 from chat.storage.profile import Vault
 from protocol.primitives import Random
 from protocol.profile_header import Cost
@@ -26,7 +29,7 @@ def silent(done: int, whole: int) -> None:
 class Asked:
     """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed.
 
-    Or what to save: `recovery` says whether with the recovery seed. `now`: milliseconds, of an alert.
+    Or what to save: `recovery` says whether with the recovery seed.
     """
 
     path: Path
@@ -34,7 +37,7 @@ class Asked:
     words: tuple[str, ...] = field(repr=False, default=())
     remove_old: bool = False
     recovery: bool = False
-    now: int = 0
+    clock: Clock = field(default_factory=SystemClock)
 
 
 def restore_new(
@@ -48,10 +51,10 @@ def restore_new(
     new = restore.plan_new(verified, asked.words, remove_old=asked.remove_old, random=random)
 
     def fill(database: Database) -> None:
-        restore.fill_new(database, verified, new, progress)
+        restore.fill_new(database, verified, new, _moment(database, asked), progress)
 
     created = profile.create(folder, passphrase, fill, random=random, cost=cost)
-    with created as vault, _opened(vault, asked.now) as database:
+    with created as vault, _opened(vault, asked) as database:
         return restore.report(database, verified, new=True)
 
 
@@ -65,16 +68,17 @@ def restore_into(
     `random` and `cost` are not needed. Raises as `profile.unlock`, `restore.verify`, `restore.check_same`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
-    with profile.unlock(folder, passphrase) as vault, _opened(vault, asked.now) as database:
+    with profile.unlock(folder, passphrase) as vault, _opened(vault, asked) as database:
         try:
-            return _merged(database, verified, progress)
+            return _merged(database, verified, asked, progress)
         except DatabaseDamaged as damage:
-            vault.mend(database, damage, asked.now)
-            return _merged(database, verified, progress)
+            vault.mend(database, damage, asked.clock.wall())
+            return _merged(database, verified, asked, progress)
 
 
-def _merged(database: Database, verified: Verified, progress: Progress) -> RestoreView:
-    restore.merge(database, verified, restore.check_same(database, verified), progress)
+def _merged(database: Database, verified: Verified, asked: Asked, progress: Progress) -> RestoreView:
+    own = restore.check_same(database, verified)
+    restore.merge(database, verified, own, _moment(database, asked), progress)
     return restore.report(database, verified, new=False)
 
 
@@ -92,9 +96,13 @@ def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random:
             database.abandon()
 
 
+def _moment(database: Database, asked: Asked) -> Moment:
+    return AgeClock(asked.clock, expiry.read_clock(database)).now()
+
+
 @contextmanager
-def _opened(vault: Vault, now: int) -> Iterator[Database]:
-    database = vault.database(now)
+def _opened(vault: Vault, asked: Asked) -> Iterator[Database]:
+    database = vault.database(asked.clock.wall())
     try:
         yield database
     finally:

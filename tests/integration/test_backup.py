@@ -12,6 +12,7 @@ import pytest
 from chat.interface import (
     BackupView,
     CannotCreate,
+    EntryFilled,
     EntryView,
     NotPermitted,
     RestoreView,
@@ -26,6 +27,7 @@ from protocol.backup import sealed
 from protocol.profile_header import CHEAPEST
 from tests.integration.steps import in_touch
 from tests.integration.test_damaged_profiles import flip, root_of
+from tests.integration.test_expiry import timed
 from tests.integration.test_removed_terminals import Second, synced
 from tests.support.engines.engines import (
     PASSPHRASE,
@@ -125,6 +127,37 @@ async def test_a_restored_terminal_reaches_contacts_after_it_has_paired_again(tm
                 texts = [one.text for one in history if one.kind == "text"]  # and the cut of the old terminal
                 assert texts == ["before", "after", "welcome back"]
             assert len(await other.engine.terminals()) == 2
+        finally:
+            await other.stop()
+
+
+@in_virtual_time
+async def test_what_ends_comes_back_from_contacts_until_it_ends(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await timed(ada, ben, 60)
+        await talk(ada, ben, "over before the restore")
+        path = tmp_path / "ada.backup"
+        await asyncio.sleep(50)
+        await talk(ben, ada, "not read yet")
+        await back_up(ada, path)
+        await asyncio.sleep(20)
+        await ada.stop()
+        asked = restoring.Asked(path, BACKUP, clock=ada.clock)
+        new = tmp_path / "new"
+        await asyncio.to_thread(restoring.restore_new, new, PASSPHRASE, asked, os.urandom, CHEAPEST)
+        other = await started(ada, new)
+        try:
+            kinds = [one.kind for one in await other.history(ben)]
+            assert kinds == ["timer", "expired", "missing"]
+            (view,) = await ben.engine.contacts()
+            came = other.wait(EntryFilled)
+            await invite(other, ben)
+            await ben.engine.verify(view.person, (await ben.engine.verification(view.person)).numbers[0])
+            entry = (await came).entry
+            assert (entry.text, entry.expires is not None) == ("not read yet", True)
+            await other.engine.mark_all_read(await other.contact(ben))
+            await asyncio.sleep(61)
+            assert [one.kind for one in await other.history(ben)] == ["timer", "expired", "expired"]
         finally:
             await other.stop()
 
