@@ -13,18 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chat.storage import alerts, folder, keys, persons
+from chat.storage import alerts, expiry, folder, keys, persons
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import TWO, conversation_number
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, IdentityLost, StorageMisuse
+from chat.storage.expiry import Moment
 from chat.storage.folder import SALVAGED, SALVAGING, system_failures
 from chat.storage.migrations import create_history, known, rebuild, version
 from protocol import labels
-from protocol.entries_and_receipts import KIND_TEXT, conversation_of_two
+from protocol.entries_and_receipts import KIND_TEXT, READ, conversation_of_two
 from protocol.errors import ProtocolError
+from protocol.expiry import ends, read_at
 from protocol.identity.reduction import reduce
-from protocol.messages import ENTRY_HEADER
+from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
 from protocol.profile_header import DatabaseKey
 
@@ -95,7 +97,7 @@ def mend(
         salt = bytes.fromhex(db.value("PRAGMA cipher_salt"))
 
         def fill(new: Database) -> None:
-            _Copy(_Damaged(db, key), new, saved, progress).run()
+            _Copy(_Damaged(db, key), new, saved, progress).run(now)
             alerts.add(new, AlertRow(kind, now, saved.entries, saved.contacts))
 
         # The salt stays, so that the mark outside still belongs to this profile.
@@ -135,8 +137,9 @@ class _Copy:
         self._old, self._new, self._saved, self._progress = old, new, saved, progress
         self._numbers: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         self._holes = set[int]()
+        self._timed: dict[int, EntryHeader] = {}
 
-    def run(self) -> None:
+    def run(self, now: int) -> None:
         self._new.rows("PRAGMA defer_foreign_keys = ON")
         tables = self._tables()
         for done, table in enumerate(tables):
@@ -149,6 +152,7 @@ class _Copy:
             elif table == "entries":
                 self._saved.entries += self._count_holes()
         self._drop_orphans(tables)
+        self._renew_ends(now)
         self._ask_for_bodies()
         rebuild(self._new)
         self._progress(100)
@@ -266,6 +270,8 @@ class _Copy:
             self._holes.add(row["number"])
             return None
         fields = ENTRY_HEADER.decode(header)
+        if fields.timer and not row["destroyed"]:
+            self._timed[row["number"]] = fields
         known = fields.author, fields.conversation
         if known not in self._numbers:
             add = "INSERT OR IGNORE INTO terminals (number, terminal) VALUES (?, ?)"
@@ -328,6 +334,30 @@ class _Copy:
                         f"DELETE FROM {table} WHERE {column} IS NOT NULL"
                         f" AND {column} NOT IN (SELECT {key} FROM {parent})"
                     )
+
+    def _renew_ends(self, now: int) -> None:
+        """Where an end was lost, header and reading say it again; without the profile's clock all were."""
+        new, clock = self._new, expiry.read_clock(self._new)
+        if clock is None:
+            new.run("DELETE FROM expiring")
+            expiry.save_clock(new, Moment(now, 0, "", 0))
+        age = 0 if clock is None else clock.age + max(0, now - clock.wall)
+        ours = (
+            "SELECT number, terminal FROM terminals WHERE number IN"
+            " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own))"
+        )
+        own: dict[int, bytes] = dict(new.rows(ours))
+        for number, header in self._timed.items():
+            found = ends(header, now, own=header.author in own.values())
+            read = f"SELECT min(time) FROM receipts WHERE entry = ? AND kind >= {READ} AND terminal = ?"
+            times = [new.value(read, number, one) for one in own]
+            for time in filter(None, times):
+                found = read_at(found, header, time)
+            due, last = (age + max(0, end - now) for end in found)
+            new.run(
+                "INSERT OR IGNORE INTO expiring (entry, timer, due, last, waits) VALUES (?, ?, ?, ?, 0)",
+                *(number, header.timer * 1_000, due, last),
+            )
 
     def _ask_for_bodies(self) -> None:
         """A body that is gone is missing, and asked of everybody (SPEC §11.4)."""

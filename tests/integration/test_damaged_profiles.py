@@ -17,7 +17,8 @@ from chat.storage.database import Database
 from chat.storage.errors import IdentityLost
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, now, presence
-from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk
+from tests.integration.test_expiry import timed
+from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk, two_contacts
 from tests.support.storage.samples import rewrite
 
 
@@ -157,3 +158,23 @@ async def test_case_68_an_idle_engine_finds_an_older_page_within_a_day(tmp_path:
         await talk(ben, ada, "it goes on")
         assert await ada.texts(ben) == [*before, "it goes on"]
         assert kinds(ada) == [AlertKind.MENDED]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("table", ["expiring", "profile_clock"])
+async def test_case_70_what_ends_does_so_where_its_end_was_lost(tmp_path: Path, table: str) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await timed(ada, ben, 60)
+        await asyncio.sleep(20)
+        await talk(ben, ada, "read before")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        await talk(ada, ben, "own")
+        await talk(ben, ada, "not read yet")
+        page = await root_of(ada, table)
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        view = [(one.kind, one.expires is not None) for one in await ada.history(ben)]
+        assert view == [("timer", False), *[("text", True)] * 3]
+        await asyncio.sleep(61)
+        assert [one.kind for one in await ada.history(ben)] == ["timer", "expired", "expired", "text"]
