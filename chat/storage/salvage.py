@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chat.storage import alerts, expiry, folder, keys, persons
+from chat.storage import alerts, expiry, folder, keys, persons, quarantine
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import TWO, conversation_number
 from chat.storage.database import Database, Row
@@ -22,7 +22,7 @@ from chat.storage.expiry import Moment
 from chat.storage.folder import SALVAGED, SALVAGING, system_failures
 from chat.storage.migrations import create_history, known, rebuild, version
 from protocol import labels
-from protocol.entries_and_receipts import KIND_TEXT, READ, conversation_of_two
+from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, READ, conversation_of_two, read_cut
 from protocol.errors import ProtocolError
 from protocol.expiry import ends, read_at
 from protocol.identity.reduction import reduce
@@ -138,6 +138,7 @@ class _Copy:
         self._numbers: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         self._holes = set[int]()
         self._timed: dict[int, EntryHeader] = {}
+        self._damaged = set[str]()
 
     def run(self, now: int) -> None:
         self._new.rows("PRAGMA defer_foreign_keys = ON")
@@ -155,6 +156,7 @@ class _Copy:
         self._renew_ends(now)
         self._ask_for_bodies()
         rebuild(self._new)
+        self._leave_out()
         self._progress(100)
 
     def _tables(self) -> list[str]:
@@ -222,6 +224,7 @@ class _Copy:
             at, width, failed = at + width, min(2 * width, _WIDTH), 0
 
     def _lost(self, table: str, first: int, end: int) -> None:
+        self._damaged.add(table)
         if table in ("own", "self_keys"):
             raise IdentityLost(self._old.path)
         if table == "entries":
@@ -247,6 +250,7 @@ class _Copy:
             try:
                 yield from self._old.each(f"SELECT {named} FROM {table} ORDER BY {order}")
             except DatabaseDamaged:
+                self._damaged.add(table)
                 continue
             return
 
@@ -358,6 +362,28 @@ class _Copy:
                 "INSERT OR IGNORE INTO expiring (entry, timer, due, last, waits) VALUES (?, ?, ?, ?, 0)",
                 *(number, header.timer * 1_000, due, last),
             )
+
+    def _leave_out(self) -> None:
+        """Where nothing says which entries of a removed terminal count, cuts say so, or else none does."""
+        if not self._damaged & {"quarantine", "rules", "cuts"}:
+            return
+        new = self._new
+        for table in ("quarantine", "rules"):
+            new.run(f"DELETE FROM {table}")
+        cuts = "SELECT number, conversation, body FROM entries JOIN bodies ON entry = number WHERE kind = ?"
+        for number, conversation, body in new.rows(cuts, KIND_CUT):
+            with suppress(ProtocolError):
+                quarantine.add_cut(new, number, conversation, read_cut(body))
+        for (person,) in new.rows("SELECT DISTINCT person FROM person_terminals"):
+            quarantine.follow_log(new, person)
+        new.run(
+            "INSERT OR IGNORE INTO quarantine (entry, rule) SELECT e.number, r.number FROM rules AS r"
+            " JOIN entries AS e ON e.conversation = r.conversation AND e.author = r.author"
+            " WHERE r.cut = 0 AND r.decides"
+        )
+        rule: int | None = 0
+        while rule is not None:
+            rule, _ = quarantine.settle_next(new, rule)
 
     def _ask_for_bodies(self) -> None:
         """A body that is gone is missing, and asked of everybody (SPEC §11.4)."""

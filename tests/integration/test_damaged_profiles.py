@@ -18,6 +18,7 @@ from chat.storage.errors import IdentityLost
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, now, presence
 from tests.integration.test_expiry import timed
+from tests.integration.test_removed_terminals import Second, synced
 from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk, two_contacts
 from tests.support.storage.samples import rewrite
 
@@ -178,3 +179,32 @@ async def test_case_70_what_ends_does_so_where_its_end_was_lost(tmp_path: Path, 
         assert view == [("timer", False), *[("text", True)] * 3]
         await asyncio.sleep(61)
         assert [one.kind for one in await ada.history(ben)] == ["timer", "expired", "expired", "text"]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("table", ["quarantine", "rules", "cuts"])
+async def test_case_70_no_damage_lets_in_what_a_removed_terminal_wrote(
+    tmp_path: Path, table: str, cut: bool
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        honest = second.write("honest")
+        await second.passed(honest)
+        await second.removed()
+        await second.passed(second.write("after the removal"))
+        if cut:
+            await synced(second, honest)
+            await second.cut()
+            await talk(ben, ada, "after the cut")
+        page = await root_of(ada, table)
+        await ben.stop()
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        await asyncio.sleep(60)
+        apart = {one.text: one.quarantined for one in await ada.history(ben) if one.kind == "text"}
+        assert apart["after the removal"]
+        assert not apart["before"]
+        # Without a cut, only what the damaged page knew says that it counts.
+        assert apart["honest"] is (not cut and table != "cuts")
