@@ -22,7 +22,15 @@ from chat.storage.expiry import Moment
 from chat.storage.folder import SALVAGED, SALVAGING, system_failures
 from chat.storage.migrations import create_history, known, rebuild, version
 from protocol import labels
-from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, READ, conversation_of_two, read_cut
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_TEXT,
+    KIND_TIMER,
+    READ,
+    conversation_of_two,
+    read_cut,
+    read_timer,
+)
 from protocol.errors import ProtocolError
 from protocol.expiry import ends, read_at
 from protocol.identity.reduction import reduce
@@ -154,6 +162,7 @@ class _Copy:
                 self._saved.entries += self._count_holes()
         self._drop_orphans(tables)
         self._renew_ends(now)
+        self._renew_timers()
         self._ask_for_bodies()
         rebuild(self._new)
         self._leave_out()
@@ -362,6 +371,14 @@ class _Copy:
                 "INSERT OR IGNORE INTO expiring (entry, timer, due, last, waits) VALUES (?, ?, ?, ?, 0)",
                 *(number, header.timer * 1_000, due, last),
             )
+
+    def _renew_timers(self) -> None:
+        """What an entry says that sets a timer, or what is written from now on would not end."""
+        said = "SELECT number, body FROM entries JOIN bodies ON entry = number WHERE kind = ?"
+        for number, body in self._new.rows(said, KIND_TIMER):
+            with suppress(ProtocolError):
+                seconds = read_timer(body).seconds
+                self._new.run("INSERT OR IGNORE INTO timers (entry, seconds) VALUES (?, ?)", number, seconds)
 
     def _leave_out(self) -> None:
         """Where nothing says which entries of a removed terminal count, cuts say so, or else none does."""

@@ -162,7 +162,7 @@ async def test_case_68_an_idle_engine_finds_an_older_page_within_a_day(tmp_path:
 
 
 @in_virtual_time
-@pytest.mark.parametrize("table", ["expiring", "profile_clock"])
+@pytest.mark.parametrize("table", ["expiring", "profile_clock", "timers"])
 async def test_case_70_what_ends_does_so_where_its_end_was_lost(tmp_path: Path, table: str) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
         await timed(ada, ben, 60)
@@ -179,6 +179,8 @@ async def test_case_70_what_ends_does_so_where_its_end_was_lost(tmp_path: Path, 
         assert view == [("timer", False), *[("text", True)] * 3]
         await asyncio.sleep(61)
         assert [one.kind for one in await ada.history(ben)] == ["timer", "expired", "expired", "text"]
+        (contact,) = await ada.engine.contacts()
+        assert contact.timer == 60
 
 
 @in_virtual_time
