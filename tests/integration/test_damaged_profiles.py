@@ -210,3 +210,21 @@ async def test_case_70_no_damage_lets_in_what_a_removed_terminal_wrote(
         assert not apart["before"]
         # Without a cut, only what the damaged page knew says that it counts.
         assert apart["honest"] is (not cut and table != "cuts")
+
+
+@in_virtual_time(limit=90_000)
+@pytest.mark.parametrize("table", ["expiring", "timers"])
+async def test_case_68_an_older_page_that_lacks_an_end_is_found_within_a_day(
+    tmp_path: Path, table: str
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await timed(ada, ben, 7 * 86_400)
+        await talk(ben, ada, "ends in a week")
+        told = alarm(ada, AlertKind.MENDED)
+        await ada.engine._use_cases.store.write(Database.run, f"DELETE FROM {table}")
+        await told
+        assert (await ada.history(ben))[-1].expires
+        await ada.stop()
+        await ada.start()
+        (contact,) = await ada.engine.contacts()
+        assert contact.timer == 7 * 86_400
