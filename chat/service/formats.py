@@ -101,7 +101,7 @@ def _line(**fields: object) -> str:
     return json.dumps(fields, ensure_ascii=True) + "\n"
 
 
-_MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:])")
+_MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:=@$])")
 
 
 class Markdown:
