@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chat.storage import alerts, expiry, folder, keys, persons, quarantine
+from chat.storage import alerts, expiry, folder, keys, persons, quarantine, settings
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import TWO, conversation_number
 from chat.storage.database import Database, Row
@@ -160,6 +160,8 @@ class _Copy:
                 self._identity()
             elif table == "entries":
                 self._saved.entries += self._count_holes()
+        if "settings" in self._damaged:
+            settings.withhold(self._new)
         self._drop_orphans(tables)
         self._renew_ends(now)
         self._renew_timers()

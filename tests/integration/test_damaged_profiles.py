@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.engine import Engine, open_engine
-from chat.interface import AlertKind, AlertsChanged, EntryFilled, EntryState, FileCheckView
+from chat.interface import AlertKind, AlertsChanged, EntryFilled, EntryState, FileCheckView, SettingsView
 from chat.storage import profile
 from chat.storage.database import Database
 from chat.storage.errors import IdentityLost
@@ -228,3 +228,16 @@ async def test_case_68_an_older_page_that_lacks_an_end_is_found_within_a_day(
         await ada.start()
         (contact,) = await ada.engine.contacts()
         assert contact.timer == 7 * 86_400
+
+
+@in_virtual_time
+async def test_case_70_where_settings_are_lost_nothing_is_revealed(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await ada.engine.change_settings(SettingsView(False, False))
+        await talk(ben, ada, "not said to be read")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        page = await root_of(ada, "settings")
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        assert await ada.engine.settings() == SettingsView(False, False)
