@@ -164,11 +164,11 @@ class ProfileDoor:
             work, self._folder, own, asked, os.urandom, cost, progress or restoring.silent
         )
 
-    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
+    async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
         from chat.ports import SystemClock
         from chat.service import restoring
 
-        asked = restoring.Asked(Path(path), passphrase)
+        asked = restoring.Asked(Path(path), passphrase, recovery=recovery)
         return await asyncio.to_thread(
             restoring.salvage_from, self._folder, own, asked, SystemClock().wall(), os.urandom
         )

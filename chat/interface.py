@@ -638,10 +638,11 @@ class Door(Protocol):
         passphrase), CannotCreate (a process has the profile open, or the disk fails).
         """
 
-    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
+    async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
         """Write a backup of what can be read of a damaged profile, which stays as it is.
 
-        Raises as `unlock` and `Messenger.back_up`, BadData where nothing can be read.
+        `recovery`: with the recovery seed, if it is here. Raises as `unlock` and `Messenger.back_up`, BadData
+        where nothing can be read.
         """
 
     async def verify(self, path: str, passphrase: str) -> BackupView:

@@ -91,7 +91,7 @@ async def export(
     if salvage:
         if readable:
             raise UsageError("What is saved of a damaged profile is a backup: leave --format out.")
-        await _salvage(call, path, backup_passphrase_file)
+        await _salvage(call, path, backup_passphrase_file, with_recovery=with_recovery)
         return
     async with messenger(call, offline=True) as opened:
         if readable:
@@ -108,9 +108,11 @@ async def export(
     call.result(_fields(view), f"{one_line(view.path)} was written and checked: {_contents(view)}")
 
 
-async def _salvage(call: Call, path: str, source: str | None) -> None:
+async def _salvage(call: Call, path: str, source: str | None, *, with_recovery: bool) -> None:
+    if with_recovery:
+        note(WITH_SEED)
     own = read_passphrase(call.passphrase_file, call.lines)
-    view = await call.door().salvage(path, _new_passphrase(call, source), own)
+    view = await call.door().salvage(path, _new_passphrase(call, source), own, with_recovery)
     lost = {
         "entries": view.entries,
         "texts": view.bodies,

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from chat.service.views import utc
+from chat.service.views import AMENDS, CUT, DELETED, EXPIRED, MISSING, TEXT, TIMER, UNKNOWN, utc
 from protocol.backup.root import NOT_HELD, RootHash, history_root
-from protocol.entries_and_receipts import ParsedEntry, parse_entry
+from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, KIND_TIMER, ParsedEntry, parse_entry
 from protocol.errors import ProtocolError
 from protocol.messages import EditBody, Entry
 
@@ -101,7 +101,7 @@ def _line(**fields: object) -> str:
     return json.dumps(fields, ensure_ascii=True) + "\n"
 
 
-_MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:])")
+_MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:=@$])")
 
 
 class Markdown:
@@ -211,22 +211,25 @@ class _Checker:
         self._conversation = b""
         self._roots = list[tuple[bytes, bytes]]()
         self._entries = 0
+        self._own = dict[bytes, bool]()
         self.ended: Totals | None = None
 
     def talk(self, conversation: str) -> None:
         _require(self._root is None and self.ended is None)
         self._conversation = bytes.fromhex(conversation)
-        self._root = RootHash(self._conversation)
+        _require(not self._roots or self._conversation > self._roots[-1][0])
+        self._root, self._own = RootHash(self._conversation), {}
 
-    def entry(self, identity: str, header: str, salt: str, body: str, time: str, text: str | None) -> None:
-        """`time` and `text` as they are shown, None where no text is."""
+    def entry(self, identity: str, own: bool, time: str, header: str, salt: str, body: str) -> ParsedEntry:
+        """The entry. `own` and `time` as they are shown; all entries of one terminal are own, or none."""
         entry = parse_entry(Entry(bytes.fromhex(header), bytes.fromhex(salt), bytes.fromhex(body)))
-        said = _words(entry)
         _require(entry.id.hex() == identity and entry.header.conversation == self._conversation)
-        _require(said == text and stamp(utc(entry.header.time)) == time)
+        _require(stamp(utc(entry.header.time)) == time and not (entry.has_body and entry.header.timer))
+        _require(self._own.setdefault(entry.header.author, own) == own)
         if self._root is None:
             raise NotVerified
         self._root.add(entry.id, entry.header.content if entry.has_body else NOT_HELD)
+        return entry
 
     def end_talk(self, count: int, root: str) -> None:
         if self._root is None:
@@ -256,56 +259,73 @@ def verify(lines: Iterable[str]) -> Totals:
         first = next(read, "")
         _require(first in ("<!doctype html>\n",) or first.startswith('{"parlour": "history"'))
         (_verify_page if first.startswith("<") else _verify_lines)(read, checker)
-    except (ProtocolError, ValueError, KeyError, TypeError):
+    except (ProtocolError, ValueError, KeyError, TypeError, RecursionError):
         raise NotVerified from None
     if checker.ended is None:
         raise NotVerified
     return checker.ended
 
 
-def _words(entry: ParsedEntry) -> str | None:
-    """What a text or an edit says; None of another entry, and without its body."""
+def _words(entry: ParsedEntry) -> str:
+    """What a text or an edit says; empty of another entry, and without its body."""
     words = entry.amends if isinstance(entry.amends, EditBody) else entry.said
-    return None if words is None else words.text
+    return "" if words is None else words.text
+
+
+_WITH_BODY: Final = {KIND_TEXT: TEXT, KIND_CUT: CUT, KIND_TIMER: TIMER}
+
+
+def _kinds(entry: ParsedEntry) -> tuple[str, ...]:
+    """The kinds as which an entry can be shown. Why it has no body is not in its bytes."""
+    kind = entry.header.kind
+    if kind in AMENDS:
+        return (AMENDS[kind],)
+    return (_WITH_BODY.get(kind, UNKNOWN),) if entry.has_body else (DELETED, EXPIRED, MISSING)
 
 
 def _verify_lines(lines: Iterator[str], checker: _Checker) -> None:
     for line in lines:
-        match json.loads(line):
+        fields = json.loads(line)
+        # A name twice, of which another program would take the other, is not written again as it was.
+        _require(isinstance(fields, dict) and _line(**fields) == line)
+        match fields:
             case {
                 "id": str(identity),
+                "author": str(),
+                "own": bool(own),
                 "time": str(time),
                 "kind": str(kind),
                 "text": str(text),
+                "state": str(),
+                "reply": str(reply),
                 "header": str(header),
                 "salt": str(salt),
                 "body": str(body),
+                **others,
             }:
-                checker.entry(
-                    identity,
-                    header,
-                    salt,
-                    body,
-                    time,
-                    text if kind == "text" or (kind == "edit" and text) else None,
-                )
-            case {"conversation": str(conversation)}:
+                entry = checker.entry(identity, own, time, header, salt, body)
+                answered = entry.said.reply.hex() if entry.said is not None else ""
+                _require(not others and kind in _kinds(entry) and (text, reply) == (_words(entry), answered))
+            case {"conversation": str(conversation), "contact": str(), **others}:
+                _require(not others)
                 checker.talk(conversation)
-            case {"ends": str(), "entries": int(count), "root": str(root)}:
+            case {"ends": str(), "entries": int(count), "root": str(root), **others}:
+                _require(not others)
                 checker.end_talk(count, root)
-            case {"all_entries": int(count), "root": str(root)}:
+            case {"all_entries": int(count), "root": str(root), **others}:
+                _require(not others)
                 checker.end(count, root)
             case _:
                 raise NotVerified
 
 
 _ARTICLE: Final = re.compile(
-    r'<article id="([0-9a-f]{64})"(?: class="own")? data-header="([0-9a-f]*)" data-salt="([0-9a-f]*)"'
+    r'<article id="([0-9a-f]{64})"( class="own")? data-header="([0-9a-f]*)" data-salt="([0-9a-f]*)"'
     r' data-body="([0-9a-f]*)"><small><bdi>[^<>]*</bdi> <time>([0-9TZ:.-]*)</time> [a-z]*</small>'
     r'<p dir="auto">(.*)</p></article>\n'
 )
 _SECTION: Final = re.compile(r'<section data-conversation="([0-9a-f]{64})">\n')
-_FOOTER: Final = re.compile(r'<footer data-entries="\d+">(\d+) messages, root hash ([0-9a-f]{64})</footer>\n')
+_FOOTER: Final = re.compile(r'<footer data-entries="(\d+)">\1 messages, root hash ([0-9a-f]{64})</footer>\n')
 _LAST: Final = re.compile(r"<footer>All conversations: (\d+) messages, root hash ([0-9a-f]{64})</footer>\n")
 _HEADING: Final = re.compile(r"<h2><bdi>[^<>]*</bdi></h2>\n")
 
@@ -318,14 +338,10 @@ def _verify_page(lines: Iterator[str], checker: _Checker) -> None:
         _require(re.fullmatch(wanted, next(lines, "")) is not None)
     for line in lines:
         if found := _ARTICLE.fullmatch(line):
-            identity, header, salt, body, time, shown = found.groups()
-            entry = parse_entry(Entry(bytes.fromhex(header), bytes.fromhex(salt), bytes.fromhex(body)))
-            text = _words(entry)
-            if text is None:
-                _require(re.fullmatch("<em>[a-z]*</em>", shown) is not None)
-            else:
-                _require(shown == _paragraph("text" if entry.said is not None else "edit", text))
-            checker.entry(identity, header, salt, body, time, text)
+            identity, own, header, salt, body, time, shown = found.groups()
+            entry = checker.entry(identity, own is not None, time, header, salt, body)
+            words = _words(entry)
+            _require(shown in [_paragraph(kind, words) for kind in _kinds(entry)])
         elif found := _SECTION.fullmatch(line):
             checker.talk(found[1])
             _require(_HEADING.fullmatch(next(lines, "")) is not None)

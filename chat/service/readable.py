@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-
-from msgspec.structs import replace
+from typing import Final
 
 from chat.errors import phrase
 from chat.interface import BackupView, BadData, UsageError
@@ -16,7 +16,7 @@ from chat.service.keyring import Keyring
 from chat.service.progress import Progress
 from chat.service.state import ContactBook
 from chat.service.views import TEXT, Views, utc
-from chat.storage import positions, receipts
+from chat.storage import backup, positions, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, EntryRow, Position
 from chat.storage.errors import StorageFailure
@@ -89,14 +89,12 @@ class Readable:
         rows, known = await self._store.read(_page, conversation, place)
         lines = list[str]()
         for row in rows:
-            root.add(row.id, row.fields.content if _is_written(row) else NOT_HELD)
+            root.add(row.id, row.fields.content if row.salt else NOT_HELD)
             lines.append(form.entry(self._shown(contact, row, known.get(row.id, []))))
         await _put(file, "".join(lines))
         return rows[-1].position if len(rows) == PIECE else None
 
     def _shown(self, contact: bytes, row: EntryRow, known: list[ReceiptRow]) -> Shown:
-        if not _is_written(row):
-            row = replace(row, salt=b"", body=b"")
         view, text = self._views.entry(contact, row, known), ""
         if row.salt and row.kind in (KIND_TEXT, KIND_EDIT):
             with suppress(ProtocolError):
@@ -106,11 +104,6 @@ class Readable:
         return Shown(*shown, row.header, row.salt, row.body)
 
 
-def _is_written(row: EntryRow) -> bool:
-    """Whether a file has the body of an entry: one with a timer would be kept beyond its end."""
-    return bool(row.salt) and row.due is None
-
-
 async def _put(file: NewFile, text: str) -> None:
     await asyncio.to_thread(file.write, text.encode())
 
@@ -118,7 +111,7 @@ async def _put(file: NewFile, text: str) -> None:
 def _page(
     db: Database, conversation: bytes, place: Position
 ) -> tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]:
-    rows = positions.every_after(db, conversation, PIECE, place)
+    rows = backup.without_ending(db, positions.every_after(db, conversation, PIECE, place))
     return rows, receipts.of(db, [row.id for row in rows])
 
 
@@ -132,15 +125,25 @@ def is_readable(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(1) in (b"{", b"<")
     except OSError as error:
-        reason = error.strerror or "an error"
-        raise UsageError(phrase("{path} cannot be read ({reason}).", path=str(path), reason=reason)) from None
+        raise _unreadable(path, error) from None
+
+
+LINE_MAX: Final = 1 << 22
+"""Characters of a line that are read at once: more than an entry of any size takes."""
 
 
 def check(path: Path) -> BackupView:
-    """Verify a readable export against its root hash. Raises BadData."""
+    """Verify a readable export against its root hash. Raises BadData, UsageError."""
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
-            totals = verify(file)
+            totals = verify(iter(partial(file.readline, LINE_MAX), ""))
     except (NotVerified, UnicodeDecodeError):
         raise BadData(NOT_WHOLE) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return BackupView(str(path), totals.entries, totals.conversations, totals.root, recovery=False)
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    reason = error.strerror or "an error"
+    return UsageError(phrase("{path} cannot be read ({reason}).", path=str(path), reason=reason))

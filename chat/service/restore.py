@@ -6,7 +6,8 @@ so that memory holds no more than one chunk of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of, store_operations
 from chat.storage import backup, contacts, entries, keys, ordering, persons, quarantine, settings
-from chat.storage.backup_file import BackupDamaged, BackupReader
+from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import Stored
+from chat.storage.expiry import Moment
 from chat.storage.keys import OwnRow
 from chat.storage.receipts import READ
 from chat.storage.settings import RelayRow
@@ -77,17 +79,18 @@ def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verifie
     Raises UsageError, BadData, NotPermitted as BackupReader.
     """
     reader, records = BackupReader(path, passphrase), RecordReader()
-    logs, seen, confirmed = dict[bytes, list[bytes]](), list[BackupPin](), list[BackupPin]()
+    logs = dict[bytes, list[bytes]]()
+    seen, confirmed = defaultdict[bytes, set[bytes]](set), defaultdict[bytes, set[bytes]](set)
     for read, found in enumerate(reader.read(records), 1):
         for record, _ in found:
             if isinstance(record, BackupLog):
                 logs.setdefault(record.person, []).extend(record.operations)
             elif isinstance(record, BackupPin):
-                (confirmed if record.confirmed else seen).append(record)
+                (confirmed if record.confirmed else seen)[record.person].add(record.recovery)
         progress(min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
     if records.start is None or records.end is None:
         raise BackupDamaged(path)
-    pins = {person: Pins(_of(person, seen), _of(person, confirmed)) for person in logs}
+    pins = {one: Pins(frozenset(seen[one]), frozenset(confirmed[one])) for one in logs}
     try:
         states = {person: reduce(operations, pins[person]) for person, operations in logs.items()}
     except ProtocolError:
@@ -95,10 +98,6 @@ def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verifie
     start, end = records.start, records.end
     view = BackupView(str(path), end.entries, len(records.roots), end.root.hex(), bool(start.recovery))
     return Verified(reader, start, logs, pins, states[start.person], view, records.roots)
-
-
-def _of(person: bytes, pins: Iterable[BackupPin]) -> frozenset[bytes]:
-    return frozenset(pin.recovery for pin in pins if pin.person == person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,9 @@ def _own_row(verified: Verified, new: NewTerminal) -> OwnRow:
     return OwnRow(verified.start.person, new.id, new.signing_seed, new.static_secret, newest, None)
 
 
-def fill_new(db: Database, verified: Verified, new: NewProfile, progress: Progress = _silent) -> None:
+def fill_new(
+    db: Database, verified: Verified, new: NewProfile, moment: Moment, progress: Progress = _silent
+) -> None:
     """Write a new profile, in one transaction. The Recover comes last: what is held before it counts."""
     own = new.own
     earlier = verified.start.self_keys[:-1]
@@ -155,7 +156,7 @@ def fill_new(db: Database, verified: Verified, new: NewProfile, progress: Progre
         persons.pin(db, person, pins.seen, confirmed=False)
         persons.pin(db, person, pins.confirmed, confirmed=True)
         persons.pinned(db, person)
-    restorer = Restorer(db, own)
+    restorer = Restorer(db, own, moment)
     _apply(verified, restorer, progress)
     pins = persons.take_back(db, own.person, new.follows)
     held = persons.operations_of(db, own.person)
@@ -175,7 +176,9 @@ def check_same(db: Database, verified: Verified) -> OwnRow:
     return own
 
 
-def merge(db: Database, verified: Verified, own: OwnRow, progress: Progress = _silent) -> None:
+def merge(
+    db: Database, verified: Verified, own: OwnRow, moment: Moment, progress: Progress = _silent
+) -> None:
     """Add what a profile of the same person lacks, in a transaction per piece: a repeat goes on.
 
     Raises BackupDamaged where a log does not fit to the one that is held.
@@ -190,16 +193,19 @@ def merge(db: Database, verified: Verified, own: OwnRow, progress: Progress = _s
                 raise BackupDamaged(verified.reader.path) from None
             store_operations(db, person, found)
             persons.pin(db, person, pins.confirmed, confirmed=True)
-    _apply(verified, Restorer(db, own), progress)
+    _apply(verified, Restorer(db, own, moment), progress)
     with db.transaction():
         _settle(db)
 
 
 def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
     reader = verified.reader
-    for read, found in enumerate(reader.read(RecordReader()), 1):
-        restorer.take(found)
-        progress(reader.size + min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
+    try:
+        for read, found in enumerate(reader.read(RecordReader()), 1):
+            restorer.take(found)
+            progress(reader.size + min(read * SEALED_CHUNK_SIZE, reader.size), 2 * reader.size)
+    except BackupDamaged:  # after all of it was accepted, and some of it written
+        raise BackupChanged(reader.path) from None
 
 
 def _settle(db: Database) -> None:
@@ -222,10 +228,13 @@ def report(db: Database, verified: Verified, *, new: bool) -> RestoreView:
 
 
 class Restorer:
-    """Writes the records of a file into a database; what is there already stays as it is."""
+    """Writes the records of a file into a database; what is there already stays as it is.
 
-    def __init__(self, db: Database, own: OwnRow) -> None:
-        self._db, self._own = db, own
+    Entries with a timer end as those that come at this `moment`: a contact may pass their bodies until then.
+    """
+
+    def __init__(self, db: Database, own: OwnRow, moment: Moment) -> None:
+        self._db, self._own, self._moment = db, own, moment
         former = persons.former_terminals(db, own.person)
         state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
         self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
@@ -268,7 +277,8 @@ class Restorer:
                     "INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", record.name, record.value
                 )
             case BackupRelay():
-                if record.address not in [row.address for row in settings.all_relays(db)]:
+                held = "SELECT 1 FROM relays WHERE address = ?"
+                if db.value(held, record.address) is None:
                     settings.add_relay(db, RelayRow(record.address, record.invited, record.since))
             case BackupDeletions():
                 for entry in record.ids:
@@ -309,6 +319,7 @@ class Restorer:
             contact=self._contact_now,
             former=former,
             ours=self._ours,
+            moment=self._moment,
         )
         self._mark(run, stored)
         self._receipts(run)

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chat.interface import RestoreView, SalvageView
+from chat.ports import Clock, SystemClock
 from chat.service import restore, salvage
+from chat.service.expiry import AgeClock
 from chat.service.restore import Progress, Verified
-from chat.storage import profile
+from chat.storage import expiry, profile
 from chat.storage.database import Database
+from chat.storage.errors import DatabaseDamaged
+from chat.storage.expiry import Moment
 from chat.storage.profile import Vault
 from protocol.primitives import Random
 from protocol.profile_header import Cost
@@ -23,12 +27,17 @@ def silent(done: int, whole: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed."""
+    """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed.
+
+    Or what to save: `recovery` says whether with the recovery seed.
+    """
 
     path: Path
     passphrase: str = field(repr=False)
     words: tuple[str, ...] = field(repr=False, default=())
     remove_old: bool = False
+    recovery: bool = False
+    clock: Clock = field(default_factory=SystemClock)
 
 
 def restore_new(
@@ -42,10 +51,11 @@ def restore_new(
     new = restore.plan_new(verified, asked.words, remove_old=asked.remove_old, random=random)
 
     def fill(database: Database) -> None:
-        restore.fill_new(database, verified, new, progress)
+        restore.fill_new(database, verified, new, _moment(database, asked), progress)
 
-    with profile.create(folder, passphrase, fill, random=random, cost=cost) as vault:
-        return _report(vault, verified, new=True)
+    created = profile.create(folder, passphrase, fill, random=random, cost=cost)
+    with created as vault, _opened(vault, asked) as database:
+        return restore.report(database, verified, new=True)
 
 
 def restore_into(
@@ -53,13 +63,23 @@ def restore_into(
 ) -> RestoreView:
     """Add to the profile of the same person what it lacks; a repeat goes on with what is missing.
 
+    What can be read of a damaged profile is saved first, as when it is opened to be used.
+
     `random` and `cost` are not needed. Raises as `profile.unlock`, `restore.verify`, `restore.check_same`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
-    with profile.unlock(folder, passphrase) as vault:
-        with _opened(vault) as database:
-            restore.merge(database, verified, restore.check_same(database, verified), progress)
-        return _report(vault, verified, new=False)
+    with profile.unlock(folder, passphrase) as vault, _opened(vault, asked) as database:
+        try:
+            return _merged(database, verified, asked, progress)
+        except DatabaseDamaged as damage:
+            vault.mend(database, damage, asked.clock.wall())
+            return _merged(database, verified, asked, progress)
+
+
+def _merged(database: Database, verified: Verified, asked: Asked, progress: Progress) -> RestoreView:
+    own = restore.check_same(database, verified)
+    restore.merge(database, verified, own, _moment(database, asked), progress)
+    return restore.report(database, verified, new=False)
 
 
 def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random: Random) -> SalvageView:
@@ -70,19 +90,19 @@ def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random:
     with profile.unlock(folder, passphrase) as vault:
         database = vault.damaged_database()
         try:
-            return salvage.salvage(database, asked.path, asked.passphrase, time, vault.cost, random)
+            to = asked.path, asked.passphrase
+            return salvage.salvage(database, *to, time, vault.cost, random, recovery=asked.recovery)
         finally:
             database.abandon()
 
 
-def _report(vault: Vault, verified: Verified, *, new: bool) -> RestoreView:
-    with _opened(vault) as database:
-        return restore.report(database, verified, new=new)
+def _moment(database: Database, asked: Asked) -> Moment:
+    return AgeClock(asked.clock, expiry.read_clock(database)).now()
 
 
 @contextmanager
-def _opened(vault: Vault) -> Iterator[Database]:
-    database = vault.database()
+def _opened(vault: Vault, asked: Asked) -> Iterator[Database]:
+    database = vault.database(asked.clock.wall())
     try:
         yield database
     finally:

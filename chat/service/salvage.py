@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import BackupView, BadData, SalvageView
+from chat.interface import BackupView, BadData, NotPermitted, SalvageView
+from chat.service.person_logs import ERASED
 from chat.service.restore import verify
-from chat.storage import backup, contacts, keys
+from chat.storage import backup, contacts, keys, persons, quarantine
 from chat.storage.backup_file import BackupWriter
 from chat.storage.damaged import DamagedDatabase
 from chat.storage.database import Row
@@ -30,6 +31,7 @@ from protocol.backup.records import (
     BackupEntry,
     BackupKey,
     BackupLog,
+    BackupPin,
     BackupReceipt,
     BackupRoot,
     BackupStart,
@@ -37,9 +39,9 @@ from protocol.backup.records import (
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import ParsedEntry, conversation_of_two, parse_entry
 from protocol.errors import ProtocolError
-from protocol.identity.reduction import reduce
+from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
-from protocol.messages import Entry
+from protocol.messages import EditBody, Entry
 from protocol.primitives import Random, b2b
 from protocol.profile_header import Cost
 
@@ -52,23 +54,55 @@ _LAST: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What could be read. `lost`: of each table, how many rows could not."""
+    """What could be read. `lost`: of each table, how many rows could not.
+
+    `quarantined` and `uncovered` have numbers of entries, None where that cannot be read. `ending`: ids of
+    entries with a timer.
+    """
 
     own: keys.OwnRow
     self_keys: list[BackupKey]
+    quarantined: set[int] | None
+    uncovered: set[int] | None
     logs: dict[bytes, list[bytes]] = field(default_factory=dict)
+    pins: dict[bytes, Pins] = field(default_factory=dict)
+    states: dict[bytes, PersonState] = field(default_factory=dict)
     contacts: dict[bytes, BackupContact] = field(default_factory=dict)
+    ending: set[bytes] = field(default_factory=set)
     lost: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def marks(self, number: int, author: bytes) -> tuple[bool, bool]:
+        """Whether an entry is quarantined, and whether uncovered. Where that is lost, one in doubt is."""
+        if self.quarantined is not None:
+            apart = number in self.quarantined
+        else:
+            apart = not any(author in state.live for state in self.states.values())
+        if self.uncovered is not None:
+            return apart, number in self.uncovered
+        ours = {one.id for one in self.states[self.own.person].terminals()}
+        return apart, author not in ours
 
 
 def salvage(
-    db: DamagedDatabase, path: Path, passphrase: str, time: int, cost: Cost, random: Random
+    db: DamagedDatabase,
+    path: Path,
+    passphrase: str,
+    time: int,
+    cost: Cost,
+    random: Random,
+    *,
+    recovery: bool,
 ) -> SalvageView:
-    """Write a backup of what can be read. Raises BadData where not even the person can be."""
+    """Write a backup of what can be read, `recovery`: with the recovery seed.
+
+    Raises BadData where not even the person can be read, NotPermitted (a recovery seed that was erased).
+    """
     found = _facts(db)
+    if recovery and not found.own.recovery_seed:
+        raise NotPermitted(ERASED)
     writer = BackupWriter(path, passphrase, cost, random)
     try:
-        _write(db, writer, found, time)
+        _write(db, writer, found, time, recovery=recovery)
         view = verify(writer.end(), passphrase).view
         writer.finish()
     except BaseException:
@@ -86,14 +120,19 @@ def _facts(db: DamagedDatabase) -> _Found:
         rows = db.rows("SELECT key, heads FROM self_keys ORDER BY number DESC LIMIT ?", BACKUP_IDS_MAX)
     except DatabaseDamaged:
         raise BadData(NOBODY) from None
-    found = _Found(own, [BackupKey(key, keys.parted_ids(heads)) for key, heads in reversed(rows)])
+    self_keys = [BackupKey(key, keys.parted_ids(heads)) for key, heads in reversed(rows)]
+    apart = _numbers(db, f"SELECT q.entry FROM {quarantine.QUARANTINED}")
+    found = _Found(own, self_keys, apart, _numbers(db, "SELECT entry FROM uncovered"))
     logs = defaultdict[bytes, list[bytes]](list)
     for _, person, data in _readable(db, "operations", "number, person, data", found.lost):
         logs[person].append(data)
     for person, operations in logs.items():
+        pins = Pins()
+        with suppress(DatabaseDamaged):
+            pins = persons.pins_of(db, person)
         with suppress(ProtocolError):
-            reduce(operations)
-            found.logs[person] = operations
+            found.states[person] = reduce(operations, pins)
+            found.logs[person], found.pins[person] = operations, pins
     if own.person not in found.logs:
         raise BadData(NOBODY)
     try:
@@ -109,6 +148,13 @@ def _facts(db: DamagedDatabase) -> _Found:
     return found
 
 
+def _numbers(db: DamagedDatabase, sql: str) -> set[int] | None:
+    try:
+        return {number for (number,) in db.rows(sql)}
+    except DatabaseDamaged:
+        return None
+
+
 def _contact(db: DamagedDatabase, person: bytes, found: _Found) -> BackupContact:
     """A contact as it is stored, or, where that cannot be read, by its log: not verified, and held back."""
     with suppress(DatabaseDamaged):
@@ -117,16 +163,21 @@ def _contact(db: DamagedDatabase, person: bytes, found: _Found) -> BackupContact
             marks = row.verified, row.blocked, row.held, row.since
             return BackupContact(person, row.name, row.petname, *marks, [])
     found.lost["contacts"] += 1
-    return BackupContact(person, reduce(found.logs[person]).name, "", False, False, True, 0, [])
+    return BackupContact(person, found.states[person].name, "", False, False, True, 0, [])
 
 
-def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int) -> None:
+def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, *, recovery: bool) -> None:
     own = found.own
-    writer.add([BackupStart(own.person, own.terminal, time, own.recovery_seed or b"", found.self_keys)])
+    seed = own.recovery_seed or b"" if recovery else b""
+    writer.add([BackupStart(own.person, own.terminal, time, seed, found.self_keys)])
     for person in (own.person, *found.contacts):
         operations = found.logs[person]
         starts = range(0, len(operations), LOG_OPERATIONS_MAX)
         writer.add(BackupLog(person, operations[at : at + LOG_OPERATIONS_MAX]) for at in starts)
+    for person in (own.person, *found.contacts):
+        pins = found.pins[person]
+        known = sorted(pins.seen | pins.confirmed)
+        writer.add(BackupPin(person, one, one in pins.confirmed) for one in known)
     writer.add(found.contacts.values())
     with suppress(DatabaseDamaged):
         after = b""
@@ -142,12 +193,14 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int) 
             found.lost["entries"] += 1
         else:
             places[entry.header.conversation].append((rank, identity, number))
+            if entry.header.timer:
+                found.ending.add(identity)
     roots, count = list[tuple[bytes, bytes]](), 0
     for conversation in sorted(places):
         root = RootHash(conversation)
         writer.add([BackupConversation(talks[conversation])])
         for _, identity, number in sorted(places[conversation]):
-            record, entry = _entry(db, number, identity, terminals, found.lost)
+            record, entry = _entry(db, number, identity, terminals, found)
             root.add(identity, entry.header.content if entry.has_body else NOT_HELD)
             writer.add([record])
         writer.add([BackupRoot(root.count, root.root)])
@@ -166,20 +219,24 @@ def _parsed(identity: bytes, header: bytes, salt: bytes = b"", body: bytes = b""
 
 
 def _entry(
-    db: DamagedDatabase, number: int, identity: bytes, terminals: dict[int, bytes], lost: dict[str, int]
+    db: DamagedDatabase, number: int, identity: bytes, terminals: dict[int, bytes], found: _Found
 ) -> tuple[BackupEntry, ParsedEntry]:
-    """An entry with what of its body and receipts can be read."""
+    """An entry with what of its body and receipts can be read. A file has no body that ends."""
+    lost = found.lost
     header, destroyed = db.rows("SELECT header, destroyed FROM entries WHERE number = ?", number)[0]
     alone = _parsed(identity, header)
     assert alone is not None, "the header was read before"
     salt = body = b""
+    bodiless = destroyed or identity in found.ending
     try:
-        row = None if destroyed else db.row("SELECT salt, body FROM bodies WHERE entry = ?", number)
+        row = None if bodiless else db.row("SELECT salt, body FROM bodies WHERE entry = ?", number)
     except DatabaseDamaged:
         row, lost["bodies"] = None, lost["bodies"] + 1
     entry = alone if row is None else _parsed(identity, header, *row)
     if entry is None:
         entry, lost["bodies"] = alone, lost["bodies"] + 1
+    elif isinstance(entry.amends, EditBody) and entry.amends.entry in found.ending:
+        entry = alone
     elif row is not None:
         salt, body = row
     receipts = list[BackupReceipt]()
@@ -189,7 +246,17 @@ def _entry(
         receipts = sorted(made, key=lambda one: (one.terminal, one.kind))[:BACKUP_RECEIPTS_MAX]
     except DatabaseDamaged:
         lost["receipts"] += 1
-    return BackupEntry(header, salt, body, destroyed, False, False, [], receipts), entry
+    marks = found.marks(number, alone.header.author)
+    said = _cut(db, number) if destroyed else []
+    return BackupEntry(header, salt, body, destroyed, *marks, said, receipts), entry
+
+
+def _cut(db: DamagedDatabase, number: int) -> list[bytes]:
+    """What a deleted cut said, which stays in force."""
+    row = None
+    with suppress(DatabaseDamaged):
+        row = db.row("SELECT terminal, heads FROM cuts WHERE entry = ?", number)
+    return [] if row is None else [row[0], *keys.parted_ids(row[1])]
 
 
 def _readable(db: DamagedDatabase, table: str, columns: str, lost: dict[str, int]) -> Iterator[Row]:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from chat.storage import contacts, keys, persons, quarantine, settings
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, Position, check_header
+from chat.storage.entries import BEGINNING, EntryRow, Position, check_header
 from chat.storage.positions import ALL, EVERY
 from protocol.backup.records import (
     BackupComparison,
@@ -28,7 +30,7 @@ from protocol.backup.records import (
     Record,
 )
 from protocol.backup.root import NOT_HELD, RootHash
-from protocol.entries_and_receipts import conversation_of_two
+from protocol.entries_and_receipts import KIND_EDIT, conversation_of_two
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
 from protocol.messages import ENTRY_HEADER
 
@@ -125,8 +127,22 @@ def deletion_records(ids: list[bytes]) -> list[Record]:
     return [BackupDeletions(ids)] if ids else []
 
 
-LASTS: Final = "NOT EXISTS (SELECT 1 FROM expiring WHERE entry = e.number)"
-"""An entry with a timer is held by no file: a file would keep it beyond its end."""
+LASTS: Final = (
+    "NOT EXISTS (SELECT 1 FROM expiring WHERE entry = e.number)"
+    f" AND (e.kind != {KIND_EDIT} OR NOT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS t"
+    " ON t.id = a.target AND t.conversation = e.conversation JOIN expiring AS x ON x.entry = t.number"
+    " WHERE a.entry = e.number))"
+)
+"""No file has the body of an entry with a timer, or of its edits: a file would keep it beyond its end."""
+
+
+def without_ending(db: Database, rows: list[EntryRow]) -> list[EntryRow]:
+    """The rows, of which those whose content ends have neither salt nor body."""
+    numbers = json.dumps([row.number for row in rows])
+    of_these = "SELECT e.number FROM entries AS e WHERE e.number IN (SELECT value FROM json_each(?))"
+    ending = {number for (number,) in db.rows(f"{of_these} AND NOT ({LASTS})", numbers)}
+    return [replace(row, salt=b"", body=b"") if row.number in ending else row for row in rows]
+
 
 _ENTRIES: Final = (
     "SELECT e.number, e.id, e.rank, e.header, ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"

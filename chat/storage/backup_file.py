@@ -45,6 +45,12 @@ class BackupDamaged(BackupProblem):
     what = phrase("damaged or cut short. Nothing was changed. Take another copy of it.")
 
 
+class BackupChanged(BackupProblem):
+    """It is not the file any more that was accepted."""
+
+    what = phrase("changed while it was read. Run the import again with a copy that nothing changes.")
+
+
 class WrongBackupPassphrase(NotPermitted):
     """The passphrase is not that of the file."""
 

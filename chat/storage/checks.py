@@ -14,7 +14,7 @@ from chat.storage import ordering
 from chat.storage.database import Database, Row
 from chat.storage.errors import PageStale
 from protocol import labels
-from protocol.entries_and_receipts import KIND_TEXT
+from protocol.entries_and_receipts import KIND_TEXT, KIND_TIMER
 from protocol.messages import ENTRY_HEADER
 from protocol.primitives import b2b
 
@@ -44,7 +44,9 @@ _ROWS: Final = (
     " EXISTS (SELECT 1 FROM heads WHERE entry = e.number),"
     " EXISTS (SELECT 1 FROM edges WHERE parent = e.number AND chain),"
     " EXISTS (SELECT 1 FROM edges AS d JOIN entries AS p ON p.number = d.parent WHERE d.child = e.number"
-    "  AND p.conversation != e.conversation)"
+    "  AND p.conversation != e.conversation),"
+    " EXISTS (SELECT 1 FROM expiring WHERE entry = e.number),"
+    " EXISTS (SELECT 1 FROM timers WHERE entry = e.number)"
     " FROM entries AS e LEFT JOIN conversations AS c ON c.number = e.conversation"
     " LEFT JOIN terminals AS t ON t.number = e.author LEFT JOIN bodies AS b ON b.entry = e.number"
     " WHERE e.number > ? ORDER BY e.number LIMIT ?"
@@ -62,7 +64,7 @@ def piece(db: Database, after: int) -> int | None:
 
 def _agrees(db: Database, row: Row) -> bool:
     number, conversation, entry, header, destroyed, salt, body, *more = row
-    columns, (alone, found, tip, named, head, followed, astray) = tuple(more[:6]), more[6:]
+    columns, (alone, found, tip, named, head, followed, astray, ends, sets) = tuple(more[:6]), more[6:]
     if b2b(header, personal=labels.ENTRY) != entry:
         return False
     fields = ENTRY_HEADER.decode(header)
@@ -75,6 +77,8 @@ def _agrees(db: Database, row: Row) -> bool:
     if (salt is not None) + alone + destroyed != 1 or found != (
         fields.kind == KIND_TEXT and salt is not None
     ):
+        return False
+    if (fields.timer and not destroyed and not ends) or (fields.kind == KIND_TIMER and salt and not sets):
         return False
     return tip != named and head != followed and not astray and _is_linked(db, number, conversation, header)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,16 +21,25 @@ class FileExists(CannotCreate):
         super().__init__(phrase("{path} exists already: choose another name with --to.", path=str(path)))
 
 
+class NoFolder(CannotCreate):
+    """There is no folder to write the file in."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(phrase("There is no folder {path}: choose another name with --to.", path=str(path)))
+
+
 class NewFile:
     """One file, of mode 0600. Nothing has its name before `finish`; `abandon` removes what there is.
 
-    Raises FileExists, StorageFailure, each method too.
+    Raises FileExists, StorageFailure, each method too; the constructor NoFolder.
     """
 
     def __init__(self, path: Path) -> None:
         check_free(path)
         self.path, self.unfinished = path, path.with_name(path.name + _UNFINISHED)
         with folder.system_failures():
+            if not path.parent.is_dir():
+                raise NoFolder(path.parent)
             self.unfinished.unlink(missing_ok=True)  # a program that was killed left it
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
             self._file = os.fdopen(os.open(self.unfinished, flags, 0o600), "wb")
@@ -59,7 +69,9 @@ class NewFile:
     def abandon(self) -> None:
         """Remove the unfinished file, if there is one."""
         with folder.system_failures():
-            self._file.close()
+            # On a full disk the rest of the buffer fails again. The file is closed all the same.
+            with suppress(OSError):
+                self._file.close()
             self.unfinished.unlink(missing_ok=True)
 
 

@@ -13,18 +13,28 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chat.storage import alerts, folder, keys, persons
+from chat.storage import alerts, expiry, folder, keys, persons, quarantine, settings
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import TWO, conversation_number
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, IdentityLost, StorageMisuse
+from chat.storage.expiry import Moment
 from chat.storage.folder import SALVAGED, SALVAGING, system_failures
 from chat.storage.migrations import create_history, known, rebuild, version
 from protocol import labels
-from protocol.entries_and_receipts import KIND_TEXT, conversation_of_two
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_TEXT,
+    KIND_TIMER,
+    READ,
+    conversation_of_two,
+    read_cut,
+    read_timer,
+)
 from protocol.errors import ProtocolError
+from protocol.expiry import ends, read_at
 from protocol.identity.reduction import reduce
-from protocol.messages import ENTRY_HEADER
+from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
 from protocol.profile_header import DatabaseKey
 
@@ -95,7 +105,7 @@ def mend(
         salt = bytes.fromhex(db.value("PRAGMA cipher_salt"))
 
         def fill(new: Database) -> None:
-            _Copy(_Damaged(db, key), new, saved, progress).run()
+            _Copy(_Damaged(db, key), new, saved, progress).run(now)
             alerts.add(new, AlertRow(kind, now, saved.entries, saved.contacts))
 
         # The salt stays, so that the mark outside still belongs to this profile.
@@ -135,8 +145,10 @@ class _Copy:
         self._old, self._new, self._saved, self._progress = old, new, saved, progress
         self._numbers: dict[tuple[bytes, bytes], tuple[int, int]] = {}
         self._holes = set[int]()
+        self._timed: dict[int, EntryHeader] = {}
+        self._damaged = set[str]()
 
-    def run(self) -> None:
+    def run(self, now: int) -> None:
         self._new.rows("PRAGMA defer_foreign_keys = ON")
         tables = self._tables()
         for done, table in enumerate(tables):
@@ -148,9 +160,14 @@ class _Copy:
                 self._identity()
             elif table == "entries":
                 self._saved.entries += self._count_holes()
+        if "settings" in self._damaged:
+            settings.withhold(self._new)
         self._drop_orphans(tables)
+        self._renew_ends(now)
+        self._renew_timers()
         self._ask_for_bodies()
         rebuild(self._new)
+        self._leave_out()
         self._progress(100)
 
     def _tables(self) -> list[str]:
@@ -218,6 +235,7 @@ class _Copy:
             at, width, failed = at + width, min(2 * width, _WIDTH), 0
 
     def _lost(self, table: str, first: int, end: int) -> None:
+        self._damaged.add(table)
         if table in ("own", "self_keys"):
             raise IdentityLost(self._old.path)
         if table == "entries":
@@ -243,6 +261,7 @@ class _Copy:
             try:
                 yield from self._old.each(f"SELECT {named} FROM {table} ORDER BY {order}")
             except DatabaseDamaged:
+                self._damaged.add(table)
                 continue
             return
 
@@ -266,6 +285,8 @@ class _Copy:
             self._holes.add(row["number"])
             return None
         fields = ENTRY_HEADER.decode(header)
+        if fields.timer and not row["destroyed"]:
+            self._timed[row["number"]] = fields
         known = fields.author, fields.conversation
         if known not in self._numbers:
             add = "INSERT OR IGNORE INTO terminals (number, terminal) VALUES (?, ?)"
@@ -328,6 +349,60 @@ class _Copy:
                         f"DELETE FROM {table} WHERE {column} IS NOT NULL"
                         f" AND {column} NOT IN (SELECT {key} FROM {parent})"
                     )
+
+    def _renew_ends(self, now: int) -> None:
+        """Where an end was lost, header and reading say it again; without the profile's clock all were."""
+        new, clock = self._new, expiry.read_clock(self._new)
+        if clock is None:
+            new.run("DELETE FROM expiring")
+            expiry.save_clock(new, Moment(now, 0, "", 0))
+        age = 0 if clock is None else clock.age + max(0, now - clock.wall)
+        ours = (
+            "SELECT number, terminal FROM terminals WHERE number IN"
+            " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own))"
+        )
+        own: dict[int, bytes] = dict(new.rows(ours))
+        for number, header in self._timed.items():
+            found = ends(header, now, own=header.author in own.values())
+            read = f"SELECT min(time) FROM receipts WHERE entry = ? AND kind >= {READ} AND terminal = ?"
+            times = [new.value(read, number, one) for one in own]
+            for time in filter(None, times):
+                found = read_at(found, header, time)
+            due, last = (age + max(0, end - now) for end in found)
+            new.run(
+                "INSERT OR IGNORE INTO expiring (entry, timer, due, last, waits) VALUES (?, ?, ?, ?, 0)",
+                *(number, header.timer * 1_000, due, last),
+            )
+
+    def _renew_timers(self) -> None:
+        """What an entry says that sets a timer, or what is written from now on would not end."""
+        said = "SELECT number, body FROM entries JOIN bodies ON entry = number WHERE kind = ?"
+        for number, body in self._new.rows(said, KIND_TIMER):
+            with suppress(ProtocolError):
+                seconds = read_timer(body).seconds
+                self._new.run("INSERT OR IGNORE INTO timers (entry, seconds) VALUES (?, ?)", number, seconds)
+
+    def _leave_out(self) -> None:
+        """Where nothing says which entries of a removed terminal count, cuts say so, or else none does."""
+        if not self._damaged & {"quarantine", "rules", "cuts"}:
+            return
+        new = self._new
+        for table in ("quarantine", "rules"):
+            new.run(f"DELETE FROM {table}")
+        cuts = "SELECT number, conversation, body FROM entries JOIN bodies ON entry = number WHERE kind = ?"
+        for number, conversation, body in new.rows(cuts, KIND_CUT):
+            with suppress(ProtocolError):
+                quarantine.add_cut(new, number, conversation, read_cut(body))
+        for (person,) in new.rows("SELECT DISTINCT person FROM person_terminals"):
+            quarantine.follow_log(new, person)
+        new.run(
+            "INSERT OR IGNORE INTO quarantine (entry, rule) SELECT e.number, r.number FROM rules AS r"
+            " JOIN entries AS e ON e.conversation = r.conversation AND e.author = r.author"
+            " WHERE r.cut = 0 AND r.decides"
+        )
+        rule: int | None = 0
+        while rule is not None:
+            rule, _ = quarantine.settle_next(new, rule)
 
     def _ask_for_bodies(self) -> None:
         """A body that is gone is missing, and asked of everybody (SPEC §11.4)."""

@@ -34,6 +34,12 @@ def save(db: Database, settings: Settings) -> None:
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", one.name, value)
 
 
+def withhold(db: Database) -> None:
+    """Reveal nothing where it is lost what this person chose."""
+    for one in fields(Settings):
+        db.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", one.name, _OFF)
+
+
 def preferences(db: Database) -> dict[str, str]:
     """The interface's preferences by name."""
     rows = db.rows("SELECT name, value FROM settings WHERE name >= ? AND name < ?", PREFERENCE, _PAST)

@@ -15,6 +15,7 @@ from protocol.codec import Codec, check_ascending, check_empty_or_id, encode
 from protocol.entries_and_receipts import ParsedEntry, conversation_of_two, parse_entry
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
 from protocol.identity.log import parse_operation
+from protocol.identity.names import check_name
 from protocol.link.framing import padme
 from protocol.messages import B32, U8, U53, Entry, Ids, Operations, Optional32, Unprinted
 
@@ -297,6 +298,8 @@ class RecordReader:
             raise Malformed("a contact twice, or this person")
         if contact.person not in self._persons:
             raise Malformed("a contact without its log")
+        for name in filter(None, (contact.name, contact.petname)):
+            check_name(name)
         for one in contact.comparison:
             check_ascending(one.terminals)
         self._contacts.add(contact.person)
@@ -319,6 +322,8 @@ class RecordReader:
             raise Malformed("an entry of another conversation")
         if (record.deleted and entry.has_body) or (record.cut and not record.deleted):
             raise Malformed("a body that was deleted, or the heads of a cut that was not")
+        if entry.has_body and entry.header.timer:
+            raise Malformed("a body that ends, which a file would keep")
         check_ascending([one.terminal + bytes([one.kind]) for one in record.receipts])
         self._hash.add(entry.id, entry.header.content if entry.has_body else NOT_HELD)
         return entry

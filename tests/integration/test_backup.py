@@ -12,19 +12,22 @@ import pytest
 from chat.interface import (
     BackupView,
     CannotCreate,
+    EntryFilled,
     EntryView,
     NotPermitted,
     RestoreView,
     UsageError,
 )
-from chat.service import restoring
+from chat.service import restore, restoring
 from chat.service.backup import Backup
 from chat.storage import backup_file
-from chat.storage.backup_file import BackupDamaged, WrongBackupPassphrase
+from chat.storage.backup_file import BackupChanged, BackupDamaged, WrongBackupPassphrase
 from chat.storage.database import Database
 from protocol.backup import sealed
 from protocol.profile_header import CHEAPEST
 from tests.integration.steps import in_touch
+from tests.integration.test_damaged_profiles import flip, root_of
+from tests.integration.test_expiry import timed
 from tests.integration.test_removed_terminals import Second, synced
 from tests.support.engines.engines import (
     PASSPHRASE,
@@ -129,6 +132,37 @@ async def test_a_restored_terminal_reaches_contacts_after_it_has_paired_again(tm
 
 
 @in_virtual_time
+async def test_what_ends_comes_back_from_contacts_until_it_ends(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await timed(ada, ben, 60)
+        await talk(ada, ben, "over before the restore")
+        path = tmp_path / "ada.backup"
+        await asyncio.sleep(50)
+        await talk(ben, ada, "not read yet")
+        await back_up(ada, path)
+        await asyncio.sleep(20)
+        await ada.stop()
+        asked = restoring.Asked(path, BACKUP, clock=ada.clock)
+        new = tmp_path / "new"
+        await asyncio.to_thread(restoring.restore_new, new, PASSPHRASE, asked, os.urandom, CHEAPEST)
+        other = await started(ada, new)
+        try:
+            kinds = [one.kind for one in await other.history(ben)]
+            assert kinds == ["timer", "expired", "missing"]
+            (view,) = await ben.engine.contacts()
+            came = other.wait(EntryFilled)
+            await invite(other, ben)
+            await ben.engine.verify(view.person, (await ben.engine.verification(view.person)).numbers[0])
+            entry = (await came).entry
+            assert (entry.text, entry.expires is not None) == ("not read yet", True)
+            await other.engine.mark_all_read(await other.contact(ben))
+            await asyncio.sleep(61)
+            assert [one.kind for one in await other.history(ben)] == ["timer", "expired", "expired"]
+        finally:
+            await other.stop()
+
+
+@in_virtual_time
 async def test_a_profile_of_the_same_person_gets_what_it_lacks_and_deleted_stays_deleted(
     tmp_path: Path,
 ) -> None:
@@ -206,6 +240,50 @@ async def test_case_76_all_of_a_file_is_verified_before_anything_changes(tmp_pat
             await asyncio.to_thread(
                 restoring.restore_new, tmp_path / "no", PASSPHRASE, asked, os.urandom, CHEAPEST
             )
+
+
+@in_virtual_time
+async def test_case_76_a_file_that_changes_after_it_was_verified_is_not_said_to_have_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        empty, path = tmp_path / "empty", tmp_path / "ada.backup"
+        await back_up(ada, empty)
+        for number in range(9):
+            await talk(ada, ben, f"{number} " + "x" * 16_000)
+        made = await back_up(ada, path)
+        await ada.stop()
+        await asyncio.to_thread(restore_new, tmp_path / "new", empty)
+        data, verify = path.read_bytes(), restore.verify
+
+        def cutting(*arguments: Any) -> restore.Verified:
+            verified = verify(*arguments)
+            path.write_bytes(data[: 75 + 65_552 + 100])
+            return verified
+
+        with monkeypatch.context() as patch:
+            patch.setattr(restore, "verify", cutting)
+            with pytest.raises(BackupChanged):
+                await asyncio.to_thread(restore_into, tmp_path / "new", path)
+        path.write_bytes(data)
+        assert (await asyncio.to_thread(restore_into, tmp_path / "new", path)).root == made.root
+
+
+@in_virtual_time
+async def test_case_70_a_damaged_profile_is_mended_before_a_backup_is_added(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        for number in range(6):
+            await talk(ada, ben, f"{number} " + "x" * 1_000)
+        path = tmp_path / "ada.backup"
+        made = await back_up(ada, path)
+        pages = [await root_of(ada, table) for table in ("receipts", "missing", "entries_by_rank", "bodies")]
+        await ada.stop()
+        whole = (ada.folder / "history.db").read_bytes()
+        for page in pages:
+            (ada.folder / "history.db").write_bytes(whole)
+            flip(ada.folder, page)
+            view = await asyncio.to_thread(restore_into, ada.folder, path)
+            assert (view.entries, view.root) == (6, made.root)
 
 
 @in_virtual_time

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from chat.engine import Engine, open_engine
-from chat.interface import AlertKind, AlertsChanged, EntryFilled, EntryState, FileCheckView
+from chat.interface import AlertKind, AlertsChanged, EntryFilled, EntryState, FileCheckView, SettingsView
 from chat.storage import profile
 from chat.storage.database import Database
 from chat.storage.errors import IdentityLost
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, now, presence
-from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk
+from tests.integration.test_expiry import timed
+from tests.integration.test_removed_terminals import Second, synced
+from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk, two_contacts
 from tests.support.storage.samples import rewrite
 
 
@@ -157,3 +159,85 @@ async def test_case_68_an_idle_engine_finds_an_older_page_within_a_day(tmp_path:
         await talk(ben, ada, "it goes on")
         assert await ada.texts(ben) == [*before, "it goes on"]
         assert kinds(ada) == [AlertKind.MENDED]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("table", ["expiring", "profile_clock", "timers"])
+async def test_case_70_what_ends_does_so_where_its_end_was_lost(tmp_path: Path, table: str) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await timed(ada, ben, 60)
+        await asyncio.sleep(20)
+        await talk(ben, ada, "read before")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        await talk(ada, ben, "own")
+        await talk(ben, ada, "not read yet")
+        page = await root_of(ada, table)
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        view = [(one.kind, one.expires is not None) for one in await ada.history(ben)]
+        assert view == [("timer", False), *[("text", True)] * 3]
+        await asyncio.sleep(61)
+        assert [one.kind for one in await ada.history(ben)] == ["timer", "expired", "expired", "text"]
+        (contact,) = await ada.engine.contacts()
+        assert contact.timer == 60
+
+
+@in_virtual_time
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("table", ["quarantine", "rules", "cuts"])
+async def test_case_70_no_damage_lets_in_what_a_removed_terminal_wrote(
+    tmp_path: Path, table: str, cut: bool
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        honest = second.write("honest")
+        await second.passed(honest)
+        await second.removed()
+        await second.passed(second.write("after the removal"))
+        if cut:
+            await synced(second, honest)
+            await second.cut()
+            await talk(ben, ada, "after the cut")
+        page = await root_of(ada, table)
+        await ben.stop()
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        await asyncio.sleep(60)
+        apart = {one.text: one.quarantined for one in await ada.history(ben) if one.kind == "text"}
+        assert apart["after the removal"]
+        assert not apart["before"]
+        # Without a cut, only what the damaged page knew says that it counts.
+        assert apart["honest"] is (not cut and table != "cuts")
+
+
+@in_virtual_time(limit=90_000)
+@pytest.mark.parametrize("table", ["expiring", "timers"])
+async def test_case_68_an_older_page_that_lacks_an_end_is_found_within_a_day(
+    tmp_path: Path, table: str
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await timed(ada, ben, 7 * 86_400)
+        await talk(ben, ada, "ends in a week")
+        told = alarm(ada, AlertKind.MENDED)
+        await ada.engine._use_cases.store.write(Database.run, f"DELETE FROM {table}")
+        await told
+        assert (await ada.history(ben))[-1].expires
+        await ada.stop()
+        await ada.start()
+        (contact,) = await ada.engine.contacts()
+        assert contact.timer == 7 * 86_400
+
+
+@in_virtual_time
+async def test_case_70_where_settings_are_lost_nothing_is_revealed(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await ada.engine.change_settings(SettingsView(False, False))
+        await talk(ben, ada, "not said to be read")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        page = await root_of(ada, "settings")
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        assert await ada.engine.settings() == SettingsView(False, False)

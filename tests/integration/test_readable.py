@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import BackupView, BadData, CannotCreate, UsageError
+from chat.interface import BackupView, BadData, CannotCreate, EntryAdded, EntryEdited, UsageError
 from chat.service import readable
 from chat.service.formats import FORMS
+from tests.integration.test_expiry import timed
 from tests.support.engines.engines import Person, in_virtual_time, talk, two_contacts
 
 HOSTILE = (
@@ -18,6 +19,8 @@ HOSTILE = (
     "\"><img src=http://x.example/y onerror=z> &amp; '",
     "\x1b]52;c;QUJD\x07\x1b[31m \u202egnp.exe\u2066 \u200e",
     "line one\nline two\r\nline\u2028three",
+    "a title\n=====",
+    "mail@x.example $x$",
     "# heading *bold* [link](http://x.example) `code` <b>",
     "你好, \U0001f469\u200d\U0001f4bb",
 )
@@ -37,7 +40,7 @@ async def test_case_79_hostile_texts_and_names_are_shown_as_text_and_verified(tm
         await ada.engine.delete(await ada.contact(ben), gone)
         made = {form: await export(ada, tmp_path / f"all.{form}", form) for form in FORMS}
         assert len({one.root for one in made.values()}) == 1
-        assert {one.entries for one in made.values()} == {7}
+        assert {one.entries for one in made.values()} == {9}
         backup = await ada.engine.back_up(str(tmp_path / "b"), "its own")
         assert backup.root == made["html"].root
         for form in FORMS:
@@ -51,7 +54,7 @@ async def test_case_79_hostile_texts_and_names_are_shown_as_text_and_verified(tm
         assert "你好" in page
         assert "[U+202E]" in page
         markdown = (tmp_path / "all.markdown").read_text("utf-8")
-        assert not re.search(r"(?<!\\)[<\[]", markdown)
+        assert not re.search(r"(?<!\\)[<\[=@$]", markdown)
         lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text("utf-8").splitlines()]
         assert [one["text"] for one in lines if one.get("kind") == "text"] == list(HOSTILE)
         for form in ("jsonl", "html"):
@@ -98,3 +101,60 @@ async def test_one_conversation_is_exported_by_its_contact(tmp_path: Path) -> No
             await export(ada, path, "jsonl")
         with pytest.raises(UsageError):
             await export(ada, tmp_path / "b", "pdf")
+
+
+@in_virtual_time
+async def test_what_is_shown_of_an_entry_is_what_its_bytes_say(tmp_path: Path) -> None:
+    """Also of an entry without text, and in the eyes of a program that takes the first of two names."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        first = await talk(ada, ben, "first")
+        answer = ada.wait(EntryAdded, lambda event: event.entry.text == "an answer")
+        await ben.engine.send(await ben.contact(ada), "an answer", first)
+        await answer
+        await ada.engine.edit(friend, first, "the first")
+        await ada.engine.delete(friend, await talk(ada, ben, "gone"))
+        await ada.engine.delete(friend, await talk(ada, ben, "gone for all"), True)
+        await timed(ada, ben, 60)
+        timer = await talk(ben, ada, "with a timer")
+        edited = ada.wait(EntryEdited)
+        await ben.engine.edit(await ben.contact(ada), timer, "words that end, too")
+        await edited
+        made = await ada.engine.back_up(str(tmp_path / "b"), "its own")
+        for form in ("jsonl", "html"):
+            await export(ada, tmp_path / f"a.{form}", form)
+            view = readable.check(tmp_path / f"a.{form}")
+            assert (view.entries, view.root) == (9, made.root)
+            assert "words that end" not in (tmp_path / f"a.{form}").read_text("utf-8")
+            assert b"words that end".hex() not in (tmp_path / f"a.{form}").read_text("utf-8")
+        lines = (tmp_path / "a.jsonl").read_text("utf-8").splitlines(keepends=True)
+        entries = [(place, one) for place, line in enumerate(lines) if "id" in (one := json.loads(line))]
+        spoilt = tmp_path / "spoilt"
+        for place, entry in entries:
+            changes = [
+                {"text": f"{entry['text']} "},
+                {"kind": "edit" if entry["kind"] == "text" else "text"},
+                {"reply": "00" * 32},
+                {"own": not entry["own"]},
+                {"note": "one more"},
+            ]
+            wrong = [json.dumps(entry | change) + "\n" for change in changes]
+            wrong.append(lines[place].replace("{", '{"text": "something else", ', 1))
+            for one in wrong:
+                spoilt.write_text("".join([*lines[:place], one, *lines[place + 1 :]]), "utf-8")
+                with pytest.raises(BadData):
+                    readable.check(spoilt)
+        for deep in ("[" * 200_000, "[" * (2 * readable.LINE_MAX)):
+            spoilt.write_text(lines[0] + deep, "utf-8")
+            with pytest.raises(BadData):
+                readable.check(spoilt)
+        page = (tmp_path / "a.html").read_text("utf-8")
+        for old, new in (
+            (' class="own"', ""),
+            ('data-entries="9"', 'data-entries="8"'),
+            (">edit<", ">text<"),
+        ):
+            assert old in page
+            spoilt.write_text(page.replace(old, new, 1), "utf-8")
+            with pytest.raises(BadData):
+                readable.check(spoilt)

@@ -6,19 +6,31 @@ import asyncio
 import os
 from pathlib import Path
 
-from chat.interface import BadData, SalvageView
+from chat.interface import BadData, EntryEdited, SalvageView
 from chat.service import restore, restoring
+from chat.storage.backup_file import BackupReader
+from chat.storage.database import Database
+from protocol.backup.records import BackupEntry, Record, RecordReader
 from protocol.profile_header import CHEAPEST
+from tests.integration.steps import in_touch
+from tests.integration.test_backup import started
+from tests.integration.test_damaged_profiles import flip, root_of
+from tests.integration.test_expiry import timed
+from tests.integration.test_removed_terminals import Second
 from tests.support.engines.engines import PASSPHRASE, in_virtual_time, talk, two_contacts
 
 OWN = "of the backup"
 PAGE = 4096
 
 
-def salvage(folder: Path, path: Path) -> SalvageView:
-    return restoring.salvage_from(
-        folder, PASSPHRASE, restoring.Asked(path, OWN), 1_767_225_600_000, os.urandom
-    )
+def salvage(folder: Path, path: Path, *, recovery: bool = False) -> SalvageView:
+    asked = restoring.Asked(path, OWN, recovery=recovery)
+    return restoring.salvage_from(folder, PASSPHRASE, asked, 1_767_225_600_000, os.urandom)
+
+
+def records(path: Path) -> list[Record]:
+    pieces = BackupReader(path, OWN).read(RecordReader())
+    return [record for piece in pieces for record, _ in piece]
 
 
 @in_virtual_time
@@ -58,3 +70,56 @@ async def test_of_a_damaged_database_all_other_pages_are_saved(tmp_path: Path) -
             restoring.restore_new, tmp_path / "new", PASSPHRASE, asked, os.urandom, CHEAPEST
         )
         assert restored.entries == worst.backup.entries
+
+
+@in_virtual_time
+async def test_what_is_saved_has_no_more_than_a_backup_has(tmp_path: Path) -> None:
+    """The recovery seed is in it only if asked for, and no text that ends."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "stays")
+        await timed(ada, ben, 60)
+        ends = await talk(ben, ada, "ends in a minute")
+        edited = ada.wait(EntryEdited)
+        await ben.engine.edit(await ben.contact(ada), ends, "ends as well")
+        await edited
+        whole = await ada.engine.back_up(str(tmp_path / "whole"), OWN)
+        await ada.stop()
+        view = await asyncio.to_thread(salvage, ada.folder, tmp_path / "saved")
+        assert (view.backup.root, view.backup.recovery, view.bodies) == (whole.root, False, 0)
+        entries = [one for one in records(tmp_path / "saved") if isinstance(one, BackupEntry)]
+        assert [bool(one.salt) for one in entries] == [True, True, False, False]
+        with_seed = await asyncio.to_thread(salvage, ada.folder, tmp_path / "seed", recovery=True)
+        assert with_seed.backup.recovery
+
+
+@in_virtual_time
+async def test_what_does_not_count_in_a_damaged_profile_does_not_count_in_what_is_saved(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        second = await Second.added(ben, ada)
+        await second.passed(second.write("honest"))
+        await second.removed()
+        await second.passed(second.write("after the removal"))
+        doubted = await talk(ben, ada, "passed on")
+        doubt = "INSERT INTO uncovered (entry) SELECT number FROM entries WHERE id = ?"
+        await ada.engine._use_cases.store.write(Database.run, doubt, bytes.fromhex(doubted))
+        await talk(ada, ben, "own")
+        pages = [await root_of(ada, table) for table in ("quarantine_by_rule", "uncovered")]
+        await ada.stop()
+        whole = (ada.folder / "history.db").read_bytes()
+        for damaged in (None, *pages):
+            (ada.folder / "history.db").write_bytes(whole)
+            if damaged is not None:
+                flip(ada.folder, damaged)
+            folder = tmp_path / f"of {damaged}"
+            path = folder.with_suffix(".backup")
+            await asyncio.to_thread(salvage, ada.folder, path, recovery=True)
+            asked = restoring.Asked(path, OWN)
+            await asyncio.to_thread(restoring.restore_new, folder, PASSPHRASE, asked, os.urandom, CHEAPEST)
+            other = await started(ada, folder)
+            apart = [one.text for one in await other.history(ben) if one.quarantined]
+            # Where nobody can say what counts, no entry of a removed terminal does.
+            assert apart == (["honest"] if damaged == pages[0] else []) + ["after the removal"]
+            assert (await other.engine.details(await other.contact(ben), doubted)).uncovered
+            await other.stop()

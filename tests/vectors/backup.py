@@ -26,7 +26,7 @@ from protocol.entries_and_receipts import (
 from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import parse_operation
 from protocol.limits import BACKUP_CHUNK_BYTES, BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, BACKUP_RECORD_MAX
-from protocol.messages import Entry
+from protocol.messages import ENTRY_HEADER, Entry
 from protocol.profile_header import CHEAPEST
 from protocol.vectors.backup import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
@@ -352,6 +352,11 @@ def _wrong_fields(good: Sequence[r.Record]) -> Iterator[_Wrong]:
     yield wrong("a deleted entry with its body", r.BackupEntry, deleted=1)
     yield wrong("what a cut said that is not deleted", r.BackupEntry, cut=[bytes(32)])
     yield wrong("a receipt twice", r.BackupEntry, receipts=first.receipts * 2)
+    yield wrong("a name that turns text", r.BackupContact, name="One\u202e")
+    yield wrong("a petname of two lines", r.BackupContact, petname="One\nTwo")
+    header = ENTRY_HEADER.decode(first.header)
+    ends = replace(header, timer=60, until=header.time + 60_000)
+    yield wrong("a body that ends", r.BackupEntry, header=encode(ends))
     spoilt = r.write_record(good[1])[:-1] + b"\x00"
     data = r.write_record(good[0]) + len(spoilt[4:]).to_bytes(4) + spoilt[4:]
     longer = r.write_record(good[0]) + (len(spoilt) - 3).to_bytes(4) + r.write_record(good[1])[4:] + b"\x00"

@@ -94,7 +94,7 @@ class DemoDoor:
     ) -> RestoreView:
         raise CannotCreate(HAS_A_PERSON)
 
-    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
+    async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
         raise CannotCreate(RUNS)
 
     async def verify(self, path: str, passphrase: str) -> BackupView:

@@ -524,11 +524,11 @@ class FakeDoor:
         backup = BackupView(path, 0, 0, "00" * 32, recovery=not words)
         return RestoreView("aa" * 32, "Ada", "bb" * 32, True, remove_old, 0, "00" * 32, backup)
 
-    async def salvage(self, path: str, passphrase: str, own: str) -> SalvageView:
-        self._enter("salvage", path)
+    async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
+        self._enter("salvage", path, recovery)
         if self.messenger is None:
             raise BadData(phrase("There is no profile here."))
-        return SalvageView(BackupView(path, 1, 1, "00" * 32, recovery=True), 0, 1, 0, 0)
+        return SalvageView(BackupView(path, 1, 1, "00" * 32, recovery=recovery), 0, 1, 0, 0)
 
     async def verify(self, path: str, passphrase: str) -> BackupView:
         self._enter("verify", path)

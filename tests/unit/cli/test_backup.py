@@ -65,3 +65,16 @@ def test_a_readable_export_of_one_conversation_needs_its_format(line: Line, tmp_
     assert line.run("export", "Ben", "--to", path).failed(64)
     assert line.run("export", "--format", "html", "--with-recovery").failed(64)
     assert line.run("export", "--format", "pdf").status == 64
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_recovery_words_are_saved_of_a_damaged_profile_only_if_asked_for(
+    line: Line, tmp_path: Path, own: str, asked: bool
+) -> None:
+    path, option = str(tmp_path / "saved"), ["--with-recovery"] if asked else []
+    outcome = line.run(
+        "export", "--salvage", "--to", path, "--backup-passphrase-file", own, "--json", *option
+    )
+    assert outcome.status == 0
+    assert outcome.objects[0]["recovery"] is asked
+    assert (backup.WITH_SEED in outcome.err) is asked
