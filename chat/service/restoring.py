@@ -7,14 +7,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat.interface import RestoreView, SalvageView
+from chat.errors import phrase
+from chat.interface import ParlourError, RestoreView, SalvageView
 from chat.service import restore, salvage
 from chat.service.restore import Progress, Verified
 from chat.storage import profile
 from chat.storage.database import Database
+from chat.storage.errors import ProfileUnsettled, StorageFailure, StorageFull
 from chat.storage.profile import Vault
 from protocol.primitives import Random
 from protocol.profile_header import Cost
+
+FULL = phrase(
+    "The disk is full. Part of the backup may be in the profile already. Free some space and restore it"
+    " again: what is missing is added."
+)
+BROKEN = phrase(
+    "The disk cannot be read or written. Part of the backup may be in the profile already. Check the disk and"
+    " restore it again: what is missing is added."
+)
+
+
+class PartRestored(ParlourError):
+    """The disk failed after a part of a backup may have been added, which stays. A repeat adds the rest."""
+
+    def __init__(self, cause: StorageFailure) -> None:
+        # Their own texts say that nothing was stored.
+        super().__init__(FULL if isinstance(cause, StorageFull) else BROKEN)
 
 
 def silent(done: int, whole: int) -> None:
@@ -45,7 +64,10 @@ def restore_new(
         restore.fill_new(database, verified, new, progress)
 
     with profile.create(folder, passphrase, fill, random=random, cost=cost) as vault:
-        return _report(vault, verified, new=True)
+        try:
+            return _report(vault, verified, new=True)
+        except StorageFailure:  # the profile is there
+            raise ProfileUnsettled from None
 
 
 def restore_into(
@@ -53,13 +75,17 @@ def restore_into(
 ) -> RestoreView:
     """Add to the profile of the same person what it lacks; a repeat goes on with what is missing.
 
-    `random` and `cost` are not needed. Raises as `profile.unlock`, `restore.verify`, `restore.check_same`.
+    `random` and `cost` are not needed. Raises PartRestored, and as `profile.unlock`, `restore.verify`,
+    `restore.check_same`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
-    with profile.unlock(folder, passphrase) as vault:
-        with _opened(vault) as database:
-            restore.merge(database, verified, restore.check_same(database, verified), progress)
-        return _report(vault, verified, new=False)
+    with profile.unlock(folder, passphrase) as vault, _opened(vault) as database:
+        own = restore.check_same(database, verified)
+        try:
+            restore.merge(database, verified, own, progress)
+            return restore.report(database, verified, new=False)
+        except StorageFailure as failure:
+            raise PartRestored(failure) from None
 
 
 def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random: Random) -> SalvageView:
