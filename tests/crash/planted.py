@@ -244,6 +244,9 @@ PLANTED: Final[dict[str, Plant]] = {
     "backup not synced": Plant(backup_not_synced, "backup", "durable"),
     "backup in place": Plant(backup_in_place, "backup", "whole", "kill", "write", "../ada.backup"),
     "history afterwards": Plant(history_afterwards, "restore", "kept", "kill", "fsync", LOG),
+    "restored in vain": Plant(
+        failure_swallowed, "restore, into an old copy", "kept", "ENOSPC", "pwrite64", LOG
+    ),
     "words not erased": Plant(words_not_erased, "recovery confirm", "kept"),
     "pairing stored in vain": Plant(failure_swallowed, "pairing, joiner", "kept", "ENOSPC", "fsync", LOG),
 }

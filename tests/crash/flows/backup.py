@@ -137,3 +137,35 @@ class Restore(Flow):
         with scene.opened(new.profile) as database:
             names = [row.name for row in contacts.all(database)]
         scene.holds("kept", names == ["Ben"], f"the contacts are {names}")
+
+
+class Merge(Restore):
+    """What an older copy of the profile has stays, and what it lacks comes, some of it or all."""
+
+    name = "restore, into an old copy"
+    victim = "old"
+
+    def __init__(self) -> None:
+        self.before: tuple[str, set[str]] = "", set()
+
+    def _new(self, scene: Scene) -> Station:
+        return scene.station("Old")
+
+    def play(self, scene: Scene) -> Ended:
+        old = self._new(scene)
+        self.before = root_of(scene, old), scene.stored(old)
+        return super().play(scene)
+
+    def check(self, scene: Scene, how: Ended) -> None:
+        old, root, held = self._new(scene), how.last("root"), root_in(scene.folder / FILE)
+        scene.sound(old)
+        now = root_of(scene, old)
+        scene.holds("kept", root is None or root == now == held, f"it said {root}, and the profile has {now}")
+        before, entries = self.before
+        scene.truthful(now != before, how, "something was added")
+        missing = entries - scene.stored(old)
+        scene.holds("kept", not missing, f"{missing} are gone")
+        again = old.run(*self._line(scene))
+        scene.holds("repeats", again.status == 0, f"it cannot be repeated: {again.err}")
+        scene.holds("kept", root_of(scene, old) == held, "after a repetition it is another history")
+        scene.holds("opens", old.problems() == (), f"unsound: {old.problems()}")

@@ -12,7 +12,7 @@ from typing import Final
 from chat.storage import expiry, keys, profile
 from protocol.identity.author import recovery_words
 from protocol.limits import TEXT_CHARACTERS_MAX
-from tests.crash.flows.backup import Backup, Restore, export_line
+from tests.crash.flows.backup import Backup, Merge, Restore, export_line
 from tests.crash.flows.deletion import NEEDLE, Delete, DeletedByContact, DeleteForAll, Expire
 from tests.crash.flows.pairing import Inviting, Joining
 from tests.crash.flows.profile import Init, Migrate, Passphrase, RecoveryConfirm, RecoveryUse
@@ -41,6 +41,7 @@ FLOWS: Final[dict[str, type[Flow]]] = {
         Expire,
         Backup,
         Restore,
+        Merge,
         Passphrase,
         Migrate,
         RecoveryConfirm,
@@ -63,6 +64,7 @@ def prepare(need: str, folder: Path, hosts: Sequence[Host]) -> None:
             _let_pass(ada, 24 * 3600)
         elif need in ("long", "backup"):
             _talk(folder, ada, ben)
+            shutil.copytree(ada.profile, folder / "old")
             with listening(ada):
                 for number in range(LONG):
                     ada.say(f"{number} " + "long " * (TEXT_CHARACTERS_MAX // 6))
