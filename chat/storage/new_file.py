@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +59,9 @@ class NewFile:
 
     def abandon(self) -> None:
         """Remove the unfinished file, if there is one."""
-        with folder.system_failures():
+        with suppress(OSError):  # on a full disk what was not written yet fails again, and takes room as long
             self._file.close()
+        with folder.system_failures():
             self.unfinished.unlink(missing_ok=True)
 
 
