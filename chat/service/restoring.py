@@ -7,18 +7,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat.interface import RestoreView, SalvageView
+from chat.errors import phrase
+from chat.interface import ParlourError, RestoreView, SalvageView
 from chat.ports import Clock, SystemClock
 from chat.service import restore, salvage
 from chat.service.expiry import AgeClock
 from chat.service.restore import Progress, Verified
 from chat.storage import expiry, profile
 from chat.storage.database import Database
-from chat.storage.errors import DatabaseDamaged
+from chat.storage.errors import DatabaseDamaged, ProfileUnsettled, StorageFailure, StorageFull
 from chat.storage.expiry import Moment
 from chat.storage.profile import Vault
 from protocol.primitives import Random
 from protocol.profile_header import Cost
+
+FULL = phrase(
+    "The disk is full. Part of the backup may be in the profile already. Free some space and restore it"
+    " again: what is missing is added."
+)
+BROKEN = phrase(
+    "The disk cannot be read or written. Part of the backup may be in the profile already. Check the disk and"
+    " restore it again: what is missing is added."
+)
+
+
+class PartRestored(ParlourError):
+    """The disk failed after a part of a backup may have been added, which stays. A repeat adds the rest."""
+
+    def __init__(self, cause: StorageFailure) -> None:
+        # Their own texts say that nothing was stored.
+        super().__init__(FULL if isinstance(cause, StorageFull) else BROKEN)
 
 
 def silent(done: int, whole: int) -> None:
@@ -53,9 +71,12 @@ def restore_new(
     def fill(database: Database) -> None:
         restore.fill_new(database, verified, new, _moment(database, asked), progress)
 
-    created = profile.create(folder, passphrase, fill, random=random, cost=cost)
-    with created as vault, _opened(vault, asked) as database:
-        return restore.report(database, verified, new=True)
+    with profile.create(folder, passphrase, fill, random=random, cost=cost) as vault:
+        try:
+            with _opened(vault, asked) as database:
+                return restore.report(database, verified, new=True)
+        except StorageFailure:  # the profile is there
+            raise ProfileUnsettled from None
 
 
 def restore_into(
@@ -65,7 +86,8 @@ def restore_into(
 
     What can be read of a damaged profile is saved first, as when it is opened to be used.
 
-    `random` and `cost` are not needed. Raises as `profile.unlock`, `restore.verify`, `restore.check_same`.
+    `random` and `cost` are not needed. Raises PartRestored, and as `profile.unlock`, `restore.verify`,
+    `restore.check_same`.
     """
     verified = restore.verify(asked.path, asked.passphrase, progress)
     with profile.unlock(folder, passphrase) as vault, _opened(vault, asked) as database:
@@ -78,8 +100,11 @@ def restore_into(
 
 def _merged(database: Database, verified: Verified, asked: Asked, progress: Progress) -> RestoreView:
     own = restore.check_same(database, verified)
-    restore.merge(database, verified, own, _moment(database, asked), progress)
-    return restore.report(database, verified, new=False)
+    try:
+        restore.merge(database, verified, own, _moment(database, asked), progress)
+        return restore.report(database, verified, new=False)
+    except StorageFailure as failure:
+        raise PartRestored(failure) from None
 
 
 def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random: Random) -> SalvageView:

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from chat.cli.__main__ import main
-from chat.interface import EntryAdded, EntryView
+from chat.interface import EntryAdded, EntryView, RestoreView
+from chat.service import restore, restoring
+from chat.service.expiry import Expirer
 from chat.service.messages import Messages
-from chat.storage import database, entries, folder, keys, migrations, profile, secure_deletion
+from chat.storage import database, entries, folder, keys, migrations, new_file, profile, secure_deletion
 from chat.storage.database import Database
 from chat.storage.errors import StorageFailure
+from chat.storage.expiry import EXPIRED
 from protocol.entries_and_receipts import ParsedEntry
 from tests.support.engines.planted import receipt_before_commit
 
@@ -145,6 +148,58 @@ def header_first() -> None:
     profile.NEW_HEADER = folder.HEADER  # type: ignore[attr-defined]
 
 
+def tombstone_after_the_row() -> None:
+    """A delete for everyone destroys the entry here, and is then written as an entry."""
+    delete_for_all = Messages.delete_for_all
+
+    async def in_two(self: Messages, person: bytes, entry: bytes) -> EntryView:
+        await self._store.write(entries.destroy, entry)
+        return await delete_for_all(self, person, entry)
+
+    Messages.delete_for_all = in_two  # type: ignore[method-assign]
+
+
+def end_forgotten_first() -> None:
+    """The end of an entry is forgotten in one transaction, and its content destroyed in the next."""
+
+    def forgotten(database: Database, age: int) -> list[int]:
+        numbers = [number for (number,) in database.rows("SELECT entry FROM expiring WHERE due <= ?", age)]
+        database.run("DELETE FROM expiring WHERE due <= ?", age)
+        return numbers
+
+    async def in_two(self: Expirer) -> bool:
+        if numbers := await self._store.write(forgotten, self.moment().age):
+            await self._store.write(secure_deletion.destroy_all, numbers, EXPIRED)
+            self._cleaner.begin()
+        return False
+
+    Expirer._end_some = in_two  # type: ignore[method-assign]
+
+
+def backup_not_synced() -> None:
+    """A backup gets its name before it is on the disk."""
+    new_file.NewFile.end = lambda self: self._file.flush()  # type: ignore[method-assign]
+
+
+def backup_in_place() -> None:
+    """A backup is written under its own name."""
+    new_file._UNFINISHED = ""  # type: ignore[misc]
+    new_file.NewFile.finish = lambda self: self._file.close()  # type: ignore[method-assign]
+
+
+def history_afterwards() -> None:
+    """A restored profile is complete before the history is in it."""
+    restored, written = restoring.restore_new, restore._apply
+
+    def in_two(folder: Path, passphrase: str, asked: restoring.Asked, *given: Any) -> RestoreView:
+        restore._apply = lambda *_: None
+        restored(folder, passphrase, asked, *given)
+        restore._apply = written
+        return restoring.restore_into(folder, passphrase, asked, *given)
+
+    restoring.restore_new = in_two  # type: ignore[assignment]
+
+
 def words_not_erased() -> None:
     """The recovery words are erased in memory only."""
     keys.erase_recovery_seed = lambda db: None
@@ -179,6 +234,19 @@ PLANTED: Final[dict[str, Plant]] = {
     "not cleaned": Plant(not_cleaned, "delete", "erased"),
     "migrated in pieces": Plant(migrated_in_pieces, "migrate", "opens", "kill", "fsync", LOG),
     "header first": Plant(header_first, "init", "opens", "kill", "rename", "unfinished.db"),
+    "tombstone after the row": Plant(
+        tombstone_after_the_row, "delete for all", "settles", "kill", "fsync", LOG
+    ),
+    "delete receipted before commit": Plant(
+        partial(receipt_before_commit, 0.5), "delete for all, contact", "kept", "kill", "pwrite64", LOG
+    ),
+    "end forgotten first": Plant(end_forgotten_first, "expire", "expired", "kill", "fsync", LOG),
+    "backup not synced": Plant(backup_not_synced, "backup", "durable"),
+    "backup in place": Plant(backup_in_place, "backup", "whole", "kill", "write", "../ada.backup"),
+    "history afterwards": Plant(history_afterwards, "restore", "kept", "kill", "fsync", LOG),
+    "restored in vain": Plant(
+        failure_swallowed, "restore, into an old copy", "kept", "ENOSPC", "pwrite64", LOG
+    ),
     "words not erased": Plant(words_not_erased, "recovery confirm", "kept"),
     "pairing stored in vain": Plant(failure_swallowed, "pairing, joiner", "kept", "ENOSPC", "fsync", LOG),
 }

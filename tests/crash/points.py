@@ -34,13 +34,17 @@ _NEXT_TO: Final = f"{ABOVE}/"
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at a point: at each sync, and at sampled other calls. A lasting one goes on from there."""
+    """What happens at a point: at each sync, and at sampled other calls. A lasting one goes on from there.
+
+    `alone`: calls that it fails on one file only, where it lasts. Others share them, as the output does.
+    """
 
     name: str
     injected: str
     syncs: bool
     sampled: tuple[str, ...]
     lasting: bool = False
+    alone: tuple[str, ...] = ()
 
 
 FAULTS: Final = {
@@ -49,7 +53,7 @@ FAULTS: Final = {
         Fault("kill", "signal=KILL", True, (*WRITES, *NAMES)),
         Fault("EIO", "error=EIO", True, (*WRITES, *NAMES)),
         Fault("ENOSPC", "error=ENOSPC", True, ("pwrite64", "write", "rename")),
-        Fault("full", "error=ENOSPC", False, ("pwrite64",), lasting=True),
+        Fault("full", "error=ENOSPC", False, ("pwrite64",), lasting=True, alone=("write",)),
     )
 }
 
@@ -147,6 +151,7 @@ def chosen(fault: Fault, made: Sequence[Call], number: int, seed: str) -> list[P
         counts = Counter(call.thread for call in made if call.file and call.name in fault.sampled)
         most = max(counts.values(), default=0)
         kinds = [[Point(name, ANY, moment) for moment in range(1, most + 1)] for name in fault.sampled]
+        kinds += _by_file(found, fault.alone)
     else:
         kinds = _by_file(found, fault.sampled)
     return every + _drawn(kinds, number, random.Random(f"{seed} {fault.name}"))

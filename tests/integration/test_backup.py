@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from chat.interface import (
 )
 from chat.service import restore, restoring
 from chat.service.backup import Backup
-from chat.storage import backup_file
+from chat.service.restore import Restorer
+from chat.service.restoring import PartRestored
+from chat.storage import backup_file, profile
 from chat.storage.backup_file import BackupChanged, BackupDamaged, WrongBackupPassphrase
 from chat.storage.database import Database
+from chat.storage.errors import ProfileUnsettled, StorageBroken, StorageFailure, StorageFull, StorageUnsure
 from protocol.backup import sealed
 from protocol.profile_header import CHEAPEST
 from tests.integration.steps import in_touch
@@ -186,6 +190,56 @@ async def test_a_profile_of_the_same_person_gets_what_it_lacks_and_deleted_stays
         texts = {one.id: one.text for one in await other.history(ben)}
         assert texts == {kept: "kept", gone: "", later: "later"}
         await other.stop()
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"), [(StorageFull, "The disk is full."), (StorageUnsure, "The disk cannot be read")]
+)
+@in_virtual_time
+async def test_a_disk_that_fails_amid_a_restore_is_told_with_what_was_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: type[StorageFailure], said: str
+) -> None:
+    """The first pieces are stored by then, and their failure's own text says that nothing was."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await back_up(ada, tmp_path / "first")
+        for number in range(9):
+            await talk(ada, ben, f"{number} {'x' * 16_000}")
+        made = await back_up(ada, tmp_path / "second")
+        await ada.stop()
+        new = tmp_path / "new"
+        empty = await asyncio.to_thread(restore_new, new, tmp_path / "first")
+        take, taken = Restorer.take, list[object]()
+
+        def failing(self: Restorer, found: Any) -> None:
+            if len(taken) == 2:
+                raise failure
+            taken.append(found)
+            take(self, found)
+
+        with monkeypatch.context() as patch, pytest.raises(PartRestored) as raised:
+            patch.setattr(Restorer, "take", failing)
+            await asyncio.to_thread(restore_into, new, tmp_path / "second")
+        assert str(raised.value).startswith(said)
+        assert "nothing was" not in str(raised.value)
+        with profile.unlock(new, PASSPHRASE) as vault, closing(vault.database()) as database:
+            assert 0 < database.value("SELECT count(*) FROM entries") < made.entries
+        view = await asyncio.to_thread(restore_into, new, tmp_path / "second")
+        assert (view.entries, view.root) == (9, made.root) != (9, empty.root)
+
+
+@in_virtual_time
+async def test_a_profile_that_was_restored_is_there_though_it_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> RestoreView:
+        raise StorageBroken
+
+    async with two_contacts(tmp_path) as (_, ada, _ben):
+        await back_up(ada, tmp_path / "file")
+        with monkeypatch.context() as patch, pytest.raises(ProfileUnsettled):
+            patch.setattr(restore, "report", failing)
+            await asyncio.to_thread(restore_new, tmp_path / "new", tmp_path / "file")
+        profile.unlock(tmp_path / "new", PASSPHRASE).close()
 
 
 @in_virtual_time

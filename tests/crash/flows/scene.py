@@ -23,6 +23,9 @@ from tests.support.lab.hosts import Host
 from tests.support.lab.inspection import residues
 from tests.support.lab.programs import Program, Silent
 
+LIVES_WITHIN: Final = "45"
+"""Seconds in which an engine that had a failure takes what comes next."""
+
 _DENIES: Final = re.compile(
     r"\bnothing (?:\w+ )*?was (?:stored|erased|signed|changed|deleted|done)", re.IGNORECASE
 )

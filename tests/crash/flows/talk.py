@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Final
 
-from tests.crash.flows.scene import Ended, Flow, Scene, ended, status_of
+from tests.crash.flows.scene import LIVES_WITHIN, Ended, Flow, Scene, ended, status_of
 from tests.crash.points import KILLED
 from tests.support.e2e.programs import PATIENCE, first_to_end, listening, settle
 from tests.support.lab.programs import Program
-
-LIVES_WITHIN: Final = "45"
-"""Seconds in which an engine that had a failure takes what comes next."""
 
 
 class Send(Flow):
