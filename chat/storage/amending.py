@@ -26,7 +26,8 @@ _EDIT_BYTES: Final = PIECE_BYTES // PIECE
 """What it takes to destroy an edit without words, counted in bytes of such."""
 
 EDITS_KEPT: Final = 256
-"""Edits of one entry that are kept. Their author alone fills it, and loses the first ones in order."""
+"""Edits of one entry that are kept, and deletes and edits that wait for it. Their author alone fills it, and
+loses the first edits in order, or what comes later of what waits."""
 
 WAITING_MAX: Final = 65_536
 """Ids per conversation and person that wait for their entries. Their authors alone fill it, and lose what
@@ -316,6 +317,9 @@ class Follower:
         return len(edits) < PIECE
 
     def _take_room(self, one: _Amendment) -> bool:
+        same = f"SELECT count(*) FROM (SELECT 1 FROM amendments AS a WHERE {_WAITS} LIMIT ?)"
+        if self._db.value(same, one.target, int(one.own), one.conversation, EDITS_KEPT) >= EDITS_KEPT:
+            return False
         key = one.conversation, one.own
         if key not in self._room:
             waiting = (

@@ -404,6 +404,20 @@ def test_what_waits_does_not_slow_what_names_other_entries(database: Database) -
     assert follow(edit(THEIR_TERMINAL.terminal, said(THEIR_TERMINAL.terminal, "never"), "early")) < 3 * few
 
 
+def test_what_waits_for_one_entry_is_bounded_and_a_delete_among_it_has_effect(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each further one looks at all that wait for the same entry."""
+    monkeypatch.setattr(amending, "EDITS_KEPT", 3)
+    arrive(database, *(edit(THEIR_TERMINAL.terminal, THEIRS, f"edit {n}", 10 + n) for n in range(9)))
+    assert database.value("SELECT count(*) FROM amendments") == 3
+    arrive(database, *(delete(THEIR_TERMINAL.terminal, THEIRS, blob_entry(), time=n) for n in range(9)))
+    arrive(database, *(write(THEIR_TERMINAL.terminal, KIND_DELETE, delete_body([THEIRS.id]), 1),))
+    assert database.value("SELECT count(*) FROM amendments WHERE target = ?", THEIRS.id) <= 3
+    assert arrive(database, THEIRS) == [THEIRS.id]
+    assert held_texts(database)[1] == {}
+
+
 def test_deletes_and_edits_are_in_no_page_and_slow_none(database: Database) -> None:
     arrive(database, THEIRS, MINE, *ALL.values())
     shown = {row.id for row in entries.page(database, TALK, 100)}
