@@ -18,7 +18,7 @@ from chat.errors import phrase
 from chat.interface import BackupView, BadData, NotPermitted, SalvageView
 from chat.service.person_logs import ERASED
 from chat.service.restore import verify
-from chat.storage import backup, contacts, keys, persons, quarantine
+from chat.storage import backup, contacts, keys, persons, quarantine, settings
 from chat.storage.backup_file import BackupWriter
 from chat.storage.damaged import DamagedDatabase
 from chat.storage.database import Row
@@ -34,6 +34,7 @@ from protocol.backup.records import (
     BackupPin,
     BackupReceipt,
     BackupRoot,
+    BackupSetting,
     BackupStart,
 )
 from protocol.backup.root import NOT_HELD, RootHash, history_root
@@ -179,6 +180,7 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
         known = sorted(pins.seen | pins.confirmed)
         writer.add(BackupPin(person, one, one in pins.confirmed) for one in known)
     writer.add(found.contacts.values())
+    writer.add(BackupSetting(*row) for row in _settings(db))
     with suppress(DatabaseDamaged):
         after = b""
         while ids := backup.deletions(db, after):
@@ -207,6 +209,13 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
         roots.append((conversation, root.root))
         count += root.count
     writer.add([BackupEnd(count, history_root(roots))])
+
+
+def _settings(db: DamagedDatabase) -> list[Row]:
+    try:
+        return db.rows("SELECT name, value FROM settings ORDER BY name")
+    except DatabaseDamaged:
+        return list(settings.WITHHELD)
 
 
 def _parsed(identity: bytes, header: bytes, salt: bytes = b"", body: bytes = b"") -> ParsedEntry | None:

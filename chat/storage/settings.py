@@ -34,10 +34,14 @@ def save(db: Database, settings: Settings) -> None:
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", one.name, value)
 
 
+WITHHELD: Final = tuple((one.name, _OFF) for one in fields(Settings))
+"""Rows that reveal nothing, where it is lost what this person chose."""
+
+
 def withhold(db: Database) -> None:
-    """Reveal nothing where it is lost what this person chose."""
-    for one in fields(Settings):
-        db.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", one.name, _OFF)
+    """Store them, but for what is there."""
+    for row in WITHHELD:
+        db.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", *row)
 
 
 def preferences(db: Database) -> dict[str, str]:

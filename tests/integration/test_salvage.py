@@ -6,11 +6,11 @@ import asyncio
 import os
 from pathlib import Path
 
-from chat.interface import BadData, EntryEdited, SalvageView
+from chat.interface import BadData, EntryEdited, SalvageView, SettingsView
 from chat.service import restore, restoring
 from chat.storage.backup_file import BackupReader
 from chat.storage.database import Database
-from protocol.backup.records import BackupEntry, Record, RecordReader
+from protocol.backup.records import BackupEntry, BackupSetting, Record, RecordReader
 from protocol.profile_header import CHEAPEST
 from tests.integration.steps import in_touch
 from tests.integration.test_backup import started
@@ -70,6 +70,19 @@ async def test_of_a_damaged_database_all_other_pages_are_saved(tmp_path: Path) -
             restoring.restore_new, tmp_path / "new", PASSPHRASE, asked, os.urandom, CHEAPEST
         )
         assert restored.entries == worst.backup.entries
+
+
+@in_virtual_time
+async def test_what_is_saved_of_the_settings_reveals_no_more_than_they_did(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, _ben):
+        await ada.engine.change_settings(SettingsView(False, True))
+        page = await root_of(ada, "settings")
+        await ada.stop()
+        for path, typing in ((tmp_path / "sound", "on"), (tmp_path / "damaged", "off")):
+            await asyncio.to_thread(salvage, ada.folder, path)
+            kept = {one.name: one.value for one in records(path) if isinstance(one, BackupSetting)}
+            assert (kept["read_receipts"], kept["typing"]) == ("off", typing)
+            flip(ada.folder, page)
 
 
 @in_virtual_time
