@@ -242,7 +242,7 @@ PLANTED: Final[dict[str, Plant]] = {
     ),
     "end forgotten first": Plant(end_forgotten_first, "expire", "expired", "kill", "fsync", LOG),
     "backup not synced": Plant(backup_not_synced, "backup", "durable"),
-    "backup in place": Plant(backup_in_place, "backup", "whole", "kill", "write", "../ada.backup"),
+    "backup in place": Plant(backup_in_place, "backup", "whole", "kill", "write", "../next.backup"),
     "history afterwards": Plant(history_afterwards, "restore", "kept", "kill", "fsync", LOG),
     "restored in vain": Plant(
         failure_swallowed, "restore, into an old copy", "kept", "ENOSPC", "pwrite64", LOG

@@ -180,6 +180,17 @@ class TestPages:
         assert kinds(b"never written") == []
         assert residues(database, self.KEY, database.read_bytes()[:16]) == ["copy.db in clear"]
 
+    def test_a_torn_frame_is_searched_as_the_page_that_it_still_holds(self, database: Path) -> None:
+        log = database.with_name("copy.db-wal")
+        whole = log.read_bytes()
+        log.write_bytes(whole[:32] + (1).to_bytes(4, "big") + whole[36:])  # of another page than it says
+        assert residues(database, self.KEY, b"needle-in-a-frame") == ["frame 1 of page 1"]
+        log.write_bytes(whole + whole[32:56])  # a header alone
+        assert residues(database, self.KEY, b"needle-in-a-frame") == ["frame 1 of page 2"]
+        log.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+        with pytest.raises(Unreadable, match="frame 1"):
+            residues(database, self.KEY, b"needle")
+
     def test_what_cannot_be_read_is_not_called_clean(self, database: Path) -> None:
         with pytest.raises(Unreadable, match="page 1"):
             residues(database, bytes(32), b"needle")

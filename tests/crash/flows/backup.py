@@ -18,12 +18,17 @@ from tests.support.cli.line import PASSPHRASE
 from tests.support.e2e.programs import Station
 
 FILE: Final = "ada.backup"
+"""The one that is restored."""
+
+NEXT: Final = "next.backup"
+"""The one that a fault strikes."""
+
 LINE: Final = "--backup-passphrase-file"
 
 
-def export_line(folder: Path, *, recovery: bool = False) -> list[str]:
+def export_line(folder: Path, file: str, *, recovery: bool = False) -> list[str]:
     words = ["--with-recovery"] if recovery else []
-    return ["export", "--to", str(folder / FILE), LINE, str(folder / "passphrase"), *words]
+    return ["export", "--to", str(folder / file), LINE, str(folder / "passphrase"), *words]
 
 
 def root_in(path: Path) -> str:
@@ -49,11 +54,11 @@ class Backup(Flow):
     needs = "long"
 
     def play(self, scene: Scene) -> Ended:
-        return scene.run(scene.ada, *export_line(scene.folder))
+        return scene.run(scene.ada, *export_line(scene.folder, NEXT))
 
     def check(self, scene: Scene, how: Ended) -> None:
-        file, held = scene.folder / FILE, root_of(scene, scene.ada)
-        unfinished = file.with_name(f"{FILE}.part")
+        file, held = scene.folder / NEXT, root_of(scene, scene.ada)
+        unfinished = file.with_name(f"{NEXT}.part")
         made, root = file.exists(), how.last("root")
         scene.holds("kept", root in (None, held), f"it said {root}, and the profile holds {held}")
         scene.holds("kept", made or root is None, "the backup that it wrote is gone")
@@ -64,7 +69,7 @@ class Backup(Flow):
         left = unfinished.exists() and how.status != KILLED
         scene.holds("clean", not left, f"a part is left: {how.complaint}")
         if not made:
-            again = scene.ada.run(*export_line(scene.folder))
+            again = scene.ada.run(*export_line(scene.folder, NEXT))
             scene.holds("repeats", again.status == 0, f"it cannot be repeated: {again.err}")
             scene.holds("whole", root_in(file) == held, "the repetition is not whole")
             scene.holds("clean", not unfinished.exists(), "a part is left after a repetition")
@@ -95,7 +100,7 @@ class Restore(Flow):
 
     name = "restore"
     victim = "new"
-    needs = "backup"
+    needs = "long"
 
     def play(self, scene: Scene) -> Ended:
         return scene.run(self._new(scene), *self._line(scene))

@@ -12,7 +12,7 @@ from typing import Final
 from chat.storage import expiry, keys, profile
 from protocol.identity.author import recovery_words
 from protocol.limits import TEXT_CHARACTERS_MAX
-from tests.crash.flows.backup import Backup, Merge, Restore, export_line
+from tests.crash.flows.backup import FILE, Backup, Merge, Restore, export_line
 from tests.crash.flows.deletion import NEEDLE, Delete, DeletedByContact, DeleteForAll, Expire
 from tests.crash.flows.pairing import Inviting, Joining
 from tests.crash.flows.profile import Init, Migrate, Passphrase, RecoveryConfirm, RecoveryUse
@@ -62,14 +62,13 @@ def prepare(need: str, folder: Path, hosts: Sequence[Host]) -> None:
         elif need == "ended":
             _talk(folder, ada, ben, timer=3600)
             _let_pass(ada, 24 * 3600)
-        elif need in ("long", "backup"):
+        elif need == "long":
             _talk(folder, ada, ben)
             shutil.copytree(ada.profile, folder / "old")
             with listening(ada):
                 for number in range(LONG):
                     ada.say(f"{number} " + "long " * (TEXT_CHARACTERS_MAX // 6))
-            if need == "backup":
-                assert ada.run(*export_line(folder, recovery=True)).status == 0
+            assert ada.run(*export_line(folder, FILE, recovery=True)).status == 0
 
 
 def _talk(folder: Path, ada: Station, ben: Station, timer: int = 0) -> None:

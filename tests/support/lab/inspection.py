@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from chat.tools.prove.search import NEEDLE_MIN, Stored, _read, _regions, search_memory
+from chat.tools.prove.search import (
+    _SALT,
+    NEEDLE_MIN,
+    PAGE,
+    Stored,
+    _PageCipher,
+    _read,
+    _regions,
+    search_memory,
+)
 from tests.architecture.imports import ROOT
 
 
@@ -70,9 +79,23 @@ def residues(database: Path, key: bytes, needle: bytes) -> list[str]:
     their common beginning, so the tail of a word must be searched for too.
     """
     stored = Stored.read(database)
-    places = [page.place for page in stored.pages(key) if needle in page.plain]
+    cipher, pages = _PageCipher(key, stored.data[:_SALT]), len(stored.data) // PAGE
+    places = [
+        place
+        for place, number, page in stored.sealed()
+        if needle in _plain(cipher, place, [number, *range(1, pages + 1)], page)
+    ]
     raw = {database.name: stored.data, f"{database.name}-wal": stored.wal}
     return places + [f"{name} in clear" for name, content in raw.items() if needle in content]
+
+
+def _plain(cipher: _PageCipher, place: str, numbers: Iterable[int], page: bytes) -> bytes:
+    """A page by the first number that fits: a program that died may have written the header of a frame alone,
+    in front of an older page or of none."""
+    if len(page) < PAGE:
+        return b""
+    number = next((number for number in numbers if cipher.fits(number, page)), 0)
+    return cipher.open(number, page, place)
 
 
 WRITER = (sys.executable, "-m", "tests.support.storage.writer")
