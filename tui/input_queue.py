@@ -97,6 +97,14 @@ class InputQueue:
             if isinstance(event, _TYPED) and not event.is_forwarded
         )
 
+    def drop_typed(self) -> bool:
+        """Forget what was typed and not handled, but for what is urgent; whether there was anything."""
+        kept = [event for event in self._held if self._urgent(event) or not isinstance(event, _TYPED)]
+        dropped = len(kept) < len(self._held)
+        self._held.clear()
+        self._held.extend(kept)
+        return dropped
+
     @staticmethod
     def takes(event: events.Event) -> bool:
         """Whether an event comes from the keyboard or the mouse and no widget has got it."""
@@ -132,7 +140,7 @@ class InputQueue:
 
     async def _release_first(self, handled: asyncio.Event) -> None:
         try:
-            if self._unsettled(self._held[0]) is None:
+            if self._held and self._unsettled(self._held[0]) is None:
                 event = self._held.popleft()
                 if not any(map(self._urgent, self._held)):
                     self._hurry.clear()
