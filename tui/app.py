@@ -87,7 +87,8 @@ class ParlourApp(App[None]):
         self._chat: ChatScreen | None = None
         self._last = handed.last
         self._touched = self.options.monotonic()
-        self._dropped: float | None = None
+        self._typed: float | None = None
+        self._dropping = False
         self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
@@ -165,12 +166,12 @@ class ParlourApp(App[None]):
 
         It must not end up in a message. It ends with a pause.
         """
-        if self._dropped is None or not isinstance(event, (events.Key, events.Paste)) or self._quits(event):
+        if not isinstance(event, (events.Key, events.Paste)) or self._quits(event):
             return False
-        now = self.options.monotonic()
-        goes_on = now - self._dropped < self.options.quiet
-        self._dropped = now if goes_on else None
-        return goes_on
+        before, self._typed = self._typed, self.options.monotonic()
+        paused = before is None or self._typed - before >= self.options.quiet
+        self._dropping = self._dropping and not paused
+        return self._dropping
 
     def _notice(self) -> None:
         attended = self.attention.there
@@ -195,8 +196,9 @@ class ParlourApp(App[None]):
 
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
-        if message.unasked and self.input_queue.drop_typed():
-            self._dropped = self.options.monotonic()
+        if message.unasked:
+            self.input_queue.drop_typed()
+            self._dropping = True
         start_worker(self, "enter", self._enter, message.messenger)
 
     async def _enter(self, messenger: Messenger) -> None:

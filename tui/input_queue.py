@@ -97,13 +97,11 @@ class InputQueue:
             if isinstance(event, _TYPED) and not event.is_forwarded
         )
 
-    def drop_typed(self) -> bool:
-        """Forget what was typed and not handled, but for what is urgent; whether there was anything."""
+    def drop_typed(self) -> None:
+        """Forget what was typed and not handled, but for what is urgent."""
         kept = [event for event in self._held if self._urgent(event) or not isinstance(event, _TYPED)]
-        dropped = len(kept) < len(self._held)
         self._held.clear()
         self._held.extend(kept)
-        return dropped
 
     @staticmethod
     def takes(event: events.Event) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from chat.interface import Door, Kept, KeyringFailure
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
@@ -70,8 +71,9 @@ async def test_a_keyring_that_fails_is_said_and_what_was_typed_meanwhile_is_the_
         await on_top(pilot, ChatScreen)
 
 
+@pytest.mark.parametrize("gives_up", [False, True])
 async def test_a_passphrase_that_was_typed_while_the_keyring_opened_is_in_no_message(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, gives_up: bool
 ) -> None:
     messenger, _ = with_bob()
     door, now = kept_door(messenger), [0.0]
@@ -80,6 +82,9 @@ async def test_a_passphrase_that_was_typed_while_the_keyring_opened_is_in_no_mes
     async with running(door, options=options) as pilot:
         await until_shown(pilot, OPENING[:40])
         await burst(pilot, *TYPED[:8])
+        if gives_up:  # the keys were let through to the first screen, as after a long wait
+            app_of(pilot).input_queue._hurry.set()
+            await until(pilot, lambda: not app_of(pilot).input_queue.holds)
         go_on.set()
         await on_top(pilot, ChatScreen)
         await until_shown(pilot, "Bob")
@@ -165,3 +170,8 @@ async def test_a_linear_mode_that_follows_a_locked_one_asks() -> None:
     await Program(door, OPTIONS, played, output, again=True).run()
     assert played.transcript[0] == ASKED_LINEAR
     assert called(door, "unlock_kept") == 0
+
+
+def app_of(pilot: Pilot[None]) -> ParlourApp:
+    assert isinstance(pilot.app, ParlourApp)
+    return pilot.app
