@@ -27,6 +27,7 @@ from chat.interface import (
     CannotCreate,
     DiagnosisView,
     DoorState,
+    Kept,
     Messenger,
     RestoreView,
     SalvageView,
@@ -34,6 +35,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.storage import folder as stored_folder
+from chat.storage.system_keyring import SystemKeyring
 
 if TYPE_CHECKING:
     from chat.engine import Engine
@@ -69,6 +71,7 @@ class ProfileDoor:
         self._outside_folder = outside
         self._config = config
         self._cost = cost
+        self._keyring = SystemKeyring(folder)
 
     async def state(self) -> DoorState:
         found = await asyncio.to_thread(stored_folder.state, self._folder)
@@ -120,6 +123,17 @@ class ProfileDoor:
         patience: float = PATIENCE,
         waits: Callable[[], None] | None = None,
     ) -> Messenger:
+        return await self._unlock(passphrase, offline, patience, waits, typed=True)
+
+    async def _unlock(
+        self,
+        passphrase: str,
+        offline: bool,
+        patience: float,
+        waits: Callable[[], None] | None,
+        *,
+        typed: bool,
+    ) -> Messenger:
         from chat.storage import profile
         from chat.storage.errors import ProfileInUse
 
@@ -136,11 +150,43 @@ class ProfileDoor:
                 if pauses.over:
                     raise
             else:
+                if typed:
+                    opened.keyring.resume()
                 return await self._load(opened) if offline else await self._open(opened)
             if waits is not None and pauses.since >= WAITS_AFTER:
                 waits()
                 waits = None
             await pauses.next()
+
+    async def kept(self) -> Kept:
+        return await asyncio.to_thread(self._keyring.kept)
+
+    async def unlock_kept(
+        self,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> Messenger | None:
+        if await self.kept() is not Kept.YES:
+            return None
+        from chat.storage.errors import KeyringOutdated, WrongPassphrase
+
+        found = await self._keyring.passphrase()
+        try:
+            return await self._unlock(found.reveal(), offline, patience, waits, typed=False)
+        except WrongPassphrase:
+            raise KeyringOutdated from None
+
+    async def keep(self, passphrase: str) -> str:
+        await asyncio.to_thread(stored_folder.check_passphrase, self._folder, passphrase)
+        return await self._keyring.save(passphrase)
+
+    async def forget(self) -> None:
+        await self._keyring.remove()
+
+    async def pause_kept(self) -> None:
+        await asyncio.to_thread(self._keyring.pause)
 
     async def restore(
         self,
@@ -183,7 +229,14 @@ class ProfileDoor:
     async def wipe(self) -> None:
         from chat.storage import profile
 
+        kept = await self.kept()
         await asyncio.to_thread(profile.wipe, self._folder, self._outside())
+        if kept is not Kept.NO:
+            try:
+                await self._keyring.remove()
+            finally:
+                with suppress(OSError):  # something else is in it
+                    await asyncio.to_thread(self._folder.rmdir)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         from chat.tools.doctor import diagnose

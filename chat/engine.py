@@ -29,6 +29,7 @@ from chat.interface import (
     Event,
     FileCheckView,
     InvitationView,
+    KeyringFailure,
     NearbyView,
     NotPermitted,
     PairingView,
@@ -52,7 +53,7 @@ from chat.service.alerts import alert_line
 from chat.service.assembly import UseCases, report
 from chat.service.history import History
 from chat.storage.database import Database
-from chat.storage.errors import StorageFailure
+from chat.storage.errors import PassphraseUnsettled, StorageFailure
 from chat.storage.folder import make_reserve
 from chat.storage.profile import Vault
 from chat.tools.doctor import diagnose
@@ -168,6 +169,9 @@ class Engine:
             with suppress(StorageFailure, OSError):  # then the last mark is an older one
                 await self._use_cases.alerts.keep()
             await self._use_cases.store.close()
+            if closed.locked:
+                with suppress(StorageFailure):  # each interface asks by itself after a lock
+                    self._vault.keyring.pause()
             self._vault.close()
             self._executor.shutdown(wait=False)
             self._use_cases.bus.publish(closed)
@@ -377,7 +381,15 @@ class Engine:
         change = partial(
             self._vault.change_passphrase, old, new, random=use_cases.runtime.random, cost=_COSTS[cost]
         )
-        await use_cases.store.run(change)
+        try:
+            await use_cases.store.run(change)
+        except PassphraseUnsettled:
+            try:
+                await self._vault.keyring.update(new)
+            except KeyringFailure as failure:
+                report(use_cases.bus, failure)
+            raise
+        await self._vault.keyring.update(new)
 
     async def back_up(self, path: str, passphrase: str, recovery: bool = False) -> BackupView:
         return await self._open.backup.write(Path(path), passphrase, recovery=recovery)

@@ -96,6 +96,10 @@ class NotPermitted(ParlourError):
     exit_status = 77
 
 
+class KeyringFailure(ParlourError):
+    """The system's keyring did not do what it was asked. Without it, the passphrase is typed."""
+
+
 class Unconfirmed(ParlourError):
     """This person's own log has changes that this person has not confirmed, or this terminal is out of it."""
 

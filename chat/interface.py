@@ -13,6 +13,7 @@ from chat.errors import AnswerLost as AnswerLost
 from chat.errors import BadData as BadData
 from chat.errors import CannotCreate as CannotCreate
 from chat.errors import EngineEnded as EngineEnded
+from chat.errors import KeyringFailure as KeyringFailure
 from chat.errors import NotPermitted as NotPermitted
 from chat.errors import NotSynced as NotSynced
 from chat.errors import OutcomeUnknown as OutcomeUnknown
@@ -585,6 +586,14 @@ class DoorState(StrEnum):
     RUNNING = "running"
 
 
+class Kept(StrEnum):
+    """Whether the system's keyring opens the profile. PAUSED: since a lock, until the passphrase is typed."""
+
+    NO = "no"
+    YES = "yes"
+    PAUSED = "paused"
+
+
 PATIENCE: Final = 120.0
 """Seconds for which `Door.unlock` waits while another process has the profile open and offers no engine."""
 
@@ -617,6 +626,34 @@ class Door(Protocol):
         While another process opens, closes or reads it, this waits up to `patience` seconds, and calls
         `waits` once if that takes long. Raises NotPermitted, BadData, CannotCreate (in vain).
         """
+
+    async def kept(self) -> Kept:
+        """Whether the system's keyring opens the profile. Does not ask the keyring."""
+
+    async def unlock_kept(
+        self,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> Messenger | None:
+        """Open it with the passphrase that the system's keyring has, or None where it is not to be used.
+
+        The keyring may ask its person first, for at most half a minute. Raises KeyringFailure: the passphrase
+        is to be typed. Raises as `unlock` too.
+        """
+
+    async def keep(self, passphrase: str) -> str:
+        """Save a passphrase that opens the profile in the system's keyring, whose name is returned.
+
+        Raises NotPermitted (it does not open the profile), KeyringFailure, BadData, CannotCreate.
+        """
+
+    async def forget(self) -> None:
+        """Remove the passphrase from the keyring. Raises KeyringFailure: it may be left, and is not used."""
+
+    async def pause_kept(self) -> None:
+        """Use the keyring only after the passphrase was typed once, as after a lock. Raises ParlourError."""
 
     async def restore(
         self,
@@ -654,7 +691,8 @@ class Door(Protocol):
     async def wipe(self) -> None:
         """Destroy the profile and what is left of one, without its passphrase: the wrapped key first.
 
-        Raises BadData (there is none), CannotCreate (a process has it open, or files are left).
+        Raises BadData (there is none), CannotCreate (a process has it open, or files are left),
+        KeyringFailure (it is destroyed, and its passphrase may be left in the system's keyring).
         """
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:

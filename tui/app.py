@@ -87,6 +87,8 @@ class ParlourApp(App[None]):
         self._chat: ChatScreen | None = None
         self._last = handed.last
         self._touched = self.options.monotonic()
+        self._typed: float | None = None
+        self._dropping = False
         self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
@@ -100,7 +102,8 @@ class ParlourApp(App[None]):
         handed, self._handed = self._handed, None
         self.notifier.begin(again=handed is not None)
         reason = handed.reason if handed is not None else ""
-        self.push_screen(UnlockScreen(self._door, reason=reason, demo=self.options.demo))
+        first = UnlockScreen(self._door, reason=reason, keyring=handed is None, demo=self.options.demo)
+        self.push_screen(first)
         if handed is not None:
             self.input_queue.resume(handed.typed)
         self.call_after_refresh(self._settle)
@@ -147,6 +150,8 @@ class ParlourApp(App[None]):
                 self._lock_left()
                 return
             self._touched = self.options.monotonic()
+        if self._is_dropped(event):
+            return
         if self.input_queue.takes(event):
             await self.input_queue.put(event)
         else:
@@ -155,6 +160,18 @@ class ParlourApp(App[None]):
             self._notice()  # a long absence may have ended before it was noticed
             self.attention.heed(event)
             self._notice()
+
+    def _is_dropped(self, event: events.Event) -> bool:
+        """Whether a key belongs to what was typed while the profile opened by itself: a passphrase perhaps.
+
+        It must not end up in a message. It ends with a pause.
+        """
+        if not isinstance(event, (events.Key, events.Paste)) or self._quits(event):
+            return False
+        before, self._typed = self._typed, self.options.monotonic()
+        paused = before is None or self._typed - before >= self.options.quiet
+        self._dropping = self._dropping and not paused
+        return self._dropping
 
     def _notice(self) -> None:
         attended = self.attention.there
@@ -179,6 +196,9 @@ class ParlourApp(App[None]):
 
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
+        if message.unasked:
+            self.input_queue.drop_typed()
+            self._dropping = True
         start_worker(self, "enter", self._enter, message.messenger)
 
     async def _enter(self, messenger: Messenger) -> None:

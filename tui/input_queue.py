@@ -97,6 +97,12 @@ class InputQueue:
             if isinstance(event, _TYPED) and not event.is_forwarded
         )
 
+    def drop_typed(self) -> None:
+        """Forget what was typed and not handled, but for what is urgent."""
+        kept = [event for event in self._held if self._urgent(event) or not isinstance(event, _TYPED)]
+        self._held.clear()
+        self._held.extend(kept)
+
     @staticmethod
     def takes(event: events.Event) -> bool:
         """Whether an event comes from the keyboard or the mouse and no widget has got it."""
@@ -132,7 +138,7 @@ class InputQueue:
 
     async def _release_first(self, handled: asyncio.Event) -> None:
         try:
-            if self._unsettled(self._held[0]) is None:
+            if self._held and self._unsettled(self._held[0]) is None:
                 event = self._held.popleft()
                 if not any(map(self._urgent, self._held)):
                     self._hurry.clear()

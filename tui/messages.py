@@ -57,7 +57,10 @@ class NewestWins(Message):
 
 @dataclass
 class Opened(Message):
+    """`unasked`: without a passphrase, so that what was typed meanwhile may be one."""
+
     messenger: Messenger
+    unasked: bool = False
 
 
 @dataclass

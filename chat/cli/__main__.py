@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "export": "backup",
     "import": "backup",
     "passphrase": "people",
+    "keyring": "keyring",
     "lock": "people",
     "wipe": "people",
     "doctor": "tools",

@@ -30,6 +30,8 @@ from chat.interface import (
     ContactView,
     DoorState,
     IdentityChangeView,
+    Kept,
+    KeyringFailure,
     Messenger,
     NotSynced,
     OwnChange,
@@ -100,6 +102,8 @@ async def init(call: Call, name: str) -> None:
 async def passphrase(call: Call, new_passphrase_file: str | None, cost: str | None) -> None:
     """Change the passphrase, or the cost of guessing it: the new one may be the old one."""
     await existing(call)
+    if await call.door().kept() is not Kept.NO:
+        note("The system's keyring gets the new passphrase too, and may ask you to unlock it.")
     old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
     new = read_new_passphrase(new_passphrase_file, call.lines)
     async with messenger(call, old) as opened:
@@ -127,6 +131,7 @@ async def lock(call: Call) -> None:
         state = await door.state()
     else:
         note("No engine was running with this profile.")
+    await door.pause_kept()
     call.result({"locked": True}, "The profile is locked.")
 
 
@@ -155,6 +160,9 @@ async def wipe(call: Call, yes: bool) -> None:
         try:
             await door.wipe()
             break
+        except KeyringFailure:
+            call.result({"wiped": True}, "The profile is destroyed.")
+            raise
         except CannotCreate:  # a command has the profile open for a moment
             if now() > until:
                 raise

@@ -24,6 +24,7 @@ from chat.interface import (
     DoorState,
     EngineEnded,
     Event,
+    KeyringFailure,
     Messenger,
     NotPermitted,
     Ready,
@@ -36,6 +37,10 @@ OTHERS_WITHIN: Final = 2.0
 
 LOOK_EVERY: Final = 0.1
 WAITS: Final = "Another Parlour has this profile open: waiting for it."
+KEYRING_SLOW: Final = 2.0
+KEYRING_ASKED: Final = "Waiting for the system's keyring, which may ask you to unlock it."
+"""What is said after so many seconds."""
+
 NOBODY_TO_ASK: Final = (
     "The engine has stopped. To continue, this command needs the passphrase: give --passphrase-file FILE."
 )
@@ -212,6 +217,8 @@ class Session:
                 return await self._agreeing(await door.attach())
         secret = self._secret
         if secret is None:
+            if self._call.passphrase_file is None and (kept := await self._open_kept(door)) is not None:
+                return await self._agreeing(kept)
             try:
                 secret = read_passphrase(self._call.passphrase_file, self._call.lines)
             except NotPermitted as refused:
@@ -222,6 +229,19 @@ class Session:
             secret, self._offline, patience=self._patience, waits=lambda: output.note(WAITS)
         )
         return await self._agreeing(opened)
+
+    async def _open_kept(self, door: Door) -> Messenger | None:
+        """Open it with the passphrase in the system's keyring, if that is to be used and does."""
+        slow = asyncio.get_running_loop().call_later(KEYRING_SLOW, output.note, KEYRING_ASKED)
+        try:
+            return await door.unlock_kept(
+                self._offline, patience=self._patience, waits=lambda: output.note(WAITS)
+            )
+        except KeyringFailure as problem:
+            output.note(str(problem))
+            return None
+        finally:
+            slow.cancel()
 
     async def _agreeing(self, opened: Messenger) -> Messenger:
         """Say where an engine that runs listens on another port than the one that was named."""

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from chat.errors import NOTHING_SAID, Phrase, phrase
-from chat.interface import BadData, CannotCreate, NotPermitted, OutcomeUnknown, ParlourError
+from chat.interface import (
+    BadData,
+    CannotCreate,
+    KeyringFailure,
+    NotPermitted,
+    OutcomeUnknown,
+    ParlourError,
+)
 
 
 class StorageMisuse(RuntimeError):
@@ -270,3 +277,105 @@ class TooLittleMemory(StorageFailure):
     """The machine lacks the memory that Argon2id needs."""
 
     what = phrase("There is not enough memory to open the profile: close other programs and try again.")
+
+
+# --- The system's keyring ---
+
+
+class KeyringProblem(KeyringFailure):
+    """A failure of the keyring that is always the same sentence."""
+
+    what: ClassVar[Phrase] = NOTHING_SAID
+
+    def __init__(self) -> None:
+        super().__init__(self.what)
+
+
+class KeyringMissing(KeyringProblem):
+    """The library is not installed."""
+
+    what = phrase(
+        "Parlour was installed without support for the system's keyring: install parlour[keyring], or type "
+        "the passphrase."
+    )
+
+
+class KeyringAbsent(KeyringProblem):
+    """The library finds nothing to keep a passphrase in, as on a machine without a desktop."""
+
+    what = phrase("This system has no keyring that Parlour can use here: type the passphrase.")
+
+
+class KeyringRefused(KeyringProblem):
+    """The keyring is locked, refuses or fails. Its own text may contain anything, so that it is not shown."""
+
+    what = phrase("The system's keyring is locked or refuses: unlock it, or type the passphrase.")
+
+
+class KeyringSilent(KeyringProblem):
+    """The keyring did not answer in time. What it was asked may still happen."""
+
+    what = phrase("The system's keyring does not answer: does it wait for you? Else type the passphrase.")
+
+
+class KeyringUnsure(KeyringProblem):
+    """The keyring did not answer when the passphrase was to be saved."""
+
+    what = phrase(
+        "The system's keyring did not answer, so it may have the passphrase or not. Run 'parlour keyring "
+        "--save' again, or 'parlour keyring --remove'."
+    )
+
+
+class KeyringEmpty(KeyringProblem):
+    """The profile names an entry, and the keyring has none."""
+
+    what = phrase(
+        "The system's keyring has no passphrase of this profile: type it. 'parlour keyring --save' saves it "
+        "there again."
+    )
+
+
+class KeyringOutdated(KeyringProblem):
+    """The entry has another passphrase than the profile."""
+
+    what = phrase(
+        "The passphrase in the system's keyring does not open this profile: type the right one. 'parlour "
+        "keyring --save' replaces it there."
+    )
+
+
+class KeyringNotUpdated(KeyringProblem):
+    """The new passphrase is in force. The old one was removed from the keyring."""
+
+    what = phrase(
+        "The passphrase was changed, but the system's keyring did not take the new one: Parlour asks for it "
+        "from now on. 'parlour keyring --save' saves it there."
+    )
+
+
+class KeyringNotUpdatedOrEmptied(KeyringFailure):
+    """The new passphrase is in force, and one of the profile may be left in the keyring."""
+
+    def __init__(self, entry: str) -> None:
+        super().__init__(
+            phrase(
+                "The passphrase was changed, but the system's keyring did not take the new one, and may have "
+                "one of them: remove the entry '{entry}' of 'parlour' there. Parlour asks for the passphrase "
+                "from now on.",
+                entry=entry,
+            )
+        )
+
+
+class KeyringLeft(KeyringFailure):
+    """The profile no longer uses its entry, which could not be removed."""
+
+    def __init__(self, entry: str) -> None:
+        super().__init__(
+            phrase(
+                "Parlour no longer uses the system's keyring for this profile, but the passphrase may still "
+                "be there: remove the entry '{entry}' of 'parlour' with the keyring's own program.",
+                entry=entry,
+            )
+        )

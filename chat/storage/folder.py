@@ -216,6 +216,9 @@ def require_passphrase(passphrase: str) -> None:
 HEADER: Final = "header"
 DATABASE: Final = "history.db"
 SOCKET: Final = "engine.sock"
+# Each names the entry in the system's keyring. Paused: from a lock until the passphrase is typed.
+KEYRING: Final = "keyring"
+KEYRING_PAUSED: Final = "keyring.paused"
 # An unfinished creation of a profile.
 NEW_HEADER: Final = "unfinished.header"
 NEW_DATABASE: Final = "unfinished.db"
@@ -236,11 +239,12 @@ _OTHERS: Final = (
 
 def holds_any(folder: Path) -> bool:
     """Whether a folder contains a file of a profile, or of the rest of one, but for a lock."""
-    return any((folder / name).exists() for name in (*_HEADERS, *_OTHERS))
+    names = (*_HEADERS, *_OTHERS, KEYRING, KEYRING_PAUSED)
+    return any((folder / name).exists() for name in names)
 
 
 def destroy(folder: Path) -> None:
-    """Remove every file of a profile but its lock, which the caller holds.
+    """Remove every file of a profile but its lock, which the caller holds, and what names its keyring entry.
 
     Each header is overwritten first, and that is durable before anything is removed: without the wrapped key
     nothing else can be read, whatever ends this. Raises OSError.
@@ -279,6 +283,18 @@ def drop_salvage(folder: Path) -> None:
     for name in (DAMAGED, SALVAGING):
         for ending in ("", "-wal", "-shm"):
             (folder / f"{name}{ending}").unlink(missing_ok=True)
+
+
+def check_passphrase(folder: Path, passphrase: str) -> None:
+    """Whether a passphrase opens the profile. Takes no lock, and the time of Argon2id.
+
+    Raises as `unwrap` and `state`.
+    """
+    with system_failures():
+        place = header_place(folder)
+        if place is None:
+            raise errors.ProfileMissing(folder)
+        unwrap(read_header(place), passphrase)
 
 
 class ProfileState(StrEnum):

@@ -17,6 +17,7 @@ from chat.storage.database import Database
 from chat.storage.folder import DATABASE, HEADER, NEW_DATABASE, NEW_HEADER, ProfileLock, system_failures
 from chat.storage.marks import Outside
 from chat.storage.migrations import Fill, create_history, open_history
+from chat.storage.system_keyring import SystemKeyring
 from protocol.primitives import Random
 from protocol.profile_header import MODERATE, Cost, DatabaseKey, Header
 
@@ -106,6 +107,7 @@ class Vault:
 
     def __init__(self, folder: Path, found: Header, key: DatabaseKey, lock: ProfileLock) -> None:
         self.folder = folder
+        self.keyring = SystemKeyring(folder)
         self._header = found
         self._key: DatabaseKey | None = key
         self._lock = lock

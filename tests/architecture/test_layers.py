@@ -39,6 +39,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "nats": "chat.relay.cluster.nats",
     "resource": ("chat.storage.folder", "chat.relay.sandbox", "chat.tools.bench.relay"),
     "ctypes": ("chat.storage.folder", "chat.relay.sandbox"),
+    "keyring": "chat.storage.system_keyring",
     "click": "chat.cli",
     "textual": "tui",
     "rich": "tui",

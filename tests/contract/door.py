@@ -14,6 +14,7 @@ from chat.interface import (
     Closed,
     Door,
     DoorState,
+    Kept,
     NotPermitted,
     ParlourError,
     Unreachable,
@@ -105,6 +106,51 @@ class DoorContract:
             await doorway.door.unlock(PASSPHRASE)
         opened = await doorway.door.unlock("another one")
         await opened.close()
+
+    async def test_the_keyring_opens_a_profile_that_its_person_saved_there(self, doorway: Doorway) -> None:
+        door = doorway.door
+        assert await door.unlock_kept() is None
+        with pytest.raises(BadData):
+            await door.keep(PASSPHRASE)
+        made = await door.create("Ann", PASSPHRASE)
+        person = (await made.me()).person
+        with pytest.raises(NotPermitted):
+            await door.keep("not " + PASSPHRASE)
+        assert await door.kept() is Kept.NO
+        assert await door.keep(PASSPHRASE)
+        await made.change_passphrase(PASSPHRASE, "another one")
+        await made.close()
+        for offline in (False, True):
+            assert await door.kept() is Kept.YES
+            opened = await door.unlock_kept(offline)
+            assert opened is not None
+            assert (await opened.me()).person == person
+            await opened.close()
+        await door.forget()
+        assert await door.kept() is Kept.NO
+        assert await door.unlock_kept() is None
+
+    async def test_after_a_lock_the_keyring_opens_nothing_until_the_passphrase_was_typed(
+        self, doorway: Doorway
+    ) -> None:
+        door = doorway.door
+        made = await door.create("Ann", PASSPHRASE)
+        await door.keep(PASSPHRASE)
+        await made.lock()
+        await made.close()
+        for _ in range(2):
+            assert await door.kept() is Kept.PAUSED
+            assert await door.unlock_kept() is None
+            with pytest.raises(NotPermitted):
+                await door.unlock("not " + PASSPHRASE)
+            assert await door.kept() is Kept.PAUSED
+            await (await door.unlock(PASSPHRASE)).close()
+            assert await door.kept() is Kept.YES
+            await door.pause_kept()
+        await door.wipe()
+        assert await door.kept() is Kept.NO
+        with pytest.raises(BadData):
+            await door.wipe()
 
     async def test_damage_is_said_and_nothing_begins_again_over_it(self, doorway: Doorway) -> None:
         door = doorway.door

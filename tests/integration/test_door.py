@@ -7,7 +7,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from chat.storage.migrations import Fill
 from protocol import profile_header
 from protocol.identity.author import create_person
 from tests.contract.door import PASSPHRASE, DoorContract, Doorway
+from tests.support.fakes.keyring import system_keyring
 from tests.support.fakes.messenger import FakeDoor
 from tests.support.fakes.network import MemoryDiscovery, MemoryTransport, Network
 
@@ -38,7 +39,7 @@ class TestFakeDoor(DoorContract):
 
 class TestProfileDoor(DoorContract):
     @pytest.fixture
-    def doorway(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorway:
+    def doorway(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doorway]:
         network, folder = Network(), tmp_path / "profile"
         monkeypatch.setattr(transport, "TcpTransport", partial(MemoryTransport, network, "10.0.0.1"))
         monkeypatch.setattr(mdns, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
@@ -46,7 +47,8 @@ class TestProfileDoor(DoorContract):
         def damage() -> None:
             (folder / stored_folder.HEADER).write_bytes(b"not a header")
 
-        return Doorway(door(folder, cost=profile_header.CHEAPEST), damage)
+        with system_keyring():
+            yield Doorway(door(folder, cost=profile_header.CHEAPEST), damage)
 
 
 def created(folder: Path, fill: Fill) -> None:

@@ -83,7 +83,12 @@ class LineInput:
             self.editor.hidden = False
 
     def _drop_begun(self) -> None:
-        if self._keyboard and self.editor.text:
+        if self.editor.text:
+            self.forget_typed()
+
+    def forget_typed(self) -> None:
+        """Drop what was typed ahead at a terminal. A pipe keeps its order and is left alone."""
+        if self._keyboard:
             import termios
 
             with suppress(termios.error):  # it is gone, and the next read says so

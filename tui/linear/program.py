@@ -12,6 +12,8 @@ from chat.interface import (
     SHORT_PASSPHRASE,
     Door,
     DoorState,
+    Kept,
+    KeyringFailure,
     Messenger,
     NotPermitted,
     ParlourError,
@@ -39,13 +41,15 @@ class InputEnded(Exception):
 class Opener:
     """Asks until the profile is open. `status`: the exit status of the last refusal.
 
-    `demo` is the passphrase of a demo.
+    `demo` is the passphrase of a demo. `keyring`: the system's keyring may open the profile, which is so at a
+    start only.
     """
 
     door: Door
     input: LineInput
     output: Output
     demo: str = ""
+    keyring: bool = False
     status: int = 0
 
     async def open(self, problem: ParlourError | None = None) -> Messenger | None:
@@ -61,7 +65,7 @@ class Opener:
                 except ParlourError as refused:
                     problem = refused
                 else:
-                    self.status = 0
+                    self.status, self.keyring = 0, False
                     return messenger
         except InputEnded:
             return None
@@ -132,6 +136,8 @@ class Opener:
         if self.demo:
             await self.output.say(translation.welcome("locked", self.demo))
         with self.input.hidden():
+            if (opened := await self._open_kept()) is not None:
+                return opened
             while True:
                 passphrase = await self._secret(_("Type your passphrase. It is not shown."))
                 await self.output.say(_("Opening…"))
@@ -139,6 +145,23 @@ class Opener:
                     return await self.door.unlock(passphrase)
                 except NotPermitted as refused:
                     await self._refuse(refused)
+
+    async def _open_kept(self) -> Messenger | None:
+        """Open it with the system's keyring, where that may be and succeeds."""
+        if not self.keyring or await self.door.kept() is not Kept.YES:
+            return None
+        self.keyring = False
+        await self.output.say(
+            _("Opening with the passphrase in the system's keyring. It may ask you to unlock it.")
+        )
+        try:
+            opened = await self.door.unlock_kept()
+        except KeyringFailure as refused:
+            await self._refuse(refused)
+            return None
+        if opened is not None:
+            self.input.forget_typed()  # the passphrase perhaps, which must not end up in a message
+        return opened
 
     async def _secret(self, prompt: str) -> str:
         while True:
@@ -184,7 +207,7 @@ class Opener:
 class Program:
     """The mode on one input and one output. `every`: seconds between two looks at the keys.
 
-    `looks`: preferences that a program which locked left.
+    `looks`: preferences that a program which locked left. `again`: there was such a program.
     """
 
     door: Door
@@ -193,6 +216,7 @@ class Program:
     output: Output
     every: float = EVERY
     looks: Mapping[str, str] = field(default_factory=dict)
+    again: bool = False
 
     async def run(self) -> int:
         """Talk until the person leaves; the exit status."""
@@ -212,7 +236,7 @@ class Program:
                 await asyncio.gather(gone, work, return_exceptions=True)
 
     async def _work(self) -> int:
-        opener = Opener(self.door, self.input, self.output, self.options.demo)
+        opener = Opener(self.door, self.input, self.output, self.options.demo, keyring=not self.again)
         problem: ParlourError | None = None
         while (messenger := await opener.open(problem)) is not None:
             try:
@@ -260,11 +284,13 @@ class Program:
 def run(door: Door, options: Options | None = None) -> int:
     """Talk on standard input and output; the exit status."""
     output = Output(1, sys.stdout.encoding or "utf-8")
-    handed = taken_over() or Handover()
+    before = taken_over()
+    handed = before or Handover()
     lines = LineInput(0, output, handed.modes)
     for _key, text in handed.typed:
         lines.put_first(text)
-    program = Program(door, options or Options(), lines, output, looks=handed.looks)
+    again = before is not None
+    program = Program(door, options or Options(), lines, output, looks=handed.looks, again=again)
     try:
         return asyncio.run(program.run())
     except (KeyboardInterrupt, asyncio.CancelledError):

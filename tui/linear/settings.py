@@ -264,6 +264,7 @@ class Passphrase:
         problem = passphrase_problem(new, again, confirmed=confirmed)
         if problem is None:
             self.stop()
+            await self.output.say(_("Changing the passphrase…"))
             await self.messenger.change_passphrase(old, new)
             await self.output.say(_("The passphrase was changed."))
             return

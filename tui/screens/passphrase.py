@@ -101,7 +101,7 @@ class PassphraseDialog(Dialog[bool]):
             return
         for field in self._fields():
             field.password = True  # what is typed after Enter is shown to nobody
-        self.fail("")
+        self.fail(_("Changing the passphrase…"))
         start_worker(self, "passphrase", partial(self._work, old, new), exclusive=True)
 
     async def _work(self, old: str, new: str) -> None:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Messenger, passphrase_problem
+from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Kept, Messenger, passphrase_problem
 from tui.actions import action, keys_of
 from tui.messages import Opened, Problem, attempt, start_worker
 from tui.screens.dialog import plain
@@ -21,13 +21,14 @@ from tui.text.formatting import safe_line, strength
 from tui.text.translation import N_, _, told
 from tui.widgets.controls import Field, Hint, Hints
 
-Stage = Literal["looking", "new", "locked", "joining", "opening", "broken"]
+Stage = Literal["looking", "new", "locked", "joining", "keyring", "opening", "broken"]
 
 _WELCOME = {
     "looking": "",
     "new": N_("Choose a name that others see, and a passphrase that protects your history."),
     "locked": N_("Enter your passphrase."),
     "joining": N_("Parlour already runs with this profile. Connecting to it…"),
+    "keyring": N_("Opening with the passphrase in the system's keyring. It may ask you to unlock it."),
     "opening": "",
     "broken": "",
 }
@@ -42,7 +43,8 @@ _NAME_MAX = 64
 class UnlockScreen(Screen[None]):
     """`reason` says why one is here again; `first` is awaited before the door is asked (a lock, say).
 
-    `demo` is the passphrase of a demo.
+    `keyring`: the system's keyring may open the profile, which is so at a start only. `demo` is the
+    passphrase of a demo.
     """
 
     CSS_PATH = "unlock.tcss"
@@ -62,10 +64,12 @@ class UnlockScreen(Screen[None]):
         *,
         reason: str = "",
         first: Callable[[], Awaitable[None]] | None = None,
+        keyring: bool = False,
         demo: str = "",
     ) -> None:
         super().__init__()
         self._door = door
+        self._keyring = keyring
         self._reason = reason
         self._first = first
         self._demo = demo
@@ -159,7 +163,22 @@ class UnlockScreen(Screen[None]):
             self._came(joined, "broken")
         else:
             self._form = "new" if state is DoorState.NEW else "locked"
-            self._enter(self._form)
+            if not await self._open_kept():
+                self._enter(self._form)
+
+    async def _open_kept(self) -> bool:
+        """Open it with the system's keyring, where that may be; whether that was tried."""
+        if not self._keyring or await attempt(self._door.kept()) is not Kept.YES:
+            return False
+        self._enter("keyring")
+        opened = await attempt(self._door.unlock_kept())
+        if opened is None:
+            return False
+        if isinstance(opened, Problem):
+            self._fail(opened, "locked")
+        else:
+            self.post_message(Opened(opened, unasked=True))
+        return True
 
     def _open(self) -> None:
         name = self.query_one("#name", Field).value.strip()

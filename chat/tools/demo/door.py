@@ -19,6 +19,7 @@ from chat.interface import (
     CannotCreate,
     DiagnosisView,
     DoorState,
+    Kept,
     Messenger,
     RestoreView,
     SalvageView,
@@ -76,6 +77,27 @@ class DemoDoor:
         if self._demo is None or self._demo.person.running:
             raise CannotCreate(RUNS)
         return await self._demo.unlock(passphrase)
+
+    async def kept(self) -> Kept:
+        return Kept.NO
+
+    async def unlock_kept(
+        self,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> Messenger | None:
+        return None
+
+    async def keep(self, passphrase: str) -> str:
+        raise CannotCreate(RUNS)
+
+    async def forget(self) -> None:
+        raise CannotCreate(RUNS)
+
+    async def pause_kept(self) -> None:
+        """Nothing is kept."""
 
     async def is_held(self) -> bool:
         return self._demo is not None and self._demo.person.running

@@ -34,6 +34,7 @@ from chat.interface import (
     FileCheckView,
     HistoryCleared,
     InvitationView,
+    Kept,
     Messenger,
     NearbyView,
     NotPermitted,
@@ -472,6 +473,7 @@ class FakeDoor:
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
         self.held = False
+        self.in_keyring = Kept.NO
         self._state = state
         self._damaged = False
 
@@ -508,7 +510,42 @@ class FakeDoor:
                 return self._open(DoorState.RUNNING)
         if self.messenger is not None and passphrase != self.messenger.passphrase:
             raise NotPermitted(WRONG)
+        if self.in_keyring is Kept.PAUSED:
+            self.in_keyring = Kept.YES
         return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
+
+    async def kept(self) -> Kept:
+        self._look()
+        return self.in_keyring
+
+    async def unlock_kept(
+        self,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> FakeMessenger | None:
+        self._enter("unlock_kept", *(["offline"] if offline else []))
+        if self._look() is DoorState.NEW or self.in_keyring is not Kept.YES:
+            return None
+        return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
+
+    async def keep(self, passphrase: str) -> str:
+        self._enter("keep", passphrase)
+        if self.messenger is None:
+            raise BadData(phrase("There is no profile here."))
+        if passphrase != self.messenger.passphrase:
+            raise NotPermitted(WRONG)
+        self.in_keyring = Kept.YES
+        return "Fake Keyring"
+
+    async def forget(self) -> None:
+        self._enter("forget")
+        self.in_keyring = Kept.NO
+
+    async def pause_kept(self) -> None:
+        self._enter("pause_kept")
+        self.in_keyring = Kept.NO if self.in_keyring is Kept.NO else Kept.PAUSED
 
     async def restore(
         self,
@@ -542,7 +579,7 @@ class FakeDoor:
             case DoorState.NEW:
                 raise BadData(phrase("There is no profile here."))
             case DoorState.LOCKED if not self.held:
-                self.messenger, self._state = None, DoorState.NEW
+                self.messenger, self._state, self.in_keyring = None, DoorState.NEW, Kept.NO
             case _:
                 self._damaged = damaged
                 raise CannotCreate(phrase("Another Parlour has this profile open."))
@@ -566,6 +603,8 @@ class FakeDoor:
             raise BadData(phrase("The profile is damaged: restore it from a backup."))
         if self._state is DoorState.RUNNING and self.messenger is not None and self.messenger.closed:
             self._state = DoorState.LOCKED
+            if self.in_keyring is Kept.YES and self.messenger.locked:
+                self.in_keyring = Kept.PAUSED
         return self._state
 
     def _open(self, state: DoorState) -> FakeMessenger:

@@ -75,6 +75,7 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
         "ParlourError": 1,
         "Unconfirmed": 1,
         "OutcomeUnknown": 1,
+        "KeyringFailure": 1,
         "UsageError": 64,
         "BadData": 65,
         "CannotCreate": 73,

@@ -59,6 +59,9 @@ class Played(LineInput):
     async def secret(self) -> str | None:
         return await self._next(">> ")
 
+    def forget_typed(self) -> None:
+        """A transcript types nothing ahead."""
+
     @contextmanager
     def hidden(self) -> Iterator[None]:
         yield
