@@ -74,7 +74,7 @@ def _agrees(db: Database, row: Row) -> bool:
     if salt is not None and b2b(salt + body, personal=labels.CONTENT) != fields.content:
         return False
     # One of three: its body is held, missing, or deleted. Only a held text has words.
-    if (salt is not None) + alone + destroyed != 1 or found != (
+    if (salt is not None) + alone + bool(destroyed) != 1 or found != (
         fields.kind == KIND_TEXT and salt is not None
     ):
         return False

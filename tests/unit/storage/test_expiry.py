@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chat.ports import Clock
 from chat.service.expiry import AgeClock
-from chat.storage import contacts, entries, expiry, ordering, receipts
+from chat.storage import checks, contacts, entries, expiry, ordering, receipts
 from chat.storage.database import Database
 from chat.storage.expiry import EXPIRED, Moment
 from protocol.codec import encode
@@ -79,6 +79,7 @@ def test_the_end_takes_body_words_and_count_and_leaves_the_header(database: Data
     assert find(database, "zyxhippopotamus") == []
     assert receipts.unread(database, TALK) == 0
     assert ends(database) == []
+    assert checks.piece(database, 0) is not None, "it is not taken for a page of another time"
     insert(database, [timed])
     for table in ("bodies", "unread", "expiring"):
         assert database.value(f"SELECT count(*) FROM {table} WHERE entry = ?", row.number) == 0
