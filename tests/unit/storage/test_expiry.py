@@ -16,7 +16,7 @@ from protocol.codec import encode
 from protocol.entries_and_receipts import KIND_TIMER, ParsedEntry
 from protocol.limits import UNREAD_SECONDS_MAX
 from protocol.messages import TimerBody
-from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, find, sample
+from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, find, remove_conversation, sample
 
 HOUR = 3_600
 NOW = Moment(1_000_000, 50_000, "first", 7)
@@ -114,7 +114,7 @@ def test_the_last_timer_in_the_order_counts_unless_it_is_uncovered(database: Dat
         database.run("INSERT INTO uncovered (entry) VALUES (?)", number)
     assert expiry.timer_of(database, TALK) == HOUR
     with database.transaction():
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
     assert expiry.timers(database) == {}
 
 
