@@ -203,10 +203,13 @@ CREATE TABLE expiring (
     timer INTEGER NOT NULL, -- from the first reading to the end
     due   INTEGER NOT NULL, -- the end, as far as it is known
     last  INTEGER NOT NULL, -- the end at the latest
-    waits INTEGER NOT NULL  -- 1: its time is over, and it stays until a terminal of the contact has it
+    waits INTEGER NOT NULL  -- 1: its time is over, and it stays until a terminal of the contact has it; 2: one may have it
 ) STRICT;
 CREATE INDEX expiring_by_due ON expiring (due);
 CREATE INDEX expiring_that_wait ON expiring (entry) WHERE waits;
+CREATE INDEX expiring_that_may_end ON expiring (entry) WHERE waits = 2;
+CREATE TRIGGER expiring_acknowledged AFTER INSERT ON receipts
+    BEGIN UPDATE expiring SET waits = 2 WHERE entry = NEW.entry AND waits; END;
 
 -- A wall clock can be set back: what had passed before is kept apart from it.
 CREATE TABLE profile_clock (
