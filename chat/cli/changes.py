@@ -66,7 +66,7 @@ async def delete(
             raise UsageError(
                 f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
             )
-        if not yes and entry.kind not in GONE:
+        if not yes and (entry.kind not in GONE or (not here and entry.only_for_everyone)):
             await _confirm(call, label, entry, here=here)
         fields: dict[str, object] = {"deleted": entry.id, "conversation": label}
         if here:
