@@ -65,7 +65,7 @@ def find(
         conditions.append((f"({_OWN if own else 0} OR {by_others})", others))
     conditions += [("e.time >= ?", (since,))] if since is not None else []
     conditions += [("e.time < ?", (until,))] if until is not None else []
-    if removal.is_due(db):
+    if conversations is None and removal.is_due(db):
         conditions.append((f"e.conversation NOT IN {removal.REMOVED}", ()))
     asked = expression(terms, groups)
     source, values = "entries AS e", list[object]()
