@@ -370,7 +370,10 @@ class Messenger(Protocol):
         """Block or unblock: a blocked contact gets no answer and nothing of it is shown."""
 
     async def remove(self, contact: str) -> None:
-        """Forget a contact and its keys; the history with it goes too."""
+        """Forget a contact, its keys and the history with it at once, and erase them from the file.
+
+        That goes in pieces, which `Cleaning` tells, and goes on after a crash. It ends as `clean`.
+        """
 
     async def verification(self, contact: str) -> VerificationView:
         """What to compare with a contact, and what was compared. Raises Unconfirmed."""

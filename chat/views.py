@@ -182,6 +182,11 @@ class EntryView:
         """Whether this person can delete it for everyone: what a cut or a timer says stays in force."""
         return self.own and self.kind not in ("cut", "timer")
 
+    @property
+    def only_for_everyone(self) -> bool:
+        """Whether this person deleted it here alone, and can still delete it for everyone."""
+        return self.for_everyone and self.kind == "deleted" and self.deleted_by == "here"
+
 
 @dataclass(frozen=True, slots=True)
 class VersionView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable
 from contextlib import aclosing
 from itertools import count
 from typing import Final
@@ -65,7 +66,7 @@ async def delete(
             raise UsageError(
                 f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
             )
-        if not yes and entry.kind not in GONE:
+        if not yes and (entry.kind not in GONE or (not here and entry.only_for_everyone)):
             await _confirm(call, label, entry, here=here)
         fields: dict[str, object] = {"deleted": entry.id, "conversation": label}
         if here:
@@ -168,7 +169,12 @@ async def _confirm(call: Call, label: str, entry: EntryView, *, here: bool) -> N
 
 async def until_clean(opened: Messenger) -> None:
     """Wait until the file is clean, with a sign of life. Raises what the cleaning raises, and Stopped."""
-    cleaning = asyncio.ensure_future(opened.clean())
+    await until_erased(opened.clean(), DUE)
+
+
+async def until_erased(work: Awaitable[None], stopped: str) -> None:
+    """Wait until what deletes has ended, with a sign of life. Raises what it raises, and Stopped."""
+    cleaning = asyncio.ensure_future(work)
     sign = SignOfLife()
     try:
         for seconds in count(TICK, TICK):
@@ -177,7 +183,7 @@ async def until_clean(opened: Messenger) -> None:
             sign.show("Erasing it from the profile file…", f"{seconds} s")
         await cleaning
     except (asyncio.CancelledError, NotPermitted, Unreachable):  # Ctrl-C, or the engine was locked or ended
-        raise Stopped(DUE) from None
+        raise Stopped(stopped) from None
     finally:
         sign.end()
         cleaning.cancel()

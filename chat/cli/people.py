@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from chat.cli.changes import until_erased
 from chat.cli.output import (
     Stopped,
     clear_screen,
@@ -381,6 +382,12 @@ async def unblock(call: Call, name: str) -> None:
     await _change(call, name, lambda opened, person: opened.block(person, False))
 
 
+HALF_REMOVED: Final = (
+    "If 'parlour contacts' no longer lists {label}, the contact is removed. The profile file may still"
+    " contain parts of the conversation, and Parlour erases them while it is open."
+)
+
+
 @contacts.command("remove")
 @click.argument("name", type=TEXT)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -388,14 +395,17 @@ async def unblock(call: Call, name: str) -> None:
 async def remove(call: Call, name: str, yes: bool) -> None:
     """Remove NAME with the whole conversation.
 
-    Only the ids of messages that you deleted stay: these do not come back if you pair again.
+    Only the ids of messages that you deleted stay: these do not come back if you pair again. If the command
+    is interrupted after NAME is gone, Parlour finishes the work the next time it is open.
+
+    Status 0: the profile file no longer contains the messages.
     """
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
         asked = f"Remove {label} and the whole conversation? [y/n]"
         if not yes and is_interactive() and not await confirmed(call.lines, asked):
             raise Stopped(f"{label} was not removed: answer y to remove.")
-        await opened.remove(view.person)
+        await until_erased(opened.remove(view.person), HALF_REMOVED.format(label=label))
         call.result({"removed": label}, f"{label} and the conversation were removed.")
 
 

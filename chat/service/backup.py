@@ -14,7 +14,7 @@ from chat.service.events import EventBus
 from chat.service.person_logs import ERASED
 from chat.service.progress import Progress
 from chat.service.readable import NOT_ABSOLUTE
-from chat.storage import backup
+from chat.storage import backup, removal
 from chat.storage.backup import Scope
 from chat.storage.backup_file import BackupReader, BackupWriter
 from chat.storage.database import Store
@@ -92,6 +92,8 @@ class Backup:
         for person in of.persons:
             await asyncio.to_thread(writer.add, await store.read(backup.log_records, person))
         await asyncio.to_thread(writer.add, await store.read(backup.facts, of))
+        while await store.read(removal.is_due):  # what was deleted in it is known at the end only
+            await store.write(removal.next_piece)
         after = b""
         while ids := await store.read(backup.deletions, after):
             await asyncio.to_thread(writer.add, backup.deletion_records(ids))

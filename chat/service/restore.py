@@ -304,7 +304,7 @@ class Restorer:
         if held:
             entries.destroy(self._db, entry)
         else:
-            self._db.run("INSERT OR IGNORE INTO deletions (entry) VALUES (?)", entry)
+            self._db.run("INSERT OR IGNORE INTO deletions (entry, how) VALUES (?, 1)", entry)
 
     def _insert(self, run: Sequence[tuple[BackupEntry, ParsedEntry]]) -> None:
         db = self._db

@@ -189,7 +189,11 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
     terminals: dict[int, bytes] = dict(_readable(db, "terminals", "number, terminal", found.lost))
     talks = {conversation_of_two(own.person, person): person for person in found.contacts}
     places = defaultdict[bytes, list[tuple[int, bytes, int]]](list)
-    for number, identity, rank, header in _readable(db, "entries", "number, id, rank, header", found.lost):
+    removed = _numbers(db, "SELECT conversation FROM removals") or ()
+    of_entries = "number, id, rank, header, conversation"
+    for number, identity, rank, header, conversation in _readable(db, "entries", of_entries, found.lost):
+        if conversation in removed:
+            continue
         entry = _parsed(identity, header)
         if entry is None or entry.header.conversation not in talks:
             found.lost["entries"] += 1

@@ -72,6 +72,10 @@ STRETCH: Final = 4_096
 QUEUED_MAX: Final = 4_096
 """Messages queued per link. A contact that sends and never reads can fill the queue, and loses the link."""
 
+TOGETHER: Final = 32_768
+"""Bytes of entries after which those that came together go to the disk apart. To index the words of a longest
+text takes ten to twenty milliseconds, for which users wait."""
+
 BATCH: Final = 64
 """Entries read from the disk at a time."""
 
@@ -218,8 +222,17 @@ class Synchronizer:
         self.catch_up(link.person)
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
+        size = 0
+
+        def part(message: Message) -> int:
+            nonlocal size
+            if not isinstance(message, Entry):
+                return 0
+            size += len(message.body)
+            return 1 + size // TOGETHER
+
         try:
-            for is_entry, group in groupby(messages, lambda message: isinstance(message, Entry)):
+            for is_entry, group in groupby(messages, part):
                 if is_entry:  # entries that came together are stored together
                     await self._take(link, list(group))
                     continue
@@ -267,7 +280,8 @@ class Synchronizer:
                 await self._logs.store(link, operations, worker.logs)
                 if waiting := worker.waiting:
                     worker.waiting = []
-                    await self._take(link, waiting)
+                    for one in waiting:  # each may be a longest text
+                        await self._take(link, [one])
             case Reachable(port=port):
                 await self._addresses.reached(link, port)
             case Typing() as typing:

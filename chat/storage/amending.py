@@ -11,6 +11,7 @@ from chat.storage import quarantine
 from chat.storage.amendments import APART, IN_FORCE, WAITING
 from chat.storage.database import Database, Row
 from chat.storage.entries import COLUMNS, EntryRow, destroy, indexed, read_row
+from chat.storage.removal import REMOVED
 from chat.storage.secure_deletion import forget_one
 from protocol.amendments import KEPT_KINDS
 from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, is_own, read_edit, read_text
@@ -87,7 +88,8 @@ class Follower:
         """
         sql = (
             "SELECT number FROM conversations AS c WHERE number {} ? AND EXISTS (SELECT 1 FROM amendments"
-            " WHERE conversation = c.number AND state = 1) ORDER BY number LIMIT 1"
+            f" WHERE conversation = c.number AND state = 1) AND number NOT IN {REMOVED}"
+            " ORDER BY number LIMIT 1"
         )
         found = self._db.value(sql.format(">"), after)
         if found is None and (found := self._db.value(sql.format("<="), after)) is None:
@@ -277,9 +279,8 @@ class Follower:
 
     def _wait(self, one: _Amendment, *, counts: bool) -> None:
         """Nothing is known of what it names, but that a delete covers the edits of its own person."""
-        if self._db.value(
-            "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)", one.target
-        ):  # of another conversation
+        held = f"SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND conversation NOT IN {REMOVED})"
+        if self._db.value(held, one.target):  # of another conversation
             self._forget(one)
         elif not counts:
             self._put(one, APART)

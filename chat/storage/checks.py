@@ -13,6 +13,7 @@ from typing import Final
 from chat.storage import ordering
 from chat.storage.database import Database, Row
 from chat.storage.errors import PageStale
+from chat.storage.removal import REMOVED
 from protocol import labels
 from protocol.entries_and_receipts import KIND_TEXT, KIND_TIMER
 from protocol.messages import ENTRY_HEADER
@@ -46,7 +47,8 @@ _ROWS: Final = (
     " EXISTS (SELECT 1 FROM edges AS d JOIN entries AS p ON p.number = d.parent WHERE d.child = e.number"
     "  AND p.conversation != e.conversation),"
     " EXISTS (SELECT 1 FROM expiring WHERE entry = e.number),"
-    " EXISTS (SELECT 1 FROM timers WHERE entry = e.number)"
+    " EXISTS (SELECT 1 FROM timers WHERE entry = e.number),"
+    f" e.conversation IN {REMOVED}"
     " FROM entries AS e LEFT JOIN conversations AS c ON c.number = e.conversation"
     " LEFT JOIN terminals AS t ON t.number = e.author LEFT JOIN bodies AS b ON b.entry = e.number"
     " WHERE e.number > ? ORDER BY e.number LIMIT ?"
@@ -63,10 +65,12 @@ def piece(db: Database, after: int) -> int | None:
 
 
 def _agrees(db: Database, row: Row) -> bool:
-    number, conversation, entry, header, destroyed, salt, body, *more = row
+    number, conversation, entry, header, destroyed, salt, body, *more, removed = row
     columns, (alone, found, tip, named, head, followed, astray, ends, sets) = tuple(more[:6]), more[6:]
     if b2b(header, personal=labels.ENTRY) != entry:
         return False
+    if removed:
+        return True
     fields = ENTRY_HEADER.decode(header)
     place = fields.conversation, fields.author, fields.incarnation, fields.sequence
     if columns != (*place, fields.time, fields.kind):
@@ -74,7 +78,7 @@ def _agrees(db: Database, row: Row) -> bool:
     if salt is not None and b2b(salt + body, personal=labels.CONTENT) != fields.content:
         return False
     # One of three: its body is held, missing, or deleted. Only a held text has words.
-    if (salt is not None) + alone + destroyed != 1 or found != (
+    if (salt is not None) + alone + bool(destroyed) != 1 or found != (
         fields.kind == KIND_TEXT and salt is not None
     ):
         return False

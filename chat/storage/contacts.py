@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from chat.storage import secure_deletion, settings
+from chat.storage import removal, secure_deletion, settings
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
-from chat.storage.secure_deletion import forget
 
 TWO: Final = 1
 GROUP: Final = 2
@@ -49,8 +48,9 @@ def conversation_with(db: Database, person: bytes) -> ConversationRow | None:
 
 
 def conversations(db: Database) -> list[ConversationRow]:
-    """All conversations, oldest first."""
-    return [ConversationRow(*found) for found in db.rows(f"{_SELECT_CONVERSATIONS} ORDER BY number")]
+    """All conversations, oldest first, without those that are being removed."""
+    rows = db.rows(f"{_SELECT_CONVERSATIONS} WHERE number NOT IN {removal.REMOVED} ORDER BY number")
+    return [ConversationRow(*found) for found in rows]
 
 
 def spoken_to(db: Database, terminal: bytes) -> list[bytes]:
@@ -77,49 +77,6 @@ def conversation_number(db: Database, conversation: bytes) -> int:
     if found is None:
         raise StorageMisuse("no such conversation: see ensure_conversation")
     return found
-
-
-def remove_conversation(db: Database, number: int) -> None:
-    """Delete a conversation with everything in it but the ids of what was deleted before, which stays so.
-
-    `secure_deletion.clean_file` must follow.
-    """
-    ours = "(SELECT number FROM entries WHERE conversation = ?)"
-    db.run(
-        "INSERT OR IGNORE INTO deletions (entry) SELECT id FROM entries WHERE conversation = ? AND destroyed",
-        number,
-    )
-    forget(db, f"rowid IN {ours}", number)
-    db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
-    for table in (
-        "receipts",
-        "bodies",
-        "headers_alone",
-        "gaps",
-        "quarantine",
-        "uncovered",
-        "amended",
-        "expiring",
-        "timers",
-    ):
-        db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
-    tables = (
-        "missing",
-        "raises",
-        "tips",
-        "heads",
-        "unread",
-        "cuts",
-        "rules",
-        "remarked",
-        "sends",
-        "clearing",
-        "amendments",
-    )
-    for table in tables:
-        db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
-    db.run("DELETE FROM entries WHERE conversation = ?", number)
-    db.run("DELETE FROM conversations WHERE number = ?", number)
 
 
 PENDING: Final = "pending"
@@ -247,15 +204,16 @@ def drop_pending(db: Database, is_late: Callable[[int], bool]) -> list[bytes]:
 
 
 def remove(db: Database, person: bytes) -> None:
-    """Delete a contact with its log, terminals, addresses, shares, preferences and history.
+    """Delete a contact with its log, terminals, addresses, shares and preferences, and begin to remove its
+    history, which nothing shows from now on.
 
-    Of the history only the ids of deleted entries stay.
-    `secure_deletion.clean_file` must follow.
+    Of the history only the ids of deleted entries stay. `secure_deletion.clean_file` must follow: it removes
+    the rest.
     """
     settings.forget_person(db, person)
     conversation = conversation_with(db, person)
     if conversation is not None:
-        remove_conversation(db, conversation.number)
+        removal.begin(db, conversation.number)
     db.run(
         "DELETE FROM known_addresses WHERE terminal IN (SELECT terminal FROM terminals WHERE number IN"
         " (SELECT terminal FROM person_terminals WHERE person = ?1))"
@@ -268,16 +226,9 @@ def remove(db: Database, person: bytes) -> None:
     db.run("DELETE FROM proven_keys WHERE person = ?", person)
     db.run("DELETE FROM pins WHERE person = ?", person)
     db.run("DELETE FROM comparisons WHERE person = ?", person)
-    # Of a terminal whose entries remain in another conversation, only the id is kept.
     theirs = db.rows("SELECT terminal FROM person_terminals WHERE person = ?", person)
     db.run("DELETE FROM person_terminals WHERE person = ?", person)
-    db.run_many(
-        "DELETE FROM terminals WHERE number = ?"
-        " AND NOT EXISTS (SELECT 1 FROM person_terminals WHERE terminal = terminals.number)"
-        " AND NOT EXISTS (SELECT 1 FROM conversations AS c"
-        " JOIN entries AS e ON e.conversation = c.number AND e.author = terminals.number)",
-        theirs,
-    )
+    removal.drop_terminals(db, [number for (number,) in theirs])
     db.run("DELETE FROM contacts WHERE person = ?", person)
     secure_deletion.mark_unclean(db)
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chat.storage import amendments, contacts, expiry, ordering, persons, quarantine
+from chat.storage import amendments, contacts, expiry, ordering, persons, quarantine, removal
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.expiry import EXPIRED, Moment
@@ -166,6 +166,9 @@ def insert_all(
         return []
     others = own_terminal, contact, stored, carrier, former, ours or (own_terminal,), moment
     burst = _Burst(db, new, *others)
+    if burst.removals:
+        removal.make_way(db, [one.id for one in new])
+        burst = _Burst(db, new, *others)
     news = burst.insert_together()
     if news is not None:
         return news
@@ -189,11 +192,13 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM unread WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last), EXISTS (SELECT 1 FROM deletions)"
-    " OR EXISTS (SELECT 1 FROM amendments WHERE conversation = c.number AND state IN (1, 2))"
+    " OR EXISTS (SELECT 1 FROM amendments WHERE conversation = c.number AND state IN (1, 2)),"
+    " EXISTS (SELECT 1 FROM removals)"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
 """Number of a conversation, number of the last entry, and whether a parent is missing or an old page that was
-put back holds rows of entries still to come; and whether any deletion is remembered, or waits."""
+put back holds rows of entries still to come; whether any deletion is remembered, or waits; and whether a
+conversation is being removed."""
 
 _NOT_HELD: Final = (0, 0, 0, 0)
 
@@ -228,7 +233,7 @@ class _Burst:
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
-        self._number, self._last, self._incomplete, self._deletions = standing
+        self._number, self._last, self._incomplete, self._deletions, self.removals = standing
         authors = {own_terminal}
         for entry in new:
             authors.add(entry.header.author)
@@ -421,7 +426,8 @@ def insert(
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
-    destroyed = int(db.run("DELETE FROM deletions WHERE entry = ?", entry.id) > 0)
+    destroyed = int(db.value("SELECT how FROM deletions WHERE entry = ?", entry.id) or 0)
+    db.run("DELETE FROM deletions WHERE entry = ?", entry.id)
     if header.timer and moment and not destroyed:
         if expiry.is_over(entry, moment, own=not unread):
             destroyed = EXPIRED
@@ -442,7 +448,7 @@ def insert(
 def is_unsettled(db: Database) -> bool:
     """Whether `ordering.settle_next`, `quarantine.settle_next` or `amending.follow` has something to do."""
     due = "raises) OR EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over"
-    due += ") OR EXISTS (SELECT 1 FROM amendments WHERE state = 1"
+    due += f") OR EXISTS (SELECT 1 FROM amendments WHERE state = 1 AND conversation NOT IN {removal.REMOVED}"
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
 

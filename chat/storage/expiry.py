@@ -12,6 +12,7 @@ from typing import Final
 
 from chat.storage import quarantine
 from chat.storage.database import Database
+from chat.storage.removal import REMOVED
 from chat.storage.secure_deletion import at_once, destroy_all
 from protocol.entries_and_receipts import KIND_TEXT, KIND_TIMER, ParsedEntry
 from protocol.expiry import ends
@@ -128,25 +129,26 @@ _DUE: Final = (
     "SELECT x.entry, ifnull(c.contact, x''), c.id, e.id, x.last,"
     " e.author = (SELECT t.number FROM own AS o JOIN terminals AS t ON t.terminal = o.terminal)"
     " AND EXISTS (SELECT 1 FROM bodies WHERE entry = x.entry)"
-    f" AND NOT {_ACKNOWLEDGED}"
-    " FROM expiring AS x JOIN entries AS e ON e.number = x.entry"
-    " JOIN conversations AS c ON c.number = e.conversation WHERE x.due <= ? ORDER BY x.due LIMIT ?"
+    f" AND NOT {_ACKNOWLEDGED}, c.number IN {REMOVED}"
+    " FROM expiring AS x LEFT JOIN entries AS e ON e.number = x.entry"
+    " LEFT JOIN conversations AS c ON c.number = e.conversation WHERE x.due <= ? ORDER BY x.due LIMIT ?"
 )
 
 
 def expire(db: Database, moment: Moment, most: int) -> tuple[list[Ended], bool]:
     """Destroy the content of at most so many entries that have ended; also whether more may be due.
 
-    An own entry that no terminal of the contact has stays until one has it. The freed pages keep the bytes
-    until the file is cleaned.
+    An own entry that no terminal of the contact has stays until one has it. Of a conversation that is being
+    removed nothing is returned. The freed pages keep the bytes until the file is cleaned.
     """
-    freed = f"UPDATE expiring AS x SET waits = 0, due = min(due, ?) WHERE waits AND {_ACKNOWLEDGED}"
-    db.run(freed, moment.age)
-    # An old page can bring back rows without their entries, which would be due for ever.
-    orphans = "DELETE FROM expiring WHERE due <= ? AND entry NOT IN (SELECT number FROM entries)"
-    db.run(orphans, moment.age)
-    gone, found = dict[int, Ended](), db.rows(_DUE, moment.age, most)
-    for number, contact, conversation, entry, last, waits in found:
+    more = _let_end(db, moment, most)
+    gone, found, unseen = dict[int, Ended](), db.rows(_DUE, moment.age, most), set[int]()
+    for number, contact, conversation, entry, last, waits, removed in found:
+        if entry is None:  # brought back by an old page, and due for ever
+            db.run("DELETE FROM expiring WHERE entry = ?", number)
+            continue
+        if removed:
+            unseen.add(number)
         if waits and last > moment.age:
             db.run("UPDATE expiring SET waits = 1, due = last WHERE entry = ?", number)
         else:
@@ -155,7 +157,18 @@ def expire(db: Database, moment: Moment, most: int) -> tuple[list[Ended], bool]:
     if some:
         destroy_all(db, some, EXPIRED)
     save_clock(db, moment)
-    return [gone[number] for number in some], len(found) == most or len(some) < len(gone)
+    ended = [gone[number] for number in some if number not in unseen]
+    return ended, more or len(found) == most or len(some) < len(gone)
+
+
+def _let_end(db: Database, moment: Moment, most: int) -> bool:
+    """Make due what waits and a terminal of the contact has, at most so many; whether more may be."""
+    # A receipt says which: this person may have very many that wait.
+    answered = db.rows("SELECT entry FROM expiring WHERE waits = 2 LIMIT ?", most)
+    due = f"UPDATE expiring AS x SET waits = 0, due = min(due, ?) WHERE entry = ? AND {_ACKNOWLEDGED}"
+    db.run_many(due, [(moment.age, number) for (number,) in answered])
+    db.run_many("UPDATE expiring SET waits = 1 WHERE entry = ? AND waits", answered)
+    return len(answered) == most
 
 
 # --- The timer of a conversation ---

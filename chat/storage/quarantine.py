@@ -16,6 +16,7 @@ from typing import Final
 
 from chat.storage import amendments
 from chat.storage.database import Database
+from chat.storage.removal import REMOVED
 from protocol.limits import CUT_HEADS_MAX, CUTS_MAX
 from protocol.messages import ENTRY_HEADER, CutBody, CutHead
 
@@ -96,8 +97,10 @@ def follow_log(db: Database, person: bytes) -> None:
     affected = db.rows(
         "SELECT c.number, p.terminal FROM conversations AS c JOIN person_terminals AS p"
         " ON p.person = ?1 AND NOT p.live WHERE (c.contact = ?1 OR ?1 IN (SELECT person FROM own))"
+        f" AND c.number NOT IN {REMOVED}"
         " AND EXISTS (SELECT 1 FROM entries WHERE conversation = c.number AND author = p.terminal)"
         " UNION SELECT conversation, author FROM rules WHERE NOT over"
+        f" AND conversation NOT IN {REMOVED}"
         " AND author IN (SELECT terminal FROM person_terminals WHERE person = ?1)",
         person,
     )
@@ -118,6 +121,7 @@ def due(db: Database, terminal: bytes) -> list[tuple[bytes, bytes]]:
         " JOIN terminals AS t ON t.number = p.terminal CROSS JOIN conversations AS c"
         " WHERE me.live AND me.person IN (SELECT person FROM own)"
         f" AND {_MAY_CUT.format(cutter='me', cut='p')}"
+        f" AND c.number NOT IN {REMOVED}"
         " AND EXISTS (SELECT 1 FROM entries WHERE conversation = c.number AND author = p.terminal)"
         " ORDER BY c.number, p.terminal",
         terminal,

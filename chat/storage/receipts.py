@@ -25,6 +25,7 @@ from chat.storage.entries import (
     get,
 )
 from chat.storage.positions import place_before
+from chat.storage.removal import REMOVED
 from protocol.entries_and_receipts import READ as READ
 from protocol.entries_and_receipts import STORED as STORED
 from protocol.messages import Receipt
@@ -312,6 +313,6 @@ def unread_all(db: Database) -> dict[bytes, int]:
     return dict(
         db.rows(
             "SELECT c.id, count(*) FROM unread AS u JOIN conversations AS c ON c.number = u.conversation"
-            " GROUP BY c.number"
+            f" AND c.number NOT IN {REMOVED} GROUP BY c.number"
         )
     )

@@ -9,6 +9,7 @@ from typing import Final
 from chat.storage import amendments, contacts, persons, quarantine
 from chat.storage.database import Database
 from chat.storage.entries import RIVALLED, HeadRow, Position, Stored, check_header, rivals
+from chat.storage.removal import REMOVED
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.history import asking, lacking, named, on_page
 from protocol.messages import ENTRY_HEADER, Head, Heads
@@ -117,7 +118,7 @@ def _head(row: HeadRow) -> Head:
 
 def not_held(database: Database, page: Heads) -> set[bytes]:
     """Ids of those heads of a page that are not held."""
-    held = "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)"
+    held = f"SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND conversation NOT IN {REMOVED})"
     return {head.id for head in page.heads if not database.value(held, head.id)}
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chat.storage import alerts, expiry, folder, keys, persons, quarantine, settings
+from chat.storage import alerts, expiry, folder, keys, persons, quarantine, removal, settings
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import TWO, conversation_number
 from chat.storage.database import Database, Row
@@ -147,6 +147,7 @@ class _Copy:
         self._holes = set[int]()
         self._timed: dict[int, EntryHeader] = {}
         self._damaged = set[str]()
+        self._removed = set[int]()
 
     def run(self, now: int) -> None:
         self._new.rows("PRAGMA defer_foreign_keys = ON")
@@ -157,6 +158,7 @@ class _Copy:
                 self._saved.last = self._last_entry()
             self._table(table)
             if table == "conversations":
+                self._removed = removal.nameless(self._new)
                 self._identity()
             elif table == "entries":
                 self._saved.entries += self._count_holes()
@@ -283,6 +285,11 @@ class _Copy:
         header = row["header"]
         if not isinstance(header, bytes) or b2b(header, personal=labels.ENTRY) != row["id"]:
             self._holes.add(row["number"])
+            return None
+        if row["conversation"] in self._removed:
+            if row["destroyed"]:
+                add = "INSERT OR IGNORE INTO deletions (entry, how) VALUES (?, ?)"
+                self._new.run(add, row["id"], row["destroyed"])
             return None
         fields = ENTRY_HEADER.decode(header)
         if fields.timer and not row["destroyed"]:

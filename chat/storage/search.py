@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from chat.storage import contacts
+from chat.storage import contacts, removal
 from chat.storage.database import Database
 from chat.storage.entries import (
     APART,
@@ -65,6 +65,8 @@ def find(
         conditions.append((f"({_OWN if own else 0} OR {by_others})", others))
     conditions += [("e.time >= ?", (since,))] if since is not None else []
     conditions += [("e.time < ?", (until,))] if until is not None else []
+    if conversations is None and removal.is_due(db):
+        conditions.append((f"e.conversation NOT IN {removal.REMOVED}", ()))
     asked = expression(terms, groups)
     source, values = "entries AS e", list[object]()
     if asked:

@@ -1,19 +1,24 @@
 """Secure deletion from the full-text index and from the database file (attack 75).
 
-Every deletion marks the file as unclean. A cleaning then removes what is left of deleted rows from the index
-of words, from the unused space of pages and from the log. It consists of steps of some milliseconds, between
-which the database can be used.
+Every deletion marks the file as unclean (`chat.storage.forgetting`). A cleaning removes conversations
+(`chat.storage.removal`), then what is left of deleted rows from the index of words, from the unused space of
+pages and from the log. It consists of steps of some milliseconds, between which the database can be used.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from chat.storage import removal
 from chat.storage.database import Database
 from chat.storage.folder import drop_salvage, system_failures
+from chat.storage.forgetting import at_once as at_once
+from chat.storage.forgetting import forget
+from chat.storage.forgetting import forget_one as forget_one
+from chat.storage.forgetting import mark_unclean as mark_unclean
 from protocol.entries_and_receipts import KIND_EDIT
 
 _MERGED: Final = 48
@@ -21,41 +26,8 @@ _MERGED: Final = 48
 _LOOKED_AT: Final = 256
 """Pages of the index of words whose first word a step looks at."""
 
-DESTROYED_BYTES: Final = 4_194_304
-"""Bytes of bodies that one piece of work destroys: some ten milliseconds, for which users wait."""
-
 _SEGMENT_BITS: Final = 37
 """A page of the index has the row `segment << 37 | page` of `search_data` (FTS5)."""
-
-
-def forget(db: Database, rows: str, *values: object) -> None:
-    """Delete any number of rows of the index by a condition on `rowid`, and mark the file as unclean."""
-    # secure-delete costs 0.3 ms per row and is not needed, since the index is merged.
-    db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 0)")
-    db.run(f"DELETE FROM search WHERE {rows}", *values)
-    db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 1)")
-    mark_unclean(db, words=True)
-
-
-def forget_one(db: Database, number: int) -> None:
-    """Delete one row of the index with secure-delete, and mark the file as unclean."""
-    db.run("DELETE FROM search WHERE rowid = ?", number)
-    mark_unclean(db)
-
-
-def at_once(db: Database, numbers: Sequence[int]) -> int:
-    """How many of these entries, by number, one piece of work may destroy with their edits: one at least."""
-    size = (
-        "SELECT (SELECT ifnull(sum(length(b.body)), 0) FROM bodies AS b WHERE b.entry = e.number)"
-        " + (SELECT ifnull(sum(length(b.body)), 0) FROM amendments AS a JOIN bodies AS b ON b.entry = a.entry"
-        " WHERE a.target = e.id) FROM entries AS e WHERE e.number = ?"
-    )
-    left = DESTROYED_BYTES
-    for count, number in enumerate(numbers):
-        left -= int(db.value(size, number))
-        if left < 0:
-            return max(1, count)
-    return len(numbers)
 
 
 def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
@@ -79,15 +51,6 @@ def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
     forget(db, f"rowid IN {chosen}", some)
 
 
-def mark_unclean(db: Database, *, words: bool = False) -> None:
-    """Mark the file as unclean after a deletion; `words` if deleted words are still in the index."""
-    db.run(
-        "INSERT INTO cleaning (id, words, marks) VALUES (1, ?1, 1) ON CONFLICT (id) DO UPDATE SET"
-        " marks = marks + 1, words = CASE WHEN ?1 THEN marks + 1 ELSE words END",
-        int(words),
-    )
-
-
 def cleaning_is_due(db: Database) -> bool:
     """Whether the file may still contain deleted data."""
     return db.row("SELECT 1 FROM cleaning") is not None
@@ -106,19 +69,28 @@ def clean_in_steps(db: Database) -> Iterator[float]:
     The file remains marked until everything is done, also what was deleted between the steps. Every step may
     raise StorageFailure and DatabaseDamaged, which ends the cleaning.
     """
-    while (found := db.row("SELECT marks, words FROM cleaning")) is not None:
-        marks, words = found
-        if words:
-            yield from _part(_merge(db), 0.0, 0.5)
-            with db.transaction():
-                db.run("UPDATE cleaning SET words = 0 WHERE words = ?", words)
-        half = 0.5 if words else 0.0
-        yield from _part(_first_words(db), half, half + 0.2)
-        yield from _part(_unused_space(db), half + 0.2, 1.0)
-        with system_failures():
-            drop_salvage(db.path.parent)  # it holds what was deleted since
+    while cleaning_is_due(db):
+        begin = 0.5 if removal.is_due(db) else 0.0
+        yield from _part(removal.remove_in_steps(db), 0.0, begin)
+        yield from _part(_clean(db), begin, 1.0)
+
+
+def _clean(db: Database) -> Iterator[float]:
+    found = db.row("SELECT marks, words FROM cleaning")
+    if found is None:
+        return
+    marks, words = found
+    if words:
+        yield from _part(_merge(db), 0.0, 0.5)
         with db.transaction():
-            db.run("DELETE FROM cleaning WHERE marks = ?", marks)
+            db.run("UPDATE cleaning SET words = 0 WHERE words = ?", words)
+    half = 0.5 if words else 0.0
+    yield from _part(_first_words(db), half, half + 0.2)
+    yield from _part(_unused_space(db), half + 0.2, 1.0)
+    with system_failures():
+        drop_salvage(db.path.parent)  # it holds what was deleted since
+    with db.transaction():
+        db.run("DELETE FROM cleaning WHERE marks = ?", marks)
 
 
 def _part(steps: Iterator[float], begin: float, end: float) -> Iterator[float]:

@@ -6,14 +6,25 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from chat.interface import EntryAdded, EntryChanged, EntryDeleted, EntryFilled
 from chat.network.driver import Driver
+from chat.service.sync import TOGETHER
 from chat.storage import entries
-from protocol.entries_and_receipts import conversation_of_two, parse_entry
+from chat.storage.database import Database
+from chat.storage.entries import Stored
+from protocol.entries_and_receipts import (
+    KIND_TEXT,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    parse_entry,
+    text_body,
+    write_entry,
+)
 from protocol.messages import Entry, Heads, Message, Receipt, Typing
 from tests.integration.steps import current, dial, entry_of, in_touch, presence
 from tests.support.engines.engines import Person, in_virtual_time, talk
@@ -243,3 +254,38 @@ async def test_what_is_missing_before_an_entry_is_asked_for_once(
                 assert [one.header for one in of(sent, Entry)].count(after.header) <= 3
                 sent.clear()
         assert after.header not in [one.header for one in of(sent, Entry)]
+
+
+def chain(ben: Person, ada: Person, texts: Sequence[str]) -> list[ParsedEntry]:
+    """Entries of Ben's with these texts, one after the other, which nobody holds."""
+    parts, made = ben.engine._use_cases, list[ParsedEntry]()
+    own, heads = parts.keyring.own, parts.keyring.own_log.heads
+    talk = conversation_of_two(own.person, ada.peer.person)
+    for text in texts:
+        last = (made[-1].header.sequence, made[-1].id) if made else None
+        place = EntryPlace(talk, own.terminal, b"12345678", last, [], heads)
+        now, random = parts.runtime.clock.wall(), parts.runtime.random
+        made.append(write_entry(place, now, KIND_TEXT, text_body(text), own.self_key, random))
+    return made
+
+
+@in_virtual_time
+async def test_long_texts_that_come_together_are_stored_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To index the words of sixty-four of them at once takes a second, for which everybody waits."""
+    sizes, real = list[list[int]](), entries.insert_all
+
+    def noted(database: Database, new: Sequence[ParsedEntry], *more: Any, **options: Any) -> list[Stored]:
+        sizes.append([len(entry.body) for entry in new])
+        return real(database, new, *more, **options)
+
+    async with in_touch(tmp_path) as (_, ada, ben):
+        texts = ["first", "短" * 12_000, *(f"short {number}" for number in range(20)), *["长" * 16_000] * 6]
+        new = [entry.message() for entry in chain(ben, ada, texts)]
+        monkeypatch.setattr(entries, "insert_all", noted)
+        await ada.engine._use_cases.sync.received(current(ada, ben), new)
+        assert [view.text for view in await ada.history(ben)] == ["before", *texts]
+    assert sum(map(sum, sizes)) == sum(len(entry.body) for entry in new)
+    assert max(map(len, sizes)) > 20, "short ones go together"
+    assert all(sum(some[1:]) < TOGETHER for some in sizes)

@@ -255,14 +255,16 @@ class Deletion:
         if not number:
             raise UsageError(_("Type /delete and the number of an entry: /last lists entries with numbers."))
         entry = await self.history.find(number)
-        _refuse_deleted(entry)
-        scope = self._scope(entry, wanted.strip().casefold())
+        wanted, chooses = wanted.strip().casefold(), entry.for_everyone and not entry.only_for_everyone
+        if wanted == HERE or not entry.only_for_everyone:
+            _refuse_deleted(entry)
+        scope = self._scope(entry, wanted) if chooses or wanted else _only(entry)
         says = deletion_for_all if scope == EVERYONE else deletion
         lines = [
             _("Delete {entry}?").format(entry=quoted(entry)),
             says(entry, self.state.name_of(entry.contact)),
         ]
-        if entry.for_everyone and not wanted:
+        if chooses and not wanted:
             if scope == HERE:
                 other = _("To delete it for everyone, type /delete {number} everyone.")
             else:
@@ -270,7 +272,7 @@ class Deletion:
             lines.append(other.format(number=number))
 
         async def do() -> None:
-            if entry.for_everyone:
+            if chooses:
                 await self.preferences.set(SCOPE, scope)
             await self.messenger.delete(entry.contact, entry.id, scope == EVERYONE)
 
@@ -284,8 +286,7 @@ class Deletion:
             raise UsageError(_("Somebody else wrote this message: you can delete it on this device only."))
         if wanted == EVERYONE and not entry.for_everyone:
             raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
-        remembered = self.preferences.get(SCOPE) if entry.for_everyone else HERE
-        return wanted or (EVERYONE if remembered == EVERYONE else HERE)
+        return wanted or (EVERYONE if self.preferences.get(SCOPE) == EVERYONE else HERE)
 
     async def entry_deleted(self, contact: str, entry: str) -> None:
         """An entry was deleted, by this client or another client of the profile."""
@@ -336,6 +337,11 @@ class Deletion:
         if self.history.erasing:
             self.history.erasing.clear()
             await self.output.notify(_("Deleted. The profile file no longer contains it."))
+
+
+def _only(entry: EntryView) -> str:
+    """For whom an entry can be deleted where there is no choice."""
+    return EVERYONE if entry.only_for_everyone else HERE
 
 
 def _refuse_deleted(entry: EntryView) -> None:

@@ -143,7 +143,8 @@ CREATE TABLE gaps (
 
 -- A deletion stays final where its conversation is removed with the contact, and comes again after another pairing.
 CREATE TABLE deletions (
-    entry BLOB NOT NULL PRIMARY KEY CHECK (length(entry) = 32) -- id of an entry that was deleted and is not held any more
+    entry BLOB NOT NULL PRIMARY KEY CHECK (length(entry) = 32), -- id of an entry that was deleted and is not held any more
+    how   INTEGER NOT NULL                                      -- what its `destroyed` said
 ) STRICT, WITHOUT ROWID;
 
 -- A cleaning is done in steps, and something may be deleted between them.
@@ -202,10 +203,13 @@ CREATE TABLE expiring (
     timer INTEGER NOT NULL, -- from the first reading to the end
     due   INTEGER NOT NULL, -- the end, as far as it is known
     last  INTEGER NOT NULL, -- the end at the latest
-    waits INTEGER NOT NULL  -- 1: its time is over, and it stays until a terminal of the contact has it
+    waits INTEGER NOT NULL  -- 1: its time is over, and it stays until a terminal of the contact has it; 2: one may have it
 ) STRICT;
 CREATE INDEX expiring_by_due ON expiring (due);
 CREATE INDEX expiring_that_wait ON expiring (entry) WHERE waits;
+CREATE INDEX expiring_that_may_end ON expiring (entry) WHERE waits = 2;
+CREATE TRIGGER expiring_acknowledged AFTER INSERT ON receipts
+    BEGIN UPDATE expiring SET waits = 2 WHERE entry = NEW.entry AND waits; END;
 
 -- A wall clock can be set back: what had passed before is kept apart from it.
 CREATE TABLE profile_clock (
@@ -231,6 +235,13 @@ CREATE TABLE clearing (
     last         INTEGER NOT NULL  -- entries.number up to which it is to be cleared
 ) STRICT;
 
+-- Removing a conversation takes many pieces. It has lost its id and contact, and only the pieces know it.
+CREATE TABLE removals (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations,
+    done         INTEGER NOT NULL, -- entries.number up to which it is removed
+    last         INTEGER NOT NULL  -- entries.number up to which it is to be removed
+) STRICT;
+
 -- What deletes and edits name. Their authors and nobody else fill these tables. An entry that is in no line of
 -- its own has no place in the index by which pages are read: else a contact's deletes would slow each page.
 
@@ -250,6 +261,7 @@ CREATE TABLE amended (
     entry INTEGER PRIMARY KEY REFERENCES entries,
     by    INTEGER NOT NULL REFERENCES entries -- the edit whose words are shown, or the delete that took them
 ) STRICT;
+CREATE INDEX amended_by_entry ON amended (by);
 
 -- An edit is shown by its order, which what arrives late may change.
 CREATE TRIGGER amendments_moved AFTER UPDATE OF rank ON entries WHEN NEW.kind = 4

@@ -20,6 +20,7 @@ from chat.storage import (
     persons,
     profile,
     receipts,
+    removal,
     repair,
     secure_deletion,
     settings,
@@ -210,7 +211,9 @@ def remove_conversation(database: Database) -> None:
     entry = tables.sample("deleted", author=ANN.terminal, conversation=removed)
     entries.insert(database, entry, unread=False)
     entries.destroy(database, entry.id)
-    contacts.remove_conversation(database, number)
+    tables.remove_conversation(database, number)
+    half = blob("a conversation that is being removed")
+    removal.begin(database, contacts.ensure_conversation(database, half, contacts.TWO, blob("former")))
 
 
 def contents(database: Database) -> object:

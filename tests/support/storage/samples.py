@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, entries, keys, ordering, persons, search
+from chat.storage import contacts, entries, keys, ordering, persons, removal, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, HeadRow
 from chat.storage.keys import OwnRow, parted_ids
@@ -242,3 +242,10 @@ def heads(db: Database, conversation: bytes) -> list[HeadRow]:
         conversation,
     )
     return [HeadRow(*row) for row in rows]
+
+
+def remove_conversation(database: Database, number: int) -> None:
+    """Remove a conversation, by number, in one transaction."""
+    removal.begin(database, number)
+    while removal.is_due(database):
+        removal.next_piece(database)

@@ -66,6 +66,16 @@ def test_another_persons_message_is_not_deleted_for_everyone(line: Line) -> None
     assert "Somebody else" in line.run("delete", "Ben", theirs, "--for-everyone", "--yes").failed(64)
 
 
+def test_what_was_deleted_here_can_still_be_deleted_for_everyone(line: Line) -> None:
+    _, mine = ben(line)
+    line.run("delete", "Ben", mine, "--yes")
+    line.patch.setattr(changes, "is_interactive", lambda: True)
+    shown = line.run("delete", "Ben", mine, "--for-everyone", typed="n\n").err
+    assert "may have read or copied it. Delete it? [y/n]" in shown
+    assert line.run("delete", "Ben", mine, "--for-everyone", typed="y\n").status == 0
+    assert [called[2] for called in line.messenger.called("delete")] == [False, True]
+
+
 def test_the_question_says_what_deleting_for_everyone_cannot_do(line: Line) -> None:
     ben(line)
     line.patch.setattr(changes, "is_interactive", lambda: True)

@@ -17,10 +17,12 @@ from chat.storage import (
     contacts,
     entries,
     expiry,
+    forgetting,
     migrations,
     persons,
     quarantine,
     receipts,
+    removal,
     repair,
     secure_deletion,
 )
@@ -49,7 +51,16 @@ from protocol.entries_and_receipts import (
 from protocol.messages import CutHead, Entry, EntryHeader
 from protocol.primitives import b2b
 from tests.support.lab.inspection import residues
-from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, blob, find
+from tests.support.storage.samples import (
+    KEY,
+    ME,
+    TALK,
+    THEIR_TERMINAL,
+    THEM,
+    blob,
+    find,
+    remove_conversation,
+)
 
 SALT = bytes(16)
 OTHER = TerminalRow(THEM, blob("their other terminal"), blob("sign 2"), blob("static 2"), True, 1)
@@ -171,7 +182,7 @@ def test_the_database_agrees_with_the_definition_in_any_order(
     with database.transaction():
         number = contacts.find_conversation_number(database, TALK)
         if number is not None:
-            contacts.remove_conversation(database, number)
+            remove_conversation(database, number)
         database.run("DELETE FROM deletions")
         persons.replace_terminals(database, THEM, [THEIR_TERMINAL, OTHER])
         contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
@@ -314,7 +325,7 @@ def test_what_ends_or_is_cleared_goes_in_pieces_with_its_edits(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The contact decides how many edits there are, and everybody waits for a piece of work."""
-    monkeypatch.setattr(secure_deletion, "DESTROYED_BYTES", 500)
+    monkeypatch.setattr(forgetting, "DESTROYED_BYTES", 500)
     originals = [said(THEIR_TERMINAL.terminal, f"text {n}") for n in range(6)]
     arrive(database, *originals)
     for one in originals:
@@ -515,11 +526,46 @@ def blob_entry() -> ParsedEntry:
     return said(ME.terminal, "this one never comes")
 
 
+def pair_again(database: Database) -> None:
+    """The contact is removed, of which the pieces are still to be done, and a contact again."""
+    with database.transaction():
+        removal.begin(database, contacts.conversation_number(database, TALK))
+        contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
+
+
+def test_a_delete_waits_for_what_comes_again_while_its_conversation_is_being_removed(
+    database: Database,
+) -> None:
+    gone = delete(THEIR_TERMINAL.terminal, THEIRS)
+    arrive(database, THEIRS)
+    pair_again(database)
+    arrive(database, gone)
+    arrive(database, THEIRS)
+    assert held_texts(database) == ({THEIRS.id}, {})
+    assert secure_deletion.clean_file(database)
+    assert held_texts(database) == ({THEIRS.id}, {})
+
+
+def test_an_edit_that_is_being_removed_shows_nothing_where_its_original_comes_again(
+    database: Database,
+) -> None:
+    edited = edit(THEIR_TERMINAL.terminal, THEIRS, "theirs edited")
+    arrive(database, THEIRS, edited)
+    pair_again(database)
+    arrive(database, THEIRS)
+    assert held_texts(database) == (set(), {THEIRS.id: "theirs"})
+    with database.transaction():
+        amendments.wake_all(database, THEIRS.id)
+    arrive(database, edited)
+    assert secure_deletion.clean_file(database)
+    assert held_texts(database) == (set(), {THEIRS.id: "theirs edited"})
+
+
 def test_what_was_deleted_for_everyone_stays_so_after_another_pairing(database: Database) -> None:
     gone = delete(THEIR_TERMINAL.terminal, THEIRS)
     arrive(database, THEIRS, gone)
     with database.transaction():
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
         contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
     assert database.value("SELECT count(*) FROM amendments") == 0
     arrive(database, THEIRS)

@@ -9,7 +9,18 @@ from chat.storage import contacts, entries, keys, persons, receipts, secure_dele
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from tests.support.lab.inspection import residues
-from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, find, store
+from tests.support.storage.samples import (
+    KEY,
+    ME,
+    TALK,
+    THEIR_TERMINAL,
+    THEM,
+    Author,
+    blob,
+    find,
+    remove_conversation,
+    store,
+)
 
 # FTS5 compresses words by their common beginning, so the tail of one is what stays alone.
 WORD = "zyxhippopotamusqwv"
@@ -116,7 +127,7 @@ def test_attack_75_what_was_deleted_is_not_taken_after_its_conversation_was_remo
     store(database, *deleted, kept)
     with database.transaction():
         assert all(entries.destroy(database, entry.id) for entry in deleted)
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
     assert secure_deletion.clean_file(database)
     if headers_first:
         alone = [replace(entry, salt=b"", body=b"", said=None) for entry in deleted]

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import pytest
 from msgspec.structs import replace
 
 from chat.ports import Clock
 from chat.service.expiry import AgeClock
-from chat.storage import contacts, entries, expiry, ordering, receipts
+from chat.storage import checks, contacts, entries, expiry, ordering, persons, receipts
 from chat.storage.database import Database
 from chat.storage.expiry import EXPIRED, Moment
 from protocol.codec import encode
 from protocol.entries_and_receipts import KIND_TIMER, ParsedEntry
 from protocol.limits import UNREAD_SECONDS_MAX
 from protocol.messages import TimerBody
-from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, find, sample
+from tests.support.storage.samples import (
+    ME,
+    TALK,
+    THEIR_TERMINAL,
+    THEM,
+    blob,
+    find,
+    remove_conversation,
+    sample,
+)
 
 HOUR = 3_600
 NOW = Moment(1_000_000, 50_000, "first", 7)
@@ -79,6 +89,7 @@ def test_the_end_takes_body_words_and_count_and_leaves_the_header(database: Data
     assert find(database, "zyxhippopotamus") == []
     assert receipts.unread(database, TALK) == 0
     assert ends(database) == []
+    assert checks.piece(database, 0) is not None, "it is not taken for a page of another time"
     insert(database, [timed])
     for table in ("bodies", "unread", "expiring"):
         assert database.value(f"SELECT count(*) FROM {table} WHERE entry = ?", row.number) == 0
@@ -113,7 +124,7 @@ def test_the_last_timer_in_the_order_counts_unless_it_is_uncovered(database: Dat
         database.run("INSERT INTO uncovered (entry) VALUES (?)", number)
     assert expiry.timer_of(database, TALK) == HOUR
     with database.transaction():
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
     assert expiry.timers(database) == {}
 
 
@@ -176,3 +187,35 @@ def test_between_two_engines_the_clocks_count_that_are_known(
     clock.run(ran, wall=wall)
     clock.start = start
     assert AgeClock(clock, saved).now().age == saved.age + passed
+
+
+def test_a_piece_passes_over_nothing_that_waits_for_the_contact(database: Database) -> None:
+    """This person may have very many that wait, and each piece would take as long as all of them."""
+    with database.transaction():
+        persons.replace_terminals(database, THEM, [THEIR_TERMINAL])
+    written = list[ParsedEntry]()
+    for number in range(1, 601):
+        previous = written[-1].id if written else b""
+        written.append(sample("mine", sequence=number, previous=previous, time=NOW.wall, timer=HOUR))
+    insert(database, written)
+    after = Moment(NOW.wall, NOW.age + LATER, NOW.boot, NOW.since)
+    more = True
+    while more:
+        with database.transaction():
+            ended, more = expiry.expire(database, after, 100)
+        assert ended == []
+    assert database.value("SELECT count(*) FROM expiring WHERE waits") == 600
+    taken = count()
+    with database.transaction():
+        database._connection.set_progress_handler(lambda: next(taken) < 0, 100)
+        assert expiry.expire(database, after, 100) == ([], False)
+        database._connection.set_progress_handler(None, 0)
+        assert next(taken) < 10
+        receipts.add(database, blob("another own terminal"), receipts.STORED, [written[3].id], 1)
+        receipts.add(database, THEIR_TERMINAL.terminal, receipts.STORED, [one.id for one in written[5:8]], 1)
+        first, more = expiry.expire(database, after, 3)
+        assert more
+        rest, _ = expiry.expire(database, after, 3)
+    assert {one.entry for one in (*first, *rest)} == {one.id for one in written[5:8]}
+    assert database.value("SELECT count(*) FROM expiring WHERE waits = 1") == 597
+    assert expiry.is_awaited(database)

@@ -21,7 +21,7 @@ from protocol.history import cuts_in_force, quarantined
 from protocol.limits import CUT_HEADS_MAX, CUTS_MAX
 from protocol.messages import CutHead, Entry, EntryHeader
 from protocol.primitives import b2b
-from tests.support.storage.samples import ME, TALK, THEM, blob, sample
+from tests.support.storage.samples import ME, TALK, THEM, blob, remove_conversation, sample
 
 RANKED = [blob(f"their {name}") for name in ("senior", "removed", "second", "junior")]
 SENIOR, REMOVED, SECOND, JUNIOR = RANKED
@@ -116,7 +116,7 @@ def played(database: Database, steps: Sequence[str]) -> Iterator[tuple[set[bytes
         "junior": cut(JUNIOR, REMOVED, texts["d"], texts["climbs"]),
     }
     with database.transaction():
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
         contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
     live, before, held = list(RANKED), set[bytes](), dict[bytes, ParsedEntry]()
     log(database, live)
@@ -211,7 +211,7 @@ def test_case_88_a_deleted_cut_is_in_force_again_when_its_removed_conversation_c
     arrive(database, said, *texts.values())
     with database.transaction():
         entries.destroy(database, said.id)
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
         contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
     arrive(database, *texts.values(), said)
     assert apart(database) == {texts["b"].id}
@@ -252,7 +252,7 @@ def test_case_88_the_quarantine_of_a_removed_conversation_goes_with_it(database:
         for table in ("cuts", "rules", "quarantine", "remarked")
     )
     with database.transaction():
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
     for table in ("cuts", "rules", "quarantine", "remarked"):
         assert database.value(f"SELECT count(*) FROM {table}") == 0
 
@@ -463,7 +463,7 @@ def test_case_88_a_deleted_cut_of_a_removed_conversation_counts_once_its_body_co
     arrive(database, said, *texts.values())
     with database.transaction():
         entries.destroy(database, said.id)
-        contacts.remove_conversation(database, contacts.conversation_number(database, TALK))
+        remove_conversation(database, contacts.conversation_number(database, TALK))
         contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
     arrive(database, *texts.values(), alone(said))
     arrive(database, said)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chat.assemble import filler
-from chat.storage import alerts, contacts, entries, folder, persons, salvage
+from chat.storage import alerts, contacts, entries, folder, persons, removal, salvage
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged, IdentityLost, StorageFull
 from chat.storage.migrations import create_history, open_history
@@ -182,4 +182,23 @@ def test_deleted_stays_deleted_through_a_salvage(tmp_path: Path, talk: Talk) -> 
     assert (tmp_path / "copy" / folder.DAMAGED).exists()
     assert clean_file(database)
     assert not (tmp_path / "copy" / folder.DAMAGED).exists()
+    database.close()
+
+
+def test_what_is_being_removed_is_neither_saved_nor_missed(tmp_path: Path, talk: Talk) -> None:
+    data, everything, bodies = talk
+    path = damaged(tmp_path / "copy", data, bodies)
+    path.write_bytes(data)
+    database = open_history(path, KEY)
+    with database.transaction():
+        entries.destroy(database, everything[3].id)
+        removal.begin(database, contacts.conversation_number(database, TALK))
+    database.checkpoint()
+    database.close()
+    database = opened(damaged(tmp_path / "copy", path.read_bytes(), bodies))
+    assert salvage.mend(database, KEY, NOW).entries == 0
+    assert database.rows("SELECT number FROM entries") == []
+    assert database.rows("SELECT entry, how FROM deletions") == [(everything[3].id, 1)]
+    assert clean_file(database)
+    assert not removal.is_due(database)
     database.close()

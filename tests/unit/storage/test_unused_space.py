@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from chat.storage import contacts, entries, secure_deletion, unused_space
+from chat.storage import contacts, entries, removal, secure_deletion, unused_space
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged, DatabaseForeign, StorageFull, StorageMisuse
 from chat.storage.migrations import open_history
@@ -119,7 +119,7 @@ def test_attack_75_a_conversation_that_is_removed_leaves_nothing(history: Histor
     history.held = [one for one in history.held if one.header.conversation != talk.conversation]
     with history.database.transaction():
         number = contacts.conversation_number(history.database, talk.conversation)
-        contacts.remove_conversation(history.database, number)
+        removal.begin(history.database, number)
     assert secure_deletion.clean_file(history.database)
     assert history.left() == []
     assert history.database.integrity() == ()

@@ -77,6 +77,25 @@ async def test_a_menu_and_the_mouse_delete_too() -> None:
         assert "(deleted here)" in screen
 
 
+async def test_ones_own_message_that_was_deleted_here_can_still_be_deleted_for_everyone() -> None:
+    messenger, bob = with_bob()
+    own = messenger.say_as_me(bob.person, "my own secret", EntryState.READ)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, "my own secret")
+        await messenger.delete(bob.person, own.id)
+        await until_shown(pilot, "(deleted here)")
+        await opened(pilot, "enter", MenuDialog)
+        await click(pilot, "Delete")
+        await until(pilot, lambda: "Deletes it permanently for everyone" in words(pilot))
+        await click(pilot, "y Yes")
+        await until(pilot, lambda: len(messenger.called("delete")) == 2)
+        await until(pilot, lambda: "(deleted here)" not in shown(pilot))
+        await pilot.press("d")
+        await until_shown(pilot, "This message was deleted.")
+    assert messenger.called("delete")[1] == (bob.person, own.id, True)
+    assert "deletion" not in await messenger.preferences()
+
+
 async def test_what_waits_is_told_to_go_without_its_words_and_a_refusal_is_said() -> None:
     messenger, bob = with_bob(present=False)
     messenger.say_as_me(bob.person, "not yet gone", EntryState.QUEUED)

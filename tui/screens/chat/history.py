@@ -110,7 +110,8 @@ class HistoryController:
         useless |= set() if links(text) else {"copy_link"}
         useless |= set() if blocks(text) else {"copy_code"}
         useless |= set() if entry.kind == "text" else {"copy"}
-        useless |= {"reply", "delete"} if entry.kind in GONE else set()
+        useless |= {"reply"} if entry.kind in GONE else set()
+        useless |= {"delete"} if entry.kind in GONE and not entry.only_for_everyone else set()
         useless |= set() if entry.own and entry.kind == "text" else {"edit"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
@@ -150,12 +151,15 @@ class HistoryController:
         entry = self.view.chosen
         if entry is None:
             return
-        if entry.kind in GONE:
+        if entry.kind in GONE and not entry.only_for_everyone:
             self.surface.say(gone_line(entry.kind))
             return
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
         question = _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
         name, do = self.state.named(view), partial(self._delete, entry)
+        if entry.only_for_everyone:
+            self.surface.confirm(question, deletion_for_all(entry, name), partial(do, EVERYONE))
+            return
         if not entry.for_everyone:
             self.surface.confirm(question, deletion(entry, name), partial(do, HERE))
             return
@@ -164,7 +168,7 @@ class HistoryController:
         self.surface.choose(DeleteDialog(question, consequences, scope), do)
 
     def _delete(self, entry: EntryView, scope: str) -> None:
-        if entry.for_everyone:
+        if entry.for_everyone and not entry.only_for_everyone:
             self.surface.post(PreferenceChosen(SCOPE, scope))
         everyone = scope == EVERYONE
         self.surface.call("delete", self.messenger.delete, entry.contact, entry.id, everyone)
