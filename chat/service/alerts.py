@@ -34,6 +34,10 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
         "A part of the profile file was older than the rest, as after a failure of the disk. It was put "
         "right: missing messages come back from your contacts when they are online. Check the disk."
     ),
+    AlertKind.SETTINGS: phrase(
+        "Your settings were on a damaged part of the profile file. Read receipts and typing are off until "
+        "you turn them on again."
+    ),
     AlertKind.TWO_COPIES: phrase(
         "Another copy of this profile is in use at the same time and writes in your name. Nothing is lost, "
         "and both copies get all messages. Close one of them, and delete it with 'parlour wipe'."

@@ -40,7 +40,8 @@ from protocol.profile_header import DatabaseKey
 
 DAMAGED: Final = "damaged"
 MENDED: Final = "mended"
-"""Kinds of the alert: pages could not be read, or some were older than the others."""
+SETTINGS: Final = "settings"
+"""Kinds of the alert: pages could not be read, or some were older than the others; the settings are lost."""
 
 _COMPUTED: Final = frozenset(
     {"migrations", "edges", "missing", "raises", "tips", "heads", "unread", "search"}
@@ -162,6 +163,7 @@ class _Copy:
                 self._saved.entries += self._count_holes()
         if "settings" in self._damaged:
             settings.withhold(self._new)
+            alerts.add(self._new, AlertRow(SETTINGS, now))
         self._drop_orphans(tables)
         self._renew_ends(now)
         self._renew_timers()
