@@ -148,6 +148,7 @@ class _Copy:
         self._holes = set[int]()
         self._timed: dict[int, EntryHeader] = {}
         self._damaged = set[str]()
+        self._doubtful = list[tuple[int, int]]()
 
     def run(self, now: int) -> None:
         self._new.rows("PRAGMA defer_foreign_keys = ON")
@@ -165,11 +166,13 @@ class _Copy:
             settings.withhold(self._new)
             alerts.add(self._new, AlertRow(SETTINGS, now))
         self._drop_orphans(tables)
+        doubted = self._doubt()
         self._renew_ends(now)
         self._renew_timers()
         self._ask_for_bodies()
         rebuild(self._new)
         self._leave_out()
+        quarantine.follow_cuts(self._new, doubted)
         self._progress(100)
 
     def _tables(self) -> list[str]:
@@ -240,6 +243,8 @@ class _Copy:
         self._damaged.add(table)
         if table in ("own", "self_keys"):
             raise IdentityLost(self._old.path)
+        if table == "uncovered":
+            self._doubtful.append((first, end))
         if table == "entries":
             self._holes.update(range(first, min(end, self._saved.last + 1)))
 
@@ -351,6 +356,21 @@ class _Copy:
                         f"DELETE FROM {table} WHERE {column} IS NOT NULL"
                         f" AND {column} NOT IN (SELECT {key} FROM {parent})"
                     )
+
+    def _doubt(self) -> list[int]:
+        """Entries of others that may have been uncovered are, until their contacts name them (SPEC §11.2).
+
+        Only another terminal of this person could pass them on.
+        """
+        new = self._new
+        ours = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
+        if new.value(f"SELECT count(*) FROM ({ours})") < 2:
+            return []
+        mark = (
+            "INSERT OR IGNORE INTO uncovered (entry) SELECT number FROM entries"
+            f" WHERE number >= ? AND number < ? AND author NOT IN ({ours}) RETURNING entry"
+        )
+        return [entry for reach in self._doubtful for (entry,) in new.rows(mark, *reach)]
 
     def _renew_ends(self, now: int) -> None:
         """Where an end was lost, header and reading say it again; without the profile's clock all were."""
