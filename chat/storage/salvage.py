@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chat.storage import alerts, expiry, folder, keys, persons, quarantine, settings
+from chat.storage import alerts, expiry, folder, keys, marks, persons, quarantine, settings
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import TWO, conversation_number
 from chat.storage.database import Database, Row
@@ -165,6 +165,8 @@ class _Copy:
         if "settings" in self._damaged:
             settings.withhold(self._new)
             alerts.add(self._new, AlertRow(SETTINGS, now))
+        if "marks" in self._damaged:
+            marks.lost(self._new)
         self._drop_orphans(tables)
         doubted = self._doubt()
         self._renew_ends(now)
