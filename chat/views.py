@@ -343,13 +343,14 @@ class AlertKind(StrEnum):
     """What happened to the files of this profile.
 
     OLD_COPY: they were put back from an older copy. TWO_COPIES: another copy of them is in use, too.
-    DAMAGED: a part could not be read. MENDED: a part was older than the rest.
+    DAMAGED: a part could not be read. MENDED: a part was older than the rest. SETTINGS: these are lost.
     """
 
     OLD_COPY = "old_copy"
     TWO_COPIES = "two_copies"
     DAMAGED = "damaged"
     MENDED = "mended"
+    SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)

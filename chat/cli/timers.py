@@ -73,7 +73,7 @@ def _says(label: str, seconds: int) -> str:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def clear(call: Call, name: str, yes: bool) -> None:
-    """Delete the content of all messages with NAME, on this terminal alone.
+    """Delete the content of all messages with NAME, on this device alone.
 
     The contact, the timer and the places of the messages stay. If the command is interrupted, Parlour
     finishes the work the next time it is open.

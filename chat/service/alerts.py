@@ -34,6 +34,10 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
         "A part of the profile file was older than the rest, as after a failure of the disk. It was put "
         "right: missing messages come back from your contacts when they are online. Check the disk."
     ),
+    AlertKind.SETTINGS: phrase(
+        "Your settings were on a damaged part of the profile file. Read receipts and typing are off until "
+        "you turn them on again."
+    ),
     AlertKind.TWO_COPIES: phrase(
         "Another copy of this profile is in use at the same time and writes in your name. Nothing is lost, "
         "and both copies get all messages. Close one of them, and delete it with 'parlour wipe'."
@@ -69,12 +73,14 @@ def alert_line(alert: AlertView) -> DiagnosisView:
 class Keeper:
     """The mark of an open profile: in its database, and outside of it where `outside` is given.
 
-    `written` is the one that this engine wrote last, `changes` those of the database when it did.
+    `written` is the one that this engine wrote last, `changes` those of the database when it did. `tried` is
+    the one that it began to write after that: a failing disk can have it all the same.
     """
 
     outside: Outside | None
     random: Random
     written: Mark | None = None
+    tried: Mark | None = None
     changes: int = field(default=0)
 
     def open(self, database: Database, now: int, *, read_only: bool) -> tuple[AlertRow, ...]:
@@ -106,7 +112,7 @@ class Keeper:
             return False
         found = self.outside.read()
         # No other engine has this folder, so another copy of it wrote what this one did not.
-        other = found is not None and found != self.written
+        other = found not in (None, self.written, self.tried)
         with database.transaction():
             if other:
                 other = stored_alerts.add(database, AlertRow(AlertKind.TWO_COPIES, now))
@@ -116,6 +122,7 @@ class Keeper:
 
     def _write(self, database: Database, mark: Mark) -> None:
         assert self.outside is not None
+        self.tried = mark
         self.outside.write(mark)
         self.written, self.changes = mark, database.changes
 
@@ -123,7 +130,8 @@ class Keeper:
 class Alerts:
     """The use cases *alerts*: what this person has not seen yet is kept over restarts.
 
-    `rows` are those of the database, `unstored` those of a profile that cannot be written.
+    `rows` are those of the database and those of a profile that cannot be written. `seen`: when this person
+    last saw one.
     """
 
     def __init__(
@@ -133,11 +141,11 @@ class Alerts:
         bus: EventBus,
         keeper: Keeper,
         rows: Iterable[AlertRow],
-        unstored: Iterable[AlertRow],
+        seen: int,
     ) -> None:
         self._runtime, self._store, self._bus, self._keeper = runtime, store, bus, keeper
-        self._views = tuple(map(view, (*rows, *unstored)))
-        self._opened = runtime.clock.wall()
+        self._views = tuple(map(view, rows))
+        self._opened, self._seen = runtime.clock.wall(), seen
 
     def views(self) -> tuple[AlertView, ...]:
         """All alerts that this person has not seen, the oldest first."""
@@ -150,7 +158,9 @@ class Alerts:
 
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""
-        if await self._store.write(stored_alerts.dismiss):
+        now = self._runtime.clock.wall()
+        if await self._store.write(stored_alerts.dismiss, now):
+            self._seen = now
             await self._read_again()
             await self._store.read(_drop_salvage)
 
@@ -162,8 +172,11 @@ class Alerts:
     def own_entry_returned(self, signal: OwnEntryReturned) -> None:
         """A contact has an entry of this terminal that is not held here, with the tag that nobody can invent.
 
-        One that was written since this engine began is by a copy that runs now.
+        One that was written since this engine began is by a copy that runs now. One from before the last
+        alert was seen is among what that alert said.
         """
+        if signal.time <= self._seen <= self._runtime.clock.wall():
+            return
         kind = AlertKind.OLD_COPY if signal.time < self._opened else AlertKind.TWO_COPIES
         repaired = (AlertKind.DAMAGED, AlertKind.MENDED)
         if not any(one.kind in (kind, *repaired) for one in self._views):

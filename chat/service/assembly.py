@@ -101,7 +101,7 @@ class UseCases:
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
         self.checker = Checker(runtime, store, bus)
-        self.alerts = Alerts(runtime, store, bus, keeper, profile.alerts, unstored)
+        self.alerts = Alerts(runtime, store, bus, keeper, [*profile.alerts, *unstored], profile.alerts_seen)
         self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)

@@ -15,6 +15,7 @@ from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of, store_operations
 from chat.storage import backup, contacts, entries, keys, ordering, persons, quarantine, settings
+from chat.storage.amending import Follower
 from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
@@ -209,10 +210,13 @@ def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
 
 
 def _settle(db: Database) -> None:
-    """Raise ranks and apply cuts to the end, so that nothing is shown that does not count."""
+    """Do to the end what is due, so that nothing is shown that does not count, was deleted or was edited."""
     rule: int | None = 0
     while ordering.settle_next(db, 0) is not None or rule is not None:
         rule, _ = quarantine.settle_next(db, rule or 0)
+    self_key, talk = keys.read_own(db).self_key, 0
+    while (following := Follower(db, self_key).piece(talk)) is not None:
+        talk = following
 
 
 def report(db: Database, verified: Verified, *, new: bool) -> RestoreView:

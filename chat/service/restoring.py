@@ -112,7 +112,8 @@ def salvage_from(folder: Path, passphrase: str, asked: Asked, time: int, random:
 
     Raises as `profile.unlock` and `salvage.salvage`.
     """
-    with profile.unlock(folder, passphrase) as vault:
+    # A failing disk is often mounted read-only, by the system or by its owner.
+    with profile.unlock(folder, passphrase, reading=True) as vault:
         database = vault.damaged_database()
         try:
             to = asked.path, asked.passphrase

@@ -69,6 +69,7 @@ class Profile:
     settings: Settings
     relays: tuple[RelayRow, ...]
     alerts: tuple[AlertRow, ...]
+    alerts_seen: int
     clock: Moment | None
 
 
@@ -105,5 +106,6 @@ def read_profile(database: Database) -> Profile:
         settings=settings.load(database),
         relays=tuple(settings.all_relays(database)),
         alerts=alerts.all_of(database),
+        alerts_seen=settings.alerts_seen(database),
         clock=expiry.read_clock(database),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chat.storage import settings
 from chat.storage.database import Database
 
 
@@ -36,6 +37,9 @@ def all_of(db: Database) -> tuple[AlertRow, ...]:
     return tuple(AlertRow(*row) for row in db.rows("SELECT * FROM alerts ORDER BY since, kind"))
 
 
-def dismiss(db: Database) -> int:
-    """This person has seen them all. Returns how many there were."""
-    return db.run("DELETE FROM alerts")
+def dismiss(db: Database, now: int) -> int:
+    """This person has seen them all, at `now`. Returns how many there were."""
+    gone = db.run("DELETE FROM alerts")
+    if gone:
+        settings.set_alerts_seen(db, now)
+    return gone

@@ -30,6 +30,10 @@ class Mark:
     token: bytes
 
 
+LOST: Final = Mark(0, bytes(_TOKEN))
+"""Stands in for a mark that was on a damaged page, and says nothing of the age of the rest."""
+
+
 class Outside:
     """The file outside of one profile: number (8 bytes), token (16), and a check (32) by the database's key.
 
@@ -77,13 +81,18 @@ def read(db: Database) -> Mark:
     return Mark(*found) if found is not None else Mark(0, b"")
 
 
+def lost(db: Database) -> None:
+    """The mark could not be read, or there was none."""
+    db.run("INSERT OR IGNORE INTO marks (id, number, token) VALUES (1, ?, ?)", LOST.number, LOST.token)
+
+
 def is_older(db: Database, outside: Mark | None) -> bool:
     """Whether another copy of this profile has written the mark outside after this one did.
 
     Of two marks with one number neither is older: then a second copy went on from the same place.
     """
     held = read(db)
-    if outside is None or outside == held:
+    if outside is None or held in (outside, LOST):
         return False
     return outside.number >= held.number
 

@@ -11,7 +11,8 @@ from chat.errors import phrase
 from chat.interface import CannotCreate
 from chat.storage import errors, folder
 
-_UNFINISHED: Final = ".part"
+_UNFINISHED: Final = ".parlour-part"
+"""No other program ends a name so: what has it was left by an export that was killed, and is removed."""
 
 
 class FileExists(CannotCreate):
@@ -28,10 +29,19 @@ class NoFolder(CannotCreate):
         super().__init__(phrase("There is no folder {path}: choose another name with --to.", path=str(path)))
 
 
+class FolderUnwritable(CannotCreate):
+    """A file cannot be written there: nothing is said of the profile, which may be on another disk."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            phrase("Nothing can be written in {path}: choose another place with --to.", path=str(path))
+        )
+
+
 class NewFile:
     """One file, of mode 0600. Nothing has its name before `finish`; `abandon` removes what there is.
 
-    Raises FileExists, StorageFailure, each method too; the constructor NoFolder.
+    Raises FileExists, StorageFailure, each method too; the constructor NoFolder, FolderUnwritable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,9 +50,13 @@ class NewFile:
         with folder.system_failures():
             if not path.parent.is_dir():
                 raise NoFolder(path.parent)
-            self.unfinished.unlink(missing_ok=True)  # a program that was killed left it
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-            self._file = os.fdopen(os.open(self.unfinished, flags, 0o600), "wb")
+        try:
+            with folder.system_failures():
+                self.unfinished.unlink(missing_ok=True)  # a program that was killed left it
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+                self._file = os.fdopen(os.open(self.unfinished, flags, 0o600), "wb")
+        except errors.StorageReadOnly:
+            raise FolderUnwritable(path.parent) from None
 
     def write(self, data: bytes) -> None:
         with folder.system_failures():

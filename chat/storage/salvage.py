@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chat.storage import alerts, expiry, folder, keys, persons, quarantine, removal, settings
+from chat.storage import alerts, expiry, folder, keys, marks, persons, quarantine, removal, settings
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import TWO, conversation_number
 from chat.storage.database import Database, Row
@@ -40,7 +40,8 @@ from protocol.profile_header import DatabaseKey
 
 DAMAGED: Final = "damaged"
 MENDED: Final = "mended"
-"""Kinds of the alert: pages could not be read, or some were older than the others."""
+SETTINGS: Final = "settings"
+"""Kinds of the alert: pages could not be read, or some were older than the others; the settings are lost."""
 
 _COMPUTED: Final = frozenset(
     {"migrations", "edges", "missing", "raises", "tips", "heads", "unread", "search"}
@@ -148,6 +149,7 @@ class _Copy:
         self._timed: dict[int, EntryHeader] = {}
         self._damaged = set[str]()
         self._removed = set[int]()
+        self._doubtful = list[tuple[int, int]]()
 
     def run(self, now: int) -> None:
         self._new.rows("PRAGMA defer_foreign_keys = ON")
@@ -164,12 +166,17 @@ class _Copy:
                 self._saved.entries += self._count_holes()
         if "settings" in self._damaged:
             settings.withhold(self._new)
+            alerts.add(self._new, AlertRow(SETTINGS, now))
+        if "marks" in self._damaged:
+            marks.lost(self._new)
         self._drop_orphans(tables)
+        doubted = self._doubt()
         self._renew_ends(now)
         self._renew_timers()
         self._ask_for_bodies()
         rebuild(self._new)
         self._leave_out()
+        quarantine.follow_cuts(self._new, doubted)
         self._progress(100)
 
     def _tables(self) -> list[str]:
@@ -240,6 +247,8 @@ class _Copy:
         self._damaged.add(table)
         if table in ("own", "self_keys"):
             raise IdentityLost(self._old.path)
+        if table == "uncovered":
+            self._doubtful.append((first, end))
         if table == "entries":
             self._holes.update(range(first, min(end, self._saved.last + 1)))
 
@@ -356,6 +365,21 @@ class _Copy:
                         f"DELETE FROM {table} WHERE {column} IS NOT NULL"
                         f" AND {column} NOT IN (SELECT {key} FROM {parent})"
                     )
+
+    def _doubt(self) -> list[int]:
+        """Entries of others that may have been uncovered are, until their contacts name them (SPEC §11.2).
+
+        Only another terminal of this person could pass them on.
+        """
+        new = self._new
+        ours = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
+        if new.value(f"SELECT count(*) FROM ({ours})") < 2:
+            return []
+        mark = (
+            "INSERT OR IGNORE INTO uncovered (entry) SELECT number FROM entries"
+            f" WHERE number >= ? AND number < ? AND author NOT IN ({ours}) RETURNING entry"
+        )
+        return [entry for reach in self._doubtful for (entry,) in new.rows(mark, *reach)]
 
     def _renew_ends(self, now: int) -> None:
         """Where an end was lost, header and reading say it again; without the profile's clock all were."""

@@ -66,16 +66,34 @@ def forget_person(db: Database, person: bytes) -> None:
 
 
 _CHECKED: Final = "checked"
+_ALERTS_SEEN: Final = "alerts seen"
 
 
 def checked(db: Database) -> int:
     """When the whole database was last checked, milliseconds; 0 for never."""
-    kept = db.value("SELECT value FROM settings WHERE name = ?", _CHECKED)
-    return int(kept) if kept is not None and kept.isdecimal() else 0
+    return _time(db, _CHECKED)
 
 
 def set_checked(db: Database, time: int) -> None:
-    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", _CHECKED, str(time))
+    _set_time(db, _CHECKED, time)
+
+
+def alerts_seen(db: Database) -> int:
+    """When this person last saw an alert, milliseconds; 0 for never."""
+    return _time(db, _ALERTS_SEEN)
+
+
+def set_alerts_seen(db: Database, time: int) -> None:
+    _set_time(db, _ALERTS_SEEN, time)
+
+
+def _time(db: Database, name: str) -> int:
+    kept = db.value("SELECT value FROM settings WHERE name = ?", name)
+    return int(kept) if kept is not None and kept.isdecimal() else 0
+
+
+def _set_time(db: Database, name: str, time: int) -> None:
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, str(time))
 
 
 @dataclass(frozen=True, slots=True)

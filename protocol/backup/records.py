@@ -18,6 +18,7 @@ from protocol.identity.log import parse_operation
 from protocol.identity.names import check_name
 from protocol.link.framing import padme
 from protocol.messages import B32, U8, U53, Entry, Ids, Operations, Optional32, Unprinted
+from protocol.relay.rendezvous import parse_relay
 
 U48 = Annotated[int, Meta(ge=0, le=2**48 - 1)]
 ManyIds = Annotated[list[B32], Meta(min_length=1, max_length=limits.BACKUP_IDS_MAX)]
@@ -185,11 +186,29 @@ def padding(size: int) -> int:
     return padme(size) - size
 
 
+class _Ids:
+    """The ids of a conversation, 32 bytes for each: a set of a million would take three times that."""
+
+    def __init__(self) -> None:
+        self._by_first = [bytearray() for _ in range(256)]
+
+    def add(self, entry: bytes) -> None:
+        self._by_first[entry[0]] += entry
+
+    def any_twice(self) -> bool:
+        return any(len({*parts}) < len(parts) for parts in map(_parted, self._by_first))
+
+
+def _parted(joined: bytearray) -> list[bytes]:
+    return [bytes(joined[at : at + 32]) for at in range(0, len(joined), 32)]
+
+
 class RecordReader:
     """Reads the records of a file whose chunks have opened, and checks their order, roots and end.
 
     At most BACKUP_RECORD_MAX bytes of an unfinished record and one chunk are kept, whatever the size of the
-    file. `start` is the first record, `roots` the conversations that ended, by id.
+    file, and the ids of one conversation. `start` is the first record, `roots` the conversations that ended,
+    by id.
     """
 
     def __init__(self) -> None:
@@ -201,6 +220,7 @@ class RecordReader:
         self._persons: set[bytes] = set()
         self._contact: bytes = b""
         self._hash: RootHash | None = None
+        self._ids = _Ids()
         self.start: BackupStart | None = None
         self.end: BackupEnd | None = None
         self.roots: dict[bytes, tuple[int, bytes]] = {}
@@ -267,6 +287,8 @@ class RecordReader:
                 self._add_contact(record)
             case BackupProof():
                 self._check_contact(record.person)
+            case BackupRelay():
+                parse_relay(record.address)
             case BackupDeletions():
                 check_ascending(record.ids)
             case BackupConversation():
@@ -313,7 +335,7 @@ class RecordReader:
         conversation = conversation_of_two(self._own, record.contact)
         if self.roots and next(reversed(self.roots)) >= conversation:
             raise Malformed("conversations are not ascending")
-        self._contact, self._hash = record.contact, RootHash(conversation)
+        self._contact, self._hash, self._ids = record.contact, RootHash(conversation), _Ids()
 
     def _entry(self, record: BackupEntry) -> ParsedEntry:
         assert self._hash is not None, "a conversation comes before its entries"
@@ -326,12 +348,16 @@ class RecordReader:
             raise Malformed("a body that ends, which a file would keep")
         check_ascending([one.terminal + bytes([one.kind]) for one in record.receipts])
         self._hash.add(entry.id, entry.header.content if entry.has_body else NOT_HELD)
+        self._ids.add(entry.id)
         return entry
 
     def _root(self, record: BackupRoot) -> None:
         assert self._hash is not None, "a conversation comes before its root"
         if (record.count, record.root) != (self._hash.count, self._hash.root):
             raise AuthenticationFailed("another root hash")
+        # Nobody could have this root, since a terminal holds an entry once.
+        if self._ids.any_twice():
+            raise Malformed("an entry twice")
         self.roots[conversation_of_two(self._own, self._contact)] = record.count, record.root
         self._entries += record.count
 

@@ -66,26 +66,26 @@ def test_the_folder_that_holds_a_renamed_file_is_synced_after_it() -> None:
         calls = [Call("1", "fsync", "5", folder) for folder in synced]
         return list(unsettled([Call("1", "rename", "", file), *calls, Call("1", "write", "1", "")]))
 
-    assert renamed("header.next", ".") == renamed("../backup.part", "..") == []
+    assert renamed("header.next", ".") == renamed("../backup.parlour-part", "..") == []
     assert renamed("header.next", "..")
-    assert renamed("../backup.part", ".")
-    assert renamed("../backup.part")
+    assert renamed("../backup.parlour-part", ".")
+    assert renamed("../backup.parlour-part")
     assert renamed("", "") == []  # it stands elsewhere, as the mark outside of the profile
 
 
 def test_files_in_the_profile_and_next_to_it_are_watched(tmp_path: Path) -> None:
     log, profile = tmp_path / "log", tmp_path / "ada"
     log.write_text(
-        f'31 write(9<{tmp_path}/backup.part>, "OD", 4096) = 4096\n'
-        f'31 rename("{tmp_path}/backup.part", "{tmp_path}/backup") = 0\n'
+        f'31 write(9<{tmp_path}/backup.parlour-part>, "OD", 4096) = 4096\n'
+        f'31 rename("{tmp_path}/backup.parlour-part", "{tmp_path}/backup") = 0\n'
         f"31 fsync(9<{tmp_path}>) = 0\n"
         f'31 unlink("{profile}/header.next") = 0\n'
         '31 unlink("/elsewhere/header.next") = 0\n'
     )
     files = [call.file for call in calls(log, profile)]
-    assert files == ["../backup.part", "../backup.part", "..", "header.next", ""]
-    command = struck(FAULTS["EIO"], Point("write", "../backup.part", 1), profile, log)
-    assert command[command.index("-P") + 1] == str(tmp_path / "backup.part")
+    assert files == ["../backup.parlour-part", "../backup.parlour-part", "..", "header.next", ""]
+    command = struck(FAULTS["EIO"], Point("write", "../backup.parlour-part", 1), profile, log)
+    assert command[command.index("-P") + 1] == str(tmp_path / "backup.parlour-part")
 
 
 def test_a_line_of_another_program_that_it_runs_says_nothing(tmp_path: Path) -> None:

@@ -192,6 +192,31 @@ async def test_a_profile_of_the_same_person_gets_what_it_lacks_and_deleted_stays
         await other.stop()
 
 
+@in_virtual_time
+async def test_deletes_and_edits_of_a_backup_are_in_force_when_it_is_restored(tmp_path: Path) -> None:
+    """Before anything is shown: a command that prints the history ends before much else is done."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        edited, gone = await talk(ada, ben, "as it was"), await talk(ada, ben, "deleted for everyone")
+        await back_up(ada, tmp_path / "first")
+        await ada.engine.edit(await ada.contact(ben), edited, "as it is")
+        await ada.engine.delete(await ada.contact(ben), gone, everyone=True)
+        made = await back_up(ada, tmp_path / "second")
+        await ada.stop()
+        shown_entry = (
+            "SELECT hex(e.id), destroyed, EXISTS (SELECT 1 FROM amended WHERE entry = e.number),"
+            " (SELECT count(*) FROM search WHERE search MATCH 'is' AND rowid = e.number)"
+            " FROM entries AS e WHERE kind = 1 ORDER BY e.number"
+        )
+        await asyncio.to_thread(restore_new, tmp_path / "old", tmp_path / "first")
+        view = await asyncio.to_thread(restore_into, tmp_path / "old", tmp_path / "second")
+        assert view.root == made.root
+        view = await asyncio.to_thread(restore_new, tmp_path / "new", tmp_path / "second")
+        assert view.root == made.root
+        for folder in (tmp_path / "old", tmp_path / "new"):
+            with profile.unlock(folder, PASSPHRASE) as vault, closing(vault.database()) as database:
+                assert database.rows(shown_entry) == [(edited.upper(), 0, 1, 1), (gone.upper(), 1, 1, 0)]
+
+
 @pytest.mark.parametrize(
     ("failure", "said"), [(StorageFull, "The disk is full."), (StorageUnsure, "The disk cannot be read")]
 )

@@ -241,3 +241,4 @@ async def test_case_70_where_settings_are_lost_nothing_is_revealed(tmp_path: Pat
         flip(ada.folder, page)
         await ada.start()
         assert await ada.engine.settings() == SettingsView(False, False)
+        assert AlertKind.SETTINGS in kinds(ada)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from chat.interface import AlertKind, AlertsChanged, EntriesConflict, EntryAdded, EntryChanged, EntryState
+from chat.storage import folder
 from chat.storage.errors import WrongPassphrase
 from chat.storage.pages import PAGE_SIZE
 from tests.integration.steps import in_touch, meet, now, presence
+from tests.integration.test_damaged_profiles import flip, root_of
 from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, talk, two_contacts
 
 FRAME = 24 + PAGE_SIZE
@@ -218,3 +221,62 @@ async def test_case_66_a_header_and_a_database_of_different_days(tmp_path: Path)
         shutil.copy(tmp_path / "copy" / "header", ada.folder / "header")
         await ada.start()
         assert await kinds(ada) == [AlertKind.OLD_COPY]
+
+
+@in_virtual_time
+async def test_no_other_copy_is_told_after_the_disk_failed_under_the_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new mark may be there although its write failed."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await again(ada)
+        replace_private = folder.replace_private
+
+        def fails_at_the_end(path: Path, data: bytes) -> None:
+            replace_private(path, data)
+            raise folder.NotDurable(errno.EIO, "a failing disk")
+
+        await talk(ben, ada, "one")
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="a failing disk"):
+            patch.setattr(folder, "replace_private", fails_at_the_end)
+            await ada.engine._use_cases.alerts.keep()
+        await talk(ben, ada, "two")
+        await ada.engine._use_cases.alerts.keep()
+        assert await kinds(ada) == []
+
+
+@in_virtual_time
+async def test_a_damaged_mark_is_no_sign_of_an_older_copy(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, _ben):
+        await again(ada)
+        page = await root_of(ada, "marks")
+        await ada.stop()
+        flip(ada.folder, page)
+        for _start in range(2):
+            await ada.start()
+            assert await kinds(ada) == [AlertKind.DAMAGED]
+            await ada.stop()
+        keep(ada, tmp_path / "copy")
+        await ada.start()
+        await ada.stop()
+        put_back(ada, tmp_path / "copy")
+        await ada.start()
+        assert await kinds(ada) == [AlertKind.DAMAGED, AlertKind.OLD_COPY]
+
+
+@in_virtual_time
+async def test_what_comes_back_after_an_alert_was_seen_raises_no_other_one(tmp_path: Path) -> None:
+    """Entries that a damaged page took are no sign of an older copy."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        await talk(ada, ben, "lost and found")
+        page = await root_of(ada, "entries")
+        network.cut(ben.host)
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        assert await kinds(ada) == [AlertKind.DAMAGED]
+        await ada.engine.dismiss_alerts()
+        back = ada.wait(EntryAdded, lambda event: event.entry.text == "lost and found")
+        network.heal(ben.host)
+        await back
+        assert await kinds(ada) == []

@@ -23,6 +23,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.messages import Entry, Head, Heads, HeadsHash
 from tests.integration.steps import current, dial, in_touch, meet, say
+from tests.integration.test_damaged_profiles import flip, root_of
 from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
 
@@ -101,6 +102,25 @@ async def test_case_99_what_a_stolen_terminal_invents_in_a_contacts_name_stays_m
         await ada.start()
         await talk(ben, ada, "after a restart")
         assert await uncovered(ada, ben) == ["lend me money", "a lot of it"]
+
+
+@in_virtual_time(limit=600)
+async def test_case_99_a_damaged_page_takes_no_mark_away(tmp_path: Path) -> None:
+    """Where it is lost what is marked, all is that might be, until the contact has named it."""
+    async with with_a_sibling(tmp_path) as (ada, ben, sibling):
+        invented = from_ben(ada, ben, await last_of(ada, ben), "lend me money")
+        await ada.engine._use_cases.inbound.entries(of_sibling(ada, ben, sibling), [invented.message()])
+        ada.network.cut(ada.host)
+        page = await root_of(ada, "uncovered")
+        await ada.stop()
+        flip(ada.folder, page)
+        await ada.start()
+        assert await uncovered(ada, ben) == ["I know of your second terminal", "lend me money"]
+        ada.network.heal(ada.host)
+        await talk(ben, ada, "after the damage")
+        await dial(ada, ben)
+        await talk(ada, ben, "from Ada")
+        assert await uncovered(ada, ben) == ["lend me money"]
 
 
 @in_virtual_time(limit=600)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
+
+import pytest
 
 from chat.interface import BadData, EntryEdited, SalvageView, SettingsView
 from chat.service import restore, restoring
@@ -70,6 +73,27 @@ async def test_of_a_damaged_database_all_other_pages_are_saved(tmp_path: Path) -
             restoring.restore_new, tmp_path / "new", PASSPHRASE, asked, os.urandom, CHEAPEST
         )
         assert restored.entries == worst.backup.entries
+
+
+@in_virtual_time
+async def test_a_profile_on_a_read_only_disk_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing disk is often mounted so."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "saved")
+        whole = await ada.engine.back_up(str(tmp_path / "whole"), OWN)
+        await ada.stop()
+        opened = os.open
+
+        def read_only(path: Path, flags: int, *mode: int) -> int:
+            if Path(path).parent == ada.folder and flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR):
+                raise OSError(errno.EROFS, "read-only")
+            return opened(path, flags, *mode)
+
+        monkeypatch.setattr(os, "open", read_only)
+        view = await asyncio.to_thread(salvage, ada.folder, tmp_path / "saved")
+        assert view.backup.root == whole.root
 
 
 @in_virtual_time

@@ -28,6 +28,7 @@ from protocol.identity.log import parse_operation
 from protocol.limits import BACKUP_CHUNK_BYTES, BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, BACKUP_RECORD_MAX
 from protocol.messages import ENTRY_HEADER, Entry
 from protocol.profile_header import CHEAPEST
+from protocol.relay.rendezvous import key_text
 from protocol.vectors.backup import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
 from tests.vectors.files import Group, Script, Seed, build_file, one_step
@@ -185,7 +186,7 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         entry_of(seed, own, others[1], "gone", TIME + 2),
     ]
     receipt = r.BackupReceipt(others[0].terminal, 1, TIME + 5)
-    key = r.BackupKey(own.self_key, [])
+    key, relay = r.BackupKey(own.self_key, []), seed.bytes("relay")[:31] + bytes(1)
     made: list[r.Record] = [
         r.BackupStart(own.person, own.terminal, TIME, seed.bytes("recovery"), [key]),
         *(r.BackupLog(one.person, list(one.operations)) for one in (own, *others)),
@@ -197,7 +198,7 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, []),
         r.BackupProof(others[0].person, seed.bytes("static")),
         r.BackupSetting("typing", "off"),
-        r.BackupRelay("parlour-relay:relay.example:4748#KEY", False, TIME),
+        r.BackupRelay(f"parlour-relay:relay.example:4748#{key_text(relay)}", False, TIME),
         r.BackupDeletions(sorted([seed.bytes("deleted 1"), seed.bytes("deleted 2")])),
         *_talk(own, others[0], [stored(entries[0], receipts=[receipt]), stored(entries[1])]),
         *_talk(own, others[1], [stored(entries[2], held=False, deleted=1)]),
@@ -330,6 +331,22 @@ def _wrong_order(good: Sequence[r.Record]) -> Iterator[_Wrong]:
     yield wrong("entries without their conversation", _without(good, talks[0]))
     swapped = [*good[: talks[0]], *good[talks[1] : -1], *good[talks[0] : talks[1]], good[-1]]
     yield wrong("conversations in another order", swapped)
+    yield wrong("an entry twice", _twice(good))
+
+
+def _twice(good: Sequence[r.Record]) -> list[r.Record]:
+    """The first entry is repeated, with the count and the roots of that."""
+    start, talk = good[0], _places(good, r.BackupConversation)[0]
+    assert isinstance(start, r.BackupStart)
+    end = _places(good, r.BackupRoot)[0]
+    entries, conversation = [good[talk + 1], *good[talk + 1 : end]], _all(good, r.BackupConversation)[0]
+    root = RootHash(conversation_of_two(start.person, conversation.contact))
+    for entry in entries:
+        assert isinstance(entry, r.BackupEntry)
+        parsed = parse_entry(Entry(entry.header, entry.salt, entry.body))
+        root.add(parsed.id, parsed.header.content)
+    made = [*good[: talk + 1], *entries, r.BackupRoot(root.count, root.root), *good[end + 1 : -1]]
+    return [*made, _ended(made)]
 
 
 def _pinned(good: Sequence[r.Record]) -> list[r.Record]:
@@ -354,6 +371,7 @@ def _wrong_fields(good: Sequence[r.Record]) -> Iterator[_Wrong]:
     yield wrong("a receipt twice", r.BackupEntry, receipts=first.receipts * 2)
     yield wrong("a name that turns text", r.BackupContact, name="One\u202e")
     yield wrong("a petname of two lines", r.BackupContact, petname="One\nTwo")
+    yield wrong("a relay without its key", r.BackupRelay, address="parlour-relay:relay.example:4748#")
     header = ENTRY_HEADER.decode(first.header)
     ends = replace(header, timer=60, until=header.time + 60_000)
     yield wrong("a body that ends", r.BackupEntry, header=encode(ends))

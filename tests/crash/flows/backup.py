@@ -58,7 +58,7 @@ class Backup(Flow):
 
     def check(self, scene: Scene, how: Ended) -> None:
         file, held = scene.folder / NEXT, root_of(scene, scene.ada)
-        unfinished = file.with_name(f"{NEXT}.part")
+        unfinished = file.with_name(f"{NEXT}.parlour-part")
         made, root = file.exists(), how.last("root")
         scene.holds("kept", root in (None, held), f"it said {root}, and the profile holds {held}")
         scene.holds("kept", made or root is None, "the backup that it wrote is gone")
