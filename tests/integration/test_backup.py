@@ -400,7 +400,7 @@ async def test_a_backup_has_its_name_only_when_it_was_read_again(
 
         monkeypatch.setattr(Backup, "_check", looking)
         # What a program left that was killed goes, and a file of this name stays.
-        (tmp_path / "ada.backup.part").write_bytes(b"left over")
+        (tmp_path / "ada.backup.parlour-part").write_bytes(b"left over")
         await back_up(ada, path)
         assert looked == [False]
         assert names(tmp_path, "backup") == ["ada.backup"]

@@ -2,9 +2,11 @@
 import { bool, bytes, decode, encode, int, list, numberAtStart, struct, text, u8, u48, u53, Reader } from './codec.js';
 import { conversationId, readForm, readHeader as readEntryHeader } from './entries.js';
 import { Rejected, must, reject } from './errors.js';
+import { isName } from './messages.js';
 import { readOperation } from './operations.js';
 import { padme } from './padding.js';
 import { argon2id, empty, equal, hash, join, open, random, seal } from './primitives.js';
+import { readAddress } from './relay_address.js';
 
 const CHUNK = 65_536;
 const TAG = 16;
@@ -180,6 +182,15 @@ const field = (holds) => must(holds, 'malformed', 'V-BK-09');
 const place = (holds) => must(holds, 'malformed', 'V-BK-08');
 const name = (value) => value.toString('hex');
 
+function relay(address) {
+  try {
+    readAddress(address);
+  } catch (error) {
+    if (error instanceof Rejected) reject('malformed', 'V-BK-09');
+    throw error;
+  }
+}
+
 class Records {
   constructor() {
     this.numbers = [];
@@ -218,7 +229,8 @@ class Records {
     place(this.logs.has(name(person)));
   }
 
-  take4({ person, comparison }) {
+  take4({ person, name: own, petname, comparison }) {
+    field([own, petname].every((one) => one === '' || isName(one)));
     place(!this.contacts.has(name(person)) && !person.equals(this.start.person));
     place(this.logs.has(name(person)));
     comparison.forEach(({ terminals }) => ascending(terminals));
@@ -227,6 +239,10 @@ class Records {
 
   take5({ person }) {
     place(this.contacts.has(name(person)));
+  }
+
+  take7({ address }) {
+    relay(address);
   }
 
   take8({ ids }) {
@@ -238,7 +254,7 @@ class Records {
     const conversation = conversationId(this.start.person, contact);
     const before = this.talks.at(-1);
     place(!before || Buffer.compare(before.conversation, conversation) < 0);
-    this.talks.push({ conversation, count: 0, root: firstRoot(conversation) });
+    this.talks.push({ conversation, ids: new Set(), count: 0, root: firstRoot(conversation) });
   }
 
   take10(record) {
@@ -246,11 +262,13 @@ class Records {
     const form = readForm(record);
     const header = readEntryHeader(record.header);
     field(header.conversation.equals(talk.conversation));
-    field(!record.deleted || !form.hasBody);
+    field(!(record.deleted || header.timer) || !form.hasBody);
     field(record.deleted || !record.cut.length);
     ascending(record.receipts.map(({ terminal, kind }) => join(terminal, Buffer.from([kind]))));
-    talk.root = nextRoot(talk.root, { id: form.id, content: form.hasBody ? header.content : empty });
+    place(!talk.ids.has(name(form.id)));
+    talk.ids.add(name(form.id));
     talk.count += 1;
+    talk.root = nextRoot(talk.root, { id: form.id, content: form.hasBody ? header.content : empty });
   }
 
   take11({ count, root }) {
