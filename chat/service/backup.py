@@ -92,8 +92,9 @@ class Backup:
         for person in of.persons:
             await asyncio.to_thread(writer.add, await store.read(backup.log_records, person))
         await asyncio.to_thread(writer.add, await store.read(backup.facts, of))
-        while await store.read(removal.is_due):  # what was deleted in it is known at the end only
-            await store.write(removal.next_piece)
+        with suppress(StorageFailure):  # a disk that is full or read-only can still be read
+            while await store.read(removal.is_due):  # what was deleted before is known at the end only
+                await store.write(removal.next_piece)
         after = b""
         while ids := await store.read(backup.deletions, after):
             await asyncio.to_thread(writer.add, backup.deletion_records(ids))

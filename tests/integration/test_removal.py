@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from chat.interface import Cleaned, Cleaning, ContactRemoved
-from chat.storage import contacts, removal
+from chat.storage import backup, contacts, removal
 from chat.storage.database import Database
+from chat.storage.errors import StorageFull
 from tests.integration.steps import in_touch
 from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, invite, talk
 from tests.support.lab.inspection import residues
@@ -99,3 +101,28 @@ async def test_pairing_again_while_the_history_goes_shows_each_entry_once(tmp_pa
         await talk(ben, ada, "last")
         assert [view.text for view in await ada.history(ben)] == [*wanted, "last"]
         assert [view.text for view in await ben.history(ada)][-3:] == ["new", "answer", "last"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+@in_virtual_time
+async def test_a_backup_knows_what_was_deleted_in_a_history_that_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    async with in_touch(tmp_path, LATER) as (_, ada, ben):
+        await talk(ben, ada, WORD)
+        deleted = await talk(ben, ada, f"{WORD} again")
+        await ada.engine.delete(await ada.contact(ben), deleted)
+        await half_removed(ada, ben)
+        await ada.start()
+        read, known = backup.deletions, list[bytes]()
+
+        def noted(database: Database, after: bytes) -> list[bytes]:
+            known.extend(found := read(database, after))
+            return found
+
+        monkeypatch.setattr(backup, "deletions", noted)
+        if full:
+            monkeypatch.setattr(removal, "next_piece", mock.Mock(side_effect=StorageFull))
+        assert (await ada.engine.back_up(str(tmp_path / "backup"), "correct horse battery")).entries == 0
+        assert known == ([] if full else [bytes.fromhex(deleted)])
+        monkeypatch.undo()

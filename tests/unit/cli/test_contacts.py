@@ -11,6 +11,7 @@ from chat.errors import phrase
 from chat.interface import (
     ContactView,
     IdentityChangeView,
+    NotPermitted,
     OwnChange,
     QuestionView,
     UsageError,
@@ -79,6 +80,14 @@ def test_remove_forgets_the_contact_and_asks_a_person(line: Line, typed: str | N
     outcome = line.run("contacts", "remove", "Ben", "--json", typed=typed or "")
     assert (outcome.status, outcome.objects) == (status, [] if status else [{"removed": "Ben"}])
     assert bool(line.run("contacts", "--json").out) is bool(status)
+
+
+def test_a_removal_that_is_interrupted_says_what_is_left(line: Line) -> None:
+    line.messenger.add_contact("Ben")
+    line.messenger.failures["remove"] = NotPermitted(phrase("locked"))
+    outcome = line.run("contacts", "remove", "Ben", "--yes", "--json")
+    assert (outcome.status, outcome.objects) == (1, [])
+    assert "If 'parlour contacts' no longer lists Ben" in outcome.err
 
 
 def test_verify_shows_the_safety_number_and_sets_the_mark(line: Line) -> None:
