@@ -45,6 +45,10 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
 }
 
 
+CLOCKS_APART: Final = 3_600_000
+"""Milliseconds by which the clock of another machine with a copy may be ahead."""
+
+
 def view(row: AlertRow) -> AlertView:
     """The alert as clients get it."""
     kind = AlertKind(row.kind)
@@ -177,7 +181,10 @@ class Alerts:
         """
         if signal.time <= self._seen <= self._runtime.clock.wall():
             return
-        kind = AlertKind.OLD_COPY if signal.time < self._opened else AlertKind.TWO_COPIES
+        # A time far ahead is from before the clock was set back, and says nothing of a copy that runs now.
+        latest = self._runtime.clock.wall() + CLOCKS_APART
+        now = self._opened <= signal.time <= latest
+        kind = AlertKind.TWO_COPIES if now else AlertKind.OLD_COPY
         repaired = (AlertKind.DAMAGED, AlertKind.MENDED)
         if not any(one.kind in (kind, *repaired) for one in self._views):
             self._runtime.tasks.spawn(self.add(AlertRow(kind, self._runtime.clock.wall())))

@@ -19,6 +19,7 @@ from chat.service.keyring import Address, Keyring, Visibility
 from chat.service.state import ContactBook
 from chat.storage import contacts, persons
 from chat.storage.database import Store
+from chat.storage.errors import StorageFull
 from chat.storage.persons import AddressRow
 from chat.storage.profile import Vault
 from chat.tasks import Runtime
@@ -287,7 +288,10 @@ class ListeningPort:
             )
             self._bus.publish(Notice(moved))
         if kept != self.number:
-            await self._store.run(partial(self._vault.set_port, self.number))
+            try:
+                await self._store.run(partial(self._vault.set_port, self.number))
+            except StorageFull as full:  # who wants to delete something has to get in
+                self._bus.publish(Notice(full.phrase))
 
     async def close(self) -> None:
         if self._listener is not None:

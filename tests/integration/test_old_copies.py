@@ -280,3 +280,19 @@ async def test_what_comes_back_after_an_alert_was_seen_raises_no_other_one(tmp_p
         network.heal(ben.host)
         await back
         assert await kinds(ada) == []
+
+
+@in_virtual_time
+async def test_an_older_copy_under_a_clock_that_was_set_back_is_no_second_copy(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        await ada.stop()
+        keep(ada, tmp_path / "copy")
+        await ada.start()
+        await talk(ada, ben, "lost and found")
+        await ada.stop()
+        put_back(ada, tmp_path / "copy")
+        ada.clock.offset_ms -= 86_400_000
+        back = ada.wait(AlertsChanged)
+        await ada.start()
+        await back
+        assert await kinds(ada) == [AlertKind.OLD_COPY]

@@ -22,6 +22,7 @@ from chat.service.discovery import AGAIN, AddressBook, Announcer, ListeningPort
 from chat.service.events import NetworkChanged, TerminalFound
 from chat.service.keyring import Visibility
 from chat.storage import contacts, persons
+from chat.storage.errors import StorageFull
 from chat.storage.persons import AddressRow
 from chat.tasks import Tasks
 from protocol.discovery import Known, make_slots, utc_day
@@ -376,6 +377,17 @@ async def test_a_port_that_is_taken_is_followed_by_the_next_free_one(number: int
     assert isinstance(notice, Notice)
     assert "5000" in str(notice.text)
     assert "5002" in str(notice.text)
+
+
+async def test_a_full_disk_that_keeps_no_port_keeps_nobody_out() -> None:
+    """Who wants to delete something needs the engine; a later start keeps the port."""
+    moved = Port(kept=5000)
+    moved.taken = {5000: errno.EADDRINUSE}
+    moved.vault.set_port.side_effect = StorageFull
+    await moved.open()
+    assert moved.port.number == 5001
+    *_, last = [call.args[0] for call in moved.bus.publish.call_args_list]
+    assert last == Notice(StorageFull().phrase)
 
 
 @pytest.mark.parametrize(
