@@ -679,7 +679,7 @@ class Door(Protocol):
         """
 
     async def salvage(self, path: str, passphrase: str, own: str, recovery: bool = False) -> SalvageView:
-        """Write a backup of what can be read of a damaged profile, which stays as it is.
+        """Write a backup of what can be read of a damaged profile, whose history stays as it is.
 
         `recovery`: with the recovery seed, if it is here. Raises as `unlock` and `Messenger.back_up`, BadData
         where nothing can be read.

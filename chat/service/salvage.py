@@ -2,7 +2,7 @@
 
 Each page that does not authenticate takes its rows with it, and the first page of a table takes all of them.
 Rows are read in ranges of their numbers, and one that cannot be read is halved until only the rows of such
-pages are left out. The database stays as it is.
+pages are left out. The database stays as it is, but for pages of its schema, which are put back.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from sqlcipher3 import dbapi2
 
 from chat.errors import LOCKED
 from chat.interface import BadData, NotPermitted
+from chat.storage import schema_pages
 from chat.storage.errors import (
     DatabaseDamaged,
     NotEncrypted,
@@ -107,7 +108,7 @@ class Database:
         self._key, self._pages = key, cast(PageFile | None, None)
         self._open(key + salt, read_only=read_only)
 
-    def replaced(self, key: bytes, replace: Callable[[], None]) -> None:
+    def replaced(self, key: bytes, replace: Callable[[], object]) -> None:
         """Let go of the files, let `replace` put others in their place, and open these. Raises as opening.
 
         After a damaged page SQLCipher reads no further page on the same connection, so it is opened again
@@ -259,15 +260,23 @@ class Database:
         try:
             if self._wal.stat().st_size:
                 self.checkpoint()
-            if self._pages is None:
-                self._pages = PageFile(self.path, self._key)
-            after, wrote = self._pages.erase(first)
-            return after, self._pages.size
+            file = self._page_file()
+            after, wrote = file.erase(first)
+            return after, file.size
         except OSError as error:
             raise from_system(error) from None
         finally:
             if wrote:  # SQLite would write the pages back as it has them in its cache
                 self.rows("PRAGMA shrink_memory")
+
+    def keep_schema(self) -> None:
+        """Copy the pages of the schema aside (`schema_pages`). A start tries again what failed."""
+        if os.name == "nt":  # which has no reads at a place, as the file of pages needs
+            return
+        with suppress(OSError, StorageFailure, DatabaseDamaged):
+            if self._wal.stat().st_size:
+                self.checkpoint()
+            schema_pages.keep(self.path, self._key, self._page_file().read)
 
     def checkpoint(self) -> None:
         """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""
@@ -306,6 +315,11 @@ class Database:
         return f"Database({self.path})"
 
     # --- Inside ---
+
+    def _page_file(self) -> PageFile:
+        if self._pages is None:
+            self._pages = PageFile(self.path, self._key)
+        return self._pages
 
     def _findings(self, check: str) -> list[str]:
         try:

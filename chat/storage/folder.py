@@ -232,9 +232,14 @@ SALVAGED: Final = "salvaged.db"
 _HEADERS: Final = (HEADER, f"{HEADER}.next", NEW_HEADER)
 _DATABASES: Final = DATABASE, NEW_DATABASE, DAMAGED, SALVAGING, SALVAGED
 _OTHERS: Final = (
-    *(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm", "-pages")),
+    *(f"{name}{ending}" for name in _DATABASES for ending in ("", "-wal", "-shm", "-pages", "-schema")),
     RESERVE,
 )
+
+
+def schema_copy(database: Path) -> Path:
+    """The file with copies of the pages of a database's schema."""
+    return database.with_name(f"{database.name}-schema")
 
 
 def holds_any(folder: Path) -> bool:
@@ -269,6 +274,7 @@ def swap(folder: Path) -> None:
     saved = folder / SALVAGED
     if not saved.exists():
         return
+    schema_copy(folder / DATABASE).unlink(missing_ok=True)  # the new one may have its pages elsewhere
     for ending in ("-wal", ""):
         damaged = folder / f"{DATABASE}{ending}"
         if damaged.exists():

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from chat.storage import amendments, folder, ordering, pages, unused_space
+from chat.storage import amendments, folder, ordering, pages, schema_pages, unused_space
 from chat.storage.database import Database
 from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
@@ -179,6 +179,8 @@ def open_history(path: Path, key: DatabaseKey, *, read_only: bool = False) -> Da
                 raise DatabaseEmpty(path)
             if database.value("PRAGMA application_id") != _APPLICATION_ID:
                 raise DatabaseDamaged(path)
+            if version(database) < len(known()) and not read_only:
+                schema_pages.forget(path)
             migrate(database)
             rebuild_if_lost(database)
         except BaseException:

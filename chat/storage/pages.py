@@ -18,7 +18,7 @@ from chat.storage import errors
 from protocol.primitives import system_random
 
 PAGE_SIZE: Final = 4_096
-_SALT_SIZE: Final = 16
+SALT_SIZE: Final = 16
 _MAC_SIZE: Final = 64
 _VECTOR_SIZE: Final = 16
 _RESERVED: Final = _VECTOR_SIZE + _MAC_SIZE
@@ -87,13 +87,13 @@ class PageCipher:
         """The plaintext without the reserved bytes, None if it does not authenticate. The salt stays."""
         if not _authentic(number, page, self._mac_key):
             return None
-        begin = _SALT_SIZE if number == 1 else 0
+        begin = SALT_SIZE if number == 1 else 0
         decryptor = Cipher(self._aes, modes.CBC(page[-_RESERVED:-_MAC_SIZE])).decryptor()
         return page[:begin] + decryptor.update(page[begin:-_RESERVED]) + decryptor.finalize()
 
     def seal(self, number: int, plain: bytes) -> bytes:
         """The stored page of a plaintext, with a fresh initialization vector."""
-        begin, vector = _SALT_SIZE if number == 1 else 0, system_random(_VECTOR_SIZE)
+        begin, vector = SALT_SIZE if number == 1 else 0, system_random(_VECTOR_SIZE)
         encryptor = Cipher(self._aes, modes.CBC(vector)).encryptor()
         covered = encryptor.update(plain[begin:]) + encryptor.finalize() + vector
         return plain[:begin] + covered + _mac(number, covered, self._mac_key)
@@ -101,13 +101,13 @@ class PageCipher:
 
 def _mac_key(key: bytes, first: bytes) -> bytes:
     """SQLCipher 4: PBKDF2-HMAC-SHA512 of the key, two rounds, over the file's salt xor 0x3a."""
-    salt = bytes(byte ^ 0x3A for byte in first[:_SALT_SIZE])
+    salt = bytes(byte ^ 0x3A for byte in first[:SALT_SIZE])
     return hashlib.pbkdf2_hmac("sha512", key, salt, 2, 32)
 
 
 def _authentic(number: int, page: bytes, mac_key: bytes) -> bool:
     """HMAC-SHA512 over ciphertext, IV and page number. Page 1 begins with the salt, which is not covered."""
-    covered = page[_SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]
+    covered = page[SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]
     return hmac.compare_digest(_mac(number, covered, mac_key), page[-_MAC_SIZE:])
 
 

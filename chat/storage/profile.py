@@ -6,11 +6,12 @@ and appears with its last step, the rename of the header.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from chat.errors import phrase
-from chat.storage import checks, errors, marks, salvage
+from chat.storage import checks, errors, marks, salvage, schema_pages
 from chat.storage import folder as stored_folder
 from chat.storage.damaged import DamagedDatabase
 from chat.storage.database import Database
@@ -71,7 +72,9 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
             _finish_creation(folder)
             stored_folder.swap(folder)
             found = stored_folder.read_header(folder / HEADER)
-            return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)
+            key = stored_folder.unwrap(found, passphrase)
+            damaged = not lock.read_only and schema_pages.put_back(folder / DATABASE, key.reveal())
+            return Vault(folder, found, key, lock, damaged=damaged)
         except stored_folder.NotDurable:
             lock.release()
             raise errors.ProfileUnsettled from None
@@ -105,8 +108,11 @@ def wipe(folder: Path, outside: Path | None = None) -> None:
 class Vault:
     """An unlocked profile. It holds the key and the lock until `close`."""
 
-    def __init__(self, folder: Path, found: Header, key: DatabaseKey, lock: ProfileLock) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, found: Header, key: DatabaseKey, lock: ProfileLock, *, damaged: bool = False
+    ) -> None:
+        """`damaged`: pages of the schema were put back, and all others are to be saved into a new file."""
+        self.folder, self._damaged = folder, damaged
         self.keyring = SystemKeyring(folder)
         self._header = found
         self._key: DatabaseKey | None = key
@@ -146,12 +152,14 @@ class Vault:
         """
         path, key = self.folder / DATABASE, self._open_key()
         try:
-            return self._sound(open_history(path, key, read_only=self._lock.read_only))
+            database = self._sound(open_history(path, key, read_only=self._lock.read_only))
+            if not self._damaged:
+                return database
+            damage = errors.DatabaseDamaged(path)
         except errors.DatabaseDamaged as found:
             if self._lock.read_only:
                 raise
-            damage = found
-        database = Database(path, key.reveal())
+            database, damage = Database(path, key.reveal()), found
         try:
             self.mend(database, damage, now)
         except BaseException:
@@ -164,6 +172,7 @@ class Vault:
         if not self._lock.read_only:
             try:
                 checks.ends(database)
+                database.keep_schema()
             except BaseException:
                 database.abandon()
                 raise
@@ -174,7 +183,16 @@ class Vault:
         if self._lock.read_only:
             raise damage
         kind = salvage.MENDED if isinstance(damage, errors.PageStale) else salvage.DAMAGED
-        salvage.mend(database, self._open_key(), now, kind)
+        key = self._open_key()
+
+        def put_back() -> None:
+            with suppress(OSError):
+                schema_pages.put_back(database.path, key.reveal())
+
+        database.replaced(key.reveal(), put_back)
+        salvage.mend(database, key, now, kind)
+        database.keep_schema()
+        self._damaged = False
 
     def damaged_database(self) -> DamagedDatabase:
         """Open the database as it is, to read what can be read of it; to be abandoned, not closed.

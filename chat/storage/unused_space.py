@@ -32,7 +32,7 @@ _STEP_OPENED: Final = 128
 """Pages that a step opens, and at worst writes twice: a few milliseconds, and three syncs."""
 
 _LOCK_PAGE: Final = 0x40000000 // PAGE_SIZE + 1  # SQLite never uses it
-_FILE_HEADER: Final = 100
+FILE_HEADER: Final = 100
 _LEAVES: Final = frozenset({0x0A, 0x0D})
 _INTERIORS: Final = frozenset({0x02, 0x05})
 
@@ -79,7 +79,7 @@ class PageFile:
             damaged = damaged or plain is None
             if plain is None:
                 continue
-            erased = without_unused(plain, _FILE_HEADER if number == 1 else 0)
+            erased = without_unused(plain, FILE_HEADER if number == 1 else 0)
             if erased is not None:
                 page = changed[number] = self._cipher.seal(number, erased)
             self._clean[mark] = page[_MARK]
@@ -108,6 +108,10 @@ class PageFile:
             os.fsync(buffer)
         finally:
             os.close(buffer)
+
+    def read(self, number: int) -> bytes:
+        """A page as it is stored. Raises OSError."""
+        return os.pread(self._file, PAGE_SIZE, (number - 1) * PAGE_SIZE)
 
     def close(self) -> None:
         """Let go of the file, after SQLite."""

@@ -82,6 +82,24 @@ async def test_case_70_one_flipped_bit_costs_no_history_and_stops_nothing(tmp_pa
 
 
 @in_virtual_time
+async def test_case_70_the_first_page_costs_nothing_and_the_person_hears_of_it(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        before = await said(ada, ben)
+        for _ in range(2):
+            await ada.stop()
+            flip(ada.folder, 1)
+            met = presence(ada, present=True)
+            await ada.start()
+            assert kinds(ada) == [AlertKind.DAMAGED]
+            assert await ada.texts(ben) == before
+            await met
+            await talk(ada, ben, "it goes on")
+            before.append("it goes on")
+            await ada.engine.dismiss_alerts()
+        assert await ada.engine._use_cases.store.read(Database.integrity) == ()
+
+
+@in_virtual_time
 async def test_case_70_a_page_that_is_damaged_while_the_engine_runs_is_mended_at_once(
     tmp_path: Path,
 ) -> None:

@@ -128,6 +128,7 @@ class Restore(Flow):
         left = {path.name for path in new.profile.iterdir()} - {
             folder.HEADER,
             folder.DATABASE,
+            f"{folder.DATABASE}-schema",
             folder.RESERVE,
             "lock",
         }

@@ -40,6 +40,7 @@ class Init(Flow):
         left = {path.name for path in ada.profile.iterdir()} - {
             "header",
             "history.db",
+            "history.db-schema",
             "lock",
             folder.RESERVE,
         }

@@ -154,7 +154,8 @@ def check_created(folder: Path) -> None:
         check_is_mine(opened)
         with closing(opened.database()) as database:
             assert database.integrity() == ()
-    assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
+    found = sorted(path.name for path in folder.iterdir())
+    assert found == ["header", "history.db", "history.db-schema", "lock"]
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "write"])

@@ -54,7 +54,7 @@ def check(folder: Path, said: list[str]) -> None:
         assert database.integrity() == ()
         assert [row.id for row in entries.page(database, TALK, 1_000)] == stored
     written = {path for path in folder.parent.rglob("*") if path.is_file()}
-    assert {path.name for path in written} <= {"header", "history.db", "lock", "trace"}
+    assert {path.name for path in written} <= {"header", "history.db", "history.db-schema", "lock", "trace"}
     assert not [path for path in written if b"needle" in path.read_bytes()]
 
 
@@ -162,7 +162,8 @@ def test_attack_74_a_creation_says_what_it_made(profile: Path, call: str, from_l
         make(folder).close()
     with stored_profile.unlock(folder, PASSPHRASE) as opened:
         check_is_mine(opened)
-    assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
+    found = sorted(path.name for path in folder.iterdir())
+    assert found == ["header", "history.db", "history.db-schema", "lock"]
 
 
 @pytest.mark.parametrize("name", ["lock", "history.db", "header"])

@@ -81,7 +81,7 @@ def test_a_profile_is_made_opened_and_opened_again(tmp_path: Path) -> None:
     assert stored_folder.state(folder) is ProfileState.LOCKED
     with stored_profile.unlock(folder, PASSPHRASE) as opened:
         check_is_mine(opened)
-    assert set(contents(folder)) == {HEADER, DATABASE}
+    assert set(contents(folder)) == {HEADER, DATABASE, f"{DATABASE}-schema"}
 
 
 def test_everything_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_everything_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> Non
         made.close()
     finally:
         os.umask(before)
-    files = (HEADER, DATABASE, f"{DATABASE}-wal", "lock")
+    files = (HEADER, DATABASE, f"{DATABASE}-schema", f"{DATABASE}-wal", "lock")
     assert modes == {"profile": 0o700, **dict.fromkeys(files, 0o600)}
     assert stat.S_IMODE((folder / HEADER).stat().st_mode) == 0o600
 
@@ -215,7 +215,7 @@ def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> Non
     with stored_profile.unlock(profile, "a new one") as opened:
         check_is_mine(opened)
         assert opened.port == 5000
-    assert set(contents(profile)) == {HEADER, DATABASE}
+    assert set(contents(profile)) == {HEADER, DATABASE, f"{DATABASE}-schema"}
 
 
 @pytest.fixture
