@@ -191,7 +191,7 @@ CREATE TABLE marks (
 
 -- What happened to the files of the profile, until this person has seen it.
 CREATE TABLE alerts (
-    kind    TEXT PRIMARY KEY,  -- old_copy, two_copies, damaged, mended
+    kind    TEXT PRIMARY KEY,  -- old_copy, two_copies, damaged, mended, settings
     since   INTEGER NOT NULL,  -- when it was found, milliseconds of Unix time
     entries INTEGER NOT NULL,  -- how many entries could not be read
     others  INTEGER NOT NULL   -- how many contacts could not be read
