@@ -22,6 +22,7 @@ _TRACER: Final = ("strace", "-D", "-f", "-qq", "-y")
 SYNCS: Final = ("fsync", "fdatasync")
 WRITES: Final = ("pwrite64", "write", "ftruncate")
 NAMES: Final = ("rename", "unlink")
+RUNS: Final = "execve"
 # A thread, a call, and the file that it gets as a descriptor or by name.
 _CALL: Final = re.compile(r'^(\d+) +(\w+)\((?:(\d+)<([^>]*)>|"([^"]*)")', re.MULTILINE)
 ANY: Final = "*"
@@ -81,7 +82,14 @@ class Call:
 def traced(log: Path) -> tuple[str, ...]:
     """The command before a program's own that logs how it touches files, and what it says."""
     # The filter in the kernel makes it quicker, and injects nothing where a path is named.
-    return (*_TRACER, "--seccomp-bpf", "-o", str(log), "-e", f"trace={','.join((*SYNCS, *WRITES, *NAMES))}")
+    return (
+        *_TRACER,
+        "--seccomp-bpf",
+        "-o",
+        str(log),
+        "-e",
+        f"trace={','.join((RUNS, *SYNCS, *WRITES, *NAMES))}",
+    )
 
 
 def struck(fault: Fault, point: Point, profile: Path, log: Path) -> tuple[str, ...]:
@@ -97,11 +105,19 @@ def has_struck(log: Path) -> bool:
 
 
 def calls(log: Path, profile: Path) -> list[Call]:
-    """What the traced program did, in order."""
-    found = []
-    for thread, name, descriptor, opened, named in _CALL.findall(log.read_text(errors="replace")):
-        found.append(Call(thread, name, descriptor, _file(profile, opened or named)))
-    return found
+    """What the traced program did, in order.
+
+    What another program does that it runs is left out, as `ldconfig` for the name of a library: its lines go
+    to its caller, and say nothing to a person.
+    """
+    found = _CALL.findall(log.read_text(errors="replace"))
+    ran = [thread for thread, name, *_ in found if name == RUNS]
+    others = {*ran} - {*ran[:1]}
+    return [
+        Call(thread, name, descriptor, _file(profile, opened or named))
+        for thread, name, descriptor, opened, named in found
+        if name != RUNS and thread not in others
+    ]
 
 
 def points(made: Sequence[Call]) -> dict[str, list[Point]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from tests.crash.flows import FLOWS
-from tests.crash.points import FAULTS, Call, Fault, Point, chosen, points, unsettled
+from tests.crash.points import FAULTS, Call, Fault, Point, calls, chosen, points, unsettled
 from tests.crash.run import EXPECTED, Stage, Trial, trials
 
 pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
@@ -58,6 +59,20 @@ def test_a_line_waits_for_the_disk() -> None:
                 assert list(unsettled([*in_order[:place], *in_order[place + 1 :], said]))
     renamed_first = [one for one in in_order if one.name != "fsync" or one.file != "header.next"]
     assert "header.next is renamed before it is synced" in list(unsettled(renamed_first))
+
+
+def test_a_line_of_another_program_that_it_runs_says_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        '31 execve("/usr/bin/parlour", ["parlour", "init"], 0x7ffc) = 0\n'
+        f'33 pwrite64(8<{tmp_path}/history.db-wal>, "OD", 4096, 0) = 4096\n'
+        '35 execve("/sbin/ldconfig", ["ldconfig", "-p"], 0x7ffc) = 0\n'
+        '35 write(1<pipe:[13]>, "597 libs found in cache", 4096) = 4096\n'
+        '31 write(1<pipe:[12]>, "{}\\n", 3) = 3\n'
+    )
+    made = calls(log, tmp_path)
+    assert made == [Call("33", "pwrite64", "8", "history.db-wal"), Call("31", "write", "1", "")]
+    assert list(unsettled(made)) == ["a line is said before history.db-wal is synced"]
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
