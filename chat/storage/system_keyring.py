@@ -67,11 +67,14 @@ class SystemKeyring:
         """Do not use the entry until the passphrase was typed once. Raises StorageFailure."""
         with system_failures(), suppress(FileNotFoundError):
             (self._folder / KEYRING).replace(self._folder / KEYRING_PAUSED)
+            sync_folder(self._folder)
 
     def resume(self) -> None:
         """Use it again. Where the disk cannot be written, it stays paused."""
+        paused = self._folder / KEYRING_PAUSED
         with suppress(OSError):
-            (self._folder / KEYRING_PAUSED).replace(self._folder / KEYRING)
+            if paused.exists():
+                paused.replace(self._folder / KEYRING)
 
     async def passphrase(self) -> Passphrase:
         name = self._name()

@@ -85,10 +85,13 @@ class Receive(Flow):
     def _goes_on(self, scene: Scene, struck: Program, sending: Program) -> None:
         state = json.loads(sending.said[-1])["state"] if sending.said else "nothing"
         scene.holds("lives", state == "delivered", f"after the failure the entry is {state}")
-        again = scene.ada.run("send", "Ben", "again", "--wait", LIVES_WITHIN)
+        with scene.ada.start("send", "Ben", "again", "--wait", LIVES_WITHIN) as again:
+            if first_to_end(struck, again) is struck:
+                again.process.terminate()
+            taken = again.wait_exit(PATIENCE) == 0
         status = status_of(struck)
         how = "the engine takes nothing any more" if status is None else "the engine died"
-        scene.holds("lives", again.status == 0 or status == KILLED, f"{how}: {again}")
+        scene.holds("lives", taken or status == KILLED, f"{how}: {again.complained}")
 
     def check(self, scene: Scene, how: Ended) -> None:
         ready = any(line.get("event") == "ready" for line in how.objects)
