@@ -104,34 +104,38 @@ class Outcome:
     picture: str
 
 
+class Text(str):
+    """A text for one field, whose keys also the slow way types in one go."""
+
+
 def row(name: str, *keys: str, **others: Any) -> Row:
     return Row(name, keys, **others)
 
 
 def talk(name: str, *keys: str, **others: Any) -> Row:
     """A row that begins in the conversation with Bob."""
-    return Row(name, keys, before=("ctrl+k", *"Bob", "enter"), **others)
+    return Row(name, keys, before=("ctrl+k", Text("Bob"), "enter"), **others)
 
 
 def history(name: str, *keys: str, **others: Any) -> Row:
     """A row that begins at the newest entry of that conversation."""
-    return Row(name, keys, before=("ctrl+k", *"Bob", "enter", "ctrl+up"), **others)
+    return Row(name, keys, before=("ctrl+k", Text("Bob"), "enter", "ctrl+up"), **others)
 
 
 NEW, LOCKED = DoorState.NEW, DoorState.LOCKED
-UNLOCKED = (*"correct horse", "enter")
+UNLOCKED = (Text("correct horse"), "enter")
 
 # The examples of the fault, each with what has to come of it.
 NAMED = (
     row(
         "first-run-tab",
-        *(*"Ann", "tab", *"my secret words", "enter", *"my secret words", "enter", *"Hi"),
+        *(*"Ann", "tab", Text("my secret words"), "enter", Text("my secret words"), "enter", *"Hi"),
         state=NEW,
         calls=(("create", "Ann", "my secret words"),),
     ),
     row(
         "first-run-enter",
-        *(*"Ann", "enter", *"my secret words", "enter", *"my secret words", "enter", *"more"),
+        *(*"Ann", "enter", Text("my secret words"), "enter", Text("my secret words"), "enter", *"more"),
         state=NEW,
         calls=(("create", "Ann", "my secret words"),),
     ),
@@ -155,63 +159,63 @@ NAMED = (
     ),
     talk(
         "reply",
-        *("ctrl+up", "r", *"quick answer", "enter"),
+        *("ctrl+up", "r", Text("quick answer"), "enter"),
         calls=(("send", "Bob", "quick answer", "The room is free."),),
     ),
     talk("tab-in-the-composer", *"hello", "tab", *"world", "enter"),
     talk(
         "lock",
-        *("ctrl+l", *"correct horse", "enter", *"Hello"),
+        *("ctrl+l", Text("correct horse"), "enter", *"Hello"),
         calls=(("unlock", "correct horse"), ("lock",), ("close",)),
     ),
 )
 
 SCREENS = (
-    row("wrong-passphrase", *"wrong", "enter", *"Hello there", state=LOCKED),
-    row("wrong-passphrase-shown", "f2", *"wrong", "enter", *"Hello there", state=LOCKED),
+    row("wrong-passphrase", *"wrong", "enter", Text("Hello there"), state=LOCKED),
+    row("wrong-passphrase-shown", "f2", *"wrong", "enter", Text("Hello there"), state=LOCKED),
     row("wrong-then-right", *"wrong", "enter", *UNLOCKED, *"Hi", state=LOCKED),
-    row("no-name", "tab", *"secret", "enter", *"Ann", "enter", state=NEW),
-    talk("unknown-name", "ctrl+k", *"Nobody", "enter", *"x", "escape", *"Hi", "enter"),
+    row("no-name", "tab", Text("secret"), "enter", *"Ann", "enter", state=NEW),
+    talk("unknown-name", "ctrl+k", Text("Nobody"), "enter", *"x", "escape", *"Hi", "enter"),
     talk("switch-twice", "ctrl+k", "ctrl+k", "enter", *"one", "enter", "alt+down", *"two", "enter"),
-    talk("next-conversation", *"to Bob", "alt+down", *"to Carla", "enter", "alt+up", "enter"),
+    talk("next-conversation", Text("to Bob"), "alt+down", Text("to Carla"), "enter", "alt+up", "enter"),
     talk("emoji-chooser", "alt+e", *"cat", "enter", *" sat", "enter"),
-    talk("shortcode", *":heart", "down", "enter", *" yes", "enter"),
-    talk("recall", *"first", "enter", "up", *" again", "enter"),
+    talk("shortcode", Text(":heart"), "down", "enter", *" yes", "enter"),
+    talk("recall", *"first", "enter", "up", Text(" again"), "enter"),
     talk(
         "each-enter-sends", *"a", "enter", *"b", "enter", *"c", "enter", "ctrl+up", "up", "r", *"d", "enter"
     ),
     talk("several-rows", *"one", "ctrl+j", *"two", "up", *"!", "enter"),
     talk("jump", "alt+j", "s", *"x", "enter"),
     talk("jump-nowhere", "alt+j", "escape", *"text", "enter"),
-    talk("search-all", "ctrl+f", "ctrl+f", *"room", "down", "enter", "r", *"answer", "enter"),
-    talk("search-nothing", "ctrl+f", *"nothing", "enter", "escape", *"text", "enter"),
-    talk("next-hit", "ctrl+f", *"room", "enter", "alt+n", "r", *"answer", "enter"),
-    talk("day", "f10", *"2026-11-24", "enter", "d", "y"),
+    talk("search-all", "ctrl+f", "ctrl+f", *"room", "down", "enter", "r", Text("answer"), "enter"),
+    talk("search-nothing", "ctrl+f", Text("nothing"), "enter", "escape", *"text", "enter"),
+    talk("next-hit", "ctrl+f", *"room", "enter", "alt+n", "r", Text("answer"), "enter"),
+    talk("day", "f10", Text("2026-11-24"), "enter", "d", "y"),
     talk("no-day", "f10", *"2026", "enter", "escape", *"text", "enter"),
     talk("oldest", "ctrl+up", "g", "r", *"old", "enter"),
     history("entry-menu", "enter", "down", "enter", *"x"),
-    history("details", "i", "escape", "r", *"answer", "enter"),
+    history("details", "i", "escape", "r", Text("answer"), "enter"),
     history("delete", "d", "y", "up", "d", "y"),
     history("delete-no", "d", "n", "r", *"kept", "enter"),
-    history("origin", "up", "o", "b", "r", *"answer", "enter"),
-    talk("rename", "f6", "ctrl+u", *"Robert", "enter", *"Hi", "enter"),
+    history("origin", "up", "o", "b", "r", Text("answer"), "enter"),
+    talk("rename", "f6", "ctrl+u", Text("Robert"), "enter", *"Hi", "enter"),
     talk("rename-empty", "f6", "ctrl+u", "enter", *"Rob", "enter", "f6"),
     talk("block", "f7", "y", "f7", *"Hi", "enter"),
     talk("remove", "f8", "y", *"Hi", "enter"),
     talk("verify", "ctrl+t", "v", "ctrl+t", "u", *"Hi", "enter"),
     talk("contact-menu", "ctrl+o", "down", "enter", "ctrl+u", *"Rob", "enter", *"Hi", "enter"),
     talk("mute", "alt+m", "alt+m", "alt+m", *"Hi", "enter"),
-    talk("add-menu", "ctrl+n", "down", "enter", *"192.168.1.9:4747", "enter"),
+    talk("add-menu", "ctrl+n", "down", "enter", Text("192.168.1.9:4747"), "enter"),
     talk("visible", "f5", "f5", "f5", *"Hi", "enter"),
     talk("invite", "f2", "c", "p", "escape", "escape", *"Hi", "enter"),
     talk("join", "f3", *f"{INVITATION}rest", "enter", *"Hi", "enter"),
     talk("join-nothing", "f3", "enter", *"x", "enter", "escape", *"Hi", "enter"),
-    talk("address", "f4", *"10.0.0.9:4747", "enter"),
+    talk("address", "f4", Text("10.0.0.9:4747"), "enter"),
     talk("no-address", "f4", *"here", "enter", "escape", *"Hi", "enter"),
     talk("answer-words", "y", *"Hi", "enter", happens=lambda fake: fake.stranger_begins("Dov")),
     talk("refuse-words", "n", "enter", *"Hi", "enter", happens=lambda fake: fake.stranger_begins("Dov")),
-    talk("relay-added", "alt+r", *OTHER_RELAY, "enter", "tab", "down", "c", "escape", *"Hi", "enter"),
-    talk("relay-wrong", "alt+r", *"nonsense", "enter", "backspace", "escape", *"Hi", "enter"),
+    talk("relay-added", "alt+r", Text(OTHER_RELAY), "enter", "tab", "down", "c", "escape", *"Hi", "enter"),
+    talk("relay-wrong", "alt+r", Text("nonsense"), "enter", "backspace", "escape", *"Hi", "enter"),
     talk("relay-removed", "alt+r", "tab", "d", "y", *"text", "escape", *"Hi", "enter"),
     talk("settings", "f12", "down", "right", "down", "down", "right", "escape", *"Hi", "enter"),
     talk("settings-language", "f12", "down", "down", "right", "down", "up", "escape", *"Hi", "enter"),
@@ -239,7 +243,7 @@ SCREENS = (
     ),
     talk(
         "use-recovery",
-        *("alt+u", *(key for word in WORDS for key in (*word, "space")), "enter", "1", "enter", "y"),
+        *("alt+u", *(Text(f"{word} ") for word in WORDS), "enter", "1", "enter", "y"),
         *("escape", *"Hi", "enter"),
         happens=_stolen,
     ),
@@ -250,7 +254,17 @@ SCREENS = (
     ),
     talk(
         "passphrase",
-        *("alt+k", *"correct horse", "enter", *"a new one", "enter", *"a new one", "enter", *"Hi", "enter"),
+        *(
+            "alt+k",
+            Text("correct horse"),
+            "enter",
+            Text("a new one"),
+            "enter",
+            Text("a new one"),
+            "enter",
+            *"Hi",
+            "enter",
+        ),
         calls=(("change_passphrase", "correct horse", "a new one", UnlockCost.KEPT), ("send", "Bob", "Hi")),
     ),
     talk(
@@ -278,7 +292,7 @@ async def test_a_burst_acts_as_if_it_were_typed_slowly(one: Row) -> None:
 async def test_what_is_pasted_stands_where_the_keys_before_it_went() -> None:
     fake, door = _world(LOCKED)
     async with _running(door) as pilot:
-        before = map(_key, (*UNLOCKED, "ctrl+k", *"Carla", "enter"))
+        before = _keys(*UNLOCKED, "ctrl+k", *"Carla", "enter")
         _send(pilot, [*before, events.Paste("one\ntwo"), _key("enter")])
         await _rest(pilot)
     assert ("send", "Carla", "one\ntwo") in _calls(fake, door)
@@ -288,13 +302,13 @@ async def test_one_can_quit_while_the_engine_does_not_answer(monkeypatch: pytest
     _fake, door = _world(LOCKED)
     held_up(monkeypatch, door, "unlock")
     async with _running(door) as pilot:
-        _send(pilot, [*map(_key, (*UNLOCKED, *"Hello", "ctrl+q"))])
+        _send(pilot, _keys(*UNLOCKED, *"Hello", "ctrl+q"))
         await until(pilot, lambda: pilot.app._exit)
         assert "Hello" not in shown(pilot)
 
 
 @pytest.mark.parametrize(
-    ("method", "begin"), [("diagnose", ("f9",)), ("pair_address", ("f4", *"10.0.0.9:4747", "enter"))]
+    ("method", "begin"), [("diagnose", ("f9",)), ("pair_address", ("f4", Text("10.0.0.9:4747"), "enter"))]
 )
 async def test_keys_go_on_while_an_answer_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, method: str, begin: tuple[str, ...]
@@ -302,7 +316,7 @@ async def test_keys_go_on_while_an_answer_is_waited_for(
     fake, door = _world(DoorState.RUNNING)
     held_up(monkeypatch, fake, method)
     async with _running(door) as pilot:
-        _send(pilot, [*map(_key, (*begin, "escape", "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
+        _send(pilot, _keys(*begin, "escape", "ctrl+k", *"Carla", "enter", *"Hello", "enter"))
         await until(pilot, lambda: bool(fake.called("send")))
 
 
@@ -331,13 +345,13 @@ async def play(one: Row, typing: Callable[[Pilot[None], Sequence[str]], Awaitabl
 
 async def _slowly(pilot: Pilot[None], names: Sequence[str]) -> None:
     for name in names:
-        _send(pilot, [_key(name)])
+        _send(pilot, _keys(name))
         await _rest(pilot)
         PLAYED.update(map(type, pilot.app.screen_stack))
 
 
 async def _at_once(pilot: Pilot[None], names: Sequence[str]) -> None:
-    _send(pilot, [_key(name) for name in names])
+    _send(pilot, _keys(*names))
 
 
 def _send(pilot: Pilot[None], come: Sequence[events.Event]) -> None:
@@ -346,6 +360,10 @@ def _send(pilot: Pilot[None], come: Sequence[events.Event]) -> None:
     assert driver is not None
     for event in come:
         driver.process_message(event)
+
+
+def _keys(*names: str) -> list[events.Key]:
+    return [_key(one) for name in names for one in (name if isinstance(name, Text) else (name,))]
 
 
 def _key(name: str) -> events.Key:
