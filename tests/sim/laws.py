@@ -244,6 +244,15 @@ class Laws:
                 if left := over & {entry.hex() for (entry,) in database.execute(held)}:
                     self._break("expired", f"{side.name} holds {len(left)} entries that have ended")
 
+    def ending(self) -> bool:
+        """Whether an entry has ended that may not be destroyed yet."""
+        return any(
+            end < side.engine.clock.monotonic() < max(end, side.started) + GRACE
+            for side in self.sides
+            if side.engine is not None
+            for end in side.seen.ends.values()
+        )
+
     def _ends(self, side: Side, view: EntryView) -> None:
         """What waits for its receipt ends with it, and is asked about from then on."""
         if view.expires is None or side.engine is None or (view.own and view.state not in CONFIRMED):

@@ -17,7 +17,7 @@ from chat.config import Config
 from chat.interface import EntryView, PairingChanged, PairingStage, ParlourError, UsageError
 from chat.ports import Ports
 from tests.sim.disk import Disk, copied, replaced
-from tests.sim.laws import Broken, Laws, Seen, Sent
+from tests.sim.laws import GRACE, Broken, Laws, Seen, Sent
 from tests.sim.loop import LIFE, Life, SimLoop
 from tests.sim.network import LyingRelay, SimDiscovery, SimNetwork
 from tests.sim.plan import Plan, Step
@@ -383,6 +383,9 @@ class World:
             await asyncio.sleep(1.0 if within == CONVERGES_WITHIN else 10.0)
         await asyncio.sleep(10.0)
         self._check()
+        if self.laws.ending():  # what ended last may still be there for so long
+            await asyncio.sleep(GRACE)
+            self._check()
         self.counts["entries written"] += sum(sent.acknowledged for sent in self.laws.sent.values())
         self.counts["entries confirmed"] += sum(len(side.seen.confirmed) for side in self.laws.sides)
         if silent := self.laws.silent():

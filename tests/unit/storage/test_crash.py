@@ -24,11 +24,11 @@ from tests.unit.storage.test_vault import check_is_mine, make
 pytestmark = pytest.mark.crash
 
 GROUPS = 8
-MOMENTS = 12  # of a system call that is made more often than this, so many are taken, evenly
+MOMENTS = 8  # of a system call that is made more often than this, so many are taken, evenly
 
 
 def moments(count: int) -> list[int]:
-    step = max(1, count // MOMENTS)
+    step = -(-count // MOMENTS) or 1
     return list(range(1, count + 1, step))
 
 
@@ -192,7 +192,7 @@ def test_a_wipe_that_is_killed_after_its_first_step_has_destroyed_the_wrapped_ke
     rehearsal = shutil.copytree(blank, tmp_path / "rehearsal")
     made = calls([*WRITER, WIPE, str(rehearsal)], [call], tmp_path)[call]
     assert made >= 1
-    for number in range(1, made + 1):
+    for number in moments(made):
         folder = shutil.copytree(blank, tmp_path / f"run {number}")
         (folder / f"{stored_folder.HEADER}.next").write_bytes(header)
         assert killed_at([*WRITER, WIPE, str(folder)], call, number) == []

@@ -90,7 +90,7 @@ async def test_a_removal_is_asked_about_first() -> None:
         for answer in ("n", "y"):
             await pilot.press("tab", "down", "d")
             await on_top(pilot, ConfirmDialog)
-            assert "relay.example.org:4746" in shown(pilot)
+            await until(pilot, lambda: "relay.example.org:4746" in shown(pilot))
             assert [view.address for view in messenger._relays.values()] == [ONE, TWO]
             await pilot.press(answer)
             await on_top(pilot, RelaysDialog)
