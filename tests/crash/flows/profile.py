@@ -44,7 +44,8 @@ class Init(Flow):
             "lock",
             folder.RESERVE,
         }
-        left -= {"engine.sock"} if how.status == KILLED else set()  # the next engine replaces it
+        if how.status == KILLED or any(part.endswith("engine.sock") for part in scene.under):
+            left -= {"engine.sock"}  # nothing could remove it, and the next engine replaces it
         scene.holds("clean", not left, f"files are left: {left}")
 
 
