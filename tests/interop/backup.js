@@ -1,11 +1,12 @@
 // Backups: the sealed file, its records, and root hashes; SPEC §21.1.
-import { bool, bytes, decode, encode, int, list, numberAtStart, struct, text, u8, u48, u53, Reader } from './codec.js';
+import { bool, bytes, decode, encode, int, list, numberAtStart, struct, text, u8, u32, u48, u53 } from './codec.js';
 import { conversationId, readForm, readHeader as readEntryHeader } from './entries.js';
 import { Rejected, must, reject } from './errors.js';
 import { isName } from './messages.js';
 import { readOperation } from './operations.js';
 import { padme } from './padding.js';
-import { argon2id, empty, equal, hash, join, open, random, seal } from './primitives.js';
+import { empty, equal, hash, join, open, random, seal } from './primitives.js';
+import { versionOf, wrappingKey } from './profile.js';
 import { readAddress } from './relay_address.js';
 
 const CHUNK = 65_536;
@@ -19,7 +20,7 @@ const AEAD = 'ChaCha20-Poly1305';
 
 const first = {
   magic: text(0, Infinity),
-  version: int(0, 2 ** 32 - 1),
+  version: u32,
   salt: bytes(16),
   operations: int(1, 10),
   memory_bytes: int(8_388_608, 1_073_741_824),
@@ -28,8 +29,7 @@ const Fields = struct(first);
 const Header = struct({ ...first, mac: bytes(32) });
 
 function keysOf(passphrase, header) {
-  const plain = Buffer.from(passphrase.normalize('NFC'), 'utf8');
-  const key = argon2id(plain, header.salt, header.operations, header.memory_bytes);
+  const key = wrappingKey(passphrase, header);
   const macKey = hash('parlour.bmackey', [empty], { key });
   const mac = hash('parlour.bmac', [encode(Fields, header)], { key: macKey });
   return { mac, chunkKey: hash('parlour.bchunks', [mac], { key }) };
@@ -54,20 +54,6 @@ export function sealFile(content, passphrase, { salt = random(16), operations = 
   return join(...parts);
 }
 
-// The version that stands beside our magic in whatever array this is, or null.
-function versionOf(raw) {
-  try {
-    const reader = new Reader(raw);
-    if ((reader.number(1) & 0xf0) !== 0x90 || first.magic.read(reader) !== MAGIC) return null;
-    const version = first.version.read(reader);
-    const shortest = Buffer.concat([encode(first.magic, MAGIC), encode(first.version, version)]);
-    return shortest.equals(raw.subarray(1, reader.at)) ? version : null;
-  } catch (error) {
-    if (error instanceof Rejected) return null;
-    throw error;
-  }
-}
-
 function readHeader(raw) {
   try {
     const header = decode(Header, raw.subarray(0, HEADER));
@@ -76,7 +62,7 @@ function readHeader(raw) {
     return header;
   } catch (error) {
     if (!(error instanceof Rejected) || error.rule === 'V-BK-02') throw error;
-    return reject('malformed', versionOf(raw) > 1 ? 'V-BK-02' : 'V-BK-01');
+    return reject('malformed', versionOf(raw, MAGIC) > 1 ? 'V-BK-02' : 'V-BK-01');
   }
 }
 

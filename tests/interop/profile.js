@@ -35,13 +35,13 @@ export function wrap(
   return encode(Header, { ...header, check: checkOf(header) });
 }
 
-// The version that stands beside our magic in whatever array this is, or null.
-function versionOf(raw) {
+// The version next to a magic in whatever array of two fields or more this is, or null.
+export function versionOf(raw, magic) {
   try {
     const reader = new Reader(raw);
-    if ((reader.number(1) & 0xf0) !== 0x90 || first.magic.read(reader) !== MAGIC) return null;
+    if ((reader.number(1) & 0xf0) !== 0x90 || first.magic.read(reader) !== magic) return null;
     const version = first.version.read(reader);
-    const shortest = Buffer.concat([encode(first.magic, MAGIC), encode(first.version, version)]);
+    const shortest = Buffer.concat([encode(first.magic, magic), encode(first.version, version)]);
     return shortest.equals(raw.subarray(1, reader.at)) ? version : null;
   } catch (error) {
     if (error instanceof Rejected) return null;
@@ -54,7 +54,7 @@ function decodeHeader(raw) {
     return decode(Header, raw);
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
-    return reject('malformed', versionOf(raw) > 1 ? 'V-PH-04' : 'V-PH-02');
+    return reject('malformed', versionOf(raw, MAGIC) > 1 ? 'V-PH-04' : 'V-PH-02');
   }
 }
 
