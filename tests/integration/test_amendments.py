@@ -137,8 +137,9 @@ async def test_an_edit_deleted_on_this_terminal_leaves_what_was_said_before(tmp_
 async def test_an_edit_of_what_was_deleted_here_is_erased_too(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         friend, entry = await ada.contact(ben), await talk(ada, ben, "first")
+        cleaned = ben.wait(Cleaned)
         await ben.engine.delete(await ben.contact(ada), entry)
-        await asyncio.sleep(300)  # the file is clean again
+        await cleaned
         cleaned = ben.wait(Cleaned)
         await arrived(ada, (await ada.engine.edit(friend, entry, WORD)).change)
         await cleaned
@@ -151,7 +152,7 @@ async def test_what_ended_on_one_side_is_shown_alike_once_its_author_deleted_it(
         friend = await ada.contact(ben)
         await ada.engine.set_timer(friend, 60)
         entry = await talk(ada, ben, "not read yet")
-        await asyncio.sleep(120)
+        await ada.wait(EntryDeleted, lambda event: event.id == entry and event.expired)
         assert (await shown(ada, ben))[-1] == ("expired", "", "")
         await arrived(ada, (await ada.engine.delete(friend, entry, everyone=True)).change)
         for one, other in ((ada, ben), (ben, ada)):
@@ -171,7 +172,7 @@ async def test_what_an_entry_said_is_not_shown_after_its_end(
         monkeypatch.setattr(
             expiry, "expire", lambda *_: ([], False)
         )  # as on a profile that cannot be written
-        await asyncio.sleep(61)
+        await asyncio.sleep(61)  # of virtual time: no event comes at an end that cannot be stored
         assert (await ada.engine.details(friend, entry)).versions == ()
 
 

@@ -141,10 +141,10 @@ async def test_what_ends_comes_back_from_contacts_until_it_ends(tmp_path: Path) 
         await timed(ada, ben, 60)
         await talk(ada, ben, "over before the restore")
         path = tmp_path / "ada.backup"
-        await asyncio.sleep(50)
+        await asyncio.sleep(50)  # of virtual time, so that this one ends before the next
         await talk(ben, ada, "not read yet")
         await back_up(ada, path)
-        await asyncio.sleep(20)
+        await asyncio.sleep(20)  # of virtual time: now the first one has ended
         await ada.stop()
         asked = restoring.Asked(path, BACKUP, clock=ada.clock)
         new = tmp_path / "new"
@@ -160,7 +160,7 @@ async def test_what_ends_comes_back_from_contacts_until_it_ends(tmp_path: Path) 
             entry = (await came).entry
             assert (entry.text, entry.expires is not None) == ("not read yet", True)
             await other.engine.mark_all_read(await other.contact(ben))
-            await asyncio.sleep(61)
+            await asyncio.sleep(61)  # of virtual time: it has ended by then, not at some time
             assert [one.kind for one in await other.history(ben)] == ["timer", "expired", "expired"]
         finally:
             await other.stop()

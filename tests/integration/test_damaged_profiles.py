@@ -184,7 +184,7 @@ async def test_case_68_an_idle_engine_finds_an_older_page_within_a_day(tmp_path:
 async def test_case_70_what_ends_does_so_where_its_end_was_lost(tmp_path: Path, table: str) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
         await timed(ada, ben, 60)
-        await asyncio.sleep(20)
+        await asyncio.sleep(20)  # of virtual time, which the profile's clock has counted
         await talk(ben, ada, "read before")
         await ada.engine.mark_all_read(await ada.contact(ben))
         await talk(ada, ben, "own")
@@ -195,7 +195,7 @@ async def test_case_70_what_ends_does_so_where_its_end_was_lost(tmp_path: Path, 
         await ada.start()
         view = [(one.kind, one.expires is not None) for one in await ada.history(ben)]
         assert view == [("timer", False), *[("text", True)] * 3]
-        await asyncio.sleep(61)
+        await asyncio.sleep(61)  # of virtual time: what has a timer of a minute has ended by then
         assert [one.kind for one in await ada.history(ben)] == ["timer", "expired", "expired", "text"]
         (contact,) = await ada.engine.contacts()
         assert contact.timer == 60
@@ -222,7 +222,7 @@ async def test_case_70_no_damage_lets_in_what_a_removed_terminal_wrote(
         await ada.stop()
         flip(ada.folder, page)
         await ada.start()
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # of virtual time, in which what returns is decided
         apart = {one.text: one.quarantined for one in await ada.history(ben) if one.kind == "text"}
         assert apart["after the removal"]
         assert not apart["before"]

@@ -74,7 +74,7 @@ async def test_an_entry_ends_for_its_author_from_writing_and_for_the_other_from_
         began = ada.clock.monotonic()
         entry = await talk(ada, ben, WORD)
         here, there = ended(ada, entry), ended(ben, entry)
-        await asyncio.sleep(30)
+        await asyncio.sleep(30)  # of virtual time, from which the reading counts
         await read(ben, ada, entry)
         (mine,) = [view for view in await ada.history(ben) if view.id == entry]
         (theirs,) = [view for view in await ben.history(ada) if view.id == entry]
@@ -146,7 +146,7 @@ async def test_what_waits_for_an_absent_contact_is_not_lost_and_ends_once_it_has
         await timed(ada, ben, 30)
         network.part(ada.host, ben.host)
         entry = (await ada.engine.send(await ada.contact(ben), "while you are away")).id
-        await asyncio.sleep(600)
+        await asyncio.sleep(600)  # of virtual time, in which it must not end
         assert (await ada.history(ben))[-1].state is EntryState.QUEUED
         assert holds(ada, entry)
         gone, came = ended(ada, entry), ben.wait(EntryAdded, lambda event: event.entry.id == entry)
@@ -167,7 +167,7 @@ async def test_what_nobody_reads_ends_at_the_absolute_end_on_both_sides(tmp_path
         ends = ended(ben, entry), ended(ada, queued)
         for person in (ada, ben):
             person.clock.slept_ms += (HOUR + UNREAD_SECONDS_MAX - 60) * 1_000
-        await asyncio.sleep(30)
+        await asyncio.sleep(30)  # of virtual time, in which neither may end
         assert not any(end.done() for end in ends)
         await asyncio.gather(*ends)
         assert (await contact(ben)).unread == 0
@@ -181,7 +181,7 @@ async def test_time_asleep_counts_and_a_clock_set_back_delays_nothing(tmp_path: 
         await read(ben, ada, entry)
         ben.clock.offset_ms -= DAY * 1_000
         gone, began = ended(ben, entry), ben.clock.monotonic()
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # of virtual time, before the machine sleeps
         ben.clock.slept_ms += (HOUR - 120) * 1_000
         await gone
         assert ben.clock.monotonic() - began == pytest.approx(120, abs=2)
@@ -212,7 +212,7 @@ async def test_a_clock_set_back_across_a_restart_does_not_begin_the_time_anew(tm
         entry = await talk(ada, ben, "ten minutes")
         await read(ben, ada, entry)
         began = ben.clock.monotonic()
-        await asyncio.sleep(500)
+        await asyncio.sleep(500)  # of virtual time, before the restart
         await ben.stop()
         ben.clock.offset_ms -= DAY * 1_000
         ben.clock.boot_id = "second"

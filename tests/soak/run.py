@@ -108,7 +108,7 @@ class Soak:
                             await messenger.send(contact.person, text, send_id=text.replace(" ", "-"))
                             side.acknowledged.append(text)
                             number = max(number + 1, int(self._now * RATE))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(1 / RATE)  # the pace of the load
 
     async def _measure(self, side: Side) -> None:
         moment = 0.0

@@ -850,7 +850,7 @@ def _timer(seed: Seed) -> Group:
         ("nothing is held", [], []),
         ("nobody has set it", ["a"], []),
         ("it was set", ["a", "hour"], []),
-        ("the last one counts, whoever wrote it", chain, []),
+        ("the last one counts, of either person", chain, []),
         ("it was switched off", [*chain, "off"], []),
         ("of two at the same time the later in the order", [*chain, "at the same time"], []),
         ("the order of arrival says nothing", ["at the same time", "minute", "hour", "a"], []),
