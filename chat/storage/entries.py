@@ -100,7 +100,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     @property
     def fields(self) -> EntryHeader:
         """The header, parsed."""
-        return ENTRY_HEADER.decode(self.header)
+        return ENTRY_HEADER.decode_checked(self.header)
 
     @property
     def deleted(self) -> bool:
