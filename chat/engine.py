@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from chat.config import Config
 from chat.errors import ENGINE_ENDED, phrase

@@ -1,4 +1,4 @@
-"""Data classes have slots and are frozen unless they are listed; bounds have their values."""
+"""Structs and data classes are frozen unless they are listed, and have slots; bounds have their values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHANGED: Final = {
     "chat.service.sync._Worker",
     "chat.storage.salvage.Saved",
 }
-"""Data classes to whose fields something assigns. All others are frozen."""
+"""Structs and data classes to whose fields something assigns. All others are frozen."""
 
 
 def _faults() -> Iterator[str]:
@@ -44,19 +44,39 @@ def _faults() -> Iterator[str]:
     for one in classes.all:
         order = classes.order(one)
         keywords = [_keywords(each) for each in order]
+        name = f"{one.module}.{one.name}"
         if "Struct" in classes.foreign_bases(one):
-            if "False" in (each.get("frozen") for each in keywords):
-                yield f"{one.module}.{one.name} is not frozen"
+            # What a class does not say holds as its bases say it.
+            frozen = next((each["frozen"] for each in keywords if "frozen" in each), "False")
         elif one.is_data and one.node.decorator_list:
+            frozen = keywords[0].get("frozen", "False")
             if keywords[0].get("slots") != "True":
-                yield f"{one.module}.{one.name} has no slots"
-            name = f"{one.module}.{one.name}"
-            if (keywords[0].get("frozen") != "True") != (name in CHANGED):
-                yield f"{name} is not frozen, or listed as if it was not"
+                yield f"{name} has no slots"
+        else:
+            continue
+        if (frozen != "True") != (name in CHANGED):
+            yield f"{name} is not frozen, or listed as if it was not"
 
 
 def test_data_classes_have_slots_and_are_frozen_unless_they_are_listed() -> None:
     assert list(_faults()) == []
+
+
+def _marked(one: Class) -> bool:
+    """Whether a field of it is marked as one that no repr shows."""
+    fields = (node for node in one.node.body if isinstance(node, ast.AnnAssign))
+    return any("Redacted" in ast.unparse(field.annotation) for field in fields)
+
+
+def test_what_is_marked_as_redacted_is_in_classes_that_redact() -> None:
+    """In others the mark does nothing, nor does it anywhere but at the beginning of the type."""
+    classes = Classes.of(modules(ROOT, ("protocol", "chat", "tui")))
+    marked = [one for one in classes.all if _marked(one)]
+    assert len(marked) > 30
+    for one in marked:
+        assert "Redacting" in {each.name for each in classes.order(one)}, one.name
+        types = [ast.unparse(node.annotation) for node in one.node.body if isinstance(node, ast.AnnAssign)]
+        assert all(kind.startswith("Redacted[") for kind in types if "Redacted" in kind), one.name
 
 
 # Bounds and batches that the SPEC does not have. Each value is a decision: change it here too.

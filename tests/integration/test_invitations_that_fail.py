@@ -7,11 +7,11 @@ import gc
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.errors import CUT, PENDING, PROBLEM, REFUSED
 from chat.interface import ContactChanged, Notice, PairingChanged, PairingStage, ParlourError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import ContactChanged, IdentityChanged, PairingChanged, PairingStage, Unreachable
 from chat.service.keyring import OpenInvitation
