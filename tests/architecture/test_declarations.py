@@ -107,6 +107,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chat.storage.persons": {"KEPT": 16},
     "chat.storage.receipts": {"FEW_UNREAD": 16_384, "_IDS_MAX": 256},
     "chat.storage.search": {"TERMS_MAX": 32},
+    "chat.storage.unused_space": {"_LOCK_PAGE": 262_145, "_STEP_PAGES": 1_024, "_STEP_OPENED": 128},
     "chat.network.backoff": {"STUMBLES_FREE": 3},
     "chat.network.connection": {
         "UNREAD_MAX": 1 << 18,
