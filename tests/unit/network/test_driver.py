@@ -342,7 +342,7 @@ def test_after_a_pause_for_the_disk_the_link_goes_on() -> None:
     run(scenario)
 
 
-AUTHENTICATED: Any = HandshakeAuthenticated.__new__(HandshakeAuthenticated)
+AUTHENTICATED = HandshakeAuthenticated(bytes(32), bytes(16))
 
 
 @pytest.mark.parametrize("burned", [True, False])
