@@ -150,6 +150,10 @@ class InputPolicy:
         """Whether it is visible and no attempt is under way."""
         return bool(self._inputs["responder_visible"])
 
+    def linking_open(self) -> bool:
+        """Whether its person adds a terminal, and none is being added."""
+        return bool(self._inputs.get("responder_adds"))
+
     def open_invitations(self) -> Sequence[InvitationKeys]:
         """The open invitations, known by their place in the list."""
         opened = self._inputs["responder_invitations"]

@@ -205,7 +205,7 @@ def _log() -> tuple[bytes, ...]:
     """The first person's log: a terminal is added and removed, then the recovery key brings in another."""
     log = list(FIRST.operations)
     signing, static = draw("added signing"), key_pair("added static").public
-    added = add_operation(reduce(log), FIRST.terminal, ed25519_from_seed(signing), static)
+    added = add_operation(reduce(log), FIRST.terminal, ed25519_from_seed(signing), static, "laptop")
     log.append(sign_operation(added, FIRST.signing_seed, signing))
     terminal = terminal_id(ed25519_from_seed(signing), static)
     log.append(sign_operation(remove_operation(reduce(log), FIRST.terminal, terminal), FIRST.signing_seed))

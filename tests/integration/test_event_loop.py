@@ -82,7 +82,7 @@ class Log:
 
     def add(self, number: int) -> bytes:
         seed = seeded(f"{self._own.person.hex()} {number}")(32)
-        return self._write(Add(*self._next(), ed25519_from_seed(seed), x25519_public(seed)), seed)
+        return self._write(Add(*self._next(), ed25519_from_seed(seed), x25519_public(seed), "laptop"), seed)
 
     def rename(self, number: int) -> bytes:
         return self._write(Rename(*self._next(), f"{number} ".ljust(64, "n")))

@@ -88,7 +88,7 @@ async def sign_add(person: Person, static: bytes, seed: bytes = b"s" * 32) -> by
     """An Add of the person's own log, signed by its terminal, with any static key; nothing is stored."""
     keyring = person.engine._use_cases.keyring
     own = keyring.own
-    operation = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
+    operation = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), static, "laptop")
     return sign_operation(operation, own.signing_seed, seed)
 
 

@@ -98,7 +98,7 @@ class EnginesAround:
     async def add_own(self) -> None:
         own, seed = self.ada.engine._use_cases.keyring.own, bytes(32)
         log, static = reduce(await own_log(self.ada)), X25519Pair.generate().public
-        operation = add_operation(log, own.terminal, ed25519_from_seed(seed), static)
+        operation = add_operation(log, own.terminal, ed25519_from_seed(seed), static, "laptop")
         await take_in(self.ada, sign_operation(operation, own.signing_seed, seed))
 
     async def alarm(self) -> None:
@@ -129,7 +129,7 @@ class EnginesAround:
         own, operations = parts.keyring.own, list(await own_log(self.ben))
         link = parts.links.current(self.ada.peer)
         assert link is not None
-        added = add_operation(reduce(operations), own.terminal, second.signing, second.static)
+        added = add_operation(reduce(operations), own.terminal, second.signing, second.static, "laptop")
         operations.append(sign_operation(added, own.signing_seed, second.seed))
         removed = remove_operation(reduce(operations), own.terminal, second.id)
         operations.append(sign_operation(removed, own.signing_seed))

@@ -243,7 +243,7 @@ def puppets(anna: Person, by: Terminal, count: int) -> list[bytes]:
     heads, sequence = list(anna.state.heads), anna.state.sequences[by.id] + 1
     for number in range(count // 2):
         new = Terminal.named(f"puppet {number}")
-        add = Add(anna.id, author.id, sequence, heads, new.signing, new.static)
+        add = Add(anna.id, author.id, sequence, heads, new.signing, new.static, "laptop")
         made.append(sign_operation(add, author.seed, new.seed))
         heads, author, sequence = [id_of(made[-1])], new, 1
     assert operations == anna.operations
