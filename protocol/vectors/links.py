@@ -54,7 +54,12 @@ from protocol.vectors.frame import (
     write_bytes,
 )
 
-PATTERNS: Final = {"XX": Pattern.XX, "XXpsk0": Pattern.XXPSK0, "IKpsk2": Pattern.IKPSK2}
+PATTERNS: Final = {
+    "XX": Pattern.XX,
+    "XXpsk0": Pattern.XXPSK0,
+    "IKpsk2": Pattern.IKPSK2,
+    "linking": Pattern.LINKING,
+}
 OWN_SHARE, THEIR_SHARE = "own", "theirs"
 
 
