@@ -21,6 +21,7 @@ from chat.config import Config
 from chat.errors import phrase
 from chat.interface import (
     NO_NAME,
+    NO_TERMINAL_NAME,
     PATIENCE,
     BackupView,
     BadData,
@@ -129,7 +130,11 @@ class ProfileDoor:
         from chat.service.joining import Joining, make_profile
         from chat.storage.errors import ProfileUnsettled, StorageFailure
         from protocol import profile_header
+        from protocol.identity.names import is_terminal_name
 
+        if not is_terminal_name(name):
+            raise UsageError(NO_TERMINAL_NAME)
+        stored_folder.require_passphrase(passphrase)
         if await self.state() is not DoorState.NEW:
             raise CannotCreate(THERE_IS_ONE)
         joining = Joining(_ports(), self._config, name, answer)

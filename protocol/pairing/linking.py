@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -162,7 +163,7 @@ ADDING: Final[Mapping[tuple[State, Input], State]] = {
 """The same of the terminal that adds."""
 
 
-class Linking:
+class Linking(ABC):
     """One side of one linking. Every input gives a Step, and no peer can make one raise.
 
     After it has finished, whatever is received is ignored.
@@ -245,8 +246,9 @@ class Linking:
         self.state = following
         return step
 
+    @abstractmethod
     def _act(self, cause: Message | Call, following: State) -> Step:
-        raise NotImplementedError
+        """What an input does that leads to another state."""
 
     def _fail(self, error_class: str, *send: Message) -> Step:
         unsure, self.state = self.state is State.ADDED, State.FAILED

@@ -60,10 +60,10 @@ def handover_of(end: Json) -> Handover:
     for contact in end["contacts"]:
         shared = MESSAGE.decode(bytes.fromhex(contact["shared"]))
         if not isinstance(shared, SharedPairing):
-            raise VectorMismatch("a contact is told in a SharedPairing")
+            raise VectorMismatch("no SharedPairing")
         contacts.append(SharedContact(tuple(map(bytes.fromhex, contact["operations"])), shared))
     if not isinstance(state, LinkState):
-        raise VectorMismatch("the person is told in a LinkState")
+        raise VectorMismatch("no LinkState")
     return Handover(tuple(map(bytes.fromhex, end["operations"])), state, tuple(contacts))
 
 
@@ -112,7 +112,7 @@ class World:
         return old.added(sign_add(self._due.add, seed, self._due.signature))
 
     def told(self, event: LinkingEvent) -> Json:
-        """An event as it stands in a file."""
+        """How a file says an event."""
         match event:
             case WordsReady():
                 return {"event": "words", "words": list(event.words), "name": event.name}

@@ -132,10 +132,13 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         "path": "/new",
         "answers": tuple(words[place] for place in RECOVERY_ASKED),
         "typed": words,
+        "terminal": (await direct.me()).terminal,
     }
     for name, parameters in CALLS.items():
         if name == "confirm_own":
             direct.ask(QUESTION)
+        if name == "answer_linking":
+            arguments["linking"] = direct.device_begins("laptop").id
         if name == "export":
             arguments["path"] = "/another"
         if name == "edit":

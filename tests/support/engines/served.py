@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat.interface import AlertKind, ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
+from chat.interface import (
+    AlertKind,
+    ContactChanged,
+    EntryAdded,
+    Messenger,
+    PairingChanged,
+    PairingStage,
+    ParlourError,
+)
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import keys, persons
@@ -27,6 +35,7 @@ from protocol.keys import X25519Pair
 from protocol.messages import CutHead, Entry, LogOperations
 from protocol.primitives import ed25519_from_seed
 from tests.contract.subject import CLEO, Subject
+from tests.support.engines import devices
 from tests.support.engines.engines import PASSPHRASE, Person, own_log, take_in
 from tests.support.engines.written import entry_of
 from tests.support.fakes.messenger import FakeMessenger
@@ -66,6 +75,8 @@ class EnginesAround:
     ben: Person
     cleo: Person = field(init=False)
     _words: asyncio.Future[PairingChanged] | None = None
+    _laptop: Person = field(init=False)
+    _linking: asyncio.Task[None] | None = None
     _confirming: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -169,9 +180,21 @@ class EnginesAround:
         assert self._words is not None, "the stranger has appeared"
         await self.cleo.engine.answer_pairing((await self._words).pairing.id, True)
 
+    async def link(self) -> None:
+        self._laptop = devices.device(self.ada, self.folder / "laptop", "10.0.0.8")
+        self._linking = asyncio.create_task(devices.begin(self._laptop))
+
+    async def linked(self) -> None:
+        assert self._linking is not None, "the device has begun"
+        await self._linking
+
     async def go(self) -> None:
         if self._words is not None:
             await self.cleo.engine.close()
+        if self._linking is not None:
+            with suppress(ParlourError):
+                await self._linking
+                await self._laptop.engine.close()
 
     async def meet(self) -> None:
         for one in (self.ada, self.ben):
