@@ -99,7 +99,7 @@ def terminal_line(view: TerminalView) -> str:
 
 def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:
     """The device of a name, of an id or of its beginning. Raises UsageError."""
-    fitting = [view for view in devices if view.name == name]
+    fitting = [view for view in devices if name and view.name == name]
     if not fitting and len(name) >= SHORTEST_ID:
         fitting = [view for view in devices if view.terminal.startswith(name.lower())]
     if len(fitting) != 1:

@@ -215,7 +215,7 @@ def refused(log: Log) -> list[m.Message]:
     own_keys = [m.SharedKey(bytes(32), heads)] * limits.LINKED_SELF_KEYS_MAX
     share = m.SharedShare(1, bytes(32), heads)
     pairings = [m.SharedRoot(bytes(32), [share], [share])] * limits.LINKED_PAIRINGS_MAX
-    flags: Any = True, False, False, 0, 0, [], pairings
+    said = True, False, False, 0, 0, list[m.SharedComparison](), pairings
     return [
         m.Commit(bytes(32), name),
         m.Reveal(bytes(32), name),
@@ -223,7 +223,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Record(whole, bytes(32), 1, bytes(32), heads, bytes(32), bytes(64)),
         m.Accept(bytes(32)),
         m.NewTerminal(bytes(32), bytes(32), name[: limits.TERMINAL_NAME_CHARACTERS_MAX], *signed),
-        m.SharedPairing(bytes(32), ids, ids, name, *flags, ids, []),
+        m.SharedPairing(bytes(32), ids, ids, name, *said, ids, []),
         m.LinkState(bytes(32), bytes(32), ids, ids, own_keys, [], [], limits.LINKED_CONTACTS_MAX),
         m.Addition(bytes(limits.OPERATION_BYTES_MAX)),
         m.Consent(bytes(64)),
