@@ -52,9 +52,9 @@ def rivals(anna: Person, count: int) -> list[bytes]:
 
 
 def test_case_84_a_ground_recovery_changes_nothing_for_those_who_saw_another_first(anna: Person) -> None:
-    own = id_of(anna.recover([(anna.first, anna.state.last[anna.first.id])], THIRD))
+    own = id_of(anna.recover([(anna.first, anna.state.last[anna.first.id])], FOURTH))
     before = anna.state
-    assert list(before.live) == [THIRD.id, SECOND.id]
+    assert list(before.live) == [FOURTH.id, SECOND.id]
     # An id can be ground, so some of these are lower than the owner's.
     ground = [id_of(signed) for signed in rivals(anna, 6)]
     assert min(ground) < own < max(ground)
