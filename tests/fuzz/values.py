@@ -52,7 +52,7 @@ def _plain(info: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.IntType(ge=least, le=most):
             return st.integers(-(2**53) if least is None else least, 2**53 if most is None else most)
         case inspect.FloatType():
-            return st.floats(allow_nan=False)
+            return st.floats(allow_nan=False, allow_infinity=False)  # JSON has neither
         case inspect.BoolType():
             return st.booleans()
         case inspect.NoneType():

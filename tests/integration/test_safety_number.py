@@ -322,7 +322,7 @@ async def test_what_has_changed_since_a_comparison_is_shown_with_its_signed_caus
         after = await ada.engine.verification(contact)
         assert (after.compared, after.by_words) == (paired.compared, True)
         (change,) = after.changes
-        assert change.cause == "added a device"
+        assert change.cause == 'added the device "laptop"'
         assert (change.operation, change.terminal) == (id_of(add).hex(), NEW.id.hex())
         assert change.author == own.terminal.hex()
         seed, state = await seed_in(ben), reduce([*await own_log(ben), add])
