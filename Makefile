@@ -1,5 +1,8 @@
 # Every task of the project. `make chat` is the program, `make test` the proof, `make check` the loop of a change.
 
+# Where it is set, every start compiles three hundred modules anew, in `make env` and in every test.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 60
@@ -116,6 +119,7 @@ $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --quiet --require-hashes $(LOCKS:%=--requirement %)
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q chat tui protocol seeds
 	@$(MAKE) --no-print-directory $(OPTIONAL:%=optional-%)
 	@touch $@
 

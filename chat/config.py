@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """Times in seconds, and bounds. Tests use others to reach a state sooner."""
 
     port: int = 4747  # first port tried; the next free ones follow

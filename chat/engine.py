@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec.structs import replace
 
 from chat.config import Config
 from chat.errors import ENGINE_ENDED, phrase
@@ -57,10 +58,11 @@ from chat.storage.database import Database
 from chat.storage.errors import PassphraseUnsettled, StorageFailure
 from chat.storage.folder import make_reserve
 from chat.storage.profile import Vault
-from chat.tools.doctor import diagnose
-from chat.tools.doctor.gather import Context, Relay, Sought
 from protocol.link.states import LinkOpen
 from protocol.profile_header import MODERATE, SENSITIVE
+
+if TYPE_CHECKING:
+    from chat.tools.doctor.gather import Relay, Sought
 
 TICK = 1.0
 """Seconds between checks of what ends by itself."""
@@ -416,6 +418,10 @@ class Engine:
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        # Few starts come to it, so none waits for it.
+        from chat.tools.doctor import diagnose
+        from chat.tools.doctor.gather import Context
+
         use_cases = self._open
 
         async def database() -> str:
@@ -441,6 +447,8 @@ class Engine:
 
     def _sought(self) -> Iterator[Sought]:
         """Contacts, strangers who announce themselves, and an inviter who did not answer."""
+        from chat.tools.doctor.gather import Sought
+
         use_cases = self._use_cases
         announced = use_cases.announcer.announced()
         for peer in use_cases.keyring.dialled():
@@ -465,6 +473,8 @@ class Engine:
         return is_it
 
     def _relays(self) -> Iterator[Relay]:
+        from chat.tools.doctor.gather import Relay
+
         shown: Counter[str] = Counter()
         for relay in self._use_cases.relays.addresses():
             place = format_address(relay.host, relay.port)

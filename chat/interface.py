@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from chat.errors import CUT as CUT
 from chat.errors import AnswerLost as AnswerLost
@@ -45,6 +46,8 @@ from chat.views import Query as Query
 from chat.views import QuestionView as QuestionView
 from chat.views import ReceiptView as ReceiptView
 from chat.views import RecoveryView as RecoveryView
+from chat.views import Redacted as Redacted
+from chat.views import Redacting as Redacting
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import RestoreView as RestoreView
@@ -65,29 +68,25 @@ from chat.views import pattern as pattern
 from chat.views import timer_text as timer_text
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """The engine listens on `addresses`, each HOST:PORT."""
 
     addresses: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EntryAdded:
+class EntryAdded(Struct, frozen=True):
     """An entry was committed here: one's own or a contact's. Each entry is announced once."""
 
     entry: EntryView
 
 
-@dataclass(frozen=True, slots=True)
-class EntryFilled:
+class EntryFilled(Struct, frozen=True):
     """The content of an entry that was `missing` came. `entry` is the whole entry, in the same place."""
 
     entry: EntryView
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesConflict:
+class EntriesConflict(Struct, frozen=True):
     """Entries of a terminal claim one place in its chain: it was copied, or a terminal of its person lies.
 
     All of them stay. `ids` are those that are held, the newest to arrive first.
@@ -98,22 +97,19 @@ class EntriesConflict:
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesMarked:
+class EntriesMarked(Struct, frozen=True):
     """Other entries of a conversation are `quarantined` than before: read again what is shown."""
 
     contact: str
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesTimed:
+class EntriesTimed(Struct, frozen=True):
     """Entries of a conversation were read, and end sooner than before: read again what is shown."""
 
     contact: str
 
 
-@dataclass(frozen=True, slots=True)
-class EntryChanged:
+class EntryChanged(Struct, frozen=True):
     """The state of one's own entry changed."""
 
     contact: str
@@ -121,8 +117,7 @@ class EntryChanged:
     state: EntryState
 
 
-@dataclass(frozen=True, slots=True)
-class EntryDeleted:
+class EntryDeleted(Struct, frozen=True):
     """The content of an entry was deleted on this terminal; its place is kept.
 
     `by_author`: its author deleted it for everyone, which may follow a deletion by this person. `expired`: it
@@ -135,15 +130,13 @@ class EntryDeleted:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EntryEdited:
+class EntryEdited(Struct, frozen=True):
     """The author edited an entry, or an edit does not count any more. `entry` is the entry as it is now."""
 
     entry: EntryView
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryCleared:
+class HistoryCleared(Struct, frozen=True):
     """So many of the `total` steps of clearing a conversation are `done`; with the last one it is clear.
 
     Then read again what is shown: the content of its entries is gone, their places are kept.
@@ -154,8 +147,7 @@ class HistoryCleared:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaning:
+class Cleaning(Struct, frozen=True):
     """What was deleted here is being erased from the file. `done`: the part that is, from 0 to 1.
 
     Only where it takes longer than a moment.
@@ -164,28 +156,24 @@ class Cleaning:
     done: float
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned:
+class Cleaned(Struct, frozen=True):
     """Nothing of what was deleted here is in any page of the database or frame of its log any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContactChanged:
+class ContactChanged(Struct, frozen=True):
     """A contact came, went, was paired, renamed, blocked, verified, or began or stopped typing."""
 
     contact: ContactView
 
 
-@dataclass(frozen=True, slots=True)
-class ContactRemoved:
+class ContactRemoved(Struct, frozen=True):
     """A contact was removed here."""
 
     person: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityChanged:
+class IdentityChanged(Struct, frozen=True):
     """A contact's person log or what is known of its keys changed; `cause` says how in words."""
 
     person: str
@@ -193,15 +181,13 @@ class IdentityChanged:
     cause: Phrase
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionsChanged:
+class QuestionsChanged(Struct, frozen=True):
     """The operations in this person's own log of which this person has to say whether they were theirs."""
 
     questions: tuple[QuestionView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OwnLogChanged:
+class OwnLogChanged(Struct, frozen=True):
     """This person's own log changed, and this terminal did not do it. `operation` is the signed cause's id.
 
     `kind` is the kind of the change: added, removed, renamed, recovered, forked, contested or voided.
@@ -212,58 +198,50 @@ class OwnLogChanged:
     cause: Phrase
 
 
-@dataclass(frozen=True, slots=True)
-class NearbyChanged:
+class NearbyChanged(Struct, frozen=True):
     """Who is visible nearby now."""
 
     nearby: tuple[NearbyView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PairingChanged:
+class PairingChanged(Struct, frozen=True):
     """A pairing moved to another stage."""
 
     pairing: PairingView
 
 
-@dataclass(frozen=True, slots=True)
-class LinkingChanged:
+class LinkingChanged(Struct, frozen=True):
     """The linking of a new device of this person moved to another stage."""
 
     linking: LinkingView
 
 
-@dataclass(frozen=True, slots=True)
-class InvitationUsed:
+class InvitationUsed(Redacting, frozen=True):
     """An invitation was used up; `contact` is the person who joined."""
 
-    text: str = field(repr=False)
+    text: Redacted[str]
     contact: str
 
 
-@dataclass(frozen=True, slots=True)
-class VisibilityChanged:
+class VisibilityChanged(Struct, frozen=True):
     """This terminal began or stopped to be visible to strangers nearby."""
 
     visible: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RelayChanged:
+class RelayChanged(Struct, frozen=True):
     """A relay was named, or it stands otherwise than before."""
 
     relay: RelayView
 
 
-@dataclass(frozen=True, slots=True)
-class RelayRemoved:
+class RelayRemoved(Struct, frozen=True):
     """A relay is named no more; `address` is its whole address."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class BackupProgress:
+class BackupProgress(Struct, frozen=True):
     """A backup is being written: `done` of about `total` entries are in the file, or checked in it."""
 
     done: int
@@ -271,22 +249,19 @@ class BackupProgress:
     checking: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something that the person should know, in one line (the port was taken, the disk is full)."""
 
     text: Phrase
 
 
-@dataclass(frozen=True, slots=True)
-class AlertsChanged:
+class AlertsChanged(Struct, frozen=True):
     """What happened to the files of this profile and this person has not dismissed."""
 
     alerts: tuple[AlertView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """The engine has locked or stopped; nothing follows. `reason` is one line.
 
     `locked`: the profile was locked on purpose. Otherwise its engine ended, and a client may open another.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Collection, Hashable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 Random = Callable[[int], bytes]
 """`random(n)` returns n unpredictable bytes."""
@@ -110,8 +111,7 @@ class Transport(Protocol):
         """This machine's local addresses, loopback only without others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(Struct, frozen=True):
     """An announcement, own or found. `slots`: 32, 64 or 128 values of 8 bytes (SPEC §13).
 
     `name`: shown to strangers, empty if not visible; of others it is untrusted text.
@@ -148,8 +148,7 @@ class Discovery(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(Struct, frozen=True):
     """All that an engine takes from outside."""
 
     clock: Clock

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, Final, ParamSpec, TypeVar
+
+from msgspec import Struct, field
 
 from chat.config import Config
 from chat.ports import Clock, Random
@@ -60,8 +61,7 @@ class Worker:
             return await asyncio.to_thread(work, *args, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(Struct, frozen=True):
     """Clock, randomness, configuration, background tasks and worker thread of one engine."""
 
     clock: Clock

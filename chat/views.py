@@ -5,12 +5,35 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Any, Final, TypeVar
+
+from msgspec import Struct
 
 from chat.errors import NOTHING_SAID, Phrase, UsageError, phrase
+
+T = TypeVar("T")
+
+Redacted = Annotated[T, "redacted"]
+"""The type of a field that no repr shows. It holds in subclasses of Redacting alone."""
+
+
+class Redacting(Struct, frozen=True):
+    """A struct with such fields. The protocol has its own for the engine; the door stands alone."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        hidden = {
+            name
+            for each in type(self).__mro__
+            for name, kind in vars(each).get("__annotations__", {}).items()
+            if kind.startswith("Redacted[")
+        }
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in hidden]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
 
 
 class UnlockCost(StrEnum):
@@ -42,8 +65,7 @@ class PairingStage(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class SelfView:
+class SelfView(Struct, frozen=True):
     """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT.
 
     `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
@@ -58,8 +80,7 @@ class SelfView:
     keeps_seed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ContactView:
+class ContactView(Struct, frozen=True):
     """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
 
     `label` is the name, with a suffix `~xxxx` where two contacts share one name. `held`: entries wait until
@@ -84,8 +105,7 @@ class ContactView:
     same_key: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityChangeView:
+class IdentityChangeView(Struct, frozen=True):
     """A change of a contact's devices or recovery, by a signed operation. Ids have 64 hex digits.
 
     `terminal` is the device concerned (empty: none), `author` the one that signed (empty: the recovery key).
@@ -97,8 +117,7 @@ class IdentityChangeView:
     author: str
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationView:
+class VerificationView(Struct, frozen=True):
     """What to compare with a contact, and what was compared.
 
     `numbers` are safety numbers of twelve groups of five digits. There are several where recoveries
@@ -120,8 +139,7 @@ class OwnChange(StrEnum):
     RECOVERED = "recovered"
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionView:
+class QuestionView(Struct, frozen=True):
     """An operation in this person's own log that this terminal did not make: was that you?
 
     Ids have 64 hex digits. `terminal` is the device that it brought in (empty: none), `author` the one that
@@ -134,16 +152,14 @@ class QuestionView:
     author: str
 
 
-@dataclass(frozen=True, slots=True)
-class NearbyView:
+class NearbyView(Struct, frozen=True):
     """A stranger who is visible now. `instance` names the announcement, `name` is peer text."""
 
     instance: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class EntryView:
+class EntryView(Redacting, frozen=True):
     """One entry as shown. `contact` is the conversation's contact (person id), `time` is UTC.
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
@@ -166,7 +182,7 @@ class EntryView:
     own: bool
     time: datetime
     kind: str
-    text: str = field(repr=False)
+    text: Redacted[str]
     state: EntryState
     reply: str = ""
     conflicting: bool = False
@@ -188,17 +204,15 @@ class EntryView:
         return self.for_everyone and self.kind == "deleted" and self.deleted_by == "here"
 
 
-@dataclass(frozen=True, slots=True)
-class VersionView:
+class VersionView(Redacting, frozen=True):
     """What an entry said from `time` (UTC) on. `id` is that of the edit, or of the entry itself."""
 
     id: str
     time: datetime
-    text: str = field(repr=False)
+    text: Redacted[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptView:
+class ReceiptView(Struct, frozen=True):
     """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came."""
 
     person: str
@@ -207,8 +221,7 @@ class ReceiptView:
     time: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class DetailsView:
+class DetailsView(Struct, frozen=True):
     """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
 
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
@@ -230,8 +243,7 @@ class DetailsView:
     versions: tuple[VersionView, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PairingView:
+class PairingView(Redacting, frozen=True):
     """One pairing under way. `words` are the five words to compare, once they are known.
 
     `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when FAILED;
@@ -246,7 +258,7 @@ class PairingView:
     words: tuple[str, ...] = ()
     contact: str = ""
     problem: Phrase = NOTHING_SAID
-    invitation: str = field(default="", repr=False)
+    invitation: Redacted[str] = ""
 
 
 class LinkingStage(StrEnum):
@@ -262,8 +274,7 @@ class LinkingStage(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class LinkingView:
+class LinkingView(Struct, frozen=True):
     """The linking of a new device of this person, seen from either side.
 
     `name` is what the other side calls itself (peer text): the new device, or on that one the person. `words`
@@ -279,24 +290,21 @@ class LinkingView:
     problem: Phrase = NOTHING_SAID
 
 
-@dataclass(frozen=True, slots=True)
-class InvitationView:
+class InvitationView(Redacting, frozen=True):
     """A one-time invitation: `text` is what the other person types, pastes or scans."""
 
-    text: str = field(repr=False)
+    text: Redacted[str]
     expires: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsView:
+class SettingsView(Struct, frozen=True):
     """What this person chose to tell contacts."""
 
     read_receipts: bool
     typing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BackupView:
+class BackupView(Struct, frozen=True):
     """A backup that was written and read again, or read. `root` is the root hash of all conversations in hex.
 
     `recovery`: it has the recovery seed.
@@ -309,8 +317,7 @@ class BackupView:
     recovery: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SalvageView:
+class SalvageView(Struct, frozen=True):
     """A backup of a damaged profile, and what is missing in it: entries, texts, contacts, receipts."""
 
     backup: BackupView
@@ -320,8 +327,7 @@ class SalvageView:
     receipts: int
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreView:
+class RestoreView(Struct, frozen=True):
     """What was restored from a backup, and what the profile has now.
 
     `terminal` is the id of this terminal, `new` whether it was made, `removed` whether the terminal that
@@ -338,8 +344,7 @@ class RestoreView:
     backup: BackupView
 
 
-@dataclass(frozen=True, slots=True)
-class DiagnosisView:
+class DiagnosisView(Struct, frozen=True):
     """One line of `doctor`: `good` or not, what was found, and the fix where it is not."""
 
     check: Phrase
@@ -348,8 +353,7 @@ class DiagnosisView:
     fix: Phrase = NOTHING_SAID
 
 
-@dataclass(frozen=True, slots=True)
-class FileCheckView:
+class FileCheckView(Struct, frozen=True):
     """A step of a check of the profile's database.
 
     `percent` of the entries are checked. `after` is for the next step, None once every page was checked: then
@@ -361,11 +365,10 @@ class FileCheckView:
     lines: tuple[DiagnosisView, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RecoveryView:
+class RecoveryView(Redacting, frozen=True):
     """The words of the recovery seed. `asked`: the places, from 0, of those to type back."""
 
-    words: tuple[str, ...] = field(repr=False)
+    words: Redacted[tuple[str, ...]]
     asked: tuple[int, ...]
 
 
@@ -383,8 +386,7 @@ class AlertKind(StrEnum):
     SETTINGS = "settings"
 
 
-@dataclass(frozen=True, slots=True)
-class AlertView:
+class AlertView(Struct, frozen=True):
     """Something that happened to this profile, found at `since`: what is true and what follows."""
 
     kind: AlertKind
@@ -400,8 +402,7 @@ class TerminalState(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalView:
+class TerminalView(Struct, frozen=True):
     """A terminal in this person's own log. `this`: the one that shows it.
 
     `name` is the one that it was added with; the first terminal and one that a recovery brought have none.
@@ -435,8 +436,7 @@ class RelayStanding(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class RelayView:
+class RelayView(Struct, frozen=True):
     """A relay that this person named. `address` is the whole `parlour-relay:HOST:PORT#KEY` and identifies it.
 
     `host` is an IP address without brackets, or a name. `invited`: it came with an invitation that was used.
@@ -477,16 +477,14 @@ def timer_text(seconds: int) -> str:
 # --- Search: what is typed, and what of it a text holds ---
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Redacting, frozen=True):
     """A word, or several that follow each other. `prefix`: the last of them may be longer."""
 
-    text: str = field(repr=False)
+    text: Redacted[str]
     prefix: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Redacting, frozen=True):
     """Entries that hold all `terms`, by any of `authors`, in any of `conversations`, of a time.
 
     Names are as they were typed, and none means all. `since` is the first moment that counts, `until` the
@@ -494,8 +492,8 @@ class Query:
     """
 
     terms: tuple[Term, ...] = ()
-    authors: tuple[str, ...] = field(default=(), repr=False)
-    conversations: tuple[str, ...] = field(default=(), repr=False)
+    authors: Redacted[tuple[str, ...]] = ()
+    conversations: Redacted[tuple[str, ...]] = ()
     since: datetime | None = None
     until: datetime | None = None
 

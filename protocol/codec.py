@@ -41,6 +41,10 @@ class Codec(Generic[T]):
             raise Malformed("not the canonical encoding")
         return value
 
+    def decode_checked(self, data: bytes) -> T:
+        """The value of bytes that `decode` took before, such as stored ones whose hash was compared."""
+        return self._decode(data)
+
 
 # --- Structs of which only the first fields are known ---
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from protocol import labels, primitives
@@ -16,6 +15,7 @@ from protocol.addresses import canonical, is_local, is_loopback
 from protocol.errors import Malformed
 from protocol.limits import NAME_CHARACTERS_MAX, SLOT_BYTES, SLOT_DAYS
 from protocol.primitives import Random
+from protocol.redacting import Redacted, Redacting
 
 SERVICE: Final = "_parlour._tcp.local."
 """The DNS-SD service type (SPEC §13, RFC 6763)."""
@@ -71,14 +71,13 @@ def make_slots(
     return tuple(value for _, value in sorted((random(16), value) for value in filled))
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Redacting, frozen=True):
     """A contact's terminal, and the discovery key (32 bytes) of its announcements."""
 
     person: bytes
     terminal: bytes
     static: bytes
-    key: bytes = field(repr=False)
+    key: Redacted[bytes]
 
 
 def recognise(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
@@ -45,6 +44,7 @@ from protocol.messages import (
     TimerBody,
 )
 from protocol.primitives import Random
+from protocol.redacting import Redacted, Redacting
 
 KIND_TEXT: Final = 1
 KIND_CUT: Final = 2
@@ -176,8 +176,7 @@ def _place_of_head(head: CutHead) -> tuple[int, bytes]:
 # --- Writing ---
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPlace:
+class EntryPlace(Struct, frozen=True):
     """Place of an author's next entry.
 
     `incarnation` has 8 bytes. `previous` is (sequence, id) of the author's last held entry, if any. `parents`
@@ -304,8 +303,7 @@ def parse_entry(message: Entry) -> ParsedEntry:
 # --- Reading: trust ---
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Redacting, frozen=True):
     """Context in which `accept_entry` decides about an entry of the conversation with `contact`.
 
     `carrier` is the person whose terminal the link authenticated. `own_terminals` are all terminal ids of
@@ -318,7 +316,7 @@ class Facts:
     contact: bytes
     contact_terminals: Collection[bytes]
     carrier: bytes
-    self_key: bytes = field(repr=False)
+    self_key: Redacted[bytes]
     welcome: bool
     own_former: Collection[bytes] = ()
     contact_former: Collection[bytes] = ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+from msgspec import Struct
 
 from protocol.errors import LocalMisuse
 
@@ -17,8 +18,7 @@ _IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
-@dataclass(frozen=True, slots=True)
-class Hash:
+class Hash(Struct, frozen=True):
     """A hash function of Noise §12: HASHLEN and BLOCKLEN in bytes, and the constructor in hashlib."""
 
     hashlen: int
@@ -83,8 +83,7 @@ _NAME: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Protocol:
+class Protocol(Struct, frozen=True):
     """A parsed protocol name: whose static key is known beforehand, tokens per message, psk mode and hash."""
 
     name: str

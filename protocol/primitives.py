@@ -10,11 +10,11 @@ import hmac
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from msgspec import Struct
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
@@ -46,8 +46,7 @@ _LOW_LEVEL_NAMES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sodium:
+class Sodium(Struct, frozen=True):
     """PyNaCl's low-level binding: cffi's `ffi` and libsodium's `lib`. Callers must check all sizes."""
 
     ffi: Any
@@ -106,8 +105,7 @@ def wipe(buffer: bytearray | memoryview) -> None:
 # --- X25519 (RFC 7748) ---
 
 
-@dataclass(frozen=True, slots=True)
-class X25519:
+class X25519(Struct, frozen=True):
     """The two calls of X25519, with sizes checked by the caller. RuntimeError for an all-zero result."""
 
     base: Callable[[bytes], bytes]
@@ -217,8 +215,7 @@ AeadCall = Callable[[bytes, bytes, bytes, bytes], bytes]
 """(data, associated data, nonce, key) to the result, with checked sizes. CryptoError if not authentic."""
 
 
-@dataclass(frozen=True, slots=True)
-class Aead:
+class Aead(Struct, frozen=True):
     """An AEAD of libsodium: sizes in bytes, number on the wire, and the calls behind `seal` and `open`."""
 
     name: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 import msgspec
@@ -35,8 +34,7 @@ class DatabaseKey(Secret):
     """The raw key of the database, 32 bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """Cost of Argon2id with one lane (RFC 9106): 1 to 10 passes, 8 MiB to 1 GiB of memory in bytes."""
 
     operations: int

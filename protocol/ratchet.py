@@ -9,9 +9,10 @@ Departure: the new sending chain of a DH ratchet step is made after authenticati
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final, NamedTuple, NoReturn, Self
+
+import msgspec
 
 from protocol import labels
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
@@ -40,8 +41,7 @@ class Header(NamedTuple):
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(msgspec.Struct, frozen=True):
     """The external functions of Double Ratchet §3.1.
 
     `kdf_rk`: root key, DH output, the sender's and the receiver's ratchet key, to root key and chain key.
@@ -198,8 +198,7 @@ class PlainReceiving:
 # --- Skipped keys: an option outside of Parlour's profile (SPEC §22) ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Skipped:
+class _Skipped(msgspec.Struct, frozen=True):
     key: MessageKey
     stored_at: int
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct
 from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
 from textual.keys import _character_to_key
@@ -29,8 +29,7 @@ class Group(StrEnum):
         return _(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One thing that a person can do. `usual` are Textual's names of its keys; the first one is shown.
 
     `vi` are its keys for a person who prefers those of vi, where they differ. A key that types a letter, and

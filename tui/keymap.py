@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from textual.keys import Keys, _character_to_key
 
 from tui.actions import ACTIONS, BY_ID, Group, of_group, shown_key, types_a_letter
@@ -36,8 +36,7 @@ _NEEDED: Final = {
 _MOVING: Final = frozenset(("tab", "shift+tab", "up", "down"))
 
 
-@dataclass(frozen=True, slots=True)
-class Keymap:
+class Keymap(Struct, frozen=True):
     """The keys of every action, and what was wrong with the files, a safe line each."""
 
     keys: Mapping[str, tuple[str, ...]]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from msgspec import Struct
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -165,8 +166,7 @@ class ViewChanged(NewestWins):
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why a call was refused: one safe line that says what to do.
 
     `insists`: unless its person insists. `usage`: what was asked for is wrong.

@@ -6,11 +6,12 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from chat.interface import Messenger
 
@@ -163,8 +164,7 @@ def passed() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """`keymaps`: files of keys, of which a later one goes before an earlier one; `patience`: after this long
     the guide explains why nobody is found; `quiet`: a dialog that opens by itself takes no answer before this
     long without a key; `typing_again`: how often a contact is notified of typing; `keep_draft`: a draft is

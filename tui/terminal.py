@@ -11,11 +11,14 @@ import stat
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
 from types import FrameType
 from typing import Any, Final, NoReturn
+
+import msgspec
+from msgspec.structs import asdict
 
 from tui.preferences import Preferences
 from tui.text.formatting import safe_line, safe_name, shorten
@@ -95,8 +98,7 @@ _HANDED_OVER: Final = "PARLOUR_HANDED_OVER"
 """Names the descriptor of a pipe: the system shows arguments and variables to others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(msgspec.Struct, frozen=True):
     """What a program that locks passes to its new start: nothing of the open profile but an id.
 
     `last`: the person of the conversation that was open; `looks`: preferences; `modes`: of the terminal
@@ -105,7 +107,7 @@ class Handover:
 
     reason: str = ""
     last: str | None = None
-    looks: Mapping[str, str] = field(default_factory=dict)
+    looks: Mapping[str, str] = msgspec.field(default_factory=dict)
     modes: list[Any] | None = None
     typed: tuple[tuple[str, str], ...] = ()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from typing import Final
 
 import click
+from msgspec.structs import replace
 
 from chat.cli.output import Stopped, note, one_line
 from chat.cli.pairing import CUT, NOBODY_ANSWERED, Dialogue, Typed, host_and_port

@@ -5,7 +5,7 @@ A contact that was there a moment ago is probed often, since TCP alone takes ten
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from chat.config import Config
 
@@ -13,8 +13,7 @@ STUMBLES_FREE = 3
 """Links in a row that may end in their first moments, as in a flapping network, without a slowdown."""
 
 
-@dataclass(slots=True)
-class Backoff:
+class Backoff(Struct):
     """The pauses between attempts to link with one contact. `last_sign`: of life, in monotonic seconds.
 
     `stumbles`: links in a row that ended as soon as they were open, for example because a disk is full.
@@ -69,8 +68,7 @@ class Backoff:
         return self.config.probe_timeout if self.probing(now) else self.config.dial_timeout
 
 
-@dataclass(slots=True)
-class Pauses:
+class Pauses(Struct):
     """Pauses from `least` to `most` seconds, each twice the last."""
 
     least: float

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from chat.interface import RelayStanding
 from chat.network.backoff import Backoff, Pauses
@@ -243,8 +244,7 @@ def places_of_turn(places: Sequence[tuple[str, int]], turn: int) -> Sequence[tup
     return [places[0], *rest[start:], *rest[:start]][:PLACES_AT_ONCE]
 
 
-@dataclass(frozen=True, slots=True)
-class _Reconnecting:
+class _Reconnecting(Struct, frozen=True):
     """The two that reconnect one terminal, and their tasks."""
 
     connector: Connector

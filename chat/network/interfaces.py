@@ -9,9 +9,10 @@ import struct
 import time
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from chat.network import netlink
 from protocol.addresses import is_link_local_v6, is_local
@@ -47,8 +48,7 @@ class Kind(StrEnum):
     LOOPBACK = "loopback"
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """One interface. `up`: usable now, with its cable in. `networks`: ADDRESS/PREFIX, without scope."""
 
     name: str

@@ -6,12 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from msgspec import Struct
 
-@dataclass(slots=True)
-class Bucket:
+
+class Bucket(Struct):
     """A token bucket: `rate` tokens per second, at most `size` at once."""
 
     rate: float
@@ -267,8 +267,7 @@ GONE_MAX: Final = 32
 terminals can fill it. A new one takes the place of one drawn at random from the sources with the most."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True, eq=False):
     person: Hashable
     source: Hashable
     goes_on: Callable[[], bool]

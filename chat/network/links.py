@@ -8,6 +8,8 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from chat.network.driver import Driver
 from chat.tasks import Runtime
 from protocol.keys import X25519Pair
@@ -24,6 +26,7 @@ from protocol.link.states import (
     closes,
 )
 from protocol.messages import Message
+from protocol.redacting import Redacted, Redacting
 
 
 class Peer(NamedTuple):
@@ -122,13 +125,12 @@ class LinkSet:
             self.current = self.links[-1] if self.links else None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Redacting, frozen=True):
     """This terminal on links. `static_dh` caches the constant DH of each contact."""
 
     person: bytes
     static: X25519Pair
-    static_dh: MutableMapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    static_dh: Redacted[MutableMapping[bytes, bytes]] = msgspec.field(default_factory=dict)
 
 
 class Directory(Policy, Protocol):
@@ -189,30 +191,26 @@ class LinkEvents(Protocol):
         """A link ended; entries that it carried without a receipt wait again."""
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceChanged:
+class PresenceChanged(msgspec.Struct, frozen=True):
     """A contact came or went, or moved to a relay or away from one."""
 
     person: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LinkNeeded:
+class LinkNeeded(msgspec.Struct, frozen=True):
     """A contact's terminal needs another link: the one it has does not answer, or grows old."""
 
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
-class LinkLost:
+class LinkLost(msgspec.Struct, frozen=True):
     """The last link with a contact's terminal ended, after so many seconds."""
 
     peer: Peer
     lived: float
 
 
-@dataclass(frozen=True, slots=True)
-class RelayedLinkOpened:
+class RelayedLinkOpened(msgspec.Struct, frozen=True):
     """A link with a contact's terminal opened through a relay.
 
     `direct_for`: seconds since it had last moved from a relay to a direct link, None if it had not.

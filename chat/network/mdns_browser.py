@@ -11,9 +11,9 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct, field
 from zeroconf import RecordUpdate, RecordUpdateListener, ServiceStateChange, Zeroconf, current_time_millis
 from zeroconf._cache import DNSCache
 from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSRecord, DNSService, DNSText
@@ -162,8 +162,7 @@ class Gate(asyncio.DatagramProtocol):
         self._listener.connection_lost(exc)
 
 
-@dataclass(slots=True)
-class _Instance:
+class _Instance(Struct):
     """The newest record of each kind. `until`: the pointer's expiry (milliseconds)."""
 
     sender: str
@@ -173,8 +172,7 @@ class _Instance:
     text: DNSText | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Host:
+class _Host(Struct, frozen=True):
     """The instances that name a host, and its addresses, oldest first."""
 
     instances: set[str] = field(default_factory=set)

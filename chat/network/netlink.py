@@ -8,8 +8,9 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 AVAILABLE: Final = sys.platform == "linux"
 
@@ -29,8 +30,7 @@ _READ = 1 << 18
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One answer: the fixed part (16 bytes for a link, 8 for an address, else 12) and the attributes."""
 
     fixed: bytes
@@ -147,8 +147,7 @@ _OUT_INTERFACE, _GATEWAY = 4, 5
 _UNICAST = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Router:
+class Router(Struct, frozen=True):
     """A default gateway: its address, and the index of its interface."""
 
     address: str

@@ -7,8 +7,9 @@ import os
 import secrets
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.network.interfaces import Interface
 from protocol.discovery import SERVICE
@@ -22,8 +23,7 @@ _SENDERS_MAX: Final = 256
 _PTR_IN: Final = struct.pack(">HH", 12, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """Whether our own packet came back, and the addresses of others who sent one."""
 
     itself: bool

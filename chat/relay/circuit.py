@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from msgspec import Struct
 
 from protocol import primitives
 
@@ -80,8 +81,7 @@ class End(Enum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """Seconds after which a circuit ends in a state in which it is useless."""
 
     idle: float = 60.0

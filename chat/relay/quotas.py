@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from chat.network.limits import Bucket
 
@@ -55,8 +56,7 @@ class Weights:
         return next(iter(self._at[self._most]))
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     connections: int = 16_000  # total, lowered to what the system lets the relay open
     connections_address: int = 256  # per address, behind which there may be a whole household
     unproven: int = 1_024  # of these, connections without a finished handshake; at most a quarter

@@ -11,9 +11,10 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from chat.interface import BadData, CannotCreate, UsageError
 from chat.network.connection import format_address, listening_socket
@@ -151,8 +152,7 @@ def _secret(text: str) -> bytes:
     return secret
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """Options of the command line. Hosts are IP addresses; an empty one means all of the machine."""
 
     host: str = ""
@@ -163,8 +163,7 @@ class Options:
     nats: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """What a relay reports before it accepts connections. `addresses` are canonical texts of its address."""
 
     addresses: tuple[str, ...]

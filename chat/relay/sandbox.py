@@ -10,9 +10,10 @@ import os
 import struct
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446  # the same numbers on every architecture
 _ASK_VERSION: Final = 1
@@ -28,8 +29,7 @@ _NETWORK_FROM_ABI: Final = 4
 _SCOPES_FROM_ABI_6: Final = 0b11  # no signals to other processes and no abstract sockets of them
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(Struct, frozen=True):
     """A means of confinement: whether it holds here, and a text without a full stop."""
 
     name: str

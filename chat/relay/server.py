@@ -9,8 +9,9 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from chat.network.connection import peer_host, reset
 from chat.ports import Clock
@@ -116,8 +117,7 @@ _SPARE: Final = 64  # descriptors for listening sockets, metrics and the event l
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Settings of a relay. `descriptors` is the system's limit, 0 for none."""
 
     pair: X25519Pair
@@ -417,8 +417,7 @@ class Relay:
             self._loop.call_soon(self._check_some, clients, now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Dialler:
+class _Dialler(Struct, frozen=True):
     """A call for a dialler of this relay."""
 
     relay: Relay

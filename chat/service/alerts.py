@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
+
+from msgspec import Struct, field
 
 from chat.errors import Phrase, phrase
 from chat.interface import AlertKind, AlertsChanged, AlertView, DiagnosisView
@@ -73,8 +74,7 @@ def alert_line(alert: AlertView) -> DiagnosisView:
     return DiagnosisView(FILES, False, alert.text)
 
 
-@dataclass(slots=True)
-class Keeper:
+class Keeper(Struct):
     """The mark of an open profile: in its database, and outside of it where `outside` is given.
 
     `written` is the one that this engine wrote last, `changes` those of the database when it did. `tried` is

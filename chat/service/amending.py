@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from chat.interface import EntryDeleted, EntryEdited, EntryView
 from chat.service.events import EventBus
@@ -17,8 +18,7 @@ from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """An entry that shows something else than before, and how many of its conversation are unread now."""
 
     person: bytes

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from chat.interface import NO_NAME, ContactRemoved, EntriesTimed, UsageError
 from chat.network.links import Links
@@ -84,7 +85,7 @@ class People:
 
     def _update(self, person: bytes, **changed: object) -> None:
         if (row := self._book.rows.get(person)) is not None:  # it may have been removed meanwhile
-            self._book.rows[person] = replace(row, **changed)  # type: ignore[arg-type]
+            self._book.rows[person] = replace(row, **changed)
             self._views.publish_contact(person)
 
     async def mark_read(self, person: bytes, entries: Collection[bytes]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from chat.interface import Closed, Event
 from chat.network.links import Peer
@@ -15,85 +16,71 @@ from protocol.relay.rendezvous import RelayAddress
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class ContactsChanged:
+class ContactsChanged(Struct, frozen=True):
     """Contacts or their terminals were added or removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnLogGrew:
+class OwnLogGrew(Struct, frozen=True):
     """Operations were added to this person's own log, which contacts lack, or some were confirmed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CutsFollowed:
+class CutsFollowed(Struct, frozen=True):
     """Cuts may have come in force: which entries count is to be settled."""
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseMended:
+class DatabaseMended(Struct, frozen=True):
     """What could be read of a damaged database is in a fresh one: the rest is to be asked of contacts."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnEntryReturned:
+class OwnEntryReturned(Struct, frozen=True):
     """A contact passed an entry of this very terminal that was not held; `time` is that of its header."""
 
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class RanksSettled:
+class RanksSettled(Struct, frozen=True):
     """The order of entries and which of them count are settled, after something was due."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesGone:
+class EntriesGone(Struct, frozen=True):
     """The content of entries was destroyed here: none of it may leave any more."""
 
     entries: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OwnLogChanged:
+class OwnLogChanged(Struct, frozen=True):
     """A contact returned a change of this person's own log that this engine did not make."""
 
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class ContactReleased:
+class ContactReleased(Struct, frozen=True):
     """Sending to a contact is no longer held."""
 
     person: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalFound:
+class TerminalFound(Struct, frozen=True):
     """A contact's terminal can probably be reached now."""
 
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
-class InvitationsChanged:
+class InvitationsChanged(Struct, frozen=True):
     """Invitations were made, used up or dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class VisibilityUsed:
+class VisibilityUsed(Struct, frozen=True):
     """The one pairing attempt of a period of visibility is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class RelaysNamed:
+class RelaysNamed(Struct, frozen=True):
     """All relays that the user has named, at the start and after each change."""
 
     relays: tuple[RelayAddress, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkChanged:
+class NetworkChanged(Struct, frozen=True):
     """An interface or address of this machine changed."""
 
 

@@ -10,19 +10,20 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from chat.service.views import AMENDS, CUT, DELETED, EXPIRED, MISSING, TEXT, TIMER, UNKNOWN, utc
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, KIND_TIMER, ParsedEntry, parse_entry
 from protocol.errors import ProtocolError
 from protocol.messages import EditBody, Entry
+from protocol.redacting import Redacted, Redacting
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Redacting, frozen=True):
     """An entry as it is exported. `header`, `salt` and `body` are its bytes; ids are in hex, `time` in UTC.
 
     `text` is empty but for the kinds `text` and `edit`.
@@ -35,10 +36,10 @@ class Shown:
     kind: str
     state: str
     reply: str
-    text: str = field(repr=False)
-    header: bytes = field(repr=False)
-    salt: bytes = field(repr=False)
-    body: bytes = field(repr=False)
+    text: Redacted[str]
+    header: Redacted[bytes]
+    salt: Redacted[bytes]
+    body: Redacted[bytes]
 
 
 class NotVerified(Exception):
@@ -194,8 +195,7 @@ FORMS: Final[dict[str, Form]] = {"jsonl": JsonLines(), "markdown": Markdown(), "
 # --- Verifying ---
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """What a verified file has. `root` is the root hash of all its conversations."""
 
     entries: int

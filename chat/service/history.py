@@ -147,7 +147,7 @@ def _page(database: Database, conversation: bytes, limit: int, place: bytes | No
         rows = positions.page_after(database, conversation, limit, position)
     else:
         rows = entries.page(database, conversation, limit, position)
-    return rows, receipts.of(database, [row.id for row in rows])
+    return rows, receipts.of_rows(database, rows)
 
 
 def _one(database: Database, conversation: bytes, entry: bytes) -> tuple[EntryRow, list[ReceiptRow]]:
@@ -160,7 +160,7 @@ def _search(
 ) -> list[tuple[bytes, EntryRow, list[ReceiptRow]]]:
     rows = find(database)
     contacts = {row.id: row.contact for row in stored_contacts.conversations(database)}
-    acknowledged = receipts.of(database, [row.id for row in rows])
+    acknowledged = receipts.of_rows(database, rows)
     return [
         (contact, row, acknowledged.get(row.id, []))
         for row in rows

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
+
 from chat.errors import Phrase, Unconfirmed, phrase
 from chat.network.links import Identity, LiveLink, Peer
 from chat.storage import contacts, keys, persons
@@ -80,8 +82,7 @@ TERMINALS_DIALLED = 16
 who stole one of its terminals, can add more, which are its most junior ones and have to dial themselves."""
 
 
-@dataclass(slots=True)
-class ContactKeys:
+class ContactKeys(Struct):
     """A contact's log and shared secrets. `pending`: its Accept has not arrived yet.
 
     `pins`: the recoveries in its log that were seen first or confirmed.

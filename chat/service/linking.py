@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Final, ParamSpec, TypeVar
+
+from msgspec.structs import replace
 
 from chat.errors import PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import LinkingChanged, LinkingStage, LinkingView, ParlourError, UsageError
@@ -178,7 +179,7 @@ class Linker:
             self._announcer.renew()
 
     def _move(self, **changed: object) -> None:
-        self._view = replace(self._view, **changed)  # type: ignore[arg-type]
+        self._view = replace(self._view, **changed)
         self._publish()
 
     def _publish(self) -> None:

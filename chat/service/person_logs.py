@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
+
+from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryView, UsageError

@@ -112,7 +112,7 @@ def _page(
     db: Database, conversation: bytes, place: Position
 ) -> tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]:
     rows = backup.without_ending(db, positions.every_after(db, conversation, PIECE, place))
-    return rows, receipts.of(db, [row.id for row in rows])
+    return rows, receipts.of_rows(db, rows)
 
 
 def _last(db: Database) -> int:

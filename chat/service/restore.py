@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
@@ -48,6 +50,7 @@ from protocol.identity.exchange import extend
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.primitives import Random
+from protocol.redacting import Redacted, Redacting
 
 NO_SEED = phrase("This backup has no recovery words in it: type them, with --words.")
 OTHER_PERSON = phrase(
@@ -61,8 +64,7 @@ def _silent(done: int, whole: int) -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Redacting, frozen=True):
     """A file all of which was accepted. `logs` and `pins` are those of all persons in it, by person."""
 
     reader: BackupReader
@@ -71,7 +73,7 @@ class Verified:
     pins: dict[bytes, Pins]
     state: PersonState
     view: BackupView
-    conversations: dict[bytes, tuple[int, bytes]] = field(repr=False)
+    conversations: Redacted[dict[bytes, tuple[int, bytes]]]
 
 
 def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verified:
@@ -101,8 +103,7 @@ def verify(path: Path, passphrase: str, progress: Progress = _silent) -> Verifie
     return Verified(reader, start, logs, pins, states[start.person], view, records.roots)
 
 
-@dataclass(frozen=True, slots=True)
-class NewProfile:
+class NewProfile(Struct, frozen=True):
     """What a restored profile without a history begins with: `operations` follow its log.
 
     `confirmed` is the id of the Recover among them, `follows` of what it follows.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import field
 
 from chat.errors import phrase
 from chat.interface import ParlourError, RestoreView, SalvageView
@@ -20,6 +21,7 @@ from chat.storage.expiry import Moment
 from chat.storage.profile import Vault
 from protocol.primitives import Random
 from protocol.profile_header import Cost
+from protocol.redacting import Redacted, Redacting
 
 FULL = phrase(
     "The disk is full. Part of the backup may be in the profile already. Free some space and restore it"
@@ -43,16 +45,15 @@ def silent(done: int, whole: int) -> None:
     """Says nothing of the progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Redacting, frozen=True):
     """What to restore: a file and its passphrase, typed recovery words, whether its terminal is removed.
 
     Or what to save: `recovery` says whether with the recovery seed.
     """
 
     path: Path
-    passphrase: str = field(repr=False)
-    words: tuple[str, ...] = field(repr=False, default=())
+    passphrase: Redacted[str]
+    words: Redacted[tuple[str, ...]] = ()
     remove_old: bool = False
     recovery: bool = False
     clock: Clock = field(default_factory=SystemClock)

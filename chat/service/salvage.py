@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from chat.errors import phrase
 from chat.interface import BackupView, BadData, NotPermitted, SalvageView
@@ -53,8 +54,7 @@ _LAST: Final = 1 << 16
 """Where no index has the highest number, numbers up to this one are tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """What could be read. `lost`: of each table, how many rows could not.
 
     `quarantined` and `uncovered` have numbers of entries, None where that cannot be read. `ending`: ids of

@@ -6,8 +6,9 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import (

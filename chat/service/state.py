@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chat.network.links import Peer
 from chat.service import keyring
@@ -20,8 +21,7 @@ from protocol.keys import X25519Pair
 from protocol.pairing.invitation import parse_invitation
 
 
-@dataclass(frozen=True, slots=True)
-class ContactBook:
+class ContactBook(Struct, frozen=True):
     """The contacts' rows, the number of unread entries, who is typing, and the timers.
 
     `typing`: by contact and static key of its terminals, until when (monotonic). `timers`: seconds, 0 for
@@ -48,8 +48,7 @@ class ContactBook:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """The part of the database that is kept in memory.
 
     `own` is without the recovery seed, and `keeps_seed` whether it is in the database. `own_terminals`: the

@@ -10,10 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, EntryView, Notice, ParlourError
 from chat.network.driver import Driver, Handler
@@ -96,8 +98,7 @@ WAITING_MAX: Final = 16
 """Entries per link that wait for their authors' operations. The contact alone fills it."""
 
 
-@dataclass(slots=True)
-class _Worker:
+class _Worker(Struct):
     """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored.
 
     `logs`: its budget of messages that are computed from a whole log.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import (
@@ -130,7 +131,7 @@ class Verification:
     def _update(self, person: bytes, **changed: bool) -> None:
         row: ContactRow | None = self._book.rows.get(person)
         if row is not None:  # it may have been removed meanwhile
-            self._book.rows[person] = replace(row, **changed)  # type: ignore[arg-type]
+            self._book.rows[person] = replace(row, **changed)
             self._views.publish_contact(person)
 
     # The own log.

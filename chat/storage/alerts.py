@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from chat.storage import settings
 from chat.storage.database import Database
 
 
-@dataclass(frozen=True, slots=True)
-class AlertRow:
+class AlertRow(Struct, frozen=True):
     """`since` in milliseconds. `entries` and `others`: how many entries and contacts could not be read."""
 
     kind: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import quarantine
 from chat.storage.amendments import APART, IN_FORCE, WAITING
@@ -38,8 +39,7 @@ they name beyond."""
 _WAITS: Final = "a.target = ? AND a.state = 2 AND +a.own = ? AND +a.conversation = ?"
 
 
-@dataclass(frozen=True, slots=True)
-class _Amendment:
+class _Amendment(Struct, frozen=True):
     """A delete or an edit, and one entry that it names. `own`: this person wrote it."""
 
     number: int
@@ -50,8 +50,7 @@ class _Amendment:
     own: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """A held entry that is named. `destroyed`, and `missing` (its body), are 0 or 1."""
 
     number: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec.structs import replace
@@ -33,6 +32,7 @@ from protocol.backup.root import NOT_HELD, RootHash
 from protocol.entries_and_receipts import KIND_EDIT, conversation_of_two
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
 from protocol.messages import ENTRY_HEADER
+from protocol.redacting import Redacted, Redacting
 
 PIECE: Final = 128
 """Entries that one piece reads: some milliseconds, for which others wait."""
@@ -41,8 +41,7 @@ ROOT_PIECE: Final = 512
 """Entries over which one piece computes a root."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Redacting, frozen=True):
     """What of a database belongs to one backup: entries up to a number, and conversations with contacts.
 
     `conversations` have id and contact, ascending by id.
@@ -52,7 +51,7 @@ class Scope:
     persons: tuple[bytes, ...]
     conversations: tuple[tuple[bytes, bytes], ...]
     last: int
-    start: BackupStart = field(repr=False)
+    start: Redacted[BackupStart]
 
 
 def scope(db: Database, time: int, *, recovery: bool) -> Scope:

@@ -7,8 +7,9 @@ tables with facts. What does not agree is mended as damage is (`chat.storage.sal
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import ordering
 from chat.storage.database import Database, Row
@@ -114,8 +115,7 @@ def last_entry(db: Database) -> int:
     return int(db.value("SELECT ifnull(max(number), 0) FROM entries"))
 
 
-@dataclass(frozen=True, slots=True)
-class Census:
+class Census(Struct, frozen=True):
     """What a database holds; `missing` entries wait for their content."""
 
     pages: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage.amending import Follower
 from chat.storage.database import Database
@@ -17,8 +18,7 @@ DELETED: Final = 1
 """What `entries.destroyed` says of a deleted entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
+class Cleared(Struct, frozen=True):
     """A piece of clearing the conversation with a contact: steps done and in all, and ids of what is gone."""
 
     contact: bytes

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from chat.storage import removal, secure_deletion, settings
 from chat.storage.database import Database
@@ -16,8 +18,7 @@ GROUP: Final = 2
 _SELECT_CONVERSATIONS = "SELECT number, id, kind, contact FROM conversations"
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationRow:
+class ConversationRow(Struct, frozen=True):
     """A conversation. `kind` is TWO or GROUP, `contact` the other person of a TWO."""
 
     number: int
@@ -85,8 +86,7 @@ PAIRED: Final = "paired"
 _SELECT_CONTACTS = "SELECT person, name, petname, state, verified, blocked, held, since FROM contacts"
 
 
-@dataclass(frozen=True, slots=True)
-class ContactRow:
+class ContactRow(Struct, frozen=True):
     """A contact. `name` is the contact's own name, `petname` this person's name for it, or empty.
 
     `held`: the identity changed, and nothing is sent until this person confirms. `since` is in milliseconds.
@@ -100,10 +100,10 @@ class ContactRow:
     blocked: bool
     held: bool
     since: int
-    shown: str = field(init=False)  # displayed name: the petname, or the name, which is text of a peer
+    shown: str = ""  # always the displayed name: the petname, or the name, which is text of a peer
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shown", self.petname or self.name)
+        force_setattr(self, "shown", self.petname or self.name)
 
 
 def add(db: Database, row: ContactRow) -> None:
@@ -162,8 +162,7 @@ def set_held(db: Database, person: bytes, on: bool) -> None:
     db.run("UPDATE contacts SET held = ? WHERE person = ?", int(on), person)
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonRow:
+class ComparisonRow(Struct, frozen=True):
     """The last comparison with a contact, by pairing words or by the safety number, at `time` (milliseconds).
 
     `newest` and `terminals` are the contact's newest recovery and live terminals then (ids of 32 bytes).

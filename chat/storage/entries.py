@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import Final, NamedTuple
 
@@ -100,7 +99,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     @property
     def fields(self) -> EntryHeader:
         """The header, parsed."""
-        return ENTRY_HEADER.decode(self.header)
+        return ENTRY_HEADER.decode_checked(self.header)
 
     @property
     def deleted(self) -> bool:
@@ -113,8 +112,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
         return not self.salt and not self.destroyed
 
 
-@dataclass(frozen=True, slots=True)
-class HeadRow:
+class HeadRow(Struct, frozen=True):
     """The end of an author's chain, as far as it is held."""
 
     author: bytes

@@ -7,8 +7,9 @@ decides once, when an entry is stored or read, and a clock that is set back late
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import quarantine, settings
 from chat.storage.database import Database
@@ -21,8 +22,7 @@ EXPIRED: Final = 3
 """What `entries.destroyed` says of an entry that ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A moment in milliseconds: of Unix time, on the profile's clock, and as `chat.ports.Clock.boot` says."""
 
     wall: int
@@ -99,8 +99,7 @@ def count_from_now(db: Database, ids: Iterable[bytes], moment: Moment) -> bool:
 # --- The end ---
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """An entry that ended, by its id, in the conversation with a contact."""
 
     contact: bytes

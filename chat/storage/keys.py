@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 from chat.storage.database import Database
@@ -11,6 +10,7 @@ from chat.storage.errors import StorageMisuse
 from chat.storage.secure_deletion import mark_unclean
 from protocol.errors import Untrusted
 from protocol.pairing.invitation import check_joiner
+from protocol.redacting import Redacted, Redacting
 
 SIZE: Final = 32
 
@@ -28,16 +28,15 @@ def parted_ids(value: bytes) -> list[bytes]:
     return [value[start : start + SIZE] for start in range(0, len(value), SIZE)]
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRow:
+class OwnRow(Redacting, frozen=True):
     """Ids and secrets of 32 bytes each. `self_key` is the newest, `recovery_seed` None once deleted."""
 
     person: bytes
     terminal: bytes
-    signing_seed: bytes = field(repr=False)
-    static_secret: bytes = field(repr=False)
-    self_key: bytes = field(repr=False)
-    recovery_seed: bytes | None = field(repr=False)
+    signing_seed: Redacted[bytes]
+    static_secret: Redacted[bytes]
+    self_key: Redacted[bytes]
+    recovery_seed: Redacted[bytes | None]
 
 
 def create_own(db: Database, own: OwnRow, heads: Iterable[bytes] = ()) -> None:
@@ -99,8 +98,7 @@ OWN: Final = "own"
 THEIRS: Final = "theirs"
 
 
-@dataclass(frozen=True, slots=True)
-class ShareRow:
+class ShareRow(Redacting, frozen=True):
     """A share (32 bytes) of the secret with `contact` (a person); `owner` made it under these heads.
 
     `root` is the root (32 bytes) of the pairing in which it was exchanged.
@@ -109,9 +107,9 @@ class ShareRow:
     contact: bytes
     owner: str
     number: int
-    share: bytes = field(repr=False)
+    share: Redacted[bytes]
     heads: list[bytes]
-    root: bytes = field(repr=False)
+    root: Redacted[bytes]
 
 
 def add_share(db: Database, row: ShareRow) -> None:
@@ -150,17 +148,16 @@ def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class InvitationRow:
+class InvitationRow(Redacting, frozen=True):
     """`secret` has 16 bytes. `expires` is in seconds, `burned_by` the joiner's one-time key.
 
     `one_time` (32 bytes) is the X25519 secret of the key that the text commits to.
     """
 
-    secret: bytes = field(repr=False)
-    one_time: bytes = field(repr=False)
+    secret: Redacted[bytes]
+    one_time: Redacted[bytes]
     expires: int
-    text: str = field(repr=False)
+    text: Redacted[str]
     burned_by: bytes | None = None
 
 

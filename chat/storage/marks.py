@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
@@ -22,8 +23,7 @@ _SALT: Final = 16
 """Bytes of the salt with which a database file begins. Of all profiles only copies share it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A number, and 16 random bytes that tell apart two copies that both raised it to that number."""
 
     number: int

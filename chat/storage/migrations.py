@@ -8,10 +8,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import amendments, folder, ordering, pages, schema_pages, unused_space
 from chat.storage.database import Database
@@ -25,8 +26,7 @@ from protocol.messages import ENTRY_HEADER, DeleteBody, EditBody
 from protocol.profile_header import DatabaseKey
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """A file of schema/, NNNN_name.sql."""
 
     version: int

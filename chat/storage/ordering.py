@@ -6,8 +6,9 @@ are replaced if present, since an older page that came back may contain them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage.database import Database
 from protocol.entries_and_receipts import rank
@@ -17,8 +18,7 @@ PIECE: Final = 64
 """Ranks that one piece of work on the disk raises: a few milliseconds, for which users wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A held entry by its local numbers."""
 
     number: int

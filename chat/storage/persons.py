@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import quarantine
 from chat.storage.database import Database
@@ -79,8 +80,7 @@ def pins_of(db: Database, person: bytes) -> Pins:
     return Pins(seen, confirmed)
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalRow:
+class TerminalRow(Struct, frozen=True):
     """A terminal of a person: public keys of 32 bytes, and its place among them, the most senior being 0.
 
     `seniority` is None if no operation that counts adds it.
@@ -146,8 +146,7 @@ def terminal_number(db: Database, terminal: bytes) -> int:
 KEPT: Final = 16  # addresses per terminal
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRow:
+class AddressRow(Struct, frozen=True):
     """An address at which a terminal was last reached at `last_success` (milliseconds)."""
 
     terminal: bytes

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct
 
 from chat.storage import amendments
 from chat.storage.database import Database
@@ -33,8 +34,7 @@ _NOTHING: Final = 0
 """Stands in for the last entry to which a rule is applied."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     """`settled`: the entry (number) down to which it is applied, None if it is applied to all."""
 
     number: int

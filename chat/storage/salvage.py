@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from chat.storage import alerts, expiry, folder, keys, marks, persons, quarantine, removal, settings
 from chat.storage.alerts import AlertRow
@@ -77,8 +78,7 @@ Progress = Callable[[int], None]
 """Takes how many of a hundred parts are done."""
 
 
-@dataclass(slots=True)
-class Saved:
+class Saved(Struct):
     """How many entries lost their header or body, and how many contacts cannot be read any more."""
 
     entries: int = 0

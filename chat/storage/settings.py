@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from chat.storage.database import Database
 
@@ -13,8 +15,7 @@ PREFERENCE: Final = "interface."  # prefix of the interface's rows
 _PAST: Final = "interface/"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What is revealed to contacts, with the defaults."""
 
     read_receipts: bool = True
@@ -130,8 +131,7 @@ def _set_time(db: Database, name: str, time: int) -> None:
     db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, str(time))
 
 
-@dataclass(frozen=True, slots=True)
-class RelayRow:
+class RelayRow(Struct, frozen=True):
     """A relay by the canonical text of its address. `invited`: added by an invitation. `since` in ms."""
 
     address: str

@@ -6,7 +6,6 @@ Every operation names all heads as parents and takes the author's next sequence,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec.structs import replace
@@ -19,10 +18,10 @@ from protocol.identity.names import is_name, is_terminal_name
 from protocol.identity.reduction import PersonState
 from protocol.identity.safety import word_list
 from protocol.primitives import KEY_SIZE, Random, b2b, ed25519_from_seed, equal, x25519_generate
+from protocol.redacting import Redacted, Redacting
 
 
-@dataclass(frozen=True, slots=True)
-class NewPerson:
+class NewPerson(Redacting, frozen=True):
     """A new person: ids and secrets of 32 bytes each, and its log, a signed Genesis and Rename.
 
     `self_key` is the key of the self tags on its entries (SPEC §11.1).
@@ -31,21 +30,20 @@ class NewPerson:
     person: bytes
     terminal: bytes
     operations: tuple[bytes, bytes]
-    signing_seed: bytes = field(repr=False)
-    static_secret: bytes = field(repr=False)
-    recovery_seed: bytes = field(repr=False)
-    self_key: bytes = field(repr=False)
+    signing_seed: Redacted[bytes]
+    static_secret: Redacted[bytes]
+    recovery_seed: Redacted[bytes]
+    self_key: Redacted[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class NewTerminal:
+class NewTerminal(Redacting, frozen=True):
     """The fresh keys of a terminal, 32 bytes each, and its id."""
 
     id: bytes
     signing: bytes
     static: bytes
-    signing_seed: bytes = field(repr=False)
-    static_secret: bytes = field(repr=False)
+    signing_seed: Redacted[bytes]
+    static_secret: Redacted[bytes]
 
 
 def create_terminal(random: Random) -> NewTerminal:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from protocol import limits
 from protocol.errors import LimitExceeded, Malformed, Untrusted
@@ -18,8 +20,7 @@ from protocol.identity.reduction import NO_PINS, Cause, CauseKind, PersonState, 
 from protocol.messages import LogOperations
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(Struct, frozen=True):
     """New operations to store, in causal order, those held that go, and the state that follows.
 
     What goes can never count again. `whole`: the bounds leave room for everything that was received.
@@ -58,8 +59,7 @@ def extend(
     return Extension(tuple(logged.signed for logged in taken.new), taken.dropped, state, whole)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """The reduction of a graph, what of it is to be stored, and which of those held go."""
 
     reduction: Reduction

@@ -6,10 +6,9 @@ The validity of an operation depends only on its ancestors. `reduction.py` decid
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Final, get_args
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from protocol import labels, limits, primitives
 from protocol.codec import Beginning, Codec, Wire, check_ascending, check_empty_or_id, encode
@@ -86,8 +85,7 @@ class Recover(Wire, frozen=True, tag=4):
 Operation = Genesis | Add | Remove | Rename | Recover
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """An operation that a later version defines. It changes nothing here. What follows `parents` is opaque.
 
     One signature, of its author, covers all of it.
@@ -109,8 +107,7 @@ _OPERATION: Final[Codec[Operation]] = Codec(Operation, limits.OPERATION_BYTES_MA
 _SIGNED: Final[Codec[_Signed]] = Codec(_Signed, limits.OPERATION_BYTES_MAX)
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalKeys:
+class TerminalKeys(Struct, frozen=True):
     """The two public keys of a terminal, 32 bytes each."""
 
     signing: bytes
@@ -121,8 +118,7 @@ class TerminalKeys:
         return terminal_id(self.signing, self.static)
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedOperation:
+class LoggedOperation(Struct, frozen=True):
     """One operation. `signed` are the bytes as received, `id` identifies the operation in them."""
 
     id: bytes

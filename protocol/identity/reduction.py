@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from protocol import limits
 from protocol.identity import log
@@ -14,8 +15,7 @@ from protocol.identity.log import Graph, bits
 # --- Results ---
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(Struct, frozen=True):
     """A terminal of a person. `operation` is the id of the one that added it, `name` that of its Add.
 
     The lower `rank` is senior: the number of the recovery that added it, negative, or 0; then the depth of
@@ -35,8 +35,7 @@ class Terminal:
         return self.rank[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Struct, frozen=True):
     """Valid operations of one terminal with one sequence: its key was copied."""
 
     author: bytes
@@ -57,8 +56,7 @@ class CauseKind(StrEnum):
     VOIDED = "voided"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """A change to a person, and the id of the signed operation behind it.
 
     `terminal` is the terminal concerned (empty: none), `author` the signer (empty: the recovery key). They
@@ -73,8 +71,7 @@ class Cause:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PersonState:
+class PersonState(Struct, frozen=True):
     """State of a person. Mappings are by terminal id, with the most senior terminal first.
 
     `name` is empty if no rename counts. `newest` is the id of the recovery in force, or the person id,
@@ -116,8 +113,7 @@ class PersonState:
 # --- Which operations count ---
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(Struct, frozen=True):
     """Recoveries that this terminal saw first, and those that its person confirmed."""
 
     seen: frozenset[bytes] = frozenset()
@@ -127,8 +123,7 @@ class Pins:
 NO_PINS: Final = Pins()
 
 
-@dataclass(frozen=True, slots=True)
-class _Denial:
+class _Denial(Struct, frozen=True):
     """A removal in an operation. `kept` are the target's operations up to `last`, which still count."""
 
     index: int

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from protocol import labels
 from protocol.codec import Codec, Wire, check_ascending, encode
@@ -39,8 +41,7 @@ StaticDh = MutableMapping[bytes, bytes]
 """Cached DH results of our static key with those of authenticated contacts (SPEC §6.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """Parameters of one handshake, fixed by greeting and choice."""
 
     pattern: Pattern
@@ -101,8 +102,7 @@ def check_numbers(numbers: ShareNumbers) -> None:
 # --- Derived values (SPEC §8) ---
 
 
-@dataclass(frozen=True, slots=True)
-class Established:
+class Established(Struct, frozen=True):
     """A finished but unconfirmed handshake: its session, and the event to emit later."""
 
     session: RatchetSession

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from struct import Struct
 from typing import Final, Self
+
+import msgspec
 
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
 from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, PADDED_MAX, PADDED_MIN
@@ -241,8 +242,7 @@ def check_range(minimum: int, maximum: int, own: int) -> None:
         raise OtherVersion(minimum, maximum)
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
+class Greeting(msgspec.Struct, frozen=True):
     """The responder's first message: the mask of its payload AEADs and 16 random bytes."""
 
     aeads: int
@@ -284,8 +284,7 @@ def check_magic(beginning: bytes) -> None:
         raise NoMagic("no greeting")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """The initiator's choice, the first 3 bytes of its first frame."""
 
     pattern: Pattern

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, Protocol, Self
+
+from msgspec import Struct
 
 from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected, Untrusted
@@ -63,8 +64,7 @@ class AwaitReply(Protocol):
         """Our last handshake message, empty if the pattern has none, and the result."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PairingCall:
+class _PairingCall(Struct, frozen=True):
     """An initiator before message 1 of XX, XXpsk0 or LINKING. `responder`: hash of the key that answers."""
 
     pattern: Pattern
@@ -77,8 +77,7 @@ class _PairingCall:
         return state.write_message(), _AwaitPairingReply(state, self, terms)
 
 
-@dataclass(frozen=True, slots=True)
-class _AwaitPairingReply:
+class _AwaitPairingReply(Struct, frozen=True):
     """An initiator before message 2 of XX or XXpsk0."""
 
     state: HandshakeState
@@ -102,8 +101,7 @@ class _AwaitPairingReply:
         return finish, Established(session, event)
 
 
-@dataclass(frozen=True, slots=True)
-class _ContactCall:
+class _ContactCall(Struct, frozen=True):
     """An initiator before message 1 of IKpsk2."""
 
     static: X25519Pair
@@ -125,8 +123,7 @@ class _ContactCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _AwaitContactReply:
+class _AwaitContactReply(Struct, frozen=True):
     """An initiator before message 2 of IKpsk2, which uses one of the psks that message 1 named."""
 
     state: HandshakeState
@@ -257,8 +254,7 @@ class Initiator:
 # --- Responder ---
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """A responder before message 3 of XX or XXpsk0."""
 
     state: HandshakeState

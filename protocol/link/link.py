@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from protocol.errors import LimitExceeded, LocalMisuse, ProtocolError
 from protocol.limits import HANDSHAKE_FRAME_MAX, HANDSHAKE_SECONDS, HELD_BYTES_MAX
@@ -21,8 +22,7 @@ def _put(out: list[bytes], body: bytes) -> None:
     out.append(body)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unconfirmed(Phase):
+class _Unconfirmed(Phase, Struct, frozen=True):
     """A phase before OPEN, with a deadline in monotonic seconds. It reads one unit and ends."""
 
     deadline: float
@@ -37,8 +37,7 @@ class _Unconfirmed(Phase):
         return Ending.DEADLINE if now >= self.deadline else None
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitGreeting(_Unconfirmed):
+class AwaitGreeting(_Unconfirmed, frozen=True):
     """The initiator waits for the greeting."""
 
     initiator: Initiator
@@ -55,8 +54,7 @@ class AwaitGreeting(_Unconfirmed):
         return AwaitAnswer(self.deadline, answer, self.initiator.replaces, self.initiator.features)
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitAnswer(_Unconfirmed):
+class AwaitAnswer(_Unconfirmed, frozen=True):
     """The initiator waits for message 2 or a refusal."""
 
     answer: AwaitReply
@@ -75,8 +73,7 @@ class AwaitAnswer(_Unconfirmed):
         return opened
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitCall(_Unconfirmed):
+class AwaitCall(_Unconfirmed, frozen=True):
     """The responder has sent its greeting and waits for choice and message 1."""
 
     responder: Responder
@@ -96,8 +93,7 @@ class AwaitCall(_Unconfirmed):
         return Confirming(self.deadline, following, self.responder.features)
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitFinish(_Unconfirmed):
+class AwaitFinish(_Unconfirmed, frozen=True):
     """The responder waits for message 3 of a pairing."""
 
     finish: Finish
@@ -112,8 +108,7 @@ class AwaitFinish(_Unconfirmed):
         return Held(self.deadline, established, self.features)
 
 
-@dataclass(frozen=True, slots=True)
-class Held(_Unconfirmed):
+class Held(_Unconfirmed, frozen=True):
     """The responder waits until its owner has burned the invitation durably."""
 
     established: Established
@@ -133,8 +128,7 @@ class Held(_Unconfirmed):
         self.established.session.erase()
 
 
-@dataclass(frozen=True, slots=True)
-class Confirming(_Unconfirmed):
+class Confirming(_Unconfirmed, frozen=True):
     """The responder waits for Confirm. Until then message 1 may be a replay, so it emits nothing."""
 
     established: Established

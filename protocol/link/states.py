@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from typing import ClassVar, Final, Protocol, get_args
 
+from msgspec import Struct
+
 from protocol.errors import LocalMisuse, Unexpected
 from protocol.keys import Secret, X25519Pair
 from protocol.link.framing import FrameReader
@@ -24,6 +26,7 @@ from protocol.messages import (
     Reveal,
     SharedPairing,
 )
+from protocol.redacting import Redacted, Redacting
 
 
 class Role(IntEnum):
@@ -57,21 +60,19 @@ class LinkSecret(Secret):
     """S of SPEC §8: the secret of one link, from which session and pairing root derive."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContactPsk:
+class ContactPsk(Redacting, frozen=True):
     """A psk of two persons (32 bytes), and the numbers of both shares from this side's perspective."""
 
-    psk: bytes = field(repr=False)
+    psk: Redacted[bytes]
     own: int
     theirs: int
 
 
-@dataclass(frozen=True, slots=True)
-class InvitationKeys:
+class InvitationKeys(Redacting, frozen=True):
     """The part of an open invitation that a responder needs: id, psk (32 bytes) and one-time static pair."""
 
-    id: bytes = field(repr=False)
-    psk: bytes = field(repr=False)
+    id: Redacted[bytes]
+    psk: Redacted[bytes]
     static: X25519Pair
 
 
@@ -94,19 +95,17 @@ class PairingFacts:
     peer: bytes = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeAuthenticated:
+class HandshakeAuthenticated(Redacting, frozen=True):
     """A joiner proved that it holds an invitation's secret. The link reads nothing more until `resume`.
 
     `static` is the joiner's one-time key (32 bytes). Once it has burned the invitation, no other key may.
     """
 
     static: bytes
-    invitation: bytes = field(repr=False)
+    invitation: Redacted[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class LinkOpen:
+class LinkOpen(Redacting, frozen=True):
     """The link is confirmed and may carry messages.
 
     `session_id` has 16 bytes, `peer_static` 32. `person` (32 bytes) and `contact_psk` are set for contacts,
@@ -121,7 +120,7 @@ class LinkOpen:
     person: bytes | None = None
     contact_psk: ContactPsk | None = None
     replaces: bytes = b""
-    invitation: bytes | None = field(default=None, repr=False)
+    invitation: Redacted[bytes | None] = None
     pairing: PairingFacts | None = None
 
 
@@ -151,42 +150,36 @@ def closes(working: OpenLink, other: OpenLink, *, other_is_older: bool, outranks
     return other_is_older if working.began else outranks
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(Struct, frozen=True):
     """A message of the peer, except the link's own ones (Confirm, Ping, Pong, Close, Features)."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class MessagePassedOver:
+class MessagePassedOver(Struct, frozen=True):
     """A message of a number that this version does not know; it is not answered (SPEC §5.2)."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class PingAnswered:
+class PingAnswered(Struct, frozen=True):
     """The peer answered our ping of this number."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRefused:
+class VersionRefused(Struct, frozen=True):
     """The peer speaks versions `minimum` to `maximum`. Not authenticated, so only to be displayed."""
 
     minimum: int
     maximum: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotParlour:
+class NotParlour(Struct, frozen=True):
     """The peer sent no greeting of this protocol."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkClosed:
+class LinkClosed(Struct, frozen=True):
     """The last event of a link, which occurs exactly once.
 
     `clean`: after an authenticated Close of either side. `error_class`: of SPEC §15, if the peer broke the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from protocol import labels, primitives
 from protocol.errors import AuthenticationFailed
@@ -11,8 +11,7 @@ from protocol.identity.safety import words
 from protocol.messages import Commit, Open, Reveal
 
 
-@dataclass(frozen=True, slots=True)
-class WordsReady:
+class WordsReady(Struct, frozen=True):
     """The five words to compare. `name` of the peer is text of the peer."""
 
     words: tuple[str, ...]

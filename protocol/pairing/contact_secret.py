@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from protocol import labels, primitives
 from protocol.codec import low_high
@@ -13,14 +12,14 @@ from protocol.limits import FIRST_SHARE_NUMBER_MAX, SHARE_NUMBERS_MAX
 from protocol.link.states import ContactPsk
 from protocol.messages import ShareNumbers
 from protocol.primitives import KEY_SIZE, Random
+from protocol.redacting import Redacted, Redacting
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Redacting, frozen=True):
     """One person's share (32 bytes), its number from 1, and the heads of the owner's log at that time."""
 
     number: int
-    share: bytes = field(repr=False)
+    share: Redacted[bytes]
     heads: tuple[bytes, ...]
 
 
@@ -76,11 +75,10 @@ def newest_common(numbers: ShareNumbers, own: Iterable[int], theirs: Iterable[in
     return max(common_own), max(common_theirs)
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Redacting, frozen=True):
     """The pairing root (32 bytes) and the shares of both persons that this person holds from one pairing."""
 
-    root: bytes = field(repr=False)
+    root: Redacted[bytes]
     own_person: bytes
     their_person: bytes
     own: tuple[Share, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from protocol import limits
 from protocol.codec import check_ascending
@@ -12,26 +11,25 @@ from protocol.identity.exchange import extend, in_messages
 from protocol.identity.names import check_name
 from protocol.identity.reduction import PersonState, Pins
 from protocol.messages import LinkState, LogOperations, SharedPairing, SharedRoot, SharedShare
+from protocol.redacting import Redacted, Redacting
 from protocol.relay.rendezvous import parse_relay
 
 HandoverMessage = LogOperations | LinkState | SharedPairing
 
 
-@dataclass(frozen=True, slots=True)
-class SharedContact:
+class SharedContact(Redacting, frozen=True):
     """A contact: its log, and what else the terminals of the person share about it."""
 
     operations: tuple[bytes, ...]
-    shared: SharedPairing = field(repr=False)
+    shared: Redacted[SharedPairing]
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(Redacting, frozen=True):
     """All that the terminals of a person share: its own log, its `state`, and its contacts."""
 
     operations: tuple[bytes, ...]
-    state: LinkState = field(repr=False)
-    contacts: tuple[SharedContact, ...] = field(repr=False)
+    state: Redacted[LinkState]
+    contacts: Redacted[tuple[SharedContact, ...]]
 
     def messages(self) -> Iterator[HandoverMessage]:
         """In the order in which they go. Of each log the operations go before what is said about it."""

@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -21,6 +20,7 @@ from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError
 from protocol.link.agreement import one_time_hash
 from protocol.messages import B16, B32, U8, U32
 from protocol.primitives import Random
+from protocol.redacting import Redacted, Redacting
 
 PREFIX: Final = "PARLOUR:"
 VERSION: Final = 1
@@ -47,8 +47,7 @@ class _Text(Wire, frozen=True):
 _CODEC: Final[Codec[_Text]] = Codec(_Text, limits.INVITATION_TEXT_MAX)
 
 
-@dataclass(frozen=True, slots=True)
-class Invitation:
+class Invitation(Redacting, frozen=True):
     """One invitation. `secret` has 16 bytes, `expires` is in Unix seconds.
 
     `check` (32 bytes) commits to the inviter's person and terminal, `one_time` (32) to the static key that
@@ -56,7 +55,7 @@ class Invitation:
     for IPv6.
     """
 
-    secret: bytes = field(repr=False)
+    secret: Redacted[bytes]
     expires: int
     check: bytes
     one_time: bytes

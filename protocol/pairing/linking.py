@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
+
+from msgspec import Struct
 
 from protocol import labels, primitives
 from protocol.codec import encode
@@ -38,6 +39,7 @@ from protocol.pairing.handover import Handover, HandoverReader, pins_of
 from protocol.pairing.new_terminal import check_new_terminal, make_new_terminal
 from protocol.pairing.record import Transcript
 from protocol.primitives import KEY_SIZE, Random
+from protocol.redacting import Redacted, Redacting
 
 _DONE: Final = 0
 _REFUSED: Final = 3
@@ -47,38 +49,33 @@ _REFUSED: Final = 3
 # --- Events ---
 
 
-@dataclass(frozen=True, slots=True)
-class HandoverDue:
+class HandoverDue(Struct, frozen=True):
     """Both persons said yes, and the new terminal has shown its keys: `share` is to be called."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddDue:
+class AddDue(Struct, frozen=True):
     """The new terminal consents by its `signature` (64 bytes). Sign `add`, store it, and call `added`."""
 
     add: Add
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileDue:
+class ProfileDue(Redacting, frozen=True):
     """The person has added this terminal: make its profile, durably, and call `stored`.
 
     `signed` is the Add, by both, upon the log in the handover.
     """
 
-    keys: Keys = field(repr=False)
-    handover: Handover = field(repr=False)
+    keys: Redacted[Keys]
+    handover: Redacted[Handover]
     signed: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(Struct, frozen=True):
     """The other side has all it needs, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkingFailed:
+class LinkingFailed(Struct, frozen=True):
     """The linking failed. `unsure`: the Add is stored, and nobody knows whether the new terminal got it.
 
     `error_class` is one of the five of SPEC §15, "refused" (the peer closed) or "cut" (the link ended).
@@ -91,8 +88,7 @@ class LinkingFailed:
 LinkingEvent = WordsReady | HandoverDue | AddDue | ProfileDue | Linked | LinkingFailed
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Result of an input: messages to send in order, and then events."""
 
     send: tuple[Message, ...] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, Self
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError, Unexpected
@@ -37,30 +37,26 @@ def is_forgotten(stored: int, now: int) -> bool:
 # --- Events ---
 
 
-@dataclass(frozen=True, slots=True)
-class JoinerKnown:
+class JoinerKnown(Struct, frozen=True):
     """A joiner used the invitation and waits for confirmation. `name` is text of the peer."""
 
     name: str
     person: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PendingReady:
+class PendingReady(Struct, frozen=True):
     """The contact is to be stored durably as pending, then `stored` is to be called."""
 
     contact: PendingContact
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """The peer has stored the contact too, so it is no longer pending."""
 
     person: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PairingFailed:
+class PairingFailed(Struct, frozen=True):
     """The pairing failed. A contact that is already stored as pending remains.
 
     `error_class` is one of the five of SPEC §15, "refused" (the peer closed) or "cut" (the link ended).
@@ -72,8 +68,7 @@ class PairingFailed:
 PairingEvent = WordsReady | JoinerKnown | PendingReady | Completed | PairingFailed
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Result of an input: messages to send in order, and then events."""
 
     send: tuple[Message, ...] = ()

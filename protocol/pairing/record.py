@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Self
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from protocol import labels, primitives
@@ -21,13 +21,13 @@ from protocol.messages import LogOperations, Record
 from protocol.pairing.contact_secret import Share
 from protocol.pairing.invitation import invitation_check
 from protocol.primitives import KEY_SIZE, SIGNATURE_SIZE
+from protocol.redacting import Redacted, Redacting
 
 HeldOperations = Callable[[bytes], Iterable[bytes]]
 """held(person): the operations held of a known person; none for a stranger."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
+class Transcript(Redacting, frozen=True):
     """The transcript hash `t` and the pairing root of a pairing link, 32 bytes each, and our role.
 
     `t` and the role bind records to this link and this side. `own` is this end's one-time static pair,
@@ -36,7 +36,7 @@ class Transcript:
 
     role: Role
     t: bytes
-    root: bytes = field(repr=False)
+    root: Redacted[bytes]
     own: X25519Pair
     their: bytes
 
@@ -53,19 +53,17 @@ class Transcript:
         return Role(1 - self.role)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Redacting, frozen=True):
     """What this person reveals in a pairing: its log, the terminal, and a new share under the log's heads."""
 
     operations: tuple[bytes, ...]
     terminal: bytes
-    signing_seed: bytes = field(repr=False)
+    signing_seed: Redacted[bytes]
     static: X25519Pair
     share: Share
 
 
-@dataclass(frozen=True, slots=True)
-class PendingContact:
+class PendingContact(Redacting, frozen=True):
     """Everything to store of a new contact.
 
     `operations` are to be added to those held of the person, in causal order; `state` includes both, and
@@ -76,7 +74,7 @@ class PendingContact:
     state: PersonState
     operations: tuple[bytes, ...]
     terminal: bytes
-    root: bytes = field(repr=False)
+    root: Redacted[bytes]
     own: Share
     theirs: Share
     recoveries: tuple[bytes, ...]
@@ -151,8 +149,7 @@ def accept_tag(root: bytes, t: bytes, role: Role, own: Record, other: Record) ->
     return primitives.b2b(bytes([role]) + t + hashes, personal=labels.PAIRING_ACCEPT, key=root)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordRules:
+class RecordRules(Struct, frozen=True):
     """Requirements on the peer's record.
 
     `person` is this person, `keys` are the public keys of this terminal, signing and static. `check`

@@ -5,11 +5,11 @@ All messages but Wait have one size, and every Wait has one, so sizes do not rev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from struct import Struct
 from typing import Annotated, Final, NamedTuple, Self, TypeVar
 
+import msgspec
 from msgspec import Meta
 
 from protocol import labels, limits, primitives
@@ -162,8 +162,7 @@ CHOICE: Final = bytes((VERSION, NK))
 _FIELDS: Final = Struct(">8sBBH16s")
 
 
-@dataclass(frozen=True, slots=True)
-class RelayGreeting:
+class RelayGreeting(msgspec.Struct, frozen=True):
     """The relay's first message: the versions that it speaks and 16 random bytes."""
 
     random: bytes

@@ -7,8 +7,9 @@ import binascii
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from protocol import labels, primitives
 from protocol.addresses import literal
@@ -31,8 +32,7 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _LABEL: Final = re.compile(r"(?!-)[0-9a-z-]{1,63}(?<!-)")
 
 
-@dataclass(frozen=True, slots=True)
-class RelayAddress:
+class RelayAddress(Struct, frozen=True):
     """A relay: an IP address without scope or a DNS name, a port, and its public X25519 key of 32 bytes."""
 
     host: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
 
+from msgspec import Struct
+
 from protocol.errors import LocalMisuse, Unexpected
+from protocol.redacting import Redacted, Redacting
 from protocol.relay import messages
 from protocol.relay.messages import RelayMessage
 
@@ -95,72 +97,63 @@ class RelayEnding(StrEnum):
 END_REASONS: Final = (RelayEnding.BUSY, RelayEnding.STOPPED)  # endings by their number in End
 
 
-@dataclass(frozen=True, slots=True)
-class RelayEnded:
+class RelayEnded(Struct, frozen=True):
     """The connection ended. `error_class` is one of SPEC §15 if the other end broke the protocol."""
 
     reason: RelayEnding
     error_class: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(Redacting, frozen=True):
     """At the relay: the terminal waits on exactly these tokens (16 bytes each). `waiting` is due."""
 
-    tokens: tuple[bytes, ...] = field(repr=False)
+    tokens: Redacted[tuple[bytes, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Dials:
+class Dials(Redacting, frozen=True):
     """At the relay: the terminal dials the waiter of a token at a place, from 0 for the newest."""
 
-    token: bytes = field(repr=False)
+    token: Redacted[bytes]
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Redacting, frozen=True):
     """At the relay: a called terminal answered. `rest` are bytes of its link that have arrived already."""
 
-    rest: bytes = field(repr=False)
+    rest: Redacted[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Welcomed:
+class Welcomed(Struct, frozen=True):
     """At the terminal: the relay proved its key. `time` is its clock in Unix seconds."""
 
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class WaitBegun:
+class WaitBegun(Struct, frozen=True):
     """At the terminal: the relay has registered the tokens of the last `wait`."""
 
 
-@dataclass(frozen=True, slots=True)
-class WasCalled:
+class WasCalled(Redacting, frozen=True):
     """At a waiting terminal: `token` was dialled. The stream now carries a link, with this end as responder.
 
     `rest` are bytes of that link that have arrived already.
     """
 
-    token: bytes = field(repr=False)
-    rest: bytes = field(repr=False)
+    token: Redacted[bytes]
+    rest: Redacted[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class WasJoined:
+class WasJoined(Redacting, frozen=True):
     """At a dialler: the stream now carries a link, with this end as initiator.
 
     `others` more terminals wait on the token. `rest` are bytes of that link that have arrived already.
     """
 
     others: int
-    rest: bytes = field(repr=False)
+    rest: Redacted[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class WasAbsent:
+class WasAbsent(Struct, frozen=True):
     """At a dialler: no terminal waits at that place. It may dial again on the same connection."""
 
 

@@ -6,8 +6,9 @@ Each failing test has one failure, in its last step, and the envelope under `the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from protocol.keys import X25519Pair
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead

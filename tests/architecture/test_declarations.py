@@ -1,4 +1,4 @@
-"""Data classes have slots and are frozen unless they are listed; bounds have their values."""
+"""Structs and data classes are frozen unless they are listed, and have slots; bounds have their values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHANGED: Final = {
     "chat.service.sync._Worker",
     "chat.storage.salvage.Saved",
 }
-"""Data classes to whose fields something assigns. All others are frozen."""
+"""Structs and data classes to whose fields something assigns. All others are frozen."""
 
 
 def _faults() -> Iterator[str]:
@@ -44,19 +44,39 @@ def _faults() -> Iterator[str]:
     for one in classes.all:
         order = classes.order(one)
         keywords = [_keywords(each) for each in order]
+        name = f"{one.module}.{one.name}"
         if "Struct" in classes.foreign_bases(one):
-            if "False" in (each.get("frozen") for each in keywords):
-                yield f"{one.module}.{one.name} is not frozen"
+            # What a class does not say holds as its bases say it.
+            frozen = next((each["frozen"] for each in keywords if "frozen" in each), "False")
         elif one.is_data and one.node.decorator_list:
+            frozen = keywords[0].get("frozen", "False")
             if keywords[0].get("slots") != "True":
-                yield f"{one.module}.{one.name} has no slots"
-            name = f"{one.module}.{one.name}"
-            if (keywords[0].get("frozen") != "True") != (name in CHANGED):
-                yield f"{name} is not frozen, or listed as if it was not"
+                yield f"{name} has no slots"
+        else:
+            continue
+        if (frozen != "True") != (name in CHANGED):
+            yield f"{name} is not frozen, or listed as if it was not"
 
 
 def test_data_classes_have_slots_and_are_frozen_unless_they_are_listed() -> None:
     assert list(_faults()) == []
+
+
+def _marked(one: Class) -> bool:
+    """Whether a field of it is marked as one that no repr shows."""
+    fields = (node for node in one.node.body if isinstance(node, ast.AnnAssign))
+    return any("Redacted" in ast.unparse(field.annotation) for field in fields)
+
+
+def test_what_is_marked_as_redacted_is_in_classes_that_redact() -> None:
+    """In others the mark does nothing, nor does it anywhere but at the beginning of the type."""
+    classes = Classes.of(modules(ROOT, ("protocol", "chat", "tui")))
+    marked = [one for one in classes.all if _marked(one)]
+    assert len(marked) > 30
+    for one in marked:
+        assert "Redacting" in {each.name for each in classes.order(one)}, one.name
+        types = [ast.unparse(node.annotation) for node in one.node.body if isinstance(node, ast.AnnAssign)]
+        assert all(kind.startswith("Redacted[") for kind in types if "Redacted" in kind), one.name
 
 
 # Bounds and batches that the SPEC does not have. Each value is a decision: change it here too.
@@ -76,6 +96,10 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "WHOLE": (0, (1 << 63) - 1),
         "RIVALS_NAMED": 16,
         "_IDS_MAX": 256,
+        "PERIODS": {"\ue000p": 0, "\ue000q": 4, "\ue000r": 8},
+        "PERIODS_BEGIN": 1_577_836_800_000,
+        "PERIOD": 691_200_000,
+        "PERIOD_LAST": 4_095,
     },
     "chat.storage.folder": {"_FOLDER_MODE": 0o700, "_FILE_MODE": 0o600},
     "chat.storage.migrations": {"_CHUNK": 1_000},
@@ -83,6 +107,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chat.storage.persons": {"KEPT": 16},
     "chat.storage.receipts": {"FEW_UNREAD": 16_384, "_IDS_MAX": 256},
     "chat.storage.search": {"TERMS_MAX": 32},
+    "chat.storage.unused_space": {"_LOCK_PAGE": 262_145, "_STEP_PAGES": 1_024, "_STEP_OPENED": 128},
     "chat.network.backoff": {"STUMBLES_FREE": 3},
     "chat.network.connection": {
         "UNREAD_MAX": 1 << 18,
@@ -105,7 +130,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "WAITING_MAX": 128,
         "ATTEMPTS": 4,
     },
-    "chat.network.netlink": {"_READ": 1 << 18},
+    "chat.network.netlink": {"_READ": 1 << 18, "_INTERRUPTED": 0x10},
     "chat.network.relay.client": {"_SEEN_MAX": 256, "TOKEN_COUNTS": (8, 16, 32, 64, 128), "LINES_AT_ONCE": 4},
     "chat.network.transport": {
         "ADDRESSES_MAX": 8,
@@ -115,6 +140,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "_BACKLOG": 100,
         "_FREE_PORT_ATTEMPTS": 20,
     },
+    "chat.service.backup": {"ATTEMPTS": 4},
     "chat.service.discovery": {"DAYS_LOOKED": 31, "SLOTS_TRIED": 20_000, "PLACES_FOUND": 64, "KEPT": 8},
     "chat.service.keyring": {"PAIRINGS_NAMED": 4, "TERMINALS_DIALLED": 16},
     "chat.service.pairing.session": {"REPLACED": 1},

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from inspect import Parameter, iscoroutinefunction, signature
 from types import UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import fields
 
 from chat.interface import BadData, Closed, Messenger, ParlourError, SettingsView, Unreachable, UsageError
 from tests.contract.subject import RELAY, Subject, listening, until
@@ -144,5 +145,5 @@ def conforms(value: object, hint: Any) -> bool:
         )
     if not isinstance(value, hint):
         return False
-    hints = get_type_hints(hint) if is_dataclass(hint) else {}
+    hints = get_type_hints(hint) if issubclass(hint, Struct) else {}
     return not hints or all(conforms(getattr(value, one.name), hints[one.name]) for one in fields(hint))

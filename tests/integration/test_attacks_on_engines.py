@@ -6,11 +6,11 @@ import asyncio
 from base64 import b32decode, b32encode
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import BadData, ContactChanged, EntryState, PairingChanged, PairingStage, Unreachable
 from chat.network.links import LiveLink

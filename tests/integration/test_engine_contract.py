@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from chat import engine
 from chat.errors import Phrase
 from chat.interface import DiagnosisView
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
+from chat.tools import doctor
 from chat.tools.doctor.gather import Context
 from tests.contract.around import AroundContract
 from tests.contract.calls import CallsContract
@@ -30,7 +30,7 @@ def no_question_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
         problem = await context.database()
         return (DiagnosisView(Phrase("database"), not problem, Phrase(problem or "whole")),)
 
-    monkeypatch.setattr(engine, "diagnose", examine)
+    monkeypatch.setattr(doctor, "diagnose", examine)
 
 
 @pytest.fixture

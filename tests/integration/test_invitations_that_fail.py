@@ -7,11 +7,11 @@ import gc
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.errors import CUT, PENDING, PROBLEM, REFUSED
 from chat.interface import ContactChanged, Notice, PairingChanged, PairingStage, ParlourError
@@ -212,6 +212,15 @@ async def confirm(person: Person, stage: PairingStage) -> None:
             await person.engine.answer_pairing(pairing, True)
 
 
+STRUCK = (2, 3, 4)
+"""Of the transactions on either side, those of the pairing itself."""
+
+
+def problems(person: Person) -> list[str]:
+    """What the pairings of a person said of their failure."""
+    return [str(event.pairing.problem) for event in person.seen if isinstance(event, PairingChanged)]
+
+
 @pytest.mark.parametrize("number", range(9))
 @pytest.mark.parametrize("side", [0, 1])
 @pytest.mark.parametrize("stage", [PairingStage.JOINER, PairingStage.WORDS])
@@ -229,6 +238,9 @@ async def test_a_database_that_fails_ends_the_pairing_on_both_sides_and_says_wha
             assert [view.stage for view in last.values() if view.stage not in ENDED] == []
             for view in last.values():
                 assert (view.stage is PairingStage.DONE or view.problem == PENDING) == bool(contacts)
+        if number in STRUCK:
+            told = [event.text for event in persons[side].seen if isinstance(event, Notice)]
+            assert any("disk" in text for text in told + problems(persons[side]))
         if not all(stored):
             await invite(ada, ben)
         await talk(ada, ben, "whole")

@@ -9,10 +9,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from chat import engine
 from chat.interface import DiagnosisView, Unreachable
 from chat.ports import Announcement
 from chat.service.discovery import SLOTS_TRIED
+from chat.tools import doctor
 from chat.tools.doctor.firewall import Why, why
 from chat.tools.doctor.gather import Context, Evidence, Reply, Sought, call_relay, look_for
 from protocol.relay.rendezvous import RelayAddress
@@ -39,7 +39,7 @@ def knows(monkeypatch: pytest.MonkeyPatch) -> Knows:
         await person.engine.diagnose()
         return handed[-1]
 
-    monkeypatch.setattr(engine, "diagnose", keep)
+    monkeypatch.setattr(doctor, "diagnose", keep)
     return of
 
 

@@ -6,11 +6,11 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import IdentityChanged, Notice, NotPermitted, NotSynced, OwnLogChanged, UsageError
 from chat.network.links import Peer

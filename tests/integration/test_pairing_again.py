@@ -6,10 +6,10 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import EntryAdded, Event, PairingChanged, PairingStage
 from chat.service.keyring import Keyring

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chat.interface import ContactChanged, EntriesConflict, EntryAdded, EntryFilled
 from chat.network.links import LiveLink
+from chat.service.events import CutsFollowed
 from chat.storage import entries
 from chat.storage.entries import HeadRow
 from chat.storage.repair import held_heads
@@ -173,10 +174,15 @@ async def test_case_99_a_head_that_the_contact_names_covers_what_leads_to_it(tmp
         link, inbound = of_sibling(ada, ben, sibling), ada.engine._use_cases.inbound
         await inbound.entries(link, [one.message() for one in (first, second, planted)])
         assert set(await uncovered(ada, ben)) == {"one", "two", "lend me money"}
-        named = [Head(second.header.author, second.header.sequence, second.id)]
+        named, followed = (
+            [Head(second.header.author, second.header.sequence, second.id)],
+            list[CutsFollowed](),
+        )
+        ada.engine._use_cases.bus.on(CutsFollowed, followed.append)
         await current(ben, ada).driver.send(Heads(first.header.conversation, b"", named, more=False))
         await talk(ben, ada, "after it")
         assert await uncovered(ada, ben) == ["lend me money"]
+        assert followed  # what is covered may be a cut, or set a timer
 
 
 @in_virtual_time(limit=600)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -25,7 +26,7 @@ from protocol.link.states import Event, LinkOpen
 from protocol.relay.relay_end import RelayEnd
 from protocol.relay.rendezvous import DAY_SECONDS
 from protocol.relay.states import Dials, RelayEnding, RelayEvent, Waits
-from tests.integration.steps import in_touch, in_touch_by_relay, now, say
+from tests.integration.steps import in_touch, in_touch_by_relay, join, now, say
 from tests.support.engines.engines import (
     DEFAULTS,
     Person,
@@ -216,37 +217,55 @@ async def test_a_relay_that_calls_and_calls_costs_a_bounded_number_of_handshakes
         await talk(ben, ada, "and so does the direct way")
 
 
+@asynccontextmanager
+async def squatted(network: Network, relay: MemoryRelay, waits: Person) -> AsyncIterator[list[object]]:
+    """Two others wait on the token of a person's, and say nothing on the circuits that they get."""
+    transport = MemoryTransport(network, "10.0.0.66")
+    transport.name_relays([relay.address])
+    day = int(relay.clock.wall() // 86_400_000)
+    token = waits.engine._use_cases.keyring.waiting_tokens(relay.address.key, day)[0]
+    circuits = list[object]()
+
+    async def squat() -> None:
+        while True:
+            line = await RelayLine.open(transport, relay.address, waits.clock, seeded("squatter"))
+            line.wait([token])
+            while (circuit := await line.called()) is None:
+                pass
+            circuits.append(circuit)
+
+    tasks = [asyncio.ensure_future(squat()) for _ in range(2)]
+    await relay.until(lambda: relay.hall.count(token) == 3)  # and the person, the oldest
+    yield circuits
+    for task in tasks:
+        task.cancel()
+
+
 @in_virtual_time
 async def test_a_squatter_on_a_token_delays_a_link_by_a_moment(tmp_path: Path) -> None:
     """A peer that holds the contact secret, as a stolen terminal does, can be in front of the right one."""
     async with in_touch_by_relay(tmp_path) as (network, relay, ada, ben):
         await ada.stop()
-        transport = MemoryTransport(network, "10.0.0.66")
-        transport.name_relays([relay.address])
-        day = int(relay.clock.wall() // 86_400_000)
-        token = ben.engine._use_cases.keyring.waiting_tokens(relay.address.key, day)[0]
-        called = 0
+        async with squatted(network, relay, ben) as circuits:
+            began = now()
+            await ada.start()
+            await talk(ada, ben, "past them")
+            assert now() - began < 3.0
+            assert len(circuits) >= 2
 
-        async def squat() -> None:
-            nonlocal called
-            while True:
-                line = await RelayLine.open(transport, relay.address, ben.clock, seeded("squatter"))
-                line.wait([token])
-                while (circuit := await line.called()) is None:
-                    pass
-                called += 1
-                squatting.add(circuit)  # and says nothing
 
-        squatting: set[object] = set()
-        tasks = [asyncio.ensure_future(squat()) for _ in range(2)]
-        await relay.until(lambda: relay.hall.count(token) == 3)  # and Ben, the oldest
-        began = now()
-        await ada.start()
-        await talk(ada, ben, "past them")
-        assert now() - began < 3.0
-        assert called >= 2
-        for task in tasks:
-            task.cancel()
+@in_virtual_time
+async def test_who_waits_on_the_token_of_an_invitation_keeps_nobody_from_the_inviter(tmp_path: Path) -> None:
+    """Anybody who saw the invitation can."""
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        relay = MemoryRelay(network).start()
+        network.part(ada.host, ben.host)
+        await named(ada, relay)
+        text = (await ada.engine.invite()).text
+        async with squatted(network, relay, ada) as circuits:
+            await join(ada, ben, text)
+            await talk(ben, ada, "past them")
+            assert circuits
 
 
 # --- What somebody can do who is rightly called through one ---

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import Cleaned, Cleaning, ContactRemoved
 from chat.storage import backup, contacts, removal

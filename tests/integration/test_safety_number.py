@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace as msgspec_replace
+from msgspec.structs import replace
 
 from chat.interface import (
     BadData,
@@ -508,7 +507,7 @@ async def rivals_of(person: Person) -> list[bytes]:
     """Two recoveries that contest each other, by a holder of the seed."""
     seed, log, rivals = await seed_in(person), person.engine._use_cases.keyring.own_log, []
     for key in (bytes([1]) * 32, bytes([2]) * 32):
-        operation = msgspec_replace(recover_operation(log, seed, []), recovery=ed25519_from_seed(key))
+        operation = replace(recover_operation(log, seed, []), recovery=ed25519_from_seed(key))
         rivals.append(sign_operation(operation, recovery_key(seed, 0), key))
     return sorted(rivals)
 

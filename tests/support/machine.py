@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -128,23 +128,41 @@ def _left_out(reason: str) -> NoReturn:
 
 
 MACHINE: Final = "machine"
+CRASH: Final = "tests/crash"
 _WITHIN: Final = tuple(
-    f"tests/{folder}/" for folder in ("architecture", "fuzz", "unit/protocol", "unit/storage", "unit/tui")
+    f"tests/{folder}/"
+    for folder in ("architecture", "fuzz", "sim", "unit/protocol", "unit/storage", "unit/tui")
 )
+_VIRTUAL: Final = "in_virtual_time"
 _MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
+_LONG: Final = (
+    MACHINE,
+    CRASH,
+    "tests/unit/tui/test_input_order.py",
+    "tests/unit/protocol/test_planted_changes.py",
+)
+"""The longest shares, longest first: one of them that begins last would end alone."""
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]  # no types are published
-    """One share for the whole machine, and in addition one for each other file."""
+    """A share for what needs the machine, one for crashes in hosts of their own, one per other file."""
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid.partition("::")[0])
+
+    def _assign_work_unit(self, node: Any) -> None:
+        longest = next((share for share in _LONG if share in self.workqueue), None)
+        if longest is not None:
+            self.workqueue.move_to_end(longest, last=False)
+        super()._assign_work_unit(node)
 
 
 @functools.cache
 def share_of(file: str) -> str:
     """The share of a test file, by its path from the project's root."""
-    if not file.startswith(_WITHIN):
-        return MACHINE
+    if file.startswith(f"{CRASH}/"):
+        return CRASH
     text = (ROOT / file).read_text(encoding="utf-8")
-    return MACHINE if any(mark in text for mark in _MARKS) else file
+    if any(mark in text for mark in _MARKS):
+        return MACHINE
+    return file if file.startswith(_WITHIN) or _VIRTUAL in text else MACHINE

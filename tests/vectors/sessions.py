@@ -9,8 +9,9 @@ follow them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from protocol.keys import X25519Pair
 from protocol.limits import (

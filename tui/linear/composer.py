@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
+
 from chat.interface import (
     EntryChanged,
     EntryState,
@@ -41,8 +43,7 @@ _SENDS: Final = "."
 _DROPS: Final = "/drop"
 
 
-@dataclass(slots=True)
-class _Text:
+class _Text(Struct):
     """A text of several lines that is being written, and the entry (id) that it answers or `edits`."""
 
     person: str

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Final
+
+from msgspec.structs import replace
 
 from chat.interface import EntryView, Messenger, UsageError, parse_query, pattern
 from tui.conversation import MISSING, SILENT

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from msgspec import Struct
+
 from chat.interface import ContactView, Messenger, NearbyView, SelfView, UsageError
 from tui.linear.output import Output
 from tui.linear.wording import listed, names_of
@@ -86,8 +88,7 @@ class State:
         return said.format(name=self.name_of(person))
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A question that /yes or /no answers. `about`: the id of its subject.
 
     `unasked`: it comes while its person may type for something else. `confirmation`: it ends with the next

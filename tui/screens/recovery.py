@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
@@ -12,7 +11,15 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from chat.interface import RECOVERY_WORDS, Messenger, RecoveryView, TerminalView, UsageError
+from chat.interface import (
+    RECOVERY_WORDS,
+    Messenger,
+    RecoveryView,
+    Redacted,
+    Redacting,
+    TerminalView,
+    UsageError,
+)
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import Dialog, plain
 from tui.text.formatting import (
@@ -103,11 +110,10 @@ _TYPED = (("enter", N_("Next")), ("escape", N_("Close")))
 _WORDS_MOST = 1_024
 
 
-@dataclass(frozen=True, slots=True)
-class Recovering:
+class Recovering(Redacting, frozen=True):
     """The recovery words that were typed in, and the devices to remove."""
 
-    words: tuple[str, ...] = field(repr=False)
+    words: Redacted[tuple[str, ...]]
     removed: tuple[TerminalView, ...]
 
 

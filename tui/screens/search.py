@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import date
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual.content import Content
 from textual.widgets.option_list import Option
 
@@ -34,8 +35,7 @@ _STYLES = {
 """As the conversation shows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A search and its hits, the newest first; `contact` is None where it was in all conversations.
 
     `at` is the hit that was chosen, -1 where none was. `advice`: why what was typed cannot be searched.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+from msgspec import Struct
 
 CHOICES_MAX: Final = 6
 _RECENT_MAX: Final = 24
@@ -54,14 +55,12 @@ _WHOLE: Final = re.compile(rf"(?<![0-9A-Za-z_:\uff1a/]){_NAME}")
 _BEGUN: Final = re.compile(rf"(?:(?<=\s)|(?<=[(\u3000])|^){_NAME}")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     name: str
     emoji: str
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(Struct, frozen=True):
     """A shortcode that stands before the cursor: where its colon is, and what may complete it."""
 
     start: int

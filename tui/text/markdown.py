@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tui.text.formatting import attaches
 
@@ -11,8 +12,7 @@ Span = tuple[str, str]
 """A style's name and the text that has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of an entry. `first` stands before its first row, `rest` before those that follow.
 
     `code` is a line of a block, whose blanks count.

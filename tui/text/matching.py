@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from chat.interface import fold, hits
 from tui.text.formatting import safe, safe_line, shorten, widest
@@ -22,8 +23,7 @@ _ELLIPSIS: Final = "…"
 _BLANKS: Final = re.compile(r"\s+")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """How well a text fits (0 is best) and where the letters stand that were typed."""
 
     rank: int

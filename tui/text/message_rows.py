@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 
+from msgspec import Struct
 from rich.cells import cell_len
 
 from chat.interface import EntryView, hits
@@ -40,8 +40,7 @@ _HANGING_LEAST = 24  # columns under which the rows of a list's item are not ind
 _QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What a layout depends on besides the entries.
 
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
@@ -59,8 +58,7 @@ class Setting:
     erasing: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """How an entry stands to the one before it: does a day begin, does an author begin."""
 
     day: bool

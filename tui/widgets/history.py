@@ -6,10 +6,10 @@ It stays at its end until the reader scrolls away, and then keeps the reader's p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import date, tzinfo
 from typing import ClassVar, NamedTuple
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.style import Style
 from textual import events

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 from typing import NamedTuple, cast
 
+from msgspec import Struct
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -30,8 +30,7 @@ Spot = tuple[str, int]
 """An entry (id) and how many of its rows are above."""
 
 
-@dataclass(frozen=True, slots=True)
-class Laid:
+class Laid(Struct, frozen=True):
     """The rows of one entry, and what they were made from."""
 
     standing: Place

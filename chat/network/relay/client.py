@@ -9,9 +9,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakSet
+
+from msgspec import Struct
 
 from chat.interface import RelayStanding
 from chat.network.backoff import Pauses
@@ -243,16 +244,14 @@ class RelayDialer:
 AcceptCircuit = Callable[[Connection, str], Coroutine[Any, Any, None]]
 
 
-@dataclass(frozen=True, slots=True)
-class RelayStands:
+class RelayStands(Struct, frozen=True):
     """A relay's standing changed."""
 
     relay: RelayAddress
     standing: RelayStanding
 
 
-@dataclass(frozen=True, slots=True)
-class _Listening:
+class _Listening(Struct, frozen=True):
     """The listeners at one relay, 128 tokens each, and their tasks."""
 
     listeners: list[RelayListener]

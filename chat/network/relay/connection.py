@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from chat.ports import Clock, Connection, Random, Transport
+from protocol.redacting import Redacted, Redacting
 from protocol.relay import states
 from protocol.relay.rendezvous import RelayAddress
 from protocol.relay.states import RelayEnding, RelayEvent, RelayState
@@ -50,20 +52,18 @@ class Lost(Exception):
         self.reason, self.before = reason, before
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """A circuit to a dialled terminal. `others`: the number of further terminals on the same token."""
 
     circuit: Circuit
     others: int
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(Redacting, frozen=True):
     """A circuit from a terminal that dialled this token, according to the relay."""
 
     circuit: Circuit
-    token: bytes = field(repr=False)
+    token: Redacted[bytes]
 
 
 class RelayLine:

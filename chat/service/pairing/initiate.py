@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION, Phrase, phrase
 from chat.interface import BadData, PairingView, ParlourError, Unreachable, UsageError
@@ -43,8 +44,7 @@ OWN = phrase("This is your own invitation: the other person has to use it.")
 PROBLEMS: dict[type, Phrase] = {VersionRefused: OTHER_VERSION, NotParlour: NOT_PARLOUR}
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenConnection:
+class _OpenConnection(Struct, frozen=True):
     """A connection to what may be the other side, and its known or possible addresses.
 
     `more`: another attempt that makes sense if this one fails.

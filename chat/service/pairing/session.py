@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import ParamSpec
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.errors import CUT, NOTHING_SAID, PENDING, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, ParlourError, Unconfirmed, UsageError
@@ -144,7 +146,7 @@ class ActivePairing:
 
     def move(self, **changed: object) -> None:
         """Change the view, and publish it."""
-        self.view = replace(self.view, **changed)  # type: ignore[arg-type]
+        self.view = replace(self.view, **changed)
         self._service.publish(self)
 
     def fail_with(self, problem: Phrase) -> None:
@@ -236,8 +238,7 @@ class ActivePairing:
         await self._link.driver.close(REPLACED)
 
 
-@dataclass(frozen=True, slots=True)
-class _PairingLink:
+class _PairingLink(Struct, frozen=True):
     driver: Driver
     machine: Pairing
     handshake_hash: bytes

@@ -8,10 +8,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from chat.storage import entries, receipts
 from chat.storage.database import Database
@@ -71,8 +72,7 @@ class Writer:
         return written
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     """The rows that new entries of a contact name: conversation, author, own terminal; and the last entry."""
 
     conversation: int = 1

@@ -10,6 +10,8 @@ from enum import Enum
 from statistics import median, quantiles
 from typing import Any, Final, NamedTuple
 
+from msgspec import Struct
+
 ROUNDS: Final = 21
 SLICE_SECONDS: Final = 0.02  # how long one subject runs in one round, about
 
@@ -242,8 +244,7 @@ class Unit(Enum):
         return f"{amount * 1000:.1f} ms" if amount < 0.1 else f"{amount:.2f} s"
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
+class Aim(Struct, frozen=True):
     """What is measured (`measured` says from where to where) and the `bound` that it has to stay under.
 
     `inputs_most`: of either person; `rate`: what the JSON row counts a second, where the unit is seconds;
@@ -283,8 +284,7 @@ TALK: Final = Aim(
 FLOWS: Final = (PAIRING, START, LAUNCH, SEND, TALK)
 
 
-@dataclass(frozen=True, slots=True)
-class FlowSample:
+class FlowSample(Struct, frozen=True):
     """One run: an amount in the aim's unit; counted `inputs` of the persons; an `aside` without a bound."""
 
     amount: float
@@ -292,8 +292,7 @@ class FlowSample:
     aside: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """The samples of an aim, or why there are none."""
 
     aim: Aim

@@ -497,7 +497,7 @@ async def _relay() -> None:
     from chat.relay.run import listen, port_of
     from chat.relay.server import Relay, Settings
 
-    pair, limits = X25519Pair.generate(), Limits(**dict.fromkeys(Limits.__slots__, 1 << 27))
+    pair, limits = X25519Pair.generate(), Limits(**dict.fromkeys(Limits.__struct_fields__, 1 << 27))
     servers = listen("127.0.0.1", 0)
     server = Relay(Settings(pair, SystemClock(), limits))
     server.start(servers)

@@ -200,14 +200,14 @@ def _leave_unread(database: Database, done: Made) -> None:
 
 def _page(conversation: bytes, database: Database) -> int:
     found = entries.page(database, conversation, PAGE)
-    receipts.of(database, [row.id for row in found])
+    receipts.of_rows(database, found)
     return len(found)
 
 
 def _search(typed: str, database: Database) -> int:
     found = search.find(database, parse_query(typed).terms, limit=FOUND)
     contacts.conversations(database)
-    receipts.of(database, [row.id for row in found])
+    receipts.of_rows(database, found)
     return len(found)
 
 

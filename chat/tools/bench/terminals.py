@@ -9,8 +9,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Self
+
+from msgspec import Struct
 
 from chat.interface import ParlourError
 from chat.tools.bench.measure import NotTaken
@@ -23,8 +24,7 @@ ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b
 """A control sequence, a string or a two-byte escape."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """`began` and `ended` are the times of the first and last byte; `text` is without escape sequences."""
 
     began: float

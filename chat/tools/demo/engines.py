@@ -6,10 +6,11 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
+
+from msgspec.structs import replace
 
 from chat.assemble import filler
 from chat.config import Config

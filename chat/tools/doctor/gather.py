@@ -13,10 +13,12 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chat.network import probe
 from chat.network.interfaces import Interface, Kind, outward, own_addresses
@@ -32,8 +34,7 @@ from protocol.relay.terminal_end import RelayTerminal
 Place = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(Struct, frozen=True):
     """A terminal that should be reached, and where it may be; never whose it is.
 
     `heard`: it announces itself there now. `linked`: a link with it is open from there. `is_it`: whether
@@ -46,8 +47,7 @@ class Sought:
     is_it: Callable[[], Awaitable[bool]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(Struct, frozen=True):
     """A relay of this person: HOST:PORT, its key (32 bytes), and how to connect within seconds (OSError)."""
 
     name: str
@@ -55,8 +55,7 @@ class Relay:
     connect: Callable[[float], Awaitable[Connection]]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """`port`: the profile's (0: it has none yet). `listening`: an engine of this profile listens on it.
 
     `heard`: how many other terminals discovery knows now (None: no engine). `days_ahead`: by how many days
@@ -170,8 +169,7 @@ _UFW: Final = Path("/etc/ufw/ufw.conf")
 _PROCESSES: Final = Path("/proc")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The rules that one tool shows for one family."""
 
     tool: str
@@ -193,8 +191,7 @@ class Source:
         return "firewalld" if "firewalld" in names or "INPUT_ZONES" in names else self.tool
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """The rules that could be read. `program` is ufw or firewalld if it is known to be on."""
 
     sources: tuple[Source, ...]
@@ -278,8 +275,7 @@ def _known_to_be_on() -> str:
 Echo = probe.Heard | OSError
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """One place of a terminal and what answered there.
 
     `on`: the index of the interface on whose network the address lies; `way`: of the one by which the kernel
@@ -298,8 +294,7 @@ class Visit:
         return is_link_local_v6(self.host.partition("%")[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A terminal that is sought, and the answers of its places. `is_it`: this very terminal was met."""
 
     sought: Sought
@@ -311,8 +306,7 @@ class Finding:
         return any(visit.answer is Answer.PARLOUR for visit in self.visits)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """`echoes`: what came back of the question by multicast, by interface index and family.
 
     `tables`: the packet filters, None where they were not looked at. `routers`: whether each answers.

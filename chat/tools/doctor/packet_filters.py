@@ -9,16 +9,17 @@ import ipaddress
 import json
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 _DEPTH_MAX: Final = 32  # of chains that jump to chains; the kernel refuses loops
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Struct, frozen=True):
     """The first packet of a conversation, over "tcp" or "udp", which comes in or leaves by `interface`."""
 
     protocol: str
@@ -52,8 +53,7 @@ class Action(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """`text` is the rule as its program shows it; `target` is a chain, for JUMP and GOTO."""
 
     text: str
@@ -62,8 +62,7 @@ class Rule:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """Rules in order; `policy` applies at the end of a base chain."""
 
     name: str
@@ -71,8 +70,7 @@ class Chain:
     policy: Action = Action.ACCEPT
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Whether the packet passes, by which rule or policy, and in which base chain."""
 
     passes: bool
@@ -80,8 +78,7 @@ class Verdict:
     base: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """All chains of one program, and which of them packets enter first."""
 
     chains: Mapping[str, Chain]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from chat.errors import NOTHING_SAID, Phrase, phrase
 from chat.interface import DiagnosisView
@@ -19,8 +20,7 @@ _VPN = phrase("Allow the local network in the settings of the VPN, or disconnect
 _REMOVE = phrase("Remove the route that leads there (ip route shows it), or reconnect to the network.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Stray:
+class _Stray(Struct, frozen=True):
     to: str
     interface: Interface
     way: int

@@ -11,10 +11,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from chat.interface import ContactChanged, EntryChanged, EntryState, EntryView, Event
 from chat.storage import folder, migrations, profile
@@ -145,8 +146,7 @@ def entropy(data: bytes) -> float:
 ENTRIES: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """Search of one database: pages and frames decrypted, and where needles were found."""
 
     pages: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
 from typing import Final
+
+from msgspec import Struct, field
 
 Value = int | float | str | Sequence[str]
 SHOWN_MAX: Final = 8  # violations that are listed; of more, only the number
@@ -25,8 +26,7 @@ class Outcome(StrEnum):
         return {"holds": "holds", "fails": "does not hold", "unshown": "cannot be shown here"}[self.value]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """One claim of seeds/claims.toml: the sentence, its meaning, and how it is tested."""
 
     id: str
@@ -39,8 +39,7 @@ class CannotShow(Exception):
     """This machine does not allow the experiment; the text says why in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(Struct, frozen=True):
     """One figure: `name` for machines, `label` for people, or empty."""
 
     name: str
@@ -59,8 +58,7 @@ class Measure:
         return f"{self.label}: {told or 'none'}"
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct):
     done: list[str] = field(default_factory=list)
     measured: list[Measure] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -79,8 +77,7 @@ class Record:
             self.violated(otherwise)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """The result of an experiment. `reason` is empty if the claim holds."""
 
     claim: Claim

@@ -10,9 +10,10 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+from msgspec import Struct
 
 import chat
 from chat.assemble import filler
@@ -288,8 +289,7 @@ SCOPE: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
 GONE: Final = "there is no process {pid}, or the system does not tell of others' (Linux with /proc is needed)"
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """A relay that can be examined: its process and its address."""
 
     pid: int

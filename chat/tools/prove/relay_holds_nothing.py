@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.network.connection import TcpConnection
 from chat.network.relay.connection import CONNECT_WITHIN, Circuit, Lost, RelayLine
@@ -178,8 +179,7 @@ async def show(stage: Stage, record: Record) -> None:
         await asyncio.to_thread(_look_at_files, relay, before, record)
 
 
-@dataclass(slots=True)
-class Search:
+class Search(Struct):
     """All searches of a relay's memory: needles searched and found."""
 
     relay: Examined

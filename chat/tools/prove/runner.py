@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from chat.interface import ParlourError
 from chat.tools.prove import at_rest, relay_holds_nothing, traffic
@@ -25,8 +26,7 @@ EXPERIMENTS: Final[Mapping[str, Show]] = {
 """In the order in which they run; a claim of seeds/claims.toml that is not here cannot be shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """The findings in the order of the claims, and the seconds they took."""
 
     findings: tuple[Finding, ...]

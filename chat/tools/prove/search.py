@@ -12,17 +12,16 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from msgspec import Struct
 
 SQLITE: Final = b"SQLite format 3\x00"  # how a database begins that is not encrypted
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What a search read, and its matches: `file: which text, in which form`."""
 
     files: int
@@ -82,8 +81,7 @@ _WORD: Final = 8
 _FEW: Final = 16  # needles that are looked for one by one
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
+class Searched(Struct, frozen=True):
     """The bytes that one search read, and the needles it found."""
 
     size: int
@@ -161,16 +159,14 @@ class Unreadable(Exception):
     """A page does not authenticate: another key, damage, or no SQLCipher 4 file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """One decrypted page or frame; `place` names it."""
 
     place: str
     plain: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A database file and its write-ahead log (SQLite file format), as they are on the disk."""
 
     # This does not use the database library, because the library under test must not be what looks.
@@ -257,8 +253,7 @@ _ADDRESS: Final = re.compile(rb"parlour-relay:[0-9a-z.:\[\]-]{1,100}:[0-9]{1,5}#
 """What a relay's address looks like in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
+class OpenFile(Struct, frozen=True):
     """One open descriptor: its number, target and kind."""
 
     number: int
@@ -272,8 +267,7 @@ class OpenFile:
         return self.writable and self.kind in _KEPT
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """Bytes so far: `calls` by write calls without sockets, `disk` those that reached a disk."""
 
     calls: int

@@ -15,9 +15,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from chat.storage.folder import make_private
 
@@ -33,8 +34,7 @@ _BARE: Final = re.compile(r"\bsocket\((?:AF_PACKET|.*SOCK_RAW(?!.*NETLINK))|\bio
 _UNREADABLE: Final = re.compile(r"sa_family=AF_INET6?\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """An attempt to reach an IP address and port, successful or not."""
 
     host: str
@@ -44,8 +44,7 @@ class Reached:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(slots=True)
-class Calls:
+class Calls(Struct):
     """What a program tried to reach: addresses, Unix sockets, names; and what it started."""
 
     reached: list[Reached]

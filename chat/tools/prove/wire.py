@@ -11,10 +11,11 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from chat.config import Config
 from chat.engine import open_engine

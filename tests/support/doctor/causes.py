@@ -17,7 +17,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
 # Takes a context as JSON, prints the lines of the report; the engine listens on port 4747.
 EXAMINE = """
-import asyncio, dataclasses, json, pathlib, sys
+import asyncio, json, pathlib, sys
+from msgspec.structs import asdict
 from chat.tools.doctor import Context, Relay, Sought, diagnose
 from chat.network.connection import format_address
 from chat.network.transport import TcpTransport
@@ -38,7 +39,7 @@ given["sought"] = tuple(sought(**each) for each in given["sought"])
 given["relays"] = tuple(map(relay, given["relays"]))
 context = Context(4747, True, pathlib.Path("/nonexistent"), **given)
 for line in asyncio.run(diagnose(context)):
-    print(json.dumps(dataclasses.asdict(line)))
+    print(json.dumps(asdict(line)))
 """
 
 # Arguments: whether it `speaks`, which is to answer multicast questions; the words with which it greets on

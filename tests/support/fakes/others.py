@@ -6,13 +6,15 @@ import asyncio
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from hashlib import sha256
 from inspect import iscoroutinefunction, signature
 from itertools import count
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import (

@@ -226,7 +226,7 @@ def contents(database: Database) -> object:
         "names": [reduce(persons.operations_of(database, person)).name for person in people],
         "terminals": [
             # What earlier versions called the depth was the seniority of these terminals.
-            [asdict(row) | {"depth": row.seniority} for row in tables.terminals_of(database, person)]
+            [structs.asdict(row) | {"depth": row.seniority} for row in tables.terminals_of(database, person)]
             for person in people
         ],
         "proven keys": persons.proven_keys(database),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, timedelta
 
+from msgspec.structs import replace
 from textual import _wait, events
 from textual.events import Key
 from textual.pilot import Pilot
@@ -56,7 +56,7 @@ async def chatting(
     messenger: FakeMessenger, size: tuple[int, int] = (80, 24), *, attended: bool = True, **changed: object
 ) -> AsyncIterator[Pilot[None]]:
     """The chat screen on a messenger that runs already."""
-    options = replace(OPTIONS, **changed)  # type: ignore[arg-type]
+    options = replace(OPTIONS, **changed)
     door = FakeDoor(messenger, state=DoorState.RUNNING)
     async with running(door, size, options, attended=attended) as pilot:
         await until(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, timedelta
+
+from msgspec.structs import replace
 
 from chat.interface import DoorState, EntryState, EntryView
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger

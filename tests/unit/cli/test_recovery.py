@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from chat.cli import output, people
 from chat.interface import RECOVERY_WORDS, TerminalState, TerminalView

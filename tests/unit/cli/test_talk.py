@@ -6,10 +6,10 @@ import io
 import os
 import signal
 import sys
-from dataclasses import replace
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from chat.errors import Phrase
 from chat.interface import (

@@ -7,10 +7,10 @@ import json
 import struct
 import sys
 import time
-from dataclasses import replace
 
 import ifaddr
 import pytest
+from msgspec.structs import replace
 
 from chat.network import interfaces as module
 from chat.network import netlink

@@ -6,10 +6,10 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
 from unittest import mock
 
 import pytest
+from msgspec.structs import replace
 from zeroconf import ServiceStateChange, Zeroconf, current_time_millis
 from zeroconf._dns import DNSPointer, DNSQuestion
 from zeroconf._protocol.outgoing import DNSOutgoing

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from msgspec.structs import replace
 from zeroconf import ServiceStateChange, Zeroconf, current_time_millis
 from zeroconf._dns import DNSAddress, DNSPointer, DNSRecord, DNSService, DNSText
 from zeroconf._protocol.incoming import DNSIncoming

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
-
 import pytest
+from msgspec.structs import astuple
 
 from protocol.errors import AuthenticationFailed, LocalMisuse
 from protocol.keys import X25519Pair

@@ -206,7 +206,7 @@ def test_case_91_a_first_share_whose_number_leaves_no_room_for_later_ones_is_ref
     number: int, failure: str
 ) -> None:
     shown = identity(BOB)
-    claimed = changed(shown, share=changed(shown.share, number=number))
+    claimed = replace(shown, share=replace(shown.share, number=number))
     record = make_record(claimed, Transcript.of(facts(role=Role.RESPONDER), Role.RESPONDER))
     assert verdict(record) == failure
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random as pseudo
-from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from msgspec.structs import replace
 
 from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Unexpected
 from protocol.keys import X25519Pair

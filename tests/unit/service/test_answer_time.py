@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import replace
 from types import FrameType
 
 import pytest
+from msgspec.structs import replace
 
 from chat.service.keyring import ContactKeys, Keyring, Visibility
 from chat.storage.keys import OwnRow

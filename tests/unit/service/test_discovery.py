@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
+from msgspec.structs import replace
 
 from chat.config import Config
 from chat.errors import CannotCreate, UsageError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding, UsageError
 from chat.network.relay.client import RelayStands

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from msgspec.structs import replace
 
 from chat.storage import (
@@ -476,7 +476,7 @@ def test_a_delete_and_an_edit_of_a_removed_terminal_have_effect_once_a_cut_lets_
     database: Database,
 ) -> None:
     with database.transaction():
-        gone = dataclasses.replace(OTHER, live=False)
+        gone = structs.replace(OTHER, live=False)
         persons.replace_terminals(database, THEM, [THEIR_TERMINAL, gone])
     arrive(database, THEIRS, LATE)
     late = [edit(OTHER.terminal, THEIRS, "by a thief?"), delete(OTHER.terminal, LATE)]
@@ -498,7 +498,7 @@ def test_an_edit_that_counts_no_more_is_not_shown(database: Database) -> None:
     assert held_texts(database)[1] == {THEIRS.id: "by a thief?"}
     cut = cut_body(OTHER.terminal, [CutHead(bytes(8), 1, blob("another one"))])
     with database.transaction():
-        gone = dataclasses.replace(OTHER, live=False)
+        gone = structs.replace(OTHER, live=False)
         persons.replace_terminals(database, THEM, [THEIR_TERMINAL, gone])
         entries.insert_all(database, [write(THEIR_TERMINAL.terminal, KIND_CUT, cut, 9)], ME.terminal)
         quarantine.follow_log(database, THEM)

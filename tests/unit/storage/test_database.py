@@ -339,6 +339,31 @@ async def test_a_store_says_whether_others_wait_and_whether_it_is_to_be_closed(d
             await store.run(lambda: None)
 
 
+async def test_damage_that_nothing_mends_reaches_who_asked(database: Database) -> None:
+    damage, asked = errors.DatabaseDamaged(database.path), list[str]()
+
+    def work() -> None:
+        asked.append("work")
+        raise damage
+
+    def mend(_: Database, found: errors.DatabaseDamaged) -> None:
+        asked.append("mend")
+        raise errors.StorageFull
+
+    with ThreadPoolExecutor(1) as executor:
+        with pytest.raises(errors.DatabaseDamaged):
+            await Store(database, executor).run(work)
+        assert asked == ["work"]
+        store = Store(database, executor, mend)
+        for expected in (["work", "mend"], ["work"]):  # what cannot be mended is not tried for each read
+            asked.clear()
+            with pytest.raises(errors.DatabaseDamaged) as caught:
+                await store.run(work)
+            assert caught.value is damage
+            assert asked == expected
+        assert not store.mended.is_set()
+
+
 class Commits:
     """Work that is done once per commit, of which the disk reports the first ones as failed.
 

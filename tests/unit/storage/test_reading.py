@@ -186,6 +186,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "tips": lambda db: entries.tips(db, TALK),
     "last by": lambda db: entries.last_by(db, TALK, ME.terminal),
     "receipts": lambda db: receipts.of(db, [blob("entry")]),
+    "receipts of rows": lambda db: receipts.of_rows(db, entries.page(db, TALK, 9)),
     "acknowledge": lambda db: receipts.acknowledge(
         db, TALK, ME.terminal, THEIRS, Receipt(STORED, [blob("entry")]), 9
     ),

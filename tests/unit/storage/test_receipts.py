@@ -129,6 +129,19 @@ def test_all_entries_are_read_when_a_person_says_so(database: Database) -> None:
     assert receipts.of(database, ids[:1]) == {ids[0]: [ReceiptRow(ME.terminal, READ_UNTOLD, 9)]}
 
 
+def test_rows_have_the_receipts_of_their_ids(database: Database) -> None:
+    theirs = Author(THEIRS)
+    written = [theirs.write(f"entry {number}") for number in range(300)]
+    store(database, *written, unread=True)
+    with database.transaction():
+        receipts.mark_all_read(database, TALK, ME.terminal, 9)
+    rows = entries.page(database, TALK, 299)
+    assert set(found := receipts.of_rows(database, rows)) == {row.id for row in rows}
+    assert found == receipts.of(database, [row.id for row in rows])
+    assert receipts.of_rows(database, rows[:1]) == {rows[0].id: [ReceiptRow(ME.terminal, READ, 9)]}
+    assert receipts.of_rows(database, []) == {}
+
+
 def test_more_entries_are_read_than_one_query_asks_for(database: Database) -> None:
     theirs = Author(THEIRS)
     written = [theirs.write("x") for _ in range(600)]

@@ -86,11 +86,15 @@ def history(database: Database) -> History:
 def test_attack_75_what_is_deleted_and_written_between_the_steps_leaves_nothing(history: History) -> None:
     history.delete(450)
     assert history.left()
+    buffer, modes = unused_space.buffer_of(history.database.path), set[int]()
     for number, _ in enumerate(secure_deletion.clean_in_steps(history.database)):
+        if buffer.exists():
+            modes.add(buffer.stat().st_mode & 0o777)
         if number < 6:
             history.write(7)
             history.delete(2)
     assert history.left() == []
+    assert modes == {0o600}
     assert not secure_deletion.cleaning_is_due(history.database)
     assert history.database.integrity() == ()
     for entry in history.held[::10]:

@@ -11,11 +11,11 @@ import ast
 import gettext
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from string import Formatter, ascii_lowercase, ascii_uppercase
 from typing import ClassVar
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 

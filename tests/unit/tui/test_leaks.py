@@ -109,7 +109,7 @@ async def test_attack_78_nobodys_words_are_in_title_or_notifications() -> None:
 
 def test_the_first_screen_loads_nothing_heavy() -> None:
     code = (
-        "import sys, tui.app; heavy = {'nacl', 'zeroconf', 'sqlcipher3', 'cryptography', 'segno', 'msgspec', "
+        "import sys, tui.app; heavy = {'nacl', 'zeroconf', 'sqlcipher3', 'cryptography', 'segno', "
         "'tui.screens.chat.chat', 'textual.widgets._text_area', 'markdown_it', 'pygments'}; "
         "print(sorted(heavy & set(sys.modules)), sorted(m for m in sys.modules if m.startswith('chat.')))"
     )

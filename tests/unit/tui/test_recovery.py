@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from textual.events import Resize
 from textual.geometry import Size
 from textual.pilot import Pilot

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import termios
-from dataclasses import asdict, replace
 from itertools import count
 from typing import NoReturn
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from chat.interface import NotPermitted
 from tests.support.cli.terminals import heard_until, python_at, terminal
@@ -35,7 +35,7 @@ HANDED = Handover(
 # Starts again once, with a signal that comes in between, and says what it found.
 TWICE = """
 import asyncio, json, os, signal, sys
-from dataclasses import asdict
+from msgspec.structs import asdict
 from pathlib import Path
 from tui.terminal import Handover, heed_signals, start_again, taken_over
 

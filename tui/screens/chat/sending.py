@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
 from textual.content import Content
 
-from chat.interface import ContactView, EntryView, Messenger, Phrase
+from chat.interface import ContactView, EntryView, Messenger, Phrase, Redacted, Redacting
 from tui.conversation import GONE
 from tui.messages import ChoicesChanged, PreferenceChosen, Problem, SendText, attempt
 from tui.preferences import Options, Preferences, kept_send_id, send_id
@@ -30,11 +31,10 @@ from tui.widgets.lines import Banner, ReplyLine
 _LEAVE_SECONDS: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Redacting, frozen=True):
     """A text that was not sent, and the id of the entry that it answers (empty: none)."""
 
-    text: str = field(default="", repr=False)
+    text: Redacted[str] = ""
     reply: str = ""
 
 

@@ -9,10 +9,11 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from chat.interface import DoorState, EntryState, EntryView, ParlourError, RelayStanding
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger

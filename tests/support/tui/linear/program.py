@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tests.support.tui.linear.played import OPTIONS, Others, locked_door
 from tui.linear import run

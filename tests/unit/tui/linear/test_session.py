@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 
 from chat.errors import Phrase
 from chat.interface import (
@@ -519,7 +519,7 @@ async def test_a_yes_that_was_typed_ahead_does_not_insist_on_a_signature() -> No
     messenger.failures.update(recover=NotSynced(NOT_SYNCED))
     words, output = " ".join(recovery_words(bytes(range(32)))), Recorder()
     steps = [UNLOCK, f"> /recovery use {words}", "> /yes", "> /yes", "> ", "> /yes", "> /yes", "> /quit"]
-    played = Played(iter(steps), Others(messenger), output)
+    played: Played = Played(iter(steps), Others(messenger), output)
     played.at_terminal = True
     await Program(FakeDoor(messenger), options, played, output).run()
     said = played.transcript
