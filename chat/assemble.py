@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -22,6 +22,7 @@ from chat.config import Config
 from chat.errors import phrase
 from chat.interface import (
     NO_NAME,
+    NO_TERMINAL_NAME,
     PATIENCE,
     BackupView,
     BadData,
@@ -29,6 +30,7 @@ from chat.interface import (
     DiagnosisView,
     DoorState,
     Kept,
+    LinkingView,
     Messenger,
     RestoreView,
     SalvageView,
@@ -40,6 +42,7 @@ from chat.storage.system_keyring import SystemKeyring
 
 if TYPE_CHECKING:
     from chat.engine import Engine
+    from chat.ports import Ports
     from chat.storage.database import Database
     from chat.storage.profile import Vault
     from protocol.identity.author import NewPerson
@@ -50,6 +53,8 @@ SETTLED_WITHIN: Final = 3.0
 
 WAITS_AFTER: Final = 3.0
 """Seconds after which `unlock` reports that it waits for another process."""
+
+THERE_IS_ONE: Final = phrase("There is a profile here already: choose another folder with --profile.")
 
 RUNS: Final = phrase("Another Parlour has this profile open: lock it with 'parlour lock', then try again.")
 
@@ -114,6 +119,31 @@ class ProfileDoor:
         try:
             return await self._open(made)
         except StorageFailure:  # it would say of the port that nothing was stored, and the profile is
+            raise ProfileUnsettled from None
+
+    async def link(
+        self,
+        name: str,
+        passphrase: str,
+        answer: Callable[[LinkingView], Awaitable[bool]],
+        address: tuple[str, int] | None = None,
+    ) -> Messenger:
+        from chat.service.joining import Joining, make_profile
+        from chat.storage.errors import ProfileUnsettled, StorageFailure
+        from protocol import profile_header
+        from protocol.identity.names import is_terminal_name
+
+        if not is_terminal_name(name):
+            raise UsageError(NO_TERMINAL_NAME)
+        stored_folder.require_passphrase(passphrase)
+        if await self.state() is not DoorState.NEW:
+            raise CannotCreate(THERE_IS_ONE)
+        joining = Joining(_ports(), self._config, name, answer)
+        cost = self._cost or profile_header.MODERATE
+        made = await make_profile(joining, address, self._folder, passphrase, cost)
+        try:
+            return await self._open(made)
+        except StorageFailure:  # as in `create`
             raise ProfileUnsettled from None
 
     async def unlock(
@@ -272,17 +302,22 @@ class ProfileDoor:
     async def _load(self, opened: Vault) -> Engine:
         """An engine that is not started: it does not listen, announce or dial."""
         from chat.engine import open_engine
-        from chat.network.mdns import ZeroconfDiscovery
-        from chat.network.transport import TcpTransport
-        from chat.ports import Ports, SystemClock
 
         executor = ThreadPoolExecutor(1, "database")
-        ports = Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery())
         try:
-            return await open_engine(opened, ports, self._config, executor, self._outside())
+            return await open_engine(opened, _ports(), self._config, executor, self._outside())
         except BaseException:
             opened.close()
             raise
+
+
+def _ports() -> Ports:
+    """What a real engine takes from outside."""
+    from chat.network.mdns import ZeroconfDiscovery
+    from chat.network.transport import TcpTransport
+    from chat.ports import Ports, SystemClock
+
+    return Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery())
 
 
 class _Pauses:

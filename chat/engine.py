@@ -31,6 +31,7 @@ from chat.interface import (
     FileCheckView,
     InvitationView,
     KeyringFailure,
+    LinkingView,
     NearbyView,
     NotPermitted,
     PairingView,
@@ -137,6 +138,7 @@ class Engine:
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
             use_cases.announcer.tick()
+            use_cases.linker.tick()
             use_cases.expirer.tick()
             use_cases.inbound.forget_typing()
             await asyncio.sleep(TICK)
@@ -250,6 +252,19 @@ class Engine:
 
     async def terminals(self) -> tuple[TerminalView, ...]:
         return self._open.views.terminals()
+
+    async def add_terminal(self, force: bool = False) -> LinkingView:
+        return await self._open.linker.add(force=force)
+
+    async def stop_adding(self) -> None:
+        await self._open.linker.stop()
+
+    async def answer_linking(self, linking: str, accept: bool) -> None:
+        await self._open.linker.answer(linking, accept)
+
+    async def remove_terminal(self, terminal: str, force: bool = False) -> None:
+        await self._open.recovery.remove(terminal, force=force)
+        await self._open.sync.handed_out()
 
     async def rename_self(self, name: str, force: bool = False) -> None:
         await self._open.own_log.rename(name, force=force)

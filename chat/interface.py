@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
@@ -36,6 +36,8 @@ from chat.views import EntryView as EntryView
 from chat.views import FileCheckView as FileCheckView
 from chat.views import IdentityChangeView as IdentityChangeView
 from chat.views import InvitationView as InvitationView
+from chat.views import LinkingStage as LinkingStage
+from chat.views import LinkingView as LinkingView
 from chat.views import NearbyView as NearbyView
 from chat.views import OwnChange as OwnChange
 from chat.views import PairingStage as PairingStage
@@ -208,6 +210,12 @@ class PairingChanged(Struct, frozen=True):
     pairing: PairingView
 
 
+class LinkingChanged(Struct, frozen=True):
+    """The linking of a new device of this person moved to another stage."""
+
+    linking: LinkingView
+
+
 class InvitationUsed(Redacting, frozen=True):
     """An invitation was used up; `contact` is the person who joined."""
 
@@ -267,7 +275,7 @@ EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | Entri
     EntryDeleted | EntryEdited | HistoryCleared | Cleaning | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
-PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
+PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
 ProfileEvent = Ready | RelayChanged | RelayRemoved | BackupProgress | Notice | AlertsChanged | Closed
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
@@ -311,6 +319,27 @@ class Messenger(Protocol):
 
     async def terminals(self) -> tuple[TerminalView, ...]:
         """The terminals in this person's own log, the most senior first."""
+
+    async def add_terminal(self, force: bool = False) -> LinkingView:
+        """For two minutes a new device of this person may be linked; it finds this one by the person's name.
+
+        Raises Unconfirmed, and without `force` NotSynced as `rename_self`.
+        """
+
+    async def stop_adding(self) -> None:
+        """End that, and a linking under way, unless the new device is added already."""
+
+    async def answer_linking(self, linking: str, accept: bool) -> None:
+        """The words are the same on both devices, or not.
+
+        Raises UsageError where no answer is due, Unconfirmed.
+        """
+
+    async def remove_terminal(self, terminal: str, force: bool = False) -> None:
+        """Remove a device of this person for good, by its id: this one, or one that is junior to it.
+
+        Raises UsageError (no such device), NotPermitted (a senior one), NotSynced as `rename_self`.
+        """
 
     async def rename_self(self, name: str, force: bool = False) -> None:
         """Sign another name of this person, which contacts see.
@@ -535,6 +564,9 @@ class Messenger(Protocol):
 NO_NAME: Final = phrase(
     "A name has 1 to 64 characters, none of them a control character, and no space at its ends."
 )
+NO_TERMINAL_NAME: Final = phrase(
+    "A device's name has 1 to 32 characters, none of them a control character, and no space at its ends."
+)
 PASSPHRASES_DIFFER: Final = phrase("The two passphrases differ.")
 SHORT_PASSPHRASE: Final = phrase(
     "This passphrase is short and easy to guess. Press Enter to use it anyway, or type another one."
@@ -591,6 +623,23 @@ class Door(Protocol):
 
     async def create(self, name: str, passphrase: str) -> Messenger:
         """Make a person and this terminal, and open them. Raises CannotCreate, UsageError."""
+
+    async def link(
+        self,
+        name: str,
+        passphrase: str,
+        answer: Callable[[LinkingView], Awaitable[bool]],
+        address: tuple[str, int] | None = None,
+    ) -> Messenger:
+        """Make this terminal one of a person who has another, and open it.
+
+        `name` tells the person's devices apart, `passphrase` is set here. The other device is looked for
+        nearby, or dialled at `address`. `answer` says whether its person sees the same words there; it is
+        cancelled where the linking fails meanwhile.
+
+        Raises UsageError (a name, an address that is not local), Unreachable (nobody adds a device, or the
+        connection ended), NotPermitted (somebody said no), CannotCreate.
+        """
 
     async def unlock(
         self,

@@ -261,6 +261,35 @@ class PairingView(Redacting, frozen=True):
     invitation: Redacted[str] = ""
 
 
+class LinkingStage(StrEnum):
+    """Where the linking of a device stands. WORDS waits for this person's answer.
+
+    VISIBLE: the other device may begin. WAITING: for the other side.
+    """
+
+    VISIBLE = "visible"
+    WORDS = "words"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class LinkingView(Struct, frozen=True):
+    """The linking of a new device of this person, seen from either side.
+
+    `name` is what the other side calls itself (peer text): the new device, or on that one the person. `words`
+    are the five words to compare, once they are known. `terminal` is the new device's id when DONE, `problem`
+    is set when FAILED.
+    """
+
+    id: str
+    stage: LinkingStage
+    name: str = ""
+    words: tuple[str, ...] = ()
+    terminal: str = ""
+    problem: Phrase = NOTHING_SAID
+
+
 class InvitationView(Redacting, frozen=True):
     """A one-time invitation: `text` is what the other person types, pastes or scans."""
 
@@ -374,11 +403,19 @@ class TerminalState(StrEnum):
 
 
 class TerminalView(Struct, frozen=True):
-    """A terminal in this person's own log. `this`: the one that shows it."""
+    """A terminal in this person's own log. `this`: the one that shows it.
+
+    `name` is the one that it was added with; the first terminal and one that a recovery brought have none.
+    `added_by` is the id of the terminal that added it, empty for those two. `removed_by` is the id of the one
+    that removed it, empty if the recovery key did, or nobody.
+    """
 
     terminal: str
     this: bool
     state: TerminalState
+    name: str = ""
+    added_by: str = ""
+    removed_by: str = ""
 
 
 class RelayStanding(StrEnum):

@@ -58,6 +58,8 @@ FEATURES_MAX: Final = 32
 """Features that one end of a link names (SPEC §5.3)."""
 NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
+TERMINAL_NAME_CHARACTERS_MAX: Final = 32
+"""A name that tells a person's terminals apart, characters (SPEC §7.2)."""
 LOG_HELD_MAX: Final = 2_048
 """Operations of one person that are decoded, held and received ones together (SPEC §7.3)."""
 LOG_KEPT_MAX: Final = 1_536
@@ -130,6 +132,28 @@ RELAY_ANSWER_SECONDS: Final = 3.0
 """From Called to Answer, seconds (SPEC §11.7.4)."""
 RELAY_SILENT_SECONDS: Final = 60.0
 """Silence after which a relay ends a waiting connection, seconds (SPEC §11.7.4)."""
+LINKED_IDS_MAX: Final = 1_024
+"""Pins, proven keys or compared terminals in one message of a linking (SPEC §7.8.1)."""
+LINKED_SELF_KEYS_MAX: Final = 64
+"""Self keys that a new terminal gets, the newest ones (SPEC §7.8.1)."""
+LINKED_SETTINGS_MAX: Final = 16
+"""Settings that a new terminal gets (SPEC §7.8.1)."""
+LINKED_SETTING_NAME_MAX: Final = 128
+"""Name of a setting that a new terminal gets, characters (SPEC §7.8.1)."""
+LINKED_SETTING_VALUE_MAX: Final = 256
+"""Value of a setting that a new terminal gets, characters (SPEC §7.8.1)."""
+LINKED_RELAYS_MAX: Final = 8
+"""Relays that a new terminal gets (SPEC §7.8.1)."""
+LINKED_CONTACTS_MAX: Final = 4_096
+"""Contacts that a new terminal gets (SPEC §7.8.1)."""
+LINKED_OPERATIONS_MAX: Final = 65_536
+"""Operations of all logs that a new terminal gets (SPEC §7.8.1)."""
+LINKED_PAIRINGS_MAX: Final = 4
+"""Pairings with one contact that a new terminal gets: two newest and two oldest (SPEC §7.8.1)."""
+LINKED_PLACES_MAX: Final = 64
+"""Addresses of one contact's terminals that a new terminal gets (SPEC §7.8.1)."""
+LINKED_HOST_MAX: Final = 64
+"""Host of such an address, characters (SPEC §7.8.1)."""
 BACKUP_CHUNK_BYTES: Final = 65_536
 """Bytes of each chunk of a backup but the last, before they are sealed (SPEC §21.1)."""
 BACKUP_RECORD_MAX: Final = 300_000

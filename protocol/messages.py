@@ -24,6 +24,7 @@ U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 U53 = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
+TerminalName = Annotated[str, Meta(min_length=1, max_length=limits.TERMINAL_NAME_CHARACTERS_MAX)]
 SignedOperation = Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
 Operations = Annotated[list[SignedOperation], Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
 Ids = Annotated[list[B32], Meta(max_length=limits.PARENTS_MAX)]
@@ -114,7 +115,7 @@ class Features(Wire, frozen=True, tag=5):
     features: Annotated[list[U16], Meta(min_length=1, max_length=limits.FEATURES_MAX)]
 
 
-# 16 to 31: pairing.
+# 16 to 31: pairing, and linking an own terminal.
 
 
 class Commit(Wire, frozen=True, tag=16):
@@ -153,6 +154,128 @@ class Accept(Wire, frozen=True, tag=20):
     """Tag over both records. A side that has sent and received one has the contact."""
 
     tag: B32
+
+
+class NewTerminal(Wire, frozen=True, tag=21):
+    """The public keys of a terminal that is to be added, and its name, with its proof and signature."""
+
+    signing: B32
+    static: B32
+    name: TerminalName
+    proof: B32
+    signature: B64
+
+
+class SharedShare(Unprinted, frozen=True):
+    """A share of a contact secret: its number, and the heads of its owner's log when it was drawn."""
+
+    number: U32
+    share: B32
+    heads: Ids
+
+
+Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARE_NUMBERS_MAX)]
+
+
+class SharedRoot(Unprinted, frozen=True):
+    """A pairing root, and the shares of both persons exchanged under it, the highest number first."""
+
+    root: B32
+    own: Shares
+    theirs: Shares
+
+
+class SharedComparison(Wire, frozen=True):
+    """What was compared with a contact, and when (Unix time in milliseconds)."""
+
+    by_words: bool
+    time: U53
+    newest: B32
+    terminals: Annotated[list[B32], Meta(max_length=limits.LINKED_IDS_MAX)]
+
+
+class SharedPlace(Wire, frozen=True):
+    """An address at which a terminal of a contact was reached."""
+
+    terminal: B32
+    host: Annotated[str, Meta(min_length=1, max_length=limits.LINKED_HOST_MAX)]
+    port: Annotated[int, Meta(ge=1, le=0xFFFF)]
+
+
+LinkedIds = Annotated[list[B32], Meta(max_length=limits.LINKED_IDS_MAX)]
+
+
+class SharedPairing(Unprinted, frozen=True, tag=22):
+    """What the terminals of a person share about one contact; its log comes before it.
+
+    `seen` and `confirmed` are the pins of that log, `proven` the static keys that the contact has proven.
+    `timer`: seconds, 0 for none. `pairings`: the newest comes first.
+    """
+
+    person: B32
+    seen: LinkedIds
+    confirmed: LinkedIds
+    petname: Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)]
+    verified: bool
+    blocked: bool
+    held: bool
+    since: U53
+    timer: Annotated[int, Meta(ge=0, le=limits.TIMER_SECONDS_MAX)]
+    comparison: Annotated[list[SharedComparison], Meta(max_length=1)]
+    pairings: Annotated[list[SharedRoot], Meta(max_length=limits.LINKED_PAIRINGS_MAX)]
+    proven: LinkedIds
+    places: Annotated[list[SharedPlace], Meta(max_length=limits.LINKED_PLACES_MAX)]
+
+
+class SharedKey(Unprinted, frozen=True):
+    """A self key of the person, and the heads of the person log under which it was drawn."""
+
+    key: B32
+    heads: Ids
+
+
+class SharedSetting(Unprinted, frozen=True):
+    """What the person chose on all terminals, by name."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=limits.LINKED_SETTING_NAME_MAX)]
+    value: Annotated[str, Meta(max_length=limits.LINKED_SETTING_VALUE_MAX)]
+
+
+class SharedRelay(Wire, frozen=True):
+    """A relay that the person named. `invited`: it came with an invitation. `since`: milliseconds."""
+
+    address: Annotated[str, Meta(min_length=1, max_length=limits.RELAY_ADDRESS_MAX)]
+    invited: bool
+    since: U53
+
+
+class LinkState(Unprinted, frozen=True, tag=23):
+    """What the terminals of a person share about the person; its log comes before it.
+
+    `terminal` adds. `seen` and `confirmed` are the pins of the log, Adds included. `self_keys`: the newest
+    comes last. `contacts`: so many SharedPairing follow.
+    """
+
+    person: B32
+    terminal: B32
+    seen: LinkedIds
+    confirmed: LinkedIds
+    self_keys: Annotated[list[SharedKey], Meta(min_length=1, max_length=limits.LINKED_SELF_KEYS_MAX)]
+    settings: Annotated[list[SharedSetting], Meta(max_length=limits.LINKED_SETTINGS_MAX)]
+    relays: Annotated[list[SharedRelay], Meta(max_length=limits.LINKED_RELAYS_MAX)]
+    contacts: Annotated[int, Meta(ge=0, le=limits.LINKED_CONTACTS_MAX)]
+
+
+class Addition(Wire, frozen=True, tag=24):
+    """The encoded Add, which both are to sign."""
+
+    operation: SignedOperation
+
+
+class Consent(Wire, frozen=True, tag=25):
+    """The signature of the new terminal on the Add."""
+
+    signature: B64
 
 
 # 32 to 47: person logs and shares.
@@ -233,6 +356,7 @@ class Typing(Wire, frozen=True, tag=52):
 Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
+    | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
     | (LogHeads | LogOperations | Reachable)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
 )

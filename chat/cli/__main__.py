@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "join": "pairing",
     "pair": "pairing",
     "rename": "people",
-    "terminal": "people",
+    "terminal": "devices",
     "recovery": "people",
     "contacts": "people",
     "verify": "people",

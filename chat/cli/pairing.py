@@ -252,7 +252,7 @@ async def pair(call: Call, address: str | None, wait: float) -> None:
     Both sides run this command. With --address, the other side runs it without, or is visible in the
     interface.
     """
-    place = _host_and_port(address) if address is not None else None
+    place = host_and_port(address) if address is not None else None
 
     async def way(opened: Messenger, dialogue: Dialogue) -> str:
         if place is not None:
@@ -325,7 +325,7 @@ def _choice(dialogue: Dialogue, strangers: tuple[NearbyView, ...], typed: Typed)
     return None
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from chat.cli.changes import until_erased
+from chat.cli.devices import SHORT, SHORTEST_ID, device_of, signed, terminal_line
 from chat.cli.output import (
     Stopped,
     clear_screen,
@@ -34,7 +35,6 @@ from chat.interface import (
     Kept,
     KeyringFailure,
     Messenger,
-    NotSynced,
     OwnChange,
     QuestionView,
     RecoveryView,
@@ -56,12 +56,6 @@ RISK: Final = (
 
 USED: Final = "Your recovery words were used."
 NEW_KEYS: Final = "This device has new keys now: pair again with each contact that stays offline here."
-
-SHORTEST_ID: Final = 8
-"""Digits of a terminal's id that are enough to name it."""
-
-SHORT: Final = 16
-"""Digits of an id that a line shows."""
 
 NOT_LOCKED: Final = (
     "Another Parlour has this profile open and does not answer, so it is not locked: end that one, then try"
@@ -182,45 +176,6 @@ async def rename(call: Call, name: str, force: bool) -> None:
     call.result({"name": name}, f"Your contacts see {one_line(name)} now.")
 
 
-async def signed(call: Call, force: bool, sign: Callable[[bool], Awaitable[None]]) -> None:
-    """Sign an operation. Where this profile may lack some, its person is asked, or must give --force."""
-    try:
-        await sign(force)
-    except NotSynced as problem:
-        if not is_interactive():
-            raise NotSynced(f"{problem} To sign all the same, give --force.") from None
-        note(str(problem))
-        if not await confirmed(call.lines, "Sign all the same? [y/n]"):
-            raise Stopped("Nothing was signed.") from None
-        await sign(True)
-
-
-@group("terminal")
-@coroutine
-async def terminal(call: Call) -> None:
-    """List the devices of your identity."""
-    await _list_terminals(call)
-
-
-@terminal.command("list")
-@coroutine
-async def list_terminals(call: Call) -> None:
-    """List the devices of your identity, the most senior first."""
-    await _list_terminals(call)
-
-
-async def _list_terminals(call: Call) -> None:
-    async with messenger(call, offline=True) as opened:
-        for view in await opened.terminals():
-            fields = {"terminal": view.terminal, "this": view.this, "state": view.state.value}
-            call.result(fields, terminal_line(view))
-
-
-def terminal_line(view: TerminalView) -> str:
-    state = "shut out: its key was copied" if view.state is TerminalState.FROZEN else view.state.value
-    return f"{view.terminal[:SHORT]}  {state}{', this device' if view.this else ''}"
-
-
 @group("recovery")
 @coroutine
 async def recovery(call: Call) -> None:
@@ -279,7 +234,7 @@ async def use_recovery(call: Call, removed: tuple[str, ...], force: bool) -> Non
     async with messenger(call) as opened:
         devices = [view for view in await opened.terminals() if view.state is not TerminalState.REMOVED]
         before = (await opened.me()).terminal
-        chosen = list(dict.fromkeys(_device(devices, name) for name in removed))
+        chosen = list(dict.fromkeys(device_of(devices, name) for name in removed))
         with passing_screen():
             typed = await typed_words(call)
         await opened.check_recovery(typed)
@@ -301,14 +256,6 @@ async def typed_words(call: Call) -> tuple[str, ...]:
     while len(words) < RECOVERY_WORDS and (line := await call.lines.next_line()) is not None:
         words += line.split()
     return tuple(words)
-
-
-def _device(devices: Sequence[TerminalView], name: str) -> TerminalView:
-    """The device of an id or its beginning. Raises UsageError."""
-    fitting = [view for view in devices if view.terminal.startswith(name.lower())]
-    if len(fitting) != 1 or len(name) < SHORTEST_ID:
-        raise UsageError(f"No single device has the id {name}: 'parlour terminal list' shows them.")
-    return fitting[0]
 
 
 async def _chosen(call: Call, devices: Sequence[TerminalView]) -> list[TerminalView]:

@@ -150,6 +150,7 @@ ONCE: Final = frozenset(
     (
         *("invite", "join", "pair_address", "pair_nearby", "answer_pairing", "send"),
         *("remove", "remove_relay", "change_passphrase", "lock"),
+        *("add_terminal", "answer_linking", "remove_terminal"),
         *("rename_self", "recover", "confirm_recovery", "back_up", "export"),
     )
 )

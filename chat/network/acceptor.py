@@ -76,6 +76,6 @@ class Acceptor:
             return None
         if opened.pattern is Pattern.IKPSK2:
             return await self._adopt_contact(driver, opened)
-        if opened.pattern is Pattern.XX and not driver.connection.peer:
-            return None  # pairing nearby is not possible through a relay
+        if opened.pattern in (Pattern.XX, Pattern.LINKING) and not driver.connection.peer:
+            return None  # neither is possible through a relay
         return await self._pair(driver, opened)

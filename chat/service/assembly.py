@@ -12,6 +12,7 @@ from chat.errors import phrase
 from chat.interface import Notice, ParlourError
 from chat.network.acceptor import Acceptor
 from chat.network.connector import Dialer
+from chat.network.driver import Adopt, Driver, Handler
 from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, RelayedLinkOpened
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
@@ -28,6 +29,7 @@ from chat.service.events import EventBus
 from chat.service.expiry import AgeClock, Expirer
 from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
+from chat.service.linking import Linker
 from chat.service.maintenance import Cleaner, Settler
 from chat.service.messages import Messages
 from chat.service.pairing.accept import Accept
@@ -45,6 +47,8 @@ from chat.storage.alerts import AlertRow
 from chat.storage.database import Store
 from chat.storage.profile import Vault
 from chat.tasks import Runtime, Tasks
+from protocol.link.framing import Pattern
+from protocol.link.states import LinkOpen
 
 
 class UseCases:
@@ -80,7 +84,7 @@ class UseCases:
         unstored: tuple[AlertRow, ...],
     ) -> None:
         self.store, self.book = store, profile.contacts
-        self.bus, self.visibility = EventBus(), Visibility()
+        self.bus, self.visibility, adding = EventBus(), Visibility(), Visibility()
         tasks = Tasks(partial(report, self.bus))
         self.runtime = Runtime(ports.clock, ports.random, config, tasks)
         self.keyring = Keyring(
@@ -95,6 +99,7 @@ class UseCases:
             profile.own_confirmed,
             profile.own_terminals,
             keeps_seed=profile.keeps_seed,
+            adding=adding,
         )
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
@@ -142,12 +147,14 @@ class UseCases:
         self.accept = accept = Accept(
             runtime, store, bus, keyring, self.visibility, pairings, relays, port, transport, cleaner
         )
-        self.acceptor = acceptor = Acceptor(runtime, keyring, sync.adopt, accept.opened, accept.burn)
+        self.announcer = Announcer(
+            runtime, store, bus, keyring, self.visibility, adding, book, port, transport, ports.discovery
+        )
+        self.linker = linker = Linker(runtime, store, bus, keyring, adding, self.announcer, own_log, book)
+        strangers = partial(_by_pattern, accept.opened, linker.opened)
+        self.acceptor = acceptor = Acceptor(runtime, keyring, sync.adopt, strangers, accept.burn)
         self.relay_client = RelayClient(runtime, keyring, transport, acceptor.accept, bus.signal)
         self.dialer = Dialer(runtime, keyring, links, sync.adopt, self.relay_client, transport)
-        self.announcer = Announcer(
-            runtime, store, bus, keyring, self.visibility, book, port, transport, ports.discovery
-        )
         self.initiate = Initiate(
             runtime, keyring, pairings, self.announcer, relays, self.relay_client, transport
         )
@@ -205,9 +212,15 @@ class UseCases:
         self.relay_client.stop()
         self.acceptor.stop()
         await self.pairings.stop()
+        await self.linker.stop()
         await self.links.close_all(reason)
         await self.expirer.save()
         await self.runtime.tasks.stop()
+
+
+async def _by_pattern(pair: Adopt, link: Adopt, driver: Driver, opened: LinkOpen) -> Handler | None:
+    """Let a stranger's open link begin a pairing, or the linking of a device of this person."""
+    return await (link if opened.pattern is Pattern.LINKING else pair)(driver, opened)
 
 
 def report(bus: EventBus, error: BaseException) -> None:

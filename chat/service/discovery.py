@@ -48,13 +48,14 @@ class Announcer:
         bus: EventBus,
         keyring: Keyring,
         visibility: Visibility,
+        adding: Visibility,
         book: ContactBook,
         port: ListeningPort,
         transport: Transport,
         discovery: Discovery,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
-        self._visibility, self._book, self._port = visibility, book, port
+        self._visibility, self._adding, self._book, self._port = visibility, adding, book, port
         self._transport, self._discovery = transport, discovery
         self._found: dict[str, Announcement] = {}
         self._contacts: dict[str, Peer] = {}  # by instance
@@ -93,7 +94,8 @@ class Announcer:
         self._day = utc_day(self._runtime.clock.wall())
         static = keyring.identity.static.public
         slots = make_slots(viewers, self._day, static, instance, port, addresses, random)
-        name = keyring.own_log.name if self._visibility.visible else ""
+        # A new terminal of this person finds this one by the name, too.
+        name = keyring.own_log.name if self._visibility.visible or self._adding.visible else ""
         return Announcement(instance, addresses, port, slots, name)
 
     # Visibility.

@@ -125,7 +125,8 @@ class Keyring:
     terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
     included: what they wrote is never shown as a contact's words. `keeps_seed`: the database has the recovery
     seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
-    that key. `shared`: those keys that several persons have proven.
+    that key. `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this
+    person may begin to be linked.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class Keyring:
         own_terminals: Iterable[bytes] = (),
         *,
         keeps_seed: bool = False,
+        adding: Visibility | None = None,
     ) -> None:
         self.keeps_seed = keeps_seed
         self.own_terminals = {own.terminal, *own_terminals}
@@ -156,7 +158,7 @@ class Keyring:
         self.shared: set[bytes] = set()
         for person, static in proven:
             self.prove(person, static)
-        self._visibility = visibility
+        self._visibility, self._adding = visibility, adding or Visibility()
         self._now = now
 
     def log(self, person: bytes) -> PersonState:
@@ -170,6 +172,9 @@ class Keyring:
 
     def pairing_open(self) -> bool:
         return self._visibility.accepts and self.own_problem() is None
+
+    def linking_open(self) -> bool:
+        return self._adding.accepts and self.own_problem() is None
 
     def own_problem(self, terminal: bytes = b"") -> Phrase | None:
         """Why this terminal, or the one with this id, shows no safety number and sends no Record now."""

@@ -33,6 +33,7 @@ from protocol.identity.author import (
     recover_operation,
     recovery_key,
     recovery_words,
+    remove_operation,
     rename_operation,
     sign_recovery,
     unknown_word,
@@ -46,7 +47,7 @@ from protocol.identity.exchange import (
     missing,
     owner_named,
 )
-from protocol.identity.log import Add, Recover, load, parse_operation, sign_operation
+from protocol.identity.log import Add, Recover, load, parse_operation, sign_add, sign_operation
 from protocol.identity.names import is_name
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.identity.safety import open_questions
@@ -77,6 +78,14 @@ ERASED = phrase("The recovery words were shown before and erased: they are only 
 NOT_ASKED = phrase("Type the words that are asked for.")
 WRONG_CHECK = phrase("The words do not fit together: one of them is wrong, or two are in the wrong order.")
 OTHER_WORDS = phrase("These are not the recovery words of this identity.")
+CHANGED = phrase("Your identity changed meanwhile. No device was added: start again on both devices.")
+SENIOR = phrase(
+    "This device is newer than the one to remove. Remove it with an older device, or recover with 'parlour "
+    "recovery use'."
+)
+LOG_FULL_FOR_DEVICES = phrase(
+    "Your identity has reached its limit of changes: recover with 'parlour recovery use'."
+)
 NO_DEVICE = phrase("No such device: 'parlour terminal list' shows them.")
 TOO_MANY_DEVICES = phrase("One recovery removes at most 8 devices.")
 
@@ -214,6 +223,43 @@ class OwnLog:
             except LimitExceeded:
                 raise NotPermitted(LOG_FULL) from None
 
+    async def add(self, operation: Add, consent: bytes) -> bytes:
+        """Sign and store an Add, to which `consent` is the new terminal's signature (64 bytes); returns it.
+
+        Raises NotPermitted (this terminal is not live, it signed something else meanwhile, or the log is
+        full).
+        """
+        async with self._turn:
+            state, own = self._keyring.own_log, self._keyring.own
+            if own.terminal not in state.live:
+                raise NotPermitted(NOT_LIVE)
+            # Another operation with the sequence would be a fork.
+            if operation.author != own.terminal or operation.sequence != state.sequences[own.terminal] + 1:
+                raise NotPermitted(CHANGED)
+            signed = sign_add(operation, own.signing_seed, consent)
+            try:
+                await self._add([signed], [parse_operation(signed).id])
+            except LimitExceeded:
+                raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
+            return signed
+
+    async def remove(self, terminal: bytes) -> None:
+        """Sign the removal of a terminal of this person. Raises UsageError, NotPermitted."""
+        async with self._turn:
+            state, own = self._keyring.own_log, self._keyring.own
+            if own.terminal not in state.live:
+                raise NotPermitted(NOT_LIVE)
+            target = state.live.get(terminal) or state.frozen.get(terminal)
+            if target is None:
+                raise UsageError(NO_DEVICE)
+            if target.id != own.terminal and target.rank < state.live[own.terminal].rank:
+                raise NotPermitted(SENIOR)
+            operation = remove_operation(state, own.terminal, terminal)
+            try:
+                await self._add([sign_operation(operation, own.signing_seed)])
+            except LimitExceeded:
+                raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
+
     async def recover(self, seed: bytes, removed: Sequence[bytes]) -> None:
         """Sign the next recovery, which removes these terminals. Raises UsageError.
 
@@ -332,18 +378,30 @@ class Recovery:
         """Raises UsageError where these are not the recovery words of this person."""
         await self._log.before(seed_of(typed))
 
+    async def remove(self, terminal: str, *, force: bool) -> None:
+        """Sign the removal of a device. Raises UsageError, NotPermitted, NotSynced."""
+        (removed,) = _ids_of([terminal])
+        await self._log.until_synced(NOT_SYNCED, force=force)
+        await self._fetch()  # or the cuts that follow would leave out what it wrote before
+        await self._log.remove(removed)
+
     async def use(self, typed: Sequence[str], removed: Sequence[str], *, force: bool) -> None:
         """Sign a recovery with the seed of the words. Raises UsageError, NotSynced."""
         seed = seed_of(typed)
-        try:
-            terminals = [bytes.fromhex(terminal) for terminal in removed]
-        except ValueError:
-            raise UsageError(NO_DEVICE) from None
+        terminals = _ids_of(removed)
         await self._log.until_synced(RECOVERY_NOT_SYNCED, force=force)
         if terminals:
             await self._fetch()  # or the cuts that follow would leave out what they wrote before
         await self._log.recover(seed, terminals)
         self._cleaner.begin()  # former keys of this terminal were deleted if it has new ones
+
+
+def _ids_of(terminals: Sequence[str]) -> list[bytes]:
+    """The ids of terminals in hex. Raises UsageError."""
+    try:
+        return [bytes.fromhex(terminal) for terminal in terminals]
+    except ValueError:
+        raise UsageError(NO_DEVICE) from None
 
 
 def seed_of(typed: Sequence[str]) -> bytes:

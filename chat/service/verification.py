@@ -22,7 +22,7 @@ from chat.interface import (
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.state import ContactBook
-from chat.service.views import TEXTS, Views, utc
+from chat.service.views import Views, change_text, utc
 from chat.storage import contacts, persons
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database, Store
@@ -192,7 +192,9 @@ def changes_since(row: ComparisonRow, now: PersonState) -> tuple[IdentityChangeV
     """What has changed of a contact since it was compared, each with its signed cause: recoveries, added
     terminals, and those that are gone."""
     return tuple(
-        IdentityChangeView(TEXTS[cause.kind], cause.operation.hex(), cause.terminal.hex(), cause.author.hex())
+        IdentityChangeView(
+            change_text(cause), cause.operation.hex(), cause.terminal.hex(), cause.author.hex()
+        )
         for cause in _causes_since(row, now)
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from chat.errors import phrase
+from chat.errors import Phrase, phrase
 from chat.interface import (
     ContactChanged,
     ContactView,
@@ -257,8 +257,20 @@ class Views:
             (TerminalState.FROZEN, log.frozen),
             (TerminalState.REMOVED, log.removed),
         )
-        found = [(one.rank, one.id, state) for state, some in states for one in some.values()]
-        return tuple(TerminalView(one.hex(), one == own, state) for _, one, state in sorted(found))
+        removed_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.REMOVED}
+        added_by = {one.terminal: one.author for one in log.causes if one.kind is CauseKind.ADDED}
+        found = [(one.rank, one, state) for state, some in states for one in some.values()]
+        return tuple(
+            TerminalView(
+                one.id.hex(),
+                one.id == own,
+                state,
+                one.name,
+                added_by.get(one.id, b"").hex(),
+                removed_by.get(one.id, b"").hex(),
+            )
+            for _, one, state in sorted(found, key=lambda each: each[0])
+        )
 
     def publish_contact(self, person: bytes) -> None:
         """Publish how a contact is now; it may have been removed meanwhile."""
@@ -277,7 +289,7 @@ class Views:
     def publish_identity(self, person: bytes, causes: Sequence[Cause]) -> None:
         """Publish each change of a contact's identity with its signed cause (SPEC §7.3)."""
         for cause in causes:
-            self._bus.publish(IdentityChanged(person.hex(), self.name(person), TEXTS[cause.kind]))
+            self._bus.publish(IdentityChanged(person.hex(), self.name(person), change_text(cause)))
         self.publish_contact(person)
 
     def publish_same_key(self, person: bytes) -> None:
@@ -366,7 +378,6 @@ def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:
 
 TEXTS = {
     CauseKind.FOUNDED: phrase("is new"),
-    CauseKind.ADDED: phrase("added a device"),
     CauseKind.REMOVED: phrase("removed a device"),
     CauseKind.VOIDED: phrase("lost a device that a removed device had added"),
     CauseKind.RENAMED: phrase("changed the name"),
@@ -376,6 +387,13 @@ TEXTS = {
         "has recoveries that contradict each other: compare the safety number before you continue"
     ),
 }
+
+
+def change_text(cause: Cause) -> Phrase:
+    """What a change of a contact's identity did, after the contact's name."""
+    if cause.kind is CauseKind.ADDED:
+        return phrase('added the device "{device}"', device=cause.name)
+    return TEXTS[cause.kind]
 
 
 OWN_TEXTS = {

@@ -39,14 +39,17 @@ class OwnRow(Redacting, frozen=True):
     recovery_seed: Redacted[bytes | None]
 
 
-def create_own(db: Database, own: OwnRow) -> None:
-    """Write the only row and the first self key. Raises StorageMisuse if there is one already."""
+def create_own(db: Database, own: OwnRow, heads: Iterable[bytes] = ()) -> None:
+    """Write the only row and the first self key, made under these heads of the person's log.
+
+    Raises StorageMisuse if there is one already.
+    """
     db.insert(
         "INSERT INTO own (id, person, terminal, signing_seed, static_secret, recovery_seed)"
         " VALUES (1, ?, ?, ?, ?, ?)",
         *(own.person, own.terminal, own.signing_seed, own.static_secret, own.recovery_seed),
     )
-    add_self_key(db, own.self_key, [])
+    add_self_key(db, own.self_key, list(heads))
 
 
 def read_own(db: Database) -> OwnRow:
@@ -82,6 +85,13 @@ def replace_terminal(db: Database, terminal: bytes, signing_seed: bytes, static_
 def add_self_key(db: Database, key: bytes, heads: list[bytes]) -> None:
     """Store a newer self key, made under these heads of the person's log."""
     db.insert("INSERT INTO self_keys (key, heads) VALUES (?, ?)", key, joined_ids(heads))
+
+
+def self_keys(db: Database) -> list[tuple[bytes, list[bytes]]]:
+    """All self keys with the heads under which they were made, the newest last."""
+    return [
+        (key, parted_ids(heads)) for key, heads in db.rows("SELECT key, heads FROM self_keys ORDER BY number")
+    ]
 
 
 OWN: Final = "own"

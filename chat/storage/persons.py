@@ -117,6 +117,15 @@ def proven_keys(db: Database) -> list[tuple[bytes, bytes]]:
     return [(row[0], row[1]) for row in db.rows("SELECT person, static FROM proven_keys ORDER BY 1, 2")]
 
 
+def terminals_of(db: Database, person: bytes) -> list[bytes]:
+    """The ids of a person's live terminals, the most senior first."""
+    live = (
+        "SELECT t.terminal FROM person_terminals AS p JOIN terminals AS t ON t.number = p.terminal"
+        " WHERE p.person = ? AND p.live ORDER BY p.seniority"
+    )
+    return [row[0] for row in db.rows(live, person)]
+
+
 def former_terminals(db: Database, person: bytes) -> list[bytes]:
     """The ids of a person's terminals that are live no more, also of those whose adding no longer counts."""
     former = (

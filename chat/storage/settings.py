@@ -45,6 +45,39 @@ def withhold(db: Database) -> None:
         db.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", *row)
 
 
+def shared(db: Database) -> list[tuple[str, str]]:
+    """The rows of what is the same on all terminals of this person."""
+    names = [one.name for one in fields(Settings)]
+    kept = ((name, db.value("SELECT value FROM settings WHERE name = ?", name)) for name in names)
+    return [(name, value) for name, value in kept if value is not None]
+
+
+def take_over(db: Database, name: str, value: str) -> None:
+    """Store such a row as another terminal has it. Others are passed over."""
+    if name in {one.name for one in fields(Settings)}:
+        db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value)
+
+
+_TIMER: Final = "timer/"  # prefix, before a person id in hex
+_TIMERS_END: Final = "timer0"
+
+
+def hand_timer(db: Database, person: bytes, seconds: int) -> None:
+    """Store the timer of a conversation whose entries have not come here yet."""
+    if seconds:
+        db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", _timer(person), str(seconds))
+
+
+def handed_timers(db: Database) -> dict[bytes, int]:
+    """By contact the timers that another terminal of this person has named."""
+    rows = db.rows("SELECT name, value FROM settings WHERE name >= ? AND name < ?", _TIMER, _TIMERS_END)
+    return {bytes.fromhex(name.removeprefix(_TIMER)): int(value) for name, value in rows}
+
+
+def _timer(person: bytes) -> str:
+    return f"{_TIMER}{person.hex()}"
+
+
 def preferences(db: Database) -> dict[str, str]:
     """The interface's preferences by name."""
     rows = db.rows("SELECT name, value FROM settings WHERE name >= ? AND name < ?", PREFERENCE, _PAST)
@@ -60,7 +93,8 @@ def set_preference(db: Database, name: str, value: str) -> None:
 
 
 def forget_person(db: Database, person: bytes) -> None:
-    """Delete preferences about a person, whose names end in `.` and the person id in hex."""
+    """Delete a handed timer, and preferences about a person, whose names end in `.` and its id in hex."""
+    db.run("DELETE FROM settings WHERE name = ?", _timer(person))
     for name in preferences(db):
         if name.endswith(f".{person.hex()}"):
             set_preference(db, name, "")

@@ -14,7 +14,7 @@ from protocol import labels, limits
 from protocol.codec import encode
 from protocol.errors import LocalMisuse, Malformed
 from protocol.identity import log
-from protocol.identity.names import is_name
+from protocol.identity.names import is_name, is_terminal_name
 from protocol.identity.reduction import PersonState
 from protocol.identity.safety import word_list
 from protocol.primitives import KEY_SIZE, Random, b2b, ed25519_from_seed, equal, x25519_generate
@@ -94,11 +94,15 @@ def rename_operation(state: PersonState, terminal: bytes, name: str) -> log.Rena
     )
 
 
-def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes) -> log.Add:
-    """`terminal` adds one with these public keys (32 bytes each). Both sign, the new terminal last."""
-    return log.Add(
-        state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal), signing, static
-    )
+def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes, name: str) -> log.Add:
+    """`terminal` adds one with these public keys (32 bytes each). Both sign, the new terminal last.
+
+    LocalMisuse unless is_terminal_name(name).
+    """
+    if not is_terminal_name(name):
+        raise LocalMisuse("not a terminal's name: ask is_terminal_name first")
+    place = state.person, terminal, state.sequences[terminal] + 1, _parents(state, terminal)
+    return log.Add(*place, signing, static, name)
 
 
 def remove_operation(

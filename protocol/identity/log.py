@@ -14,7 +14,7 @@ from protocol import labels, limits, primitives
 from protocol.codec import Beginning, Codec, Wire, check_ascending, check_empty_or_id, encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, Untrusted
 from protocol.identity.names import check_name
-from protocol.messages import B32, B64, U32, Ids, Name, Optional32
+from protocol.messages import B32, B64, U32, Ids, Name, Optional32, TerminalName
 
 
 class Removal(Wire, frozen=True):
@@ -34,7 +34,7 @@ class Genesis(Wire, frozen=True, tag=0):
 
 
 class Add(Wire, frozen=True, tag=1):
-    """A terminal adds another one, which also signs."""
+    """A terminal adds another one, which also signs. `name` tells the person's terminals apart."""
 
     person: B32
     author: B32
@@ -42,6 +42,7 @@ class Add(Wire, frozen=True, tag=1):
     parents: Ids
     signing: B32
     static: B32
+    name: TerminalName
 
 
 class Remove(Wire, frozen=True, tag=2):
@@ -186,10 +187,21 @@ def sign_operation(operation: Operation, *seeds: bytes) -> bytes:
 
     LocalMisuse if the result is longer than OPERATION_BYTES_MAX.
     """
-    encoded = encode(operation)
-    identity = operation_id(encoded, genesis=isinstance(operation, Genesis))
-    signatures = [primitives.ed25519_sign(seed, labels.SIGN_OPERATION + identity) for seed in seeds]
-    signed = encode(_Signed(encoded, signatures))
+    return _signed(operation, [_signature(operation, seed) for seed in seeds])
+
+
+def sign_add(operation: Add, seed: bytes, consent: bytes) -> bytes:
+    """An Add, signed with its author's seed (32 bytes), and the new terminal's signature (64) after that."""
+    return _signed(operation, [_signature(operation, seed), consent])
+
+
+def _signature(operation: Operation, seed: bytes) -> bytes:
+    identity = operation_id(encode(operation), genesis=isinstance(operation, Genesis))
+    return primitives.ed25519_sign(seed, labels.SIGN_OPERATION + identity)
+
+
+def _signed(operation: Operation, signatures: list[bytes]) -> bytes:
+    signed = encode(_Signed(encode(operation), signatures))
     if len(signed) > limits.OPERATION_BYTES_MAX:
         raise LocalMisuse(f"an operation of {len(signed)} bytes")
     return signed
@@ -213,7 +225,7 @@ def parse_operation(signed: bytes) -> LoggedOperation:
     (too long), Malformed (not canonical, an invalid key, parents out of order).
     """
     outer = _SIGNED.decode(signed)
-    operation = _read_operation(outer.operation)
+    operation = read_operation(outer.operation)
     genesis = isinstance(operation, Genesis)
     identity = operation_id(outer.operation, genesis=genesis)
     person = identity if isinstance(operation, Genesis) else operation.person
@@ -223,8 +235,11 @@ def parse_operation(signed: bytes) -> LoggedOperation:
     return logged
 
 
-def _read_operation(encoded: bytes) -> Operation | Unknown:
-    """Malformed for the contents of a known number, and where a later one lacks the first fields of all."""
+def read_operation(encoded: bytes) -> Operation | Unknown:
+    """An operation without its signatures.
+
+    Malformed for the contents of a known number, and where a later one lacks the first fields of all.
+    """
     beginning = Beginning(encoded)
     elements, number = beginning.array(), beginning.integer()
     if elements == 0 or number in _KNOWN:
@@ -251,7 +266,7 @@ def _check_form(logged: LoggedOperation) -> None:
     check_ascending([removal.terminal for removal in logged.removals])
     for removal in logged.removals:
         check_empty_or_id(removal.last)
-    if isinstance(operation, Rename):
+    if isinstance(operation, Rename | Add):
         check_name(operation.name)
 
 

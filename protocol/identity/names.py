@@ -1,4 +1,4 @@
-"""The names of persons (SPEC §7.2), which are text of a peer."""
+"""The names of persons and of their terminals (SPEC §7.2), which are text of a peer."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def is_name(name: str) -> bool:
     """Whether a name is valid: 1 to 64 characters, none of _FORBIDDEN_IN_NAMES, no space at either end."""
     fits = 1 <= len(name) <= limits.NAME_CHARACTERS_MAX
     return fits and not _FORBIDDEN_IN_NAMES.search(name) and name == name.strip(" ")
+
+
+def is_terminal_name(name: str) -> bool:
+    """Whether a name of a terminal is valid: as is_name, of at most 32 characters."""
+    return is_name(name) and len(name) <= limits.TERMINAL_NAME_CHARACTERS_MAX
 
 
 def check_name(name: str) -> None:

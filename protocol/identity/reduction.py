@@ -16,7 +16,7 @@ from protocol.identity.log import Graph, bits
 
 
 class Terminal(Struct, frozen=True):
-    """A terminal of a person. `operation` is the id of the one that added it.
+    """A terminal of a person. `operation` is the id of the one that added it, `name` that of its Add.
 
     The lower `rank` is senior: the number of the recovery that added it, negative, or 0; then the depth of
     the operation in the graph; then the terminal id.
@@ -27,6 +27,7 @@ class Terminal(Struct, frozen=True):
     static: bytes
     rank: tuple[int, int, bytes]
     operation: bytes
+    name: str = ""
 
     @property
     def depth(self) -> int:
@@ -59,7 +60,8 @@ class Cause(Struct, frozen=True):
     """A change to a person, and the id of the signed operation behind it.
 
     `terminal` is the terminal concerned (empty: none), `author` the signer (empty: the recovery key). They
-    are equal if a terminal removed itself. `name` is text of a peer, and only set for RENAMED.
+    are equal if a terminal removed itself. `name` is text of a peer: the person's of RENAMED, the terminal's
+    of ADDED.
     """
 
     kind: CauseKind
@@ -414,7 +416,9 @@ class Reduction:
             rank, index = introduction
             keys = self.graph.order[index].introduces
             assert keys is not None
-            found[terminal] = Terminal(terminal, keys.signing, keys.static, rank, self.graph.order[index].id)
+            logged = self.graph.order[index]
+            name = logged.operation.name if isinstance(logged.operation, log.Add) else ""
+            found[terminal] = Terminal(terminal, keys.signing, keys.static, rank, logged.id, name)
         return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
     def senior(self) -> bytes:
@@ -492,7 +496,8 @@ class Reduction:
             if isinstance(operation, log.Rename):
                 yield Cause(kind, logged.id, b"", logged.author, operation.name)
             elif not isinstance(operation, log.Remove):
-                yield Cause(kind, logged.id, keys.id if keys else b"", logged.author)
+                name = operation.name if isinstance(operation, log.Add) else ""
+                yield Cause(kind, logged.id, keys.id if keys else b"", logged.author, name)
             for removal in logged.removals:
                 yield Cause(CauseKind.REMOVED, logged.id, removal.terminal, logged.author)
 

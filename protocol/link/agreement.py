@@ -26,6 +26,7 @@ NOISE_NAMES: Final[Mapping[Pattern, str]] = {
     Pattern.XX: "Noise_XX_25519_ChaChaPoly_BLAKE2b",
     Pattern.XXPSK0: "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b",
     Pattern.IKPSK2: "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b",
+    Pattern.LINKING: "Noise_XX_25519_ChaChaPoly_BLAKE2b",
 }
 """The unmodified Noise protocol per pattern (SPEC §6.2)."""
 

@@ -203,11 +203,12 @@ AEADS: Final[Mapping[int, Aead]] = {aead.id: aead for aead in (AEGIS256, CHACHA2
 
 
 class Pattern(IntEnum):
-    """Handshake patterns by their number on the wire (SPEC §6.2)."""
+    """Handshake patterns by their number on the wire (SPEC §6.2). LINKING is XX for an own terminal."""
 
     XX = 1
     XXPSK0 = 2
     IKPSK2 = 3
+    LINKING = 8
 
 
 _PATTERNS: Final[Mapping[int, Pattern]] = {pattern.value: pattern for pattern in Pattern}

@@ -33,6 +33,9 @@ class Policy(Protocol):
     def pairing_open(self) -> bool:
         """Whether pairing with strangers nearby (XX) is open now."""
 
+    def linking_open(self) -> bool:
+        """Whether a terminal of this person may be linked (LINKING) now."""
+
     def open_invitations(self) -> Sequence[InvitationKeys]:
         """The keys of the open invitations. The first four are tried."""
 
@@ -62,7 +65,7 @@ class AwaitReply(Protocol):
 
 
 class _PairingCall(Struct, frozen=True):
-    """An initiator before message 1 of XX or XXpsk0. `responder`: hash of the key that answers, or empty."""
+    """An initiator before message 1 of XX, XXpsk0 or LINKING. `responder`: hash of the key that answers."""
 
     pattern: Pattern
     static: X25519Pair
@@ -199,7 +202,7 @@ class Initiator:
         features: Collection[int] = (),
         encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> Self:
-        """For a pairing: XX, or XXpsk0 with the psk of an invitation and the hash of its one-time key.
+        """For a pairing or linking: XX, or XXpsk0 with the psk of an invitation and its one-time key's hash.
 
         `psk` and `responder` have 32 bytes each. `static` is the one-time key, by default a new one. Only the
         key that burned an invitation can use it again. `aes` is whether there are AES instructions, by
@@ -207,7 +210,7 @@ class Initiator:
         """
         given = (psk is not None, len(responder) == KEY_SIZE)
         if pattern is Pattern.IKPSK2 or given != (pattern is Pattern.XXPSK0,) * 2:
-            raise LocalMisuse("pairing is XX with neither psk nor hash, or XXpsk0 with both")
+            raise LocalMisuse("XX has neither psk nor hash, XXpsk0 both")
         psks = () if psk is None else (psk,)
         call = _PairingCall(pattern, static or X25519Pair.generate(random), psks, responder)
         return cls(call, b"", random, aes, features, encapsulate)
@@ -318,8 +321,9 @@ class Responder:
         return self._answer_nearby(terms, message)
 
     def _answer_nearby(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
-        if not self._policy.pairing_open():
-            raise Refused("pairing is not open")
+        policy, links = self._policy, terms.pattern is Pattern.LINKING
+        if not (policy.linking_open() if links else policy.pairing_open()):
+            raise Refused("neither a pairing nor a linking is open")
         static = X25519Pair.generate(self._random)
         state = terms.state(Role.RESPONDER, static)
         if state.read_message(message):

@@ -12,7 +12,20 @@ from msgspec import Struct
 from protocol.errors import LocalMisuse, Unexpected
 from protocol.keys import Secret, X25519Pair
 from protocol.link.framing import FrameReader
-from protocol.messages import Accept, Commit, Confirm, Message, Open, Record, Reveal
+from protocol.messages import (
+    Accept,
+    Addition,
+    Commit,
+    Confirm,
+    Consent,
+    LinkState,
+    Message,
+    NewTerminal,
+    Open,
+    Record,
+    Reveal,
+    SharedPairing,
+)
 from protocol.redacting import Redacted, Redacting
 
 
@@ -216,8 +229,10 @@ MESSAGES: Final[Mapping[State, frozenset[type[Message]]]] = {
 }
 """Messages that a peer may send in a state."""
 
-PAIRING_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Commit, Reveal, Open, Record, Accept})
-"""Messages that are not allowed on a link with a contact."""
+PAIRING_MESSAGES: Final[frozenset[type[Message]]] = frozenset(
+    {Commit, Reveal, Open, Record, Accept, NewTerminal, SharedPairing, LinkState, Addition, Consent}
+)
+"""Messages of a pairing or a linking, which are not allowed on a link with a contact."""
 
 
 def check_follows(role: Role, state: State, following: State) -> None:

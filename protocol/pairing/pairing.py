@@ -9,15 +9,14 @@ from typing import Final, Self
 from msgspec import Struct, structs
 from msgspec.structs import replace
 
-from protocol import labels, primitives
+from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError, Unexpected
-from protocol.identity.names import check_name
 from protocol.identity.reduction import reduce
-from protocol.identity.safety import words
 from protocol.limits import PENDING_SECONDS
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Accept, Close, Commit, LogOperations, Message, Open, Record, Reveal
 from protocol.pairing import record
+from protocol.pairing.comparison import Comparison, WordsReady
 from protocol.pairing.record import HeldOperations, Identity, PendingContact
 from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed
 
@@ -36,13 +35,6 @@ def is_forgotten(stored: int, now: int) -> bool:
 
 
 # --- Events ---
-
-
-class WordsReady(Struct, frozen=True):
-    """The five words to compare. `name` of the peer is text of the peer."""
-
-    words: tuple[str, ...]
-    name: str
 
 
 class JoinerKnown(Struct, frozen=True):
@@ -165,12 +157,11 @@ class Pairing:
         """Use `nearby`, `joiner` or `inviter`."""
         own = reduce(identity.operations)
         self.state = State.NEW
-        self._first, self._identity, self._own_name = first, identity, own.name
+        self._first, self._identity = first, identity
         self._transcript = record.Transcript.of(facts, role)
         keys = frozenset((ed25519_from_seed(identity.signing_seed), identity.static.public))
         self._rules = record.RecordRules(own.person, keys, held, check)
-        self._nonce, self._commitment = nonce, b""
-        self._their_name = ""
+        self._comparison = Comparison(self._transcript.t, own.name, nonce)
         self._record = record.make_record(identity, self._transcript)
         self._before: list[bytes] = []
         self._theirs: tuple[Record, PendingContact] | None = None
@@ -226,7 +217,7 @@ class Pairing:
             raise LocalMisuse("a pairing starts once")
         self.state = self._first
         if self.state is State.COMMITTED:
-            return Step((Commit(self._commit(self._nonce), self._own_name),))
+            return Step((self._comparison.begin(),))
         return Step(record.cut(self._record)) if self.state is State.OFFERED else Step()
 
     def receive(self, message: Message) -> Step:
@@ -273,23 +264,18 @@ class Pairing:
     def _act(self, cause: Message | Call, following: State) -> Step:
         match cause:
             case Commit():
-                check_name(cause.name)
-                self._commitment, self._their_name = cause.commitment, cause.name
-                return Step((Reveal(self._nonce, self._own_name),))
+                return Step((self._comparison.committed(cause),))
             case Reveal():
-                check_name(cause.name)
-                self._their_name = cause.name
-                return Step((Open(self._nonce),), (self._words(self._nonce, cause.nonce),))
+                message, words = self._comparison.revealed(cause)
+                return Step((message,), (words,))
             case Open():
-                if not primitives.equal(self._commit(cause.nonce), self._commitment):
-                    raise AuthenticationFailed("not the nonce that was committed to")
-                return Step(events=(self._words(cause.nonce, self._nonce),))
+                return Step(events=(self._comparison.opened(cause),))
             case LogOperations():
                 self._before = record.joined(self._before, cause)
                 return Step()
             case Record():
                 whole = structs.replace(cause, operations=record.joined(self._before, cause))
-                rules = replace(self._rules, name=self._their_name)
+                rules = replace(self._rules, name=self._comparison.peer_name)
                 contact = record.check_record(whole, self._transcript, self._identity.share, rules)
                 self._theirs = whole, contact
                 if self.state is State.INVITED:
@@ -322,13 +308,6 @@ class Pairing:
         return self._theirs
 
     # Values (SPEC §7.4).
-
-    def _commit(self, nonce: bytes) -> bytes:
-        return primitives.b2b(self._transcript.t + nonce, personal=labels.COMMITMENT)
-
-    def _words(self, initiator_nonce: bytes, responder_nonce: bytes) -> WordsReady:
-        data = self._transcript.t + initiator_nonce + responder_nonce
-        return WordsReady(words(primitives.b2b(data, personal=labels.WORDS, size=5)), self._their_name)
 
     def _tag(self, role: Role) -> bytes:
         theirs, _ = self._their_part

@@ -54,7 +54,12 @@ from protocol.vectors.frame import (
     write_bytes,
 )
 
-PATTERNS: Final = {"XX": Pattern.XX, "XXpsk0": Pattern.XXPSK0, "IKpsk2": Pattern.IKPSK2}
+PATTERNS: Final = {
+    "XX": Pattern.XX,
+    "XXpsk0": Pattern.XXPSK0,
+    "IKpsk2": Pattern.IKPSK2,
+    "linking": Pattern.LINKING,
+}
 OWN_SHARE, THEIR_SHARE = "own", "theirs"
 
 
@@ -149,6 +154,10 @@ class InputPolicy:
     def pairing_open(self) -> bool:
         """Whether it is visible and no attempt is under way."""
         return bool(self._inputs["responder_visible"])
+
+    def linking_open(self) -> bool:
+        """Whether its person adds a terminal, and none is being added."""
+        return bool(self._inputs.get("responder_adds"))
 
     def open_invitations(self) -> Sequence[InvitationKeys]:
         """The open invitations, known by their place in the list."""

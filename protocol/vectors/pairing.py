@@ -21,6 +21,7 @@ from protocol.keys import X25519Pair
 from protocol.link.agreement import one_time_hash
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Close, Record
+from protocol.pairing.comparison import WordsReady
 from protocol.pairing.contact_secret import Pair, Share
 from protocol.pairing.invitation import (
     Invitation,
@@ -38,7 +39,6 @@ from protocol.pairing.pairing import (
     PairingFailed,
     PendingReady,
     Step,
-    WordsReady,
     goes_on,
     is_forgotten,
 )

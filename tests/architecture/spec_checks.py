@@ -26,7 +26,8 @@ from protocol.identity import log
 from protocol.link.framing import CHOICE_SIZE, padded_size
 from protocol.link.states import FOLLOWS, MESSAGES
 from protocol.noise import DHLEN, TAGLEN
-from protocol.pairing import invitation
+from protocol.pairing import invitation, linking
+from protocol.pairing.linking import ADDING, BEING_ADDED
 from protocol.pairing.pairing import TRANSITIONS, Call
 from protocol.relay import messages as relay_messages
 from protocol.relay.messages import FromRelay, FromTerminal, RelayMessage, Welcome
@@ -54,6 +55,13 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.PairingReply,
             messages.PairingFinish,
             messages.Head,
+            messages.SharedShare,
+            messages.SharedRoot,
+            messages.SharedComparison,
+            messages.SharedPlace,
+            messages.SharedKey,
+            messages.SharedSetting,
+            messages.SharedRelay,
             messages.EntryHeader,
             messages.TextBody,
             messages.CutHead,
@@ -200,7 +208,13 @@ def messages_have_their_states(text: str) -> list[str]:
     said = [(row[1], state) for row in rows for state in re.findall(r"[A-Z]{2,}", row[4])]
     link = [(kind.__name__, state.name) for state, kinds in MESSAGES.items() for kind in kinds]
     pairing = [(cause.__name__, state.name) for state, cause in TRANSITIONS if not isinstance(cause, Call)]
-    return different(said, link + pairing)
+    linked = [
+        (cause.__name__, state.name)
+        for transitions in (BEING_ADDED, ADDING)
+        for state, cause in transitions
+        if not isinstance(cause, linking.Call)
+    ]
+    return different(said, link + pairing + linked)
 
 
 def shapes_are_those_of_the_code(text: str) -> list[str]:
@@ -242,6 +256,19 @@ def pairing_states_are_those_of_the_code(text: str) -> list[str]:
         for (state, cause), following in TRANSITIONS.items()
     ]
     return different(said, true)
+
+
+def linking_states_are_those_of_the_code(text: str) -> list[str]:
+    wrong = []
+    for whose, transitions in (("new terminal's state", BEING_ADDED), ("adder's state", ADDING)):
+        rows = spec_document.table(text, whose, "input", "next state").rows
+        said = [(row[0].split(" ")[0], row[1], row[2]) for row in rows]
+        true = [
+            (state.name, cause.name if isinstance(cause, linking.Call) else cause.__name__, following.name)
+            for (state, cause), following in transitions.items()
+        ]
+        wrong += different(said, true)
+    return wrong
 
 
 # --- Sizes ---
@@ -521,6 +548,7 @@ CHECKS: tuple[Check, ...] = (
     shapes_are_those_of_the_code,
     link_states_are_those_of_the_code,
     pairing_states_are_those_of_the_code,
+    linking_states_are_those_of_the_code,
     frames_of_handshakes_have_their_sizes,
     padded_sizes_are_right,
     formulas_give_what_the_code_gives,

@@ -30,6 +30,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.identity.author import (
     NewPerson,
+    NewTerminal,
     add_operation,
     create_person,
     recover_operation,
@@ -47,6 +48,7 @@ from protocol.link.states import Role
 from protocol.noise import HandshakeState
 from protocol.pairing.contact_secret import Share, contact_secret
 from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, invitation_check
+from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
 from protocol.primitives import AEGIS256, argon2id, b2b, ed25519_from_seed, mlkem_from_seed
 from protocol.profile_header import CHEAPEST, DatabaseKey, Header
@@ -158,6 +160,9 @@ def _messages() -> Iterator[Wire]:
     yield m.Open(draw("initiator nonce"))
     yield example_records()[0]
     yield m.Accept(draw("accept"))
+    yield example_new_terminal()
+    yield from _shared()
+    yield m.Consent(draw("consent 1") + draw("consent 2"))
     yield m.LogHeads(SECOND.person, [rename_id(SECOND)])
     yield m.LogOperations([FIRST.operations[1]])
     yield m.Reachable(4747)
@@ -166,6 +171,33 @@ def _messages() -> Iterator[Wire]:
     yield entry.message()
     yield m.Receipt(1, [entry.id])
     yield m.Typing(CONVERSATION, True)
+
+
+def _shared() -> Iterator[Wire]:
+    """What a new terminal of the first person gets, and the Add that it is to sign."""
+    keys, share = example_keys(), m.SharedShare(TIME, draw("shared"), [rename_id(FIRST)])
+    root = m.SharedRoot(draw("shared root"), [share], [share])
+    place = m.SharedPlace(SECOND.terminal, "192.168.1.20", 4747)
+    said = "", True, False, False, TIME * 1000, 0
+    compared = m.SharedComparison(True, TIME * 1000, SECOND.person, [SECOND.terminal])
+    static = X25519Pair(SECOND.static_secret).public
+    yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [root], [static], [place])
+    own, chosen = m.SharedKey(FIRST.self_key, []), m.SharedSetting("typing", "off")
+    relay_address = m.SharedRelay(str(RELAY_ADDRESS), False, TIME * 1000)
+    yield m.LinkState(FIRST.person, FIRST.terminal, [], [], [own], [chosen], [relay_address], 1)
+    log = reduce(FIRST.operations)
+    yield m.Addition(encode(add_operation(log, FIRST.terminal, keys.signing, keys.static, "laptop")))
+
+
+def example_keys() -> NewTerminal:
+    """The keys of a new terminal."""
+    seed, pair = draw("new signing"), key_pair("new static")
+    signing = ed25519_from_seed(seed)
+    return NewTerminal(terminal_id(signing, pair.public), signing, pair.public, seed, pair.reveal())
+
+
+def example_new_terminal() -> m.NewTerminal:
+    return make_new_terminal(example_keys(), "laptop", TRANSCRIPT)
 
 
 def _payloads() -> Iterator[Wire]:
@@ -205,7 +237,7 @@ def _log() -> tuple[bytes, ...]:
     """The first person's log: a terminal is added and removed, then the recovery key brings in another."""
     log = list(FIRST.operations)
     signing, static = draw("added signing"), key_pair("added static").public
-    added = add_operation(reduce(log), FIRST.terminal, ed25519_from_seed(signing), static)
+    added = add_operation(reduce(log), FIRST.terminal, ed25519_from_seed(signing), static, "laptop")
     log.append(sign_operation(added, FIRST.signing_seed, signing))
     terminal = terminal_id(ed25519_from_seed(signing), static)
     log.append(sign_operation(remove_operation(reduce(log), FIRST.terminal, terminal), FIRST.signing_seed))
@@ -367,6 +399,8 @@ def _pairing() -> dict[str, Value]:
     records = example_records()
     bare = encode(replace(records[0], proof=bytes(32), signature=bytes(64)))
     hashes = [b2b(encode(record), personal=labels.RECORD) for record in records]
+    new = example_new_terminal()
+    bare_new = replace(new, proof=bytes(32), signature=bytes(64))
     return {
         "kem_key": FACTS.kem_key,
         "kem_ciphertext": FACTS.kem_ciphertext,
@@ -385,6 +419,12 @@ def _pairing() -> dict[str, Value]:
         "core": b2b(bare, personal=labels.RECORD_CORE),
         "shared": X25519Pair(FIRST.static_secret).dh(ONE_TIME[1].public),
         "proof": records[0].proof,
+        "bare_new": encode(bare_new),
+        "new_core": b2b(encode(bare_new), personal=labels.NEW_CORE),
+        "new_shared": key_pair("new static").dh(TRANSCRIPT.their),
+        "new_proof": new.proof,
+        "new_signing": draw("new signing"),
+        "new_signature": new.signature,
         "accept_tag": accept_tag(TRANSCRIPT.root, TRANSCRIPT.t, Role.INITIATOR, *records),
         "secret": INVITATION.secret,
         "expires": INVITATION.expires,

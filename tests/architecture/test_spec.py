@@ -35,6 +35,11 @@ PLANTED: list[tuple[Check, str, str]] = [
         "| READY | Accept | ACCEPTED |",
         "| READY | Accept | DONE |",
     ),
+    (
+        checks.linking_states_are_those_of_the_code,
+        "| SHARED | Consent | READY |",
+        "| SHARED | Consent | DONE |",
+    ),
     (checks.frames_of_handshakes_have_their_sizes, "51, 1376, 1216", "51, 1376, 1217"),
     (checks.padded_sizes_are_right, "| 272 | 1,024 |", "| 272 | 1,025 |"),
     (checks.formulas_give_what_the_code_gives, "share_I ‖ share_R ‖ h)", "share_R ‖ share_I ‖ h)"),

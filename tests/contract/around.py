@@ -20,6 +20,9 @@ from chat.interface import (
     Event,
     IdentityChanged,
     InvitationUsed,
+    LinkingChanged,
+    LinkingStage,
+    LinkingView,
     Messenger,
     NearbyChanged,
     OwnChange,
@@ -29,7 +32,9 @@ from chat.interface import (
     PairingView,
     ParlourError,
     QuestionsChanged,
+    TerminalState,
     Unconfirmed,
+    UsageError,
     VisibilityChanged,
 )
 from tests.contract.subject import CLEO, Subject, contact, is_delivered, listening, told, until
@@ -191,6 +196,47 @@ class AroundContract:
         assert (await _stage(events, PairingStage.WAITING)).id == begun.id
         done = await _stage(events, PairingStage.DONE)
         assert not (await _known(messenger, done)).verified
+
+    async def test_a_new_device_is_added_by_words_and_removed(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        begun = await messenger.add_terminal(True)
+        assert begun.stage is LinkingStage.VISIBLE
+        await subject.around.link()
+        words = await _linking(events, LinkingStage.WORDS)
+        assert (words.id, words.name, len(words.words)) == (begun.id, "laptop", 5)
+        await messenger.answer_linking(begun.id, True)
+        await _linking(events, LinkingStage.WAITING)
+        with pytest.raises(UsageError):
+            await messenger.answer_linking(begun.id, True)
+        await subject.around.linked()
+        done = await _linking(events, LinkingStage.DONE)
+        views = {view.terminal: view for view in await messenger.terminals()}
+        added = views[done.terminal]
+        assert (added.name, added.state, added.this) == ("laptop", TerminalState.LIVE, False)
+        assert views[added.added_by].this
+        await messenger.remove_terminal(done.terminal, True)
+        (gone,) = [view for view in await messenger.terminals() if view.terminal == done.terminal]
+        assert gone.state is TerminalState.REMOVED
+        with pytest.raises(UsageError):
+            await messenger.remove_terminal(done.terminal, True)
+
+    async def test_no_device_is_added_where_the_words_differ_or_one_stops(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        before = await messenger.terminals()
+        begun = await messenger.add_terminal(True)
+        await subject.around.link()
+        await _linking(events, LinkingStage.WORDS)
+        await messenger.answer_linking(begun.id, False)
+        assert (await _linking(events, LinkingStage.FAILED)).problem
+        await messenger.add_terminal(True)
+        await messenger.stop_adding()
+        stopped = await _linking(events, LinkingStage.FAILED)
+        assert stopped.id != begun.id
+        assert await messenger.terminals() == before
+
+
+async def _linking(events: AsyncIterator[Event], stage: LinkingStage) -> LinkingView:
+    return (await told(events, LinkingChanged, lambda event: event.linking.stage is stage)).linking
 
 
 async def _friend(

@@ -37,6 +37,8 @@ FAILING = {
     "confirm_recovery": UsageError,
     "check_recovery": UsageError,
     "recover": UsageError,
+    "answer_linking": UsageError,
+    "remove_terminal": UsageError,
 }
 """Calls that fail with the arguments below, where nothing is under way and nothing is asked."""
 
@@ -57,6 +59,8 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "host": "198.51.100.7",
         "port": 4747,
         "pairing": "none",
+        "linking": "none",
+        "terminal": "00" * 32,
         "number": "1" * 60,
         "seconds": 3_600,
         "operation": "none",

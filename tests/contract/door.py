@@ -15,6 +15,7 @@ from chat.interface import (
     Door,
     DoorState,
     Kept,
+    LinkingView,
     NotPermitted,
     ParlourError,
     Unreachable,
@@ -64,6 +65,19 @@ class DoorContract:
         assert not await door.is_held()
         with pytest.raises(CannotCreate):
             await door.create("Ann", PASSPHRASE)
+
+    async def test_a_device_is_linked_only_under_a_name_and_where_nothing_is(self, doorway: Doorway) -> None:
+        async def answer(view: LinkingView) -> bool:
+            raise AssertionError("nobody is asked")
+
+        door = doorway.door
+        for name, passphrase in (("", PASSPHRASE), ("l" * 33, PASSPHRASE), ("laptop", "")):
+            with pytest.raises(UsageError):
+                await door.link(name, passphrase, answer)
+        made = await door.create("Ann", PASSPHRASE)
+        await made.close()
+        with pytest.raises(CannotCreate):
+            await door.link("laptop", PASSPHRASE, answer)
 
     async def test_one_engine_has_a_profile_and_others_join_it(self, doorway: Doorway) -> None:
         door = doorway.door

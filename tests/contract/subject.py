@@ -63,6 +63,12 @@ class Around(Protocol):
     async def confirm(self) -> None:
         """The stranger says that the words are the same."""
 
+    async def link(self) -> None:
+        """A new device of this person, called laptop, begins to be linked."""
+
+    async def linked(self) -> None:
+        """The new device has all it needs."""
+
 
 @dataclass(frozen=True)
 class Subject:

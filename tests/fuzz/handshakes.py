@@ -75,7 +75,7 @@ def _noise_state(pattern: Pattern, initiator: bool) -> HandshakeState:
         prologue=b"fuzz",
         s=own,
         rs=other.public if initiator and pattern is Pattern.IKPSK2 else None,
-        psks=[] if pattern is Pattern.XX else [drawn("psk")(32)],
+        psks=[] if pattern in (Pattern.XX, Pattern.LINKING) else [drawn("psk")(32)],
         random=drawn(f"ephemeral {initiator}"),
     )
 

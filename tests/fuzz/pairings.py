@@ -1,4 +1,4 @@
-"""Targets of pairing: the machine of either side fed any messages, the record, the invitation."""
+"""Targets of pairing and linking: the machines of either side fed any messages, and the invitation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from protocol.errors import ProtocolError
 from protocol.link.states import Role
 from protocol.messages import MESSAGE, Close
 from protocol.pairing.invitation import format_invitation, invitation_check, parse_invitation
+from protocol.pairing.linking import AddDue, LinkingFailed, ProfileDue
 from protocol.pairing.pairing import Pairing, PairingFailed, PendingReady, Step
 from tests.fuzz.target import Target, cut, joined, published, text_of
+from tests.support.protocol import linkings
 from tests.support.protocol.pairings import ANNA, BOB, Meeting, facts, identity, invited, nearby
 from tests.support.protocol.samples import seeded
 
@@ -76,7 +78,43 @@ def _meetings() -> dict[str, bytes]:
     return {**whole, "refused": b"\x00" + joined(encode(Close(3)))}
 
 
+# --- Linking ---
+
+
+def _linking(data: bytes) -> int:
+    """The first byte says which side; its person, log and disk agree as soon as they are asked.
+
+    Gives the number of messages that did something.
+    """
+    new = not data or data[0] & 1 == 0
+    end = linkings.End(linkings.being_added() if new else linkings.adding())
+    end.take(end.machine.start())
+    taken = 0
+    for part in cut(data[1:]):
+        try:
+            message = MESSAGE.decode(part)
+        except ProtocolError:
+            continue
+        before = len(end.sent), len(end.events), end.machine.state
+        end.receive(message)
+        if end.machine.awaits_person:
+            end.confirm()
+        taken += before != (len(end.sent), len(end.events), end.machine.state)
+    for kind in (LinkingFailed, ProfileDue, AddDue):
+        assert len(end.told(kind)) <= 1
+    return taken
+
+
+def _linkings() -> dict[str, bytes]:
+    both = linkings.Linked.begun().finish()
+    return {
+        "new": b"\x00" + joined(*map(encode, both.old.sent)),
+        "old": b"\x01" + joined(*map(encode, both.new.sent)),
+    }
+
+
 TARGETS: Final[Mapping[str, Target]] = {
+    "linking": Target(_linking, (), _linkings, slow=True),
     "pairing": Target(_pairing, (), _meetings, slow=True),
     "invitation": Target(
         lambda data: parse_invitation(text_of(data)),

@@ -28,7 +28,8 @@ def _of(info: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.UnionType(types=types):
             return st.one_of(*map(_of, types))
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
-            drawn = st.lists(_of(item), min_size=info.min_length or 0, max_size=LIST_MOST)
+            most = min(LIST_MOST, info.max_length or LIST_MOST)
+            drawn = st.lists(_of(item), min_size=info.min_length or 0, max_size=most)
             return drawn if isinstance(info, inspect.ListType) else drawn.map(tuple)
         case inspect.CustomType(cls=made) if made is Phrase:
             return st.recursive(_phrases(_VALUES), lambda said: _phrases(_VALUES | said), max_leaves=2)

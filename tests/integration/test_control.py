@@ -35,6 +35,9 @@ from chat.interface import (
     HistoryCleared,
     IdentityChanged,
     InvitationUsed,
+    LinkingChanged,
+    LinkingStage,
+    LinkingView,
     NearbyChanged,
     Notice,
     OwnChange,
@@ -129,10 +132,13 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         "path": "/new",
         "answers": tuple(words[place] for place in RECOVERY_ASKED),
         "typed": words,
+        "terminal": (await direct.me()).terminal,
     }
     for name, parameters in CALLS.items():
         if name == "confirm_own":
             direct.ask(QUESTION)
+        if name == "answer_linking":
+            arguments["linking"] = direct.device_begins("laptop").id
         if name == "export":
             arguments["path"] = "/another"
         if name == "edit":
@@ -182,6 +188,7 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         OwnLogChanged("added", "ab" * 32, Phrase("A device was added")),
         NearbyChanged((direct.see_stranger("Dan"),)),
         PairingChanged(pairing),
+        LinkingChanged(LinkingView("1", LinkingStage.WORDS, "laptop", ("acorn",))),
         InvitationUsed("text", ben.person),
         VisibilityChanged(True),
         RelayChanged(direct.name_relay(RELAY)),

@@ -62,7 +62,7 @@ class BensLog:
     def add(self, new: Terminal | None = None) -> LogOperations:
         """Add a terminal, the junior one by default."""
         keys = (new.seed, new.static) if new else (self._seed, self.junior.public)
-        added = add_operation(self.state, self._own.terminal, ed25519_from_seed(keys[0]), keys[1])
+        added = add_operation(self.state, self._own.terminal, ed25519_from_seed(keys[0]), keys[1], "laptop")
         return self._write(added, keys[0])
 
     def rename_as_junior(self, upon: PersonState, name: str) -> bytes:

@@ -82,7 +82,7 @@ class Log:
 
     def add(self, number: int) -> bytes:
         seed = seeded(f"{self._own.person.hex()} {number}")(32)
-        return self._write(Add(*self._next(), ed25519_from_seed(seed), x25519_public(seed)), seed)
+        return self._write(Add(*self._next(), ed25519_from_seed(seed), x25519_public(seed), "laptop"), seed)
 
     def rename(self, number: int) -> bytes:
         return self._write(Rename(*self._next(), f"{number} ".ljust(64, "n")))
@@ -211,12 +211,22 @@ def refused(log: Log) -> list[m.Message]:
     name = WIDE * limits.NAME_CHARACTERS_MAX
     whole = log.operations[: limits.LOG_OPERATIONS_MAX]
     heads = sorted(seeded("heads")(32) for _ in range(1))
+    ids, signed = [bytes(32)] * limits.LINKED_IDS_MAX, (bytes(32), bytes(64))
+    own_keys = [m.SharedKey(bytes(32), heads)] * limits.LINKED_SELF_KEYS_MAX
+    share = m.SharedShare(1, bytes(32), heads)
+    pairings = [m.SharedRoot(bytes(32), [share], [share])] * limits.LINKED_PAIRINGS_MAX
+    said = True, False, False, 0, 0, list[m.SharedComparison](), pairings
     return [
         m.Commit(bytes(32), name),
         m.Reveal(bytes(32), name),
         m.Open(bytes(32)),
         m.Record(whole, bytes(32), 1, bytes(32), heads, bytes(32), bytes(64)),
         m.Accept(bytes(32)),
+        m.NewTerminal(bytes(32), bytes(32), name[: limits.TERMINAL_NAME_CHARACTERS_MAX], *signed),
+        m.SharedPairing(bytes(32), ids, ids, name, *said, ids, []),
+        m.LinkState(bytes(32), bytes(32), ids, ids, own_keys, [], [], limits.LINKED_CONTACTS_MAX),
+        m.Addition(bytes(limits.OPERATION_BYTES_MAX)),
+        m.Consent(bytes(64)),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),

@@ -223,7 +223,9 @@ async def test_case_92_a_fork_holds_sending_only_where_it_froze_the_only_termina
         own, other = ben.engine._use_cases.keyring.own, Terminal.named("the other one")
         log = reduce(await ben.engine._use_cases.store.read(persons.operations_of, own.person))
         add = sign_operation(
-            add_operation(log, own.terminal, other.signing, other.static), own.signing_seed, other.seed
+            add_operation(log, own.terminal, other.signing, other.static, "laptop"),
+            own.signing_seed,
+            other.seed,
         )
         await send_log(ben, [add])
         operations = [*await ben.engine._use_cases.store.read(persons.operations_of, own.person), add]

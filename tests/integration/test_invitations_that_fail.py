@@ -47,7 +47,7 @@ async def is_forgotten(person: Person) -> bool:
 def sign_add(person: Person, static: bytes) -> bytes:
     """An Add of the person's own log by its terminal; nothing is stored."""
     keyring, seed = person.engine._use_cases.keyring, b"s" * 32
-    claim = add_operation(keyring.own_log, keyring.own.terminal, ed25519_from_seed(seed), static)
+    claim = add_operation(keyring.own_log, keyring.own.terminal, ed25519_from_seed(seed), static, "laptop")
     return sign_operation(claim, keyring.own.signing_seed, seed)
 
 

@@ -201,7 +201,7 @@ async def test_what_another_terminal_did_is_signalled_with_its_kind_and_operatio
         parts, signals = ada.engine._use_cases, list[Signal]()
         parts.bus.on(Signal, signals.append)
         own, log = parts.keyring.own, own_state(ada)
-        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static, "laptop")
         added = sign_operation(add, own.signing_seed, SECOND.seed)
         changed = ada.wait(OwnLogChanged)
         await current(ben, ada).driver.send(LogOperations([added]))

@@ -88,7 +88,7 @@ async def sign_add(person: Person, static: bytes, seed: bytes = b"s" * 32) -> by
     """An Add of the person's own log, signed by its terminal, with any static key; nothing is stored."""
     keyring = person.engine._use_cases.keyring
     own = keyring.own
-    operation = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), static)
+    operation = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), static, "laptop")
     return sign_operation(operation, own.signing_seed, seed)
 
 
@@ -198,7 +198,7 @@ async def test_case_82_a_contact_that_claims_a_key_of_ones_own_gains_and_ends_no
         await talk(ada, mallory, "before")
         told, link = ada.wait(IdentityChanged), current(ada, mallory)
         await current(mallory, ada).driver.send(LogOperations([await sign_add(mallory, static_of(ada))]))
-        assert "added a device" in (await told).cause
+        assert "added the device" in (await told).cause
         await talk(ada, mallory, "after")
         assert current(ada, mallory) is link
         keyring = ada.engine._use_cases.keyring
@@ -330,7 +330,7 @@ async def test_case_82_a_link_proves_a_claim_too(tmp_path: Path) -> None:
         signed = await sign_add(mallory, static_of(ben), seed)
         await publish(mallory, signed)
         await current(mallory, ada).driver.send(LogOperations([signed]))
-        assert "added a device" in (await told).cause
+        assert "added the device" in (await told).cause
         assert await same_key(ada) == {"Ben": (), "Mallory": ()}
         terminal = terminal_id(ed25519_from_seed(seed), static_of(ben))
         secret = ben.engine._use_cases.keyring.own.static_secret

@@ -105,7 +105,7 @@ async def test_case_84_the_words_remove_a_thief_and_contacts_hold(tmp_path: Path
     async with in_touch(tmp_path) as (_, ada, ben):
         parts, words = ada.engine._use_cases, await written_down(ada)
         own, log = parts.keyring.own, parts.keyring.own_log
-        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static, "laptop")
         await parts.own_log.received(ben.peer, [sign_operation(add, own.signing_seed, SECOND.seed)])
         for number in range(1 + twice):
             removed = (SECOND.id.hex(),) if number == 0 else ()
@@ -130,7 +130,7 @@ async def test_a_recovery_leaves_nothing_of_what_a_thief_filled_the_log_with_but
     async with in_touch(tmp_path) as (_, ada, ben):
         parts, words = ada.engine._use_cases, await written_down(ada)
         own, log = parts.keyring.own, parts.keyring.own_log
-        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+        add = add_operation(log, own.terminal, SECOND.signing, SECOND.static, "laptop")
         made = [sign_operation(add, own.signing_seed, SECOND.seed)]
         for number in range(20):
             state = reduce([*await own_log(ada), *made])
@@ -416,7 +416,7 @@ async def test_case_84_a_terminal_that_was_copied_without_a_fork_comes_back_with
         parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
         own, log, removed = parts.keyring.own, parts.keyring.own_log, [SECOND.id.hex()]
         if seen == "Add":
-            added = add_operation(log, own.terminal, SECOND.signing, SECOND.static)
+            added = add_operation(log, own.terminal, SECOND.signing, SECOND.static, "laptop")
             await take_in(ada, sign_operation(added, own.signing_seed, SECOND.seed))
         elif seen == "Recover":
             seed = await seed_in(ada)
@@ -441,9 +441,9 @@ async def test_a_recovery_that_removes_another_terminal_changes_no_keys(tmp_path
     async with in_touch(tmp_path) as (_, ada, _ben):
         parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
         own = parts.keyring.own
-        second = add_operation(parts.keyring.own_log, own.terminal, SECOND.signing, SECOND.static)
+        second = add_operation(parts.keyring.own_log, own.terminal, SECOND.signing, SECOND.static, "laptop")
         await take_in(ada, sign_operation(second, own.signing_seed, SECOND.seed), confirmed=True)
-        third = add_operation(parts.keyring.own_log, SECOND.id, THIRD.signing, THIRD.static)
+        third = add_operation(parts.keyring.own_log, SECOND.id, THIRD.signing, THIRD.static, "laptop")
         await take_in(ada, sign_operation(third, SECOND.seed, THIRD.seed))
         assert await ada.engine.questions()
         await ada.engine.recover(words, (SECOND.id.hex(), THIRD.id.hex()), True)
@@ -457,7 +457,7 @@ async def test_a_recovery_removes_eight_devices_and_no_more(tmp_path: Path) -> N
         parts, words = ada.engine._use_cases, (await ada.engine.recovery_words()).words
         own, others = parts.keyring.own, [Terminal.named(f"device {number}") for number in range(9)]
         for other in others:
-            added = add_operation(parts.keyring.own_log, own.terminal, other.signing, other.static)
+            added = add_operation(parts.keyring.own_log, own.terminal, other.signing, other.static, "laptop")
             await take_in(ada, sign_operation(added, own.signing_seed, other.seed), confirmed=True)
         before, ids = parts.keyring.own_log.heads, tuple(other.id.hex() for other in others)
         with pytest.raises(UsageError, match="at most 8"):

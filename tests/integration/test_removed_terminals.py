@@ -67,7 +67,7 @@ class Second:
         operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
         second = cls(ben, ada, list(operations), [])
         addition = add_operation(
-            reduce(operations), parts.keyring.own.terminal, SECOND.signing, SECOND.static
+            reduce(operations), parts.keyring.own.terminal, SECOND.signing, SECOND.static, "laptop"
         )
         signed = sign_operation(addition, parts.keyring.own.signing_seed, SECOND.seed)
         second.log.append(signed)

@@ -57,7 +57,7 @@ NEW = Terminal.named("the owner's new terminal")
 async def added(person: Person, new: Terminal = THIEF) -> bytes:
     """An Add by the person's terminal, signed by a holder of its keys."""
     own = person.engine._use_cases.keyring.own
-    operation = add_operation(reduce(await own_log(person)), own.terminal, new.signing, new.static)
+    operation = add_operation(reduce(await own_log(person)), own.terminal, new.signing, new.static, "laptop")
     return sign_operation(operation, own.signing_seed, new.seed)
 
 
@@ -321,7 +321,7 @@ async def test_what_has_changed_since_a_comparison_is_shown_with_its_signed_caus
         after = await ada.engine.verification(contact)
         assert (after.compared, after.by_words) == (paired.compared, True)
         (change,) = after.changes
-        assert change.cause == "added a device"
+        assert change.cause == 'added the device "laptop"'
         assert (change.operation, change.terminal) == (id_of(add).hex(), NEW.id.hex())
         assert change.author == own.terminal.hex()
         seed, state = await seed_in(ben), reduce([*await own_log(ben), add])
@@ -486,7 +486,9 @@ async def test_case_84_an_answer_that_comes_while_operations_are_added_is_not_lo
         await take_in(ben, honest)
         own = parts.keyring.own
         last = Terminal.named("a terminal that the contact knows")
-        add = add_operation(reduce([*await own_log(ben)][:2]), own.terminal, last.signing, last.static)
+        add = add_operation(
+            reduce([*await own_log(ben)][:2]), own.terminal, last.signing, last.static, "laptop"
+        )
         signed = sign_operation(add, own.signing_seed, last.seed)
         reduced, go_on = kept_back(monkeypatch, ben, extend)
         returned = asyncio.ensure_future(parts.own_log.received(ada.peer, [signed]))

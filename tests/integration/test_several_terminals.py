@@ -271,7 +271,7 @@ async def test_case_99_a_contact_in_the_own_log_wrote_what_it_wrote(tmp_path: Pa
         parts, bens = ada.engine._use_cases, ben.engine._use_cases.keyring
         own, static = parts.keyring.own, bens.identity.static.public
         claim = add_operation(
-            parts.keyring.own_log, own.terminal, ed25519_from_seed(bens.own.signing_seed), static
+            parts.keyring.own_log, own.terminal, ed25519_from_seed(bens.own.signing_seed), static, "laptop"
         )
         added = sign_operation(claim, own.signing_seed, bens.own.signing_seed)
         await parts.own_log.received(carol.peer, [added])
@@ -296,7 +296,7 @@ async def test_case_99_a_former_own_terminal_in_a_contacts_log_writes_nothing(tm
         await ada.engine.recover(words, (), True)
         assert parts.keyring.own.terminal != former.terminal
         signing, static = ed25519_from_seed(former.signing_seed), X25519Pair(former.static_secret).public
-        claim = add_operation(bens.keyring.own_log, bens.keyring.own.terminal, signing, static)
+        claim = add_operation(bens.keyring.own_log, bens.keyring.own.terminal, signing, static, "laptop")
         added = sign_operation(claim, bens.keyring.own.signing_seed, former.signing_seed)
         await parts.sync._logs.received(ben.peer, [added])
         state = parts.keyring.log(ben.peer.person)

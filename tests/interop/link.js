@@ -16,7 +16,8 @@ const DEAD_AFTER = 10;
 const LINK_SECONDS = 3600;
 const REASONS = ['done', 'replaced', 'locked', 'refused'];
 
-export const protocolName = (pattern) => `Noise_${pattern}_25519_ChaChaPoly_BLAKE2b`;
+export const protocolName = (pattern) =>
+  `Noise_${pattern === 'linking' ? 'XX' : pattern}_25519_ChaChaPoly_BLAKE2b`;
 export const prologue = (greeting, choice) => join(ascii('parlour.link.v1'), greeting, choice);
 
 // What an end draws for one handshake; vectors give it.

@@ -9,6 +9,17 @@ export const Head = struct({ author: id, sequence: u53, id });
 export const operations = list(1, 256, bytes(0, 1024));
 const heads = list(0, 16, id);
 
+const manyIds = list(0, 1024, id);
+const share = struct({ number: u32, share: id, heads });
+const shares = list(1, 4, share);
+const pairing = struct({ root: id, own: shares, theirs: shares });
+const comparison = struct({ by_words: bool, time: u53, newest: id, terminals: manyIds });
+const place = struct({ terminal: id, host: text(1, 64), port: int(1, 65535) });
+const selfKey = struct({ key: id, heads });
+const setting = struct({ name: text(1, 128), value: text(0, 256) });
+const relay = struct({ address: text(1, 255), invited: bool, since: u53 });
+const pins = { seen: manyIds, confirmed: manyIds };
+
 export const MESSAGES = {
   Confirm: [1, { replaces: bytes(0, 16), features: list(0, 32, u16) }],
   Ping: [2, { number: u32 }],
@@ -20,6 +31,38 @@ export const MESSAGES = {
   Open: [18, { nonce: id }],
   Record: [19, { operations, terminal: id, number: u32, share: id, heads, proof: id, signature: bytes(64) }],
   Accept: [20, { tag: id }],
+  NewTerminal: [21, { signing: id, static: id, name: text(1, 32), proof: id, signature: bytes(64) }],
+  SharedPairing: [
+    22,
+    {
+      person: id,
+      ...pins,
+      petname: text(0, 64),
+      verified: bool,
+      blocked: bool,
+      held: bool,
+      since: u53,
+      timer: int(0, 31_536_000),
+      comparison: list(0, 1, comparison),
+      pairings: list(0, 4, pairing),
+      proven: manyIds,
+      places: list(0, 64, place),
+    },
+  ],
+  LinkState: [
+    23,
+    {
+      person: id,
+      terminal: id,
+      ...pins,
+      self_keys: list(1, 64, selfKey),
+      settings: list(0, 16, setting),
+      relays: list(0, 8, relay),
+      contacts: int(0, 4096),
+    },
+  ],
+  Addition: [24, { operation: bytes(0, 1024) }],
+  Consent: [25, { signature: bytes(64) }],
   LogHeads: [32, { person: id, heads }],
   LogOperations: [33, { operations }],
   Reachable: [34, { port: int(1, 65535) }],
@@ -32,11 +75,15 @@ export const MESSAGES = {
 export const Message = numbered(MESSAGES, 'V-MS-01');
 
 export const LINK_OWN = ['Confirm', 'Ping', 'Pong', 'Close', 'Features'];
-export const PAIRING = ['Commit', 'Reveal', 'Open', 'Record', 'Accept'];
+export const PAIRING = ['Commit', 'Reveal', 'Open', 'Record', 'Accept', 'NewTerminal', 'SharedPairing'];
+PAIRING.push('LinkState', 'Addition', 'Consent');
 
 const CONTROL = /^ | $|[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
 export const isName = (name) => [...name].length >= 1 && [...name].length <= 64 && !CONTROL.test(name);
+
+// What tells a person's terminals apart.
+export const isTerminalName = (name) => isName(name) && [...name].length <= 32;
 
 const rising = (numbers) => numbers.every((one, i) => i === 0 || numbers[i - 1] < one);
 

@@ -14,7 +14,7 @@ const Removal = struct({ terminal: id, last: bytes(0, 32) });
 export const Signed = struct({ operation: bytes(0, 1024), signatures: list(1, 3, bytes(64)) });
 export const Operation = numbered({
   Genesis: [0, { random: id, recovery: id, signing: id, static: id }],
-  Add: [1, { ...authored, signing: id, static: id }],
+  Add: [1, { ...authored, signing: id, static: id, name: text(1, 32) }],
   Remove: [2, { ...authored, terminal: id, last: bytes(0, 32) }],
   Rename: [3, { ...authored, name: text(1, 64) }],
   Recover: [
@@ -53,8 +53,11 @@ export function recoverySeed(seed, number) {
 export const terminalId = (signing, fixed) => hash('parlour.terminal', [signing, fixed]);
 export const personId = (genesis) => hash('parlour.person', [genesis]);
 
+// The id of an encoded operation that is no genesis.
+export const operationIdOf = (raw) => hash('parlour.log.op', [raw]);
+
 function operationId(operation, raw) {
-  return operation.is === 'Genesis' ? personId(raw) : hash('parlour.log.op', [raw]);
+  return operation.is === 'Genesis' ? personId(raw) : operationIdOf(raw);
 }
 
 export const signedText = (operationName) => join(ascii('parlour.sign.operation\0'), operationName);
@@ -113,7 +116,7 @@ function checkForm(op) {
   const removed = (op.removed ?? []).map((removal) => removal.terminal);
   must(ascending(op.parents ?? []) && ascending(removed), 'malformed', 'V-OG-04');
   checkLasts(op);
-  must(op.is !== 'Rename' || isName(op.name), 'malformed', 'V-OG-06');
+  must(!['Rename', 'Add'].includes(op.is) || isName(op.name), 'malformed', 'V-OG-06');
   must(op.is !== 'Recover' || op.signing.length === op.static.length, 'malformed', 'V-OG-07');
   under('V-OG-08', () => {
     signingKeys(op).forEach(checkEd25519);

@@ -15,14 +15,14 @@ import { REFUSAL, frame, makeGreeting, readChoice } from './wire.js';
 const INVITATIONS_TRIED = 4;
 
 export class Responder extends Link {
-  // `terminal`: the static pair. `visible`: whether XX is taken. `invitations`: {psk, oneTime} of the open ones.
+  // `terminal`: the static pair. `visible`, `adds`: whether XX and linking are taken. `invitations`: {psk, oneTime} of the open ones.
   // `lookUp(static, hello)`: {psk, …} for a caller, or null. `oneTime`: the pair for XX.
   constructor(
-    { terminal, visible = false, invitations = [], lookUp = () => null, oneTime = null },
+    { terminal, visible = false, adds = false, invitations = [], lookUp = () => null, oneTime = null },
     options = {},
   ) {
     super(false, options.draw, options.features);
-    Object.assign(this, { terminal, visible, invitations, lookUp, oneTime: oneTime ?? x25519Pair() });
+    Object.assign(this, { terminal, visible, adds, invitations, lookUp, oneTime: oneTime ?? x25519Pair() });
     this.greeting = options.greeting ?? makeGreeting();
     this.out.push(this.greeting);
   }
@@ -42,12 +42,13 @@ export class Responder extends Link {
     const { pattern, aead, choice } = readChoice(body, this.greeting[10]);
     Object.assign(this, { pattern, aead });
     const message = body.subarray(3);
-    if (pattern === 'XX') return this.acceptNearby(choice, message);
+    if (pattern === 'XX') return this.acceptNearby(this.visible, choice, message);
+    if (pattern === 'linking') return this.acceptNearby(this.adds, choice, message);
     return pattern === 'XXpsk0' ? this.acceptInvited(choice, message) : this.acceptContact(choice, message);
   }
 
-  acceptNearby(choice, message) {
-    must(this.visible, 'unexpected', 'V-CH-04');
+  acceptNearby(open, choice, message) {
+    must(open, 'unexpected', 'V-CH-04');
     this.startHandshake(this.oneTime, null, [], choice);
     must(this.noise.read(message).length === 0, 'malformed', 'V-HS-04');
     this.replyPairing();

@@ -63,8 +63,9 @@ from protocol.messages import (
     Receipt,
     Typing,
 )
+from protocol.pairing.comparison import WordsReady
 from protocol.pairing.contact_secret import Pair, Share
-from protocol.pairing.pairing import Completed, Pairing, PendingReady, Step, WordsReady
+from protocol.pairing.pairing import Completed, Pairing, PendingReady, Step
 from protocol.pairing.record import Identity, PendingContact
 from protocol.primitives import mlkem_encapsulate
 from protocol.vectors.links import Draws, Encapsulation
@@ -139,6 +140,10 @@ class Policy:
     def pairing_open(self) -> bool:
         """Always."""
         return True
+
+    def linking_open(self) -> bool:
+        """Never."""
+        return False
 
     def open_invitations(self) -> Sequence[InvitationKeys]:
         """None."""

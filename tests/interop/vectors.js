@@ -6,6 +6,7 @@ import { backup } from './areas/backup.js';
 import { codec } from './areas/codec.js';
 import { discovery } from './areas/discovery.js';
 import { entriesArea as entries, receipts } from './areas/entries.js';
+import { linking } from './areas/linking.js';
 import { links } from './areas/links.js';
 import { noise } from './areas/noise.js';
 import { pairing } from './areas/pairing.js';
@@ -22,6 +23,7 @@ const AREAS = {
   codec,
   discovery,
   entries,
+  linking,
   links,
   noise,
   padding,

@@ -6,8 +6,8 @@ const MAGIC = ascii('PARLOUR\0');
 export const GREETING_SIZE = 28;
 const AEAD_NUMBERS = { 'AEGIS-256': 1, 'ChaCha20-Poly1305': 2 };
 const AEAD_NAMES = { 1: 'AEGIS-256', 2: 'ChaCha20-Poly1305' };
-export const PATTERNS = { XX: 1, XXpsk0: 2, IKpsk2: 3 };
-const PATTERN_NAMES = { 1: 'XX', 2: 'XXpsk0', 3: 'IKpsk2' };
+export const PATTERNS = { XX: 1, XXpsk0: 2, IKpsk2: 3, linking: 8 };
+const PATTERN_NAMES = { 1: 'XX', 2: 'XXpsk0', 3: 'IKpsk2', 8: 'linking' };
 export const REFUSAL = Buffer.from([0, 1, 1]);
 
 export const makeGreeting = (aeads = 3, fresh = random(16)) =>

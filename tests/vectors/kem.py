@@ -19,7 +19,7 @@ from tests.vectors.files import Seed, read_phrase, to_text
 _ROOT: Final = Path(__file__).resolve().parents[2]
 FILE: Final = _ROOT / "protocol" / "vectors" / "kem.json"
 PHRASE_FILE: Final = _ROOT / "seeds" / "vectors.txt"
-NAMES: Final = ("primitives", "XX", "XXpsk0", "IKpsk2")
+NAMES: Final = ("primitives", "XX", "XXpsk0", "IKpsk2", "linking")
 
 
 @cache

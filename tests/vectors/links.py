@@ -201,7 +201,7 @@ def _unknown(inputs: Json, end: str) -> list[Json]:
         life.say("initiator", Typing(bytes(32), True))
         called.decrypt(calling.encrypt(LAST + encode(Typing(bytes(32), True))))
     session = calling if end == "initiator" else called
-    for content in ("9106", "9215c0", "923501", "dc00107f", "92cc9082a0c0", "92cdffffcb", "9c35"):
+    for content in ("9106", "921ac0", "923501", "dc00107f", "92cc9082a0c0", "92cdffffcb", "9c35"):
         stream = envelope(session, LAST + bytes.fromhex(content)).hex()
         life.take("receive", actor=other, stream=stream)
     life.take("receive", actor=other, stream=said(session, Typing(bytes(32), False)).hex())
@@ -460,4 +460,33 @@ def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
     groups = [*living_groups(phrase), *wrong_groups(phrase), *open_groups(phrase), *edge_groups(phrase)]
-    return build_file(seed, NOTES, [*groups, _replacement(seed), _slowly_open(phrase)])
+    last = [_replacement(seed), _slowly_open(phrase), *_linking(phrase)]
+    return build_file(seed, NOTES, [*groups, *last])
+
+
+def _linking(phrase: str) -> Iterator[Group]:
+    """The life of a link of a new terminal of one's own, and one that nobody waits for."""
+    seed, inputs = Seed(phrase, AREA), link_inputs(phrase, "linking")
+    group = Group("6.4", inputs)
+    life = Life(inputs).open(payloads=True)
+    for end, message in _pairing_talk(seed):
+        life.say(end, message)
+    group.add("linking with AEGIS-256", ["Whole"], SUCCESS, life.steps)
+    yield group
+    nearby = link_inputs(phrase, "XX")
+    for comment, given in (
+        ("a new terminal calls one that adds none", inputs | {"responder_adds": False}),
+        (
+            "a new terminal calls one that is visible",
+            inputs | {"responder_adds": False, "responder_visible": True},
+        ),
+        (
+            "a stranger calls one that adds a terminal",
+            nearby | {"responder_adds": True, "responder_visible": False},
+        ),
+    ):
+        refused, _ = refusing("5.1", given, "responder")
+        stream = frame(Peer("initiator", given).call())
+        row = Refusal(comment, "Refused", "V-CH-04", "unexpected", stream, {"sends": REFUSAL})
+        add_refusal(refused, "responder", row)
+        yield refused

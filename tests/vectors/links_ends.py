@@ -24,7 +24,8 @@ from protocol.vectors.links import ACTIONS, AREA, Draws, Payloads, World, encode
 from tests.vectors.files import Script, Seed
 from tests.vectors.kem import kem_ciphertext, kem_secret, kem_seed
 
-NUMBERS: Final = {"XX": 1, "XXpsk0": 2, "IKpsk2": 3}
+NUMBERS: Final = {"XX": 1, "XXpsk0": 2, "IKpsk2": 3, "linking": 8}
+_NOISE: Final = {"linking": "XX"}
 
 
 class ClaimedPair(X25519Pair):
@@ -85,7 +86,7 @@ class Peer:
         ephemeral, contact = Draws(inputs[f"{role}_ephemeral"]), inputs["pattern"] == "IKpsk2"
         initiates = role == "initiator"
         self._noise = HandshakeState(
-            f"Noise_{inputs['pattern']}_25519_ChaChaPoly_BLAKE2b",
+            f"Noise_{_NOISE.get(inputs['pattern'], inputs['pattern'])}_25519_ChaChaPoly_BLAKE2b",
             initiates,
             prologue=b"parlour.link.v1" + (wire or greeting(inputs)) + self.choice,
             s=static or pair(inputs[f"{role}_static"]),
@@ -213,6 +214,7 @@ def link_inputs(phrase: str, pattern: str, *, aes: tuple[bool, bool] = (True, Tr
     }
     own: dict[str, Json] = {
         "XX": {"responder_visible": True},
+        "linking": {"responder_adds": True},
         "XXpsk0": _invited(inputs, drawn("psk"), [drawn(f"missing {n}") for n in range(3)]),
         "IKpsk2": _contacts(inputs, seed),
     }

@@ -476,7 +476,7 @@ def _unknown_in_a_pairing(inputs: Json) -> Group:
     """Both sides of a pairing confirm all that was said, so nothing of it is passed over."""
     frames = confirmed(inputs)[2]
     group, _ = refusing("5.2", inputs, "responder", *(frames[place] for place in (0, 2, 3)))
-    for number in (6, 21, 53, 200):
+    for number in (6, 26, 53, 200):
         stream = envelope(confirmed(inputs)[0], LAST + encode([number, 1]))
         row = Refusal(f"message {number} in a pairing", "Message", "V-MS-01", "malformed", stream)
         add_refusal(group, "responder", row)

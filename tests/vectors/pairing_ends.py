@@ -6,9 +6,9 @@ so that only its one fault refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from msgspec.structs import replace
 
@@ -20,7 +20,7 @@ from protocol.link.states import Role
 from protocol.messages import MESSAGE, Record
 from protocol.pairing.record import Transcript, make_record
 from protocol.primitives import b2b, ed25519_sign
-from protocol.vectors.frame import Json
+from protocol.vectors.frame import Action, Json, W
 from protocol.vectors.pairing import ACTIONS, World, facts_of, identity_of
 from tests.vectors.files import Script, Seed
 from tests.vectors.persons_log import Person, Terminal
@@ -66,11 +66,11 @@ def end(person: Person, course: str, **more: Any) -> Json:
     }
 
 
-class Course(Script[World]):
-    """The steps of one pairing; messages wait until a test lets them arrive."""
+class Talk(Script[W]):
+    """The steps of two ends; messages wait until a test lets them arrive."""
 
-    def __init__(self, inputs: Json) -> None:
-        super().__init__(ACTIONS, World(inputs))
+    def __init__(self, actions: Mapping[str, Action[W]], world: W) -> None:
+        super().__init__(actions, world)
         self._waiting: dict[str, list[str]] = {"initiator": [], "responder": []}
 
     def does(self, actor: str, do: str, **given: str) -> Json:
@@ -79,32 +79,32 @@ class Course(Script[World]):
         self._waiting[actor] += gives["send"]
         return gives
 
-    def starts(self) -> Course:
+    def starts(self) -> Self:
         """Both links are open."""
         for actor in ("initiator", "responder"):
             self.does(actor, "start")
         return self
 
-    def arrives(self, actor: str, count: int = 1) -> Course:
+    def arrives(self, actor: str, count: int = 1) -> Self:
         """The next messages of the other arrive at an actor."""
         other = "responder" if actor == "initiator" else "initiator"
         for _ in range(count):
             self.does(actor, "receive", message=self._waiting[other].pop(0))
         return self
 
-    def confirms(self, *actors: str) -> Course:
+    def confirms(self, *actors: str) -> Self:
         """The persons say yes."""
         for actor in actors:
             self.does(actor, "confirm")
         return self
 
-    def stores(self, *actors: str) -> Course:
+    def stores(self, *actors: str) -> Self:
         """The disks have it."""
         for actor in actors:
             self.does(actor, "stored")
         return self
 
-    def words_shown(self) -> Course:
+    def words_shown(self) -> Self:
         """Up to the comparison of words on both sides."""
         return self.starts().arrives("responder").arrives("initiator").arrives("responder")
 
@@ -115,6 +115,13 @@ class Course(Script[World]):
     def refusing(self, actor: str, message: bytes) -> list[Json]:
         """All steps, and this message's arrival, which ends the pairing."""
         return self.refused("receive", actor=actor, message=message.hex())
+
+
+class Course(Talk[World]):
+    """The steps of one pairing."""
+
+    def __init__(self, inputs: Json) -> None:
+        super().__init__(ACTIONS, World(inputs))
 
 
 def role_of(actor: str) -> Role:

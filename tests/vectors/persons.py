@@ -133,7 +133,7 @@ def _later(person: Person) -> dict[str, tuple[Add | Remove | Rename | Recover, t
     new = second.signing, second.static
     gone = [Removal(first.id, upon[0])]
     return {
-        "an Add": (Add(*common, *new), (first.seed, second.seed)),
+        "an Add": (Add(*common, *new, "laptop"), (first.seed, second.seed)),
         "a Remove that cuts nothing": (Remove(*common, first.id, upon[0]), (first.seed,)),
         "a Remove with an empty last": (Remove(*common, second.id, b""), (first.seed,)),
         "a Rename": (Rename(*common, "Ada 小雨"), (first.seed,)),

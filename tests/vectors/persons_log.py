@@ -100,7 +100,7 @@ class Person:
 
     def add(self, name: str, by: Terminal, new: Terminal, upon: Sequence[str] = ()) -> None:
         """`by` adds `new`."""
-        operation = add_operation(self.state(upon), by.id, new.signing, new.static)
+        operation = add_operation(self.state(upon), by.id, new.signing, new.static, "laptop")
         self.write(name, operation, by.seed, new.seed)
 
     def rename(self, name: str, by: Terminal, to: str, upon: Sequence[str] = ()) -> None:

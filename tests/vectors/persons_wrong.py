@@ -229,10 +229,10 @@ def _out_of_sequence(anna: Person, state: PersonState) -> Iterator[Case]:
 
 def _with_used_keys(anna: Person, second: Terminal, third: Terminal, state: PersonState) -> Iterator[Case]:
     rule, first = ("V-LG-06", "malformed"), anna.first
-    again = add_operation(state, first.id, second.signing, second.static)
-    half = add_operation(state, first.id, third.signing, first.static)
+    again = add_operation(state, first.id, second.signing, second.static, "laptop")
+    half = add_operation(state, first.id, third.signing, first.static, "laptop")
     recovery = ed25519_from_seed(anna.key(0))
-    as_terminal = add_operation(state, first.id, recovery, third.static)
+    as_terminal = add_operation(state, first.id, recovery, third.static, "laptop")
     yield *rule, "a terminal added again", again, (first.seed, second.seed)
     yield *rule, "a static key used before", half, (first.seed, third.seed)
     yield *rule, "the recovery key as a terminal's", as_terminal, (first.seed, anna.key(0))

@@ -8,6 +8,7 @@ from typing import Final
 from chat.interface import Messenger, UsageError
 from tui.linear.composer import SLASH, Composer, Deletion
 from tui.linear.contacts import Contacts
+from tui.linear.devices import Devices
 from tui.linear.history import History
 from tui.linear.input import LineInput
 from tui.linear.output import Output
@@ -56,6 +57,7 @@ class Parts:
         self.passphrase = Passphrase(messenger, output, input)
         self.recovery = Recovery(messenger, output, state, questions)
         self.relays = Relays(messenger, output, state, questions)
+        self.devices = Devices(messenger, output, state, questions)
 
 
 def _talking(p: Parts) -> dict[str, Row]:
@@ -148,6 +150,11 @@ def _parlour(p: Parts, help_: Execute) -> dict[str, Row]:
             N_("Relays connect you with contacts on other networks."),
             p.relays.relays,
             N_("add ADDRESS, or remove NUMBER"),
+        ),
+        "devices": (
+            N_("Show your devices, add another one by comparing five words, or remove one."),
+            p.devices.devices,
+            N_("add, stop, or remove NUMBER"),
         ),
         "recovery": (
             N_("Write down the words that remove a stolen device, or use them."),

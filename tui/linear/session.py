@@ -222,6 +222,8 @@ class Session:
                 await self._parts.pairing.nearby_changed(nearby)
             case interface.PairingChanged(pairing):
                 await self._parts.pairing.changed(pairing)
+            case interface.LinkingChanged():
+                await self._parts.devices.changed(event)
             case interface.VisibilityChanged(visible):
                 self._parts.state.me = replace(self._parts.state.me, visible=visible)
                 seen = _("People nearby can see you.") if visible else _("People nearby cannot see you.")

@@ -25,6 +25,7 @@ from protocol.identity.reduction import reduce
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
 from protocol.messages import Close, LogOperations, Record
+from protocol.pairing.comparison import WordsReady
 from protocol.pairing.contact_secret import first_number, new_share
 from protocol.pairing.pairing import (
     Completed,
@@ -34,7 +35,6 @@ from protocol.pairing.pairing import (
     PairingFailed,
     PendingReady,
     Step,
-    WordsReady,
     goes_on,
 )
 from protocol.pairing.record import Identity, PendingContact

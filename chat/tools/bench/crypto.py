@@ -192,6 +192,9 @@ class _OneContact:
     def pairing_open(self) -> bool:
         return False
 
+    def linking_open(self) -> bool:
+        return False
+
     def open_invitations(self) -> Sequence[InvitationKeys]:
         return ()
 

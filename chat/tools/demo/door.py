@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +20,7 @@ from chat.interface import (
     DiagnosisView,
     DoorState,
     Kept,
+    LinkingView,
     Messenger,
     RestoreView,
     SalvageView,
@@ -103,6 +104,15 @@ class DemoDoor:
         return self._demo is not None and self._demo.person.running
 
     async def create(self, name: str, passphrase: str) -> Messenger:
+        raise CannotCreate(HAS_A_PERSON)
+
+    async def link(
+        self,
+        name: str,
+        passphrase: str,
+        answer: Callable[[LinkingView], Awaitable[bool]],
+        address: tuple[str, int] | None = None,
+    ) -> Messenger:
         raise CannotCreate(HAS_A_PERSON)
 
     async def restore(

@@ -83,6 +83,7 @@ function makeResponder(inputs) {
     terminal: contact ? fixed : null,
     oneTime: contact ? null : fixed,
     visible: inputs.responder_visible ?? false,
+    adds: inputs.responder_adds ?? false,
     invitations: (inputs.responder_invitations ?? []).map((one) => ({
       psk: hex(one.psk),
       oneTime: pairOf(one.static),

@@ -9,7 +9,7 @@ import { expectSame, hex } from './expect.js';
 
 const PATTERNS = { nearby: 'XX', joiner: 'XXpsk0', inviter: 'XXpsk0' };
 
-const agreedOf = (facts) => ({
+export const agreedOf = (facts) => ({
   S: hex(facts.link_secret),
   h: hex(facts.handshake_hash),
   shareI: hex(facts.share_initiator),
@@ -19,7 +19,7 @@ const agreedOf = (facts) => ({
   ratchetKey: hex(facts.ratchet_key),
 });
 
-function oneTimeKeys(facts, actor) {
+export function oneTimeKeys(facts, actor) {
   const other = actor === 'initiator' ? 'responder' : 'initiator';
   const pair = (end) => x25519Pair(hex(facts[`${end}_one_time`]));
   return { oneTime: pair(actor), peerKey: pair(other).key };

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat.interface import AlertKind, ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
+from chat.interface import (
+    AlertKind,
+    ContactChanged,
+    EntryAdded,
+    Messenger,
+    PairingChanged,
+    PairingStage,
+    ParlourError,
+)
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from chat.storage import keys, persons
@@ -27,6 +35,7 @@ from protocol.keys import X25519Pair
 from protocol.messages import CutHead, Entry, LogOperations
 from protocol.primitives import ed25519_from_seed
 from tests.contract.subject import CLEO, Subject
+from tests.support.engines import devices
 from tests.support.engines.engines import PASSPHRASE, Person, own_log, take_in
 from tests.support.engines.written import entry_of
 from tests.support.fakes.messenger import FakeMessenger
@@ -66,6 +75,8 @@ class EnginesAround:
     ben: Person
     cleo: Person = field(init=False)
     _words: asyncio.Future[PairingChanged] | None = None
+    _laptop: Person = field(init=False)
+    _linking: asyncio.Task[None] | None = None
     _confirming: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -98,7 +109,7 @@ class EnginesAround:
     async def add_own(self) -> None:
         own, seed = self.ada.engine._use_cases.keyring.own, bytes(32)
         log, static = reduce(await own_log(self.ada)), X25519Pair.generate().public
-        operation = add_operation(log, own.terminal, ed25519_from_seed(seed), static)
+        operation = add_operation(log, own.terminal, ed25519_from_seed(seed), static, "laptop")
         await take_in(self.ada, sign_operation(operation, own.signing_seed, seed))
 
     async def alarm(self) -> None:
@@ -129,7 +140,7 @@ class EnginesAround:
         own, operations = parts.keyring.own, list(await own_log(self.ben))
         link = parts.links.current(self.ada.peer)
         assert link is not None
-        added = add_operation(reduce(operations), own.terminal, second.signing, second.static)
+        added = add_operation(reduce(operations), own.terminal, second.signing, second.static, "laptop")
         operations.append(sign_operation(added, own.signing_seed, second.seed))
         removed = remove_operation(reduce(operations), own.terminal, second.id)
         operations.append(sign_operation(removed, own.signing_seed))
@@ -169,9 +180,21 @@ class EnginesAround:
         assert self._words is not None, "the stranger has appeared"
         await self.cleo.engine.answer_pairing((await self._words).pairing.id, True)
 
+    async def link(self) -> None:
+        self._laptop = devices.device(self.ada, self.folder / "laptop", "10.0.0.8")
+        self._linking = asyncio.create_task(devices.begin(self._laptop))
+
+    async def linked(self) -> None:
+        assert self._linking is not None, "the device has begun"
+        await self._linking
+
     async def go(self) -> None:
         if self._words is not None:
             await self.cleo.engine.close()
+        if self._linking is not None:
+            with suppress(ParlourError):
+                await self._linking
+                await self._laptop.engine.close()
 
     async def meet(self) -> None:
         for one in (self.ada, self.ben):

@@ -23,7 +23,7 @@ async def add_terminal(first: Person, host: str) -> Person:
     """
     parts = first.engine._use_cases
     own, new = parts.keyring.own, Terminal.named(f"{first.name} at {host}")
-    operation = add_operation(parts.keyring.own_log, own.terminal, new.signing, new.static)
+    operation = add_operation(parts.keyring.own_log, own.terminal, new.signing, new.static, "laptop")
     signed = sign_operation(operation, own.signing_seed, new.seed)
     await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
     row = OwnRow(own.person, new.id, new.seed, new.secret, own.self_key, None)

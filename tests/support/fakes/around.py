@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chat.interface import AlertKind, Messenger, OwnChange, QuestionView
+from chat.interface import AlertKind, LinkingStage, Messenger, OwnChange, QuestionView
 from tests.contract.subject import CLEO, Subject
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import INVITATION, alert
@@ -70,6 +70,12 @@ class FakeAround:
 
     async def confirm(self) -> None:
         """She said so before this person did."""
+
+    async def link(self) -> None:
+        self.fake.device_begins("laptop")
+
+    async def linked(self) -> None:
+        self.fake.move_linking(LinkingStage.DONE)
 
     def subject(self, client: Messenger) -> Subject:
         return Subject(client, self.friend, PASSPHRASE, self.hear, self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from chat.errors import phrase
 from chat.interface import (
     NO_NAME,
+    NO_TERMINAL_NAME,
     PATIENCE,
     AlertView,
     BackupProgress,
@@ -36,6 +37,8 @@ from chat.interface import (
     HistoryCleared,
     InvitationView,
     Kept,
+    LinkingStage,
+    LinkingView,
     Messenger,
     NearbyView,
     NotPermitted,
@@ -64,7 +67,7 @@ from chat.service.settings import problem
 from chat.service.verification import DIFFERENT, NO_QUESTION, digits_of
 from protocol.errors import ProtocolError
 from protocol.identity.author import recovery_words
-from protocol.identity.names import is_name
+from protocol.identity.names import is_name, is_terminal_name
 from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, recorded
 
@@ -139,6 +142,34 @@ class FakeMessenger(Others):
 
     def _terminals(self) -> tuple[TerminalView, ...]:
         return (TerminalView(self._me.terminal, True, TerminalState.LIVE), *self.other_terminals)
+
+    async def add_terminal(self, force: bool = False) -> LinkingView:
+        return self.move_linking(LinkingStage.VISIBLE)
+
+    async def stop_adding(self) -> None:
+        if not self._linking_over:
+            self.move_linking(
+                LinkingStage.FAILED, problem="Adding a device was stopped. No device was added."
+            )
+
+    async def answer_linking(self, linking: str, accept: bool) -> None:
+        if linking != self.linking.id or self.linking.stage is not LinkingStage.WORDS:
+            raise UsageError(phrase("The words no longer wait for an answer."))
+        if not accept:
+            self.move_linking(LinkingStage.FAILED, problem="You said that the words differ.")
+            return
+        self.move_linking(LinkingStage.WAITING)
+        if self.prompt:
+            self.move_linking(LinkingStage.DONE)
+
+    async def remove_terminal(self, terminal: str, force: bool = False) -> None:
+        known = [view for view in self._terminals() if view.terminal == terminal]
+        if not known or known[0].state is TerminalState.REMOVED:
+            raise UsageError(phrase("No such device: 'parlour terminal list' shows them."))
+        self.other_terminals = tuple(
+            replace(view, state=TerminalState.REMOVED) if view.terminal == terminal else view
+            for view in self.other_terminals
+        )
 
     async def rename_self(self, name: str, force: bool = False) -> None:
         if not is_name(name):
@@ -492,6 +523,26 @@ class FakeDoor:
         if not name.strip() or not passphrase:
             raise UsageError(phrase("A name and a passphrase are needed."))
         self.messenger = self.messenger or FakeMessenger(name, visible=True)
+        self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
+        return self.messenger
+
+    async def link(
+        self,
+        name: str,
+        passphrase: str,
+        answer: Callable[[LinkingView], Awaitable[bool]],
+        address: tuple[str, int] | None = None,
+    ) -> FakeMessenger:
+        self._enter("link", name, passphrase, *([address] if address else []))
+        if self._look() is not DoorState.NEW:
+            raise CannotCreate(phrase("There is a profile already: unlock it, or name another folder."))
+        if not is_terminal_name(name):
+            raise UsageError(NO_TERMINAL_NAME)
+        if not passphrase:
+            raise UsageError(phrase("The passphrase is empty: choose several words."))
+        if not await answer(LinkingView("", LinkingStage.WORDS, "Ann", WORDS)):
+            raise NotPermitted(phrase("You said that the words differ. Nothing was stored."))
+        self.messenger = self.messenger or FakeMessenger("Ann")
         self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
         return self.messenger
 

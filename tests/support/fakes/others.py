@@ -41,6 +41,9 @@ from chat.interface import (
     Event,
     IdentityChanged,
     InvitationUsed,
+    LinkingChanged,
+    LinkingStage,
+    LinkingView,
     Messenger,
     NearbyChanged,
     NearbyView,
@@ -60,6 +63,7 @@ from chat.interface import (
     RelayView,
     SelfView,
     SettingsView,
+    TerminalState,
     TerminalView,
     Unconfirmed,
     UsageError,
@@ -212,6 +216,7 @@ class Others:
         self.send_ids: list[str] = []  # of every call of `send`
         self._sent_with: dict[tuple[str, str], EntryView] = {}
         self.other_terminals: tuple[TerminalView, ...] = ()
+        self.linking = LinkingView("", LinkingStage.FAILED)
         self.diagnosis = DIAGNOSIS
         self.invitation_head = INVITATION
         self.invitation_tail = ""  # makes an invitation as long as a real one
@@ -475,6 +480,29 @@ class Others:
         view = self._pairings[view.id] = replace(view, invitation=text)
         self._invitation_of[view.id] = text
         return self.move_pairing(view.id, PairingStage.JOINER)
+
+    @property
+    def _linking_over(self) -> bool:
+        return self.linking.stage in (LinkingStage.DONE, LinkingStage.FAILED)
+
+    def device_begins(self, name: str) -> LinkingView:
+        """A new device finds this one, which adds; the words are known at once."""
+        return self.move_linking(LinkingStage.WORDS, name=name)
+
+    def move_linking(self, stage: LinkingStage, *, name: str = "", problem: str = "") -> LinkingView:
+        """The adding of a device comes to another stage; at DONE there is a device more."""
+        view = self.linking
+        if stage is LinkingStage.VISIBLE:
+            view = LinkingView(f"linking {next(self._numbers)}", stage)
+        words = WORDS if stage is LinkingStage.WORDS else view.words
+        view = replace(view, stage=stage, name=name or view.name, words=words, problem=phrase(problem))
+        if stage is LinkingStage.DONE:
+            view = replace(view, terminal=f"{next(self._numbers):064x}")
+            added = TerminalView(view.terminal, False, TerminalState.LIVE, view.name, self._me.terminal)
+            self.other_terminals = (*self.other_terminals, added)
+        self.linking = view
+        self.emit(LinkingChanged(view))
+        return view
 
     def move_pairing(
         self, pairing: str, stage: PairingStage, *, words: tuple[str, ...] = (), problem: str = ""

@@ -46,12 +46,16 @@ class OpenPolicy:
     """A responder's answers as plain fields."""
 
     nearby: bool = True
+    adding: bool = True
     invitations: Sequence[InvitationKeys] = (InvitationKeys(INVITATION, PSK, ONE_TIME),)
     contacts: dict[bytes, tuple[bytes, ContactPsk]] = field(default_factory=dict)
     asked: list[ContactHello] = field(default_factory=list)
 
     def pairing_open(self) -> bool:
         return self.nearby
+
+    def linking_open(self) -> bool:
+        return self.adding
 
     def open_invitations(self) -> Sequence[InvitationKeys]:
         return self.invitations

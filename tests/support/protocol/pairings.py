@@ -20,6 +20,7 @@ from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
+from protocol.pairing.comparison import WordsReady
 from protocol.pairing.contact_secret import Pair, new_share
 from protocol.pairing.invitation import invitation_check
 from protocol.pairing.pairing import (
@@ -30,7 +31,6 @@ from protocol.pairing.pairing import (
     PendingReady,
     State,
     Step,
-    WordsReady,
     nothing_held,
 )
 from protocol.pairing.record import HeldOperations, Identity, PendingContact, Transcript, make_record
@@ -72,7 +72,7 @@ class Person:
         return signed
 
     def add(self, by: Terminal, new: Terminal, upon: PersonState | None = None) -> bytes:
-        operation = add_operation(upon or self.state, by.id, new.signing, new.static)
+        operation = add_operation(upon or self.state, by.id, new.signing, new.static, "laptop")
         return self.write(operation, by.seed, new.seed)
 
     def rename(self, by: Terminal, name: str, upon: PersonState | None = None) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.cli import people
+from chat.cli import devices, people
 from chat.interface import BadData, CannotCreate, DoorState, NotSynced, UnlockCost, Unreachable
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.messenger import FakeDoor
@@ -187,7 +187,7 @@ def test_what_is_not_synced_is_signed_only_with_force(line: Line) -> None:
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("n\n", 1), ("", 1)])
 def test_a_person_is_asked_before_something_is_signed_unsynced(line: Line, typed: str, status: int) -> None:
-    line.patch.setattr(people, "is_interactive", lambda: True)
+    line.patch.setattr(devices, "is_interactive", lambda: True)
     line.messenger.failures["rename_self"] = NotSynced("No contact has been reached.")
     outcome = line.run("rename", "Adele", typed=typed)
     assert outcome.status == status
@@ -199,5 +199,12 @@ def test_a_person_is_asked_before_something_is_signed_unsynced(line: Line, typed
 def test_the_devices_of_the_identity_are_listed(line: Line) -> None:
     for arguments in (["terminal"], ["terminal", "list"]):
         (one,) = line.run(*arguments, "--json").objects
-        assert one == {"terminal": line.messenger._me.terminal, "this": True, "state": "live"}
+        assert one == {
+            "terminal": line.messenger._me.terminal,
+            "name": "",
+            "this": True,
+            "state": "live",
+            "added_by": "",
+            "removed_by": "",
+        }
     assert line.run("terminal", "list").out == f"{line.messenger._me.terminal[:16]}  live, this device\n"

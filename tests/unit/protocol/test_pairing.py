@@ -16,6 +16,7 @@ from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import InvitationKeys, Role
 from protocol.messages import Accept, Close, LogOperations, Message, Record
+from protocol.pairing.comparison import WordsReady
 from protocol.pairing.contact_secret import first_number
 from protocol.pairing.invitation import make_invitation
 from protocol.pairing.pairing import (
@@ -25,7 +26,6 @@ from protocol.pairing.pairing import (
     Pairing,
     PendingReady,
     State,
-    WordsReady,
 )
 from protocol.pairing.record import Transcript, accept_tag
 from tests.support.protocol.links import INVITATION, ONE_TIME, Pair, contacts

@@ -20,9 +20,10 @@ from protocol.keys import X25519Pair
 from protocol.limits import FIRST_SHARE_NUMBER_MAX
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import Close, Commit, Open, Record, Reveal
+from protocol.pairing.comparison import WordsReady
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.invitation import invitation_check
-from protocol.pairing.pairing import FINISHED, Pairing, State, WordsReady
+from protocol.pairing.pairing import FINISHED, Pairing, State
 from protocol.pairing.record import Identity, Transcript, make_record
 from tests.support.protocol.pairings import (
     ANNA,

@@ -131,7 +131,7 @@ def test_attack_15_a_key_cannot_come_back_as_another_terminal(anna: Person) -> N
     anna.add(anna.first, SECOND)
     anna.remove(anna.first, SECOND)
     for again in (SECOND, Terminal(SECOND.seed, THIRD.secret), Terminal(THIRD.seed, SECOND.secret)):
-        operation = add_operation(anna.state, anna.first.id, again.signing, again.static)
+        operation = add_operation(anna.state, anna.first.id, again.signing, again.static, "laptop")
         with pytest.raises(Malformed):
             reduce([*anna.operations, sign_operation(operation, anna.first.seed, again.seed)])
 

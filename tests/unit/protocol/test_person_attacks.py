@@ -52,9 +52,9 @@ def rivals(anna: Person, count: int) -> list[bytes]:
 
 
 def test_case_84_a_ground_recovery_changes_nothing_for_those_who_saw_another_first(anna: Person) -> None:
-    own = id_of(anna.recover([(anna.first, anna.state.last[anna.first.id])], THIRD))
+    own = id_of(anna.recover([(anna.first, anna.state.last[anna.first.id])], FOURTH))
     before = anna.state
-    assert list(before.live) == [THIRD.id, SECOND.id]
+    assert list(before.live) == [FOURTH.id, SECOND.id]
     # An id can be ground, so some of these are lower than the owner's.
     ground = [id_of(signed) for signed in rivals(anna, 6)]
     assert min(ground) < own < max(ground)
@@ -243,7 +243,7 @@ def puppets(anna: Person, by: Terminal, count: int) -> list[bytes]:
     heads, sequence = list(anna.state.heads), anna.state.sequences[by.id] + 1
     for number in range(count // 2):
         new = Terminal.named(f"puppet {number}")
-        add = Add(anna.id, author.id, sequence, heads, new.signing, new.static)
+        add = Add(anna.id, author.id, sequence, heads, new.signing, new.static, "laptop")
         made.append(sign_operation(add, author.seed, new.seed))
         heads, author, sequence = [id_of(made[-1])], new, 1
     assert operations == anna.operations

@@ -60,7 +60,7 @@ class Parts:
         self.transport.addresses.return_value = ("10.0.0.1",)
         port: Any = SimpleNamespace(number=4747)
         self.announcer = Announcer(
-            runtime, self.store, self.bus, self.keyring, self.visibility, book, port,
+            runtime, self.store, self.bus, self.keyring, self.visibility, Visibility(), book, port,
             self.transport, self.discovery,
         )  # fmt: skip
 

@@ -110,7 +110,7 @@ def test_case_82_no_link_with_the_own_static_key_is_begun_or_answered(keyring: K
     """Eve, and a thief of her terminal, can claim it in her log."""
     eve, own = CONTACTS["Eve"], X25519Pair(ADA.static_secret).public
     state, seed = keyring.contacts[eve.person].state, seeded("claim")(32)
-    claim = add_operation(state, eve.terminal, ed25519_from_seed(seed), own)
+    claim = add_operation(state, eve.terminal, ed25519_from_seed(seed), own, "laptop")
     signed = sign_operation(claim, eve.signing_seed, seed)
     before = keyring.dialled()
     keyring.contacts[eve.person] = keys_of(eve, reduce([*eve.operations, signed]))
@@ -139,7 +139,7 @@ def test_case_81_callers_are_looked_up_by_person_and_static_key(keyring: Keyring
     ben, eve = CONTACTS["Ben"], CONTACTS["Eve"]
     static, seed = X25519Pair(ben.static_secret).public, seeded("claim")(32)
     state = keyring.contacts[eve.person].state
-    claim = add_operation(state, eve.terminal, ed25519_from_seed(seed), static)
+    claim = add_operation(state, eve.terminal, ed25519_from_seed(seed), static, "laptop")
     signed = sign_operation(claim, eve.signing_seed, seed)
     keyring.contacts[eve.person] = keys_of(eve, reduce([*eve.operations, signed]))
     answers = []
@@ -228,7 +228,7 @@ def test_sending_is_held_for_changes_that_a_thief_could_have_made_and_while_cont
 
 def test_case_99_a_terminal_of_the_own_log_stays_an_own_one(keyring: Keyring) -> None:
     own, seed = keyring.own, bytes(32)
-    added = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), bytes(31) + b"x")
+    added = add_operation(keyring.own_log, own.terminal, ed25519_from_seed(seed), bytes(31) + b"x", "laptop")
     grown = reduce([*ADA.operations, sign_operation(added, own.signing_seed, seed)])
     assert len(grown.live) == 2
     for log in (grown, reduce(ADA.operations)):

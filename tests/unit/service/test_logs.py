@@ -31,7 +31,7 @@ ADA = create_person("Ada", seeded("ada"))
 
 def renamed(times: int) -> tuple[bytes, ...]:
     """Ada's log after so many more operations, half of them by a second terminal."""
-    add = add_operation(reduce(ADA.operations), ADA.terminal, SECOND.signing, SECOND.static)
+    add = add_operation(reduce(ADA.operations), ADA.terminal, SECOND.signing, SECOND.static, "laptop")
     operations = [*ADA.operations, sign_operation(add, ADA.signing_seed, SECOND.seed)]
     authors = {ADA.terminal: ADA.signing_seed, SECOND.id: SECOND.seed}
     sequences, parents = {ADA.terminal: 2, SECOND.id: 0}, reduce(operations).heads

@@ -124,7 +124,7 @@ def test_a_pairing_without_words_and_without_a_change_leaves_the_contact_as_it_w
 def renamed_by_a_second_terminal() -> tuple[bytes, ...]:
     """Ben's log with a terminal that has signed a name."""
     own = reduce(BEN.operations)
-    add = add_operation(own, BEN.terminal, NEW.signing, NEW.static)
+    add = add_operation(own, BEN.terminal, NEW.signing, NEW.static, "laptop")
     added = (*BEN.operations, sign_operation(add, BEN.signing_seed, NEW.seed))
     return (*added, sign_operation(rename_operation(reduce(added), NEW.id, "Mallory"), NEW.seed))
 

@@ -252,7 +252,7 @@ async def test_what_is_said_and_what_holds_up() -> None:
         messenger.notice("The disk is full: nothing was stored. Free some space and try again.")
         await look_again(pilot)
         for holds in (False, True):
-            messenger.change_identity(person, "added a device", holds=holds)
+            messenger.change_identity(person, "removed a device", holds=holds)
             await look_again(pilot)
         await look_behind(pilot, "verify")
         await messenger.remove(person)

@@ -608,3 +608,38 @@ async def test_the_own_name_is_changed_where_a_contact_was_reached_or_its_person
     assert "Sign all the same?" in said
     assert "Your contacts see Anna now." in said
     assert door.messenger.called("rename_self") == [("Anna", False), ("Anna", True)]
+
+
+async def test_a_device_is_added_by_words_and_removed() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    fake = door.messenger
+    fake.failures.update(add_terminal=NotSynced(NOT_SYNCED))
+
+    def steps() -> Iterator[str]:
+        yield from [UNLOCK, "> /devices more", "> /devices add", "> /yes"]
+        fake.device_begins("laptop\x1b[2J")
+        yield from [
+            "> /where",
+            "> /yes",
+            "> /devices",
+            "> /devices remove 9",
+            "> /devices remove 2",
+            "> /yes",
+            "> /devices",
+        ]
+        yield from ["> /devices add", "> /devices stop", "> /quit"]
+
+    said, _status = await play(steps(), door, OPTIONS)
+    assert any("Type /devices, /devices add" in line for line in said)
+    assert "Sign all the same?" in said
+    assert any("give it one of these addresses" in line for line in said)
+    assert any("laptop" in line and "wants to be added" in line for line in said)
+    assert not any("\x1b[2J" in line for line in said)
+    assert any("was added. Your contacts see that." in line for line in said)
+    assert any("These are not numbers of the devices." in line for line in said)
+    assert "The device was removed. Your contacts shut it out." in said
+    (added,) = fake.other_terminals
+    assert fake.called("remove_terminal") == [(added.terminal, False)]
+    assert any(line.startswith(f"2. {added.terminal[:8]}…") and "removed" in line for line in said)
+    assert "Adding a device was stopped. No device was added." in said

@@ -1,0 +1,253 @@
+"""The commands about the devices of one's own: terminal list, add, link, remove, rename."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Final
+
+import click
+from msgspec.structs import replace
+
+from chat.cli.output import Stopped, note, one_line
+from chat.cli.pairing import CUT, NOBODY_ANSWERED, Dialogue, Typed, host_and_port
+from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
+from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
+from chat.interface import (
+    CannotCreate,
+    DoorState,
+    LinkingChanged,
+    LinkingStage,
+    LinkingView,
+    Messenger,
+    NotSynced,
+    ParlourError,
+    Ready,
+    TerminalState,
+    TerminalView,
+    Unreachable,
+    UsageError,
+)
+
+SHORTEST_ID: Final = 8
+"""Digits of a terminal's id that are enough to name it."""
+
+SHORT: Final = 16
+"""Digits of an id that a line shows."""
+
+_NAMED: Final = "device."
+"""Beginning of the preferences that name devices, before the terminal's id."""
+
+FORCE: Final = "Sign even if no contact was reached since the start."
+
+
+async def signed(call: Call, force: bool, sign: Callable[[bool], Awaitable[None]]) -> None:
+    """Sign an operation. Where this profile may lack some, its person is asked, or must give --force."""
+    try:
+        await sign(force)
+    except NotSynced as problem:
+        if not is_interactive():
+            raise NotSynced(f"{problem} To sign all the same, give --force.") from None
+        note(str(problem))
+        if not await confirmed(call.lines, "Sign all the same? [y/n]"):
+            raise Stopped("Nothing was signed.") from None
+        await sign(True)
+
+
+@group("terminal")
+@coroutine
+async def terminal(call: Call) -> None:
+    """List the devices of your identity, or add, link, remove or rename one."""
+    await _list_terminals(call)
+
+
+@terminal.command("list")
+@coroutine
+async def list_terminals(call: Call) -> None:
+    """List the devices of your identity, the most senior first."""
+    await _list_terminals(call)
+
+
+async def _list_terminals(call: Call) -> None:
+    async with messenger(call, offline=True) as opened:
+        for view in await named_devices(opened):
+            fields = {
+                "terminal": view.terminal,
+                "name": view.name,
+                "this": view.this,
+                "state": view.state.value,
+                "added_by": view.added_by,
+                "removed_by": view.removed_by,
+            }
+            call.result(fields, terminal_line(view))
+
+
+async def named_devices(opened: Messenger) -> list[TerminalView]:
+    """The devices, with the names that this person gave them here."""
+    kept: Mapping[str, str] = await opened.preferences()
+    return [_renamed(view, kept.get(_NAMED + view.terminal, "")) for view in await opened.terminals()]
+
+
+def terminal_line(view: TerminalView) -> str:
+    """The short id of a device, its name, how it stands, and which one added it."""
+    state = "shut out: its key was copied" if view.state is TerminalState.FROZEN else view.state.value
+    name = f"  {one_line(view.name)}" if view.name else ""
+    added = f", added by {view.added_by[:SHORT]}" if view.added_by else ""
+    return f"{view.terminal[:SHORT]}{name}  {state}{', this device' if view.this else ''}{added}"
+
+
+def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:
+    """The device of a name, of an id or of its beginning. Raises UsageError."""
+    fitting = [view for view in devices if name and view.name == name]
+    if not fitting and len(name) >= SHORTEST_ID:
+        fitting = [view for view in devices if view.terminal.startswith(name.lower())]
+    if len(fitting) != 1:
+        raise UsageError(f"No single device is called {name}: 'parlour terminal list' shows them.")
+    return fitting[0]
+
+
+ADD_FIRST: Final = (
+    "Run 'parlour terminal link' on the new device within two minutes. If it finds nobody, give it one of"
+    " these addresses: {addresses}"
+)
+SAME_WORDS: Final = "Does the other device show the same five words? [y/n]"
+WAITING: Final = "Waiting for the other device."
+
+
+@terminal.command("add")
+@click.option("--force", is_flag=True, help=FORCE)
+@coroutine
+async def add(call: Call, force: bool) -> None:
+    """Add a new device of yours, on which 'parlour terminal link' runs, by comparing five words."""
+    async with messenger(call) as opened, aclosing(Feed(opened)) as events:
+        dialogue = Dialogue(opened, events, call.lines)
+        addresses = "  ".join((await opened.me()).addresses)
+        begun = list[LinkingView]()
+
+        async def begin(insists: bool) -> None:
+            begun.append(await opened.add_terminal(insists))
+
+        await signed(call, force, begin)
+        note(ADD_FIRST.format(addresses=addresses))
+        try:
+            view = await _added(opened, dialogue, begun[0])
+        finally:
+            dialogue.stop()
+            with suppress(ParlourError):  # the engine has ended, and with it this
+                await opened.stop_adding()
+        fields = {"terminal": view.terminal, "name": view.name}
+        call.result(fields, f'The device "{one_line(view.name)}" was added.')
+
+
+async def _added(opened: Messenger, dialogue: Dialogue, view: LinkingView) -> LinkingView:
+    """Lead the adding to its end. Raises ParlourError."""
+    asking = False
+    while view.stage is not LinkingStage.DONE:
+        if view.stage is LinkingStage.FAILED:
+            raise ParlourError(view.problem)
+        came = await dialogue.next(asking=asking)
+        if isinstance(came, Ready):  # an engine that was killed: another knows nothing of this
+            raise Unreachable(CUT)
+        if isinstance(came, LinkingChanged) and came.linking.id == view.id:
+            view = came.linking
+            asking = view.stage is LinkingStage.WORDS
+            if asking:
+                _show_words(view)
+                dialogue.ask(SAME_WORDS)
+            elif view.stage is LinkingStage.WAITING:
+                note(WAITING)
+        elif isinstance(came, Typed):
+            if came.line is None:
+                note(NOBODY_ANSWERED)
+            asking = False
+            with suppress(UsageError):  # it has ended meanwhile, and its event says so
+                await opened.answer_linking(view.id, _is_yes(came.line))
+    return view
+
+
+def _show_words(view: LinkingView) -> None:
+    note(f"Linking with {one_line(view.name)}. Both screens must show these words:")
+    note(f"    {'  '.join(view.words)}")
+
+
+def _is_yes(line: str | None) -> bool:
+    return (line or "").strip().casefold() in YES
+
+
+@terminal.command("link")
+@click.option("--name", type=TEXT, help="What this device is called; by default as this machine.")
+@click.option("--address", metavar="HOST:PORT", help="The address of the other device, if it is not found.")
+@coroutine
+async def link(call: Call, name: str | None, address: str | None) -> None:
+    """Make this one of your devices: run 'parlour terminal add' on one that you have."""
+    place = host_and_port(address) if address is not None else None
+    door = call.door()
+    if await door.state() is not DoorState.NEW:
+        raise CannotCreate(
+            f"There is already a profile at {call.folder}: choose another folder with --profile."
+        )
+    passphrase = read_new_passphrase(call.passphrase_file, call.lines)
+    note("Looking for your other device, on which 'parlour terminal add' has to run.")
+    made = await door.link(name or machine_name(), passphrase, _Compared(call.lines), place)
+    try:
+        me = await made.me()
+    finally:
+        await made.close()
+    fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
+    call.result(fields, f"This is a device of {one_line(me.name)} now. The profile is at {call.folder}.")
+
+
+class _Compared:
+    """Asks whether both devices show the same words. Every answer but a yes is a no."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    async def __call__(self, view: LinkingView) -> bool:
+        _show_words(view)
+        same = await confirmed(self._lines, SAME_WORDS)
+        if same:
+            note(WAITING)
+        return same
+
+
+def machine_name() -> str:
+    """What this machine is called, as far as that is a name for a device."""
+    return socket.gethostname().partition(".")[0].strip()[:32] or "device"
+
+
+@terminal.command("remove")
+@click.argument("device", type=TEXT)
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--force", is_flag=True, help=FORCE)
+@coroutine
+async def remove(call: Call, device: str, yes: bool, force: bool) -> None:
+    """Remove a device of yours for good, by its name or id."""
+    async with messenger(call) as opened:
+        devices = [view for view in await named_devices(opened) if view.state is not TerminalState.REMOVED]
+        view = device_of(devices, device)
+        called = one_line(view.name) or view.terminal[:SHORT]
+        asked = f"Remove {called}{', this device' if view.this else ''}? It never comes back. [y/n]"
+        if not yes and not await confirmed(call.lines, asked):
+            raise Stopped("Nothing was removed.")
+        await signed(call, force, lambda insists: opened.remove_terminal(view.terminal, insists))
+    call.result({"removed": view.terminal}, f"The device {called} was removed. Your contacts shut it out.")
+
+
+@terminal.command("rename")
+@click.argument("device", type=TEXT)
+@click.argument("name", type=TEXT)
+@coroutine
+async def rename_device(call: Call, device: str, name: str) -> None:
+    """Call a device of yours NAME, here only."""
+    async with messenger(call) as opened:
+        view = device_of(await named_devices(opened), device)
+        await opened.set_preference(_NAMED + view.terminal, name.strip())
+    call.result(
+        {"terminal": view.terminal, "name": name.strip()}, f"The device is called {one_line(name)} here."
+    )
+
+
+def _renamed(view: TerminalView, name: str) -> TerminalView:
+    return replace(view, name=name) if name else view

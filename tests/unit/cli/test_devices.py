@@ -1,0 +1,129 @@
+"""terminal list, add, link, remove and rename: what is asked, and what a script gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat.cli import devices
+from chat.errors import phrase
+from chat.interface import DoorState, LinkingStage, NotSynced, TerminalState, TerminalView
+from tests.support.cli.line import PASSPHRASE, Line
+from tests.support.fakes.others import WORDS
+
+DESK, LAPTOP = "d1" * 32, "a2" * 32
+
+
+@pytest.fixture
+def line(line: Line) -> Line:
+    own = line.messenger._me.terminal
+    line.messenger.other_terminals = (
+        TerminalView(DESK, False, TerminalState.LIVE),
+        TerminalView(LAPTOP, False, TerminalState.LIVE, "laptop", own),
+    )
+    return line
+
+
+def comes(line: Line, name: str = "laptop\x1b") -> None:
+    """A new device begins as soon as this one adds."""
+    line.messenger.after["add_terminal"] = lambda: line.messenger.device_begins(name)
+
+
+def test_a_line_says_what_a_device_is_called_and_who_added_it(line: Line) -> None:
+    own = line.messenger._me.terminal
+    rows = line.run("terminal").out.splitlines()
+    assert rows[1:] == [f"{DESK[:16]}  live", f"{LAPTOP[:16]}  laptop  live, added by {own[:16]}"]
+    assert line.run("terminal", "list", "--json").objects[2] == {
+        "terminal": LAPTOP,
+        "name": "laptop",
+        "this": False,
+        "state": "live",
+        "added_by": own,
+        "removed_by": "",
+    }
+
+
+def test_a_device_is_called_otherwise_here(line: Line) -> None:
+    outcome = line.run("terminal", "rename", DESK[:8], "desk", "--json")
+    assert outcome.objects == [{"terminal": DESK, "name": "desk"}]
+    assert f"{DESK[:16]}  desk  live" in line.run("terminal").out
+    assert "removed" in line.run("terminal", "remove", "desk", "--yes").out
+    assert line.messenger.called("remove_terminal") == [(DESK, False)]
+
+
+@pytest.mark.parametrize("named", ["nobody", "d1d1", DESK[:7]])
+def test_a_device_is_named_by_name_or_by_enough_of_its_id(line: Line, named: str) -> None:
+    assert "terminal list" in line.run("terminal", "remove", named, "--yes").failed(64)
+
+
+def test_nothing_is_removed_without_a_yes(line: Line) -> None:
+    for typed in ("n\n", "\n", ""):
+        outcome = line.run("terminal", "remove", "laptop", typed=typed)
+        assert outcome.status != 0
+        assert "Nothing was removed" in outcome.err
+    assert line.messenger.called("remove_terminal") == []
+    assert line.run("terminal", "remove", "laptop", "--json", typed="y\n").objects == [{"removed": LAPTOP}]
+
+
+def test_a_device_is_added_after_its_words_were_compared(line: Line) -> None:
+    comes(line)
+    outcome = line.run("terminal", "add", "--json", typed="y\n")
+    assert outcome.status == 0
+    (added,) = outcome.objects
+    assert added["terminal"] == line.messenger.linking.terminal
+    assert "  ".join(WORDS) in outcome.err
+    assert "\x1b" not in outcome.err
+    assert line.messenger._me.addresses[0] in outcome.err
+
+
+@pytest.mark.parametrize("typed", ["n\n", "what\n", ""])
+def test_every_other_answer_than_yes_adds_nothing(line: Line, typed: str) -> None:
+    comes(line)
+    outcome = line.run("terminal", "add", typed=typed)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert line.messenger.linking.stage is LinkingStage.FAILED
+    assert len(line.messenger.other_terminals) == 2
+
+
+def test_a_command_that_ends_adds_no_longer(line: Line) -> None:
+    def fails() -> None:
+        line.messenger.move_linking(LinkingStage.FAILED, problem="No answer in time.")
+
+    line.messenger.after["add_terminal"] = fails
+    assert "No answer in time." in line.run("terminal", "add").err
+    assert line.messenger.called("stop_adding")
+
+
+def test_a_device_that_has_seen_nobody_adds_only_by_force(line: Line) -> None:
+    line.messenger.failures["add_terminal"] = NotSynced(phrase("No contact was reached."))
+    assert "--force" in line.run("terminal", "add").failed(77)
+
+
+def test_a_new_device_asks_whether_the_words_are_the_same(line: Line) -> None:
+    line.door._state = DoorState.NEW
+    outcome = line.run("terminal", "link", "--name", "laptop", "--address", "10.0.0.1:4747", typed="y\n")
+    assert outcome.status == 0
+    assert "  ".join(WORDS) in outcome.err
+    assert "This is a device of Ann now." in outcome.out
+    assert [call.arguments for call in line.door.calls if call.method == "link"] == [
+        ("laptop", PASSPHRASE, ("10.0.0.1", 4747))
+    ]
+
+
+def test_a_no_makes_no_profile(line: Line) -> None:
+    line.door._state = DoorState.NEW
+    outcome = line.run("terminal", "link", typed="n\n")
+    assert outcome.status == 77
+    assert line.door._state is DoorState.NEW
+
+
+def test_a_profile_that_is_there_stays(line: Line) -> None:
+    assert "choose another folder" in line.run("terminal", "link").failed(73)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("desk.example.org", "desk"), ("", "device"), ("h" * 40, "h" * 32), (" ", "device")],
+)
+def test_a_device_is_called_as_its_machine(monkeypatch: pytest.MonkeyPatch, host: str, name: str) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: host)
+    assert devices.machine_name() == name

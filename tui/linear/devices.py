@@ -1,0 +1,126 @@
+"""The devices of one's own: lists them, adds another one by comparing words, and removes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from chat.interface import (
+    LinkingChanged,
+    LinkingStage,
+    LinkingView,
+    Messenger,
+    NotSynced,
+    TerminalState,
+    TerminalView,
+    UsageError,
+)
+from tui.linear.output import Output
+from tui.linear.state import Question, Questions, State
+from tui.linear.wording import listed
+from tui.text.formatting import DEVICE_DIGITS, picked_devices, safe_line, safe_name
+from tui.text.translation import N_, _, told
+
+_STANDS: Final = {
+    TerminalState.LIVE: N_("in use"),
+    TerminalState.FROZEN: N_("shut out because its key was copied"),
+    TerminalState.REMOVED: N_("removed"),
+}
+_ABOUT: Final = "devices"
+
+
+@dataclass
+class Devices:
+    messenger: Messenger
+    output: Output
+    state: State
+    questions: Questions
+    _shown: list[TerminalView] = field(init=False, default_factory=list)
+
+    async def devices(self, typed: str) -> None:
+        order, _space, rest = typed.partition(" ")
+        if not typed:
+            await self._list()
+        elif order == "add" and not rest:
+            await self._add()
+        elif order == "stop" and not rest:
+            await self.messenger.stop_adding()
+        elif order == "remove" and rest.strip():
+            await self._ask_to_remove(rest)
+        else:
+            raise UsageError(_("Type /devices, /devices add, /devices stop or /devices remove NUMBER."))
+
+    async def _list(self) -> None:
+        self._shown = list(await self.messenger.terminals())
+        for number, view in enumerate(self._shown, 1):
+            await self.output.say(_("{number}. {line}").format(number=number, line=_line(view)))
+        await self.output.say(_("/devices add adds a device of yours, on which Parlour is not set up yet."))
+
+    async def _add(self, *, force: bool = False) -> None:
+        try:
+            await self.messenger.add_terminal(force)
+        except NotSynced as refused:
+            lines = told(refused.phrase), _("Sign all the same?")
+            await self.questions.confirm(_ABOUT, lines, partial(self._add, force=True), late=True)
+            return
+        addresses = listed(self.state.me.addresses)
+        await self.output.say(
+            _("Run 'parlour terminal link' on the new device within two minutes. /devices stop ends this."),
+            _("If it finds no device of yours, give it one of these addresses: {addresses}").format(
+                addresses=addresses
+            ),
+        )
+
+    async def _ask_to_remove(self, typed: str) -> None:
+        """The number is that of the list that was shown: another device may have come since."""
+        picked = picked_devices(typed, self._shown)
+        if len(picked) != 1:
+            raise UsageError(_("Type the number of one device, as /devices shows it."))
+        (view,) = picked
+        lines = _("Remove this device? It never comes back."), _line(view)
+        await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
+
+    async def _remove(self, view: TerminalView, *, force: bool = False) -> None:
+        await self.output.say(_("Signing…"))
+        try:
+            await self.messenger.remove_terminal(view.terminal, force)
+        except NotSynced as refused:
+            lines = told(refused.phrase), _("Sign all the same?")
+            insist = partial(self._remove, view, force=True)
+            await self.questions.confirm(_ABOUT, lines, insist, late=True)
+            return
+        await self.output.say(_("The device was removed. Your contacts shut it out."))
+
+    async def changed(self, event: LinkingChanged) -> None:
+        view = event.linking
+        match view.stage:
+            case LinkingStage.WORDS:
+                answer = partial(self.messenger.answer_linking, view.id)
+                await self.questions.ask(Question(view.id, _words(view), answer, unasked=True))
+            case LinkingStage.WAITING:
+                await self.output.say(_("Waiting for the other device."))
+            case LinkingStage.FAILED:
+                await self.questions.withdraw(view.id)
+                await self.output.say(safe_line(told(view.problem)))
+            case LinkingStage.DONE:
+                await self.questions.withdraw(view.id)
+                said = _("The device {name} was added. Your contacts see that.")
+                await self.output.say(said.format(name=safe_name(view.name)))
+
+
+def _line(view: TerminalView) -> str:
+    """A device: its name and id, and how it stands."""
+    parts = [safe_name(view.name)] if view.name else []
+    parts += [_("this device")] if view.this else []
+    parts.append(_(_STANDS[view.state]))
+    return _("{device}…, {how}").format(device=view.terminal[:DEVICE_DIGITS], how=listed(parts))
+
+
+def _words(view: LinkingView) -> tuple[str, ...]:
+    words = listed(safe_line(word) for word in view.words)
+    return (
+        _("The device {name} wants to be added.").format(name=safe_name(view.name)),
+        _("The five words are {words}.").format(words=words),
+        _("Does it show the same words in the same order? Type /yes or /no."),
+    )
