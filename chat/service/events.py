@@ -55,6 +55,14 @@ class EntriesGone:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesPassedOn:
+    """Another terminal of this person passed on entries (ids), some of which a contact may lack."""
+
+    person: bytes
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwnLogChanged:
     """A contact returned a change of this person's own log that this engine did not make."""
 
