@@ -347,7 +347,8 @@ class Keyring:
         named = [(person, self.contacts[person].named()) for person in persons]
         newest = [(person, pairs[0]) for person, pairs in named]
         earlier = [(person, pair) for person, pairs in named for pair in pairs[1:]]
-        keys = [self._own_secret().discovery_key()] if self.siblings() else []
+        # Always: an own terminal of which this one does not know yet has to find it.
+        keys = [self._own_secret().discovery_key()]
         return keys + [pair.newest().discovery_key(own, person) for person, pair in (*newest, *earlier)]
 
     def announcers(self) -> list[Known]:

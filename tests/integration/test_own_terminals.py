@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from chat.interface import EntryAdded, EntryChanged, EntryState
-from tests.integration.steps import in_touch
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState, QuestionsChanged
+from chat.network.links import LiveLink
+from protocol.messages import Digests, LogHeads, Message, Reachable
+from tests.integration.steps import current, dial, in_touch, say
+from tests.support.engines.engines import Person, contact, in_virtual_time, named, talk
 from tests.support.engines.terminals import add_terminal
 from tests.support.fakes.network import Network
+from tests.support.fakes.relay import MemoryRelay
 
 LAPTOP = "10.0.0.9"
 
@@ -33,6 +37,43 @@ def linked(one: Person, other: Person) -> bool:
     return one.engine._use_cases.links.current(other.peer) is not None
 
 
+async def apart(network: Network, one: Person, other: Person) -> None:
+    """The two do not reach each other any more."""
+    network.part(one.host, other.host)
+    await asyncio.sleep(15)
+    assert not linked(one, other)
+
+
+def terminal_of(person: Person) -> str:
+    return person.engine._use_cases.keyring.own.terminal.hex()
+
+
+async def unread(person: Person) -> int:
+    return (await contact(person)).unread
+
+
+def passed_on(one: Person, other: Person) -> list[Message]:
+    """What own terminals send each other from now on, but for logs and digests."""
+    sent = list[Message]()
+    for person in (one, other):
+        outbounds = person.engine._use_cases.forwarding
+        opened = outbounds.opened
+
+        def noted(link: LiveLink, deleted: set[bytes], opened: Any = opened) -> Any:
+            outgoing, send = opened(link, deleted), link.driver.send
+
+            async def sending(message: Message) -> None:
+                if outgoing is not None and not isinstance(message, LogHeads | Digests | Reachable):
+                    sent.append(message)
+                await send(message)
+
+            link.driver.send = sending  # type: ignore[method-assign]
+            return outgoing
+
+        outbounds.opened = noted  # type: ignore[method-assign]
+    return sent
+
+
 def arrives(person: Person, text: str) -> asyncio.Future[EntryAdded]:
     return person.wait(EntryAdded, lambda event: event.entry.text == text)
 
@@ -50,3 +91,152 @@ async def test_a_contacts_text_reaches_a_second_terminal_through_the_first(tmp_p
         there = arrives(laptop, "by the desk")
         await talk(ben, desk, "by the desk")
         await there
+
+
+@in_virtual_time(limit=600)
+async def test_what_one_terminal_wrote_another_delivers_while_both_are_there(tmp_path: Path) -> None:
+    """The laptop does not reach Ben, and learns from the desk that he has its text."""
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await apart(network, laptop, ben)
+        there = arrives(ben, "by the desk")
+        entry = (await say(laptop, ben, "by the desk")).id
+        told = comes_to(laptop, entry, EntryState.DELIVERED), comes_to(desk, entry, EntryState.DELIVERED)
+        await there
+        await asyncio.gather(*told)
+
+
+@in_virtual_time(limit=600)
+async def test_an_entry_that_the_desk_holds_reaches_the_contact_while_the_laptop_sleeps(
+    tmp_path: Path,
+) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        network.cut(ben.host)
+        there = arrives(desk, "good night")
+        entry = (await say(laptop, ben, "good night")).id
+        await there
+        await laptop.stop()
+        delivered = comes_to(desk, entry, EntryState.DELIVERED)
+        network.heal(ben.host)
+        await delivered
+        network.cut(ben.host)
+        await laptop.start()
+        await comes_to(laptop, entry, EntryState.DELIVERED)
+
+
+@in_virtual_time(limit=600)
+async def test_what_was_delivered_says_to_which_terminals(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
+        entry = await talk(ben, desk, "to both")
+        await asyncio.sleep(2)
+        details = await ben.engine.details(await ben.contact(desk), entry)
+        assert {one.terminal for one in details.receipts} == {terminal_of(desk), terminal_of(laptop)}
+
+
+@in_virtual_time(limit=600)
+async def test_read_on_one_terminal_is_read_on_all(tmp_path: Path) -> None:
+    """Those that are apart meanwhile agree once they have a link again, and say nothing twice then."""
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        there = arrives(laptop, "read me")
+        first = await talk(ben, desk, "read me")
+        await there
+        read = comes_to(ben, first, EntryState.READ)
+        await desk.engine.mark_read(await desk.contact(ben), (first,))
+        await read
+        await asyncio.sleep(2)
+        assert (await unread(desk), await unread(laptop)) == (0, 0)
+        network.part(desk.host, laptop.host)
+        second = await talk(ben, desk, "read me too")
+        await asyncio.sleep(10)
+        await laptop.engine.mark_read(await laptop.contact(ben), (second,))
+        assert (await unread(desk), await unread(laptop)) == (1, 0)
+        network.join(desk.host, laptop.host)
+        await desk.wait(ContactChanged, lambda event: event.contact.unread == 0)
+        sent = passed_on(desk, laptop)
+        network.part(desk.host, laptop.host)
+        await asyncio.sleep(60)
+        network.join(desk.host, laptop.host)
+        await asyncio.sleep(60)
+        assert linked(desk, laptop)
+        assert not sent
+
+
+@in_virtual_time(limit=600)
+async def test_edits_deletes_and_timers_reach_the_other_terminal_and_the_contact_through_it(
+    tmp_path: Path,
+) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        edited, deleted = await talk(desk, ben, "hallo"), await talk(desk, ben, "secret")
+        await asyncio.sleep(2)
+        await apart(network, laptop, ben)
+        friend = await laptop.contact(ben)
+        await laptop.engine.edit(friend, edited, "hello")
+        await laptop.engine.delete(friend, deleted, everyone=True)
+        await laptop.engine.set_timer(friend, 60)
+        await asyncio.sleep(5)
+        for person, other in ((desk, ben), (ben, desk), (laptop, ben)):
+            views = {view.id: view for view in await person.history(other)}
+            assert views[edited].text == "hello"
+            assert views[deleted].kind == "deleted"
+            (shown,) = [
+                one for one in await person.engine.contacts() if one.person == await person.contact(other)
+            ]
+            assert shown.timer == 60
+        short = (await say(laptop, ben, "gone in a minute")).id
+        await asyncio.sleep(2)
+        await ben.engine.mark_read(await ben.contact(desk), (short,))
+        await asyncio.sleep(90)
+        for person, other in ((desk, ben), (ben, desk), (laptop, ben)):
+            assert {view.id: view for view in await person.history(other)}[short].kind == "expired"
+
+
+@in_virtual_time(limit=600)
+async def test_what_a_contact_signs_reaches_a_terminal_through_another_one(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (network, _, laptop, ben):
+        await apart(network, laptop, ben)
+        renamed = laptop.wait(ContactChanged, lambda event: event.contact.name == "Benjamin")
+        await ben.engine.rename_self("Benjamin")
+        await renamed
+
+
+@in_virtual_time(limit=600)
+async def test_own_terminals_are_no_contacts(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, _):
+        for one in (desk, laptop):
+            assert [view.name for view in await one.engine.contacts()] == ["Ben"]
+            changed = [event.contact for event in one.seen if isinstance(event, ContactChanged)]
+            assert {view.name for view in changed} <= {"Ben"}
+
+
+@in_virtual_time(limit=600)
+async def test_own_terminals_meet_at_a_relay(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        network.part(desk.host, laptop.host)
+        await apart(network, laptop, ben)
+        relay = MemoryRelay(network).start()
+        for one in (desk, laptop):
+            await named(one, relay)
+        there = arrives(laptop, "through the relay")
+        await talk(ben, desk, "through the relay")
+        await there
+        assert current(desk, laptop).relayed
+
+
+@in_virtual_time(limit=600)
+async def test_a_terminal_that_the_other_one_does_not_know_gets_a_link_for_operations_alone(
+    tmp_path: Path,
+) -> None:
+    async with in_touch(tmp_path) as (network, desk, ben):
+        laptop = await add_terminal(desk, LAPTOP, told=False)
+        try:
+            network.part(laptop.host, ben.host)
+            keyring = desk.engine._use_cases.keyring
+            assert laptop.peer.static not in {one.static for one in keyring.own_log.terminals()}
+            grew = desk.wait(QuestionsChanged)
+            await dial(laptop, desk)
+            assert not linked(desk, laptop)
+            await grew
+            there = arrives(laptop, "now you may know")
+            await talk(ben, desk, "now you may know")
+            await there
+        finally:
+            await laptop.engine.close()

@@ -16,29 +16,31 @@ from tests.support.engines.engines import Person
 from tests.support.protocol.pairings import Terminal
 
 
-async def add_terminal(first: Person, host: str) -> Person:
+async def add_terminal(first: Person, host: str, *, told: bool = True) -> Person:
     """Add a terminal of the same person, with the same contacts, on another host, and start both.
 
-    The first one is started again, and its contacts learn of the Add from it.
+    The first one is started again, and its contacts learn of the Add from it. If it is not `told`, only the
+    second one knows of the Add.
     """
     parts = first.engine._use_cases
     own, new = parts.keyring.own, Terminal.named(f"{first.name} at {host}")
     operation = add_operation(parts.keyring.own_log, own.terminal, new.signing, new.static)
     signed = sign_operation(operation, own.signing_seed, new.seed)
-    await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
     row = OwnRow(own.person, new.id, new.seed, new.secret, own.self_key, None)
-    fill = await parts.store.read(_copied, row)
+    fill = await parts.store.read(_copied, row, signed)
     folder = first.folder.with_name(host)
     second = Person(first.name, host, folder, first.network, first.config, first.seed + 50)
     await second.create(fill=fill)
-    await first.stop()
-    await first.start()
+    if told:
+        await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
+        await first.stop()
+        await first.start()
     return second
 
 
-def _copied(database: Database, own: OwnRow) -> Callable[[Database], None]:
+def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database], None]:
     """What writes the new terminal's rows: the person's log, and its contacts with their logs and shares."""
-    log = persons.operations_of(database, own.person)
+    log = [*persons.operations_of(database, own.person), added]
     known: list[tuple[ContactRow, list[bytes], list[ShareRow]]] = [
         (row, persons.operations_of(database, row.person), keys.shares_of(database, row.person))
         for row in contacts.all(database)
