@@ -217,6 +217,8 @@ def refused(log: Log) -> list[m.Message]:
         m.Open(bytes(32)),
         m.Record(whole, bytes(32), 1, bytes(32), heads, bytes(32), bytes(64)),
         m.Accept(bytes(32)),
+        m.Digests([m.Digest(bytes([number]) * 32, bytes(32), bytes(32)) for number in range(256)]),
+        m.PassedReceipt(bytes(32), bytes(32), 1, heads),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),
