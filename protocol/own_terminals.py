@@ -55,13 +55,17 @@ def check_digests(message: Digests) -> None:
     check_ascending([one.conversation for one in message.digests])
 
 
+def check_passed(message: PassedReceipt) -> None:
+    """Malformed unless the ids are strictly ascending (V-PR-01)."""
+    check_ascending(message.ids)
+
+
 def accept_passed(message: PassedReceipt, own: Collection[bytes], contact: Collection[bytes]) -> Passed:
     """What it says. `own` and `contact`: ids of all terminals of the two persons, former ones included.
 
     A terminal in both is this person's. NOTHING for a terminal that no log names here, or a kind that it does
-    not use. Malformed for ids that are not strictly ascending (V-PR-01).
+    not use.
     """
-    check_ascending(message.ids)
     if message.terminal in own:
         return Passed.READING if message.kind in (READ, READ_UNTOLD) else Passed.NOTHING
     told = message.terminal in contact and message.kind in (STORED, READ)

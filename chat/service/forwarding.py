@@ -52,6 +52,7 @@ from protocol.own_terminals import (
     Passed,
     accept_passed,
     check_digests,
+    check_passed,
     passed_receipts,
 )
 
@@ -344,6 +345,7 @@ class Forwarding:
         outgoing.answer(person, found)
 
     async def _take(self, link: LiveLink, message: PassedReceipt) -> None:
+        check_passed(message)
         person = self._keyring.talks_with(message.conversation)
         contact = self._keyring.contacts.get(person)
         if contact is None:
