@@ -57,8 +57,8 @@ from protocol.own_terminals import (
 )
 
 SETTLES_IN: Final = 1.0
-"""Seconds from the first entry that came until other own terminals are told of it. What comes in between is
-told with it, and the contact may have sent it to them as well."""
+"""Seconds from the first entry that came until other own terminals hear of it. What comes in between goes
+with it, and the contact may have sent it to them as well."""
 
 PASSED_MAX: Final = 4_096
 """Entries per contact that wait for that to go to the contact. Own terminals fill it; the comparison of heads

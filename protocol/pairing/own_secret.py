@@ -1,4 +1,4 @@
-"""The own secret of a person, and keys derived from it for links among its terminals (SPEC §7.8.1)."""
+"""The own secret of a person, and keys derived from it for links among its terminals (SPEC §7.8.2)."""
 
 from __future__ import annotations
 
