@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from enum import Enum
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -10,11 +10,34 @@ from typing import Final, NamedTuple
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
 from protocol.entries_and_receipts import READ, STORED
+from protocol.errors import Unexpected
+from protocol.identity.reduction import PersonState
 from protocol.limits import RECEIPT_IDS_MAX
-from protocol.messages import Digests, PassedReceipt
+from protocol.messages import Digests, HeadsHash, Message, PassedReceipt, Receipt, Typing
 
 READ_UNTOLD: Final = 3
 """Kind of a read mark of which the contact is not told."""
+
+
+class Standing(Enum):
+    """Which link a caller with the own secret has (SPEC §7.8.2)."""
+
+    OWN = "own"
+    PROVISIONAL = "provisional"
+    STRANGER = "stranger"
+
+
+def standing(log: PersonState, confirmed: Set[bytes], own_static: bytes, static: bytes) -> Standing:
+    """That of a static key, by the own log and the ids of its operations that this person confirmed.
+
+    A terminal of a recovery that is not confirmed could be a thief's. Keys have 32 bytes.
+    """
+    known = [one for one in log.terminals() if one.static == static]
+    if static == own_static or any(one.id not in log.live for one in known):
+        return Standing.STRANGER
+    doubted = frozenset(log.path) - confirmed
+    sure = any(one.operation not in doubted for one in known)
+    return Standing.OWN if sure else Standing.PROVISIONAL
 
 
 class Mark(NamedTuple):
@@ -48,6 +71,17 @@ class Passed(Enum):
     RECEIPT = "the contact's terminal has the entries of this person"
     READING = "this person has read the entries of the contact"
     NOTHING = "nothing"
+
+
+def check_place(message: Message, *, own: bool) -> None:
+    """Unexpected unless it may come on a link of own terminals, or on one with a contact (V-MS-05)."""
+    if isinstance(message, Digests | PassedReceipt):
+        misplaced = not own
+    else:
+        told = isinstance(message, Receipt) and message.kind == READ
+        misplaced = own and (told or isinstance(message, HeadsHash | Typing))
+    if misplaced:
+        raise Unexpected("a message that has no place on this link")
 
 
 def check_digests(message: Digests) -> None:

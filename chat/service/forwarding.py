@@ -27,12 +27,10 @@ from chat.storage.database import Store
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
-    STORED,
     ParsedEntry,
     conversation_of_two,
     receipt_for,
 )
-from protocol.errors import Unexpected
 from protocol.history import check_page, pages
 from protocol.limits import DIGESTS_MAX
 from protocol.link.states import LinkOpen, Role
@@ -53,6 +51,7 @@ from protocol.own_terminals import (
     accept_passed,
     check_digests,
     check_passed,
+    check_place,
     passed_receipts,
 )
 
@@ -290,6 +289,7 @@ class Forwarding:
 
     async def handle(self, link: LiveLink, message: Message) -> None:
         """What comes on a link with an own terminal and is no entry and no log. Raises ProtocolError."""
+        check_place(message, own=True)
         match message:
             case Digests():
                 await self._compare(link, message)
@@ -297,10 +297,8 @@ class Forwarding:
                 await self._answer(link, message)
             case PassedReceipt():
                 await self._take(link, message)
-            case Receipt(kind=kind) if kind == STORED:
-                pass  # it answers entries, so that the link does not look dead
             case _:
-                raise Unexpected("a message for contacts on a link of own terminals")
+                pass  # a Receipt answers entries, so that the link does not look dead
 
     async def _affords(self, link: LiveLink) -> None:
         now = self._runtime.clock.monotonic()

@@ -23,6 +23,7 @@ from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
+from protocol.own_terminals import Standing, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
 from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_secret
@@ -209,24 +210,18 @@ class Keyring:
 
         One of a recovery that the own person has not confirmed could be a thief's, and is none of them.
         """
-        doubted = self._doubted()
-        others = (one for one in self.own_log.live.values() if one.static != self.identity.static.public)
-        return [one for one in others if one.operation not in doubted][:TERMINALS_DIALLED]
+        live = self.own_log.live.values()
+        return [one for one in live if self._stands(one.static) is Standing.OWN][:TERMINALS_DIALLED]
 
-    def _doubted(self) -> frozenset[bytes]:
-        return frozenset(self.own_log.path) - self.own_confirmed
+    def _stands(self, static: bytes) -> Standing:
+        return standing(self.own_log, self.own_confirmed, self.identity.static.public, static)
 
     def is_provisional(self, static: bytes) -> bool:
         """Whether a caller with the own secret and this static key may pass on operations, and nothing else.
 
-        No log held here names it yet, or the recovery that brought it is not confirmed. A terminal that was
-        removed or copied may not.
+        No log held here names it yet, or the recovery that brought it is not confirmed.
         """
-        if static == self.identity.static.public:
-            return False
-        known = [one for one in self.own_log.terminals() if one.static == static]
-        doubted = self._doubted()
-        return all(one.id in self.own_log.live and one.operation in doubted for one in known)
+        return self._stands(static) is Standing.PROVISIONAL
 
     def _answers_own(self, static: bytes) -> bool:
         return self.may_link(Peer(self.own.person, static)) or self.is_provisional(static)

@@ -68,6 +68,7 @@ from protocol.messages import (
     Receipt,
     Typing,
 )
+from protocol.own_terminals import check_place
 
 STRETCH: Final = 4_096
 """Entries examined in one piece of work on the disk, a few milliseconds: users wait for no long history."""
@@ -291,10 +292,10 @@ class Synchronizer:
         worker = self._workers[link]
         outbound = worker.outbound
         match message:
-            case Digests() | PassedReceipt() | Heads() | Receipt() if link in self._forwarding.links:
+            case Digests() | PassedReceipt() | Heads() | Receipt() | HeadsHash() | Typing() if (
+                link in self._forwarding.links
+            ):
                 await self._forwarding.handle(link, message)
-            case HeadsHash() | Typing() if link in self._forwarding.links:
-                raise Unexpected("a message for contacts on a link of own terminals")
             case Receipt() as receipt:
                 new = await self._inbound.receipt(link, receipt)
                 if new and self._forwarding.links:
@@ -320,7 +321,8 @@ class Synchronizer:
             case Typing() as typing:
                 self._inbound.typing(link, typing)
             case _:
-                raise Unexpected("a message that has no place on this link")
+                check_place(message, own=False)
+                raise Unexpected("the link's own message, or one of pairing")
 
     async def _hear_heads(self, link: LiveLink, message: LogHeads) -> None:
         """Answer heads of a log, those unlike the ones held apart from the reading.

@@ -28,6 +28,7 @@ from protocol.vectors import (
     safety,
     secrets,
     sessions,
+    siblings,
 )
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
@@ -47,6 +48,7 @@ AREAS: Final[Mapping[str, Callable[[Json, Json], None]]] = {
     pairing.AREA: pairing.run,
     entries.AREA: entries.run,
     receipts.AREA: receipts.run,
+    siblings.AREA: siblings.run,
     relays.AREA: relays.run,
 }
 """How one test of each area is checked."""

@@ -29,6 +29,7 @@ from tests.vectors import (
     safety,
     secrets,
     sessions,
+    siblings,
 )
 from tests.vectors.files import read_phrase, to_text
 
@@ -52,6 +53,7 @@ BUILDERS: Final[Mapping[str, Callable[[str], Json]]] = {
     "pairing": pairing.build,
     "entries": entries.build,
     "receipts": receipts.build,
+    "siblings": siblings.build,
     "relays": relays.build,
 }
 """What makes the file of each area from the phrase."""
