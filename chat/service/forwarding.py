@@ -35,6 +35,7 @@ from protocol.history import check_page, pages
 from protocol.limits import DIGESTS_MAX
 from protocol.link.states import LinkOpen, Role
 from protocol.messages import (
+    Digest,
     Digests,
     Entry,
     Heads,
@@ -76,7 +77,10 @@ BATCH: Final = 64
 
 
 class SiblingOutgoing(Outgoing):
-    """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds."""
+    """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds.
+
+    `told`: by conversation, the digest that was sent last.
+    """
 
     def __init__(
         self, store: Store, keyring: Keyring, port: ListeningPort, link: LiveLink, deleted: set[bytes]
@@ -85,6 +89,7 @@ class SiblingOutgoing(Outgoing):
         self._store, self._keyring, self._port = store, keyring, port
         self._link, self._deleted = link, deleted
         self.named: dict[bytes, Sequence[bytes]] = {}
+        self.told: dict[bytes, Digest] = {}
 
     async def _begin(self) -> None:
         for message in self._logs():
@@ -111,6 +116,7 @@ class SiblingOutgoing(Outgoing):
         for start in range(0, len(talks), DIGESTS_MAX):
             some = talks[start : start + DIGESTS_MAX]
             found = await self._store.read(siblings.digests, some, terminal)
+            self.told.update((one.conversation, one) for one in found)
             await self._link.driver.send(Digests(found))
 
     def send(self, entry: ParsedEntry) -> None:
@@ -325,6 +331,9 @@ class Forwarding:
                 marks = await self._store.read(siblings.newest_marks, *talk)
                 for said in passed_receipts(theirs.conversation, marks):
                     outgoing.put(said)
+                # The other side may lack none of them, and has some that this one lacks.
+                if outgoing.told.get(theirs.conversation) != mine:
+                    outgoing.compare([person])
 
     async def _answer(self, link: LiveLink, page: Heads) -> None:
         check_page(page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,26 +53,39 @@ async def unread(person: Person) -> int:
     return (await contact(person)).unread
 
 
-def passed_on(one: Person, other: Person) -> list[Message]:
-    """What own terminals send each other from now on, but for logs and digests."""
-    sent = list[Message]()
-    for person in (one, other):
-        outbounds = person.engine._use_cases.forwarding
-        opened = outbounds.opened
+def said_among(*persons: Person) -> list[Message]:
+    """What own terminals send each other from now on, but for logs and addresses."""
+    said = list[Message]()
+
+    def listen(link: LiveLink) -> None:
+        send = link.driver.send
+
+        async def sending(message: Message) -> None:
+            if not isinstance(message, LogHeads | Reachable):
+                said.append(message)
+            await send(message)
+
+        link.driver.send = sending  # type: ignore[method-assign]
+
+    for person in persons:
+        forwarding = person.engine._use_cases.forwarding
+        opened = forwarding.opened
 
         def noted(link: LiveLink, deleted: set[bytes], opened: Any = opened) -> Any:
-            outgoing, send = opened(link, deleted), link.driver.send
-
-            async def sending(message: Message) -> None:
-                if outgoing is not None and not isinstance(message, LogHeads | Digests | Reachable):
-                    sent.append(message)
-                await send(message)
-
-            link.driver.send = sending  # type: ignore[method-assign]
+            outgoing = opened(link, deleted)
+            if outgoing is not None:
+                listen(link)
             return outgoing
 
-        outbounds.opened = noted  # type: ignore[method-assign]
-    return sent
+        forwarding.opened = noted  # type: ignore[method-assign]
+        for link in forwarding.links:
+            listen(link)
+    return said
+
+
+def of_substance(said: list[Message]) -> list[Message]:
+    """What is no digest."""
+    return [message for message in said if not isinstance(message, Digests)]
 
 
 def arrives(person: Person, text: str) -> asyncio.Future[EntryAdded]:
@@ -139,6 +153,7 @@ async def test_read_on_one_terminal_is_read_on_all(tmp_path: Path) -> None:
         there = arrives(laptop, "read me")
         first = await talk(ben, desk, "read me")
         await there
+        await asyncio.sleep(5)  # in which the terminals compare what they have
         read = comes_to(ben, first, EntryState.READ)
         await desk.engine.mark_read(await desk.contact(ben), (first,))
         await read
@@ -151,13 +166,14 @@ async def test_read_on_one_terminal_is_read_on_all(tmp_path: Path) -> None:
         assert (await unread(desk), await unread(laptop)) == (1, 0)
         network.join(desk.host, laptop.host)
         await desk.wait(ContactChanged, lambda event: event.contact.unread == 0)
-        sent = passed_on(desk, laptop)
+        said = said_among(desk, laptop)
         network.part(desk.host, laptop.host)
         await asyncio.sleep(60)
         network.join(desk.host, laptop.host)
         await asyncio.sleep(60)
         assert linked(desk, laptop)
-        assert not sent
+        assert said
+        assert of_substance(said) == []
 
 
 @in_virtual_time(limit=600)
@@ -240,3 +256,77 @@ async def test_a_terminal_that_the_other_one_does_not_know_gets_a_link_for_opera
             await there
         finally:
             await laptop.engine.close()
+
+
+@in_virtual_time(limit=600)
+async def test_terminals_that_read_the_same_apart_agree_about_it(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        entry = await talk(ben, desk, "read me twice")
+        await asyncio.sleep(5)
+        network.part(desk.host, laptop.host)
+        await asyncio.sleep(20)
+        for one in (desk, laptop):
+            await one.engine.mark_read(await one.contact(ben), (entry,))
+        network.join(desk.host, laptop.host)
+        await asyncio.sleep(60)
+        assert linked(desk, laptop)
+        said = said_among(desk, laptop)
+        await dial(desk, laptop)
+        await asyncio.sleep(20)
+        assert said
+        assert of_substance(said) == []
+        await entry_and_marks(desk, laptop, ben)
+
+
+async def entry_and_marks(one: Person, other: Person, ben: Person) -> None:
+    """Both say the same of each entry."""
+    said = []
+    for person in (one, other):
+        views = await person.history(ben)
+        details = [await person.engine.details(await person.contact(ben), view.id) for view in views]
+        marks = [{(mark.terminal, mark.kind) for mark in one.receipts} for one in details]
+        said.append([(view.id, view.text, view.state) for view in views])
+        assert marks[-1] >= {(terminal_of(one), EntryState.READ), (terminal_of(other), EntryState.READ)}
+    assert said[0] == said[1]
+
+
+@in_virtual_time(limit=600)
+async def test_an_entry_with_a_timer_counts_from_the_first_reading_on_any_terminal(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
+        await ben.engine.set_timer(await ben.contact(desk), 60)
+        there = arrives(laptop, "for a minute")
+        entry = await talk(ben, desk, "for a minute")
+        await there
+        await asyncio.sleep(5)
+        await desk.engine.mark_read(await desk.contact(ben), (entry,))
+        await asyncio.sleep(90)
+        for one in (desk, laptop):
+            assert {view.id: view for view in await one.history(ben)}[entry].kind == "expired"
+
+
+@in_virtual_time(limit=900)
+async def test_three_terminals_in_a_row_pass_on_and_fall_silent(tmp_path: Path) -> None:
+    """Ben reaches the desk alone, the phone only the laptop; what is uncovered goes on among own ones."""
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        phone = await add_terminal(desk, "10.0.0.8")
+        try:
+            for one, other in ((laptop, ben), (phone, ben), (phone, desk)):
+                await apart(network, one, other)
+            said = said_among(desk, laptop, phone)
+            there = arrives(phone, "to all")
+            await talk(ben, desk, "to all")
+            await there
+            back = arrives(ben, "from the phone")
+            entry = (await say(phone, ben, "from the phone")).id
+            delivered = comes_to(phone, entry, EntryState.DELIVERED)
+            await back
+            await delivered
+            await asyncio.sleep(10)
+            carried = Counter(type(message).__name__ for message in said)
+            assert carried["Entry"] == 4, "two entries over two links"
+            assert len(said) < 40
+            said.clear()
+            await asyncio.sleep(60)
+            assert said == []
+        finally:
+            await phone.engine.close()
