@@ -94,7 +94,8 @@ class SiblingOutgoing(Outgoing):
     async def _begin(self) -> None:
         for message in self._logs():
             await self._link.driver.send(message)
-        await self._compare(list(self._keyring.contacts))
+        known = self._keyring.contacts.items()
+        await self._compare([person for person, contact in known if not contact.blocked])
         if self._port.number:
             await self._link.driver.send(Reachable(self._port.number))
 
@@ -318,7 +319,8 @@ class Forwarding:
         terminal, outgoing = terminal_of(self._keyring.own_log, link), self.links.get(link)
         for theirs in message.digests:
             person = self._keyring.talks_with(theirs.conversation)
-            if not person or outgoing is None:
+            contact = self._keyring.contacts.get(person)
+            if contact is None or contact.blocked or outgoing is None:
                 continue
             talk = (theirs.conversation, person)
             (mine,) = await self._store.read(siblings.digests, [talk], terminal)
@@ -360,14 +362,15 @@ class Forwarding:
         theirs = {one.id for one in contact.state.terminals()}
         match accept_passed(message, self._keyring.own_terminals, theirs):
             case Passed.RECEIPT:
-                await self._take_receipt(person, message)
+                new = await self._take_receipt(person, message)
             case Passed.READING:
-                await self._take_reading(person, message)
+                new = await self._take_reading(person, message)
             case Passed.NOTHING:
-                return
-        self._touch(person, link)
+                new = False
+        if new:
+            self._touch(person, link)
 
-    async def _take_receipt(self, person: bytes, message: PassedReceipt) -> None:
+    async def _take_receipt(self, person: bytes, message: PassedReceipt) -> bool:
         new = await self._store.write(
             receipts.acknowledge,
             message.conversation,
@@ -388,15 +391,17 @@ class Forwarding:
         for entry, advances in new.items():
             if advances:
                 self._bus.publish(EntryChanged(person.hex(), entry.hex(), state))
+        return bool(new)
 
-    async def _take_reading(self, person: bytes, message: PassedReceipt) -> None:
+    async def _take_reading(self, person: bytes, message: PassedReceipt) -> bool:
         mark, moment = (message.terminal, message.kind), self._expirer.moment()
-        fresh, unread, timed = await self._store.write(
+        new, unread, timed = await self._store.write(
             siblings.read_elsewhere, message.conversation, message.ids, mark, moment
         )
         if timed:
             self._expirer.begin()
             self._bus.publish(EntriesTimed(person.hex()))
-        if fresh and person in self._book.rows:
+        if person in self._book.rows and self._book.unread.get(person, 0) != unread:
             self._book.unread[person] = unread
             self._views.publish_contact(person)
+        return new

@@ -109,10 +109,10 @@ def read_elsewhere(
     ids: Sequence[bytes],
     mark: tuple[bytes, int],
     moment: Moment,
-) -> tuple[list[bytes], int, bool]:
+) -> tuple[bool, int, bool]:
     """Another own terminal (id) marked entries as read, with this kind.
 
-    Returns those not read before, the number of unread ones, and whether one of them has a timer.
+    Returns whether that is new, the number of unread ones, and whether one that was unread has a timer.
     """
     terminal, kind = mark
     fresh = receipts.mark_read(db, conversation, ids, terminal, moment.wall, told=kind == READ)
@@ -126,5 +126,5 @@ def read_elsewhere(
         " AND author NOT IN (SELECT terminal FROM person_terminals"
         " WHERE person = (SELECT person FROM own WHERE id = 1))"
     )
-    db.run_many(add, [(number, kind, moment.wall, entry, talk) for entry in ids])
-    return fresh, receipts.unread(db, conversation), timed
+    added = db.run_many(add, [(number, kind, moment.wall, entry, talk) for entry in ids])
+    return bool(fresh) or added > 0, receipts.unread(db, conversation), timed
