@@ -365,7 +365,7 @@ class Forwarding:
                 new = await self._take_receipt(person, message)
             case Passed.READING:
                 new = await self._take_reading(person, message)
-            case Passed.NOTHING:
+            case _:
                 new = False
         if new:
             self._touch(person, link)
