@@ -90,6 +90,13 @@ RELAY_MAC: Final = _personal("relaymac", "proof before the handshake that the ca
 RELAY_CLUSTER: Final = _personal("relaypsk", "psk of the relays of a cluster, from the key that they share")
 RELAY_NAMES: Final = _personal("relaynam", "what stands for a token where a cluster's messages pass")
 
+# Several terminals of one person (SPEC §7.8)
+OWN_SECRET: Final = _personal("own", "own secret of a person, from its self key")
+OWN_PSK: Final = _personal("own.psk", "psk of links among a person's terminals, from the own secret")
+OWN_DISCOVER: Final = _personal("own.disc", "discovery key among a person's terminals, from the own secret")
+OWN_RELAY: Final = _personal("own.rlay", "meeting key among a person's terminals, from the own secret")
+OWN_MARKS: Final = _personal("own.mark", "hash of the newest marks of a conversation")
+
 # Entries (SPEC §11)
 CONVERSATION: Final = _personal("conv", "id of the conversation of two persons")
 CONTENT: Final = _personal("content", "an entry's salt and body")

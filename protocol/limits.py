@@ -50,6 +50,10 @@ DELETED_IDS_MAX: Final = 64
 """Entries that one delete names (SPEC §11.1)."""
 RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
+DIGESTS_MAX: Final = 256
+"""Conversations in one message of digests among own terminals (SPEC §5.14.1)."""
+MARKED_MAX: Final = 256
+"""Newest entries of a conversation whose marks own terminals compare (SPEC §7.8.3)."""
 MESSAGE_BYTES_MAX: Final = 300_000
 """One message of a session, put together from its pieces, bytes (SPEC §5.2)."""
 NUMBER_MAX: Final = 65_535

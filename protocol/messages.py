@@ -300,6 +300,29 @@ class Reachable(Wire, frozen=True, tag=34):
     port: Annotated[int, Meta(ge=1, le=0xFFFF)]
 
 
+class Digest(Wire, frozen=True):
+    """Hashes of the heads that are held of a conversation, and of its newest marks."""
+
+    conversation: B32
+    heads: B32
+    marks: B32
+
+
+class Digests(Wire, frozen=True, tag=35):
+    """Digests of some conversations, ascending; what differs is answered (SPEC §7.8.3)."""
+
+    digests: Annotated[list[Digest], Meta(min_length=1, max_length=limits.DIGESTS_MAX)]
+
+
+class PassedReceipt(Wire, frozen=True, tag=36):
+    """A terminal stored these entries (kind 1), or its person read them (2), or did and tells nobody (3)."""
+
+    conversation: B32
+    terminal: B32
+    kind: Annotated[int, Meta(ge=1, le=3)]
+    ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
+
+
 # 48 to 79: conversations.
 
 
@@ -357,7 +380,7 @@ Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
-    | (LogHeads | LogOperations | Reachable)
+    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
 )
 

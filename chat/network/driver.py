@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final, Protocol
 
+from chat.errors import ParlourError
 from chat.ports import Clock, Connection
 from protocol.link.link import Link
 from protocol.link.states import (
@@ -21,6 +23,9 @@ from protocol.messages import Message
 
 UNSENT_MAX: Final = 1 << 20
 """Bytes that may wait behind a write. A peer that asks and does not read can fill it, and loses the link."""
+
+QUEUED_MAX: Final = 4_096
+"""Messages queued per link. A peer that sends and never reads can fill the queue, and loses the link."""
 
 CLOSE_WITHIN: Final = 1.0
 """Seconds that Close may wait for a peer that does not read."""
@@ -159,6 +164,52 @@ class Driver:
         else:
             self._arm()  # the write may take longer than until the next timer
             self._flush_soon()
+
+
+class Outgoing:
+    """The sending side of one open link: pieces of work, each of which sends something, in their order."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+
+    def put(self, message: Message) -> None:
+        """Send a message after what is queued already."""
+        self._put(partial(self._driver.send, message))
+
+    def _put(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._queue.qsize() >= QUEUED_MAX:
+            self._driver.abort()
+        else:
+            self._queue.put_nowait(work)
+
+    async def sent(self) -> None:
+        """Wait until all that is queued was sent, or the link has ended."""
+        await self._queue.join()
+
+    async def _begin(self) -> None:
+        """Send what comes first on a link."""
+
+    async def run(self) -> None:
+        """Begin, then serve the queue."""
+        try:
+            await self._begin()
+            while True:
+                work = await self._queue.get()
+                try:
+                    await work()
+                finally:
+                    self._queue.task_done()
+        except ParlourError:
+            self._driver.abort()  # a silent link would look alive
+            raise
+        finally:
+            while not self._queue.empty():  # nobody waits for what is never sent
+                self._queue.get_nowait()
+                self._queue.task_done()
+
+    def ask_log(self) -> None:
+        """Ask for operations that name the author of an entry that has come."""
 
 
 Result = LinkOpen | LinkClosed | VersionRefused | NotParlour

@@ -27,6 +27,7 @@ from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.expiry import AgeClock, Expirer
+from chat.service.forwarding import Forwarding
 from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
 from chat.service.linking import Linker
@@ -130,8 +131,11 @@ class UseCases:
         logs = PersonLogs(runtime, store, bus, keyring, book, links, views, pending, own_log)
         addresses = AddressBook(clock, store, keyring)
         comparison = Comparison(runtime, store, bus, keyring, views)
+        self.forwarding = forwarding = Forwarding(
+            runtime, store, bus, keyring, book, links, views, expirer, logs, comparison, port
+        )
         self.sync = sync = Synchronizer(
-            runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses
+            runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses, forwarding
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
         self.messages = Messages(
@@ -176,6 +180,7 @@ class UseCases:
         bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
+        bus.on(events.EntriesPassedOn, self.sync.pass_on)
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
@@ -190,6 +195,10 @@ class UseCases:
             link.driver.abort()
 
     def _contacts_changed(self) -> None:
+        self._terminals_changed()
+        self.forwarding.hand_out_logs()
+
+    def _terminals_changed(self) -> None:
         self.links.close_unwanted()
         self.dialer.follow(self.keyring.dialled())
         self.relay_client.renew()
@@ -198,7 +207,8 @@ class UseCases:
 
     def _own_log_changed(self) -> None:
         self.verification.own_log_changed()
-        self.announcer.renew()
+        self._terminals_changed()
+        self.forwarding.own_log_changed()
         self.sync.hand_out_log()
 
     def _network_changed(self) -> None:

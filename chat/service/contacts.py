@@ -20,9 +20,8 @@ from chat.service.sync import Synchronizer
 from chat.service.views import Views
 from chat.storage import contacts, expiry, receipts
 from chat.storage.database import Database, Store
-from protocol.entries_and_receipts import READ, conversation_of_two, receipt_for
+from protocol.entries_and_receipts import conversation_of_two
 from protocol.identity.names import is_name
-from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Typing
 
 
@@ -116,9 +115,7 @@ class People:
             return
         self._book.unread[person] = unread
         self._views.publish_contact(person)
-        if receipted:
-            for start in range(0, len(ids), RECEIPT_IDS_MAX):
-                self._sync.put(person, receipt_for(READ, ids[start : start + RECEIPT_IDS_MAX]))
+        self._sync.read(person, ids, told=receipted)
 
     def typing(self, person: bytes, on: bool) -> None:
         """Send a typing mark, if the settings allow it."""

@@ -48,6 +48,13 @@ class EntriesGone(Struct, frozen=True):
     entries: tuple[bytes, ...]
 
 
+class EntriesPassedOn(Struct, frozen=True):
+    """Another terminal of this person passed on entries (ids), some of which a contact may lack."""
+
+    person: bytes
+    entries: tuple[bytes, ...]
+
+
 class OwnLogChanged(Struct, frozen=True):
     """A contact returned a change of this person's own log that this engine did not make."""
 

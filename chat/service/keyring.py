@@ -25,8 +25,11 @@ from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
+from protocol.own_terminals import Standing, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
+from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_secret
+from protocol.primitives import equal
 from protocol.relay.rendezvous import contact_token, invitation_token
 
 
@@ -162,7 +165,9 @@ class Keyring:
         self._now = now
 
     def log(self, person: bytes) -> PersonState:
-        """A contact's log. Raises Untrusted for a person who is not a contact."""
+        """The own log or a contact's. Raises Untrusted for a person who is not a contact."""
+        if person == self.own.person:
+            return self.own_log
         contact = self.contacts.get(person)
         if contact is None:
             raise Untrusted("no contact any more")
@@ -190,6 +195,10 @@ class Keyring:
         ]
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
+        if hello.person == self.own.person:
+            psk = answer_sibling(self._own_secret(), hello.numbers) if self._answers_own(static) else None
+            if psk is not None:
+                return hello.person, psk
         contact = self.contacts.get(hello.person)
         if contact is not None and self.may_link(Peer(hello.person, static)):
             answers = (pair.answer(hello.numbers) for pair in contact.pairs)
@@ -200,11 +209,38 @@ class Keyring:
         answer_nobody()
         return None
 
+    # Own terminals (SPEC §7.8).
+
+    def siblings(self) -> list[Terminal]:
+        """The other live terminals of this person that are dialled, the most senior first.
+
+        One of a recovery that the own person has not confirmed could be a thief's, and is none of them.
+        """
+        live = self.own_log.live.values()
+        return [one for one in live if self._stands(one.static) is Standing.OWN][:TERMINALS_DIALLED]
+
+    def _stands(self, static: bytes) -> Standing:
+        return standing(self.own_log, self.own_confirmed, self.identity.static.public, static)
+
+    def is_provisional(self, static: bytes) -> bool:
+        """Whether a caller with the own secret and this static key may pass on operations, and nothing else.
+
+        No log held here names it yet, or the recovery that brought it is not confirmed.
+        """
+        return self._stands(static) is Standing.PROVISIONAL
+
+    def _answers_own(self, static: bytes) -> bool:
+        return self.may_link(Peer(self.own.person, static)) or self.is_provisional(static)
+
+    def _own_secret(self) -> OwnSecret:
+        return own_secret(self.own.person, self.own.self_key)
+
     # What the dialer asks.
 
     def dialled(self) -> list[Peer]:
-        """The terminals to keep links with, in a fixed order."""
-        peers = [
+        """The terminals to keep links with, in a fixed order: own ones first."""
+        peers = [Peer(self.own.person, terminal.static) for terminal in self.siblings()]
+        peers += [
             Peer(person, terminal.static)
             for person in self.linkable()
             for terminal in self.contacts[person].dialled()
@@ -212,13 +248,21 @@ class Keyring:
         return [peer for peer in peers if self.may_link(peer)]
 
     def is_dialled(self, peer: Peer) -> bool:
+        if peer.person == self.own.person:
+            return any(one.static == peer.static for one in self.siblings())
         contact = self.contacts.get(peer.person)
         return contact is not None and any(one.static == peer.static for one in contact.dialled())
 
     def dial_psks(self, peer: Peer) -> Sequence[ContactPsk]:
-        return self.contacts[peer.person].candidates() if self.may_link(peer) else ()
+        if not self.may_link(peer):
+            return ()
+        if peer.person == self.own.person:
+            return (self._own_secret().link_psk(),)
+        return self.contacts[peer.person].candidates()
 
     def may_link(self, peer: Peer) -> bool:
+        if peer.person == self.own.person:
+            return any(one.static == peer.static for one in self.siblings())
         contact = self.contacts.get(peer.person)
         if (
             contact is None
@@ -230,6 +274,8 @@ class Keyring:
         return any(terminal.static == peer.static for terminal in contact.state.live.values())
 
     def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
+        if person == self.own.person and psk is not None:
+            return equal(psk.psk, self._own_secret().link_psk().psk)
         contact = self.contacts.get(person)
         if contact is None or psk is None:
             return False
@@ -264,6 +310,8 @@ class Keyring:
             for person in self.linkable()
             for pair in self.contacts[person].named()
         ]
+        if self.siblings():
+            keys.append(self._own_secret().meeting_key())
         joiners = [
             invitation_token(opened.invitation, day, relay)
             for opened in self.invitations.values()
@@ -274,6 +322,8 @@ class Keyring:
     def dial_tokens(self, peer: Peer, relay: bytes, day: int) -> Sequence[bytes]:
         if not self.may_link(peer):
             return []
+        if peer.person == self.own.person:
+            return [contact_token(self._own_secret().meeting_key(), day, relay, peer.static)]
         pairs, own = self.contacts[peer.person].named(), self.identity.person
         meeting = [pair.newest().meeting_key(peer.person, own) for pair in pairs]
         return [contact_token(key, day, relay, peer.static) for key in meeting]
@@ -287,7 +337,7 @@ class Keyring:
         )
 
     def viewers(self, spoken_to: Sequence[bytes] = ()) -> list[bytes]:
-        """The discovery keys for announcements: one per contact, then those of its earlier pairings.
+        """The discovery keys for announcements: the own terminals', contacts', those of earlier pairings.
 
         Those of `spoken_to` come first, in its order: there may be fewer slots than contacts (SPEC §13). The
         other side may not have the newest pairing, and would find this terminal no more.
@@ -298,12 +348,16 @@ class Keyring:
         named = [(person, self.contacts[person].named()) for person in persons]
         newest = [(person, pairs[0]) for person, pairs in named]
         earlier = [(person, pair) for person, pairs in named for pair in pairs[1:]]
-        return [pair.newest().discovery_key(own, person) for person, pair in (*newest, *earlier)]
+        # Always: an own terminal of which this one does not know yet has to find it.
+        keys = [self._own_secret().discovery_key()]
+        return keys + [pair.newest().discovery_key(own, person) for person, pair in (*newest, *earlier)]
 
     def announcers(self) -> list[Known]:
-        """The keys with which contacts' terminals that are dialled announce themselves to this person."""
+        """The keys with which terminals that are dialled announce themselves to this person."""
         own = self.identity.person
-        return [
+        siblings = self.siblings()
+        key = self._own_secret().discovery_key() if siblings else b""
+        return [Known(own, one.id, one.static, key) for one in siblings] + [
             Known(person, terminal.id, terminal.static, key)
             for person in self.linkable()
             for key in [pair.newest().discovery_key(person, own) for pair in self.contacts[person].pairs]
@@ -318,8 +372,12 @@ class Keyring:
         first = passed_on[0]
         if not isinstance(first, Entry):
             raise Unexpected("not an entry")
-        named, own = parse_entry(first).header.conversation, self.own.person
-        return next((one for one in self.contacts if conversation_of_two(own, one) == named), b"")
+        return self.talks_with(parse_entry(first).header.conversation)
+
+    def talks_with(self, conversation: bytes) -> bytes:
+        """The contact of a conversation, b"" for one of others."""
+        own = self.own.person
+        return next((one for one in self.contacts if conversation_of_two(own, one) == conversation), b"")
 
     def follow_own_log(self, state: PersonState, confirmed: frozenset[bytes]) -> None:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
@@ -418,20 +476,24 @@ def _pairs(own: bytes, person: bytes, rows: Sequence[ShareRow]) -> tuple[Pair, .
     return tuple(Pair(root, own, person, shares(root, OWN), shares(root, THEIRS)) for root in roots)
 
 
-def remembered(database: Database, contact: ContactKeys) -> dict[Peer, Addresses]:
-    """The addresses at which a contact's terminals were reached, latest first."""
+def remembered(database: Database, state: PersonState) -> dict[Peer, Addresses]:
+    """The addresses at which a person's terminals were reached, latest first."""
     return {
-        Peer(contact.state.person, terminal.static): tuple(
+        Peer(state.person, terminal.static): tuple(
             (row.host, row.port) for row in persons.addresses_of(database, terminal.id)
         )
-        for terminal in contact.state.live.values()
+        for terminal in state.live.values()
     }
 
 
 def terminal_at(contact: ContactKeys | None, link: LiveLink) -> bytes:
     """The id of the live terminal at the other end; b"" if it or the contact was removed meanwhile."""
-    if contact is not None:
-        for terminal in contact.state.live.values():
-            if terminal.static == link.terminal:
-                return terminal.id
+    return b"" if contact is None else terminal_of(contact.state, link)
+
+
+def terminal_of(state: PersonState, link: LiveLink) -> bytes:
+    """The id of the live terminal of a person at the other end of a link; b"" if it is removed meanwhile."""
+    for terminal in state.live.values():
+        if terminal.static == link.terminal:
+            return terminal.id
     return b""

@@ -471,10 +471,10 @@ class PersonLogs:
     def are_current(self, peer: Peer, message: LogHeads) -> bool:
         """Whether these are the heads of a log as it is held here: then nothing is to be done.
 
-        Raises Untrusted unless the log is this person's or the peer's.
+        Raises Untrusted unless the log is this person's or the peer's; an own terminal may name any.
         """
         own = self._keyring.own.person
-        if owner_named(message.person, own, peer.person) == own:
+        if self._owner(peer, message.person) == own:
             state = self._keyring.own_log
         elif (contact := self._keyring.contacts.get(message.person)) is not None:
             state = contact.state
@@ -482,13 +482,17 @@ class PersonLogs:
             return False
         return sorted(message.heads) == sorted(state.heads)
 
+    def _owner(self, peer: Peer, person: bytes) -> bytes:
+        own = self._keyring.own.person
+        return person if peer.person == own else owner_named(person, own, peer.person)
+
     async def named(self, peer: Peer, person: bytes, heads: Sequence[bytes]) -> list[LogOperations]:
         """The operations that a peer with these heads of a person's log lacks.
 
-        Raises Untrusted unless the person is this one or the peer's.
+        Raises Untrusted unless the person is this one or the peer's; an own terminal may name any.
         """
         own = self._keyring.own.person
-        if owner_named(person, own, peer.person) == own:
+        if self._owner(peer, person) == own:
             await self.own.named(peer, heads)
             return await self.own.missing(heads)
         contact = self._keyring.contacts.get(person)
@@ -503,10 +507,15 @@ class PersonLogs:
         end the links of the owner's terminals. Raises ProtocolError.
         """
         try:
-            if parse_operation(operations[0]).person == self._keyring.own.person:
+            person, own = parse_operation(operations[0]).person, self._keyring.own.person
+            if person == own:
                 whole = await self.own.received(peer, operations)
-            else:
+            elif peer.person != own:
                 whole = await self._receive(peer.person, operations)
+            elif person in self._keyring.contacts:
+                whole = await self._receive(person, operations)
+            else:  # a contact of the other terminal alone
+                whole = True
         except Malformed:
             if peer not in self._refused:
                 raise

@@ -93,8 +93,8 @@ def read_profile(database: Database) -> Profile:
         proven=tuple(persons.proven_keys(database)),
         remembered={
             peer: places
-            for contact in keys.values()
-            for peer, places in keyring.remembered(database, contact).items()
+            for state in (log, *(contact.state for contact in keys.values()))
+            for peer, places in keyring.remembered(database, state).items()
         },
         invitations={
             row.secret: OpenInvitation(

@@ -18,22 +18,23 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, EntryView, Notice, ParlourError
-from chat.network.driver import Driver, Handler
+from chat.network.driver import Driver, Handler, Outgoing
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
 from chat.service.amending import Amendments, Changed, follow
 from chat.service.comparison import Comparison
 from chat.service.discovery import AddressBook, ListeningPort
-from chat.service.events import EventBus, OwnEntryReturned
+from chat.service.events import EntriesPassedOn, EventBus, OwnEntryReturned
 from chat.service.expiry import Expirer
-from chat.service.keyring import Keyring, terminal_at
+from chat.service.forwarding import Forwarding
+from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.maintenance import Settler
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import AMENDS, DELETED, EXPIRED, HERE, Views
-from chat.storage import contacts, entries, expiry, persons, receipts, repair
+from chat.storage import contacts, entries, expiry, persons, receipts, repair, siblings
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
 from chat.storage.repair import Evidence
@@ -54,25 +55,25 @@ from protocol.entries_and_receipts import (
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import opening
-from protocol.limits import LINK_SECONDS_MAX
+from protocol.limits import LINK_SECONDS_MAX, RECEIPT_IDS_MAX
 from protocol.link.states import LinkOpen
 from protocol.messages import (
+    Digests,
     Entry,
     Heads,
     HeadsHash,
     LogHeads,
     LogOperations,
     Message,
+    PassedReceipt,
     Reachable,
     Receipt,
     Typing,
 )
+from protocol.own_terminals import check_place
 
 STRETCH: Final = 4_096
 """Entries examined in one piece of work on the disk, a few milliseconds: users wait for no long history."""
-
-QUEUED_MAX: Final = 4_096
-"""Messages queued per link. A contact that sends and never reads can fill the queue, and loses the link."""
 
 TOGETHER: Final = 32_768
 """Bytes of entries after which those that came together go to the disk apart. To index the words of a longest
@@ -107,7 +108,7 @@ class _Worker(Struct):
     `named`: by person, heads of logs that are still to be answered.
     """
 
-    outbound: Outbound
+    outbound: Outgoing
     logs: Bucket
     task: asyncio.Task[None] | None = None
     waiting: list[Message] = field(default_factory=list)
@@ -131,11 +132,14 @@ class Synchronizer:
         outbound: Callable[[LiveLink, set[bytes]], Outbound],
         logs: PersonLogs,
         addresses: AddressBook,
+        forwarding: Forwarding,
     ) -> None:
+        self._forwarding = forwarding
         self._runtime, self._bus, self._book, self._links = runtime, bus, book, links
         self._views, self._inbound, self._comparison, self._outbound = views, inbound, comparison, outbound
         self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
+        self._outbounds: dict[LiveLink, Outbound] = {}  # those of contacts
         # By person and static key: a thief's terminal must not use up the rate of the one that removes it.
         self._unknown = Buckets(UNKNOWN_A_SECOND, UNKNOWN_AT_ONCE)
         self._hints = Buckets(HINTS_A_SECOND, HINTS_AT_ONCE)
@@ -152,30 +156,44 @@ class Synchronizer:
         self.deleted.update(destroyed)
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
-        """Take over a contact's link that has just opened, None if it is not wanted."""
+        """Take over a link that has just opened, None if it is not wanted."""
         await self._inbound.keyed(opened)
-        return await self._links.adopt(driver, opened, self)
+        taken: Handler | None = await self._links.adopt(driver, opened, self)
+        return taken or self._forwarding.provisional(driver, opened)
 
     # Sending.
 
     def send(self, person: bytes, entry: ParsedEntry) -> None:
         """Send an entry just written to all terminals of a contact, now or on the next link with each."""
-        for worker in self._sending(person):
-            worker.outbound.send(entry)
+        for outbound in self._sending(person):
+            outbound.send(entry)
+        if self._forwarding.links:
+            self._forwarding.written(entry)
 
     def catch_up(self, person: bytes) -> None:
-        for worker in self._sending(person):
-            worker.outbound.catch_up()
+        for outbound in self._sending(person):
+            outbound.catch_up()
+
+    def pass_on(self, signal: EntriesPassedOn) -> None:
+        """Send a contact what other terminals of this person wrote, as far as it lacks that."""
+        for outbound in self._sending(signal.person):
+            outbound.pass_on(signal.entries)
 
     def put(self, person: bytes, message: Message) -> None:
         """Send a message that is not an entry, if there is a link."""
-        for worker in self._sending(person):
-            worker.outbound.put(message)
+        for outbound in self._sending(person):
+            outbound.put(message)
+
+    def read(self, person: bytes, entries: Sequence[bytes], *, told: bool) -> None:
+        """This person has read entries of a contact, who may be `told`."""
+        for start in range(0, len(entries) if told else 0, RECEIPT_IDS_MAX):
+            self.put(person, receipt_for(READ, entries[start : start + RECEIPT_IDS_MAX]))
+        self._forwarding.read(person, entries, told=told)
 
     async def fetch(self) -> None:
         """Get what the contacts who have a link hold, in at most the time that a signature waits."""
-        workers = self._workers.items()
-        current = {link: one.outbound.put for link, one in workers if self._links.current(link.peer) is link}
+        outbounds = self._outbounds.items()
+        current = {link: one.put for link, one in outbounds if self._links.current(link.peer) is link}
         await self._comparison.fetch(current)
 
     def hand_out_log(self) -> None:
@@ -197,21 +215,27 @@ class Synchronizer:
                 for worker in list(self._workers.values()):
                     await worker.outbound.sent()
 
-    def _sending(self, person: bytes) -> list[_Worker]:
+    def _sending(self, person: bytes) -> list[Outbound]:
         """One per terminal of the contact that has a link."""
-        return list(filter(None, map(self._workers.get, self._links.sending(person))))
+        return list(filter(None, map(self._outbounds.get, self._links.sending(person))))
 
     # LinkEvents.
 
     async def opened(self, link: LiveLink) -> None:
         # Before the first await: from now on the link counts as the one that sends.
-        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted), log_budget(link.opened_at))
-        await self._inbound.proved(link)
+        outgoing: Outgoing | None = self._forwarding.opened(link, self.deleted)
+        if outgoing is None:
+            outgoing = self._outbounds[link] = self._outbound(link, self.deleted)
+        worker = self._workers[link] = _Worker(outgoing, log_budget(link.opened_at))
+        if link in self._outbounds:
+            await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
+        self._outbounds.pop(link, None)
+        self._forwarding.ended(link)
         self._comparison.ended(link)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
@@ -250,23 +274,33 @@ class Synchronizer:
 
     async def _take(self, link: LiveLink, messages: Sequence[Message]) -> None:
         """Store entries. Those of unknown authors wait for operations, which the first of them asks for."""
-        worker = self._workers[link]
-        receipt, unknown = await self._inbound.entries(link, messages)
-        if receipt is not None:
-            worker.outbound.put(receipt)
-        if self._comparison.asked:
-            await self._comparison.came()
-        if unknown and not worker.asked:
-            worker.asked = True
-            worker.outbound.ask_log()
-        worker.waiting += unknown[: WAITING_MAX - len(worker.waiting)]
+        worker, forwarding = self._workers[link], self._forwarding
+        apart = forwarding.by_conversation(messages) if link in forwarding.links else [messages]
+        for some in apart:
+            receipt, unknown = await self._inbound.entries(link, some)
+            if receipt is not None:
+                worker.outbound.put(receipt)
+            if forwarding.links:
+                forwarding.came(link, some, receipt)
+            if self._comparison.asked:
+                await self._comparison.came()
+            if unknown and not worker.asked:
+                worker.asked = True
+                worker.outbound.ask_log()
+            worker.waiting += unknown[: WAITING_MAX - len(worker.waiting)]
 
     async def _handle(self, link: LiveLink, message: Message) -> None:
         worker = self._workers[link]
         outbound = worker.outbound
         match message:
+            case Digests() | PassedReceipt() | Heads() | Receipt() | HeadsHash() | Typing() if (
+                link in self._forwarding.links
+            ):
+                await self._forwarding.handle(link, message)
             case Receipt() as receipt:
-                await self._inbound.receipt(link, receipt)
+                new = await self._inbound.receipt(link, receipt)
+                if new and self._forwarding.links:
+                    self._forwarding.acknowledged(link, receipt.kind, new)
             case HeadsHash() | Typing() | Reachable() if not self._affordable(link, message):
                 pass
             case HeadsHash() as heads_hash:
@@ -274,7 +308,7 @@ class Synchronizer:
                     link.asked = True
                     outbound.put(page)
             case Heads() as page:
-                await self._comparison.answer(link, page, outbound.carry_found)
+                await self._comparison.answer(link, page, self._outbounds[link].carry_found)
             case LogHeads() as log_heads:
                 await self._hear_heads(link, log_heads)
             case LogOperations() as operations:
@@ -288,7 +322,8 @@ class Synchronizer:
             case Typing() as typing:
                 self._inbound.typing(link, typing)
             case _:
-                raise Unexpected("a pairing message on a contact's link")
+                check_place(message, own=False)
+                raise Unexpected("the link's own message, or one of pairing")
 
     async def _hear_heads(self, link: LiveLink, message: LogHeads) -> None:
         """Answer heads of a log, those unlike the ones held apart from the reading.
@@ -297,7 +332,7 @@ class Synchronizer:
         """
         worker, person = self._workers[link], message.person
         current = self._logs.are_current(link.peer, message)
-        if person != link.person:
+        if not self._forwarding.hears(link, message):
             worker.log_heads = message.heads
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
         if current:
@@ -329,8 +364,8 @@ class Synchronizer:
         await link.delay(self._unknown.of(link.peer, now).reserve(now))
 
 
-class Outbound:
-    """The sending worker of one link. Entries that wait behind others wait on the disk, not in memory."""
+class Outbound(Outgoing):
+    """What goes out on a link with a contact. Entries that wait behind others wait on the disk."""
 
     def __init__(
         self,
@@ -343,18 +378,10 @@ class Outbound:
         link: LiveLink,
         deleted: set[bytes],
     ) -> None:
+        super().__init__(link.driver)
         self._store, self._bus, self._keyring, self._book = store, bus, keyring, book
         self._privacy, self._port, self._link, self._deleted = privacy, port, link, deleted
-        self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._conversation = conversation_of_two(keyring.own.person, link.person)
-
-    def put(self, message: Message) -> None:
-        """Send a message after what is queued already."""
-        self._put(partial(self._link.driver.send, message))
-
-    async def sent(self) -> None:
-        """Wait until all that is queued was sent, or the link has ended."""
-        await self._queue.join()
 
     def send(self, entry: ParsedEntry) -> None:
         if self._queue.empty():
@@ -378,30 +405,17 @@ class Outbound:
     def catch_up(self) -> None:
         self._put(self._catch_up)
 
-    def _put(self, work: Callable[[], Awaitable[None]]) -> None:
-        if self._queue.qsize() >= QUEUED_MAX:
-            self._link.driver.abort()
-        else:
-            self._queue.put_nowait(work)
+    def pass_on(self, ids: Sequence[bytes]) -> None:
+        """Send what other terminals of this person wrote, unless a terminal of the contact has it."""
+        self._put(partial(self._pass_on, ids))
 
-    async def run(self) -> None:
-        """Send what this side holds and what has no receipt, then serve the queue."""
-        try:
-            await self._greet()
-            await self._send_unacknowledged()
-            while True:
-                work = await self._queue.get()
-                try:
-                    await work()
-                finally:
-                    self._queue.task_done()
-        except ParlourError:
-            self._link.driver.abort()  # a silent link would look alive
-            raise
-        finally:
-            while not self._queue.empty():  # nobody waits for what is never sent
-                self._queue.get_nowait()
-                self._queue.task_done()
+    async def _pass_on(self, ids: Sequence[bytes]) -> None:
+        await self._carry(await self._store.read(siblings.unacknowledged, ids, self._link.person))
+
+    async def _begin(self) -> None:
+        """Send what this side holds and what has no receipt."""
+        await self._greet()
+        await self._send_unacknowledged()
 
     def ask_log(self) -> None:
         """Ask for what this side lacks of the contact's log."""
@@ -630,40 +644,48 @@ class Inbound:
         own, bare, evidence = self._keyring.own, False, list[Evidence]()
         for entry in parsed:
             bare = bare or not entry.salt
-        contact, conversation = self._keyring.contacts.get(link.person), parsed[0].header.conversation
+        conversation = parsed[0].header.conversation
+        passed = link.person == own.person
         new = entries.insert_all(
             database,
             parsed,
             own.terminal,
             contact=person,
             stored=self._runtime.clock.wall(),
-            carrier=terminal_at(contact, link) if bare else b"",
+            carrier=self._at(link) if bare else b"",
             former=former,
             ours=self._keyring.own_terminals,
             moment=moment,
         )
-        if link.person == own.person:
-            new = repair.doubt(database, new, {one.id for one in self._keyring.own_log.terminals()})
-            held = []
-        else:
-            fresh = set[bytes]()
-            for one in new:
-                if not one.filled:
-                    fresh.add(one.entry.id)
-            held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
-        if held:
+        fresh = set[bytes]()
+        for one in new:
+            if not one.filled:
+                fresh.add(one.entry.id)
+        held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
+        if passed:
+            new = repair.doubt(database, new, self._keyring.own_terminals)
+        elif held:
             # The contact passes on what an own terminal has passed before.
             evidence = repair.cover(database, conversation, held)
-            if link.asked:
-                repair.passed_again(database, held, terminal_at(contact, link))
+        if held and link.asked:
+            repair.passed_again(database, held, self._at(link))
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:
             talk = contacts.conversation_number(database, conversation)
             changed, _ = follow(database, own.self_key, after=talk - 1)  # this one's turn comes first
         return new, evidence, receipts.unread(database, conversation), due, changed
 
-    async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
-        """Record that the contact's terminal has stored entries, or that its user has read them."""
+    def _at(self, link: LiveLink) -> bytes:
+        """The terminal at the other end, b"" if it was removed meanwhile."""
+        if link.person == self._keyring.own.person:
+            return terminal_of(self._keyring.own_log, link)
+        return terminal_at(self._keyring.contacts.get(link.person), link)
+
+    async def receipt(self, link: LiveLink, receipt: Receipt) -> Collection[bytes]:
+        """Record that the contact's terminal has stored entries, or that its user has read them.
+
+        Returns the ids for which that is new.
+        """
         own, contact = self._keyring.own, self._keyring.contacts.get(link.person)
         if contact is None:
             raise Untrusted("no contact any more")
@@ -692,6 +714,7 @@ class Inbound:
         for entry, advances in new.items():
             if advances:
                 self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
+        return new
 
     def typing(self, link: LiveLink, message: Typing) -> None:
         check_conversation(message.conversation, self._keyring.own.person, link.person)

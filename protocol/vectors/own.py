@@ -29,6 +29,7 @@ from protocol.vectors import (
     safety,
     secrets,
     sessions,
+    siblings,
 )
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
@@ -49,6 +50,7 @@ AREAS: Final[Mapping[str, Callable[[Json, Json], None]]] = {
     linking.AREA: linking.run,
     entries.AREA: entries.run,
     receipts.AREA: receipts.run,
+    siblings.AREA: siblings.run,
     relays.AREA: relays.run,
 }
 """How one test of each area is checked."""

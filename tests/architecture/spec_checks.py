@@ -50,6 +50,7 @@ STRUCTS: dict[str, type[Wire]] = {
             *get_args(log.Operation),
             log.Removal,
             messages.ShareNumbers,
+            messages.Digest,
             messages.ContactHello,
             messages.ContactReply,
             messages.PairingReply,

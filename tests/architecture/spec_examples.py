@@ -46,9 +46,11 @@ from protocol.link.agreement import agree, one_time_hash
 from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad, prologue
 from protocol.link.states import Role
 from protocol.noise import HandshakeState
+from protocol.own_terminals import Mark, marks_hash, passed_receipts
 from protocol.pairing.contact_secret import Share, contact_secret
 from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, invitation_check
 from protocol.pairing.new_terminal import make_new_terminal
+from protocol.pairing.own_secret import own_secret
 from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
 from protocol.primitives import AEGIS256, argon2id, b2b, ed25519_from_seed, mlkem_from_seed
 from protocol.profile_header import CHEAPEST, DatabaseKey, Header
@@ -105,6 +107,9 @@ INVITATION_BYTES = b32decode(_BASE32 + "=" * (-len(_BASE32) % 8))
 RELAY = key_pair("relay")
 RELAY_ADDRESS = RelayAddress("relay.example.org", 4746, RELAY.public)
 RELAY_GREETING = relay.RelayGreeting(draw("relay greeting", 16)).encode()
+
+
+EXAMPLE_MARK = Mark(draw("marked entry"), draw("marking terminal"), 1)
 
 
 def examples() -> dict[str, str]:
@@ -166,6 +171,9 @@ def _messages() -> Iterator[Wire]:
     yield m.LogHeads(SECOND.person, [rename_id(SECOND)])
     yield m.LogOperations([FIRST.operations[1]])
     yield m.Reachable(4747)
+    marks = marks_hash(CONVERSATION, [EXAMPLE_MARK])
+    yield m.Digests([m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks)])
+    yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
     yield m.Heads(CONVERSATION, b"", [head], more=False)
     yield entry.message()
@@ -332,6 +340,8 @@ def values(block: str) -> dict[str, Value]:
             "prologue": relay.prologue(RELAY_GREETING, relay.CHOICE),
         },
         "safety": _safety(),
+        "own": _own(),
+        "marks": {"marks": encode([EXAMPLE_MARK]), "marks_hash": marks_hash(CONVERSATION, [EXAMPLE_MARK])},
         "relay-cluster": {"secret": RELAY.reveal(), "psk": cluster._psk},
     }
     common = _session() | _link() | _person() | _pairing() | _contact() | _entry() | _relay()
@@ -454,6 +464,18 @@ def _contact() -> dict[str, Value]:
         "port": 4747,
         "addresses": ",".join(sorted(ADDRESSES)),
         "slot": slot(key, DAY, STATIC, INSTANCE, 4747, ADDRESSES),
+    }
+
+
+def _own() -> dict[str, Value]:
+    secret = own_secret(FIRST.person, FIRST.self_key)
+    return {
+        "person": FIRST.person,
+        "self_key": FIRST.self_key,
+        "own_secret": secret.reveal(),
+        "own_psk": secret.link_psk().psk,
+        "own_discovery_key": secret.discovery_key(),
+        "own_meeting_key": secret.meeting_key(),
     }
 
 

@@ -116,7 +116,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "READ_MAX": 1 << 16,
     },
     "chat.network.connector": {"PLACES_AT_ONCE": 16},
-    "chat.network.driver": {"UNSENT_MAX": 1 << 20},
+    "chat.network.driver": {"UNSENT_MAX": 1 << 20, "QUEUED_MAX": 4_096},
     "chat.network.limits": {"WAITING_MAX": 256},
     "chat.network.links": {"REPLACED": 1, "RELAYED_MOST": 8},
     "chat.network.mdns": {"ANSWER_WITHIN": 3_000, "_OWN_MAX": 64},
@@ -145,7 +145,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "chat.service.keyring": {"PAIRINGS_NAMED": 4, "TERMINALS_DIALLED": 16},
     "chat.service.pairing.session": {"REPLACED": 1},
     "chat.service.settings": {"VALUE_CHARACTERS_MAX": 65_536},
-    "chat.service.sync": {"STRETCH": 4_096, "QUEUED_MAX": 4_096, "BATCH": 64, "READ_REPEATED": 64},
+    "chat.service.sync": {"STRETCH": 4_096, "BATCH": 64, "READ_REPEATED": 64},
 }
 
 

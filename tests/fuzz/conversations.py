@@ -21,6 +21,16 @@ from protocol.entries_and_receipts import (
 )
 from protocol.errors import Malformed, ProtocolError
 from protocol.history import check_page, lacking, named, pages
+from protocol.own_terminals import (
+    Mark,
+    Passed,
+    accept_passed,
+    check_digests,
+    check_passed,
+    check_place,
+    marks_hash,
+    passed_receipts,
+)
 from tests.fuzz.target import Target, drawn, of_codec, published
 
 OWN, CONTACT, OWN_TERMINAL, CONTACT_TERMINAL, SELF_KEY = (
@@ -115,6 +125,34 @@ def _histories() -> dict[str, bytes]:
     }
 
 
+def _passed(data: bytes) -> m.Message:
+    """What own terminals pass on: digests, and receipts of others."""
+    message = m.MESSAGE.decode(data)
+    check_place(message, own=True)
+    if isinstance(message, m.Digests):
+        check_digests(message)
+    elif isinstance(message, m.PassedReceipt):
+        check_passed(message)
+        says = accept_passed(message, {OWN_TERMINAL}, {CONTACT_TERMINAL})
+        assert says is Passed.NOTHING or message.terminal in (OWN_TERMINAL, CONTACT_TERMINAL)
+        marks = [Mark(entry, message.terminal, message.kind) for entry in message.ids]
+        assert passed_receipts(message.conversation, marks[::-1]) == [message]
+        assert marks_hash(CONVERSATION, marks) == marks_hash(CONVERSATION, marks[::-1])
+    return message
+
+
+def _passed_on() -> dict[str, bytes]:
+    draw = drawn("passed on")
+    ids = sorted(draw(32) for _ in range(3))
+    digests = [m.Digest(entry, draw(32), draw(32)) for entry in ids]
+    return {
+        "digests": encode(m.Digests(digests)),
+        "stored": encode(m.PassedReceipt(CONVERSATION, CONTACT_TERMINAL, 1, ids)),
+        "read": encode(m.PassedReceipt(CONVERSATION, OWN_TERMINAL, 3, ids)),
+        "of-nobody": encode(m.PassedReceipt(CONVERSATION, draw(32), 2, ids[:1])),
+    }
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     "message": of_codec(m.MESSAGE, published("codec", "Value", "decode", "bytes", "message")),
     "entry-header": of_codec(m.ENTRY_HEADER, published("codec", "Value", "decode", "bytes", "EntryHeader")),
@@ -125,4 +163,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "edit-body": of_codec(m.EDIT_BODY, published("codec", "Value", "decode", "bytes", "EditBody")),
     "entry": Target(_entry, (ProtocolError,), _entries, lambda entry: encode(entry.message())),
     "heads": Target(_heads, (), _histories),
+    "passed-on": Target(_passed, (ProtocolError,), _passed_on, encode),
 }

@@ -13,9 +13,11 @@ import pytest
 from chat.interface import (
     BackupView,
     CannotCreate,
+    EntryAdded,
     EntryFilled,
     EntryView,
     NotPermitted,
+    QuestionsChanged,
     RestoreView,
     UsageError,
 )
@@ -131,6 +133,31 @@ async def test_a_restored_terminal_reaches_contacts_after_it_has_paired_again(tm
                 texts = [one.text for one in history if one.kind == "text"]  # and the cut of the old terminal
                 assert texts == ["before", "after", "welcome back"]
             assert len(await other.engine.terminals()) == 2
+        finally:
+            await other.stop()
+
+
+@in_virtual_time
+async def test_a_restored_terminal_gets_what_came_since_from_another_own_one_and_writes_through_it(
+    tmp_path: Path,
+) -> None:
+    """Ada's other device was not lost: it asks once, and the restored one pairs with nobody."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "before")
+        await back_up(ada, tmp_path / "ada.backup")
+        await talk(ben, ada, "since the backup")
+        await asyncio.to_thread(restore_new, tmp_path / "new", tmp_path / "ada.backup")
+        asked = ada.wait(QuestionsChanged)
+        other = await started(ada, tmp_path / "new")
+        try:
+            (question,) = (await asked).questions
+            came = other.wait(EntryAdded, lambda event: event.entry.text == "since the backup")
+            await ada.engine.confirm_own(question.operation)
+            await came
+            there = ben.wait(EntryAdded, lambda event: event.entry.text == "from the restored one")
+            # Ada's recovery holds what Ben sends until he has compared, and not what he receives.
+            await other.engine.send(await other.contact(ben), "from the restored one")
+            await there
         finally:
             await other.stop()
 

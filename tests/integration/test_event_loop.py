@@ -227,6 +227,8 @@ def refused(log: Log) -> list[m.Message]:
         m.LinkState(bytes(32), bytes(32), ids, ids, own_keys, [], [], limits.LINKED_CONTACTS_MAX),
         m.Addition(bytes(limits.OPERATION_BYTES_MAX)),
         m.Consent(bytes(64)),
+        m.Digests([m.Digest(bytes([number]) * 32, bytes(32), bytes(32)) for number in range(256)]),
+        m.PassedReceipt(bytes(32), bytes(32), 1, heads),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),

@@ -230,12 +230,13 @@ async def test_case_92_a_recovery_too_waits_for_a_contact(tmp_path: Path) -> Non
 
 
 async def removed_after(folder: Path, *, answers: bool) -> tuple[float, dict[str, bool]]:
-    """Ada's second terminal writes while the first one has a link with Ben, and is removed then.
+    """Ada's second terminal writes while the first one has a link with Ben alone, and is removed then.
 
     Returns how long that took, and which of its texts Ben sees marked. `answers`: Ben answers heads.
     """
-    async with in_touch(folder) as (_, ada, ben):
+    async with in_touch(folder) as (network, ada, ben):
         words = (await ada.engine.recovery_words()).words
+        network.part(ada.host, "10.0.0.9")
         second = await add_terminal(ada, "10.0.0.9")
         await talk(ben, ada, "I know of your second terminal")
         await talk(second, ben, "the first")

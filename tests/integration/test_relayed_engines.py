@@ -253,10 +253,11 @@ async def test_a_relay_that_dies_and_comes_back(tmp_path: Path, config: Config) 
             done = delivered(ada, 1)
             await say(ada, ben, f"away for {seconds}")
             await asyncio.sleep(seconds)
-            began = now()
+            began, waits = now(), stands(ada, relay, RelayStanding.WAITING)
             relay.start()
             await done
             assert now() - began < ada.config.relay_retry_most + 2.0
+            await waits  # what Ben dials may come first
             await _both(ada, ben, f"after {seconds}")
         await asyncio.sleep(30)
         assert links(ada) == links(ben) == 1

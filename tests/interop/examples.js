@@ -83,7 +83,7 @@ const MESSAGES = [
   'LogHeads',
   'Reachable',
 ];
-const MORE = ['HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
+const MORE = ['Digests', 'PassedReceipt', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
 const OPERATIONS = ['Genesis', 'Add', 'Remove', 'Rename', 'Recover'];
 
 const CHECKS = {

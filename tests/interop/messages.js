@@ -6,6 +6,7 @@ import { must } from './errors.js';
 const MESSAGE_MOST = 300_000;
 const id = bytes(32);
 export const Head = struct({ author: id, sequence: u53, id });
+const Digest = struct({ conversation: id, heads: id, marks: id });
 export const operations = list(1, 256, bytes(0, 1024));
 const heads = list(0, 16, id);
 
@@ -66,6 +67,8 @@ export const MESSAGES = {
   LogHeads: [32, { person: id, heads }],
   LogOperations: [33, { operations }],
   Reachable: [34, { port: int(1, 65535) }],
+  Digests: [35, { digests: list(1, 256, Digest) }],
+  PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 3), ids: list(1, 1024, id) }],
   HeadsHash: [48, { conversation: id, hash: id }],
   Heads: [49, { conversation: id, after: bytes(0, 32), heads: list(0, 256, Head), more: bool }],
   Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],

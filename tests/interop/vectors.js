@@ -15,6 +15,7 @@ import { primitives } from './areas/primitives.js';
 import { relays } from './areas/relays.js';
 import { secrets } from './areas/secrets.js';
 import { sessions } from './areas/sessions.js';
+import { siblings } from './areas/siblings.js';
 import { padding, profile, safety } from './areas/small.js';
 import { Rejected } from './errors.js';
 
@@ -36,6 +37,7 @@ const AREAS = {
   safety,
   secrets,
   sessions,
+  siblings,
 };
 // The shape of the files, and ciphertexts that their generator needs: neither holds tests.
 const NO_AREAS = ['schema.json', 'kem.json'];

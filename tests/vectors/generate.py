@@ -30,6 +30,7 @@ from tests.vectors import (
     safety,
     secrets,
     sessions,
+    siblings,
 )
 from tests.vectors.files import read_phrase, to_text
 
@@ -54,6 +55,7 @@ BUILDERS: Final[Mapping[str, Callable[[str], Json]]] = {
     "linking": linking.build,
     "entries": entries.build,
     "receipts": receipts.build,
+    "siblings": siblings.build,
     "relays": relays.build,
 }
 """What makes the file of each area from the phrase."""

@@ -9,36 +9,42 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OwnRow, ShareRow
 from chat.storage.persons import terminal_rows
-from protocol.identity.author import add_operation
+from protocol.identity.author import add_operation, recover_operation, sign_recovery
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
 from tests.support.engines.engines import Person
 from tests.support.protocol.pairings import Terminal
 
 
-async def add_terminal(first: Person, host: str) -> Person:
+async def add_terminal(first: Person, host: str, *, told: bool = True, seed: bytes = b"") -> Person:
     """Add a terminal of the same person, with the same contacts, on another host, and start both.
 
-    The first one is started again, and its contacts learn of the Add from it.
+    The first one is started again, and its contacts learn of the Add from it. If it is not `told`, only the
+    second one knows of the Add. With the recovery `seed` a Recover brings it in, which it has made.
     """
     parts = first.engine._use_cases
     own, new = parts.keyring.own, Terminal.named(f"{first.name} at {host}")
-    operation = add_operation(parts.keyring.own_log, own.terminal, new.signing, new.static, "laptop")
-    signed = sign_operation(operation, own.signing_seed, new.seed)
-    await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
+    log = parts.keyring.own_log
+    if seed:
+        signed = sign_recovery(recover_operation(log, seed, [], new.signing, new.static), seed, new.seed)
+    else:
+        operation = add_operation(log, own.terminal, new.signing, new.static, "laptop")
+        signed = sign_operation(operation, own.signing_seed, new.seed)
     row = OwnRow(own.person, new.id, new.seed, new.secret, own.self_key, None)
-    fill = await parts.store.read(_copied, row)
+    fill = await parts.store.read(_copied, row, signed)
     folder = first.folder.with_name(host)
     second = Person(first.name, host, folder, first.network, first.config, first.seed + 50)
     await second.create(fill=fill)
-    await first.stop()
-    await first.start()
+    if told:
+        await parts.store.write(persons.add_operation, own.person, parse_operation(signed).id, signed)
+        await first.stop()
+        await first.start()
     return second
 
 
-def _copied(database: Database, own: OwnRow) -> Callable[[Database], None]:
+def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database], None]:
     """What writes the new terminal's rows: the person's log, and its contacts with their logs and shares."""
-    log = persons.operations_of(database, own.person)
+    log = [*persons.operations_of(database, own.person), added]
     known: list[tuple[ContactRow, list[bytes], list[ShareRow]]] = [
         (row, persons.operations_of(database, row.person), keys.shares_of(database, row.person))
         for row in contacts.all(database)
@@ -47,6 +53,7 @@ def _copied(database: Database, own: OwnRow) -> Callable[[Database], None]:
     def fill(new: Database) -> None:
         keys.create_own(new, own)
         add_log(new, own.person, log)
+        persons.pin(new, own.person, [parse_operation(added).id], confirmed=True)
         for row, operations, shares in known:
             contacts.add(new, row)
             add_log(new, row.person, operations)

@@ -10,6 +10,7 @@ import pytest
 
 from chat.errors import UsageError, phrase
 from chat.interface import Closed, EntryChanged, EntryState, VisibilityChanged
+from chat.network import driver
 from chat.network.links import Peer
 from chat.service import sync
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged
@@ -234,12 +235,12 @@ async def test_a_worker_that_fails_cuts_its_link() -> None:
 
 async def test_a_queue_that_is_full_cuts_its_link() -> None:
     it = Sending()
-    for _ in range(sync.QUEUED_MAX):
+    for _ in range(driver.QUEUED_MAX):
         it.outbound.put(LogHeads(bytes(32), []))
     it.driver.abort.assert_not_called()
     it.outbound.put(LogHeads(bytes(32), []))
     it.driver.abort.assert_called_once_with()
-    assert it.outbound._queue.qsize() == sync.QUEUED_MAX
+    assert it.outbound._queue.qsize() == driver.QUEUED_MAX
 
 
 @pytest.mark.parametrize(("kind", "state"), [(STORED, EntryState.DELIVERED), (READ, EntryState.READ)])

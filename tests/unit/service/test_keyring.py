@@ -46,10 +46,12 @@ def keyring() -> Keyring:
 def test_slots_go_first_to_those_spoken_to_last(keyring: Keyring) -> None:
     ascending = sorted(keyring.contacts)
     last, before = ascending[2], ascending[1]
-    by_person = dict(zip(ascending, keyring.viewers(), strict=True))
-    assert keyring.viewers([last, before]) == [by_person[last], by_person[before], by_person[ascending[0]]]
+    own, *others = keyring.viewers()
+    by_person = dict(zip(ascending, others, strict=True))
+    latest = [own, by_person[last], by_person[before], by_person[ascending[0]]]
+    assert keyring.viewers([last, before]) == latest
     keyring.contacts[last].blocked = True
-    assert keyring.viewers([last, before]) == [by_person[before], by_person[ascending[0]]]
+    assert keyring.viewers([last, before]) == [own, by_person[before], by_person[ascending[0]]]
 
 
 def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(keyring: Keyring) -> None:

@@ -160,7 +160,7 @@ def test_a_record_that_follows_what_was_dropped_while_it_was_checked_ends_no_lat
 def test_a_contact_without_unread_entries_has_none(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "reduce", lambda *_: mock.Mock(terminals=lambda: ()))
+    monkeypatch.setattr(state, "reduce", lambda *_: mock.Mock(terminals=lambda: (), live={}))
     stored(database, contact(BEN.operations), True, None, 77)
     complete(database)
     with database.transaction():

@@ -1,0 +1,407 @@
+"""What the terminals of one person pass on to each other: entries, marks and person logs (SPEC §7.8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Final
+
+from chat.interface import EntriesTimed, EntryChanged, EntryState
+from chat.network.driver import Driver, Handler, Outgoing
+from chat.network.limits import Buckets
+from chat.network.links import Links, LiveLink
+from chat.service.comparison import Comparison
+from chat.service.discovery import ListeningPort
+from chat.service.events import EntriesPassedOn, EventBus
+from chat.service.expiry import Expirer
+from chat.service.keyring import Keyring, terminal_at, terminal_of
+from chat.service.person_logs import PersonLogs
+from chat.service.provisional import Provisional
+from chat.service.state import ContactBook
+from chat.service.views import Views
+from chat.storage import receipts, siblings
+from chat.storage.database import Store
+from chat.tasks import Runtime
+from protocol.entries_and_receipts import (
+    READ,
+    ParsedEntry,
+    conversation_of_two,
+    receipt_for,
+)
+from protocol.history import check_page, pages
+from protocol.limits import DIGESTS_MAX
+from protocol.link.states import LinkOpen, Role
+from protocol.messages import (
+    Digest,
+    Digests,
+    Entry,
+    Heads,
+    LogHeads,
+    Message,
+    PassedReceipt,
+    Reachable,
+    Receipt,
+)
+from protocol.own_terminals import (
+    READ_UNTOLD,
+    Mark,
+    Passed,
+    accept_passed,
+    check_digests,
+    check_passed,
+    check_place,
+    passed_receipts,
+)
+
+SETTLES_IN: Final = 1.0
+"""Seconds from the first entry that came until other own terminals hear of it. What comes in between goes
+with it, and the contact may have sent it to them as well."""
+
+PASSED_MAX: Final = 4_096
+"""Entries per contact that wait for that to go to the contact. Own terminals fill it; the comparison of heads
+on the contact's next link brings what has no room."""
+
+COMPARED_A_SECOND: Final = 4.0
+COMPARED_AT_ONCE: Final = 64.0
+"""Rate of Digests and Heads per own terminal. More of them delay the reading of its link."""
+
+PAGES_WAITING: Final = 512
+"""Pages of heads per link that wait for the answers before them. The own terminal at its other end fills it;
+what it names beyond that is not answered."""
+
+BATCH: Final = 64
+"""Entries read from the disk at a time."""
+
+
+class SiblingOutgoing(Outgoing):
+    """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds.
+
+    `told`: by conversation, the digest that was sent last.
+    """
+
+    def __init__(
+        self, store: Store, keyring: Keyring, port: ListeningPort, link: LiveLink, deleted: set[bytes]
+    ) -> None:
+        super().__init__(link.driver)
+        self._store, self._keyring, self._port = store, keyring, port
+        self._link, self._deleted = link, deleted
+        self.named: dict[bytes, Sequence[bytes]] = {}
+        self.told: dict[bytes, Digest] = {}
+
+    async def _begin(self) -> None:
+        for message in self._logs():
+            await self._link.driver.send(message)
+        known = self._keyring.contacts.items()
+        await self._compare([person for person, contact in known if not contact.blocked])
+        if self._port.number:
+            await self._link.driver.send(Reachable(self._port.number))
+
+    def _logs(self) -> list[LogHeads]:
+        states = [self._keyring.own_log, *(one.state for one in self._keyring.contacts.values())]
+        return [LogHeads(state.person, list(state.heads)) for state in states]
+
+    def ask_log(self) -> None:
+        for message in self._logs():
+            self.put(message)
+
+    def compare(self, persons: Sequence[bytes]) -> None:
+        """Tell what is held of the conversations with these contacts."""
+        self._put(partial(self._compare, persons))
+
+    async def _compare(self, persons: Sequence[bytes]) -> None:
+        own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
+        talks = sorted((conversation_of_two(own, person), person) for person in persons)
+        for start in range(0, len(talks), DIGESTS_MAX):
+            some = talks[start : start + DIGESTS_MAX]
+            found = await self._store.read(siblings.digests, some, terminal)
+            self.told.update((one.conversation, one) for one in found)
+            await self._link.driver.send(Digests(found))
+
+    def send(self, entry: ParsedEntry) -> None:
+        """Send an own entry that was just written."""
+        self._put(partial(self._send, entry.id, entry.message()))
+
+    def answer(self, person: bytes, find: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
+        """Find entries of the conversation with a contact once all before them are sent, and send them."""
+
+        async def found() -> None:
+            await self._carry(person, await find())
+
+        self._put(found)
+
+    async def _carry(self, person: bytes, ids: Sequence[bytes]) -> None:
+        conversation = conversation_of_two(self._keyring.own.person, person)
+        left = [entry for entry in ids if entry not in self._link.carried]
+        for start in range(0, len(left), BATCH):
+            some = left[start : start + BATCH]
+            for row in await self._store.read(siblings.in_order, some):
+                await self._send(row.id, Entry(row.header, row.salt, row.body))
+            marks = await self._store.read(siblings.marks_of, some, person)
+            for message in passed_receipts(conversation, marks):
+                await self._link.driver.send(message)
+
+    async def _send(self, entry: bytes, message: Entry) -> None:
+        if entry in self._link.carried:
+            return
+        if entry in self._deleted:  # since it was written, or read from the disk
+            message = Entry(message.header, b"", b"")
+        self._link.carried[entry] = True
+        await self._link.driver.send(message)
+
+
+class Forwarding:
+    """Passes on among own terminals, and to contacts what other own terminals wrote. `links`: with those."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        links: Links,
+        views: Views,
+        expirer: Expirer,
+        logs: PersonLogs,
+        comparison: Comparison,
+        port: ListeningPort,
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._book, self._open, self._views, self._expirer = book, links, views, expirer
+        self._logs, self._comparison, self._port = logs, comparison, port
+        self.links: dict[LiveLink, SiblingOutgoing] = {}
+        self._provisional = Provisional(runtime, keyring, logs.own)
+        self._rates = Buckets(COMPARED_A_SECOND, COMPARED_AT_ONCE)
+        self._waiting: Counter[LiveLink] = Counter()
+        # By contact: the links on which something came since own terminals were told, and what is to pass.
+        self._came: dict[bytes, set[LiveLink]] = {}
+        self._passed: dict[bytes, list[bytes]] = {}
+        self._handed: dict[bytes, tuple[bytes, ...]] = {}
+
+    # Links.
+
+    def provisional(self, driver: Driver, opened: LinkOpen) -> Handler | None:
+        """Take a link with an own terminal that may pass on operations alone, None for any other link."""
+        if opened.person != self._keyring.own.person or opened.role is not Role.RESPONDER:
+            return None
+        return self._provisional.take(driver, opened.peer_static)
+
+    def opened(self, link: LiveLink, deleted: set[bytes]) -> SiblingOutgoing | None:
+        """What sends on a new link with an own terminal, None for a link with a contact."""
+        if link.person != self._keyring.own.person:
+            return None
+        self.links[link] = outgoing = SiblingOutgoing(self._store, self._keyring, self._port, link, deleted)
+        return outgoing
+
+    def ended(self, link: LiveLink) -> None:
+        self.links.pop(link, None)
+        self._waiting.pop(link, None)
+
+    def own_log_changed(self) -> None:
+        """Terminals may have become this person's, or be none any more."""
+        self._provisional.settle()
+
+    # Logs.
+
+    def hears(self, link: LiveLink, message: LogHeads) -> bool:
+        """Keep what an own terminal holds of a contact's log; whether that is no log of this person."""
+        if message.person == self._keyring.own.person:
+            return False
+        if (outgoing := self.links.get(link)) is not None and message.person in self._keyring.contacts:
+            outgoing.named[message.person] = message.heads
+        return True
+
+    def hand_out_logs(self) -> None:
+        """Send what is new of contacts' logs to the own terminals that have named what they hold."""
+        for person, contact in self._keyring.contacts.items():
+            heads = contact.state.heads
+            if self._handed.get(person) != heads:
+                self._handed[person] = heads
+                if self.links:
+                    self._runtime.tasks.spawn(self._hand_out(person))
+
+    async def _hand_out(self, person: bytes) -> None:
+        for link, outgoing in list(self.links.items()):
+            if (named := outgoing.named.get(person)) is not None:
+                for operations in await self._logs.named(link.peer, person, named):
+                    outgoing.put(operations)
+
+    # What is new here.
+
+    def written(self, entry: ParsedEntry) -> None:
+        """Send an entry that was just written here."""
+        for outgoing in self.links.values():
+            outgoing.send(entry)
+
+    def came(self, link: LiveLink, messages: Sequence[Message], receipt: Receipt | None) -> None:
+        """Entries of one conversation came; `receipt` names those that came with their body."""
+        person = link.person
+        if link in self.links:
+            person = self._keyring.partner(messages)
+            waiting = self._passed.setdefault(person, [])
+            waiting += (receipt.ids if receipt is not None else [])[: PASSED_MAX - len(waiting)]
+        self._touch(person, link)
+
+    def _touch(self, person: bytes, link: LiveLink) -> None:
+        if not self._came:
+            self._runtime.tasks.spawn(self._settle())
+        self._came.setdefault(person, set()).add(link)
+
+    async def _settle(self) -> None:
+        await asyncio.sleep(SETTLES_IN)
+        came, self._came = self._came, {}
+        passed, self._passed = self._passed, {}
+        for link, outgoing in self.links.items():
+            if persons := [person for person, sources in came.items() if sources != {link}]:
+                outgoing.compare(persons)
+        for person, ids in passed.items():
+            self._bus.signal(EntriesPassedOn(person, tuple(ids)))
+
+    def acknowledged(self, link: LiveLink, kind: int, entries: Collection[bytes]) -> None:
+        """A contact's terminal has stored these entries, or its person has read them."""
+        terminal = terminal_at(self._keyring.contacts.get(link.person), link)
+        if terminal:
+            self._mark(link.person, terminal, kind, entries)
+
+    def read(self, person: bytes, entries: Collection[bytes], *, told: bool) -> None:
+        """This person has read entries of a contact at this terminal."""
+        if self.links:
+            self._mark(person, self._keyring.own.terminal, READ if told else READ_UNTOLD, entries)
+
+    def _mark(self, person: bytes, terminal: bytes, kind: int, entries: Collection[bytes]) -> None:
+        conversation = conversation_of_two(self._keyring.own.person, person)
+        for message in passed_receipts(conversation, (Mark(entry, terminal, kind) for entry in entries)):
+            for outgoing in self.links.values():
+                outgoing.put(message)
+
+    # What own terminals pass on.
+
+    def by_conversation(self, messages: Sequence[Message]) -> Iterator[list[Message]]:
+        """Entries in the order in which they came, those of one conversation together.
+
+        What is no conversation with a contact here, or with one who is blocked, is passed over. Raises
+        ProtocolError.
+        """
+
+        def person(message: Message) -> bytes:
+            return self._keyring.partner([message])
+
+        for contact, some in groupby(messages, person):
+            keys = self._keyring.contacts.get(contact)
+            if keys is not None and not keys.blocked:
+                yield list(some)
+
+    async def handle(self, link: LiveLink, message: Message) -> None:
+        """What comes on a link with an own terminal and is no entry and no log. Raises ProtocolError."""
+        check_place(message, own=True)
+        match message:
+            case Digests():
+                await self._compare(link, message)
+            case Heads():
+                await self._answer(link, message)
+            case PassedReceipt():
+                await self._take(link, message)
+            case _:
+                pass  # a Receipt answers entries, so that the link does not look dead
+
+    async def _affords(self, link: LiveLink) -> None:
+        now = self._runtime.clock.monotonic()
+        if delay := self._rates.of(link.peer, now).reserve(now):
+            await link.delay(delay)
+
+    async def _compare(self, link: LiveLink, message: Digests) -> None:
+        """Name the heads, and the marks, where they are other ones than those of the other side."""
+        check_digests(message)
+        await self._affords(link)
+        terminal, outgoing = terminal_of(self._keyring.own_log, link), self.links.get(link)
+        for theirs in message.digests:
+            person = self._keyring.talks_with(theirs.conversation)
+            contact = self._keyring.contacts.get(person)
+            if contact is None or contact.blocked or outgoing is None:
+                continue
+            talk = (theirs.conversation, person)
+            (mine,) = await self._store.read(siblings.digests, [talk], terminal)
+            if mine.heads != theirs.heads:
+                link.asked = True
+                heads = await self._store.read(siblings.asking_heads, theirs.conversation, terminal)
+                for page in pages(theirs.conversation, heads):
+                    outgoing.put(page)
+            if mine.marks != theirs.marks:
+                marks = await self._store.read(siblings.newest_marks, *talk)
+                for said in passed_receipts(theirs.conversation, marks):
+                    outgoing.put(said)
+                # The other side may lack none of them, and has some that this one lacks.
+                if outgoing.told.get(theirs.conversation) != mine:
+                    outgoing.compare([person])
+
+    async def _answer(self, link: LiveLink, page: Heads) -> None:
+        check_page(page)
+        person, outgoing = self._keyring.talks_with(page.conversation), self.links.get(link)
+        if not person or outgoing is None or self._waiting[link] >= PAGES_WAITING:
+            return
+        await self._affords(link)
+        # What comes on this link from now on is no answer to the page: the other side has it.
+        mine = set(await self._store.read(siblings.heads_on, page))
+        self._waiting[link] += 1
+
+        async def found() -> list[bytes]:
+            self._waiting[link] -= 1
+            return await self._comparison.lacking(link, page, mine)
+
+        outgoing.answer(person, found)
+
+    async def _take(self, link: LiveLink, message: PassedReceipt) -> None:
+        check_passed(message)
+        person = self._keyring.talks_with(message.conversation)
+        contact = self._keyring.contacts.get(person)
+        if contact is None:
+            return
+        theirs = {one.id for one in contact.state.terminals()}
+        match accept_passed(message, self._keyring.own_terminals, theirs):
+            case Passed.RECEIPT:
+                new = await self._take_receipt(person, message)
+            case Passed.READING:
+                new = await self._take_reading(person, message)
+            case _:
+                new = False
+        if new:
+            self._touch(person, link)
+
+    async def _take_receipt(self, person: bytes, message: PassedReceipt) -> bool:
+        new = await self._store.write(
+            receipts.acknowledge,
+            message.conversation,
+            self._keyring.own.terminal,
+            message.terminal,
+            receipt_for(message.kind, message.ids),
+            self._runtime.clock.wall(),
+        )
+        if self._expirer.awaited:
+            self._expirer.begin()
+        for other in self._open.of(person):  # which may be about to carry what has arrived
+            if terminal_at(self._keyring.contacts.get(person), other) == message.terminal:
+                other.carried.update(dict.fromkeys(new, True))
+            else:
+                other.delivered.update(new)
+                other.carried.update((entry, True) for entry in new if entry in other.carried)
+        state = EntryState.READ if message.kind == READ else EntryState.DELIVERED
+        for entry, advances in new.items():
+            if advances:
+                self._bus.publish(EntryChanged(person.hex(), entry.hex(), state))
+        return bool(new)
+
+    async def _take_reading(self, person: bytes, message: PassedReceipt) -> bool:
+        mark, moment = (message.terminal, message.kind), self._expirer.moment()
+        new, unread, timed = await self._store.write(
+            siblings.read_elsewhere, message.conversation, message.ids, mark, moment
+        )
+        if timed:
+            self._expirer.begin()
+            self._bus.publish(EntriesTimed(person.hex()))
+        if person in self._book.rows and self._book.unread.get(person, 0) != unread:
+            self._book.unread[person] = unread
+            self._views.publish_contact(person)
+        return new

@@ -1,0 +1,106 @@
+"""What the terminals of one person pass on to each other: digests, and receipts of others (SPEC §7.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Set
+from enum import Enum
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from protocol import labels, primitives
+from protocol.codec import check_ascending, encode
+from protocol.entries_and_receipts import READ, STORED
+from protocol.errors import Unexpected
+from protocol.identity.reduction import PersonState
+from protocol.limits import RECEIPT_IDS_MAX
+from protocol.messages import Digests, HeadsHash, Message, PassedReceipt, Receipt, Typing
+
+READ_UNTOLD: Final = 3
+"""Kind of a read mark of which the contact is not told."""
+
+
+class Standing(Enum):
+    """Which link a caller with the own secret has (SPEC §7.8.2)."""
+
+    OWN = "own"
+    PROVISIONAL = "provisional"
+    STRANGER = "stranger"
+
+
+def standing(log: PersonState, confirmed: Set[bytes], own_static: bytes, static: bytes) -> Standing:
+    """That of a static key, by the own log and the ids of its operations that this person confirmed.
+
+    A terminal of a recovery that is not confirmed could be a thief's. Keys have 32 bytes.
+    """
+    known = [one for one in log.terminals() if one.static == static]
+    if static == own_static or any(one.id not in log.live for one in known):
+        return Standing.STRANGER
+    doubted = frozenset(log.path) - confirmed
+    sure = any(one.operation not in doubted for one in known)
+    return Standing.OWN if sure else Standing.PROVISIONAL
+
+
+class Mark(NamedTuple):
+    """A terminal (id) has stored an entry (id), or its person has read it: kind STORED, READ, READ_UNTOLD."""
+
+    entry: bytes
+    terminal: bytes
+    kind: int
+
+
+def marks_hash(conversation: bytes, marks: Iterable[Mark]) -> bytes:
+    """The hash, 32 bytes, of marks in any order."""
+    ordered = sorted(set(marks))
+    return primitives.b2b(conversation + encode(ordered), personal=labels.OWN_MARKS)
+
+
+def passed_receipts(conversation: bytes, marks: Iterable[Mark]) -> list[PassedReceipt]:
+    """The marks in messages: one per terminal and kind, or more for over RECEIPT_IDS_MAX entries."""
+    said = list[PassedReceipt]()
+    ordered = sorted(set(marks), key=lambda mark: (mark.terminal, mark.kind, mark.entry))
+    for (terminal, kind), some in groupby(ordered, key=lambda mark: (mark.terminal, mark.kind)):
+        ids = [mark.entry for mark in some]
+        for start in range(0, len(ids), RECEIPT_IDS_MAX):
+            said.append(PassedReceipt(conversation, terminal, kind, ids[start : start + RECEIPT_IDS_MAX]))
+    return said
+
+
+class Passed(Enum):
+    """What a receipt that an own terminal passed on says here."""
+
+    RECEIPT = "the contact's terminal has the entries of this person"
+    READING = "this person has read the entries of the contact"
+    NOTHING = "nothing"
+
+
+def check_place(message: Message, *, own: bool) -> None:
+    """Unexpected unless it may come on a link of own terminals, or on one with a contact (V-MS-05)."""
+    if isinstance(message, Digests | PassedReceipt):
+        misplaced = not own
+    else:
+        told = isinstance(message, Receipt) and message.kind == READ
+        misplaced = own and (told or isinstance(message, HeadsHash | Typing))
+    if misplaced:
+        raise Unexpected("a message that has no place on this link")
+
+
+def check_digests(message: Digests) -> None:
+    """Malformed unless the conversations are strictly ascending (V-DG-01)."""
+    check_ascending([one.conversation for one in message.digests])
+
+
+def check_passed(message: PassedReceipt) -> None:
+    """Malformed unless the ids are strictly ascending (V-PR-01)."""
+    check_ascending(message.ids)
+
+
+def accept_passed(message: PassedReceipt, own: Collection[bytes], contact: Collection[bytes]) -> Passed:
+    """What it says. `own` and `contact`: ids of all terminals of the two persons, former ones included.
+
+    A terminal in both is this person's. NOTHING for a terminal that no log names here, or a kind that it does
+    not use.
+    """
+    if message.terminal in own:
+        return Passed.READING if message.kind in (READ, READ_UNTOLD) else Passed.NOTHING
+    told = message.terminal in contact and message.kind in (STORED, READ)
+    return Passed.RECEIPT if told else Passed.NOTHING

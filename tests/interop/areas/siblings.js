@@ -1,0 +1,50 @@
+// Vectors of own terminals; SPEC §5.2, §5.14.1, §5.14.2, §7.8.
+import { readLog } from '../log.js';
+import { decodeMessage, encodeMessage } from '../messages.js';
+import * as own from '../siblings.js';
+import { expectSame, hex } from './expect.js';
+
+const RUN = {
+  keys(inputs, step) {
+    const { secret, psk, discovery, meeting } = own.ownKeys(hex(step.person), hex(step.self_key));
+    return { own_secret: secret, psk, discovery_key: discovery, meeting_key: meeting };
+  },
+  answer(inputs, step) {
+    const { psk } = own.ownKeys(hex(step.person), hex(step.self_key));
+    return { psk: own.answers(step.numbers) ? psk : null };
+  },
+  standing({ log }, step) {
+    const read = readLog(log.map(hex), { confirmed: step.confirmed });
+    const keys = [step.own_static, step.static].map(hex);
+    return { standing: own.standing(read, step.confirmed.map(hex), ...keys) };
+  },
+  marks(inputs, step) {
+    const marks = step.marks.map(({ entry, terminal, kind }) => ({
+      entry: hex(entry),
+      terminal: hex(terminal),
+      kind,
+    }));
+    const conversation = hex(step.conversation);
+    const messages = own.passedReceipts(conversation, marks).map(encodeMessage);
+    return { hash: own.marksHash(conversation, marks), messages };
+  },
+  receive_digests(inputs, step) {
+    const bytes = (one) => Object.fromEntries(Object.entries(one).map(([name, value]) => [name, hex(value)]));
+    return own.answerDigests(decodeMessage(hex(step.message)), step.held.map(bytes));
+  },
+  receive_passed(inputs, step) {
+    const message = decodeMessage(hex(step.message));
+    const terminals = [step.own_terminals, step.contact_terminals].map((some) => some.map(hex));
+    return { says: own.whatPassedSays(message, ...terminals), kind: message.kind, ids: message.ids };
+  },
+  receive(inputs, step) {
+    own.checkPlace(decodeMessage(hex(step.message)), step.link === 'own');
+    return {};
+  },
+};
+
+export function siblings(inputs, steps) {
+  return steps.map((step) => () => {
+    expectSame({ gives: {}, ...step }, 'gives', RUN[step.do](inputs, step));
+  });
+}

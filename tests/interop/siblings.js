@@ -1,0 +1,86 @@
+// The terminals of one person: their secret, who gets which link, and what they pass on; SPEC §7.8.
+import { bytes, encode, int, list, struct } from './codec.js';
+import { must } from './errors.js';
+import { ascending } from './messages.js';
+import { equal, hash } from './primitives.js';
+
+const FIRST_NUMBER = 1;
+const IDS_MOST = 1024;
+const UNTOLD = 3;
+
+export function ownKeys(person, selfKey) {
+  const secret = hash('parlour.own', [person], { key: selfKey });
+  const derived = (label) => hash(`parlour.own.${label}`, [], { key: secret });
+  return { secret, psk: derived('psk'), discovery: derived('disc'), meeting: derived('rlay') };
+}
+
+// Whether a responder with the first self key alone answers these numbers of message 1.
+export const answers = ({ own, theirs }) => own.includes(FIRST_NUMBER) && theirs.includes(FIRST_NUMBER);
+
+// Which link a caller with the own secret gets. `confirmed`: ids of operations of the own log.
+export function standing(log, confirmed, ownStatic, callerStatic) {
+  const known = log.terminals.filter(({ introducer }) => introducer.op.static?.equals(callerStatic));
+  if (equal(ownStatic, callerStatic) || known.some(({ is }) => is !== 'live')) return 'stranger';
+  const sure = ({ introducer }) =>
+    !log.path.includes(introducer) || confirmed.some((one) => one.equals(introducer.id));
+  return known.some(sure) ? 'own' : 'provisional';
+}
+
+const Marks = list(0, Infinity, struct({ entry: bytes(32), terminal: bytes(32), kind: int(1, 3) }));
+
+const compareBy = (names) => (a, b) => {
+  for (const name of names) {
+    const found = name === 'kind' ? a.kind - b.kind : Buffer.compare(a[name], b[name]);
+    if (found) return found;
+  }
+  return 0;
+};
+
+function sorted(marks, names) {
+  const compare = compareBy(names);
+  return [...marks].sort(compare).filter((one, i, all) => i === 0 || compare(all[i - 1], one) !== 0);
+}
+
+export const marksHash = (conversation, marks) =>
+  hash('parlour.own.mark', [conversation, encode(Marks, sorted(marks, ['entry', 'terminal', 'kind']))]);
+
+export function passedReceipts(conversation, marks) {
+  const messages = [];
+  for (const { entry, terminal, kind } of sorted(marks, ['terminal', 'kind', 'entry'])) {
+    const last = messages.at(-1);
+    const fits = last?.terminal.equals(terminal) && last.kind === kind && last.ids.length < IDS_MOST;
+    if (fits) last.ids.push(entry);
+    else messages.push({ is: 'PassedReceipt', conversation, terminal, kind, ids: [entry] });
+  }
+  return messages;
+}
+
+// The conversations of which heads and marks are the answer. `held`: {conversation, heads, marks} of contacts.
+export function answerDigests({ digests }, held) {
+  must(ascending(digests.map(({ conversation }) => conversation)), 'malformed', 'V-DG-01');
+  const found = { heads: [], marks: [] };
+  for (const theirs of digests) {
+    const own = held.find(({ conversation }) => conversation.equals(theirs.conversation));
+    for (const what of own ? ['heads', 'marks'] : []) {
+      if (!own[what].equals(theirs[what])) found[what].push(theirs.conversation);
+    }
+  }
+  return found;
+}
+
+// What a receipt that was passed on says; a terminal of both logs is this person's.
+export function whatPassedSays({ terminal, kind, ids }, own, contact) {
+  must(ascending(ids), 'malformed', 'V-PR-01');
+  const among = (terminals) => terminals.some((one) => one.equals(terminal));
+  if (among(own)) return kind >= 2 ? 'reading' : 'nothing';
+  return among(contact) && kind < UNTOLD ? 'receipt' : 'nothing';
+}
+
+// Whether a message has its place on a link: of own terminals, or with a contact.
+export function checkPlace(message, own) {
+  const read = message.is === 'Receipt' && message.kind === 2;
+  const misplaced = own
+    ? read || ['HeadsHash', 'Typing'].includes(message.is)
+    : ['Digests', 'PassedReceipt'].includes(message.is);
+  must(!misplaced, 'unexpected', 'V-MS-05');
+}

@@ -1,0 +1,186 @@
+"""Makes the vectors of own terminals: their secret, their links, and what passes among them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol.codec import encode
+from protocol.entries_and_receipts import READ, STORED
+from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
+from protocol.messages import Digest, Digests, HeadsHash, PassedReceipt, Receipt, Typing
+from protocol.vectors.frame import SUCCESS, Json
+from protocol.vectors.siblings import ACTIONS, AREA
+from tests.vectors.files import Group, Seed, build_file, one_step
+from tests.vectors.persons_log import Person
+
+NOTES: Final = {
+    "Keys": ("CONFIDENTIALITY", "The own secret and its keys."),
+    "Numbers": ("EDGE_CASE", "Which numbers of self keys are answered."),
+    "Caller": ("AUTHENTICITY", "Which link a caller with the own secret has."),
+    "Marks": ("BASIC", "The hash of marks, and the messages that pass them on."),
+    "Digests": ("BASIC", "What is answered to digests."),
+    "Passed": ("AUTHENTICITY", "What a receipt that was passed on says."),
+    "Place": ("AUTHENTICITY", "Which messages come on which links."),
+    "Form": ("RESOURCES", "A message of another form."),
+}
+
+
+def _secret(seed: Seed) -> Group:
+    group = Group("7.8.2", {})
+    person, key = seed.bytes("person").hex(), seed.bytes("self key").hex()
+    for comment, given in (
+        ("the secret of a person", {"person": person, "self_key": key}),
+        ("another self key", {"person": person, "self_key": seed.bytes("another").hex()}),
+        ("the same key of another person", {"person": seed.bytes("other person").hex(), "self_key": key}),
+    ):
+        group.add(comment, ["Keys"], SUCCESS, one_step(ACTIONS, {}, "keys", **given))
+    for comment, own, theirs in (
+        ("the first self key", [1], [1]),
+        ("the first among others", [3, 1], [2, 1]),
+        ("another number", [2], [2]),
+        ("in one list alone", [1], [2]),
+    ):
+        numbers = {"own": own, "theirs": theirs}
+        steps = one_step(ACTIONS, {}, "answer", person=person, self_key=key, numbers=numbers)
+        group.add(comment, ["Numbers"], SUCCESS, steps)
+    return group
+
+
+def _callers(seed: Seed) -> Group:
+    ada = Person(seed, "ada", "Ada")
+    laptop, phone, thief = (ada.terminal(name) for name in ("laptop", "phone", "thief"))
+    ada.add("laptop", ada.first, laptop)
+    ada.add("phone", ada.first, phone)
+    ada.remove("no phone", ada.first, phone)
+    ada.recover("recover", [], thief)
+    named = ada.named()
+    group = Group("7.8.2", {"log": list(named.values())})
+    own = {"own_static": ada.first.static.hex()}
+    recovery = ada.id_of("recover").hex()
+    for comment, static, confirmed in (
+        ("a live terminal", laptop.static, []),
+        ("a terminal that was removed", phone.static, []),
+        ("in no operation", seed.bytes("nobody"), []),
+        ("the own key", ada.first.static, []),
+        ("a terminal of a recovery that is not confirmed", thief.static, []),
+        ("a terminal of a recovery that is confirmed", thief.static, [recovery]),
+    ):
+        given = own | {"static": static.hex(), "confirmed": confirmed}
+        steps = one_step(ACTIONS, group.inputs, "standing", **given)
+        group.add(comment, ["Caller"], SUCCESS, steps)
+    return group
+
+
+def _mark(entry: int, terminal: int, kind: int) -> Json:
+    return {"entry": bytes([entry]).hex() * 32, "terminal": bytes([terminal]).hex() * 32, "kind": kind}
+
+
+def _marks(seed: Seed) -> Group:
+    group = Group("7.8.3", {})
+    conversation = seed.bytes("conversation").hex()
+    for comment, marks in (
+        ("no mark", []),
+        ("one mark", [_mark(1, 2, 1)]),
+        ("of two terminals and kinds", [_mark(1, 2, 1), _mark(1, 2, 2), _mark(1, 3, 3), _mark(2, 2, 1)]),
+        ("in another order, one twice", [_mark(2, 2, 1), _mark(1, 3, 3), _mark(1, 2, 2), _mark(1, 2, 1),
+                                         _mark(1, 2, 1)]),
+    ):  # fmt: skip
+        steps = one_step(ACTIONS, {}, "marks", conversation=conversation, marks=marks)
+        group.add(comment, ["Marks"], SUCCESS, steps)
+    return group
+
+
+def _digest(conversation: int, heads: int, marks: int) -> Digest:
+    return Digest(*(bytes([one]) * 32 for one in (conversation, heads, marks)))
+
+
+def _digests(_: Seed) -> Group:
+    group = Group("5.14.1", {})
+    held = [
+        {"conversation": one.conversation.hex(), "heads": one.heads.hex(), "marks": one.marks.hex()}
+        for one in (_digest(1, 1, 1), _digest(2, 1, 1), _digest(3, 1, 1))
+    ]
+    for comment, said in (
+        ("the same", [_digest(1, 1, 1), _digest(2, 1, 1)]),
+        ("other heads", [_digest(1, 1, 1), _digest(2, 9, 1)]),
+        ("other marks", [_digest(1, 1, 9), _digest(2, 1, 1)]),
+        ("both", [_digest(1, 9, 9), _digest(2, 9, 1), _digest(3, 1, 1)]),
+        ("a conversation with nobody known", [_digest(1, 9, 1), _digest(8, 9, 9)]),
+        ("as many as a message has", [_digest(number, 1, 1) for number in range(DIGESTS_MAX)]),
+    ):
+        message = encode(Digests(said)).hex()
+        steps = one_step(ACTIONS, {}, "receive_digests", held=held, message=message)
+        group.add(comment, ["Digests"], SUCCESS, steps)
+    for rule, comment, said in (
+        ("V-DG-01", "one conversation twice", [_digest(1, 1, 1), _digest(1, 1, 1)]),
+        ("V-DG-01", "conversations that descend", [_digest(2, 1, 1), _digest(1, 1, 1)]),
+        ("V-CD-03", "no conversation", []),
+        ("V-CD-03", "more than a message has", [_digest(1, 1, 1)] * (DIGESTS_MAX + 1)),
+    ):
+        step = {"do": "receive_digests", "held": held, "message": encode(Digests(said)).hex()}
+        group.add(comment, ["Form"], "malformed", [step], rule=rule)
+    return group
+
+
+def _passed(seed: Seed) -> Group:
+    group = Group("5.14.2", {})
+    conversation, own, their, both, nobody = (
+        seed.bytes(name) for name in ("conversation", "own", "their", "both", "nobody")
+    )
+    known = {"own_terminals": [own.hex(), both.hex()], "contact_terminals": [their.hex(), both.hex()]}
+    one, other = bytes([1]) * 32, bytes([2]) * 32
+    for comment, terminal, kind in (
+        ("the contact's terminal has stored them", their, 1),
+        ("the contact has read them", their, 2),
+        ("the contact has no untold marks", their, 3),
+        ("an own terminal that has stored them", own, 1),
+        ("this person has read them", own, 2),
+        ("this person has read them and tells nobody", own, 3),
+        ("a terminal of both logs is this person's", both, 2),
+        ("and says nothing of the contact", both, 1),
+        ("a terminal of nobody", nobody, 1),
+    ):
+        message = encode(PassedReceipt(conversation, terminal, kind, [one, other])).hex()
+        steps = one_step(ACTIONS, {}, "receive_passed", message=message, **known)
+        group.add(comment, ["Passed"], SUCCESS, steps)
+    for rule, comment, kind, ids in (
+        ("V-PR-01", "one entry twice", 1, [one, one]),
+        ("V-PR-01", "two entries descending", 1, [other, one]),
+        ("V-PR-01", "of a terminal that says nothing", 3, [one, one]),
+        ("V-CD-03", "no entry", 1, []),
+        ("V-CD-03", "more entries than it may name", 1, [one] * (RECEIPT_IDS_MAX + 1)),
+        ("V-CD-03", "kind 0", 0, [one]),
+        ("V-CD-03", "kind 4", 4, [one]),
+    ):
+        message = encode(PassedReceipt(conversation, their, kind, ids)).hex()
+        step = {"do": "receive_passed", "message": message, **known}
+        group.add(comment, ["Form"], "malformed", [step], rule=rule)
+    return group
+
+
+def _places(seed: Seed) -> Group:
+    group = Group("5.2", {})
+    digests = Digests([_digest(1, 1, 1)])
+    passed = PassedReceipt(bytes(32), bytes(32), 1, [bytes(32)])
+    hashed, typing = HeadsHash(bytes(32), bytes(32)), Typing(bytes(32), True)
+    stored, read = Receipt(STORED, [bytes(32)]), Receipt(READ, [bytes(32)])
+    for link, fits, others in (
+        ("own", (digests, passed, stored), (hashed, typing, read)),
+        ("contact", (hashed, typing, stored, read), (digests, passed)),
+    ):
+        for message in fits:
+            given = {"link": link, "message": encode(message).hex()}
+            comment = f"{type(message).__name__} on a link of kind {link}"
+            group.add(comment, ["Place"], SUCCESS, one_step(ACTIONS, {}, "receive", **given))
+        for message in others:
+            step = {"do": "receive", "link": link, "message": encode(message).hex()}
+            comment = f"{type(message).__name__} on a link of kind {link}"
+            group.add(comment, ["Place"], "unexpected", [step], rule="V-MS-05")
+    return group
+
+
+def build(phrase: str) -> Json:
+    """The whole file of this area."""
+    seed = Seed(phrase, AREA)
+    makers = _secret, _callers, _marks, _digests, _passed, _places
+    return build_file(seed, NOTES, [make(seed) for make in makers])
