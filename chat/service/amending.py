@@ -90,8 +90,7 @@ class Amendments:
                     self._bus.publish(EntryDeleted(person.hex(), row.id.hex(), by_author=True))
                 else:
                     self._bus.publish(EntryEdited(self.view(one)))
-            if person in self._book.rows and self._book.unread.get(person, 0) != one.unread:
-                self._book.unread[person] = one.unread
+            if self._book.counts(person, one.unread):
                 self._views.publish_contact(person)
 
     def view(self, one: Changed) -> EntryView:

@@ -164,8 +164,7 @@ class Expirer:
     async def _count(self, conversations: Iterable[tuple[bytes, bytes]]) -> None:
         for person, conversation in conversations:
             unread = await self._store.read(receipts.unread, conversation)
-            if person in self._book.rows and self._book.unread.get(person, 0) != unread:
-                self._book.unread[person] = unread
+            if self._book.counts(person, unread):
                 self._views.publish_contact(person)
 
     async def _reread(self) -> None:

@@ -401,7 +401,6 @@ class Forwarding:
         if timed:
             self._expirer.begin()
             self._bus.publish(EntriesTimed(person.hex()))
-        if person in self._book.rows and self._book.unread.get(person, 0) != unread:
-            self._book.unread[person] = unread
+        if self._book.counts(person, unread):
             self._views.publish_contact(person)
         return new

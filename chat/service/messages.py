@@ -275,8 +275,7 @@ class Messages:
             self._sync.gone([entry])
             self._amendments.publish(changed)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
-            if person in self._book.rows and self._book.unread.get(person, 0) != unread:
-                self._book.unread[person] = unread
+            if self._book.counts(person, unread):
                 self._views.publish_contact(person)
             self._cleaner.begin()
         return self._views.entry(person, row, receipts_of)

@@ -33,6 +33,13 @@ class ContactBook(Struct, frozen=True):
     typing: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
 
+    def counts(self, person: bytes, unread: int) -> bool:
+        """Keep the number of a contact's unread entries; whether it is another one than before."""
+        if person not in self.rows or self.unread.get(person, 0) == unread:
+            return False
+        self.unread[person] = unread
+        return True
+
     def types(self, peer: Peer, until: float) -> bool:
         """A contact's terminal says that it is typing; whether the contact was not before."""
         began = peer.person not in self.typing

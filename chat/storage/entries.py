@@ -198,8 +198,6 @@ _STANDING: Final = (
 put back holds rows of entries still to come; whether any deletion is remembered, or waits; and whether a
 conversation is being removed."""
 
-_NOT_HELD: Final = (0, 0, 0, 0)
-
 
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
@@ -260,9 +258,9 @@ class _Burst:
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
             for parent in (previous, *header.parents) if previous else header.parents:
-                before, by, rank, sequence = held.get(parent, _NOT_HELD)
-                if not before:
+                if (known := held.get(parent)) is None:
                     return None
+                before, by, rank, sequence = known
                 follows = parent == previous and by == author and sequence < header.sequence
                 edges.append((before, number, int(follows)))
                 if rank >= place:

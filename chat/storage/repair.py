@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Final
 
@@ -150,9 +151,12 @@ class _Piece:
         """Where the chains of some heads go on below these sequences, at most `through` some entries."""
         seen, found = set[bytes](), set[bytes]()
         for entry in heads:
+            above = math.inf
             while entry not in seen and self.holds(entry) and (through is None or entry in through):
+                if self._sequence(entry) >= above:
+                    break  # a chain ends before an entry whose sequence is not lower
                 seen.add(entry)
-                entry = self._rows[entry][2]
+                above, entry = self._sequence(entry), self._rows[entry][2]
             if self._sequence(entry) and not self.holds(entry):
                 found.add(entry)
         return found

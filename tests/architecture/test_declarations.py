@@ -89,6 +89,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "MODERATE": Cost(3, 1 << 28),
         "CHEAPEST": Cost(1, 1 << 23),
     },
+    "chat.storage.amendments": {"IN_FORCE": 0, "DUE": 1, "WAITING": 2, "APART": 3},
     "chat.storage.contacts": {"TWO": 1, "GROUP": 2},
     "chat.storage.entries": {
         "BEGINNING": (-(1 << 63), b""),
@@ -141,6 +142,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "_FREE_PORT_ATTEMPTS": 20,
     },
     "chat.service.backup": {"ATTEMPTS": 4},
+    "chat.service.expiry": {"PIECE": 256, "AT_START": 16, "JUMP_MS": 1_000},
     "chat.service.discovery": {"DAYS_LOOKED": 31, "SLOTS_TRIED": 20_000, "PLACES_FOUND": 64, "KEPT": 8},
     "chat.service.keyring": {"PAIRINGS_NAMED": 4, "TERMINALS_DIALLED": 16},
     "chat.service.pairing.session": {"REPLACED": 1},

@@ -288,6 +288,22 @@ def test_case_94_pieces_end_where_a_chain_does(database: Database, data: st.Data
     assert sorted(entry for _, entry in found) == sorted(expected)
 
 
+def test_case_94_a_peers_chain_that_climbs_covers_nothing_below_the_piece(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "PIECE", 1)
+    low = sample("low", sequence=1, previous=b"")
+    level = sample("level", sequence=2, previous=low.id)
+    theirs = sample("theirs", sequence=2, previous=level.id, incarnation=b"another1")
+    with database.transaction():
+        entries.insert_all(database, [low, level, theirs], ME.terminal)
+    found, mine, covered = list[Position](), {low.id}, {theirs.id}
+    while mine:
+        some, mine, covered = repair.lacking_piece(database, TALK, mine, covered)
+        found += some
+    assert [entry for _, entry in found] == [low.id]
+
+
 def test_case_94_a_chain_that_climbs_ends_there_though_another_goes_on_below_the_piece(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
