@@ -23,7 +23,7 @@ from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
-from protocol.own_terminals import Standing, standing
+from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
 from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_secret
@@ -210,8 +210,9 @@ class Keyring:
 
         One of a recovery that the own person has not confirmed could be a thief's, and is none of them.
         """
-        live = self.own_log.live.values()
-        return [one for one in live if self._stands(one.static) is Standing.OWN][:TERMINALS_DIALLED]
+        left_out = doubted(self.own_log, self.own_confirmed)
+        own, live = self.identity.static.public, self.own_log.live.values()
+        return [one for one in live if one.static != own and one.id not in left_out][:TERMINALS_DIALLED]
 
     def _stands(self, static: bytes) -> Standing:
         return standing(self.own_log, self.own_confirmed, self.identity.static.public, static)

@@ -18,6 +18,8 @@ from protocol.identity.log import Graph, bits
 class Terminal:
     """A terminal of a person. `operation` is the id of the one that added it.
 
+    `adder` is the id of the terminal that signed that one, empty for a genesis and for the recovery key.
+
     The lower `rank` is senior: the number of the recovery that added it, negative, or 0; then the depth of
     the operation in the graph; then the terminal id.
     """
@@ -27,6 +29,7 @@ class Terminal:
     static: bytes
     rank: tuple[int, int, bytes]
     operation: bytes
+    adder: bytes
 
     @property
     def depth(self) -> int:
@@ -417,9 +420,10 @@ class Reduction:
             if introduction is None:
                 continue
             rank, index = introduction
-            keys = self.graph.order[index].introduces
+            added = self.graph.order[index]
+            keys = added.introduces
             assert keys is not None
-            found[terminal] = Terminal(terminal, keys.signing, keys.static, rank, self.graph.order[index].id)
+            found[terminal] = Terminal(terminal, keys.signing, keys.static, rank, added.id, added.author)
         return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
     def senior(self) -> bytes:

@@ -1,0 +1,38 @@
+"""Attacks on links of own terminals that once succeeded (SPEC §7.8)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from chat.interface import QuestionsChanged
+from tests.integration.steps import in_touch, seed_in
+from tests.integration.test_own_terminals import LAPTOP, linked
+from tests.support.engines.engines import in_virtual_time
+from tests.support.engines.terminals import add_terminal
+
+PHONE = "10.0.0.8"
+
+
+@in_virtual_time(limit=600)
+async def test_a_terminal_that_one_of_a_doubted_recovery_added_gets_operations_alone(tmp_path: Path) -> None:
+    """A thief of the recovery words and the self key adds a second terminal with its first one."""
+    async with in_touch(tmp_path) as (network, desk, ben):
+        asked = desk.wait(QuestionsChanged)
+        network.part(LAPTOP, ben.host)
+        network.part(PHONE, ben.host)
+        first = await add_terminal(desk, LAPTOP, told=False, seed=await seed_in(desk))
+        try:
+            await asked
+            second = await add_terminal(first, PHONE, told=False)
+            try:
+                await asyncio.sleep(60)
+                assert second.peer.static in {
+                    one.static for one in desk.engine._use_cases.keyring.own_log.terminals()
+                }
+                assert not linked(desk, second)
+                assert await second.texts(ben) == []
+            finally:
+                await second.engine.close()
+        finally:
+            await first.engine.close()
