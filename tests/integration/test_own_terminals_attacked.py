@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from chat.interface import QuestionsChanged
-from tests.integration.steps import in_touch, seed_in
-from tests.integration.test_own_terminals import LAPTOP, linked
+from tests.integration.steps import in_touch, say, seed_in
+from tests.integration.test_own_terminals import LAPTOP, arrives, desk_and_laptop, linked
 from tests.support.engines.engines import in_virtual_time
 from tests.support.engines.terminals import add_terminal
 
@@ -36,3 +36,20 @@ async def test_a_terminal_that_one_of_a_doubted_recovery_added_gets_operations_a
                 await second.engine.close()
         finally:
             await first.engine.close()
+
+
+@in_virtual_time(limit=600)
+async def test_a_text_with_a_timer_waits_on_another_own_terminal_until_the_contact_has_it(
+    tmp_path: Path,
+) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await laptop.engine.set_timer(await laptop.contact(ben), 60)
+        await asyncio.sleep(5)
+        network.cut(ben.host)
+        there = arrives(desk, "you were away")
+        await say(laptop, ben, "you were away")
+        await there
+        await laptop.stop()
+        await asyncio.sleep(120)
+        network.heal(ben.host)
+        await arrives(ben, "you were away")
