@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from chat.interface import QuestionsChanged
 from tests.integration.steps import in_touch, say, seed_in
-from tests.integration.test_own_terminals import LAPTOP, arrives, desk_and_laptop, linked
+from tests.integration.test_own_terminals import LAPTOP, apart, arrives, desk_and_laptop, linked
 from tests.support.engines.engines import in_virtual_time
 from tests.support.engines.terminals import add_terminal
 
@@ -53,3 +54,22 @@ async def test_a_text_with_a_timer_waits_on_another_own_terminal_until_the_conta
         await asyncio.sleep(120)
         network.heal(ben.host)
         await arrives(ben, "you were away")
+
+
+@in_virtual_time(limit=600)
+async def test_what_another_own_terminal_wrote_goes_to_a_contact_who_is_held_back_no_more(
+    tmp_path: Path,
+) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await apart(network, laptop, ben)
+        rows, person = desk.engine._use_cases.book.rows, ben.peer.person
+        rows[person] = replace(rows[person], held=True)
+        there = arrives(desk, "once you are confirmed")
+        await say(laptop, ben, "once you are confirmed")
+        await there
+        await asyncio.sleep(10)
+        assert "once you are confirmed" not in await ben.texts(desk)
+        rows[person] = replace(rows[person], held=False)
+        came = arrives(ben, "once you are confirmed")
+        desk.engine._use_cases.sync.catch_up(person)
+        await asyncio.wait_for(came, 60)
