@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from chat.interface import QuestionsChanged
-from tests.integration.steps import in_touch, say, seed_in
+from protocol.messages import LogHeads
+from tests.integration.steps import current, in_touch, say, seed_in
 from tests.integration.test_own_terminals import LAPTOP, apart, arrives, desk_and_laptop, linked
 from tests.support.engines.engines import in_virtual_time
 from tests.support.engines.terminals import add_terminal
 
 PHONE = "10.0.0.8"
+UNKNOWN = bytes([7]) * 32
 
 
 @in_virtual_time(limit=600)
@@ -73,3 +75,17 @@ async def test_what_another_own_terminal_wrote_goes_to_a_contact_who_is_held_bac
         came = arrives(ben, "once you are confirmed")
         desk.engine._use_cases.sync.catch_up(person)
         await asyncio.wait_for(came, 60)
+
+
+@in_virtual_time(limit=600)
+async def test_heads_of_logs_of_nobody_here_leave_no_work_behind(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, _):
+        for number in range(100):
+            await current(laptop, desk).driver.send(LogHeads(bytes([number]) * 32, [UNKNOWN]))
+        await asyncio.sleep(1)
+        (worker,) = (
+            worker
+            for link, worker in desk.engine._use_cases.sync._workers.items()
+            if link is current(desk, laptop)
+        )
+        assert not worker.named
