@@ -160,6 +160,8 @@ class Keyring:
             self.prove(person, static)
         self._visibility = visibility
         self._now = now
+        # All contacts, and each by its conversation, when one was looked for last.
+        self._talking, self._talks = set[bytes](), dict[bytes, bytes]()
 
     def log(self, person: bytes) -> PersonState:
         """The own log or a contact's. Raises Untrusted for a person who is not a contact."""
@@ -371,8 +373,11 @@ class Keyring:
 
     def talks_with(self, conversation: bytes) -> bytes:
         """The contact of a conversation, b"" for one of others."""
-        own = self.own.person
-        return next((one for one in self.contacts if conversation_of_two(own, one) == conversation), b"")
+        # One message of an own terminal can name 256 conversations.
+        if self._talks.get(conversation) not in self.contacts and self._talking != self.contacts.keys():
+            self._talking = set(self.contacts)
+            self._talks = {conversation_of_two(self.own.person, one): one for one in self._talking}
+        return self._talks.get(conversation, b"")
 
     def follow_own_log(self, state: PersonState, confirmed: frozenset[bytes]) -> None:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those

@@ -13,6 +13,7 @@ from chat.network.links import Peer
 from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, OpenInvitation, Visibility
 from chat.service.views import holds
 from chat.storage.keys import OwnRow
+from protocol.entries_and_receipts import conversation_of_two
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.author import NewPerson, add_operation, create_person
 from protocol.identity.log import sign_operation
@@ -253,3 +254,18 @@ def test_of_a_person_who_is_no_contact_there_is_no_log_and_nothing_to_dial(keyri
 def test_only_entries_are_passed_on_for_a_conversation(keyring: Keyring) -> None:
     with pytest.raises(Unexpected):
         keyring.partner([Ping(1)])
+
+
+def test_many_conversations_are_looked_up_with_one_hash_per_contact(keyring: Keyring) -> None:
+    """An own terminal names 256 in one message, and there may be a thousand contacts."""
+    talks = {conversation_of_two(ADA.person, person): person for person in keyring.contacts}
+    hashed = "chat.service.keyring.conversation_of_two"
+    with mock.patch(hashed, side_effect=conversation_of_two) as counted:
+        assert [keyring.talks_with(talk) for talk in talks] == list(talks.values())
+        assert [keyring.talks_with(bytes([number]) * 32) for number in range(256)] == [b""] * 256
+        assert counted.call_count == len(talks)
+    gone, person = next(iter(talks.items()))
+    keys = keyring.contacts.pop(person)
+    assert keyring.talks_with(gone) == b""
+    keyring.contacts[person] = keys
+    assert keyring.talks_with(gone) == person
