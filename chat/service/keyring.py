@@ -227,7 +227,7 @@ class Keyring:
         return self._stands(static) is Standing.PROVISIONAL
 
     def _answers_own(self, static: bytes) -> bool:
-        return self.may_link(Peer(self.own.person, static)) or self.is_provisional(static)
+        return self._stands(static) is not Standing.STRANGER
 
     def _own_secret(self) -> OwnSecret:
         return own_secret(self.own.person, self.own.self_key)
@@ -259,7 +259,7 @@ class Keyring:
 
     def may_link(self, peer: Peer) -> bool:
         if peer.person == self.own.person:
-            return any(one.static == peer.static for one in self.siblings())
+            return self._stands(peer.static) is Standing.OWN
         contact = self.contacts.get(peer.person)
         if (
             contact is None

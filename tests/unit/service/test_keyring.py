@@ -74,6 +74,22 @@ def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(key
     assert not any(keyring.dial_psks(peer) for peer in peers)
 
 
+def test_the_most_senior_own_terminals_are_dialled_and_all_may_link(keyring: Keyring) -> None:
+    ada = Person("Ada")
+    for number in range(TERMINALS_DIALLED + 3):
+        ada.add(ada.first, Terminal.named(f"own {number}"))
+    secrets = ada.first.id, ada.first.seed, ada.first.secret, ada.new.self_key, None
+    keyring.take_keys(OwnRow(ada.id, *secrets))
+    keyring.follow_own_log(ada.state, frozenset())
+    others = [Peer(ada.id, one.static) for one in list(ada.state.live.values())[1:]]
+    keyring.contacts = {}
+    assert keyring.dialled() == others[:TERMINALS_DIALLED]
+    assert [keyring.is_dialled(peer) for peer in others] == [True] * TERMINALS_DIALLED + [False] * 3
+    assert all(keyring.may_link(peer) and keyring.dial_psks(peer) for peer in others)
+    answer = ContactHello(ada.id, ShareNumbers([1], [1]), bytes(1184), bytes(32))
+    assert all(keyring.contact_psk(peer.static, answer) is not None for peer in others)
+
+
 def test_case_90_the_pairing_that_both_sides_have_is_named_among_many_that_only_this_side_has(
     keyring: Keyring,
 ) -> None:
