@@ -75,6 +75,9 @@ what it names beyond that is not answered."""
 BATCH: Final = 64
 """Entries read from the disk at a time."""
 
+DIGESTED: Final = 8
+"""Conversations of which digests are made at a time: some milliseconds, for which users wait."""
+
 
 class SiblingOutgoing(Outgoing):
     """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds.
@@ -115,8 +118,10 @@ class SiblingOutgoing(Outgoing):
         own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
         talks = sorted((conversation_of_two(own, person), person) for person in persons)
         for start in range(0, len(talks), DIGESTS_MAX):
-            some = talks[start : start + DIGESTS_MAX]
-            found = await self._store.read(siblings.digests, some, terminal)
+            some, found = talks[start : start + DIGESTS_MAX], list[Digest]()
+            for first in range(0, len(some), DIGESTED):
+                part = some[first : first + DIGESTED]
+                found += await self._store.read(siblings.digests, part, terminal)
             self.told.update((one.conversation, one) for one in found)
             await self._link.driver.send(Digests(found))
 

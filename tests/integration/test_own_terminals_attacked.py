@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 from chat.interface import QuestionsChanged
+from chat.service.forwarding import DIGESTED
+from chat.storage import siblings
 from protocol.messages import LogHeads
 from tests.integration.steps import current, in_touch, say, seed_in
 from tests.integration.test_own_terminals import LAPTOP, apart, arrives, desk_and_laptop, linked
@@ -89,3 +92,16 @@ async def test_heads_of_logs_of_nobody_here_leave_no_work_behind(tmp_path: Path)
             if link is current(desk, laptop)
         )
         assert not worker.named
+
+
+@in_virtual_time(limit=600)
+async def test_digests_of_many_conversations_are_made_little_by_little(tmp_path: Path) -> None:
+    """Of 256 they would keep the disk busy for a quarter of a second."""
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, _):
+        outgoing = desk.engine._use_cases.forwarding.links[current(desk, laptop)]
+        with mock.patch.object(siblings, "digests", side_effect=siblings.digests) as made:
+            outgoing.compare([bytes([number]) * 32 for number in range(40)])
+            await asyncio.sleep(1)
+        sizes = [len(call.args[1]) for call in made.call_args_list]
+        assert sum(sizes) == 40
+        assert max(sizes) <= DIGESTED
