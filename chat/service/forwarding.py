@@ -97,8 +97,7 @@ class SiblingOutgoing(Outgoing):
     async def _begin(self) -> None:
         for message in self._logs():
             await self._link.driver.send(message)
-        known = self._keyring.contacts.items()
-        await self._compare([person for person, contact in known if not contact.blocked])
+        await self._compare(_compared(self._keyring))
         if self._port.number:
             await self._link.driver.send(Reachable(self._port.number))
 
@@ -124,6 +123,18 @@ class SiblingOutgoing(Outgoing):
                 found += await self._store.read(siblings.digests, part, terminal)
             self.told.update((one.conversation, one) for one in found)
             await self._link.driver.send(Digests(found))
+
+    def ask(self, persons: Sequence[bytes]) -> None:
+        """Ask for what is lacking of the conversations with these contacts."""
+        self._put(partial(self._ask, persons))
+
+    async def _ask(self, persons: Sequence[bytes]) -> None:
+        own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
+        self._link.asked = True
+        for conversation in [conversation_of_two(own, person) for person in persons]:
+            heads = await self._store.read(siblings.asking_heads, conversation, terminal)
+            for page in pages(conversation, heads):
+                await self._link.driver.send(page)
 
     def send(self, entry: ParsedEntry) -> None:
         """Send an own entry that was just written."""
@@ -157,6 +168,11 @@ class SiblingOutgoing(Outgoing):
         await self._link.driver.send(message)
 
 
+def _compared(keyring: Keyring) -> list[bytes]:
+    """The contacts whose conversations are compared."""
+    return [person for person, contact in keyring.contacts.items() if not contact.blocked]
+
+
 class Forwarding:
     """Passes on among own terminals, and to contacts what other own terminals wrote. `links`: with those."""
 
@@ -185,6 +201,7 @@ class Forwarding:
         self._came: dict[bytes, set[LiveLink]] = {}
         self._passed: dict[bytes, list[bytes]] = {}
         self._handed: dict[bytes, tuple[bytes, ...]] = {}
+        self._compared = _compared(keyring)
 
     # Links.
 
@@ -219,7 +236,16 @@ class Forwarding:
             outgoing.named[message.person] = message.heads
         return True
 
-    def hand_out_logs(self) -> None:
+    def contacts_changed(self) -> None:
+        """Logs may have grown, and contacts be new or blocked no more."""
+        self._hand_out_logs()
+        before, self._compared = self._compared, _compared(self._keyring)
+        if fresh := [person for person in self._compared if person not in before]:
+            for outgoing in self.links.values():
+                outgoing.compare(fresh)
+                outgoing.ask(fresh)
+
+    def _hand_out_logs(self) -> None:
         """Send what is new of contacts' logs to the own terminals that have named what they hold."""
         for person, contact in self._keyring.contacts.items():
             heads = contact.state.heads

@@ -13,7 +13,7 @@ from chat.storage import siblings
 from protocol.messages import LogHeads
 from tests.integration.steps import current, in_touch, say, seed_in
 from tests.integration.test_own_terminals import LAPTOP, apart, arrives, desk_and_laptop, linked
-from tests.support.engines.engines import in_virtual_time
+from tests.support.engines.engines import in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
 
 PHONE = "10.0.0.8"
@@ -105,3 +105,18 @@ async def test_digests_of_many_conversations_are_made_little_by_little(tmp_path:
         sizes = [len(call.args[1]) for call in made.call_args_list]
         assert sum(sizes) == 40
         assert max(sizes) <= DIGESTED
+
+
+@in_virtual_time(limit=600)
+async def test_what_came_while_a_contact_was_blocked_here_is_compared_once_it_is_not(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await desk.engine.block(await desk.contact(ben), True)
+        network.part(desk.host, ben.host)
+        await asyncio.sleep(20)
+        assert linked(desk, laptop)
+        there = arrives(desk, "while you were blocked")
+        await talk(ben, laptop, "while you were blocked")
+        await asyncio.sleep(20)
+        assert not there.done()
+        await desk.engine.block(await desk.contact(ben), False)
+        await asyncio.wait_for(there, 60)
