@@ -32,7 +32,7 @@ from protocol.entries_and_receipts import (
     receipt_for,
 )
 from protocol.history import check_page, pages
-from protocol.limits import DIGESTS_MAX
+from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
 from protocol.link.states import LinkOpen, Role
 from protocol.messages import (
     Digest,
@@ -47,7 +47,6 @@ from protocol.messages import (
 )
 from protocol.own_terminals import (
     READ_UNTOLD,
-    Mark,
     Passed,
     accept_passed,
     check_digests,
@@ -303,10 +302,11 @@ class Forwarding:
             self._mark(person, self._keyring.own.terminal, READ if told else READ_UNTOLD, entries)
 
     def _mark(self, person: bytes, terminal: bytes, kind: int, entries: Collection[bytes]) -> None:
-        conversation = conversation_of_two(self._keyring.own.person, person)
-        for message in passed_receipts(conversation, (Mark(entry, terminal, kind) for entry in entries)):
+        conversation, ids = conversation_of_two(self._keyring.own.person, person), list(entries)
+        for start in range(0, len(ids), RECEIPT_IDS_MAX):  # a person may read 100,000 at once
+            some = sorted(ids[start : start + RECEIPT_IDS_MAX])
             for outgoing in self.links.values():
-                outgoing.put(message)
+                outgoing.put(PassedReceipt(conversation, terminal, kind, some))
 
     # What own terminals pass on.
 

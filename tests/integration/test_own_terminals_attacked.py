@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from unittest import mock
 
 from chat.interface import QuestionsChanged
 from chat.service.forwarding import DIGESTED
 from chat.storage import siblings
 from protocol.messages import LogHeads
+from protocol.own_terminals import check_passed
 from tests.integration.steps import current, in_touch, say, seed_in
 from tests.integration.test_own_terminals import LAPTOP, apart, arrives, desk_and_laptop, linked
 from tests.support.engines.engines import in_virtual_time, talk
@@ -120,3 +123,28 @@ async def test_what_came_while_a_contact_was_blocked_here_is_compared_once_it_is
         assert not there.done()
         await desk.engine.block(await desk.contact(ben), False)
         await asyncio.wait_for(there, 60)
+
+
+@in_virtual_time(limit=600)
+async def test_to_pass_on_that_very_many_were_read_takes_little_work(tmp_path: Path) -> None:
+    """The contact decides how many a person reads at once. 100,000 held the event loop for over a second."""
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
+        forwarding, calls = desk.engine._use_cases.forwarding, 0
+        put = mock.patch.object(forwarding.links[current(desk, laptop)], "put")
+        ids = [number.to_bytes(32) for number in range(10_000)]
+
+        def count(_frame: FrameType, event: str, _argument: object) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        with put as sent:
+            sys.setprofile(count)
+            try:
+                forwarding.read(ben.peer.person, ids[::-1], told=True)
+            finally:
+                sys.setprofile(None)
+        messages = [call.args[0] for call in sent.call_args_list]
+        assert sorted(entry for message in messages for entry in message.ids) == ids
+        for message in messages:
+            check_passed(message)
+        assert calls < 1_000
