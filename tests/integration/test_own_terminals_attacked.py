@@ -148,3 +148,28 @@ async def test_to_pass_on_that_very_many_were_read_takes_little_work(tmp_path: P
         for message in messages:
             check_passed(message)
         assert calls < 1_000
+
+
+@in_virtual_time(limit=600)
+async def test_a_body_that_one_own_terminal_deleted_for_itself_comes_from_another_one(tmp_path: Path) -> None:
+    """The header alone came first, and the contact, who would stand for it, is not reached."""
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        phone = await add_terminal(desk, PHONE)
+        try:
+            await asyncio.sleep(20)
+            for other in (ben, laptop, phone):
+                network.part(desk.host, other.host)
+            await asyncio.sleep(20)
+            there = arrives(phone, "kept on the phone")
+            entry = await talk(ben, laptop, "kept on the phone")
+            await there
+            await laptop.engine.delete(await laptop.contact(ben), entry)
+            network.join(desk.host, laptop.host)
+            await asyncio.sleep(60)
+            assert {view.id: view.kind for view in await desk.history(ben)}[entry] == "missing"
+            network.part(desk.host, laptop.host)
+            network.join(desk.host, phone.host)
+            await asyncio.sleep(60)
+            assert "kept on the phone" in await desk.texts(ben)
+        finally:
+            await phone.engine.close()
