@@ -255,7 +255,9 @@ class Forwarding:
 
     async def _hand_out(self, person: bytes) -> None:
         for link, outgoing in list(self.links.items()):
-            if (named := outgoing.named.get(person)) is not None:
+            named, contact = outgoing.named.get(person), self._keyring.contacts.get(person)
+            if named is not None and contact is not None:
+                outgoing.named[person] = contact.state.heads  # what is sent now is not sent with what follows
                 for operations in await self._logs.named(link.peer, person, named):
                     outgoing.put(operations)
 

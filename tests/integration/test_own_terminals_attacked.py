@@ -9,18 +9,23 @@ from pathlib import Path
 from types import FrameType
 from unittest import mock
 
-from chat.interface import QuestionsChanged
+from chat.interface import ContactChanged, QuestionsChanged
 from chat.service.forwarding import DIGESTED
 from chat.storage import siblings
-from protocol.messages import LogHeads
+from protocol.messages import LogHeads, LogOperations
 from protocol.own_terminals import check_passed
 from tests.integration.steps import current, in_touch, say, seed_in
 from tests.integration.test_own_terminals import LAPTOP, apart, arrives, desk_and_laptop, linked
-from tests.support.engines.engines import in_virtual_time, talk
+from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
 
 PHONE = "10.0.0.8"
 UNKNOWN = bytes([7]) * 32
+
+
+def called(person: Person, name: str) -> asyncio.Future[ContactChanged]:
+    """The moment when the contact is shown by another name."""
+    return person.wait(ContactChanged, lambda event: event.contact.name == name)
 
 
 @in_virtual_time(limit=600)
@@ -173,3 +178,19 @@ async def test_a_body_that_one_own_terminal_deleted_for_itself_comes_from_anothe
             assert "kept on the phone" in await desk.texts(ben)
         finally:
             await phone.engine.close()
+
+
+@in_virtual_time(limit=600)
+async def test_each_operation_of_a_contact_goes_to_another_own_terminal_once(tmp_path: Path) -> None:
+    """A contact signs hundreds, and each was sent again with those that followed."""
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await apart(network, laptop, ben)
+        outgoing = desk.engine._use_cases.forwarding.links[current(desk, laptop)]
+        with mock.patch.object(outgoing, "put", side_effect=outgoing.put) as put:
+            for number in range(5):
+                renamed = called(laptop, f"Ben {number}")
+                await ben.engine.rename_self(f"Ben {number}")
+                await renamed
+        sent = [call.args[0] for call in put.call_args_list]
+        handed = [one for message in sent if isinstance(message, LogOperations) for one in message.operations]
+        assert len(handed) == len(set(handed))
