@@ -27,16 +27,28 @@ class Standing(Enum):
     STRANGER = "stranger"
 
 
+def doubted(log: PersonState, confirmed: Set[bytes]) -> set[bytes]:
+    """Ids of the terminals that could be a thief's, by the operations (ids) that this person confirmed.
+
+    A recovery that is not confirmed brought them in, or one of these terminals did.
+    """
+    recoveries = frozenset(log.path) - confirmed
+    found = set[bytes]()
+    for one in sorted(log.terminals(), key=lambda terminal: terminal.rank) if recoveries else ():
+        if one.operation not in confirmed and (one.operation in recoveries or one.adder in found):
+            found.add(one.id)
+    return found
+
+
 def standing(log: PersonState, confirmed: Set[bytes], own_static: bytes, static: bytes) -> Standing:
     """That of a static key, by the own log and the ids of its operations that this person confirmed.
 
-    A terminal of a recovery that is not confirmed could be a thief's. Keys have 32 bytes.
+    Keys have 32 bytes.
     """
-    known = [one for one in log.terminals() if one.static == static]
-    if static == own_static or any(one.id not in log.live for one in known):
+    known = [one.id for one in log.terminals() if one.static == static]
+    if static == own_static or any(one not in log.live for one in known):
         return Standing.STRANGER
-    doubted = frozenset(log.path) - confirmed
-    sure = any(one.operation not in doubted for one in known)
+    sure = known and not doubted(log, confirmed).issuperset(known)
     return Standing.OWN if sure else Standing.PROVISIONAL
 
 

@@ -196,7 +196,7 @@ class UseCases:
 
     def _contacts_changed(self) -> None:
         self._terminals_changed()
-        self.forwarding.hand_out_logs()
+        self.forwarding.contacts_changed()
 
     def _terminals_changed(self) -> None:
         self.links.close_unwanted()

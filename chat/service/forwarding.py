@@ -32,7 +32,7 @@ from protocol.entries_and_receipts import (
     receipt_for,
 )
 from protocol.history import check_page, pages
-from protocol.limits import DIGESTS_MAX
+from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
 from protocol.link.states import LinkOpen, Role
 from protocol.messages import (
     Digest,
@@ -47,7 +47,6 @@ from protocol.messages import (
 )
 from protocol.own_terminals import (
     READ_UNTOLD,
-    Mark,
     Passed,
     accept_passed,
     check_digests,
@@ -75,6 +74,9 @@ what it names beyond that is not answered."""
 BATCH: Final = 64
 """Entries read from the disk at a time."""
 
+DIGESTED: Final = 8
+"""Conversations of which digests are made at a time: some milliseconds, for which users wait."""
+
 
 class SiblingOutgoing(Outgoing):
     """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds.
@@ -94,8 +96,7 @@ class SiblingOutgoing(Outgoing):
     async def _begin(self) -> None:
         for message in self._logs():
             await self._link.driver.send(message)
-        known = self._keyring.contacts.items()
-        await self._compare([person for person, contact in known if not contact.blocked])
+        await self._compare(_compared(self._keyring))
         if self._port.number:
             await self._link.driver.send(Reachable(self._port.number))
 
@@ -115,10 +116,24 @@ class SiblingOutgoing(Outgoing):
         own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
         talks = sorted((conversation_of_two(own, person), person) for person in persons)
         for start in range(0, len(talks), DIGESTS_MAX):
-            some = talks[start : start + DIGESTS_MAX]
-            found = await self._store.read(siblings.digests, some, terminal)
+            some, found = talks[start : start + DIGESTS_MAX], list[Digest]()
+            for first in range(0, len(some), DIGESTED):
+                part = some[first : first + DIGESTED]
+                found += await self._store.read(siblings.digests, part, terminal)
             self.told.update((one.conversation, one) for one in found)
             await self._link.driver.send(Digests(found))
+
+    def ask(self, persons: Sequence[bytes]) -> None:
+        """Ask for what is lacking of the conversations with these contacts."""
+        self._put(partial(self._ask, persons))
+
+    async def _ask(self, persons: Sequence[bytes]) -> None:
+        own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
+        self._link.asked = True
+        for conversation in [conversation_of_two(own, person) for person in persons]:
+            heads = await self._store.read(siblings.asking_heads, conversation, terminal)
+            for page in pages(conversation, heads):
+                await self._link.driver.send(page)
 
     def send(self, entry: ParsedEntry) -> None:
         """Send an own entry that was just written."""
@@ -152,6 +167,11 @@ class SiblingOutgoing(Outgoing):
         await self._link.driver.send(message)
 
 
+def _compared(keyring: Keyring) -> list[bytes]:
+    """The contacts whose conversations are compared."""
+    return [person for person, contact in keyring.contacts.items() if not contact.blocked]
+
+
 class Forwarding:
     """Passes on among own terminals, and to contacts what other own terminals wrote. `links`: with those."""
 
@@ -180,6 +200,7 @@ class Forwarding:
         self._came: dict[bytes, set[LiveLink]] = {}
         self._passed: dict[bytes, list[bytes]] = {}
         self._handed: dict[bytes, tuple[bytes, ...]] = {}
+        self._compared = _compared(keyring)
 
     # Links.
 
@@ -214,7 +235,16 @@ class Forwarding:
             outgoing.named[message.person] = message.heads
         return True
 
-    def hand_out_logs(self) -> None:
+    def contacts_changed(self) -> None:
+        """Logs may have grown, and contacts be new or blocked no more."""
+        self._hand_out_logs()
+        before, self._compared = self._compared, _compared(self._keyring)
+        if fresh := [person for person in self._compared if person not in before]:
+            for outgoing in self.links.values():
+                outgoing.compare(fresh)
+                outgoing.ask(fresh)
+
+    def _hand_out_logs(self) -> None:
         """Send what is new of contacts' logs to the own terminals that have named what they hold."""
         for person, contact in self._keyring.contacts.items():
             heads = contact.state.heads
@@ -225,7 +255,9 @@ class Forwarding:
 
     async def _hand_out(self, person: bytes) -> None:
         for link, outgoing in list(self.links.items()):
-            if (named := outgoing.named.get(person)) is not None:
+            named, contact = outgoing.named.get(person), self._keyring.contacts.get(person)
+            if named is not None and contact is not None:
+                outgoing.named[person] = contact.state.heads  # what is sent now is not sent with what follows
                 for operations in await self._logs.named(link.peer, person, named):
                     outgoing.put(operations)
 
@@ -272,10 +304,11 @@ class Forwarding:
             self._mark(person, self._keyring.own.terminal, READ if told else READ_UNTOLD, entries)
 
     def _mark(self, person: bytes, terminal: bytes, kind: int, entries: Collection[bytes]) -> None:
-        conversation = conversation_of_two(self._keyring.own.person, person)
-        for message in passed_receipts(conversation, (Mark(entry, terminal, kind) for entry in entries)):
+        conversation, ids = conversation_of_two(self._keyring.own.person, person), list(entries)
+        for start in range(0, len(ids), RECEIPT_IDS_MAX):  # a person may read 100,000 at once
+            some = sorted(ids[start : start + RECEIPT_IDS_MAX])
             for outgoing in self.links.values():
-                outgoing.put(message)
+                outgoing.put(PassedReceipt(conversation, terminal, kind, some))
 
     # What own terminals pass on.
 

@@ -25,7 +25,7 @@ from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
-from protocol.own_terminals import Standing, standing
+from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
 from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_secret
@@ -163,6 +163,8 @@ class Keyring:
             self.prove(person, static)
         self._visibility, self._adding = visibility, adding or Visibility()
         self._now = now
+        # All contacts, and each by its conversation, when one was looked for last.
+        self._talking, self._talks = set[bytes](), dict[bytes, bytes]()
 
     def log(self, person: bytes) -> PersonState:
         """The own log or a contact's. Raises Untrusted for a person who is not a contact."""
@@ -216,8 +218,9 @@ class Keyring:
 
         One of a recovery that the own person has not confirmed could be a thief's, and is none of them.
         """
-        live = self.own_log.live.values()
-        return [one for one in live if self._stands(one.static) is Standing.OWN][:TERMINALS_DIALLED]
+        left_out = doubted(self.own_log, self.own_confirmed)
+        own, live = self.identity.static.public, self.own_log.live.values()
+        return [one for one in live if one.static != own and one.id not in left_out][:TERMINALS_DIALLED]
 
     def _stands(self, static: bytes) -> Standing:
         return standing(self.own_log, self.own_confirmed, self.identity.static.public, static)
@@ -230,7 +233,7 @@ class Keyring:
         return self._stands(static) is Standing.PROVISIONAL
 
     def _answers_own(self, static: bytes) -> bool:
-        return self.may_link(Peer(self.own.person, static)) or self.is_provisional(static)
+        return self._stands(static) is not Standing.STRANGER
 
     def _own_secret(self) -> OwnSecret:
         return own_secret(self.own.person, self.own.self_key)
@@ -262,7 +265,7 @@ class Keyring:
 
     def may_link(self, peer: Peer) -> bool:
         if peer.person == self.own.person:
-            return any(one.static == peer.static for one in self.siblings())
+            return self._stands(peer.static) is Standing.OWN
         contact = self.contacts.get(peer.person)
         if (
             contact is None
@@ -376,8 +379,11 @@ class Keyring:
 
     def talks_with(self, conversation: bytes) -> bytes:
         """The contact of a conversation, b"" for one of others."""
-        own = self.own.person
-        return next((one for one in self.contacts if conversation_of_two(own, one) == conversation), b"")
+        # One message of an own terminal can name 256 conversations.
+        if self._talks.get(conversation) not in self.contacts and self._talking != self.contacts.keys():
+            self._talking = set(self.contacts)
+            self._talks = {conversation_of_two(self.own.person, one): one for one in self._talking}
+        return self._talks.get(conversation, b"")
 
     def follow_own_log(self, state: PersonState, confirmed: frozenset[bytes]) -> None:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those

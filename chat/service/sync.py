@@ -437,9 +437,13 @@ class Outbound(Outgoing):
         if ids := await self._read_lately():
             await self._link.driver.send(receipt_for(READ, ids))
         await self._send_unacknowledged()
+        # What other own terminals passed on while the contact was held back: no heads ask for it again.
+        for terminal in self._keyring.own_log.live:
+            if terminal != self._keyring.own.terminal:
+                await self._send_unacknowledged(terminal)
 
-    async def _send_unacknowledged(self) -> None:
-        async for ids in self._unacknowledged():
+    async def _send_unacknowledged(self, author: bytes = b"") -> None:
+        async for ids in self._unacknowledged(author or self._keyring.own.terminal):
             await self._carry(ids)
 
     async def _read_lately(self) -> list[bytes]:
@@ -455,12 +459,12 @@ class Outbound(Outgoing):
             found += ids
         return found
 
-    async def _unacknowledged(self) -> AsyncIterator[list[bytes]]:
-        """Own entries without a receipt of any of the contact's terminals, in order, some at a time."""
-        done, own, person = 0, self._keyring.own.terminal, self._link.person
+    async def _unacknowledged(self, author: bytes) -> AsyncIterator[list[bytes]]:
+        """Entries of an own terminal that no terminal of the contact has, in order, some at a time."""
+        done, person = 0, self._link.person
         while done < WHOLE[1]:
             ids, (_, done) = await self._store.read(
-                receipts.unacknowledged_after, self._conversation, own, person, done, STRETCH
+                receipts.unacknowledged_after, self._conversation, author, person, done, STRETCH
             )
             if ids:
                 yield ids

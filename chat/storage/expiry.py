@@ -126,7 +126,9 @@ _ACKNOWLEDGED: Final = (
 
 _DUE: Final = (
     "SELECT x.entry, ifnull(c.contact, x''), c.id, e.id, x.last,"
-    " e.author = (SELECT t.number FROM own AS o JOIN terminals AS t ON t.terminal = o.terminal)"
+    " (e.author = (SELECT t.number FROM own AS o JOIN terminals AS t ON t.terminal = o.terminal)"
+    # The one that wrote it may be away when the contact is there.
+    " OR e.author IN (SELECT p.terminal FROM own AS o JOIN person_terminals AS p ON p.person = o.person))"
     " AND EXISTS (SELECT 1 FROM bodies WHERE entry = x.entry)"
     f" AND NOT {_ACKNOWLEDGED}, c.number IN {REMOVED}"
     " FROM expiring AS x LEFT JOIN entries AS e ON e.number = x.entry"

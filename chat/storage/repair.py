@@ -25,22 +25,26 @@ _WANTED: Final = (
     " JOIN conversations AS t ON t.number = m.conversation AND t.id = ?1"
     " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
     " (SELECT number FROM terminals WHERE terminal = ?2))"
-    f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED} EXCEPT SELECT entry FROM uncovered)"
+    f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED}"
+    " EXCEPT SELECT entry FROM uncovered WHERE NOT ?3)"
 )
 """Entries that a terminal did not pass without their body, or again without the one before them."""
 
 
-def wanted(db: Database, conversation: bytes, terminal: bytes) -> list[tuple[HeadRow, HeadRow | None]]:
+def wanted(
+    db: Database, conversation: bytes, terminal: bytes, *, own: bool = False
+) -> list[tuple[HeadRow, HeadRow | None]]:
     """Of each author the first entries whose body, or the entry before which, `terminal` may have.
 
     Each comes with the held entry before it. Later ones follow from the first (protocol.history.asking).
+    `own`: the terminal is this person's, which uncovered entries are asked of, too.
     """
     found: list[tuple[HeadRow, HeadRow | None]] = []
     first = f"SELECT e.author, min(e.sequence){_WANTED} GROUP BY e.author ORDER BY min(e.number)"
-    for author, sequence in db.rows(first, conversation, terminal):
-        these = f"SELECT e.id, e.header{_WANTED} AND e.author = ?3 AND e.sequence = ?4 ORDER BY e.number"
+    for author, sequence in db.rows(first, conversation, terminal, own):
+        these = f"SELECT e.id, e.header{_WANTED} AND e.author = ?4 AND e.sequence = ?5 ORDER BY e.number"
         identity = db.value("SELECT terminal FROM terminals WHERE number = ?", author)
-        for entry, header in db.rows(these, conversation, terminal, author, sequence):
+        for entry, header in db.rows(these, conversation, terminal, own, author, sequence):
             # The table of edges has no way from an entry to the one before it.
             previous = ENTRY_HEADER.decode(header).previous
             before = db.row(

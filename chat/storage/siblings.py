@@ -30,7 +30,7 @@ def held_heads(db: Database, conversation: bytes) -> list[Head]:
 def asking_heads(db: Database, conversation: bytes, terminal: bytes) -> list[Head]:
     """The heads to name to this own terminal, which ask for what it may have."""
     held = [Head(*row) for row in db.rows(_HEADS, conversation)]
-    if missing := repair.wanted(db, conversation, terminal):
+    if missing := repair.wanted(db, conversation, terminal, own=True):
         held = asking(held, [(_head(row), _head(before) if before else None) for row, before in missing])
     return named(held)
 

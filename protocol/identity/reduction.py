@@ -18,6 +18,8 @@ from protocol.identity.log import Graph, bits
 class Terminal(Struct, frozen=True):
     """A terminal of a person. `operation` is the id of the one that added it, `name` that of its Add.
 
+    `adder` is the id of the terminal that signed that one, empty for a genesis and for the recovery key.
+
     The lower `rank` is senior: the number of the recovery that added it, negative, or 0; then the depth of
     the operation in the graph; then the terminal id.
     """
@@ -27,6 +29,7 @@ class Terminal(Struct, frozen=True):
     static: bytes
     rank: tuple[int, int, bytes]
     operation: bytes
+    adder: bytes
     name: str = ""
 
     @property
@@ -414,11 +417,13 @@ class Reduction:
             if introduction is None:
                 continue
             rank, index = introduction
-            keys = self.graph.order[index].introduces
+            added = self.graph.order[index]
+            keys = added.introduces
             assert keys is not None
-            logged = self.graph.order[index]
-            name = logged.operation.name if isinstance(logged.operation, log.Add) else ""
-            found[terminal] = Terminal(terminal, keys.signing, keys.static, rank, logged.id, name)
+            name = added.operation.name if isinstance(added.operation, log.Add) else ""
+            found[terminal] = Terminal(
+                terminal, keys.signing, keys.static, rank, added.id, added.author, name
+            )
         return dict(sorted(found.items(), key=lambda item: item[1].rank))
 
     def senior(self) -> bytes:

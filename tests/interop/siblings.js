@@ -21,9 +21,16 @@ export const answers = ({ own, theirs }) => own.includes(FIRST_NUMBER) && theirs
 export function standing(log, confirmed, ownStatic, callerStatic) {
   const known = log.terminals.filter(({ introducer }) => introducer.op.static?.equals(callerStatic));
   if (equal(ownStatic, callerStatic) || known.some(({ is }) => is !== 'live')) return 'stranger';
-  const sure = ({ introducer }) =>
-    !log.path.includes(introducer) || confirmed.some((one) => one.equals(introducer.id));
-  return known.some(sure) ? 'own' : 'provisional';
+  return known.some(({ introducer }) => isSure(log, confirmed, introducer)) ? 'own' : 'provisional';
+}
+
+// Whether neither a recovery that is not confirmed brought in a terminal, nor one that such a recovery did.
+function isSure(log, confirmed, introducer) {
+  if (confirmed.some((one) => one.equals(introducer.id))) return true;
+  if (log.path.includes(introducer)) return false;
+  const { author } = introducer.op;
+  const by = author && log.terminals.find(({ terminal }) => terminal.equals(author));
+  return !author || isSure(log, confirmed, by.introducer);
 }
 
 const Marks = list(0, Infinity, struct({ entry: bytes(32), terminal: bytes(32), kind: int(1, 3) }));

@@ -27,7 +27,7 @@ from tests.support.engines.planted import receipt_before_commit
 def nothing_resent() -> None:
     """A link sends what is written while it lasts, and nothing that an earlier one lost."""
 
-    async def nothing(self: Outbound) -> AsyncIterator[list[bytes]]:
+    async def nothing(self: Outbound, author: bytes) -> AsyncIterator[list[bytes]]:
         for ids in list[list[bytes]]():
             yield ids
 

@@ -48,15 +48,16 @@ def _secret(seed: Seed) -> Group:
 
 def _callers(seed: Seed) -> Group:
     ada = Person(seed, "ada", "Ada")
-    laptop, phone, thief = (ada.terminal(name) for name in ("laptop", "phone", "thief"))
+    laptop, phone, thief, added = (ada.terminal(name) for name in ("laptop", "phone", "thief", "added"))
     ada.add("laptop", ada.first, laptop)
     ada.add("phone", ada.first, phone)
     ada.remove("no phone", ada.first, phone)
     ada.recover("recover", [], thief)
+    ada.add("second", thief, added)
     named = ada.named()
     group = Group("7.8.2", {"log": list(named.values())})
     own = {"own_static": ada.first.static.hex()}
-    recovery = ada.id_of("recover").hex()
+    recovery, last = (ada.id_of(name).hex() for name in ("recover", "second"))
     for comment, static, confirmed in (
         ("a live terminal", laptop.static, []),
         ("a terminal that was removed", phone.static, []),
@@ -64,6 +65,9 @@ def _callers(seed: Seed) -> Group:
         ("the own key", ada.first.static, []),
         ("a terminal of a recovery that is not confirmed", thief.static, []),
         ("a terminal of a recovery that is confirmed", thief.static, [recovery]),
+        ("a terminal that one of a recovery that is not confirmed added", added.static, []),
+        ("a terminal that one of a recovery that is confirmed added", added.static, [recovery]),
+        ("a terminal that is confirmed itself", added.static, [last]),
     ):
         given = own | {"static": static.hex(), "confirmed": confirmed}
         steps = one_step(ACTIONS, group.inputs, "standing", **given)

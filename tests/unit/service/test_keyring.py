@@ -13,6 +13,7 @@ from chat.network.links import Peer
 from chat.service.keyring import TERMINALS_DIALLED, ContactKeys, Keyring, OpenInvitation, Visibility
 from chat.service.views import holds
 from chat.storage.keys import OwnRow
+from protocol.entries_and_receipts import conversation_of_two
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.author import NewPerson, add_operation, create_person
 from protocol.identity.log import sign_operation
@@ -71,6 +72,22 @@ def test_the_most_senior_terminals_of_a_contact_are_dialled_and_all_may_link(key
     assert keyring.announcers() == []
     assert keyring.dialled() == []
     assert not any(keyring.dial_psks(peer) for peer in peers)
+
+
+def test_the_most_senior_own_terminals_are_dialled_and_all_may_link(keyring: Keyring) -> None:
+    ada = Person("Ada")
+    for number in range(TERMINALS_DIALLED + 3):
+        ada.add(ada.first, Terminal.named(f"own {number}"))
+    secrets = ada.first.id, ada.first.seed, ada.first.secret, ada.new.self_key, None
+    keyring.take_keys(OwnRow(ada.id, *secrets))
+    keyring.follow_own_log(ada.state, frozenset())
+    others = [Peer(ada.id, one.static) for one in list(ada.state.live.values())[1:]]
+    keyring.contacts = {}
+    assert keyring.dialled() == others[:TERMINALS_DIALLED]
+    assert [keyring.is_dialled(peer) for peer in others] == [True] * TERMINALS_DIALLED + [False] * 3
+    assert all(keyring.may_link(peer) and keyring.dial_psks(peer) for peer in others)
+    answer = ContactHello(ada.id, ShareNumbers([1], [1]), bytes(1184), bytes(32))
+    assert all(keyring.contact_psk(peer.static, answer) is not None for peer in others)
 
 
 def test_case_90_the_pairing_that_both_sides_have_is_named_among_many_that_only_this_side_has(
@@ -253,3 +270,18 @@ def test_of_a_person_who_is_no_contact_there_is_no_log_and_nothing_to_dial(keyri
 def test_only_entries_are_passed_on_for_a_conversation(keyring: Keyring) -> None:
     with pytest.raises(Unexpected):
         keyring.partner([Ping(1)])
+
+
+def test_many_conversations_are_looked_up_with_one_hash_per_contact(keyring: Keyring) -> None:
+    """An own terminal names 256 in one message, and there may be a thousand contacts."""
+    talks = {conversation_of_two(ADA.person, person): person for person in keyring.contacts}
+    hashed = "chat.service.keyring.conversation_of_two"
+    with mock.patch(hashed, side_effect=conversation_of_two) as counted:
+        assert [keyring.talks_with(talk) for talk in talks] == list(talks.values())
+        assert [keyring.talks_with(bytes([number]) * 32) for number in range(256)] == [b""] * 256
+        assert counted.call_count == len(talks)
+    gone, person = next(iter(talks.items()))
+    keys = keyring.contacts.pop(person)
+    assert keyring.talks_with(gone) == b""
+    keyring.contacts[person] = keys
+    assert keyring.talks_with(gone) == person
