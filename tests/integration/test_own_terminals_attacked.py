@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from unittest import mock
+
+from msgspec.structs import replace
 
 from chat.interface import ContactChanged, QuestionsChanged
 from chat.service.forwarding import DIGESTED
