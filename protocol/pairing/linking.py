@@ -188,11 +188,6 @@ class Linking(ABC):
         """Whether `confirm` is due: the words are displayed, and this person has not answered."""
         return (self.state, Call.CONFIRM) in self._transitions
 
-    @property
-    def is_added(self) -> bool:
-        """Whether the Add counts, and nobody knows yet whether the new terminal has it."""
-        return self.state is State.ADDED
-
     # Inputs.
 
     def start(self) -> Step:
