@@ -261,6 +261,11 @@ class BeingAdded(Linking):
         self._reader = HandoverReader("")
         self._add = b""
 
+    @property
+    def has_consented(self) -> bool:
+        """Whether the other side may have signed the Add, which then counts."""
+        return bool(self._add)
+
     def stored(self) -> Step:
         """The profile of ProfileDue is stored durably. No effect if the linking failed meanwhile."""
         return Step() if self.state is State.FAILED else self._advance(Call.STORED)

@@ -10,6 +10,7 @@ import pytest
 
 from chat.interface import EntryAdded, LinkingChanged, LinkingStage, TerminalState, Unreachable, UsageError
 from chat.service import handover
+from chat.service.joining import MAYBE_ADDED
 from chat.service.linking import UNSURE
 from protocol.identity.log import Add
 from tests.support.engines import devices
@@ -166,3 +167,30 @@ async def test_linked_devices_pass_on_to_a_contact_who_was_away(tmp_path: Path) 
         if not await ben.texts(ada):
             await asyncio.wait_for(ben.wait(EntryAdded), 120)
         assert await ben.texts(ada) == ["from the laptop"]
+
+
+@in_virtual_time
+async def test_a_new_device_says_that_it_may_be_added_when_the_adder_dies_at_the_last_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Violation: "before the device was added", and the other one lists it for ever."""
+    async with people(tmp_path, "Ada") as (network, (ada,)):
+        laptop, own = laptop_of(ada, tmp_path), ada.engine._use_cases.own_log
+        sign, signed = own.add, asyncio.Event()
+
+        async def dies(operation: Add, consent: bytes) -> bytes:
+            done = await sign(operation, consent)
+            network.unplug(ada.host)
+            signed.set()
+            return done
+
+        monkeypatch.setattr(own, "add", dies)
+        words = devices.at(ada, LinkingStage.WORDS)
+        await ada.engine.add_terminal()
+        joining = asyncio.ensure_future(devices.begin(laptop))
+        await ada.engine.answer_linking((await words).linking.id, True)
+        await signed.wait()
+        with pytest.raises(Unreachable) as failed:
+            await joining
+        assert failed.value.phrase == MAYBE_ADDED
+        assert len(await ada.engine.terminals()) == 2
