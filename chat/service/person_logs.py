@@ -83,6 +83,10 @@ SENIOR = phrase(
     "This device is newer than the one to remove. Remove it with an older device, or recover with 'parlour "
     "recovery use'."
 )
+ONLY_DEVICE = phrase(
+    "This is your only device: only your recovery words would bring your identity back. Add another one"
+    " first."
+)
 LOG_FULL_FOR_DEVICES = phrase(
     "Your identity has reached its limit of changes: recover with 'parlour recovery use'."
 )
@@ -254,6 +258,8 @@ class OwnLog:
                 raise UsageError(NO_DEVICE)
             if target.id != own.terminal and target.rank < state.live[own.terminal].rank:
                 raise NotPermitted(SENIOR)
+            if target.id == own.terminal and len(state.live) == 1:
+                raise NotPermitted(ONLY_DEVICE)
             operation = remove_operation(state, own.terminal, terminal)
             try:
                 await self._add([sign_operation(operation, own.signing_seed)])

@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import EntryAdded, LinkingChanged, LinkingStage, TerminalState, Unreachable, UsageError
+from chat.interface import (
+    EntryAdded,
+    LinkingChanged,
+    LinkingStage,
+    NotPermitted,
+    TerminalState,
+    Unreachable,
+    UsageError,
+)
 from chat.service import handover
 from chat.service.joining import MAYBE_ADDED
 from chat.service.linking import UNSURE
+from chat.service.person_logs import ONLY_DEVICE
 from protocol.identity.log import Add
 from tests.support.engines import devices
 from tests.support.engines.engines import Person, in_virtual_time, people, two_contacts
@@ -194,3 +203,18 @@ async def test_a_new_device_says_that_it_may_be_added_when_the_adder_dies_at_the
             await joining
         assert failed.value.phrase == MAYBE_ADDED
         assert len(await ada.engine.terminals()) == 2
+
+
+@in_virtual_time
+async def test_the_only_device_stays_and_one_of_two_removes_itself(tmp_path: Path) -> None:
+    """Violation: a yes to one question, after which nobody has this identity."""
+    async with two_contacts(tmp_path) as (_, ada, _ben):
+        laptop, desk = laptop_of(ada, tmp_path), (await ada.engine.me()).terminal
+        with pytest.raises(NotPermitted) as refused:
+            await ada.engine.remove_terminal(desk)
+        assert refused.value.phrase == ONLY_DEVICE
+        await devices.link(ada, laptop)
+        await ada.engine.remove_terminal(desk)
+        states = {one.terminal: one.state for one in await ada.engine.terminals()}
+        assert states[desk] is TerminalState.REMOVED
+        await laptop.stop()
