@@ -74,7 +74,10 @@ OWN_LOG_FULL = phrase(
     "A contact holds more changes of your identity than there is room for. Was this device copied?"
 )
 
-ERASED = phrase("The recovery words were shown before and erased: they are only where you wrote them down.")
+ERASED = phrase(
+    "This device does not have the recovery words: they are where you wrote them down, or on the device that"
+    " made your identity."
+)
 NOT_ASKED = phrase("Type the words that are asked for.")
 WRONG_CHECK = phrase("The words do not fit together: one of them is wrong, or two are in the wrong order.")
 OTHER_WORDS = phrase("These are not the recovery words of this identity.")

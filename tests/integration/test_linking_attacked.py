@@ -218,3 +218,16 @@ async def test_the_only_device_stays_and_one_of_two_removes_itself(tmp_path: Pat
         states = {one.terminal: one.state for one in await ada.engine.terminals()}
         assert states[desk] is TerminalState.REMOVED
         await laptop.stop()
+
+
+@in_virtual_time
+async def test_a_linked_device_does_not_say_that_the_recovery_words_were_erased(tmp_path: Path) -> None:
+    """Violation: "only where you wrote them down", while the first device still has them to be shown."""
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        laptop = laptop_of(ada, tmp_path)
+        await devices.link(ada, laptop)
+        assert (await ada.engine.me()).keeps_seed
+        with pytest.raises(NotPermitted) as refused:
+            await laptop.engine.recovery_words()
+        assert "device that made your identity" in str(refused.value)
+        await laptop.stop()
