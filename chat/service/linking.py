@@ -10,13 +10,13 @@ from typing import Final, ParamSpec, TypeVar
 from msgspec.structs import replace
 
 from chat.errors import PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
-from chat.interface import LinkingChanged, LinkingStage, LinkingView, ParlourError, UsageError
+from chat.interface import LinkingChanged, LinkingStage, LinkingView, NotPermitted, ParlourError, UsageError
 from chat.network.driver import Driver, Handler
 from chat.service import handover
 from chat.service.discovery import Announcer
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring, Visibility, own_operations
-from chat.service.person_logs import OwnLog
+from chat.service.person_logs import CHANGED, OwnLog
 from chat.service.state import ContactBook
 from chat.storage.database import Store
 from chat.tasks import Runtime, Worker
@@ -242,6 +242,9 @@ class Linker:
             return
         await self._check_own()
         whole = await handover.gather(self._store, self._keyring.own, self._book.timers)
+        known = await self._store.read(handover.known_keys, self._keyring.own.person)
+        if not known.isdisjoint((session.machine.new.signing, session.machine.new.static)):
+            raise NotPermitted(CHANGED)  # another device of this person has added it meanwhile
         add = await self._runtime.worker.run(_add_upon, whole, session.machine)
         await session.step(session.machine.share, whole, add)
 

@@ -18,12 +18,21 @@ from chat.interface import (
     UsageError,
 )
 from chat.service import handover
-from chat.service.joining import MAYBE_ADDED
+from chat.service.joining import MAYBE_ADDED, Joining, make_profile
 from chat.service.linking import UNSURE
-from chat.service.person_logs import ONLY_DEVICE
-from protocol.identity.log import Add
+from chat.service.person_logs import CHANGED, ONLY_DEVICE
+from protocol import profile_header
+from protocol.identity.author import add_operation
+from protocol.identity.log import Add, sign_operation
 from tests.support.engines import devices
-from tests.support.engines.engines import Person, in_virtual_time, people, two_contacts
+from tests.support.engines.engines import (
+    PASSPHRASE,
+    Person,
+    in_virtual_time,
+    people,
+    take_in,
+    two_contacts,
+)
 
 
 def laptop_of(ada: Person, folder: Path) -> Person:
@@ -230,4 +239,29 @@ async def test_a_linked_device_does_not_say_that_the_recovery_words_were_erased(
         with pytest.raises(NotPermitted) as refused:
             await laptop.engine.recovery_words()
         assert "device that made your identity" in str(refused.value)
+        await laptop.stop()
+
+
+@in_virtual_time
+async def test_a_device_that_another_one_adds_meanwhile_is_refused(tmp_path: Path) -> None:
+    """Violation: an internal error, by an Add of a key that its own past brings in (V-LG-06)."""
+    async with people(tmp_path, "Ada") as (_, (ada,)):
+        laptop, tablet = laptop_of(ada, tmp_path), devices.device(ada, tmp_path / "tablet", "10.0.0.8", 78)
+        await devices.link(ada, laptop)
+        words, failed = devices.at(ada, LinkingStage.WORDS), devices.at(ada, LinkingStage.FAILED)
+        await ada.engine.add_terminal()
+        twice = Joining(tablet.ports(), tablet.config, "tablet", devices.says_yes)
+        cost, new = profile_header.CHEAPEST, twice._keys
+        joining = asyncio.ensure_future(make_profile(twice, None, tablet.folder, PASSPHRASE, cost))
+        view = (await words).linking
+        parts = laptop.engine._use_cases.keyring
+        add = add_operation(parts.own_log, parts.own.terminal, new.signing, new.static, "tablet")
+        await take_in(ada, sign_operation(add, parts.own.signing_seed, new.signing_seed))
+        for question in await ada.engine.questions():
+            await ada.engine.confirm_own(question.operation)
+        with pytest.raises(NotPermitted):
+            await ada.engine.answer_linking(view.id, True)
+        with pytest.raises(Unreachable):
+            await joining
+        assert (await failed).linking.problem == CHANGED
         await laptop.stop()
