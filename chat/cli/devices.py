@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from chat.cli.output import Stopped, note, one_line
-from chat.cli.pairing import CUT, NOBODY_ANSWERED, Dialogue, Typed, host_and_port
+from chat.cli.pairing import NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
 from chat.interface import (
@@ -110,6 +110,10 @@ def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:
 ADD_FIRST: Final = (
     "Run 'parlour terminal link' on the new device within two minutes. If it finds nobody, give it one of"
     " these addresses: {addresses}"
+)
+CUT: Final = (
+    "The engine stopped while a device was being added: 'parlour terminal list' shows whether it was. If it"
+    " does not open, remove it there."
 )
 SAME_WORDS: Final = "Does the other device show the same five words? [y/n]"
 WAITING: Final = "Waiting for the other device."

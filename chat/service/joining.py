@@ -43,6 +43,10 @@ NOBODY: Final = phrase(
 )
 NOT_ADDING: Final = phrase("The other device adds no device now: run 'parlour terminal add' on it.")
 SAID_NO: Final = phrase("You said that the words differ. Nothing was stored.")
+MAYBE_ADDED: Final = phrase(
+    "The connection ended at the last step. Your other device may count this one as added: if 'parlour"
+    " terminal list' shows it there, remove it. Then start again on both devices."
+)
 PROBLEMS: Final = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
 TRY_AGAIN: Final = 2.0
 """Seconds after which the devices that announce themselves are tried again."""
@@ -87,7 +91,7 @@ class Joining:
             if self._session is not None and isinstance(self._session.machine, BeingAdded):
                 await self._session.step(self._session.machine.stored)
         except TimeoutError:
-            raise Unreachable(NOBODY if self._session is None else TIMED_OUT) from None
+            raise Unreachable(NOBODY if self._session is None else self._failure(TIMED_OUT)) from None
         finally:
             if self._session is not None:
                 await self._session.step(self._session.machine.refuse)
@@ -173,7 +177,12 @@ class Joining:
                 if not self._due.done():
                     self._due.set_result(event)
             case LinkingFailed(error_class=error_class):
-                self._failed(Unreachable(PROBLEMS.get(error_class, PROBLEM)))
+                self._failed(Unreachable(self._failure(PROBLEMS.get(error_class, PROBLEM))))
+
+    def _failure(self, problem: Phrase) -> Phrase:
+        machine = None if self._session is None else self._session.machine
+        consented = isinstance(machine, BeingAdded) and machine.has_consented
+        return MAYBE_ADDED if consented else problem
 
     def _failed(self, failure: BaseException) -> None:
         for waiting in (self._due, self._shown):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 from msgspec.structs import replace
 
 from chat.errors import PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
-from chat.interface import LinkingChanged, LinkingStage, LinkingView, ParlourError, UsageError
+from chat.interface import LinkingChanged, LinkingStage, LinkingView, NotPermitted, ParlourError, UsageError
 from chat.network.driver import Driver, Handler
 from chat.service import handover
 from chat.service.discovery import Announcer
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring, Visibility, own_operations
-from chat.service.person_logs import OwnLog
+from chat.service.person_logs import CHANGED, OwnLog
 from chat.service.state import ContactBook
 from chat.storage.database import Store
 from chat.tasks import Runtime, Worker
@@ -114,6 +115,7 @@ class Linker:
         self._adding, self._announcer, self._own_log, self._book = adding, announcer, own_log, book
         self._view = LinkingView("", LinkingStage.FAILED)
         self._session: LinkingSession | None = None
+        self._signing = asyncio.Lock()  # who stops meanwhile has to hear whether the Add counts
 
     # The person.
 
@@ -140,9 +142,11 @@ class Linker:
             raise UsageError(NOT_WAITING)
         if not accept:
             await session.step(session.machine.refuse)
-            self._fail(REFUSED_HERE)
+            self._fail(linking, REFUSED_HERE)
             return
         await self._check_own()
+        if session is not self._session:  # it has failed meanwhile
+            raise UsageError(NOT_WAITING)
         self._move(stage=LinkingStage.WAITING)
         await session.confirm()
 
@@ -161,13 +165,17 @@ class Linker:
 
     async def _end(self, problem: Phrase) -> None:
         """End the visibility and what is under way, unless the new device is added already."""
-        session = self._session
-        unsure = session is not None and session.machine.is_added
-        if session is not None and not session.machine.finished:
-            await session.step(session.machine.refuse)
-        self._fail(UNSURE if unsure else problem)
+        async with self._signing:
+            session, linking = self._session, self._view.id
+            unsure = bool(self._view.terminal)
+            if session is not None and not session.machine.finished:
+                await session.step(session.machine.refuse)
+        self._fail(linking, UNSURE if unsure else problem)
 
-    def _fail(self, problem: Phrase) -> None:
+    def _fail(self, linking: str, problem: Phrase) -> None:
+        """End a linking, unless another one has begun."""
+        if linking != self._view.id:
+            return
         if not self._over:
             self._move(stage=LinkingStage.FAILED, problem=problem)
         self._hide()
@@ -192,18 +200,20 @@ class Linker:
         if self._keyring.own_problem() is not None or not self._adding.take():
             return None
         assert opened.pairing is not None, "a link of this pattern has its facts"
-        name, random = self._keyring.own_log.name, self._runtime.random
+        linking, name, random = self._view.id, self._keyring.own_log.name, self._runtime.random
         known = await self._store.read(handover.known_keys, self._keyring.own.person)
         machine = await self._runtime.worker.run(Adding, opened.pairing, name, lambda: known, random)
+        if linking != self._view.id or self._over:  # the person stopped, or began again
+            return None
         # The person compares for as long as in a pairing.
         self._adding.extend(self._runtime.clock.monotonic() + self._runtime.config.pairing_for)
-        self._session = LinkingSession(driver, machine, self._runtime.worker, self._act)
-        await self._session.step(machine.start)
-        return self._session
+        act = partial(self._act, linking)
+        session = self._session = LinkingSession(driver, machine, self._runtime.worker, act)
+        await session.step(machine.start)
+        return session
 
-    async def _act(self, event: LinkingEvent) -> None:
-        session = self._session
-        if session is None:
+    async def _act(self, linking: str, event: LinkingEvent) -> None:
+        if self._session is None or linking != self._view.id:
             return
         match event:
             case WordsReady(words=words, name=name):
@@ -216,7 +226,7 @@ class Linker:
                 self._move(stage=LinkingStage.DONE)
                 self._hide()
             case LinkingFailed(error_class=error_class, unsure=unsure):
-                self._fail(UNSURE if unsure else PROBLEMS.get(error_class, PROBLEM))
+                self._fail(linking, UNSURE if unsure else PROBLEMS.get(error_class, PROBLEM))
 
     async def _attempt(self, work: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
         """The other side does not wait for what this disk, or this log, does not let happen."""
@@ -232,6 +242,9 @@ class Linker:
             return
         await self._check_own()
         whole = await handover.gather(self._store, self._keyring.own, self._book.timers)
+        known = await self._store.read(handover.known_keys, self._keyring.own.person)
+        if not known.isdisjoint((session.machine.new.signing, session.machine.new.static)):
+            raise NotPermitted(CHANGED)  # another device of this person has added it meanwhile
         add = await self._runtime.worker.run(_add_upon, whole, session.machine)
         await session.step(session.machine.share, whole, add)
 
@@ -239,8 +252,11 @@ class Linker:
         session = self._session
         if session is None or not isinstance(session.machine, Adding):
             return
-        signed = await self._own_log.add(add, signature)
-        self._move(terminal=handover.new_terminal(signed).hex())
+        async with self._signing:
+            if session.machine.finished:
+                return
+            signed = await self._own_log.add(add, signature)
+            self._move(terminal=handover.new_terminal(signed).hex())
         await session.step(session.machine.added, signed)
 
 

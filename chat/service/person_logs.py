@@ -74,7 +74,10 @@ OWN_LOG_FULL = phrase(
     "A contact holds more changes of your identity than there is room for. Was this device copied?"
 )
 
-ERASED = phrase("The recovery words were shown before and erased: they are only where you wrote them down.")
+ERASED = phrase(
+    "This device does not have the recovery words: they are where you wrote them down, or on the device that"
+    " made your identity."
+)
 NOT_ASKED = phrase("Type the words that are asked for.")
 WRONG_CHECK = phrase("The words do not fit together: one of them is wrong, or two are in the wrong order.")
 OTHER_WORDS = phrase("These are not the recovery words of this identity.")
@@ -82,6 +85,10 @@ CHANGED = phrase("Your identity changed meanwhile. No device was added: start ag
 SENIOR = phrase(
     "This device is newer than the one to remove. Remove it with an older device, or recover with 'parlour "
     "recovery use'."
+)
+ONLY_DEVICE = phrase(
+    "This is your only device: only your recovery words would bring your identity back. Add another one"
+    " first."
 )
 LOG_FULL_FOR_DEVICES = phrase(
     "Your identity has reached its limit of changes: recover with 'parlour recovery use'."
@@ -254,6 +261,8 @@ class OwnLog:
                 raise UsageError(NO_DEVICE)
             if target.id != own.terminal and target.rank < state.live[own.terminal].rank:
                 raise NotPermitted(SENIOR)
+            if target.id == own.terminal and len(state.live) == 1:
+                raise NotPermitted(ONLY_DEVICE)
             operation = remove_operation(state, own.terminal, terminal)
             try:
                 await self._add([sign_operation(operation, own.signing_seed)])

@@ -59,6 +59,18 @@ def extend(
     return Extension(tuple(logged.signed for logged in taken.new), taken.dropped, state, whole)
 
 
+def read_whole(operations: Iterable[bytes], pins: Pins) -> PersonState:
+    """The state of a log that another terminal of the same person holds.
+
+    It has checked the bounds operation by operation: read at once, a log that grew within them can exceed
+    them. Errors as in `load`, and Malformed if an ancestor is missing.
+    """
+    graph = log.load(operations)
+    if graph.pending:
+        raise Malformed("operations whose ancestors are missing")
+    return Reduction(graph, pins).state()
+
+
 class Taken(Struct, frozen=True):
     """The reduction of a graph, what of it is to be stored, and which of those held go."""
 

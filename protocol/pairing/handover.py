@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from protocol import limits
 from protocol.codec import check_ascending
 from protocol.errors import LimitExceeded, Malformed, Unexpected, Untrusted
-from protocol.identity.exchange import extend, in_messages
+from protocol.identity.exchange import in_messages, read_whole
 from protocol.identity.names import check_name
 from protocol.identity.reduction import PersonState, Pins
 from protocol.messages import LinkState, LogOperations, SharedPairing, SharedRoot, SharedShare
@@ -92,7 +92,7 @@ class HandoverReader:
         operations, self._before = tuple(self._before), []
         check_ascending(shared.seen)
         check_ascending(shared.confirmed)
-        state = extend((), operations, pins_of(shared)).state
+        state = read_whole(operations, pins_of(shared))
         if state.person != shared.person:
             raise Untrusted("the log of another person")
         return operations, state

@@ -188,11 +188,6 @@ class Linking(ABC):
         """Whether `confirm` is due: the words are displayed, and this person has not answered."""
         return (self.state, Call.CONFIRM) in self._transitions
 
-    @property
-    def is_added(self) -> bool:
-        """Whether the Add counts, and nobody knows yet whether the new terminal has it."""
-        return self.state is State.ADDED
-
     # Inputs.
 
     def start(self) -> Step:
@@ -265,6 +260,11 @@ class BeingAdded(Linking):
         self._keys, self._name = keys, name
         self._reader = HandoverReader("")
         self._add = b""
+
+    @property
+    def has_consented(self) -> bool:
+        """Whether the other side may have signed the Add, which then counts."""
+        return bool(self._add)
 
     def stored(self) -> Step:
         """The profile of ProfileDue is stored durably. No effect if the linking failed meanwhile."""

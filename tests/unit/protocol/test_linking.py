@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from protocol.codec import encode
-from protocol.errors import LocalMisuse
+from protocol.errors import LimitExceeded, LocalMisuse
 from protocol.identity.author import add_operation
+from protocol.identity.exchange import extend
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import reduce
 from protocol.link.states import Role
@@ -27,7 +28,7 @@ from protocol.pairing.linking import (
 )
 from tests.support.protocol import linkings
 from tests.support.protocol.linkings import NEW, being_added
-from tests.support.protocol.pairings import ANNA, BOB, Terminal, facts
+from tests.support.protocol.pairings import ANNA, BOB, Person, Terminal, chain, facts
 
 
 def words(end: linkings.End) -> tuple[str, ...]:
@@ -151,6 +152,31 @@ def test_a_link_that_ends_after_the_add_is_stored_leaves_the_adder_unsure() -> N
     both.old.take(both.old.machine.link_closed())
     (failed,) = (event for event in both.old.events if isinstance(event, LinkingFailed))
     assert failed == LinkingFailed("cut", unsure=True)
+
+
+def test_a_contact_whose_log_grew_within_its_bounds_keeps_no_device_out() -> None:
+    """Violation: a log that is held, and that nobody would take at once (V-LG-10 is excepted)."""
+    carol, held = Person("Carol"), list[bytes]()
+
+    def grow() -> None:
+        found = extend(held, carol.operations[len(held) :])
+        assert found.whole
+        held.extend(found.new)
+
+    for number in range(3):
+        thief = Terminal.named(f"thief {number}")
+        carol.add(carol.first, thief)
+        carol.operations += chain(carol, thief, 200)
+        grow()
+        carol.remove(carol.first, thief)
+        grow()
+    with pytest.raises(LimitExceeded):
+        extend((), held)
+    both = linkings.Linked.begun()
+    both.old.given = linkings.handover(ANNA, carol)
+    both.finish()
+    assert (both.new.failure, both.old.failure) == ("", "")
+    assert both.new.machine.state is State.DONE
 
 
 def test_a_device_has_a_name() -> None:
