@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import platform
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
@@ -218,7 +218,7 @@ class _Compared:
 
 def machine_name() -> str:
     """What this machine is called, as far as that is a name for a device."""
-    return socket.gethostname().partition(".")[0].strip()[:32] or "device"
+    return platform.node().partition(".")[0].strip()[:32] or "device"
 
 
 @terminal.command("remove")

@@ -84,10 +84,11 @@ const MESSAGES = [
   'Reachable',
 ];
 const MORE = ['Digests', 'PassedReceipt', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
+const LINKING = ['NewTerminal', 'SharedPairing', 'LinkState', 'Addition', 'Consent'];
 const OPERATIONS = ['Genesis', 'Add', 'Remove', 'Rename', 'Recover'];
 
 const CHECKS = {
-  ...Object.fromEntries([...MESSAGES, ...MORE].map((name) => [name, message])),
+  ...Object.fromEntries([...MESSAGES, ...MORE, ...LINKING].map((name) => [name, message])),
   ...Object.fromEntries(OPERATIONS.map((name) => [name, readOperation])),
   Record(raw) {
     message(raw);

@@ -125,5 +125,5 @@ def test_a_profile_that_is_there_stays(line: Line) -> None:
     [("desk.example.org", "desk"), ("", "device"), ("h" * 40, "h" * 32), (" ", "device")],
 )
 def test_a_device_is_called_as_its_machine(monkeypatch: pytest.MonkeyPatch, host: str, name: str) -> None:
-    monkeypatch.setattr("socket.gethostname", lambda: host)
+    monkeypatch.setattr("platform.node", lambda: host)
     assert devices.machine_name() == name

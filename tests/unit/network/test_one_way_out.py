@@ -163,7 +163,7 @@ def test_what_stays_inside_is_not_reported(tmp_path: Path) -> None:
 
 # What asyncio brings along and what only takes addresses of pages apart: neither reaches anybody by itself.
 HARMLESS = {"ssl", "urllib", "urllib.parse"}
-ENGINE = ("chat.service", "chat.storage", "chat.network")
+ENGINE = ("chat/service", "chat/storage", "chat/network")
 
 
 def test_an_engine_loads_nothing_that_reaches_other_machines_by_itself() -> None:
