@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chat.interface import LinkingStage, LinkingView, Messenger
+from chat.interface import LinkingStage, LinkingView, Messenger, TerminalView
 from tui.screens.chat.surface import Surface
 from tui.screens.dialog import ConfirmDialog
 from tui.text.formatting import safe_name
@@ -58,13 +58,23 @@ class DevicesController:
             dialog.follow(devices or ())
 
     def _chosen(self, among: DevicesDialog, chosen: str) -> None:
-        from tui.screens.devices import AddDialog, title
+        from tui.screens.devices import ADD
 
         view = among.find(chosen)
-        if view is None:  # another one is to be added
-            dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
-            self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
-            return
+        if chosen == ADD:
+            self._add()
+        elif view is not None:
+            self._ask_to_remove(view)
+
+    def _add(self) -> None:
+        from tui.screens.devices import AddDialog
+
+        dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
+        self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
+
+    def _ask_to_remove(self, view: TerminalView) -> None:
+        from tui.screens.devices import title
+
         question = f"{_('Remove this device? It never comes back.')}\n{title(view)}"
         if view.this:
             consequence = _(
@@ -73,7 +83,7 @@ class DevicesController:
             )
         else:
             consequence = _("Your contacts shut it out. It keeps the messages that it has.")
-        self.surface.push(ConfirmDialog(question, consequence), partial(self._remove, chosen))
+        self.surface.push(ConfirmDialog(question, consequence), partial(self._remove, view.terminal))
 
     def _adding_left(self, dialog: AddDialog) -> None:
         async def leave() -> None:
