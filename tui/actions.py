@@ -194,6 +194,7 @@ _PARLOUR: Final = (
     Action("help", "f1", N_("Help"), N_("Show all keys and symbols.")),
     Action("doctor", "f9", N_("Diagnose connection"), N_("Find out why two devices cannot connect.")),
     Action("relays", "alt+r", N_("Relays"), N_("Relays connect you with contacts on other networks.")),
+    Action("devices", "alt+d", N_("Your devices"), N_("See your devices, add another one, or remove one.")),
     Action(
         "recovery", "alt+w", N_("Recovery words"), N_("Write down the words that remove a stolen device.")
     ),

@@ -38,8 +38,8 @@ Answer = Callable[[LinkingView], Awaitable[bool]]
 
 NOT_LOCAL: Final = phrase("Parlour connects only to addresses of the local network: check the address.")
 NOBODY: Final = phrase(
-    "No device of yours was found. Run 'parlour terminal add' on it, in the same network, or give its address"
-    " with --address."
+    "No device of yours was found. Run 'parlour terminal add' on it, in the same network, or give its"
+    " address."
 )
 NOT_ADDING: Final = phrase("The other device adds no device now: run 'parlour terminal add' on it.")
 SAID_NO: Final = phrase("You said that the words differ. Nothing was stored.")

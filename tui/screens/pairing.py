@@ -134,7 +134,7 @@ class PairingDialog(Dialog[PairingView]):
         stage = self.view.stage
         self.query_one("#who", Static).update(_who(self.view))
         words = self.query_one("#words", Static)
-        words.update(_words(self.view.words, self.app.size.height))
+        words.update(word_lines(self.view.words, self.app.size.height))
         words.display = stage is PairingStage.WORDS
         question = self.query_one("#question", Static)
         question.update(_question(self.view, self._armed, self._answered))
@@ -209,7 +209,8 @@ def _who(view: PairingView) -> Content:
             return filled(_("Pairing with {name}"), name=name)
 
 
-def _words(words: tuple[str, ...], rows: int) -> Content:
+def word_lines(words: tuple[str, ...], rows: int) -> Content:
+    """The words to compare, on a screen of so many rows."""
     lines = [
         Content.assemble((f"{number}  ", "$quiet"), (safe_line(word), "bold $accent"))
         for number, word in enumerate(words, 1)

@@ -21,11 +21,12 @@ from tui.text.formatting import safe_line, strength
 from tui.text.translation import N_, _, told
 from tui.widgets.controls import Field, Hint, Hints
 
-Stage = Literal["looking", "new", "locked", "joining", "keyring", "opening", "broken"]
+Stage = Literal["looking", "new", "link", "locked", "joining", "keyring", "opening", "broken"]
 
 _WELCOME = {
     "looking": "",
     "new": N_("Choose a name that others see, and a passphrase that protects your history."),
+    "link": N_("Name this device, and choose a passphrase for it. Then you compare five words."),
     "locked": N_("Enter your passphrase."),
     "joining": N_("Parlour already runs with this profile. Connecting to it…"),
     "keyring": N_("Opening with the passphrase in the system's keyring. It may ask you to unlock it."),
@@ -38,6 +39,7 @@ _NEEDED = {
     "passphrase": N_("Enter a passphrase."),
 }
 _NAME_MAX = 64
+_FORMS = ("new", "link")  # of a first run
 
 
 class UnlockScreen(Screen[None]):
@@ -52,6 +54,7 @@ class UnlockScreen(Screen[None]):
     KEYS_WAIT_FOR = frozenset(("door",))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "reveal", priority=True),
+        Binding("f3", "link", priority=True),
         # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
         Binding("enter", "next_field", priority=True, show=False),
         Binding("enter", "again"),
@@ -105,12 +108,14 @@ class UnlockScreen(Screen[None]):
             self.query_one("#strength", Static).update(Content(strength(event.value)))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        if self._stage in ("new", "locked"):
+        if self._stage in (*_FORMS, "locked"):
             self._open()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "next_field":
-            return self._stage == "new" and self._next_field is not None
+            return self._stage in _FORMS and self._next_field is not None
+        if action == "link":
+            return self._stage in _FORMS
         return super().check_action(action, parameters)
 
     def action_next_field(self) -> None:
@@ -120,6 +125,11 @@ class UnlockScreen(Screen[None]):
     def action_reveal(self) -> None:
         for field in self._secrets():
             field.password = not field.password
+
+    def action_link(self) -> None:
+        """A new profile, or one that is linked to a device that its person has: change between the two."""
+        self._form = "link" if self._form == "new" else "new"
+        self._enter(self._form)
 
     def action_again(self) -> None:
         if self._stage == "broken":
@@ -162,7 +172,10 @@ class UnlockScreen(Screen[None]):
                 return
             self._came(joined, "broken")
         else:
-            self._form = "new" if state is DoorState.NEW else "locked"
+            if state is not DoorState.NEW:
+                self._form = "locked"
+            elif self._form not in _FORMS:
+                self._form = "new"
             if not await self._open_kept():
                 self._enter(self._form)
 
@@ -183,7 +196,7 @@ class UnlockScreen(Screen[None]):
     def _open(self) -> None:
         name = self.query_one("#name", Field).value.strip()
         passphrase = self.query_one("#passphrase", Field).value
-        new = self._form == "new"
+        new = self._form in _FORMS
         again = self.query_one("#again", Field).value if new else passphrase
         problem = passphrase_problem(passphrase, again, confirmed=self._confirmed or not new)
         if (new and self._lacks("name")) or self._lacks("passphrase"):
@@ -194,10 +207,22 @@ class UnlockScreen(Screen[None]):
             if not self._confirmed:
                 self._select_secrets()
         else:
-            self._enter("opening")
             for field in self._secrets():
                 field.password = True  # what is typed after Enter is shown to nobody
+            if self._form == "link":
+                from tui.screens.devices import LinkDialog
+
+                self.app.push_screen(LinkDialog(self._door, name, passphrase), self._linked)
+                return
+            self._enter("opening")
             start_worker(self, "door", self._pass, name, passphrase, exclusive=True)
+
+    def _linked(self, opened: Messenger | None) -> None:
+        if opened is not None:
+            self._came(opened, self._form)
+        else:  # a profile may have been made meanwhile
+            self._enter("looking")
+            start_worker(self, "door", self._look, exclusive=True)
 
     async def _pass(self, name: str, passphrase: str) -> None:
         if self._form == "new":
@@ -236,19 +261,21 @@ class UnlockScreen(Screen[None]):
 
     def _enter(self, stage: Stage) -> None:
         self._stage = stage
-        self.set_class(stage == "new", "-new")
+        self.set_class(stage in _FORMS, "-new")
         form = self._form if stage == "opening" else stage
         self.query_one("#welcome", Static).update(self._welcome(stage))
         for name in ("#name", "#name-label", "#strength", "#again-label", "#again", "#warning"):
-            self.query_one(name).display = form == "new"
+            self.query_one(name).display = form in _FORMS
         for name in ("#passphrase", "#passphrase-label"):
-            self.query_one(name).display = form in ("new", "locked")
+            self.query_one(name).display = form in (*_FORMS, "locked")
         for name in ("#name", "#passphrase", "#again"):
-            self.query_one(name).disabled = stage not in ("new", "locked")
-        if stage in ("opening", "new", "locked"):
+            self.query_one(name).disabled = stage not in (*_FORMS, "locked")
+        label = _("Name of this device") if form == "link" else _("Name")
+        self.query_one("#name-label", Static).update(label)
+        if stage in ("opening", *_FORMS, "locked"):
             self._say(_("Opening…") if stage == "opening" else self._take_reason())
         self.query_one(Hints).show(_hints(stage))
-        if stage in ("new", "locked"):
+        if stage in (*_FORMS, "locked"):
             self._focus_first()
 
     def _welcome(self, stage: Stage) -> str:
@@ -258,7 +285,7 @@ class UnlockScreen(Screen[None]):
 
     def _focus_first(self) -> None:
         """The first field that is still empty, else the last one: Enter there tries once more."""
-        shown = ("#name", "#passphrase", "#again") if self._stage == "new" else ("#passphrase",)
+        shown = ("#name", "#passphrase", "#again") if self._stage in _FORMS else ("#passphrase",)
         fields = [self.query_one(name, Field) for name in shown]
         self.set_focus(next((field for field in fields if not field.value), fields[-1]))
 
@@ -270,7 +297,16 @@ class UnlockScreen(Screen[None]):
 def _hints(stage: Stage) -> tuple[Hint, ...]:
     doctor, quitting = action("doctor"), keys_of("quit")[:1]
     keys: dict[Stage, tuple[Hint, ...]] = {
-        "new": (("enter", _("Start")), ("f2", _("Show passphrase"))),
+        "new": (
+            ("enter", _("Start")),
+            ("f2", _("Show passphrase")),
+            ("f3", _("Link to a device that you have")),
+        ),
+        "link": (
+            ("enter", _("Link this device")),
+            ("f2", _("Show passphrase")),
+            ("f3", _("Create a new profile")),
+        ),
         "locked": (("enter", _("Open")), ("f2", _("Show passphrase"))),
         "broken": (("enter", _("Check again")), (doctor.keys[0], doctor.title)),
     }

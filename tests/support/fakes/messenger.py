@@ -82,6 +82,10 @@ _LOCAL = ("10.", "127.", "192.168.", "169.254.", "::1", "fe80:")
 
 __all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "WRONG", "Call", "FakeDoor", "FakeMessenger"]
 
+NO_DEVICE = phrase(
+    "No device of yours was found. Run 'parlour terminal add' on it, in the same network, or give its"
+    " address."
+)
 WRONG = phrase("Wrong passphrase: try again. No one can open this profile without it.")
 
 
@@ -540,6 +544,8 @@ class FakeDoor:
             raise UsageError(NO_TERMINAL_NAME)
         if not passphrase:
             raise UsageError(phrase("The passphrase is empty: choose several words."))
+        if self.messenger is not None and not self.messenger.device_nearby and address is None:
+            raise Unreachable(NO_DEVICE)
         if not await answer(LinkingView("", LinkingStage.WORDS, "Ann", WORDS)):
             raise NotPermitted(phrase("You said that the words differ. Nothing was stored."))
         self.messenger = self.messenger or FakeMessenger("Ann")

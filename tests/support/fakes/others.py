@@ -216,6 +216,7 @@ class Others:
         self.send_ids: list[str] = []  # of every call of `send`
         self._sent_with: dict[tuple[str, str], EntryView] = {}
         self.other_terminals: tuple[TerminalView, ...] = ()
+        self.device_nearby = True
         self.linking = LinkingView("", LinkingStage.FAILED)
         self.diagnosis = DIAGNOSIS
         self.invitation_head = INVITATION

@@ -38,7 +38,7 @@ from protocol.identity.author import recovery_words
 from protocol.identity.reduction import CauseKind
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.demo import demo
-from tests.support.fakes.messenger import WRONG, FakeDoor, FakeMessenger
+from tests.support.fakes.messenger import NO_DEVICE, WRONG, FakeDoor, FakeMessenger
 from tests.support.fakes.others import START, WORDS
 from tests.support.screens.pictures import Picture, of_strips
 from tests.support.tui.driving import OPTIONS, chat, history, running, shown, until
@@ -152,6 +152,20 @@ def _stolen(fake: FakeMessenger) -> None:
     fake.other_terminals = tuple(
         TerminalView(f"{at:x}" * 64, False, state) for at, state in enumerate(states, 11)
     )
+
+
+def _several(fake: FakeMessenger) -> None:
+    """The own identity has two devices more, of which one was removed."""
+    desk, phone = "b4" * 32, "7e" * 32
+    here = fake._me.terminal
+    fake.other_terminals = (
+        TerminalView(desk, False, TerminalState.LIVE, "desk", here),
+        TerminalView(phone, False, TerminalState.REMOVED, "old phone", desk, here),
+    )
+
+
+def _device(fake: FakeMessenger) -> None:
+    fake.device_begins("laptop")
 
 
 def _old(fake: FakeMessenger) -> None:
@@ -284,11 +298,23 @@ TALKING = (
 
 _DELETED = (_UP, keys("d", "y"))
 _SHORT = (*_ADA, Typed("lark"), keys("enter"), Typed("lark"))
+_LINK = (keys("f3"), Seen("Name of this device"))
+_LINKS = (Typed("laptop", "笔记本"), keys("enter"), _LONG, keys("enter"), _LONG, keys("enter"))
+_NOBODY = Others(lambda fake: setattr(fake, "device_nearby", False))
 _NAMED = (Others(_name_relays), Seen("key does not match"))
 _DOV_BEGINS = Others(lambda fake: fake.stranger_begins("Dov"))
 _DOV_IS_AWAY = Others(lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER)))
+_ADDS = (Seen("Your devices"), keys("a"), Seen("Stop"))
 _FULL = Others(lambda fake: fake.failures.update(send=StorageFull()))
 ON_THE_FAKE = (
+    Scene("link", "new", _LINK, "Name of this device"),
+    Scene("link-words", "new", (*_LINK, *_LINKS), "They match"),
+    Scene(
+        "link-address",
+        "new",
+        (_NOBODY, *_LINK, *_LINKS, Seen(NO_DEVICE), keys("a")),
+        "Type the address that your other device shows while it adds one.",
+    ),
     Scene("passphrases-differ", "new", (*_SHORT, Typed("s"), keys("enter")), PASSPHRASES_DIFFER),
     dialog(
         "join-refused",
@@ -352,6 +378,10 @@ ON_THE_FAKE = (
         Typed("1"),
         keys("enter"),
     ),
+    acted("devices", "Your devices", _several, keys("alt+d")),
+    dialog("device-add", "alt+d", "Add a device", Seen("Your devices"), keys("a")),
+    dialog("device-words", "alt+d", "They match", *_ADDS, Others(_device)),
+    acted("device-remove", "Are you sure?", _several, keys("alt+d"), Seen("Your devices"), keys("down", "d")),
     acted("relayed", "⇄ relay", lambda fake: fake.change_contact(_ben(fake), relayed=True)),
     acted("changed", "(deleted by its author)", _change),
     talk("deleting", "(deleting…)", *_DELETED),

@@ -36,6 +36,8 @@ RELAY = str(RelayAddress("relay.example.org", 4746, b"\x09" * 32))
 OTHER_RELAY = str(RelayAddress("192.168.1.2", 4746, b"\x08" * 32))
 WORDS = recovery_words(bytes(range(32)))  # those of the fake
 QUESTION = QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32)
+# What runs until the program ends, or until the person has answered.
+_ENDLESS = ("events", "link")
 _LATE = 40  # turns of the loop; a key that does not wait would be long done
 # What a client asks to show things; how often depends on how many of them it shows in between.
 _READING = frozenset(
@@ -174,6 +176,12 @@ SCREENS = (
     row("wrong-passphrase", *"wrong", "enter", Text("Hello there"), state=LOCKED),
     row("wrong-passphrase-shown", "f2", *"wrong", "enter", Text("Hello there"), state=LOCKED),
     row("wrong-then-right", *"wrong", "enter", *UNLOCKED, *"Hi", state=LOCKED),
+    row(
+        "first-run-link",
+        *("f3", *"laptop", "enter", Text("my secret words"), "enter", Text("my secret words"), "enter"),
+        state=NEW,
+        calls=(("link", "laptop", "my secret words"),),
+    ),
     row("no-name", "tab", Text("secret"), "enter", *"Ann", "enter", state=NEW),
     talk("unknown-name", "ctrl+k", Text("Nobody"), "enter", *"x", "escape", *"Hi", "enter"),
     talk("switch-twice", "ctrl+k", "ctrl+k", "enter", *"one", "enter", "alt+down", *"two", "enter"),
@@ -217,6 +225,18 @@ SCREENS = (
     talk("relay-added", "alt+r", Text(OTHER_RELAY), "enter", "tab", "down", "c", "escape", *"Hi", "enter"),
     talk("relay-wrong", "alt+r", Text("nonsense"), "enter", "backspace", "escape", *"Hi", "enter"),
     talk("relay-removed", "alt+r", "tab", "d", "y", *"text", "escape", *"Hi", "enter"),
+    talk(
+        "device-added",
+        *("alt+d", "a", "x", "escape", "escape", *"Hi", "enter"),
+        calls=(
+            ("terminals",),
+            ("add_terminal", False),
+            ("stop_adding",),
+            ("terminals",),
+            ("send", "Bob", "Hi"),
+        ),
+    ),
+    talk("device-removed", "alt+d", "down", "d", "y", "escape", *"Hi", "enter", happens=_stolen),
     talk("settings", "f12", "down", "right", "down", "down", "right", "escape", *"Hi", "enter"),
     talk("settings-language", "f12", "down", "down", "right", "down", "up", "escape", *"Hi", "enter"),
     talk("theme", "ctrl+b", "ctrl+b", *"Hi", "enter"),
@@ -376,9 +396,9 @@ async def _rest(pilot: Pilot[None]) -> None:
     """Until nothing runs but what runs for ever, and everything is drawn."""
     for _again in range(2):
         await pilot.pause()
-        await until(pilot, lambda: all(one.group == "events" for one in pilot.app.workers))
+        await until(pilot, lambda: all(one.group in _ENDLESS for one in pilot.app.workers))
     await pilot.pause(1 / 30)
-    await until(pilot, lambda: all(one.group == "events" for one in pilot.app.workers))
+    await until(pilot, lambda: all(one.group in _ENDLESS for one in pilot.app.workers))
 
 
 @asynccontextmanager

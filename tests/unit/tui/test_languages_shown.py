@@ -23,11 +23,15 @@ from chat.errors import UsageError, phrase
 from chat.interface import (
     DoorState,
     EntryState,
+    LinkingStage,
+    LinkingView,
     NotSynced,
     OwnChange,
     PairingStage,
     QuestionView,
     RelayStanding,
+    TerminalState,
+    TerminalView,
 )
 from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.safety import word_list
@@ -41,6 +45,7 @@ from tests.support.tui.linear.played import FOLDER, locked_door, new_door, play,
 from tests.support.tui.opened import on_top, own_kinds, received
 from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
+from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDialog
 from tui.screens.dialog import Dialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.recovery import SignDialog
@@ -69,7 +74,8 @@ IDENTITY = re.compile(
 )
 
 LOOKED_AT: set[str] = set()
-PAIRING = {"BeginDialog", "PairingDialog"}  # have a test of their own
+# These have a test of their own.
+PAIRING = {"BeginDialog", "PairingDialog", "LinkingDialog", "AddDialog", "LinkDialog"}
 
 
 class Foreign(gettext.NullTranslations):
@@ -276,6 +282,29 @@ async def test_every_stage_of_a_pairing() -> None:
                 view = messenger.stranger_begins("钱七")
                 messenger.move_pairing(view.id, PairingStage.WORDS, words=("一",))
                 await on_top(pilot, PairingDialog)
+
+
+async def test_the_devices_and_every_stage_of_a_linking() -> None:
+    messenger = FakeMessenger("安")
+    messenger.device_nearby = False
+    door = FakeDoor(messenger, state=DoorState.NEW)
+    devices = [TerminalView(f"{at}" * 64, at == 0, state) for at, state in enumerate(TerminalState)]
+    devices += [replace(devices[at], terminal=f"{at}a" * 32, added_by="0" * 64) for at in (1, 2)]
+    devices.append(replace(devices[-1], terminal="3" * 64, name="二", removed_by="1" * 64))
+    async with chatting(messenger, TALL) as pilot:
+        for dialog in (DevicesDialog(devices), AddDialog(messenger, ()), LinkDialog(door, "二", "三")):
+            pilot.app.push_screen(dialog)
+            await until(pilot, lambda shown=dialog: pilot.app.screen is shown)  # type: ignore[misc]
+            await settled(pilot)
+            if isinstance(dialog, LinkingDialog):
+                for stage in LinkingStage:
+                    problem = phrase("You said that the words differ.")
+                    dialog.follow(LinkingView("1", stage, "四", ("一",), problem=problem))
+                    await look_again(pilot)
+            await pilot.press("d", "a", *["enter"] * isinstance(dialog, LinkDialog))
+            await look_again(pilot)
+            if pilot.app.screen is dialog:
+                pilot.app.pop_screen()
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.txt")))

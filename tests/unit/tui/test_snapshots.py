@@ -25,15 +25,16 @@ BY_NAME = {scene.name: scene for scene in EVERY}
 # In addition to each scene at 80 by 24 in the dark: how some look otherwise.
 CHINESE = "zh_CN"
 OTHERWISE: dict[View, str] = {
-    View(LARGE): "conversation further-up invitation help settings first-run",
-    View(theme=Theme.LIGHT): "conversation chosen held relays-named",
+    View(LARGE): "conversation further-up invitation help settings first-run devices",
+    View(theme=Theme.LIGHT): "conversation chosen held relays-named devices",
     View(theme=Theme.CONTRAST): "conversation commands words",
     View(density="roomy"): "conversation",
     View((60, 20)): "conversation safety-number",
     View((40, 12)): "first-run short-passphrase conversation held commands words settings safety-number"
-    " details relays-named relay-damaged relayed use-recovery-devices not-synced",
+    " details relays-named relay-damaged relayed use-recovery-devices not-synced device-words",
     View(language=CHINESE): "first-run alone conversation away commands search held words help"
-    " delete deleting relays-named relayed use-recovery-devices use-recovery-sure not-synced",
+    " delete deleting relays-named relayed use-recovery-devices use-recovery-sure not-synced"
+    " devices device-add link",
     View(LARGE, Theme.LIGHT, CHINESE): "conversation invitation settings",
 }
 CASES = [

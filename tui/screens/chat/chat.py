@@ -34,6 +34,7 @@ from chat.interface import (
     HistoryCleared,
     IdentityChanged,
     InvitationUsed,
+    LinkingChanged,
     Messenger,
     NearbyChanged,
     Notice,
@@ -51,6 +52,7 @@ from tui.attention import Attention
 from tui.conversation import Conversation
 from tui.preferences import Density, Options, Preferences
 from tui.screens.chat.contacts import ContactActions, ProfileDialogs
+from tui.screens.chat.devices import DevicesController
 from tui.screens.chat.finding import FindingController
 from tui.screens.chat.history import HistoryController
 from tui.screens.chat.pairing import PairingController
@@ -116,6 +118,7 @@ class ChatScreen(Screen[None]):
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options, preferences, self.people.show)
         self.profile_dialogs = ProfileDialogs(messenger, surface, preferences, self.people.me_changed)
+        self.devices = DevicesController(messenger, surface)
         panes = (self.people.view, self._view, self.composer.view)
         self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
         self.actions = self._actions()
@@ -130,7 +133,7 @@ class ChatScreen(Screen[None]):
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
-            *(profile.use_recovery, profile.rename_self, profile.passphrase),
+            *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
         )
         on_contact = (
             *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
@@ -306,6 +309,8 @@ class ChatScreen(Screen[None]):
                 self.history.file_cleaned()
             case PairingChanged(pairing):
                 self.pairing.pairing_changed(pairing)
+            case LinkingChanged(linking):
+                self.devices.linking_changed(linking)
             case InvitationUsed(text, _person):
                 self.pairing.invitation_used(text)
             case RelayChanged(relay):
@@ -321,6 +326,7 @@ class ChatScreen(Screen[None]):
             case OwnLogChanged(cause=text):
                 self.pairing.notice(safe_line(told(text)))
                 self.contact_actions.number_changed()
+                self.devices.changed()
             case Notice(text):
                 self.pairing.notice(safe_line(told(text)))
 

@@ -1,0 +1,108 @@
+"""One's own devices from the chat screen: the list, adding one, removing one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from chat.interface import LinkingStage, LinkingView, Messenger, TerminalView
+from tui.screens.chat.surface import Surface
+from tui.screens.dialog import ConfirmDialog
+from tui.text.formatting import safe_name
+from tui.text.translation import _
+
+if TYPE_CHECKING:
+    from tui.screens.devices import AddDialog, DevicesDialog
+
+
+@dataclass(repr=False)
+class DevicesController:
+    """After adding or removing one, its person is back among the devices."""
+
+    messenger: Messenger
+    surface: Surface
+
+    def devices(self) -> None:
+        self.surface.run("dialogs", self._devices, exclusive=True)
+
+    def changed(self) -> None:
+        """The own log changed: an open list shows it."""
+        self.surface.run("devices", self._read_again, exclusive=True)
+
+    def linking_changed(self, view: LinkingView) -> None:
+        from tui.screens.devices import AddDialog
+
+        dialogs = [dialog for dialog in self.surface.dialogs(AddDialog) if dialog.concerns(view)]
+        for dialog in dialogs:
+            dialog.follow(view)
+        if view.stage is LinkingStage.DONE and not dialogs:
+            said = _("The device {name} was added. Your contacts see that.")
+            self.surface.say(said.format(name=safe_name(view.name)))
+            self.changed()
+
+    async def _devices(self) -> None:
+        from tui.screens.devices import DevicesDialog
+
+        devices = await self.surface.ask(self.messenger.terminals())
+        if devices is not None:
+            dialog = DevicesDialog(devices)
+            self.surface.choose(dialog, partial(self._chosen, dialog))
+
+    async def _read_again(self) -> None:
+        from tui.screens.devices import DevicesDialog
+
+        dialogs = self.surface.dialogs(DevicesDialog)
+        devices = await self.surface.ask(self.messenger.terminals()) if dialogs else None
+        for dialog in dialogs if devices is not None else ():
+            dialog.follow(devices or ())
+
+    def _chosen(self, among: DevicesDialog, chosen: str) -> None:
+        from tui.screens.devices import ADD
+
+        view = among.find(chosen)
+        if chosen == ADD:
+            self._add()
+        elif view is not None:
+            self._ask_to_remove(view)
+
+    def _add(self) -> None:
+        from tui.screens.devices import AddDialog
+
+        dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
+        self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
+
+    def _ask_to_remove(self, view: TerminalView) -> None:
+        from tui.screens.devices import title
+
+        question = f"{_('Remove this device? It never comes back.')}\n{title(view)}"
+        if view.this:
+            consequence = _(
+                "Your contacts shut out the device that you use now: you cannot write on it any more. "
+                "Its messages stay on it."
+            )
+        else:
+            consequence = _("Your contacts shut it out. It keeps the messages that it has.")
+        self.surface.push(ConfirmDialog(question, consequence), partial(self._remove, view.terminal))
+
+    def _adding_left(self, dialog: AddDialog) -> None:
+        async def leave() -> None:
+            if dialog.under_way:
+                await self.surface.done(self.messenger.stop_adding())
+            await self._devices()
+
+        self.surface.run("dialogs", leave, exclusive=True)
+
+    def _remove(self, terminal: str, yes: bool | None) -> None:
+        from tui.screens.recovery import SignDialog
+
+        if yes:
+            sign = partial(self.messenger.remove_terminal, terminal)
+            self.surface.push(SignDialog(sign), self._removed)
+        else:
+            self.devices()
+
+    def _removed(self, done: bool | None) -> None:
+        if done:
+            self.surface.say(_("The device was removed. Your contacts shut it out."))
+        self.devices()
