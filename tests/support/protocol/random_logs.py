@@ -103,7 +103,7 @@ class Growing:
         if new is None:
             new = terminal(self.terminals)
             self.terminals += 1
-        return self.write(author, Add, parents, signing=new.signing, static=new.static)
+        return self.write(author, Add, parents, signing=new.signing, static=new.static, name="device")
 
     def recover(
         self, parents: Sequence[bytes], removed: Sequence[tuple[bytes, bytes]], new: bool, key: str = ""
