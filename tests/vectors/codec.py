@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from protocol import limits
 from protocol import messages as m
 from protocol.codec import Wire, encode
@@ -174,6 +176,7 @@ def wrong_encodings() -> Iterator[Wrong]:
     for rows, flag, rule in (
         (_SHAPES, "Shape", "V-CD-02"),
         (_BOUNDS, "Bounds", "V-CD-03"),
+        (tuple(_handed_over(1)), "Bounds", "V-CD-03"),
         (_LONGER, "NotShortest", "V-CD-04"),
     ):
         for comment, kind, data in rows:
@@ -295,6 +298,45 @@ _LONGER: Final[tuple[Row, ...]] = (
     ("a short array within as array 16", "message", "9320" + ID + "dc0000"),
 )
 
+_KEY_OF_ZEROS: Final = m.SharedKey(bytes(32), [])
+_STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_KEY_OF_ZEROS], [], [], 0)
+_SHARE: Final = m.SharedShare(1, bytes(32), [])
+_PAIRING: Final = m.SharedPairing(
+    bytes(32), [], [], "", True, False, False, 0, 0, [], [m.SharedRoot(bytes(32), [_SHARE], [_SHARE])], [], []
+)
+
+
+def _handed_over(more: int) -> Iterator[Row]:
+    """What a linking hands over, with so many more of each part than its field allows."""
+    setting = m.SharedSetting("n", "v")
+    lists: tuple[tuple[str, m.LinkState | m.SharedPairing, str, Wire | bytes, int], ...] = (
+        ("pins", _STATE, "seen", bytes(32), limits.LINKED_IDS_MAX),
+        ("self keys", _STATE, "self_keys", _KEY_OF_ZEROS, limits.LINKED_SELF_KEYS_MAX),
+        ("settings", _STATE, "settings", setting, limits.LINKED_SETTINGS_MAX),
+        ("relays", _STATE, "relays", m.SharedRelay("r", False, 0), limits.LINKED_RELAYS_MAX),
+        ("pairings", _PAIRING, "pairings", _PAIRING.pairings[0], limits.LINKED_PAIRINGS_MAX),
+        ("places", _PAIRING, "places", m.SharedPlace(bytes(32), "h", 1), limits.LINKED_PLACES_MAX),
+    )
+    for what, message, field, item, most in lists:
+        whole = encode(replace(message, **{field: [item] * (most + more)})).hex()
+        head, tail = whole.split(encode(item).hex() * (most + more))
+        part = {"hex": encode(item).hex(), "times": most + more}
+        yield f"{most + more} {what} for a new terminal", "message", [head, part, tail]
+    name, value = limits.LINKED_SETTING_NAME_MAX + more, limits.LINKED_SETTING_VALUE_MAX + more
+    host, contacts = limits.LINKED_HOST_MAX + more, limits.LINKED_CONTACTS_MAX + more
+    for comment, shared in {
+        f"a setting's name of {name} characters": replace(
+            _STATE, settings=[replace(setting, name="n" * name)]
+        ),
+        f"a setting's value of {value} characters": replace(
+            _STATE, settings=[replace(setting, value="v" * value)]
+        ),
+        f"{contacts} contacts for a new terminal": replace(_STATE, contacts=contacts),
+        f"a host of {host} characters": replace(_PAIRING, places=[m.SharedPlace(bytes(32), "h" * host, 1)]),
+    }.items():
+        yield comment, "message", encode(shared).hex()
+
+
 FULL: Final[tuple[Row, ...]] = (
     ("a receipt of 1,024 entries", "message", ["933301dc0400", {"hex": ID, "times": 1_024}]),
     (
@@ -311,6 +353,7 @@ FULL: Final[tuple[Row, ...]] = (
         "ContactHello",
         ["94" + ID + "929404030201" + "9404030201" + "c504a0", {"hex": "11", "times": 1_184}, ID],
     ),
+    *_handed_over(0),
 )
 """Values with as much in them as their fields allow."""
 

@@ -104,13 +104,16 @@ def _digests(_: Seed) -> Group:
         {"conversation": one.conversation.hex(), "heads": one.heads.hex(), "marks": one.marks.hex()}
         for one in (_digest(1, 1, 1), _digest(2, 1, 1), _digest(3, 1, 1))
     ]
+    most = [_digest(number, 1, 1) for number in range(DIGESTS_MAX)]
+    between = Digest(b"\xff" * 31 + b"\xfe", most[0].heads, most[0].marks)
+    over = [*most[:-1], between, most[-1]]
     for comment, said in (
         ("the same", [_digest(1, 1, 1), _digest(2, 1, 1)]),
         ("other heads", [_digest(1, 1, 1), _digest(2, 9, 1)]),
         ("other marks", [_digest(1, 1, 9), _digest(2, 1, 1)]),
         ("both", [_digest(1, 9, 9), _digest(2, 9, 1), _digest(3, 1, 1)]),
         ("a conversation with nobody known", [_digest(1, 9, 1), _digest(8, 9, 9)]),
-        ("as many as a message has", [_digest(number, 1, 1) for number in range(DIGESTS_MAX)]),
+        ("as many as a message has", most),
     ):
         message = encode(Digests(said)).hex()
         steps = one_step(ACTIONS, {}, "receive_digests", held=held, message=message)
@@ -119,7 +122,7 @@ def _digests(_: Seed) -> Group:
         ("V-DG-01", "one conversation twice", [_digest(1, 1, 1), _digest(1, 1, 1)]),
         ("V-DG-01", "conversations that descend", [_digest(2, 1, 1), _digest(1, 1, 1)]),
         ("V-CD-03", "no conversation", []),
-        ("V-CD-03", "more than a message has", [_digest(1, 1, 1)] * (DIGESTS_MAX + 1)),
+        ("V-CD-03", "more than a message has", over),
     ):
         step = {"do": "receive_digests", "held": held, "message": encode(Digests(said)).hex()}
         group.add(comment, ["Form"], "malformed", [step], rule=rule)

@@ -27,6 +27,10 @@ UNSEEN = {
         ("SAFETY_REDUCTIONS_MAX + 1", "SAFETY_REDUCTIONS_MAX - 1"),
         "it bounds what a terminal computes, which test_safety.py counts",
     ),
+    **dict.fromkeys(
+        ("LINKED_OPERATIONS_MAX + 1", "LINKED_OPERATIONS_MAX - 1"),
+        "a vector would need sixty-five thousand operations, which test_linking.py counts",
+    ),
     "RELAY_TOKENS_MAX + 1": "the padding of Wait has no room for one more: V-RM-04 refuses it already",
     **dict.fromkeys(
         (
