@@ -322,6 +322,10 @@ def _handed_over(more: int) -> Iterator[Row]:
         head, tail = whole.split(encode(item).hex() * (most + more))
         part = {"hex": encode(item).hex(), "times": most + more}
         yield f"{most + more} {what} for a new terminal", "message", [head, part, tail]
+    terminal = m.NewTerminal(
+        bytes(32), bytes(32), "n" * (limits.TERMINAL_NAME_CHARACTERS_MAX + more), bytes(32), bytes(64)
+    )
+    yield f"a device's name of {len(terminal.name)} characters", "message", encode(terminal).hex()
     name, value = limits.LINKED_SETTING_NAME_MAX + more, limits.LINKED_SETTING_VALUE_MAX + more
     host, contacts = limits.LINKED_HOST_MAX + more, limits.LINKED_CONTACTS_MAX + more
     for comment, shared in {

@@ -40,7 +40,7 @@ from protocol.messages import (
 )
 from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.record import Transcript
-from protocol.primitives import b2b, ed25519_sign
+from protocol.primitives import b2b, ed25519_from_seed, ed25519_sign
 from protocol.relay.rendezvous import RelayAddress
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.linking import ACTIONS, AREA, World, handover_of, keys_of
@@ -289,13 +289,10 @@ def _new_terminals(inputs: Json) -> Iterator[Wrong]:
     flag, right = "NewTerminal", _new(inputs)
     steps = refused(_remade(inputs, name="laptop\x07"))
     yield "V-NT-01", "malformed", "a control character in the name", flag, steps
-    yield (
-        "V-NT-01",
-        "malformed",
-        "one key in both roles",
-        flag,
-        refused(_remade(inputs, static=right.signing)),
-    )
+    seeds = (ed25519_from_seed(bytes([number]) * 32) for number in range(1, 99))
+    both = next(public for public in seeds if public[31] < 0x7F)  # a key of X25519, too
+    steps = refused(_remade(inputs, signing=both, static=both))
+    yield "V-NT-01", "malformed", "one key in both roles", flag, steps
     yield "V-NT-02", "untrusted", "another name than was shown", flag, refused(_remade(inputs, name="Laptop"))
     genesis = handover_of(inputs["responder"]).operations[0]
     first = next(iter(reduce([genesis]).live.values()))
@@ -349,6 +346,10 @@ def _states(inputs: Json) -> Iterator[Wrong]:
     )
     unnamed = LogOperations(list(given.operations[:1]))
     yield "V-LS-02", "untrusted", "a log without the name that was shown", flag, refused(state, unnamed)
+    first = given.operations[0]
+    orphan = Rename(state.person, state.terminal, 2, [b"\x07" * 32], "Eve")
+    gap = LogOperations([first, sign_operation(orphan, bytes.fromhex(inputs["responder"]["signing_seed"]))])
+    yield "V-LG-09", "malformed", "a log in which an ancestor is missing", flag, refused(state, gap)
     steps = LinkCourse(inputs).both_yes().refusing("initiator", encode(state))
     yield "V-LG-02", "malformed", "no log before it", flag, steps
     many = LogOperations([b""] * 256)

@@ -28,8 +28,27 @@ UNSEEN = {
         "it bounds what a terminal computes, which test_safety.py counts",
     ),
     **dict.fromkeys(
-        ("LINKED_OPERATIONS_MAX + 1", "LINKED_OPERATIONS_MAX - 1"),
+        (
+            "LINKED_OPERATIONS_MAX + 1",
+            "LINKED_OPERATIONS_MAX - 1",
+            "pairing/handover.py:            "
+            'raise LimitExceeded("more operations than a new terminal reads")',
+        ),
         "a vector would need sixty-five thousand operations, which test_linking.py counts",
+    ),
+    **dict.fromkeys(
+        ("MARKED_MAX + 1", "MARKED_MAX - 1"),
+        "it bounds what a terminal reads of its history, which test_siblings.py counts",
+    ),
+    **dict.fromkeys(
+        (
+            'pairing/handover.py:            raise Unexpected("a contact before the person")',
+            'pairing/handover.py:            raise Unexpected("the person\'s log has not come")',
+        ),
+        "the states of a linking refuse it before: V-SP-04 and V-AD-04",
+    ),
+    'pairing/linking.py:            raise Untrusted("an Add that adds nobody")': (
+        "the Add that was consented to adds its terminal to every log that has room for it"
     ),
     "RELAY_TOKENS_MAX + 1": "the padding of Wait has no room for one more: V-RM-04 refuses it already",
     **dict.fromkeys(
