@@ -16,7 +16,7 @@ from protocol.vectors.own import AREAS
 from tests.support.protocol import mutations
 from tests.support.protocol.mutations import COMPUTED, PROTOCOL, Plant, checks, constants, labels
 
-PARTS = 12
+PARTS = 5
 """Tests that share the changes: a test that takes minutes looks like one that hangs."""
 
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ UNSEEN = {
         "vectors run the fast implementation in hotpath.py, and test_ratchet.py runs both",
     ),
 }
-"""Changes that no vector can show, and why."""
+"""Changes that no vector can show, and why. They are not made: each would run every vector in vain."""
 
 
 def outcomes(plants: Sequence[Plant], folder: Path) -> dict[str, str]:
@@ -97,9 +97,11 @@ def test_each_planted_change_has_a_name() -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_planted_change_is_seen_by_a_vector(tmp_path: Path, part: int) -> None:
-    plants = every()[part::PARTS]
+    shown = [plant for plant in every() if plant.name not in UNSEEN]
+    # Neighbours, because the area that sees one change of a file is tried first for the next one.
+    plants = shown[len(shown) * part // PARTS : len(shown) * (part + 1) // PARTS]
     unseen = {name: seen for name, seen in outcomes(plants, tmp_path).items() if seen not in AREAS}
-    assert unseen == dict.fromkeys(UNSEEN.keys() & {plant.name for plant in plants}, mutations.MISSED)
+    assert unseen == {}
 
 
 def test_without_a_change_no_vector_fails(tmp_path: Path) -> None:
