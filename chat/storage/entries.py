@@ -258,7 +258,8 @@ class _Burst:
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
             place, previous = header.time, header.previous
             for parent in (previous, *header.parents) if previous else header.parents:
-                if (known := held.get(parent)) is None:
+                known = held.get(parent)
+                if known is None or not known[0]:  # 0: of another conversation
                     return None
                 before, by, rank, sequence = known
                 follows = parent == previous and by == author and sequence < header.sequence

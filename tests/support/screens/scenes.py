@@ -32,10 +32,10 @@ from chat.interface import (
 )
 from chat.service.person_logs import NOT_SYNCED
 from chat.service.settings import NO_KEY
-from chat.service.views import TEXTS
+from chat.service.views import TEXTS, change_text
 from chat.storage.errors import StorageFull
 from protocol.identity.author import recovery_words
-from protocol.identity.reduction import CauseKind
+from protocol.identity.reduction import Cause, CauseKind
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.demo import demo
 from tests.support.fakes.messenger import NO_DEVICE, WRONG, FakeDoor, FakeMessenger
@@ -181,8 +181,9 @@ def _contest(fake: FakeMessenger) -> None:
     """Ben has a device more, and was recovered twice."""
     ben = _ben(fake)
     fake.change_identity(ben, TEXTS[CauseKind.CONTESTED], holds=True)
+    added = Cause(CauseKind.ADDED, b"", b"", b"", "laptop")
     changes = (
-        IdentityChangeView(TEXTS[CauseKind.ADDED], "a1" * 32, "b2" * 32, "c3" * 32),
+        IdentityChangeView(change_text(added), "a1" * 32, "b2" * 32, "c3" * 32),
         IdentityChangeView(TEXTS[CauseKind.RECOVERED], "d4" * 32, "", ""),
     )
     numbers = fake.number(ben), fake.number(ben, "another branch")
