@@ -26,6 +26,8 @@ PORTION: Final = 10
 """Runs after which a process says what it found."""
 
 TASKS_PER_PROCESS: Final = 20
+"""Portions of a process, which keeps some memory of each. The pool's own bound left it without processes."""
+
 SAID_EVERY: Final = 100
 SHRUNK_MOST: Final = 3
 """Failing runs that are shrunk, one per law first."""
@@ -104,8 +106,11 @@ def portions(runs: int, seed: int, workers: int, planted: str = "") -> Iterator[
     """Found of each portion, in the order of their seeds."""
     firsts = range(seed, seed + runs, PORTION)
     sizes = [min(PORTION, seed + runs - first) for first in firsts]
-    with pool(workers) as processes:
-        yield from processes.map(portion, firsts, sizes, [planted] * len(sizes))
+    together = workers * TASKS_PER_PROCESS
+    for start in range(0, len(sizes), together):
+        some = slice(start, start + together)
+        with pool(workers) as processes:
+            yield from processes.map(portion, firsts[some], sizes[some], [planted] * len(sizes[some]))
 
 
 @contextmanager
@@ -115,7 +120,7 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     os.environ[HASHES] = HASH_SEED
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, max_tasks_per_child=TASKS_PER_PROCESS) as processes:
+        with ProcessPoolExecutor(workers, context) as processes:
             yield processes
     finally:
         if before is None:
