@@ -1,6 +1,6 @@
 # Every task of the project. `make chat` is the program, `make test` the proof, `make check` the loop of a change.
 
-# Where it is set, every start compiles three hundred modules anew, in `make env` and in every test.
+# Where it is set, every start compiles three hundred modules again, in `make env` and in every test.
 unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
