@@ -119,9 +119,11 @@ def add_share(db: Database, row: ShareRow, beside: Collection[bytes] = ()) -> No
     """
     new = db.run(
         "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing, began_after)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6,"
+        " coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest)"
         " FROM (SELECT coalesce(max(pairing), 0) AS newest FROM shares WHERE contact = ?1)"
-        " LEFT JOIN (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
+        " LEFT JOIN"
+        " (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
         *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
     )
     for root in beside:

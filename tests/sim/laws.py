@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -126,7 +125,9 @@ class Laws:
 
     def copy_is_back(self, number: int, seen: Seen) -> None:
         side = self.sides[number]
-        since = {person for person, roots in side.seen.pairings.items() if roots - seen.pairings.get(person, set())}
+        since = {
+            person for person, roots in side.seen.pairings.items() if roots - seen.pairings.get(person, set())
+        }
         side.estranged |= {other.number for other in self.sides if other.person in since}
         side.seen = seen.copy()
 

@@ -123,7 +123,9 @@ def test_case_90_a_pairing_that_was_stored_meanwhile_is_not_retired(opened: tupl
     assert [row.root for row in keys.shares_of(database, THEM)] == [blob("third"), blob("second")]
 
 
-def test_of_two_pairings_at_one_time_none_is_retired_until_a_later_one_is(opened: tuple[Vault, Database]) -> None:
+def test_of_two_pairings_at_one_time_none_is_retired_until_a_later_one_is(
+    opened: tuple[Vault, Database],
+) -> None:
     """The other side may have stored them in another order, and would be left with the other one."""
     _, database = opened
     beside = {"second": {blob("first")}, "third": {blob("first"), blob("second")}}
