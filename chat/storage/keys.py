@@ -112,10 +112,10 @@ class ShareRow(Redacting, frozen=True):
     root: Redacted[bytes]
 
 
-def add_share(db: Database, row: ShareRow, beside: Collection[bytes] = ()) -> None:
+def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) -> None:
     """Store a share, which may be held already. Raises StorageMisuse for another with the same number.
 
-    `beside`: the roots of pairings that were stored while this one was under way.
+    `meanwhile`: the roots of pairings that were stored while this one was under way.
     """
     new = db.run(
         "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing, began_after)"
@@ -126,7 +126,7 @@ def add_share(db: Database, row: ShareRow, beside: Collection[bytes] = ()) -> No
         " (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
         *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
     )
-    for root in beside:
+    for root in meanwhile:
         db.run(
             "UPDATE shares SET began_after = min(began_after,"
             " (SELECT min(pairing) - 1 FROM shares WHERE contact = ?1 AND root = ?3))"

@@ -46,17 +46,17 @@ class PendingContacts:
         self._book, self._views, self._cleaner = book, views, cleaner
 
     async def store(
-        self, contact: PendingContact, verified: bool, beside: Collection[bytes] = frozenset()
+        self, contact: PendingContact, verified: bool, meanwhile: Collection[bytes] = frozenset()
     ) -> None:
         """Store what a later link with this person needs; from now on such a link opens.
 
-        `verified`: words were compared, also with a person who is a contact already. `beside`: the roots of
+        `verified`: words were compared, also with a person who is a contact already. `meanwhile`: the roots of
         pairings that were stored since this one began.
         """
         before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
         row, keys, causes = await self._store.write_once(
-            _is_stored, _store_pending, own, contact, verified, old, now, beside
+            _is_stored, _store_pending, own, contact, verified, old, now, meanwhile
         )
         # Nothing may fail from here on, or a pairing would say that nothing was stored.
         if before is None or contact.person in self._keyring.contacts:
@@ -162,7 +162,7 @@ def _store_pending(
     verified: bool,
     before: PersonState | None,
     now: int,
-    beside: Collection[bytes],
+    meanwhile: Collection[bytes],
 ) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...]]:
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
@@ -197,7 +197,7 @@ def _store_pending(
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         heads = list(share.heads)
         row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
-        keys.add_share(database, row, beside)
+        keys.add_share(database, row, meanwhile)
     persons.add_proven_key(database, contact.person, contact.static)
     contacts.set_name(database, contact.person, state.name)
     if verified:

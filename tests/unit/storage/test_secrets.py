@@ -128,11 +128,11 @@ def test_of_two_pairings_at_one_time_none_is_retired_until_a_later_one_is(
 ) -> None:
     """The other side may have stored them in another order, and would be left with the other one."""
     _, database = opened
-    beside = {"second": {blob("first")}, "third": {blob("first"), blob("second")}}
+    meanwhile = {"second": {blob("first")}, "third": {blob("first"), blob("second")}}
     with database.transaction():
         for name in ("before", "first", "second", "third", "last"):
             row = ShareRow(THEM, OWN, 1, blob(f"share of the {name}"), [], blob(name))
-            keys.add_share(database, row, beside.get(name, ()))
+            keys.add_share(database, row, meanwhile.get(name, ()))
 
     def left(newest: str) -> list[bytes]:
         with database.transaction():
