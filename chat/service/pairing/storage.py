@@ -50,8 +50,8 @@ class PendingContacts:
     ) -> None:
         """Store what a later link with this person needs; from now on such a link opens.
 
-        `verified`: words were compared, also with a person who is a contact already. `meanwhile`: the roots of
-        pairings that were stored since this one began.
+        `verified`: words were compared, also with a person who is a contact already. `meanwhile`: the roots
+        of pairings that were stored since this one began.
         """
         before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
