@@ -178,7 +178,7 @@ Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARE
 
 
 class SharedRoot(Unprinted, frozen=True):
-    """A pairing root, and the shares of both persons exchanged under it, the highest number first."""
+    """A pairing root, and the shares of both persons exchanged under it, the newest first."""
 
     root: B32
     own: Shares
@@ -323,6 +323,33 @@ class PassedReceipt(Wire, frozen=True, tag=36):
     ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
 
 
+DrawnUnder = Annotated[list[B32], Meta(min_length=1, max_length=limits.PARENTS_MAX)]
+
+
+class RenewedKey(Unprinted, frozen=True, tag=37):
+    """A self key that this terminal drew under these heads of its person's log, with its signature."""
+
+    key: B32
+    heads: DrawnUnder
+    terminal: B32
+    signature: B64
+
+
+class RenewedShare(Unprinted, frozen=True, tag=38):
+    """A share of the secret of `person` with `contact`, which this terminal of `person` drew.
+
+    `pairing` names the root. `heads` are of the log of `person`.
+    """
+
+    person: B32
+    contact: B32
+    pairing: B32
+    share: B32
+    heads: DrawnUnder
+    terminal: B32
+    signature: B64
+
+
 # 48 to 79: conversations.
 
 
@@ -380,7 +407,7 @@ Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
-    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt)
+    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedKey | RenewedShare)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
 )
 

@@ -30,6 +30,7 @@ from protocol.messages import (
 )
 from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
+from protocol.pairing.renewal import Drawn
 
 NOT_SYNCED = phrase(
     "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
@@ -76,7 +77,7 @@ def _own(db: Database, own: OwnRow, count: int) -> tuple[tuple[bytes, ...], Link
         own.terminal,
         sorted(pins.seen)[:_IDS],
         sorted(pins.confirmed)[:_IDS],
-        [SharedKey(key, sorted(heads)) for key, heads in own_keys],
+        [SharedKey(one.secret, sorted(one.heads)) for one in own_keys],
         [SharedSetting(*row) for row in settings.shared(db)],
         [SharedRelay(row.address, row.invited, row.since) for row in settings.all_relays(db)][
             : limits.LINKED_RELAYS_MAX
@@ -159,7 +160,7 @@ def fill(db: Database, due: ProfileDue) -> None:
         db, OwnRow(state.person, new.id, new.signing_seed, new.static_secret, first.key, None), first.heads
     )
     for key in later:
-        keys.add_self_key(db, key.key, key.heads)
+        keys.add_self_key(db, Drawn(key.key, tuple(key.heads)))
     _log(db, state.person, given.operations, pins_of(state))
     for contact in given.contacts:
         _add_contact(db, contact)
@@ -193,7 +194,7 @@ def _add_contact(db: Database, given: SharedContact) -> None:
         contacts.add_comparison(db, row)
     for pairing in reversed(shared.pairings):
         for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
-            for share in shares:
+            for share in reversed(shares):
                 heads = list(share.heads)
                 keys.add_share(
                     db, ShareRow(shared.person, owner, share.number, share.share, heads, pairing.root)

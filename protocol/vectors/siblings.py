@@ -19,6 +19,7 @@ from protocol.own_terminals import (
     standing,
 )
 from protocol.pairing.own_secret import answer_sibling, own_secret
+from protocol.pairing.renewal import number_of
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "siblings"
@@ -32,15 +33,17 @@ def _keys(_: Json, step: Json) -> Json:
     secret = own_secret(*_ids([step["person"], step["self_key"]]))
     return {
         "own_secret": secret.reveal().hex(),
-        "psk": secret.link_psk().psk.hex(),
+        "number": number_of(bytes.fromhex(step["self_key"])),
+        "psk": secret.link_psk(number_of(bytes.fromhex(step["self_key"]))).psk.hex(),
         "discovery_key": secret.discovery_key().hex(),
         "meeting_key": secret.meeting_key().hex(),
     }
 
 
 def _answer(_: Json, step: Json) -> Json:
-    secret = own_secret(*_ids([step["person"], step["self_key"]]))
-    found = answer_sibling(secret, ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"]))
+    person, *self_keys = _ids([step["person"], *step["self_keys"]])
+    numbers = ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"])
+    found = answer_sibling(person, self_keys, numbers)
     return {"psk": None if found is None else found.psk.hex()}
 
 

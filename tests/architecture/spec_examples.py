@@ -52,6 +52,7 @@ from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, i
 from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.own_secret import own_secret
 from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
+from protocol.pairing.renewal import number_of
 from protocol.primitives import AEGIS256, argon2id, b2b, ed25519_from_seed, mlkem_from_seed
 from protocol.profile_header import CHEAPEST, DatabaseKey, Header
 from protocol.ratchet import RatchetSession, parlour_parameters
@@ -473,7 +474,7 @@ def _own() -> dict[str, Value]:
         "person": FIRST.person,
         "self_key": FIRST.self_key,
         "own_secret": secret.reveal(),
-        "own_psk": secret.link_psk().psk,
+        "own_psk": secret.link_psk(number_of(FIRST.self_key)).psk,
         "own_discovery_key": secret.discovery_key(),
         "own_meeting_key": secret.meeting_key(),
     }
