@@ -166,12 +166,26 @@ class NewTerminal(Wire, frozen=True, tag=21):
     signature: B64
 
 
+class SharedDrawing(Wire, frozen=True):
+    """Which terminal drew a self key or share, and its signature (SPEC §7.6)."""
+
+    terminal: B32
+    signature: B64
+
+
+Drawings = Annotated[list[SharedDrawing], Meta(max_length=1)]
+
+
 class SharedShare(Unprinted, frozen=True):
-    """A share of a contact secret: its number, and the heads of its owner's log when it was drawn."""
+    """A share of a contact secret: its number, and the heads of its owner's log when it was drawn.
+
+    `drawn` is empty for a first share.
+    """
 
     number: U32
     share: B32
     heads: Ids
+    drawn: Drawings
 
 
 Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARE_NUMBERS_MAX)]
@@ -228,10 +242,14 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
 
 
 class SharedKey(Unprinted, frozen=True):
-    """A self key of the person, and the heads of the person log under which it was drawn."""
+    """A self key of the person, and the heads of the person log under which it was drawn.
+
+    `drawn` is empty for a first one.
+    """
 
     key: B32
     heads: Ids
+    drawn: Drawings
 
 
 class SharedSetting(Unprinted, frozen=True):

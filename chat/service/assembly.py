@@ -108,7 +108,9 @@ class UseCases:
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
         self.checker = Checker(runtime, store, bus)
-        self.alerts = Alerts(runtime, store, bus, keeper, [*profile.alerts, *unstored], profile.alerts_seen)
+        self.alerts = Alerts(
+            runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
+        )
         self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
@@ -222,6 +224,7 @@ class UseCases:
 
     def _own_log_changed(self) -> None:
         self.verification.own_log_changed()
+        self.alerts.own_log_changed()
         self._terminals_changed()
         self.forwarding.own_log_changed()
         self.sync.hand_out_log()

@@ -24,7 +24,7 @@ from protocol.errors import Unexpected, Untrusted
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
-from protocol.limits import SHARE_NUMBERS_MAX
+from protocol.limits import PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
 from protocol.own_terminals import Standing, doubted, standing
@@ -107,7 +107,10 @@ class ContactKeys(Struct):
 
     def candidates(self) -> tuple[ContactPsk, ...]:
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
-        return tuple(psk for pair in self.named() for psk in pair.candidates())[:PAIRINGS_NAMED]
+        named = self.named()
+        # Message 1 names all of them, and has room for so many shares of each person.
+        of_each = SHARE_NUMBERS_MAX // max(1, len(named))
+        return tuple(psk for pair in named for psk in pair.candidates(of_each))[:PSK_CANDIDATES_MAX]
 
     def named(self) -> tuple[Pair, ...]:
         # Pairings that only this side completed gather at the new end, so the oldest are named too.
@@ -129,7 +132,8 @@ class Keyring:
 
     `own` and `own_log`: this person's keys and log. `own_confirmed`: the ids of its operations that this
     terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
-    included: what they wrote is never shown as a contact's words. `keeps_seed`: the database has the recovery
+    included: what they wrote is never shown as a contact's words. `is_removed`: this terminal knows that it
+    was removed, and sends and receives nothing any more. `keeps_seed`: the database has the recovery
     seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
     that key. `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this
     person may begin to be linked.
@@ -158,6 +162,7 @@ class Keyring:
         self.own = own
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own_log, self.own_confirmed = own_log, own_confirmed
+        self.is_removed = own.terminal in own_log.removed
         self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
         self.proven: dict[bytes, set[bytes]] = {}
@@ -248,11 +253,6 @@ class Keyring:
     def _own_secrets(self) -> list[OwnSecret]:
         """Those by which other own terminals may be found, the newest first."""
         return [own_secret(self.own.person, key) for key in self.own.self_keys[:SHARE_NUMBERS_MAX]]
-
-    @property
-    def is_removed(self) -> bool:
-        """Whether this terminal knows that it was removed: it sends and receives nothing any more."""
-        return self.own.terminal in self.own_log.removed
 
     def was_removed(self, peer: Peer) -> bool:
         """Whether a terminal, of which nothing is held here that blocks it, was removed from its person."""
@@ -452,6 +452,7 @@ class Keyring:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
+        self.is_removed = self.own.terminal in state.removed
         self.own_terminals.update(terminal.id for terminal in state.terminals())
 
     def take_keys(self, own: OwnRow) -> None:
@@ -499,6 +500,11 @@ NOT_LIVE: Final = phrase(
     " pair. Use another device of yours. If you have none, recover with 'parlour recovery use', then pair"
     " with your contacts again."
 )
+REMOVED: Final = phrase(
+    "This device was removed from your identity. It sends and receives nothing any more; what is on it stays."
+    " To use it again, run 'parlour terminal add' on a device of yours, and here 'parlour --profile FOLDER"
+    " terminal link' with a new folder. If you did not remove it, recover with 'parlour recovery use'."
+)
 ASKS: Final = phrase(
     "Your identity has changed, and not by this device. Say first whether that was you: see 'parlour verify"
     " --own'. If it was not you, recover with 'parlour recovery use'."
@@ -509,6 +515,8 @@ def own_problem(log: PersonState, terminal: bytes, confirmed: Set[bytes]) -> Phr
     """Why a terminal of this person shows no safety number and sends no Record (SPEC §7.7)."""
     if open_questions(log, confirmed):
         return ASKS
+    if terminal in log.removed:
+        return REMOVED
     return None if terminal in log.live else NOT_LIVE
 
 

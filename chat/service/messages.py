@@ -7,12 +7,12 @@ from functools import partial
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import EntryAdded, EntryDeleted, EntryView, UsageError
+from chat.interface import EntryAdded, EntryDeleted, EntryView, NotPermitted, UsageError
 from chat.service.amending import Amendments, Changed, follow
 from chat.service.events import CutsFollowed, EventBus
 from chat.service.expiry import Expirer
 from chat.service.history import held_in
-from chat.service.keyring import Keyring
+from chat.service.keyring import REMOVED, Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
@@ -89,7 +89,8 @@ class Messages:
         self._cut_for: PersonState | None = None  # the own log for which every cut that is due is written
 
     async def send(self, person: bytes, text: str, reply: bytes = b"", send_id: str = "") -> EntryView:
-        """Commit a text entry for a contact and send it. Raises UsageError, or a storage failure.
+        """Commit a text entry for a contact and send it. Raises UsageError, NotPermitted (this terminal was
+        removed), or a storage failure.
 
         `reply` is the id of an entry held of this conversation, or empty. With a `send_id` that was used
         before, the entry of that time is returned.
@@ -116,6 +117,8 @@ class Messages:
         """Set the timer of a conversation, 0 for none; None where it is that. Raises as `send`."""
         if not 0 <= seconds <= TIMER_SECONDS_MAX:
             raise UsageError(TOO_LATE)
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
         if self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
         if self._book.timers.get(person, 0) == seconds:
@@ -130,7 +133,7 @@ class Messages:
         return view
 
     def _check(self, person: bytes, text: str, send_id: str) -> None:
-        """Raises UsageError for what cannot be sent to a contact."""
+        """Raises UsageError for what cannot be sent to a contact, NotPermitted once this one is removed."""
         if not text.strip():
             raise UsageError(EMPTY)
         if len(text) > TEXT_CHARACTERS_MAX:
@@ -139,6 +142,8 @@ class Messages:
             text.encode()
         except UnicodeEncodeError:
             raise UsageError(NOT_TEXT) from None
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
         if self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
         if len(send_id) > SEND_ID_MAX or not send_id.isascii():
@@ -286,6 +291,8 @@ class Messages:
 
         Raises UsageError, or a storage failure.
         """
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
         delete = partial(self._store.write_once, _is_amended, self._append_delete, person, entry)
         written, changed = await self._store.with_reserve(delete)
         if written is not None:

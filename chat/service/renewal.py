@@ -233,7 +233,7 @@ class Renewals:
         for state in states:
             await driver.send(LogHeads(state.person, list(state.heads)))
         await self.send(driver, peer)
-        handler.asked = await driver.ping()
+        handler.expect(await driver.ping())
         await asyncio.sleep(ENDS_AFTER)
         await driver.close(DONE)
 
@@ -315,7 +315,11 @@ class _Superseded:
 
     def __init__(self, renewals: Renewals, peer: Peer, opened_at: float, budget: Bucket) -> None:
         self._renewals, self.peer, self._opened_at, self._budget = renewals, peer, opened_at, budget
-        self.asked: int | None = None
+        self._asked: int | None = None
+
+    def expect(self, answer: int | None) -> None:
+        """All that the other side may lack was sent before the Ping with this number."""
+        self._asked = answer
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         renewals = self._renewals
@@ -323,7 +327,7 @@ class _Superseded:
             if isinstance(event, LinkClosed):
                 renewals.ended(driver)
                 renewals.lost(self.peer, renewals.now() - self._opened_at)
-            elif isinstance(event, PingAnswered) and event.number == self.asked:
+            elif isinstance(event, PingAnswered) and event.number == self._asked:
                 renewals.spawn_end(driver)
             elif isinstance(event, MessageReceived):
                 try:

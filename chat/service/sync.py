@@ -576,7 +576,7 @@ class Inbound:
             contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
-            self_keys=own.self_keys,
+            self_keys=(own.self_key, *own.earlier),
             welcome=contact is not None and not contact.blocked,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()

@@ -49,8 +49,8 @@ class OwnRow(Redacting, frozen=True):
         return self.self_key, *self.earlier
 
 
-def create_own(db: Database, own: OwnRow, heads: Iterable[bytes] = ()) -> None:
-    """Write the only row and the first self key, made under these heads of the person's log.
+def create_own(db: Database, own: OwnRow, first: Drawn | None = None) -> None:
+    """Write the only row and the first self key, by default one that nobody signed.
 
     Raises StorageMisuse if there is one already.
     """
@@ -59,7 +59,7 @@ def create_own(db: Database, own: OwnRow, heads: Iterable[bytes] = ()) -> None:
         " VALUES (1, ?, ?, ?, ?, ?)",
         *(own.person, own.terminal, own.signing_seed, own.static_secret, own.recovery_seed),
     )
-    add_self_key(db, Drawn(own.self_key, tuple(heads)))
+    add_self_key(db, first or Drawn(own.self_key, ()))
 
 
 def read_own(db: Database) -> OwnRow:

@@ -97,12 +97,15 @@ class Pair(Redacting, frozen=True):
         """Whether shares with these numbers are held."""
         return any(one.number == own for one in self.own) and any(one.number == theirs for one in self.theirs)
 
-    def candidates(self) -> tuple[ContactPsk, ...]:
-        """The psks that this person tries as initiator, newest first, at most 16."""
-        return tuple(self._psk(mine, yours, initiates=True) for mine, yours in self._pairs())
+    def candidates(self, of_each: int = SHARE_NUMBERS_MAX) -> tuple[ContactPsk, ...]:
+        """The psks that this person tries as initiator, newest first, at most 16.
 
-    def _pairs(self) -> list[tuple[Share, Share]]:
-        own, theirs = (_some(shares)[:SHARE_NUMBERS_MAX] for shares in (self.own, self.theirs))
+        They are those of the newest `of_each` shares of each person.
+        """
+        return tuple(self._psk(mine, yours, initiates=True) for mine, yours in self._pairs(of_each))
+
+    def _pairs(self, of_each: int = SHARE_NUMBERS_MAX) -> list[tuple[Share, Share]]:
+        own, theirs = (_some(shares)[:of_each] for shares in (self.own, self.theirs))
         places = [(mine, yours) for mine in range(len(own)) for yours in range(len(theirs))]
         places.sort(key=lambda place: (sum(place), place))
         return [(own[mine], theirs[yours]) for mine, yours in places]

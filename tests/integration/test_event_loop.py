@@ -212,8 +212,8 @@ def refused(log: Log) -> list[m.Message]:
     whole = log.operations[: limits.LOG_OPERATIONS_MAX]
     heads = sorted(seeded("heads")(32) for _ in range(1))
     ids, signed = [bytes(32)] * limits.LINKED_IDS_MAX, (bytes(32), bytes(64))
-    own_keys = [m.SharedKey(bytes(32), heads)] * limits.LINKED_SELF_KEYS_MAX
-    share = m.SharedShare(1, bytes(32), heads)
+    own_keys = [m.SharedKey(bytes(32), heads, [])] * limits.LINKED_SELF_KEYS_MAX
+    share = m.SharedShare(1, bytes(32), heads, [])
     pairings = [m.SharedRoot(bytes(32), [share], [share])] * limits.LINKED_PAIRINGS_MAX
     said = True, False, False, 0, 0, list[m.SharedComparison](), pairings
     return [
