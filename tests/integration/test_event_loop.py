@@ -185,6 +185,14 @@ def taken(own: Log, log: Log, ids: list[bytes], ada: Person, ben: Person) -> lis
         m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
         m.LogOperations([log.add(-1 - number) for number in range(limits.LOG_OPERATIONS_MAX)]),
         m.LogHeads(persons_of_both[0], [random(32)]),
+        *(
+            m.RenewedShare(
+                *(person, other, random(32), random(32)),
+                sorted(random(32) for _ in range(limits.PARENTS_MAX)),
+                *(random(32), random(64)),
+            )
+            for person, other in (persons_of_both, persons_of_both[::-1])
+        ),
         m.LogOperations(own.operations),  # of a log of which the same terminal has named an unknown head
     ]
 
@@ -229,6 +237,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Consent(bytes(64)),
         m.Digests([m.Digest(bytes([number]) * 32, bytes(32), bytes(32)) for number in range(256)]),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
+        m.RenewedKey(bytes(32), heads, *signed),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),
