@@ -136,6 +136,7 @@ class Engine:
                 await use_cases.accept.drop_expired()
                 await use_cases.messages.settle()
                 await use_cases.messages.cut_removed()
+                await use_cases.own_log.renew()
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
             use_cases.announcer.tick()

@@ -423,7 +423,8 @@ class Messenger(Protocol):
         returns the entry that is stored. The engine keeps the newest 4,096 of them.
 
         Raises UsageError (empty, too long, an entry to answer that is not of this conversation, a `send_id`
-        of another text or of more than 64 ASCII characters), OutcomeUnknown: it may be stored.
+        of another text or of more than 64 ASCII characters), NotPermitted (this terminal was removed),
+        OutcomeUnknown: it may be stored.
         """
 
     async def history(

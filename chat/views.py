@@ -389,9 +389,10 @@ class RecoveryView(Redacting, frozen=True):
 
 
 class AlertKind(StrEnum):
-    """What happened to the files of this profile.
+    """What happened to this profile.
 
-    OLD_COPY: they were put back from an older copy. TWO_COPIES: another copy of them is in use, too.
+    REMOVED: this terminal was removed from its person. The others are about the files. OLD_COPY: they were
+    put back from an older copy. TWO_COPIES: another copy of them is in use, too.
     DAMAGED: a part could not be read. MENDED: a part was older than the rest. SETTINGS: these are lost.
     """
 
@@ -400,6 +401,7 @@ class AlertKind(StrEnum):
     DAMAGED = "damaged"
     MENDED = "mended"
     SETTINGS = "settings"
+    REMOVED = "removed"
 
 
 class AlertView(Struct, frozen=True):

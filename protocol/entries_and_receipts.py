@@ -308,7 +308,8 @@ class Facts(Redacting, frozen=True):
 
     `carrier` is the person whose terminal the link authenticated. `own_terminals` are all terminal ids of
     this person, `contact_terminals` those of the contact that are live now. `own_former` and `contact_former`
-    are those that are live no more. `welcome` is whether the carrier is still a contact and not blocked.
+    are those that are live no more. `self_keys`: all of this person, the newest first.
+    `welcome` is whether the carrier is still a contact and not blocked.
     """
 
     own_person: bytes
@@ -316,7 +317,7 @@ class Facts(Redacting, frozen=True):
     contact: bytes
     contact_terminals: Collection[bytes]
     carrier: bytes
-    self_key: Redacted[bytes]
+    self_keys: Redacted[Sequence[bytes]]
     welcome: bool
     own_former: Collection[bytes] = ()
     contact_former: Collection[bytes] = ()
@@ -330,9 +331,9 @@ class Author(StrEnum):
     UNKNOWN = "unknown"
 
 
-def is_own(header: EntryHeader, self_key: bytes) -> bool:
-    """Whether the person with this self key wrote an entry. Two logs may have the same author."""
-    return primitives.equal(self_tag(header, self_key), header.self_tag)
+def is_own(header: EntryHeader, self_keys: Iterable[bytes]) -> bool:
+    """Whether the person with these self keys wrote an entry. Two logs may have the same author."""
+    return any(primitives.equal(self_tag(header, key), header.self_tag) for key in self_keys)
 
 
 def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
@@ -352,7 +353,7 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
     if len(header.self_tag) != _TAG_SIZE:
         raise Malformed("an entry between two without a self tag")
     if header.author in facts.own_terminals or header.author in facts.own_former:
-        if not is_own(header, facts.self_key):
+        if not is_own(header, facts.self_keys):
             raise AuthenticationFailed("not an entry of this person's own")
     elif header.author not in facts.contact_terminals and header.author not in facts.contact_former:
         return Author.UNKNOWN

@@ -166,19 +166,33 @@ class NewTerminal(Wire, frozen=True, tag=21):
     signature: B64
 
 
+class SharedDrawing(Wire, frozen=True):
+    """Which terminal drew a self key or share, and its signature (SPEC §7.6)."""
+
+    terminal: B32
+    signature: B64
+
+
+Drawings = Annotated[list[SharedDrawing], Meta(max_length=1)]
+
+
 class SharedShare(Unprinted, frozen=True):
-    """A share of a contact secret: its number, and the heads of its owner's log when it was drawn."""
+    """A share of a contact secret: its number, and the heads of its owner's log when it was drawn.
+
+    `drawn` is empty for a first share.
+    """
 
     number: U32
     share: B32
     heads: Ids
+    drawn: Drawings
 
 
 Shares = Annotated[list[SharedShare], Meta(min_length=1, max_length=limits.SHARE_NUMBERS_MAX)]
 
 
 class SharedRoot(Unprinted, frozen=True):
-    """A pairing root, and the shares of both persons exchanged under it, the highest number first."""
+    """A pairing root, and the shares of both persons exchanged under it, the newest first."""
 
     root: B32
     own: Shares
@@ -228,10 +242,14 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
 
 
 class SharedKey(Unprinted, frozen=True):
-    """A self key of the person, and the heads of the person log under which it was drawn."""
+    """A self key of the person, and the heads of the person log under which it was drawn.
+
+    `drawn` is empty for a first one.
+    """
 
     key: B32
     heads: Ids
+    drawn: Drawings
 
 
 class SharedSetting(Unprinted, frozen=True):
@@ -323,6 +341,33 @@ class PassedReceipt(Wire, frozen=True, tag=36):
     ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
 
 
+DrawnUnder = Annotated[list[B32], Meta(min_length=1, max_length=limits.PARENTS_MAX)]
+
+
+class RenewedKey(Unprinted, frozen=True, tag=37):
+    """A self key that this terminal drew under these heads of its person's log, with its signature."""
+
+    key: B32
+    heads: DrawnUnder
+    terminal: B32
+    signature: B64
+
+
+class RenewedShare(Unprinted, frozen=True, tag=38):
+    """A share of the secret of `person` with `contact`, which this terminal of `person` drew.
+
+    `pairing` names the root. `heads` are of the log of `person`.
+    """
+
+    person: B32
+    contact: B32
+    pairing: B32
+    share: B32
+    heads: DrawnUnder
+    terminal: B32
+    signature: B64
+
+
 # 48 to 79: conversations.
 
 
@@ -380,7 +425,7 @@ Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
-    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt)
+    | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedKey | RenewedShare)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
 )
 

@@ -13,7 +13,7 @@ from protocol.entries_and_receipts import READ, STORED
 from protocol.errors import Unexpected
 from protocol.identity.reduction import PersonState
 from protocol.limits import RECEIPT_IDS_MAX
-from protocol.messages import Digests, HeadsHash, Message, PassedReceipt, Receipt, Typing
+from protocol.messages import Digests, HeadsHash, Message, PassedReceipt, Receipt, RenewedKey, Typing
 
 READ_UNTOLD: Final = 3
 """Kind of a read mark of which the contact is not told."""
@@ -24,6 +24,7 @@ class Standing(Enum):
 
     OWN = "own"
     PROVISIONAL = "provisional"
+    REMOVED = "removed"
     STRANGER = "stranger"
 
 
@@ -46,8 +47,10 @@ def standing(log: PersonState, confirmed: Set[bytes], own_static: bytes, static:
     Keys have 32 bytes.
     """
     known = [one.id for one in log.terminals() if one.static == static]
-    if static == own_static or any(one not in log.live for one in known):
+    if static == own_static or any(one in log.frozen for one in known):
         return Standing.STRANGER
+    if any(one in log.removed for one in known):
+        return Standing.REMOVED
     sure = known and not doubted(log, confirmed).issuperset(known)
     return Standing.OWN if sure else Standing.PROVISIONAL
 
@@ -87,7 +90,7 @@ class Passed(Enum):
 
 def check_place(message: Message, *, own: bool) -> None:
     """Unexpected unless it may come on a link of own terminals, or on one with a contact (V-MS-05)."""
-    if isinstance(message, Digests | PassedReceipt):
+    if isinstance(message, Digests | PassedReceipt | RenewedKey):
         misplaced = not own
     else:
         told = isinstance(message, Receipt) and message.kind == READ

@@ -255,7 +255,8 @@ async def remove(call: Call, device: str, yes: bool, force: bool) -> None:
         if not yes and not await confirmed(call.lines, asked):
             raise Stopped("Nothing was removed.")
         await signed(call, force, lambda insists: opened.remove_terminal(view.terminal, insists))
-    call.result({"removed": view.terminal}, f"The device {called} was removed. Your contacts shut it out.")
+    said = "Your contacts shut it out, and the keys that it knew are renewed."
+    call.result({"removed": view.terminal}, f"The device {called} was removed. {said}")
 
 
 @terminal.command("rename")

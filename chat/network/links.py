@@ -147,6 +147,9 @@ class Directory(Policy, Protocol):
     def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
         """Whether a psk, which opened a link that this side initiated or answered, is of a pairing held."""
 
+    def is_superseded(self, person: bytes, psk: ContactPsk | None) -> bool:
+        """Whether a psk with which a link opened is of a secret that was renewed."""
+
     def known_at(self, host: str) -> Sequence[Peer]:
         """The terminals that are or were at a host, which have a share of the handshakes."""
 
@@ -302,7 +305,10 @@ class Links:
         return since is not None and not link.delayed and self._clock.monotonic() - since > seconds
 
     def _ageing(self, link: LiveLink) -> bool:
-        return link.began and link.driver.link.should_replace(self._clock.monotonic())
+        if not link.began:
+            return False
+        superseded = self._directory.is_superseded(link.person, link.psk)
+        return superseded or link.driver.link.should_replace(self._clock.monotonic())
 
     # A link opens, speaks and ends.
 
@@ -460,10 +466,18 @@ class Links:
     async def close(self, person: bytes, reason: int) -> None:
         await asyncio.gather(*(link.driver.close(reason) for link in self.of(person)))
 
-    def close_unwanted(self) -> None:
-        """Cut the links with terminals that may not link any more, and those under retired pairings."""
+    def close_unwanted(self, parts: Callable[[LiveLink], bool] = lambda _: False) -> None:
+        """Cut the links with terminals that may not link any more, and those under retired pairings.
+
+        `parts` says whether it ends a link itself, which sends nothing else from now on.
+        """
         for link in self.all():
-            if not self._may_live(link.peer, link.psk, began=link.began):
+            if self._may_live(link.peer, link.psk, began=link.began):
+                continue
+            kept = self.keeps(link)
+            if (links := self._set(link.peer)) is not None:
+                links.ended(link)
+            if not kept or not parts(link):
                 link.driver.abort()
 
     async def close_all(self, reason: int) -> None:

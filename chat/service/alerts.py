@@ -14,6 +14,7 @@ from chat.errors import Phrase, phrase
 from chat.interface import AlertKind, AlertsChanged, AlertView, DiagnosisView
 from chat.service.checking import FILES
 from chat.service.events import DatabaseMended, EventBus, OwnEntryReturned
+from chat.service.keyring import REMOVED, Keyring
 from chat.service.views import utc
 from chat.storage import alerts as stored_alerts
 from chat.storage import marks
@@ -43,6 +44,7 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
         "Another copy of this profile is in use at the same time and writes in your name. Nothing is lost, "
         "and both copies get all messages. Close one of them, and delete it with 'parlour wipe'."
     ),
+    AlertKind.REMOVED: REMOVED,
 }
 
 
@@ -143,22 +145,35 @@ class Alerts:
         runtime: Runtime,
         store: Store,
         bus: EventBus,
+        keyring: Keyring,
         keeper: Keeper,
         rows: Iterable[AlertRow],
         seen: int,
     ) -> None:
         self._runtime, self._store, self._bus, self._keeper = runtime, store, bus, keeper
+        self._keyring = keyring
         self._views = tuple(map(view, rows))
         self._opened, self._seen = runtime.clock.wall(), seen
+        self._removed_at = self._opened if keyring.is_removed else None
 
     def views(self) -> tuple[AlertView, ...]:
-        """All alerts that this person has not seen, the oldest first."""
-        return self._views
+        """All alerts that this person has not seen, the oldest first, then the one that lasts."""
+        if self._removed_at is None:
+            return self._views
+        return *self._views, view(AlertRow(AlertKind.REMOVED, self._removed_at))
+
+    def own_log_changed(self) -> None:
+        """This terminal may have been removed, or be back by a recovery: tell clients."""
+        removed, before = self._keyring.is_removed, self._removed_at
+        if removed == (before is None):
+            self._removed_at = self._runtime.clock.wall() if removed else None
+            self._bus.publish(AlertsChanged(self.views()))
 
     async def lines(self) -> tuple[DiagnosisView, ...]:
         """The same as lines of a diagnosis, read again. Raises a storage failure."""
         rows = await self._store.read(stored_alerts.all_of)
-        return tuple(alert_line(view(row)) for row in rows)
+        lasting = self.views()[len(self._views) :]
+        return tuple(alert_line(one) for one in (*map(view, rows), *lasting))
 
     async def dismiss(self) -> None:
         """This person has seen them. Raises a storage failure."""
@@ -216,7 +231,7 @@ class Alerts:
 
     async def _read_again(self) -> None:
         self._views = tuple(map(view, await self._store.read(stored_alerts.all_of)))
-        self._bus.publish(AlertsChanged(self._views))
+        self._bus.publish(AlertsChanged(self.views()))
 
 
 def _drop_salvage(database: Database) -> None:

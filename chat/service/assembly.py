@@ -39,6 +39,7 @@ from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import OwnLog, PersonLogs, Recovery
 from chat.service.readable import Readable
+from chat.service.renewal import Renewals
 from chat.service.roots import Roots
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
@@ -108,7 +109,9 @@ class UseCases:
 
         self.cleaner = cleaner = Cleaner(runtime, store, bus)
         self.checker = Checker(runtime, store, bus)
-        self.alerts = Alerts(runtime, store, bus, keeper, [*profile.alerts, *unstored], profile.alerts_seen)
+        self.alerts = Alerts(
+            runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
+        )
         self.backup = Backup(runtime, store, bus, vault)
         self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
@@ -136,8 +139,20 @@ class UseCases:
         self.forwarding = forwarding = Forwarding(
             runtime, store, bus, keyring, book, links, views, expirer, logs, comparison, port
         )
+        self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
         self.sync = sync = Synchronizer(
-            runtime, bus, book, links, views, inbound, comparison, outbound, logs, addresses, forwarding
+            runtime,
+            bus,
+            book,
+            links,
+            views,
+            inbound,
+            comparison,
+            outbound,
+            logs,
+            addresses,
+            forwarding,
+            renewals,
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
         self.messages = Messages(
@@ -187,6 +202,7 @@ class UseCases:
         bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
         bus.on(events.NetworkChanged, lambda _: self._network_changed())
         bus.on(events.OwnLogGrew, lambda _: self._own_log_changed())
+        bus.on(events.SecretsRenewed, self._secrets_renewed)
         bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
@@ -201,7 +217,8 @@ class UseCases:
         self.forwarding.contacts_changed()
 
     def _terminals_changed(self) -> None:
-        self.links.close_unwanted()
+        self.links.close_unwanted(self.sync.part)
+        self.renewals.settle()
         self.dialer.follow(self.keyring.dialled())
         self.relay_client.renew()
         self.announcer.recognise_again()
@@ -209,9 +226,17 @@ class UseCases:
 
     def _own_log_changed(self) -> None:
         self.verification.own_log_changed()
+        self.alerts.own_log_changed()
         self._terminals_changed()
         self.forwarding.own_log_changed()
         self.sync.hand_out_log()
+
+    def _secrets_renewed(self, signal: events.SecretsRenewed) -> None:
+        if signal.drawn:
+            self.renewals.hand_out()
+        self.relay_client.renew()
+        self.announcer.recognise_again()
+        self.announcer.renew()
 
     def _network_changed(self) -> None:
         self.relay_client.network_changed()

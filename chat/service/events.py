@@ -24,6 +24,12 @@ class OwnLogGrew(Struct, frozen=True):
     """Operations were added to this person's own log, which contacts lack, or some were confirmed."""
 
 
+class SecretsRenewed(Struct, frozen=True):
+    """A self key or a share of a contact secret was taken or erased, or was `drawn` here."""
+
+    drawn: bool = False
+
+
 class CutsFollowed(Struct, frozen=True):
     """Cuts may have come in force: which entries count is to be settled."""
 

@@ -20,6 +20,7 @@ from protocol.identity.reduction import Pins
 from protocol.messages import (
     LinkState,
     SharedComparison,
+    SharedDrawing,
     SharedKey,
     SharedPairing,
     SharedPlace,
@@ -30,6 +31,7 @@ from protocol.messages import (
 )
 from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
+from protocol.pairing.renewal import Drawn
 
 NOT_SYNCED = phrase(
     "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
@@ -76,7 +78,7 @@ def _own(db: Database, own: OwnRow, count: int) -> tuple[tuple[bytes, ...], Link
         own.terminal,
         sorted(pins.seen)[:_IDS],
         sorted(pins.confirmed)[:_IDS],
-        [SharedKey(key, sorted(heads)) for key, heads in own_keys],
+        [SharedKey(one.secret, sorted(one.heads), _drawn(one)) for one in own_keys],
         [SharedSetting(*row) for row in settings.shared(db)],
         [SharedRelay(row.address, row.invited, row.since) for row in settings.all_relays(db)][
             : limits.LINKED_RELAYS_MAX
@@ -129,11 +131,19 @@ def _pairings(rows: Sequence[ShareRow]) -> list[SharedRoot]:
 
     def shares(root: bytes, owner: str) -> list[SharedShare]:
         found = [row for row in rows if row.root == root and row.owner == owner]
-        return [SharedShare(row.number, row.share, sorted(row.heads)) for row in found][
+        return [SharedShare(row.number, row.share, sorted(row.heads), _drawn(row.drawn)) for row in found][
             : limits.SHARE_NUMBERS_MAX
         ]
 
     return [SharedRoot(root, shares(root, OWN), shares(root, THEIRS)) for root in roots]
+
+
+def _drawn(one: Drawn) -> list[SharedDrawing]:
+    return [SharedDrawing(one.terminal, one.signature)] if one.signature else []
+
+
+def _signed(drawn: Sequence[SharedDrawing]) -> tuple[bytes, bytes]:
+    return (drawn[0].terminal, drawn[0].signature) if drawn else (b"", b"")
 
 
 def _places(db: Database, person: bytes) -> list[SharedPlace]:
@@ -154,12 +164,11 @@ def fill(db: Database, due: ProfileDue) -> None:
     """Write the profile of a new device, in one transaction. Raises ProtocolError for a log that is none."""
     given, new = due.handover, due.keys
     state = given.state
-    first, *later = state.self_keys
-    keys.create_own(
-        db, OwnRow(state.person, new.id, new.signing_seed, new.static_secret, first.key, None), first.heads
-    )
+    first, *later = [Drawn(key.key, tuple(key.heads), *_signed(key.drawn)) for key in state.self_keys]
+    row = OwnRow(state.person, new.id, new.signing_seed, new.static_secret, first.secret, None)
+    keys.create_own(db, row, first)
     for key in later:
-        keys.add_self_key(db, key.key, key.heads)
+        keys.add_self_key(db, key)
     _log(db, state.person, given.operations, pins_of(state))
     for contact in given.contacts:
         _add_contact(db, contact)
@@ -193,11 +202,9 @@ def _add_contact(db: Database, given: SharedContact) -> None:
         contacts.add_comparison(db, row)
     for pairing in reversed(shared.pairings):
         for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
-            for share in shares:
-                heads = list(share.heads)
-                keys.add_share(
-                    db, ShareRow(shared.person, owner, share.number, share.share, heads, pairing.root)
-                )
+            for share in reversed(shares):
+                held = share.number, share.share, list(share.heads), pairing.root, *_signed(share.drawn)
+                keys.add_share(db, ShareRow(shared.person, owner, *held))
     for static in shared.proven:
         persons.add_proven_key(db, shared.person, static)
     for place in shared.places:

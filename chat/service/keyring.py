@@ -5,30 +5,33 @@ Only use cases write here, after their commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.errors import Phrase, Unconfirmed, phrase
 from chat.network.links import Identity, LiveLink, Peer
 from chat.storage import contacts, keys, persons
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
-from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
+from chat.storage.keys import OWN, THEIRS, OwnRow
 from protocol.discovery import Known
 from protocol.entries_and_receipts import conversation_of_two, parse_entry
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.identity.safety import open_questions
 from protocol.keys import X25519Pair
+from protocol.limits import PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
 from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
-from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_secret
+from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_psks, own_secret
+from protocol.pairing.renewal import number_of
 from protocol.primitives import equal
 from protocol.relay.rendezvous import contact_token, invitation_token
 
@@ -104,7 +107,10 @@ class ContactKeys(Struct):
 
     def candidates(self) -> tuple[ContactPsk, ...]:
         """The psks of the pairings with this contact, newest first, as many as message 1 may name."""
-        return tuple(psk for pair in self.named() for psk in pair.candidates())[:PAIRINGS_NAMED]
+        named = self.named()
+        # Message 1 names all of them, and has room for so many shares of each person.
+        of_each = SHARE_NUMBERS_MAX // max(1, len(named))
+        return tuple(psk for pair in named for psk in pair.candidates(of_each))[:PSK_CANDIDATES_MAX]
 
     def named(self) -> tuple[Pair, ...]:
         # Pairings that only this side completed gather at the new end, so the oldest are named too.
@@ -126,7 +132,8 @@ class Keyring:
 
     `own` and `own_log`: this person's keys and log. `own_confirmed`: the ids of its operations that this
     terminal made or this person confirmed. `own_terminals`: the ids of this person's terminals, former ones
-    included: what they wrote is never shown as a contact's words. `keeps_seed`: the database has the recovery
+    included: what they wrote is never shown as a contact's words. `is_removed`: this terminal knows that it
+    was removed, and sends and receives nothing any more. `keeps_seed`: the database has the recovery
     seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
     that key. `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this
     person may begin to be linked.
@@ -155,6 +162,7 @@ class Keyring:
         self.own = own
         self.identity = Identity(own.person, X25519Pair(own.static_secret))
         self.own_log, self.own_confirmed = own_log, own_confirmed
+        self.is_removed = own.terminal in own_log.removed
         self.found: dict[Peer, Addresses] = {}
         self.remembered = remembered or {}
         self.proven: dict[bytes, set[bytes]] = {}
@@ -198,11 +206,12 @@ class Keyring:
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
         if hello.person == self.own.person:
-            psk = answer_sibling(self._own_secret(), hello.numbers) if self._answers_own(static) else None
+            answers_own = self._answers_own(static)
+            psk = answer_sibling(hello.person, self.own.self_keys, hello.numbers) if answers_own else None
             if psk is not None:
                 return hello.person, psk
-        contact = self.contacts.get(hello.person)
-        if contact is not None and self.may_link(Peer(hello.person, static)):
+        contact, peer = self.contacts.get(hello.person), Peer(hello.person, static)
+        if contact is not None and (self.may_link(peer) or self.was_removed(peer)):
             answers = (pair.answer(hello.numbers) for pair in contact.pairs)
             psk = next((answer for answer in answers if answer is not None), None)
             if psk is not None:
@@ -218,6 +227,8 @@ class Keyring:
 
         One of a recovery that the own person has not confirmed could be a thief's, and is none of them.
         """
+        if self.is_removed:
+            return []
         left_out = doubted(self.own_log, self.own_confirmed)
         own, live = self.identity.static.public, self.own_log.live.values()
         return [one for one in live if one.static != own and one.id not in left_out][:TERMINALS_DIALLED]
@@ -233,10 +244,45 @@ class Keyring:
         return self._stands(static) is Standing.PROVISIONAL
 
     def _answers_own(self, static: bytes) -> bool:
-        return self._stands(static) is not Standing.STRANGER
+        return self._stands(static) is not Standing.STRANGER and not self.is_removed
 
     def _own_secret(self) -> OwnSecret:
+        """The newest one, by which alone this terminal is found."""
         return own_secret(self.own.person, self.own.self_key)
+
+    def _own_secrets(self) -> list[OwnSecret]:
+        """Those by which other own terminals may be found, the newest first."""
+        return [own_secret(self.own.person, key) for key in self.own.self_keys[:SHARE_NUMBERS_MAX]]
+
+    def was_removed(self, peer: Peer) -> bool:
+        """Whether a terminal, of which nothing is held here that blocks it, was removed from its person."""
+        contact = self.contacts.get(peer.person)
+        if self.is_removed or peer.static == self.identity.static.public:
+            return False
+        if peer.person == self.own.person:
+            return self._stands(peer.static) is Standing.REMOVED
+        if contact is None or contact.blocked:
+            return False
+        live, removed = contact.state.live.values(), contact.state.removed.values()
+        return any(one.static == peer.static for one in removed) and not any(
+            one.static == peer.static for one in live
+        )
+
+    def is_superseded(self, person: bytes, psk: ContactPsk | None) -> bool:
+        """Whether a psk with which a link opened is of a self key or a share that was renewed."""
+        if psk is None:
+            return False
+        if person == self.own.person:
+            return psk.own != number_of(self.own.self_key)
+        contact = self.contacts.get(person)
+        return contact is not None and all(pair.is_superseded(psk) for pair in contact.pairs)
+
+    def take_renewed(self, own: OwnRow, pairs: Mapping[bytes, tuple[Pair, ...]]) -> None:
+        """Self keys, and shares in the pairings with these contacts, were drawn, taken or erased."""
+        self.own = replace(self.own, self_key=own.self_key, earlier=own.earlier)
+        for person, held in pairs.items():
+            if person in self.contacts:
+                self.contacts[person].pairs = held
 
     # What the dialer asks.
 
@@ -260,17 +306,18 @@ class Keyring:
         if not self.may_link(peer):
             return ()
         if peer.person == self.own.person:
-            return (self._own_secret().link_psk(),)
+            return own_psks(self.own.person, self.own.self_keys)
         return self.contacts[peer.person].candidates()
 
     def may_link(self, peer: Peer) -> bool:
         if peer.person == self.own.person:
-            return self._stands(peer.static) is Standing.OWN
+            return self._stands(peer.static) is Standing.OWN and not self.is_removed
         contact = self.contacts.get(peer.person)
         if (
             contact is None
             or contact.blocked
             or not contact.pairs
+            or self.is_removed
             or peer.static == self.identity.static.public
         ):
             return False  # a log can claim any key, but this one is here
@@ -278,7 +325,11 @@ class Keyring:
 
     def holds(self, person: bytes, psk: ContactPsk | None, *, initiates: bool) -> bool:
         if person == self.own.person and psk is not None:
-            return equal(psk.psk, self._own_secret().link_psk().psk)
+            return any(
+                equal(psk.psk, one.psk)
+                for one in (own_secret(person, key).link_psk(number_of(key)) for key in self.own.self_keys)
+                if one.own == psk.own
+            )
         contact = self.contacts.get(person)
         if contact is None or psk is None:
             return False
@@ -308,6 +359,9 @@ class Keyring:
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
         own, static = self.identity.person, self.identity.static.public
+        if self.is_removed:
+            return []
+        # Under the newest secrets alone: who was removed knows the others, and would see it wait.
         keys = [
             pair.newest().meeting_key(own, person)
             for person in self.linkable()
@@ -326,9 +380,12 @@ class Keyring:
         if not self.may_link(peer):
             return []
         if peer.person == self.own.person:
-            return [contact_token(self._own_secret().meeting_key(), day, relay, peer.static)]
+            own_keys = [secret.meeting_key() for secret in self._own_secrets()]
+            return [contact_token(key, day, relay, peer.static) for key in own_keys]
         pairs, own = self.contacts[peer.person].named(), self.identity.person
-        meeting = [pair.newest().meeting_key(peer.person, own) for pair in pairs]
+        # The other side may not have the newest secret, and waits where it can.
+        secrets = [secret for pair in pairs for secret in pair.secrets()]
+        meeting = [secret.meeting_key(peer.person, own) for secret in secrets]
         return [contact_token(key, day, relay, peer.static) for key in meeting]
 
     # Discovery and pairing.
@@ -346,6 +403,8 @@ class Keyring:
         other side may not have the newest pairing, and would find this terminal no more.
         """
         own = self.identity.person
+        if self.is_removed:
+            return []
         place = {person: number for number, person in enumerate(spoken_to)}
         persons = sorted(self.linkable(), key=lambda person: place.get(person, len(place)))
         named = [(person, self.contacts[person].named()) for person in persons]
@@ -359,13 +418,17 @@ class Keyring:
         """The keys with which terminals that are dialled announce themselves to this person."""
         own = self.identity.person
         siblings = self.siblings()
-        key = self._own_secret().discovery_key() if siblings else b""
-        return [Known(own, one.id, one.static, key) for one in siblings] + [
+        keys = [secret.discovery_key() for secret in self._own_secrets()] if siblings else []
+        return [Known(own, one.id, one.static, key) for key in keys for one in siblings] + [
             Known(person, terminal.id, terminal.static, key)
             for person in self.linkable()
-            for key in [pair.newest().discovery_key(person, own) for pair in self.contacts[person].pairs]
+            for key in self._announced_under(person)
             for terminal in self.contacts[person].dialled()
         ]
+
+    def _announced_under(self, person: bytes) -> list[bytes]:
+        secrets = [secret for pair in self.contacts[person].pairs for secret in pair.secrets()]
+        return [secret.discovery_key(person, self.identity.person) for secret in secrets]
 
     def partner(self, passed_on: Sequence[Message]) -> bytes:
         """The contact of the conversation of entries that an own terminal passes on, b"" if there is none.
@@ -389,6 +452,7 @@ class Keyring:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those
         that were made here or confirmed, and no others."""
         self.own_log, self.own_confirmed = state, confirmed
+        self.is_removed = self.own.terminal in state.removed
         self.own_terminals.update(terminal.id for terminal in state.terminals())
 
     def take_keys(self, own: OwnRow) -> None:
@@ -436,6 +500,11 @@ NOT_LIVE: Final = phrase(
     " pair. Use another device of yours. If you have none, recover with 'parlour recovery use', then pair"
     " with your contacts again."
 )
+REMOVED: Final = phrase(
+    "This device was removed from your identity. It sends and receives nothing any more; what is on it stays."
+    " To use it again, run 'parlour terminal add' on a device of yours, and here 'parlour --profile FOLDER"
+    " terminal link' with a new folder. If you did not remove it, recover with 'parlour recovery use'."
+)
 ASKS: Final = phrase(
     "Your identity has changed, and not by this device. Say first whether that was you: see 'parlour verify"
     " --own'. If it was not you, recover with 'parlour recovery use'."
@@ -446,6 +515,8 @@ def own_problem(log: PersonState, terminal: bytes, confirmed: Set[bytes]) -> Phr
     """Why a terminal of this person shows no safety number and sends no Record (SPEC §7.7)."""
     if open_questions(log, confirmed):
         return ASKS
+    if terminal in log.removed:
+        return REMOVED
     return None if terminal in log.live else NOT_LIVE
 
 
@@ -464,19 +535,22 @@ def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> Cont
     return ContactKeys(
         operations=operations,
         state=reduce(operations, pins),
-        pairs=_pairs(own_person, row.person, keys.shares_of(database, row.person)),
+        pairs=pairs_of(database, own_person, row.person),
         pending=row.state == contacts.PENDING,
         blocked=row.blocked,
         pins=pins,
     )
 
 
-def _pairs(own: bytes, person: bytes, rows: Sequence[ShareRow]) -> tuple[Pair, ...]:
+def pairs_of(database: Database, own: bytes, person: bytes) -> tuple[Pair, ...]:
     """The secrets of each pairing with the contact, newest first."""
+    rows = keys.shares_of(database, person)
 
     def shares(root: bytes, owner: str) -> tuple[Share, ...]:
         found = (row for row in rows if row.root == root and row.owner == owner)
-        return tuple(Share(row.number, row.share, tuple(row.heads)) for row in found)
+        return tuple(
+            Share(row.number, row.share, tuple(row.heads), row.terminal, row.signature) for row in found
+        )
 
     roots = dict.fromkeys(row.root for row in rows)
     return tuple(Pair(root, own, person, shares(root, OWN), shares(root, THEIRS)) for root in roots)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import EntryAdded, EntryDeleted, EntryView, UsageError
+from chat.interface import EntryAdded, EntryDeleted, EntryView, NotPermitted, UsageError
 from chat.service.amending import Amendments, Changed, follow
 from chat.service.events import CutsFollowed, EventBus
 from chat.service.expiry import Expirer
 from chat.service.history import held_in
-from chat.service.keyring import Keyring
+from chat.service.keyring import REMOVED, Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
@@ -88,7 +89,8 @@ class Messages:
         self._cut_for: PersonState | None = None  # the own log for which every cut that is due is written
 
     async def send(self, person: bytes, text: str, reply: bytes = b"", send_id: str = "") -> EntryView:
-        """Commit a text entry for a contact and send it. Raises UsageError, or a storage failure.
+        """Commit a text entry for a contact and send it. Raises UsageError, NotPermitted (this terminal was
+        removed), or a storage failure.
 
         `reply` is the id of an entry held of this conversation, or empty. With a `send_id` that was used
         before, the entry of that time is returned.
@@ -115,6 +117,8 @@ class Messages:
         """Set the timer of a conversation, 0 for none; None where it is that. Raises as `send`."""
         if not 0 <= seconds <= TIMER_SECONDS_MAX:
             raise UsageError(TOO_LATE)
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
         if self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
         if self._book.timers.get(person, 0) == seconds:
@@ -129,7 +133,7 @@ class Messages:
         return view
 
     def _check(self, person: bytes, text: str, send_id: str) -> None:
-        """Raises UsageError for what cannot be sent to a contact."""
+        """Raises UsageError for what cannot be sent to a contact, NotPermitted once this one is removed."""
         if not text.strip():
             raise UsageError(EMPTY)
         if len(text) > TEXT_CHARACTERS_MAX:
@@ -138,6 +142,8 @@ class Messages:
             text.encode()
         except UnicodeEncodeError:
             raise UsageError(NOT_TEXT) from None
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
         if self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
         if len(send_id) > SEND_ID_MAX or not send_id.isascii():
@@ -175,7 +181,7 @@ class Messages:
         written = self._commit(database, person, KIND_EDIT, edit_body(entry, text))
         if send_id and not receipts.remember_send(database, send_id, written.id):
             raise _SentBefore
-        return written, follow(database, self._keyring.own.self_key, written.id)[0]
+        return written, follow(database, self._keyring.own.self_keys, written.id)[0]
 
     def _shown(self, database: Database, person: bytes, entry: bytes) -> EntryView:
         row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
@@ -268,8 +274,8 @@ class Messages:
         Raises UsageError, or a storage failure.
         """
         conversation = conversation_of_two(self._keyring.own.person, person)
-        key = self._keyring.own.self_key
-        delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, key)
+        own_keys = self._keyring.own.self_keys
+        delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, own_keys)
         row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
         if deleted:
             self._sync.gone([entry])
@@ -285,6 +291,8 @@ class Messages:
 
         Raises UsageError, or a storage failure.
         """
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
         delete = partial(self._store.write_once, _is_amended, self._append_delete, person, entry)
         written, changed = await self._store.with_reserve(delete)
         if written is not None:
@@ -305,7 +313,7 @@ class Messages:
         if row.deleted and row.amended is not None:
             return None, []
         written = self._commit(database, person, KIND_DELETE, delete_body([entry]))
-        return written, follow(database, self._keyring.own.self_key, written.id)[0]
+        return written, follow(database, self._keyring.own.self_keys, written.id)[0]
 
 
 def _is_held(database: Database, entry: ParsedEntry) -> bool:
@@ -336,7 +344,7 @@ def _is_deleted(database: Database, result: tuple[EntryRow, *tuple[object, ...]]
 
 
 def _delete(
-    database: Database, conversation: bytes, entry: bytes, self_key: bytes
+    database: Database, conversation: bytes, entry: bytes, self_keys: Sequence[bytes]
 ) -> tuple[EntryRow, list[ReceiptRow], int, bool, list[Changed]]:
     """The entry as it is now, its receipts, the number of unread entries, whether it was deleted now, and
     what that changed."""
@@ -344,7 +352,7 @@ def _delete(
     deleted, changed = entries.destroy(database, entry), list[Changed]()
     if deleted:
         amendments.wake_all(database, entry)
-        changed, _ = follow(database, self_key, entry)
+        changed, _ = follow(database, self_keys, entry)
     row = held_in(database, conversation, entry)
     receipts_of = receipts.of(database, [entry]).get(entry, [])
     return row, receipts_of, receipts.unread(database, conversation), deleted, changed

@@ -14,7 +14,15 @@ from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryVie
 from chat.network.limits import Bucket, Turns
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
-from chat.service.events import ContactsChanged, EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew
+from chat.service.drawing import Renewed, draw
+from chat.service.events import (
+    ContactsChanged,
+    EventBus,
+    InvitationsChanged,
+    OwnLogChanged,
+    OwnLogGrew,
+    SecretsRenewed,
+)
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
 from chat.service.pairing.storage import PendingContacts
@@ -128,6 +136,25 @@ class OwnLog:
         self._turn = asyncio.Lock()  # what is signed builds on all that came before
         self._sought: dict[Peer, set[bytes]] = {}
         self._synced = asyncio.Event()
+        self._drawn_for: PersonState | None = None  # the own log for which all that is stale is drawn again
+
+    async def renew(self) -> None:
+        """Draw again what removals by other terminals have made stale, if it is this one's turn.
+
+        Raises a storage failure.
+        """
+        log = self._keyring.own_log
+        if log is not self._drawn_for:
+            async with self._turn:
+                log = self._keyring.own_log
+                renewed = await self._store.write(draw, self._random, removes=False)
+            self._take(renewed)
+            self._drawn_for = log
+
+    def _take(self, renewed: Renewed | None) -> None:
+        if renewed is not None:
+            self._keyring.take_renewed(renewed.own, renewed.pairs)
+            self._bus.signal(SecretsRenewed(drawn=True))
 
     async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
         """The operations of this person's log that a holder of these heads lacks."""
@@ -173,24 +200,32 @@ class OwnLog:
         return found.whole
 
     async def _add(
-        self, operations: Sequence[bytes], confirmed: Iterable[bytes] = (), own: OwnRow | None = None
+        self,
+        operations: Sequence[bytes],
+        confirmed: Iterable[bytes] = (),
+        own: OwnRow | None = None,
+        *,
+        removes: bool = False,
     ) -> Extension:
         """Store what is new in the own log. `confirmed`: recoveries that this person made, `own`: this
-        terminal with the keys that one of them brings."""
+        terminal with the keys that one of them brings. `removes`: what the removed know is renewed."""
         person = self._keyring.own.person
         held, pins = await self._store.read(_held, person)
         pins = Pins(pins.seen, pins.confirmed.union(confirmed))
         found = await self._worker.run(extend, held, operations, pins=pins)
 
-        def store(database: Database) -> Pins:
+        def store(database: Database) -> tuple[Pins, Renewed | None]:
             if own is not None:
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
             store_operations(database, person, found)
             persons.pin(database, person, confirmed, confirmed=True)
-            return persons.pins_of(database, person)
+            renewed = draw(database, self._random, removes=True) if removes else None
+            return persons.pins_of(database, person), renewed
 
         if found.new:
-            self._follow(found.state, await self._store.write(store), own)
+            stored, renewed = await self._store.write(store)
+            self._follow(found.state, stored, own)
+            self._take(renewed)
         return found
 
     def _follow(self, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
@@ -265,7 +300,7 @@ class OwnLog:
                 raise NotPermitted(ONLY_DEVICE)
             operation = remove_operation(state, own.terminal, terminal)
             try:
-                await self._add([sign_operation(operation, own.signing_seed)])
+                await self._add([sign_operation(operation, own.signing_seed)], removes=True)
             except LimitExceeded:
                 raise NotPermitted(LOG_FULL_FOR_DEVICES) from None
 
@@ -306,7 +341,7 @@ class OwnLog:
                 )
             held, pins = await self._store.read(_held, state.person)
             named = await self._worker.run(named_again, [*held, signed], pins, keyed or own, state.name)
-            await self._add([signed, *named], [parse_operation(signed).id], keyed)
+            await self._add([signed, *named], [parse_operation(signed).id], keyed, removes=True)
 
     async def before(self, seed: bytes, removed: Sequence[bytes] = ()) -> PersonState:
         """The state that the next recovery with this seed, which removes these terminals, follows.

@@ -49,6 +49,7 @@ from protocol.identity.author import NewTerminal, create_terminal, recover_opera
 from protocol.identity.exchange import extend
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.pairing.renewal import Drawn
 from protocol.primitives import Random
 from protocol.redacting import Redacted, Redacting
 
@@ -150,7 +151,7 @@ def fill_new(
     earlier = verified.start.self_keys[:-1]
     keys.create_own(db, replace(own, self_key=earlier[0].key) if earlier else own)
     for key in verified.start.self_keys[1:]:
-        keys.add_self_key(db, key.key, key.heads)
+        keys.add_self_key(db, Drawn(key.key, tuple(key.heads)))
     for person, operations in verified.logs.items():
         for operation in operations:
             persons.add_operation(db, person, parse_operation(operation).id, operation)
@@ -171,9 +172,8 @@ def fill_new(
 def check_same(db: Database, verified: Verified) -> OwnRow:
     """The terminal of a profile that a file may add to. Raises UsageError for that of somebody else."""
     own = keys.read_own(db)
-    if own.person != verified.start.person or own.self_key not in [
-        one.key for one in verified.start.self_keys
-    ]:
+    shared = {one.key for one in verified.start.self_keys}.intersection(own.self_keys)
+    if own.person != verified.start.person or not shared:
         raise UsageError(OTHER_PERSON)
     return own
 
@@ -215,8 +215,8 @@ def _settle(db: Database) -> None:
     rule: int | None = 0
     while ordering.settle_next(db, 0) is not None or rule is not None:
         rule, _ = quarantine.settle_next(db, rule or 0)
-    self_key, talk = keys.read_own(db).self_key, 0
-    while (following := Follower(db, self_key).piece(talk)) is not None:
+    self_keys, talk = keys.read_own(db).self_keys, 0
+    while (following := Follower(db, self_keys).piece(talk)) is not None:
         talk = following
 
 

@@ -31,6 +31,7 @@ from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.maintenance import Settler
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget
+from chat.service.renewal import Renewals
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.views import AMENDS, DELETED, EXPIRED, HERE, Views
@@ -68,6 +69,8 @@ from protocol.messages import (
     PassedReceipt,
     Reachable,
     Receipt,
+    RenewedKey,
+    RenewedShare,
     Typing,
 )
 from protocol.own_terminals import check_place
@@ -133,8 +136,9 @@ class Synchronizer:
         logs: PersonLogs,
         addresses: AddressBook,
         forwarding: Forwarding,
+        renewals: Renewals,
     ) -> None:
-        self._forwarding = forwarding
+        self._forwarding, self._renewals = forwarding, renewals
         self._runtime, self._bus, self._book, self._links = runtime, bus, book, links
         self._views, self._inbound, self._comparison, self._outbound = views, inbound, comparison, outbound
         self._logs, self._addresses = logs, addresses
@@ -158,8 +162,12 @@ class Synchronizer:
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
         """Take over a link that has just opened, None if it is not wanted."""
         await self._inbound.keyed(opened)
+        await self._renewals.keyed(opened)
+        if (renewing := self._renewals.superseded(driver, opened)) is not None:
+            return renewing
         taken: Handler | None = await self._links.adopt(driver, opened, self)
-        return taken or self._forwarding.provisional(driver, opened)
+        taken = taken or self._forwarding.provisional(driver, opened)
+        return taken or self._renewals.removed(driver, opened)
 
     # Sending.
 
@@ -195,6 +203,14 @@ class Synchronizer:
         outbounds = self._outbounds.items()
         current = {link: one.put for link, one in outbounds if self._links.current(link.peer) is link}
         await self._comparison.fetch(current)
+
+    def part(self, link: LiveLink) -> bool:
+        """End a link with a terminal that was removed, which hears of that alone; whether it was."""
+        parts = self._renewals.part(link)
+        worker = self._workers.get(link)
+        if parts and worker is not None and worker.task is not None:
+            worker.task.cancel()
+        return parts
 
     def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""
@@ -237,6 +253,7 @@ class Synchronizer:
         self._outbounds.pop(link, None)
         self._forwarding.ended(link)
         self._comparison.ended(link)
+        self._renewals.ended(link.driver)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
         if self._links.current(link.peer) is None:  # the end of a spare link says nothing about the terminal
@@ -313,10 +330,14 @@ class Synchronizer:
                 await self._hear_heads(link, log_heads)
             case LogOperations() as operations:
                 await self._logs.store(link, operations, worker.logs)
+                await self._renewals.operations_came(link.driver, link.peer)
                 if waiting := worker.waiting:
                     worker.waiting = []
                     for one in waiting:  # each may be a longest text
                         await self._take(link, [one])
+            case RenewedKey() | RenewedShare():
+                check_place(message, own=link in self._forwarding.links)
+                await self._renewals.take(link.driver, link.peer, message)
             case Reachable(port=port):
                 await self._addresses.reached(link, port)
             case Typing() as typing:
@@ -555,7 +576,7 @@ class Inbound:
             contact=person,
             contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
-            self_key=own.self_key,
+            self_keys=(own.self_key, *own.earlier),
             welcome=contact is not None and not contact.blocked,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
@@ -676,7 +697,7 @@ class Inbound:
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:
             talk = contacts.conversation_number(database, conversation)
-            changed, _ = follow(database, own.self_key, after=talk - 1)  # this one's turn comes first
+            changed, _ = follow(database, own.self_keys, after=talk - 1)  # this one's turn comes first
         return new, evidence, receipts.unread(database, conversation), due, changed
 
     def _at(self, link: LiveLink) -> bytes:

@@ -215,7 +215,7 @@ class Views:
         own = self._keyring.own
         if entry.author == own.terminal or entry.author not in self._keyring.own_terminals:
             return entry.author == own.terminal
-        return is_own(entry.fields if isinstance(entry, EntryRow) else entry, own.self_key)
+        return is_own(entry.fields if isinstance(entry, EntryRow) else entry, own.self_keys)
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""

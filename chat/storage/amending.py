@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -73,8 +73,8 @@ def edits_of(db: Database, entry: bytes) -> list[EntryRow]:
 class Follower:
     """Follows pieces of what is due. `changed`: ids of the entries that show something else than before."""
 
-    def __init__(self, db: Database, self_key: bytes) -> None:
-        self._db, self._self_key = db, self_key
+    def __init__(self, db: Database, self_keys: Sequence[bytes]) -> None:
+        self._db, self._self_keys = db, self_keys
         self._room: dict[tuple[int, bool], int] = {}
         self._edited: dict[bytes, None] = {}
         self._bytes = 0
@@ -139,7 +139,7 @@ class Follower:
             " WHERE e.number = ? AND (t.terminal IN (SELECT terminal FROM own) OR t.number IN"
             " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own))))"
         )
-        return bool(self._db.value(of_own, number)) and is_own(ENTRY_HEADER.decode(header), self._self_key)
+        return bool(self._db.value(of_own, number)) and is_own(ENTRY_HEADER.decode(header), self._self_keys)
 
     def _follow(self, one: _Amendment) -> None:
         held = self._db.row(

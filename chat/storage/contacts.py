@@ -223,6 +223,7 @@ def remove(db: Database, person: bytes) -> None:
     db.run("DELETE FROM shares WHERE contact = ?", person)
     db.run("DELETE FROM operations WHERE person = ?", person)
     db.run("DELETE FROM proven_keys WHERE person = ?", person)
+    db.run("DELETE FROM acknowledged WHERE contact = ?", person)
     db.run("DELETE FROM pins WHERE person = ?", person)
     db.run("DELETE FROM comparisons WHERE person = ?", person)
     theirs = db.rows("SELECT terminal FROM person_terminals WHERE person = ?", person)

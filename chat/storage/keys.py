@@ -10,6 +10,7 @@ from chat.storage.errors import StorageMisuse
 from chat.storage.secure_deletion import mark_unclean
 from protocol.errors import Untrusted
 from protocol.pairing.invitation import check_joiner
+from protocol.pairing.renewal import Drawn
 from protocol.redacting import Redacted, Redacting
 
 SIZE: Final = 32
@@ -29,7 +30,10 @@ def parted_ids(value: bytes) -> list[bytes]:
 
 
 class OwnRow(Redacting, frozen=True):
-    """Ids and secrets of 32 bytes each. `self_key` is the newest, `recovery_seed` None once deleted."""
+    """Ids and secrets of 32 bytes each. `recovery_seed` is None once deleted.
+
+    `self_key` is the newest, `earlier` are those before it, the newest first.
+    """
 
     person: bytes
     terminal: bytes
@@ -37,10 +41,16 @@ class OwnRow(Redacting, frozen=True):
     static_secret: Redacted[bytes]
     self_key: Redacted[bytes]
     recovery_seed: Redacted[bytes | None]
+    earlier: Redacted[tuple[bytes, ...]] = ()
+
+    @property
+    def self_keys(self) -> tuple[bytes, ...]:
+        """All self keys, the newest first."""
+        return self.self_key, *self.earlier
 
 
-def create_own(db: Database, own: OwnRow, heads: Iterable[bytes] = ()) -> None:
-    """Write the only row and the first self key, made under these heads of the person's log.
+def create_own(db: Database, own: OwnRow, first: Drawn | None = None) -> None:
+    """Write the only row and the first self key, by default one that nobody signed.
 
     Raises StorageMisuse if there is one already.
     """
@@ -49,18 +59,18 @@ def create_own(db: Database, own: OwnRow, heads: Iterable[bytes] = ()) -> None:
         " VALUES (1, ?, ?, ?, ?, ?)",
         *(own.person, own.terminal, own.signing_seed, own.static_secret, own.recovery_seed),
     )
-    add_self_key(db, own.self_key, list(heads))
+    add_self_key(db, first or Drawn(own.self_key, ()))
 
 
 def read_own(db: Database) -> OwnRow:
     """This person and terminal. Raises StorageMisuse before `create_own`."""
-    row = db.row(
-        "SELECT person, terminal, signing_seed, static_secret,"
-        " (SELECT key FROM self_keys ORDER BY number DESC LIMIT 1), recovery_seed FROM own"
-    )
-    if row is None:
+    row = db.row("SELECT person, terminal, signing_seed, static_secret, recovery_seed FROM own")
+    drawn = self_keys(db)
+    if row is None or not drawn:
         raise StorageMisuse("nobody was created in this database")
-    return OwnRow(*row)
+    *earlier, newest = [one.secret for one in drawn]
+    person, terminal, signing_seed, static_secret, seed = row
+    return OwnRow(person, terminal, signing_seed, static_secret, newest, seed, tuple(reversed(earlier)))
 
 
 def erase_recovery_seed(db: Database) -> None:
@@ -82,16 +92,18 @@ def replace_terminal(db: Database, terminal: bytes, signing_seed: bytes, static_
     mark_unclean(db)
 
 
-def add_self_key(db: Database, key: bytes, heads: list[bytes]) -> None:
-    """Store a newer self key, made under these heads of the person's log."""
-    db.insert("INSERT INTO self_keys (key, heads) VALUES (?, ?)", key, joined_ids(heads))
+def add_self_key(db: Database, drawn: Drawn) -> None:
+    """Store a newer self key."""
+    db.insert(
+        "INSERT INTO self_keys (key, heads, terminal, signature) VALUES (?, ?, ?, ?)",
+        *(drawn.secret, joined_ids(drawn.heads), drawn.terminal, drawn.signature),
+    )
 
 
-def self_keys(db: Database) -> list[tuple[bytes, list[bytes]]]:
-    """All self keys with the heads under which they were made, the newest last."""
-    return [
-        (key, parted_ids(heads)) for key, heads in db.rows("SELECT key, heads FROM self_keys ORDER BY number")
-    ]
+def self_keys(db: Database) -> list[Drawn]:
+    """All self keys, the newest last."""
+    rows = db.rows("SELECT key, heads, terminal, signature FROM self_keys ORDER BY number")
+    return [Drawn(key, tuple(parted_ids(heads)), *signed) for key, heads, *signed in rows]
 
 
 OWN: Final = "own"
@@ -101,7 +113,8 @@ THEIRS: Final = "theirs"
 class ShareRow(Redacting, frozen=True):
     """A share (32 bytes) of the secret with `contact` (a person); `owner` made it under these heads.
 
-    `root` is the root (32 bytes) of the pairing in which it was exchanged.
+    `root` is the root (32 bytes) of the pairing in which it was exchanged. `terminal` drew and signed it;
+    both are empty for a first share.
     """
 
     contact: bytes
@@ -110,21 +123,31 @@ class ShareRow(Redacting, frozen=True):
     share: Redacted[bytes]
     heads: list[bytes]
     root: Redacted[bytes]
+    terminal: bytes = b""
+    signature: bytes = b""
+
+    @property
+    def drawn(self) -> Drawn:
+        return Drawn(self.share, tuple(self.heads), self.terminal, self.signature)
 
 
 def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) -> None:
-    """Store a share, which may be held already. Raises StorageMisuse for another with the same number.
+    """Store a share as the newest of its owner in its pairing. It may be held already.
 
-    `meanwhile`: the roots of pairings that were stored while this one was under way.
+    `meanwhile`: the roots of pairings that were stored while this one was under way. Raises StorageMisuse for
+    another share with the same number.
     """
     new = db.run(
-        "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing, began_after)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6,"
-        " coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest)"
+        "INSERT OR IGNORE INTO shares"
+        " (contact, root, owner, number, share, heads, terminal, signature, pairing, began_after, place)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+        " coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest), coalesce("
+        " (SELECT max(place) + 1 FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3), 0)"
         " FROM (SELECT coalesce(max(pairing), 0) AS newest FROM shares WHERE contact = ?1)"
         " LEFT JOIN"
         " (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
         *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
+        *(row.terminal, row.signature),
     )
     for root in meanwhile:
         db.run(
@@ -136,6 +159,38 @@ def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) ->
         )
     if not new and row not in shares_of(db, row.contact):
         raise StorageMisuse("another share with this number is held")
+
+
+def forget_shares(db: Database, contact: bytes, root: bytes, owner: str, keep: int) -> bool:
+    """Delete all but the newest shares of an owner in a pairing; whether there were any.
+
+    `secure_deletion.clean_file` must follow.
+    """
+    gone = db.run(
+        "DELETE FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3 AND number NOT IN (SELECT number"
+        " FROM shares WHERE contact = ?1 AND root = ?2 AND owner = ?3 ORDER BY place DESC LIMIT ?4)",
+        *(contact, root, owner, keep),
+    )
+    if gone:
+        db.run(
+            "DELETE FROM acknowledged WHERE contact = ? AND number NOT IN"
+            " (SELECT number FROM shares WHERE contact = ?)",
+            *(contact, contact),
+        )
+        mark_unclean(db)
+    return bool(gone)
+
+
+def acknowledge(db: Database, contact: bytes, static: bytes, numbers: Iterable[int]) -> None:
+    """Store that the contact's terminal with this static key holds the shares with these numbers."""
+    row = "INSERT OR IGNORE INTO acknowledged (contact, static, number) VALUES (?, ?, ?)"
+    db.run_many(row, [(contact, static, number) for number in numbers])
+
+
+def acknowledged(db: Database, contact: bytes, number: int) -> set[bytes]:
+    """The static keys of the contact's terminals that hold the share with this number."""
+    holders = "SELECT static FROM acknowledged WHERE contact = ? AND number = ?"
+    return {row[0] for row in db.rows(holders, contact, number)}
 
 
 def retire_pairings(db: Database, contact: bytes, root: bytes) -> bool:
@@ -154,16 +209,24 @@ def retire_pairings(db: Database, contact: bytes, root: bytes) -> bool:
 
 
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
-    """All shares with a contact: the newest pairing first, and in it the highest number."""
+    """All shares with a contact: the newest pairing first, and in it of each owner the newest share."""
     rows = db.rows(
-        "SELECT owner, number, share, heads, root FROM shares WHERE contact = ?"
-        " ORDER BY pairing DESC, number DESC, owner",
+        "SELECT owner, number, share, heads, root, terminal, signature FROM shares WHERE contact = ?"
+        " ORDER BY pairing DESC, place DESC, number DESC, owner",
         contact,
     )
     return [
-        ShareRow(contact, owner, number, share, parted_ids(heads), root)
-        for owner, number, share, heads, root in rows
+        ShareRow(contact, owner, number, share, parted_ids(heads), *more)
+        for owner, number, share, heads, *more in rows
     ]
+
+
+def newest_shares(db: Database, owner: str) -> list[tuple[bytes, bytes, list[bytes]]]:
+    """Of each pairing contact, root and heads of the newest share of this owner."""
+    rows = db.rows(
+        "SELECT contact, root, heads, max(place) FROM shares WHERE owner = ? GROUP BY contact, root", owner
+    )
+    return [(contact, root, parted_ids(heads)) for contact, root, heads, _ in rows]
 
 
 class InvitationRow(Redacting, frozen=True):

@@ -245,6 +245,24 @@ def missing(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO
     return tuple(graph.order[index].signed for index in bits(reduction.kept & ~theirs))
 
 
+def farewell(operations: Iterable[bytes], static: bytes, pins: Pins = NO_PINS) -> tuple[bytes, ...]:
+    """What tells a terminal with this static key (32 bytes) that it was removed, in causal order.
+
+    It is the first removal and what that follows, but for what the terminal signed or followed itself. Empty
+    for a terminal that was not removed. Errors as in `load`.
+    """
+    reduction = Reduction(log.load(operations), pins)
+    graph, valid = reduction.graph, reduction.context & reduction.kept
+    said = 0
+    for terminal in reduction.terminals().values():
+        removals = [index for index, _ in graph.removals.get(terminal.id, ()) if valid >> index & 1]
+        if terminal.static == static and removals:
+            known = graph.upto(terminal.operation) | graph.closure(graph.by_author.get(terminal.id, 0))
+            removal = min(removals)
+            said |= (graph.past[removal] | 1 << removal) & ~(known & ~(1 << removal))
+    return tuple(graph.order[index].signed for index in bits(said))
+
+
 def in_messages(operations: Sequence[bytes]) -> list[LogOperations]:
     """As many LogOperations as the operations need, each but the last with LOG_OPERATIONS_MAX of them."""
     starts = range(0, len(operations), limits.LOG_OPERATIONS_MAX)

@@ -16,11 +16,16 @@ from protocol.redacting import Redacted, Redacting
 
 
 class Share(Redacting, frozen=True):
-    """One person's share (32 bytes), its number from 1, and the heads of the owner's log at that time."""
+    """One person's share (32 bytes), its number from 1, and the heads of the owner's log at that time.
+
+    `terminal` drew and signed it; both are empty for a first share (SPEC §7.6).
+    """
 
     number: int
     share: Redacted[bytes]
     heads: tuple[bytes, ...]
+    terminal: bytes = b""
+    signature: bytes = b""
 
 
 def new_share(number: int, heads: Iterable[bytes], random: Random) -> Share:
@@ -64,19 +69,11 @@ def contact_secret(
     return ContactSecret(primitives.b2b(ordered, personal=labels.CONTACT, key=root))
 
 
-def newest_common(numbers: ShareNumbers, own: Iterable[int], theirs: Iterable[int]) -> tuple[int, int] | None:
-    """The newest share numbers (own, theirs) that the responder holds and message 1 names, or None.
-
-    `numbers` are from the initiator's side: its `own` are `theirs` here.
-    """
-    common_own, common_theirs = set(own) & set(numbers.theirs), set(theirs) & set(numbers.own)
-    if not common_own or not common_theirs:
-        return None
-    return max(common_own), max(common_theirs)
-
-
 class Pair(Redacting, frozen=True):
-    """The pairing root (32 bytes) and the shares of both persons that this person holds from one pairing."""
+    """The pairing root (32 bytes) and the shares of both persons that this person holds from one pairing.
+
+    Of each person the newest share comes first.
+    """
 
     root: Redacted[bytes]
     own_person: bytes
@@ -86,14 +83,32 @@ class Pair(Redacting, frozen=True):
 
     def newest(self) -> ContactSecret:
         """The secret of the newest shares. LocalMisuse if one side has none."""
-        return self._secret(_newest_first(self.own)[0], _newest_first(self.theirs)[0])
+        return self._secret(_some(self.own)[0], _some(self.theirs)[0])
 
-    def candidates(self) -> tuple[ContactPsk, ...]:
-        """The psks that this person tries as initiator, newest first, at most 16."""
-        own, theirs = (_newest_first(shares)[:SHARE_NUMBERS_MAX] for shares in (self.own, self.theirs))
+    def secrets(self) -> tuple[ContactSecret, ...]:
+        """The secrets of all pairs of shares, the newest first, at most 16. LocalMisuse as `newest`."""
+        return tuple(self._secret(own, theirs) for own, theirs in self._pairs())
+
+    def is_superseded(self, psk: ContactPsk) -> bool:
+        """Whether a psk of this pairing is of a share that was renewed."""
+        return (psk.own, psk.theirs) != (self.own[0].number, self.theirs[0].number)
+
+    def holds(self, own: int, theirs: int) -> bool:
+        """Whether shares with these numbers are held."""
+        return any(one.number == own for one in self.own) and any(one.number == theirs for one in self.theirs)
+
+    def candidates(self, of_each: int = SHARE_NUMBERS_MAX) -> tuple[ContactPsk, ...]:
+        """The psks that this person tries as initiator, newest first, at most 16.
+
+        They are those of the newest `of_each` shares of each person.
+        """
+        return tuple(self._psk(mine, yours, initiates=True) for mine, yours in self._pairs(of_each))
+
+    def _pairs(self, of_each: int = SHARE_NUMBERS_MAX) -> list[tuple[Share, Share]]:
+        own, theirs = (_some(shares)[:of_each] for shares in (self.own, self.theirs))
         places = [(mine, yours) for mine in range(len(own)) for yours in range(len(theirs))]
         places.sort(key=lambda place: (sum(place), place))
-        return tuple(self._psk(own[mine], theirs[yours], initiates=True) for mine, yours in places)
+        return [(own[mine], theirs[yours]) for mine, yours in places]
 
     def opened(self, psk: ContactPsk, *, initiates: bool) -> bool:
         """Whether a psk, which opened a link that this person initiated or answered, is of this pairing."""
@@ -107,9 +122,11 @@ class Pair(Redacting, frozen=True):
 
     def answer(self, numbers: ShareNumbers) -> ContactPsk | None:
         """The psk that this person uses as responder, or None without a common share."""
-        own, theirs = ({share.number: share for share in shares} for shares in (self.own, self.theirs))
-        common = newest_common(numbers, own, theirs)
-        return common and self._psk(own[common[0]], theirs[common[1]], initiates=False)
+        own = next((share for share in self.own if share.number in numbers.theirs), None)
+        theirs = next((share for share in self.theirs if share.number in numbers.own), None)
+        if own is None or theirs is None:
+            return None
+        return self._psk(own, theirs, initiates=False)
 
     def _secret(self, own: Share, theirs: Share) -> ContactSecret:
         return contact_secret(self.root, self.own_person, own.share, self.their_person, theirs.share)
@@ -128,7 +145,7 @@ def answer_nobody() -> None:
     _NOBODY.answer(ShareNumbers([1], [1]))
 
 
-def _newest_first(shares: tuple[Share, ...]) -> list[Share]:
+def _some(shares: tuple[Share, ...]) -> tuple[Share, ...]:
     if not shares:
         raise LocalMisuse("no share of the contact secret is held")
-    return sorted(shares, key=lambda share: -share.number)
+    return shares

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from protocol import labels, primitives
 from protocol.keys import Secret
+from protocol.limits import SHARE_NUMBERS_MAX
 from protocol.link.states import ContactPsk
 from protocol.messages import ShareNumbers
-
-FIRST_NUMBER: Final = 1
-"""Number of a person's first self key. A renewed one will have the number of the one before plus one."""
+from protocol.pairing.renewal import number_of
 
 
 class OwnSecret(Secret):
     """The own secret, 32 bytes, known to the terminals of one person. Its keys have no direction."""
 
-    def link_psk(self) -> ContactPsk:
-        """The psk of links among the person's terminals."""
-        return ContactPsk(self._derive(labels.OWN_PSK), FIRST_NUMBER, FIRST_NUMBER)
+    def link_psk(self, number: int) -> ContactPsk:
+        """The psk of links among the person's terminals; `number`: that of the self key."""
+        return ContactPsk(self._derive(labels.OWN_PSK), number, number)
 
     def discovery_key(self) -> bytes:
         """The key, 32 bytes, of the slot by which the person's terminals recognize each other."""
@@ -38,7 +36,16 @@ def own_secret(person: bytes, self_key: bytes) -> OwnSecret:
     return OwnSecret(primitives.b2b(person, personal=labels.OWN_SECRET, key=self_key))
 
 
-def answer_sibling(secret: OwnSecret, numbers: ShareNumbers) -> ContactPsk | None:
-    """The psk that a responder uses towards an own terminal that names these numbers, None for others."""
-    common: Sequence[int] = [one for one in numbers.own if one in numbers.theirs]
-    return secret.link_psk() if FIRST_NUMBER in common else None
+def own_psks(person: bytes, self_keys: Sequence[bytes]) -> tuple[ContactPsk, ...]:
+    """The psks that an initiator tries with an own terminal, the newest first, at most 4."""
+    return tuple(own_secret(person, key).link_psk(number_of(key)) for key in self_keys[:SHARE_NUMBERS_MAX])
+
+
+def answer_sibling(person: bytes, self_keys: Sequence[bytes], numbers: ShareNumbers) -> ContactPsk | None:
+    """The psk that a responder uses towards an own terminal that names these numbers, None for others.
+
+    `self_keys`: the newest first; the newest that both lists name counts.
+    """
+    named = set(numbers.own) & set(numbers.theirs)
+    common = next((key for key in self_keys if number_of(key) in named), None)
+    return None if common is None else own_secret(person, common).link_psk(number_of(common))

@@ -119,7 +119,7 @@ def _accept(inputs: Json, step: Json) -> Json:
         contact=bytes.fromhex(known["contact"]),
         contact_terminals={bytes.fromhex(each) for each in known["contact_terminals"]},
         carrier=bytes.fromhex(known["carrier"]),
-        self_key=bytes.fromhex(known["self_key"]),
+        self_keys=[bytes.fromhex(known["self_key"])],
         welcome=known["carrier_is"] == "contact",
         own_former={bytes.fromhex(each) for each in known["own_former"]},
         contact_former={bytes.fromhex(each) for each in known["contact_former"]},
@@ -159,7 +159,7 @@ def _amend(inputs: Json, step: Json) -> Json:
     terminals = {bytes.fromhex(one) for one in inputs["own_terminals"]}
     key = bytes.fromhex(inputs["self_key"])
     own = {
-        one for one, entry in held.items() if entry.header.author in terminals and is_own(entry.header, key)
+        one for one, entry in held.items() if entry.header.author in terminals and is_own(entry.header, [key])
     }
     apart = {entries[name].id for name in step["apart"]}
     destroyed = {entries[name].id for name in step["destroyed"]}

@@ -41,7 +41,7 @@ from protocol.messages import (
     Ping,
     ShareNumbers,
 )
-from protocol.pairing.contact_secret import ContactSecret, newest_common
+from protocol.pairing.contact_secret import ContactSecret
 from protocol.pairing.record import Transcript
 from protocol.primitives import b2b, mlkem_encapsulate, mlkem_from_seed
 from protocol.vectors.frame import (
@@ -175,8 +175,10 @@ class InputPolicy:
             return None
         pairs = {(pair[OWN_SHARE], pair[THEIR_SHARE]): pair for pair in inputs["responder_pairs"]}
         held = [{numbers[end] for numbers in pairs} for end in (0, 1)]
-        common = newest_common(hello.numbers, *held)
-        return common and (hello.person, _contact_psk(inputs, pairs[common]))
+        own, theirs = held[0] & set(hello.numbers.theirs), held[1] & set(hello.numbers.own)
+        if not own or not theirs:
+            return None
+        return hello.person, _contact_psk(inputs, pairs[max(own), max(theirs)])
 
 
 def responder(inputs: Json) -> Responder:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from protocol.codec import encode
+from protocol.identity.exchange import farewell
 from protocol.identity.reduction import Pins, reduce
-from protocol.messages import MESSAGE, Digests, PassedReceipt, ShareNumbers
+from protocol.messages import MESSAGE, Digests, PassedReceipt, RenewedKey, RenewedShare, ShareNumbers
 from protocol.own_terminals import (
     Mark,
     accept_passed,
@@ -19,6 +20,17 @@ from protocol.own_terminals import (
     standing,
 )
 from protocol.pairing.own_secret import answer_sibling, own_secret
+from protocol.pairing.renewal import (
+    Drawn,
+    Measure,
+    Renewal,
+    check_persons,
+    draw_key,
+    draw_share,
+    key_message,
+    number_of,
+    share_message,
+)
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "siblings"
@@ -32,16 +44,69 @@ def _keys(_: Json, step: Json) -> Json:
     secret = own_secret(*_ids([step["person"], step["self_key"]]))
     return {
         "own_secret": secret.reveal().hex(),
-        "psk": secret.link_psk().psk.hex(),
+        "number": number_of(bytes.fromhex(step["self_key"])),
+        "psk": secret.link_psk(number_of(bytes.fromhex(step["self_key"]))).psk.hex(),
         "discovery_key": secret.discovery_key().hex(),
         "meeting_key": secret.meeting_key().hex(),
     }
 
 
 def _answer(_: Json, step: Json) -> Json:
-    secret = own_secret(*_ids([step["person"], step["self_key"]]))
-    found = answer_sibling(secret, ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"]))
+    person, *self_keys = _ids([step["person"], *step["self_keys"]])
+    numbers = ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"])
+    found = answer_sibling(person, self_keys, numbers)
     return {"psk": None if found is None else found.psk.hex()}
+
+
+def _draw(_: Json, step: Json) -> Json:
+    """A self key, or a share where the step names a contact."""
+    person, terminal, seed, secret = _ids([step[one] for one in ("person", "terminal", "seed", "secret")])
+    heads, numbered = _ids(step["heads"]), {"number": number_of(secret)}
+    message: Renewal | None
+    if "contact" in step:
+        contact, root = _ids([step["contact"], step["pairing_root"]])
+        share = draw_share(person, contact, root, heads, terminal, seed, lambda _: secret)
+        message = share_message(person, contact, root, share)
+    else:
+        message = key_message(draw_key(person, heads, terminal, seed, lambda _: secret))
+    return {**numbered, "message": "" if message is None else encode(message).hex()}
+
+
+def _measure(inputs: Json, step: Json) -> Measure:
+    log = [one for name, one in inputs["log"].items() if name not in step["without"]]
+    return Measure(_ids(log))
+
+
+def _held(step: Json) -> list[Drawn]:
+    return [
+        Drawn(bytes.fromhex(one["secret"]), tuple(_ids(one["heads"])), bytes.fromhex(one["terminal"]))
+        for one in step["held"]
+    ]
+
+
+def _newest(inputs: Json, step: Json) -> Json:
+    measure, held = _measure(inputs, step), _held(step)
+    ordered = sorted(held, key=measure.order, reverse=True)
+    return {
+        "order": [held.index(one) for one in ordered],
+        "stale": [measure.is_stale(one.heads) for one in held],
+    }
+
+
+def _receive_renewal(inputs: Json, step: Json) -> Json:
+    message, own = MESSAGE.decode(bytes.fromhex(step["message"])), bytes.fromhex(step["person"])
+    if not isinstance(message, RenewedKey | RenewedShare):
+        raise VectorMismatch("another message than the step is about")
+    check_place(message, own=step["link"] == "own")
+    if isinstance(message, RenewedShare):
+        check_persons(message, own, bytes.fromhex(step["peer"]))
+    return {"taken": _measure(inputs, step).take(message, _held(step)).value}
+
+
+def _farewell(inputs: Json, step: Json) -> Json:
+    log = {name: bytes.fromhex(one) for name, one in inputs["log"].items()}
+    told = farewell(log.values(), bytes.fromhex(step["static"]))
+    return {"told": sorted(name for name, one in log.items() if one in told)}
 
 
 def _standing(inputs: Json, step: Json) -> Json:
@@ -96,6 +161,10 @@ def _receive_passed(_: Json, step: Json) -> Json:
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "keys": _keys,
     "answer": _answer,
+    "draw": _draw,
+    "newest": _newest,
+    "receive_renewal": _receive_renewal,
+    "farewell": _farewell,
     "standing": _standing,
     "marks": _marks,
     "receive_digests": _receive_digests,

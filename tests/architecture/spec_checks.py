@@ -56,6 +56,7 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.PairingReply,
             messages.PairingFinish,
             messages.Head,
+            messages.SharedDrawing,
             messages.SharedShare,
             messages.SharedRoot,
             messages.SharedComparison,

@@ -52,6 +52,14 @@ from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, i
 from protocol.pairing.new_terminal import make_new_terminal
 from protocol.pairing.own_secret import own_secret
 from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
+from protocol.pairing.renewal import (
+    draw_key,
+    draw_share,
+    key_message,
+    number_of,
+    pairing_id,
+    share_message,
+)
 from protocol.primitives import AEGIS256, argon2id, b2b, ed25519_from_seed, mlkem_from_seed
 from protocol.profile_header import CHEAPEST, DatabaseKey, Header
 from protocol.ratchet import RatchetSession, parlour_parameters
@@ -174,6 +182,7 @@ def _messages() -> Iterator[Wire]:
     marks = marks_hash(CONVERSATION, [EXAMPLE_MARK])
     yield m.Digests([m.Digest(CONVERSATION, heads_hash(CONVERSATION, [head]), marks)])
     yield passed_receipts(CONVERSATION, [EXAMPLE_MARK])[0]
+    yield from example_renewals()
     yield m.HeadsHash(CONVERSATION, heads_hash(CONVERSATION, [head]))
     yield m.Heads(CONVERSATION, b"", [head], more=False)
     yield entry.message()
@@ -183,18 +192,30 @@ def _messages() -> Iterator[Wire]:
 
 def _shared() -> Iterator[Wire]:
     """What a new terminal of the first person gets, and the Add that it is to sign."""
-    keys, share = example_keys(), m.SharedShare(TIME, draw("shared"), [rename_id(FIRST)])
+    keys, share = example_keys(), m.SharedShare(TIME, draw("shared"), [rename_id(FIRST)], [])
     root = m.SharedRoot(draw("shared root"), [share], [share])
     place = m.SharedPlace(SECOND.terminal, "192.168.1.20", 4747)
     said = "", True, False, False, TIME * 1000, 0
     compared = m.SharedComparison(True, TIME * 1000, SECOND.person, [SECOND.terminal])
     static = X25519Pair(SECOND.static_secret).public
     yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [root], [static], [place])
-    own, chosen = m.SharedKey(FIRST.self_key, []), m.SharedSetting("typing", "off")
+    own, chosen = m.SharedKey(FIRST.self_key, [], []), m.SharedSetting("typing", "off")
     relay_address = m.SharedRelay(str(RELAY_ADDRESS), False, TIME * 1000)
     yield m.LinkState(FIRST.person, FIRST.terminal, [], [], [own], [chosen], [relay_address], 1)
     log = reduce(FIRST.operations)
     yield m.Addition(encode(add_operation(log, FIRST.terminal, keys.signing, keys.static, "laptop")))
+
+
+def example_renewals() -> tuple[m.RenewedKey, m.RenewedShare]:
+    """What the first person's terminal drew, under the heads of its log."""
+    by = FIRST.terminal, FIRST.signing_seed
+    heads, random = [rename_id(FIRST)], lambda _: draw("renewed")
+    key = key_message(draw_key(FIRST.person, heads, *by, random))
+    drawn = draw_share(FIRST.person, SECOND.person, TRANSCRIPT.root, heads, *by, random)
+    share = share_message(FIRST.person, SECOND.person, TRANSCRIPT.root, drawn)
+    assert key is not None
+    assert share is not None
+    return key, share
 
 
 def example_keys() -> NewTerminal:
@@ -449,7 +470,7 @@ def _pairing() -> dict[str, Value]:
 def _contact() -> dict[str, Value]:
     secret = contact_secret(TRANSCRIPT.root, LOW, share_of(LOW), HIGH, share_of(HIGH))
     ends = FIRST.person, SECOND.person
-    key = secret.discovery_key(*ends)
+    key, (_, renewed) = secret.discovery_key(*ends), example_renewals()
     return {
         "share_low": share_of(LOW),
         "share_high": share_of(HIGH),
@@ -459,6 +480,12 @@ def _contact() -> dict[str, Value]:
         "link_psk": secret.link_psk(*ends),
         "discovery_key": key,
         "meeting_key": secret.meeting_key(*ends),
+        "drawn": renewed.share,
+        "number_bytes": b2b(b"", personal=labels.SHARE_NUMBER, key=renewed.share, size=4),
+        "pairing_id": pairing_id(TRANSCRIPT.root),
+        "signer": FIRST.signing_seed,
+        "bare_renewal": encode(replace(renewed, signature=bytes(64))),
+        "renewal_signature": renewed.signature,
         "day": DAY,
         "instance": INSTANCE,
         "port": 4747,
@@ -473,7 +500,7 @@ def _own() -> dict[str, Value]:
         "person": FIRST.person,
         "self_key": FIRST.self_key,
         "own_secret": secret.reveal(),
-        "own_psk": secret.link_psk().psk,
+        "own_psk": secret.link_psk(number_of(FIRST.self_key)).psk,
         "own_discovery_key": secret.discovery_key(),
         "own_meeting_key": secret.meeting_key(),
     }

@@ -37,7 +37,7 @@ OWN, CONTACT, OWN_TERMINAL, CONTACT_TERMINAL, SELF_KEY = (
     drawn("conversation")(32 * n)[-32:] for n in range(1, 6)
 )
 CONVERSATION: Final = conversation_of_two(OWN, CONTACT)
-FACTS: Final = Facts(OWN, {OWN_TERMINAL}, CONTACT, {CONTACT_TERMINAL}, CONTACT, SELF_KEY, True)
+FACTS: Final = Facts(OWN, {OWN_TERMINAL}, CONTACT, {CONTACT_TERMINAL}, CONTACT, [SELF_KEY], True)
 
 
 def _entry(data: bytes) -> ParsedEntry:

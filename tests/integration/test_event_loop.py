@@ -185,6 +185,14 @@ def taken(own: Log, log: Log, ids: list[bytes], ada: Person, ben: Person) -> lis
         m.LogOperations([log.rename(number) for number in range(limits.LOG_OPERATIONS_MAX)]),
         m.LogOperations([log.add(-1 - number) for number in range(limits.LOG_OPERATIONS_MAX)]),
         m.LogHeads(persons_of_both[0], [random(32)]),
+        *(
+            m.RenewedShare(
+                *(person, other, random(32), random(32)),
+                sorted(random(32) for _ in range(limits.PARENTS_MAX)),
+                *(random(32), random(64)),
+            )
+            for person, other in (persons_of_both, persons_of_both[::-1])
+        ),
         m.LogOperations(own.operations),  # of a log of which the same terminal has named an unknown head
     ]
 
@@ -212,8 +220,8 @@ def refused(log: Log) -> list[m.Message]:
     whole = log.operations[: limits.LOG_OPERATIONS_MAX]
     heads = sorted(seeded("heads")(32) for _ in range(1))
     ids, signed = [bytes(32)] * limits.LINKED_IDS_MAX, (bytes(32), bytes(64))
-    own_keys = [m.SharedKey(bytes(32), heads)] * limits.LINKED_SELF_KEYS_MAX
-    share = m.SharedShare(1, bytes(32), heads)
+    own_keys = [m.SharedKey(bytes(32), heads, [])] * limits.LINKED_SELF_KEYS_MAX
+    share = m.SharedShare(1, bytes(32), heads, [])
     pairings = [m.SharedRoot(bytes(32), [share], [share])] * limits.LINKED_PAIRINGS_MAX
     said = True, False, False, 0, 0, list[m.SharedComparison](), pairings
     return [
@@ -229,6 +237,7 @@ def refused(log: Log) -> list[m.Message]:
         m.Consent(bytes(64)),
         m.Digests([m.Digest(bytes([number]) * 32, bytes(32), bytes(32)) for number in range(256)]),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
+        m.RenewedKey(bytes(32), heads, *signed),
         m.Confirm(bytes(16), []),
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),

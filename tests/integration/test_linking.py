@@ -246,7 +246,8 @@ async def test_a_removed_device_is_shut_out_and_a_senior_one_stays(tmp_path: Pat
         await ada.engine.remove_terminal((await laptop.engine.me()).terminal)
         await shut_out
         assert len(ben.engine._use_cases.links.of(ada.peer.person)) == 1
-        await laptop.engine.send(await laptop.contact(ben), "too late")
+        with pytest.raises(NotPermitted):
+            await laptop.engine.send(await laptop.contact(ben), "too late")
         await asyncio.sleep(60)
         assert "too late" not in await ben.texts(ada)
         await laptop.engine.close()

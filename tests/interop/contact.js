@@ -19,9 +19,7 @@ export const discoveryKey = (secret, announcer, viewer) =>
 export const meetingKey = (secret, waiter, dialler) =>
   hash('parlour.relaykey', [waiter, dialler], { key: secret });
 
-const newestFirst = (shares) => [...shares].sort((a, b) => b.number - a.number);
-
-// A pairing is {root, own, theirs}, the last two lists of {number, share}.
+// A pairing is {root, own, theirs}, the last two lists of {number, share}, of each the newest first.
 function secretOf(pairing, own, their, persons) {
   const mine = { person: persons.own, share: own.share };
   return contactSecret(pairing.root, mine, { person: persons.their, share: their.share });
@@ -29,8 +27,8 @@ function secretOf(pairing, own, their, persons) {
 
 function pairsOf(pairing) {
   const places = [];
-  newestFirst(pairing.own).forEach((own, i) => {
-    newestFirst(pairing.theirs).forEach((their, j) => places.push({ own, their, i, j, pairing }));
+  pairing.own.forEach((own, i) => {
+    pairing.theirs.forEach((their, j) => places.push({ own, their, i, j, pairing }));
   });
   return places.sort((a, b) => a.i + a.j - b.i - b.j || a.i - b.i);
 }
@@ -63,13 +61,13 @@ export function numbersOf(tried) {
   return { own: descending(tried.map((c) => c.own)), theirs: descending(tried.map((c) => c.theirs)) };
 }
 
-const highestOf = (shares, numbers) => newestFirst(shares).find((share) => numbers.includes(share.number));
+const newestOf = (shares, numbers) => shares.find((share) => numbers.includes(share.number));
 
 // What a responder takes for the numbers of message 1, or null.
 export function answer(pairings, numbers, persons) {
   for (const pairing of pairings) {
-    const own = highestOf(pairing.own, numbers.theirs);
-    const their = highestOf(pairing.theirs, numbers.own);
+    const own = newestOf(pairing.own, numbers.theirs);
+    const their = newestOf(pairing.theirs, numbers.own);
     if (own && their) {
       const psk = linkPsk(secretOf(pairing, own, their, persons), persons.their, persons.own);
       return { own: own.number, theirs: their.number, psk };

@@ -83,7 +83,7 @@ const MESSAGES = [
   'LogHeads',
   'Reachable',
 ];
-const MORE = ['Digests', 'PassedReceipt', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
+const MORE = ['Digests', 'PassedReceipt', 'RenewedKey', 'RenewedShare', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
 const LINKING = ['NewTerminal', 'SharedPairing', 'LinkState', 'Addition', 'Consent'];
 const OPERATIONS = ['Genesis', 'Add', 'Remove', 'Rename', 'Recover'];
 

@@ -195,10 +195,9 @@ function isAdd(raw) {
   }
 }
 
-const isOrdered = (shares) =>
-  shares.every(
-    (one, i) => one.number > 0 && (i === 0 || shares[i - 1].number > one.number) && ascending(one.heads),
-  );
+const areShares = (shares) =>
+  new Set(shares.map((one) => one.number)).size === shares.length &&
+  shares.every((one) => one.number > 0 && ascending(one.heads));
 
 function isContact({ petname, proven, comparison, pairings }) {
   const roots = new Set(pairings.map((one) => key(one.root)));
@@ -207,7 +206,7 @@ function isContact({ petname, proven, comparison, pairings }) {
     ascending(proven) &&
     comparison.every((one) => ascending(one.terminals)) &&
     roots.size === pairings.length &&
-    pairings.every((one) => isOrdered(one.own) && isOrdered(one.theirs))
+    pairings.every((one) => areShares(one.own) && areShares(one.theirs))
   );
 }
 

@@ -9,14 +9,16 @@ export const Head = struct({ author: id, sequence: u53, id });
 const Digest = struct({ conversation: id, heads: id, marks: id });
 export const operations = list(1, 256, bytes(0, 1024));
 const heads = list(0, 16, id);
+const drawnUnder = list(1, 16, id);
 
 const manyIds = list(0, 1024, id);
-const share = struct({ number: u32, share: id, heads });
+const drawn = list(0, 1, struct({ terminal: id, signature: bytes(64) }));
+const share = struct({ number: u32, share: id, heads, drawn });
 const shares = list(1, 4, share);
 const pairing = struct({ root: id, own: shares, theirs: shares });
 const comparison = struct({ by_words: bool, time: u53, newest: id, terminals: manyIds });
 const place = struct({ terminal: id, host: text(1, 64), port: int(1, 65535) });
-const selfKey = struct({ key: id, heads });
+const selfKey = struct({ key: id, heads, drawn });
 const setting = struct({ name: text(1, 128), value: text(0, 256) });
 const relay = struct({ address: text(1, 255), invited: bool, since: u53 });
 const pins = { seen: manyIds, confirmed: manyIds };
@@ -69,6 +71,19 @@ export const MESSAGES = {
   Reachable: [34, { port: int(1, 65535) }],
   Digests: [35, { digests: list(1, 256, Digest) }],
   PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 3), ids: list(1, 1024, id) }],
+  RenewedKey: [37, { key: id, heads: drawnUnder, terminal: id, signature: bytes(64) }],
+  RenewedShare: [
+    38,
+    {
+      person: id,
+      contact: id,
+      pairing: id,
+      share: id,
+      heads: drawnUnder,
+      terminal: id,
+      signature: bytes(64),
+    },
+  ],
   HeadsHash: [48, { conversation: id, hash: id }],
   Heads: [49, { conversation: id, after: bytes(0, 32), heads: list(0, 256, Head), more: bool }],
   Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],

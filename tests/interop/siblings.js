@@ -3,8 +3,8 @@ import { bytes, encode, int, list, struct } from './codec.js';
 import { must } from './errors.js';
 import { ascending } from './messages.js';
 import { equal, hash } from './primitives.js';
+import { numberOf } from './renewal.js';
 
-const FIRST_NUMBER = 1;
 const IDS_MOST = 1024;
 const UNTOLD = 3;
 
@@ -14,13 +14,18 @@ export function ownKeys(person, selfKey) {
   return { secret, psk: derived('psk'), discovery: derived('disc'), meeting: derived('rlay') };
 }
 
-// Whether a responder with the first self key alone answers these numbers of message 1.
-export const answers = ({ own, theirs }) => own.includes(FIRST_NUMBER) && theirs.includes(FIRST_NUMBER);
+// The psk that a responder with these self keys, the newest first, takes for the numbers of message 1, or null.
+export function answer(person, selfKeys, { own, theirs }) {
+  const named = (number) => own.includes(number) && theirs.includes(number);
+  const taken = selfKeys.find((one) => named(numberOf(one)));
+  return taken ? ownKeys(person, taken).psk : null;
+}
 
 // Which link a caller with the own secret gets. `confirmed`: ids of operations of the own log.
 export function standing(log, confirmed, ownStatic, callerStatic) {
   const known = log.terminals.filter(({ introducer }) => introducer.op.static?.equals(callerStatic));
-  if (equal(ownStatic, callerStatic) || known.some(({ is }) => is !== 'live')) return 'stranger';
+  if (equal(ownStatic, callerStatic) || known.some(({ is }) => is === 'frozen')) return 'stranger';
+  if (known.some(({ is }) => is === 'removed')) return 'removed';
   return known.some(({ introducer }) => isSure(log, confirmed, introducer)) ? 'own' : 'provisional';
 }
 
@@ -88,6 +93,6 @@ export function checkPlace(message, own) {
   const read = message.is === 'Receipt' && message.kind === 2;
   const misplaced = own
     ? read || ['HeadsHash', 'Typing'].includes(message.is)
-    : ['Digests', 'PassedReceipt'].includes(message.is);
+    : ['Digests', 'PassedReceipt', 'RenewedKey'].includes(message.is);
   must(!misplaced, 'unexpected', 'V-MS-05');
 }

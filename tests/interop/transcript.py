@@ -280,7 +280,7 @@ class End:
             contact=contact.person,
             contact_terminals=set(contact.state.live),
             carrier=contact.person,
-            self_key=own.self_key,
+            self_keys=[own.self_key],
             welcome=True,
         )
 

@@ -298,9 +298,9 @@ _LONGER: Final[tuple[Row, ...]] = (
     ("a short array within as array 16", "message", "9320" + ID + "dc0000"),
 )
 
-_KEY_OF_ZEROS: Final = m.SharedKey(bytes(32), [])
+_KEY_OF_ZEROS: Final = m.SharedKey(bytes(32), [], [])
 _STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_KEY_OF_ZEROS], [], [], 0)
-_SHARE: Final = m.SharedShare(1, bytes(32), [])
+_SHARE: Final = m.SharedShare(1, bytes(32), [], [])
 _PAIRING: Final = m.SharedPairing(
     bytes(32), [], [], "", True, False, False, 0, 0, [], [m.SharedRoot(bytes(32), [_SHARE], [_SHARE])], [], []
 )

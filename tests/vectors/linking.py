@@ -30,6 +30,7 @@ from protocol.messages import (
     Open,
     Reveal,
     SharedComparison,
+    SharedDrawing,
     SharedKey,
     SharedPairing,
     SharedPlace,
@@ -96,7 +97,7 @@ class LinkCourse(Talk[World]):
 def _inputs(seed: Seed, contacts: int = 1) -> Json:
     """Anna's terminal, which adds, and her new one."""
     anna = Person(seed, "anna", "Anna")
-    share = SharedShare(7, seed.bytes("share"), [anna.id])
+    share = SharedShare(7, seed.bytes("share"), [anna.id], [SharedDrawing(anna.id, bytes(64))])
     root = SharedRoot(seed.bytes("root"), [share], [share])
     told = []
     for number in range(contacts):
@@ -123,7 +124,7 @@ def _inputs(seed: Seed, contacts: int = 1) -> Json:
         anna.first.id,
         [],
         [],
-        [SharedKey(anna.self_key, [])],
+        [SharedKey(anna.self_key, [], [])],
         [SharedSetting("typing", "off")],
         [SharedRelay(relay, False, TIME)],
         contacts,
@@ -331,7 +332,9 @@ def _states(inputs: Json) -> Iterator[Wrong]:
     two = [b"\x02" * 32, b"\x01" * 32]
     for comment, wrong in {
         "pins that are not ascending": replace(state, confirmed=two),
-        "heads of a self key that are not ascending": replace(state, self_keys=[SharedKey(bytes(32), two)]),
+        "heads of a self key that are not ascending": replace(
+            state, self_keys=[SharedKey(bytes(32), two, [])]
+        ),
         "an address that is none of a relay": replace(state, relays=[SharedRelay("relay", False, 0)]),
     }.items():
         yield "V-LS-01", "malformed", comment, flag, refused(wrong)
@@ -372,9 +375,7 @@ def _contacts(inputs: Json) -> Iterator[Wrong]:
         "proven keys that are not ascending": replace(shared, proven=two),
         "one pairing twice": replace(shared, pairings=[pairing, pairing]),
         "a share with number 0": replace(shared, pairings=[replace(pairing, own=[replace(share, number=0)])]),
-        "shares that are not descending": replace(
-            shared, pairings=[replace(pairing, theirs=[share, replace(share, number=8)])]
-        ),
+        "one share twice": replace(shared, pairings=[replace(pairing, theirs=[share, share])]),
         "heads of a share that are not ascending": replace(
             shared, pairings=[replace(pairing, own=[replace(share, heads=two)])]
         ),

@@ -100,6 +100,8 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.INVITE_CHECK, "check", None, 32, (("person", 32), ("static", 32))),
     (labels.INVITE_KEY, "one_time", None, 32, (("one_time_key", 32),)),
     (labels.INVITE_PSK, "psk", ("secret", 16), 32, (("array", 200),)),
+    (labels.PAIRING_ID, "pairing_id", ("pairing_root", 32), 32, ()),
+    (labels.SHARE_NUMBER, "number_bytes", ("drawn", 32), 4, ()),
     (labels.CONTACT, "contact_secret", ("pairing_root", 32), 32, (("share_low", 32), ("share_high", 32))),
     (labels.LINK_PSK, "link_psk", ("contact_secret", 32), 32, (("person_I", 32), ("person_R", 32))),
     (labels.DISCOVER, "discovery_key", ("contact_secret", 32), 32, (("announcer", 32), ("viewer", 32))),

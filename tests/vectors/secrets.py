@@ -72,9 +72,10 @@ def _initiator(seed: Seed) -> Group:
     group = Group("7.6", {})
     for comment, own, theirs in (
         ("one share of each", (1,), (1,)),
-        ("a renewed share of each: four candidates", (1, 2), (7, 9)),
-        ("of five own shares the four newest", (1, 2, 3, 4, 5), (6,)),
-        ("sixteen candidates, by both places, then the own one", (4, 3, 2, 1), (11, 12, 13, 14)),
+        ("a renewed share of each: four candidates", (2, 1), (9, 7)),
+        ("of five own shares the four newest", (5, 4, 3, 2, 1), (6,)),
+        ("the newest has the lowest number", (1, 2), (7, 9)),
+        ("sixteen candidates, by both places, then the own one", (4, 3, 2, 1), (14, 13, 12, 11)),
     ):
         for end, persons, names in (("lower", (low, high), "ab"), ("higher", (high, low), "ba")):
             given = {"own_person": persons[0], "their_person": persons[1]}
@@ -87,12 +88,14 @@ def _initiator(seed: Seed) -> Group:
 def _responder(seed: Seed) -> Group:
     low, high = _persons(seed)
     group, persons = Group("7.6", {}), {"own_person": high, "their_person": low}
-    one = [_pairing(seed, ("b", (1, 2)), ("a", (1, 2, 3)))]
+    one = [_pairing(seed, ("b", (2, 1)), ("a", (3, 2, 1)))]
+    turned = [_pairing(seed, ("b", (1, 2)), ("a", (1, 2, 3)))]
     two = [_pairing(seed, ("b", (20,)), ("a", (21,)), "newer root"), *one]
     low_after = [*one, _pairing(seed, ("b", (20,)), ("a", (21,)), "older root")]
     for comment, flag, pairings, own, theirs in (
         ("all in common", "Newest", one, [3, 2, 1], [2, 1]),
         ("the initiator lacks the responder's newest", "Newest", one, [3], [1]),
+        ("the newest has the lower number", "Newest", turned, [3, 2, 1], [2, 1]),
         ("the responder lacks the initiator's newest", "Newest", one, [9, 8, 2], [2]),
         ("no share of the responder in common", "Stranger", one, [3], [5, 4]),
         ("no share of the initiator in common", "Stranger", one, [4], [2]),

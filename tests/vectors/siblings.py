@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from protocol.codec import encode
 from protocol.entries_and_receipts import READ, STORED
 from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
-from protocol.messages import Digest, Digests, HeadsHash, PassedReceipt, Receipt, Typing
+from protocol.messages import (
+    Digest,
+    Digests,
+    HeadsHash,
+    PassedReceipt,
+    Receipt,
+    RenewedKey,
+    RenewedShare,
+    Typing,
+)
+from protocol.pairing.renewal import Drawn, draw_key, draw_share, key_message, number_of, share_message
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.siblings import ACTIONS, AREA
 from tests.vectors.files import Group, Seed, build_file, one_step
-from tests.vectors.persons_log import Person
+from tests.vectors.persons_log import Person, Terminal
 
 NOTES: Final = {
     "Keys": ("CONFIDENTIALITY", "The own secret and its keys."),
     "Numbers": ("EDGE_CASE", "Which numbers of self keys are answered."),
     "Caller": ("AUTHENTICITY", "Which link a caller with the own secret has."),
+    "Drawing": ("BASIC", "What a terminal draws and signs after a removal."),
+    "Newest": ("EDGE_CASE", "Which of several self keys or shares is the newest, and which are stale."),
+    "Renewal": ("AUTHENTICITY", "Which renewals are taken, wait, or are passed over."),
+    "Farewell": ("CONFIDENTIALITY", "What a terminal that was removed is told."),
     "Marks": ("BASIC", "The hash of marks, and the messages that pass them on."),
     "Digests": ("BASIC", "What is answered to digests."),
     "Passed": ("AUTHENTICITY", "What a receipt that was passed on says."),
@@ -34,14 +50,20 @@ def _secret(seed: Seed) -> Group:
         ("the same key of another person", {"person": seed.bytes("other person").hex(), "self_key": key}),
     ):
         group.add(comment, ["Keys"], SUCCESS, one_step(ACTIONS, {}, "keys", **given))
+    before = seed.bytes("another").hex()
+    newest, earlier = (number_of(bytes.fromhex(one)) for one in (key, before))
     for comment, own, theirs in (
-        ("the first self key", [1], [1]),
-        ("the first among others", [3, 1], [2, 1]),
+        ("the newest self key", [newest], [newest]),
+        ("the newest among others", sorted([newest, earlier, 3], reverse=True), [newest, 1]),
+        ("both, of which the newest counts", sorted([newest, earlier]), sorted([newest, earlier])),
+        ("the earlier one alone", [earlier], [earlier]),
+        ("the newest in one list alone", sorted([newest, earlier], reverse=True), [earlier]),
         ("another number", [2], [2]),
-        ("in one list alone", [1], [2]),
+        ("in one list alone", [newest], [earlier]),
     ):
         numbers = {"own": own, "theirs": theirs}
-        steps = one_step(ACTIONS, {}, "answer", person=person, self_key=key, numbers=numbers)
+        held: Json = {"person": person, "self_keys": [key, before], "numbers": numbers}
+        steps = one_step(ACTIONS, {}, "answer", **held)
         group.add(comment, ["Numbers"], SUCCESS, steps)
     return group
 
@@ -72,6 +94,187 @@ def _callers(seed: Seed) -> Group:
         given = own | {"static": static.hex(), "confirmed": confirmed}
         steps = one_step(ACTIONS, group.inputs, "standing", **given)
         group.add(comment, ["Caller"], SUCCESS, steps)
+    return group
+
+
+class Renewals:
+    """Ada, whose desk removed its phone while the laptop removed the tablet, and what was drawn."""
+
+    def __init__(self, seed: Seed) -> None:
+        self.seed, self.ada, self.contact = seed, Person(seed, "ada", "Ada"), seed.bytes("contact")
+        self.desk = self.ada.first
+        self.laptop, self.phone, self.tablet = (
+            self.ada.terminal(name) for name in ("laptop", "phone", "tablet")
+        )
+        for name, new in (("laptop", self.laptop), ("phone", self.phone), ("tablet", self.tablet)):
+            self.ada.add(name, self.desk, new)
+        before = list(self.ada.log)
+        self.ada.remove("no phone", self.desk, self.phone)
+        self.ada.remove("no tablet", self.laptop, self.tablet, upon=before)
+        self.inputs: Json = {"log": self.ada.named()}
+
+    def drawn(self, by: Terminal, *upon: str, secret: str = "secret") -> Drawn:
+        """A self key that this terminal draws under these operations."""
+        value = self.seed.bytes(secret)
+        heads = sorted(self.ada.id_of(name) for name in upon)
+        return draw_key(self.ada.id, heads, by.id, by.seed, lambda _: value)
+
+    def share(self, by: Terminal, *upon: str) -> RenewedShare:
+        """The same of a share."""
+        root, value = self.seed.bytes("root"), self.seed.bytes("share")
+        heads = sorted(self.ada.id_of(name) for name in upon)
+        drawn = draw_share(self.ada.id, self.contact, root, heads, by.id, by.seed, lambda _: value)
+        message = share_message(self.ada.id, self.contact, root, drawn)
+        assert message is not None, "it is signed"
+        return message
+
+    def first(self) -> Drawn:
+        """The first self key, which nobody signed."""
+        return Drawn(self.seed.bytes("first"), (self.ada.id,))
+
+
+def _held(*drawn: Drawn) -> list[Json]:
+    return [
+        {
+            "secret": one.secret.hex(),
+            "heads": [head.hex() for head in one.heads],
+            "terminal": one.terminal.hex(),
+        }
+        for one in drawn
+    ]
+
+
+def _key(drawn: Drawn) -> RenewedKey:
+    message = key_message(drawn)
+    assert message is not None, "it is signed"
+    return message
+
+
+def _drawing(seed: Seed) -> Group:
+    made, group = Renewals(seed), Group("7.6", {})
+    given: Json = {
+        "person": made.ada.id.hex(),
+        "terminal": made.desk.id.hex(),
+        "seed": made.desk.seed.hex(),
+        "secret": seed.bytes("secret").hex(),
+        "heads": [made.ada.id_of("no phone").hex()],
+    }
+    shared = given | {"contact": made.contact.hex(), "pairing_root": seed.bytes("root").hex()}
+    for comment, step in (
+        ("a self key", given),
+        ("a share", shared),
+        ("a share of another pairing", shared | {"pairing_root": seed.bytes("another root").hex()}),
+        ("a share with another contact", shared | {"contact": seed.bytes("another contact").hex()}),
+    ):
+        group.add(comment, ["Drawing"], SUCCESS, one_step(ACTIONS, {}, "draw", **step))
+    return group
+
+
+def _order(seed: Seed) -> Group:
+    made = Renewals(seed)
+    group = Group("7.6", made.inputs)
+    desk, laptop = made.desk, made.laptop
+    for comment, held, without in (
+        ("what covers more removals", (made.first(), made.drawn(desk, "no phone", "no tablet")), []),
+        ("what covers one removal is stale for both",
+         (made.drawn(laptop, "no tablet"), made.drawn(desk, "no phone", secret="other")), []),
+        ("two of one terminal, by their numbers",
+         (made.drawn(desk, "no phone"), made.drawn(desk, "no phone", secret="other")), []),
+        ("a senior terminal and what a removed one drew",
+         (made.drawn(made.tablet, "no phone"), made.drawn(laptop, "no phone", secret="other"),
+          made.drawn(desk, "no phone", secret="third")), []),
+        ("what a removed one drew, before the removal is known",
+         (made.drawn(made.tablet, "no phone"), made.drawn(laptop, "no phone", secret="other")),
+         ["no tablet"]),
+        ("a removal that is not held counts for nobody",
+         (made.first(), made.drawn(laptop, "no tablet")), ["no tablet"]),
+        ("what nobody signed stands after what a live terminal drew",
+         (Drawn(seed.bytes("first"), (made.ada.id_of("no phone"),)), made.drawn(laptop, "no phone")), []),
+    ):  # fmt: skip
+        steps = one_step(ACTIONS, group.inputs, "newest", held=_held(*held), without=without)
+        group.add(comment, ["Newest"], SUCCESS, steps)
+    return group
+
+
+def _renewals(seed: Seed) -> Group:
+    """What is taken, what waits, and what is passed over or ends the link."""
+    made = Renewals(seed)
+    group, ada = Group("7.6", made.inputs), made.ada
+    desk, laptop, both = made.desk, made.laptop, ("no phone", "no tablet")
+    own: Json = {"link": "own", "person": ada.id.hex(), "peer": ada.id.hex(), "without": []}
+    contact = own | {"link": "contact", "person": made.contact.hex()}
+    first = _held(made.first())
+    thief = made.drawn(made.tablet, *both)
+    for comment, message, given in (
+        ("a self key that covers more", _key(made.drawn(desk, *both)), own | {"held": first}),
+        ("a share that covers more", made.share(desk, *both), contact | {"held": first}),
+        ("a share on a link of own terminals", made.share(desk, *both), own | {"held": first}),
+        ("one that covers no more",
+         _key(made.drawn(desk, "no phone")), own | {"held": _held(made.drawn(desk, *both, secret="other"))}),
+        ("the one that is held", _key(made.drawn(desk, *both)),
+         own | {"held": _held(made.drawn(desk, *both))}),
+        ("a stale one that covers more than what is held",
+         _key(made.drawn(laptop, "no tablet")), own | {"held": first}),
+        ("of two that cover as many, that of the senior",
+         _key(made.drawn(desk, "no phone")), own | {"held": _held(made.drawn(laptop, "no tablet"))}),
+        ("of two that cover as many, that of the junior",
+         _key(made.drawn(laptop, "no tablet")), own | {"held": _held(made.drawn(desk, "no phone"))}),
+        ("one under heads that are not held",
+         _key(made.drawn(laptop, "no tablet")), own | {"held": first, "without": ["no tablet"]}),
+        ("one that a removed terminal drew under its own removal", _key(thief), own | {"held": first}),
+        ("the same with a false signature",
+         replace(_key(thief), signature=bytes(64)), own | {"held": first}),
+        ("one that a removed terminal drew, where its removal is not known",
+         _key(made.drawn(made.tablet, "no phone")), own | {"held": first, "without": ["no tablet"]}),
+        ("a share of a pairing that is not held", made.share(desk, *both), contact | {"held": []}),
+    ):  # fmt: skip
+        steps = one_step(ACTIONS, group.inputs, "receive_renewal", message=encode(message).hex(), **given)
+        group.add(comment, ["Renewal"], SUCCESS, steps)
+    key, share = _key(made.drawn(desk, *both)), made.share(desk, *both)
+    back = list(reversed(key.heads))
+    forged = replace(key, signature=_key(made.drawn(laptop, *both)).signature)
+    for rule, expect, comment, message, given in (
+        ("V-RK-01", "malformed", "heads that descend", replace(key, heads=back), own),
+        ("V-RK-01", "malformed", "one head twice", replace(key, heads=[key.heads[0]] * 2), own),
+        ("V-RK-02", "authentication", "a signature of another terminal", forged, own),
+        ("V-RK-02", "authentication", "a signature on another key", replace(key, key=bytes(32)), own),
+        ("V-RK-02", "authentication", "a signature on other heads", replace(key, heads=key.heads[:1]), own),
+        ("V-RS-01", "malformed", "heads that descend", replace(share, heads=back), contact),
+        ("V-RS-02", "untrusted", "a share with a third person",
+         replace(share, contact=seed.bytes("third")), contact),
+        ("V-RS-02", "untrusted", "a share of a third person",
+         replace(share, person=seed.bytes("third")), contact),
+        ("V-RS-02", "untrusted", "a share of one person with itself",
+         replace(share, contact=ada.id), contact),
+        ("V-RS-02", "untrusted", "the same on a link of own terminals", replace(share, contact=ada.id), own),
+        ("V-RS-02", "untrusted", "a share of two others on a link of own terminals",
+         replace(share, person=seed.bytes("third")), own),
+        ("V-RS-03", "authentication", "a signature on another share",
+         replace(share, share=bytes(32)), contact),
+        ("V-RS-03", "authentication", "a signature for another pairing",
+         replace(share, pairing=bytes(32)), contact),
+        ("V-MS-05", "unexpected", "a self key on a contact's link", key, contact),
+        ("V-CD-03", "malformed", "no heads", replace(key, heads=[]), own),
+        ("V-CD-03", "malformed", "a share under no heads", replace(share, heads=[]), contact),
+        ("V-CD-03", "malformed", "more heads than a log has",
+         replace(key, heads=[bytes([one]) * 32 for one in range(17)]), own),
+    ):  # fmt: skip
+        step = {"do": "receive_renewal", "message": encode(message).hex(), **given, "held": first}
+        group.add(comment, ["Form"], expect, [step], rule=rule)
+    return group
+
+
+def _farewells(seed: Seed) -> Group:
+    made = Renewals(seed)
+    group = Group("7.6", made.inputs)
+    for comment, static in (
+        ("one that was removed", made.phone.static),
+        ("one that a junior terminal removed", made.tablet.static),
+        ("one that is live", made.laptop.static),
+        ("one that is in no operation", seed.bytes("nobody")),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "farewell", static=static.hex())
+        group.add(comment, ["Farewell"], SUCCESS, steps)
     return group
 
 
@@ -189,5 +392,8 @@ def _places(seed: Seed) -> Group:
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = _secret, _callers, _marks, _digests, _passed, _places
+    makers = (
+        *(_secret, _callers, _drawing, _order, _renewals, _farewells),
+        *(_marks, _digests, _passed, _places),
+    )
     return build_file(seed, NOTES, [make(seed) for make in makers])

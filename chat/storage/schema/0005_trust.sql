@@ -25,6 +25,25 @@ UPDATE shares SET pairing = (
 ALTER TABLE shares ADD COLUMN began_after INTEGER NOT NULL DEFAULT 0; -- the newest pairing that was stored before this one began
 UPDATE shares SET began_after = pairing - 1;
 
+-- A removal renews shares and self keys. The one kept last is the newest: an order by numbers could be driven to its end.
+ALTER TABLE shares ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+UPDATE shares SET place = (
+    SELECT count(*) FROM shares AS o WHERE o.contact = shares.contact AND o.root = shares.root
+    AND o.owner = shares.owner AND o.number < shares.number
+);
+ALTER TABLE shares ADD COLUMN terminal BLOB NOT NULL DEFAULT x'';  -- id of the one that drew it; empty: a first share
+ALTER TABLE shares ADD COLUMN signature BLOB NOT NULL DEFAULT x''; -- of that terminal
+ALTER TABLE self_keys ADD COLUMN terminal BLOB NOT NULL DEFAULT x'';
+ALTER TABLE self_keys ADD COLUMN signature BLOB NOT NULL DEFAULT x'';
+
+-- A superseded share is kept until all terminals of the contact hold the newer one.
+CREATE TABLE acknowledged (
+    contact BLOB NOT NULL CHECK (length(contact) = 32),
+    number  INTEGER NOT NULL,                           -- shares.number, of either owner
+    static  BLOB NOT NULL CHECK (length(static) = 32),  -- X25519, of the contact's terminal that holds it
+    PRIMARY KEY (contact, number, static)
+) STRICT, WITHOUT ROWID;
+
 -- An entry that arrives after those that name it may raise the ranks of everything written since. A piece
 -- of that is done with the entry, and the rest later: what is still to be done must survive the process.
 

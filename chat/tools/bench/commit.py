@@ -208,7 +208,7 @@ def facts_of(me: NewPerson, them: NewPerson) -> Facts:
         contact=them.person,
         contact_terminals={them.terminal},
         carrier=them.person,
-        self_key=me.self_key,
+        self_keys=[me.self_key],
         welcome=True,
     )
 

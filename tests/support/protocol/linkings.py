@@ -43,12 +43,12 @@ def handover(person: Person = ANNA, *contacts: Person) -> Handover:
     """What the terminals of a person share, who has these contacts."""
     told = []
     for contact in contacts or (BOB,):
-        share = SharedShare(1, seeded(f"share {contact.name}")(32), [contact.id])
+        share = SharedShare(1, seeded(f"share {contact.name}")(32), [contact.id], [])
         root = SharedRoot(seeded(f"root {contact.name}")(32), [share], [share])
         said = "", True, False, False, 0, 0
         shared = SharedPairing(contact.id, [], [], *said, [], [root], [contact.first.static], [])
         told.append(SharedContact(tuple(contact.operations), shared))
-    key = SharedKey(person.new.self_key, [])
+    key = SharedKey(person.new.self_key, [], [])
     state = LinkState(person.id, person.first.id, [], [], [key], [], [], len(told))
     return Handover(tuple(person.operations), state, tuple(told))
 

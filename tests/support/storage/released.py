@@ -62,6 +62,7 @@ from protocol.identity.log import (
 )
 from protocol.identity.reduction import reduce
 from protocol.messages import CutHead
+from protocol.pairing.renewal import Drawn
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import RelayAddress
@@ -131,7 +132,7 @@ def fill(database: Database) -> None:
 def write_persons(database: Database) -> None:
     secrets = ANN.signing_seed, ANN.static_secret, blob("first self key"), ANN.recovery_seed
     keys.create_own(database, OwnRow(ANN.person, ANN.terminal, *secrets))
-    keys.add_self_key(database, ANN.self_key, [blob("a head")])
+    keys.add_self_key(database, Drawn(ANN.self_key, (blob("a head"),)))
     for person in (ANN, BEN, CAT):
         for operation in person.operations:
             persons.add_operation(database, person.person, parse_operation(operation).id, operation)
@@ -185,7 +186,7 @@ def write_conversation(database: Database) -> None:
     waits = ann.write(KIND_DELETE, delete_body([blob("an entry that has not come")]), edit)
     for entry in (edit, waits):
         entries.insert(database, entry, unread=True)
-    Follower(database, ANN.self_key).piece()
+    Follower(database, [ANN.self_key]).piece()
     timing = ben.write(KIND_TIMER, timer_body(3_600), waits)
     timed = ann.write(KIND_TEXT, text_body("ends in an hour"), timing, timer=3_600)
     moment = Moment(TIME, 0, "a start", 5)

@@ -97,7 +97,7 @@ def test_neither_salt_nor_body_is_in_a_text() -> None:
 
 
 def test_the_self_key_is_in_no_text() -> None:
-    assert repr(KEY) not in repr(Facts(ANNA, set(), BOB, set(), BOB, KEY, True))
+    assert repr(KEY) not in repr(Facts(ANNA, set(), BOB, set(), BOB, [KEY], True))
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.sets(st.integers(0, 20), max_size=3)), max_size=20))

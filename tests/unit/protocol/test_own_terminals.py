@@ -16,6 +16,7 @@ from protocol.own_terminals import (
     passed_receipts,
 )
 from protocol.pairing.own_secret import answer_sibling, own_secret
+from protocol.pairing.renewal import number_of
 
 TALK, ONE, OTHER = bytes([9]) * 32, bytes([1]) * 32, bytes([2]) * 32
 
@@ -24,15 +25,22 @@ def test_each_key_of_the_secret_is_another_one_and_none_is_that_of_another_perso
     found = set()
     for person, key in ((ONE, ONE), (OTHER, ONE), (ONE, OTHER)):
         secret = own_secret(person, key)
-        found |= {secret.reveal(), secret.link_psk().psk, secret.discovery_key(), secret.meeting_key()}
+        found |= {secret.reveal(), secret.link_psk(1).psk, secret.discovery_key(), secret.meeting_key()}
     assert len(found) == 12
 
 
-def test_only_the_number_of_the_self_key_that_both_lists_name_is_answered() -> None:
-    secret = own_secret(ONE, ONE)
-    assert answer_sibling(secret, ShareNumbers([2, 1], [1])) == secret.link_psk()
-    for own, theirs in (([2], [2]), ([1], [2]), ([2], [1])):
-        assert answer_sibling(secret, ShareNumbers(own, theirs)) is None
+def test_the_newest_self_key_whose_number_both_lists_name_is_answered() -> None:
+    newest, before = number_of(OTHER), number_of(ONE)
+    keys = [OTHER, ONE]
+    for own, theirs, key in (
+        ([newest, before], [newest, before], OTHER),
+        ([newest, before], [before], ONE),
+        ([before, 1], [before], ONE),
+    ):
+        expected = own_secret(ONE, key).link_psk(number_of(key))
+        assert answer_sibling(ONE, keys, ShareNumbers(own, theirs)) == expected
+    for own, theirs in (([2], [2]), ([newest], [before]), ([before], [newest])):
+        assert answer_sibling(ONE, keys, ShareNumbers(own, theirs)) is None
 
 
 def test_marks_are_one_set_whatever_their_order() -> None:

@@ -22,6 +22,7 @@ from protocol.keys import X25519Pair
 from protocol.messages import ContactHello, Ping, ShareNumbers
 from protocol.pairing.contact_secret import Pair, new_share
 from protocol.pairing.invitation import make_invitation
+from protocol.pairing.renewal import number_of
 from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.pairings import Person, Terminal
 from tests.support.storage.samples import seeded
@@ -86,7 +87,8 @@ def test_the_most_senior_own_terminals_are_dialled_and_all_may_link(keyring: Key
     assert keyring.dialled() == others[:TERMINALS_DIALLED]
     assert [keyring.is_dialled(peer) for peer in others] == [True] * TERMINALS_DIALLED + [False] * 3
     assert all(keyring.may_link(peer) and keyring.dial_psks(peer) for peer in others)
-    answer = ContactHello(ada.id, ShareNumbers([1], [1]), bytes(1184), bytes(32))
+    numbers = [number_of(ada.new.self_key)]
+    answer = ContactHello(ada.id, ShareNumbers(numbers, numbers), bytes(1184), bytes(32))
     assert all(keyring.contact_psk(peer.static, answer) is not None for peer in others)
 
 

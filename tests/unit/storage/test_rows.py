@@ -12,6 +12,7 @@ from chat.storage.errors import StorageMisuse
 from chat.storage.keys import OWN, THEIRS, InvitationRow, ShareRow
 from chat.storage.persons import KEPT, AddressRow, TerminalRow
 from chat.storage.settings import Settings
+from protocol.pairing.renewal import Drawn
 from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
@@ -29,7 +30,7 @@ def test_this_person_is_written_once(database: Database) -> None:
 def test_the_newest_self_key_is_in_force_and_older_ones_stay(database: Database) -> None:
     heads = [blob("head 1"), blob("head 2")]
     with database.transaction():
-        keys.add_self_key(database, blob("newer"), heads)
+        keys.add_self_key(database, Drawn(blob("newer"), tuple(heads)))
     assert keys.read_own(database).self_key == blob("newer")
     assert [(row.key, row.heads) for row in tables.self_keys(database)] == [
         (blob("newer"), heads),

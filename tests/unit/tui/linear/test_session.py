@@ -638,7 +638,7 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
     assert not any("\x1b[2J" in line for line in said)
     assert any("was added. Your contacts see that." in line for line in said)
     assert any("These are not numbers of the devices." in line for line in said)
-    assert "The device was removed. Your contacts shut it out." in said
+    assert "The device was removed. Your contacts shut it out, and the keys that it knew are renewed." in said
     (added,) = fake.other_terminals
     assert fake.called("remove_terminal") == [(added.terminal, False)]
     assert any(line.startswith(f"2. {added.terminal[:8]}…") and "removed" in line for line in said)

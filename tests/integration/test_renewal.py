@@ -1,0 +1,242 @@
+"""A removal of a terminal renews what the removed one knows (SPEC §7.6, §7.8.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from chat.interface import EntryAdded, NotPermitted
+from chat.network.driver import Driver, Handler
+from chat.service.keyring import Keyring
+from protocol.link.states import LinkOpen
+from protocol.messages import Entry, LogHeads, LogOperations, Message, RenewedShare
+from protocol.pairing.renewal import draw_key, draw_share, key_message, share_message
+from tests.integration.steps import current, in_touch, say
+from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
+from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.support.engines.terminals import add_terminal
+from tests.support.fakes.network import Network
+
+PHONE = "10.0.0.7"
+RELAY = bytes(32)
+
+
+@asynccontextmanager
+async def three_and_ben(folder: Path) -> AsyncIterator[tuple[Network, Person, Person, Person, Person]]:
+    """Ada at desk, laptop and phone, which have links, and Ben, who has one with each."""
+    async with in_touch(folder) as (network, desk, ben):
+        laptop = await add_terminal(desk, LAPTOP)
+        await asyncio.sleep(10)
+        phone = await add_terminal(desk, PHONE)
+        try:
+            await asyncio.sleep(10)
+            assert linked(desk, laptop)
+            assert linked(desk, phone)
+            assert linked(ben, phone)
+            yield network, desk, laptop, phone, ben
+        finally:
+            for one in (laptop, phone):
+                await one.engine.close()
+
+
+def keyring(person: Person) -> Keyring:
+    return person.engine._use_cases.keyring
+
+
+def recognises(copy: Keyring, person: Person) -> list[str]:
+    """By what keys of its secrets a copy of a removed terminal would recognise a person's terminal."""
+    announced = set(keyring(person).viewers())
+    waits = set(keyring(person).waiting_tokens(RELAY, 1))
+    found = ["slot"] if announced & {known.key for known in copy.announcers()} else []
+    static = keyring(person).identity.static.public
+    asks = [copy.dial_tokens(peer, RELAY, 1) for peer in copy.dialled() if peer.static == static]
+    return found + ["token" for tokens in asks if waits.intersection(tokens)]
+
+
+def copied(person: Person) -> Keyring:
+    """What a thief has who copies a device: its keys and logs as they are now, which stay so."""
+    of = keyring(person)
+    return Keyring(
+        of.own,
+        of.own_log,
+        of._visibility,
+        of._now,
+        {one: replace(contact) for one, contact in of.contacts.items()},
+        own_confirmed=of.own_confirmed,
+        own_terminals=of.own_terminals,
+    )
+
+
+@in_virtual_time(limit=900)
+async def test_a_removal_renews_keys_and_shares_and_all_others_talk_on(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        thief = copied(phone)
+        assert recognises(thief, desk) == ["slot", "token"]
+        assert recognises(thief, ben) == ["slot", "token"]
+        before = keyring(desk).own.self_key
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(60)
+        assert keyring(desk).own.self_key == keyring(laptop).own.self_key != before
+        assert keyring(desk).own.earlier == keyring(laptop).own.earlier == (before,)
+        with_ada, with_ben = keyring(desk).own.person, keyring(ben).own.person
+        secret = keyring(ben).contacts[with_ada].pairs[0].newest()
+        for one in (desk, laptop):
+            assert keyring(one).contacts[with_ben].pairs[0].newest() == secret
+        for one, other in ((desk, laptop), (desk, ben), (laptop, ben)):
+            assert linked(one, other)
+            psk = one.engine._use_cases.links.current(other.peer).psk  # type: ignore[union-attr]
+            assert not keyring(one).is_superseded(other.peer.person, psk)
+        for one in (desk, laptop, ben):
+            assert recognises(thief, one) == []
+        there = laptop.wait(EntryAdded, lambda event: event.entry.text == "after")
+        await talk(desk, ben, "after")
+        await there
+        await talk(ben, laptop, "back")
+
+
+def sent_to(network_of: Person, other: Person) -> list[Message]:
+    """What a person sends to another one from now on, on links that open."""
+    said = list[Message]()
+    parts = network_of.engine._use_cases
+    adopt = parts.sync.adopt
+
+    async def noted(driver: Driver, opened: LinkOpen) -> Handler | None:
+        if opened.peer_static == keyring(other).identity.static.public:
+            send = driver.send
+
+            async def sending(message: Message) -> None:
+                said.append(message)
+                await send(message)
+
+            driver.send = sending  # type: ignore[method-assign]
+        return await adopt(driver, opened)
+
+    parts.acceptor._adopt_contact = noted
+    parts.dialer._adopt = noted
+    return said
+
+
+@in_virtual_time(limit=1800)
+async def test_a_contact_who_was_away_gets_the_share_on_a_link_that_carries_nothing_else(
+    tmp_path: Path,
+) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        thief = copied(phone)
+        await ben.stop()
+        await desk.engine.remove_terminal(terminal_of(phone))
+        entry = await say(desk, ben, "for later")
+        assert recognises(thief, desk) == []
+        said = sent_to(desk, ben)
+        there = ben.wait(EntryAdded, lambda event: event.entry.text == "for later")
+        await ben.start()
+        await there
+        first = next(place for place, one in enumerate(said) if isinstance(one, Entry))
+        assert any(isinstance(one, RenewedShare) for one in said[:first])
+        assert {type(one) for one in said[:first]} >= {RenewedShare, LogHeads}
+        await asyncio.sleep(60)
+        assert recognises(thief, ben) == []
+        assert entry.id
+        for one, other in ((desk, ben), (laptop, ben), (ben, desk)):
+            (pair,) = keyring(one).contacts[keyring(other).own.person].pairs
+            assert len(pair.own) == len(pair.theirs) == 1  # all live terminals have the newest
+
+
+@in_virtual_time(limit=1800)
+async def test_a_removed_terminal_is_told_and_hears_nothing_else(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        await phone.stop()
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(60)
+        said = [sent_to(one, phone) for one in (desk, laptop, ben)]
+        await phone.start()
+        await asyncio.sleep(60)
+        assert keyring(phone).is_removed
+        assert {type(message) for messages in said for message in messages} == {LogOperations}
+        assert keyring(phone).dialled() == []
+        for one in (desk, laptop, ben):
+            assert not linked(one, phone)
+            assert not linked(phone, one)
+
+
+@in_virtual_time(limit=1800)
+async def test_a_terminal_that_is_there_hears_at_once_that_it_was_removed(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, _laptop, phone, ben):
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(5)
+        assert keyring(phone).is_removed
+        with pytest.raises(NotPermitted):
+            await say(phone, ben, "too late")
+
+
+@in_virtual_time(limit=1800)
+async def test_two_removals_at_once_end_in_one_key(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        tablet = await add_terminal(desk, "10.0.0.6")
+        await asyncio.sleep(10)
+        for one in (laptop, phone, tablet, ben):
+            network.part(desk.host, one.host)
+        await asyncio.sleep(20)
+        await desk.engine.remove_terminal(terminal_of(tablet), True)
+        await laptop.engine.remove_terminal(terminal_of(phone), True)
+        await asyncio.sleep(20)
+        first, second = keyring(desk).own.self_key, keyring(laptop).own.self_key
+        assert first != second
+        for one in (laptop, phone, tablet, ben):
+            network.join(desk.host, one.host)
+        await asyncio.sleep(200)
+        assert keyring(desk).own.self_key == keyring(laptop).own.self_key not in (first, second)
+        there = laptop.wait(EntryAdded, lambda event: event.entry.text == "after")
+        await talk(ben, desk, "after")
+        await there
+        await tablet.engine.close()
+
+
+@in_virtual_time(limit=1800)
+async def test_a_removal_goes_on_after_a_crash_before_anything_was_sent(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        network.cut(desk.host)
+        await asyncio.sleep(20)
+        await desk.engine.remove_terminal(terminal_of(phone), True)
+        key = keyring(desk).own.self_key
+        await desk.crash()
+        network.heal(desk.host)
+        await desk.start()
+        assert keyring(desk).own.self_key == key
+        await asyncio.sleep(60)
+        assert keyring(laptop).own.self_key == key
+        assert keyring(phone).is_removed
+        assert linked(desk, laptop)
+        assert linked(desk, ben)
+
+
+@in_virtual_time(limit=1800)
+async def test_what_a_removed_terminal_drew_is_passed_over(tmp_path: Path) -> None:
+    """The thief knows of its removal, and has a live terminal and a contact pass on what it drew."""
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        seed, thief = keyring(phone).own.signing_seed, keyring(phone).own.terminal
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(60)
+        own, heads = keyring(desk).own, keyring(desk).own_log.heads
+        drawn = draw_key(own.person, heads, thief, seed, bytes)
+        message = key_message(drawn)
+        assert message is not None
+        await current(laptop, desk).driver.send(message)
+        (pair,) = keyring(desk).contacts[keyring(ben).own.person].pairs
+        theirs = keyring(ben).own.person
+        share = draw_share(own.person, theirs, pair.root, heads, thief, seed, bytes)
+        told = share_message(own.person, theirs, pair.root, share)
+        assert told is not None
+        for one, other in ((laptop, desk), (desk, ben), (ben, desk)):
+            await current(one, other).driver.send(told)
+        await asyncio.sleep(20)
+        assert keyring(desk).own.self_keys == own.self_keys
+        for one in (desk, laptop, ben):
+            contact = theirs if one is not ben else own.person
+            assert keyring(one).contacts[contact].pairs[0].newest() == pair.newest()
+        assert linked(desk, laptop)
+        assert linked(desk, ben)
