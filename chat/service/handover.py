@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from chat.errors import phrase
-from chat.service.person_logs import store_operations
 from chat.storage import contacts, keys, persons, settings
 from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow
 from chat.storage.database import Database, Store
@@ -170,7 +169,7 @@ def fill(db: Database, due: ProfileDue) -> None:
     added = parse_operation(due.signed).id
     pins = pins_of(state)
     found = extend(given.operations, [due.signed], Pins(pins.seen, pins.confirmed | {added}))
-    store_operations(db, state.person, found)
+    persons.store(db, state.person, found)
     persons.pin(db, state.person, [added], confirmed=True)
 
 

@@ -125,14 +125,18 @@ def add_share(db: Database, row: ShareRow) -> None:
         raise StorageMisuse("another share with this number is held")
 
 
-def retire_pairings(db: Database, contact: bytes, root: bytes) -> None:
-    """Delete the shares of the pairings with a contact before the one with this root."""
-    if db.run(
-        "DELETE FROM shares WHERE contact = ?1"
-        " AND pairing < (SELECT max(pairing) FROM shares WHERE contact = ?1 AND root = ?2)",
-        *(contact, root),
-    ):
+def forget_pairing(db: Database, contact: bytes, root: bytes) -> None:
+    """Delete the shares of the pairing with this root. `secure_deletion.clean_file` must follow."""
+    if db.run("DELETE FROM shares WHERE contact = ? AND root = ?", contact, root):
         mark_unclean(db)
+
+
+def order_pairings(db: Database, contact: bytes, roots: Iterable[bytes]) -> None:
+    """Store the order of all pairings with a contact: the newest comes last."""
+    db.run_many(
+        "UPDATE shares SET pairing = ? WHERE contact = ? AND root = ?",
+        [(place, contact, root) for place, root in enumerate(roots, 1)],
+    )
 
 
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
