@@ -159,7 +159,7 @@ def read_state(body: bytes) -> StateBody:
             raise Malformed("a write of another register than its value")
         # It is destroyed whole when the pairing is retired.
         if one.register == Register.PAIRING and len(decoded.writes) > 1:
-            raise Malformed("a pairing beside another write")
+            raise Malformed("a pairing with another write")
     return decoded
 
 

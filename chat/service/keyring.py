@@ -130,8 +130,8 @@ class Keyring:
     included: what they wrote is never shown as a contact's words. `keeps_seed`: the database has the recovery
     seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
     that key. `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this
-    person may begin to be linked. `awaited`: persons whom another own terminal has as contacts, and of whom no
-    log is held here.
+    person may begin to be linked. `awaited`: persons whom another own terminal has as contacts, and of whom
+    no log is held here.
     """
 
     def __init__(
@@ -390,6 +390,10 @@ class Keyring:
             self._talking = set(self.contacts)
             self._talks = {conversation_of_two(self.own.person, one): one for one in self._talking}
         return self._talks.get(conversation, b"")
+
+    def await_logs(self, persons: Set[bytes]) -> None:
+        """No log is held here of these persons, who are contacts of another own terminal."""
+        self.awaited = set(persons)
 
     def follow_own_log(self, state: PersonState, confirmed: frozenset[bytes]) -> None:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those

@@ -189,13 +189,13 @@ class Notes:
         if followed.persons:
             await self._changed(followed.persons)
         if followed.awaited:
-            self._keyring.awaited = await self._store.read(sharing.awaited)
+            self._keyring.await_logs(await self._store.read(sharing.awaited))
             self._bus.signal(events.LogsAwaited())
         if followed.persons or followed.removed:
             self._bus.signal(ContactsChanged())
-        if followed.settings:
+        if followed.new_settings:
             self._bus.signal(events.SettingsShared())
-        if followed.relays:
+        if followed.new_relays:
             self._bus.signal(events.RelaysShared())
         if followed.gone or followed.removed or followed.persons:
             self._cleaner.begin()  # it looks itself whether anything was deleted

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chat.storage import contacts, entries, keys, persons, registers, settings
@@ -40,28 +40,19 @@ RETIRED_AT_ONCE: Final = 32
 """Pairings that one entry retires. More are retired by further entries."""
 
 
-class Followed(Struct):
+class Followed(Struct, frozen=True):
     """What of the stored rows changed. `gone`: ids of the entries whose body was destroyed.
 
     `persons`: those whose row or pairings are others now, or who are contacts now. `awaited`: whether others
-    than before are contacts of whom no log is held. `settings` and `relays`: whether these are others.
+    than before are contacts of whom no log is held. `new_settings`, `new_relays`: whether these are others.
     """
 
-    persons: set[bytes] = field(default_factory=set)
-    removed: list[ContactRow] = field(default_factory=list)
-    gone: list[bytes] = field(default_factory=list)
+    persons: frozenset[bytes] = frozenset()
+    removed: tuple[ContactRow, ...] = ()
+    gone: tuple[bytes, ...] = ()
     awaited: bool = False
-    settings: bool = False
-    relays: bool = False
-
-    def add(self, other: Followed) -> None:
-        """Take in what followed later."""
-        self.persons |= other.persons
-        self.removed += other.removed
-        self.gone += other.gone
-        self.awaited |= other.awaited
-        self.settings |= other.settings
-        self.relays |= other.relays
+    new_settings: bool = False
+    new_relays: bool = False
 
 
 def ensure(db: Database, own: bytes) -> bytes:
@@ -85,13 +76,14 @@ def follow(db: Database) -> Followed:
     for register, of in due:
         if follower.apply(register, of):
             db.run("DELETE FROM registers_due WHERE register = ? AND subject = ?", register, of)
-    follower.finish()
-    return follower.found
+    return follower.followed()
 
 
 class _Follower:
     def __init__(self, db: Database) -> None:
-        self._db, self.found = db, Followed()
+        self._db = db
+        self._persons, self._removed, self._gone = set[bytes](), list[ContactRow](), list[bytes]()
+        self._awaited = self._new_settings = self._new_relays = False
         rows = [*contacts.all(db), *contacts.pending(db)]
         self._rows: dict[bytes, ContactRow] = {subject(row.person): row for row in rows}
         self._reorder = set[bytes]()
@@ -111,34 +103,42 @@ class _Follower:
             case Register.SETTING:
                 self._setting(of)
             case Register.RELAY:
-                self.found.relays = True
+                self._new_relays = True
             case _:
                 pass  # of a later version, which reads the entries again
         return True
 
-    def finish(self) -> None:
+    def followed(self) -> Followed:
+        """Follow what concerns several registers; what changed."""
         for person in self._reorder:
             _order_pairings(self._db, person)
-        if self.found.relays:
-            self.found.relays = _follow_relays(self._db)
+        new_relays = self._new_relays and _follow_relays(self._db)
+        return Followed(
+            frozenset(self._persons),
+            tuple(self._removed),
+            tuple(self._gone),
+            self._awaited,
+            self._new_settings,
+            new_relays,
+        )
 
     # Contacts.
 
     def _contact(self, of: bytes) -> None:
         db, row, said = self._db, self._rows.get(of), registers.writes(self._db, Register.CONTACT, of)
         value = read_value(Register.CONTACT, said[-1][1]) if said else None
-        self.found.awaited = True
+        self._awaited = True
         if isinstance(value, ContactValue):
             if row is not None and (row.state, row.since) != (PAIRED, value.since):
                 contacts.set_paired(db, row.person, value.since)
                 self._rows[of] = replace(row, state=PAIRED, since=value.since)
-                self.found.persons.add(row.person)
+                self._persons.add(row.person)
             return
         if row is not None and row.state == PAIRED:
             contacts.remove(db, row.person)
             del self._rows[of]
-            self.found.persons.discard(row.person)
-            self.found.removed.append(row)
+            self._persons.discard(row.person)
+            self._removed.append(row)
         if said:  # the write in force says that the contact is removed, and nothing of what it was
             of_it = (
                 "SELECT DISTINCT r.entry FROM registers AS r WHERE r.contact = ? AND r.entry != ?"
@@ -152,7 +152,7 @@ class _Follower:
             identity = self._db.value("SELECT id FROM entries WHERE number = ?", number)
             self._db.run("DELETE FROM registers WHERE entry = ?", number)
             if entries.destroy(self._db, identity):
-                self.found.gone.append(identity)
+                self._gone.append(identity)
 
     def _field(self, register: int, row: ContactRow) -> None:
         db, person, of = self._db, row.person, subject(row.person)
@@ -168,7 +168,7 @@ class _Follower:
             contacts.set_verified(db, person, False)
         if (now := contacts.get(db, person)) is not None and now != row:
             self._rows[of] = now
-            self.found.persons.add(person)
+            self._persons.add(person)
 
     # Pairings.
 
@@ -189,7 +189,7 @@ class _Follower:
                 with suppress(StorageMisuse):  # another share with this number: the first one stays
                     keys.add_share(db, share)
         if keys.shares_of(db, row.person) != before:
-            self.found.persons.add(row.person)
+            self._persons.add(row.person)
         self._reorder.add(row.person)
         return True
 
@@ -210,7 +210,7 @@ class _Follower:
                 if len(roots) == 1:
                     return False
                 keys.forget_pairing(self._db, row.person, found[0])
-                self.found.persons.add(row.person)
+                self._persons.add(row.person)
         return True
 
     # Settings.
@@ -220,7 +220,7 @@ class _Follower:
         value = read_value(Register.SETTING, said) if said is not None else None
         if isinstance(value, SharedSetting):
             settings.take_over(self._db, value.name, value.value)
-            self.found.settings = True
+            self._new_settings = True
 
 
 def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
@@ -327,9 +327,7 @@ def take_in(db: Database, person: bytes, found: Extension) -> Followed:
         subject(person),
     )
     followed = follow(db)
-    followed.persons.add(person)
-    followed.awaited = True
-    return followed
+    return replace(followed, persons=followed.persons | {person}, awaited=True)
 
 
 # --- Writes ---
