@@ -58,6 +58,9 @@ class Register(IntEnum):
     RELAY = 8
 
 
+OF_CONTACT: Final = frozenset({Register.CONTACT, Register.PETNAME, Register.BLOCKED, Register.STANDING})
+"""Registers about a contact, who is destroyed in the entries that say so when it is removed."""
+
 REMOVABLE: Final = frozenset({Register.CONTACT, Register.RELAY})
 """Registers of which an empty value takes away what was there."""
 
@@ -160,6 +163,8 @@ def read_state(body: bytes) -> StateBody:
         # It is destroyed whole when the pairing is retired.
         if one.register == Register.PAIRING and len(decoded.writes) > 1:
             raise Malformed("a pairing with another write")
+    if len({one.of for one in decoded.writes if one.register in OF_CONTACT}) > 1:
+        raise Malformed("writes about two contacts")
     return decoded
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from chat.storage import quarantine
 from chat.storage.database import Database
 from protocol.messages import PairingValue, StateBody, StateWrite
-from protocol.notes import Register, read_state, read_value, subject
+from protocol.notes import OF_CONTACT, Register, read_state, read_value, subject
 
 COUNTS = f"NOT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = r.entry)"
 """Whether the write `r` is of an entry that counts."""
-
-OF_CONTACT = frozenset({Register.CONTACT, Register.PETNAME, Register.BLOCKED, Register.STANDING})
 
 
 def add(db: Database, number: int, state: StateBody) -> None:
