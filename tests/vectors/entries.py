@@ -506,6 +506,10 @@ def _pairing_value(talk: Talk, **changed: Any) -> PairingValue:
     return replace(PairingValue(talk.their, root, [bytes([1]) * 32, bytes([2]) * 32]), **changed)
 
 
+def _many(count: int) -> list[bytes]:
+    return [number.to_bytes(32, "big") for number in range(count)]
+
+
 def _states(talk: Talk) -> dict[str, list[StateWrite]]:
     """What a correct author writes, and what a later version may."""
     person, compared = talk.their, SharedComparison(True, TIME, talk.their, [bytes([1]) * 32])
@@ -523,6 +527,9 @@ def _states(talk: Talk) -> dict[str, list[StateWrite]]:
             write(Register.RETIRED, root.pairing.root),
         ],
         "a state of a pairing": [write(Register.PAIRING, root.pairing.root, root)],
+        "a pairing that supersedes 64 others": [
+            write(Register.PAIRING, root.pairing.root, replace(root, supersedes=_many(64)))
+        ],
         "a state of a setting and a relay": [
             write(Register.SETTING, b"typing", SharedSetting("typing", "off")),
             write(Register.RELAY, relay.address.encode(), relay),
@@ -559,6 +566,9 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
         "a relay that is none": [write(Register.RELAY, relay.encode(), SharedRelay(relay, True, TIME))],
         "a pairing without a value": [write(Register.PAIRING, at)],
         "a pairing with a petname": [petname, write(Register.PAIRING, at, root)],
+        "a pairing that supersedes 65 others": [
+            write(Register.PAIRING, at, replace(root, supersedes=_many(65)))
+        ],
         "superseded pairings that descend": [
             write(Register.PAIRING, at, replace(root, supersedes=two[::-1]))
         ],
