@@ -1,4 +1,4 @@
-"""Who must not write what the devices of a person share, and what a crash or a removal leaves (SPEC §11.10)."""
+"""Who must not write what devices of a person share, and what a crash or a removal leaves (SPEC §11.10)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from chat.interface import EntryAdded
-from chat.service import notes as notes_module
 from chat.storage import contacts, entries, registers, sharing
 from chat.storage.database import Database
 from protocol.entries_and_receipts import (
+    KIND_CUT,
     KIND_STATE,
     EntryPlace,
     ParsedEntry,
     conversation_of_two,
+    parse_entry,
     write_entry,
 )
 from protocol.messages import Digest, Digests, Entry, Heads, HeadsHash, Message, PetnameValue
@@ -94,22 +95,22 @@ async def test_an_own_device_that_writes_a_state_into_a_talk_changes_nothing(tmp
 
 @in_virtual_time
 async def test_what_a_removed_device_wrote_after_the_removal_falls_back(tmp_path: Path) -> None:
-    """The laptop is stolen, renames and blocks while the desk removes it, and its writes come by a third one."""
+    """The laptop is stolen and renames; the desk removes it, and hears of the write from a third one."""
     async with two_devices(tmp_path) as (network, desk, laptop, ben, _):
         friend = await desk.contact(ben)
-        await desk.engine.rename(friend, "Benjamin")
+        await laptop.engine.rename(friend, "Benjamin")
         await asyncio.sleep(SETTLED)
         network.part(desk.host, laptop.host)
         await asyncio.sleep(30)
         await laptop.engine.rename(friend, "Mallory")
         stolen = (await held(laptop))[-1]
-        (row,) = [one for one in await desk.engine.terminals() if not one.here]
-        await desk.engine.remove_terminal(row.id, force=True)
+        (row,) = [one for one in await desk.engine.terminals() if not one.this]
+        await desk.engine.remove_terminal(row.terminal, force=True)
         await asyncio.sleep(SETTLED)
         parts = desk.engine._use_cases
 
         def passed(database: Database) -> Any:
-            entry = notes_module.parse_entry(Entry(stolen.header, stolen.salt, stolen.body))
+            entry = parse_entry(Entry(stolen.header, stolen.salt, stolen.body))
             new = entries.insert_all(
                 database, [entry], parts.keyring.own.terminal, former=[entry.header.author]
             )
@@ -119,8 +120,7 @@ async def test_what_a_removed_device_wrote_after_the_removal_falls_back(tmp_path
         assert new.quarantined
         assert not followed.persons
         assert (await view_of(desk, ben)).name == "Benjamin"
-        cut = (await held(desk))[-2:]
-        assert 2 in {one.kind for one in cut}, "the cut of the laptop is in the notes, too"
+        assert KIND_CUT in {one.kind for one in await held(desk)}, "the notes have a cut of the laptop, too"
 
 
 @in_virtual_time
@@ -136,7 +136,10 @@ async def test_a_write_that_is_quarantined_after_it_was_applied_falls_back(tmp_p
 
         def leave_out(database: Database) -> None:
             of = database.rows("SELECT conversation, author FROM entries WHERE number = ?", last.number)[0]
-            add = "INSERT INTO rules (conversation, author, cut, decides, settled, over) VALUES (?, ?, 0, 1, NULL, 0)"
+            add = (
+                "INSERT INTO rules (conversation, author, cut, decides, settled, over)"
+                " VALUES (?, ?, 0, 1, NULL, 0)"
+            )
             rule = database.insert(add, *of)
             database.run("INSERT INTO quarantine (entry, rule) VALUES (?, ?)", last.number, rule)
 
@@ -153,11 +156,11 @@ async def test_a_recovery_drops_a_verification_that_another_device_wrote_before_
         friend = await desk.contact(ben)
         parts = desk.engine._use_cases
         await laptop.stop()
-        words = (await ben.engine.recovery()).words
+        words = (await ben.engine.recovery_words()).words
         await desk.engine.verify(friend, (await ben.engine.verification(await ben.contact(desk))).numbers[0])
         assert (await view_of(desk, ben)).verified
         await ben.engine.recover(words, (), force=True)
-        await talk_or_wait(desk)
+        await asyncio.sleep(SETTLED)
         assert not (await view_of(desk, ben)).verified
         await laptop.start()
         await asyncio.sleep(60)
@@ -165,10 +168,6 @@ async def test_a_recovery_drops_a_verification_that_another_device_wrote_before_
         assert not shown.verified
         assert await parts.store.read(registers.in_force, Register.STANDING, subject(ben.peer.person))
         await agree(desk, laptop)
-
-
-async def talk_or_wait(person: Person) -> None:
-    await asyncio.sleep(SETTLED)
 
 
 @pytest.mark.parametrize("which", ["desk", "laptop"])
