@@ -40,9 +40,11 @@ from protocol.messages import (
     EntryHeader,
     Head,
     Receipt,
+    StateBody,
     TextBody,
     TimerBody,
 )
+from protocol.notes import notes_of, read_state
 from protocol.primitives import Random
 from protocol.redacting import Redacted, Redacting
 
@@ -51,6 +53,7 @@ KIND_CUT: Final = 2
 KIND_DELETE: Final = 3
 KIND_EDIT: Final = 4
 KIND_TIMER: Final = 5
+KIND_STATE: Final = 6
 _TAG_SIZE: Final = 32
 
 
@@ -58,6 +61,11 @@ _TAG_SIZE: Final = 32
 def conversation_of_two(a: bytes, b: bytes) -> bytes:
     """The conversation id, 32 bytes, of two persons in either order. LocalMisuse if they are equal."""
     return primitives.b2b(b"".join(low_high(a, b)), personal=labels.CONVERSATION)
+
+
+def conversation_of(own: bytes, person: bytes) -> bytes:
+    """The conversation id, 32 bytes, with a contact; the person's own notes where both are one person."""
+    return notes_of(own) if own == person else conversation_of_two(own, person)
 
 
 def check_conversation(named: bytes, own_person: bytes, contact: bytes) -> bytes:
@@ -159,10 +167,11 @@ _READERS: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
     KIND_DELETE: ("amends", read_delete),
     KIND_EDIT: ("amends", read_edit),
     KIND_TIMER: ("timing", read_timer),
+    KIND_STATE: ("state", read_state),
 }
 """By kind, the field of ParsedEntry and what reads its body."""
 
-LASTING: Final = frozenset({KIND_CUT, KIND_DELETE, KIND_TIMER})
+LASTING: Final = frozenset({KIND_CUT, KIND_DELETE, KIND_TIMER, KIND_STATE})
 """Kinds that are not cleared: what they say holds for other entries."""
 
 WITHOUT_TIMER: Final = LASTING | {KIND_EDIT}
@@ -194,8 +203,8 @@ class EntryPlace(Struct, frozen=True):
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said`, `cut`, `amends` or `timing` is the parsed body; all are None for an unknown kind, and for a header
-    that came alone, which has neither salt nor body.
+    `said`, `cut`, `amends`, `timing` or `state` is the parsed body; all are None for an unknown kind, and for
+    a header that came alone, which has neither salt nor body.
     """
 
     id: bytes
@@ -207,6 +216,7 @@ class ParsedEntry(Struct, frozen=True):
     cut: CutBody | None = None
     amends: DeleteBody | EditBody | None = None
     timing: TimerBody | None = None
+    state: StateBody | None = None
 
     @property
     def has_body(self) -> bool:
@@ -308,8 +318,9 @@ class Facts(Redacting, frozen=True):
 
     `carrier` is the person whose terminal the link authenticated. `own_terminals` are all terminal ids of
     this person, `contact_terminals` those of the contact that are live now. `own_former` and `contact_former`
-    are those that are live no more. `self_keys`: all of this person, the newest first.
-    `welcome` is whether the carrier is still a contact and not blocked.
+    are those that are live no more. `self_keys`: all of this person, the newest first. `welcome` is whether
+    the carrier is still a contact and not blocked. Where `contact` is this person too, the conversation is
+    the person's notes.
     """
 
     own_person: bytes
@@ -341,17 +352,20 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
 
     Raises where the entry is not accepted; nothing of it may then be stored.
 
-    Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag),
-    AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
+    Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag, or a state
+    in a conversation of two), AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
     """
     header = entry.header
     if not facts.welcome:
         raise Untrusted("carried by somebody who is no contact any more, or blocked")
-    check_conversation(header.conversation, facts.own_person, facts.contact)
+    if header.conversation != conversation_of(facts.own_person, facts.contact):
+        raise Untrusted("a conversation of others")
     if facts.carrier not in (facts.own_person, facts.contact):
         raise Untrusted("carried by somebody who has no part in the conversation")
     if len(header.self_tag) != _TAG_SIZE:
         raise Malformed("an entry between two without a self tag")
+    if header.kind == KIND_STATE and facts.contact != facts.own_person:
+        raise Malformed("a state that is not for this person's own terminals")
     if header.author in facts.own_terminals or header.author in facts.own_former:
         if not is_own(header, facts.self_keys):
             raise AuthenticationFailed("not an entry of this person's own")

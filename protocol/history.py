@@ -20,18 +20,21 @@ from protocol.messages import CutBody, EntryHeader, Head, Heads, HeadsHash, LogH
 Entries = Mapping[bytes, EntryHeader]  # the entries held of one conversation, by id
 
 
-def ranks(entries: Entries) -> dict[bytes, int]:
-    """The rank of each entry: its time, but greater than the ranks of all entries that it names."""
+def ranks(entries: Entries, *, clocked: bool = True) -> dict[bytes, int]:
+    """The rank of each entry: its time, but greater than the ranks of all entries that it names.
+
+    Not `clocked`, as in a person's notes: times count as 0, so that no clock decides between two writes.
+    """
     named = {entry: [one for one in _named(header) if one in entries] for entry, header in entries.items()}
     found: dict[bytes, int] = {}
     for entry in TopologicalSorter(named).static_order():
-        found[entry] = rank(entries[entry].time, [found[one] for one in named[entry]])
+        found[entry] = rank(entries[entry].time if clocked else 0, [found[one] for one in named[entry]])
     return found
 
 
-def order(entries: Entries) -> list[bytes]:
-    """Ids in display order: by rank, then id."""
-    found = ranks(entries)
+def order(entries: Entries, *, clocked: bool = True) -> list[bytes]:
+    """Ids in display order: by rank, then id. `clocked`: as for `ranks`."""
+    found = ranks(entries, clocked=clocked)
     return sorted(entries, key=lambda entry: (found[entry], entry))
 
 

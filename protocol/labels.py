@@ -99,6 +99,8 @@ OWN_PSK: Final = _personal("own.psk", "psk of links among a person's terminals, 
 OWN_DISCOVER: Final = _personal("own.disc", "discovery key among a person's terminals, from the own secret")
 OWN_RELAY: Final = _personal("own.rlay", "meeting key among a person's terminals, from the own secret")
 OWN_MARKS: Final = _personal("own.mark", "hash of the newest marks of a conversation")
+NOTES: Final = _personal("notes", "id of a person's conversation with itself")
+REGISTER: Final = _personal("register", "what a register is about")
 
 # Entries (SPEC §11)
 CONVERSATION: Final = _personal("conv", "id of the conversation of two persons")

@@ -158,6 +158,12 @@ LINKED_PLACES_MAX: Final = 64
 """Addresses of one contact's terminals that a new terminal gets (SPEC §7.8.1)."""
 LINKED_HOST_MAX: Final = 64
 """Host of such an address, characters (SPEC §7.8.1)."""
+STATE_WRITES_MAX: Final = 64
+"""Writes in one entry of kind state (SPEC §11.10)."""
+STATE_VALUE_MAX: Final = 98_304
+"""Value of one write, bytes (SPEC §11.10)."""
+STATE_SUPERSEDED_MAX: Final = 64
+"""Earlier pairings that a pairing supersedes (SPEC §11.10)."""
 BACKUP_CHUNK_BYTES: Final = 65_536
 """Bytes of each chunk of a backup but the last, before they are sealed (SPEC §21.1)."""
 BACKUP_RECORD_MAX: Final = 300_000

@@ -529,3 +529,65 @@ class TimerBody(Wire, frozen=True):
 
 
 TIMER_BODY: Codec[TimerBody] = Codec(TimerBody, limits.BODY_BYTES_MAX)
+
+
+class StateWrite(Unprinted, frozen=True):
+    """What the person chose for one register. `of` says what it is about; an empty value takes it away."""
+
+    register: U8
+    of: B32
+    value: Annotated[bytes, Meta(max_length=limits.STATE_VALUE_MAX)]
+
+
+class StateBody(Unprinted, frozen=True):
+    """Body of kind 6: writes of registers, ascending by register, then by what they are about."""
+
+    writes: Annotated[list[StateWrite], Meta(min_length=1, max_length=limits.STATE_WRITES_MAX)]
+
+
+STATE_BODY: Codec[StateBody] = Codec(StateBody, limits.BODY_BYTES_MAX)
+
+
+class ContactValue(Wire, frozen=True):
+    """Value of register 1: the person is a contact `since` this Unix time in milliseconds."""
+
+    person: B32
+    since: U53
+
+
+class PetnameValue(Unprinted, frozen=True):
+    """Value of register 2: the person's name for a contact, or empty."""
+
+    name: Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)]
+
+
+class BlockedValue(Wire, frozen=True):
+    """Value of register 3: whether a contact is blocked."""
+
+    on: bool
+
+
+class StandingValue(Wire, frozen=True):
+    """Value of register 4: whether a contact is verified, or held back, with its `newest` recovery then.
+
+    `confirmed`: the recoveries of the contact that the person confirmed.
+    """
+
+    verified: bool
+    held: bool
+    newest: B32
+    confirmed: LinkedIds
+    comparison: Annotated[list[SharedComparison], Meta(max_length=1)]
+
+
+class PairingValue(Unprinted, frozen=True):
+    """Value of register 5: a pairing with a contact, and what tells apart those that it supersedes."""
+
+    person: B32
+    pairing: SharedRoot
+    supersedes: Annotated[list[B32], Meta(max_length=limits.STATE_SUPERSEDED_MAX)]
+
+
+RegisterValue = (ContactValue | PetnameValue | BlockedValue | StandingValue) | (
+    PairingValue | SharedSetting | SharedRelay
+)

@@ -33,6 +33,7 @@ from chat.service.keyring import Keyring, Visibility
 from chat.service.linking import Linker
 from chat.service.maintenance import Cleaner, Settler
 from chat.service.messages import Messages
+from chat.service.notes import Notes
 from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
@@ -103,6 +104,7 @@ class UseCases:
             profile.own_terminals,
             keeps_seed=profile.keeps_seed,
             adding=adding,
+            awaited=profile.awaited,
         )
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
@@ -113,27 +115,28 @@ class UseCases:
             runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
         )
         self.backup = Backup(runtime, store, bus, vault)
-        self.privacy = privacy = Privacy(store, profile.settings)
         self.preferences = Preferences(store)
-        self.relays = relays = Relays(runtime, store, bus, profile.relays)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
         ages = AgeClock(clock, profile.clock)
         self.views = views = Views(keyring, book, links, bus, ages.now)
+        self.notes = notes = Notes(runtime, store, bus, keyring, book, links, views, cleaner)
+        self.privacy = privacy = Privacy(store, profile.settings, notes)
+        self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
         amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
         self.settler = settler = Settler(runtime, store, bus, amendments)
         self.history = History(store, profile.own.person, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.roots = Roots(store, keyring, book)
-        self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
+        self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner, notes)
 
         self.inbound = inbound = Inbound(
-            runtime, store, bus, keyring, book, links, views, pending, settler, expirer, amendments
+            runtime, store, bus, keyring, book, links, views, pending, settler, expirer, amendments, notes
         )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
-        logs = PersonLogs(runtime, store, bus, keyring, book, links, views, pending, own_log)
+        logs = PersonLogs(runtime, store, bus, keyring, book, links, views, pending, own_log, notes)
         addresses = AddressBook(clock, store, keyring)
         comparison = Comparison(runtime, store, bus, keyring, views)
         self.forwarding = forwarding = Forwarding(
@@ -156,11 +159,13 @@ class UseCases:
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
         self.messages = Messages(
-            runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments
+            runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
         self.clearing = Clearing(runtime, store, bus, keyring, book, views, cleaner)
-        self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm)
-        self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner, expirer)
+        self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm, notes)
+        self.people = People(
+            clock, store, bus, keyring, book, links, views, sync, privacy, cleaner, expirer, notes
+        )
 
         self.pairings = pairings = PairingService(
             runtime, store, bus, keyring, book, links, pending, addresses
@@ -195,6 +200,13 @@ class UseCases:
             bus.on(kind, lambda _: self.settler.begin())
         bus.on(events.CutsFollowed, lambda _: self.expirer.follow_timers())
         bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())
+        bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
+        bus.on(events.SettlingDue, lambda _: self.settler.begin())
+        bus.on(events.LogsAwaited, lambda _: self.forwarding.ask_logs())
+        bus.on(events.CutsFollowed, lambda _: self.notes.begin())
+        bus.on(events.RanksSettled, lambda _: self.notes.begin())
+        bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))
+        bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.EntriesPassedOn, self.sync.pass_on)

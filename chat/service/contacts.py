@@ -14,15 +14,18 @@ from chat.service.events import ContactsChanged, EventBus
 from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
+from chat.service.notes import Notes, Written
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
-from chat.storage import contacts, expiry, receipts
+from chat.storage import contacts, expiry, keys, receipts, sharing
 from chat.storage.database import Database, Store
+from chat.storage.sharing import Followed
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.identity.names import is_name
-from protocol.messages import Typing
+from protocol.messages import BlockedValue, PetnameValue, RegisterValue, Typing
+from protocol.notes import Register, write
 
 
 class People:
@@ -41,8 +44,9 @@ class People:
         privacy: Privacy,
         cleaner: Cleaner,
         expirer: Expirer,
+        notes: Notes,
     ) -> None:
-        self._expirer = expirer
+        self._expirer, self._notes = expirer, notes
         self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
         self._book, self._links, self._views, self._sync = book, links, views, sync
         self._privacy, self._cleaner = privacy, cleaner
@@ -51,25 +55,48 @@ class People:
         """Give a contact another name here. Raises UsageError."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        await self._store.write(contacts.set_petname, person, name)
+        store = partial(contacts.set_petname, person=person, petname=name)
+        written = await self._store.write(self._share, person, store, Register.PETNAME, PetnameValue(name))
         self._update(person, petname=name)
+        await self._notes.done(written)
 
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; a blocked contact's links end, and it gets no more answers."""
-        await self._store.write(contacts.set_blocked, person, on)
+        store = partial(contacts.set_blocked, person=person, on=on)
+        written = await self._store.write(self._share, person, store, Register.BLOCKED, BlockedValue(on))
         if (keys := self._keyring.contacts.get(person)) is not None:
             keys.blocked = on
         self._update(person, blocked=on)
         if on:
             await self._links.close(person, 0)
         self._bus.signal(ContactsChanged())
+        await self._notes.done(written)
+
+    def _share(
+        self,
+        database: Database,
+        person: bytes,
+        store: Callable[[Database], None],
+        register: Register,
+        value: RegisterValue,
+    ) -> Written:
+        """Store a change of a contact, unless it was removed meanwhile, with what tells other terminals."""
+        if contacts.get(database, person) is None:
+            return Written((), Followed())
+        store(database)
+        return self._notes.write(database, [write(register, person, value)])
+
+    def _forget(self, database: Database, person: bytes) -> Written:
+        roots = [share.root for share in keys.shares_of(database, person)]
+        contacts.remove(database, person)
+        return self._notes.write(database, *sharing.removal(roots, person))
 
     async def remove(self, person: bytes) -> None:
         name = self._views.name(person)
         keys = self._keyring.contacts.pop(person)
         await self._links.close(person, 0)
         try:
-            await self._store.with_reserve(partial(self._store.write, contacts.remove, person))
+            written = await self._store.with_reserve(partial(self._store.write, self._forget, person))
         except BaseException:
             self._keyring.contacts[person] = keys
             raise
@@ -80,6 +107,7 @@ class People:
         keyring.forget_addresses(person)
         self._bus.signal(ContactsChanged())
         self._bus.publish(ContactRemoved(person.hex(), name))
+        await self._notes.done(written)
         await self._cleaner.clean()
 
     def _update(self, person: bytes, **changed: object) -> None:

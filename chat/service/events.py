@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from chat.interface import Closed, Event
 from chat.network.links import Peer
+from protocol.entries_and_receipts import ParsedEntry
 from protocol.identity.reduction import Cause
 from protocol.relay.rendezvous import RelayAddress
 
@@ -59,6 +60,28 @@ class EntriesPassedOn(Struct, frozen=True):
 
     person: bytes
     entries: tuple[bytes, ...]
+
+
+class NoteWritten(Struct, frozen=True):
+    """An entry of this person's notes was written here, which its other terminals lack."""
+
+    entry: ParsedEntry
+
+
+class SettlingDue(Struct, frozen=True):
+    """Entries came that may move others, or decide which of them count."""
+
+
+class LogsAwaited(Struct, frozen=True):
+    """Other persons than before are contacts of another terminal, and their logs are not held here."""
+
+
+class SettingsShared(Struct, frozen=True):
+    """Another terminal of this person changed settings, which are stored here now."""
+
+
+class RelaysShared(Struct, frozen=True):
+    """Another terminal of this person changed relays, which are stored here now."""
 
 
 class OwnLogChanged(Struct, frozen=True):

@@ -28,6 +28,7 @@ from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
     ParsedEntry,
+    conversation_of,
     conversation_of_two,
     receipt_for,
 )
@@ -67,6 +68,9 @@ COMPARED_A_SECOND: Final = 4.0
 COMPARED_AT_ONCE: Final = 64.0
 """Rate of Digests and Heads per own terminal. More of them delay the reading of its link."""
 
+NAMED_MAX: Final = 8_192
+"""Logs per link of which it is kept what the own terminal at its other end, which fills this, holds."""
+
 PAGES_WAITING: Final = 512
 """Pages of heads per link that wait for the answers before them. The own terminal at its other end fills it;
 what it names beyond that is not answered."""
@@ -93,6 +97,7 @@ class SiblingOutgoing(Outgoing):
         self._link, self._deleted = link, deleted
         self.named: dict[bytes, Sequence[bytes]] = {}
         self.told: dict[bytes, Digest] = {}
+        self.asked_for = set[bytes](keyring.awaited)
 
     async def _begin(self) -> None:
         for message in self._logs():
@@ -103,19 +108,22 @@ class SiblingOutgoing(Outgoing):
 
     def _logs(self) -> list[LogHeads]:
         states = [self._keyring.own_log, *(one.state for one in self._keyring.contacts.values())]
-        return [LogHeads(state.person, list(state.heads)) for state in states]
+        awaited = [LogHeads(person, []) for person in sorted(self._keyring.awaited)]
+        return [*(LogHeads(state.person, list(state.heads)) for state in states), *awaited]
 
     def ask_log(self) -> None:
         for message in self._logs():
             self.put(message)
 
     def compare(self, persons: Sequence[bytes]) -> None:
-        """Tell what is held of the conversations with these contacts."""
+        """Tell what is held of the conversations with these contacts, the own person for its notes."""
         self._put(partial(self._compare, persons))
 
     async def _compare(self, persons: Sequence[bytes]) -> None:
         own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
-        talks = sorted((conversation_of_two(own, person), person) for person in persons)
+        # What own terminals have of notes is no mark.
+        others = {person: b"" if person == own else person for person in persons}
+        talks = sorted((conversation_of(own, person), other) for person, other in others.items())
         for start in range(0, len(talks), DIGESTS_MAX):
             some, found = talks[start : start + DIGESTS_MAX], list[Digest]()
             for first in range(0, len(some), DIGESTED):
@@ -131,7 +139,7 @@ class SiblingOutgoing(Outgoing):
     async def _ask(self, persons: Sequence[bytes]) -> None:
         own, terminal = self._keyring.own.person, terminal_of(self._keyring.own_log, self._link)
         self._link.asked = True
-        for conversation in [conversation_of_two(own, person) for person in persons]:
+        for conversation in [conversation_of(own, person) for person in persons]:
             heads = await self._store.read(siblings.asking_heads, conversation, terminal)
             for page in pages(conversation, heads):
                 await self._link.driver.send(page)
@@ -149,10 +157,11 @@ class SiblingOutgoing(Outgoing):
         self._put(found)
 
     async def _carry(self, person: bytes, ids: Sequence[bytes]) -> None:
-        conversation = conversation_of_two(self._keyring.own.person, person)
+        own = self._keyring.own.person
+        conversation, other = conversation_of(own, person), b"" if person == own else person
         left = [entry for entry in ids if entry not in self._link.carried]
         for start in range(0, len(left), BATCH):
-            rows, marks = await self._store.read(siblings.with_marks, left[start : start + BATCH], person)
+            rows, marks = await self._store.read(siblings.with_marks, left[start : start + BATCH], other)
             for row in rows:
                 await self._send(row.id, Entry(row.header, row.salt, row.body))
             for message in passed_receipts(conversation, marks):
@@ -168,8 +177,9 @@ class SiblingOutgoing(Outgoing):
 
 
 def _compared(keyring: Keyring) -> list[bytes]:
-    """The contacts whose conversations are compared."""
-    return [person for person, contact in keyring.contacts.items() if not contact.blocked]
+    """The contacts whose conversations are compared, after this person, whose notes are."""
+    contacts = [person for person, contact in keyring.contacts.items() if not contact.blocked]
+    return [keyring.own.person, *contacts]
 
 
 class Forwarding:
@@ -231,9 +241,20 @@ class Forwarding:
         """Keep what an own terminal holds of a contact's log; whether that is no log of this person."""
         if message.person == self._keyring.own.person:
             return False
-        if (outgoing := self.links.get(link)) is not None and message.person in self._keyring.contacts:
+        outgoing = self.links.get(link)
+        known = message.person in self._keyring.contacts
+        # It may ask for the log of a contact whom this one does not have yet.
+        if outgoing is not None and (known or len(outgoing.named) < NAMED_MAX):
             outgoing.named[message.person] = message.heads
         return True
+
+    def ask_logs(self) -> None:
+        """Ask for the logs of those who are contacts of other own terminals alone."""
+        for outgoing in self.links.values():
+            for person in sorted(self._keyring.awaited - outgoing.asked_for):
+                outgoing.asked_for.add(person)
+                outgoing.put(LogHeads(person, []))
+            outgoing.asked_for &= self._keyring.awaited
 
     def contacts_changed(self) -> None:
         """Logs may have grown, and contacts be new or blocked no more."""
@@ -273,6 +294,9 @@ class Forwarding:
         person = link.person
         if link in self.links:
             person = self._keyring.partner(messages)
+            if person == self._keyring.own.person:  # no contact gets notes
+                self._touch(person, link)
+                return
             waiting = self._passed.setdefault(person, [])
             waiting += (receipt.ids if receipt is not None else [])[: PASSED_MAX - len(waiting)]
         self._touch(person, link)
@@ -323,9 +347,13 @@ class Forwarding:
             return self._keyring.partner([message])
 
         for contact, some in groupby(messages, person):
-            keys = self._keyring.contacts.get(contact)
-            if keys is not None and not keys.blocked:
+            if self._is_compared(contact):
                 yield list(some)
+
+    def _is_compared(self, person: bytes) -> bool:
+        """Whether it is this person, whose notes they are, or a contact who is not blocked."""
+        keys = self._keyring.contacts.get(person)
+        return person == self._keyring.own.person or (keys is not None and not keys.blocked)
 
     async def handle(self, link: LiveLink, message: Message) -> None:
         """What comes on a link with an own terminal and is no entry and no log. Raises ProtocolError."""
@@ -352,10 +380,9 @@ class Forwarding:
         terminal, outgoing = terminal_of(self._keyring.own_log, link), self.links.get(link)
         for theirs in message.digests:
             person = self._keyring.talks_with(theirs.conversation)
-            contact = self._keyring.contacts.get(person)
-            if contact is None or contact.blocked or outgoing is None:
+            if not self._is_compared(person) or outgoing is None:
                 continue
-            talk = (theirs.conversation, person)
+            talk = (theirs.conversation, b"" if person == self._keyring.own.person else person)
             (mine,) = await self._store.read(siblings.digests, [talk], terminal)
             if mine.heads != theirs.heads:
                 link.asked = True

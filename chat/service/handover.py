@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from chat.errors import phrase
-from chat.service.person_logs import store_operations
 from chat.storage import contacts, keys, persons, settings
 from chat.storage.contacts import PAIRED, ComparisonRow, ContactRow
 from chat.storage.database import Database, Store
@@ -20,7 +19,6 @@ from protocol.identity.reduction import Pins
 from protocol.messages import (
     LinkState,
     SharedComparison,
-    SharedDrawing,
     SharedKey,
     SharedPairing,
     SharedPlace,
@@ -31,7 +29,7 @@ from protocol.messages import (
 )
 from protocol.pairing.handover import Handover, SharedContact, pins_of
 from protocol.pairing.linking import ProfileDue
-from protocol.pairing.renewal import Drawn
+from protocol.pairing.renewal import Drawn, drawings, signed
 
 NOT_SYNCED = phrase(
     "No contact has been reached since Parlour started. If this profile is an older copy, it lacks changes "
@@ -78,7 +76,7 @@ def _own(db: Database, own: OwnRow, count: int) -> tuple[tuple[bytes, ...], Link
         own.terminal,
         sorted(pins.seen)[:_IDS],
         sorted(pins.confirmed)[:_IDS],
-        [SharedKey(one.secret, sorted(one.heads), _drawn(one)) for one in own_keys],
+        [SharedKey(one.secret, sorted(one.heads), drawings(one)) for one in own_keys],
         [SharedSetting(*row) for row in settings.shared(db)],
         [SharedRelay(row.address, row.invited, row.since) for row in settings.all_relays(db)][
             : limits.LINKED_RELAYS_MAX
@@ -131,19 +129,11 @@ def _pairings(rows: Sequence[ShareRow]) -> list[SharedRoot]:
 
     def shares(root: bytes, owner: str) -> list[SharedShare]:
         found = [row for row in rows if row.root == root and row.owner == owner]
-        return [SharedShare(row.number, row.share, sorted(row.heads), _drawn(row.drawn)) for row in found][
+        return [SharedShare(row.number, row.share, sorted(row.heads), drawings(row.drawn)) for row in found][
             : limits.SHARE_NUMBERS_MAX
         ]
 
     return [SharedRoot(root, shares(root, OWN), shares(root, THEIRS)) for root in roots]
-
-
-def _drawn(one: Drawn) -> list[SharedDrawing]:
-    return [SharedDrawing(one.terminal, one.signature)] if one.signature else []
-
-
-def _signed(drawn: Sequence[SharedDrawing]) -> tuple[bytes, bytes]:
-    return (drawn[0].terminal, drawn[0].signature) if drawn else (b"", b"")
 
 
 def _places(db: Database, person: bytes) -> list[SharedPlace]:
@@ -164,7 +154,7 @@ def fill(db: Database, due: ProfileDue) -> None:
     """Write the profile of a new device, in one transaction. Raises ProtocolError for a log that is none."""
     given, new = due.handover, due.keys
     state = given.state
-    first, *later = [Drawn(key.key, tuple(key.heads), *_signed(key.drawn)) for key in state.self_keys]
+    first, *later = [Drawn(key.key, tuple(key.heads), *signed(key.drawn)) for key in state.self_keys]
     row = OwnRow(state.person, new.id, new.signing_seed, new.static_secret, first.secret, None)
     keys.create_own(db, row, first)
     for key in later:
@@ -179,7 +169,7 @@ def fill(db: Database, due: ProfileDue) -> None:
     added = parse_operation(due.signed).id
     pins = pins_of(state)
     found = extend(given.operations, [due.signed], Pins(pins.seen, pins.confirmed | {added}))
-    store_operations(db, state.person, found)
+    persons.store(db, state.person, found)
     persons.pin(db, state.person, [added], confirmed=True)
 
 
@@ -203,7 +193,7 @@ def _add_contact(db: Database, given: SharedContact) -> None:
     for pairing in reversed(shared.pairings):
         for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs)):
             for share in reversed(shares):
-                held = share.number, share.share, list(share.heads), pairing.root, *_signed(share.drawn)
+                held = share.number, share.share, list(share.heads), pairing.root, *signed(share.drawn)
                 keys.add_share(db, ShareRow(shared.person, owner, *held))
     for static in shared.proven:
         persons.add_proven_key(db, shared.person, static)

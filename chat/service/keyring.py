@@ -27,6 +27,7 @@ from protocol.keys import X25519Pair
 from protocol.limits import PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
 from protocol.link.states import ContactPsk, InvitationKeys
 from protocol.messages import ContactHello, Entry, Message
+from protocol.notes import notes_of
 from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
@@ -136,7 +137,8 @@ class Keyring:
     was removed, and sends and receives nothing any more. `keeps_seed`: the database has the recovery
     seed. `now`: Unix time in milliseconds. `proven`: the persons who have proven to hold a static key, by
     that key. `shared`: those keys that several persons have proven. `adding`: whether a new terminal of this
-    person may begin to be linked.
+    person may begin to be linked. `awaited`: persons whom another own terminal has as contacts, and of whom
+    no log is held here.
     """
 
     def __init__(
@@ -154,7 +156,9 @@ class Keyring:
         *,
         keeps_seed: bool = False,
         adding: Visibility | None = None,
+        awaited: Iterable[bytes] = (),
     ) -> None:
+        self.awaited = set(awaited)
         self.keeps_seed = keeps_seed
         self.own_terminals = {own.terminal, *own_terminals}
         self.contacts = contacts or {}
@@ -431,7 +435,7 @@ class Keyring:
         return [secret.discovery_key(person, self.identity.person) for secret in secrets]
 
     def partner(self, passed_on: Sequence[Message]) -> bytes:
-        """The contact of the conversation of entries that an own terminal passes on, b"" if there is none.
+        """The person of the conversation of entries that an own terminal passes on, as `talks_with`.
 
         Raises ProtocolError for what is no entry.
         """
@@ -441,12 +445,18 @@ class Keyring:
         return self.talks_with(parse_entry(first).header.conversation)
 
     def talks_with(self, conversation: bytes) -> bytes:
-        """The contact of a conversation, b"" for one of others."""
+        """The contact of a conversation, this person of its notes, b"" for one of others."""
+        if conversation == notes_of(self.own.person):
+            return self.own.person
         # One message of an own terminal can name 256 conversations.
         if self._talks.get(conversation) not in self.contacts and self._talking != self.contacts.keys():
             self._talking = set(self.contacts)
             self._talks = {conversation_of_two(self.own.person, one): one for one in self._talking}
         return self._talks.get(conversation, b"")
+
+    def await_logs(self, persons: Set[bytes]) -> None:
+        """No log is held here of these persons, who are contacts of another own terminal."""
+        self.awaited = set(persons)
 
     def follow_own_log(self, state: PersonState, confirmed: frozenset[bytes]) -> None:
         """Operations were added to this person's own log or confirmed; `confirmed` are now the ids of those

@@ -14,6 +14,7 @@ from chat.service.expiry import Expirer
 from chat.service.history import held_in
 from chat.service.keyring import REMOVED, Keyring
 from chat.service.maintenance import Cleaner
+from chat.service.notes import Notes
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import Views
@@ -79,7 +80,9 @@ class Messages:
         cleaner: Cleaner,
         expirer: Expirer,
         amendments: Amendments,
+        notes: Notes,
     ) -> None:
+        self._notes = notes
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._views, self._sync, self._cleaner = book, views, sync, cleaner
         self._expirer, self._amendments = expirer, amendments
@@ -253,7 +256,8 @@ class Messages:
         if log is self._cut_for:
             return
         for person, entry in await self._store.write_once(_are_held, self._append_cuts, log):
-            self._bus.publish(EntryAdded(self._views.added(person, entry)))
+            if person != self._keyring.own.person:  # notes are not shown
+                self._bus.publish(EntryAdded(self._views.added(person, entry)))
             self._sync.send(person, entry)
         self._cut_for = log
         self._bus.signal(CutsFollowed())
@@ -263,7 +267,11 @@ class Messages:
         written: list[tuple[bytes, ParsedEntry]] = []
         for conversation, removed in quarantine.due(database, self._keyring.own.terminal):
             row = contacts.conversation(database, conversation)
-            if removed not in log.frozen and row is not None and row.contact is not None:
+            if removed in log.frozen or row is None:
+                continue
+            if row.kind == contacts.NOTES:
+                written.append((log.person, self._notes.cut(database, removed)))
+            elif row.contact is not None:
                 body = cut_body(removed, quarantine.heads(database, conversation, removed))
                 written.append((row.contact, self._commit(database, row.contact, KIND_CUT, body)))
         return written

@@ -25,10 +25,11 @@ from chat.service.events import (
 )
 from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
+from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import contacts, keys, persons
+from chat.storage import contacts, keys, persons, sharing
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database, Store
 from chat.storage.keys import OwnRow
@@ -57,7 +58,7 @@ from protocol.identity.exchange import (
 )
 from protocol.identity.log import Add, Recover, load, parse_operation, sign_add, sign_operation
 from protocol.identity.names import is_name
-from protocol.identity.reduction import PersonState, Pins, reduce
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, reduce
 from protocol.identity.safety import open_questions
 from protocol.limits import RECOVER_REMOVED_MAX
 from protocol.messages import LogHeads, LogOperations
@@ -217,7 +218,7 @@ class OwnLog:
         def store(database: Database) -> tuple[Pins, Renewed | None]:
             if own is not None:
                 keys.replace_terminal(database, own.terminal, own.signing_seed, own.static_secret)
-            store_operations(database, person, found)
+            persons.store(database, person, found)
             persons.pin(database, person, confirmed, confirmed=True)
             renewed = draw(database, self._random, removes=True) if removes else None
             return persons.pins_of(database, person), renewed
@@ -479,7 +480,9 @@ class PersonLogs:
         views: Views,
         pending: PendingContacts,
         own: OwnLog,
+        notes: Notes,
     ) -> None:
+        self._notes = notes
         self._worker, self._clock = runtime.worker, runtime.clock
         self._store, self._bus, self._keyring = store, bus, keyring
         self._book, self._links, self._views, self._pending, self.own = book, links, views, pending, own
@@ -558,6 +561,8 @@ class PersonLogs:
                 whole = await self._receive(peer.person, operations)
             elif person in self._keyring.contacts:
                 whole = await self._receive(person, operations)
+            elif person in self._keyring.awaited:
+                whole = await self._take_in(person, operations)
             else:  # a contact of the other terminal alone
                 whole = True
         except Malformed:
@@ -566,6 +571,15 @@ class PersonLogs:
         else:
             if not whole:
                 self._refused.add(peer)
+
+    async def _take_in(self, person: bytes, operations: Sequence[bytes]) -> bool:
+        """The log of a contact of another own terminal; whether there is room for all."""
+        try:
+            found = await self._worker.run(extend, (), operations, NO_PINS)
+        except LimitExceeded:
+            return False
+        await self._notes.take_in(person, found)
+        return found.whole
 
     async def _receive(self, person: bytes, operations: Sequence[bytes]) -> bool:
         """Whether there is room for all."""
@@ -664,17 +678,10 @@ def _store(
         return None
     if _held(database, person) != read:
         raise _Outdated
-    store_operations(database, person, found)
+    persons.store(database, person, found)
     contacts.set_name(database, person, found.state.name)
     if hold:
         contacts.set_verified(database, person, False)
         contacts.set_held(database, person, True)
+    sharing.renew_standing(database, person)
     return contacts.get(database, person)
-
-
-def store_operations(database: Database, person: bytes, found: Extension) -> None:
-    for operation in found.new:
-        persons.add_operation(database, person, parse_operation(operation).id, operation)
-    persons.drop_operations(database, person, found.dropped)
-    persons.pin(database, person, found.state.path, confirmed=False)
-    persons.replace_terminals(database, person, persons.terminal_rows(found.state))

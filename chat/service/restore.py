@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
-from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of, store_operations
+from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of
 from chat.storage import backup, contacts, entries, keys, ordering, persons, quarantine, settings
 from chat.storage.amending import Follower
 from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
@@ -164,7 +164,7 @@ def fill_new(
     pins = persons.take_back(db, own.person, new.follows)
     held = persons.operations_of(db, own.person)
     confirmed = Pins(pins.seen, pins.confirmed | {new.confirmed})
-    store_operations(db, own.person, extend(held, new.operations, confirmed))
+    persons.store(db, own.person, extend(held, new.operations, confirmed))
     persons.pin(db, own.person, [new.confirmed], confirmed=True)
     _settle(db)
 
@@ -193,7 +193,7 @@ def merge(
                 found = extend(persons.operations_of(db, person), operations, pins)
             except ProtocolError:
                 raise BackupDamaged(verified.reader.path) from None
-            store_operations(db, person, found)
+            persons.store(db, person, found)
             persons.pin(db, person, pins.confirmed, confirmed=True)
     _apply(verified, Restorer(db, own, moment), progress)
     with db.transaction():

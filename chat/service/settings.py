@@ -24,26 +24,52 @@ from chat.interface import (
 from chat.network.connection import format_address
 from chat.network.relay.client import RelayStands
 from chat.service.events import EventBus, RelaysNamed
+from chat.service.notes import Notes, Written
 from chat.storage import settings
 from chat.storage.database import Database, Store
 from chat.storage.settings import RelayRow, Settings
 from chat.tasks import Runtime
 from protocol.errors import ProtocolError
 from protocol.limits import RELAY_ADDRESS_MAX
+from protocol.messages import SharedRelay, SharedSetting, StateWrite
+from protocol.notes import Register, write
 from protocol.relay.rendezvous import PREFIX, RelayAddress, parse_relay
 
 
 class Privacy:
-    """The use case *settings*: what contacts may learn about this user."""
+    """The use case *settings*: what contacts may learn about this user, from all its terminals."""
 
-    def __init__(self, store: Store, stored: Settings) -> None:
-        self._store = store
+    def __init__(self, store: Store, stored: Settings, notes: Notes) -> None:
+        self._store, self._notes = store, notes
         self.settings = SettingsView(stored.read_receipts, stored.typing)
 
     async def change(self, settings_now: SettingsView) -> None:
         row = Settings(settings_now.read_receipts, settings_now.typing)
-        await self._store.write(settings.save, row)
+
+        def store(database: Database) -> Written:
+            before = settings.load(database)
+            settings.save(database, row)
+            # What this person left alone may be changed on another device meanwhile.
+            changed = [one for one in settings.shared(database) if one[0] in settings.changed(before, row)]
+            return self._notes.write(database, *([[_setting(*one) for one in changed]] if changed else []))
+
+        written = await self._store.write(store)
         self.settings = settings_now
+        await self._notes.done(written)
+
+    async def reload(self) -> None:
+        """Another terminal of this person changed them."""
+        stored = await self._store.read(settings.load)
+        self.settings = SettingsView(stored.read_receipts, stored.typing)
+
+
+def _setting(name: str, value: str) -> StateWrite:
+    return write(Register.SETTING, name.encode(), SharedSetting(name, value))
+
+
+def _relay(row: RelayRow) -> StateWrite:
+    shared = SharedRelay(row.address, row.invited, row.since)
+    return write(Register.RELAY, row.address.encode(), shared)
 
 
 NAME: Final = re.compile(r"[a-z0-9._-]{1,96}")
@@ -124,7 +150,10 @@ NOT_NAMED = phrase("No such relay: 'parlour relays list' shows your relays.")
 class Relays:
     """The use case *relays*. Only the user names a relay: by its address, or with an invitation."""
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, rows: tuple[RelayRow, ...]) -> None:
+    def __init__(
+        self, runtime: Runtime, store: Store, bus: EventBus, rows: tuple[RelayRow, ...], notes: Notes
+    ) -> None:
+        self._notes = notes
         self._clock = runtime.clock
         self._most = runtime.config.relays_most
         self._store = store
@@ -170,8 +199,14 @@ class Relays:
                 return self._view(same, relay)
             if same is not None:  # an invitation brought it; its standing stays
                 mine = replace(same, invited=False)
-                await self._store.write(settings.set_relay_invited, same.address, False)
+
+                def store(database: Database) -> Written:
+                    settings.set_relay_invited(database, mine.address, False)
+                    return self._notes.write(database, [_relay(mine)])
+
+                written = await self._store.write(store)
                 self._stored = tuple(mine if one == same else one for one in self._stored)
+                await self._notes.done(written)
                 view = self._view(mine, relay)
                 self._bus.publish(RelayChanged(view))
                 return view
@@ -204,19 +239,34 @@ class Relays:
                 self._bus.publish(Notice(_no_room(left, len(named) + len(came))))
 
     async def _change(self, gone: list[RelayRow], new: list[RelayRow]) -> None:
-        def replace_rows(database: Database) -> None:
+        def replace_rows(database: Database) -> Written:
             for row in gone:
                 settings.remove_relay(database, row.address)
             for row in new:
                 settings.add_relay(database, row)
+            taken = [write(Register.RELAY, row.address.encode()) for row in gone]
+            return self._notes.write(database, [*taken, *map(_relay, new)])
 
-        await self._store.write(replace_rows)
-        self._stored = (*(row for row in self._stored if row not in gone), *new)
+        written = await self._store.write(replace_rows)
+        self._follow((*(row for row in self._stored if row not in gone), *new))
+        await self._notes.done(written)
+
+    async def reload(self) -> None:
+        """Another terminal of this person changed them."""
+        async with self._changing:
+            self._follow(tuple(await self._store.read(settings.all_relays)))
+
+    def _follow(self, rows: tuple[RelayRow, ...]) -> None:
+        """Use these relays from now on, and publish what is another one than before."""
+        gone = [row for row in self._stored if row.address not in {one.address for one in rows}]
+        new = [row for row in rows if row not in self._stored]
+        self._stored = rows
         for row in gone:
             self._standing.pop(row.address, None)
             self._bus.publish(RelayRemoved(row.address))
         for row in new:
-            self._bus.publish(RelayChanged(self._view(row, parse_relay(row.address))))
+            with suppress(ProtocolError):  # a form of a later version
+                self._bus.publish(RelayChanged(self._view(row, parse_relay(row.address))))
         self.begin()
 
     def _rows(self) -> list[tuple[RelayRow, RelayAddress]]:

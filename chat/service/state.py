@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chat.network.links import Peer
 from chat.service import keyring
 from chat.service.keyring import Addresses, ContactKeys, OpenInvitation
-from chat.storage import alerts, contacts, expiry, persons, receipts, settings
+from chat.storage import alerts, contacts, expiry, persons, receipts, settings, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.alerts import AlertRow
 from chat.storage.contacts import ContactRow
@@ -77,6 +77,7 @@ class Profile(Struct, frozen=True):
     alerts: tuple[AlertRow, ...]
     alerts_seen: int
     clock: Moment | None
+    awaited: frozenset[bytes] = frozenset()
 
 
 def read_profile(database: Database) -> Profile:
@@ -114,4 +115,5 @@ def read_profile(database: Database) -> Profile:
         alerts=alerts.all_of(database),
         alerts_seen=settings.alerts_seen(database),
         clock=expiry.read_clock(database),
+        awaited=frozenset(sharing.awaited(database)),
     )

@@ -29,6 +29,7 @@ from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.maintenance import Settler
+from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget
 from chat.service.renewal import Renewals
@@ -541,7 +542,9 @@ class Inbound:
         settler: Settler,
         expirer: Expirer,
         amendments: Amendments,
+        notes: Notes,
     ) -> None:
+        self._notes = notes
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._settler, self._expirer, self._amendments = settler, expirer, amendments
@@ -566,6 +569,8 @@ class Inbound:
         own, person = self._keyring.own, link.person
         if person == own.person:
             person = self._keyring.partner(messages)
+        if person == own.person:
+            return await self._notes.take(link, messages)
         contact = self._keyring.contacts.get(person)
         own_live = self._keyring.own_log.live.keys()
         facts = Facts(

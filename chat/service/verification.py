@@ -21,9 +21,10 @@ from chat.interface import (
 )
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
+from chat.service.notes import Notes, Written
 from chat.service.state import ContactBook
 from chat.service.views import Views, change_text, utc
-from chat.storage import contacts, persons
+from chat.storage import contacts, persons, sharing
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database, Store
 from chat.tasks import Runtime
@@ -54,7 +55,9 @@ class Verification:
         book: ContactBook,
         views: Views,
         confirm: Callable[[bytes], Awaitable[None]],
+        notes: Notes,
     ) -> None:
+        self._notes = notes
         self._runtime, self._store, self._bus = runtime, store, bus
         self._keyring, self._book, self._views, self._confirm = keyring, book, views, confirm
         self._asked = self.questions()
@@ -102,7 +105,7 @@ class Verification:
             raise BadData(DIFFERENT)
         row = compared(same, by_words=False, time=self._runtime.clock.wall())
 
-        def store(database: Database) -> ContactKeys | None:
+        def store(database: Database) -> tuple[ContactKeys, Written] | None:
             contact = contacts.get(database, person)
             if contact is None:
                 return None
@@ -113,20 +116,32 @@ class Verification:
             contacts.set_verified(database, person, True)
             contacts.set_held(database, person, state.contested)
             contacts.add_comparison(database, row)
-            return contact_keys(database, own.person, contact)
+            return contact_keys(database, own.person, contact), self._standing(database, person)
 
-        keys = await self._store.write(store)
-        if keys is None or person not in self._keyring.contacts:
+        stored = await self._store.write(store)
+        if stored is None or person not in self._keyring.contacts:
             return
+        keys, written = stored
         self._keyring.contacts[person] = keys
         self._update(person, verified=True, held=keys.state.contested)
         self._bus.signal(ContactsChanged())  # before anything is released: the links of a losing recovery end
         if not keys.state.contested:
             self._bus.signal(ContactReleased(person))
+        await self._notes.done(written)
 
     async def unverify(self, person: bytes) -> None:
-        await self._store.write(contacts.set_verified, person, False)
+        def store(database: Database) -> Written:
+            contacts.set_verified(database, person, False)
+            return self._standing(database, person)
+
+        written = await self._store.write(store)
         self._update(person, verified=False)
+        await self._notes.done(written)
+
+    def _standing(self, database: Database, person: bytes) -> Written:
+        """Tell other terminals what is known of a contact's identity, unless it was removed meanwhile."""
+        row = contacts.get(database, person)
+        return self._notes.write(database, *([[sharing.standing(database, row)]] if row is not None else []))
 
     def _update(self, person: bytes, **changed: bool) -> None:
         row: ContactRow | None = self._book.rows.get(person)

@@ -14,12 +14,13 @@ from chat.storage.errors import StorageMisuse
 
 TWO: Final = 1
 GROUP: Final = 2
+NOTES: Final = 3
 
 _SELECT_CONVERSATIONS = "SELECT number, id, kind, contact FROM conversations"
 
 
 class ConversationRow(Struct, frozen=True):
-    """A conversation. `kind` is TWO or GROUP, `contact` the other person of a TWO."""
+    """A conversation. `kind` is TWO, GROUP or NOTES, `contact` the other person of a TWO."""
 
     number: int
     id: bytes
@@ -145,6 +146,11 @@ def set_petname(db: Database, person: bytes, petname: str) -> None:
 def set_state(db: Database, person: bytes, state: str) -> None:
     """Store PENDING or PAIRED."""
     db.run("UPDATE contacts SET state = ? WHERE person = ?", state, person)
+
+
+def set_paired(db: Database, person: bytes, since: int) -> None:
+    """Store that a person is a contact since this Unix time in milliseconds."""
+    db.run("UPDATE contacts SET state = ?, since = ? WHERE person = ?", PAIRED, since, person)
 
 
 def set_verified(db: Database, person: bytes, on: bool) -> None:

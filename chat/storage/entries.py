@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chat.storage import amendments, contacts, expiry, ordering, persons, quarantine, removal
+from chat.storage import amendments, contacts, expiry, ordering, persons, quarantine, registers, removal
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.expiry import EXPIRED, Moment
@@ -192,17 +192,18 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last), EXISTS (SELECT 1 FROM deletions)"
     " OR EXISTS (SELECT 1 FROM amendments WHERE conversation = c.number AND state IN (1, 2)),"
     " EXISTS (SELECT 1 FROM removals)"
+    f", c.kind = {contacts.NOTES}"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
 """Number of a conversation, number of the last entry, and whether a parent is missing or an old page that was
-put back holds rows of entries still to come; whether any deletion is remembered, or waits; and whether a
-conversation is being removed."""
+put back holds rows of entries still to come; whether any deletion is remembered, or waits; whether a
+conversation is being removed; and whether these are this person's notes, whose order knows no time."""
 
 
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, no cut, delete or edit, of a live terminal and has its body, belongs to a
+    A plain entry is new, no cut, delete, edit or state, of a live terminal and has its body, belongs to a
     conversation in which no parent is missing, and names only entries that are held or precede it in the
     burst.
     """
@@ -229,7 +230,7 @@ class _Burst:
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
-        self._number, self._last, self._incomplete, self._deletions, self.removals = standing
+        self._number, self._last, self._incomplete, self._deletions, self.removals, self._timeless = standing
         authors = {own_terminal}
         for entry in new:
             authors.add(entry.header.author)
@@ -248,7 +249,7 @@ class _Burst:
             header = entry.header
             if header.conversation != conversation or entry.id in held or not entry.salt:
                 return None
-            if entry.cut or entry.amends or entry.timing:
+            if entry.cut or entry.amends or entry.timing or entry.state:
                 return None
             if header.timer and moment:
                 own = header.author in ours
@@ -256,7 +257,7 @@ class _Burst:
                     return None
                 ends.append(expiry.kept(number, entry, moment, own=own))
             author = self._terminals.get(header.author) or self._new_terminal(header.author)
-            place, previous = header.time, header.previous
+            place, previous = 0 if self._timeless else header.time, header.previous
             for parent in (previous, *header.parents) if previous else header.parents:
                 known = held.get(parent)
                 if known is None or not known[0]:  # 0: of another conversation
@@ -433,7 +434,7 @@ def insert(
     if destroyed:
         db.run("UPDATE entries SET destroyed = ? WHERE number = ?", destroyed, number)
         _keep_in_force(db, number, conversation, entry)
-        entry = replace(entry, salt=b"", body=b"", said=None, cut=None, amends=None, timing=None)
+        entry = replace(entry, salt=b"", body=b"", said=None, cut=None, amends=None, timing=None, state=None)
     else:
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
@@ -455,7 +456,7 @@ _NOBODY: Final = 0
 
 def _keep_in_force(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
     """What a cut, a delete or a timer says stays in force where its body is deleted."""
-    if not isinstance(entry.amends, EditBody):
+    if not isinstance(entry.amends, EditBody) and entry.state is None:
         _obey(db, number, conversation, entry)
 
 
@@ -482,6 +483,8 @@ def _obey(db: Database, number: int, conversation: int, entry: ParsedEntry) -> N
         expiry.set_timer(db, number, entry.timing.seconds)
     elif entry.amends is not None:
         amendments.add(db, number, conversation, entry.amends)
+    elif entry.state is not None:
+        registers.add(db, number, entry.state)
 
 
 def destroy(db: Database, entry: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 from typing import Final
 
 from chat.storage.database import Database
@@ -193,19 +194,32 @@ def acknowledged(db: Database, contact: bytes, number: int) -> set[bytes]:
     return {row[0] for row in db.rows(holders, contact, number)}
 
 
-def retire_pairings(db: Database, contact: bytes, root: bytes) -> bool:
-    """Delete the shares of the pairings with a contact that were stored before the one with this root began.
+def forget_pairing(db: Database, contact: bytes, root: bytes) -> None:
+    """Delete the shares of the pairing with this root. `secure_deletion.clean_file` must follow."""
+    if db.run("DELETE FROM shares WHERE contact = ? AND root = ?", contact, root):
+        mark_unclean(db)
 
-    Returns whether there were any.
-    """
-    gone = db.run(
-        "DELETE FROM shares WHERE contact = ?1"
-        " AND pairing <= (SELECT min(began_after) FROM shares WHERE contact = ?1 AND root = ?2)",
+
+def earlier_pairings(db: Database, contact: bytes, root: bytes) -> list[bytes]:
+    """The roots of the pairings with a contact that were stored before this one began, the newest first."""
+    rows = db.rows(
+        "SELECT root FROM shares WHERE contact = ?1"
+        " AND pairing <= (SELECT min(began_after) FROM shares WHERE contact = ?1 AND root = ?2)"
+        " ORDER BY pairing DESC",
         *(contact, root),
     )
-    if gone:
-        mark_unclean(db)
-    return bool(gone)
+    return list(dict.fromkeys(one for (one,) in rows))
+
+
+def order_pairings(db: Database, contact: bytes, roots: Sequence[bytes]) -> None:
+    """Store the order of all pairings with a contact: the newest comes last."""
+    earlier = {root: set(earlier_pairings(db, contact, root)) for root in roots}
+    for place, root in enumerate(roots, 1):
+        before = len(list(takewhile(earlier[root].__contains__, roots)))
+        db.run(
+            "UPDATE shares SET pairing = ?, began_after = ? WHERE contact = ? AND root = ?",
+            *(place, before, contact, root),
+        )
 
 
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.storage import amendments, folder, ordering, pages, schema_pages, unused_space
+from chat.storage.contacts import NOTES
 from chat.storage.database import Database
 from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
@@ -92,7 +93,8 @@ def rebuild(db: Database) -> None:
     """Recompute edges, ranks, tips, heads, unread and the search index. A minute per million entries."""
     for table in ("edges", "missing", "raises", "tips", "heads", "unread", "search", "amendments", "amended"):
         db.run(f"DELETE FROM {table}")
-    db.run("UPDATE entries SET rank = time")
+    notes = f"(SELECT number FROM conversations WHERE kind = {NOTES})"
+    db.run(f"UPDATE entries SET rank = CASE WHEN conversation IN {notes} THEN 0 ELSE time END")
     last = 0
     columns = "number, id, conversation, author, header"
     page = f"SELECT {columns} FROM entries WHERE number > ? ORDER BY number LIMIT {_CHUNK}"

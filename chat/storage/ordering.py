@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from chat.storage.contacts import NOTES
 from chat.storage.database import Database
 from protocol.entries_and_receipts import rank
 from protocol.messages import EntryHeader
@@ -37,7 +38,9 @@ def add(db: Database, node: Node, entry: bytes, fields: EntryHeader) -> None:
         for parent, chain in named(fields).items()
     ]
     _mark_ends(db, node)
-    _set_rank(db, node, rank(fields.time, [place for place in before if place is not None]))
+    kind = db.value("SELECT kind FROM conversations WHERE number = ?", node.conversation)
+    time = 0 if kind == NOTES else fields.time  # a clock must not decide between two writes (SPEC §11.10)
+    _set_rank(db, node, rank(time, [place for place in before if place is not None]))
 
 
 def named(fields: EntryHeader) -> dict[bytes, int]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chat.storage import quarantine
 from chat.storage.database import Database
-from protocol.identity.exchange import settle
+from protocol.identity.exchange import Extension, settle
 from protocol.identity.log import Recover, parse_operation
 from protocol.identity.reduction import PersonState, Pins
 
@@ -189,6 +189,15 @@ def pinned(db: Database, person: bytes) -> PersonState:
     pin(db, person, state.path, confirmed=False)
     replace_terminals(db, person, terminal_rows(state))
     return state
+
+
+def store(db: Database, person: bytes, found: Extension) -> None:
+    """Store what operations that came have made of a log."""
+    for operation in found.new:
+        add_operation(db, person, parse_operation(operation).id, operation)
+    drop_operations(db, person, found.dropped)
+    pin(db, person, found.state.path, confirmed=False)
+    replace_terminals(db, person, terminal_rows(found.state))
 
 
 def terminal_rows(state: PersonState) -> list[TerminalRow]:

@@ -14,9 +14,20 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from chat.storage import alerts, expiry, folder, keys, marks, persons, quarantine, removal, settings
+from chat.storage import (
+    alerts,
+    expiry,
+    folder,
+    keys,
+    marks,
+    persons,
+    quarantine,
+    registers,
+    removal,
+    settings,
+)
 from chat.storage.alerts import AlertRow
-from chat.storage.contacts import TWO, conversation_number
+from chat.storage.contacts import NOTES, TWO, conversation_number
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, IdentityLost, StorageMisuse
 from chat.storage.expiry import Moment
@@ -25,6 +36,7 @@ from chat.storage.migrations import create_history, known, rebuild, version
 from protocol import labels
 from protocol.entries_and_receipts import (
     KIND_CUT,
+    KIND_STATE,
     KIND_TEXT,
     KIND_TIMER,
     READ,
@@ -36,6 +48,7 @@ from protocol.errors import ProtocolError
 from protocol.expiry import ends, read_at
 from protocol.identity.reduction import reduce
 from protocol.messages import ENTRY_HEADER, EntryHeader
+from protocol.notes import notes_of, read_state
 from protocol.primitives import b2b
 from protocol.profile_header import DatabaseKey
 
@@ -173,6 +186,7 @@ class _Copy:
         doubted = self._doubt()
         self._renew_ends(now)
         self._renew_timers()
+        self._renew_registers()
         self._ask_for_bodies()
         rebuild(self._new)
         self._leave_out()
@@ -332,6 +346,8 @@ class _Copy:
             self._terminals(own.person)
         except (StorageMisuse, ProtocolError):
             raise IdentityLost(path) from None
+        add = "INSERT OR IGNORE INTO conversations (id, kind) VALUES (?, ?)"
+        new.run(add, notes_of(own.person), NOTES)
         for (person,) in new.rows("SELECT person FROM contacts"):
             try:
                 self._terminals(person)
@@ -412,6 +428,15 @@ class _Copy:
             with suppress(ProtocolError):
                 seconds = read_timer(body).seconds
                 self._new.run("INSERT OR IGNORE INTO timers (entry, seconds) VALUES (?, ?)", number, seconds)
+
+    def _renew_registers(self) -> None:
+        """What entries of kind state write, or what another device chose would be forgotten."""
+        if "registers" not in self._damaged:
+            return
+        said = "SELECT number, body FROM entries JOIN bodies ON entry = number WHERE kind = ?"
+        for number, body in self._new.rows(said, KIND_STATE):
+            with suppress(ProtocolError):
+                registers.add(self._new, number, read_state(body))
 
     def _leave_out(self) -> None:
         """Where nothing says which entries of a removed terminal count, cuts say so, or else none does."""

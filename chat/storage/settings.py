@@ -35,6 +35,11 @@ def save(db: Database, settings: Settings) -> None:
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", one.name, value)
 
 
+def changed(before: Settings, now: Settings) -> set[str]:
+    """The names of those that are other ones than before."""
+    return {one.name for one in fields(Settings) if getattr(before, one.name) != getattr(now, one.name)}
+
+
 WITHHELD: Final = tuple((one.name, _OFF) for one in fields(Settings))
 """Rows that reveal nothing, where it is lost what this person chose."""
 

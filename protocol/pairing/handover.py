@@ -139,10 +139,11 @@ def _check_contact(shared: SharedPairing) -> None:
     if len(set(roots)) != len(roots):
         raise Malformed("one pairing twice")
     for pairing in shared.pairings:
-        _check_shares(pairing)
+        check_pairing(pairing)
 
 
-def _check_shares(pairing: SharedRoot) -> None:
+def check_pairing(pairing: SharedRoot) -> None:
+    """Malformed for shares that are not in the order of their numbers, or heads that are not ascending."""
     for shares in (pairing.own, pairing.theirs):
         _check_numbers(shares)
         for share in shares:

@@ -12,7 +12,7 @@ from protocol.codec import check_ascending, encode
 from protocol.errors import Untrusted
 from protocol.identity import log
 from protocol.identity.reduction import NO_PINS, Pins, Reduction
-from protocol.messages import RenewedKey, RenewedShare
+from protocol.messages import RenewedKey, RenewedShare, SharedDrawing
 from protocol.primitives import KEY_SIZE, SIGNATURE_SIZE, Random
 from protocol.redacting import Redacted, Redacting
 
@@ -32,6 +32,16 @@ class Drawn(Redacting, frozen=True):
     heads: tuple[bytes, ...]
     terminal: bytes = b""
     signature: bytes = b""
+
+
+def drawings(one: Drawn) -> list[SharedDrawing]:
+    """Who drew it, as own terminals share it; empty for a first one."""
+    return [SharedDrawing(one.terminal, one.signature)] if one.signature else []
+
+
+def signed(drawn: Sequence[SharedDrawing]) -> tuple[bytes, bytes]:
+    """The terminal and the signature of `drawings`, both empty for a first one."""
+    return (drawn[0].terminal, drawn[0].signature) if drawn else (b"", b"")
 
 
 Order = tuple[int, bool, int, int]

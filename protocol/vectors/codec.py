@@ -19,6 +19,7 @@ from protocol.messages import (
     EDIT_BODY,
     ENTRY_HEADER,
     MESSAGE,
+    STATE_BODY,
     TEXT_BODY,
     TIMER_BODY,
 )
@@ -36,6 +37,7 @@ CODECS: Final[Mapping[str, Codec[Any]]] = {
     "DeleteBody": DELETE_BODY,
     "EditBody": EDIT_BODY,
     "TimerBody": TIMER_BODY,
+    "StateBody": STATE_BODY,
     "message": MESSAGE,
 }
 KINDS: Final[Mapping[str, Any]] = {
@@ -53,6 +55,7 @@ KINDS: Final[Mapping[str, Any]] = {
             m.DeleteBody,
             m.EditBody,
             m.TimerBody,
+            m.StateBody,
         )
     },
 }

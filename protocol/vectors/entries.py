@@ -22,6 +22,7 @@ from protocol.entries_and_receipts import (
 from protocol.expiry import ends, read_at, timer_of
 from protocol.history import cuts_in_force, evidence, followed, order, quarantined, ranks, tips, uncovered
 from protocol.messages import ENTRY_HEADER, MESSAGE, EditBody, Entry, EntryHeader
+from protocol.notes import in_force, notes_of, subject
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
 AREA: Final = "entries"
@@ -96,6 +97,7 @@ def _parse(_: Json, step: Json) -> Json:
         "timer": entry.header.timer,
         "until": entry.header.until,
         "seconds": None if entry.timing is None else entry.timing.seconds,
+        "registers": [] if entry.state is None else [one.register for one in entry.state.writes],
     }
 
 
@@ -170,6 +172,28 @@ def _amend(inputs: Json, step: Json) -> Json:
     }
 
 
+def _notes(_: Json, step: Json) -> Json:
+    person, what = bytes.fromhex(step["person"]), bytes.fromhex(step["what"])
+    return {"notes": notes_of(person).hex(), "of": subject(what).hex()}
+
+
+def _registers(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    held = of_conversation(held, step["conversation"])
+    read = [read_entry(inputs["entries"][name]) for name in step["entries"]]
+    states = {entry.id: entry.state for entry in read if entry.state is not None}
+    placed = order(held, clocked=False)
+    apart = [entry for entry, name in names.items() if name in step["apart"]]
+    found = in_force(states, placed, apart)
+    return {
+        "order": [names[entry] for entry in placed],
+        "in_force": [
+            {"register": register, "of": of.hex(), "value": found[register, of].hex()}
+            for register, of in sorted(found)
+        ],
+    }
+
+
 def _previous(inputs: Json, step: Json) -> Json:
     held, names = held_entries(inputs, step["entries"])
     found = followed(of_conversation(held, step["conversation"]), bytes.fromhex(step["author"]))
@@ -218,6 +242,8 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "timer": _timer,
     "ends": _ends,
     "amend": _amend,
+    "notes": _notes,
+    "registers": _registers,
 }
 
 

@@ -21,7 +21,14 @@ from protocol import errors, labels, limits, messages, profile_header
 from protocol.backup import records
 from protocol.backup.sealed import BackupHeader
 from protocol.codec import Wire
-from protocol.entries_and_receipts import KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TEXT, KIND_TIMER
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
+    KIND_STATE,
+    KIND_TEXT,
+    KIND_TIMER,
+)
 from protocol.identity import log
 from protocol.link.framing import CHOICE_SIZE, padded_size
 from protocol.link.states import FOLLOWS, MESSAGES
@@ -71,6 +78,13 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.DeleteBody,
             messages.EditBody,
             messages.TimerBody,
+            messages.StateWrite,
+            messages.StateBody,
+            messages.ContactValue,
+            messages.PetnameValue,
+            messages.BlockedValue,
+            messages.StandingValue,
+            messages.PairingValue,
             profile_header.Header,
             BackupHeader,
             records.BackupKey,
@@ -192,7 +206,7 @@ def numbers_are_used_or_reserved(text: str) -> list[str]:
     rows = spec_document.table(text, "for", "messages").rows
     used: tuple[list[int | None], ...] = (
         [number(struct) for struct in (*MESSAGE_TYPES, *RELAY_TYPES)],
-        [KIND_TEXT, KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TIMER],
+        [KIND_TEXT, KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TIMER, KIND_STATE],
         [number(struct) for struct in get_args(log.Operation)],
     )
     wrong = []

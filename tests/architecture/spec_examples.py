@@ -46,6 +46,7 @@ from protocol.link.agreement import agree, one_time_hash
 from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad, prologue
 from protocol.link.states import Role
 from protocol.noise import HandshakeState
+from protocol.notes import Register, notes_of, state_body, subject, write
 from protocol.own_terminals import Mark, marks_hash, passed_receipts
 from protocol.pairing.contact_secret import Share, contact_secret
 from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, invitation_check
@@ -147,6 +148,7 @@ def _bytes() -> dict[str, bytes]:
         "DeleteBody": delete_body([draw("deleted entry")]),
         "EditBody": edit_body(draw("edited entry"), "Hello!"),
         "TimerBody": timer_body(3_600),
+        "StateBody": example_state(),
         "Invitation": INVITATION_BYTES,
         "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),
@@ -188,6 +190,19 @@ def _messages() -> Iterator[Wire]:
     yield entry.message()
     yield m.Receipt(1, [entry.id])
     yield m.Typing(CONVERSATION, True)
+
+
+def example_state() -> bytes:
+    """What is written of the second person when it becomes a contact."""
+    person, compared = SECOND.person, m.SharedComparison(True, TIME * 1000, SECOND.person, [SECOND.terminal])
+    return state_body(
+        [
+            write(Register.CONTACT, person, m.ContactValue(person, TIME * 1000)),
+            write(Register.PETNAME, person, m.PetnameValue("")),
+            write(Register.BLOCKED, person, m.BlockedValue(False)),
+            write(Register.STANDING, person, m.StandingValue(True, False, person, [], [compared])),
+        ]
+    )
 
 
 def _shared() -> Iterator[Wire]:
@@ -363,6 +378,7 @@ def values(block: str) -> dict[str, Value]:
         "safety": _safety(),
         "own": _own(),
         "marks": {"marks": encode([EXAMPLE_MARK]), "marks_hash": marks_hash(CONVERSATION, [EXAMPLE_MARK])},
+        "notes": {"notes": notes_of(FIRST.person), "what": SECOND.person, "of": subject(SECOND.person)},
         "relay-cluster": {"secret": RELAY.reveal(), "psk": cluster._psk},
     }
     common = _session() | _link() | _person() | _pairing() | _contact() | _entry() | _relay()

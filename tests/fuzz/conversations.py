@@ -159,6 +159,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "text-body": of_codec(m.TEXT_BODY, published("codec", "Value", "decode", "bytes", "TextBody")),
     "cut-body": of_codec(m.CUT_BODY, published("codec", "Value", "decode", "bytes", "CutBody")),
     "timer-body": of_codec(m.TIMER_BODY, published("codec", "Value", "decode", "bytes", "TimerBody")),
+    "state-body": of_codec(m.STATE_BODY, published("codec", "Value", "decode", "bytes", "StateBody")),
     "delete-body": of_codec(m.DELETE_BODY, published("codec", "Value", "decode", "bytes", "DeleteBody")),
     "edit-body": of_codec(m.EDIT_BODY, published("codec", "Value", "decode", "bytes", "EditBody")),
     "entry": Target(_entry, (ProtocolError,), _entries, lambda entry: encode(entry.message())),

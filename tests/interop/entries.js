@@ -2,6 +2,7 @@
 import { bytes, decode, encode, int, list, struct, text, u48, u53, u8 } from './codec.js';
 import { Rejected, must } from './errors.js';
 import { Head, ascending } from './messages.js';
+import { StateBody, checkState, notesOf } from './notes.js';
 import { empty, equal, hash, random } from './primitives.js';
 
 const id = bytes(32);
@@ -12,6 +13,7 @@ const CUT = 2;
 const DELETE = 3;
 const EDIT = 4;
 const TIMER = 5;
+const STATE = 6;
 const YEAR = 31_536_000;
 const FOUR_WEEKS_MS = 2_419_200_000;
 const CUTS_MOST = 16;
@@ -43,6 +45,7 @@ const BODIES = new Map([
   [DELETE, DeleteBody],
   [EDIT, EditBody],
   [TIMER, TimerBody],
+  [STATE, StateBody],
 ]);
 
 const order = (a, b) => Buffer.compare(a, b);
@@ -95,7 +98,7 @@ function checkTimer({ time, kind, timer, until }) {
   if (timer === 0) return;
   const unread = until - time - timer * 1000;
   must(unread >= 0 && unread <= FOUR_WEEKS_MS, 'malformed', 'V-EX-02');
-  must(![CUT, DELETE, EDIT, TIMER].includes(kind), 'malformed', 'V-EX-03');
+  must(![CUT, DELETE, EDIT, TIMER, STATE].includes(kind), 'malformed', 'V-EX-03');
 }
 
 // The end of an entry with a timer in Unix milliseconds: as far as it is known, and at the latest. `read` is
@@ -121,6 +124,7 @@ const compareCutHeads = (a, b) => a.sequence - b.sequence || order(a.id, b.id);
 function decodeBody(kind, raw) {
   const body = decodeStruct(kind, raw);
   if (kind === TEXT) must(emptyOrId(body.reply), 'malformed', 'V-ET-09');
+  if (kind === STATE) checkState(body);
   if (kind === DELETE) must(ascending(body.ids), 'malformed', 'V-ET-09');
   if (kind === CUT) {
     const rising = body.heads.slice(1).every((head, at) => compareCutHeads(body.heads[at], head) < 0);
@@ -149,10 +153,13 @@ export const isOwn = ({ header }, terminals, selfKey) =>
 // Returns what the author is: live, former or unknown.
 export function checkTrust({ header }, view) {
   must(view.accepted, 'untrusted', 'V-ET-10');
-  must(header.conversation.equals(conversationId(view.self, view.contact)), 'untrusted', 'V-ET-11');
+  const alone = view.self.equals(view.contact);
+  const conversation = alone ? notesOf(view.self) : conversationId(view.self, view.contact);
+  must(header.conversation.equals(conversation), 'untrusted', 'V-ET-11');
   const known = [view.self, view.contact].some((person) => person.equals(view.carrier));
   must(known, 'untrusted', 'V-ET-12');
   must(header.self_tag.length > 0, 'malformed', 'V-ET-13');
+  must(alone || header.kind !== STATE, 'malformed', 'V-ET-15');
   const among = (terminals) => terminals.some((terminal) => terminal.equals(header.author));
   const own = among(view.live(view.self)) || among(view.former(view.self));
   if (own) must(equal(selfTag(view.selfKey, header), header.self_tag), 'authentication', 'V-ET-14');
@@ -202,8 +209,10 @@ export const namedOf = (heads) => byAuthor(heads).flatMap((author) => author.sli
 const FOLLOWED_BELOW = 2 ** 52;
 
 export class Conversation {
-  constructor(id) {
+  // In a person's notes times count as 0.
+  constructor(id, { clocked = true } = {}) {
     this.id = id;
+    this.clocked = clocked;
     this.held = new Map();
   }
 
@@ -246,7 +255,7 @@ export class Conversation {
         stack.push(...open);
         continue;
       }
-      known.set(name, Math.max(header.time, ...above.map((one) => known.get(one) + 1)));
+      known.set(name, Math.max(this.clocked ? header.time : 0, ...above.map((one) => known.get(one) + 1)));
       stack.pop();
     }
   }
@@ -347,7 +356,7 @@ export class Conversation {
     const counts = ({ id: one }) => !apart.some((other) => other.equals(one));
     const deletes = this.entries().filter((one) => one.header.kind === DELETE && one.body && counts(one));
     const covers = (one, entry) => {
-      if (isOwn(one) !== isOwn(entry) || [CUT, DELETE, TIMER].includes(entry.header.kind)) return false;
+      if (isOwn(one) !== isOwn(entry) || [CUT, DELETE, TIMER, STATE].includes(entry.header.kind)) return false;
       const edited = entry.header.kind === EDIT && entry.body ? [entry.body.entry] : [];
       return [entry.id, ...edited].some((name) => one.body.ids.some((other) => other.equals(name)));
     };

@@ -9,6 +9,7 @@ import { CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody, readFo
 import { readInvitation, writeInvitation, Invitation } from './invitation.js';
 import { receiveLog } from './log.js';
 import { decodeMessage, encodeMessage } from './messages.js';
+import { StateBody, checkState } from './notes.js';
 import { readOperation } from './operations.js';
 import { pad, unpad } from './padding.js';
 import { words } from './pairing.js';
@@ -106,6 +107,10 @@ const CHECKS = {
   DeleteBody: struct(DeleteBody),
   EditBody: struct(EditBody),
   TimerBody: struct(TimerBody),
+  StateBody(raw) {
+    struct(StateBody)(raw);
+    checkState(decode(StateBody, raw));
+  },
   ContactHello: payload(ContactHello),
   ContactReply: payload(ContactReply),
   PairingReply: payload(PairingReply),

@@ -15,12 +15,12 @@ const manyIds = list(0, 1024, id);
 const drawn = list(0, 1, struct({ terminal: id, signature: bytes(64) }));
 const share = struct({ number: u32, share: id, heads, drawn });
 const shares = list(1, 4, share);
-const pairing = struct({ root: id, own: shares, theirs: shares });
-const comparison = struct({ by_words: bool, time: u53, newest: id, terminals: manyIds });
+export const pairing = struct({ root: id, own: shares, theirs: shares });
+export const comparison = struct({ by_words: bool, time: u53, newest: id, terminals: manyIds });
 const place = struct({ terminal: id, host: text(1, 64), port: int(1, 65535) });
 const selfKey = struct({ key: id, heads, drawn });
-const setting = struct({ name: text(1, 128), value: text(0, 256) });
-const relay = struct({ address: text(1, 255), invited: bool, since: u53 });
+export const setting = struct({ name: text(1, 128), value: text(0, 256) });
+export const relay = struct({ address: text(1, 255), invited: bool, since: u53 });
 const pins = { seen: manyIds, confirmed: manyIds };
 
 export const MESSAGES = {

@@ -54,6 +54,8 @@ def _whole(drawn: Drawn) -> Iterator[Named]:
     yield "a DeleteBody", "DeleteBody", m.DeleteBody(sorted(drawn(f"deleted {number}") for number in (1, 2)))
     yield "an EditBody", "EditBody", m.EditBody(drawn("edited"), "Grüße, 小雨 ☂")
     yield "a TimerBody", "TimerBody", m.TimerBody(3_600)
+    writes = [m.StateWrite(number, drawn("register"), drawn("value")) for number in (3, 200)]
+    yield "a StateBody", "StateBody", m.StateBody(writes)
 
 
 def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
@@ -393,6 +395,12 @@ FULL_HEADERS: Final[tuple[Row, ...]] = (
     ("until 2^53-1", "EntryHeader", _entry_header(timer="01", until="cf001fffffffffffff")),
     ("a timer of a year", "TimerBody", "91ce01e13380"),
     ("no timer", "TimerBody", "9100"),
+    ("64 writes", "StateBody", ["91dc0040", {"hex": "9308" + ID + "c400", "times": 64}]),
+    (
+        "a value of 98,304 bytes",
+        "StateBody",
+        ["91919308" + ID + "c600018000", {"hex": "11", "times": 98_304}],
+    ),
 )
 """As FULL, of entry headers."""
 
@@ -416,6 +424,15 @@ _HEADER_BOUNDS: Final[tuple[Row, ...]] = (
     ("a timer of a year and a second", "EntryHeader", _entry_header(timer="ce01e13381", until="01")),
     ("until 2^53", "EntryHeader", _entry_header(timer="01", until="cf0020000000000000")),
     ("a timer of a year and a second", "TimerBody", "91ce01e13381"),
+    ("no writes", "StateBody", "9190"),
+    ("65 writes", "StateBody", ["91dc0041", {"hex": "9308" + ID + "c400", "times": 65}]),
+    ("a register of 256", "StateBody", "919193cd0100" + ID + "c400"),
+    ("what a register is about of 31 bytes", "StateBody", "91919308c41f" + "11" * 31 + "c400"),
+    (
+        "a value of 98,305 bytes",
+        "StateBody",
+        ["91919308" + ID + "c600018001", {"hex": "11", "times": 98_305}],
+    ),
     ("a reply of 33 bytes", "TextBody", "92a161" + _ID_OF_33),
 )
 

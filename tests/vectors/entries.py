@@ -18,6 +18,7 @@ from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
+    KIND_STATE,
     KIND_TEXT,
     KIND_TIMER,
     EntryPlace,
@@ -43,16 +44,30 @@ from protocol.limits import (
     UNREAD_SECONDS_MAX,
 )
 from protocol.messages import (
+    BlockedValue,
+    ContactValue,
     CutBody,
     CutHead,
     DeleteBody,
     EditBody,
     Entry,
     EntryHeader,
+    PairingValue,
+    PetnameValue,
+    SharedComparison,
+    SharedRelay,
+    SharedRoot,
+    SharedSetting,
+    SharedShare,
+    StandingValue,
+    StateBody,
+    StateWrite,
     TextBody,
     TimerBody,
 )
+from protocol.notes import Register, notes_of, state_body, write
 from protocol.primitives import b2b
+from protocol.relay.rendezvous import RelayAddress
 from protocol.vectors.entries import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
 from tests.vectors.files import Group, Seed, build_file, one_step
@@ -186,6 +201,8 @@ NOTES: Final = {
     "Uncovered": ("AUTHENTICITY", "Which entries the contact has not stood for."),
     "Amend": ("BASIC", "What deletes and edits make of entries."),
     "Order": ("BASIC", "Order and tips of what is held."),
+    "Notes": ("BASIC", "What the terminals of one person share."),
+    "BadState": ("MALFORMED", "Writes of registers that no correct author makes."),
     "BadTimer": ("MALFORMED", "A timer or an end that no correct author writes."),
     "Timer": ("BASIC", "The timer of a conversation."),
     "End": ("BASIC", "When an entry with a timer ends."),
@@ -270,6 +287,9 @@ def _read(seed: Seed) -> Group:
         "a later kind with a timer": _alone(talk, timer=30, until=latest, kind=200),
     }.items():
         group.add(comment, ["Read"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
+    for comment, writes in _states(talk).items():
+        message = write_bytes(_with_body(talk, state_body(writes), kind=KIND_STATE))
+        group.add(comment, ["Notes"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
     talk.delete("delete", "their", "second", "first", "second")
     talk.edit("edit", "their", "delete", "first")
     for name in ("delete", "edit"):
@@ -421,6 +441,7 @@ def _bodies(talk: Talk) -> Iterator[Wrong]:
         yield "V-ET-09", "malformed", comment, "BadBody", write_bytes(_with_body(talk, other))
     yield from _cuts(talk)
     yield from _timers(talk)
+    yield from _wrong_states(talk)
     large = write_bytes(encode(Entry(header, salt, bytes(BODY_BYTES_MAX + 1))))
     yield "V-CD-03", "malformed", "a body of 131,073 bytes", "BadBody", large
     yield (
@@ -476,6 +497,104 @@ def _amending(talk: Talk) -> Iterator[Wrong]:
         yield "V-ET-09", "malformed", comment, "BadBody", write_bytes(_with_body(talk, body, kind=kind))
 
 
+def _share(number: int) -> SharedShare:
+    return SharedShare(number, bytes([number]) * 32, [bytes(32)], [])
+
+
+def _pairing_value(talk: Talk, **changed: Any) -> PairingValue:
+    root = SharedRoot(bytes([5]) * 32, [_share(9)], [_share(7)])
+    return replace(PairingValue(talk.their, root, [bytes([1]) * 32, bytes([2]) * 32]), **changed)
+
+
+def _many(count: int) -> list[bytes]:
+    return [number.to_bytes(32, "big") for number in range(count)]
+
+
+def _states(talk: Talk) -> dict[str, list[StateWrite]]:
+    """What a correct author writes, and what a later version may."""
+    person, compared = talk.their, SharedComparison(True, TIME, talk.their, [bytes([1]) * 32])
+    root = _pairing_value(talk)
+    relay = SharedRelay(str(RelayAddress("192.168.1.20", 4746, bytes([9]) * 32)), True, TIME)
+    return {
+        "a state of a new contact": [
+            write(Register.CONTACT, person, ContactValue(person, TIME)),
+            write(Register.PETNAME, person, PetnameValue("")),
+            write(Register.BLOCKED, person, BlockedValue(False)),
+            write(Register.STANDING, person, StandingValue(True, False, person, [bytes(32)], [compared])),
+        ],
+        "a state of a removed contact and its pairings": [
+            write(Register.CONTACT, person),
+            write(Register.RETIRED, root.pairing.root),
+        ],
+        "a state of a pairing": [write(Register.PAIRING, root.pairing.root, root)],
+        "a pairing that supersedes 64 others": [
+            write(Register.PAIRING, root.pairing.root, replace(root, supersedes=_many(64)))
+        ],
+        "a state of a setting and a relay": [
+            write(Register.SETTING, b"typing", SharedSetting("typing", "off")),
+            write(Register.RELAY, relay.address.encode(), relay),
+        ],
+        "a state of a relay that was removed": [write(Register.RELAY, relay.address.encode())],
+        "a state with a register of a later version": [
+            write(Register.PETNAME, person, PetnameValue("Cleo")),
+            StateWrite(200, bytes(32), b"\xc1"),
+        ],
+        "64 writes": [StateWrite(200, number.to_bytes(32, "big"), b"") for number in range(64)],
+    }
+
+
+def _wrong_states(talk: Talk) -> Iterator[Wrong]:
+    person, other, root = talk.their, talk.own, _pairing_value(talk)
+    at, relay = root.pairing.root, "parlour-relay:nowhere"
+    petname = write(Register.PETNAME, person, PetnameValue("Cleo"))
+    blocked = write(Register.BLOCKED, person, BlockedValue(True))
+    two, shares = [bytes([1]) * 32, bytes([2]) * 32], [_share(7), _share(9)]
+    compared = SharedComparison(True, TIME, person, two[::-1])
+    for comment, writes in {
+        "a state without writes": [],
+        "65 writes": [StateWrite(200, number.to_bytes(32, "big"), b"") for number in range(65)],
+        "registers that descend": [blocked, petname],
+        "one register twice": [petname, petname],
+        "a petname without a value": [write(Register.PETNAME, person)],
+        "a petname in the register of a block": [replace(petname, register=int(Register.BLOCKED))],
+        "a petname that is none": [write(Register.PETNAME, person, PetnameValue(" Cleo"))],
+        "a byte after a value": [replace(petname, value=petname.value + b"\x00")],
+        "a contact about another one": [write(Register.CONTACT, other, ContactValue(person, TIME))],
+        "a pairing about another root": [write(Register.PAIRING, person, root)],
+        "a setting about another name": [write(Register.SETTING, b"x", SharedSetting("typing", "off"))],
+        "a relay about another address": [write(Register.RELAY, b"x", SharedRelay(relay, True, TIME))],
+        "a relay that is none": [write(Register.RELAY, relay.encode(), SharedRelay(relay, True, TIME))],
+        "a pairing without a value": [write(Register.PAIRING, at)],
+        "a pairing with a petname": [petname, write(Register.PAIRING, at, root)],
+        "a pairing that supersedes 65 others": [
+            write(Register.PAIRING, at, replace(root, supersedes=_many(65)))
+        ],
+        "superseded pairings that descend": [
+            write(Register.PAIRING, at, replace(root, supersedes=two[::-1]))
+        ],
+        "shares that ascend": [
+            write(Register.PAIRING, at, replace(root, pairing=replace(root.pairing, own=shares)))
+        ],
+        "a retired pairing with a value": [replace(write(Register.RETIRED, at), value=b"\xc3")],
+        "recoveries that descend": [
+            write(Register.STANDING, person, StandingValue(True, False, person, two[::-1], []))
+        ],
+        "compared terminals that descend": [
+            write(Register.STANDING, person, StandingValue(True, False, person, [], [compared]))
+        ],
+        "two contacts": sorted([petname, write(Register.BLOCKED, other, BlockedValue(True))],
+                               key=lambda one: one.register),
+    }.items():  # fmt: skip
+        message = write_bytes(_with_body(talk, encode(StateBody(writes)), kind=KIND_STATE))
+        yield "V-ET-09", "malformed", comment, "BadState", message
+    for comment, body in {
+        "a text in a state": text_body("Hello"),
+        "an empty body of a state": b"",
+        "a register of 256": b"\x91\x91\x93\xcd\x01\x00\xc4\x20" + bytes(32) + b"\xc4\x00",
+    }.items():
+        yield "V-ET-09", "malformed", comment, "BadState", _with_body(talk, body, kind=KIND_STATE).hex()
+
+
 def _timers(talk: Talk) -> Iterator[Wrong]:
     for comment, body in {
         "a text in an entry that sets the timer": text_body("Hello"),
@@ -494,6 +613,7 @@ def _timers(talk: Talk) -> Iterator[Wrong]:
         ("V-EX-03", "a cut with a timer", {**timed, "kind": KIND_CUT}),
         ("V-EX-03", "a delete with a timer", {**timed, "kind": KIND_DELETE}),
         ("V-EX-03", "an edit with a timer", {**timed, "kind": KIND_EDIT}),
+        ("V-EX-03", "a state with a timer", {**timed, "kind": KIND_STATE}),
     ):
         yield rule, malformed, comment, flag, _alone(talk, **fields)
 
@@ -547,9 +667,58 @@ def _trust(seed: Seed) -> Group:
         given: Json = {"message": message} | ({"knows": knows} if knows else {})
         steps = one_step(ACTIONS, group.inputs, "accept", **given)
         group.add(comment, ["Accepted"], SUCCESS, steps)
+    for comment, message, knows in _notes_accepted(talk):
+        steps = one_step(ACTIONS, group.inputs, "accept", message=message, knows=knows)
+        group.add(comment, ["Notes"], SUCCESS, steps)
     for rule, expect, comment, flag, step in _distrusted(talk, third):
         group.add(comment, [flag], expect, [{"do": "accept"} | step], rule=rule)
     return group
+
+
+def _own_notes(talk: Talk) -> Json:
+    """What a terminal knows when another one of its person passes entries of the notes."""
+    return {"contact": talk.own.hex(), "contact_terminals": [], "carrier": talk.own.hex()}
+
+
+def _note(talk: Talk, whose: str = "own", **fields: Any) -> str:
+    """The message of an entry of the notes of this person."""
+    return talk.altered("own", whose, **({"conversation": notes_of(talk.own)} | fields)).hex()
+
+
+def _notes_accepted(talk: Talk) -> Iterator[tuple[str, str, Json]]:
+    knows = _own_notes(talk)
+    yield "an entry of this person's notes", _note(talk), knows
+    state = talk.changed("own", "own", conversation=notes_of(talk.own), kind=KIND_STATE)
+    yield "a state, a header alone", encode(Entry(encode(state), b"", b"")).hex(), knows
+    yield "notes of a removed terminal of this person", _note(talk), knows | _former(talk, "own", "own")
+    unknown = _note(talk, author=bytes(32))
+    yield "notes of an author who is nobody's terminal", unknown, knows
+    theirs = _note(talk, "their", author=talk.terminal("their"))
+    yield "notes of a contact's terminal", theirs, knows
+
+
+def _refused_notes(talk: Talk, third: bytes) -> Iterator[Wrong]:
+    knows, flag = _own_notes(talk), "NotTheirs"
+    for comment, known in (
+        ("notes of this person that the contact carries", {}),
+        ("notes of this person as a conversation of two", {"carrier": talk.own.hex()}),
+    ):
+        yield "V-ET-11", "untrusted", comment, flag, {"message": _note(talk), "knows": known}
+    theirs = _note(talk, "their", conversation=notes_of(talk.their), author=talk.terminal("their"))
+    yield "V-ET-11", "untrusted", "notes of the contact", flag, {"message": theirs}
+    first = talk.message("first").hex()
+    yield "V-ET-11", "untrusted", "a talk of two as notes", flag, {"message": first, "knows": knows}
+    carried = {"message": _note(talk), "knows": knows | {"carrier": third.hex()}}
+    yield "V-ET-12", "untrusted", "a third person carries notes", flag, carried
+    untagged = {"message": _note(talk, self_tag=b""), "knows": knows}
+    yield "V-ET-13", "malformed", "notes without a self tag", "Invented", untagged
+    forged = {"message": _note(talk, "their"), "knows": knows}
+    yield "V-ET-14", "authentication", "notes with another self tag", "Invented", forged
+    for carrier, whose in (("the contact", "their"), ("this person", "own")):
+        state = encode(talk.changed("first" if whose == "their" else "own", whose, kind=KIND_STATE))
+        step = {"message": encode(Entry(state, b"", b"")).hex()}
+        by = {"knows": {"carrier": talk.own.hex()}} if whose == "own" else {}
+        yield "V-ET-15", "malformed", f"a state of {carrier} in a talk of two", "BadState", step | by
 
 
 def _former(talk: Talk, person: str, whose: str) -> Json:
@@ -573,6 +742,7 @@ def _distrusted(talk: Talk, third: bytes) -> Iterator[Wrong]:
     untagged = {"message": talk.altered("first", self_tag=b"").hex()}
     yield "V-ET-13", "malformed", "no self tag", "Invented", untagged
     yield from _invented(talk)
+    yield from _refused_notes(talk, third)
 
 
 def _invented(talk: Talk) -> Iterator[Wrong]:
@@ -626,6 +796,49 @@ def _order(seed: Seed) -> Group:
     ):
         steps = one_step(ACTIONS, group.inputs, "order", entries=names, **given)
         group.add(comment, ["Order"], SUCCESS, steps)
+    return group
+
+
+def _registers(seed: Seed) -> Group:
+    """Two terminals of one person, of which each has written without the other."""
+    talk = Talk(seed, "notes")
+    talk.conversation = notes_of(talk.own)
+    desk, laptop, person = "own", "own second", talk.their
+
+    def name(said: str, whose: str, after: str, parents: Sequence[str] = (), ms: int = 0) -> None:
+        body = state_body([write(Register.PETNAME, person, PetnameValue(said))])
+        talk._keep(said, whose, talk.place(whose, after, parents), ms, KIND_STATE, body)
+
+    name("a", desk, "")
+    name("b", desk, "a", ms=1)
+    name("c", laptop, "", ["a"], ms=-86_400_000)
+    name("d", laptop, "c", ms=-86_400_000)
+    name("e", laptop, "d", ["b"], ms=-86_400_000)
+    gone = state_body([write(Register.CONTACT, person), write(Register.RETIRED, bytes([5]) * 32)])
+    talk._keep("gone", desk, talk.place(desk, "b"), 2, KIND_STATE, gone)
+    talk.write("a year ahead", desk, "b", ms=366 * 86_400_000)
+    name("f", desk, "a year ahead", ms=4)
+    group = Group("11.10", {"entries": talk.named()})
+    conversation = talk.conversation.hex()
+    for comment, names, apart in (
+        ("nothing", [], []),
+        ("one write", ["a"], []),
+        ("a later write", ["b", "a"], []),
+        ("two that do not know each other: the id decides", ["a", "b", "c"], []),
+        ("the longer way decides, and no clock", ["a", "b", "c", "d"], []),
+        ("one that knows both", ["a", "b", "c", "d", "e"], []),
+        ("an entry before them is not held", ["b", "d"], []),
+        ("another register changes nothing", ["a", "b", "gone"], []),
+        ("a clock that is a year ahead decides nothing", ["a", "b", "a year ahead", "f", "c", "d", "e"], []),
+        ("one that does not count", ["a", "b", "c", "d", "e"], ["e", "d"]),
+        ("none that counts", ["a"], ["a"]),
+    ):
+        steps = one_step(
+            ACTIONS, group.inputs, "registers", conversation=conversation, entries=names, apart=apart
+        )
+        group.add(comment, ["Notes"], SUCCESS, steps)
+    steps = one_step(ACTIONS, group.inputs, "notes", person=talk.own.hex(), what=talk.their.hex())
+    group.add("the notes of a person, and what a register is about", ["Notes"], SUCCESS, steps)
     return group
 
 
@@ -899,6 +1112,7 @@ def build(phrase: str) -> Json:
         _cut,
         _uncovered,
         _order,
+        _registers,
         _last,
         _timer,
         _ends,

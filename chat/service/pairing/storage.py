@@ -11,13 +11,16 @@ from chat.service import views
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.maintenance import Cleaner
+from chat.service.notes import Notes, Written
 from chat.service.state import ContactBook
 from chat.service.verification import compared
 from chat.service.views import Views
-from chat.storage import contacts, keys, persons
+from chat.storage import contacts, keys, persons, sharing
+from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database, Store
-from chat.storage.keys import OWN, THEIRS, ShareRow, retire_pairings
+from chat.storage.keys import OWN, THEIRS, ShareRow
+from chat.storage.sharing import Followed
 from protocol.identity.exchange import changes
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import Cause, PersonState
@@ -41,7 +44,9 @@ class PendingContacts:
         book: ContactBook,
         views: Views,
         cleaner: Cleaner,
+        notes: Notes,
     ) -> None:
+        self._notes = notes
         self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
         self._book, self._views, self._cleaner = book, views, cleaner
 
@@ -55,9 +60,15 @@ class PendingContacts:
         """
         before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
-        row, keys, causes = await self._store.write_once(
-            _is_stored, _store_pending, own, contact, verified, old, now, meanwhile
-        )
+
+        def store(database: Database) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...], Written]:
+            row, keys, causes = _store_pending(database, own, contact, verified, old, now, meanwhile)
+            shared = [] if row.state == PENDING else [[sharing.pairing(database, row.person, contact.root)]]
+            if shared and verified:
+                shared.append([sharing.standing(database, row)])
+            return row, keys, causes, self._notes.write(database, *shared)
+
+        row, keys, causes, written = await self._store.write_once(_is_stored, store)
         # Nothing may fail from here on, or a pairing would say that nothing was stored.
         if before is None or contact.person in self._keyring.contacts:
             self._keyring.contacts[contact.person] = keys
@@ -66,24 +77,39 @@ class PendingContacts:
             self._book.rows[row.person] = row
             self._views.publish_identity(row.person, causes)
         self._bus.signal(ContactsChanged())  # before anything is released: the links of a losing recovery end
+        await self._notes.done(written)
         if row.person in self._book.rows and verified and not row.held:
             self._bus.signal(ContactReleased(row.person))
 
     async def retire(self, opened: LinkOpen) -> None:
-        """Forget the pairings before the newest one began, once a link opened under that (SPEC §7.6).
+        """Forget the pairings that another one supersedes, once a link opened under that (SPEC §7.6).
 
         The links that opened under them end.
         """
         keys = self._keyring.contacts.get(opened.person or b"")
         if keys is None or opened.contact_psk is None or len(keys.pairs) < 2:
             return
-        newest, initiates = keys.pairs[0], opened.role is Role.INITIATOR
-        if not newest.opened(opened.contact_psk, initiates=initiates):
+        psk, initiates = opened.contact_psk, opened.role is Role.INITIATOR
+        under = next((pair for pair in keys.pairs if pair.opened(psk, initiates=initiates)), None)
+        if under is None:
             return
-        person = newest.their_person
-        if not await self._store.write(retire_pairings, person, newest.root):
+        person, root = under.their_person, under.root
+
+        def retire(database: Database) -> Written | None:
+            row, gone = contacts.get(database, person), sharing.superseded(database, person, root)
+            if row is None or not gone:
+                return None
+            for one in gone:
+                stored_keys.forget_pairing(database, person, one)
+            if row.state == PENDING:  # nobody else knows of it
+                return Written((), Followed())
+            return self._notes.write(database, *sharing.retiring(gone))
+
+        written = await self._store.write(retire)
+        if written is None:
             return
         await self.reload(person)
+        await self._notes.done(written)
         self._bus.signal(ContactsChanged())
         self._cleaner.begin()
 
@@ -93,17 +119,21 @@ class PendingContacts:
         if keys is None or not keys.pending:
             return
 
-        def promote(database: Database) -> ContactRow | None:
+        def promote(database: Database) -> tuple[ContactRow | None, Written]:
             contacts.set_state(database, person, PAIRED)
-            return contacts.get(database, person)
+            shared = self._notes.write(database, *sharing.of_contact(database, person))
+            return contacts.get(database, person), shared
 
-        row = await self._store.write_once(lambda db, row: contacts.get(db, person) == row, promote)
+        row, written = await self._store.write_once(
+            lambda db, result: contacts.get(db, person) == result[0], promote
+        )
         assert row is not None, "a contact that was just changed is there"
         self._book.rows[person] = row
         keys.pending = False
         self._bus.signal(ContactsChanged())
         self._views.publish_contact(person)
         self._views.publish_same_key(person)
+        await self._notes.done(written)
 
     async def proved(self, person: bytes, static: bytes) -> None:
         """A contact has proven to hold a static key, by a Record or on a link (SPEC §7.1)."""
@@ -149,8 +179,8 @@ class PendingContacts:
             self._cleaner.begin()
 
 
-def _is_stored(database: Database, result: tuple[ContactRow, ContactKeys, tuple[Cause, ...]]) -> bool:
-    row, stored, _ = result
+def _is_stored(database: Database, result: tuple[ContactRow, ContactKeys, *tuple[object, ...]]) -> bool:
+    row, stored, *_ = result
     roots = {share.root for share in keys.shares_of(database, row.person)}
     return contacts.get(database, row.person) == row and all(pair.root in roots for pair in stored.pairs)
 

@@ -292,3 +292,37 @@ CREATE TRIGGER amendments_moved AFTER UPDATE OF rank ON entries WHEN NEW.kind = 
 DROP INDEX entries_by_rank;
 CREATE INDEX entries_by_rank ON entries (conversation, rank, id) WHERE kind NOT IN (3, 4);
 CREATE INDEX entries_that_amend ON entries (conversation, rank, id) WHERE kind IN (3, 4);
+
+-- What entries of kind state write (SPEC §11.10). Of one that is destroyed only the retired pairings stay.
+
+CREATE TABLE registers (
+    register INTEGER NOT NULL,                              -- 1 contact, 2 petname, 3 blocked, 4 standing, 5 pairing, 6 retired, 7 setting, 8 relay
+    subject  BLOB NOT NULL CHECK (length(subject) = 32),    -- hash of what it is about
+    entry    INTEGER NOT NULL REFERENCES entries,
+    contact  BLOB CHECK (length(contact) = 32),             -- hash of the contact's person id, for 1 to 5
+    PRIMARY KEY (register, subject, entry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX registers_by_entry ON registers (entry);
+CREATE INDEX registers_by_contact ON registers (contact) WHERE contact IS NOT NULL;
+
+CREATE TABLE registers_due (
+    register INTEGER NOT NULL, -- whose value in force may be another one than what is stored of contacts, settings and relays
+    subject  BLOB NOT NULL CHECK (length(subject) = 32),
+    PRIMARY KEY (register, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER registers_written AFTER INSERT ON registers
+    BEGIN INSERT OR IGNORE INTO registers_due (register, subject) VALUES (NEW.register, NEW.subject); END;
+-- An entry that arrives late moves others, and a removal decides again which of them count.
+CREATE TRIGGER registers_moved AFTER UPDATE OF rank ON entries WHEN NEW.kind = 6
+    BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
+        SELECT register, subject FROM registers WHERE entry = NEW.number; END;
+CREATE TRIGGER registers_left_out AFTER INSERT ON quarantine
+    BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
+        SELECT register, subject FROM registers WHERE entry = NEW.entry; END;
+CREATE TRIGGER registers_let_in AFTER DELETE ON quarantine
+    BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
+        SELECT register, subject FROM registers WHERE entry = OLD.entry; END;
+CREATE TRIGGER registers_decided AFTER UPDATE OF decides ON rules
+    BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
+        SELECT r.register, r.subject FROM quarantine AS q JOIN registers AS r ON r.entry = q.entry WHERE q.rule = NEW.number; END;

@@ -3,6 +3,7 @@ import * as agreement from '../agreement.js';
 import { decode, encode, numbered } from '../codec.js';
 import { CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody } from '../entries.js';
 import { MESSAGES } from '../messages.js';
+import { StateBody } from '../notes.js';
 import { expectSame, hex } from './expect.js';
 
 // The type of each name, and the most bytes of its encoding.
@@ -14,6 +15,7 @@ const TYPES = {
   DeleteBody: [DeleteBody, 131_072],
   EditBody: [EditBody, 131_072],
   TimerBody: [TimerBody, 131_072],
+  StateBody: [StateBody, 131_072],
   ...Object.fromEntries(
     ['ContactHello', 'ContactReply', 'PairingReply', 'PairingFinish'].map((name) => [
       name,

@@ -4,6 +4,7 @@ import * as entries from '../entries.js';
 import { must } from '../errors.js';
 import { readLog } from '../log.js';
 import { Head, decodeMessage, encodeMessage } from '../messages.js';
+import { about, inForce, notesOf } from '../notes.js';
 import {
   answerHeads,
   answerHeadsHash,
@@ -43,7 +44,7 @@ function parsed(step) {
   shown.seconds = body?.seconds ?? null;
   const amends = body?.ids ?? (body?.entry ? [body.entry] : []);
   const said = { text_length: [...(body?.text ?? '')].length, reply: body?.reply ?? Buffer.alloc(0) };
-  return { ...shown, ...said, amends };
+  return { ...shown, ...said, amends, registers: (body?.writes ?? []).map(({ register }) => register) };
 }
 
 function accepted(step, inputs) {
@@ -57,8 +58,8 @@ function accepted(step, inputs) {
   return { entry_id: entry.id, author };
 }
 
-function hold(conversation, names, inputs) {
-  const held = new entries.Conversation(conversation);
+function hold(conversation, names, inputs, given) {
+  const held = new entries.Conversation(conversation, given);
   names.map((name) => read(inputs.entries[name])).forEach((entry) => held.add(entry));
   return held;
 }
@@ -84,6 +85,13 @@ function quarantine(step, inputs) {
   const cuts = held.cutsInForce(hex(step.author), step.live.map(hex), step.ranked.map(hex));
   const found = held.quarantined(hex(step.author), before, cuts);
   return { in_force: cuts.map(nameOf(inputs)), quarantined: found.map((one) => nameOf(inputs)({ id: one })) };
+}
+
+function registers(step, inputs) {
+  const held = hold(hex(step.conversation), step.entries, inputs, { clocked: false });
+  const name = nameOf(inputs);
+  const order = held.ordered();
+  return { order: order.map(name), in_force: inForce(order.filter((one) => !step.apart.includes(name(one)))) };
 }
 
 function previousOf(step, inputs) {
@@ -130,6 +138,8 @@ const RUN = {
   header: (step) => entries.readHeader(hex(step.header)),
   accept: accepted,
   order: ordered,
+  notes: (step) => ({ notes: notesOf(hex(step.person)), of: about(hex(step.what)) }),
+  registers,
   quarantine,
   uncovered,
   timer,

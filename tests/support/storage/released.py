@@ -24,6 +24,7 @@ from chat.storage import (
     repair,
     secure_deletion,
     settings,
+    sharing,
 )
 from chat.storage.amending import Follower
 from chat.storage.contacts import PAIRED, PENDING, ComparisonRow, ContactRow
@@ -38,6 +39,7 @@ from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
+    KIND_STATE,
     KIND_TEXT,
     KIND_TIMER,
     EntryPlace,
@@ -61,7 +63,8 @@ from protocol.identity.log import (
     terminal_id,
 )
 from protocol.identity.reduction import reduce
-from protocol.messages import CutHead
+from protocol.messages import BlockedValue, ContactValue, CutHead
+from protocol.notes import Register, state_body, write
 from protocol.pairing.renewal import Drawn
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
 from protocol.profile_header import CHEAPEST
@@ -100,6 +103,7 @@ class Teller:
     incarnation: bytes
     last: tuple[int, bytes] | None = None
     told: int = 0
+    talk: bytes = TALK
 
     def tell(self, text: str, *parents: ParsedEntry) -> ParsedEntry:
         return self.write(KIND_TEXT, text_body(text), *parents)
@@ -107,7 +111,7 @@ class Teller:
     def write(self, kind: int, body: bytes, *parents: ParsedEntry, timer: int = 0) -> ParsedEntry:
         self.told += 1
         ids, heads = [parent.id for parent in parents], reduce(self.person.operations).heads
-        place = EntryPlace(TALK, self.person.terminal, self.incarnation, self.last, ids, heads)
+        place = EntryPlace(self.talk, self.person.terminal, self.incarnation, self.last, ids, heads)
         random = seeded(f"{self.person.person.hex()} {self.incarnation.hex()} {self.told}")
         time, key = TIME + 1_000 * self.told, self.person.self_key
         made = write_entry(place, time, kind, body, key, random, timer)
@@ -199,10 +203,21 @@ def write_conversation(database: Database) -> None:
     repair.doubt(database, [passed_on] if passed_on else [], [ANN.terminal])
     repair.passed_again(database, [late], BEN.terminal)
     database.run("INSERT INTO remarked (conversation) SELECT number FROM conversations")
+    write_notes(database)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)
     receipts.remember_send(database, "drawn by a client", second.id)
+
+
+def write_notes(database: Database) -> None:
+    """What Ann's terminals share of Ben, whose block is still to be followed."""
+    notes = sharing.ensure(database, ANN.person)
+    facts = [write(Register.CONTACT, BEN.person, ContactValue(BEN.person, TIME))]
+    teller = Teller(ANN, b"ann...n1", talk=notes)
+    for writes in (facts, [write(Register.BLOCKED, BEN.person, BlockedValue(False))]):
+        entries.insert(database, teller.write(KIND_STATE, state_body(writes)), unread=False)
+    database.run("DELETE FROM registers_due WHERE register = ?", int(Register.CONTACT))
 
 
 def remove_conversation(database: Database) -> None:

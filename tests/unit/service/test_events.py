@@ -18,7 +18,7 @@ from chat.service.pairing import storage as pending_module
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
 from chat.service.sync import Inbound
-from chat.storage import contacts, persons, receipts
+from chat.storage import contacts, persons, receipts, sharing
 from chat.storage import keys as stored_keys
 from chat.storage.contacts import PAIRED
 from chat.storage.entries import WHOLE
@@ -68,27 +68,33 @@ def test_a_signal_reaches_the_handlers_of_its_type_in_their_order() -> None:
     assert heard == [("first", ContactsChanged()), ("second", ContactsChanged())]
 
 
+ROW: Any = SimpleNamespace(state=PAIRED)
+
+
 class Contacts:
     """PendingContacts among mocks: the store runs its work on a database that is a mock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.database, self.bus, self.views, self.cleaner = (mock.Mock() for _ in range(4))
+        self.database, self.bus, self.views, self.cleaner, self.notes = (mock.Mock() for _ in range(5))
+        self.notes.done = mock.AsyncMock()
         self.store = mock.Mock(read=self._run, write=self._run, write_once=self._run_once)
         self.keyring = mock.Mock(contacts={}, proven={})
         self.keyring.own.person = b"own"
-        self.rows: dict[bytes, Any] = {b"person": "row"}
+        self.rows: dict[bytes, Any] = {b"person": ROW}
         book: Any = SimpleNamespace(rows={})
         self.book = book
         self.stored: list[tuple[Any, ...]] = []
         clock = mock.Mock(wall=lambda: 1000 * PENDING_SECONDS + 7)
         self.pending = PendingContacts(
-            clock, self.store, self.bus, self.keyring, book, self.views, self.cleaner
+            clock, self.store, self.bus, self.keyring, book, self.views, self.cleaner, self.notes
         )
         monkeypatch.setattr(contacts, "get", lambda database, person: self.rows.get(person))
         monkeypatch.setattr(contacts, "set_state", lambda *told: self.stored.append(told[1:]))
         monkeypatch.setattr(contacts, "drop_pending", self._drop)
         monkeypatch.setattr(persons, "add_proven_key", lambda *told: self.stored.append(told[1:]))
-        monkeypatch.setattr(pending_module, "retire_pairings", self._retire)
+        monkeypatch.setattr(sharing, "of_contact", lambda database, person: [])
+        monkeypatch.setattr(sharing, "superseded", lambda *told: [b"of " + told[2]] if self.earlier else [])
+        monkeypatch.setattr(stored_keys, "forget_pairing", lambda *told: self.stored.append(told[1:]))
         monkeypatch.setattr(pending_module, "contact_keys", lambda *told: ("keys", *told[1:]))
         self.old: list[bytes] = []
         self.earlier = True
@@ -98,10 +104,6 @@ class Contacts:
 
     async def _run_once(self, is_stored: Any, work: Any, *given: Any) -> Any:
         return await self._run(work, *given)
-
-    def _retire(self, database: Any, person: bytes, root: bytes) -> bool:
-        self.stored.append((person, root))
-        return self.earlier
 
     def _drop(self, database: Any, is_late: Any) -> list[bytes]:
         assert [is_late(since) for since in (7, 8)] == [True, False]
@@ -127,7 +129,7 @@ async def test_a_pending_contact_is_completed_once(monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         await it.pending.promote(b"person")
     assert it.stored == [(b"person", PAIRED)]
-    assert (it.book.rows, it.keyring.contacts[b"person"].pending) == ({b"person": "row"}, False)
+    assert (it.book.rows, it.keyring.contacts[b"person"].pending) == ({b"person": ROW}, False)
     published = [mock.call.publish_contact(b"person"), mock.call.publish_same_key(b"person")]
     assert it.calls() == [CHANGED, *published]
 
@@ -152,7 +154,7 @@ async def test_keys_are_read_again_unless_the_contact_was_removed(monkeypatch: p
     it.keyring.contacts = {b"person": "old", b"gone": "old"}
     await it.pending.reload(b"person")
     await it.pending.reload(b"gone")
-    assert it.keyring.contacts == {b"person": ("keys", b"own", "row"), b"gone": "old"}
+    assert it.keyring.contacts == {b"person": ("keys", b"own", ROW), b"gone": "old"}
 
 
 async def test_incomplete_pairings_are_dropped_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,11 +178,12 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     monkeypatch: pytest.MonkeyPatch, role: Role
 ) -> None:
     it = Contacts(monkeypatch)
-    newest = mock.Mock(their_person=b"person", root=b"root")
+    newest, older = mock.Mock(their_person=b"person", root=b"root"), mock.Mock()
+    older.opened.return_value = False
     psk: Any = "psk"
 
     async def retire(person: bytes | None, pairs: int, psk: Any, opened: bool) -> None:
-        it.keyring.contacts = {b"person": keys(pairs=(newest, "older")[:pairs])}
+        it.keyring.contacts = {b"person": keys(pairs=(newest, older)[:pairs])}
         newest.opened.return_value = opened
         await it.pending.retire(LinkOpen(bytes(16), role, 3, b"static", person, psk))
 
@@ -191,9 +194,11 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     await retire(b"person", 2, psk, False)
     assert (it.stored, it.calls()) == ([], [])
     newest.opened.assert_called_once_with(psk, initiates=role is Role.INITIATOR)
+    older.opened.assert_called_once_with(psk, initiates=role is Role.INITIATOR)
     await retire(b"person", 2, psk, True)
-    assert it.stored == [(b"person", b"root")]
-    assert it.keyring.contacts == {b"person": ("keys", b"own", "row")}
+    assert it.stored == [(b"person", b"of root")]
+    assert it.notes.write.mock_calls == [mock.call(it.database, *sharing.retiring([b"of root"]))]
+    assert it.keyring.contacts == {b"person": ("keys", b"own", ROW)}
     assert it.calls() == [CHANGED, mock.call.begin()]
     it.earlier = False  # the other pairing was under way at the same time
     await retire(b"person", 2, psk, True)
@@ -268,7 +273,7 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     same, other = link(b"1", {}), link(b"2", {one: False})
     links.of.return_value = [same, other]
     runtime: Any = SimpleNamespace(clock=SimpleNamespace(wall=lambda: 7))
-    parts: list[Any] = [mock.Mock() for _ in range(6)]
+    parts: list[Any] = [mock.Mock() for _ in range(7)]
     inbound = Inbound(runtime, store, bus, keyring, parts[0], links, *parts[1:])
     receipt = Receipt(kind, sorted([one, two]))
     await inbound.receipt(here, receipt)
@@ -287,7 +292,7 @@ def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
     clock: Any = SimpleNamespace(monotonic=lambda: 7.0)
     runtime: Any = SimpleNamespace(clock=clock)
     book, views = ContactBook({}, {}), mock.Mock()
-    parts: list[Any] = [mock.Mock() for _ in range(8)]
+    parts: list[Any] = [mock.Mock() for _ in range(9)]
     store, bus, keyring, links, *later = parts
     inbound = Inbound(runtime, store, bus, keyring, book, links, views, *later)
     one, two, other = Peer(b"p" * 32, b"1"), Peer(b"p" * 32, b"2"), Peer(b"q" * 32, b"1")

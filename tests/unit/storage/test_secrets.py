@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, keys
+from chat.storage import entries, keys, sharing
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse, WrongPassphrase
 from chat.storage.keys import OWN, InvitationRow, ShareRow
@@ -95,6 +95,12 @@ def test_attack_78_a_search_leaves_no_trace_in_a_file(opened: tuple[Vault, Datab
     assert {path.name: path.read_bytes() for path in made.folder.iterdir()} == before
 
 
+def retire(database: Database, root: str) -> None:
+    """Forget what the pairing with this root supersedes."""
+    for gone in sharing.superseded(database, THEM, blob(root)):
+        keys.forget_pairing(database, THEM, gone)
+
+
 def test_case_90_the_roots_of_earlier_pairings_leave_the_file(opened: tuple[Vault, Database]) -> None:
     """The rows go at once, and what pages still hold of them with the next cleaning, which is then due."""
     _, database = opened
@@ -104,12 +110,12 @@ def test_case_90_the_roots_of_earlier_pairings_leave_the_file(opened: tuple[Vaul
             keys.add_share(database, row)
     clean_file(database)
     with database.transaction():
-        keys.retire_pairings(database, THEM, blob("newest root"))
+        retire(database, "newest root")
     assert {row.root for row in keys.shares_of(database, THEM)} == {blob("newest root")}
     assert cleaning_is_due(database)
     clean_file(database)
     with database.transaction():
-        keys.retire_pairings(database, THEM, blob("newest root"))
+        retire(database, "newest root")
     assert not cleaning_is_due(database)
 
 
@@ -119,7 +125,7 @@ def test_case_90_a_pairing_that_was_stored_meanwhile_is_not_retired(opened: tupl
     with database.transaction():
         for name in ("first", "second", "third"):
             keys.add_share(database, ShareRow(THEM, OWN, 1, blob(f"share of the {name}"), [], blob(name)))
-        keys.retire_pairings(database, THEM, blob("second"))
+        retire(database, "second")
     assert [row.root for row in keys.shares_of(database, THEM)] == [blob("third"), blob("second")]
 
 
@@ -136,7 +142,7 @@ def test_of_two_pairings_at_one_time_none_is_retired_until_a_later_one_is(
 
     def left(newest: str) -> list[bytes]:
         with database.transaction():
-            keys.retire_pairings(database, THEM, blob(newest))
+            retire(database, newest)
         return [row.root for row in keys.shares_of(database, THEM)]
 
     assert left("third") == left("second") == [blob(it) for it in ("last", "third", "second", "first")]

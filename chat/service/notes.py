@@ -1,0 +1,239 @@
+"""The notes of this person: what its terminals share about contacts, settings and relays (SPEC §11.10).
+
+A use case writes here in the transaction of its change. What comes of other terminals is stored, followed in
+the same transaction, and then published as if it had been done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from chat.interface import ContactRemoved
+from chat.network.links import Links, LiveLink
+from chat.service import events
+from chat.service.events import ContactReleased, ContactsChanged, EventBus
+from chat.service.keyring import ContactKeys, Keyring, contact_keys, terminal_of
+from chat.service.maintenance import Cleaner
+from chat.service.state import ContactBook
+from chat.service.views import Views
+from chat.storage import contacts, entries, quarantine, receipts, repair, sharing
+from chat.storage.contacts import PAIRED, ContactRow
+from chat.storage.database import Database, Store
+from chat.storage.entries import Stored
+from chat.storage.sharing import Followed
+from chat.tasks import Runtime
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_STATE,
+    STORED,
+    Author,
+    EntryPlace,
+    Facts,
+    ParsedEntry,
+    accept_entry,
+    cut_body,
+    parse_entry,
+    receipt_for,
+    write_entry,
+)
+from protocol.errors import Unexpected
+from protocol.identity.exchange import Extension
+from protocol.messages import Entry, Message, Receipt, StateWrite
+from protocol.notes import state_body
+
+
+class Written(Struct, frozen=True):
+    """Entries of the notes that a transaction wrote, and what followed."""
+
+    entries: tuple[ParsedEntry, ...]
+    followed: Followed
+
+
+class Notes:
+    """Writes and takes the entries of the notes, and keeps what is in memory in line with them."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        links: Links,
+        views: Views,
+        cleaner: Cleaner,
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._book, self._links, self._views, self._cleaner = book, links, views, cleaner
+        self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
+
+    # What is written here.
+
+    def write(self, database: Database, *bodies: Sequence[StateWrite]) -> Written:
+        """Write an entry for each body, in the transaction of what they say. `done` must follow."""
+        written = [self._commit(database, KIND_STATE, state_body(writes)) for writes in bodies]
+        return Written(tuple(written), sharing.follow(database))
+
+    def cut(self, database: Database, removed: bytes) -> ParsedEntry:
+        """Write the cut of a removed terminal of this person into the notes."""
+        conversation = sharing.ensure(database, self._keyring.own.person)
+        heads = quarantine.heads(database, conversation, removed)
+        return self._commit(database, KIND_CUT, cut_body(removed, heads))
+
+    def _commit(self, database: Database, kind: int, body: bytes) -> ParsedEntry:
+        own = self._keyring.own
+        conversation = sharing.ensure(database, own.person)
+        last = entries.last_by(database, conversation, own.terminal)
+        place = EntryPlace(
+            conversation=conversation,
+            author=own.terminal,
+            incarnation=self._incarnation,
+            previous=(last.sequence, last.id) if last is not None else None,
+            parents=entries.tips(database, conversation),
+            membership=self._keyring.own_log.heads,
+        )
+        now, random = self._runtime.clock.wall(), self._runtime.random
+        entry = write_entry(place, now, kind, body, own.self_key, random)
+        entries.insert_all(database, [entry], own.terminal)
+        return entry
+
+    async def done(self, written: Written) -> None:
+        """The transaction of these entries is on the disk: other terminals get them."""
+        for entry in written.entries:
+            self._bus.signal(events.NoteWritten(entry))
+        await self._took(written.followed)
+
+    # What comes of other terminals.
+
+    async def take(self, link: LiveLink, messages: Sequence[Message]) -> tuple[Receipt | None, list[Message]]:
+        """Store entries; returns the receipt for those with their body, and those of unknown authors.
+
+        Raises ProtocolError for the first that does not belong, after storing those before it.
+        """
+        own, live = self._keyring.own, self._keyring.own_log.live.keys()
+        facts = Facts(
+            own_person=own.person,
+            own_terminals=live,
+            own_former=self._keyring.own_terminals - live,
+            contact=own.person,
+            contact_terminals=(),
+            carrier=link.person,
+            self_keys=own.self_keys,
+            welcome=True,
+        )
+        parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
+        try:
+            for message in messages:
+                if not isinstance(message, Entry):
+                    raise Unexpected("not an entry")
+                entry = parse_entry(message)
+                known = accept_entry(entry, facts)
+                if known is Author.UNKNOWN:
+                    unknown.append(message)
+                    continue
+                if known is Author.FORMER:
+                    former.add(entry.header.author)
+                parsed.append(entry)
+        finally:
+            if parsed:
+                _, followed, due = await self._store.write_once(
+                    repair.is_stored, self._insert, link, parsed, former
+                )
+                if due:
+                    self._bus.signal(events.SettlingDue())
+                await self._took(followed)
+        stored = [entry.id for entry in parsed if entry.salt]
+        return receipt_for(STORED, stored) if stored else None, unknown
+
+    def _insert(
+        self, database: Database, link: LiveLink, parsed: Sequence[ParsedEntry], former: Collection[bytes]
+    ) -> tuple[list[Stored], Followed, bool]:
+        """Insert entries: what is new, what followed, and whether more is due."""
+        own, at = self._keyring.own, terminal_of(self._keyring.own_log, link)
+        sharing.ensure(database, own.person)
+        new = entries.insert_all(
+            database,
+            parsed,
+            own.terminal,
+            carrier=at,
+            former=former,
+            ours=self._keyring.own_terminals,
+            moment=None,
+        )
+        fresh = {one.entry.id for one in new if not one.filled}
+        if link.asked and (held := [one for one in parsed if one.id not in fresh]):
+            repair.passed_again(database, held, at)
+        return new, sharing.follow(database), entries.is_unsettled(database)
+
+    def begin(self) -> None:
+        """The order of entries, or which of them count, may be another one than before."""
+        self._runtime.tasks.spawn(self._follow())
+
+    async def _follow(self) -> None:
+        if await self._store.read(sharing.is_due):
+            await self._took(await self._store.write(sharing.follow))
+
+    async def take_in(self, person: bytes, found: Extension) -> None:
+        """The log of a person came, whom another terminal has as a contact. Raises a storage failure."""
+        await self._took(await self._store.write(sharing.take_in, person, found))
+
+    # What is in memory.
+
+    async def _took(self, followed: Followed) -> None:
+        if followed.gone:
+            self._bus.signal(events.EntriesGone(tuple(followed.gone)))
+        for row in followed.removed:
+            await self._removed(row)
+        if followed.persons:
+            await self._changed(followed.persons)
+        if followed.awaited:
+            self._keyring.await_logs(await self._store.read(sharing.awaited))
+            self._bus.signal(events.LogsAwaited())
+        if followed.persons or followed.removed:
+            self._bus.signal(ContactsChanged())
+        if followed.new_settings:
+            self._bus.signal(events.SettingsShared())
+        if followed.new_relays:
+            self._bus.signal(events.RelaysShared())
+        if followed.gone or followed.removed or followed.persons:
+            self._cleaner.begin()  # it looks itself whether anything was deleted
+
+    async def _removed(self, row: ContactRow) -> None:
+        person = row.person
+        self._keyring.contacts.pop(person, None)
+        for memory in (self._book.rows, self._book.unread, self._book.typing, self._book.timers):
+            memory.pop(person, None)
+        self._keyring.forget_proofs(person)
+        self._keyring.forget_addresses(person)
+        await self._links.close(person, 0)
+        self._bus.publish(ContactRemoved(person.hex(), row.shown))
+
+    async def _changed(self, persons: Collection[bytes]) -> None:
+        own = self._keyring.own.person
+
+        def read(database: Database) -> list[tuple[ContactRow, ContactKeys, int]]:
+            rows = [row for person in sorted(persons) if (row := contacts.get(database, person)) is not None]
+            talks = {row.person: contacts.conversation_with(database, row.person) for row in rows}
+            return [
+                (
+                    row,
+                    contact_keys(database, own, row),
+                    receipts.unread(database, talk.id) if (talk := talks[row.person]) is not None else 0,
+                )
+                for row in rows
+            ]
+
+        for row, keys, unread in await self._store.read(read):
+            person, before = row.person, self._book.rows.get(row.person)
+            self._keyring.contacts[person] = keys
+            if row.state != PAIRED:
+                continue
+            self._book.rows[person] = row
+            self._book.unread.setdefault(person, unread)
+            self._views.publish_contact(person)
+            if row.blocked:
+                await self._links.close(person, 0)
+            elif before is not None and before.held and not row.held:
+                self._bus.signal(ContactReleased(person))

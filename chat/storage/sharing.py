@@ -1,0 +1,405 @@
+"""Follows what the terminals of one person have written about contacts, settings and relays (SPEC §11.10).
+
+Each register takes the value of the last write that counts, in the order of the notes. What a contact was,
+and what a retired pairing had, is destroyed in the entries that said it, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chat.storage import contacts, entries, keys, persons, registers, settings
+from chat.storage.contacts import NOTES, PAIRED, ComparisonRow, ContactRow
+from chat.storage.database import Database, Row
+from chat.storage.keys import OWN, THEIRS, ShareRow
+from chat.storage.settings import RelayRow
+from protocol.identity.exchange import Extension
+from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, SHARE_NUMBERS_MAX, STATE_SUPERSEDED_MAX
+from protocol.messages import (
+    BlockedValue,
+    ContactValue,
+    PairingValue,
+    PetnameValue,
+    SharedComparison,
+    SharedRelay,
+    SharedRoot,
+    SharedSetting,
+    SharedShare,
+    StandingValue,
+    StateWrite,
+)
+from protocol.notes import Register, notes_of, read_value, subject, write
+from protocol.pairing.renewal import drawings, signed
+
+RETIRED_AT_ONCE: Final = 32
+"""Pairings that one entry retires. More are retired by further entries."""
+
+
+class Followed(Struct, frozen=True):
+    """What of the stored rows changed. `gone`: ids of the entries whose body was destroyed.
+
+    `persons`: those whose row or pairings are others now, or who are contacts now. `awaited`: whether others
+    than before are contacts of whom no log is held. `new_settings`, `new_relays`: whether these are others.
+    """
+
+    persons: frozenset[bytes] = frozenset()
+    removed: tuple[ContactRow, ...] = ()
+    gone: tuple[bytes, ...] = ()
+    awaited: bool = False
+    new_settings: bool = False
+    new_relays: bool = False
+
+
+def ensure(db: Database, own: bytes) -> bytes:
+    """The id of the notes of this person, whose conversation is created if needed."""
+    conversation = notes_of(own)
+    contacts.ensure_conversation(db, conversation, NOTES, None)
+    return conversation
+
+
+def is_due(db: Database) -> bool:
+    """Whether `follow` has something to do."""
+    return bool(db.value("SELECT EXISTS (SELECT 1 FROM registers_due)"))
+
+
+def follow(db: Database) -> Followed:
+    """Bring contacts, settings and relays in line with the registers that are due."""
+    due = db.rows("SELECT register, subject FROM registers_due ORDER BY register, subject")
+    if not due:
+        return Followed()
+    follower = _Follower(db)
+    for register, of in due:
+        if follower.apply(register, of):
+            db.run("DELETE FROM registers_due WHERE register = ? AND subject = ?", register, of)
+    return follower.followed()
+
+
+class _Follower:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._persons, self._removed, self._gone = set[bytes](), list[ContactRow](), list[bytes]()
+        self._awaited = self._new_settings = self._new_relays = False
+        rows = [*contacts.all(db), *contacts.pending(db)]
+        self._rows: dict[bytes, ContactRow] = {subject(row.person): row for row in rows}
+        self._reorder = set[bytes]()
+
+    def apply(self, register: int, of: bytes) -> bool:
+        """Whether the register is in line with what is stored, and due no more."""
+        match register:
+            case Register.CONTACT:
+                self._contact(of)
+            case Register.PETNAME | Register.BLOCKED | Register.STANDING:
+                if (row := self._rows.get(of)) is not None:
+                    self._field(register, row)
+            case Register.PAIRING:
+                return self._pairing(of)
+            case Register.RETIRED:
+                return self._retired(of)
+            case Register.SETTING:
+                self._setting(of)
+            case Register.RELAY:
+                self._new_relays = True
+            case _:
+                pass  # of a later version, which reads the entries again
+        return True
+
+    def followed(self) -> Followed:
+        """Follow what concerns several registers; what changed."""
+        for person in self._reorder:
+            _order_pairings(self._db, person)
+        new_relays = self._new_relays and _follow_relays(self._db)
+        return Followed(
+            frozenset(self._persons),
+            tuple(self._removed),
+            tuple(self._gone),
+            self._awaited,
+            self._new_settings,
+            new_relays,
+        )
+
+    # Contacts.
+
+    def _contact(self, of: bytes) -> None:
+        db, row, said = self._db, self._rows.get(of), registers.writes(self._db, Register.CONTACT, of)
+        value = read_value(Register.CONTACT, said[-1][1]) if said else None
+        self._awaited = True
+        if isinstance(value, ContactValue):
+            if row is not None and (row.state, row.since) != (PAIRED, value.since):
+                contacts.set_paired(db, row.person, value.since)
+                self._rows[of] = replace(row, state=PAIRED, since=value.since)
+                self._persons.add(row.person)
+            return
+        if row is not None and row.state == PAIRED:
+            contacts.remove(db, row.person)
+            del self._rows[of]
+            self._persons.discard(row.person)
+            self._removed.append(row)
+        if said:  # the write in force says that the contact is removed, and nothing of what it was
+            of_it = (
+                "SELECT DISTINCT r.entry FROM registers AS r WHERE r.contact = ? AND r.entry != ?"
+                " AND NOT EXISTS (SELECT 1 FROM registers WHERE entry = r.entry AND register = 6)"
+            )
+            self._destroy(db.rows(of_it, of, said[-1][0]))
+
+    def _destroy(self, numbers: Iterable[Row]) -> None:
+        """Destroy the bodies of entries of which nothing is in force any more."""
+        for (number,) in numbers:
+            identity = self._db.value("SELECT id FROM entries WHERE number = ?", number)
+            self._db.run("DELETE FROM registers WHERE entry = ?", number)
+            if entries.destroy(self._db, identity):
+                self._gone.append(identity)
+
+    def _field(self, register: int, row: ContactRow) -> None:
+        db, person, of = self._db, row.person, subject(row.person)
+        said = registers.in_force(db, register, of)
+        value = read_value(register, said) if said is not None else None
+        if register == Register.PETNAME:
+            contacts.set_petname(db, person, value.name if isinstance(value, PetnameValue) else "")
+        elif register == Register.BLOCKED:
+            contacts.set_blocked(db, person, value.on if isinstance(value, BlockedValue) else False)
+        elif isinstance(value, StandingValue):
+            _set_standing(db, person, value)
+        else:
+            contacts.set_verified(db, person, False)
+        if (now := contacts.get(db, person)) is not None and now != row:
+            self._rows[of] = now
+            self._persons.add(person)
+
+    # Pairings.
+
+    def _pairing(self, root: bytes) -> bool:
+        db = self._db
+        if registers.is_retired(db, root):
+            return self._retired(root)
+        found = [read_value(Register.PAIRING, one) for _, one in registers.writes(db, Register.PAIRING, root)]
+        read = [value for value in found if isinstance(value, PairingValue)]
+        if not read:
+            return self._erase(root)
+        row = self._rows.get(subject(read[-1].person))
+        if row is None:
+            return True
+        # Shares that were renewed since come on links, and an older write must not take their place.
+        if all(share.root != read[-1].pairing.root for share in keys.shares_of(db, row.person)):
+            for share in _rows_of(row.person, read[-1].pairing):
+                keys.add_share(db, share)
+            self._persons.add(row.person)
+        self._reorder.add(row.person)
+        return True
+
+    def _retired(self, root: bytes) -> bool:
+        """Retire a pairing, unless it is the only one with the contact: what follows it is on its way."""
+        if not registers.is_retired(self._db, root):
+            return True
+        if not self._erase(root):
+            return False
+        self._destroy(self._db.rows("SELECT entry FROM registers WHERE register = 5 AND subject = ?", root))
+        return True
+
+    def _erase(self, root: bytes) -> bool:
+        """Forget the shares of a pairing, unless it is the only one with a contact; whether none is left."""
+        for row in list(self._rows.values()):
+            roots = {share.root for share in keys.shares_of(self._db, row.person)}
+            if found := [one for one in roots if subject(one) == root]:
+                if len(roots) == 1:
+                    return False
+                keys.forget_pairing(self._db, row.person, found[0])
+                self._persons.add(row.person)
+        return True
+
+    # Settings.
+
+    def _setting(self, of: bytes) -> None:
+        said = registers.in_force(self._db, Register.SETTING, of)
+        value = read_value(Register.SETTING, said) if said is not None else None
+        if isinstance(value, SharedSetting):
+            settings.take_over(self._db, value.name, value.value)
+            self._new_settings = True
+
+
+def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
+    """What another terminal knows of a contact's identity counts for the log as it is held here."""
+    persons.pin(db, person, value.confirmed, confirmed=True)
+    state = persons.pinned(db, person)
+    same = state.newest == value.newest
+    if same or not value.verified:  # a verification never outlives a recovery, and does not come before it
+        contacts.set_verified(db, person, value.verified)
+    if same:
+        contacts.set_held(db, person, value.held or state.contested)
+    for one in value.comparison:
+        row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))
+        contacts.add_comparison(db, row)
+
+
+def renew_standing(db: Database, person: bytes) -> None:
+    """The log of a contact has grown: what another terminal knows of it may count from now on."""
+    said = registers.in_force(db, Register.STANDING, subject(person))
+    value = read_value(Register.STANDING, said) if said is not None else None
+    if isinstance(value, StandingValue) and persons.pinned(db, person).newest == value.newest:
+        _set_standing(db, person, value)
+
+
+def _rows_of(person: bytes, pairing: SharedRoot) -> list[ShareRow]:
+    return [
+        ShareRow(
+            person, owner, share.number, share.share, list(share.heads), pairing.root, *signed(share.drawn)
+        )
+        for owner, shares in ((OWN, pairing.own), (THEIRS, pairing.theirs))
+        for share in reversed(shares)
+    ]
+
+
+def _order_pairings(db: Database, person: bytes) -> None:
+    """The newest pairing is the last in the order of the notes; those that these do not know are older."""
+    roots = list(dict.fromkeys(share.root for share in reversed(keys.shares_of(db, person))))
+    place = {root: _place(db, subject(root)) for root in roots}
+    known = [root for root in roots if place[root] is not None]
+    ordered = [root for root in roots if place[root] is None] + sorted(
+        known, key=lambda one: place[one] or ()
+    )
+    if ordered != roots:
+        keys.order_pairings(db, person, ordered)
+
+
+def _place(db: Database, root: bytes) -> tuple[int, bytes] | None:
+    found = db.row(
+        "SELECT e.rank, e.id FROM registers AS r JOIN entries AS e ON e.number = r.entry"
+        f" WHERE r.register = 5 AND r.subject = ? AND {registers.COUNTS} ORDER BY e.rank, e.id LIMIT 1",
+        root,
+    )
+    return None if found is None else (found[0], found[1])
+
+
+def _follow_relays(db: Database) -> bool:
+    """Bring the relays in line with what is in force, as far as there is room; whether that changed any."""
+    held, before = {subject(row.address.encode()): row for row in settings.all_relays(db)}, False
+    rows = db.rows(
+        "SELECT r.subject FROM registers AS r JOIN entries AS e ON e.number = r.entry"
+        " WHERE r.register = 8 GROUP BY r.subject ORDER BY min(e.rank), r.subject"
+    )
+    for (of,) in rows:
+        said, row = registers.in_force(db, Register.RELAY, of), held.get(of)
+        value = read_value(Register.RELAY, said) if said is not None else None
+        if not isinstance(value, SharedRelay):
+            if row is not None:
+                settings.remove_relay(db, row.address)
+                del held[of]
+                before = True
+            continue
+        now = RelayRow(value.address, value.invited, value.since)
+        if row != now and (row is not None or len(held) < LINKED_RELAYS_MAX):
+            settings.add_relay(db, now)
+            held[of], before = now, True
+    return before
+
+
+# --- Contacts whose log has not come ---
+
+
+def awaited(db: Database) -> set[bytes]:
+    """The persons whom another terminal has as contacts, and of whom this one has no log."""
+    known = {subject(row.person) for row in [*contacts.all(db), *contacts.pending(db)]}
+    found = set[bytes]()
+    for (of,) in db.rows("SELECT DISTINCT subject FROM registers WHERE register = 1"):
+        if of not in known and (said := registers.in_force(db, Register.CONTACT, of)):
+            value = read_value(Register.CONTACT, said)
+            if isinstance(value, ContactValue):
+                found.add(value.person)
+    return found
+
+
+def take_in(db: Database, person: bytes, found: Extension) -> Followed:
+    """A log of a person who is awaited came: with it the person is a contact, as the registers say."""
+    said = registers.in_force(db, Register.CONTACT, subject(person))
+    value = read_value(Register.CONTACT, said) if said else None
+    if contacts.get(db, person) is not None or not isinstance(value, ContactValue):
+        return Followed()
+    name = found.state.name
+    persons.store(db, person, found)
+    contacts.add(db, ContactRow(person, name, "", PAIRED, False, False, False, value.since))
+    db.run(
+        "INSERT OR IGNORE INTO registers_due (register, subject)"
+        " SELECT register, subject FROM registers WHERE contact = ?",
+        subject(person),
+    )
+    followed = follow(db)
+    return replace(followed, persons=followed.persons | {person}, awaited=True)
+
+
+# --- Writes ---
+
+
+def of_contact(db: Database, person: bytes) -> list[list[StateWrite]]:
+    """The writes, by entry, of all that the terminals of a person share about a contact."""
+    row = contacts.get(db, person)
+    assert row is not None, "only a contact that is there is shared"
+    facts = [
+        write(Register.CONTACT, person, ContactValue(person, row.since)),
+        write(Register.PETNAME, person, PetnameValue(row.petname)),
+        write(Register.BLOCKED, person, BlockedValue(row.blocked)),
+        standing(db, row),
+    ]
+    roots = list(dict.fromkeys(share.root for share in reversed(keys.shares_of(db, person))))
+    return [facts, *([pairing(db, person, root)] for root in roots)]
+
+
+def standing(db: Database, row: ContactRow) -> StateWrite:
+    """What is known of a contact's identity, by its row as it is stored."""
+    compared, pins = contacts.comparison(db, row.person), persons.pins_of(db, row.person)
+    comparison = (
+        []
+        if compared is None
+        else [
+            SharedComparison(
+                compared.by_words, compared.time, compared.newest, sorted(compared.terminals)[:LINKED_IDS_MAX]
+            )
+        ]
+    )
+    newest = persons.pinned(db, row.person).newest
+    confirmed = sorted(pins.confirmed)[:LINKED_IDS_MAX]
+    value = StandingValue(row.verified, row.held, newest, confirmed, comparison)
+    return write(Register.STANDING, row.person, value)
+
+
+def pairing(db: Database, person: bytes, root: bytes) -> StateWrite:
+    """A pairing with its shares. It supersedes all that were stored before it began."""
+    rows, before = keys.shares_of(db, person), keys.earlier_pairings(db, person, root)
+    superseded = sorted(subject(one) for one in before[:STATE_SUPERSEDED_MAX])
+    return write(Register.PAIRING, root, PairingValue(person, _shared(rows, root), superseded))
+
+
+def _shared(rows: Iterable[ShareRow], root: bytes) -> SharedRoot:
+    def shares(owner: str) -> list[SharedShare]:
+        found = [row for row in rows if row.root == root and row.owner == owner]
+        shared = [SharedShare(row.number, row.share, sorted(row.heads), drawings(row.drawn)) for row in found]
+        return shared[:SHARE_NUMBERS_MAX]
+
+    return SharedRoot(root, shares(OWN), shares(THEIRS))
+
+
+def removal(roots: Iterable[bytes], person: bytes) -> list[list[StateWrite]]:
+    """The writes, by entry, that remove a contact and retire the pairings with it."""
+    return [[write(Register.CONTACT, person)], *retiring(roots)]
+
+
+def retiring(roots: Iterable[bytes]) -> list[list[StateWrite]]:
+    """The writes, by entry, that retire pairings."""
+    gone = [write(Register.RETIRED, root) for root in dict.fromkeys(roots)]
+    return [gone[at : at + RETIRED_AT_ONCE] for at in range(0, len(gone), RETIRED_AT_ONCE)]
+
+
+def superseded(db: Database, person: bytes, root: bytes) -> list[bytes]:
+    """The roots held with a contact that the pairing of this root supersedes.
+
+    A pairing that another terminal made meanwhile is not among them: the contact may know that one alone.
+    """
+    roots = list(dict.fromkeys(row.root for row in keys.shares_of(db, person)))
+    said = registers.in_force(db, Register.PAIRING, subject(root))
+    value = read_value(Register.PAIRING, said) if said is not None else None
+    if isinstance(value, PairingValue):
+        return [one for one in roots if one != root and subject(one) in value.supersedes]
+    earlier = keys.earlier_pairings(db, person, root)
+    return [one for one in earlier if registers.in_force(db, Register.PAIRING, subject(one)) is None]

@@ -1,0 +1,107 @@
+// A person's notes, and the registers that its terminals share; SPEC §11.10.
+import { bool, bytes, decode, list, struct, text, u53, u8 } from './codec.js';
+import { Rejected, must } from './errors.js';
+import { ascending, comparison, isName, pairing, relay, setting } from './messages.js';
+import { hash } from './primitives.js';
+import { readAddress } from './relay_address.js';
+
+const id = bytes(32);
+const VALUE_MOST = 98_304;
+const StateWrite = struct({ register: u8, of: id, value: bytes(0, VALUE_MOST) });
+export const StateBody = struct({ writes: list(1, 64, StateWrite) });
+
+const CONTACT = 1;
+const STANDING = 4;
+const PAIRING = 5;
+const RETIRED = 6;
+const SETTING = 7;
+const RELAY = 8;
+const VALUES = new Map([
+  [CONTACT, struct({ person: id, since: u53 })],
+  [2, struct({ name: text(0, 64) })],
+  [3, struct({ on: bool })],
+  [
+    STANDING,
+    struct({
+      verified: bool,
+      held: bool,
+      newest: id,
+      confirmed: list(0, 1024, id),
+      comparison: list(0, 1, comparison),
+    }),
+  ],
+  [PAIRING, struct({ person: id, pairing, supersedes: list(0, 64, id) })],
+  [SETTING, setting],
+  [RELAY, relay],
+]);
+
+export const notesOf = (person) => hash('parlour.notes', [person]);
+export const about = (what) => hash('parlour.register', [what]);
+
+const isOrdered = (shares) =>
+  shares.every(
+    (one, i) => one.number > 0 && (i === 0 || shares[i - 1].number > one.number) && ascending(one.heads),
+  );
+
+// What a value says itself that it is about, or null; and whether it has the form of its register.
+const CHECKS = new Map([
+  [CONTACT, ({ person }) => [person, true]],
+  [2, ({ name }) => [null, name === '' || isName(name)]],
+  [3, () => [null, true]],
+  [
+    STANDING,
+    (value) => [
+      null,
+      ascending(value.confirmed) && value.comparison.every((one) => ascending(one.terminals)),
+    ],
+  ],
+  [
+    PAIRING,
+    ({ pairing: { root, own, theirs }, supersedes }) => [
+      root,
+      isOrdered(own) && isOrdered(theirs) && ascending(supersedes),
+    ],
+  ],
+  [SETTING, ({ name }) => [Buffer.from(name), true]],
+  [
+    RELAY,
+    ({ address }) => {
+      readAddress(address);
+      return [Buffer.from(address), true];
+    },
+  ],
+]);
+
+function isWritten({ register, of, value: raw }) {
+  if (register === RETIRED) return raw.length === 0;
+  if (!VALUES.has(register)) return true;
+  if (raw.length === 0 && [CONTACT, RELAY].includes(register)) return true;
+  try {
+    const [what, holds] = CHECKS.get(register)(decode(VALUES.get(register), raw, VALUE_MOST));
+    return holds && (what === null || about(what).equals(of));
+  } catch (error) {
+    if (error instanceof Rejected) return false;
+    throw error;
+  }
+}
+
+const place = ({ register, of }) => Buffer.concat([Buffer.from([register]), of]);
+
+export function checkState({ writes }) {
+  const contacts = writes.filter(({ register }) => register >= CONTACT && register <= STANDING);
+  const holds =
+    ascending(writes.map(place)) &&
+    writes.every(isWritten) &&
+    (writes.length === 1 || writes.every(({ register }) => register !== PAIRING)) &&
+    contacts.every(({ of }) => of.equals(contacts[0].of));
+  must(holds, 'malformed', 'V-ET-09');
+}
+
+// The values in force of what entries write that count, in their order: [{register, of, value}].
+export function inForce(ordered) {
+  const found = new Map();
+  for (const { body } of ordered) {
+    for (const one of body?.writes ?? []) found.set(place(one).toString('hex'), one);
+  }
+  return [...found.keys()].sort().map((key) => found.get(key));
+}
