@@ -90,7 +90,9 @@ class Devices:
             insist = partial(self._remove, view, force=True)
             await self.questions.confirm(_ABOUT, lines, insist, late=True)
             return
-        await self.output.say(_("The device was removed. Your contacts shut it out, and the keys that it knew are renewed."))
+        await self.output.say(
+            _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
+        )
 
     async def changed(self, event: LinkingChanged) -> None:
         view = event.linking

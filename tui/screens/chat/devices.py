@@ -104,5 +104,7 @@ class DevicesController:
 
     def _removed(self, done: bool | None) -> None:
         if done:
-            self.surface.say(_("The device was removed. Your contacts shut it out, and the keys that it knew are renewed."))
+            self.surface.say(
+                _("The device was removed. Your contacts shut it out, and the keys that it knew are renewed.")
+            )
         self.devices()
