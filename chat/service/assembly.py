@@ -245,7 +245,7 @@ class UseCases:
 
     def _secrets_renewed(self, signal: events.SecretsRenewed) -> None:
         if signal.drawn:
-            self.renewals.hand_out()
+            self.runtime.tasks.spawn(self.sync.hand_out_renewals())
         self.relay_client.renew()
         self.announcer.recognise_again()
         self.announcer.renew()

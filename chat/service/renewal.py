@@ -56,6 +56,9 @@ RENEWALS_A_SECOND: Final = 32.0
 """Rate of renewals per terminal, of which each may cause a signature to be verified and a write. More of them
 delay the reading of their link."""
 
+TOLD_EVERY: Final = 60.0
+"""Seconds in which a terminal that was removed hears of that once. It alone can ask for it more often."""
+
 DONE: Final = 0
 
 
@@ -81,6 +84,7 @@ class Renewals:
         self._links: dict[Driver, _Superseded] = {}
         self._measures: dict[bytes, tuple[PersonState, Measure]] = {}
         self._waiting: dict[Driver, list[Renewal]] = {}
+        self._told: dict[Peer, float] = {}
 
     # Taking.
 
@@ -268,7 +272,10 @@ class Renewals:
         return peer.person != self._keyring.own.person or isinstance(message, RenewedKey)
 
     def lost(self, peer: Peer, lived: float) -> None:
-        """Such a link ended, and the next one may be one under the newest secret."""
+        """Such a link ended, and the next one may be one under the newest secret.
+
+        `lived`: seconds; 0 for one that brought nothing, so that the next one waits longer and longer.
+        """
         self._bus.signal(LinkLost(peer, lived))
 
     def now(self) -> float:
@@ -288,12 +295,13 @@ class Renewals:
         if person is None or opened.role is not Role.RESPONDER:
             return None
         peer = Peer(person, opened.peer_static)
-        if not self._keyring.was_removed(peer):
+        if not self._keyring.was_removed(peer) or self.now() < self._told.get(peer, 0.0):
             return None
         self._runtime.tasks.spawn(self._tell(driver, peer))
         return _NOTHING
 
     async def _tell(self, driver: Driver, peer: Peer) -> None:
+        self._told[peer] = self.now() + TOLD_EVERY
         operations, pins = await self._store.read(_log, peer.person)
         with suppress(ProtocolError):
             for message in in_messages(
@@ -316,6 +324,7 @@ class _Superseded:
     def __init__(self, renewals: Renewals, peer: Peer, opened_at: float, budget: Bucket) -> None:
         self._renewals, self.peer, self._opened_at, self._budget = renewals, peer, opened_at, budget
         self._asked: int | None = None
+        self._took = False
 
     def expect(self, answer: int | None) -> None:
         """All that the other side may lack was sent before the Ping with this number."""
@@ -326,12 +335,13 @@ class _Superseded:
         for event in events:
             if isinstance(event, LinkClosed):
                 renewals.ended(driver)
-                renewals.lost(self.peer, renewals.now() - self._opened_at)
+                renewals.lost(self.peer, renewals.now() - self._opened_at if self._took else 0.0)
             elif isinstance(event, PingAnswered) and event.number == self._asked:
                 renewals.spawn_end(driver)
             elif isinstance(event, MessageReceived):
                 try:
                     if await renewals.received(driver, self.peer, self._budget, event.message):
+                        self._took = True
                         await driver.close(DONE)
                 except (ProtocolError, ParlourError):
                     driver.abort()

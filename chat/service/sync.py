@@ -223,6 +223,11 @@ class Synchronizer:
                 for operations in await self._logs.own.missing(worker.log_heads):
                     worker.outbound.put(operations)
 
+    async def hand_out_renewals(self) -> None:
+        """Send what this terminal drew, after the operations that its heads name."""
+        await self.handed_out()
+        self._renewals.hand_out()
+
     async def handed_out(self) -> None:
         """Wait until new operations have left on the links there are, or as long as a signature waits."""
         with suppress(TimeoutError):

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chat.interface import EntryAdded, NotPermitted
+from chat.interface import (
+    AlertKind,
+    AlertsChanged,
+    EntryAdded,
+    NotPermitted,
+    TerminalState,
+    Unconfirmed,
+)
 from chat.network.driver import Driver, Handler
 from chat.service.keyring import Keyring
 from protocol.link.states import LinkOpen
@@ -166,11 +173,20 @@ async def test_a_removed_terminal_is_told_and_hears_nothing_else(tmp_path: Path)
 @in_virtual_time(limit=1800)
 async def test_a_terminal_that_is_there_hears_at_once_that_it_was_removed(tmp_path: Path) -> None:
     async with three_and_ben(tmp_path) as (_, desk, _laptop, phone, ben):
+        said = phone.wait(AlertsChanged)
         await desk.engine.remove_terminal(terminal_of(phone))
-        await asyncio.sleep(5)
-        assert keyring(phone).is_removed
+        assert [alert.kind for alert in (await said).alerts] == [AlertKind.REMOVED]
         with pytest.raises(NotPermitted):
             await say(phone, ben, "too late")
+        with pytest.raises(Unconfirmed):
+            await phone.engine.verification(await phone.contact(ben))
+        (own,) = [view for view in await phone.engine.terminals() if view.this]
+        assert own.state is TerminalState.REMOVED
+        await phone.stop()
+        await phone.start()
+        await phone.engine.dismiss_alerts()
+        assert [alert.kind for alert in await phone.engine.alerts()] == [AlertKind.REMOVED]
+        assert keyring(phone).viewers() == keyring(phone).waiting_tokens(RELAY, 1) == []
 
 
 @in_virtual_time(limit=1800)

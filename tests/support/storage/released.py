@@ -155,6 +155,7 @@ def write_contacts(database: Database) -> None:
     for owner, number in ((OWN, 1_700_000_000), (THEIRS, 1_700_000_000), (OWN, 1_700_000_001)):
         share = blob(f"share {owner} {number}")
         keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
+    keys.acknowledge(database, BEN.person, blob("static key"), [1_700_000_001])
     secret = blob("invitation", 16)
     keys.add_invitation(database, InvitationRow(secret, blob("one-time key"), 1_700_003_600, "PARLOUR:TEXT"))
     keys.burn_invitation(database, secret, blob("joiner"))
