@@ -334,6 +334,9 @@ class Engine:
     ) -> tuple[EntryView, ...]:
         return await self._open.history.page(self._person(contact), limit, before, after)
 
+    async def latest(self) -> tuple[EntryView, ...]:
+        return await self._open.history.latest()
+
     async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
         return await self._use_cases.messages.set_timer(self._person(contact), seconds)
 

@@ -115,9 +115,8 @@ class _Place:
         return self._listen(name)
 
     def pair(self, inviter: str, joiner: str) -> None:
-        with subprocess.Popen(
-            self._line(inviter, "invite", "--yes"), stdout=subprocess.PIPE, text=True
-        ) as inviting:
+        line, pipe = self._line(inviter, "invite", "--yes"), subprocess.PIPE
+        with subprocess.Popen(line, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as inviting:
             assert inviting.stdout is not None
             self.run("join", json.loads(inviting.stdout.readline())["invitation"], name=joiner)
             if inviting.wait(PATIENCE):
