@@ -9,7 +9,6 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -65,11 +64,14 @@ from protocol.profile_header import MODERATE, SENSITIVE
 if TYPE_CHECKING:
     from chat.tools.doctor.gather import Relay, Sought
 
-TICK = 1.0
-"""Seconds between checks of what ends by itself."""
+HOUSE_EVERY = 10.0
+"""Seconds after which the house is kept at the latest; most of the time keepalives strike before."""
 
-HOUR = 3600
-"""Ticks between checks for pairings that never completed."""
+HOUSE_AGAIN = 1.0
+"""Seconds after which it is kept again where that failed."""
+
+HOUR = 3600.0
+"""Seconds between checks for pairings that never completed."""
 
 CALLS_WITHIN = 1.0
 """Seconds in which calls of other processes may end before the engine does."""
@@ -129,9 +131,11 @@ class Engine:
 
     async def _keep_house(self) -> None:
         use_cases = self._use_cases
-        for tick in count():
+        clock, beat, hourly = use_cases.runtime.clock, use_cases.runtime.beat, 0.0
+        while True:
             try:
-                if tick % HOUR == 0:
+                if clock.monotonic() >= hourly:
+                    hourly = clock.monotonic() + HOUR
                     await use_cases.pending.drop_old()
                     await use_cases.store.run(partial(make_reserve, self._vault.folder))
                 await use_cases.accept.drop_expired()
@@ -140,11 +144,13 @@ class Engine:
                 await use_cases.own_log.renew()
             except ParlourError as failure:  # a full disk must not prolong visibility
                 report(use_cases.bus, failure)
+                beat.by(HOUSE_AGAIN)
             use_cases.announcer.tick()
             use_cases.linker.tick()
             use_cases.expirer.tick()
             use_cases.inbound.forget_typing()
-            await asyncio.sleep(TICK)
+            use_cases.links.replace_old()
+            await beat.wait(HOUSE_EVERY)
 
     async def serve(self, server: Server) -> None:
         """Accept other processes of this user through a server, until the engine stops."""
@@ -330,6 +336,9 @@ class Engine:
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
         return await self._open.history.page(self._person(contact), limit, before, after)
+
+    async def latest(self) -> tuple[EntryView, ...]:
+        return await self._open.history.latest()
 
     async def set_timer(self, contact: str, seconds: int) -> EntryView | None:
         return await self._use_cases.messages.set_timer(self._person(contact), seconds)

@@ -435,6 +435,12 @@ class Messenger(Protocol):
         Raises UsageError where both are given, or an entry that is not of this conversation.
         """
 
+    async def latest(self) -> tuple[EntryView, ...]:
+        """The last entry of each conversation that has one, that which came here last first.
+
+        So a list of conversations is read by one call, whose cost grows with the number of contacts alone.
+        """
+
     async def entry(self, contact: str, id: str) -> EntryView | None:
         """An entry of the conversation, also an edit or a delete; None where it is not held."""
 

@@ -66,6 +66,9 @@ class Connection(Protocol):
     async def write(self, data: bytes) -> None:
         """Write bytes, waiting while the other side is slow. Raises ConnectionError."""
 
+    def hold(self, on: bool) -> None:
+        """Let what arrives wait in the system from now on, or not any longer."""
+
     def close(self) -> None:
         """End the stream; a pending read returns b""."""
 

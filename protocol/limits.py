@@ -108,8 +108,10 @@ INVITATIONS_TRIED_MAX: Final = 4
 """Invitation psks that a responder tries on one first message (SPEC §6.2)."""
 HANDSHAKE_SECONDS: Final = 5.0
 """From the beginning of a link to its Confirm, seconds (SPEC §6.4)."""
-PING_AFTER_SECONDS: Final = 4.0
-"""Silence after which a link pings, seconds (SPEC §6.6)."""
+PING_AFTER_SECONDS: Final = 6.0
+"""Silence after which the initiator of a link pings, seconds (SPEC §6.6)."""
+RESPONDER_PING_AFTER_SECONDS: Final = 6.5
+"""Silence after which the responder of a link pings, seconds (SPEC §6.6)."""
 DEAD_AFTER_SECONDS: Final = 10.0
 """A Ping or Entry without any answer for so long ends the link, seconds (SPEC §6.6)."""
 LINK_SECONDS_MAX: Final = 3_600.0

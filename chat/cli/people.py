@@ -31,6 +31,7 @@ from chat.interface import (
     CannotCreate,
     ContactView,
     DoorState,
+    EntryView,
     IdentityChangeView,
     Kept,
     KeyringFailure,
@@ -300,8 +301,9 @@ async def list_(call: Call) -> None:
 async def _list(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
         now = await opened.contacts()
+        last = {entry.contact: entry for entry in await opened.latest()}
         for label, view in labels(now).items():
-            _print(call, label, view, now)
+            _print(call, label, view, now, last.get(view.person))
 
 
 @contacts.command("rename")
@@ -491,10 +493,14 @@ async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awai
         person = find(await opened.contacts(), name)[1].person
         await change(opened, person)
         now = await opened.contacts()
-        _print(call, label_among(now, person), next(view for view in now if view.person == person), now)
+        last = next((entry for entry in await opened.latest() if entry.contact == person), None)
+        view = next(view for view in now if view.person == person)
+        _print(call, label_among(now, person), view, now, last)
 
 
-def _print(call: Call, label: str, view: ContactView, everybody: Sequence[ContactView]) -> None:
+def _print(
+    call: Call, label: str, view: ContactView, everybody: Sequence[ContactView], last: EntryView | None
+) -> None:
     words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
     words += ["through a relay"] if view.relayed else []
     words += ["blocked"] if view.blocked else []
@@ -507,5 +513,18 @@ def _print(call: Call, label: str, view: ContactView, everybody: Sequence[Contac
         "present": view.present,
         "held": view.held,
         "same_key": others,
+        "unread": view.unread,
+        "last": None if last is None else _last_fields(last),
     }
     call.result(fields, f"{label}  ({', '.join(words)})")
+
+
+def _last_fields(entry: EntryView) -> dict[str, object]:
+    """The last entry of a conversation, as `contacts --json` has it."""
+    return {
+        "id": entry.id,
+        "time": timestamp(entry.time),
+        "own": entry.own,
+        "kind": entry.kind,
+        "text": entry.text,
+    }

@@ -121,6 +121,7 @@ def vectors(call: Call, public: Path | None) -> int | None:
     "--flows", is_flag=True, help="Measure waiting times in the program instead, with their bounds."
 )
 @click.option("--interface", is_flag=True, help="Measure the interface with a million messages instead.")
+@click.option("--rest", is_flag=True, help="Measure how often Parlour wakes while nobody writes instead.")
 @click.option(
     "--entries",
     type=click.IntRange(1_000, 10_000_000),
@@ -129,7 +130,13 @@ def vectors(call: Call, public: Path | None) -> int | None:
 )
 @click.pass_obj
 def bench(
-    call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool, entries: int | None
+    call: Call,
+    names: tuple[str, ...],
+    peers: bool,
+    flows: bool,
+    interface: bool,
+    rest: bool,
+    entries: int | None,
 ) -> int | None:
     """Measure what a message costs, next to bare libsodium.
 
@@ -144,13 +151,16 @@ def bench(
     --interface measures start, keys, memory and idle load of the interface with 1,000,000 messages, which it
     first creates in the folder for temporary files.
 
+    --rest measures how often 'parlour listen' wakes the processor in an hour in which nobody writes, with one
+    contact, with one who has two devices, and with 30, and what it sends and holds in memory.
+
     Status 1: a bound is missed.
     """
-    if flows and interface:
-        raise UsageError("--flows and --interface are separate measurements: choose one of them.")
-    if (flows or interface) and (names or peers):
-        option = "--flows" if flows else "--interface"
-        raise UsageError(f"{option} measures all its figures: omit names and --peers.")
+    chosen = [f"--{one}" for one, is_on in _programs(flows, interface, rest) if is_on]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} are separate measurements: choose one of them.")
+    if chosen and (names or peers):
+        raise UsageError(f"{chosen[0]} measures all its figures: omit names and --peers.")
     # Programs of their own, which look at Parlour from outside.
     if interface:
         from chat.tools.bench.interface import measure as measure_interface
@@ -160,6 +170,11 @@ def bench(
             " minute each."
         )
         return _figures(call, measure_interface(note), 16)
+    if rest:
+        from chat.tools.bench.rest import measure as measure_rest
+
+        note("Up to 31 new people at rest: this takes about five minutes.")
+        return _figures(call, measure_rest(), 19)
     if flows:
         from chat.tools.bench.flows import measure as measure_flows
 
@@ -178,6 +193,10 @@ def bench(
             for row, text in zip(block, report.lines(block), strict=True):
                 call.result(row, text)
     return None
+
+
+def _programs(flows: bool, interface: bool, rest: bool) -> tuple[tuple[str, bool], ...]:
+    return ("flows", flows), ("interface", interface), ("rest", rest)
 
 
 def _figures(call: Call, figures: Iterable[Figure], width: int) -> int | None:

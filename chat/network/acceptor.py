@@ -25,7 +25,7 @@ class Acceptor:
 
     def __init__(self, runtime: Runtime, directory: Directory, adopt: Adopt, pair: Adopt, burn: Burn) -> None:
         config = runtime.config
-        self._clock, self._tasks = runtime.clock, runtime.tasks
+        self._clock, self._beat, self._tasks = runtime.clock, runtime.beat, runtime.tasks
         self._random, self._features = runtime.random, config.features
         self._directory = directory
         self._adopt_contact = adopt
@@ -47,7 +47,8 @@ class Acceptor:
             return asyncio.sleep(0)
         opening, identity = Opening(self._adopt, self._burn), self._directory.identity
         start = Responder(identity.static, self._directory, random=self._random, features=self._features)
-        driver = Driver(connection, Link(start, self._clock.monotonic()), self._clock, opening)
+        link = Link(start, self._clock.monotonic())
+        driver = Driver(connection, link, self._clock, self._beat, opening)
 
         def opened(_: object) -> None:
             self._opening.discard(driver)

@@ -73,6 +73,7 @@ class TcpConnection(asyncio.Protocol):
         self._peer = ""
         self._unread = bytearray()
         self._reading_paused = False
+        self._held = False
         self._writing_paused = False
         self._ended = False
         self._waiting: set[asyncio.Future[None]] = set()
@@ -91,9 +92,20 @@ class TcpConnection(asyncio.Protocol):
         del self._unread[: len(data)]
         if self._reading_paused and len(self._unread) <= UNREAD_LOW:
             self._reading_paused = False
-            if self._transport is not None:
-                self._transport.resume_reading()
+            self._read_on()
         return data
+
+    def hold(self, on: bool) -> None:
+        """Let what arrives wait in the kernel from now on, or not any longer."""
+        self._held = on
+        if not on:
+            self._read_on()
+        elif self._transport is not None:
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._held and not self._reading_paused:
+            self._transport.resume_reading()
 
     async def write(self, data: bytes) -> None:
         """Write bytes; waits while more than 256 KiB are unsent. Raises ConnectionError."""

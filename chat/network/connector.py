@@ -396,7 +396,7 @@ class Dialer:
         self, peer: Peer, psks: Sequence[ContactPsk], connection: Connection, race: Race
     ) -> Result | None:
         opening = Opening(race.first(self._adopt))
-        driver = Driver(connection, self._link(peer, psks), self.runtime.clock, opening)
+        driver = Driver(connection, self._link(peer, psks), self.runtime.clock, self.runtime.beat, opening)
         running = self.runtime.tasks.spawn(driver.run())
         try:
             return await asyncio.shield(opening.result)

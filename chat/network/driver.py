@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 from chat.errors import ParlourError
 from chat.ports import Clock, Connection
+from chat.tasks import Beat
+from protocol.limits import DEAD_AFTER_SECONDS
 from protocol.link.link import Link
 from protocol.link.states import (
     Event,
@@ -26,6 +28,12 @@ UNSENT_MAX: Final = 1 << 20
 
 QUEUED_MAX: Final = 4_096
 """Messages queued per link. A peer that sends and never reads can fill the queue, and loses the link."""
+
+EARLY: Final = 3.5
+"""Seconds by which a Ping may be early, so that the process wakes once for all links.
+
+More than half of the time between two Pings: of two links, one is always near enough to the other to join it.
+"""
 
 CLOSE_WITHIN: Final = 1.0
 """Seconds that Close may wait for a peer that does not read."""
@@ -45,11 +53,16 @@ class Driver:
     timers and ending never wait for a write that waits for the peer.
     """
 
-    def __init__(self, connection: Connection, link: Link, clock: Clock, handler: Handler) -> None:
+    def __init__(
+        self, connection: Connection, link: Link, clock: Clock, beat: Beat, handler: Handler
+    ) -> None:
         self.connection = connection
         self.link = link
         self._handler = handler
         self._clock = clock
+        self._beat = beat
+        self._joined = False
+        self._patience = beat.patience
         self._writing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
@@ -65,9 +78,11 @@ class Driver:
             await self.flush()
             while self._end is None:
                 data, now = await self.connection.read(), self._clock.monotonic()
+                self._patience = self._beat.patience
                 await self._dispatch(self.link.receive(data, now) if data else self.link.end_of_stream())
         finally:
             self._disarm()
+            self._beat.leave(self)
             self.connection.close()
             self._without_end(self.link.end_of_stream())
             await self._handler.on_events(self, [LinkClosed() if self._end is None else self._end])
@@ -148,22 +163,44 @@ class Driver:
 
     def _arm(self) -> None:
         self._disarm()
-        due = self.link.next_timer()
-        if due is not None:
-            delay = max(0.0, due - self._clock.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+        due = self.link.next_timer(self._beat.lead, self._patience)
+        if due is None:
+            return
+        if not self._joined and self.link.is_open:
+            self._joined = True
+            self._beat.join(self)
+        delay = max(0.0, due - self._clock.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
     def _due(self) -> None:
-        self._without_end(self.link.handle_timer(self._clock.monotonic()))
+        now = self._clock.monotonic()
+        self._without_end(self.link.handle_timer(now))
         if self._end is not None:
             self.connection.close()
-        else:
-            self._arm()  # the write may take longer than until the next timer
-            self._flush_soon()
+            return
+        since = self.link.unanswered_since
+        if since is not None and now >= since + self._patience:
+            self._patience = DEAD_AFTER_SECONDS  # until something is heard
+            self._beat.late.set()
+        self._arm()  # the write may take longer than until the next timer
+        self._flush_soon()
+        self._beat.strike()
+
+    # tasks.Member.
+
+    def struck(self) -> bool:
+        if self._end is not None or not self.link.ping_early(self._clock.monotonic(), EARLY):
+            return False
+        self._arm()
+        self._flush_soon()
+        return True
+
+    def hold(self, on: bool) -> None:
+        self.connection.hold(on)
 
 
 class Outgoing:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from chat.network import netlink
+from chat.network import clock_steps, netlink
+from chat.network.clock_steps import ClockSteps
 from protocol.addresses import is_link_local_v6, is_local
 from protocol.discovery import ADDRESSES_MAX
 
@@ -211,7 +212,7 @@ def _kind_by_name(adapter: ifaddr.Adapter) -> Kind:
 SETTLE: Final = 0.2
 """Seconds to wait after a sign of change: one cable causes several."""
 TICK: Final = 1.0
-"""Seconds between checks of the clock, and of the interfaces if the system does not report changes."""
+"""Seconds between checks of the clock or of the interfaces where the system does not report their changes."""
 SLEPT: Final = 3.0
 """Seconds that the machine's clock may get ahead of the loop's before it must have slept."""
 
@@ -251,6 +252,7 @@ class NetworkWatch:
         self._clock = clock
         self._state: Hashable = None
         self._signs: socket.socket | None = None
+        self._steps: ClockSteps | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._settling: asyncio.TimerHandle | None = None
         self._asleep = 0.0  # by how much the machine's clock is ahead of the loop's
@@ -264,7 +266,12 @@ class NetworkWatch:
             with suppress(OSError):  # a sandbox may forbid it: then `_ticked` looks each second
                 self._signs = netlink.subscribe()
                 self._loop.add_reader(self._signs, self._signalled)
-        self._tick = self._loop.call_later(TICK, self._ticked)
+        if clock_steps.AVAILABLE:
+            with suppress(OSError):
+                self._steps = ClockSteps()
+                self._loop.add_reader(self._steps, self._stepped)
+        if self._signs is None or self._steps is None:
+            self._tick = self._loop.call_later(TICK, self._ticked)
 
     def close(self) -> None:
         for timer in (self._tick, self._settling):
@@ -275,14 +282,26 @@ class NetworkWatch:
             self._loop.remove_reader(self._signs)
             self._signs.close()
             self._signs = None
+        if self._steps is not None:
+            self._loop.remove_reader(self._steps)
+            self._steps.close()
+            self._steps = None
 
     def _signalled(self) -> None:
         if self._signs is not None:
             netlink.drain(self._signs)
         self._settle()
 
+    def _stepped(self) -> None:
+        if self._steps is not None:
+            self._steps.drain()
+        self._look_at_the_clock()
+
     def _ticked(self) -> None:
         self._tick = self._loop.call_later(TICK, self._ticked)
+        self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
         ahead = self._clock() - self._loop.time()
         self._woke = self._woke or ahead - self._asleep > SLEPT
         self._asleep = ahead

@@ -233,6 +233,7 @@ class Links:
     def __init__(self, runtime: Runtime, directory: Directory, signal: Callable[[object], None]) -> None:
         self._clock = runtime.clock
         self._config = runtime.config
+        self._beat = runtime.beat
         self._directory = directory
         self._signal = signal
         self._sets: dict[bytes, dict[bytes, LinkSet]] = {}  # by person, then by static key
@@ -300,9 +301,12 @@ class Links:
         return link.relayed and self._ageing(link)
 
     def _silent(self, link: LiveLink, seconds: float) -> bool:
-        since = link.unanswered_since
         # What is not read is not heard.
-        return since is not None and not link.delayed and self._clock.monotonic() - since > seconds
+        return not link.delayed and self._owes(link, seconds)
+
+    def _owes(self, link: LiveLink, seconds: float) -> bool:
+        since = link.unanswered_since
+        return since is not None and self._clock.monotonic() - since > seconds
 
     def _ageing(self, link: LiveLink) -> bool:
         if not link.began:
@@ -444,9 +448,18 @@ class Links:
 
     # Watching.
 
+    def replace_old(self) -> None:
+        """Signal the links that this side must replace soon. To be called every few seconds."""
+        for link in self.all():
+            if link is self.current(link.peer) and self._ageing(link):
+                self._signal(LinkNeeded(link.peer))
+
     async def watch(self) -> None:
-        """Look at the links that send four times in the time after which one is suspect."""
+        """Look at the links that send, four times in the time after which one is suspect, while one is."""
         while True:
+            if not any(self._owes(link, self._config.suspect_after) for link in self.all()):
+                await self._beat.late.wait()
+                self._beat.late.clear()
             await asyncio.sleep(self._config.suspect_after / 4)
             for link in self.all():
                 if link is not self.current(link.peer):

@@ -212,8 +212,12 @@ class Alerts:
         """
         while True:
             await asyncio.sleep(self._runtime.config.mark_every)
-            with suppress(StorageFailure, OSError):  # the next attempt follows
+            await self._store.written.wait()
+            self._store.written.clear()
+            try:
                 await self.keep()
+            except (StorageFailure, OSError):
+                self._store.written.set()  # so that the next attempt follows
 
     async def watch(self) -> None:
         """Tell clients whenever a damaged database was mended; never ends."""

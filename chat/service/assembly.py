@@ -50,7 +50,7 @@ from chat.service.views import Views
 from chat.storage.alerts import AlertRow
 from chat.storage.database import Store
 from chat.storage.profile import Vault
-from chat.tasks import Runtime, Tasks
+from chat.tasks import Beat, Runtime, Tasks
 from protocol.link.framing import Pattern
 from protocol.link.states import LinkOpen
 
@@ -90,7 +90,8 @@ class UseCases:
         self.store, self.book = store, profile.contacts
         self.bus, self.visibility, adding = EventBus(), Visibility(), Visibility()
         tasks = Tasks(partial(report, self.bus))
-        self.runtime = Runtime(ports.clock, ports.random, config, tasks)
+        beat = Beat(config.suspect_after)
+        self.runtime = Runtime(ports.clock, ports.random, config, tasks, beat=beat)
         self.keyring = Keyring(
             profile.own,
             profile.log,
@@ -237,6 +238,7 @@ class UseCases:
         self.announcer.renew()
 
     def _own_log_changed(self) -> None:
+        self.runtime.beat.by(0.0)
         self.verification.own_log_changed()
         self.alerts.own_log_changed()
         self._terminals_changed()
@@ -251,6 +253,7 @@ class UseCases:
         self.announcer.renew()
 
     def _network_changed(self) -> None:
+        self.runtime.beat.by(0.0)  # the machine may have slept
         self.relay_client.network_changed()
         self.dialer.seek_all()
         self.runtime.tasks.spawn(self.links.probe())

@@ -105,6 +105,7 @@ class Announcer:
         before = self._visibility.visible
         if on:
             self._visibility.begin(self._runtime.clock.monotonic() + self._runtime.config.visible_for)
+            self._runtime.beat.by(self._runtime.config.visible_for)
         else:
             self._visibility.end()
         if before != on:
@@ -119,6 +120,8 @@ class Announcer:
                 self.set_visible(False)
             else:  # without contacts it stays visible
                 self._visibility.extend(now + self._runtime.config.visible_for)
+        if self._visibility.until is not None:
+            self._runtime.beat.by(self._visibility.until - now)
         if utc_day(self._runtime.clock.wall()) != self._day:
             self.renew()
 

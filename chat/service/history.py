@@ -59,6 +59,12 @@ class History:
         rows, acknowledged = await self._store.read(_page, conversation, limit, place, is_after)
         return tuple(self._views.entry(person, row, acknowledged.get(row.id, ())) for row in rows)
 
+    async def latest(self) -> tuple[EntryView, ...]:
+        """The last entry of each conversation, that which came last first."""
+        found = await self._store.read(_search, entries.latest)
+        found.sort(key=lambda each: (self._views.came(each[1], each[2]), each[1].id), reverse=True)
+        return tuple(self._views.entry(person, row, known) for person, row, known in found)
+
     async def entry(self, person: bytes, entry: str) -> EntryView | None:
         """An entry of the conversation with a contact, None if it is not held."""
         try:

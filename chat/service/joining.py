@@ -21,7 +21,7 @@ from chat.service import handover
 from chat.service.linking import CUT, TIMED_OUT, LinkingSession
 from chat.storage import profile
 from chat.storage.profile import Vault
-from chat.tasks import Tasks, Worker
+from chat.tasks import Beat, Tasks, Worker
 from protocol.addresses import is_local
 from protocol.identity.author import create_terminal
 from protocol.link.framing import Pattern
@@ -141,7 +141,7 @@ class Joining:
         opening = Opening(self._opened)
         clock = self._ports.clock
         link = Link(Initiator.pairing(Pattern.LINKING, random=self._ports.random), clock.monotonic())
-        self._tasks.spawn(Driver(connection, link, clock, opening).run())
+        self._tasks.spawn(Driver(connection, link, clock, Beat(), opening).run())
         result = await opening.result
         if isinstance(result, LinkOpen):
             return None

@@ -58,6 +58,11 @@ class Visibility:
     def end(self) -> None:
         self._until = None
 
+    @property
+    def until(self) -> float | None:
+        """When visibility must be ended (monotonic seconds), None while there is none."""
+        return self._until
+
     def expired(self, now: float) -> bool:
         """Whether visibility must be ended now."""
         return self._until is not None and now >= self._until

@@ -125,6 +125,7 @@ class Linker:
         await self._own_log.until_synced(handover.NOT_SYNCED, force=force)
         await self._end(STOPPED)
         self._adding.begin(self._runtime.clock.monotonic() + self._runtime.config.visible_for)
+        self._runtime.beat.by(self._runtime.config.visible_for)
         self._announcer.renew()
         self._view = LinkingView(self._runtime.random(8).hex(), LinkingStage.VISIBLE)
         self._publish()
@@ -155,6 +156,8 @@ class Linker:
         now = self._runtime.clock.monotonic()
         if self._adding.expired(now):
             self._runtime.tasks.spawn(self._end(TIMED_OUT))
+        elif self._adding.until is not None:
+            self._runtime.beat.by(self._adding.until - now)
 
     @property
     def _over(self) -> bool:

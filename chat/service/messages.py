@@ -60,6 +60,9 @@ NO_TEXT = phrase("Only your own messages that are not deleted can be edited.")
 
 SEND_ID_MAX: Final = 64
 
+SETTLES_IN: Final = 1.0
+"""Seconds until it is read again whether a text was stored."""
+
 
 class _SentBefore(Exception):
     """Undoes a transaction: this client has sent an entry to this contact with this id."""
@@ -107,6 +110,7 @@ class Messages:
             if not send_id:
                 raise
             self._unsure.add((person, send_id))
+            self._runtime.beat.by(SETTLES_IN)
             raise SendUnsure from None
         self._unsure.discard((person, send_id))
         view = self._views.added(person, entry)
@@ -169,6 +173,7 @@ class Messages:
             if not send_id:
                 raise
             self._unsure.add((person, send_id))
+            self._runtime.beat.by(SETTLES_IN)
             raise SendUnsure from None
         self._unsure.discard((person, send_id))
         self._amendments.publish(changed)

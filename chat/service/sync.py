@@ -756,6 +756,7 @@ class Inbound:
         if not message.on:
             self.stopped_typing(link.peer)
             return
+        self._runtime.beat.by(self._runtime.config.typing_lasts)
         if self._book.types(link.peer, self._runtime.clock.monotonic() + self._runtime.config.typing_lasts):
             self._views.publish_contact(link.person)
 
@@ -768,3 +769,6 @@ class Inbound:
         for person, terminals in list(self._book.typing.items()):
             for static in [one for one, until in terminals.items() if until <= now]:
                 self.stopped_typing(Peer(person, static))
+        left = [until for terminals in self._book.typing.values() for until in terminals.values()]
+        if left:
+            self._runtime.beat.by(min(left) - now)

@@ -210,6 +210,15 @@ class Views:
             versions=() if self._is_over(row) else _versions(row, edits),
         )
 
+    def came(self, row: EntryRow, receipts_of: Iterable[ReceiptRow]) -> int:
+        """When an entry came to this person, milliseconds, at the latest when its author says.
+
+        By the author's word alone a contact whose clock is ahead would stay before all others.
+        """
+        own = self._keyring.own_terminals
+        stored = (one.time for one in receipts_of if one.terminal in own and one.kind == receipts.STORED)
+        return min(row.time, *stored, row.time)
+
     def is_own(self, entry: EntryHeader | EntryRow) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
         own = self._keyring.own

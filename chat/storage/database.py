@@ -424,6 +424,8 @@ class Store:
         self._mended = 0
         self.mended = asyncio.Event()
         """Set when the database was mended: what was read of it before may not hold any more."""
+        self.written = asyncio.Event()
+        """Set by each write; who waits for writes clears it."""
         self._closed = False
         self.asked = 0
         """How often something was wanted of the database."""
@@ -450,7 +452,10 @@ class Store:
             with self._database.transaction():
                 return work(self._database, *args, **kwargs)
 
-        return await self.run(transaction)
+        try:
+            return await self.run(transaction)
+        finally:
+            self.written.set()
 
     async def write_once(
         self,
@@ -488,7 +493,10 @@ class Store:
                 raise StorageUnsure from None
             return done[-1]
 
-        return await self.run(transaction)
+        try:
+            return await self.run(transaction)
+        finally:
+            self.written.set()
 
     async def with_reserve(self, act: Callable[[], Awaitable[T]]) -> T:
         """Do what deletes. On a full disk it gets the profile's reserve. Raises as `act`."""

@@ -521,6 +521,17 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
     return [read_row(db, row) for row in reversed(found)]
 
 
+LATEST: Final = (
+    f"{COLUMNS} WHERE e.number IN (SELECT (SELECT n.number FROM entries AS n WHERE n.conversation = k.number"
+    f" AND n.{SHOWN} ORDER BY n.rank DESC, n.id DESC LIMIT 1) FROM conversations AS k)"
+)
+
+
+def latest(db: Database) -> list[EntryRow]:
+    """The last entry of each conversation that has one, in no order."""
+    return [read_row(db, row) for row in db.rows(LATEST)]
+
+
 def tips(db: Database, conversation: bytes) -> list[bytes]:
     """Ids of the entries that no held entry names, ascending."""
     rows = db.rows(

@@ -13,6 +13,7 @@ from protocol.limits import (
     LINK_SECONDS_MAX,
     LINK_SECONDS_REPLACE,
     PING_AFTER_SECONDS,
+    RESPONDER_PING_AFTER_SECONDS,
 )
 from protocol.link import states
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, cut, length_of
@@ -28,11 +29,15 @@ _ALLOWED_TO_CONTACTS: Final = _ALLOWED - states.PAIRING_MESSAGES
 
 
 class Keepalive:
-    """When the peer was last heard, and what it owes (SPEC §6.6). Times are monotonic seconds."""
+    """When the peer was last heard, and what it owes (SPEC §6.6). Times are monotonic seconds.
 
-    __slots__ = ("_answered", "_asked", "_heard", "_pings", "unanswered_since")
+    The responder pings later, so that the two ends do not both ping.
+    """
 
-    def __init__(self, now: float) -> None:
+    __slots__ = ("_answered", "_asked", "_heard", "_ping_after", "_pings", "unanswered_since")
+
+    def __init__(self, now: float, *, responds: bool) -> None:
+        self._ping_after = RESPONDER_PING_AFTER_SECONDS if responds else PING_AFTER_SECONDS
         self._heard = now
         self._asked = False
         self._pings = self._answered = 0
@@ -60,13 +65,17 @@ class Keepalive:
             raise Unexpected("a Pong that answers no Ping")
         self._answered = number
 
-    def next_timer(self) -> float:
-        """When to ping, or when the peer counts as dead."""
-        ping = self._heard + PING_AFTER_SECONDS
+    def next_timer(self, lead: float, patience: float) -> float:
+        """When to ping, `lead` seconds early, when an answer is late by `patience`, or the peer dead."""
+        ping = self._heard + self._ping_after - lead
         if self.unanswered_since is None:
             return ping
-        dead = self.unanswered_since + DEAD_AFTER_SECONDS
-        return dead if self._asked else min(ping, dead)
+        late = self.unanswered_since + patience
+        return late if self._asked else min(ping, late)
+
+    def next_ping(self) -> float | None:
+        """When to ping, None while a Ping waits for an answer."""
+        return None if self._asked else self._heard + self._ping_after
 
     def dead(self, now: float) -> bool:
         """Whether the peer has owed an answer for too long."""
@@ -74,7 +83,8 @@ class Keepalive:
 
     def ping_due(self, now: float) -> bool:
         """Whether there was silence for long enough and no Ping since."""
-        return not self._asked and now >= self._heard + PING_AFTER_SECONDS
+        due = self.next_ping()
+        return due is not None and now >= due
 
 
 class OpenPhase(Phase):
@@ -103,7 +113,7 @@ class OpenPhase(Phase):
         self._sent, self._received = 0, received
         self._used_up = False
         self._assembler = Assembler()
-        self.keepalive = Keepalive(now)
+        self.keepalive = Keepalive(now, responds=self._responder)
 
     # --- Receiving ---
 
@@ -220,11 +230,11 @@ class OpenPhase(Phase):
 
     # --- Time ---
 
-    def next_timer(self) -> float | None:
-        """The next ping, the peer's death or the end of the link's life."""
+    def next_timer(self, lead: float, patience: float) -> float | None:
+        """The next ping, a late answer, the peer's death or the end of the link's life."""
         if self._used_up:
             return self._opened_at
-        return min(self.keepalive.next_timer(), self._opened_at + LINK_SECONDS_MAX)
+        return min(self.keepalive.next_timer(lead, patience), self._opened_at + LINK_SECONDS_MAX)
 
     def overdue(self, now: float) -> Ending | None:
         """AGED after an hour, or when the envelopes to send are used up."""

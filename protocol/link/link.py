@@ -7,7 +7,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from protocol.errors import LimitExceeded, LocalMisuse, ProtocolError
-from protocol.limits import HANDSHAKE_FRAME_MAX, HANDSHAKE_SECONDS, HELD_BYTES_MAX
+from protocol.limits import DEAD_AFTER_SECONDS, HANDSHAKE_FRAME_MAX, HANDSHAKE_SECONDS, HELD_BYTES_MAX
 from protocol.link import framing, states
 from protocol.link.agreement import Established
 from protocol.link.envelopes import OWN_MESSAGES, OpenPhase
@@ -30,7 +30,7 @@ class _Unconfirmed(Phase, Struct, frozen=True):
     def take(self, reader: FrameReader) -> bytes | None:
         return reader.next_frame(HANDSHAKE_FRAME_MAX)
 
-    def next_timer(self) -> float | None:
+    def next_timer(self, lead: float, patience: float) -> float | None:
         return self.deadline
 
     def overdue(self, now: float) -> Ending | None:
@@ -306,9 +306,25 @@ class Link:
 
     # --- Time ---
 
-    def next_timer(self) -> float | None:
-        """When to call `handle_timer`, to be asked again after every other call. None once closed."""
-        return self._phase.next_timer()
+    def next_timer(self, lead: float = 0.0, patience: float = DEAD_AFTER_SECONDS) -> float | None:
+        """When to call `handle_timer`, to be asked again after every other call. None once closed.
+
+        `lead`: seconds by which a Ping is to be early. `patience`: seconds after which the caller wants to
+        know that an answer is late, until then it has no other effect.
+        """
+        return self._phase.next_timer(lead, patience)
+
+    def next_ping(self) -> float | None:
+        """When the next Ping is due; None while one waits for an answer, and unless open."""
+        return self._phase.keepalive.next_ping() if isinstance(self._phase, OpenPhase) else None
+
+    def ping_early(self, now: float, most: float) -> bool:
+        """Send the next Ping now if it is due within `most` seconds; whether it was sent."""
+        due = self.next_ping()
+        if due is None or due > self._tick(now) + most:
+            return False
+        self.ping(now)
+        return True
 
     def handle_timer(self, now: float) -> list[Event]:
         """Act on elapsed time: send a keepalive or end the link."""

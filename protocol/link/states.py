@@ -261,7 +261,7 @@ class Phase:
         """Process a unit. Appends bytes to send and events, and returns the next phase or itself."""
         raise LocalMisuse(f"nothing is read while {self.state.value}")
 
-    def next_timer(self) -> float | None:
+    def next_timer(self, lead: float, patience: float) -> float | None:
         """Time of the next call of `overdue` or `handle_timer`."""
         return None
 

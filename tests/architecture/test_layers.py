@@ -38,7 +38,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "zeroconf": ("chat.network.mdns", "chat.network.mdns_browser"),
     "nats": "chat.relay.cluster.nats",
     "resource": ("chat.storage.folder", "chat.relay.sandbox", "chat.tools.bench.relay"),
-    "ctypes": ("chat.storage.folder", "chat.relay.sandbox"),
+    "ctypes": ("chat.storage.folder", "chat.relay.sandbox", "chat.network.clock_steps"),
     "keyring": "chat.storage.system_keyring",
     "click": "chat.cli",
     "textual": "tui",

@@ -156,6 +156,17 @@ class MessengerContract:
         for other in ("none", "00" * 32):
             assert await messenger.entry(friend, other) is None
 
+    async def test_the_last_entry_of_each_conversation_is_read_at_once(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        before = {entry.contact: entry for entry in await messenger.latest()}
+        assert before.get(friend) == next(iter(await messenger.history(friend, 1)), None)
+        sent = [await messenger.send(friend, f"number {n}") for n in range(3)]
+        (last,) = await messenger.latest()
+        assert (last.id, last.contact, last.text) == (sent[-1].id, friend, "number 2")
+        await messenger.delete(friend, last.id)
+        (last,) = await messenger.latest()
+        assert (last.id, last.kind, last.text) == (sent[-1].id, "deleted", "")
+
     async def test_a_reply_names_the_entry_that_it_answers(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend
         events, asked = messenger.events(), await messenger.send(friend, "Tea?")

@@ -18,6 +18,7 @@ from chat.service.person_logs import PersonLogs
 from chat.service.sync import Outbound, Synchronizer
 from chat.storage import entries, persons, receipts
 from chat.storage.ordering import PIECE
+from chat.tasks import Beat
 from protocol.entries_and_receipts import (
     KIND_TEXT,
     EntryPlace,
@@ -117,7 +118,7 @@ async def link_of_copy(
 
     opening = Opening(adopt)
     connection = await MemoryTransport(network, host).connect(ada.host, 4747, 3.0)
-    driver = Driver(connection, Link(start, ada.clock.monotonic()), ada.clock, opening)
+    driver = Driver(connection, Link(start, ada.clock.monotonic()), ada.clock, Beat(), opening)
     ada.engine._use_cases.runtime.tasks.spawn(driver.run())
     assert isinstance(await opening.result, LinkOpen)
     await deaf.heard.wait()  # Ada has taken the link, and begins to speak

@@ -15,6 +15,7 @@ from chat.network.driver import Driver
 from chat.network.links import Links, LiveLink
 from chat.service import messages, sync
 from chat.service.sync import Inbound
+from chat.tasks import Beat
 from protocol.limits import PING_AFTER_SECONDS
 from protocol.link.handshake import Initiator, Responder
 from protocol.link.link import Link
@@ -243,6 +244,9 @@ class Narrow:
         self.reads = True
         self.changed = asyncio.Event()
 
+    def hold(self, on: bool) -> None:
+        """Nothing wakes a process here."""
+
     async def read(self) -> bytes:
         while not (self.unread and self.reads) and not self._over():
             await self._change()
@@ -285,7 +289,7 @@ class End:
         self.stream = stream
         self.opened, self.closed = asyncio.Event(), asyncio.Event()
         self.messages: list[Message] = []
-        self.driver = Driver(stream, Link(start, clock.monotonic()), clock, self)
+        self.driver = Driver(stream, Link(start, clock.monotonic()), clock, Beat(), self)
         self.running = asyncio.ensure_future(self.driver.run())
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState, QuestionsChanged
 from chat.network.links import LiveLink
+from protocol.limits import DEAD_AFTER_SECONDS, RESPONDER_PING_AFTER_SECONDS
 from protocol.messages import Digests, LogHeads, Message, Reachable
 from tests.integration.steps import current, dial, in_touch, say
 from tests.support.engines.engines import Person, contact, in_virtual_time, named, talk
@@ -41,7 +42,7 @@ def linked(one: Person, other: Person) -> bool:
 async def apart(network: Network, one: Person, other: Person) -> None:
     """The two do not reach each other any more."""
     network.part(one.host, other.host)
-    await asyncio.sleep(15)
+    await asyncio.sleep(RESPONDER_PING_AFTER_SECONDS + DEAD_AFTER_SECONDS + 1)
     assert not linked(one, other)
 
 

@@ -117,7 +117,7 @@ HELLO = "protocol.relay.messages.write_hello"
         (HELLO, lambda *rest: write_hello(*rest) + NAMES[0].encode(), "the name Adalbertine"),
     ],
 )
-@in_virtual_time
+@in_virtual_time(limit=2 * HOUR)
 async def test_a_planted_leak_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, planted: Callable[..., bytes], seen: str
 ) -> None:

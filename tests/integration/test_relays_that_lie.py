@@ -18,6 +18,7 @@ from chat.network.links import RELAYED_MOST
 from chat.network.relay import client
 from chat.network.relay.client import A_SECOND
 from chat.network.relay.connection import RelayLine
+from chat.tasks import Beat
 from protocol.keys import X25519Pair
 from protocol.link.framing import Pattern
 from protocol.link.handshake import Initiator
@@ -291,7 +292,7 @@ async def link_through(one: Person, other: Person, relay: MemoryRelay, start: In
     )
     assert reached is not None
     opening = Opening(adopt)
-    driver = Driver(reached.circuit, Link(start, one.clock.monotonic()), one.clock, opening)
+    driver = Driver(reached.circuit, Link(start, one.clock.monotonic()), one.clock, Beat(), opening)
     parts.runtime.tasks.spawn(driver.run())
     assert isinstance(await opening.result, LinkOpen)
     return driver

@@ -17,7 +17,7 @@ from chat.network.driver import Driver, Opening
 from chat.network.mdns import ZeroconfDiscovery
 from chat.ports import Announcement
 from chat.storage.errors import StorageFull
-from chat.tasks import Tasks
+from chat.tasks import Beat, Tasks
 from protocol.link.states import LinkClosed
 from tests.integration.steps import in_touch
 from tests.support.engines.engines import in_virtual_time, pair, people
@@ -66,7 +66,7 @@ async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path)
         parts = ada.engine._use_cases
         psks = parts.keyring.dial_psks(ben.peer)
         opening = Opening(parts.sync.adopt)
-        driver = Driver(connection, parts.dialer._link(ben.peer, psks), ada.clock, opening)
+        driver = Driver(connection, parts.dialer._link(ben.peer, psks), ada.clock, Beat(), opening)
         running = asyncio.ensure_future(driver.run())
         assert isinstance(await opening.result, LinkClosed)
         await running

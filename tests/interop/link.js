@@ -11,7 +11,7 @@ import { Frames, frame } from './wire.js';
 const ENVELOPES_MOST = 2 ** 20;
 const HELD_MOST = 131_072;
 const HANDSHAKE_SECONDS = 5;
-const PING_AFTER = 4;
+const PING_AFTER = { initiator: 6, responder: 6.5 };
 const DEAD_AFTER = 10;
 const LINK_SECONDS = 3600;
 const REASONS = ['done', 'replaced', 'locked', 'refused'];
@@ -58,6 +58,10 @@ export class Link {
     return this.noise.rs;
   }
 
+  get pingAfter() {
+    return this.initiator ? PING_AFTER.initiator : PING_AFTER.responder;
+  }
+
   get pairing() {
     return this.pattern !== 'IKpsk2';
   }
@@ -97,7 +101,7 @@ export class Link {
       if (now >= HANDSHAKE_SECONDS) this.end('deadline');
     } else if (this.unansweredSince !== null && now - this.unansweredSince >= DEAD_AFTER) {
       this.end('dead');
-    } else if (now - this.heardAt >= PING_AFTER && this.pings.since === null) {
+    } else if (now - this.heardAt >= this.pingAfter && this.pings.since === null) {
       this.ping();
     }
   }

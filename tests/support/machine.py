@@ -70,6 +70,12 @@ def needs_rtnetlink() -> None:
         _left_out("interfaces and routes cannot be read here")
 
 
+def needs_clock_steps() -> None:
+    """A descriptor that tells steps of the wall clock (Linux)."""
+    if sys.platform != "linux":
+        _left_out("only Linux tells steps of its clock")
+
+
 def needs_public_vectors() -> Path:
     """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
     return _folder("PARLOUR_PUBLIC_VECTORS", "published vectors")

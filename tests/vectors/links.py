@@ -232,13 +232,19 @@ def _times(phrase: str) -> Group:
     inputs = link_inputs(phrase, "IKpsk2")
     group = Group("6.6", inputs)
     life = Life(inputs).open()
-    life.take("wait", actor="initiator", until=3.999)
-    life.take("wait", actor="initiator", until=4)
+    life.take("wait", actor="initiator", until=5.999)
+    life.take("wait", actor="initiator", until=6)
     life.take("receive", actor="responder", sent_by="initiator")
     life.take("receive", actor="initiator", sent_by="responder")
-    group.add("a Ping after 4 s of silence", ["Keepalive"], SUCCESS, life.steps)
+    group.add("a Ping of the initiator after 6 s of silence", ["Keepalive"], SUCCESS, life.steps)
     life = Life(inputs).open()
-    for until in (4, 13.999, 14):
+    life.take("wait", actor="responder", until=6.499)
+    life.take("wait", actor="responder", until=6.5)
+    life.take("receive", actor="initiator", sent_by="responder")
+    life.take("receive", actor="responder", sent_by="initiator")
+    group.add("a Ping of the responder after 6.5 s of silence", ["Keepalive"], SUCCESS, life.steps)
+    life = Life(inputs).open()
+    for until in (6, 15.999, 16):
         life.take("wait", actor="initiator", until=until)
     group.add("no answer for 10 s", ["Time"], SUCCESS, life.steps)
     life = Life(inputs).open()
@@ -411,10 +417,10 @@ def _slowly_open(phrase: str) -> Group:
     life.take("receive", actor="initiator", sent_by="responder", h=h)
     life.take("wait", actor="responder", until=2)
     life.take("receive", actor="responder", sent_by="initiator", h=h)
-    for actor in ("initiator", "responder"):
-        for until in (5.999, 6):
+    for actor, after in (("initiator", 6), ("responder", 6.5)):
+        for until in (2 + after - 0.001, 2 + after):
             life.take("wait", actor=actor, until=until)
-    group.add("a Ping 4 s after OPEN, with nothing heard before", ["Keepalive"], SUCCESS, life.steps)
+    group.add("a Ping 6 or 6.5 s after OPEN, with nothing heard before", ["Keepalive"], SUCCESS, life.steps)
     return group
 
 

@@ -28,6 +28,9 @@ class Circuit:
         self._connection = connection
         self._rest = rest
 
+    def hold(self, on: bool) -> None:
+        self._connection.hold(on)
+
     async def read(self) -> bytes:
         rest, self._rest = self._rest, b""
         return rest or await self._connection.read()

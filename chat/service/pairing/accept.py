@@ -92,6 +92,8 @@ class Accept:
             await self._store.write(keys.drop_expired_invitations, now)
             self._cleaner.begin()
             self._bus.signal(InvitationsChanged())
+        if opened:
+            self._runtime.beat.by(min(item.invitation.expires for item in opened.values()) - now)
 
     async def _forget(self, secret: bytes) -> None:
         """Erase an invitation with its one-time key."""

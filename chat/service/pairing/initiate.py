@@ -219,5 +219,5 @@ class Initiate:
 
         opening, clock = Opening(adopt), self._runtime.clock
         link = Link(start, clock.monotonic())
-        self._runtime.tasks.spawn(Driver(reached.connection, link, clock, opening).run())
+        self._runtime.tasks.spawn(Driver(reached.connection, link, clock, self._runtime.beat, opening).run())
         return await opening.result

@@ -236,12 +236,15 @@ class Unit(Enum):
     SECONDS = "s"
     MIB = "MiB"
     CORE = "of a core"
+    WAKES = "wake-ups/h"
 
     def said(self, amount: float) -> str:
         if self is Unit.MIB:
             return f"{amount:.1f} MiB"
         if self is Unit.CORE:
             return f"{amount:.2%} of a core"
+        if self is Unit.WAKES:
+            return f"{amount:,.0f} wake-ups an hour"
         return f"{amount * 1000:.1f} ms" if amount < 0.1 else f"{amount:.2f} s"
 
 
@@ -323,6 +326,8 @@ class Figure(Struct, frozen=True):
             size, per_second, unit = None if taken is None else round(taken * 2**20), None, "bytes"
         elif aim.unit is Unit.CORE:
             per_second, unit = None if taken is None else round(taken, 5), "CPU s/s"
+        elif aim.unit is Unit.WAKES:
+            per_second, unit = None if taken is None else round(taken / 3_600, 4), "wake-ups/s"
         return {
             "name": aim.name,
             "size": size,

@@ -95,6 +95,12 @@ class Terminals:
                 self._selector.unregister(program.terminal)
         return bool(ready)
 
+    def rest_for(self, seconds: float) -> None:
+        """Read from all programs for so long."""
+        moment = time.perf_counter() + seconds
+        while time.perf_counter() < moment:
+            self.read(moment)
+
     def __enter__(self) -> Self:
         return self
 

@@ -47,6 +47,9 @@ class Pipe:
         mine.other, theirs.other = theirs, mine
         return mine, theirs
 
+    def hold(self, on: bool) -> None:
+        """Nothing wakes a process here."""
+
     async def read(self) -> bytes:
         return b"" if self._closed else await self._arrived.get()
 

@@ -289,6 +289,10 @@ class FakeMessenger(Others):
         end = len(conversation.entries) if before is None else conversation.index(before)
         return tuple(conversation.entries[max(0, end - limit) : end])
 
+    async def latest(self) -> tuple[EntryView, ...]:
+        last = [talk.entries[-1] for talk in self._conversations.values() if talk.entries]
+        return tuple(sorted(last, key=lambda entry: (entry.time, entry.id), reverse=True))
+
     async def entry(self, contact: str, id: str) -> EntryView | None:
         conversation = self._conversation(contact)
         held = (*conversation.entries, *conversation.changes.values())

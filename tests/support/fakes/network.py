@@ -30,6 +30,9 @@ class Pipe:
         self.latency = LATENCY
         self.sent: list[bytes] = []
 
+    def hold(self, on: bool) -> None:
+        """Nothing wakes a process here."""
+
     async def read(self) -> bytes:
         data = b"" if self.closed else await self.inbox.get()
         while data and self.network.joins and not self.inbox.empty():

@@ -27,11 +27,35 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
     outcome = line.run("contacts", "--json")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.objects == [
-        {"name": "Ben", "verified": True, "present": True, "held": False, "same_key": []},
-        {"name": "Cleo", "verified": False, "present": False, "held": False, "same_key": []},
-        {"name": "Dan", "verified": False, "present": True, "held": False, "same_key": []},
+        {
+            "name": "Ben",
+            "verified": True,
+            "present": True,
+            "held": False,
+            "same_key": [],
+            "unread": 0,
+            "last": None,
+        },
+        {
+            "name": "Cleo",
+            "verified": False,
+            "present": False,
+            "held": False,
+            "same_key": [],
+            "unread": 0,
+            "last": None,
+        },
+        {
+            "name": "Dan",
+            "verified": False,
+            "present": True,
+            "held": False,
+            "same_key": [],
+            "unread": 0,
+            "last": None,
+        },
     ]
-    assert list(outcome.objects[0]) == ["name", "verified", "present", "held", "same_key"]
+    assert list(outcome.objects[0]) == ["name", "verified", "present", "held", "same_key", "unread", "last"]
     assert line.run("contacts").out.splitlines() == [
         "Ben  (verified, online)",
         "Cleo  (not verified, offline, blocked)",
@@ -39,6 +63,22 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
     ]
     assert line.run("contacts", "list").out == line.run("contacts").out
     assert line.run("contacts", "list", "--json").objects == outcome.objects
+
+
+def test_contacts_names_the_last_message_of_each(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    cleo = line.messenger.add_contact("Cleo", unread=2)
+    line.messenger.receive(cleo.person, "first")
+    theirs = line.messenger.receive(cleo.person, "second")
+    (mine,) = line.run("send", "Ben", "hello", "--json").objects
+    one, two = line.run("contacts", "--json").objects
+    fields = ["id", "time", "own", "kind", "text"]
+    assert list(one["last"]) == fields
+    assert (one["last"]["id"], one["last"]["own"], one["last"]["text"]) == (mine["id"], True, "hello")
+    assert theirs is not None
+    assert (two["last"]["id"], two["last"]["own"], two["last"]["text"]) == (theirs.id, False, "second")
+    assert (one["unread"], two["unread"] > 0) == (0, True)
+    assert line.run("contacts", "block", "Cleo", "--json").objects[0]["last"] == two["last"]
 
 
 def test_contacts_and_verify_say_that_nothing_is_sent_to_a_changed_identity(line: Line) -> None:

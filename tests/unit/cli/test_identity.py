@@ -100,7 +100,15 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
     for arguments in (*lines, ["--profile", str(tmp_path / "b"), *words, *options]):
         outcome = line.run(*arguments)
         assert outcome.objects == [
-            {"name": "Ben", "verified": False, "present": False, "held": False, "same_key": []}
+            {
+                "name": "Ben",
+                "verified": False,
+                "present": False,
+                "held": False,
+                "same_key": [],
+                "unread": 0,
+                "last": None,
+            }
         ]
         assert line.opened[-1][0] == tmp_path / "a"
     assert len(line.messenger.called("block")) == 5

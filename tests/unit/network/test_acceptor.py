@@ -14,7 +14,7 @@ from chat.network import acceptor as module
 from chat.network.acceptor import Acceptor
 from chat.network.links import Peer
 from chat.service.keyring import Keyring
-from chat.tasks import Tasks
+from chat.tasks import Beat, Tasks
 from protocol.keys import X25519Pair
 from protocol.link.framing import Pattern
 from protocol.link.states import LinkOpen, Role
@@ -43,6 +43,7 @@ def test_the_terminals_at_a_host_are_those_that_were_found_or_answered_there() -
 def test_a_dialled_terminal_is_answered_whatever_other_contacts_do(dialled: bool) -> None:
     ring = keyring()
     runtime: Any = SimpleNamespace(
+        beat=Beat(),
         config=Config(),
         clock=SimpleNamespace(monotonic=lambda: 5.0),
         random=lambda size: bytes(size),
@@ -82,11 +83,13 @@ class Door:
         monkeypatch.setattr(module, "Link", mock.Mock())
         clock = SimpleNamespace(monotonic=lambda: 100.0)
         config = Config(handshakes_total=4, handshakes_address=2)
-        runtime: Any = SimpleNamespace(config=config, clock=clock, random=None, tasks=Tasks(mock.Mock()))
+        runtime: Any = SimpleNamespace(
+            beat=Beat(), config=config, clock=clock, random=None, tasks=Tasks(mock.Mock())
+        )
         self.adopt, self.pair = mock.AsyncMock(return_value="link"), mock.AsyncMock(return_value="pairing")
         self.acceptor = Acceptor(runtime, self.directory, self.adopt, self.pair, mock.AsyncMock())
 
-    def _driver(self, connection: Any, link: Any, clock: Any, opening: Any) -> mock.Mock:
+    def _driver(self, connection: Any, link: Any, clock: Any, beat: Any, opening: Any) -> mock.Mock:
         driver = mock.Mock(connection=connection, opening=opening, run=mock.AsyncMock())
         self.drivers.append(driver)
         return driver

@@ -41,6 +41,24 @@ async def test_reading_stops_when_enough_waits_and_goes_on_when_it_was_read() ->
     assert wire.resume_reading.called
 
 
+async def test_what_is_held_is_not_read_until_it_is_released() -> None:
+    connection, wire, _ = connected()
+    connection.hold(on=True)
+    assert wire.pause_reading.called
+    connection.data_received(b"a" * UNREAD_MAX)
+    connection.hold(on=False)
+    assert not wire.resume_reading.called, "enough waits"
+    connection.hold(on=True)
+    while connection._unread:
+        await connection.read()
+    assert not wire.resume_reading.called, "it is held"
+    connection.hold(on=False)
+    assert wire.resume_reading.call_count == 1
+    connection.connection_lost(None)
+    connection.hold(on=True)
+    connection.hold(on=False)
+
+
 async def test_a_read_waits_and_gives_at_most_65536_bytes_in_order() -> None:
     connection, _, _ = connected()
     reading = asyncio.create_task(connection.read())

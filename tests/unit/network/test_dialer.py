@@ -16,7 +16,7 @@ from chat.network import connector as module
 from chat.network.connector import NEXT_TERMINAL, PLACES_AT_ONCE, STAGGER, Race, places_of_turn
 from chat.network.links import LinkLost, LinkNeeded, Peer, RelayedLinkOpened
 from chat.network.relay.client import RelayStands
-from chat.tasks import Tasks
+from chat.tasks import Beat, Tasks
 from protocol.link.states import Ending, LinkClosed, LinkOpen, Role
 from tests.support.engines.engines import play
 from tests.support.lab.virtual import VirtualClock, run_virtual
@@ -97,7 +97,7 @@ class Around:
         self.failed: list[BaseException] = []
         tasks = Tasks(self.failed.append)
         self.runtime = SimpleNamespace(
-            clock=clock, config=CONFIG, random=lambda size: b"\xff" * size, tasks=tasks
+            beat=Beat(), clock=clock, config=CONFIG, random=lambda size: b"\xff" * size, tasks=tasks
         )
         self.directory, self.links, self.relays = mock.Mock(), mock.Mock(), mock.Mock()
         self.directory.dial_psks.return_value = ["psk"]
@@ -281,7 +281,7 @@ def test_a_cancelled_attempt_ends_its_driver_and_waits_for_it(monkeypatch: pytes
     ended: list[str] = []
 
     class Driver:
-        def __init__(self, connection: Any, link: Any, clock: Any, opening: Any) -> None:
+        def __init__(self, connection: Any, link: Any, clock: Any, beat: Any, opening: Any) -> None:
             assert (connection, link) == ("connection", "link")
             self.aborted = asyncio.Event()
 

@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 
 from chat.network.connection import TcpConnection
-from chat.network.driver import CLOSE_WITHIN, UNSENT_MAX, Driver, Opening, refuse_all
+from chat.network.driver import CLOSE_WITHIN, EARLY, UNSENT_MAX, Driver, Opening, refuse_all
+from chat.tasks import LEAD, LEADS_FROM, Beat
 from protocol.link.states import (
     Ending,
     HandshakeAuthenticated,
@@ -40,7 +41,11 @@ class Wire:
         self.free.set()
         self.written: list[bytes] = []
         self.closed = 0
+        self.held: list[bool] = []
         self.broken = False
+
+    def hold(self, on: bool) -> None:
+        self.held.append(on)
 
     async def read(self) -> bytes:
         return await self.reads.get()
@@ -73,6 +78,7 @@ class Parts:
     def __init__(self) -> None:
         loop: Any = asyncio.get_running_loop()
         self.wire, self.handled, self.link = Wire(), Handled(), mock.Mock()
+        self.beat = Beat()
         self.end = CUT
         self.output: list[bytes] = []
         self.link.data_to_send.side_effect = self._take
@@ -81,9 +87,11 @@ class Parts:
         self.link.close.return_value = []
         self.link.handle_timer.return_value = []
         self.link.next_timer.return_value = None
+        self.link.ping_early.return_value = False
+        self.link.unanswered_since = None
         self.link.is_open = True
         self.link.unsent = 0
-        self.driver = Driver(self.wire, self.link, VirtualClock(loop), self.handled)
+        self.driver = Driver(self.wire, self.link, VirtualClock(loop), self.beat, self.handled)
 
     def _ended(self) -> list[Any]:
         return [self.end] if self.driver._end is None else []
@@ -246,6 +254,77 @@ def test_the_timer_of_the_link_is_kept() -> None:
     run(scenario)
 
 
+def test_a_timer_that_is_due_strikes_all_links_and_leads_with_many() -> None:
+    async def scenario(it: Parts) -> None:
+        others = [mock.Mock(struck=mock.Mock(return_value=False)) for _ in range(LEADS_FROM)]
+        it.link.next_timer.return_value = 6.0
+        for other in others:
+            it.beat.join(other)
+        await it.driver.flush()
+        assert len(it.beat) == 1 + LEADS_FROM
+        await it.driver.flush()
+        it.link.next_timer.assert_called_with(LEAD, it.beat.patience)
+        it.link.handle_timer.side_effect = it.timed(20.0)
+        await asyncio.sleep(5.9)
+        it.link.handle_timer.assert_not_called()
+        await asyncio.sleep(0.2)
+        it.link.handle_timer.assert_called_once_with(6.0)
+        it.link.ping_early.assert_called_once_with(6.0, EARLY)
+        for other in others:
+            other.struck.assert_called_once_with()
+
+    run(scenario)
+
+
+def test_a_late_answer_is_told_once_until_something_is_heard() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.unanswered_since = 1.0
+        it.link.next_timer.side_effect = lambda lead, patience: 1.0 + patience
+        it.output = [b"ping"]
+        running = it.run()
+        await asyncio.sleep(1.0 + it.beat.patience - 0.1)
+        assert not it.beat.late.is_set()
+        await asyncio.sleep(0.2)
+        assert it.beat.late.is_set()
+        it.beat.late.clear()
+        await asyncio.sleep(5)
+        assert not it.beat.late.is_set()
+        assert it.link.handle_timer.call_count == 1
+        it.wire.reads.put_nowait(b"answer")
+        await asyncio.sleep(0)
+        it.link.unanswered_since = asyncio.get_running_loop().time()
+        it.link.next_timer.side_effect = lambda lead, patience: it.link.unanswered_since + patience
+        await it.driver.flush()
+        await asyncio.sleep(it.beat.patience + 0.1)
+        assert it.beat.late.is_set()
+        it.driver.abort()
+        await running
+
+    run(scenario)
+
+
+def test_a_struck_link_pings_and_one_that_has_ended_does_not() -> None:
+    async def scenario(it: Parts) -> None:
+        assert not it.driver.struck(), "no Ping is due soon"
+        it.link.ping_early.return_value, it.output = True, [b"ping"]
+        assert it.driver.struck()
+        await asyncio.sleep(0)
+        assert it.wire.written == [b"ping"]
+        it.driver.hold(on=True)
+        it.driver.hold(on=False)
+        assert it.wire.held == [True, False]
+        it.link.next_timer.return_value = 6.0
+        running = it.run()
+        await asyncio.sleep(1)
+        assert len(it.beat) == 1
+        it.driver.abort()
+        await running
+        assert len(it.beat) == 0
+        assert not it.driver.struck()
+
+    run(scenario)
+
+
 def test_a_timer_that_is_overdue_runs_at_once_and_a_slow_write_does_not_stop_it() -> None:
     async def scenario(it: Parts) -> None:
         await asyncio.sleep(5)
@@ -307,7 +386,7 @@ async def test_a_peer_that_is_sending_hears_why_its_link_ends() -> None:
     link.data_to_send.side_effect = [b"the reason", b""]
     connection = await accepted.get()
     assert await connection.read() == b"first"
-    closing = loop.create_task(Driver(connection, link, clock, Handled()).close(1, heard=True))
+    closing = loop.create_task(Driver(connection, link, clock, Beat(), Handled()).close(1, heard=True))
     for _ in range(10):
         await asyncio.sleep(0)
     await peer.write(b"second")

@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from chat.network.links import DIRECT_MOST, RELAYED_MOST, Links, LinkSet, LiveLink, Peer
+from chat.tasks import Beat
 from protocol.link.states import Role
 
 LOW, HIGH = b"\x01" * 32, b"\x02" * 32
@@ -110,7 +111,7 @@ class Adopted:
             holds=lambda person, psk, initiates: True,
             is_dialled=lambda peer: peer.static in SENIORS,
         )
-        runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)
+        runtime: Any = SimpleNamespace(beat=Beat(), clock=SimpleNamespace(monotonic=lambda: 0.0), config=None)
         self.links = Links(runtime, directory, lambda signal: None)
 
     @property

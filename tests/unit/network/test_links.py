@@ -20,6 +20,7 @@ from chat.network.links import (
     PresenceChanged,
     RelayedLinkOpened,
 )
+from chat.tasks import Beat
 from protocol.link.states import ContactPsk, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
 from protocol.messages import Ping
 from tests.support.engines.engines import in_virtual_time
@@ -38,7 +39,10 @@ class Hall:
         self._signals: list[Any] = []
         self.unwanted: set[Peer] = set()
         self.retired: set[tuple[ContactPsk | None, bool]] = set()
-        runtime: Any = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: self.now), config=CONFIG)
+        self.beat = Beat()
+        runtime: Any = SimpleNamespace(
+            beat=self.beat, clock=SimpleNamespace(monotonic=lambda: self.now), config=CONFIG
+        )
         directory: Any = SimpleNamespace(
             identity=SimpleNamespace(static=SimpleNamespace(public=OWN)),
             may_link=lambda peer: peer not in self.unwanted,
@@ -269,10 +273,11 @@ async def test_a_peer_is_not_silent_while_its_link_is_not_read() -> None:
     driver.link.unanswered_since = 100.0
     (link,) = hall.links.all()
     link.delayed = True
+    hall.beat.late.set()
     watching = asyncio.get_running_loop().create_task(hall.links.watch())
     hall.signals  # noqa: B018
     hall.now = 100.0 + ABSENT + 0.1
-    await asyncio.sleep(SUSPECT / 4)
+    await asyncio.sleep(SUSPECT)
     assert hall.signals == []
     assert not hall.links.needs_relayed_link(FIRST)
     link.delayed = False
@@ -290,17 +295,36 @@ async def test_links_that_send_are_watched() -> None:
     watching = loop.create_task(hall.links.watch())
     hall.signals  # noqa: B018
     hall.now = 100.0 + SUSPECT
+    hall.beat.late.set()
     await asyncio.sleep(SUSPECT)
     assert hall.signals == []
+    hall.beat.late.set()
     hall.now = 100.0 + SUSPECT + 0.1
-    await asyncio.sleep(SUSPECT / 4)
+    await asyncio.sleep(SUSPECT / 4 + 0.01)
     assert hall.signals == [LinkNeeded(FIRST)], "the link that does not send is not watched"
     hall.now = 100.0 + ABSENT + 0.1
     await asyncio.sleep(SUSPECT / 4)
     assert hall.signals == [PresenceChanged(BEN), LinkNeeded(FIRST)]
     await asyncio.sleep(SUSPECT / 4)
     assert hall.signals == [LinkNeeded(FIRST)]
+    old.link.unanswered_since = driver.link.unanswered_since = None
+    driver.link.should_replace.return_value = True
+    await asyncio.sleep(SUSPECT)
+    hall.signals  # noqa: B018
+    await asyncio.sleep(600)
+    assert hall.signals == [], "nothing is looked at while no answer is late"
     watching.cancel()
+
+
+async def test_a_link_that_grows_old_is_replaced_by_the_side_that_began_it() -> None:
+    hall = Hall()
+    begun, taken = await hall.open(FIRST), await hall.open(SECOND, role=Role.RESPONDER)
+    hall.signals  # noqa: B018
+    hall.links.replace_old()
+    assert hall.signals == []
+    begun.link.should_replace.return_value = taken.link.should_replace.return_value = True
+    hall.links.replace_old()
+    assert hall.signals == [LinkNeeded(FIRST)]
 
 
 async def test_links_are_probed_and_closed_together_or_by_contact() -> None:

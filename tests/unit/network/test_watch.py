@@ -9,14 +9,17 @@ import sys
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from chat.network import netlink
+from chat.network import clock_steps, interfaces, netlink
+from chat.network.clock_steps import ClockSteps
 from chat.network.interfaces import SETTLE, SLEPT, TICK, NetworkWatch
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 from tests.support.lab.virtual import VirtualClock, run_virtual
+from tests.support.machine import needs_clock_steps
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
@@ -182,3 +185,68 @@ async def test_signs_are_read_and_cause_one_look_soon(monkeypatch: pytest.Monkey
             signs.recv(1)
         watch.close()
         assert signs.fileno() == -1
+
+
+async def test_a_step_of_the_clock_causes_a_look_and_nothing_wakes_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel says that the machine slept: what comes of a sleep is then looked at at once."""
+    signs, changed, now = _Steps(), asyncio.Event(), [1000.0]
+    monkeypatch.setattr(netlink, "AVAILABLE", True)
+    monkeypatch.setattr(netlink, "subscribe", socket.socket)
+    monkeypatch.setattr(clock_steps, "AVAILABLE", True)
+    monkeypatch.setattr(interfaces, "ClockSteps", lambda: signs)
+    watch = NetworkWatch(changed.set, state=lambda: "same", clock=lambda: now[0])
+    watch.start()
+    assert watch._tick is None
+    now[0] += 1e6
+    signs.kernel.sendall(b"set")
+    await changed.wait()
+    watch.close()
+    assert signs.steps.fileno() == -1
+
+
+class _Steps:
+    """Steps of the clock that a test makes."""
+
+    def __init__(self) -> None:
+        self.steps, self.kernel = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self.steps.fileno()
+
+    def drain(self) -> None:
+        self.steps.recv(64)
+
+    def close(self) -> None:
+        self.steps.close()
+        self.kernel.close()
+
+
+@pytest.mark.parametrize("without", ["netlink", "clock"])
+async def test_what_the_kernel_does_not_tell_is_looked_at_each_second(
+    monkeypatch: pytest.MonkeyPatch, without: str
+) -> None:
+    monkeypatch.setattr(netlink, "AVAILABLE", without != "netlink")
+    monkeypatch.setattr(netlink, "subscribe", socket.socket)
+    monkeypatch.setattr(
+        interfaces, "ClockSteps", mock.Mock(side_effect=OSError if without == "clock" else _Steps)
+    )
+    watch = NetworkWatch(lambda: None, state=lambda: "same")
+    watch.start()
+    assert watch._tick is not None
+    watch.close()
+    assert watch._tick is None
+
+
+def test_the_kernel_tells_nothing_while_the_clock_runs_on() -> None:
+    needs_clock_steps()
+    steps = ClockSteps()
+    with pytest.raises(BlockingIOError):
+        os.read(steps.fileno(), 8)
+    steps.drain()
+    with pytest.raises(BlockingIOError):
+        os.read(steps.fileno(), 8)
+    steps.close()
+    with pytest.raises(OSError, match="timerfd"):
+        steps._arm()

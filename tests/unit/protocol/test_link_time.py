@@ -30,7 +30,8 @@ def test_an_idle_link_asks_and_is_answered() -> None:
     assert both.initiator.closed() is None
     assert both.responder.closed() is None
     for side in (0, 1):
-        assert len(answered(both, side)) == 25, "every four seconds, as both clocks run alike"
+        pings = [16, 0][side]
+        assert len(answered(both, side)) == pings, "the initiator every six seconds, so the responder never"
 
 
 def test_a_link_in_use_does_not_ask() -> None:
@@ -45,17 +46,39 @@ def test_a_link_in_use_does_not_ask() -> None:
 def test_the_timer_says_when() -> None:
     both = open_pair()
     link = both.initiator.link
-    assert link.next_timer() == START + 4
-    assert link.handle_timer(START + 3.9) == []
+    assert link.next_timer() == link.next_ping() == START + 6
+    assert link.handle_timer(START + 5.9) == []
     assert link.data_to_send() == b""
-    assert link.handle_timer(START + 4) == []
+    assert link.handle_timer(START + 6) == []
     assert len(frames(link.data_to_send())) == 1
-    assert link.next_timer() == START + 14
-    assert link.unanswered_since == START + 4
-    assert link.handle_timer(START + 13.9) == []
+    assert (link.next_timer(), link.next_ping()) == (START + 16, None)
+    assert link.unanswered_since == START + 6
+    assert link.handle_timer(START + 15.9) == []
     assert link.data_to_send() == b"", "one ping is enough"
-    assert link.handle_timer(START + 14) == [DEAD]
-    assert link.next_timer() is None
+    assert link.handle_timer(START + 16) == [DEAD]
+    assert link.next_timer() is link.next_ping() is None
+
+
+def test_the_responder_asks_half_a_second_later() -> None:
+    both = open_pair()
+    link = both.responder.link
+    assert link.next_timer() == link.next_ping() == START + 6.5
+    link.handle_timer(START + 6.4)
+    assert link.data_to_send() == b""
+    link.handle_timer(START + 6.5)
+    assert len(frames(link.data_to_send())) == 1
+
+
+def test_a_ping_may_be_early_but_not_twice() -> None:
+    both = open_pair()
+    link = both.initiator.link
+    assert not link.ping_early(START + 3.9, 2.0)
+    assert link.data_to_send() == b""
+    assert link.ping_early(START + 4, 2.0)
+    assert len(frames(link.data_to_send())) == 1
+    assert not link.ping_early(START + 20, 2.0), "one waits for its answer"
+    assert link.next_timer() == START + 14
+    assert not pair().initiator.link.ping_early(START + 20, 2.0), "no link is open"
 
 
 def test_an_entry_waits_for_an_answer() -> None:
@@ -67,8 +90,8 @@ def test_an_entry_waits_for_an_answer() -> None:
     link.send(ENTRY, START + 2)
     link.send(ENTRY, START + 3)
     assert link.unanswered_since == START + 2
-    assert link.next_timer() == START + 4, "a ping is answered even if the peer's disk is slow"
-    link.handle_timer(START + 4)
+    assert link.next_timer() == START + 6, "a ping is answered even if the peer's disk is slow"
+    link.handle_timer(START + 6)
     assert link.next_timer() == START + 12
     assert link.handle_timer(START + 12) == [DEAD]
 
@@ -80,7 +103,7 @@ def test_any_envelope_answers() -> None:
     both.now += 1
     both.run()
     assert both.initiator.link.unanswered_since is None
-    assert both.initiator.link.next_timer() == both.now + 4
+    assert both.initiator.link.next_timer() == both.now + 6
 
 
 def test_bytes_that_do_not_open_answer_nothing() -> None:
@@ -115,7 +138,7 @@ def test_attack_27_one_way_traffic_still_steps() -> None:
         both.deliver(both.responder, stream)
         both.carry(both.responder, both.initiator)
         assert both.initiator.closed() is None, number
-    assert len(keys) >= 100 / 4 - 2
+    assert len(keys) >= 100 / 6 - 2
     assert len(both.responder.messages()) == 10_000
 
 

@@ -24,7 +24,7 @@ from chat.service.keyring import Visibility
 from chat.storage import contacts, persons
 from chat.storage.errors import StorageFull
 from chat.storage.persons import AddressRow
-from chat.tasks import Tasks
+from chat.tasks import Beat, Tasks
 from protocol.discovery import Known, make_slots, utc_day
 from tests.support.engines.engines import play
 from tests.support.lab.virtual import EPOCH_MS, VirtualClock, seeded
@@ -43,7 +43,11 @@ class Parts:
         self.clock = VirtualClock(loop)
         self.failed, self.bus, self.store, self.discovery = (mock.Mock() for _ in range(4))
         runtime: Any = SimpleNamespace(
-            clock=self.clock, config=Config(), random=seeded("discovery"), tasks=Tasks(self.failed)
+            beat=Beat(),
+            clock=self.clock,
+            config=Config(),
+            random=seeded("discovery"),
+            tasks=Tasks(self.failed),
         )
         self.discovery.start, self.discovery.announce = mock.AsyncMock(), mock.AsyncMock()
         self.store.read = mock.AsyncMock(return_value=["latest"])

@@ -290,7 +290,7 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
 
 def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
     clock: Any = SimpleNamespace(monotonic=lambda: 7.0)
-    runtime: Any = SimpleNamespace(clock=clock)
+    runtime: Any = SimpleNamespace(clock=clock, beat=mock.Mock())
     book, views = ContactBook({}, {}), mock.Mock()
     parts: list[Any] = [mock.Mock() for _ in range(9)]
     store, bus, keyring, links, *later = parts
@@ -301,6 +301,8 @@ def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
     inbound.forget_typing()
     assert book.typing == {one.person: {b"2": 7.1}}
     assert views.mock_calls == [mock.call.publish_contact(other.person)]
+    (looks_again,) = runtime.beat.by.call_args.args
+    assert looks_again == pytest.approx(0.1)
     book.types(two, 7.0)
     inbound.forget_typing()
     assert book.typing == {}

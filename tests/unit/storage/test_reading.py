@@ -250,3 +250,18 @@ def test_a_search_in_one_conversation_passes_over_no_hit_of_another(database: Da
     assert samples.find(database, f"t{number}") == []
     assert [found.id for found in samples.find(database, "needle", conversation=other)] != []
     assert samples.find(database, "needle", conversation=TALK) == []
+
+
+def test_the_last_entry_of_each_conversation_is_read_by_one_query_through_the_index(
+    database: Database,
+) -> None:
+    made = []
+    for number in range(5):
+        talk = hold(database, [(True, 3, False), (False, 9, True), (True, 5, False)])
+        made.append(in_order(database, talk)[-1].id)
+        contacts.ensure_conversation(database, blob(f"empty {number}"), contacts.GROUP, None)
+    assert sorted(row.id for row in entries.latest(database)) == sorted(made)
+    plan = [str(row[-1]) for row in database.rows(f"EXPLAIN QUERY PLAN {entries.LATEST}")]
+    assert any("SEARCH n USING" in step and "entries_by_rank (conversation=?)" in step for step in plan)
+    assert any(step.startswith("SEARCH e USING INTEGER PRIMARY KEY") for step in plan)
+    assert not any(step.startswith(("SCAN e", "SCAN n", "SCAN b")) for step in plan)

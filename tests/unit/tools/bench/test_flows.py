@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from chat.tools.bench import flows, interface
+from chat.tools.bench import flows, interface, rest
 from chat.tools.bench.flows import measure, own_network
 from chat.tools.bench.interface import AIMS, MEMORY, PAGE_UP, REST
 from chat.tools.bench.measure import FLOWS, PAIRING, START, TALK, Aim, Figure, FlowSample, NotTaken
 from tests.support import machine as needs
 from tests.support.cli.line import Line
 
-REPORTS = {"--flows": FLOWS, "--interface": AIMS}
+REPORTS = {"--flows": FLOWS, "--interface": AIMS, "--rest": rest.AIMS}
 BOUNDS = {
     "flow.pairing": 3.0,
     "flow.start": 0.6,
@@ -29,6 +29,9 @@ BOUNDS = {
     "interface.pageup": 0.03,
     "interface.memory": 150.0,
     "interface.idle": 0.01,
+    "rest.one": 3_000.0,
+    "rest.two_terminals": 3_000.0,
+    "rest.thirty": 6_000.0,
 }
 Parts = dict[Aim, Iterator[float]]
 
@@ -52,11 +55,12 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
 
     monkeypatch.setattr(flows, "_round", lambda: {flow: sample(flow) for flow in FLOWS})
     monkeypatch.setattr(interface, "_rounds", rounds)
+    monkeypatch.setattr(rest, "_round", lambda: [{aim: sample(aim) for aim in rest.AIMS} for _ in range(3)])
     return parts
 
 
 def test_every_figure_has_its_bound_a_million_entries_and_three_runs() -> None:
-    assert {aim.name: aim.bound for aim in (*FLOWS, *AIMS)} == BOUNDS
+    assert {aim.name: aim.bound for aim in (*FLOWS, *AIMS, *rest.AIMS)} == BOUNDS
     assert [(flow, flow.inputs_most) for flow in FLOWS if flow.inputs_most] == [(PAIRING, 3)]
     assert (interface.ENTRIES, interface.RUNS, interface.IDLE) == (1_000_000, 3, 30)
 
@@ -105,10 +109,14 @@ def test_amounts_are_said_in_their_units(line: Line) -> None:
     assert Figure(PAGE_UP, (FlowSample(0.02),)).row()["per_second"] == 50
     assert Figure(REST, (FlowSample(0.004),)).row()["per_second"] == 0.004
     assert Figure(interface.START, ()).row()["per_second"] is None
+    text = line.run("bench", "--rest", passphrase=False).out
+    assert "rest.thirty         3,000 wake-ups an hour of at most 6,000 wake-ups an hour, kept" in text
+    assert Figure(rest.ONE, (FlowSample(1_800.0),)).row()["per_second"] == 0.5
+    assert Figure(rest.ONE, ()).row()["per_second"] is None
 
 
 def test_the_interface_is_one_measurement_by_itself(line: Line) -> None:
-    for more in ("--flows", "--peers", "codec"):
+    for more in ("--flows", "--rest", "--peers", "codec"):
         assert line.run("bench", "--interface", more, passphrase=False).status == 64
 
 
@@ -138,11 +146,13 @@ def test_what_cannot_be_measured_is_said_and_is_not_passed(
 
     monkeypatch.setattr(flows, "_round", lacks)
     monkeypatch.setattr(interface, "_rounds", lacks)
+    monkeypatch.setattr(rest, "_round", lacks)
     outcome = line.run("bench", option, "--json", passphrase=False)
     assert outcome.status == 1
     assert [row["per_second"] for row in outcome.objects] == [None] * len(REPORTS[option])
-    said = f"not taken, at most {START.bound:.2f} s: no pseudo-terminal can be had (out of"
-    assert any(str(row["note"]).startswith(said) for row in outcome.objects)
+    for row, aim in zip(outcome.objects, REPORTS[option], strict=True):
+        said = f"not taken, at most {aim.unit.said(aim.bound)}: no pseudo-terminal can be had (out of"
+        assert str(row["note"]).startswith(said)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,101 @@
+"""How often engines at rest wake, counted in virtual time: no loop looks for what nothing has announced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.interface import ContactChanged
+from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, two_contacts
+from tests.support.lab.virtual import VirtualLoop, wind_up
+
+HOUR = 3_600.0
+_whose: ContextVar[str] = ContextVar("whose", default="")
+
+
+class WakingLoop(VirtualLoop):
+    """Counts the moments in which anything of an engine ran, by the engine's name."""
+
+    def __init__(self) -> None:
+        self.woke: dict[str, set[float]] = defaultdict(set)
+        super().__init__(30 * HOUR)
+
+    def call_soon(  # type: ignore[override]  # the same, of any types
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        return super().call_soon(self._noting(callback), *args, context=context)
+
+    def call_at(  # type: ignore[override]  # the same, of any types
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return super().call_at(when, self._noting(callback), *args, context=context)
+
+    def _noting(self, callback: Callable[..., object]) -> Callable[..., object]:
+        def noted(*args: Any) -> object:
+            if name := _whose.get():
+                self.woke[name].add(self.time())
+            return callback(*args)
+
+        return noted
+
+
+async def restarted(person: Person) -> None:
+    """The person's engine starts again, and all that it does bears its name."""
+    await person.stop()
+    token = _whose.set(person.name)
+    await person.start()
+    _whose.reset(token)
+
+
+def resting(folder: Path, contacts: int) -> dict[str, int]:
+    """Wake-ups of each engine in an hour, of a person and so many contacts that only this person has."""
+
+    async def scenario() -> dict[str, int]:
+        names = ["Hub", *(f"C{number}" for number in range(contacts))]
+        async with people(folder, *names) as (_, (hub, *others)):
+            for other in others:
+                await (pair(hub, other) if other is others[0] else invite(hub, other))
+            for person in (hub, *others):
+                await restarted(person)
+            await asyncio.sleep(600)
+            assert all(contact.present for contact in await hub.engine.contacts())
+            loop.woke.clear()
+            await asyncio.sleep(HOUR)
+            assert all(contact.present for contact in await hub.engine.contacts())
+            return {person.name: len(loop.woke[person.name]) for person in (hub, *others)}
+
+    loop = WakingLoop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(scenario())
+    finally:
+        wind_up(loop)
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+@pytest.mark.parametrize(("contacts", "most"), [(1, 3_000), (30, 6_000)])
+def test_an_engine_at_rest_wakes_seldom_and_once_for_all_its_links(
+    tmp_path: Path, contacts: int, most: int
+) -> None:
+    woke = resting(tmp_path, contacts)
+    assert woke["Hub"] <= most
+    assert all(count <= 3_000 for name, count in woke.items() if name != "Hub")
+
+
+@pytest.mark.parametrize("moment", [0.0, 1.7, 3.1, 4.9, 5.9])
+@in_virtual_time
+async def test_a_peer_that_vanished_is_absent_within_ten_seconds_at_both_ends(
+    tmp_path: Path, moment: float
+) -> None:
+    async with two_contacts(tmp_path) as (network, ada, ben):
+        await asyncio.sleep(60 + moment)
+        gone = [one.wait(ContactChanged, lambda event: not event.contact.present) for one in (ada, ben)]
+        network.cut(ben.host)
+        await asyncio.wait_for(asyncio.gather(*gone), 10)
