@@ -189,8 +189,12 @@ class OwnLog:
             persons.pin(database, person, confirmed, confirmed=True)
             return persons.pins_of(database, person)
 
+        def is_stored(database: Database, _: Pins) -> bool:
+            return set(persons.operations_of(database, person)).issuperset(found.new)
+
         if found.new:
-            self._follow(found.state, await self._store.write(store), own)
+            # What is stored and not known here would get a rival with its sequence, which is a fork.
+            self._follow(found.state, await self._store.write_once(is_stored, store), own)
         return found
 
     def _follow(self, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
