@@ -223,8 +223,12 @@ class OwnLog:
             renewed = draw(database, self._random, removes=True) if removes else None
             return persons.pins_of(database, person), renewed
 
+        def is_stored(database: Database, _: tuple[Pins, Renewed | None]) -> bool:
+            return set(persons.operations_of(database, person)).issuperset(found.new)
+
         if found.new:
-            stored, renewed = await self._store.write(store)
+            # What is stored and not known here would get a rival with its sequence, which is a fork.
+            stored, renewed = await self._store.write_once(is_stored, store)
             self._follow(found.state, stored, own)
             self._take(renewed)
         return found

@@ -22,7 +22,7 @@ from chat.network.driver import Driver, Handler, Outgoing
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
 from chat.service.amending import Amendments, Changed, follow
-from chat.service.comparison import Comparison
+from chat.service.comparison import ASKING, Comparison
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus, OwnEntryReturned
 from chat.service.expiry import Expirer
@@ -409,6 +409,7 @@ class Outbound(Outgoing):
         self._store, self._bus, self._keyring, self._book = store, bus, keyring, book
         self._privacy, self._port, self._link, self._deleted = privacy, port, link, deleted
         self._conversation = conversation_of_two(keyring.own.person, link.person)
+        self._held_back = False  # whether something was not sent since the contact was held back
 
     def send(self, entry: ParsedEntry) -> None:
         if self._queue.empty():
@@ -468,6 +469,9 @@ class Outbound(Outgoing):
         for terminal in self._keyring.own_log.live:
             if terminal != self._keyring.own.terminal:
                 await self._send_unacknowledged(terminal)
+        if self._held_back:  # a removed terminal may have acknowledged what the other side named as lacking
+            self._held_back = False
+            await self._link.driver.send(HeadsHash(self._conversation, ASKING))
 
     async def _send_unacknowledged(self, author: bytes = b"") -> None:
         async for ids in self._unacknowledged(author or self._keyring.own.terminal):
@@ -521,7 +525,10 @@ class Outbound(Outgoing):
         """`awaits`: it is in the outbox, so that its state follows the link."""
         link = self._link
         contact = self._book.rows.get(link.person)
-        if contact is None or contact.held or entry in link.carried or not link.driver.link.is_open:
+        if contact is None or entry in link.carried or not link.driver.link.is_open:
+            return
+        if contact.held:
+            self._held_back = True
             return
         if entry in self._deleted:  # since it was written, or read from the disk
             message, awaits = Entry(message.header, b"", b""), False

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 from sqlcipher3 import dbapi2
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Event
+from chat.network.links import Peer
 from chat.service.history import _page
+from chat.storage import persons
 from protocol.entries_and_receipts import conversation_of_two
+from protocol.identity.reduction import PersonState, reduce
+from protocol.messages import Close, Message
 from tests.sim.disk import Reader
 from tests.sim.prepare import NONCES
 from tests.support.engines.engines import Person
@@ -32,9 +37,10 @@ class Broken(Exception):
 
 @dataclass
 class Sent:
-    """A text that a person gave to its engine, or that `edits` another one.
+    """A text that a person gave to its engine at a terminal (`author`), or that `edits` another one.
 
-    `acknowledged`: the call returned, with the entry's `id`.
+    `to` is a person. `acknowledged`: the call returned, with the entry's `id`. `not_for`: the terminals (ids)
+    that the author's one knew to be removed when it was given the text.
     """
 
     author: int
@@ -43,6 +49,7 @@ class Sent:
     edits: str = ""
     acknowledged: bool = False
     id: str = ""
+    not_for: frozenset[bytes] = frozenset()
 
 
 @dataclass
@@ -50,7 +57,7 @@ class Seen:
     """What one terminal has shown, held and done. It goes back with an old copy.
 
     `held` are ids by conversation, `told` those that its person has read, `for_all` those that it deleted for
-    everyone. `pairings` are the roots by person.
+    everyone. `pairings` are the roots by person, `removed` the removed terminals by person.
     """
 
     announced: set[str] = field(default_factory=set)
@@ -61,6 +68,7 @@ class Seen:
     told: set[str] = field(default_factory=set)
     for_all: set[str] = field(default_factory=set)
     pairings: dict[bytes, set[bytes]] = field(default_factory=dict)
+    removed: dict[bytes, set[bytes]] = field(default_factory=dict)
     ends: dict[str, float] = field(default_factory=dict)
     """When entries end at the latest, in seconds of virtual time, as far as was shown."""
 
@@ -75,28 +83,37 @@ class Seen:
             set(self.told),
             set(self.for_all),
             {person: set(roots) for person, roots in self.pairings.items()},
+            {person: set(terminals) for person, terminals in self.removed.items()},
             dict(self.ends),
         )
 
 
 @dataclass
 class Side:
-    """One terminal for the laws. `ever` are the ids that it ever held, `read` those that its person read."""
+    """One terminal for the laws. `ever` are the ids that it ever held, `read` those that its person read
+    there.
+
+    `owner` is the number of its person, `person` that one's id, empty before its profile is made. `terminal`
+    is the id of the keys that it has now. `stolen`: it is a copy that a thief runs.
+    """
 
     number: int
     name: str
+    owner: int
     seen: Seen = field(default_factory=Seen)
     ever: set[str] = field(default_factory=set)
     at_start: set[str] = field(default_factory=set)
     started: float = 0.0
     paired_again: set[int] = field(default_factory=set)
-    """With whom, so that what was compared before may count no more."""
+    """With whom, so that what was compared before may count no more. Also who has recovered."""
     estranged: set[int] = field(default_factory=set)
     """With whom it has paired since the copy that came back was made: they have to pair again."""
     gone: bool = False
     """Whether it is cut off for good."""
     read: set[str] = field(default_factory=set)
     person: bytes = b""
+    terminal: bytes = b""
+    stolen: bool = False
     engine: Person | None = None
     """Only while its engine runs."""
     database: Callable[[], Any] = lambda: None
@@ -110,10 +127,14 @@ class Side:
 class Laws:
     """Watches all terminals of a run."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, persons: int) -> None:
         self.broken: Broken | None = None
-        self.sides = [Side(number, name) for number, name in enumerate(names)]
+        self.persons = [b""] * persons
+        self.sides: list[Side] = []
         self.sent: dict[str, Sent] = {}
+        self.recovered: set[int] = set()
+        """Persons who used their recovery words."""
+        self._reductions: dict[frozenset[bytes], PersonState] = {}
 
     def _break(self, law: str, how: str) -> None:
         self.broken = self.broken or Broken(law, how)
@@ -128,7 +149,7 @@ class Laws:
         since = {
             person for person, roots in side.seen.pairings.items() if roots - seen.pairings.get(person, set())
         }
-        side.estranged |= {other.number for other in self.sides if other.person in since}
+        side.estranged |= {number for number, person in enumerate(self.persons) if person in since}
         side.seen = seen.copy()
 
     def _event(self, number: int, event: Event) -> None:
@@ -140,14 +161,19 @@ class Laws:
             if event.entry.id not in self.ids(side):
                 self._break("committed", f"{side.name} shows what it has not committed")
         if isinstance(event, EntryChanged) and event.state in CONFIRMED:
-            other = next(one for one in self.sides if one.person.hex() == event.contact)
+            other = self.persons.index(bytes.fromhex(event.contact))
             self._confirmed(side, other, event.id, event.state)
 
-    def _confirmed(self, side: Side, other: Side, entry: str, state: EntryState) -> None:
-        if entry not in other.ever and entry not in self.ids(other):
-            self._break("delivered", f"{side.name} shows {state} of what {other.name} never held")
-        if state is EntryState.READ and entry not in other.read:
-            self._break("read", f"{side.name} shows read of what {other.name} did not read")
+    def of(self, person: int) -> list[Side]:
+        """All terminals of a person, the stolen one too."""
+        return [side for side in self.sides if side.owner == person]
+
+    def _confirmed(self, side: Side, other: int, entry: str, state: EntryState) -> None:
+        theirs = self.of(other)
+        if not any(entry in one.ever or entry in self.ids(one) for one in theirs):
+            self._break("delivered", f"{side.name} shows {state} of what {theirs[0].name} never held")
+        if state is EntryState.READ and not any(entry in one.read for one in theirs):
+            self._break("read", f"{side.name} shows read of what {theirs[0].name} did not read")
 
     # What is there.
 
@@ -160,15 +186,20 @@ class Laws:
                     side.seen.pairings.setdefault(person, set()).add(root)
         return side.ever
 
-    def views(self, side: Side, other: Side) -> list[EntryView]:
+    def views(self, side: Side, other: int) -> list[EntryView]:
+        """What a terminal shows of the conversation with a person."""
         assert side.engine is not None
-        parts = side.engine.engine._use_cases
-        if other.person not in parts.book.rows:
+        parts, person = side.engine.engine._use_cases, self.persons[other]
+        if person not in parts.book.rows:
             return []
-        conversation = conversation_of_two(side.person, other.person)
+        conversation = conversation_of_two(side.person, person)
         database: Any = Reader(side.database())
         rows, known = _page(database, conversation, 10_000, None, False)
-        return [parts.views.entry(other.person, row, known.get(row.id, ())) for row in rows]
+        return [parts.views.entry(person, row, known.get(row.id, ())) for row in rows]
+
+    def others(self, side: Side) -> list[int]:
+        """The other persons who have a profile."""
+        return [number for number, person in enumerate(self.persons) if person and number != side.owner]
 
     # The laws.
 
@@ -176,50 +207,53 @@ class Laws:
         """All that holds at any time."""
         if NONCES.twice:
             self._break("nonce", f"{NONCES.twice} pairs of key and nonce came twice")
-        shown: dict[tuple[int, int], list[str]] = {}
+        shown: dict[frozenset[int], list[tuple[Side, list[str]]]] = {}
         for side in self.sides:
             if not side.runs:
                 continue
             self.ids(side)
-            for other in self.sides:
-                if other is not side and other.person:
-                    views = self.views(side, other)
-                    self._check_conversation(side, other, views)
-                    shown[side.number, other.number] = [view.id for view in views]
+            for other in self.others(side):
+                views = self.views(side, other)
+                self._check_conversation(side, other, views)
+                ids = [view.id for view in views]
+                shown.setdefault(frozenset((side.owner, other)), []).append((side, ids))
             self._check_verified(side)
             self._check_expired(side)
-        for (one, two), ids in shown.items():
-            theirs = shown.get((two, one), [])
-            # An entry whose ancestor is still missing may stand elsewhere until that comes.
-            if one < two and set(ids) == set(theirs) and ids != theirs:
-                self._break("order", f"{self.sides[one].name} and {self.sides[two].name} show two orders")
+            self._check_removed(side)
+        for talk in shown.values():
+            for (one, ids), (two, theirs) in combinations(talk, 2):
+                # An entry whose ancestor is still missing may stand elsewhere until that comes.
+                if set(ids) == set(theirs) and ids != theirs:
+                    self._break("order", f"{one.name} and {two.name} show two orders")
         if self.broken is not None:
             raise self.broken
 
-    def _check_conversation(self, side: Side, other: Side, views: list[EntryView]) -> None:
+    def _check_conversation(self, side: Side, other: int, views: list[EntryView]) -> None:
         ids = [view.id for view in views]
         if len(ids) != len(set(ids)):
             self._break("once", f"{side.name} shows an entry twice")
-        if lost := side.seen.held.get(other.number, set()) - set(ids):
+        if lost := side.seen.held.get(other, set()) - set(ids):
             self._break("kept", f"{side.name} has lost {len(lost)} entries that it held")
-        side.seen.held[other.number] = set(ids)
+        side.seen.held[other] = set(ids)
         texts = [view.text for view in views if view.kind == "text"]
         if len(texts) != len(set(texts)):
             self._break("once", f"{side.name} shows a text twice")
         for view in views:
             self._check_entry(side, other, view)
         for sent in self.sent.values():
-            between = (sent.author, sent.to) == (side.number, other.number)
+            between = (sent.author, sent.to) == (side.number, other)
             if between and sent.id in side.seen.announced and sent.id not in ids:
                 self._break("kept", f"{side.name} has lost an entry that it wrote")
 
-    def _check_entry(self, side: Side, other: Side, view: EntryView) -> None:
+    def _check_entry(self, side: Side, other: int, view: EntryView) -> None:
         if view.kind == "text":
             self._ends(side, view)
             sent = self.sent.get(view.text)
-            author, to = (side, other) if view.own else (other, side)
-            if sent is None or (sent.author, sent.to) != (author.number, to.number):
+            talk = (side.owner, other) if view.own else (other, side.owner)
+            if sent is None or (self.sides[sent.author].owner, sent.to) != talk:
                 self._break("sent", f"{side.name} shows what nobody sent")
+            elif side.terminal in sent.not_for:
+                self._break("stolen", f"{side.name} shows what was written after its removal")
         if view.id in side.seen.deleted and (view.kind == "text" or view.text):
             self._break("deleted", f"{side.name} shows again what it deleted")
         if view.deleted_by:
@@ -235,6 +269,31 @@ class Laws:
             self._break(
                 "confirmed", f"{side.name} shows {view.state} of what was {side.seen.confirmed[view.id]}"
             )
+
+    def _check_removed(self, side: Side) -> None:
+        """A removal that a terminal has held stays."""
+        for person, log in self.logs(side).items():
+            known = side.seen.removed.setdefault(person, set())
+            if back := known & {*log.live, *log.frozen}:
+                self._break("removed", f"{side.name} takes {len(back)} removed terminals for live again")
+            known.update(log.removed)
+
+    @staticmethod
+    def logs(side: Side) -> dict[bytes, PersonState]:
+        """The logs that a terminal holds, by person: its own, and those of contacts."""
+        assert side.engine is not None
+        keyring = side.engine.engine._use_cases.keyring
+        contacts = {person: contact.state for person, contact in keyring.contacts.items()}
+        return {side.person: keyring.own_log, **contacts}
+
+    def sealed(self, host: str, peer: Peer, message: Message) -> None:
+        """A terminal encrypts a message on a link with one that it knows not to be live."""
+        side = next((one for one in self.sides if one.engine is not None and one.engine.host == host), None)
+        if side is None or isinstance(message, Close):
+            return
+        log = self.logs(side).get(peer.person)
+        if log is not None and any(one.static == peer.static for one in log.removed.values()):
+            self._break("sealed", f"{side.name} seals {type(message).__name__} to a removed terminal")
 
     def _check_expired(self, side: Side) -> None:
         assert side.engine is not None
@@ -268,46 +327,156 @@ class Laws:
         assert side.engine is not None
         shown = {view.person for view in side.engine.engine._use_cases.views.contacts() if view.verified}
         for number in side.seen.verified - side.paired_again:
-            if self.sides[number].person.hex() not in shown:
+            if self.persons[number].hex() not in shown:
                 self._break("verified", f"{side.name} does not show what it verified")
 
     # The end.
 
+    def truths(self) -> dict[int, PersonState]:
+        """What the operations of each person come to that live terminals hold.
+
+        What only a removed terminal holds comes to nobody any more, which decides again which ones are live.
+        """
+        there = [side for side in self.sides if side.runs and not side.stolen]
+        held = {side.number: self._operations(side) for side in there}
+        states: dict[int, PersonState] = {}
+        for _ in self.sides:
+            for number in self._known():
+                states[number] = self._reduced(number, there, held) or states[number]
+            before, there = (
+                there,
+                [
+                    side
+                    for side in self.sides
+                    if side.number in held and side.terminal in states[side.owner].live
+                ],
+            )
+            if before == there:
+                break
+        return states
+
+    def _known(self) -> list[int]:
+        return [number for number, person in enumerate(self.persons) if person]
+
+    def _operations(self, side: Side) -> dict[int, list[bytes]]:
+        database: Any = Reader(side.database())
+        return {number: persons.operations_of(database, self.persons[number]) for number in self._known()}
+
+    def _reduced(
+        self, person: int, sides: list[Side], held: dict[int, dict[int, list[bytes]]]
+    ) -> PersonState | None:
+        key = frozenset(one for side in sides for one in held[side.number][person])
+        if not key:
+            return None
+        if key not in self._reductions:
+            self._reductions[key] = reduce(sorted(key))
+        return self._reductions[key]
+
+    def live(self, person: int) -> list[Side]:
+        """The terminals of a person that are live, and not cut off for good."""
+        return self._live_of(person, self.truths())
+
+    def _live_of(self, person: int, truths: dict[int, PersonState]) -> list[Side]:
+        live = truths[person].live
+        return [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
+
+    def deaf(self, person: int) -> list[Side]:
+        """The live terminals of contacts that hold another recovery of a person with one terminal, a new one.
+
+        A contact links with no terminal that it does not know (SPEC §7.8), and no other one tells of it.
+        """
+        truths = self.truths()
+        there = self._live_of(person, truths)
+        if person not in self.recovered or len(there) > 1:
+            return []
+        newest, theirs = truths[person].newest, self.persons[person]
+        return [
+            side
+            for other in truths
+            if other != person
+            for side in self._live_of(other, truths)
+            if (log := self.logs(side).get(theirs)) is not None and log.newest != newest
+        ]
+
     def missing(self) -> str:
         """What has not arrived yet, empty when all has."""
-        there = [side for side in self.sides if not side.gone]
+        there = [side for side in self.sides if not (side.gone or side.stolen) and side.person]
         for side in there:
             if not side.runs:
                 return f"{side.name} is down"
-        for side in there:
-            for other in there:
-                if side is other:
-                    continue
-                mine, theirs = self.views(side, other), self.views(other, side)
-                waits = [v for v in mine if self._has_to_arrive(v) and v.state not in CONFIRMED]
-                if waits:
-                    return f"{len(waits)} entries of {side.name} for {other.name} are {waits[0].state}"
-                told = other.seen.told - other.seen.deleted
+        truths = self.truths()
+        live = {number: self._live_of(number, truths) for number in truths}
+        deaf = {person: self.deaf(person) for person in self.recovered}
+        for one, two in combinations(live, 2):
+            if any(side.owner in (one, two) for number in {one, two} & deaf.keys() for side in deaf[number]):
+                continue
+            missing = self._missing_between(one, two, live) or self._missing_between(two, one, live)
+            if missing:
+                return missing
+        logs = (
+            self._missing_of_log(number, truth, live)
+            for number, truth in truths.items()
+            if not deaf.get(number)
+        )
+        return next((missing for missing in logs if missing), "")
+
+    def _missing_of_log(self, person: int, truth: PersonState, live: dict[int, list[Side]]) -> str:
+        """What a live terminal of anybody lacks of a person's log."""
+        for side in [side for sides in live.values() for side in sides]:
+            log = self.logs(side).get(self.persons[person])
+            if log is None or not live[person]:
+                continue
+            if log.heads != truth.heads:
+                return f"{side.name} holds other operations of {self.of(person)[0].name}"
+            if (*log.live,) != (*truth.live,) or {*log.removed} != {*truth.removed}:
+                self._break("log", f"{side.name} reads the same log of {self.of(person)[0].name} otherwise")
+        return ""
+
+    def _missing_between(self, person: int, other: int, live: dict[int, list[Side]]) -> str:
+        """What is missing of that which a person's terminals show of the conversation with another one."""
+        pages = {side.number: self.views(side, other) for side in live[person]}
+        pages |= {side.number: self.views(side, person) for side in live[other]}
+        for side in live[person]:
+            mine = pages[side.number]
+            waits = [v for v in mine if self._has_to_arrive(v) and v.state not in CONFIRMED]
+            if waits and live[other]:
+                return (
+                    f"{len(waits)} entries of {side.name} for {self.sides[other].name} are {waits[0].state}"
+                )
+            for one in live[other]:
+                told = one.seen.told - one.seen.deleted
                 read = [v for v in mine if v.own and v.kind == "text" and v.id in told]
                 if any(view.state is not EntryState.READ for view in read):
-                    return f"{side.name} does not learn what {other.name} read"
-                if side.seen.for_all & {view.id for view in theirs if view.kind == "text"}:
-                    return f"{other.name} has not deleted what {side.name} deleted for everyone"
-                words = {view.id: view.text for view in theirs if view.kind == "text"}
-                if any(words.get(v.id, v.text) != v.text for v in mine if v.kind == "text"):
-                    return f"{side.name} and {other.name} show other words of one entry"
-                held = {view.id for view in theirs}
-                lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
-                if lacks:
-                    return f"{len(lacks)} entries that {side.name} holds are not at {other.name}"
+                    return f"{side.name} does not learn what {one.name} read"
+            for one in (*live[person], *live[other]):
+                if one is not side and (missing := self._missing_at(side, mine, one, pages[one.number])):
+                    return missing
         return ""
+
+    def _missing_at(self, side: Side, mine: list[EntryView], one: Side, theirs: list[EntryView]) -> str:
+        """What another terminal lacks of what a terminal shows."""
+        if side.seen.for_all & {view.id for view in theirs if view.kind == "text"}:
+            return f"{one.name} has not deleted what {side.name} deleted for everyone"
+        words = {view.id: view.text for view in theirs if view.kind == "text"}
+        if any(words.get(v.id, v.text) != v.text for v in mine if v.kind == "text"):
+            return f"{side.name} and {one.name} show other words of one entry"
+        held = {view.id for view in theirs}
+        lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
+        if lacks:
+            return f"{len(lacks)} entries that {side.name} holds are not at {one.name}"
+        if side.owner == one.owner and self._unread(one) & side.seen.told:
+            return f"{one.name} has not read what {side.name} has"
+        return ""
+
+    @staticmethod
+    def _unread(side: Side) -> set[str]:
+        sql = "SELECT e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry"
+        return {entry.hex() for (entry,) in Reader(side.database()).rows(sql)}
 
     def silent(self) -> str:
         """What came to a terminal since its start and was not announced to its clients."""
         for side in self.sides:
-            for other in self.sides:
-                if side is other or not side.runs:
-                    continue
+            for other in self.others(side) if side.runs else ():
                 ids = {view.id for view in self.views(side, other)}
                 if unknown := ids - side.at_start - side.seen.announced:
                     return f"{side.name} has {len(unknown)} entries that no event announced"
@@ -316,4 +485,4 @@ class Laws:
     @staticmethod
     def _has_to_arrive(view: EntryView) -> bool:
         """Whether it is an own text, also one that was stored though its call failed."""
-        return view.own and view.kind == "text"
+        return view.own and view.kind == "text" and not view.quarantined

@@ -6,7 +6,10 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-OPERATIONS: Final = ("send", "read", "delete", "delete_for_all", "edit", "timer", "verify", "init", "pair")
+OPERATIONS: Final = (
+    *("send", "read", "delete", "delete_for_all", "edit", "timer", "verify", "init", "pair"),
+    *("link", "remove", "theft", "recover"),
+)
 FAULTS: Final = (
     "slow",
     "cut",
@@ -28,7 +31,10 @@ FAULTS: Final = (
     "relay_dies",
     "relay_lies",
 )
-FLOW: Final = ("init", "pairing", "send", "receive", "receipt", "delete", "verify", "restart")
+FLOW: Final = (
+    *("init", "pairing", "send", "receive", "receipt", "delete", "verify", "restart"),
+    *("link", "remove"),
+)
 LIES: Final = ("drop", "repeat", "swap", "corrupt", "absent")
 PAUSES: Final = (0.0, 0.0, 0.0007, 0.003, 0.003, 0.02, 0.02, 0.3, 1.3, 4.5, 11.0, 70.0)
 SHORT: Final = (0.0, 0.0, 0.0007, 0.003, 0.02)
@@ -36,13 +42,20 @@ DEATHS: Final = ("crash", "torn", "stop", "old_copy")
 SECONDS: Final = (0.003, 0.05, 0.4, 2.0, 9.0, 30.0, 120.0)
 LATENCIES: Final = (0.0001, 0.001, 0.001, 0.01, 0.05, 0.3)
 HOURS_MS: Final = 3_600_000
+LINKING: Final = (0.003, 0.02, 0.3, 1.3, 4.5)
+MANY_SHARE: Final = 1 / 3
+"""Of the runs in which persons have several terminals."""
+
+MANY: Final = ((0,), (0,), (0,), (1,), (0, 0), (0, 1), (0, 0, 0), (0, 0, 1))
+"""Persons of the further terminals, of two or three persons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that happens, and the pause after it.
 
-    `who` and `other` are persons, `number` and `seconds` what the kind says in world.py.
+    `who` and `other` are terminals, `number` and `seconds` what the kind says in steps.py. The first
+    terminals of the persons come first, then the further ones, then the stolen copy.
     """
 
     kind: str
@@ -59,16 +72,24 @@ class Step:
         return f"Step({', '.join(parts)})"
 
 
+_OPTIONS: Final = (
+    *("seed", "persons", "devices", "linked", "fresh", "relay", "apart", "gone", "latency", "jitter"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One run. `fresh`: nobody has a profile yet. `relay`: all have named one. `apart`: they reach only that.
 
+    `devices`: the person of each further terminal. The first `linked` of them are linked when the run begins.
     `gone`: when the faults end, the last person stays cut off for good, and the others converge without it.
     `faults` are the kinds that were switched on when it was drawn.
     """
 
     seed: int
     persons: int = 2
+    devices: tuple[int, ...] = ()
+    linked: int = 0
     fresh: bool = False
     relay: bool = False
     apart: bool = False
@@ -78,11 +99,20 @@ class Plan:
     faults: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
 
+    def owner(self, number: int) -> int:
+        """The person of a terminal."""
+        return number if number < self.persons else self.devices[number - self.persons]
+
+    @property
+    def terminals(self) -> int:
+        """How many there are at most, without a stolen copy, whose number this is."""
+        return self.persons + len(self.devices)
+
     def __str__(self) -> str:
         steps = "".join(f"        {step!r},\n" for step in self.steps)
         options = ", ".join(
             f"{name}={value!r}"
-            for name in ("seed", "persons", "fresh", "relay", "apart", "gone", "latency", "jitter")
+            for name in _OPTIONS
             if (value := getattr(self, name)) != getattr(Plan(0), name) or name == "seed"
         )
         return f"Plan(\n    {options},\n    steps=(\n{steps}    ),\n)"
@@ -90,7 +120,8 @@ class Plan:
     def options(self) -> str:
         """What was drawn, in a line."""
         has = [name for name in ("fresh", "relay", "apart", "gone") if getattr(self, name)]
-        words = f"{self.persons} persons", *has, f"{self.latency * 1000:g} ms +{self.jitter * 1000:g}"
+        more = [f"{len(self.devices)} more terminals ({self.linked} linked)"] if self.devices else []
+        words = f"{self.persons} persons", *more, *has, f"{self.latency * 1000:g} ms +{self.jitter * 1000:g}"
         return f"{', '.join(words)}; {', '.join(self.faults) or 'no faults'}"
 
 
@@ -103,9 +134,13 @@ def draw(seed: int) -> Plan:
     faults = tuple(
         kind for kind in FAULTS if (relay or not kind.startswith("relay")) and chance.random() < share
     )
+    many = random.Random(f"terminals {seed}").random() < MANY_SHARE
+    devices = chance.choice(MANY) if many else ()
     plan = Plan(
         seed=seed,
-        persons=chance.choice((2, 2, 2, 2, 3, 3, 4, 5)) if not fresh else chance.choice((2, 2, 3)),
+        persons=_persons(chance, fresh=fresh, many=many),
+        devices=devices,
+        linked=0 if fresh or not many else chance.randrange(len(devices) + 1),
         fresh=fresh,
         relay=relay,
         apart=relay and not fresh and chance.random() < 0.6,
@@ -117,13 +152,82 @@ def draw(seed: int) -> Plan:
     steps: list[Step] = []
     if fresh:
         steps += _begin(chance, plan)
+    began = len(steps)
     trouble = chance.choice((0.2, 0.4, 0.6))
     for _ in range(chance.choice((8, 16, 30))):
         if faults and chance.random() < trouble:
             steps += chance.choice((_somewhere, _aimed))(chance, plan)
         else:
             steps.append(_operation(chance, plan))
+    if many:
+        steps[began:] = _among_terminals(chance, plan, steps[began:])
     return replace(plan, steps=tuple(steps))
+
+
+def _persons(chance: random.Random, *, fresh: bool, many: bool) -> int:
+    if many:
+        return chance.choice((2, 2, 2, 3))
+    return chance.choice((2, 2, 2, 2, 3, 3, 4, 5)) if not fresh else chance.choice((2, 2, 3))
+
+
+def _among_terminals(chance: random.Random, plan: Plan, steps: list[Step]) -> list[Step]:
+    """What happens to the terminals of a person, in its order and at any place among other steps."""
+    parts = [_linked(chance, plan, number) for number in range(plan.persons + plan.linked, plan.terminals)]
+    if chance.random() < 0.6:
+        parts.append(_removed(chance, plan))
+    if chance.random() < 0.3:
+        parts.append(_stolen(chance, plan))
+    for part in parts:
+        places = sorted(chance.randrange(len(steps) + 1) for _ in part)
+        for place, some in reversed([*zip(places, part, strict=True)]):
+            steps[place:place] = some
+    return steps
+
+
+def _struck(chance: random.Random, plan: Plan, step: Step) -> list[Step]:
+    """A step, and mostly a fault within it at one of its terminals."""
+    if not plan.faults or chance.random() < 0.3:
+        return [step]
+    before = [replace(_fault(chance, plan), pause=0.0)] if chance.random() < 0.3 else []
+    return [*before, step, _soon(chance, plan, chance.choice((step.who, step.other)))]
+
+
+def _linked(chance: random.Random, plan: Plan, number: int) -> list[list[Step]]:
+    """A terminal is linked by the first one of its person, and once more if that fails."""
+    owner = plan.owner(number)
+    tries = [
+        Step("link", owner, number, chance.randrange(4), pause=chance.choice(LINKING))
+        for _ in range(chance.choice((1, 2)))
+    ]
+    return [_struck(chance, plan, step) for step in tries]
+
+
+def _removed(chance: random.Random, plan: Plan) -> list[list[Step]]:
+    """A terminal of a person who has several removes another one."""
+    owner = chance.choice(plan.devices)
+    own = [number for number in range(plan.terminals) if plan.owner(number) == owner]
+    who, other = sorted(chance.sample(own, 2))
+    if chance.random() < 0.15:
+        who, other = other, chance.choice((other, who))
+    return [
+        _struck(chance, plan, Step("remove", who, other, chance.randrange(4), pause=chance.choice(SHORT)))
+    ]
+
+
+def _stolen(chance: random.Random, plan: Plan) -> list[list[Step]]:
+    """A profile is copied, the copy goes on, and a senior terminal or the recovery words remove it."""
+    victim, thief = chance.randrange(plan.terminals), plan.terminals
+    owner = plan.owner(victim)
+    other = chance.choice([number for number in range(plan.persons) if number != owner])
+    parts = [[Step("theft", victim, pause=chance.choice(PAUSES))]]
+    parts += [[Step("send", thief, other, pause=chance.choice(PAUSES))] for _ in range(chance.randrange(3))]
+    if victim != owner and chance.random() < 0.6:
+        parts.append(_struck(chance, plan, Step("remove", owner, victim, 1, pause=chance.choice(PAUSES))))
+    elif chance.random() < 0.7:
+        own = [number for number in range(plan.terminals) if plan.owner(number) == owner]
+        step = Step("recover", chance.choice((victim, chance.choice(own))), victim, 1)
+        parts.append([replace(step, pause=chance.choice(PAUSES))])
+    return parts
 
 
 def _begin(chance: random.Random, plan: Plan) -> list[Step]:
@@ -146,7 +250,12 @@ def _begin(chance: random.Random, plan: Plan) -> list[Step]:
 
 
 def _pair(chance: random.Random, plan: Plan) -> tuple[int, int]:
-    who, other = chance.sample(range(plan.persons), 2)
+    """Terminals of two persons."""
+    if not plan.devices:
+        one, two = chance.sample(range(plan.persons), 2)
+        return one, two
+    who = chance.randrange(plan.terminals)
+    other = chance.choice([one for one in range(plan.terminals) if plan.owner(one) != plan.owner(who)])
     return who, other
 
 
@@ -184,13 +293,15 @@ def _soon(chance: random.Random, plan: Plan, who: int) -> Step:
     fault = _fault(chance, plan, kind)
     if fault.kind in ("crash", "old_copy"):
         fault = replace(fault, number=int(2 ** chance.uniform(0, 5)))
-    return replace(fault, who=who, other=(who + 1) % plan.persons, pause=chance.choice(SHORT))
+    return replace(fault, who=who, other=(who + 1) % plan.terminals, pause=chance.choice(SHORT))
 
 
 def _fault(chance: random.Random, plan: Plan, kind: str = "") -> Step:
     kind, (who, other) = kind or chance.choice(plan.faults), _pair(chance, plan)
     number, pause = chance.randrange(12), chance.choice(PAUSES[:9])
     seconds = chance.choice(SECONDS)
+    if kind == "part" and plan.devices:
+        other = chance.choice([one for one in range(plan.terminals) if one != who])
     if kind in DEATHS:
         number = int(2 ** chance.uniform(0, 10))
     if kind in ("full", "broken", "late", "unread"):

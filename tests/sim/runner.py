@@ -21,13 +21,17 @@ from tests.sim.laws import Broken  # isort: skip
 from tests.sim.loop import SimLoop  # isort: skip
 from tests.sim.plan import Plan  # isort: skip
 from tests.sim.steps import STEPS  # isort: skip
-from tests.sim.world import NAMES, World  # isort: skip
+from tests.sim.world import NAMES, World, label  # isort: skip
+from tests.support.engines.devices import device, link  # isort: skip
 from tests.support.engines.engines import invite, people, play  # isort: skip
 from tests.support.lab.virtual import DAY, Deadlock  # isort: skip
 
 MEMORY: Final = Path("/dev/shm")  # a folder of each run is made in it
 _GRAVES: Final[list[asyncio.Task[object]]] = []
 """Tasks that no cancellation ended. The collector must not end them in another run."""
+
+SETTLES_IN: Final = 20.0
+"""Seconds in which all learn of what was linked."""
 
 CANCELLED_MOST: Final = 10
 """Times that what is left of a run is cancelled."""
@@ -54,24 +58,33 @@ def scratch() -> Path:
 
 
 @cache
-def template(persons: int) -> Path:
-    """Profiles of so many persons who are contacts of each other, made once per process."""
-    folder = scratch()
+def template(persons: int, devices: tuple[int, ...]) -> Path:
+    """Profiles of so many persons who are contacts of each other, made once per process.
+
+    `devices`: the person of each further terminal, which is linked.
+    """
+    folder, plan = scratch(), Plan(0, persons=persons, devices=devices)
 
     async def scenario() -> None:
         async with people(folder, *NAMES[:persons]) as (_, made):
             for number, one in enumerate(made):
                 for other in made[:number]:
                     await invite(one, other)
+            for number, owner in enumerate(devices, persons):
+                name = label(plan, number)
+                new = device(made[owner], folder / name, f"10.0.0.{number + 1}", number)
+                await link(made[owner], new, name)
+                made.append(new)
+            await asyncio.sleep(SETTLES_IN)
 
-    KEM.begin(f"template {persons}")
+    KEM.begin(f"template {persons} {devices}")
     play(scenario)
     return folder
 
 
 def run(plan: Plan) -> Outcome:
     """The same plan gives the same outcome, to the byte."""
-    made = None if plan.fresh else template(plan.persons)
+    made = None if plan.fresh else template(plan.persons, plan.devices[: plan.linked])
     NONCES.begin()
     KEM.begin(str(plan.seed))
     folder, loop = scratch(), SimLoop(str(plan.seed), 10 * DAY)

@@ -47,15 +47,31 @@ def _fewer_steps(plan: Plan, fails: Fails) -> Plan:
 
 def _simpler(plan: Plan) -> list[Plan]:
     """The same without one of its circumstances."""
-    used = max((number for step in plan.steps for number in (step.who, step.other)), default=0)
     return [
-        replace(plan, persons=max(2, used + 1)),
+        _without_terminals(plan),
         replace(plan, gone=False),
         replace(plan, apart=False, relay=False),
         replace(plan, apart=False),
+        replace(plan, linked=0),
+        replace(plan, linked=len(plan.devices)),
         replace(plan, jitter=0.0),
         replace(plan, latency=0.001),
     ]
+
+
+def _without_terminals(plan: Plan) -> Plan:
+    """The same without terminals and persons at the end of whom no step says anything."""
+    used = {number for step in plan.steps for number in (step.who, step.other)}
+    kept = [one for one in range(plan.persons, plan.terminals) if one in used]
+    owners = {plan.owner(one) for one in {*used, *kept} if one < plan.terminals}
+    persons = max(2, max(owners, default=0) + 1)
+    numbers = {old: new for new, old in enumerate((*range(persons), *kept, plan.terminals))}
+    steps = tuple(
+        replace(step, who=numbers.get(step.who, 0), other=numbers.get(step.other, 0)) for step in plan.steps
+    )
+    devices = tuple(plan.owner(one) for one in kept)
+    linked = sum(one < plan.persons + plan.linked for one in kept)
+    return replace(plan, persons=persons, devices=devices, linked=linked, steps=steps)
 
 
 def _simpler_steps(plan: Plan, fails: Fails) -> Plan:

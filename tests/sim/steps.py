@@ -12,7 +12,7 @@ from chat.interface import NearbyChanged
 from tests.sim.disk import copied
 from tests.sim.network import corrupt, drop, repeat, swap
 from tests.sim.plan import LIES, Step
-from tests.sim.world import CRASH_WITHIN, Copy, World
+from tests.sim.world import CRASH_WITHIN, Copy, Host, World
 from tests.support.fakes.network import Pipe
 
 SEEN_WITHIN: Final = 30.0
@@ -20,11 +20,14 @@ SEEN_WITHIN: Final = 30.0
 
 
 def _ready(world: World, step: Step) -> bool:
-    """Whether both persons are up and contacts."""
+    """Whether a terminal is up whose person has that of the other one as a contact."""
+    if max(step.who, step.other) >= len(world.hosts):
+        return False  # nothing was stolen
     one, other = world.hosts[step.who], world.hosts[step.other]
-    if not world.laws.sides[step.who].runs or not world.laws.sides[step.other].person:
+    person = world.laws.persons[other.owner]
+    if not world.laws.sides[step.who].runs or not person:
         return False
-    return world.laws.sides[step.other].person in one.person.engine._use_cases.book.rows and one is not other
+    return person in one.person.engine._use_cases.book.rows and one.owner != other.owner
 
 
 # Persons.
@@ -40,7 +43,7 @@ def _read(world: World, step: Step) -> None:
     """Read all that has come."""
     if not _ready(world, step):
         return
-    side, other = world.laws.sides[step.who], world.laws.sides[step.other]
+    side, other = world.laws.sides[step.who], world.hosts[step.other].owner
     ids = [view.id for view in world.laws.views(side, other) if not view.own and view.kind == "text"]
     host = world.hosts[step.who]
 
@@ -57,7 +60,7 @@ def _delete(world: World, step: Step) -> None:
     """`number`: which of the entries, counted from the last."""
     if not _ready(world, step):
         return
-    side, other = world.laws.sides[step.who], world.laws.sides[step.other]
+    side, other = world.laws.sides[step.who], world.hosts[step.other].owner
     ids = [view.id for view in world.laws.views(side, other) if view.kind == "text"]
     host = world.hosts[step.who]
 
@@ -73,7 +76,7 @@ def _mine(world: World, step: Step) -> str:
     """Of the own texts in a conversation the `number`th from the last, empty where there is none."""
     if not _ready(world, step):
         return ""
-    side, other = world.laws.sides[step.who], world.laws.sides[step.other]
+    side, other = world.laws.sides[step.who], world.hosts[step.other].owner
     ids = [view.id for view in world.laws.views(side, other) if view.own and view.kind == "text"]
     return ids[-1 - step.number % len(ids)] if ids else ""
 
@@ -121,13 +124,13 @@ def _verify(world: World, step: Step) -> None:
     side = world.laws.sides[step.who]
 
     async def unverify() -> None:
-        side.seen.verified.discard(step.other)
+        side.seen.verified.discard(world.hosts[step.other].owner)
         await host.person.engine.unverify(contact)
 
     async def verify() -> None:
         numbers = (await host.person.engine.verification(contact)).numbers
         await host.person.engine.verify(contact, numbers[0])
-        side.seen.verified.add(step.other)
+        side.seen.verified.add(world.hosts[step.other].owner)
 
     world.spawn(host, "verify", verify if step.number % 3 else unverify)
 
@@ -140,10 +143,16 @@ def _init(world: World, step: Step) -> None:
         world.loop.create_task(world.begin(host, host.person.create, "init"), context=context)
 
 
+def _is_beside(world: World, host: Host) -> bool:
+    """Whether the person has another terminal, or may have: that one would not learn of a pairing."""
+    own = [one for one in world.hosts if one.owner == host.owner and one is not host]
+    return any(one.made or one.up or one.starting for one in own)
+
+
 def _pair(world: World, step: Step) -> None:
     """`number` odd: by an invitation, else nearby."""
     one, other = world.hosts[step.who], world.hosts[step.other]
-    if not (one.up and other.up) or one is other:
+    if not (one.up and other.up) or one is other or _is_beside(world, one) or _is_beside(world, other):
         return
     for here, there in ((step.who, step.other), (step.other, step.who)):
         world.laws.sides[here].paired_again.add(there)
@@ -172,6 +181,50 @@ def _pair(world: World, step: Step) -> None:
     else:
         world.spawn(other, "pairing", partial(other.person.engine.set_visible, True))
         world.spawn(one, "pairing", seek)
+
+
+# The terminals of a person.
+
+
+def _link(world: World, step: Step) -> None:
+    """`number` odd: synced or not; of 2 and 3: at an address. What is no contact by then would be none."""
+    if max(step.who, step.other) >= len(world.hosts):
+        return
+    host, new = world.hosts[step.who], world.hosts[step.other]
+    if (
+        host.up
+        and not (new.made or new.starting)
+        and host.owner == new.owner
+        and world.all_paired(host.owner)
+    ):
+        world.link(host, new, force=bool(step.number % 2), named=step.number % 4 > 1)
+
+
+def _remove(world: World, step: Step) -> None:
+    """`number` odd: synced or not."""
+    host, other = world.hosts[step.who], world.laws.sides[step.other]
+    if host.up and host.owner == other.owner and other.terminal:
+        work = partial(host.person.engine.remove_terminal, other.terminal.hex(), bool(step.number % 2))
+        world.spawn(host, "remove", work)
+
+
+def _theft(world: World, step: Step) -> None:
+    """A copy of the profile goes on at a machine of its own."""
+    host = world.hosts[step.who]
+    if len(world.hosts) > world.plan.terminals or not host.made or not world.all_paired(host.owner):
+        return
+    thief = world.add_host(host.owner)
+    side, victim = world.laws.sides[thief.number], world.laws.sides[host.number]
+    side.stolen, side.seen, side.ever = True, victim.seen.copy(), set(world.laws.ids(victim))
+    world.stolen_from = host
+    copied(host.person.folder, thief.person.folder)
+    thief.made = True
+    world.start(thief)
+
+
+def _recover(world: World, step: Step) -> None:
+    """`other` is removed; `number` odd: synced or not."""
+    world.recover(world.hosts[step.who], world.hosts[step.other], force=bool(step.number % 2))
 
 
 # The network.
@@ -304,6 +357,8 @@ def _old_copy(world: World, step: Step) -> None:
     host = world.hosts[step.who]
     if not host.made or not host.person.folder.exists():
         return
+    if world.plan.devices and not world.all_paired(host.owner):
+        return  # who would have to pair again may have another terminal by then, which would not learn of it
     if not host.copies or step.number % 2 == 0:
         place = host.person.folder.with_suffix(f".copy{len(host.copies)}")
         files = copied(host.person.folder, place)
@@ -345,6 +400,10 @@ STEPS: Final[dict[str, Callable[[World, Step], None]]] = {
     "verify": _verify,
     "init": _init,
     "pair": _pair,
+    "link": _link,
+    "remove": _remove,
+    "theft": _theft,
+    "recover": _recover,
     "slow": _slow,
     "cut": _cut,
     "part": _part,

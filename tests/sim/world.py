@@ -14,13 +14,25 @@ from pathlib import Path
 from typing import Final
 
 from chat.config import Config
-from chat.interface import EntryView, PairingChanged, PairingStage, ParlourError, UsageError
+from chat.interface import (
+    EntryView,
+    LinkingChanged,
+    LinkingStage,
+    LinkingView,
+    PairingChanged,
+    PairingStage,
+    ParlourError,
+    QuestionsChanged,
+    UsageError,
+)
 from chat.ports import Ports
 from tests.sim.disk import Disk, copied, replaced
-from tests.sim.laws import GRACE, Broken, Laws, Seen, Sent
+from tests.sim.laws import GRACE, Broken, Laws, Seen, Sent, Side
 from tests.sim.loop import LIFE, Life, SimLoop
 from tests.sim.network import LyingRelay, SimDiscovery, SimNetwork
 from tests.sim.plan import Plan, Step
+from tests.sim.seals import SEALS
+from tests.support.engines.devices import begin
 from tests.support.engines.engines import Person
 from tests.support.fakes.network import MemoryTransport
 
@@ -40,8 +52,18 @@ AGAIN_AFTER: Final = 1.0
 AFTERWARDS: Final = 0.05
 """Seconds after its call in which an operation counts as going on."""
 
+PORT: Final = 4_747
 CONFIG: Final = Config()
 LONG: Final = "🙂" * 16_000
+
+
+def label(plan: Plan, number: int) -> str:
+    """The name of a terminal: of its person, and which of that one's it is."""
+    if number >= plan.terminals:
+        return "the copy"
+    owner = plan.owner(number)
+    place = sum(plan.owner(one) == owner for one in range(number))
+    return NAMES[owner] if place == 0 else f"{NAMES[owner]}-{place + 1}"
 
 
 @dataclass(frozen=True)
@@ -62,9 +84,13 @@ class SimPerson(Person):
 
 @dataclass(eq=False)
 class Host:
-    """One terminal's machine. `open` counts the operations that go on, `ends` names its next death."""
+    """One terminal's machine. `open` counts the operations that go on, `ends` names its next death.
+
+    `owner` is the number of its person. `words` are those that it shows while it is linked.
+    """
 
     number: int
+    owner: int
     person: SimPerson
     disk: Disk
     life: Life | None = None
@@ -77,6 +103,12 @@ class Host:
     copies: list[Copy] = field(default_factory=list)
     open: Counter[str] = field(default_factory=Counter)
     written: int = 0
+    words: tuple[str, ...] = ()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the terminal that makes its person."""
+        return self.number == self.owner
 
 
 Steps = Mapping[str, "Callable[[World, Step], None]"]
@@ -93,32 +125,48 @@ class World:
         assert isinstance(loop, SimLoop)
         self.loop, self.plan, self.folder, self._steps = loop, plan, folder, steps
         self.network = SimNetwork(plan.seed, plan.latency, plan.jitter)
-        names = NAMES[: plan.persons]
-        self.laws = Laws(names)
+        self.laws = Laws(plan.persons)
+        SEALS.watch = self.laws.sealed
         self.cells: Counter[tuple[str, str]] = Counter()
         self.active: Counter[tuple[str, int]] = Counter()
         self.counts: Counter[str] = Counter()
-        self.hosts = [self._host(number, name) for number, name in enumerate(names)]
-        self.disks = [host.disk for host in self.hosts]
+        self.hosts: list[Host] = []
+        self.disks: list[Disk] = []
+        self.words: dict[int, tuple[str, ...]] = {}
+        """The recovery words by person."""
+        self.recovers: dict[int, int] = {}
+        """The terminal of each person that uses them, so that there are no two recoveries at a time."""
+        self.stolen_from: Host | None = None
+        self._changes = any(step.kind in ("link", "remove", "theft", "recover") for step in plan.steps)
+        for number in range(plan.terminals):
+            self.add_host(plan.owner(number))
         self.relay = self._relay() if plan.relay else None
         self.calm_now = self.over = False
         if template is not None:
-            for host in self.hosts:
-                shutil.copytree(template / host.person.name, host.person.folder)
+            for host in self.hosts[: plan.persons + plan.linked]:
+                shutil.copytree(template / host.person.folder.name, host.person.folder)
                 host.made = True
 
-    def _host(self, number: int, name: str) -> Host:
-        folder = self.folder / name
-        seed = self.plan.seed * 1_000 + number
-        person = SimPerson(name, f"10.0.0.{number + 1}", folder, self.network, CONFIG, seed)
+    def add_host(self, owner: int) -> Host:
+        """A machine for another terminal of a person, which has no profile yet."""
+        number = len(self.hosts)
+        name = label(self.plan, number)
+        folder, seed = self.folder / name, self.plan.seed * 1_000 + number
+        person = SimPerson(NAMES[owner], f"10.0.0.{number + 1}", folder, self.network, CONFIG, seed)
+        side = Side(number, name, owner)
+        self.laws.sides.append(side)
         self.laws.watch(person, number)
-        host = Host(number, person, Disk(folder))
+        host = Host(number, owner, person, Disk(folder))
         host.disk.struck = partial(self.strike, host=host)
         host.disk.tore = partial(self._tore, host)
-        side = self.laws.sides[number]
         side.database, host.disk.closing = host.disk.connection, partial(self.laws.ids, side)
         person.watch(partial(self._answer, host))
+        self.hosts.append(host)
+        self.disks.append(host.disk)
         return host
+
+    def side(self, host: Host) -> Side:
+        return self.laws.sides[host.number]
 
     def _relay(self) -> LyingRelay:
         relay = LyingRelay(self.network)
@@ -130,7 +178,7 @@ class World:
 
     async def run(self) -> None:
         if not self.plan.fresh:
-            for host in self.hosts:
+            for host in self.hosts[: self.plan.persons + self.plan.linked]:
                 await self._started(host)
         if self.relay is not None and not self.plan.fresh:
             await self._meet_at_the_relay()
@@ -141,18 +189,21 @@ class World:
         await self._settle()
 
     async def _started(self, host: Host) -> None:
-        self._start(host)
+        self.start(host)
         await self._until(lambda: host.up, 60, f"{host.person.name} does not start")
 
     async def _meet_at_the_relay(self) -> None:
         assert self.relay is not None
         for host in self.hosts:
-            self.spawn(host, "", partial(host.person.engine.add_relay, str(self.relay.address)))
+            if host.up:
+                self.spawn(host, "", partial(host.person.engine.add_relay, str(self.relay.address)))
         await asyncio.sleep(2.0)
         if self.plan.apart:
             for host in self.hosts:
                 for other in self.hosts[: host.number]:
-                    self.network.part(host.person.host, other.person.host)
+                    # Who links a device sits before both.
+                    if other.owner != host.owner or (host.made and other.made):
+                        self.network.part(host.person.host, other.person.host)
 
     def _check(self) -> None:
         for failure in self.loop.failures:
@@ -170,7 +221,7 @@ class World:
 
     # Lives.
 
-    def _start(self, host: Host) -> None:
+    def start(self, host: Host) -> None:
         if host.up or host.starting or self.over or not host.made:
             return
         host.starting = True
@@ -198,7 +249,11 @@ class World:
             host.up, host.starting, host.made = True, False, True
             side = self.laws.sides[host.number]
             side.engine = host.person
-            side.person = host.person.engine._use_cases.keyring.own.person
+            own = host.person.engine._use_cases.keyring.own
+            side.person, side.terminal = own.person, own.terminal
+            self.laws.persons[host.owner] = own.person
+            if self._changes:
+                await self._as_its_person(host)
             if self.relay is not None and step == "init":
                 self.spawn(host, step, partial(host.person.engine.add_relay, str(self.relay.address)))
             self._send_again(host)
@@ -244,7 +299,7 @@ class World:
             host.puts_back = None
             self.counts["old copies"] += 1
         self.counts["deaths"] += 1
-        self.loop.call_later(host.down_for, self._start, host, context=Context())
+        self.loop.call_later(host.down_for, self.start, host, context=Context())
 
     def _leave_files(self, host: Host) -> None:
         left = copied(host.person.folder, host.person.folder.with_suffix(".left"))
@@ -309,16 +364,32 @@ class World:
 
     def _steps_of(self, host: Host) -> set[str]:
         steps = {step for step in host.open if step}
+        ever = self.laws.sides[host.number].ever
         for sent in self.laws.sent.values():
-            if sent.id and sent.to == host.number and sent.id not in self.laws.sides[host.number].ever:
+            author = self.laws.sides[sent.author]
+            if not sent.id or host.owner not in (author.owner, sent.to):
+                continue
+            if sent.id not in ever:
                 steps.add("receive")
-            if sent.id and host.number in (sent.author, sent.to):
-                confirmed = sent.id in self.laws.sides[sent.author].seen.confirmed
-                if sent.id in self.laws.sides[sent.to].ever and not confirmed:
-                    steps.add("receipt")
+            held = any(sent.id in side.ever for side in self.laws.of(sent.to))
+            if held and sent.id in ever and sent.id not in author.seen.confirmed:
+                steps.add("receipt")
         return steps
 
     # What else persons do by themselves.
+
+    async def _as_its_person(self, host: Host) -> None:
+        """Write the recovery words down, and say of what changed in the own log that it was this person."""
+        engine = host.person.engine
+        if host.is_first and host.owner not in self.words:
+            self.words[host.owner] = (await engine.recovery_words()).words
+        if not self.side(host).stolen:
+            await self.confirm_own(host)
+
+    @staticmethod
+    async def confirm_own(host: Host) -> None:
+        for question in await host.person.engine.questions():
+            await host.person.engine.confirm_own(question.operation)
 
     def _answer(self, host: Host, event: object) -> None:
         """Every pairing is answered with yes."""
@@ -327,6 +398,73 @@ class World:
             if stage in (PairingStage.WORDS, PairingStage.JOINER):
                 answer = partial(host.person.engine.answer_pairing, event.pairing.id, True)
                 self.spawn(host, "pairing", answer)
+        if isinstance(event, QuestionsChanged) and event.questions and not self.side(host).stolen:
+            self.spawn(host, "", partial(self.confirm_own, host))
+        if isinstance(event, LinkingChanged) and event.linking.stage is LinkingStage.WORDS:
+            self.spawn(host, "link", partial(self._compare, host, event.linking))
+
+    async def _compare(self, host: Host, linking: LinkingView) -> None:
+        """The person looks at both screens."""
+        until = self.loop.time() + 60.0
+        while self.loop.time() < until:
+            if any(linking.words == one.words for one in self.hosts if one.owner == host.owner):
+                await host.person.engine.answer_linking(linking.id, True)
+                return
+            await asyncio.sleep(0.05)
+        await host.person.engine.answer_linking(linking.id, False)
+
+    def link(self, host: Host, new: Host, *, force: bool, named: bool) -> None:
+        """A terminal adds another one of its person. `named`: that one is given the address."""
+        name, place = label(self.plan, new.number), (host.person.host, PORT) if named else None
+
+        async def shown(view: LinkingView) -> bool:
+            new.words = view.words
+            return True
+
+        def joins() -> None:
+            if new.made or new.up or new.starting or self.over:
+                return
+            new.starting = True
+            begins = partial(begin, new.person, shown, name, place)
+            self.loop.create_task(self.begin(new, begins, "link"), context=self.born(new))
+
+        async def adds() -> None:
+            done = host.person.wait(
+                LinkingChanged, lambda event: event.linking.stage in (LinkingStage.DONE, LinkingStage.FAILED)
+            )
+            await host.person.engine.add_terminal(force)
+            self.loop.call_soon(joins, context=Context())
+            await done
+
+        self.spawn(host, "link", adds)
+
+    def recover(self, host: Host, removed: Host, *, force: bool) -> None:
+        """The recovery words bring keys of its own to a terminal, and remove another one, or what it was."""
+        words = self.words.get(host.owner)
+        if not host.up or host.owner != removed.owner or words is None or self.side(host).stolen:
+            return
+        if self.recovers.setdefault(host.owner, host.number) != host.number:
+            return
+        for side in self.laws.sides:
+            side.paired_again.add(host.owner)
+        self.laws.recovered.add(host.owner)
+
+        async def recovers() -> None:
+            # Also after a failure the profile may have other keys.
+            try:
+                await host.person.engine.recover(words, (self.side(removed).terminal.hex(),), force)
+            finally:
+                own = host.person.engine._use_cases.keyring.own
+                self.side(host).terminal = own.terminal
+
+        self.spawn(host, "remove", recovers)
+
+    def all_paired(self, owner: int) -> bool:
+        """Whether a person, who may not have another terminal yet, is a contact of everybody."""
+        firsts = self.hosts[: self.plan.persons]
+        return all(host.up for host in firsts) and all(
+            self._paired(firsts[owner], other) for other in firsts if other.owner != owner
+        )
 
     # Steps.
 
@@ -351,28 +489,34 @@ class World:
         for host in self.hosts:
             host.disk.mend()
             host.person.clock.offset_ms = 0
-            if self.plan.gone and host is self.hosts[-1]:
+            if self.plan.gone and host.owner == self.plan.persons - 1:
                 self.laws.sides[host.number].gone = True
                 self.network.cut(host.person.host)
                 continue
             if host.life is not None:
                 host.life.fuse = None
             self.network.heal(host.person.host)
-            self._start(host)
+            self.start(host)
 
     async def _settle(self) -> None:
         self.calm()
         there = [host for host in self.hosts if not self.laws.sides[host.number].gone]
         for host in there:
-            if not host.made:
+            if not host.made and host.is_first:
                 self._do(Step("init", host.number))
-        await self._until(lambda: all(host.up for host in there), 200, "a host does not start")
+        rests = 600 if self.plan.devices else 200
+        await self._until(lambda: all(self._rests(host) for host in there), rests, "a host does not start")
         await self._pair_all()
         for host in there:
             for other in sorted(self.laws.sides[host.number].estranged):
                 if not self.laws.sides[other].gone:
                     self._do(Step("pair", host.number, other, 1))
                     await asyncio.sleep(30.0)
+        if self.stolen_from is not None:
+            await self._end_theft(self.stolen_from)
+        if self.recovers:
+            await asyncio.sleep(60.0)
+            await self._pair_with_the_deaf()
         await asyncio.sleep(1.0)  # what was begun last is in the database
         within = COPY_CONVERGES_WITHIN if self.counts["old copies"] else CONVERGES_WITHIN
         until = self.loop.time() + within
@@ -380,6 +524,8 @@ class World:
             self._check()
             if self.loop.time() > until:
                 raise Broken("liveness", missing)
+            if self.recovers:
+                await self._compare_numbers()
             await asyncio.sleep(1.0 if within == CONVERGES_WITHIN else 10.0)
         await asyncio.sleep(10.0)
         self._check()
@@ -391,8 +537,69 @@ class World:
         if silent := self.laws.silent():
             raise Broken("announced", silent)
 
+    async def _end_theft(self, victim: Host) -> None:
+        """The person finds out, and the most senior other terminal or the recovery words remove the copy."""
+        thief = self.hosts[self.plan.terminals]
+        terminal, side = self.side(thief).terminal, self.side(victim)
+        if side.gone:
+            return
+        await asyncio.sleep(60.0)
+        for _ in range(3):
+            log = self.laws.truths()[victim.owner]
+            if terminal not in {*log.live, *log.frozen}:
+                return
+            seniors = [one for one in self.laws.live(victim.owner) if one.terminal != terminal]
+            senior = min(seniors, key=lambda one: log.live[one.terminal].rank, default=None)
+            victims = log.live.get(terminal) or log.frozen[terminal]
+            if senior is not None and log.live[senior.terminal].rank < victims.rank:
+                host = self.hosts[senior.number]
+                remove = partial(host.person.engine.remove_terminal, terminal.hex(), True)
+                self.spawn(host, "remove", remove)
+            else:
+                host = self.hosts[self.recovers.get(victim.owner, victim.number)]
+                self.recover(host, thief, force=True)
+            await asyncio.sleep(60.0)
+        raise Broken("liveness", f"{side.name} cannot remove its copy")
+
+    async def _pair_with_the_deaf(self) -> None:
+        """Contacts whom no link told of a recovery do not know the terminal that it brought (SPEC §7.8)."""
+        for person in self.recovers:
+            for side in self.laws.deaf(person):
+                self.counts["deaf to a recovery"] += 1
+                one = next(iter(self.laws.live(person)), None)
+                if one is not None:
+                    self._do(Step("pair", one.number, side.number, 1))
+                    await asyncio.sleep(30.0)
+
+    async def _compare_numbers(self) -> None:
+        """Persons compare the safety number with one who has recovered, at each of their terminals."""
+        for person in self.recovers:
+            for side in [
+                side for other in self.laws.others(self.laws.of(person)[0]) for side in self.laws.live(other)
+            ]:
+                with suppress(ParlourError):
+                    await self._compare_number(side, person)
+
+    async def _compare_number(self, side: Side, person: int) -> None:
+        assert side.engine is not None
+        wanted = self.laws.persons[person].hex()
+        held = [view for view in await side.engine.engine.contacts() if view.person == wanted and view.held]
+        for one in self.laws.live(person) if held else ():
+            assert one.engine is not None
+            theirs = await one.engine.engine.verification(side.person.hex())
+            for number in (await side.engine.engine.verification(wanted)).numbers:
+                if number in theirs.numbers:
+                    await side.engine.engine.verify(wanted, number)
+                    return
+
+    @staticmethod
+    def _rests(host: Host) -> bool:
+        """Whether it is up, or no linking has made a profile there."""
+        return host.up or not (host.is_first or host.made or host.starting)
+
     async def _pair_all(self) -> None:
-        there = [host for host in self.hosts if not self.laws.sides[host.number].gone]
+        firsts = self.hosts[: self.plan.persons]
+        there = [host for host in firsts if not self.laws.sides[host.number].gone]
         for one in there:
             for other in there[: one.number]:
                 for how in (1, 0, 1):
@@ -407,7 +614,7 @@ class World:
 
     def _paired(self, one: Host, other: Host) -> bool:
         return all(
-            self.laws.sides[there.number].person in here.person.engine._use_cases.book.rows
+            self.laws.persons[there.owner] in here.person.engine._use_cases.book.rows
             for here, there in ((one, other), (other, one))
         )
 
@@ -418,13 +625,14 @@ class World:
     ) -> Callable[[], Awaitable[None]]:
         """A text that nobody else writes, or that is to take the place of another one."""
         host.written += 1
-        text = f"{host.person.name} {host.written}" + (LONG if long else "")
-        self.laws.sent[text] = Sent(host.number, other.number, text, edits)
+        text = f"{self.side(host).name} {host.written}" + (LONG if long else "")
+        self.laws.sent[text] = Sent(host.number, other.owner, text, edits)
         return partial(self._send, host, self.laws.sent[text])
 
     async def _send(self, host: Host, sent: Sent) -> None:
         """Send it under an id of its own, and a second time where that failed."""
-        contact, send_id = self.person(self.hosts[sent.to]), sent.text.rstrip("🙂")
+        contact, send_id = self.laws.persons[sent.to].hex(), sent.text.rstrip("🙂")
+        sent.not_for = self._known_removed(host)
 
         async def given() -> EntryView:
             if sent.edits:
@@ -439,16 +647,21 @@ class World:
                 sent.acknowledged = True
                 return
             await asyncio.sleep(AGAIN_AFTER)
-            view = await given()
+            view = await given()  # which may have stored it at the first time
         sent.acknowledged, sent.id = True, view.id
+
+    def _known_removed(self, host: Host) -> frozenset[bytes]:
+        """The terminals that this one knows to be removed."""
+        logs = self.laws.logs(self.side(host)).values()
+        return frozenset(terminal for log in logs for terminal in log.removed)
 
     def _send_again(self, host: Host) -> None:
         """After a start: what no call has acknowledged, for it may not be stored."""
         known = host.person.engine._use_cases.book.rows
         for sent in list(self.laws.sent.values()):
-            person = self.laws.sides[sent.to].person
+            person = self.laws.persons[sent.to]
             if sent.author == host.number and not sent.acknowledged and person in known:
                 self.spawn(host, "send", partial(self._send, host, sent))
 
     def person(self, host: Host) -> str:
-        return self.laws.sides[host.number].person.hex()
+        return self.laws.persons[host.owner].hex()
