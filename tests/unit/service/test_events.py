@@ -84,6 +84,7 @@ class Contacts:
         book: Any = SimpleNamespace(rows={})
         self.book = book
         self.stored: list[tuple[Any, ...]] = []
+        self.earlier = True
         clock = mock.Mock(wall=lambda: 1000 * PENDING_SECONDS + 7)
         self.pending = PendingContacts(
             clock, self.store, self.bus, self.keyring, book, self.views, self.cleaner, self.notes
@@ -97,7 +98,6 @@ class Contacts:
         monkeypatch.setattr(stored_keys, "forget_pairing", lambda *told: self.stored.append(told[1:]))
         monkeypatch.setattr(pending_module, "contact_keys", lambda *told: ("keys", *told[1:]))
         self.old: list[bytes] = []
-        self.earlier = True
 
     async def _run(self, work: Any, *args: Any) -> Any:
         return work(self.database, *args)
