@@ -183,17 +183,16 @@ class _Follower:
         db = self._db
         if registers.is_retired(db, root):
             return self._retired(root)
-        found = [read_value(Register.PAIRING, one) for _, one in registers.writes(db, Register.PAIRING, root)]
-        read = [value for value in found if isinstance(value, PairingValue)]
-        if not read:
+        said = _pairing_in_force(db, root)
+        if said is None:
             return self._erase(root)
-        row = self._rows.get(subject(read[-1].person))
+        row = self._rows.get(subject(said.person))
         if row is None:
-            self._forget(subject(read[-1].person))
+            self._forget(subject(said.person))
             return True
         # Shares that were renewed since come on links, and an older write must not take their place.
-        if all(share.root != read[-1].pairing.root for share in keys.shares_of(db, row.person)):
-            for share in _rows_of(row.person, read[-1].pairing):
+        if all(share.root != said.pairing.root for share in keys.shares_of(db, row.person)):
+            for share in _rows_of(row.person, said.pairing):
                 keys.add_share(db, share)
             self._persons.add(row.person)
         self._reorder.add(row.person)
@@ -257,6 +256,23 @@ def renew_standing(db: Database, person: bytes) -> None:
     value = read_value(Register.STANDING, said) if said is not None else None
     if isinstance(value, StandingValue) and persons.pinned(db, person).newest == value.newest:
         _set_standing(db, person, value)
+
+
+def _pairing_in_force(db: Database, root: bytes) -> PairingValue | None:
+    """The last write of a pairing by a terminal that is live, the last one without any.
+
+    Who was removed may have written other shares under a root of the others, and no link opens under them.
+    """
+    found = [
+        (entry, read)
+        for entry, value in registers.writes(db, Register.PAIRING, root)
+        if isinstance(read := read_value(Register.PAIRING, value), PairingValue)
+    ]
+    if len(found) > 1:
+        live = persons.pinned(db, keys.read_own(db).person).live
+        author = "SELECT terminal FROM terminals WHERE number = (SELECT author FROM entries WHERE number = ?)"
+        found = [one for one in found if db.value(author, one[0]) in live] or found
+    return found[-1][1] if found else None
 
 
 def _rows_of(person: bytes, pairing: SharedRoot) -> list[ShareRow]:
@@ -414,9 +430,8 @@ def superseded(db: Database, person: bytes, root: bytes) -> list[bytes]:
     A pairing that another terminal made meanwhile is not among them: the contact may know that one alone.
     """
     roots = list(dict.fromkeys(row.root for row in keys.shares_of(db, person)))
-    said = registers.in_force(db, Register.PAIRING, subject(root))
-    value = read_value(Register.PAIRING, said) if said is not None else None
-    if isinstance(value, PairingValue):
-        return [one for one in roots if one != root and subject(one) in value.supersedes]
+    said = _pairing_in_force(db, subject(root))
+    if said is not None:
+        return [one for one in roots if one != root and subject(one) in said.supersedes]
     earlier = keys.earlier_pairings(db, person, root)
     return [one for one in earlier if registers.in_force(db, Register.PAIRING, subject(one)) is None]

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chat.interface import EntryAdded
-from protocol.messages import RenewedShare
+from chat.storage.keys import OWN, THEIRS
+from protocol.messages import PairingValue, RenewedShare, SharedRoot, SharedShare
+from protocol.notes import Register, write
 from protocol.pairing.renewal import draw_share, number_of, share_message
 from tests.integration.steps import current
 from tests.integration.test_own_terminals import linked, terminal_of
-from tests.integration.test_renewal import keyring, three_and_ben
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.integration.test_renewal import PHONE, keyring, three_and_ben
+from tests.integration.test_shared_contacts import shares, two_devices
+from tests.support.engines import devices
+from tests.support.engines.engines import Person, in_virtual_time, invite, talk
 
 FLOOD = 8
 
@@ -59,3 +63,37 @@ async def test_many_shares_of_a_stolen_terminal_lock_no_other_one_out(tmp_path: 
         await there
         newest = keyring(desk).contacts[keyring(ben).own.person].pairs[0].newest()
         assert keyring(ben).contacts[keyring(desk).own.person].pairs[0].newest() == newest
+
+
+@in_virtual_time(limit=3600)
+async def test_other_shares_that_a_stolen_device_wrote_before_its_removal_are_not_taken(
+    tmp_path: Path,
+) -> None:
+    """The laptop is away while the desk pairs with Cat, and the phone writes the pairing again."""
+    async with two_devices(tmp_path) as (_, desk, laptop, _, cat):
+        phone = devices.device(desk, tmp_path / "phone", PHONE, 99)
+        await devices.link(desk, phone, "phone")
+        await asyncio.sleep(20)
+        added = keyring(laptop).own_log.live[bytes.fromhex(terminal_of(phone))].operation
+        await laptop.engine.confirm_own(added.hex())
+        await laptop.stop()
+        await invite(desk, cat)
+        await asyncio.sleep(20)
+        parts, person = phone.engine._use_cases, cat.peer.person
+        held = await shares(phone, cat)
+        own, theirs = (
+            [SharedShare(row.number, secret or row.share, [], []) for row in held if row.owner == owner]
+            for owner, secret in ((OWN, b""), (THEIRS, bytes(32)))
+        )
+        root = held[0].root
+        said = write(Register.PAIRING, root, PairingValue(person, SharedRoot(root, own, theirs), []))
+        await parts.notes.done(await parts.store.write(parts.notes.write, [said]))
+        await asyncio.sleep(20)
+        await desk.engine.remove_terminal(terminal_of(phone), True)
+        await asyncio.sleep(60)
+        await laptop.start()
+        await asyncio.sleep(120)
+        assert linked(laptop, cat)
+        assert linked(desk, cat)
+        await talk(laptop, cat, "after")
+        await phone.engine.close()
