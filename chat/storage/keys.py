@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from chat.storage.database import Database
@@ -112,27 +112,45 @@ class ShareRow(Redacting, frozen=True):
     root: Redacted[bytes]
 
 
-def add_share(db: Database, row: ShareRow) -> None:
-    """Store a share, which may be held already. Raises StorageMisuse for another with the same number."""
+def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) -> None:
+    """Store a share, which may be held already. Raises StorageMisuse for another with the same number.
+
+    `meanwhile`: the roots of pairings that were stored while this one was under way.
+    """
     new = db.run(
-        "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce("
-        " (SELECT pairing FROM shares WHERE contact = ?1 AND root = ?2),"
-        " (SELECT max(pairing) + 1 FROM shares WHERE contact = ?1), 1))",
+        "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing, began_after)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6,"
+        " coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest)"
+        " FROM (SELECT coalesce(max(pairing), 0) AS newest FROM shares WHERE contact = ?1)"
+        " LEFT JOIN"
+        " (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
         *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
     )
+    for root in meanwhile:
+        db.run(
+            "UPDATE shares SET began_after = min(began_after,"
+            " (SELECT min(pairing) - 1 FROM shares WHERE contact = ?1 AND root = ?3))"
+            " WHERE contact = ?1 AND root = ?2"
+            " AND EXISTS (SELECT 1 FROM shares WHERE contact = ?1 AND root = ?3)",
+            *(row.contact, row.root, root),
+        )
     if not new and row not in shares_of(db, row.contact):
         raise StorageMisuse("another share with this number is held")
 
 
-def retire_pairings(db: Database, contact: bytes, root: bytes) -> None:
-    """Delete the shares of the pairings with a contact before the one with this root."""
-    if db.run(
+def retire_pairings(db: Database, contact: bytes, root: bytes) -> bool:
+    """Delete the shares of the pairings with a contact that were stored before the one with this root began.
+
+    Returns whether there were any.
+    """
+    gone = db.run(
         "DELETE FROM shares WHERE contact = ?1"
-        " AND pairing < (SELECT max(pairing) FROM shares WHERE contact = ?1 AND root = ?2)",
+        " AND pairing <= (SELECT min(began_after) FROM shares WHERE contact = ?1 AND root = ?2)",
         *(contact, root),
-    ):
+    )
+    if gone:
         mark_unclean(db)
+    return bool(gone)
 
 
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:

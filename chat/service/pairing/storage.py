@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from chat.ports import Clock
@@ -43,15 +45,18 @@ class PendingContacts:
         self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
         self._book, self._views, self._cleaner = book, views, cleaner
 
-    async def store(self, contact: PendingContact, verified: bool) -> None:
+    async def store(
+        self, contact: PendingContact, verified: bool, meanwhile: Collection[bytes] = frozenset()
+    ) -> None:
         """Store what a later link with this person needs; from now on such a link opens.
 
-        `verified`: words were compared, also with a person who is a contact already.
+        `verified`: words were compared, also with a person who is a contact already. `meanwhile`: the roots
+        of pairings that were stored since this one began.
         """
         before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
         row, keys, causes = await self._store.write_once(
-            _is_stored, _store_pending, own, contact, verified, old, now
+            _is_stored, _store_pending, own, contact, verified, old, now, meanwhile
         )
         # Nothing may fail from here on, or a pairing would say that nothing was stored.
         if before is None or contact.person in self._keyring.contacts:
@@ -65,7 +70,7 @@ class PendingContacts:
             self._bus.signal(ContactReleased(row.person))
 
     async def retire(self, opened: LinkOpen) -> None:
-        """Forget the earlier pairings with a contact, once a link opened under the newest one (SPEC §7.6).
+        """Forget the pairings before the newest one began, once a link opened under that (SPEC §7.6).
 
         The links that opened under them end.
         """
@@ -76,7 +81,8 @@ class PendingContacts:
         if not newest.opened(opened.contact_psk, initiates=initiates):
             return
         person = newest.their_person
-        await self._store.write(retire_pairings, person, newest.root)
+        if not await self._store.write(retire_pairings, person, newest.root):
+            return
         await self.reload(person)
         self._bus.signal(ContactsChanged())
         self._cleaner.begin()
@@ -156,6 +162,7 @@ def _store_pending(
     verified: bool,
     before: PersonState | None,
     now: int,
+    meanwhile: Collection[bytes],
 ) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...]]:
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
@@ -190,7 +197,7 @@ def _store_pending(
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         heads = list(share.heads)
         row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
-        keys.add_share(database, row)
+        keys.add_share(database, row, meanwhile)
     persons.add_proven_key(database, contact.person, contact.static)
     contacts.set_name(database, contact.person, state.name)
     if verified:

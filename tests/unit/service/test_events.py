@@ -88,15 +88,20 @@ class Contacts:
         monkeypatch.setattr(contacts, "set_state", lambda *told: self.stored.append(told[1:]))
         monkeypatch.setattr(contacts, "drop_pending", self._drop)
         monkeypatch.setattr(persons, "add_proven_key", lambda *told: self.stored.append(told[1:]))
-        monkeypatch.setattr(pending_module, "retire_pairings", lambda *told: self.stored.append(told[1:]))
+        monkeypatch.setattr(pending_module, "retire_pairings", self._retire)
         monkeypatch.setattr(pending_module, "contact_keys", lambda *told: ("keys", *told[1:]))
         self.old: list[bytes] = []
+        self.earlier = True
 
     async def _run(self, work: Any, *args: Any) -> Any:
         return work(self.database, *args)
 
     async def _run_once(self, is_stored: Any, work: Any, *given: Any) -> Any:
         return await self._run(work, *given)
+
+    def _retire(self, database: Any, person: bytes, root: bytes) -> bool:
+        self.stored.append((person, root))
+        return self.earlier
 
     def _drop(self, database: Any, is_late: Any) -> list[bytes]:
         assert [is_late(since) for since in (7, 8)] == [True, False]
@@ -189,6 +194,9 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     await retire(b"person", 2, psk, True)
     assert it.stored == [(b"person", b"root")]
     assert it.keyring.contacts == {b"person": ("keys", b"own", "row")}
+    assert it.calls() == [CHANGED, mock.call.begin()]
+    it.earlier = False  # the other pairing was under way at the same time
+    await retire(b"person", 2, psk, True)
     assert it.calls() == [CHANGED, mock.call.begin()]
 
 
