@@ -49,13 +49,25 @@ class Recent:
 
     def __init__(self) -> None:
         self._last: dict[str, EntryView] = {}  # the latest conversation first
+        self._lines: dict[str, tuple[EntryView, str]] = {}
 
     def read(self, latest: Iterable[EntryView]) -> None:
         """Take what `Messenger.latest` returns."""
         self._last = {entry.contact: entry for entry in latest}
+        self._lines.clear()
 
     def last(self, person: str) -> EntryView | None:
         return self._last.get(person)
+
+    def line(self, person: str, draft: str = "") -> str:
+        """As `last_line`. A list is drawn at every event, and its lines are made once."""
+        entry = self._last.get(person)
+        if entry is None or draft:
+            return last_line(entry, draft)
+        made = self._lines.get(person)
+        if made is None or made[0] is not entry:
+            made = self._lines[person] = entry, last_line(entry)
+        return made[1]
 
     def in_order(self, views: Iterable[ContactView]) -> list[ContactView]:
         """Contacts with the latest conversation first; those without one follow in the order given."""
@@ -72,11 +84,13 @@ class Recent:
                 self._changed(entry)
             case EntryDeleted(contact, entry_id, by_author, expired):
                 last = self._last.get(contact)
+                self._lines.pop(contact, None)
                 if last is not None and last.id == entry_id:
                     kind, by = ("expired", "") if expired else ("deleted", "author" if by_author else "here")
                     self._last[contact] = replace(last, kind=kind, text="", deleted_by=by, edited=False)
             case ContactRemoved(person):
                 self._last.pop(person, None)
+                self._lines.pop(person, None)
             case EntriesMarked():
                 return True
             case HistoryCleared(_, done, total):

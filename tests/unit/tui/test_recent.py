@@ -125,10 +125,13 @@ def test_events_are_followed_and_what_they_cannot_tell_is_read_again() -> None:
     recent.follow(EntryDeleted(bob.person, second.id, expired=True))
     assert last_line(recent.last(bob.person)) == "(disappeared)"
     assert recent.follow(EntriesMarked(bob.person))
+    assert recent.line(bob.person) == recent.line(bob.person) == "(disappeared)"
+    assert recent.line(bob.person, "half") == "Draft: half"
     assert not recent.follow(HistoryCleared(bob.person, 1, 2))
     assert recent.follow(HistoryCleared(bob.person, 2, 2))
     recent.follow(ContactRemoved(bob.person, "Bob"))
     assert recent.last(bob.person) is None
+    assert recent.line(bob.person) == ""
 
 
 @pytest.mark.parametrize(

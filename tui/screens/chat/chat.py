@@ -271,7 +271,6 @@ class ChatScreen(Screen[None]):
     # What the engine says.
 
     def on_engine_event(self, message: messages.EngineEvent) -> None:
-        self._list_changed(message.event)
         match message.event:
             case Ready(addresses):
                 self.people.me_changed(replace(self.state.me, addresses=addresses))
@@ -336,6 +335,7 @@ class ChatScreen(Screen[None]):
                 self.devices.changed()
             case Notice(text):
                 self.pairing.notice(safe_line(told(text)))
+        self._list_changed(message.event)
 
     def _list_changed(self, event: object) -> None:
         """Follow the last entry of each conversation."""

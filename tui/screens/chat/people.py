@@ -9,7 +9,6 @@ from tui.attention import Attention
 from tui.conversation import SILENT
 from tui.messages import NotifyEntry, UnreadChanged
 from tui.preferences import Options, Preferences
-from tui.recent import last_line
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.formatting import safe_line, safe_name
@@ -144,7 +143,7 @@ class PeopleController:
     def _last_line(self, person: str) -> str:
         # The draft of the open conversation stands in the text field.
         draft = "" if person == self.state.current else self.composer.drafts.of(person).text
-        return last_line(self.state.recent.last(person), draft)
+        return self.state.recent.line(person, draft)
 
     def show_header(self) -> None:
         view = self.state.contact
