@@ -533,6 +533,11 @@ class PersonLogs:
             return True
         return sorted(message.heads) == sorted(state.heads)
 
+    def heads(self, person: bytes) -> Sequence[bytes] | None:
+        """Those of a contact's log, None for anybody else."""
+        contact = self._keyring.contacts.get(person)
+        return None if contact is None else contact.state.heads
+
     def _owner(self, peer: Peer, person: bytes) -> bytes:
         own = self._keyring.own.person
         return person if peer.person == own else owner_named(person, own, peer.person)
@@ -612,6 +617,11 @@ class PersonLogs:
             self._views.publish_identity(person, causes)
         self._bus.signal(ContactsChanged())
         return found.whole
+
+
+def owner_of(message: LogOperations) -> bytes:
+    """The person of operations that were stored."""
+    return parse_operation(message.operations[0]).person
 
 
 def before_others(
