@@ -307,3 +307,31 @@ async def test_another_terminal_than_the_one_that_drew_a_share_hands_it_on(tmp_p
         await there
         (pair,) = keyring(ben).contacts[keyring(desk).own.person].pairs
         assert pair.theirs[0].terminal.hex() == terminal_of(desk)
+
+
+@in_virtual_time(limit=1800)
+async def test_a_contact_tells_a_removed_terminal_on_the_link_that_is_open(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        for one in (desk, laptop):
+            network.part(one.host, phone.host)
+        await asyncio.sleep(20)
+        link = current(phone, ben)
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(5)
+        assert keyring(phone).is_removed
+        assert not link.driver.link.is_open
+
+
+@in_virtual_time(limit=1800)
+async def test_a_contact_tells_a_removed_terminal_that_calls_under_an_earlier_share(tmp_path: Path) -> None:
+    """The laptop does not have the new share yet, so that Ben still holds the earlier one."""
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        for one in (laptop, phone):
+            await one.stop()
+            network.part(one.host, desk.host)
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(30)
+        await phone.start()
+        await asyncio.sleep(30)
+        assert keyring(phone).is_removed
+        assert keyring(ben).contacts[keyring(desk).own.person].pairs[0].theirs[1:]
