@@ -173,7 +173,7 @@ NOBODY: Final = (
     " networks that cannot reach each other: 'parlour relays --help'."
 )
 SAME_DEVICE: Final = "Only that device can still use the invitation."
-USED_UP: Final = "The invitation was used by that device: create a new one."
+USED_UP: Final = "The invitation may be used up: create a new one."
 UNUSED: Final = "The invitation expired before anyone used it: create a new one."
 
 

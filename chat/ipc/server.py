@@ -62,7 +62,8 @@ class ControlServer:
         self._server.close()
         self._server = None
         if self._path.exists() and self._path.stat().st_ino == self._inode:  # not that of the next engine
-            self._path.unlink()
+            with suppress(OSError):  # the next engine replaces it
+                self._path.unlink()
         caller = asyncio.current_task()
         await asyncio.gather(*(client.drain(within, caller) for client in list(self._clients)))
 

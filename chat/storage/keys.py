@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 from typing import Final
 
 from chat.storage.database import Database
@@ -112,17 +113,41 @@ class ShareRow(Redacting, frozen=True):
     root: Redacted[bytes]
 
 
-def add_share(db: Database, row: ShareRow) -> None:
-    """Store a share, which may be held already. Raises StorageMisuse for another with the same number."""
+def add_share(db: Database, row: ShareRow, meanwhile: Collection[bytes] = ()) -> None:
+    """Store a share, which may be held already. Raises StorageMisuse for another with the same number.
+
+    `meanwhile`: the roots of pairings that were stored while this one was under way.
+    """
     new = db.run(
-        "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce("
-        " (SELECT pairing FROM shares WHERE contact = ?1 AND root = ?2),"
-        " (SELECT max(pairing) + 1 FROM shares WHERE contact = ?1), 1))",
+        "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads, pairing, began_after)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6,"
+        " coalesce(held.pairing, newest + 1), coalesce(held.began_after, newest)"
+        " FROM (SELECT coalesce(max(pairing), 0) AS newest FROM shares WHERE contact = ?1)"
+        " LEFT JOIN"
+        " (SELECT pairing, began_after FROM shares WHERE contact = ?1 AND root = ?2 LIMIT 1) AS held",
         *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
     )
+    for root in meanwhile:
+        db.run(
+            "UPDATE shares SET began_after = min(began_after,"
+            " (SELECT min(pairing) - 1 FROM shares WHERE contact = ?1 AND root = ?3))"
+            " WHERE contact = ?1 AND root = ?2"
+            " AND EXISTS (SELECT 1 FROM shares WHERE contact = ?1 AND root = ?3)",
+            *(row.contact, row.root, root),
+        )
     if not new and row not in shares_of(db, row.contact):
         raise StorageMisuse("another share with this number is held")
+
+
+def superseded(db: Database, contact: bytes, root: bytes) -> list[bytes]:
+    """The roots of the pairings with a contact that were stored before the one with this root began."""
+    rows = db.rows(
+        "SELECT DISTINCT root FROM shares WHERE contact = ?1 AND root != ?2"
+        " AND pairing <= (SELECT min(began_after) FROM shares WHERE contact = ?1 AND root = ?2)"
+        " ORDER BY pairing DESC",
+        *(contact, root),
+    )
+    return [row[0] for row in rows]
 
 
 def forget_pairing(db: Database, contact: bytes, root: bytes) -> None:
@@ -131,11 +156,16 @@ def forget_pairing(db: Database, contact: bytes, root: bytes) -> None:
         mark_unclean(db)
 
 
-def order_pairings(db: Database, contact: bytes, roots: Iterable[bytes]) -> None:
-    """Store the order of all pairings with a contact: the newest comes last."""
+def order_pairings(db: Database, contact: bytes, roots: Sequence[bytes]) -> None:
+    """Store the order of all pairings with a contact: the newest comes last.
+
+    Each supersedes no other ones than before.
+    """
+    earlier = {root: set(superseded(db, contact, root)) for root in roots}
+    began = {root: len(list(takewhile(of.__contains__, roots))) for root, of in earlier.items()}
     db.run_many(
-        "UPDATE shares SET pairing = ? WHERE contact = ? AND root = ?",
-        [(place, contact, root) for place, root in enumerate(roots, 1)],
+        "UPDATE shares SET pairing = ?, began_after = ? WHERE contact = ? AND root = ?",
+        [(place, began[root], contact, root) for place, root in enumerate(roots, 1)],
     )
 
 

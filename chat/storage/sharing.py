@@ -373,12 +373,10 @@ def standing(db: Database, row: ContactRow) -> StateWrite:
 
 
 def pairing(db: Database, person: bytes, root: bytes) -> StateWrite:
-    """A pairing with its shares. It supersedes all that were stored before it."""
-    rows = keys.shares_of(db, person)
-    roots = list(dict.fromkeys(row.root for row in rows))
-    before = roots[roots.index(root) + 1 :]
+    """A pairing with its shares, and what it supersedes: what was stored before it began."""
+    shared, before = _shared(keys.shares_of(db, person), root), keys.superseded(db, person, root)
     superseded = sorted(subject(one) for one in before[:STATE_SUPERSEDED_MAX])
-    return write(Register.PAIRING, root, PairingValue(person, _shared(rows, root), superseded))
+    return write(Register.PAIRING, root, PairingValue(person, shared, superseded))
 
 
 def _shared(rows: Iterable[ShareRow], root: bytes) -> SharedRoot:
@@ -406,10 +404,12 @@ def superseded(db: Database, person: bytes, root: bytes) -> list[bytes]:
 
     A pairing that another terminal made meanwhile is not among them: the contact may know that one alone.
     """
-    roots = list(dict.fromkeys(row.root for row in keys.shares_of(db, person)))
+    roots = dict.fromkeys(row.root for row in keys.shares_of(db, person))
     said = registers.in_force(db, Register.PAIRING, subject(root))
     value = read_value(Register.PAIRING, said) if said is not None else None
     if isinstance(value, PairingValue):
         return [one for one in roots if one != root and subject(one) in value.supersedes]
-    earlier = roots[roots.index(root) + 1 :] if root in roots else []
-    return [one for one in earlier if registers.in_force(db, Register.PAIRING, subject(one)) is None]
+    if registers.writes(db, Register.PAIRING, subject(root)):
+        return []  # what it says is missing
+    earlier = keys.superseded(db, person, root)
+    return [one for one in earlier if not registers.writes(db, Register.PAIRING, subject(one))]

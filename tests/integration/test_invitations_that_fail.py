@@ -158,6 +158,18 @@ def breaking(person: Person, number: int, *, stays: bool = False) -> Iterator[No
     store.run = real  # type: ignore[method-assign]
 
 
+@in_virtual_time
+async def test_an_inviter_hears_that_the_disk_kept_an_invitation_from_being_used(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        invitation = (await ada.engine.invite()).text
+        failed = ada.stage(PairingStage.FAILED), ben.stage(PairingStage.FAILED)
+        with breaking(ada, 1, stays=True):  # the first use reads what is shown of this person
+            await ben.engine.join(invitation)
+            view, other = [event.pairing for event in await asyncio.gather(*failed)]
+        assert (view.invitation, view.problem, other.problem) == (invitation, StorageBroken.what, CUT)
+        await join(ada, ben, invitation)  # the same joiner may come again
+
+
 @pytest.mark.parametrize("number", range(6))
 @pytest.mark.parametrize("side", [0, 1])
 @pytest.mark.parametrize("stage", [PairingStage.JOINER, PairingStage.WORDS])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,7 +50,7 @@ class Seen:
     """What one terminal has shown, held and done. It goes back with an old copy.
 
     `held` are ids by conversation, `told` those that its person has read, `for_all` those that it deleted for
-    everyone.
+    everyone. `pairings` are the roots by person.
     """
 
     announced: set[str] = field(default_factory=set)
@@ -61,7 +60,7 @@ class Seen:
     verified: set[int] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     for_all: set[str] = field(default_factory=set)
-    pairings: Counter[int] = field(default_factory=Counter)
+    pairings: dict[bytes, set[bytes]] = field(default_factory=dict)
     ends: dict[str, float] = field(default_factory=dict)
     """When entries end at the latest, in seconds of virtual time, as far as was shown."""
 
@@ -75,7 +74,7 @@ class Seen:
             set(self.verified),
             set(self.told),
             set(self.for_all),
-            Counter(self.pairings),
+            {person: set(roots) for person, roots in self.pairings.items()},
             dict(self.ends),
         )
 
@@ -126,9 +125,10 @@ class Laws:
 
     def copy_is_back(self, number: int, seen: Seen) -> None:
         side = self.sides[number]
-        side.estranged |= {
-            other for other in side.paired_again if side.seen.pairings[other] != seen.pairings[other]
+        since = {
+            person for person, roots in side.seen.pairings.items() if roots - seen.pairings.get(person, set())
         }
+        side.estranged |= {other.number for other in self.sides if other.person in since}
         side.seen = seen.copy()
 
     def _event(self, number: int, event: Event) -> None:
@@ -152,10 +152,12 @@ class Laws:
     # What is there.
 
     def ids(self, side: Side) -> set[str]:
-        """What is committed, now or when it was last asked."""
+        """Entries that are committed, now or when it was last asked; the pairings are noted with them."""
         if (database := side.database()) is not None:
             with suppress(dbapi2.Error):  # it is just being made
                 side.ever |= {entry.hex() for (entry,) in database.execute("SELECT id FROM entries")}
+                for person, root in database.execute("SELECT DISTINCT contact, root FROM shares"):
+                    side.seen.pairings.setdefault(person, set()).add(root)
         return side.ever
 
     def views(self, side: Side, other: Side) -> list[EntryView]:

@@ -147,7 +147,6 @@ def _pair(world: World, step: Step) -> None:
         return
     for here, there in ((step.who, step.other), (step.other, step.who)):
         world.laws.sides[here].paired_again.add(there)
-        world.laws.sides[here].seen.pairings[there] += 1
 
     async def invite() -> None:
         text = (await one.person.engine.invite()).text
@@ -308,7 +307,9 @@ def _old_copy(world: World, step: Step) -> None:
     if not host.copies or step.number % 2 == 0:
         place = host.person.folder.with_suffix(f".copy{len(host.copies)}")
         files = copied(host.person.folder, place)
-        host.copies.append(Copy(files, world.laws.sides[host.number].seen.copy()))
+        side = world.laws.sides[host.number]
+        world.laws.ids(side)
+        host.copies.append(Copy(files, side.seen.copy()))
     if step.number % 3:
         host.puts_back = host.copies[step.number % len(host.copies)]
         _crash(world, step)

@@ -17,6 +17,21 @@ FOUND = {
             Step("late", other=1, number=5, pause=0.003),
         ),
     ),
+    "two pairings of the same persons at one time": Plan(
+        seed=930,
+        fresh=True,
+        latency=0.05,
+        steps=(
+            Step("init"),
+            Step("swap", other=1),
+            Step("init", who=1),
+            Step("swap", who=1, pause=0.02),
+            Step("pair", who=1, number=1),
+            Step("pair", other=1, number=1),
+            Step("delete_for_all", who=1, pause=11.0),
+            Step("send", other=1),
+        ),
+    ),
 }
 
 

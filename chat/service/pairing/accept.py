@@ -19,6 +19,7 @@ from chat.service.pairing.session import REFUSED_HERE, ActivePairing, PairingSer
 from chat.service.settings import Relays
 from chat.storage import keys
 from chat.storage.database import Store
+from chat.storage.errors import StorageFailure
 from chat.storage.keys import InvitationRow
 from chat.tasks import Runtime
 from protocol.keys import X25519Pair
@@ -100,12 +101,17 @@ class Accept:
     async def burn(self, event: HandshakeAuthenticated) -> bool:
         """Use up an invitation on the disk, before its user gets any answer; whether this key may go on.
 
-        Only the one-time static key that burned it may finish.
+        Only the one-time static key that burned it may finish. Where the disk fails, this person hears of it
+        as of a pairing that failed.
         """
         opened = self._keyring.invitations.get(event.invitation)
         if opened is None:
             return False
-        may = await self._store.write(keys.burn_invitation, event.invitation, event.static)
+        try:
+            may = await self._store.write(keys.burn_invitation, event.invitation, event.static)
+        except StorageFailure as failure:
+            self._pairings.new("", incoming=True, invitation=opened.text).fail_with(failure.phrase)
+            return False
         if may:
             opened.burned_by = event.static
         return may

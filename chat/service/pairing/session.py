@@ -61,7 +61,8 @@ class ActivePairing:
 
     `storing` stores what a later link may need, before the contact is stored. `places`: the other side's
     addresses, or possible addresses if a relay was used, most likely first. `hosts`: its known hosts.
-    `terminal`: the id of the terminal on the other side, once its record is stored.
+    `terminal`: the id of the terminal on the other side, once its record is stored. `meanwhile`: the roots of
+    pairings that were stored since this one began.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ActivePairing:
         self.places: tuple[tuple[str, int], ...] = ()
         self.hosts = frozenset(map(_without_scope, hosts))
         self.terminal = b""
+        self.meanwhile: set[bytes] = set()
         self._service = service
         self._pending = False
         self._link: _PairingLink | None = None
@@ -347,7 +349,11 @@ class PairingService:
     async def store(self, pairing: ActivePairing, contact: PendingContact) -> None:
         if pairing.storing is not None:
             await pairing.storing()
-        await self._pending.store(contact, verified=bool(pairing.view.words))
+        # Before the write, since another pairing may wait for the same disk.
+        for other in self._active.values():
+            if other is not pairing:
+                other.meanwhile.add(contact.root)
+        await self._pending.store(contact, bool(pairing.view.words), frozenset(pairing.meanwhile))
 
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Complete the contact, which both sides have stored."""

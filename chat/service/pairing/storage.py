@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from chat.ports import Clock
@@ -48,16 +50,19 @@ class PendingContacts:
         self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
         self._book, self._views, self._cleaner = book, views, cleaner
 
-    async def store(self, contact: PendingContact, verified: bool) -> None:
+    async def store(
+        self, contact: PendingContact, verified: bool, meanwhile: Collection[bytes] = frozenset()
+    ) -> None:
         """Store what a later link with this person needs; from now on such a link opens.
 
-        `verified`: words were compared, also with a person who is a contact already.
+        `verified`: words were compared, also with a person who is a contact already. `meanwhile`: the roots
+        of pairings that were stored since this one began.
         """
         before, own = self._keyring.contacts.get(contact.person), self._keyring.own.person
         old, now = before.state if before is not None else None, self._clock.wall()
 
         def store(database: Database) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...], Written]:
-            row, keys, causes = _store_pending(database, own, contact, verified, old, now)
+            row, keys, causes = _store_pending(database, own, contact, verified, old, now, meanwhile)
             shared = [] if row.state == PENDING else [[sharing.pairing(database, row.person, contact.root)]]
             if shared and verified:
                 shared.append([sharing.standing(database, row)])
@@ -187,6 +192,7 @@ def _store_pending(
     verified: bool,
     before: PersonState | None,
     now: int,
+    meanwhile: Collection[bytes],
 ) -> tuple[ContactRow, ContactKeys, tuple[Cause, ...]]:
     """Add a pending contact, or new keys to an existing contact; with what changed since `before`.
 
@@ -221,7 +227,7 @@ def _store_pending(
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         heads = list(share.heads)
         row = ShareRow(contact.person, owner, share.number, share.share, heads, contact.root)
-        keys.add_share(database, row)
+        keys.add_share(database, row, meanwhile)
     persons.add_proven_key(database, contact.person, contact.static)
     contacts.set_name(database, contact.person, state.name)
     if verified:

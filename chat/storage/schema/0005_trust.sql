@@ -21,6 +21,9 @@ UPDATE shares SET pairing = (
     AND o.number <= (SELECT max(m.number) FROM shares AS m
         WHERE m.contact = shares.contact AND m.root = shares.root AND m.owner = 'own')
 );
+-- Two pairings at a time may be stored in one order here and in the other there: neither takes the place of the other.
+ALTER TABLE shares ADD COLUMN began_after INTEGER NOT NULL DEFAULT 0; -- the newest pairing that was stored before this one began
+UPDATE shares SET began_after = pairing - 1;
 
 -- An entry that arrives after those that name it may raise the ranks of everything written since. A piece
 -- of that is done with the entry, and the rest later: what is still to be done must survive the process.

@@ -216,7 +216,7 @@ def test_invite_says_why_a_joiner_was_turned_away_and_ends(line: Line) -> None:
     line.messenger.after["invite"] = fails
     outcome = line.run("invite", "--json")
     assert outcome.status == 69
-    assert "The keys do not match. The invitation was used by that device: create a new one." in outcome.err
+    assert "The keys do not match. The invitation may be used up: create a new one." in outcome.err
 
 
 def test_invite_waits_for_the_device_whose_connection_was_cut(line: Line) -> None:

@@ -84,6 +84,7 @@ class Contacts:
         book: Any = SimpleNamespace(rows={})
         self.book = book
         self.stored: list[tuple[Any, ...]] = []
+        self.earlier = True
         clock = mock.Mock(wall=lambda: 1000 * PENDING_SECONDS + 7)
         self.pending = PendingContacts(
             clock, self.store, self.bus, self.keyring, book, self.views, self.cleaner, self.notes
@@ -93,7 +94,7 @@ class Contacts:
         monkeypatch.setattr(contacts, "drop_pending", self._drop)
         monkeypatch.setattr(persons, "add_proven_key", lambda *told: self.stored.append(told[1:]))
         monkeypatch.setattr(sharing, "of_contact", lambda database, person: [])
-        monkeypatch.setattr(sharing, "superseded", lambda *told: [b"of " + told[2]])
+        monkeypatch.setattr(sharing, "superseded", lambda *told: [b"of " + told[2]] if self.earlier else [])
         monkeypatch.setattr(stored_keys, "forget_pairing", lambda *told: self.stored.append(told[1:]))
         monkeypatch.setattr(pending_module, "contact_keys", lambda *told: ("keys", *told[1:]))
         self.old: list[bytes] = []
@@ -198,6 +199,9 @@ async def test_earlier_pairings_are_forgotten_when_a_link_opened_under_the_newes
     assert it.stored == [(b"person", b"of root")]
     assert it.notes.write.mock_calls == [mock.call(it.database, *sharing.retiring([b"of root"]))]
     assert it.keyring.contacts == {b"person": ("keys", b"own", ROW)}
+    assert it.calls() == [CHANGED, mock.call.begin()]
+    it.earlier = False  # the other pairing was under way at the same time
+    await retire(b"person", 2, psk, True)
     assert it.calls() == [CHANGED, mock.call.begin()]
 
 

@@ -63,7 +63,7 @@ def stored(
     database: Database, pairing: PendingContact, verified: bool, before: PersonState | None, now: int
 ) -> tuple[ContactRow, set[CauseKind]]:
     with database.transaction():
-        row, held, causes = _store_pending(database, ME.person, pairing, verified, before, now)
+        row, held, causes = _store_pending(database, ME.person, pairing, verified, before, now, ())
     assert row == contacts.get(database, pairing.person)
     assert held == contact_keys(database, ME.person, row)
     assert (pairing.person, pairing.static) in persons.proven_keys(database)

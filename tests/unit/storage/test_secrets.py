@@ -127,3 +127,23 @@ def test_case_90_a_pairing_that_was_stored_meanwhile_is_not_retired(opened: tupl
             keys.add_share(database, ShareRow(THEM, OWN, 1, blob(f"share of the {name}"), [], blob(name)))
         retire(database, "second")
     assert [row.root for row in keys.shares_of(database, THEM)] == [blob("third"), blob("second")]
+
+
+def test_of_two_pairings_at_one_time_none_is_retired_until_a_later_one_is(
+    opened: tuple[Vault, Database],
+) -> None:
+    """The other side may have stored them in another order, and would be left with the other one."""
+    _, database = opened
+    meanwhile = {"second": {blob("first")}, "third": {blob("first"), blob("second")}}
+    with database.transaction():
+        for name in ("before", "first", "second", "third", "last"):
+            row = ShareRow(THEM, OWN, 1, blob(f"share of the {name}"), [], blob(name))
+            keys.add_share(database, row, meanwhile.get(name, ()))
+
+    def left(newest: str) -> list[bytes]:
+        with database.transaction():
+            retire(database, newest)
+        return [row.root for row in keys.shares_of(database, THEM)]
+
+    assert left("third") == left("second") == [blob(it) for it in ("last", "third", "second", "first")]
+    assert left("last") == [blob("last")]
