@@ -605,7 +605,7 @@ class PersonLogs:
         causes = await self._worker.run(changes, before, found.state)
         hold, read = views.holds(causes, found.state), (list(held), pins)
         try:
-            row = await self._store.write(_store, person, found, hold, read)
+            row = await self._store.write(_store, person, found, hold, read, before.newest)
         except _Outdated:  # a comparison or a pairing came in between, which is in memory next
             await self._pending.reload(person)
             return await self._receive(person, operations)
@@ -682,9 +682,16 @@ class _Outdated(Exception):
 
 
 def _store(
-    database: Database, person: bytes, found: Extension, hold: bool, read: tuple[list[bytes], Pins]
+    database: Database,
+    person: bytes,
+    found: Extension,
+    hold: bool,
+    read: tuple[list[bytes], Pins],
+    newest: bytes,
 ) -> ContactRow | None:
     """The contact as it is now, None if it was removed meanwhile. `found` was made of what was read.
+
+    `newest`: the newest recovery that was in force before.
 
     Raises _Outdated, and stores nothing, if that has changed.
     """
@@ -697,5 +704,6 @@ def _store(
     if hold:
         contacts.set_verified(database, person, False)
         contacts.set_held(database, person, True)
-    sharing.renew_standing(database, person)
+    if found.state.newest != newest:
+        sharing.renew_standing(database, person)
     return contacts.get(database, person)

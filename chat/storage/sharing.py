@@ -125,13 +125,16 @@ class _Follower:
 
     def _contact(self, of: bytes) -> None:
         db, row, said = self._db, self._rows.get(of), registers.writes(self._db, Register.CONTACT, of)
-        value = read_value(Register.CONTACT, said[-1][1]) if said else None
+        last = said[-1].value if said else None
+        value = read_value(Register.CONTACT, last) if last is not None else None
         self._awaited = True
         if isinstance(value, ContactValue):
             if row is not None and (row.state, row.since) != (PAIRED, value.since):
                 contacts.set_paired(db, row.person, value.since)
                 self._rows[of] = replace(row, state=PAIRED, since=value.since)
                 self._persons.add(row.person)
+            return
+        if last is None and not registers.is_undone(db, Register.CONTACT, of):
             return
         if row is not None and row.state == PAIRED:
             contacts.remove(db, row.person)
@@ -143,7 +146,7 @@ class _Follower:
                 "SELECT DISTINCT r.entry FROM registers AS r WHERE r.contact = ? AND r.entry != ?"
                 " AND NOT EXISTS (SELECT 1 FROM registers WHERE entry = r.entry AND register = 6)"
             )
-            self._destroy(db.rows(of_it, of, said[-1][0]))
+            self._destroy(db.rows(of_it, of, said[-1].entry))
 
     def _destroy(self, numbers: Iterable[Row]) -> None:
         """Destroy the bodies of entries of which nothing is in force any more."""
@@ -156,6 +159,8 @@ class _Follower:
     def _field(self, register: int, row: ContactRow) -> None:
         db, person, of = self._db, row.person, subject(row.person)
         said = registers.in_force(db, register, of)
+        if said is None and not registers.is_undone(db, register, of):
+            return
         value = read_value(register, said) if said is not None else None
         if register == Register.PETNAME:
             contacts.set_petname(db, person, value.name if isinstance(value, PetnameValue) else "")
@@ -175,10 +180,11 @@ class _Follower:
         db = self._db
         if registers.is_retired(db, root):
             return self._retired(root)
-        found = [read_value(Register.PAIRING, one) for _, one in registers.writes(db, Register.PAIRING, root)]
+        said = [one.value for one in registers.writes(db, Register.PAIRING, root) if one.value is not None]
+        found = [read_value(Register.PAIRING, one) for one in said]
         read = [value for value in found if isinstance(value, PairingValue)]
         if not read:
-            return self._erase(root)
+            return not registers.is_undone(db, Register.PAIRING, root) or self._erase(root)
         row = self._rows.get(subject(read[-1].person))
         if row is None:
             return True
@@ -228,14 +234,15 @@ def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
     if same or not value.verified:  # a verification never outlives a recovery, and does not come before it
         contacts.set_verified(db, person, value.verified)
     if same:
-        contacts.set_held(db, person, value.held or state.contested)
+        # A fork that froze all terminals holds back until the person compares again (SPEC §7.3).
+        contacts.set_held(db, person, value.held or state.contested or not state.live)
     for one in value.comparison:
         row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))
         contacts.add_comparison(db, row)
 
 
 def renew_standing(db: Database, person: bytes) -> None:
-    """The log of a contact has grown: what another terminal knows of it may count from now on."""
+    """A recovery of a contact has come: what another terminal knows of it may count from now on."""
     said = registers.in_force(db, Register.STANDING, subject(person))
     value = read_value(Register.STANDING, said) if said is not None else None
     if isinstance(value, StandingValue) and persons.pinned(db, person).newest == value.newest:
@@ -284,7 +291,7 @@ def _follow_relays(db: Database) -> bool:
         said, row = registers.in_force(db, Register.RELAY, of), held.get(of)
         value = read_value(Register.RELAY, said) if said is not None else None
         if not isinstance(value, SharedRelay):
-            if row is not None:
+            if row is not None and (said is not None or registers.is_undone(db, Register.RELAY, of)):
                 settings.remove_relay(db, row.address)
                 del held[of]
                 before = True
@@ -365,10 +372,10 @@ def standing(db: Database, row: ContactRow) -> StateWrite:
 
 
 def pairing(db: Database, person: bytes, root: bytes) -> StateWrite:
-    """A pairing with its shares. It supersedes all that were stored before it began."""
-    rows, before = keys.shares_of(db, person), keys.earlier_pairings(db, person, root)
+    """A pairing with its shares, and what it supersedes: what was stored before it began."""
+    shared, before = _shared(keys.shares_of(db, person), root), keys.superseded(db, person, root)
     superseded = sorted(subject(one) for one in before[:STATE_SUPERSEDED_MAX])
-    return write(Register.PAIRING, root, PairingValue(person, _shared(rows, root), superseded))
+    return write(Register.PAIRING, root, PairingValue(person, shared, superseded))
 
 
 def _shared(rows: Iterable[ShareRow], root: bytes) -> SharedRoot:
@@ -396,10 +403,12 @@ def superseded(db: Database, person: bytes, root: bytes) -> list[bytes]:
 
     A pairing that another terminal made meanwhile is not among them: the contact may know that one alone.
     """
-    roots = list(dict.fromkeys(row.root for row in keys.shares_of(db, person)))
+    roots = dict.fromkeys(row.root for row in keys.shares_of(db, person))
     said = registers.in_force(db, Register.PAIRING, subject(root))
     value = read_value(Register.PAIRING, said) if said is not None else None
     if isinstance(value, PairingValue):
         return [one for one in roots if one != root and subject(one) in value.supersedes]
-    earlier = keys.earlier_pairings(db, person, root)
-    return [one for one in earlier if registers.in_force(db, Register.PAIRING, subject(one)) is None]
+    if registers.writes(db, Register.PAIRING, subject(root)):
+        return []  # what it says is missing
+    earlier = keys.superseded(db, person, root)
+    return [one for one in earlier if not registers.writes(db, Register.PAIRING, subject(one))]
