@@ -129,7 +129,7 @@ class Preferences:
 
     async def keep_opened(self, person: str) -> None:
         """Keep it. Raises ParlourError."""
-        # The person stands in the name, so that the removal of a contact forgets this, too.
+        # The person is part of the name, so that the removal of a contact forgets this, too.
         before = self.opened
         if before != person:
             if before:

@@ -67,7 +67,7 @@ async def test_a_draft_is_marked_in_the_list_while_its_conversation_is_closed() 
     async with chatting(messenger, size=(120, 34)) as pilot:
         chat(pilot).open_conversation(bob.person)
         await write(pilot, "not yet said")
-        assert "Draft:" not in shown(pilot), "it stands in the text field"
+        assert "Draft:" not in shown(pilot), "the text field shows it"
         chat(pilot).open_conversation(carla.person)
         await until_shown(pilot, "Draft: not yet said")
         chat(pilot).open_conversation(bob.person)

@@ -141,7 +141,7 @@ class PeopleController:
         self._show_guide()
 
     def _last_line(self, person: str) -> str:
-        # The draft of the open conversation stands in the text field.
+        # The draft of the open conversation is in the text field.
         draft = "" if person == self.state.current else self.composer.drafts.of(person).text
         return self.state.recent.line(person, draft)
 
