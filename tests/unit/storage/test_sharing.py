@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, keys, ordering, registers, sharing
+from chat.storage import contacts, entries, keys, ordering, persons, registers, sharing
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, ShareRow
 from protocol.entries_and_receipts import KIND_STATE, EntryPlace, ParsedEntry, write_entry
 from protocol.history import order
+from protocol.identity.author import create_person, create_terminal, recover_operation, sign_recovery
+from protocol.identity.exchange import extend
 from protocol.messages import (
     BlockedValue,
     ContactValue,
@@ -22,6 +24,7 @@ from protocol.messages import (
     PetnameValue,
     SharedRoot,
     SharedShare,
+    StandingValue,
     StateWrite,
 )
 from protocol.notes import Register, in_force, notes_of, state_body, subject, write
@@ -217,3 +220,54 @@ def test_a_removed_contact_of_another_device_is_no_more_awaited(database: Databa
     assert sharing.awaited(database) == set()
     (entry,) = database.rows("SELECT header, salt, body FROM entries JOIN bodies ON entry = number")
     assert person not in Entry(*entry).body
+
+
+def test_of_two_pairings_that_do_not_know_each_other_none_supersedes_the_other(database: Database) -> None:
+    """The contact may hold one of them alone, and the person would be cut off."""
+    begin(database)
+    add_root(database, "the first")
+    one, other = (
+        SharedRoot(blob(name), PAIRING.own, PAIRING.theirs) for name in ("the desk's", "the laptop's")
+    )
+    first = [subject(blob("the first"))]
+    for terminal, root in zip(DEVICES[1:], (one, other), strict=True):
+        device = Device(terminal, random.Random(1))
+        take(database, device.write(write(Register.PAIRING, root.root, PairingValue(THEM, root, first))))
+    assert len(set(shared(database))) == 3
+    for root in (one, other):
+        assert sharing.superseded(database, THEM, root.root) == [blob("the first")]
+    assert sharing.superseded(database, THEM, blob("the first")) == []
+    orders = [list(dict.fromkeys(shared(database)))]
+    assert orders[0][-1] == blob("the first"), "what the notes do not know is older"
+
+
+def test_a_verification_counts_for_the_recovery_that_was_compared(database: Database) -> None:
+    begin(database)
+    draw = random.Random(1)
+    ben, new = create_person("Ben", draw.randbytes), create_terminal(draw.randbytes)
+    before = extend((), ben.operations)
+    recovery = recover_operation(before.state, ben.recovery_seed, [], new.signing, new.static)
+    signed = sign_recovery(recovery, ben.recovery_seed, new.signing_seed)
+    after = extend(ben.operations, [signed])
+    with database.transaction():
+        contacts.add(database, ContactRow(ben.person, "Ben", "", PAIRED, False, False, False, 1))
+        persons.store(database, ben.person, before)
+
+    def says(terminal: bytes, newest: bytes) -> tuple[bool, bool]:
+        value = StandingValue(True, False, newest, [], [])
+        device = Device(terminal, random.Random(2))
+        device.held += came
+        came.append(device.write(write(Register.STANDING, ben.person, value)))
+        take(database, came[-1])
+        found = contacts.get(database, ben.person)
+        assert found is not None
+        return found.verified, found.held
+
+    came = list[ParsedEntry]()
+    assert says(DEVICES[1], before.state.newest) == (True, False)
+    with database.transaction():
+        persons.store(database, ben.person, after)
+        contacts.set_verified(database, ben.person, False)
+        contacts.set_held(database, ben.person, True)
+    assert says(DEVICES[2], before.state.newest) == (False, True), "it was compared before the recovery"
+    assert says(ME.terminal, after.state.newest) == (True, False)
