@@ -96,6 +96,8 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.OWN_PSK, "own_psk", ("own_secret", 32), 32, ()),
     (labels.OWN_DISCOVER, "own_discovery_key", ("own_secret", 32), 32, ()),
     (labels.OWN_RELAY, "own_meeting_key", ("own_secret", 32), 32, ()),
+    (labels.NOTES, "notes", None, 32, (("person", 32),)),
+    (labels.REGISTER, "of", None, 32, (("what", 32),)),
     (labels.OWN_MARKS, "marks_hash", None, 32, (("conversation", 32), ("marks", 70))),
     (labels.INVITE_CHECK, "check", None, 32, (("person", 32), ("static", 32))),
     (labels.INVITE_KEY, "one_time", None, 32, (("one_time_key", 32),)),
