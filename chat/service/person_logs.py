@@ -15,7 +15,7 @@ from chat.network.limits import Bucket, Turns
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
 from chat.service.events import ContactsChanged, EventBus, InvitationsChanged, OwnLogChanged, OwnLogGrew
-from chat.service.keyring import Keyring
+from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Cleaner
 from chat.service.pairing.storage import PendingContacts
 from chat.service.state import ContactBook
@@ -499,6 +499,12 @@ class PersonLogs:
         """Those of a contact's log, None for anybody else."""
         contact = self._keyring.contacts.get(person)
         return None if contact is None else contact.state.heads
+
+    async def lacking(self, link: LiveLink, heads: Sequence[bytes]) -> list[LogOperations]:
+        """What a live terminal of a contact with these heads of its own log lacks."""
+        if not terminal_at(self._keyring.contacts.get(link.person), link):
+            return []
+        return await self.named(link.peer, link.person, heads)
 
     def _owner(self, peer: Peer, person: bytes) -> bytes:
         own = self._keyring.own.person
