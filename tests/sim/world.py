@@ -556,8 +556,10 @@ class World:
                 remove = partial(host.person.engine.remove_terminal, terminal.hex(), True)
                 self.spawn(host, "remove", remove)
             else:
-                host = self.hosts[self.recovers.get(victim.owner, victim.number)]
-                self.recover(host, thief, force=True)
+                before = self.recovers.get(victim.owner, victim.number)
+                if self.side(self.hosts[before]) not in self.laws.live(victim.owner):
+                    self.recovers[victim.owner] = victim.number  # nobody hears of one by a removed terminal
+                self.recover(self.hosts[self.recovers.get(victim.owner, before)], thief, force=True)
             await asyncio.sleep(30.0)
         raise Broken("liveness", f"{side.name} cannot remove its copy")
 
