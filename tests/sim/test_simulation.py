@@ -15,7 +15,7 @@ KINDS: tuple[Callable[[Plan], bool], ...] = (
     lambda plan: plan.apart,
     lambda plan: "torn" in plan.faults and "old_copy" in plan.faults and not plan.relay,
     lambda plan: plan.persons == 5,
-    lambda plan: 0 < plan.linked and any(step.kind == "theft" for step in plan.steps),
+    lambda plan: plan.linked > 0 and any(step.kind == "theft" for step in plan.steps),
 )
 SEEDS = tuple(next(seed for seed in range(1, 1_000) if kind(draw(seed))) for kind in KINDS)
 """The first of each kind of plan."""
