@@ -29,6 +29,7 @@ from chat.interface import (
     EntryView,
     Event,
     FileCheckView,
+    HistoryRoot,
     InvitationView,
     KeyringFailure,
     LinkingView,
@@ -414,6 +415,9 @@ class Engine:
     async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
         person = self._person(contact) if contact is not None else None
         return await self._open.readable.write(Path(path), form, person)
+
+    async def history_root(self) -> HistoryRoot:
+        return await self._open.roots.compute()
 
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 

@@ -29,11 +29,13 @@ from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
 from chat.views import BackupView as BackupView
 from chat.views import ContactView as ContactView
+from chat.views import ConversationRoot as ConversationRoot
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
 from chat.views import EntryState as EntryState
 from chat.views import EntryView as EntryView
 from chat.views import FileCheckView as FileCheckView
+from chat.views import HistoryRoot as HistoryRoot
 from chat.views import IdentityChangeView as IdentityChangeView
 from chat.views import InvitationView as InvitationView
 from chat.views import LinkingStage as LinkingStage
@@ -547,6 +549,9 @@ class Messenger(Protocol):
 
         `form` is `jsonl`, `markdown` or `html`.
         """
+
+    async def history_root(self) -> HistoryRoot:
+        """Counts and root hashes of what is held here (SPEC §21.1). Takes seconds at a million entries."""
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says, seen from this engine. Takes up to five seconds."""

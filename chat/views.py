@@ -317,6 +317,22 @@ class BackupView(Struct, frozen=True):
     recovery: bool
 
 
+class ConversationRoot(Struct, frozen=True):
+    """What a terminal holds of the conversation with a contact: messages, and their root hash in hex."""
+
+    contact: str
+    entries: int
+    root: str
+
+
+class HistoryRoot(Struct, frozen=True):
+    """What a terminal holds of all conversations. Two terminals with one root hash hold the same."""
+
+    conversations: tuple[ConversationRoot, ...]
+    entries: int
+    root: str
+
+
 class SalvageView(Struct, frozen=True):
     """A backup of a damaged profile, and what is missing in it: entries, texts, contacts, receipts."""
 

@@ -1,4 +1,4 @@
-"""The commands about the devices of one's own: terminal list, add, link, remove, rename."""
+"""The commands about the devices of one's own: terminal list, add, link, compare, remove, rename."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 import click
 from msgspec.structs import replace
 
-from chat.cli.output import Stopped, note, one_line
+from chat.cli.output import Stopped, label_among, note, one_line
 from chat.cli.pairing import NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
@@ -58,7 +58,7 @@ async def signed(call: Call, force: bool, sign: Callable[[bool], Awaitable[None]
 @group("terminal")
 @coroutine
 async def terminal(call: Call) -> None:
-    """List the devices of your identity, or add, link, remove or rename one."""
+    """List the devices of your identity, or add, link, compare, remove or rename one."""
     await _list_terminals(call)
 
 
@@ -219,6 +219,25 @@ class _Compared:
 def machine_name() -> str:
     """What this machine is called, as far as that is a name for a device."""
     return platform.node().partition(".")[0].strip()[:32] or "device"
+
+
+@terminal.command("compare")
+@coroutine
+async def compare(call: Call) -> None:
+    """Show count and root hash of each conversation: the same on two devices, if both hold the same."""
+    async with messenger(call, offline=True) as opened:
+        root, known = await opened.history_root(), await opened.contacts()
+    for one in root.conversations:
+        name = label_among(known, one.contact)
+        fields = {"conversation": name, "person": one.contact, "entries": one.entries, "root": one.root}
+        call.result(fields, f"{_root_line(one.entries, one.root)}  {one_line(name)}")
+    call.result(
+        {"entries": root.entries, "root": root.root}, _root_line(root.entries, root.root) + "  in all"
+    )
+
+
+def _root_line(entries: int, root: str) -> str:
+    return f"{root[:SHORT]}  {entries} {'message' if entries == 1 else 'messages'}"
 
 
 @terminal.command("remove")

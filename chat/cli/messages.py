@@ -381,13 +381,36 @@ async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: 
 
 
 @command("listen")
+@click.option("--house", is_flag=True, help="Print no messages and no names, for a device that is always on.")
 @coroutine
-async def listen(call: Call) -> None:
+async def listen(call: Call, house: bool) -> None:
     """Run without interface and print what happens.
 
     If another command stops the engine that this one uses, it continues with the next or starts its own.
+
+    With --house this device receives messages and passes them on between your other devices and your
+    contacts. It prints only what its owner must know about the device.
     """
-    await until_stopped(_listen(call))
+    await until_stopped(_serve_as_house(call) if house else _listen(call))
+
+
+ALONE: Final = (
+    "You have no other device yet: run 'parlour terminal add' here and 'parlour terminal link' on the other."
+)
+
+
+async def _serve_as_house(call: Call) -> None:
+    """What is printed may end in a system's journal, which others can read."""
+    async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
+        printer = Printer(call, await opened.me(), (), ())
+        printer.begin()
+        printer.asked(await opened.questions())
+        if not any(not one.this and one.state is TerminalState.LIVE for one in await opened.terminals()):
+            note(ALONE)
+        while not isinstance(event := await events.next(), Closed):
+            if isinstance(event, Ready | Notice | AlertsChanged | QuestionsChanged | OwnLogChanged):
+                printer.print(event)
+        note(f"The engine has stopped ({event.reason}).")
 
 
 async def _listen(call: Call) -> None:

@@ -39,6 +39,7 @@ from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import OwnLog, PersonLogs, Recovery
 from chat.service.readable import Readable
+from chat.service.roots import Roots
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
@@ -121,6 +122,7 @@ class UseCases:
         self.settler = settler = Settler(runtime, store, bus, amendments)
         self.history = History(store, profile.own.person, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
+        self.roots = Roots(store, keyring, book)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
         self.inbound = inbound = Inbound(

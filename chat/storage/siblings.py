@@ -88,6 +88,11 @@ def in_order(db: Database, ids: Iterable[bytes]) -> list[EntryRow]:
     return sorted(rows, key=lambda row: row.position)
 
 
+def with_marks(db: Database, ids: Sequence[bytes], contact: bytes) -> tuple[list[EntryRow], list[Mark]]:
+    """At most a few hundred entries in the order of their conversation, and the marks of them."""
+    return in_order(db, ids), marks_of(db, ids, contact)
+
+
 def unacknowledged(db: Database, ids: Sequence[bytes], contact: bytes) -> list[bytes]:
     """Those of some entries that own terminals wrote and no terminal of the contact has acknowledged."""
     own = [

@@ -93,7 +93,11 @@ def _pins(step: Json) -> Pins:
 
 
 def _reduce(inputs: Json, step: Json) -> Json:
-    reduction = Reduction(load(_operations(inputs, step["operations"])), _pins(step))
+    return meaning(Reduction(load(_operations(inputs, step["operations"])), _pins(step)))
+
+
+def meaning(reduction: Reduction) -> Json:
+    """What the vectors say of a reduced log (SPEC §7.3)."""
     state = reduction.state()
     return {
         "person": state.person.hex(),

@@ -41,6 +41,11 @@ async def test_a_linked_device_has_the_history_with_its_states_and_no_deleted_te
         assert now() - began < 10
         assert await shown(laptop, ben) == await shown(ada, ben)
         assert len(await shown(laptop, ben)) == BEFORE + 4
+        root = await ada.engine.history_root()
+        assert await laptop.engine.history_root() == root
+        assert root.entries == root.conversations[0].entries > BEFORE
+        await ada.engine.delete(friend, ids[7])
+        assert (await ada.engine.history_root()).root != root.root
         await laptop.engine.close()
 
 

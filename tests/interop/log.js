@@ -1,6 +1,6 @@
 // A set of operations of one person: validity and what it means; SPEC §7.2, §7.3.
 import { must } from './errors.js';
-import { keysOf, readOperation, signedText } from './operations.js';
+import { decodeOperation, keysOf, operationId, readOperation, signedText, terminalId } from './operations.js';
 import { checkSignature } from './primitives.js';
 import { Reduction, authorOf, key, removalsOf, results } from './reduction.js';
 
@@ -141,6 +141,19 @@ export function readLog(raws, pins = {}) {
   const placed = place(nodes);
   placed.forEach((node) => checkPlaced(node, nodes, genesis));
   return results(new Reduction(nodes, placed, genesis, pins));
+}
+
+// What encoded operations mean that nobody has signed: of SPEC §7.3 alone.
+export function reduceUnsigned(raws, pins) {
+  const nodes = new Map();
+  for (const bytes of raws) {
+    const op = decodeOperation(bytes);
+    const node = { id: operationId(op, bytes), op };
+    node.terminal = op.signing?.length ? terminalId(op.signing, op.static) : null;
+    nodes.set(key(node.id), node);
+  }
+  const genesis = checkPersons(nodes);
+  return results(new Reduction(nodes, place(nodes), genesis, pins));
 }
 
 // The operations of each class, but for what is not counted.

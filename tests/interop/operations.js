@@ -36,7 +36,7 @@ const KNOWN_MOST = 4;
 const NUMBER_MOST = 65_535;
 
 // An operation, also one of a later version: {is: 'Later', number, person, author, sequence, parents}.
-function decodeOperation(raw) {
+export function decodeOperation(raw) {
   const { number } = numberAtStart(raw);
   if (number <= KNOWN_MOST) return decode(Operation, raw);
   must(number <= NUMBER_MOST, 'malformed', 'V-OG-02');
@@ -56,7 +56,7 @@ export const personId = (genesis) => hash('parlour.person', [genesis]);
 // The id of an encoded operation that is no genesis.
 export const operationIdOf = (raw) => hash('parlour.log.op', [raw]);
 
-function operationId(operation, raw) {
+export function operationId(operation, raw) {
   return operation.is === 'Genesis' ? personId(raw) : operationIdOf(raw);
 }
 

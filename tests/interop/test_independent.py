@@ -6,13 +6,18 @@ import json
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from protocol.identity.log import Graph
+from protocol.identity.reduction import Reduction
+from protocol.vectors.persons import meaning
 from tests.support.e2e.people import Person
 from tests.support.e2e.programs import PATIENCE, Station, invited, listening
 from tests.support.lab.programs import Program
 from tests.support.machine import needs_node_packages, needs_tmux
+from tests.support.protocol.random_logs import grow_at_random
 from tests.support.relay.processes import relay
 
 pytestmark = pytest.mark.slow
@@ -20,6 +25,7 @@ pytestmark = pytest.mark.slow
 _HERE = Path(__file__).parent
 _VECTORS = _HERE.parents[1] / "protocol" / "vectors"
 _WAIT = 120.0
+_SETS = 10_000
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -99,6 +105,23 @@ def test_an_example_with_another_byte_fails(tmp_path: Path, name: str) -> None:
     told = _run("examples.js", tmp_path / "SPEC.md")
     assert told.returncode == 1
     assert told.stdout.startswith(f"{name}: ")
+
+
+def test_random_logs_mean_the_same_to_the_second_implementation() -> None:
+    """The sets that the engine is compared with the model by (tests/unit/protocol/test_person_oracle.py)."""
+    random, given, meant = Random(20), list[str](), list[object]()
+    for number in range(_SETS):
+        growing, pins = grow_at_random(random, random.randint(1, 12), recoveries=number % 2 == 0)
+        meant.append(meaning(Reduction(Graph(growing.log), pins)))
+        order = [logged.signed.hex() for logged in growing.log.values()]
+        random.shuffle(order)
+        pinned = {kind: [one.hex() for one in getattr(pins, kind)] for kind in ("seen", "confirmed")}
+        given.append(json.dumps({"operations": order, **pinned}))
+    command = ["node", str(_HERE / "logs.js")]
+    told = subprocess.run(
+        command, input="\n".join(given), capture_output=True, text=True, check=True, timeout=300
+    )
+    assert [json.loads(line) for line in told.stdout.splitlines()] == meant
 
 
 def _node(program: str, *arguments: Path | int, given: str = "") -> Program:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from chat.tools.bench import commit, crypto, relay, storage
+from chat.tools.bench import commit, crypto, moving, relay, storage
 from chat.tools.bench.measure import GOALS, LATE, LEFT_OUT, LIMITS, MISSED, Goal, Subject, interleave
 from chat.tools.bench.peers import Work
 from protocol.codec import encode
@@ -36,10 +36,12 @@ _MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
     **{name: row.measure for name, row in crypto.ROWS.items()},
     commit.NAME: commit.measure,
     **{name: partial(storage.measure, name) for name in storage.NAMES},
+    moving.NAME: moving.measure,
     relay.FORWARD: relay.forward,
     relay.LATENCY: relay.latency,
     relay.NAME: relay.measure,
 }
+_OF_HISTORIES: Final = (*storage.NAMES, moving.NAME)
 NAMES: Final = tuple(_MEASURES)  # every row, in the order of the report
 
 
@@ -55,9 +57,9 @@ def select(asked: Sequence[str]) -> tuple[str, ...]:
 def run(name: str, *, peers: bool = False, entries: int | None = None, **timing: Any) -> list[dict[str, Any]]:
     """{"name", "size", "subject", "per_second", "unit", "note"} of one row of NAMES, ours first each time.
 
-    `entries`: of the history that the rows storage.* measure, a million if not given.
+    `entries`: of the history that the rows storage.* measure, a million if not given, and of history.move.
     """
-    if entries is not None and name in storage.NAMES:
+    if entries is not None and name in _OF_HISTORIES:
         timing["entries"] = entries
     return _MEASURES[name](peers=peers, **timing)
 
@@ -140,7 +142,7 @@ def bar(part: float) -> str:
 
 def title(row: ReportRow) -> str:
     unit = {"commit": "envelopes", "relay.idle": "connections"}.get(row["name"], "B")
-    unit = "entries" if row["name"] in storage.NAMES else unit
+    unit = "entries" if row["name"] in _OF_HISTORIES else unit
     size = "" if row["size"] is None else f", {row['size']:,} {unit}"
     return f"{row['name']}{size}, {row['unit']}"
 

@@ -53,7 +53,7 @@ const forksOf = (log) =>
     operations: ids(group).sort(Buffer.compare),
   }));
 
-function reduced(log) {
+export function reduced(log) {
   return {
     person: log.person,
     name: log.name,

@@ -104,6 +104,17 @@ class Station:
         """Author and text of every entry with the only contact, in order."""
         return [(entry.author, entry.text) for entry in self.ask(whole_history)]
 
+    def until_said(self, text: str) -> None:
+        """Wait until this text is in the history with the only contact."""
+
+        async def wait(messenger: Messenger) -> None:
+            events = messenger.events()
+            async with asyncio.timeout(PATIENCE):
+                while text not in [entry.text for entry in await whole_history(messenger)]:
+                    await anext(events)
+
+        self.ask(wait)
+
     def safety_number(self) -> str:
         (contact,) = self.contacts()
         (number,) = self.ask(lambda messenger: messenger.verification(contact.person)).numbers
@@ -210,6 +221,27 @@ def pair(inviter: Station, joiner: Station) -> None:
         assert joiner.run("join", invitation).objects == [{"paired": inviter.name}]
         assert json.loads(inviting.line(PATIENCE)) == {"paired": joiner.name}
         assert inviting.wait_exit(PATIENCE) == 0
+
+
+def link(adder: Station, new: Station, name: str) -> str:
+    """Link a new device by comparing words, each by a command of their own; its id."""
+    with (
+        adder.start("terminal", "add", joined=True) as adding,
+        new.start("terminal", "link", "--name", name, joined=True) as linking,
+    ):
+        words = [program.wait_for(is_words, PATIENCE) for program in (adding, linking)]
+        assert words[0] == words[1]
+        for program in (adding, linking):
+            program.write("y\n")
+        made, added = (_result(program) for program in (linking, adding))
+    assert added == {"terminal": made["terminal"], "name": name}
+    return made["terminal"]
+
+
+def _result(program: Program) -> dict[str, str]:
+    found: dict[str, str] = json.loads(program.wait_for(lambda line: line.startswith("{"), PATIENCE))
+    assert program.wait_exit(PATIENCE) == 0
+    return found
 
 
 def end(*programs: Program) -> None:

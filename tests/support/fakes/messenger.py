@@ -23,6 +23,7 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     ContactView,
+    ConversationRoot,
     DetailsView,
     DiagnosisView,
     Door,
@@ -35,6 +36,7 @@ from chat.interface import (
     Event,
     FileCheckView,
     HistoryCleared,
+    HistoryRoot,
     InvitationView,
     Kept,
     LinkingStage,
@@ -468,6 +470,11 @@ class FakeMessenger(Others):
         if form not in ("jsonl", "markdown", "html"):
             raise UsageError(phrase("No such format."))
         return await self.back_up(path=path, passphrase="", recovery=False)
+
+    async def history_root(self) -> HistoryRoot:
+        held = [(person, len(talk.entries)) for person, talk in self._conversations.items()]
+        talks = tuple(ConversationRoot(person, entries, f"{entries:064x}") for person, entries in held)
+        return HistoryRoot(talks, sum(one.entries for one in talks), "ab" * 32)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return self.diagnosis

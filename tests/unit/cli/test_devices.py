@@ -1,4 +1,4 @@
-"""terminal list, add, link, remove and rename: what is asked, and what a script gets."""
+"""terminal list, add, link, compare, remove and rename: what is asked, and what a script gets."""
 
 from __future__ import annotations
 
@@ -48,6 +48,16 @@ def test_a_device_is_called_otherwise_here(line: Line) -> None:
     assert f"{DESK[:16]}  desk  live" in line.run("terminal").out
     assert "removed" in line.run("terminal", "remove", "desk", "--yes").out
     assert line.messenger.called("remove_terminal") == [(DESK, False)]
+
+
+def test_what_a_device_holds_is_a_line_per_conversation_and_one_for_all(line: Line) -> None:
+    ada = line.messenger.add_contact("Ada")
+    line.messenger.receive(ada.person, "hello")
+    rows = line.run("terminal", "compare").out.splitlines()
+    assert rows == [f"{'0' * 16}  1 message  Ada", f"{'ab' * 8}  1 message  in all"]
+    one, whole = line.run("terminal", "compare", "--json").objects
+    assert one == {"conversation": "Ada", "person": ada.person, "entries": 1, "root": f"{1:064x}"}
+    assert whole == {"entries": 1, "root": "ab" * 32}
 
 
 @pytest.mark.parametrize("named", ["nobody", "d1d1", DESK[:7]])
