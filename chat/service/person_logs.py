@@ -23,7 +23,7 @@ from chat.service.events import (
     OwnLogGrew,
     SecretsRenewed,
 )
-from chat.service.keyring import Keyring
+from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Cleaner
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
@@ -537,6 +537,12 @@ class PersonLogs:
         """Those of a contact's log, None for anybody else."""
         contact = self._keyring.contacts.get(person)
         return None if contact is None else contact.state.heads
+
+    async def lacking(self, link: LiveLink, heads: Sequence[bytes]) -> list[LogOperations]:
+        """What a live terminal of a contact with these heads of its own log lacks."""
+        if not terminal_at(self._keyring.contacts.get(link.person), link):
+            return []
+        return await self.named(link.peer, link.person, heads)
 
     def _owner(self, peer: Peer, person: bytes) -> bytes:
         own = self._keyring.own.person

@@ -241,7 +241,7 @@ class Synchronizer:
                 self._runtime.tasks.spawn(self._hand_missing(other, worker, before))
 
     async def _hand_missing(self, link: LiveLink, worker: _Worker, held: Sequence[bytes]) -> None:
-        for operations in await self._logs.named(link.peer, link.person, held):
+        for operations in await self._logs.lacking(link, held):
             worker.outbound.put(operations)
 
     async def handed_out(self) -> None:
