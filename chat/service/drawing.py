@@ -57,4 +57,4 @@ def add_share(database: Database, contact: bytes, owner: str, root: bytes, drawn
     number, heads = number_of(drawn.secret), list(drawn.heads)
     said = ShareRow(contact, owner, number, drawn.secret, heads, root, drawn.terminal, drawn.signature)
     keys.add_share(database, said)
-    keys.forget_shares(database, contact, root, owner, SHARE_NUMBERS_MAX)
+    keys.bound_shares(database, contact, root, owner, SHARE_NUMBERS_MAX)

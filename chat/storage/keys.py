@@ -182,6 +182,37 @@ def forget_shares(db: Database, contact: bytes, root: bytes, owner: str, keep: i
     return bool(gone)
 
 
+def bound_shares(db: Database, contact: bytes, root: bytes, owner: str, most: int) -> None:
+    """Delete shares of an owner in a pairing beyond `most`, none of them the newest or the oldest one.
+
+    Those go first that are the newest of the fewest terminals, and of these the newer one. Who has a key of
+    one terminal can draw any number, and the other terminals hold the earlier ones alone.
+    `secure_deletion.clean_file` must follow.
+    """
+    rows = db.rows(
+        "SELECT s.number, (SELECT count(DISTINCT static) FROM acknowledged AS a WHERE a.contact = s.contact"
+        " AND a.number = s.number AND NOT EXISTS (SELECT 1 FROM acknowledged AS b JOIN shares AS n"
+        " ON n.contact = b.contact AND n.root = s.root AND n.owner = s.owner AND n.number = b.number"
+        " WHERE b.contact = a.contact AND b.static = a.static AND n.place > s.place)) AS holders"
+        " FROM shares AS s WHERE contact = ? AND root = ? AND owner = ? ORDER BY place DESC",
+        *(contact, root, owner),
+    )
+    between = sorted(rows[1:-1], key=lambda row: int(row[1]))
+    for number, _ in between[: max(0, len(rows) - most)]:
+        _forget_share(db, contact, root, owner, number)
+
+
+def _forget_share(db: Database, contact: bytes, root: bytes, owner: str, number: int) -> None:
+    one = "DELETE FROM shares WHERE contact = ? AND root = ? AND owner = ? AND number = ?"
+    db.run(one, contact, root, owner, number)
+    db.run(
+        "DELETE FROM acknowledged WHERE contact = ?1 AND number = ?2"
+        " AND NOT EXISTS (SELECT 1 FROM shares WHERE contact = ?1 AND number = ?2)",
+        *(contact, number),
+    )
+    mark_unclean(db)
+
+
 def acknowledge(db: Database, contact: bytes, static: bytes, numbers: Iterable[int]) -> None:
     """Store that the contact's terminal with this static key holds the shares with these numbers."""
     row = "INSERT OR IGNORE INTO acknowledged (contact, static, number) VALUES (?, ?, ?)"

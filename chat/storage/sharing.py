@@ -18,6 +18,7 @@ from chat.storage.database import Database, Row
 from chat.storage.keys import OWN, THEIRS, ShareRow
 from chat.storage.settings import RelayRow
 from protocol.identity.exchange import Extension
+from protocol.identity.reduction import PersonState
 from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, SHARE_NUMBERS_MAX, STATE_SUPERSEDED_MAX
 from protocol.messages import (
     BlockedValue,
@@ -95,6 +96,8 @@ class _Follower:
             case Register.PETNAME | Register.BLOCKED | Register.STANDING:
                 if (row := self._rows.get(of)) is not None:
                     self._field(register, row)
+                else:
+                    self._forget(of)
             case Register.PAIRING:
                 return self._pairing(of)
             case Register.RETIRED:
@@ -141,12 +144,17 @@ class _Follower:
             del self._rows[of]
             self._persons.discard(row.person)
             self._removed.append(row)
-        if said:  # the write in force says that the contact is removed, and nothing of what it was
+        self._forget(of)
+
+    def _forget(self, of: bytes) -> None:
+        """Destroy what entries said of a contact that is removed: their bodies may come after the removal."""
+        said = registers.writes(self._db, Register.CONTACT, of)
+        if said and said[-1].value is not None and read_value(Register.CONTACT, said[-1].value) is None:
             of_it = (
                 "SELECT DISTINCT r.entry FROM registers AS r WHERE r.contact = ? AND r.entry != ?"
                 " AND NOT EXISTS (SELECT 1 FROM registers WHERE entry = r.entry AND register = 6)"
             )
-            self._destroy(db.rows(of_it, of, said[-1].entry))
+            self._destroy(self._db.rows(of_it, of, said[-1].entry))
 
     def _destroy(self, numbers: Iterable[Row]) -> None:
         """Destroy the bodies of entries of which nothing is in force any more."""
@@ -187,6 +195,7 @@ class _Follower:
             return not registers.is_undone(db, Register.PAIRING, root) or self._erase(root)
         row = self._rows.get(subject(read[-1].person))
         if row is None:
+            self._forget(subject(read[-1].person))
             return True
         # Shares that were renewed since come on links, and an older write must not take their place.
         if all(share.root != read[-1].pairing.root for share in keys.shares_of(db, row.person)):
@@ -230,15 +239,23 @@ def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
     """What another terminal knows of a contact's identity counts for the log as it is held here."""
     persons.pin(db, person, value.confirmed, confirmed=True)
     state = persons.pinned(db, person)
-    same = state.newest == value.newest
+    same = state.newest == value.newest and _follows_fork(value, state)
     if same or not value.verified:  # a verification never outlives a recovery, and does not come before it
-        contacts.set_verified(db, person, value.verified)
+        contacts.set_verified(db, person, value.verified and not state.contested)
     if same:
         # A fork that froze all terminals holds back until the person compares again (SPEC §7.3).
         contacts.set_held(db, person, value.held or state.contested or not state.live)
     for one in value.comparison:
         row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))
         contacts.add_comparison(db, row)
+
+
+def _follows_fork(value: StandingValue, state: PersonState) -> bool:
+    """Whether what is known was known when no terminal was live any more, where none is.
+
+    Else a verification of before would end the hold of a contact of whom all devices were copied.
+    """
+    return bool(state.live) or any(not one.terminals for one in value.comparison)
 
 
 def renew_standing(db: Database, person: bytes) -> None:

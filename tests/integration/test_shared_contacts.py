@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from chat.interface import ContactRemoved, ContactView, EntryAdded, EntryState, RelayView, SettingsView
+from chat.interface import (
+    ContactRemoved,
+    ContactView,
+    EntryAdded,
+    EntryState,
+    IdentityChanged,
+    RelayView,
+    SettingsView,
+)
 from chat.storage import contacts, entries, keys, registers
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
@@ -17,6 +25,7 @@ from protocol.entries_and_receipts import KIND_STATE
 from protocol.notes import Register, notes_of, read_state, subject
 from tests.integration.steps import number_of
 from tests.integration.test_linking import laptop_of, present
+from tests.integration.test_own_log import restored
 from tests.support.engines import devices
 from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 from tests.support.fakes.network import Network
@@ -335,3 +344,46 @@ async def test_a_third_device_gets_a_contact_through_the_second_which_awaits_it_
         assert len(await rows(phone)) == 1
         await agree(laptop, phone)
         await phone.engine.close()
+
+
+@in_virtual_time
+async def test_a_pairing_made_while_another_device_removes_the_contact_does_not_come_back(
+    tmp_path: Path,
+) -> None:
+    """What the laptop wrote reaches the desk after the removal, and is destroyed there as well."""
+    async with two_devices(tmp_path) as (network, desk, laptop, ben, _):
+        paired = list[bytes]()
+
+        async def changes() -> None:
+            await invite(laptop, ben)
+            await talk(laptop, ben, "again")
+            paired.extend(await roots(laptop, ben))
+            await desk.engine.remove(await desk.contact(ben))
+
+        await apart(network, desk, laptop, changes())
+        await agree(desk, laptop)
+        assert await rows(desk) == []
+        for one in (desk, laptop):
+            parts = one.engine._use_cases
+            await parts.cleaner.clean()
+            assert not await parts.store.read(found_anywhere, paired[0])
+        await invite(laptop, ben)
+        await asyncio.sleep(60)
+        await agree(desk, laptop)
+        await talk(desk, ben, "once more")
+
+
+@in_virtual_time
+async def test_a_verification_of_before_does_not_outlive_a_copy_of_the_only_device(tmp_path: Path) -> None:
+    async with restored(tmp_path) as (network, ada, ben):
+        network.part(ada.host, ben.host)
+        await ada.start()
+        contact = await ben.contact(ada)
+        (number,) = (await ben.engine.verification(contact)).numbers
+        await ben.engine.verify(contact, number)
+        forked = ben.wait(IdentityChanged, lambda event: "was copied" in event.cause)
+        await ada.engine.rename_self("Ad", True)
+        network.join(ada.host, ben.host)
+        await forked
+        shown = await view_of(ben, ada)
+        assert (shown.verified, shown.held) == (False, True)

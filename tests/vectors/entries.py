@@ -548,7 +548,7 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
     at, relay = root.pairing.root, "parlour-relay:nowhere"
     petname = write(Register.PETNAME, person, PetnameValue("Cleo"))
     blocked = write(Register.BLOCKED, person, BlockedValue(True))
-    two, shares = [bytes([1]) * 32, bytes([2]) * 32], [_share(7), _share(9)]
+    two, shares = [bytes([1]) * 32, bytes([2]) * 32], [_share(9), _share(9)]
     compared = SharedComparison(True, TIME, person, two[::-1])
     for comment, writes in {
         "a state without writes": [],
@@ -572,7 +572,7 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
         "superseded pairings that descend": [
             write(Register.PAIRING, at, replace(root, supersedes=two[::-1]))
         ],
-        "shares that ascend": [
+        "one share twice": [
             write(Register.PAIRING, at, replace(root, pairing=replace(root.pairing, own=shares)))
         ],
         "a retired pairing with a value": [replace(write(Register.RETIRED, at), value=b"\xc3")],

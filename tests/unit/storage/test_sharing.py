@@ -32,7 +32,9 @@ from tests.support.storage.samples import ME, THEM, blob, new_database
 
 NOTES = notes_of(ME.person)
 DEVICES = (ME.terminal, blob("laptop"), blob("phone"))
-PAIRING = SharedRoot(blob("a root"), [SharedShare(9, blob("mine"), [], [])], [SharedShare(7, blob("theirs"), [], [])])
+PAIRING = SharedRoot(
+    blob("a root"), [SharedShare(9, blob("mine"), [], [])], [SharedShare(7, blob("theirs"), [], [])]
+)
 
 
 class Device:
