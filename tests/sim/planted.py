@@ -155,7 +155,7 @@ def verified_in_memory_only() -> None:
 def removed_keeps_links() -> None:
     """A link with a terminal that was removed goes on."""
 
-    def nothing(self: Links, parts: Callable[[LiveLink], bool]) -> None:
+    def nothing(self: Links, parts: Callable[[LiveLink], bool] = bool) -> None:
         return
 
     Links.close_unwanted = nothing  # type: ignore[method-assign]
