@@ -121,7 +121,6 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.clearing.run())
         use_cases.runtime.tasks.spawn(use_cases.alerts.watch())
         use_cases.runtime.tasks.spawn(use_cases.checker.run())
-        use_cases.notes.begin()  # what an earlier engine left
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from chat.interface import Messenger
 
 AUTOLOCK_MAX: Final = 24 * 60
+_OPENED: Final = "open."
 
 
 class Theme(StrEnum):
@@ -119,6 +120,21 @@ class Preferences:
     async def mute(self, person: str, *, on: bool) -> None:
         """Mute a contact, or hear it again. Raises ParlourError."""
         await self.set(f"mute.{person}", switch(on, default=False))
+
+    @property
+    def opened(self) -> str:
+        """Whose conversation was open last; empty where none was."""
+        found = (name.removeprefix(_OPENED) for name in self._kept if name.startswith(_OPENED))
+        return next(found, "")
+
+    async def keep_opened(self, person: str) -> None:
+        """Keep it. Raises ParlourError."""
+        # The person is part of the name, so that the removal of a contact forgets this, too.
+        before = self.opened
+        if before != person:
+            if before:
+                await self.set(_OPENED + before, "")
+            await self.set(_OPENED + person, switch(on=True, default=False))
 
     def draft(self, person: str) -> str:
         """What was written to a contact and not sent."""

@@ -204,7 +204,6 @@ class UseCases:
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.SettlingDue, lambda _: self.settler.begin())
         bus.on(events.LogsAwaited, lambda _: self.forwarding.ask_logs())
-        bus.on(events.CutsFollowed, lambda _: self.notes.begin())
         bus.on(events.RanksSettled, lambda _: self.notes.begin())
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))

@@ -23,7 +23,7 @@ from chat.service.events import (
     OwnLogGrew,
     SecretsRenewed,
 )
-from chat.service.keyring import Keyring
+from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Cleaner
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
@@ -533,6 +533,17 @@ class PersonLogs:
             return True
         return sorted(message.heads) == sorted(state.heads)
 
+    def heads(self, person: bytes) -> Sequence[bytes] | None:
+        """Those of a contact's log, None for anybody else."""
+        contact = self._keyring.contacts.get(person)
+        return None if contact is None else contact.state.heads
+
+    async def lacking(self, link: LiveLink, heads: Sequence[bytes]) -> list[LogOperations]:
+        """What a live terminal of a contact with these heads of its own log lacks."""
+        if not terminal_at(self._keyring.contacts.get(link.person), link):
+            return []
+        return await self.named(link.peer, link.person, heads)
+
     def _owner(self, peer: Peer, person: bytes) -> bytes:
         own = self._keyring.own.person
         return person if peer.person == own else owner_named(person, own, peer.person)
@@ -600,7 +611,7 @@ class PersonLogs:
         causes = await self._worker.run(changes, before, found.state)
         hold, read = views.holds(causes, found.state), (list(held), pins)
         try:
-            row = await self._store.write(_store, person, found, hold, read)
+            row = await self._store.write(_store, person, found, hold, read, before.newest)
         except _Outdated:  # a comparison or a pairing came in between, which is in memory next
             await self._pending.reload(person)
             return await self._receive(person, operations)
@@ -612,6 +623,11 @@ class PersonLogs:
             self._views.publish_identity(person, causes)
         self._bus.signal(ContactsChanged())
         return found.whole
+
+
+def owner_of(message: LogOperations) -> bytes:
+    """The person of operations that were stored."""
+    return parse_operation(message.operations[0]).person
 
 
 def before_others(
@@ -672,9 +688,16 @@ class _Outdated(Exception):
 
 
 def _store(
-    database: Database, person: bytes, found: Extension, hold: bool, read: tuple[list[bytes], Pins]
+    database: Database,
+    person: bytes,
+    found: Extension,
+    hold: bool,
+    read: tuple[list[bytes], Pins],
+    newest: bytes,
 ) -> ContactRow | None:
     """The contact as it is now, None if it was removed meanwhile. `found` was made of what was read.
+
+    `newest`: the newest recovery that was in force before.
 
     Raises _Outdated, and stores nothing, if that has changed.
     """
@@ -687,5 +710,6 @@ def _store(
     if hold:
         contacts.set_verified(database, person, False)
         contacts.set_held(database, person, True)
-    sharing.renew_standing(database, person)
+    if found.state.newest != newest:
+        sharing.renew_standing(database, person)
     return contacts.get(database, person)

@@ -44,6 +44,7 @@ from protocol.errors import ProtocolError
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
 from protocol.messages import EditBody, Entry
+from protocol.notes import notes_of
 from protocol.primitives import Random, b2b
 from protocol.profile_header import Cost
 
@@ -195,6 +196,8 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
         if conversation in removed:
             continue
         entry = _parsed(identity, header)
+        if entry is not None and entry.header.conversation == notes_of(own.person):
+            continue  # what they say is in the tables of contacts, settings and relays
         if entry is None or entry.header.conversation not in talks:
             found.lost["entries"] += 1
         else:

@@ -59,7 +59,7 @@ class Profile(Struct, frozen=True):
     """The part of the database that is kept in memory.
 
     `own` is without the recovery seed, and `keeps_seed` whether it is in the database. `own_terminals`: the
-    ids of this person's terminals, former ones included.
+    ids of this person's terminals, former ones included. `awaited`: as in Keyring.
     """
 
     own: OwnRow

@@ -31,7 +31,7 @@ from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.maintenance import Settler
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
-from chat.service.person_logs import PersonLogs, log_budget
+from chat.service.person_logs import PersonLogs, log_budget, owner_of
 from chat.service.renewal import Renewals
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
@@ -109,6 +109,7 @@ class _Worker(Struct):
     `logs`: its budget of messages that are computed from a whole log.
     `waiting` are entries whose author no log names yet; `asked` whether operations were asked for them.
     `log_heads`: the heads of this person's log that the other side has, None until it has named them.
+    `theirs`: the same of the log of a contact at the other side.
     `named`: by person, heads of logs that are still to be answered.
     """
 
@@ -118,6 +119,7 @@ class _Worker(Struct):
     waiting: list[Message] = field(default_factory=list)
     asked: bool = False
     log_heads: list[bytes] | None = None
+    theirs: Sequence[bytes] | None = None
     named: dict[bytes, LogHeads] = field(default_factory=dict)
 
 
@@ -228,6 +230,20 @@ class Synchronizer:
         await self.handed_out()
         self._renewals.hand_out()
 
+    def _hand_on(self, link: LiveLink, person: bytes) -> None:
+        """Send a contact's operations that came to its terminals that may not have them from another one."""
+        heads = self._logs.heads(person)
+        for other, worker in self._workers.items():
+            if other.person != person or heads is None:
+                continue
+            before, worker.theirs = worker.theirs, heads if worker.theirs is not None else None
+            if before is not None and other.peer != link.peer and sorted(before) != sorted(heads):
+                self._runtime.tasks.spawn(self._hand_missing(other, worker, before))
+
+    async def _hand_missing(self, link: LiveLink, worker: _Worker, held: Sequence[bytes]) -> None:
+        for operations in await self._logs.lacking(link, held):
+            worker.outbound.put(operations)
+
     async def handed_out(self) -> None:
         """Wait until new operations have left on the links there are, or as long as a signature waits."""
         with suppress(TimeoutError):
@@ -337,6 +353,7 @@ class Synchronizer:
             case LogOperations() as operations:
                 await self._logs.store(link, operations, worker.logs)
                 await self._renewals.operations_came(link.driver, link.peer)
+                self._hand_on(link, owner_of(operations))
                 if waiting := worker.waiting:
                     worker.waiting = []
                     for one in waiting:  # each may be a longest text
@@ -361,6 +378,8 @@ class Synchronizer:
         current = self._logs.are_current(link.peer, message)
         if not self._forwarding.hears(link, message):
             worker.log_heads = message.heads
+        elif person == link.person:
+            worker.theirs = message.heads
         # A link that opens names both logs. Links that open again and again must not wait for the same heads.
         if current:
             await self._logs.named(link.peer, person, message.heads)

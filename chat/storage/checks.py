@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.storage import ordering
+from chat.storage.contacts import NOTES
 from chat.storage.database import Database, Row
 from chat.storage.errors import PageStale
 from chat.storage.removal import REMOVED
@@ -116,7 +117,7 @@ def last_entry(db: Database) -> int:
 
 
 class Census(Struct, frozen=True):
-    """What a database holds; `missing` entries wait for their content."""
+    """What a database holds, without notes; `missing` entries wait for their content."""
 
     pages: int
     entries: int
@@ -125,6 +126,9 @@ class Census(Struct, frozen=True):
 
 def census(db: Database) -> Census:
     """Count pages and entries."""
-    missing = "SELECT count(DISTINCT entry) FROM headers_alone"
-    queries = "PRAGMA page_count", "SELECT count(*) FROM entries", missing
+    shown = f"conversation NOT IN (SELECT number FROM conversations WHERE kind = {NOTES})"
+    missing = (
+        f"SELECT count(DISTINCT h.entry) FROM headers_alone AS h JOIN entries ON number = entry AND {shown}"
+    )
+    queries = "PRAGMA page_count", f"SELECT count(*) FROM entries WHERE {shown}", missing
     return Census(*(int(db.value(query)) for query in queries))

@@ -444,9 +444,10 @@ def insert(
 
 
 def is_unsettled(db: Database) -> bool:
-    """Whether `ordering.settle_next`, `quarantine.settle_next` or `amending.follow` has something to do."""
+    """Whether the settling of orders, cuts, deletes, edits or registers has something to do."""
     due = "raises) OR EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over"
     due += f") OR EXISTS (SELECT 1 FROM amendments WHERE state = 1 AND conversation NOT IN {removal.REMOVED}"
+    due += ") OR EXISTS (SELECT 1 FROM registers_due"
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
 

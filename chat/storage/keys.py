@@ -225,32 +225,34 @@ def acknowledged(db: Database, contact: bytes, number: int) -> set[bytes]:
     return {row[0] for row in db.rows(holders, contact, number)}
 
 
+def superseded(db: Database, contact: bytes, root: bytes) -> list[bytes]:
+    """The roots of the pairings with a contact that were stored before the one with this root began."""
+    rows = db.rows(
+        "SELECT DISTINCT root FROM shares WHERE contact = ?1 AND root != ?2"
+        " AND pairing <= (SELECT min(began_after) FROM shares WHERE contact = ?1 AND root = ?2)"
+        " ORDER BY pairing DESC",
+        *(contact, root),
+    )
+    return [row[0] for row in rows]
+
+
 def forget_pairing(db: Database, contact: bytes, root: bytes) -> None:
     """Delete the shares of the pairing with this root. `secure_deletion.clean_file` must follow."""
     if db.run("DELETE FROM shares WHERE contact = ? AND root = ?", contact, root):
         mark_unclean(db)
 
 
-def earlier_pairings(db: Database, contact: bytes, root: bytes) -> list[bytes]:
-    """The roots of the pairings with a contact that were stored before this one began, the newest first."""
-    rows = db.rows(
-        "SELECT root FROM shares WHERE contact = ?1"
-        " AND pairing <= (SELECT min(began_after) FROM shares WHERE contact = ?1 AND root = ?2)"
-        " ORDER BY pairing DESC",
-        *(contact, root),
-    )
-    return list(dict.fromkeys(one for (one,) in rows))
-
-
 def order_pairings(db: Database, contact: bytes, roots: Sequence[bytes]) -> None:
-    """Store the order of all pairings with a contact: the newest comes last."""
-    earlier = {root: set(earlier_pairings(db, contact, root)) for root in roots}
-    for place, root in enumerate(roots, 1):
-        before = len(list(takewhile(earlier[root].__contains__, roots)))
-        db.run(
-            "UPDATE shares SET pairing = ?, began_after = ? WHERE contact = ? AND root = ?",
-            *(place, before, contact, root),
-        )
+    """Store the order of all pairings with a contact: the newest comes last.
+
+    Each supersedes no other ones than before.
+    """
+    earlier = {root: set(superseded(db, contact, root)) for root in roots}
+    began = {root: len(list(takewhile(of.__contains__, roots))) for root, of in earlier.items()}
+    db.run_many(
+        "UPDATE shares SET pairing = ?, began_after = ? WHERE contact = ? AND root = ?",
+        [(place, began[root], contact, root) for place, root in enumerate(roots, 1)],
+    )
 
 
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:

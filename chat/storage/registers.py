@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from chat.storage import quarantine
 from chat.storage.database import Database
 from protocol.messages import PairingValue, StateBody, StateWrite
@@ -26,26 +28,43 @@ def _contact(one: StateWrite) -> bytes | None:
     return subject(value.person) if isinstance(value, PairingValue) else None
 
 
-def writes(db: Database, register: int, of: bytes) -> list[tuple[int, bytes]]:
-    """The writes of a register that count and have their body, in their order: entry (number) and value."""
+class Write(NamedTuple):
+    """A write that counts: the number of its entry, and its value, None while the body is missing."""
+
+    entry: int
+    value: bytes | None
+
+
+def writes(db: Database, register: int, of: bytes) -> list[Write]:
+    """The writes of a register that count, in their order."""
     rows = db.rows(
         "SELECT r.entry, b.body FROM registers AS r JOIN entries AS e ON e.number = r.entry"
-        " JOIN bodies AS b ON b.entry = r.entry AND NOT e.destroyed"
+        " LEFT JOIN bodies AS b ON b.entry = r.entry"
         f" WHERE r.register = ? AND r.subject = ? AND {COUNTS} ORDER BY e.rank, e.id",
         *(register, of),
     )
-    return [
-        (entry, one.value)
-        for entry, body in rows
-        for one in read_state(body).writes
-        if (one.register, one.of) == (register, of)
-    ]
+    return [Write(entry, None if body is None else _value(body, register, of)) for entry, body in rows]
+
+
+def _value(body: bytes, register: int, of: bytes) -> bytes:
+    written = read_state(body).writes
+    return next(one.value for one in written if (one.register, one.of) == (register, of))
+
+
+def is_undone(db: Database, register: int, of: bytes) -> bool:
+    """Whether somebody has written a register, and nothing of it counts any more.
+
+    Where writes are missing, because a disk lost them, nothing is undone.
+    """
+    sql = f"SELECT {COUNTS} FROM registers AS r WHERE r.register = ? AND r.subject = ?"
+    counts = [row[0] for row in db.rows(sql, register, of)]
+    return bool(counts) and not any(counts)
 
 
 def in_force(db: Database, register: int, of: bytes) -> bytes | None:
-    """The value in force of a register, None where nothing that counts writes it."""
+    """The value in force of a register, None where nothing that counts writes it, or the body is missing."""
     found = writes(db, register, of)
-    return found[-1][1] if found else None
+    return found[-1].value if found else None
 
 
 def is_retired(db: Database, root: bytes) -> bool:

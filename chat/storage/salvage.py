@@ -472,7 +472,7 @@ class _Copy:
                 self._new.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
             else:
                 self._new.run("INSERT INTO headers_alone (entry, terminal) VALUES (?, 0)", number)
-                self._saved.entries += 1
+                self._saved.entries += kind != KIND_STATE  # nobody misses these but other devices
 
     def _was_deleted(self, number: int) -> bool:
         """Whether body and words are gone together: only a deletion, whose mark was lost, takes both."""

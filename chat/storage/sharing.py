@@ -128,13 +128,16 @@ class _Follower:
 
     def _contact(self, of: bytes) -> None:
         db, row, said = self._db, self._rows.get(of), registers.writes(self._db, Register.CONTACT, of)
-        value = read_value(Register.CONTACT, said[-1][1]) if said else None
+        last = said[-1].value if said else None
+        value = read_value(Register.CONTACT, last) if last is not None else None
         self._awaited = True
         if isinstance(value, ContactValue):
             if row is not None and (row.state, row.since) != (PAIRED, value.since):
                 contacts.set_paired(db, row.person, value.since)
                 self._rows[of] = replace(row, state=PAIRED, since=value.since)
                 self._persons.add(row.person)
+            return
+        if last is None and not registers.is_undone(db, Register.CONTACT, of):
             return
         if row is not None and row.state == PAIRED:
             contacts.remove(db, row.person)
@@ -146,12 +149,12 @@ class _Follower:
     def _forget(self, of: bytes) -> None:
         """Destroy what entries said of a contact that is removed: their bodies may come after the removal."""
         said = registers.writes(self._db, Register.CONTACT, of)
-        if said and read_value(Register.CONTACT, said[-1][1]) is None:
+        if said and said[-1].value is not None and read_value(Register.CONTACT, said[-1].value) is None:
             of_it = (
                 "SELECT DISTINCT r.entry FROM registers AS r WHERE r.contact = ? AND r.entry != ?"
                 " AND NOT EXISTS (SELECT 1 FROM registers WHERE entry = r.entry AND register = 6)"
             )
-            self._destroy(self._db.rows(of_it, of, said[-1][0]))
+            self._destroy(self._db.rows(of_it, of, said[-1].entry))
 
     def _destroy(self, numbers: Iterable[Row]) -> None:
         """Destroy the bodies of entries of which nothing is in force any more."""
@@ -164,6 +167,8 @@ class _Follower:
     def _field(self, register: int, row: ContactRow) -> None:
         db, person, of = self._db, row.person, subject(row.person)
         said = registers.in_force(db, register, of)
+        if said is None and not registers.is_undone(db, register, of):
+            return
         value = read_value(register, said) if said is not None else None
         if register == Register.PETNAME:
             contacts.set_petname(db, person, value.name if isinstance(value, PetnameValue) else "")
@@ -185,7 +190,7 @@ class _Follower:
             return self._retired(root)
         said = _pairing_in_force(db, root)
         if said is None:
-            return self._erase(root)
+            return not registers.is_undone(db, Register.PAIRING, root) or self._erase(root)
         row = self._rows.get(subject(said.person))
         if row is None:
             self._forget(subject(said.person))
@@ -245,13 +250,13 @@ def _set_standing(db: Database, person: bytes, value: StandingValue) -> None:
 def _follows_fork(value: StandingValue, state: PersonState) -> bool:
     """Whether what is known was known when no terminal was live any more, where none is.
 
-    Else a verification of before would end the hold of a contact of whom all devices were copied.
+    A fork that froze all terminals holds back until the person compares again (SPEC §7.3).
     """
     return bool(state.live) or any(not one.terminals for one in value.comparison)
 
 
 def renew_standing(db: Database, person: bytes) -> None:
-    """The log of a contact has grown: what another terminal knows of it may count from now on."""
+    """A recovery of a contact has come: what another terminal knows of it may count from now on."""
     said = registers.in_force(db, Register.STANDING, subject(person))
     value = read_value(Register.STANDING, said) if said is not None else None
     if isinstance(value, StandingValue) and persons.pinned(db, person).newest == value.newest:
@@ -264,9 +269,9 @@ def _pairing_in_force(db: Database, root: bytes) -> PairingValue | None:
     Who was removed may have written other shares under a root of the others, and no link opens under them.
     """
     found = [
-        (entry, read)
-        for entry, value in registers.writes(db, Register.PAIRING, root)
-        if isinstance(read := read_value(Register.PAIRING, value), PairingValue)
+        (one.entry, read)
+        for one in registers.writes(db, Register.PAIRING, root)
+        if one.value is not None and isinstance(read := read_value(Register.PAIRING, one.value), PairingValue)
     ]
     if len(found) > 1:
         live = persons.pinned(db, keys.read_own(db).person).live
@@ -317,7 +322,7 @@ def _follow_relays(db: Database) -> bool:
         said, row = registers.in_force(db, Register.RELAY, of), held.get(of)
         value = read_value(Register.RELAY, said) if said is not None else None
         if not isinstance(value, SharedRelay):
-            if row is not None:
+            if row is not None and (said is not None or registers.is_undone(db, Register.RELAY, of)):
                 settings.remove_relay(db, row.address)
                 del held[of]
                 before = True
@@ -398,10 +403,10 @@ def standing(db: Database, row: ContactRow) -> StateWrite:
 
 
 def pairing(db: Database, person: bytes, root: bytes) -> StateWrite:
-    """A pairing with its shares. It supersedes all that were stored before it began."""
-    rows, before = keys.shares_of(db, person), keys.earlier_pairings(db, person, root)
+    """A pairing with its shares, and what it supersedes: what was stored before it began."""
+    shared, before = _shared(keys.shares_of(db, person), root), keys.superseded(db, person, root)
     superseded = sorted(subject(one) for one in before[:STATE_SUPERSEDED_MAX])
-    return write(Register.PAIRING, root, PairingValue(person, _shared(rows, root), superseded))
+    return write(Register.PAIRING, root, PairingValue(person, shared, superseded))
 
 
 def _shared(rows: Iterable[ShareRow], root: bytes) -> SharedRoot:
@@ -429,9 +434,11 @@ def superseded(db: Database, person: bytes, root: bytes) -> list[bytes]:
 
     A pairing that another terminal made meanwhile is not among them: the contact may know that one alone.
     """
-    roots = list(dict.fromkeys(row.root for row in keys.shares_of(db, person)))
+    roots = dict.fromkeys(row.root for row in keys.shares_of(db, person))
     said = _pairing_in_force(db, subject(root))
     if said is not None:
         return [one for one in roots if one != root and subject(one) in said.supersedes]
-    earlier = keys.earlier_pairings(db, person, root)
-    return [one for one in earlier if registers.in_force(db, Register.PAIRING, subject(one)) is None]
+    if registers.writes(db, Register.PAIRING, subject(root)):
+        return []  # what it says is missing
+    earlier = keys.superseded(db, person, root)
+    return [one for one in earlier if not registers.writes(db, Register.PAIRING, subject(one))]

@@ -121,7 +121,7 @@ def _accept(inputs: Json, step: Json) -> Json:
         contact=bytes.fromhex(known["contact"]),
         contact_terminals={bytes.fromhex(each) for each in known["contact_terminals"]},
         carrier=bytes.fromhex(known["carrier"]),
-        self_keys=[bytes.fromhex(known["self_key"])],
+        self_keys=[bytes.fromhex(each) for each in known["self_keys"]],
         welcome=known["carrier_is"] == "contact",
         own_former={bytes.fromhex(each) for each in known["own_former"]},
         contact_former={bytes.fromhex(each) for each in known["contact_former"]},

@@ -61,7 +61,8 @@ ENGINE_ROWS = (
     ("chat.service",),
     ("chat.engine",),
     ("chat.ipc.wire",),
-    ("chat.ipc.server", "chat.ipc.client", "chat.tools.bench"),
+    ("chat.ipc.server", "chat.ipc.client"),
+    ("chat.tools.bench",),
     ("chat.assemble",),
     ("chat.tools.demo", "chat.tools.prove"),
     ("chat.cli",),
@@ -152,6 +153,8 @@ MEASURED_BELOW = (
 # A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
 MEASURED_INSIDE = (*("chat.tools.bench.commit", "chat.tools.bench.long_history", "chat.tools.bench.storage"),)
+# A history that moves is made inside, and looked at through the profile's socket.
+MEASURED_BY_A_CLIENT = "chat.tools.bench.moving"
 # A relay is measured by terminals of the protocol alone; a function puts one without limits together.
 MEASURED_AT_A_RELAY = "chat.tools.bench.relay"
 
@@ -168,6 +171,12 @@ def the_benchmark_looks_from_outside(found: Import) -> bool:
             or found.target == "chat.views"
         )
     if found.module in (MEASURED_AT_A_RELAY, *MEASURED_BELOW) and found.top == "protocol":
+        return True
+    if found.module == MEASURED_BY_A_CLIENT and (
+        found.top == "protocol" or within(found.target, "chat.storage")
+    ):
+        return True
+    if found.module == MEASURED_BY_A_CLIENT and found.target == "chat.ipc.client":
         return True
     if found.module == MEASURED_AT_A_RELAY and found.in_function:
         return found.target in ("chat.ports", "chat.relay.quotas", "chat.relay.run", "chat.relay.server")

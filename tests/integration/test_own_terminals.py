@@ -11,6 +11,8 @@ from typing import Any
 
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState, QuestionsChanged
 from chat.network.links import LiveLink
+from chat.service.events import ContactsChanged
+from chat.storage import contacts
 from protocol.limits import DEAD_AFTER_SECONDS, RESPONDER_PING_AFTER_SECONDS
 from protocol.messages import Digests, LogHeads, Message, Reachable
 from tests.integration.steps import current, dial, in_touch, say
@@ -87,6 +89,26 @@ def said_among(*persons: Person) -> list[Message]:
 def of_substance(said: list[Message]) -> list[Message]:
     """What is no digest."""
     return [message for message in said if not isinstance(message, Digests)]
+
+
+async def block_here(person: Person, other: Person, *, on: bool) -> None:
+    """Block or unblock a contact on one device, which has not told the others."""
+    parts, contact = person.engine._use_cases, other.peer.person
+    await parts.store.write(contacts.set_blocked, contact, on)
+    parts.keyring.contacts[contact].blocked = on
+    if on:
+        await parts.links.close(contact, 0)
+    parts.bus.signal(ContactsChanged())
+
+
+async def remove_here(person: Person, other: Person) -> None:
+    """Remove a contact on one device, which has not told the others."""
+    parts, contact = person.engine._use_cases, other.peer.person
+    parts.keyring.contacts.pop(contact)
+    await parts.links.close(contact, 0)
+    await parts.store.write(contacts.remove, contact)
+    parts.book.rows.pop(contact)
+    parts.bus.signal(ContactsChanged())
 
 
 def arrives(person: Person, text: str) -> asyncio.Future[EntryAdded]:

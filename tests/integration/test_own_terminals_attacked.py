@@ -16,7 +16,14 @@ from chat.storage import siblings
 from protocol.messages import LogHeads, LogOperations
 from protocol.own_terminals import check_passed
 from tests.integration.steps import current, in_touch, say, seed_in
-from tests.integration.test_own_terminals import LAPTOP, apart, arrives, desk_and_laptop, linked
+from tests.integration.test_own_terminals import (
+    LAPTOP,
+    apart,
+    arrives,
+    block_here,
+    desk_and_laptop,
+    linked,
+)
 from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
 
@@ -119,7 +126,7 @@ async def test_digests_of_many_conversations_are_made_little_by_little(tmp_path:
 @in_virtual_time(limit=600)
 async def test_what_came_while_a_contact_was_blocked_here_is_compared_once_it_is_not(tmp_path: Path) -> None:
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
-        await desk.engine.block(await desk.contact(ben), True)
+        await block_here(desk, ben, on=True)
         network.part(desk.host, ben.host)
         await asyncio.sleep(20)
         assert linked(desk, laptop)
@@ -127,7 +134,7 @@ async def test_what_came_while_a_contact_was_blocked_here_is_compared_once_it_is
         await talk(ben, laptop, "while you were blocked")
         await asyncio.sleep(20)
         assert not there.done()
-        await desk.engine.block(await desk.contact(ben), False)
+        await block_here(desk, ben, on=False)
         await asyncio.wait_for(there, 60)
 
 

@@ -31,8 +31,10 @@ from tests.integration.test_own_terminals import (
     LAPTOP,
     apart,
     arrives,
+    block_here,
     desk_and_laptop,
     linked,
+    remove_here,
     terminal_of,
     unread,
 )
@@ -185,13 +187,12 @@ async def test_a_flood_of_an_own_terminal_delays_its_own_link_alone(tmp_path: Pa
 @in_virtual_time(limit=600)
 async def test_entries_of_a_person_who_is_no_contact_here_or_blocked_are_passed_over(tmp_path: Path) -> None:
     async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
-        await desk.engine.block(await desk.contact(ben), True)
+        await block_here(desk, ben, on=True)
         await talk(ben, laptop, "to the laptop alone")
         await asyncio.sleep(10)
         assert linked(desk, laptop)
         assert "to the laptop alone" not in await desk.texts(ben)
-        name = await desk.contact(ben)
-        await desk.engine.remove(name)
+        await remove_here(desk, ben)
         await talk(ben, laptop, "and again")
         await asyncio.sleep(10)
         assert linked(desk, laptop)

@@ -20,6 +20,7 @@ from chat.interface import (
 )
 from chat.network.driver import Driver, Handler
 from chat.service.keyring import Keyring
+from chat.storage import keys
 from protocol.link.states import LinkOpen
 from protocol.messages import Entry, LogHeads, LogOperations, Message, RenewedShare
 from protocol.pairing.renewal import draw_key, draw_share, key_message, share_message
@@ -256,3 +257,81 @@ async def test_what_a_removed_terminal_drew_is_passed_over(tmp_path: Path) -> No
             assert keyring(one).contacts[contact].pairs[0].newest() == pair.newest()
         assert linked(desk, laptop)
         assert linked(desk, ben)
+
+
+@in_virtual_time(limit=1800)
+async def test_a_removed_terminal_hears_nothing_of_later_operations(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, _laptop, phone, _ben):
+        await phone.stop()
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await desk.engine.rename_self("Ada at another place")
+        await asyncio.sleep(30)
+        await phone.start()
+        await asyncio.sleep(30)
+        assert keyring(phone).is_removed
+        assert keyring(phone).own_log.name == "Ada"
+
+
+@in_virtual_time(limit=1800)
+async def test_an_earlier_share_is_erased_once_all_terminals_of_the_contact_have_the_newer_one(
+    tmp_path: Path,
+) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        tablet = await add_terminal(ben, "10.0.0.5")
+        await asyncio.sleep(20)
+        await tablet.stop()
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(60)
+        (pair,) = keyring(desk).contacts[keyring(ben).own.person].pairs
+        assert len(pair.own) == 2
+        await tablet.start()
+        await asyncio.sleep(120)
+        for one in (desk, laptop):
+            (pair,) = keyring(one).contacts[keyring(ben).own.person].pairs
+            assert len(pair.own) == 1
+        stored = await desk.engine._use_cases.store.read(keys.shares_of, keyring(ben).own.person)
+        assert len(stored) == 2
+        await tablet.engine.close()
+
+
+@in_virtual_time(limit=1800)
+async def test_another_terminal_than_the_one_that_drew_a_share_hands_it_on(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        await ben.stop()
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(30)
+        network.part(desk.host, ben.host)
+        there = ben.wait(EntryAdded, lambda event: event.entry.text == "from the laptop")
+        await say(laptop, ben, "from the laptop")
+        await ben.start()
+        await there
+        (pair,) = keyring(ben).contacts[keyring(desk).own.person].pairs
+        assert pair.theirs[0].terminal.hex() == terminal_of(desk)
+
+
+@in_virtual_time(limit=1800)
+async def test_a_contact_tells_a_removed_terminal_on_the_link_that_is_open(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        for one in (desk, laptop):
+            network.part(one.host, phone.host)
+        await asyncio.sleep(20)
+        link = current(phone, ben)
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(5)
+        assert keyring(phone).is_removed
+        assert not link.driver.link.is_open
+
+
+@in_virtual_time(limit=1800)
+async def test_a_contact_tells_a_removed_terminal_that_calls_under_an_earlier_share(tmp_path: Path) -> None:
+    """The laptop does not have the new share yet, so that Ben still holds the earlier one."""
+    async with three_and_ben(tmp_path) as (network, desk, laptop, phone, ben):
+        for one in (laptop, phone):
+            await one.stop()
+            network.part(one.host, desk.host)
+        await desk.engine.remove_terminal(terminal_of(phone))
+        await asyncio.sleep(30)
+        await phone.start()
+        await asyncio.sleep(30)
+        assert keyring(phone).is_removed
+        assert keyring(ben).contacts[keyring(desk).own.person].pairs[0].theirs[1:]

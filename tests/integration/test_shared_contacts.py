@@ -315,6 +315,38 @@ async def test_a_person_with_one_device_writes_notes_and_sends_them_to_nobody(tm
 
 
 @in_virtual_time
+async def test_a_third_device_gets_a_contact_through_the_second_which_awaits_it_itself(
+    tmp_path: Path,
+) -> None:
+    async with two_devices(tmp_path) as (network, desk, laptop, _, cat):
+        phone = devices.device(desk, tmp_path / "phone", "10.0.0.10", 78)
+        await devices.link(desk, phone, "phone")
+        await asyncio.sleep(SETTLED)
+        network.part(desk.host, phone.host)
+        network.part(cat.host, phone.host)
+        network.part(desk.host, laptop.host)
+        await asyncio.sleep(30)
+        await invite(desk, cat)
+        assert len(await rows(phone)) == 1
+        network.join(desk.host, laptop.host)
+        await asyncio.sleep(60)
+        await agree(desk, laptop, phone)
+        assert len(await rows(phone)) == 2
+        await phone.engine.rename(await desk.contact(cat), "Kitty")
+        await asyncio.sleep(SETTLED)
+        assert (await view_of(desk, cat)).name == "Kitty"
+        await phone.stop()
+        await desk.engine.remove(await desk.contact(cat))
+        await asyncio.sleep(SETTLED)
+        await desk.stop()
+        await phone.start()
+        await asyncio.sleep(60)
+        assert len(await rows(phone)) == 1
+        await agree(laptop, phone)
+        await phone.engine.close()
+
+
+@in_virtual_time
 async def test_a_pairing_made_while_another_device_removes_the_contact_does_not_come_back(
     tmp_path: Path,
 ) -> None:

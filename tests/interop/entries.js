@@ -149,7 +149,7 @@ export function readForm({ header: raw, salt, body }) {
 export const isOwn = ({ header }, terminals, selfKey) =>
   terminals.some((one) => one.equals(header.author)) && equal(selfTag(selfKey, header), header.self_tag);
 
-// Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person), former(person)}; persons are ids.
+// Trust. `view`: {carrier, accepted, self, contact, selfKeys, live(person), former(person)}; persons are ids.
 // Returns what the author is: live, former or unknown.
 export function checkTrust({ header }, view) {
   must(view.accepted, 'untrusted', 'V-ET-10');
@@ -162,7 +162,8 @@ export function checkTrust({ header }, view) {
   must(alone || header.kind !== STATE, 'malformed', 'V-ET-15');
   const among = (terminals) => terminals.some((terminal) => terminal.equals(header.author));
   const own = among(view.live(view.self)) || among(view.former(view.self));
-  if (own) must(equal(selfTag(view.selfKey, header), header.self_tag), 'authentication', 'V-ET-14');
+  const isTagged = (key) => equal(selfTag(key, header), header.self_tag);
+  if (own) must(view.selfKeys.some(isTagged), 'authentication', 'V-ET-14');
   const live = among(view.live(view.self)) || among(view.live(view.contact));
   if (live) return 'live';
   return own || among(view.former(view.contact)) ? 'former' : 'unknown';

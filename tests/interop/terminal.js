@@ -131,7 +131,7 @@ export class Terminal {
   takeEntry(message) {
     const entry = entries.readForm(message);
     const { person: contact } = this.contact;
-    const view = { carrier: contact, accepted: true, self: this.person, contact, selfKey: this.selfKey };
+    const view = { carrier: contact, accepted: true, self: this.person, contact, selfKeys: [this.selfKey] };
     const removed = (person) => this.logOf(person).terminals.filter((one) => one.is === 'removed');
     const former = (person) => removed(person).map((one) => one.terminal);
     const author = entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });

@@ -338,11 +338,12 @@ class Laws:
         What only a removed terminal holds comes to nobody any more, which decides again which ones are live.
         """
         there = [side for side in self.sides if side.runs and not side.stolen]
-        held = {side.number: self._operations(side) for side in there}
+        held = {side.number: self.operations(side) for side in there}
         states: dict[int, PersonState] = {}
         for _ in self.sides:
             for number in self._known():
-                states[number] = self._reduced(number, there, held) or states[number]
+                if (state := self._reduced(number, there, held)) is not None:
+                    states[number] = state
             before, there = (
                 there,
                 [
@@ -358,16 +359,19 @@ class Laws:
     def _known(self) -> list[int]:
         return [number for number, person in enumerate(self.persons) if person]
 
-    def _operations(self, side: Side) -> dict[int, list[bytes]]:
+    def operations(self, side: Side) -> dict[int, list[bytes]]:
         database: Any = Reader(side.database())
         return {number: persons.operations_of(database, self.persons[number]) for number in self._known()}
 
     def _reduced(
         self, person: int, sides: list[Side], held: dict[int, dict[int, list[bytes]]]
     ) -> PersonState | None:
-        key = frozenset(one for side in sides for one in held[side.number][person])
-        if not key:
-            return None
+        found = [one for side in sides for one in held[side.number][person]]
+        return self.reduced(found) if found else None
+
+    def reduced(self, operations: list[bytes]) -> PersonState:
+        """What a log comes to for one who has pinned nothing."""
+        key = frozenset(operations)
         if key not in self._reductions:
             self._reductions[key] = reduce(sorted(key))
         return self._reductions[key]
@@ -377,7 +381,7 @@ class Laws:
         return self._live_of(person, self.truths())
 
     def _live_of(self, person: int, truths: dict[int, PersonState]) -> list[Side]:
-        live = truths[person].live
+        live = truths[person].live if person in truths else ()
         return [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
 
     def deaf(self, person: int) -> list[Side]:
@@ -387,7 +391,7 @@ class Laws:
         """
         truths = self.truths()
         there = self._live_of(person, truths)
-        if person not in self.recovered or len(there) > 1:
+        if person not in self.recovered & truths.keys() or len(there) > 1:
             return []
         newest, theirs = truths[person].newest, self.persons[person]
         return [
@@ -406,31 +410,40 @@ class Laws:
                 return f"{side.name} is down"
         truths = self.truths()
         live = {number: self._live_of(number, truths) for number in truths}
-        deaf = {person: self.deaf(person) for person in self.recovered}
+        apart = {
+            frozenset((person, side.owner)) for person in sorted(self.recovered) for side in self.deaf(person)
+        }
+        self._check_logs(truths, live)
         for one, two in combinations(live, 2):
-            if any(side.owner in (one, two) for number in {one, two} & deaf.keys() for side in deaf[number]):
+            if frozenset((one, two)) in apart:
                 continue
             missing = self._missing_between(one, two, live) or self._missing_between(two, one, live)
             if missing:
                 return missing
-        logs = (
-            self._missing_of_log(number, truth, live)
-            for number, truth in truths.items()
-            if not deaf.get(number)
-        )
+        logs = (self._missing_of_log(number, truth, live, apart) for number, truth in truths.items())
         return next((missing for missing in logs if missing), "")
 
-    def _missing_of_log(self, person: int, truth: PersonState, live: dict[int, list[Side]]) -> str:
+    def _missing_of_log(
+        self, person: int, truth: PersonState, live: dict[int, list[Side]], apart: set[frozenset[int]]
+    ) -> str:
         """What a live terminal of anybody lacks of a person's log."""
         for side in [side for sides in live.values() for side in sides]:
             log = self.logs(side).get(self.persons[person])
-            if log is None or not live[person]:
+            if log is None or not live[person] or frozenset((person, side.owner)) in apart:
                 continue
             if log.heads != truth.heads:
                 return f"{side.name} holds other operations of {self.of(person)[0].name}"
-            if (*log.live,) != (*truth.live,) or {*log.removed} != {*truth.removed}:
-                self._break("log", f"{side.name} reads the same log of {self.of(person)[0].name} otherwise")
         return ""
+
+    def _check_logs(self, truths: dict[int, PersonState], live: dict[int, list[Side]]) -> None:
+        """Who holds the same operations of a person takes the same terminals for live, in one order."""
+        for side in [side for sides in live.values() for side in sides]:
+            for number, truth in truths.items():
+                log = self.logs(side).get(self.persons[number])
+                if log is None or log.heads != truth.heads:
+                    continue
+                if (*log.live,) != (*truth.live,) or {*log.removed} != {*truth.removed}:
+                    self._break("log", f"{side.name} reads the log of {self.of(number)[0].name} otherwise")
 
     def _missing_between(self, person: int, other: int, live: dict[int, list[Side]]) -> str:
         """What is missing of that which a person's terminals show of the conversation with another one."""

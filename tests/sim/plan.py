@@ -43,7 +43,7 @@ SECONDS: Final = (0.003, 0.05, 0.4, 2.0, 9.0, 30.0, 120.0)
 LATENCIES: Final = (0.0001, 0.001, 0.001, 0.01, 0.05, 0.3)
 HOURS_MS: Final = 3_600_000
 LINKING: Final = (0.003, 0.02, 0.3, 1.3, 4.5)
-MANY_SHARE: Final = 1 / 3
+MANY_SHARE: Final = 0.3
 """Of the runs in which persons have several terminals."""
 
 MANY: Final = ((0,), (0,), (0,), (1,), (0, 0), (0, 1), (0, 0, 0), (0, 0, 1))
@@ -140,7 +140,7 @@ def draw(seed: int) -> Plan:
         seed=seed,
         persons=_persons(chance, fresh=fresh, many=many),
         devices=devices,
-        linked=0 if fresh or not many else chance.randrange(len(devices) + 1),
+        linked=0 if fresh or not many else chance.choice((0, len(devices), len(devices))),
         fresh=fresh,
         relay=relay,
         apart=relay and not fresh and chance.random() < 0.6,
@@ -173,7 +173,7 @@ def _persons(chance: random.Random, *, fresh: bool, many: bool) -> int:
 def _among_terminals(chance: random.Random, plan: Plan, steps: list[Step]) -> list[Step]:
     """What happens to the terminals of a person, in its order and at any place among other steps."""
     parts = [_linked(chance, plan, number) for number in range(plan.persons + plan.linked, plan.terminals)]
-    if chance.random() < 0.6:
+    if chance.random() < 0.75:
         parts.append(_removed(chance, plan))
     if chance.random() < 0.3:
         parts.append(_stolen(chance, plan))
@@ -209,9 +209,11 @@ def _removed(chance: random.Random, plan: Plan) -> list[list[Step]]:
     who, other = sorted(chance.sample(own, 2))
     if chance.random() < 0.15:
         who, other = other, chance.choice((other, who))
-    return [
-        _struck(chance, plan, Step("remove", who, other, chance.randrange(4), pause=chance.choice(SHORT)))
-    ]
+    removed = Step("remove", who, other, chance.randrange(4), pause=chance.choice(SHORT))
+    contact = chance.choice([number for number in range(plan.persons) if number != owner])
+    sent = [Step("send", who, contact, pause=chance.choice(PAUSES[:9]))] if chance.random() < 0.7 else []
+    again = [_soon(chance, plan, who)] if plan.faults and chance.random() < 0.5 else []
+    return [_struck(chance, plan, removed), sent, again]
 
 
 def _stolen(chance: random.Random, plan: Plan) -> list[list[Step]]:

@@ -5,22 +5,33 @@ Each is a mistake that a change could make. tests/sim/test_planted.py shows that
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from chat.interface import EntryAdded, EntryChanged, EntryState, Event
-from chat.network.links import LiveLink
-from chat.service import sync
+from chat.network.links import Links, LiveLink, Peer
+from chat.service import state, sync
 from chat.service.comparison import Comparison
 from chat.service.events import EventBus
+from chat.service.forwarding import Forwarding
+from chat.service.keyring import ContactKeys, Keyring, contact_keys
+from chat.service.pairing import storage as pairing_storage
+from chat.service.person_logs import OwnLog
 from chat.service.sync import Inbound, Outbound
 from chat.service.verification import Verification
 from chat.storage import entries, expiry
+from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, Position
+from chat.storage.keys import OwnRow
 from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
 from protocol.hotpath import FastSending
-from protocol.messages import Receipt
+from protocol.identity.log import Remove, parse_operation
+from protocol.identity.reduction import NO_PINS, PersonState, Pins, reduce
+from protocol.messages import PassedReceipt, Receipt
 from tests.support.engines.planted import receipt_before_commit
 
 
@@ -141,6 +152,76 @@ def verified_in_memory_only() -> None:
     Verification.verify = forgotten  # type: ignore[method-assign]
 
 
+def removed_keeps_links() -> None:
+    """A link with a terminal that was removed goes on."""
+
+    def nothing(self: Links, parts: Callable[[LiveLink], bool] = bool) -> None:
+        return
+
+    Links.close_unwanted = nothing  # type: ignore[method-assign]
+
+
+def removal_forgotten() -> None:
+    """What a start reads of the own log leaves removals out."""
+
+    def without(operations: Iterable[bytes], pins: Pins = NO_PINS) -> PersonState:
+        kept = [one for one in operations if not isinstance(parse_operation(one).operation, Remove)]
+        return reduce(kept, pins)
+
+    state.reduce = without  # type: ignore[attr-defined]
+
+
+def removal_obeyed_late() -> None:
+    """A removal in the own log is stored, and obeyed after a while."""
+    follow = OwnLog._follow
+
+    def late(self: OwnLog, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
+        before = self._keyring.own_log
+
+        def obeyed() -> None:
+            if self._keyring.own_log is before:
+                follow(self, log, pins, own)
+
+        if own is None and len(log.removed) > len(before.removed):
+            asyncio.get_running_loop().call_later(20.0, obeyed)
+        else:
+            follow(self, log, pins, own)
+
+    OwnLog._follow = late  # type: ignore[method-assign]
+
+
+def addition_not_followed() -> None:
+    """A contact's terminal that was added counts after the next start."""
+    keys_of = contact_keys
+
+    def without(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
+        found = keys_of(database, own_person, row)
+        first = dict([*found.state.live.items()][:1])
+        return replace(found, state=replace(found.state, live=first))
+
+    pairing_storage.contact_keys = without  # type: ignore[attr-defined]
+
+
+def removal_ends_all_links() -> None:
+    """Who has removed a terminal is linked with no more."""
+    may_link = Keyring.may_link
+
+    def wary(self: Keyring, peer: Peer) -> bool:
+        contact = self.contacts.get(peer.person)
+        return may_link(self, peer) and (contact is None or not contact.state.removed)
+
+    Keyring.may_link = wary  # type: ignore[method-assign]
+
+
+def read_here_alone() -> None:
+    """Own terminals do not tell each other what was read."""
+
+    async def nothing(self: Forwarding, link: LiveLink, message: PassedReceipt) -> None:
+        return
+
+    Forwarding._take = nothing  # type: ignore[method-assign]
+
+
 PLANTED: Final[dict[str, Callable[[], None]]] = {
     "receipt before commit": receipt_before_commit,
     "nothing resent": nothing_resent,
@@ -152,4 +233,10 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "expired stays": expired_stays,
     "nonce reused": nonce_reused,
     "verified in memory only": verified_in_memory_only,
+    "removed keeps links": removed_keeps_links,
+    "removal forgotten": removal_forgotten,
+    "removal obeyed late": removal_obeyed_late,
+    "addition not followed": addition_not_followed,
+    "removal ends all links": removal_ends_all_links,
+    "read here alone": read_here_alone,
 }

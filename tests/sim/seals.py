@@ -30,7 +30,8 @@ def _watched() -> Seals:
 
     async def watched(self: Any, message: Message) -> None:
         peer, life = getattr(self, "sealed_for", None), LIFE.get()
-        if self.link.is_open and peer is not None and life is not None:
+        closed = getattr(self.connection, "closed", False)  # nothing leaves any more
+        if self.link.is_open and not closed and peer is not None and life is not None:
             seals.watch(life.host, peer, message)
         await send(self, message)
 

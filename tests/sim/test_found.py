@@ -32,6 +32,31 @@ FOUND = {
             Step("send", other=1),
         ),
     ),
+    "a removal whose commit reports a failure": Plan(
+        seed=13,
+        devices=(0,),
+        linked=1,
+        steps=(
+            Step("late", number=50),
+            Step("remove", other=2, number=1, pause=4.5),
+        ),
+    ),
+    "what only a stolen copy had acknowledged, after the recovery": Plan(
+        seed=52,
+        steps=(
+            Step("theft", pause=4.5),
+            Step("send", who=1),
+        ),
+    ),
+    "two own terminals that remove one at the same time": Plan(
+        seed=26,
+        devices=(0, 0),
+        linked=2,
+        steps=(
+            Step("remove", who=2, other=3, pause=0.003),
+            Step("remove", other=2),
+        ),
+    ),
 }
 
 

@@ -20,6 +20,12 @@ FOUND_BY = {
     "expired stays": {"expired"},
     "nonce reused": {"nonce"},
     "verified in memory only": {"verified"},
+    "removed keeps links": {"sealed"},
+    "removal forgotten": {"removed"},
+    "removal obeyed late": {"stolen"},
+    "addition not followed": {"log"},
+    "removal ends all links": {"liveness"},
+    "read here alone": {"liveness"},
 }
 
 

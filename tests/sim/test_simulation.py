@@ -15,6 +15,7 @@ KINDS: tuple[Callable[[Plan], bool], ...] = (
     lambda plan: plan.apart,
     lambda plan: "torn" in plan.faults and "old_copy" in plan.faults and not plan.relay,
     lambda plan: plan.persons == 5,
+    lambda plan: plan.linked > 0 and any(step.kind == "theft" for step in plan.steps),
 )
 SEEDS = tuple(next(seed for seed in range(1, 1_000) if kind(draw(seed))) for kind in KINDS)
 """The first of each kind of plan."""
@@ -41,6 +42,7 @@ def test_a_plan_is_printed_as_python() -> None:
         again = eval(str(plan), {"Plan": Plan, "Step": Step})  # noqa: S307  # the text of this test
         assert (again.steps, again.persons, again.seed) == (plan.steps, plan.persons, plan.seed)
         assert (again.relay, again.apart, again.fresh) == (plan.relay, plan.apart, plan.fresh)
+        assert (again.devices, again.linked) == (plan.devices, plan.linked)
 
 
 def test_shrinking_leaves_what_the_failure_needs() -> None:

@@ -515,7 +515,7 @@ class World:
         if self.stolen_from is not None:
             await self._end_theft(self.stolen_from)
         if self.recovers:
-            await asyncio.sleep(60.0)
+            await asyncio.sleep(30.0)
             await self._pair_with_the_deaf()
         await asyncio.sleep(1.0)  # what was begun last is in the database
         within = COPY_CONVERGES_WITHIN if self.counts["old copies"] else CONVERGES_WITHIN
@@ -543,7 +543,7 @@ class World:
         terminal, side = self.side(thief).terminal, self.side(victim)
         if side.gone:
             return
-        await asyncio.sleep(60.0)
+        await asyncio.sleep(20.0)
         for _ in range(3):
             log = self.laws.truths()[victim.owner]
             if terminal not in {*log.live, *log.frozen}:
@@ -556,9 +556,11 @@ class World:
                 remove = partial(host.person.engine.remove_terminal, terminal.hex(), True)
                 self.spawn(host, "remove", remove)
             else:
-                host = self.hosts[self.recovers.get(victim.owner, victim.number)]
-                self.recover(host, thief, force=True)
-            await asyncio.sleep(60.0)
+                before = self.recovers.get(victim.owner, victim.number)
+                if self.side(self.hosts[before]) not in self.laws.live(victim.owner):
+                    self.recovers[victim.owner] = victim.number  # nobody hears of one by a removed terminal
+                self.recover(self.hosts[self.recovers.get(victim.owner, before)], thief, force=True)
+            await asyncio.sleep(30.0)
         raise Broken("liveness", f"{side.name} cannot remove its copy")
 
     async def _pair_with_the_deaf(self) -> None:
@@ -572,13 +574,16 @@ class World:
                     await asyncio.sleep(30.0)
 
     async def _compare_numbers(self) -> None:
-        """Persons compare the safety number with one who has recovered, at each of their terminals."""
+        """Persons answer what terminals ask, and compare the number with one who has recovered, at each."""
+        live = [side for person in range(self.plan.persons) for side in self.laws.live(person)]
+        for side in live:
+            with suppress(ParlourError):  # an earlier answer may have met a fault
+                await self.confirm_own(self.hosts[side.number])
         for person in self.recovers:
-            for side in [
-                side for other in self.laws.others(self.laws.of(person)[0]) for side in self.laws.live(other)
-            ]:
-                with suppress(ParlourError):
-                    await self._compare_number(side, person)
+            for side in live:
+                if side.owner != person:
+                    with suppress(ParlourError):
+                        await self._compare_number(side, person)
 
     async def _compare_number(self, side: Side, person: int) -> None:
         assert side.engine is not None
@@ -651,8 +656,11 @@ class World:
         sent.acknowledged, sent.id = True, view.id
 
     def _known_removed(self, host: Host) -> frozenset[bytes]:
-        """The terminals that this one knows to be removed."""
-        logs = self.laws.logs(self.side(host)).values()
+        """The terminals that this one knows to be removed, by the operations that it has stored."""
+        if not (self._changes and self.side(host).runs):
+            return frozenset()
+        held = self.laws.operations(self.side(host))
+        logs = [self.laws.reduced(found) for found in held.values() if found]
         return frozenset(terminal for log in logs for terminal in log.removed)
 
     def _send_again(self, host: Host) -> None:

@@ -548,7 +548,7 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
     at, relay = root.pairing.root, "parlour-relay:nowhere"
     petname = write(Register.PETNAME, person, PetnameValue("Cleo"))
     blocked = write(Register.BLOCKED, person, BlockedValue(True))
-    two, shares = [bytes([1]) * 32, bytes([2]) * 32], [_share(7), _share(9)]
+    two, shares = [bytes([1]) * 32, bytes([2]) * 32], [_share(9), _share(9)]
     compared = SharedComparison(True, TIME, person, two[::-1])
     for comment, writes in {
         "a state without writes": [],
@@ -572,7 +572,7 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
         "superseded pairings that descend": [
             write(Register.PAIRING, at, replace(root, supersedes=two[::-1]))
         ],
-        "shares that ascend": [
+        "one share twice": [
             write(Register.PAIRING, at, replace(root, pairing=replace(root.pairing, own=shares)))
         ],
         "a retired pairing with a value": [replace(write(Register.RETIRED, at), value=b"\xc3")],
@@ -641,7 +641,7 @@ def _knows(talk: Talk) -> Json:
         "contact_former": [],
         "carrier": talk.their.hex(),
         "carrier_is": "contact",
-        "self_key": talk.self_key("own").hex(),
+        "self_keys": [talk.self_key("own").hex()],
     }
 
 
@@ -661,6 +661,7 @@ def _trust(seed: Seed) -> Group:
         ("this person's terminal was removed", own, _former(talk, "own", "own")),
         ("the contact's terminal is in no log", first, {"contact_terminals": []}),
         ("this person's terminal is in no log", own, {"own_terminals": []}),
+        ("this person's own entry from before its self key was renewed", own, _renewed(talk, keeps=True)),
         ("an author who is nobody's terminal", talk.altered("first", author=third).hex(), {}),
         ("a person in place of the terminal", talk.altered("first", author=talk.their).hex(), {}),
     ):
@@ -721,6 +722,12 @@ def _refused_notes(talk: Talk, third: bytes) -> Iterator[Wrong]:
         yield "V-ET-15", "malformed", f"a state of {carrier} in a talk of two", "BadState", step | by
 
 
+def _renewed(talk: Talk, *, keeps: bool) -> Json:
+    """A person with a newer self key, who keeps the one before or does not."""
+    newer = talk.seed.bytes("newer self key").hex()
+    return {"self_keys": [newer, talk.self_key("own").hex()] if keeps else [newer]}
+
+
 def _former(talk: Talk, person: str, whose: str) -> Json:
     """A person whose terminal is live no more."""
     return {f"{person}_terminals": [], f"{person}_former": [talk.terminal(whose).hex()]}
@@ -756,6 +763,8 @@ def _invented(talk: Talk) -> Iterator[Wrong]:
         "an own entry with another time": talk.altered("own", time=own.time + 1, self_tag=own.self_tag),
     }.items():
         yield "V-ET-14", "authentication", comment, "Invented", {"message": message.hex()}
+    other = {"message": talk.message("own").hex(), "knows": _renewed(talk, keeps=False)}
+    yield "V-ET-14", "authentication", "a self key that this person does not hold", "Invented", other
     message = talk.altered("first", "their", author=author)
     former = {"message": message.hex(), "knows": _former(talk, "own", "own")}
     yield "V-ET-14", "authentication", "a removed terminal of this person", "Invented", former

@@ -96,6 +96,8 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.OWN_PSK, "own_psk", ("own_secret", 32), 32, ()),
     (labels.OWN_DISCOVER, "own_discovery_key", ("own_secret", 32), 32, ()),
     (labels.OWN_RELAY, "own_meeting_key", ("own_secret", 32), 32, ()),
+    (labels.NOTES, "notes", None, 32, (("person", 32),)),
+    (labels.REGISTER, "of", None, 32, (("what", 32),)),
     (labels.OWN_MARKS, "marks_hash", None, 32, (("conversation", 32), ("marks", 70))),
     (labels.INVITE_CHECK, "check", None, 32, (("person", 32), ("static", 32))),
     (labels.INVITE_KEY, "one_time", None, 32, (("one_time_key", 32),)),
@@ -141,6 +143,7 @@ SIGNED: Final[tuple[tuple[bytes, tuple[Part, ...]], ...]] = (
     (labels.SIGN_OPERATION, (("operation_id", 32),)),
     (labels.SIGN_RECORD, (("role", 1), ("t", 32), ("core", 32), ("proof", 32))),
     (labels.SIGN_NEW, (("role", 1), ("t", 32), ("new_core", 32), ("new_proof", 32))),
+    (labels.SIGN_RENEWAL, (("person", 32), ("bare_renewal", 240))),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -11,8 +12,18 @@ from tui.linear.output import Output
 from tui.linear.state import Questions, State, on_or_off
 from tui.linear.wording import number_lines, plain_name, presence_line, self_lines, standing
 from tui.preferences import Options, Preferences
-from tui.text.formatting import comparison_lines, not_me, question_lines, safe_line, same_key_line
+from tui.recent import last_line
+from tui.text.formatting import (
+    comparison_lines,
+    not_me,
+    question_lines,
+    safe_line,
+    same_key_line,
+    shorten,
+)
 from tui.text.translation import _, _n, told
+
+_LAST_CELLS: Final = 60
 
 
 @dataclass
@@ -31,9 +42,11 @@ class Contacts:
         if not self.state.contacts:
             said = _("You have no contacts yet: add one with /nearby, /invite, /join or /address.")
             await self.output.say(said)
-        for at, view in enumerate(self.state.in_order(), 1):
+        for at, view in enumerate(self.state.list_now(), 1):
             how = standing(view, muted=self.preferences.muted(view.person))
             line = _("{name}, {how}").format(name=self.state.name_of(view.person), how=how)
+            if last := shorten(last_line(self.state.recent.last(view.person)), _LAST_CELLS):
+                line = _("{line}. Last message: {text}").format(line=line, text=last)
             await self.output.say(_("{number}. {line}").format(number=at, line=line))
 
     async def me(self, _typed: str = "") -> None:

@@ -186,6 +186,8 @@ class Session:
                 await self._commands.execute(*parsed)
 
     async def _announce(self, event: Event) -> None:
+        if self._parts.state.recent.follow(event):
+            await self._parts.state.load_latest()
         match event:
             case interface.EntryAdded(entry):
                 await self._entry_added(entry)

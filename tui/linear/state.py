@@ -13,6 +13,7 @@ from chat.interface import ContactView, Messenger, NearbyView, SelfView, UsageEr
 from tui.linear.output import Output
 from tui.linear.wording import listed, names_of
 from tui.preferences import Options, Preferences
+from tui.recent import Recent
 from tui.text.formatting import safe_line
 from tui.text.translation import _
 
@@ -33,6 +34,8 @@ class State:
     preferences: Preferences
     me: SelfView = field(init=False, default_factory=lambda: SelfView("", "", "", 0, (), visible=False))
     contacts: dict[str, ContactView] = field(init=False, default_factory=dict)
+    recent: Recent = field(init=False, default_factory=Recent)
+    listed: tuple[str, ...] = field(init=False, default=())
     nearby: tuple[NearbyView, ...] = field(init=False, default=())
     current: str | None = field(init=False, default=None)
 
@@ -48,13 +51,25 @@ class State:
         return self.names().get(person) or _("someone who is not a contact")
 
     def in_order(self) -> list[ContactView]:
-        """The contacts in the order in which they are listed and numbered."""
+        """The contacts in the order in which they are listed and numbered: the latest conversation first."""
         names = self.names()
-        return sorted(self.contacts.values(), key=lambda view: names[view.person].casefold())
+        by_name = sorted(self.contacts.values(), key=lambda view: names[view.person].casefold())
+        return self.recent.in_order(by_name)
+
+    def list_now(self) -> list[ContactView]:
+        """The contacts in order, whose numbers hold until the next list: an entry that comes moves nobody."""
+        views = self.in_order()
+        self.listed = tuple(view.person for view in views)
+        return views
+
+    def _numbered(self) -> list[ContactView]:
+        views = {view.person: view for view in self.in_order()}
+        first = [views.pop(person) for person in self.listed if person in views]
+        return [*first, *views.values()]
 
     def find(self, typed: str) -> ContactView:
         """The contact with this name, start of a name, or number. Raises UsageError."""
-        views = self.in_order()
+        views = self._numbered()
         names = self.names()
         at = pick(typed, [names[view.person] for view in views])
         if at is None:
@@ -78,6 +93,11 @@ class State:
         """Read the contacts, unless one is known whose own event may not have arrived yet."""
         if including not in self.contacts:
             self.contacts = {view.person: view for view in await self.messenger.contacts()}
+            await self.load_latest()
+
+    async def load_latest(self) -> None:
+        """Read the last entry of each conversation."""
+        self.recent.read(await self.messenger.latest())
 
     def held_line(self, person: str) -> str:
         """What it means that a contact's identity has changed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from textual.strip import Strip
 
 from chat.interface import ContactView, NearbyView
 from tui.messages import OpenConversation, PairWith
-from tui.text.formatting import contact_name, look_alikes, safe_name, with_room
+from tui.text.formatting import contact_name, look_alikes, safe_name, shorten, with_room
 from tui.text.translation import _
 
 _OPEN = "▎"  # before whose conversation is open
@@ -31,6 +32,8 @@ class Line(Struct, frozen=True):
     pieces: tuple[tuple[str, str], ...]
     right: str = ""
     right_style: str = "people--unread"
+    goes_on: bool = False
+    """Whether the row before is of the same key."""
 
 
 class People(ScrollView, can_focus=True):
@@ -58,6 +61,7 @@ class People(ScrollView, can_focus=True):
         self._width = 0
         self._current: str | None = None
         self._muted: frozenset[str] = frozenset()
+        self._last: Mapping[str, str] = {}
         self._ground = Style()
         self.cursor: str | None = None
 
@@ -67,8 +71,13 @@ class People(ScrollView, can_focus=True):
         nearby: Sequence[NearbyView],
         current: str | None,
         muted: frozenset[str] = frozenset(),
+        last: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Show these people; `current` is whose conversation is open, `muted` who comes without a sound."""
+        """Show these people; `current` is whose conversation is open, `muted` who comes without a sound.
+
+        `last`: a safe line on each conversation, by person. The cursor stays on its person.
+        """
+        self._last = last
         self._contacts = {view.person: view for view in contacts}
         self._nearby = {view.instance: view for view in nearby}
         self._current, self._muted = current, muted
@@ -83,7 +92,7 @@ class People(ScrollView, can_focus=True):
     def in_sight(self) -> list[tuple[int, str]]:
         top = self.scroll_offset.y
         shown = enumerate(self._lines[top : top + self.size.height])
-        return [(row, line.key) for row, line in shown if line.key is not None]
+        return [(row, line.key) for row, line in shown if line.key is not None and not line.goes_on]
 
     def choose(self, key: str) -> None:
         self.point_at(key)
@@ -141,7 +150,8 @@ class People(ScrollView, can_focus=True):
         heading = ("people--heading", _("Contacts"))
         lines = [Line(None, (("", " "), heading))] if self._contacts else []
         alike = look_alikes(self._contacts.values())
-        lines += [self._contact(view, alike) for view in self._contacts.values()]
+        for view in self._contacts.values():
+            lines += self._contact(view, alike)
         if self._contacts:
             lines.append(Line(None, ()))
         lines.append(Line(None, (("", " "), ("people--heading", _("Nearby")))))
@@ -150,7 +160,7 @@ class People(ScrollView, can_focus=True):
             lines.append(Line(None, (("people--quiet", " " + _("No one nearby")),)))
         return lines
 
-    def _contact(self, view: ContactView, alike: frozenset[str]) -> Line:
+    def _contact(self, view: ContactView, alike: frozenset[str]) -> tuple[Line, Line]:
         open_now, quiet = view.person == self._current, view.blocked or view.person in self._muted
         right = "" if view.blocked or not view.unread else str(view.unread) if view.unread < 1000 else "999+"
         marks = self._marks(view)
@@ -163,7 +173,12 @@ class People(ScrollView, can_focus=True):
             (f"people--{style}", name),
             *marks,
         )
-        return Line(view.person, pieces, right, "people--quiet" if quiet else "people--unread")
+        first = Line(view.person, pieces, right, "people--quiet" if quiet else "people--unread")
+        bar = ("people--current", _OPEN if open_now else " ")
+        said = with_room(shorten(self._last.get(view.person, ""), max(1, self._width - _LEAD - 1)))
+        unread = view.unread and not view.blocked and not quiet
+        last = (bar, ("", "  "), ("people--name" if unread else "people--quiet", said))
+        return first, Line(view.person, last, goes_on=True)
 
     def _marks(self, view: ContactView) -> list[tuple[str, str]]:
         marks = (
@@ -180,7 +195,7 @@ class People(ScrollView, can_focus=True):
         return Line(view.instance, (("people--stranger", " + "), ("people--name", name)))
 
     def _keys(self) -> list[str]:
-        return [line.key for line in self._lines if line.key is not None]
+        return [line.key for line in self._lines if line.key is not None and not line.goes_on]
 
     def _keep_cursor(self) -> None:
         keys = self._keys()
@@ -190,7 +205,7 @@ class People(ScrollView, can_focus=True):
     def _show_cursor(self) -> None:
         rows = [at for at, line in enumerate(self._lines) if line.key == self.cursor]
         if rows:
-            self.scroll_to_region(Region(0, rows[0], 1, 1), animate=False)
+            self.scroll_to_region(Region(0, rows[0], 1, len(rows)), animate=False)
         self.refresh()
 
 

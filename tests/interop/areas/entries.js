@@ -54,7 +54,7 @@ function accepted(step, inputs) {
   const former = (person) => (person.equals(self) ? knows.own_former : knows.contact_former).map(hex);
   const entry = read(step.message);
   const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact };
-  const author = entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live, former });
+  const author = entries.checkTrust(entry, { ...view, selfKeys: knows.self_keys.map(hex), live, former });
   return { entry_id: entry.id, author };
 }
 

@@ -133,7 +133,11 @@ def test_initiator_and_responder_meet_at_one_psk(
         assert answer is None
         return
     assert answer is not None
-    assert (answer.theirs, answer.own) == (max(common[0]), max(common[1]))
+    newest = (
+        [one for one in annas_of_bob if one in common[0]],
+        [one for one in bobs_of_bob if one in common[1]],
+    )
+    assert (answer.theirs, answer.own) == (newest[0][0], newest[1][0])
     matching = [candidate for candidate in tried if candidate.psk == answer.psk]
     assert [(candidate.own, candidate.theirs) for candidate in matching] == [(answer.theirs, answer.own)]
 

@@ -259,7 +259,8 @@ def test_the_last_entry_of_each_conversation_is_read_by_one_query_through_the_in
     for number in range(5):
         talk = hold(database, [(True, 3, False), (False, 9, True), (True, 5, False)])
         made.append(in_order(database, talk)[-1].id)
-        contacts.ensure_conversation(database, blob(f"empty {number}"), contacts.GROUP, None)
+        with database.transaction():
+            contacts.ensure_conversation(database, blob(f"empty {number}"), contacts.GROUP, None)
     assert sorted(row.id for row in entries.latest(database)) == sorted(made)
     plan = [str(row[-1]) for row in database.rows(f"EXPLAIN QUERY PLAN {entries.LATEST}")]
     assert any("SEARCH n USING" in step and "entries_by_rank (conversation=?)" in step for step in plan)

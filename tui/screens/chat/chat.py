@@ -50,6 +50,7 @@ from tui import messages
 from tui.actions import action, chat_bindings, composer_bindings, history_bindings, rebind
 from tui.attention import Attention
 from tui.conversation import Conversation
+from tui.messages import attempt
 from tui.preferences import Density, Options, Preferences
 from tui.screens.chat.contacts import ContactActions, ProfileDialogs
 from tui.screens.chat.devices import DevicesController
@@ -194,7 +195,7 @@ class ChatScreen(Screen[None]):
     async def _start(self) -> None:
         await self.profile_dialogs.read()
         await self.people.read()
-        wanted = self._last if self._last in self.state.contacts else await self.people.most_recent()
+        wanted = self._last if self._last in self.state.contacts else self.people.most_recent()
         if wanted in self.state.contacts and self.state.current is None:
             self.open_conversation(wanted)
         if self.state.me.keeps_seed and self.state.contacts:
@@ -244,6 +245,11 @@ class ChatScreen(Screen[None]):
         self.people.view.point_at(person)
         self.composer.go_write()
         self.surface.run("open", self.history.open_history, opened, exclusive=True)
+        if person != self._preferences.opened:
+            self.surface.outlast("opened", self._keep_opened, person)
+
+    async def _keep_opened(self, person: str) -> None:
+        await attempt(self._preferences.keep_opened(person))  # else another one opens at the next start
 
     def _close_conversation(self) -> None:
         self.state.open(None)
@@ -257,7 +263,7 @@ class ChatScreen(Screen[None]):
         self.query_one("#conversation").display = self.state.current is not None
 
     def _step(self, by: int) -> None:
-        order, current = list(self.state.contacts), self.state.current
+        order, current = [view.person for view in self.state.in_order()], self.state.current
         if order:
             at = order.index(current) + by if current in order else 0
             self.open_conversation(order[at % len(order)])
@@ -329,6 +335,16 @@ class ChatScreen(Screen[None]):
                 self.devices.changed()
             case Notice(text):
                 self.pairing.notice(safe_line(told(text)))
+        self._list_changed(message.event)
+
+    def _list_changed(self, event: object) -> None:
+        """Follow the last entry of each conversation."""
+        if self.state.recent.follow(event):
+            self.surface.run("latest", self.people.read_latest, exclusive=True)
+        elif self.history.catching_up:
+            return  # it is shown with the entry, a frame earlier
+        elif isinstance(event, EntryAdded | EntryEdited | EntryFilled | EntryDeleted):
+            self.people.show()
 
     def _contact_changed(self, view: ContactView) -> None:
         renamed = self.people.contact_changed(view)

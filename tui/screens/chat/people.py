@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase, SelfView
 from tui.attention import Attention
 from tui.conversation import SILENT
-from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
+from tui.messages import NotifyEntry, UnreadChanged
 from tui.preferences import Options, Preferences
 from tui.screens.chat.sending import ComposerController
 from tui.screens.chat.surface import ChatState, Surface
@@ -82,6 +81,7 @@ class PeopleController:
     async def read(self) -> None:
         self.state.me = await self.surface.ask(self.messenger.me()) or self.state.me
         await self.read_contacts()
+        await self.read_latest()
         self.state.nearby = await self.surface.ask(self.messenger.nearby()) or ()
         self.show_me()
         self.show()
@@ -95,23 +95,25 @@ class PeopleController:
         self.show()
         return True
 
-    async def most_recent(self) -> str | None:
-        """The contact with the newest entry, or the first one: somebody who types at once writes to it.
+    async def read_latest(self) -> None:
+        """Read the last entry of each conversation."""
+        latest = await self.surface.ask(self.messenger.latest())
+        if latest is not None:
+            self.state.recent.read(latest)
+            self.show()
+
+    def most_recent(self) -> str | None:
+        """The conversation that was open last, else the latest: somebody who types at once writes to it.
 
         None in a demo of several people, whose guide is read first.
         """
-        contacts = self.state.contacts
-        people = [view.person for view in contacts.values() if not view.blocked] or list(contacts)
-        if len(people) < 2:
-            return people[0] if people else None
-        if self.options.demo:
+        views = self.state.in_order()
+        people = [view.person for view in views if not view.blocked] or [view.person for view in views]
+        if self.preferences.opened in people:
+            return self.preferences.opened
+        if self.options.demo and len(people) > 1:
             return None
-        newest: dict[str, datetime] = {}
-        for person in people:
-            page = await attempt(self.messenger.history(person, 1))
-            if not isinstance(page, Problem) and page:
-                newest[person] = page[-1].time
-        return max(newest, key=lambda person: newest[person], default=people[0])
+        return people[0] if people else None
 
     def lose_patience(self) -> None:
         self._alone = not self.state.nearby
@@ -132,10 +134,16 @@ class PeopleController:
     def show(self) -> None:
         state = self.state
         muted = frozenset(person for person in state.contacts if self.preferences.muted(person))
-        self.view.show(list(state.contacts.values()), state.nearby, state.current, muted)
+        lines = {person: self._last_line(person) for person in state.contacts}
+        self.view.show(state.in_order(), state.nearby, state.current, muted, lines)
         self.count_unread()
         self.show_header()
         self._show_guide()
+
+    def _last_line(self, person: str) -> str:
+        # The draft of the open conversation is in the text field.
+        draft = "" if person == self.state.current else self.composer.drafts.of(person).text
+        return self.state.recent.line(person, draft)
 
     def show_header(self) -> None:
         view = self.state.contact

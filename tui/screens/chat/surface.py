@@ -14,6 +14,7 @@ from chat.interface import ContactView, NearbyView, SelfView
 from tui.actions import Group, action, command, of_group
 from tui.conversation import Conversation
 from tui.messages import Problem, attempt, start_worker
+from tui.recent import Recent
 from tui.screens.dialog import ConfirmDialog, MenuDialog
 from tui.text.formatting import NAME_CELLS, contact_name, look_alikes
 from tui.text.translation import _
@@ -27,11 +28,16 @@ class ChatState:
     def __init__(self) -> None:
         self.me = SelfView("", "", "", 0, (), visible=False)
         self.contacts: dict[str, ContactView] = {}
+        self.recent = Recent()
         self.nearby: tuple[NearbyView, ...] = ()
         self.conversation: Conversation | None = None
 
     def open(self, conversation: Conversation | None) -> None:
         self.conversation = conversation
+
+    def in_order(self) -> list[ContactView]:
+        """The contacts as the list has them: the latest conversation first."""
+        return self.recent.in_order(self.contacts.values())
 
     @property
     def current(self) -> str | None:
