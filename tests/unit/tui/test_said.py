@@ -48,15 +48,15 @@ async def test_a_status_goes_when_another_conversation_is_opened() -> None:
         messenger.tidy()
         await until_shown(pilot, DELETED)
         chat(pilot).open_conversation(abe.person)
-        await until_shown(pilot, "Which printer?")
-        assert DELETED not in shown(pilot)
+        await until_shown(pilot, "Write to Abe")
+        await until(pilot, lambda: DELETED not in shown(pilot))
 
 
 async def test_a_deletion_that_ends_later_is_not_said_in_another_conversation() -> None:
     async with with_two() as (pilot, messenger, bob, abe):
         await delete(pilot)
         chat(pilot).open_conversation(abe.person)
-        await until_shown(pilot, "Which printer?")
+        await until_shown(pilot, "Write to Abe")
         messenger.tidy()
         messenger.receive(abe.person, "Come and see")  # said after the cleaning
         assert DELETED not in await until_shown(pilot, "Come and see")
@@ -91,7 +91,7 @@ async def test_what_belongs_to_no_conversation_outlives_a_change_of_it() -> None
         messenger.notice("The disk is full.")
         await until_shown(pilot, "The disk is full.")
         chat(pilot).open_conversation(abe.person)
-        assert "The disk is full." in await until_shown(pilot, "Which printer?")
+        assert "The disk is full." in await until_shown(pilot, "Write to Abe")
 
 
 async def test_at_start_the_conversation_with_the_newest_entry_is_open_and_takes_what_is_typed() -> None:
