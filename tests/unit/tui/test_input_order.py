@@ -42,7 +42,18 @@ _LATE = 40  # turns of the loop; a key that does not wait would be long done
 # What a client asks to show things; how often depends on how many of them it shows in between.
 _READING = frozenset(
     (
-        *("me", "contacts", "nearby", "history", "entry", "first_unread", "entry_at", "details", "search"),
+        *(
+            "me",
+            "contacts",
+            "nearby",
+            "history",
+            "latest",
+            "entry",
+            "first_unread",
+            "entry_at",
+            "details",
+            "search",
+        ),
         *(
             "mark_read",
             "typing",
