@@ -49,7 +49,10 @@ class Terminal:
         """Ids of the entries that are committed here, asked of the database itself."""
         if not self.up:
             return self.held_when_down
-        rows = self.person.engine._use_cases.store._database.rows("SELECT id FROM entries")
+        rows = self.person.engine._use_cases.store._database.rows(
+            "SELECT e.id FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
+            " WHERE c.contact IS NOT NULL"
+        )
         return frozenset(entry.hex() for (entry,) in rows)
 
     async def contact(self) -> str:
