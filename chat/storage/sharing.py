@@ -6,7 +6,8 @@ and what a retired pairing had, is destroyed in the entries that said it, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -35,6 +36,10 @@ from protocol.messages import (
 )
 from protocol.notes import Register, notes_of, read_value, subject, write
 from protocol.pairing.renewal import drawings, signed
+
+AWAITED_MAX: Final = 256
+"""Persons of whom a log is awaited at a time. Terminals of this person fill it, a stolen one too; more would
+be looked for at each state that comes, and asked for on each link."""
 
 RETIRED_AT_ONCE: Final = 32
 """Pairings that one entry retires. More are retired by further entries."""
@@ -338,15 +343,24 @@ def _follow_relays(db: Database) -> bool:
 
 
 def awaited(db: Database) -> set[bytes]:
-    """The persons whom another terminal has as contacts, and of whom this one has no log."""
+    """The persons whom another terminal has as contacts, and of whom this one has no log.
+
+    Of more than AWAITED_MAX the first and the last ones: what a stolen device invents comes between these.
+    """
     known = {subject(row.person) for row in [*contacts.all(db), *contacts.pending(db)]}
-    found = set[bytes]()
-    for (of,) in db.rows("SELECT DISTINCT subject FROM registers WHERE register = 1"):
-        if of not in known and (said := registers.in_force(db, Register.CONTACT, of)):
-            value = read_value(Register.CONTACT, said)
+    rows = db.rows("SELECT subject FROM registers WHERE register = 1 GROUP BY subject ORDER BY min(entry)")
+    unknown = [of for (of,) in rows if of not in known]
+
+    def persons_of(subjects: Iterable[bytes]) -> Iterator[bytes]:
+        for of in subjects:
+            said = registers.in_force(db, Register.CONTACT, of)
+            value = read_value(Register.CONTACT, said) if said else None
             if isinstance(value, ContactValue):
-                found.add(value.person)
-    return found
+                yield value.person
+
+    half = AWAITED_MAX // 2
+    first = set(islice(persons_of(unknown), half))
+    return first if len(first) < half else first.union(islice(persons_of(reversed(unknown)), half))
 
 
 def take_in(db: Database, person: bytes, found: Extension) -> Followed:

@@ -214,6 +214,17 @@ def test_a_contact_that_was_removed_leaves_no_write_but_that(database: Database)
     assert sharing.awaited(database) == set()
 
 
+def test_of_many_contacts_that_a_device_invents_the_first_and_the_last_are_awaited(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "AWAITED_MAX", 4)
+    begin(database)
+    device, persons = Device(DEVICES[1], random.Random(1)), [blob(f"person {n}") for n in range(7)]
+    for person in persons:
+        take(database, device.write(write(Register.CONTACT, person, ContactValue(person, 5))))
+    assert sharing.awaited(database) == {*persons[:2], *persons[-2:]}
+
+
 def test_a_removed_contact_of_another_device_is_no_more_awaited(database: Database) -> None:
     begin(database)
     device, person = Device(DEVICES[1], random.Random(1)), blob("somebody")
