@@ -279,9 +279,11 @@ def _pairing_in_force(db: Database, root: bytes) -> PairingValue | None:
         if one.value is not None and isinstance(read := read_value(Register.PAIRING, one.value), PairingValue)
     ]
     if len(found) > 1:
-        live = persons.pinned(db, keys.read_own(db).person).live
-        author = "SELECT terminal FROM terminals WHERE number = (SELECT author FROM entries WHERE number = ?)"
-        found = [one for one in found if db.value(author, one[0]) in live] or found
+        is_live = (
+            "SELECT EXISTS (SELECT 1 FROM entries AS e JOIN person_terminals AS p ON p.terminal = e.author"
+            " WHERE e.number = ? AND p.live AND p.person = (SELECT person FROM own))"
+        )
+        found = [one for one in found if db.value(is_live, one[0])] or found
     return found[-1][1] if found else None
 
 
