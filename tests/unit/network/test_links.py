@@ -44,6 +44,7 @@ class Hall:
             beat=self.beat, clock=SimpleNamespace(monotonic=lambda: self.now), config=CONFIG
         )
         directory: Any = SimpleNamespace(
+            is_superseded=lambda person, psk: False,
             identity=SimpleNamespace(static=SimpleNamespace(public=OWN)),
             may_link=lambda peer: peer not in self.unwanted,
             holds=lambda person, psk, initiates: (psk, initiates) not in self.retired,
