@@ -89,7 +89,12 @@ COMPUTED: Final = (
     Plant("canonical X25519 key", "primitives.py", ">= _P25519", ">= 2**256"),
     Plant("Ed25519 key", "primitives.py", "not bindings.crypto_core_ed25519_is_valid_point(public)", "False"),
     Plant("AEAD offered", "link/framing.py", "or not greeting.offers(aead)", ""),
-    Plant("psk look-up", "pairing/contact_secret.py", "max(common_own)", "min(common_own)"),
+    Plant(
+        "psk look-up",
+        "pairing/contact_secret.py",
+        "next((share for share in self.own if",
+        "next((share for share in reversed(self.own) if",
+    ),
     Plant("direction of a psk", "pairing/contact_secret.py", "if initiates else", "if not initiates else"),
     Plant("ratchet keys in the root step", "ratchet.py", "+ sender + receiver,", "+ receiver + sender,"),
     Plant(
