@@ -53,10 +53,12 @@ def place(row: str) -> tuple[int, int]:
     """Where a row of the calm screen has a name or text: its columns, none where it has neither."""
     start = row.find("calm")
     edge = row.find(EDGE)
+    if covered := re.match(r"[ ▎]● (c)│", row):  # a dialog leaves so much of a name
+        return covered.span(1)
     if start < 0:
         return len(row), len(row)
     if start < edge:
-        assert row.count("calm") == 1
+        assert {*row[start:edge]} <= {*"calm 0123456789…"}  # a name, or the last line with it
         return start, edge - 1
     if FRAME in row[start:]:
         return start, row.rindex(FRAME) - 1
