@@ -124,7 +124,12 @@ def _verify(world: World, step: Step) -> None:
     side = world.laws.sides[step.who]
 
     async def unverify() -> None:
-        side.seen.verified.discard(world.hosts[step.other].owner)
+        own = [one for one in world.hosts if one.owner == host.owner]
+        for one in own:
+            world.laws.sides[one.number].seen.verified.discard(world.hosts[step.other].owner)
+        if len(own) > 1:  # another terminal may verify before it hears of this, and either may come last
+            for one in own:
+                world.laws.sides[one.number].undone.add(world.hosts[step.other].owner)
         await host.person.engine.unverify(contact)
 
     async def verify() -> None:
