@@ -42,6 +42,12 @@ from protocol.pairing.renewal import (
 LINKS_MAX: Final = 32
 """Links under superseded secrets. Who has a key of a contact's terminal fills them; the oldest gives way."""
 
+KEYS_KEPT: Final = 64
+"""Self keys beyond which no earlier one is kept. Terminals of this person draw them, a stolen one too."""
+
+KEYS_SENT: Final = 16
+"""The newest self keys, which a terminal that was away may lack."""
+
 LINGERS: Final = 2.0
 """Seconds from the answer to what this side sent on such a link until it ends."""
 
@@ -98,12 +104,12 @@ class Renewals:
         else:
             owner = own
         known = owner == own or owner in self._keyring.contacts
-        taken = await self._take(owner, message) if known else Taken.PASSED_OVER
+        taken, earlier = await self._take(owner, message) if known else (Taken.PASSED_OVER, False)
         if taken is Taken.WAITS:
             waiting = self._waiting.setdefault(driver, [])
             if len(waiting) < WAITING_MAX and message not in waiting:
                 waiting.append(message)
-        elif taken is Taken.NEWER:
+        elif taken is Taken.NEWER or earlier:
             self._hand_on(driver, message)
         return taken
 
@@ -131,23 +137,29 @@ class Renewals:
             self._measures = {person: held}  # one alone: a log may be long
         return held[1]
 
-    async def _take(self, owner: bytes, message: Renewal) -> Taken:
+    async def _take(self, owner: bytes, message: Renewal) -> tuple[Taken, bool]:
+        """What becomes of a renewal, and whether it is a self key that is kept as an earlier one."""
         measure, own = await self._measure(owner), self._keyring.own.person
 
-        def store(database: Database) -> Taken:
+        def store(database: Database) -> tuple[Taken, bool]:
             if isinstance(message, RenewedShare):
-                return _store_share(database, own, measure, message)
+                return _store_share(database, own, measure, message), False
             held = keys.self_keys(database)[::-1]
-            taken = measure.take(message, held)
+            taken, drawn = measure.take(message, held), drawn_in(message)
             if taken is Taken.NEWER:
-                keys.add_self_key(database, drawn_in(message))
-            return taken
+                keys.add_self_key(database, drawn)
+            # Its drawer may have tagged entries with it, which are not this person's own without it.
+            earlier = taken is Taken.PASSED_OVER and measure.is_by_live(drawn) and len(held) < KEYS_KEPT
+            earlier = earlier and all(one.secret != drawn.secret for one in held)
+            if earlier:
+                keys.add_earlier_self_key(database, drawn)
+            return taken, earlier
 
-        taken = await self._store.write(store)
-        if taken is Taken.NEWER:
+        taken, earlier = await self._store.write(store)
+        if taken is Taken.NEWER or earlier:
             shared = [message.person, message.contact] if isinstance(message, RenewedShare) else []
             await self._reload(shared)
-        return taken
+        return taken, earlier
 
     async def _reload(self, persons: Sequence[bytes]) -> None:
         known = [person for person in persons if person in self._keyring.contacts]
@@ -182,9 +194,10 @@ class Renewals:
                 for share in _shares(own, person, contact):
                     await driver.send(share)
         # The key comes last: who links under it holds all shares that were drawn with it.
-        newest = (await self._store.read(keys.self_keys))[-1]
-        if peer.person == own and (key := key_message(newest)) is not None:
-            await driver.send(key)
+        if peer.person == own:
+            for drawn in (await self._store.read(keys.self_keys))[-KEYS_SENT:]:
+                if (key := key_message(drawn)) is not None:
+                    await driver.send(key)
 
     # Links under superseded secrets.
 

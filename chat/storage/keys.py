@@ -101,6 +101,15 @@ def add_self_key(db: Database, drawn: Drawn) -> None:
     )
 
 
+def add_earlier_self_key(db: Database, drawn: Drawn) -> None:
+    """Store a self key that is older than all that are held."""
+    db.insert(
+        "INSERT INTO self_keys (number, key, heads, terminal, signature)"
+        " SELECT min(number) - 1, ?, ?, ?, ? FROM self_keys",
+        *(drawn.secret, joined_ids(drawn.heads), drawn.terminal, drawn.signature),
+    )
+
+
 def self_keys(db: Database) -> list[Drawn]:
     """All self keys, the newest last."""
     rows = db.rows("SELECT key, heads, terminal, signature FROM self_keys ORDER BY number")

@@ -168,6 +168,10 @@ class Measure:
         # The number decides only between two that one terminal drew under the same removals.
         return self.covers(drawn.heads), live, -place, number_of(drawn.secret)
 
+    def is_by_live(self, drawn: Drawn) -> bool:
+        """Whether a terminal that is live drew it, under heads that are held."""
+        return drawn.terminal in self._live and all(head in self._graph.position for head in drawn.heads)
+
     def take(self, message: Renewal, held: Sequence[Drawn]) -> Taken:
         """What to do with a renewal; `held` are those that it would renew, the newest first.
 
