@@ -155,7 +155,16 @@ class Renewals:
                 keys.add_earlier_self_key(database, drawn)
             return taken, earlier
 
-        taken, earlier = await self._store.write(store)
+        def is_stored(database: Database, decided: tuple[Taken, bool]) -> bool:
+            if decided == (Taken.PASSED_OVER, False) or decided[0] is Taken.WAITS:
+                return True
+            if isinstance(message, RenewedKey):
+                return any(one.secret == message.key for one in keys.self_keys(database))
+            contact = message.contact if message.person == own else message.person
+            return any(row.share == message.share for row in keys.shares_of(database, contact))
+
+        # What is stored and not known here would open no link with those who know it.
+        taken, earlier = await self._store.write_once(is_stored, store)
         if taken is Taken.NEWER or earlier:
             shared = [message.person, message.contact] if isinstance(message, RenewedShare) else []
             await self._reload(shared)
