@@ -38,7 +38,7 @@ from protocol.entries_and_receipts import (
     receipt_for,
     write_entry,
 )
-from protocol.errors import Unexpected
+from protocol.errors import AuthenticationFailed, Unexpected
 from protocol.identity.exchange import Extension
 from protocol.messages import Entry, Message, Receipt, StateWrite
 from protocol.notes import state_body
@@ -129,7 +129,10 @@ class Notes:
                 if not isinstance(message, Entry):
                     raise Unexpected("not an entry")
                 entry = parse_entry(message)
-                known = accept_entry(entry, facts)
+                try:
+                    known = accept_entry(entry, facts)
+                except AuthenticationFailed:
+                    continue  # its self key may be one that this terminal never got: the link goes on
                 if known is Author.UNKNOWN:
                     unknown.append(message)
                     continue

@@ -165,10 +165,20 @@ class Renewals:
 
         # What is stored and not known here would open no link with those who know it.
         taken, earlier = await self._store.write_once(is_stored, store)
-        if taken is Taken.NEWER or earlier:
+        if taken is Taken.NEWER or earlier or not self._knows(message):
             shared = [message.person, message.contact] if isinstance(message, RenewedShare) else []
             await self._reload(shared)
         return taken, earlier
+
+    def _knows(self, message: Renewal) -> bool:
+        """Whether it is in memory. The disk may have failed to read it when it was stored."""
+        if isinstance(message, RenewedKey):
+            return message.key in self._keyring.own.self_keys
+        own = self._keyring.own.person
+        contact = self._keyring.contacts.get(message.contact if message.person == own else message.person)
+        return contact is None or any(
+            share.share == message.share for pair in contact.pairs for share in (*pair.own, *pair.theirs)
+        )
 
     async def _reload(self, persons: Sequence[bytes]) -> None:
         known = [person for person in persons if person in self._keyring.contacts]

@@ -55,7 +55,7 @@ from protocol.entries_and_receipts import (
     parse_entry,
     receipt_for,
 )
-from protocol.errors import ProtocolError, Unexpected, Untrusted
+from protocol.errors import AuthenticationFailed, ProtocolError, Unexpected, Untrusted
 from protocol.history import opening
 from protocol.limits import LINK_SECONDS_MAX, RECEIPT_IDS_MAX
 from protocol.link.states import LinkOpen
@@ -627,7 +627,10 @@ class Inbound:
                 if not live and not facts.contact_former:
                     former_ones = await self._store.read(persons.former_terminals, person)
                     facts = replace(facts, contact_former=former_ones)
-                known = accept_entry(entry, facts)
+                try:
+                    known = accept_entry(entry, facts)
+                except AuthenticationFailed:
+                    continue  # its self key may be one that this terminal never got: the link goes on
                 if known is Author.UNKNOWN:
                     unknown.append(message)
                     continue
