@@ -472,7 +472,7 @@ class Laws:
         return ""
 
     def _is_of_lost_keys(self, side: Side, view: EntryView) -> bool:
-        """Whether its author is in a log alone: an old copy took its keys, and the self key that it had drawn."""
+        """Whether its author is in a log alone: an old copy took its keys, and the self key that it drew."""
         author = Reader(side.database()).value(
             "SELECT t.terminal FROM entries AS e JOIN terminals AS t ON t.number = e.author WHERE e.id = ?",
             bytes.fromhex(view.id),
