@@ -242,6 +242,11 @@ class OwnLog:
         if own is not None:
             self._bus.signal(InvitationsChanged())
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether this terminal is one of this person no more."""
+        return self._keyring.is_removed
+
     async def confirm(self, operation: bytes) -> None:
         """Store that this person made this operation (id) of the own log."""
         person = self._keyring.own.person

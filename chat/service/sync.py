@@ -208,12 +208,23 @@ class Synchronizer:
         await self._comparison.fetch(current)
 
     def part(self, link: LiveLink) -> bool:
-        """End a link with a terminal that was removed, which hears of that alone; whether it was."""
-        parts = self._renewals.part(link)
+        """End a link with a terminal that was removed, which hears of that alone; whether it was.
+
+        Where this one was removed, the other side hears of that: it may not know, and nobody else may.
+        """
         worker = self._workers.get(link)
+        leaves = self._logs.own.is_removed and worker is not None and worker.log_heads is not None
+        parts = leaves or self._renewals.part(link)
         if parts and worker is not None and worker.task is not None:
             worker.task.cancel()
+        if leaves and worker is not None:
+            self._runtime.tasks.spawn(self._leave(link, worker.log_heads or []))
         return parts
+
+    async def _leave(self, link: LiveLink, held: Sequence[bytes]) -> None:
+        for operations in await self._logs.own.missing(held):
+            await link.driver.send(operations)
+        await link.driver.close(0)
 
     def hand_out_log(self) -> None:
         """Send this person's new operations to all who have named what they hold; others get them then."""

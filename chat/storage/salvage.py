@@ -323,6 +323,8 @@ class _Copy:
             self._new.run(add, row["author"], fields.author)
             add = "INSERT OR IGNORE INTO conversations (number, id, kind) VALUES (?, ?, ?)"
             self._new.run(add, row["conversation"], fields.conversation, TWO)
+            add = "INSERT OR IGNORE INTO conversations (id, kind) VALUES (?, ?)"  # where its number is taken
+            self._new.run(add, fields.conversation, TWO)
             author = persons.terminal_number(self._new, fields.author)
             self._numbers[known] = author, conversation_number(self._new, fields.conversation)
         author, conversation = self._numbers[known]
