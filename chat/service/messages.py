@@ -31,7 +31,6 @@ from protocol.entries_and_receipts import (
     KIND_EDIT,
     KIND_TEXT,
     KIND_TIMER,
-    EntryPlace,
     ParsedEntry,
     conversation_of_two,
     cut_body,
@@ -237,15 +236,8 @@ class Messages:
     ) -> ParsedEntry:
         own = self._keyring.own
         conversation = conversation_of_two(own.person, person)
-        last = entries.last_by(database, conversation, own.terminal)
-        place = EntryPlace(
-            conversation=conversation,
-            author=own.terminal,
-            incarnation=self._incarnation,
-            previous=(last.sequence, last.id) if last is not None else None,
-            parents=entries.tips(database, conversation),
-            membership=self._keyring.own_log.heads,
-        )
+        heads = self._keyring.own_log.heads
+        place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
         entry = write_entry(place, now, kind, body, own.self_key, random, timer)
         moment = self._expirer.moment() if timer else None

@@ -29,7 +29,6 @@ from protocol.entries_and_receipts import (
     KIND_STATE,
     STORED,
     Author,
-    EntryPlace,
     Facts,
     ParsedEntry,
     accept_entry,
@@ -85,15 +84,8 @@ class Notes:
     def _commit(self, database: Database, kind: int, body: bytes) -> ParsedEntry:
         own = self._keyring.own
         conversation = sharing.ensure(database, own.person)
-        last = entries.last_by(database, conversation, own.terminal)
-        place = EntryPlace(
-            conversation=conversation,
-            author=own.terminal,
-            incarnation=self._incarnation,
-            previous=(last.sequence, last.id) if last is not None else None,
-            parents=entries.tips(database, conversation),
-            membership=self._keyring.own_log.heads,
-        )
+        heads = self._keyring.own_log.heads
+        place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
         entry = write_entry(place, now, kind, body, own.self_key, random)
         entries.insert_all(database, [entry], own.terminal)

@@ -67,6 +67,8 @@ TOLD_EVERY: Final = 60.0
 
 DONE: Final = 0
 
+_NOTHING_STORED: Final = ((Taken.PASSED_OVER, False), (Taken.WAITS, False))
+
 
 class Renewals:
     """Takes what other terminals drew, and hands on what they lack of it.
@@ -156,16 +158,12 @@ class Renewals:
             return taken, earlier
 
         def is_stored(database: Database, decided: tuple[Taken, bool]) -> bool:
-            if decided == (Taken.PASSED_OVER, False) or decided[0] is Taken.WAITS:
-                return True
-            if isinstance(message, RenewedKey):
-                return any(one.secret == message.key for one in keys.self_keys(database))
-            contact = message.contact if message.person == own else message.person
-            return any(row.share == message.share for row in keys.shares_of(database, contact))
+            return decided in _NOTHING_STORED or _holds(database, own, message)
 
-        # What is stored and not known here would open no link with those who know it.
         taken, earlier = await self._store.write_once(is_stored, store)
-        if taken is Taken.NEWER or earlier or not self._knows(message):
+        unknown = taken is Taken.PASSED_OVER and not self._knows(message)
+        # What is stored and not known here would open no link with those who know it.
+        if taken is Taken.NEWER or earlier or (unknown and await self._store.read(_holds, own, message)):
             shared = [message.person, message.contact] if isinstance(message, RenewedShare) else []
             await self._reload(shared)
         return taken, earlier
@@ -400,6 +398,14 @@ def _shares(own: bytes, person: bytes, contact: ContactKeys) -> Iterator[Renewed
 
 def _log(database: Database, person: bytes) -> tuple[list[bytes], Pins]:
     return persons.operations_of(database, person), persons.pins_of(database, person)
+
+
+def _holds(database: Database, own: bytes, message: Renewal) -> bool:
+    """Whether the self key or share is stored."""
+    if isinstance(message, RenewedKey):
+        return any(one.secret == message.key for one in keys.self_keys(database))
+    contact = message.contact if message.person == own else message.person
+    return any(row.share == message.share for row in keys.shares_of(database, contact))
 
 
 def _store_share(database: Database, own: bytes, measure: Measure, message: RenewedShare) -> Taken:

@@ -18,7 +18,7 @@ from chat.storage.expiry import EXPIRED, Moment
 from chat.storage.secure_deletion import forget_one
 from chat.views import SINGLE, SPELLED
 from protocol import labels
-from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, STORED, ParsedEntry
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, STORED, EntryPlace, ParsedEntry
 from protocol.limits import SEQUENCE_FOLLOWED_MAX
 from protocol.messages import ENTRY_HEADER, EditBody, EntryHeader
 from protocol.primitives import b2b
@@ -531,6 +531,15 @@ LATEST: Final = (
 def latest(db: Database) -> list[EntryRow]:
     """The last entry of each conversation that has one, in no order."""
     return [read_row(db, row) for row in db.rows(LATEST)]
+
+
+def next_place(
+    db: Database, conversation: bytes, author: bytes, incarnation: bytes, membership: Sequence[bytes]
+) -> EntryPlace:
+    """The place of the next entry that a terminal of this person writes, under these heads of its log."""
+    last = last_by(db, conversation, author)
+    previous = (last.sequence, last.id) if last is not None else None
+    return EntryPlace(conversation, author, incarnation, previous, tips(db, conversation), membership)
 
 
 def tips(db: Database, conversation: bytes) -> list[bytes]:

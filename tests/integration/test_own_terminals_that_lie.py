@@ -9,7 +9,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
-from chat.interface import EntryAdded, EntryState, QuestionsChanged
+from chat.interface import AlertsChanged, EntryAdded, EntryState, QuestionsChanged
 from chat.service.provisional import LINKS_MAX
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.identity.author import remove_operation
@@ -66,8 +66,9 @@ async def test_a_removed_terminal_gets_no_link_and_nothing_more(tmp_path: Path) 
             await send(message)
 
         link.driver.send = sending  # type: ignore[method-assign]
+        heard = laptop.wait(AlertsChanged)
         await remove(desk, laptop)
-        await asyncio.sleep(5)
+        await heard
         laptop.engine._use_cases.keyring.is_removed = False  # a thief's program does not care
         await talk(ben, desk, "not for the laptop")
         await say(laptop, ben, "written by a thief")

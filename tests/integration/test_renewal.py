@@ -19,6 +19,7 @@ from chat.interface import (
     Unconfirmed,
 )
 from chat.network.driver import Driver, Handler
+from chat.service.events import SecretsRenewed
 from chat.service.keyring import Keyring
 from chat.storage import keys
 from protocol.link.states import LinkOpen
@@ -248,9 +249,13 @@ async def test_what_a_removed_terminal_drew_is_passed_over(tmp_path: Path) -> No
         share = draw_share(own.person, theirs, pair.root, heads, thief, seed, bytes)
         told = share_message(own.person, theirs, pair.root, share)
         assert told is not None
+        renewed = list[SecretsRenewed]()
+        for one in (desk, laptop, ben):
+            one.engine._use_cases.bus.on(SecretsRenewed, renewed.append)
         for one, other in ((laptop, desk), (desk, ben), (ben, desk)):
             await current(one, other).driver.send(told)
         await asyncio.sleep(20)
+        assert renewed == [], "what is passed over would announce everybody again"
         assert keyring(desk).own.self_keys == own.self_keys
         for one in (desk, laptop, ben):
             contact = theirs if one is not ben else own.person
@@ -315,9 +320,9 @@ async def test_a_contact_tells_a_removed_terminal_on_the_link_that_is_open(tmp_p
         for one in (desk, laptop):
             network.part(one.host, phone.host)
         await asyncio.sleep(20)
-        link = current(phone, ben)
+        link, heard = current(phone, ben), phone.wait(AlertsChanged)
         await desk.engine.remove_terminal(terminal_of(phone))
-        await asyncio.sleep(5)
+        await heard
         assert keyring(phone).is_removed
         assert not link.driver.link.is_open
 
@@ -331,7 +336,8 @@ async def test_a_contact_tells_a_removed_terminal_that_calls_under_an_earlier_sh
             network.part(one.host, desk.host)
         await desk.engine.remove_terminal(terminal_of(phone))
         await asyncio.sleep(30)
+        heard = phone.wait(AlertsChanged)
         await phone.start()
-        await asyncio.sleep(30)
+        await heard
         assert keyring(phone).is_removed
         assert keyring(ben).contacts[keyring(desk).own.person].pairs[0].theirs[1:]

@@ -5,6 +5,7 @@ Each is a mistake that a change could make. tests/sim/test_planted.py shows that
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
@@ -18,12 +19,14 @@ from chat.service.events import EventBus
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.pairing import storage as pairing_storage
+from chat.service.person_logs import OwnLog
 from chat.service.sync import Inbound, Outbound
 from chat.service.verification import Verification
 from chat.storage import entries, expiry
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, Position
+from chat.storage.keys import OwnRow
 from protocol.entries_and_receipts import READ, ParsedEntry, receipt_for
 from protocol.hotpath import FastSending
 from protocol.identity.log import Remove, parse_operation
@@ -168,6 +171,25 @@ def removal_forgotten() -> None:
     state.reduce = without  # type: ignore[attr-defined]
 
 
+def removal_obeyed_late() -> None:
+    """A removal in the own log is stored, and obeyed after a while."""
+    follow = OwnLog._follow
+
+    def late(self: OwnLog, log: PersonState, pins: Pins, own: OwnRow | None = None) -> None:
+        before = self._keyring.own_log
+
+        def obeyed() -> None:
+            if self._keyring.own_log is before:
+                follow(self, log, pins, own)
+
+        if own is None and len(log.removed) > len(before.removed):
+            asyncio.get_running_loop().call_later(20.0, obeyed)
+        else:
+            follow(self, log, pins, own)
+
+    OwnLog._follow = late  # type: ignore[method-assign]
+
+
 def addition_not_followed() -> None:
     """A contact's terminal that was added counts after the next start."""
     keys_of = contact_keys
@@ -213,6 +235,7 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "verified in memory only": verified_in_memory_only,
     "removed keeps links": removed_keeps_links,
     "removal forgotten": removal_forgotten,
+    "removal obeyed late": removal_obeyed_late,
     "addition not followed": addition_not_followed,
     "removal ends all links": removal_ends_all_links,
     "read here alone": read_here_alone,

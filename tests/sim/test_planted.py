@@ -22,6 +22,7 @@ FOUND_BY = {
     "verified in memory only": {"verified"},
     "removed keeps links": {"sealed"},
     "removal forgotten": {"removed"},
+    "removal obeyed late": {"stolen"},
     "addition not followed": {"log"},
     "removal ends all links": {"liveness"},
     "read here alone": {"liveness"},

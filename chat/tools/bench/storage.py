@@ -27,7 +27,6 @@ from chat.tools.bench.measure import Late, Subject, interleave, left_out, rows
 from chat.views import parse_query
 from protocol.entries_and_receipts import (
     KIND_TEXT,
-    EntryPlace,
     ParsedEntry,
     conversation_of_two,
     text_body,
@@ -272,13 +271,7 @@ class Own:
     def write(self) -> ParsedEntry:
         database, own, conversation = self._database, self._ada.terminal, self._conversation
         with database.transaction():
-            last = entries.last_by(database, conversation, own)
-            place = EntryPlace(
-                *(conversation, own, self._incarnation),
-                (last.sequence, last.id) if last is not None else None,
-                entries.tips(database, conversation),
-                self._heads,
-            )
+            place = entries.next_place(database, conversation, own, self._incarnation, self._heads)
             body = text_body(_TEXT)
             entry = write_entry(place, 1_800_000_000_000, KIND_TEXT, body, self._ada.self_key, system_random)
             entries.insert_all(database, [entry], own, contact=self._other.person)
