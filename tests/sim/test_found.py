@@ -57,6 +57,15 @@ FOUND = {
             Step("remove", other=2),
         ),
     ),
+    "two self keys that were drawn at one time": Plan(
+        seed=164,
+        devices=(0, 0),
+        linked=2,
+        steps=(
+            Step("remove", who=2, other=3),
+            Step("send", who=3, other=1),
+        ),
+    ),
 }
 
 
