@@ -46,6 +46,11 @@ def draw(database: Database, random: Random, *, removes: bool) -> Renewed | None
     return read_renewed(database, drawn) if drawn or is_stale else None
 
 
+def is_drawn(database: Database, renewed: Renewed | None) -> bool:
+    """Whether all that was drawn is stored."""
+    return renewed is None or read_renewed(database, renewed.pairs) == renewed
+
+
 def read_renewed(database: Database, contacts: Iterable[bytes]) -> Renewed:
     """This terminal, and the pairings with some contacts, as they are stored."""
     own = keys.read_own(database)

@@ -14,7 +14,7 @@ from chat.interface import NO_NAME, Notice, NotPermitted, NotSynced, RecoveryVie
 from chat.network.limits import Bucket, Turns
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import views
-from chat.service.drawing import Renewed, draw
+from chat.service.drawing import Renewed, draw, is_drawn
 from chat.service.events import (
     ContactsChanged,
     EventBus,
@@ -148,7 +148,8 @@ class OwnLog:
         if log is not self._drawn_for:
             async with self._turn:
                 log = self._keyring.own_log
-                renewed = await self._store.write(draw, self._random, removes=False)
+                # What is stored and not known here would not be drawn again, nor used.
+                renewed = await self._store.write_once(is_drawn, draw, self._random, removes=False)
             self._take(renewed)
             self._drawn_for = log
 

@@ -214,7 +214,7 @@ class _Commits:
 
 
 @contextmanager
-def _failing(person: Person, *faults: bool, blinds: bool = False) -> Iterator[None]:
+def failing(person: Person, *faults: bool, blinds: bool = False) -> Iterator[None]:
     database = person.engine._use_cases.store._database
     commits = _Commits(database._connection, list(faults), blinds)
     database._connection = commits
@@ -232,17 +232,17 @@ async def test_attack_74_an_error_of_a_commit_that_can_be_settled_is_no_failure(
 ) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         done = delivered(ada, 1)
-        with _failing(ada, *faults):
+        with failing(ada, *faults):
             view = await say(ada, ben, "once")
         assert (await done).id == view.id
         assert ada.shown_once(2)
         arrived = ada.wait(EntryAdded, lambda event: not event.entry.own)
-        with _failing(ada, *faults):
+        with failing(ada, *faults):
             await say(ben, ada, "and back")
             await arrived
         assert await ada.texts(ben) == await ben.texts(ada) == ["before", "once", "and back"]
         gone = ada.wait(EntryDeleted)
-        with _failing(ada, *faults):
+        with failing(ada, *faults):
             assert (await ada.engine.delete(await ada.contact(ben), view.id)).kind == "deleted"
         assert (await gone).id == view.id
 
@@ -250,7 +250,7 @@ async def test_attack_74_an_error_of_a_commit_that_can_be_settled_is_no_failure(
 async def _unsure(person: Person, contact: str, text: str, *, stored: bool) -> None:
     """Send under the id "one" while the disk reports an error of the commit, after which no read works."""
     with (
-        _failing(person, stored, blinds=True),
+        failing(person, stored, blinds=True),
         pytest.raises(OutcomeUnknown, match="this message may have been stored"),
     ):
         await person.engine.send(contact, text, "", "one")
@@ -293,7 +293,7 @@ async def test_attack_74_a_text_without_an_id_that_may_be_stored_is_a_failure_of
 ) -> None:
     """No repeat could be told from a second text."""
     async with in_touch(tmp_path) as (_, ada, ben):
-        with _failing(ada, LOST, blinds=True), pytest.raises(OutcomeUnknown) as caught:
+        with failing(ada, LOST, blinds=True), pytest.raises(OutcomeUnknown) as caught:
             await say(ada, ben, "once")
         assert type(caught.value) is StorageUnsure
         assert await ada.texts(ben) == ["before"]

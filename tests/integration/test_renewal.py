@@ -22,10 +22,12 @@ from chat.network.driver import Driver, Handler
 from chat.service.events import SecretsRenewed
 from chat.service.keyring import Keyring
 from chat.storage import keys
+from chat.storage.database import Database
 from protocol.link.states import LinkOpen
 from protocol.messages import Entry, LogHeads, LogOperations, Message, RenewedShare
 from protocol.pairing.renewal import draw_key, draw_share, key_message, share_message
 from tests.integration.steps import current, in_touch, say
+from tests.integration.test_faults_of_engines import STORED, failing
 from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
 from tests.support.engines.engines import Person, in_virtual_time, talk
 from tests.support.engines.terminals import add_terminal
@@ -341,3 +343,20 @@ async def test_a_contact_tells_a_removed_terminal_that_calls_under_an_earlier_sh
         await heard
         assert keyring(phone).is_removed
         assert keyring(ben).contacts[keyring(desk).own.person].pairs[0].theirs[1:]
+
+
+@in_virtual_time(limit=900)
+async def test_what_was_drawn_is_known_though_its_commit_reported_a_failure(tmp_path: Path) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, _laptop, phone, _ben):
+        await desk.engine.remove_terminal(terminal_of(phone))
+        parts, first = desk.engine._use_cases, keyring(desk).own.earlier
+        await parts.store.write(_forget_newest_key)
+        parts.own_log._drawn_for = None
+        with failing(desk, STORED):
+            await parts.own_log.renew()
+        stored = await parts.store.read(keys.self_keys)
+        assert keyring(desk).own.self_key == stored[-1].secret not in first
+
+
+def _forget_newest_key(database: Database) -> None:
+    database.run("DELETE FROM self_keys WHERE number = (SELECT max(number) FROM self_keys)")
