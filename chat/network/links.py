@@ -47,7 +47,8 @@ class LiveLink:
     through a relay. `carried`: the entries that it has carried, each with False while it is an
     own one of which no receipt has come. `psk`: of the pairing under which it opened.
     `delivered`: entries that another terminal of the contact has acknowledged meanwhile. `asked`: this side
-    has named its heads. `delayed`: this side does not read on now, as the peer has sent too much.
+    has named its heads. `gaps`: entries that came again since then, with the one before, which is missing.
+    `delayed`: this side does not read on now, as the peer has sent too much.
     """
 
     driver: Driver
@@ -63,6 +64,7 @@ class LiveLink:
     carried: dict[bytes, bool] = field(default_factory=dict)
     delivered: set[bytes] = field(default_factory=set)
     asked: bool = False
+    gaps: dict[bytes, bytes] = field(default_factory=dict)
     delayed: bool = False
     peer: Peer = field(init=False)
 

@@ -22,7 +22,7 @@ from chat.service.amending import Amendments
 from chat.service.backup import Backup
 from chat.service.checking import Checker
 from chat.service.clearing import Clearing
-from chat.service.comparison import Comparison
+from chat.service.comparison import Comparison, Gaps
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
@@ -121,7 +121,8 @@ class UseCases:
         self.links = links = Links(runtime, keyring, bus.signal)
         ages = AgeClock(clock, profile.clock)
         self.views = views = Views(keyring, book, links, bus, ages.now)
-        self.notes = notes = Notes(runtime, store, bus, keyring, book, links, views, cleaner)
+        gaps = Gaps(runtime, store, keyring)
+        self.notes = notes = Notes(runtime, store, bus, keyring, book, links, views, cleaner, gaps)
         self.privacy = privacy = Privacy(store, profile.settings, notes)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
@@ -133,7 +134,19 @@ class UseCases:
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner, notes)
 
         self.inbound = inbound = Inbound(
-            runtime, store, bus, keyring, book, links, views, pending, settler, expirer, amendments, notes
+            runtime,
+            store,
+            bus,
+            keyring,
+            book,
+            links,
+            views,
+            pending,
+            settler,
+            expirer,
+            amendments,
+            notes,
+            gaps,
         )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)

@@ -35,6 +35,32 @@ ASKING: Final = bytes(32)
 """A hash of heads that no list of heads has, so that the other side names its own."""
 
 
+ANSWERS_WITHIN: Final = 30.0
+"""Seconds that a link lives on after an entry came again, until that counts as the answer to heads: the entry
+may have crossed with them, and the link may end before the answer (SPEC §11.4)."""
+
+
+class Gaps:
+    """What is missing before entries at terminals too that were asked for it, which are asked no more."""
+
+    def __init__(self, runtime: Runtime, store: Store, keyring: Keyring) -> None:
+        self._runtime, self._store, self._keyring = runtime, store, keyring
+
+    def passed_again(self, link: LiveLink, gaps: Sequence[tuple[bytes, bytes]]) -> None:
+        """Entries came again on a link, each given with the one before, which is missing."""
+        if gaps and not link.gaps:
+            self._runtime.tasks.spawn(self._note(link))
+        link.gaps.update(gaps)
+
+    async def _note(self, link: LiveLink) -> None:
+        await asyncio.sleep(ANSWERS_WITHIN)
+        gaps, terminal = list(link.gaps.items()), self._keyring.at(link)
+        link.gaps.clear()
+        if link.driver.link.is_open and terminal:
+            with suppress(ParlourError):  # it is asked once more
+                await self._store.write(repair.passed_again, gaps, terminal)
+
+
 class _Asked:
     """What is sought on a link: the heads that the other side has named, once it has named the last."""
 

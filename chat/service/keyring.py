@@ -344,6 +344,12 @@ class Keyring:
             return False
         return any(pair.opened(psk, initiates=initiates) for pair in contact.pairs)
 
+    def at(self, link: LiveLink) -> bytes:
+        """The terminal at the other end of a link, b"" if it was removed meanwhile."""
+        if link.person == self.own.person:
+            return terminal_of(self.own_log, link)
+        return terminal_at(self.contacts.get(link.person), link)
+
     def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
         found, worked = self.found.get(peer, ()), self.remembered.get(peer, ())
         return list(dict.fromkeys((*worked[:1], *found, *worked)))

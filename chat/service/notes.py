@@ -13,8 +13,9 @@ from msgspec import Struct
 from chat.interface import ContactRemoved
 from chat.network.links import Links, LiveLink
 from chat.service import events
+from chat.service.comparison import Gaps
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
-from chat.service.keyring import ContactKeys, Keyring, contact_keys, terminal_of
+from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
 from chat.service.views import Views
@@ -63,7 +64,9 @@ class Notes:
         links: Links,
         views: Views,
         cleaner: Cleaner,
+        gaps: Gaps,
     ) -> None:
+        self._gaps = gaps
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._cleaner = book, links, views, cleaner
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
@@ -133,34 +136,35 @@ class Notes:
                 parsed.append(entry)
         finally:
             if parsed:
-                _, followed, due = await self._store.write_once(
+                _, followed, due, gaps = await self._store.write_once(
                     repair.is_stored, self._insert, link, parsed, former
                 )
                 if due:
                     self._bus.signal(events.SettlingDue())
+                self._gaps.passed_again(link, gaps)
                 await self._took(followed)
         stored = [entry.id for entry in parsed if entry.salt]
         return receipt_for(STORED, stored) if stored else None, unknown
 
     def _insert(
         self, database: Database, link: LiveLink, parsed: Sequence[ParsedEntry], former: Collection[bytes]
-    ) -> tuple[list[Stored], Followed, bool]:
-        """Insert entries: what is new, what followed, and whether more is due."""
-        own, at = self._keyring.own, terminal_of(self._keyring.own_log, link)
+    ) -> tuple[list[Stored], Followed, bool, list[tuple[bytes, bytes]]]:
+        """Insert entries: what is new, what followed, whether more is due, and gaps."""
+        own = self._keyring.own
         sharing.ensure(database, own.person)
         new = entries.insert_all(
             database,
             parsed,
             own.terminal,
-            carrier=at,
+            carrier=self._keyring.at(link),
             former=former,
             ours=self._keyring.own_terminals,
             moment=None,
         )
         fresh = {one.entry.id for one in new if not one.filled}
-        if link.asked and (held := [one for one in parsed if one.id not in fresh]):
-            repair.passed_again(database, held, at)
-        return new, sharing.follow(database), entries.is_unsettled(database)
+        again = [one for one in parsed if one.id not in fresh] if link.asked else []
+        gaps = repair.before_gaps(database, again)
+        return new, sharing.follow(database), entries.is_unsettled(database), gaps
 
     def begin(self) -> None:
         """The order of entries, or which of them count, may be another one than before."""

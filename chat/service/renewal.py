@@ -150,9 +150,11 @@ class Renewals:
             taken, drawn = measure.take(message, held), drawn_in(message)
             if taken is Taken.NEWER:
                 keys.add_self_key(database, drawn)
-            # Its drawer may have tagged entries with it, which are not this person's own without it.
-            earlier = taken is Taken.PASSED_OVER and measure.is_by_live(drawn) and len(held) < KEYS_KEPT
+            # Its drawer may have tagged entries with it, before its removal too, which no terminal that was
+            # away then takes for this person's own without it.
+            earlier = taken is Taken.PASSED_OVER and len(held) < KEYS_KEPT
             earlier = earlier and all(one.secret != drawn.secret for one in held)
+            earlier = earlier and measure.is_genuine(message)
             if earlier:
                 keys.add_earlier_self_key(database, drawn)
             return taken, earlier

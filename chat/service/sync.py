@@ -22,12 +22,12 @@ from chat.network.driver import Driver, Handler, Outgoing
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
 from chat.service.amending import Amendments, Changed, follow
-from chat.service.comparison import ASKING, Comparison
+from chat.service.comparison import ASKING, Comparison, Gaps
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus, OwnEntryReturned
 from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
-from chat.service.keyring import Keyring, terminal_at, terminal_of
+from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
@@ -474,6 +474,8 @@ class Outbound(Outgoing):
         """Send what this side holds and what has no receipt."""
         await self._greet()
         await self._send_unacknowledged()
+        for terminal in self._keyring.own_log.removed:  # which can hear of no receipt any more
+            await self._send_unacknowledged(terminal)
 
     def ask_log(self) -> None:
         """Ask for what this side lacks of the contact's log."""
@@ -511,7 +513,7 @@ class Outbound(Outgoing):
         """The newest entries for which a read receipt may be sent again, newest first."""
         if not self._privacy.settings.read_receipts:
             return []
-        found, place, own = list[bytes](), END, self._keyring.own.terminal
+        found, place, own = list[bytes](), END, self._keyring.own_terminals
         while place != BEGINNING and len(found) < READ_REPEATED:
             most = READ_REPEATED - len(found)
             ids, place = await self._store.read(
@@ -547,7 +549,7 @@ class Outbound(Outgoing):
         """The other side lacked entries that its person wrote, and with them the receipts for them."""
         if returned and self._link.driver.link.is_open:
             await self._link.driver.send(receipt_for(STORED, returned))
-            own, told = self._keyring.own.terminal, self._privacy.settings.read_receipts
+            own, told = self._keyring.own_terminals, self._privacy.settings.read_receipts
             if told and (read := await self._store.read(receipts.read_among, returned, own)):
                 await self._link.driver.send(receipt_for(READ, read))
 
@@ -585,8 +587,9 @@ class Inbound:
         expirer: Expirer,
         amendments: Amendments,
         notes: Notes,
+        gaps: Gaps,
     ) -> None:
-        self._notes = notes
+        self._notes, self._gaps = notes, gaps
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._settler, self._expirer, self._amendments = settler, expirer, amendments
@@ -666,7 +669,8 @@ class Inbound:
         done = await self._store.write_once(
             repair.is_stored, self._insert, link, person, parsed, former, moment
         )
-        new, evidence, self._book.unread[person], due, changed = done
+        new, evidence, self._book.unread[person], due, changed, gaps = done
+        self._gaps.passed_again(link, gaps)
         if due:
             self._settler.begin()
         if timed and new:
@@ -714,8 +718,10 @@ class Inbound:
         parsed: Sequence[ParsedEntry],
         former: Collection[bytes],
         moment: expiry.Moment | None,
-    ) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed]]:
-        """Insert entries: what is new, evidence, the number of unread ones, whether more is due, changes."""
+    ) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed], list[tuple[bytes, bytes]]]:
+        """Insert entries: what is new, evidence, the number of unread ones, whether more is due, changes and
+        gaps.
+        """
         own, bare, evidence = self._keyring.own, False, list[Evidence]()
         for entry in parsed:
             bare = bare or not entry.salt
@@ -727,7 +733,7 @@ class Inbound:
             own.terminal,
             contact=person,
             stored=self._runtime.clock.wall(),
-            carrier=self._at(link) if bare else b"",
+            carrier=self._keyring.at(link) if bare else b"",
             former=former,
             ours=self._keyring.own_terminals,
             moment=moment,
@@ -742,19 +748,12 @@ class Inbound:
         elif held:
             # The contact passes on what an own terminal has passed before.
             evidence = repair.cover(database, conversation, held)
-        if held and link.asked:
-            repair.passed_again(database, held, self._at(link))
+        gaps = repair.before_gaps(database, held) if held and link.asked else []
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:
             talk = contacts.conversation_number(database, conversation)
             changed, _ = follow(database, own.self_keys, after=talk - 1)  # this one's turn comes first
-        return new, evidence, receipts.unread(database, conversation), due, changed
-
-    def _at(self, link: LiveLink) -> bytes:
-        """The terminal at the other end, b"" if it was removed meanwhile."""
-        if link.person == self._keyring.own.person:
-            return terminal_of(self._keyring.own_log, link)
-        return terminal_at(self._keyring.contacts.get(link.person), link)
+        return new, evidence, receipts.unread(database, conversation), due, changed, gaps
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> Collection[bytes]:
         """Record that the contact's terminal has stored entries, or that its user has read them.

@@ -5,7 +5,7 @@ What this person has read is stored as receipts of its own terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Final
 
@@ -270,30 +270,37 @@ def _mark(
 def read_by(
     db: Database,
     conversation: bytes,
-    terminal: bytes,
+    terminals: Collection[bytes],
     limit: int,
     since: Position = BEGINNING,
     before: Position = END,
 ) -> list[bytes]:
-    """The newest `limit` entries in a range that were read with receipts to the contact, newest first."""
+    """The newest `limit` entries in a range that were read with receipts to the contact, newest first.
+
+    They were read on one of `terminals`, those of this person.
+    """
     rows = db.rows(
         "SELECT e.id FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         f" AND e.{SHOWN} AND (e.rank, e.id) >= (?, ?) AND (e.rank, e.id) < (?, ?)"
         " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
-        " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?) AND r.kind = ?)"
+        f" AND r.terminal IN ({_numbers(terminals)}) AND r.kind = ?)"
         " ORDER BY e.rank DESC, e.id DESC LIMIT ?",
-        *(conversation, *since, *before, terminal, READ, limit),
+        *(conversation, *since, *before, *terminals, READ, limit),
     )
     return [row[0] for row in rows]
 
 
-def read_among(db: Database, ids: Iterable[bytes], terminal: bytes) -> list[bytes]:
-    """Those of some entries that a terminal has read with receipts to the contact."""
-    return [
-        entry
-        for entry, rows in of(db, ids).items()
-        if any(row.terminal == terminal and row.kind == READ for row in rows)
-    ]
+def _numbers(terminals: Collection[bytes]) -> str:
+    return f"SELECT number FROM terminals WHERE terminal IN ({','.join('?' * len(terminals))})"
+
+
+def read_among(db: Database, ids: Iterable[bytes], terminals: Collection[bytes]) -> list[bytes]:
+    """Those of some entries that one of `terminals` has read with receipts to the contact."""
+    read = (
+        "SELECT EXISTS (SELECT 1 FROM receipts AS r JOIN entries AS e ON e.number = r.entry"
+        f" WHERE e.id = ? AND r.kind = ? AND r.terminal IN ({_numbers(terminals)}))"
+    )
+    return [entry for entry in ids if db.value(read, entry, READ, *terminals)]
 
 
 def unacknowledged_after(
@@ -305,11 +312,16 @@ def unacknowledged_after(
 
 
 def read_before(
-    db: Database, conversation: bytes, own: bytes, most: int, before: Position, entries: int
+    db: Database,
+    conversation: bytes,
+    terminals: Collection[bytes],
+    most: int,
+    before: Position,
+    entries: int,
 ) -> tuple[list[bytes], Position]:
     """What `read_by` finds among `entries` entries before a position, and where the first of these is."""
     since = place_before(db, conversation, before, entries)
-    return read_by(db, conversation, own, most, since, before), since
+    return read_by(db, conversation, terminals, most, since, before), since
 
 
 def unread(db: Database, conversation: bytes) -> int:

@@ -66,20 +66,29 @@ def is_stored(db: Database, result: tuple[Sequence[Stored], *tuple[object, ...]]
     return held is not None and (held[0] is not None or not first.filled)
 
 
-def passed_again(db: Database, held: Iterable[ParsedEntry], terminal: bytes) -> None:
+def before_gaps(db: Database, held: Iterable[ParsedEntry]) -> list[tuple[bytes, bytes]]:
+    """Those of some entries, with the one before, of whose author the one before is missing."""
+    missing = (
+        "SELECT EXISTS (SELECT 1 FROM entries AS e JOIN missing AS m"
+        " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number AND m.chain"
+        " WHERE e.id = ?)"
+    )
+    named = ((one.id, one.header.previous) for one in held if one.header.previous)
+    return [(entry, previous) for entry, previous in named if db.value(missing, previous, entry)]
+
+
+def passed_again(db: Database, gaps: Iterable[tuple[bytes, bytes]], terminal: bytes) -> None:
     """A terminal answered heads with entries that were held. It lacks what is missing before them, too.
 
-    `terminal`: b"" if it was removed meanwhile, and is asked nothing any more.
+    `gaps` as of `before_gaps`; what has come since then is none.
     """
-    if not terminal:
-        return
     by = persons.terminal_number(db, terminal)
     gap = (
         "INSERT OR IGNORE INTO gaps (entry, terminal) SELECT e.number, ? FROM entries AS e JOIN missing AS m"
         " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number"
         " WHERE e.id = ?"
     )
-    db.run_many(gap, [(by, one.header.previous, one.id) for one in held if one.header.previous])
+    db.run_many(gap, [(by, previous, entry) for entry, previous in gaps])
 
 
 PIECE: Final = 256

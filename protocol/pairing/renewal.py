@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
-from protocol.errors import Untrusted
+from protocol.errors import AuthenticationFailed, Untrusted
 from protocol.identity import log
 from protocol.identity.reduction import NO_PINS, Pins, Reduction
 from protocol.messages import RenewedKey, RenewedShare, SharedDrawing
@@ -168,9 +168,18 @@ class Measure:
         # The number decides only between two that one terminal drew under the same removals.
         return self.covers(drawn.heads), live, -place, number_of(drawn.secret)
 
-    def is_by_live(self, drawn: Drawn) -> bool:
-        """Whether a terminal that is live drew it, under heads that are held."""
-        return drawn.terminal in self._live and all(head in self._graph.position for head in drawn.heads)
+    def is_genuine(self, message: Renewal) -> bool:
+        """Whether a terminal of the person, live or removed, drew it under heads that are held."""
+        drawn = drawn_in(message)
+        held = all(head in self._graph.position for head in drawn.heads)
+        if not held or drawn.terminal not in self._signing:
+            return False
+        try:
+            signed = _signed_text(self.person, message)
+            primitives.ed25519_verify(self._signing[drawn.terminal], signed, drawn.signature)
+        except AuthenticationFailed:
+            return False
+        return True
 
     def take(self, message: Renewal, held: Sequence[Drawn]) -> Taken:
         """What to do with a renewal; `held` are those that it would renew, the newest first.

@@ -217,14 +217,15 @@ class Laws:
             for other in self.others(side):
                 views = self.views(side, other)
                 self._check_conversation(side, other, views)
-                ids = [view.id for view in views]
-                shown.setdefault(frozenset((side.owner, other)), []).append((side, ids))
+                # An entry whose ancestor is still missing may stand elsewhere until that comes.
+                if all(view.kind != "missing" for view in views):
+                    ids = [view.id for view in views]
+                    shown.setdefault(frozenset((side.owner, other)), []).append((side, ids))
             self._check_verified(side)
             self._check_expired(side)
             self._check_removed(side)
         for talk in shown.values():
             for (one, ids), (two, theirs) in combinations(talk, 2):
-                # An entry whose ancestor is still missing may stand elsewhere until that comes.
                 if set(ids) == set(theirs) and ids != theirs:
                     self._break("order", f"{one.name} and {two.name} show two orders")
         if self.broken is not None:
@@ -407,6 +408,29 @@ class Laws:
             if (log := self.logs(side).get(theirs)) is not None and log.newest != newest
         ]
 
+    def cut_off(self, person: int) -> list[Side]:
+        """The live terminals of contacts that hold no common secret with a person whose copy took it over.
+
+        A renewed share that a copy acknowledged counts as held by the terminal itself (SPEC §7.6).
+        """
+        there = self.live(person)
+        if not there or not any(side.stolen for side in self.of(person)):
+            return []
+        theirs = {pair for side in there for pair in self._secrets(side)}
+        sides = [side for other in self._others(person) for side in self.live(other)]
+        return [side for side in sides if theirs.isdisjoint(self._secrets(side))]
+
+    def _others(self, person: int) -> list[int]:
+        return [number for number in self._known() if number != person]
+
+    @staticmethod
+    def _secrets(side: Side) -> set[frozenset[bytes]]:
+        """The two shares of each contact secret that a terminal holds."""
+        assert side.engine is not None
+        contacts = side.engine.engine._use_cases.keyring.contacts.values()
+        pairs = [pair for contact in contacts for pair in contact.pairs]
+        return {frozenset((own.share, one.share)) for p in pairs for own in p.own for one in p.theirs}
+
     def missing(self) -> str:
         """What has not arrived yet, empty when all has."""
         there = [side for side in self.sides if not (side.gone or side.stolen) and side.person]
@@ -471,12 +495,26 @@ class Laws:
                     return missing
         return ""
 
-    def _is_of_lost_keys(self, side: Side, view: EntryView) -> bool:
-        """Whether its author is in a log alone: an old copy took its keys, and the self key that it drew."""
-        author = Reader(side.database()).value(
+    @staticmethod
+    def _author(side: Side, view: EntryView) -> bytes:
+        author: bytes = Reader(side.database()).value(
             "SELECT t.terminal FROM entries AS e JOIN terminals AS t ON t.number = e.author WHERE e.id = ?",
             bytes.fromhex(view.id),
         )
+        return author
+
+    def _is_uncut(self, side: Side, view: EntryView) -> bool:
+        """Whether no cut says which entries of its removed author count, edits too.
+
+        Then each terminal counts what it held when it learned of the removal (SPEC §11.2).
+        """
+        author = self._author(side, view)
+        removed = any(author in log.removed for log in self.logs(side).values())
+        return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
+
+    def _is_of_lost_keys(self, side: Side, view: EntryView) -> bool:
+        """Whether its author is in a log alone: an old copy took its keys, and the self key that it drew."""
+        author = self._author(side, view)
         there = {one.engine.engine._use_cases.keyring.own.terminal for one in self.sides if one.engine}
         return author not in there and any(author in log.live for log in self.logs(side).values())
 
@@ -484,16 +522,17 @@ class Laws:
         """What another terminal lacks of what a terminal shows."""
         if side.seen.for_all & {view.id for view in theirs if view.kind == "text"}:
             return f"{one.name} has not deleted what {side.name} deleted for everyone"
-        # Without a cut each terminal counts what it held when it learned of a removal, edits too.
         words = {view.id: view.text for view in theirs if view.kind == "text" and not view.quarantined}
-        if any(words.get(v.id, v.text) != v.text for v in mine if v.kind == "text" and not v.quarantined):
+        texts = [v for v in mine if v.kind == "text" and not v.quarantined]
+        other = [v for v in texts if words.get(v.id, v.text) != v.text]
+        if any(not (self._is_uncut(side, view) and self._is_uncut(one, view)) for view in other):
             return f"{side.name} and {one.name} show other words of one entry"
         held = {view.id for view in theirs}
         lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
         lacks = [view for view in lacks if not self._is_of_lost_keys(side, view)]
         if lacks:
             return f"{len(lacks)} entries that {side.name} holds are not at {one.name}"
-        if side.owner == one.owner and self._unread(one) & side.seen.told:
+        if side.owner == one.owner and self._unread(one) & (side.seen.told - side.seen.deleted):
             return f"{one.name} has not read what {side.name} has"
         return ""
 

@@ -157,7 +157,8 @@ def _is_beside(world: World, host: Host) -> bool:
 def _pair(world: World, step: Step) -> None:
     """`number` odd: by an invitation, else nearby."""
     one, other = world.hosts[step.who], world.hosts[step.other]
-    if not (one.up and other.up) or one is other or _is_beside(world, one) or _is_beside(world, other):
+    beside = _is_beside(world, one) or _is_beside(world, other)
+    if not (one.up and other.up) or one is other or (beside and not world.calm_now):
         return
     for here, there in ((step.who, step.other), (step.other, step.who)):
         world.laws.sides[here].paired_again.add(there)

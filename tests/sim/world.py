@@ -514,7 +514,7 @@ class World:
                     await asyncio.sleep(30.0)
         if self.stolen_from is not None:
             await self._end_theft(self.stolen_from)
-        if self.recovers:
+        if self.recovers or self.stolen_from is not None:
             await asyncio.sleep(30.0)
             await self._pair_with_the_deaf()
         await asyncio.sleep(1.0)  # what was begun last is in the database
@@ -565,13 +565,20 @@ class World:
 
     async def _pair_with_the_deaf(self) -> None:
         """Contacts whom no link told of a recovery do not know the terminal that it brought (SPEC §7.8)."""
-        for person in self.recovers:
-            for side in self.laws.deaf(person):
-                self.counts["deaf to a recovery"] += 1
-                one = next(iter(self.laws.live(person)), None)
-                if one is not None:
-                    self._do(Step("pair", one.number, side.number, 1))
-                    await asyncio.sleep(30.0)
+        found = [
+            (person, side, "deaf to a recovery")
+            for person in self.recovers
+            for side in self.laws.deaf(person)
+        ]
+        if self.stolen_from is not None:
+            owner = self.stolen_from.owner
+            found += [(owner, side, "cut off by a copy") for side in self.laws.cut_off(owner)]
+        for person, side, why in found:
+            self.counts[why] += 1
+            one = next(iter(self.laws.live(person)), None)
+            if one is not None:
+                self._do(Step("pair", one.number, side.number, 1))
+                await asyncio.sleep(30.0)
 
     async def _compare_numbers(self) -> None:
         """Persons answer what terminals ask, and compare the number with one who has recovered, at each."""
@@ -631,13 +638,13 @@ class World:
         """A text that nobody else writes, or that is to take the place of another one."""
         host.written += 1
         text = f"{self.side(host).name} {host.written}" + (LONG if long else "")
-        self.laws.sent[text] = Sent(host.number, other.owner, text, edits)
+        removed = self._known_removed(host)
+        self.laws.sent[text] = Sent(host.number, other.owner, text, edits, not_for=removed)
         return partial(self._send, host, self.laws.sent[text])
 
     async def _send(self, host: Host, sent: Sent) -> None:
         """Send it under an id of its own, and a second time where that failed."""
         contact, send_id = self.laws.persons[sent.to].hex(), sent.text.rstrip("🙂")
-        sent.not_for = self._known_removed(host)
 
         async def given() -> EntryView:
             if sent.edits:

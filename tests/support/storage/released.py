@@ -202,7 +202,7 @@ def write_conversation(database: Database) -> None:
     )
     passed_on = entries.insert(database, ben.tell("passed on by another of Ann's terminals"), unread=True)
     repair.doubt(database, [passed_on] if passed_on else [], [ANN.terminal])
-    repair.passed_again(database, [late], BEN.terminal)
+    repair.passed_again(database, repair.before_gaps(database, [late]), BEN.terminal)
     database.run("INSERT INTO remarked (conversation) SELECT number FROM conversations")
     write_notes(database)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
@@ -266,7 +266,7 @@ def contents(database: Database) -> object:
         "receipts": [receipts.of(database, [row.id]).get(row.id) for row in rows],
         "sent with": receipts.sent_with(database, TALK, "drawn by a client"),
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
-        "read": receipts.read_by(database, TALK, ANN.terminal, 10),
+        "read": receipts.read_by(database, TALK, [ANN.terminal], 10),
         "unread": receipts.unread(database, TALK),
         "cleaning is due": secure_deletion.cleaning_is_due(database),
         "found": [row.id for row in tables.find(database, "北京")],

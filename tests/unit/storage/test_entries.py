@@ -526,11 +526,10 @@ def test_what_is_missing_before_an_entry_is_wanted_from_those_who_did_not_pass_i
     assert repair.wanted(database, blob("elsewhere"), one) == []
     asked = repair.asking_heads(database, TALK, one)
     assert [head.id for head in asked] == [first.id]
+    gaps = repair.before_gaps(database, [first, third])
+    assert gaps == [(third.id, second.id)]
     with database.transaction():
-        repair.passed_again(database, [first, third], b"")  # by one that was removed meanwhile
-    assert repair.wanted(database, TALK, one) == [here]
-    with database.transaction():
-        repair.passed_again(database, [first, third], one)
+        repair.passed_again(database, gaps, one)
     assert (repair.wanted(database, TALK, one), repair.wanted(database, TALK, two)) == ([], [here])
     with database.transaction():
         rule = (

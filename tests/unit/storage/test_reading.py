@@ -159,9 +159,9 @@ def test_what_was_read_by_parts_is_what_was_read(database: Database, size: int) 
     found, place = [], END
     while place != BEGINNING:
         since = positions.place_before(database, TALK, place, size)
-        found += receipts.read_by(database, TALK, ME.terminal, 99, since, place)
+        found += receipts.read_by(database, TALK, [ME.terminal], 99, since, place)
         place = since
-    assert found == receipts.read_by(database, TALK, ME.terminal, 99)
+    assert found == receipts.read_by(database, TALK, [ME.terminal], 99)
     assert found == [theirs.written[at].id for at in (8, 4, 3, 0)]
 
 
@@ -194,7 +194,7 @@ READS: dict[str, Callable[[Database], object]] = {
     "stretch": lambda db: receipts.stretch_after(db, TALK, ME.terminal, 0, 9),
     "outbox": lambda db: receipts.unacknowledged(db, TALK, ME.terminal, THEM, (0, 9)),
     "part": lambda db: positions.place_before(db, TALK, PLACE, 9),
-    "read by": lambda db: receipts.read_by(db, TALK, ME.terminal, 9, BEGINNING, PLACE),
+    "read by": lambda db: receipts.read_by(db, TALK, [ME.terminal], 9, BEGINNING, PLACE),
     "search": lambda db: samples.find(db, "entry", conversation=TALK),
     "preferences": kept_settings.preferences,
 }

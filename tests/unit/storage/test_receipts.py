@@ -112,7 +112,7 @@ def test_only_the_entries_that_were_shown_are_read(database: Database) -> None:
     store(database, late, unread=True)
     assert receipts.unread_all(database) == {TALK: 2}
     assert receipts.first_unread(database, TALK) == late.id
-    assert receipts.read_by(database, TALK, ME.terminal, 10) == [third.id, second.id]
+    assert receipts.read_by(database, TALK, [ME.terminal], 10) == [third.id, second.id]
     assert receipts.of(database, [second.id]) == {second.id: [ReceiptRow(ME.terminal, READ, 9)]}
 
 
@@ -125,7 +125,7 @@ def test_all_entries_are_read_when_a_person_says_so(database: Database) -> None:
         ids = receipts.mark_all_read(database, TALK, ME.terminal, 9, told=False)
     assert ids == [entry.id for entry in written]
     assert receipts.unread(database, TALK) == 0
-    assert receipts.read_by(database, TALK, ME.terminal, 10) == []
+    assert receipts.read_by(database, TALK, [ME.terminal], 10) == []
     assert receipts.of(database, ids[:1]) == {ids[0]: [ReceiptRow(ME.terminal, READ_UNTOLD, 9)]}
 
 
