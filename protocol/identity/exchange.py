@@ -276,14 +276,3 @@ def in_view(operations: Iterable[bytes], pins: Pins = NO_PINS) -> tuple[bytes, .
     """
     reduction = Reduction(log.load(operations), pins)
     return tuple(reduction.graph.order[index].signed for index in bits(reduction.kept & reduction.view))
-
-
-def share_is_stale(operations: Iterable[bytes], heads: Sequence[bytes], pins: Pins = NO_PINS) -> bool:
-    """Whether a valid removal is not an ancestor of `heads`, under which a share was drawn (SPEC §7.6)."""
-    reduction = Reduction(log.load(operations), pins)
-    seen = 0
-    for head in heads:
-        seen |= reduction.graph.upto(head)
-    removals = (index for indices in reduction.graph.removals.values() for index, _ in indices)
-    valid = reduction.context & reduction.kept
-    return any(valid >> index & 1 and not seen >> index & 1 for index in removals)

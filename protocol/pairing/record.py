@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
 from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Untrusted
-from protocol.identity.exchange import extend, in_messages, share_is_stale
+from protocol.identity.exchange import extend, in_messages
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, Pins
 from protocol.keys import X25519Pair
@@ -190,7 +190,7 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     primitives.ed25519_verify(terminal.signing, signed, record.signature)
     if rules.check and rules.check != invitation_check(state.person, terminal.static):
         raise Untrusted("not who made the invitation")
-    _check_share(record, (*held, *together.new), pins)
+    _check_share(record, (*held, *together.new))
     proof = _proof(transcript.own.dh(terminal.static), transcript.peer, transcript.t, record)
     if not primitives.equal(proof, record.proof):
         raise AuthenticationFailed("no proof of the terminal's static key")
@@ -199,12 +199,10 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     return PendingContact(state, together.new, terminal.id, root, own, theirs, alone.path)
 
 
-def _check_share(record: Record, operations: Sequence[bytes], pins: Pins) -> None:
+def _check_share(record: Record, operations: Sequence[bytes]) -> None:
     check_ascending(record.heads)
     known = {parse_operation(signed).id for signed in operations}
     if not 1 <= record.number <= FIRST_SHARE_NUMBER_MAX:
         raise Malformed("a first share with a number that leaves no room for later ones")
     if not record.heads or not known.issuperset(record.heads):
         raise Malformed("a share under heads that are not of its owner's log")
-    if share_is_stale(operations, record.heads, pins):
-        raise Untrusted("a share from before a removal")

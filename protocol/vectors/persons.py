@@ -7,7 +7,7 @@ from typing import Final
 
 from protocol.codec import Codec, encode
 from protocol.identity.author import read_recovery_words, recovery_key, recovery_words
-from protocol.identity.exchange import extend, missing, owner_named, share_is_stale
+from protocol.identity.exchange import extend, missing, owner_named
 from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import Fork, PersonState, Pins, Reduction
 from protocol.limits import OPERATION_BYTES_MAX
@@ -156,11 +156,6 @@ def _receive_log_heads(inputs: Json, step: Json) -> Json:
     return {"answers": [encode(LogOperations(list(found))).hex()] if found else []}
 
 
-def _stale(inputs: Json, step: Json) -> Json:
-    heads = [bytes.fromhex(head) for head in step["heads"]]
-    return {"stale": share_is_stale(_operations(inputs, step["operations"]), heads)}
-
-
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "terminal": _terminal,
     "recovery_key": _recovery_key,
@@ -172,7 +167,6 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "extend": _extend,
     "missing": _missing,
     "receive_log_heads": _receive_log_heads,
-    "stale": _stale,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from protocol import messages as m
 from protocol.codec import encode
 from protocol.errors import Malformed, ProtocolError
-from protocol.identity.exchange import changes, extend, missing, share_is_stale
+from protocol.identity.exchange import changes, extend, missing
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import PersonState, reduce
 from protocol.pairing.renewal import (
@@ -75,7 +75,6 @@ def _log(data: bytes) -> PersonState:
     assert again.state.live == taken.state.live
     assert set(missing(taken.new, ())) == set(taken.new)
     assert not changes(again.state, taken.state)
-    share_is_stale(taken.new, taken.state.heads)
     return taken.state
 
 

@@ -233,10 +233,3 @@ export function ownerNamed(person, own, contact) {
   must(named, 'untrusted', 'V-LH-01');
   return named;
 }
-
-// Whether a share drawn under these heads is older than a removal (SPEC §7.6).
-export function isStale(log, heads) {
-  const covered = coveredBy(log, heads);
-  const removals = log.kept.filter((node) => log.valid.has(key(node.id)) && removalsOf(node).length);
-  return removals.some((node) => !covered.has(key(node.id)));
-}

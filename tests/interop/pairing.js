@@ -4,7 +4,7 @@ import { pairingSecrets } from './agreement.js';
 import { contactSecret } from './contact.js';
 import { must, reject } from './errors.js';
 import { checkOf } from './invitation.js';
-import { isStale, key, receiveLog } from './log.js';
+import { key, receiveLog } from './log.js';
 import { ascending, encodeMessage } from './messages.js';
 import { ascii, checkSignature, dh, equal, hash, join, random, sign } from './primitives.js';
 
@@ -200,7 +200,6 @@ export class Pairing {
   checkShare({ number, heads }, log) {
     const known = heads.every((head) => log.nodes.has(head.toString('hex')));
     must(number > 0 && number < 2 ** 31 && heads.length > 0 && ascending(heads) && known, 'malformed', 'V-RC-09');
-    must(!isStale(log, heads), 'untrusted', 'V-RC-10');
   }
 
   checkProof(record, log) {

@@ -110,6 +110,8 @@ class Side:
     """Whom its person, who has several terminals, has verified no more: the order of both decides."""
     estranged: set[int] = field(default_factory=set)
     """With whom it has paired since the copy that came back was made: they have to pair again."""
+    went_back: bool = False
+    """Whether an old copy took its place."""
     gone: bool = False
     """Whether it is cut off for good."""
     read: set[str] = field(default_factory=set)
@@ -148,6 +150,7 @@ class Laws:
 
     def copy_is_back(self, number: int, seen: Seen) -> None:
         side = self.sides[number]
+        side.went_back = True
         since = {
             person for person, roots in side.seen.pairings.items() if roots - seen.pairings.get(person, set())
         }
@@ -409,12 +412,13 @@ class Laws:
         ]
 
     def cut_off(self, person: int) -> list[Side]:
-        """The live terminals of contacts that hold no common secret with a person whose copy took it over.
+        """The live terminals of contacts that hold no common secret with a person of whom there was a copy.
 
-        A renewed share that a copy acknowledged counts as held by the terminal itself (SPEC §7.6).
+        A renewed share that a thief's copy acknowledged counts as held by the terminal itself, and an old one
+        may not know one that the terminal acknowledged (SPEC §7.6).
         """
         there = self.live(person)
-        if not there or not any(side.stolen for side in self.of(person)):
+        if not there or not any(side.stolen or side.went_back for side in self.of(person)):
             return []
         theirs = {pair for side in there for pair in self._secrets(side)}
         sides = [side for other in self._others(person) for side in self.live(other)]

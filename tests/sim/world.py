@@ -514,7 +514,7 @@ class World:
                     await asyncio.sleep(30.0)
         if self.stolen_from is not None:
             await self._end_theft(self.stolen_from)
-        if self.recovers or self.stolen_from is not None:
+        if self.recovers or self.stolen_from is not None or self.counts["old copies"]:
             await asyncio.sleep(30.0)
             await self._pair_with_the_deaf()
         await asyncio.sleep(1.0)  # what was begun last is in the database
@@ -564,15 +564,17 @@ class World:
         raise Broken("liveness", f"{side.name} cannot remove its copy")
 
     async def _pair_with_the_deaf(self) -> None:
-        """Contacts whom no link told of a recovery do not know the terminal that it brought (SPEC §7.8)."""
+        """Contacts whom no link told of a recovery do not know the terminal that it brought (SPEC §7.8).
+
+        Others hold no common secret with a person who went on with a copy.
+        """
         found = [
             (person, side, "deaf to a recovery")
             for person in self.recovers
             for side in self.laws.deaf(person)
         ]
-        if self.stolen_from is not None:
-            owner = self.stolen_from.owner
-            found += [(owner, side, "cut off by a copy") for side in self.laws.cut_off(owner)]
+        for person in range(self.plan.persons):
+            found += [(person, side, "cut off by a copy") for side in self.laws.cut_off(person)]
         for person, side, why in found:
             self.counts[why] += 1
             one = next(iter(self.laws.live(person)), None)

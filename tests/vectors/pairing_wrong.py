@@ -395,15 +395,6 @@ def _shares(seed: Seed, inputs: Json) -> Iterator[Message]:
         heads=heads[::-1],
     )  # fmt: skip
     yield *rule, "heads descending", flag, descending
-    stale = Person(seed, "stale", "Anna")
-    gone = stale.terminal("second")
-    stale.add("add", stale.first, gone)
-    before = list(stale.state().heads)
-    stale.remove("remove", stale.first, gone)
-    message = remade(
-        inputs, "initiator", by=stale.first, operations=log_of(stale), terminal=stale.first.id, heads=before
-    )
-    yield "V-RC-10", "untrusted", "a share from before a removal", "BadShare", message
 
 
 # --- Records, as a joiner or after words ---

@@ -7,7 +7,7 @@ A group is one history, whose operations its inputs name; each test reads a part
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -418,7 +418,6 @@ NOTES: Final = {
     "Exchange": ("BASIC", "What of a log is taken, left out and passed on."),
     "TooMuch": ("LIMIT", "More than a log may hold."),
     "Third": ("CONFIDENTIALITY", "The log of a person who is not on the link."),
-    "Stale": ("CONFIDENTIALITY", "A share that a removed terminal may know."),
 }
 
 
@@ -664,26 +663,6 @@ def _not_too_many() -> Group:
     return group
 
 
-def _stale(seed: Seed) -> Group:
-    anna = Person(seed, "stale", "Anna")
-    history, second = History(anna), anna.terminal("second")
-    anna.add("add second", anna.first, second)
-    base = list(anna.log)
-    anna.remove("remove", anna.first, second, upon=base)
-    anna.remove("a junior's removal", second, anna.first, upon=base)
-    removed = [*base, "remove"]
-    junior = [*base, "a junior's removal"]
-    cases: Mapping[str, tuple[list[str], str]] = {
-        "drawn before the removal": (removed, "add second"),
-        "drawn after it": (removed, "remove"),
-        "no removal": (base, "rename"),
-        "a removal that does not count": (junior, "add second"),
-    }
-    for comment, (names, head) in cases.items():
-        history.computes(comment, "Stale", "stale", operations=names, heads=[anna.id_of(head).hex()])
-    return history.done()
-
-
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
@@ -697,7 +676,6 @@ def build(phrase: str) -> Json:
         _foreign,
         _bounds,
         _room,
-        _stale,
     )
     groups = [*single_groups(seed), *(make(seed) for make in makers)]
     last = [edge_group(seed), _not_too_many(), unknown_author_group(seed)]

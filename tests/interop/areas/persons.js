@@ -1,5 +1,5 @@
 // Vectors of person logs; SPEC §7.1 to §7.3.
-import { isStale, key, operationsBeyond, ownerNamed, readLog, receiveLog, removalsOf } from '../log.js';
+import { key, operationsBeyond, ownerNamed, readLog, receiveLog, removalsOf } from '../log.js';
 import { encode } from '../codec.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
 import { Signed, readOperation, recoverySeed, signedText, terminalId, personId } from '../operations.js';
@@ -104,8 +104,6 @@ export function persons({ operations = {} }, steps) {
       const answers = operations.length ? [encodeMessage({ is: 'LogOperations', operations })] : [];
       expectSame(step, 'gives', { answers });
     },
-    stale: (step) =>
-      expectSame(step, 'gives', { stale: isStale(readLog(raws(step.operations)), step.heads.map(hex)) }),
   };
   return steps.map((step) => () => run[step.do](step));
 }
