@@ -15,9 +15,9 @@ from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Even
 from chat.network.links import Peer
 from chat.service.history import _page
 from chat.storage import persons
-from protocol.entries_and_receipts import conversation_of_two
+from protocol.entries_and_receipts import conversation_of_two, self_tag
 from protocol.identity.reduction import PersonState, reduce
-from protocol.messages import Close, LogOperations, Message
+from protocol.messages import ENTRY_HEADER, Close, LogOperations, Message
 from tests.sim.disk import Reader
 from tests.sim.prepare import NONCES
 from tests.support.engines.engines import Person
@@ -500,10 +500,10 @@ class Laws:
         return ""
 
     @staticmethod
-    def _author(side: Side, view: EntryView) -> bytes:
+    def _author(side: Side, entry: bytes) -> bytes:
         author: bytes = Reader(side.database()).value(
             "SELECT t.terminal FROM entries AS e JOIN terminals AS t ON t.number = e.author WHERE e.id = ?",
-            bytes.fromhex(view.id),
+            entry,
         )
         return author
 
@@ -512,15 +512,38 @@ class Laws:
 
         Then each terminal counts what it held when it learned of the removal (SPEC §11.2).
         """
-        author = self._author(side, view)
+        author = self._author(side, bytes.fromhex(view.id))
         removed = any(author in log.removed for log in self.logs(side).values())
         return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
 
-    def _is_of_lost_keys(self, side: Side, view: EntryView) -> bool:
-        """Whether its author is in a log alone: an old copy took its keys, and the self key that it drew."""
-        author = self._author(side, view)
-        there = {one.engine.engine._use_cases.keyring.own.terminal for one in self.sides if one.engine}
+    def _is_of_lost_keys(self, side: Side, entry: bytes) -> bool:
+        """Whether its author is in a log alone, or no terminal of its person holds the self key of its tag.
+
+        An old copy took the keys, and the self key that was drawn since then. Who lacks the key cannot tell
+        the entry from an invented one (V-ET-14).
+        """
+        author = self._author(side, entry)
+        header = ENTRY_HEADER.decode(
+            Reader(side.database()).value("SELECT header FROM entries WHERE id = ?", entry)
+        )
+        rings = [one.engine.engine._use_cases.keyring for one in self.sides if one.engine and not one.stolen]
+        keys = [key for ring in rings if author in ring.own_terminals for key in ring.own.self_keys]
+        if not any(self_tag(header, key) == header.self_tag for key in keys):
+            return True
+        there = {ring.own.terminal for ring in rings}
         return author not in there and any(author in log.live for log in self.logs(side).values())
+
+    def _differ_for_good(self, side: Side, one: Side, view: EntryView) -> bool:
+        """Whether two terminals may show other words of an entry for ever."""
+        edits = "SELECT e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry WHERE a.target = ?"
+        ids = [
+            (here, entry)
+            for here in (side, one)
+            for (entry,) in Reader(here.database()).rows(edits, bytes.fromhex(view.id))
+        ]
+        return (self._is_uncut(side, view) and self._is_uncut(one, view)) or any(
+            self._is_of_lost_keys(here, entry) for here, entry in ids
+        )
 
     def _missing_at(self, side: Side, mine: list[EntryView], one: Side, theirs: list[EntryView]) -> str:
         """What another terminal lacks of what a terminal shows."""
@@ -529,11 +552,11 @@ class Laws:
         words = {view.id: view.text for view in theirs if view.kind == "text" and not view.quarantined}
         texts = [v for v in mine if v.kind == "text" and not v.quarantined]
         other = [v for v in texts if words.get(v.id, v.text) != v.text]
-        if any(not (self._is_uncut(side, view) and self._is_uncut(one, view)) for view in other):
+        if any(not self._differ_for_good(side, one, view) for view in other):
             return f"{side.name} and {one.name} show other words of one entry"
         held = {view.id for view in theirs}
         lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
-        lacks = [view for view in lacks if not self._is_of_lost_keys(side, view)]
+        lacks = [view for view in lacks if not self._is_of_lost_keys(side, bytes.fromhex(view.id))]
         if lacks:
             return f"{len(lacks)} entries that {side.name} holds are not at {one.name}"
         if side.owner == one.owner and self._unread(one) & (side.seen.told - side.seen.deleted):
