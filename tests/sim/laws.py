@@ -258,7 +258,7 @@ class Laws:
             talk = (side.owner, other) if view.own else (other, side.owner)
             if sent is None or (self.sides[sent.author].owner, sent.to) != talk:
                 self._break("sent", f"{side.name} shows what nobody sent")
-            elif side.terminal in sent.not_for:
+            elif side.terminal in sent.not_for and side.number != sent.author:
                 self._break("stolen", f"{side.name} shows what was written after its removal")
         if view.id in side.seen.deleted and (view.kind == "text" or view.text):
             self._break("deleted", f"{side.name} shows again what it deleted")
@@ -408,7 +408,7 @@ class Laws:
             for other in truths
             if other != person
             for side in self._live_of(other, truths)
-            if (log := self.logs(side).get(theirs)) is not None and log.newest != newest
+            if side.runs and (log := self.logs(side).get(theirs)) is not None and log.newest != newest
         ]
 
     def cut_off(self, person: int) -> list[Side]:
@@ -417,12 +417,12 @@ class Laws:
         A renewed share that a thief's copy acknowledged counts as held by the terminal itself, and an old one
         may not know one that the terminal acknowledged (SPEC §7.6).
         """
-        there = self.live(person)
+        there = [side for side in self.live(person) if side.runs]
         if not there or not any(side.stolen or side.went_back for side in self.of(person)):
             return []
         theirs = {pair for side in there for pair in self._secrets(side)}
         sides = [side for other in self._others(person) for side in self.live(other)]
-        return [side for side in sides if theirs.isdisjoint(self._secrets(side))]
+        return [side for side in sides if side.runs and theirs.isdisjoint(self._secrets(side))]
 
     def _others(self, person: int) -> list[int]:
         return [number for number in self._known() if number != person]
