@@ -355,11 +355,7 @@ class Laws:
                     states[number] = state
             before, there = (
                 there,
-                [
-                    side
-                    for side in self.sides
-                    if side.number in held and side.terminal in states[side.owner].live
-                ],
+                [side for side in there if side.terminal in states[side.owner].live],
             )
             if before == there:
                 break
@@ -391,7 +387,11 @@ class Laws:
 
     def _live_of(self, person: int, truths: dict[int, PersonState]) -> list[Side]:
         live = truths[person].live if person in truths else ()
-        return [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
+        there = [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
+        # Who removed itself and ended before it told anybody knows it alone, and sends nothing any more.
+        return [
+            one for one in there if one.engine is None or not one.engine.engine._use_cases.keyring.is_removed
+        ]
 
     def deaf(self, person: int) -> list[Side]:
         """The live terminals of contacts that hold another recovery of a person with one terminal, a new one.
