@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -549,7 +550,7 @@ def tips(db: Database, conversation: bytes) -> list[bytes]:
         " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
         conversation,
     )
-    return list(chain.from_iterable(rows))
+    return list(itertools.chain.from_iterable(rows))
 
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:

@@ -128,6 +128,56 @@ FOUND = {
             Step("clock", other=2, number=28125, seconds=120.0, pause=0.3),
         ),
     ),
+    "an entry of a contact that follows what an own device passed on": Plan(
+        seed=16446,
+        devices=(0,),
+        linked=1,
+        steps=(
+            Step("broken", other=1, number=6, pause=0.0007),
+            Step("send", who=1, pause=0.02),
+            Step("broken", who=1, other=2, number=1),
+            Step("send", who=1, other=2, pause=0.02),
+            Step("edit", who=1, other=2, pause=0.02),
+            Step("recover", who=2, other=2, pause=0.0007),
+        ),
+    ),
+    "the removal of a stolen copy, whose commit reports a failure": Plan(
+        seed=17125,
+        steps=(
+            Step("theft"),
+            Step("recover", pause=0.003),
+            Step("late", who=1, number=1, seconds=1.0, pause=1.3),
+            Step("send", who=1),
+        ),
+    ),
+    "a message that was deleted on the device that wrote it, and whose receipt was lost": Plan(
+        seed=16248,
+        persons=3,
+        devices=(0,),
+        linked=1,
+        latency=0.3,
+        steps=(
+            Step("timer", who=1, other=2, pause=4.5),
+            Step("send", other=2, pause=0.02),
+            Step("delete", other=2, pause=0.0007),
+            Step("unread", other=1, number=1),
+            Step("pair", who=2, other=3, pause=1.3),
+            Step("send", who=2, other=3, pause=0.003),
+            Step("unread", who=3, other=1, number=5),
+            Step("cut", who=3, other=2, seconds=30.0),
+            Step("cut", other=1, pause=1.3),
+        ),
+    ),
+    "a device that removes itself and crashes": Plan(
+        seed=16213,
+        devices=(0,),
+        linked=1,
+        steps=(
+            Step("remove", who=2, other=2, pause=0.003),
+            Step("crash", who=2, number=6, pause=0.0007),
+            Step("send", who=2, other=1, pause=0.02),
+        ),
+    ),
 }
 
 
