@@ -411,6 +411,11 @@ class AlertView(Struct, frozen=True):
     since: datetime
     text: Phrase
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it stays when this person has seen it, as long as it is true."""
+        return self.kind is AlertKind.REMOVED
+
 
 class TerminalState(StrEnum):
     """FROZEN: its key was copied, so that contacts shut it out. REMOVED: for good."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
 from enum import StrEnum
 from typing import Final
@@ -254,6 +255,15 @@ _SHOWN: Final = {
     "right": "→",
 }
 
+_HERE: Final = {
+    "verify --own": ("own_changes", ""),
+    "recovery use": ("use_recovery", ""),
+    "terminal add": ("devices", N_("Add a device")),
+    "terminal list": ("devices", ""),
+}
+"""Commands of the shell: the action that does the same here, and its label where that is not the action's."""
+_OF_THE_SHELL: Final = re.compile(f"['「]parlour ({'|'.join(_HERE)})['」]")
+
 _CHARACTERS: Final = {_character_to_key(chr(code)): chr(code) for code in range(0x20, 0x7F)}
 
 _in_use: dict[str, tuple[str, ...]] = {one.id: one.keys for one in ACTIONS}
@@ -306,6 +316,18 @@ def _bindings(names: Set[str]) -> list[Binding]:
         if name in names
         for key in keys_of(name)
     ]
+
+
+def with_keys(said: str) -> str:
+    """A text for every client, with the interface's commands and keys in place of the shell's."""
+    return _OF_THE_SHELL.sub(lambda found: _in_place_of(*_HERE[found[1]]), said)
+
+
+def _in_place_of(name: str, label: str) -> str:
+    """How one does here what a command of the shell does."""
+    titled = _("“{command}”").format(command=_(label) if label else action(name).title)
+    key = action(name).key
+    return _("{command} ({key})").format(command=titled, key=key) if key else titled
 
 
 def rebind(node: DOMNode, bindings: list[Binding]) -> None:

@@ -26,6 +26,7 @@ from chat.interface import (
     RelayChanged,
     UsageError,
 )
+from tui.actions import with_keys
 from tui.text.emoji import Choice
 from tui.text.formatting import safe_line
 from tui.text.translation import _, told
@@ -181,7 +182,7 @@ async def attempt(call: Awaitable[T]) -> T | Problem:
     try:
         return await call
     except ParlourError as error:
-        said = safe_line(told(error.phrase)) or _("Parlour could not do that.")
+        said = with_keys(safe_line(told(error.phrase))) or _("Parlour could not do that.")
         return Problem(said, isinstance(error, NotSynced), isinstance(error, UsageError))
 
 

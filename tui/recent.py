@@ -100,8 +100,8 @@ class Recent:
     def _added(self, entry: EntryView) -> bool:
         """The newest entry comes first. Of one that seems older the engine knows the place."""
         last = self._last.get(entry.contact)
-        # An own entry follows all that are held, also those of a contact whose clock is ahead.
-        if not entry.own and last is not None and entry.time < last.time:
+        # One of another own device may be older, too. One of this device may seem so to a contact's clock.
+        if last is not None and entry.time < last.time:
             return True
         self._last.pop(entry.contact, None)
         self._last = {entry.contact: entry, **self._last}

@@ -179,7 +179,8 @@ class Session:
         self._current = await self._come(*await existing(self._call))
         with suppress(EngineEnded):  # the next call finds that out, too
             for alert in await self._current.alerts():
-                output.note(f"{alert.text} Run 'parlour doctor --seen' when you have read this.")
+                read = "" if alert.lasts else " Run 'parlour doctor --seen' when you have read this."
+                output.note(f"{alert.text}{read}")
         return cast(Messenger, _Following(self))
 
     async def close(self) -> None:

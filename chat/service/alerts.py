@@ -48,6 +48,7 @@ TEXTS: Final[dict[AlertKind, Phrase]] = {
 }
 
 
+IDENTITY: Final = phrase("identity")
 CLOCKS_APART: Final = 3_600_000
 """Milliseconds by which the clock of another machine with a copy may be ahead."""
 
@@ -73,7 +74,7 @@ def _damage(row: AlertRow) -> Phrase:
 
 def alert_line(alert: AlertView) -> DiagnosisView:
     """The line of a diagnosis for an alert."""
-    return DiagnosisView(FILES, False, alert.text)
+    return DiagnosisView(IDENTITY if alert.kind is AlertKind.REMOVED else FILES, False, alert.text)
 
 
 class Keeper(Struct):

@@ -522,9 +522,9 @@ NOT_LIVE: Final = phrase(
     " with your contacts again."
 )
 REMOVED: Final = phrase(
-    "This device was removed from your identity. It sends and receives nothing any more; what is on it stays."
-    " To use it again, run 'parlour terminal add' on a device of yours, and here 'parlour --profile FOLDER"
-    " terminal link' with a new folder. If you did not remove it, recover with 'parlour recovery use'."
+    "This device was removed from your identity: it sends and receives nothing any more, and keeps what is on"
+    " it. If you did not remove it, recover with 'parlour recovery use'. To use it again, link it in a new"
+    " folder: 'parlour --profile FOLDER terminal link'."
 )
 ASKS: Final = phrase(
     "Your identity has changed, and not by this device. Say first whether that was you: see 'parlour verify"
@@ -534,10 +534,10 @@ ASKS: Final = phrase(
 
 def own_problem(log: PersonState, terminal: bytes, confirmed: Set[bytes]) -> Phrase | None:
     """Why a terminal of this person shows no safety number and sends no Record (SPEC §7.7)."""
-    if open_questions(log, confirmed):
-        return ASKS
     if terminal in log.removed:
         return REMOVED
+    if open_questions(log, confirmed):
+        return ASKS
     return None if terminal in log.live else NOT_LIVE
 
 

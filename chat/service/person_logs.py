@@ -198,7 +198,7 @@ class OwnLog:
         if found.new:
             for cause in changes(before, found.state):
                 self._bus.signal(OwnLogChanged(cause))
-                self._bus.publish(views.own_change(cause))
+                self._bus.publish(views.own_change(cause, found.state))
         return found.whole
 
     async def _add(

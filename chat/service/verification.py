@@ -208,7 +208,7 @@ def changes_since(row: ComparisonRow, now: PersonState) -> tuple[IdentityChangeV
     terminals, and those that are gone."""
     return tuple(
         IdentityChangeView(
-            change_text(cause), cause.operation.hex(), cause.terminal.hex(), cause.author.hex()
+            change_text(cause, now), cause.operation.hex(), cause.terminal.hex(), cause.author.hex()
         )
         for cause in _causes_since(row, now)
     )

@@ -298,7 +298,8 @@ class Views:
     def publish_identity(self, person: bytes, causes: Sequence[Cause]) -> None:
         """Publish each change of a contact's identity with its signed cause (SPEC §7.3)."""
         for cause in causes:
-            self._bus.publish(IdentityChanged(person.hex(), self.name(person), change_text(cause)))
+            said = change_text(cause, self._keyring.log(person))
+            self._bus.publish(IdentityChanged(person.hex(), self.name(person), said))
         self.publish_contact(person)
 
     def publish_same_key(self, person: bytes) -> None:
@@ -398,11 +399,22 @@ TEXTS = {
 }
 
 
-def change_text(cause: Cause) -> Phrase:
-    """What a change of a contact's identity did, after the contact's name."""
+def change_text(cause: Cause, log: PersonState | None = None) -> Phrase:
+    """What a change of a contact's identity did, after the contact's name. `log`: as it is now."""
+    device = _device_of(cause, log)
     if cause.kind is CauseKind.ADDED:
-        return phrase('added the device "{device}"', device=cause.name)
+        return phrase('added the device "{device}"', device=device)
+    if cause.kind is CauseKind.REMOVED and device:
+        return phrase('removed the device "{device}"', device=device)
     return TEXTS[cause.kind]
+
+
+def _device_of(cause: Cause, log: PersonState | None) -> str:
+    """The name of the device that a change added or removed, empty where it has none."""
+    if cause.kind is CauseKind.ADDED:
+        return cause.name
+    gone = log.removed.get(cause.terminal) if log is not None else None
+    return gone.name if gone is not None else ""
 
 
 OWN_TEXTS = {
@@ -418,9 +430,14 @@ OWN_TEXTS = {
 """A change of the own log that another copy of it brought."""
 
 
-def own_change(cause: Cause) -> OwnLogChanged:
-    """The event of a change of the own log that this terminal did not make."""
-    return OwnLogChanged(cause.kind.value, cause.operation.hex(), OWN_TEXTS[cause.kind])
+def own_change(cause: Cause, log: PersonState) -> OwnLogChanged:
+    """The event of a change of the own log that this terminal did not make. `log`: as it is now."""
+    said, device = OWN_TEXTS[cause.kind], _device_of(cause, log)
+    if device and cause.kind is CauseKind.ADDED:
+        said = phrase('The device "{device}" was added to your identity', device=device)
+    elif device and cause.kind is CauseKind.REMOVED:
+        said = phrase('The device "{device}" was removed from your identity', device=device)
+    return OwnLogChanged(cause.kind.value, cause.operation.hex(), said)
 
 
 SAME_KEY = phrase("has the same device key as another contact: one of them may have stolen it")

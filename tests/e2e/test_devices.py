@@ -25,5 +25,5 @@ def test_a_device_is_linked_by_words_and_talks_in_its_persons_name(
         assert sent["state"] == "delivered"
         assert [one["name"] for one in laptop.run("terminal", "list").objects] == ["", "laptop"]
         assert ada.run("terminal", "remove", "laptop", "--yes").objects == [{"removed": made}]
-        wait_event(listener, "identity", name="Ada", cause="removed a device")
+        wait_event(listener, "identity", name="Ada", cause='removed the device "laptop"')
     assert "from the laptop" in [entry["text"] for entry in ben.run("history", "Ada").objects]

@@ -64,7 +64,7 @@ def test_after_a_cut_a_theft_and_a_removal_live_devices_show_one_history(lab: La
             station.until_said("by the thief")
         assert desk.run("terminal", "remove", "laptop", "--yes").objects == [{"removed": stolen}]
         for station in (pc, tablet):
-            wait_event(running[station], "identity", cause="removed a device")
+            wait_event(running[station], "identity", cause='removed the device "laptop"')
         link(desk, second, "second")
         running[second] = stack.enter_context(second.start("listen"))
         wait_event(running[second], "ready")

@@ -166,7 +166,7 @@ async def test_a_device_that_gets_no_profile_is_named_and_can_be_removed(
         view = (await failed).linking
         assert view.problem == UNSURE
         await told
-        gone = ben.wait(IdentityChanged, lambda event: event.cause == "removed a device")
+        gone = ben.wait(IdentityChanged, lambda event: event.cause == 'removed the device "laptop"')
         await ada.engine.remove_terminal(view.terminal)
         await gone
         states = {one.terminal: one.state for one in await ada.engine.terminals()}

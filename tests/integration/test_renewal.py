@@ -182,7 +182,7 @@ async def test_a_terminal_that_is_there_hears_at_once_that_it_was_removed(tmp_pa
         assert [alert.kind for alert in (await said).alerts] == [AlertKind.REMOVED]
         with pytest.raises(NotPermitted):
             await say(phone, ben, "too late")
-        with pytest.raises(Unconfirmed):
+        with pytest.raises(Unconfirmed, match="was removed"):
             await phone.engine.verification(await phone.contact(ben))
         (own,) = [view for view in await phone.engine.terminals() if view.this]
         assert own.state is TerminalState.REMOVED

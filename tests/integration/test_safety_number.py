@@ -355,7 +355,7 @@ async def test_a_terminal_that_is_gone_since_the_comparison_is_shown(tmp_path: P
         await show(ben, ada, removal)
         changes = (await ada.engine.verification(contact)).changes
         assert [(one.terminal, one.cause) for one in changes if one.terminal] == [
-            (NEW.id.hex(), "removed a device")
+            (NEW.id.hex(), 'removed the device "laptop"')
         ]
 
 

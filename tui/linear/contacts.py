@@ -133,8 +133,9 @@ class Contacts:
         self._changes_shown = tuple(question.operation for question in questions)
         if not questions:
             await self.output.say(_("Your identity has no change that waits for your answer."))
+        devices = await self.messenger.terminals() if questions else ()
         for at, question in enumerate(questions, 1):
-            line = " ".join(question_lines(question))
+            line = " ".join(question_lines(question, devices))
             await self.output.say(_("{number}. {line}").format(number=at, line=line))
 
     async def questions_changed(self, questions: tuple[QuestionView, ...]) -> None:

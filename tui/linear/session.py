@@ -248,8 +248,8 @@ class Session:
     async def _alarm(self, alerts: tuple[AlertView, ...]) -> None:
         """Say what happened to the files of the profile."""
         for alert in alerts:
-            read = _("Type /doctor when you have read this.")
-            await self.output.say(_("Warning. {text}").format(text=safe_line(told(alert.text))), read)
+            read = () if alert.lasts else (_("Type /doctor when you have read this."),)
+            await self.output.say(_("Warning. {text}").format(text=safe_line(told(alert.text))), *read)
 
     async def _entry_added(self, entry: EntryView) -> None:
         if not entry.own and entry.kind not in SILENT:

@@ -18,6 +18,7 @@ from chat.interface import (
     EntryState,
     QuestionView,
     ReceiptView,
+    TerminalView,
     VerificationView,
 )
 from tui.actions import action
@@ -222,12 +223,12 @@ class QuestionDialog(Dialog[str]):
     heading = N_("Was that you?")
     hints = (("y", N_("Yes, that was me")), ("n", N_("No")), ("escape", N_("Not now")))
 
-    def __init__(self, question: QuestionView) -> None:
+    def __init__(self, question: QuestionView, devices: Sequence[TerminalView]) -> None:
         super().__init__()
-        self._question = question
+        self._question, self._devices = question, devices
 
     def body(self) -> list[Widget]:
-        return [plain(line) for line in question_lines(self._question)]
+        return [plain(line) for line in question_lines(self._question, self._devices)]
 
     def action_yes(self) -> None:
         self.end(self._question.operation)

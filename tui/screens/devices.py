@@ -22,7 +22,7 @@ from chat.interface import (
     TerminalState,
     TerminalView,
 )
-from tui.actions import action
+from tui.actions import action, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.screens.pairing import word_lines
@@ -209,7 +209,7 @@ class LinkingDialog(Dialog[T]):
             case LinkingStage.WAITING:
                 return _("Waiting for the other device.")
             case LinkingStage.FAILED:
-                return safe_line(told(self.view.problem))
+                return with_keys(safe_line(told(self.view.problem)))
             case _:
                 return ""
 
@@ -381,7 +381,8 @@ class LinkDialog(LinkingDialog[Messenger]):
 def _row(view: TerminalView, devices: Sequence[TerminalView]) -> Content:
     """A device: its name and id, how it stands, and below which one added and removed it."""
     stands, style = _STANDS[view.state]
-    parts = [(_called(view), "bold"), (f"  {_short(view)}" if view.name else "", "$quiet")]
+    called = _called(view, devices)
+    parts = [(called, "bold"), (f"  {_short(view)}" if called != _short(view) else "", "$quiet")]
     parts += [(f"  {_('this device')}", "$primary")] if view.this else []
     parts += [(f"  {_(stands)}", style)] if view.state is not TerminalState.REMOVED else []
     by = []
@@ -404,8 +405,11 @@ def title(view: TerminalView) -> str:
     )
 
 
-def _called(view: TerminalView) -> str:
-    return safe_name(view.name) if view.name else _short(view)
+def _called(view: TerminalView, devices: Sequence[TerminalView]) -> str:
+    """Its name. A recovery brings nameless ones too: then only their ids tell which was the first."""
+    if view.name:
+        return safe_name(view.name)
+    return _("first device") if sum(not one.name for one in devices) == 1 else _short(view)
 
 
 def _short(view: TerminalView) -> str:
@@ -416,4 +420,7 @@ def _by(terminal: str, devices: Sequence[TerminalView]) -> str:
     known = next((view for view in devices if view.terminal == terminal), None)
     if known is None:
         return _("{device}…").format(device=terminal[:DEVICE_DIGITS])
-    return _("this device") if known.this else _called(known)
+    if known.this:
+        return _("this device")
+    called = _called(known, devices)
+    return _("the first device") if called == _("first device") and not known.name else called

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from chat.interface import DiagnosisView
-from tui.actions import Group, of_group, shown_key
+from tui.actions import Group, of_group, shown_key, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
 from tui.text.formatting import safe_line
@@ -126,7 +126,7 @@ class DoctorDialog(Dialog[None]):
 def diagnosis(line: DiagnosisView, width: int) -> Content:
     """One check: a mark, what it is and what was found, and the fix below."""
     mark = Content.assemble(("✓", "bold $success") if line.good else ("✗", "bold $error"))
-    check, found = safe_line(told(line.check)), safe_line(told(line.found))
+    check, found = safe_line(told(line.check)), with_keys(safe_line(told(line.found)))
     said = _("{check}: {found}").format(check=check, found=found)
     words = hanging(mark, said, 2, width)
     if line.good or not line.fix:

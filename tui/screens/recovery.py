@@ -20,6 +20,7 @@ from chat.interface import (
     TerminalView,
     UsageError,
 )
+from tui.actions import with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import Dialog, plain
 from tui.text.formatting import (
@@ -55,7 +56,7 @@ class RecoveryDialog(Dialog[bool]):
 
     def body(self) -> list[Widget]:
         return [
-            plain(_(RECOVERY), id="about"),
+            plain(with_keys(_(RECOVERY)), id="about"),
             plain(_(RECOVERY_RISK), classes="quiet"),
             plain("", id="words", classes="strong"),
             Field(id="word", max_length=16),

@@ -219,6 +219,7 @@ class UnlockScreen(Screen[None]):
 
     def _linked(self, opened: Messenger | None) -> None:
         if opened is not None:
+            self._enter("opening")
             self._came(opened, self._form)
         else:  # a profile may have been made meanwhile
             self._enter("looking")

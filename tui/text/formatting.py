@@ -121,13 +121,14 @@ def _change(change: IdentityChangeView, name: str) -> str:
     return line
 
 
-def question_lines(question: QuestionView) -> list[str]:
-    """What has happened to the own identity, and what to do."""
-    device, author = question.terminal[:DEVICE_DIGITS], question.author[:DEVICE_DIGITS]
+def question_lines(question: QuestionView, devices: Iterable[TerminalView] = ()) -> list[str]:
+    """What has happened to the own identity, and what to do. `devices`: those whose names are known."""
+    names = {view.terminal: view.name for view in devices}
+    device, author = (_quoted(one, names.get(one, "")) for one in (question.terminal, question.author))
     if question.change is OwnChange.ADDED:
-        said = _("Device {author}… added device {device}… to your identity.")
+        said = _("Device {author} added device {device} to your identity.")
     elif question.terminal:
-        said = _("Your recovery words were used, and brought device {device}… into your identity.")
+        said = _("Your recovery words were used, and brought device {device} into your identity.")
     else:
         said = _("Your recovery words were used.")
     waits = _("Until you answer, this device shows no safety number and does not pair.")
@@ -146,7 +147,14 @@ def device_line(view: TerminalView) -> str:
         said = _("{device}…, this device, which gets new keys")
     else:
         said = _("{device}…, which was copied") if view.state is TerminalState.FROZEN else _("{device}…")
-    return said.format(device=view.terminal[:DEVICE_DIGITS])
+    device = said.format(device=view.terminal[:DEVICE_DIGITS])
+    return _("{name}, {device}").format(name=safe_name(view.name), device=device) if view.name else device
+
+
+def _quoted(terminal: str, name: str) -> str:
+    """A device within a sentence, with its name where it has one."""
+    device = _("{device}…").format(device=terminal[:DEVICE_DIGITS])
+    return _("“{name}” ({device})").format(name=safe_name(name), device=device) if name else device
 
 
 def device_lines(devices: Sequence[TerminalView]) -> list[str]:
@@ -533,7 +541,7 @@ def is_decided(view: RelayView) -> bool:
 
 
 RECOVERY: Final = N_(
-    "Write these words on paper, in this order. If a device of yours is stolen, `parlour recovery use` "
+    "Write these words on paper, in this order. If a device of yours is stolen, 'parlour recovery use' "
     "removes it with them."
 )
 RECOVERY_RISK: Final = N_(

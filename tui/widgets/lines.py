@@ -9,7 +9,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from chat.interface import AlertView, ContactView, EntryView, QuestionView, SelfView
-from tui.actions import HINTED, action, command
+from tui.actions import HINTED, action, command, with_keys
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import DEMO_BADGE, _, told
 
@@ -64,7 +64,10 @@ class QuestionLine(Static):
 
 
 class AlertLine(Static):
-    """Says what happened to the files of the profile until this person has seen it. A click shows all."""
+    """Says what happened to the profile until this person has seen it: that its device was removed first.
+
+    A click shows all.
+    """
 
     def __init__(self) -> None:
         super().__init__("", id="alert", markup=False)
@@ -72,9 +75,12 @@ class AlertLine(Static):
 
     def show(self, alerts: tuple[AlertView, ...]) -> None:
         if alerts:
-            read = _("Press {key} or click here when you have read this.").format(key=action("doctor").key)
-            said = Content.assemble(("! ", "bold $error"), safe_line(told(alerts[0].text)))
-            self.update(Content.assemble(said, " ", (read, "bold $warning")))
+            first = min(alerts, key=lambda alert: not alert.lasts)
+            parts = [("! ", "bold $error"), (with_keys(safe_line(told(first.text))), "")]
+            if not all(alert.lasts for alert in alerts):
+                read = _("Press {key} or click here when you have read this.")
+                parts += [(" ", ""), (read.format(key=action("doctor").key), "bold $warning")]
+            self.update(Content.assemble(*parts))
         self.display = bool(alerts)
 
     async def on_click(self) -> None:

@@ -37,6 +37,7 @@ async def test_the_devices_are_listed_and_those_that_were_removed_stay_apart() -
         assert "\x1b" not in seen
         assert seen.index("desk") < seen.index("Removed") < seen.index("phone")
         assert "added by c5c5c5c5…" in seen
+        assert "first device  " in seen
         await pilot.press("end", "d")
         await until_shown(pilot, "This device was removed already.")
         assert pilot.app.screen is dialog

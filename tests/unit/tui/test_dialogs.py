@@ -16,6 +16,8 @@ from chat.interface import (
     OwnChange,
     OwnLogChanged,
     QuestionView,
+    TerminalState,
+    TerminalView,
     VerificationView,
 )
 from tests.architecture.imports import ROOT
@@ -80,10 +82,11 @@ async def test_of_the_numbers_of_contradicting_recoveries_the_one_that_is_shown_
 async def test_a_change_of_the_own_identity_stays_on_the_screen_until_it_is_answered() -> None:
     line = "Your identity has changed. Was that you?"
     async with with_bob_open() as (pilot, messenger, _):
+        messenger.other_terminals = (TerminalView("b2" * 32, False, TerminalState.LIVE, "phone"),)
         messenger.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
         await until_shown(pilot, line)
         await pilot.press("alt+y")
-        await until_shown(pilot, "Device c3c3c3c3… added device b2b2b2b2…")
+        await until_shown(pilot, "Device c3c3c3c3… added device “phone” (b2b2b2b2…)")
         await pilot.press("n")
         await until_shown(pilot, "Then somebody has your keys.")
         await pilot.press("escape")
@@ -138,7 +141,7 @@ async def test_case_84_a_number_that_a_change_has_overtaken_is_never_shown() -> 
         messenger.ask(QuestionView("a1" * 32, OwnChange.ADDED, "b2" * 32, "c3" * 32))
         await until_shown(pilot, "Was that you?")
         goes_on.set()
-        await until_shown(pilot, "see 'parlour verify --own'")
+        await until_shown(pilot, "see “Changes of your identity” (Alt+Y)")
         assert isinstance(pilot.app.screen, ChatScreen)
         assert messenger.number(bob.person).split()[0] not in shown(pilot)
 
@@ -217,6 +220,15 @@ async def test_an_older_copy_stands_above_all_until_the_diagnosis_was_opened() -
         await pilot.press("f9")
         await until(pilot, lambda: not line.display)
         assert await messenger.alerts() == ()
+
+
+async def test_that_this_device_was_removed_stands_above_other_alerts_and_stays() -> None:
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.alarm(alert(AlertKind.OLD_COPY), alert(AlertKind.REMOVED))
+        assert "Press F9" in await until_shown(pilot, "This device was removed")
+        messenger.alarm(alert(AlertKind.REMOVED))
+        await until(pilot, lambda: "Press F9" not in shown(pilot))
+        assert "“Use the recovery words” (Alt+U)" in shown(pilot)
 
 
 async def test_a_doctor_who_fails_says_so() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.tui.driving import chat, chatting, composer, history, until, until_shown, with_bob
 from tests.support.tui.opened import opened, reading
 from tui import actions
-from tui.actions import ACTIONS, shown_key
+from tui.actions import ACTIONS, shown_key, with_keys
 from tui.keymap import FILE_MAX, load, parse_key
 from tui.messages import PreferenceChosen
 from tui.screens.chat.chat import ChatScreen
@@ -166,3 +166,14 @@ async def test_without_vi_letters_are_no_keys_of_the_screen_and_the_style_change
         pilot.app.post_message(PreferenceChosen("keys", "vi"))
         await until(pilot, lambda: actions.keys_of("details") == ("I",))
         await opened(pilot, "colon", PaletteDialog)
+
+
+def test_a_command_of_the_shell_is_named_as_one_of_the_interface() -> None:
+    said = with_keys("Run 'parlour terminal add' on it, see 'parlour verify --own', or run 'parlour wipe'.")
+    assert (
+        said
+        == "Run “Add a device” (Alt+D) on it, see “Changes of your identity” (Alt+Y), or run 'parlour wipe'."
+    )
+    actions.use({"devices": ()})
+    assert with_keys("'parlour terminal list' shows it.") == "“Your devices” shows it."
+    actions.use({})

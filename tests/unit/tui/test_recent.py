@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from chat.interface import (
@@ -118,6 +119,7 @@ def test_events_are_followed_and_what_they_cannot_tell_is_read_again() -> None:
     assert [view.name for view in recent.in_order(views)] == ["Bob", "Carla"]
     earlier = entry(messenger, bob.person, "earlier", time=second.time - timedelta(hours=1))
     assert recent.follow(EntryAdded(earlier)), "only the engine knows its place"
+    assert recent.follow(EntryAdded(replace(earlier, own=True))), "another device of one's own had it"
     assert recent.last(bob.person) == second
     recent.follow(EntryEdited(earlier))
     recent.follow(EntryDeleted(bob.person, earlier.id))

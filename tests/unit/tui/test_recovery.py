@@ -142,7 +142,7 @@ def test_every_way_out_takes_the_words_off_the_screen(leaving: bytes | signal.Si
 
 async def test_the_words_remove_a_device_after_a_confirmation() -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
-        thief = TerminalView("b" * 64, False, TerminalState.LIVE)
+        thief = TerminalView("b" * 64, False, TerminalState.LIVE, "laptop\x1b[2J")
         messenger.other_terminals = (thief, TerminalView("c" * 64, False, TerminalState.REMOVED))
         dialog = await opened(pilot, "alt+u", UseRecoveryDialog)
         field = dialog.query_one("#word", Field)
@@ -151,7 +151,7 @@ async def test_the_words_remove_a_device_after_a_confirmation() -> None:
             field.value = " ".join(WORDS[at : at + 17])
             await pilot.press("enter")
         asked = await until_shown(pilot, "Type the numbers of the devices")
-        assert "1. bbbbbbbb…" in asked
+        assert "1. laptop[2J, bbbbbbbb…" in asked
         assert "cccccccc" not in asked
         assert not any(f" {word} " in asked for word in WORDS)
         await pilot.press("3", "enter")

@@ -172,7 +172,8 @@ class ProfileDialogs:
             return
         self.question_line.show(questions)
         if questions:
-            self.surface.choose(QuestionDialog(questions[0]), self._confirm)
+            devices = await self.surface.ask(self.messenger.terminals()) or ()
+            self.surface.choose(QuestionDialog(questions[0], devices), self._confirm)
         else:
             self.surface.say(_("Your identity has no change that waits for your answer."))
 
