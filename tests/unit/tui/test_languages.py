@@ -206,6 +206,7 @@ ALLOWED = frozenset(
         *("SIGINT", "SIGTERM", "SIGHUP", "LMN", "NFKD", "Choice", "asyncio.Future[None]"),
         *("PgUp", "PgDn", "Esc"),  # as they stand on keyboards
         *("Parlour", "English", "parlour: ", "/whole "),  # the same in each language, or typed
+        *("verify --own", "recovery use", "terminal add", "terminal list"),
         "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM",
     )
 )
