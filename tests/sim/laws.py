@@ -517,7 +517,7 @@ class Laws:
         return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
 
     def _is_of_lost_keys(self, side: Side, entry: bytes) -> bool:
-        """Whether its author is in a log alone, or no terminal of its person holds the self key of its tag.
+        """Whether its author is in a log alone, or no live terminal of its person holds the self key of its tag.
 
         An old copy took the keys, and the self key that was drawn since then. Who lacks the key cannot tell
         the entry from an invented one (V-ET-14).
@@ -527,7 +527,8 @@ class Laws:
             Reader(side.database()).value("SELECT header FROM entries WHERE id = ?", entry)
         )
         rings = [one.engine.engine._use_cases.keyring for one in self.sides if one.engine and not one.stolen]
-        keys = [key for ring in rings if author in ring.own_terminals for key in ring.own.self_keys]
+        own = [ring for ring in rings if author in ring.own_terminals and not ring.is_removed]
+        keys = [key for ring in own for key in ring.own.self_keys]
         if not any(self_tag(header, key) == header.self_tag for key in keys):
             return True
         there = {ring.own.terminal for ring in rings}
