@@ -517,7 +517,7 @@ class Laws:
         return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
 
     def _is_of_lost_keys(self, side: Side, entry: bytes) -> bool:
-        """Whether its author is in a log alone, or no live terminal of its person holds the self key of its tag.
+        """Whether its author is in a log alone, or no live terminal of its person holds its self key.
 
         An old copy took the keys, and the self key that was drawn since then. Who lacks the key cannot tell
         the entry from an invented one (V-ET-14).
