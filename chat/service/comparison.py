@@ -94,8 +94,9 @@ class Comparison:
 
     async def _answer_late(self, link: LiveLink) -> None:
         now = self._runtime.clock.monotonic()
-        if delay := self._rates.of(link.peer, now).reserve(now):
-            await asyncio.sleep(delay)
+        rate = self._rates.of(link.peer, now)
+        if not rate.take(now):
+            await asyncio.sleep(rate.reserve(now))
         if (answer := self._late.pop(link, None)) is not None:
             await answer()
 

@@ -281,7 +281,7 @@ class Synchronizer:
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
             if link in self._forwarding.links:
-                self._runtime.tasks.spawn(self._renewals.send_keys(link.driver))
+                self._runtime.tasks.spawn(self._renewals.send_keys(link.driver, link.peer))
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
