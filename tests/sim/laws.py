@@ -394,13 +394,13 @@ class Laws:
         ]
 
     def deaf(self, person: int) -> list[Side]:
-        """The live terminals of contacts that hold another recovery of a person with one terminal, a new one.
+        """The live terminals of contacts that hold another recovery of a person, whose live ones they do not know.
 
         A contact links with no terminal that it does not know (SPEC §7.8), and no other one tells of it.
         """
         truths = self.truths()
-        there = self._live_of(person, truths)
-        if person not in self.recovered & truths.keys() or len(there) > 1:
+        there = {side.terminal for side in self._live_of(person, truths)}
+        if person not in self.recovered & truths.keys():
             return []
         newest, theirs = truths[person].newest, self.persons[person]
         return [
@@ -408,7 +408,8 @@ class Laws:
             for other in truths
             if other != person
             for side in self._live_of(other, truths)
-            if side.runs and (log := self.logs(side).get(theirs)) is not None and log.newest != newest
+            if side.runs and (log := self.logs(side).get(theirs)) is not None
+            if log.newest != newest and there.isdisjoint(log.live)
         ]
 
     def cut_off(self, person: int) -> list[Side]:
