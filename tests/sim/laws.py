@@ -394,7 +394,7 @@ class Laws:
         ]
 
     def deaf(self, person: int) -> list[Side]:
-        """The live terminals of contacts that hold another recovery of a person, whose live ones they do not know.
+        """The live terminals of contacts that know no live terminal of a person, which has recovered.
 
         A contact links with no terminal that it does not know (SPEC §7.8), and no other one tells of it.
         """
