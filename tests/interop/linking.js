@@ -80,11 +80,12 @@ class Linking {
   }
 }
 
-// The new terminal. `pairs`: its signing and static pairs.
+// The new terminal. `pairs`: its signing and static pairs. At the end `told` is the LinkState, `signed` its Add, and
+// `shared` has {log, message} of each contact, the message a SharedPairing.
 export class BeingAdded extends Linking {
   constructor(link, pairs, name, nonce) {
     super(link, 'initiator', name, nonce);
-    Object.assign(this, { pairs, state: 'COMMITTED', before: [], count: 0, contacts: [] });
+    Object.assign(this, { pairs, state: 'COMMITTED', before: [], count: 0, contacts: [], shared: [] });
     this.out.push({ is: 'Commit', commitment: commitmentOf(this.t, nonce), name });
   }
 
@@ -142,6 +143,7 @@ export class BeingAdded extends Linking {
     must(this.contacts.length < this.told.contacts, 'limit', 'V-SP-03');
     must(isContact(message), 'malformed', 'V-SP-01');
     this.contacts.push(log.person);
+    this.shared.push({ log, message });
   }
 
   // The one Add that may come.
@@ -166,6 +168,7 @@ export class BeingAdded extends Linking {
     const { id } = readOperation(operations[0]);
     must(operations.length === 1 && id.equals(this.add), 'untrusted', 'V-AD-03');
     receiveLog(this.log.raws, operations);
+    [this.signed] = operations;
     this.events.push({ is: 'profile', signed: operations[0], contacts: this.contacts });
   }
 
@@ -286,7 +289,7 @@ export class Adding extends Linking {
   }
 }
 
-function inMessages(operations) {
+export function inMessages(operations) {
   const starts = Array.from({ length: Math.ceil(operations.length / MESSAGE_MOST) }, (_, n) => n * MESSAGE_MOST);
   return starts.map((at) => ({ is: 'LogOperations', operations: operations.slice(at, at + MESSAGE_MOST) }));
 }
