@@ -27,34 +27,39 @@ async function become(port) {
   return talk.terminal;
 }
 
-// Tells of what happens on a link, and once of each time at which both sides have the same.
-function told(name, exchange) {
+// Tells of what happens on a link, and of each time at which both sides have the same after they had not.
+function teller(name, exchange) {
   let same = false;
-  return (event) => {
-    if (event.is === 'mark') console.log(`${name} ${nameOfMark(event)}`);
-    else if (event.is === 'covered') console.log(`${name} uncovered ${event.left}`);
-    else if (event.is === 'entry') console.log(`${name} ${event.text ? `entry ${event.text}` : 'other entry'}`);
-    else if (event.is !== 'message') console.log(`${name} ${event.is}`);
+  return (line) => {
+    if (line) console.log(`${name} ${line}`);
     const now = Boolean(exchange().isSame?.());
     if (now && !same) console.log('same');
     same = now;
   };
 }
 
-function take(name, link, host, port, make) {
-  let exchange = null;
-  const tell = told(name, () => exchange);
-  exchange = make(tell);
-  exchange.over = run(
-    link,
-    createConnection({ host, port }),
-    (event) => {
-      if (event.is === 'open') exchange.begin();
-      if (event.is === 'message') exchange.take(event.message);
-      if (['open', 'message', 'closed'].includes(event.is)) tell({ is: event.is });
-    },
-    (flush) => Object.assign(exchange, { flush }),
-  );
+const LINES = {
+  mark: nameOfMark,
+  covered: ({ left }) => `uncovered ${left}`,
+  entry: ({ text }) => (text ? `entry ${text}` : 'other entry'),
+};
+
+// Whether a link opened under the newest secret that this end holds.
+const isNewest = ({ fitting, secrets }) => fitting === secrets.candidates[0];
+
+// Takes up a link; `make` gives its exchange. `heard` takes each event of the link.
+function take(name, link, { host = HOST, port }, make, heard = () => {}) {
+  const tell = teller(name, () => exchange);
+  const exchange = make((event) => tell(LINES[event.is]?.(event) ?? event.is));
+  const work = (event) => {
+    if (event.is === 'open') exchange.begin();
+    if (event.is === 'message') exchange.take(event.message);
+    heard(event);
+    if (event.is === 'open') tell(isNewest(link) ? 'open, newest' : 'open');
+    else tell(event.is === 'closed' ? 'closed' : '');
+  };
+  const begin = (flush) => Object.assign(exchange, { flush });
+  exchange.over = run(link, createConnection({ host, port }), work, begin);
   return exchange;
 }
 
@@ -76,9 +81,31 @@ function report(terminal) {
 
 class Course {
   constructor(terminal, port) {
-    this.terminal = terminal;
-    const link = terminal.callOwn(terminal.adder);
-    this.links = [take('own', link, HOST, port, (tell) => new OwnExchange(terminal, link, tell))];
+    Object.assign(this, { terminal, port, links: [] });
+    this.callOwn();
+  }
+
+  // A link in place of `old`, where there is one, which opened under an earlier self key; SPEC §6.5.
+  callOwn(old = null) {
+    const link = this.terminal.callOwn(this.terminal.adder, old ? { replaces: old.link.sessionId } : {});
+    const heard = ({ is }) => {
+      if (old && is === 'open') [old, { link }].forEach((one) => one.link.ping());
+      if (old && is === 'answered') this.replaced(old);
+      if (old) old.flush();
+    };
+    const make = (tell) => new OwnExchange(this.terminal, link, (event) => this.follow(event, tell));
+    this.own = take('own', link, { port: this.port }, make, heard);
+    this.links.push(this.own);
+  }
+
+  replaced(old) {
+    if (old.link.state !== 'CLOSED') console.log('replaced');
+    old.link.close(1);
+  }
+
+  follow(event, tell) {
+    tell(event);
+    if (event.is === 'RenewedKey') this.callOwn(this.own);
   }
 
   get contact() {
@@ -91,7 +118,7 @@ class Course {
 
   send(text) {
     const entry = this.terminal.write(this.contact, text);
-    for (const exchange of this.links) {
+    for (const exchange of [this.own, this.their].filter(Boolean)) {
       exchange.sendEntries([entry]);
       exchange.flush();
     }
@@ -101,7 +128,8 @@ class Course {
     const [{ terminal, host, port }] = this.contact.places;
     const link = this.terminal.callContact(this.contact, terminal);
     const make = (tell) => new ContactExchange(this.terminal, link, tell, this.contact);
-    this.links.push(take('contact', link, host, port, make));
+    this.their = take('contact', link, { host, port }, make);
+    this.links.push(this.their);
   }
 
   end() {

@@ -13,7 +13,8 @@ const allOf = (log) => log.terminals.map((one) => one.terminal);
 class Exchange {
   // `told`: takes what happens, an object with `is`.
   constructor(terminal, link, told) {
-    Object.assign(this, { terminal, link, told, carried: new Set(), alone: new Set(), waiting: [] });
+    Object.assign(this, { terminal, link, told, carried: new Set(), alone: new Set() });
+    Object.assign(this, { waiting: [], renewals: [] });
   }
 
   send(messages) {
@@ -44,7 +45,21 @@ class Exchange {
   takeLogOperations({ operations }) {
     const met = this.terminal.takeOperations(operations, this.carrier);
     if (met) this.met(met);
+    this.renewals.splice(0).forEach((message) => this.take(message));
     this.waiting.splice(0).forEach((message) => this.takeEntry(message));
+  }
+
+  takeRenewedKey(message) {
+    this.renew(message, this.terminal.takeKey(message));
+  }
+
+  takeRenewedShare(message) {
+    this.renew(message, this.terminal.takeShare(message, this.carrier));
+  }
+
+  renew(message, taken) {
+    if (taken === 'waits') this.renewals.push(message);
+    if (taken === 'newer') this.told({ is: message.is });
   }
 
   takeEntry(message) {

@@ -7,13 +7,16 @@ import { Initiator } from './initiator.js';
 import { key, readLog, receiveLog } from './log.js';
 import * as notes from './notes.js';
 import { readOperation, terminalId } from './operations.js';
-import { random } from './primitives.js';
-import { numberOf } from './renewal.js';
+import { empty, random } from './primitives.js';
+import * as renewal from './renewal.js';
 import { ownKeys } from './siblings.js';
 
 const KEYS_NAMED = 4;
 
 const terminalsOf = (log, is) => log.terminals.filter((one) => one.is === is).map((one) => one.terminal);
+
+// What renewal.js has of a self key or share.
+const drawnOf = (secret, { heads, drawn }) => ({ secret, heads, terminal: drawn[0]?.terminal ?? empty });
 
 function joined({ nodes }, operations, pins) {
   return receiveLog([...nodes.values()].map((node) => node.raw), operations, pins);
@@ -28,7 +31,7 @@ export class SecondTerminal {
     this.log = readLog([...log.raws, signed], this.pins);
     this.person = log.person;
     this.terminal = terminalId(signing.key, fixed.key);
-    this.selfKeys = told.self_keys.map((one) => one.key).reverse();
+    this.keys = told.self_keys.map(({ key: secret, ...rest }) => drawnOf(secret, rest)).reverse();
     this.adder = told.terminal;
     this.notes = new Book(notes.notesOf(this.person));
     this.contacts = new Map();
@@ -55,6 +58,11 @@ export class SecondTerminal {
     return this.books.find(({ id }) => id.equals(conversation)) ?? null;
   }
 
+  // The newest first.
+  get selfKeys() {
+    return this.keys.map(({ secret }) => secret);
+  }
+
   // The log that is held of a person, or null.
   logOf(person) {
     return person.equals(this.person) ? this.log : (this.contacts.get(key(person))?.log ?? null);
@@ -64,7 +72,7 @@ export class SecondTerminal {
   callOwn(terminal, options) {
     const named = this.selfKeys.slice(0, KEYS_NAMED);
     const tried = named.map((one) => {
-      const number = numberOf(one);
+      const number = renewal.numberOf(one);
       return { own: number, theirs: number, psk: ownKeys(this.person, one).psk };
     });
     return this.call(this.log, terminal, tried, options);
@@ -77,6 +85,31 @@ export class SecondTerminal {
   call(log, terminal, tried, options) {
     const rs = log.live.find((one) => one.terminal.equals(terminal)).introducer.op.static;
     return new Initiator('IKpsk2', { s: this.fixed, rs, person: this.person, candidates: tried }, options);
+  }
+
+  // Whether a RenewedKey is the newest self key now; 'waits' where its heads are not held.
+  takeKey(message) {
+    const taken = renewal.take(this.log, message, this.keys);
+    const { key: secret, heads, terminal } = message;
+    if (taken === 'newer') this.keys.unshift({ secret, heads, terminal });
+    return taken;
+  }
+
+  // The same of a RenewedShare, which `peer` sends: a person.
+  takeShare(message, peer) {
+    renewal.checkPersons(message, this.person, peer);
+    const isOwn = message.person.equals(this.person);
+    const contact = this.contacts.get(key(isOwn ? message.contact : message.person));
+    const isIts = ({ root }) => renewal.pairingId(root).equals(message.pairing);
+    const pairing = contact?.pairings.find(isIts);
+    if (!pairing) return 'passed over';
+    const shares = isOwn ? pairing.own : pairing.theirs;
+    const held = shares.map(({ share, ...rest }) => drawnOf(share, rest));
+    const taken = renewal.take(this.logOf(message.person), message, held);
+    const { share, heads, terminal, signature } = message;
+    const fresh = { number: renewal.numberOf(share), share, heads, drawn: [{ terminal, signature }] };
+    if (taken === 'newer') shares.unshift(fresh);
+    return taken;
   }
 
   // Operations that came from `carrier`. The contact, if they begin an awaited log.

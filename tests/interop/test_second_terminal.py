@@ -22,6 +22,7 @@ from chat.interface import (
 )
 from chat.network.transport import TcpTransport
 from chat.ports import Ports, SystemClock
+from tests.support.engines import devices
 from tests.support.engines.devices import at
 from tests.support.engines.engines import DEFAULTS, Person, delivered, pair
 from tests.support.fakes.network import MemoryDiscovery, Network
@@ -214,6 +215,31 @@ async def test_a_contact_of_later_comes_by_the_notes(tmp_path: Path) -> None:
         assert got["texts"] == await _shown(desk, cleo)
         assert got["root"] == (await desk.engine.history_root()).conversations[0].root
         await device.done()
+
+
+@_plays
+async def test_after_a_removal_it_goes_on_under_the_renewed_secrets(tmp_path: Path) -> None:
+    async with _near(tmp_path, "Ada", "Ben") as (desk, ben):
+        await pair(desk, ben)
+        async with _linked(desk) as device:
+            stolen = _Near("Ada", "stolen", tmp_path / "stolen", desk.network, DEFAULTS, 77)
+            await devices.link(desk, stolen, "stolen")
+            gone = (await stolen.engine.me()).terminal
+            await stolen.stop()
+            await desk.engine.remove_terminal(gone)
+            await device.says("own RenewedKey")
+            await device.says("own open, newest")
+            await device.says("replaced")
+            came = ben.wait(EntryAdded)
+            device.told("send under the new self key")
+            assert (await came).entry.text == "under the new self key"
+            await device.says("own delivered")
+            device.told("call")
+            await device.says("contact open, newest")
+            await _say(ben, desk, "to both")
+            await device.says("contact entry to both")
+            assert (await device.report())["root"] == (await desk.engine.history_root()).root
+            await device.done()
 
 
 @_plays
