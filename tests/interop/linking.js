@@ -3,7 +3,7 @@ import { pairingSecrets } from './agreement.js';
 import { decode, encode } from './codec.js';
 import { Rejected, must, reject } from './errors.js';
 import { key, readLog, receiveLog } from './log.js';
-import { ascending, encodeMessage, isName, isTerminalName } from './messages.js';
+import { areShares, ascending, encodeMessage, isName, isTerminalName } from './messages.js';
 import { Operation, Signed, keysOf, operationIdOf, readOperation, signedText } from './operations.js';
 import { commitmentOf, fiveWords } from './pairing.js';
 import { ascii, checkEd25519, checkSignature, checkX25519 } from './primitives.js';
@@ -197,10 +197,6 @@ function isAdd(raw) {
     throw error;
   }
 }
-
-const areShares = (shares) =>
-  new Set(shares.map((one) => one.number)).size === shares.length &&
-  shares.every((one) => one.number > 0 && ascending(one.heads));
 
 function isContact({ petname, proven, comparison, pairings }) {
   const roots = new Set(pairings.map((one) => key(one.root)));

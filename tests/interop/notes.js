@@ -1,7 +1,7 @@
 // A person's notes, and the registers that its terminals share; SPEC §11.10.
 import { bool, bytes, decode, list, struct, text, u53, u8 } from './codec.js';
 import { Rejected, must } from './errors.js';
-import { ascending, comparison, isName, pairing, relay, setting } from './messages.js';
+import { areShares, ascending, comparison, isName, pairing, relay, setting } from './messages.js';
 import { hash } from './primitives.js';
 import { readAddress } from './relay_address.js';
 
@@ -40,11 +40,6 @@ const VALUES = new Map([
 export const notesOf = (person) => hash('parlour.notes', [person]);
 export const about = (what) => hash('parlour.register', [what]);
 
-const isOrdered = (shares) =>
-  shares.every(
-    (one, i) => one.number > 0 && (i === 0 || shares[i - 1].number > one.number) && ascending(one.heads),
-  );
-
 // What a value says itself that it is about, or null; and whether it has the form of its register.
 const CHECKS = new Map([
   [CONTACT, ({ person }) => [person, true]],
@@ -61,7 +56,7 @@ const CHECKS = new Map([
     PAIRING,
     ({ pairing: { root, own, theirs }, supersedes }) => [
       root,
-      isOrdered(own) && isOrdered(theirs) && ascending(supersedes),
+      areShares(own) && areShares(theirs) && ascending(supersedes),
     ],
   ],
   [SETTING, ({ name }) => [Buffer.from(name), true]],

@@ -224,6 +224,7 @@ async def test_after_a_removal_it_goes_on_under_the_renewed_secrets(tmp_path: Pa
         async with _linked(desk) as device:
             stolen = _Near("Ada", "stolen", tmp_path / "stolen", desk.network, DEFAULTS, 77)
             await devices.link(desk, stolen, "stolen")
+            assert (await device.report())["root"] == (await desk.engine.history_root()).root
             gone = (await stolen.engine.me()).terminal
             await stolen.stop()
             await desk.engine.remove_terminal(gone)
