@@ -95,6 +95,7 @@ export class OwnExchange extends Exchange {
   begin() {
     this.send([this.logHeads(this.terminal.log), ...this.contactHeads()]);
     this.sendDigests(this.terminal.books);
+    this.send(this.terminal.renewedKeys());
     this.ask();
   }
 

@@ -12,11 +12,15 @@ import * as renewal from './renewal.js';
 import { ownKeys } from './siblings.js';
 
 const KEYS_NAMED = 4;
+const KEYS_SENT = 16;
 
 const terminalsOf = (log, is) => log.terminals.filter((one) => one.is === is).map((one) => one.terminal);
 
 // What renewal.js has of a self key or share.
-const drawnOf = (secret, { heads, drawn }) => ({ secret, heads, terminal: drawn[0]?.terminal ?? empty });
+const drawnOf = (secret, { heads, drawn }) => {
+  const [{ terminal, signature } = { terminal: empty, signature: empty }] = drawn;
+  return { secret, heads, terminal, signature };
+};
 
 function joined({ nodes }, operations, pins) {
   return receiveLog([...nodes.values()].map((node) => node.raw), operations, pins);
@@ -87,11 +91,17 @@ export class SecondTerminal {
     return new Initiator('IKpsk2', { s: this.fixed, rs, person: this.person, candidates: tried }, options);
   }
 
+  // The newest self keys that were drawn after a removal, the newest last.
+  renewedKeys() {
+    const drawn = this.keys.filter(({ signature }) => signature.length).slice(0, KEYS_SENT);
+    return drawn.reverse().map(({ secret, ...rest }) => ({ is: 'RenewedKey', key: secret, ...rest }));
+  }
+
   // Whether a RenewedKey is the newest self key now; 'waits' where its heads are not held.
   takeKey(message) {
     const taken = renewal.take(this.log, message, this.keys);
-    const { key: secret, heads, terminal } = message;
-    if (taken === 'newer') this.keys.unshift({ secret, heads, terminal });
+    const { key: secret, heads, terminal, signature } = message;
+    if (taken === 'newer') this.keys.unshift({ secret, heads, terminal, signature });
     return taken;
   }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
 import pytest
 
 from tests.sim.plan import Plan, Step
@@ -181,8 +184,13 @@ FOUND = {
 }
 
 
-@pytest.mark.parametrize("name", FOUND)
-def test_found(name: str) -> None:
+@pytest.fixture(scope="module")
+def process() -> Iterator[ProcessPoolExecutor]:
     with pool(1) as processes:
-        law, how, _ = processes.submit(outcome, FOUND[name]).result()
+        yield processes
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_found(name: str, process: ProcessPoolExecutor) -> None:
+    law, how, _ = process.submit(outcome, FOUND[name]).result()
     assert law == "", how
