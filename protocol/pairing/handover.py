@@ -143,7 +143,7 @@ def _check_contact(shared: SharedPairing) -> None:
 
 
 def check_pairing(pairing: SharedRoot) -> None:
-    """Malformed for shares that are not in the order of their numbers, or heads that are not ascending."""
+    """Malformed for two shares of one number, a number 0, or heads that are not ascending."""
     for shares in (pairing.own, pairing.theirs):
         _check_numbers(shares)
         for share in shares:

@@ -210,7 +210,8 @@ export class Link {
     must(message.is !== 'Confirm', 'unexpected', 'V-CF-04');
     if (LINK_OWN.includes(message.is)) return this.acceptOwn(message);
     must(this.pairing || !PAIRING.includes(message.is), 'unexpected', 'V-MS-03');
-    must(!this.pairing || PAIRING.includes(message.is), 'unexpected', 'V-MS-04');
+    const isOfAny = message.is === 'LogOperations';
+    must(!this.pairing || isOfAny || PAIRING.includes(message.is), 'unexpected', 'V-MS-04');
     return this.events.push({ is: 'message', message });
   }
 

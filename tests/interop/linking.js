@@ -3,7 +3,7 @@ import { pairingSecrets } from './agreement.js';
 import { decode, encode } from './codec.js';
 import { Rejected, must, reject } from './errors.js';
 import { key, readLog, receiveLog } from './log.js';
-import { ascending, encodeMessage, isName, isTerminalName } from './messages.js';
+import { areShares, ascending, encodeMessage, isName, isTerminalName } from './messages.js';
 import { Operation, Signed, keysOf, operationIdOf, readOperation, signedText } from './operations.js';
 import { commitmentOf, fiveWords } from './pairing.js';
 import { ascii, checkEd25519, checkSignature, checkX25519 } from './primitives.js';
@@ -80,11 +80,12 @@ class Linking {
   }
 }
 
-// The new terminal. `pairs`: its signing and static pairs.
+// The new terminal. `pairs`: its signing and static pairs. At the end `told` is the LinkState, `signed` its Add, and
+// `shared` has {log, message} of each contact, the message a SharedPairing.
 export class BeingAdded extends Linking {
   constructor(link, pairs, name, nonce) {
     super(link, 'initiator', name, nonce);
-    Object.assign(this, { pairs, state: 'COMMITTED', before: [], count: 0, contacts: [] });
+    Object.assign(this, { pairs, state: 'COMMITTED', before: [], count: 0, contacts: [], shared: [] });
     this.out.push({ is: 'Commit', commitment: commitmentOf(this.t, nonce), name });
   }
 
@@ -142,6 +143,7 @@ export class BeingAdded extends Linking {
     must(this.contacts.length < this.told.contacts, 'limit', 'V-SP-03');
     must(isContact(message), 'malformed', 'V-SP-01');
     this.contacts.push(log.person);
+    this.shared.push({ log, message });
   }
 
   // The one Add that may come.
@@ -166,6 +168,7 @@ export class BeingAdded extends Linking {
     const { id } = readOperation(operations[0]);
     must(operations.length === 1 && id.equals(this.add), 'untrusted', 'V-AD-03');
     receiveLog(this.log.raws, operations);
+    [this.signed] = operations;
     this.events.push({ is: 'profile', signed: operations[0], contacts: this.contacts });
   }
 
@@ -194,10 +197,6 @@ function isAdd(raw) {
     throw error;
   }
 }
-
-const areShares = (shares) =>
-  new Set(shares.map((one) => one.number)).size === shares.length &&
-  shares.every((one) => one.number > 0 && ascending(one.heads));
 
 function isContact({ petname, proven, comparison, pairings }) {
   const roots = new Set(pairings.map((one) => key(one.root)));
@@ -286,7 +285,7 @@ export class Adding extends Linking {
   }
 }
 
-function inMessages(operations) {
+export function inMessages(operations) {
   const starts = Array.from({ length: Math.ceil(operations.length / MESSAGE_MOST) }, (_, n) => n * MESSAGE_MOST);
   return starts.map((at) => ({ is: 'LogOperations', operations: operations.slice(at, at + MESSAGE_MOST) }));
 }

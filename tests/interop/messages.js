@@ -132,4 +132,9 @@ export function laterNumber(raw) {
 
 export const encodeMessage = (message) => encode(Message, message);
 
+// Whether shares of one person, the newest first, have numbers and heads as they may.
+export const areShares = (shares) =>
+  new Set(shares.map((one) => one.number)).size === shares.length &&
+  shares.every((one) => one.number > 0 && ascending(one.heads));
+
 export const ascending = (ids) => ids.every((one, i) => i === 0 || Buffer.compare(ids[i - 1], one) < 0);

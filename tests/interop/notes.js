@@ -1,7 +1,7 @@
 // A person's notes, and the registers that its terminals share; SPEC §11.10.
 import { bool, bytes, decode, list, struct, text, u53, u8 } from './codec.js';
 import { Rejected, must } from './errors.js';
-import { ascending, comparison, isName, pairing, relay, setting } from './messages.js';
+import { areShares, ascending, comparison, isName, pairing, relay, setting } from './messages.js';
 import { hash } from './primitives.js';
 import { readAddress } from './relay_address.js';
 
@@ -10,16 +10,18 @@ const VALUE_MOST = 98_304;
 const StateWrite = struct({ register: u8, of: id, value: bytes(0, VALUE_MOST) });
 export const StateBody = struct({ writes: list(1, 64, StateWrite) });
 
-const CONTACT = 1;
-const STANDING = 4;
-const PAIRING = 5;
-const RETIRED = 6;
+export const CONTACT = 1;
+export const PETNAME = 2;
+export const BLOCKED = 3;
+export const STANDING = 4;
+export const PAIRING = 5;
+export const RETIRED = 6;
 const SETTING = 7;
 const RELAY = 8;
 const VALUES = new Map([
   [CONTACT, struct({ person: id, since: u53 })],
-  [2, struct({ name: text(0, 64) })],
-  [3, struct({ on: bool })],
+  [PETNAME, struct({ name: text(0, 64) })],
+  [BLOCKED, struct({ on: bool })],
   [
     STANDING,
     struct({
@@ -38,16 +40,11 @@ const VALUES = new Map([
 export const notesOf = (person) => hash('parlour.notes', [person]);
 export const about = (what) => hash('parlour.register', [what]);
 
-const isOrdered = (shares) =>
-  shares.every(
-    (one, i) => one.number > 0 && (i === 0 || shares[i - 1].number > one.number) && ascending(one.heads),
-  );
-
 // What a value says itself that it is about, or null; and whether it has the form of its register.
 const CHECKS = new Map([
   [CONTACT, ({ person }) => [person, true]],
-  [2, ({ name }) => [null, name === '' || isName(name)]],
-  [3, () => [null, true]],
+  [PETNAME, ({ name }) => [null, name === '' || isName(name)]],
+  [BLOCKED, () => [null, true]],
   [
     STANDING,
     (value) => [
@@ -59,7 +56,7 @@ const CHECKS = new Map([
     PAIRING,
     ({ pairing: { root, own, theirs }, supersedes }) => [
       root,
-      isOrdered(own) && isOrdered(theirs) && ascending(supersedes),
+      areShares(own) && areShares(theirs) && ascending(supersedes),
     ],
   ],
   [SETTING, ({ name }) => [Buffer.from(name), true]],
@@ -105,3 +102,7 @@ export function inForce(ordered) {
   }
   return [...found.keys()].sort().map((key) => found.get(key));
 }
+
+// What a write of one of these registers says; null for an empty value.
+export const valueOf = ({ register, value }) =>
+  value.length ? decode(VALUES.get(register), value, VALUE_MOST) : null;

@@ -4,8 +4,9 @@ export const HOST = '127.0.0.1';
 const TICK = 250;
 const LINGER = 2_000;
 
-// Runs a link on a socket until the stream ends. `work` takes each event, in order.
-export function run(link, socket, work) {
+// Runs a link on a socket until the stream ends. `work` takes each event, in order. `begin` gets what writes at once
+// what was sent outside of that.
+export function run(link, socket, work, begin = () => {}) {
   const begun = performance.now();
   const flush = () => {
     const bytes = link.take();
@@ -25,6 +26,7 @@ export function run(link, socket, work) {
     flush();
   };
   flush();
+  begin(flush);
   return ended(link, socket, take, flush).finally(() => clearInterval(clock));
 }
 

@@ -46,6 +46,26 @@ export class PairingTalk {
   }
 }
 
+// Follows a linking on the side of the new terminal, and confirms whatever is shown.
+export class LinkingTalk extends PairingTalk {
+  // `make`: what a terminal is made of when the linking has given all that it needs.
+  constructor(link, make) {
+    super(null, link);
+    this.make = make;
+  }
+
+  answer(event) {
+    if (event.is === 'words') {
+      console.log(`words ${event.words.join(' ')}`);
+      return this.pairing.confirm();
+    }
+    if (event.is === 'linked') console.log('linked');
+    if (event.is !== 'profile') return [];
+    this.terminal = this.make(this.pairing);
+    return this.pairing.stored();
+  }
+}
+
 // Sends what waits, takes what comes, and closes the link when all of `due` has come.
 export class Conversation {
   constructor(terminal, link, due) {

@@ -527,6 +527,13 @@ def _states(talk: Talk) -> dict[str, list[StateWrite]]:
             write(Register.RETIRED, root.pairing.root),
         ],
         "a state of a pairing": [write(Register.PAIRING, root.pairing.root, root)],
+        "a pairing with shares in another order than their numbers": [
+            write(
+                Register.PAIRING,
+                root.pairing.root,
+                replace(root, pairing=replace(root.pairing, own=[_share(7), _share(9), _share(8)])),
+            )
+        ],
         "a pairing that supersedes 64 others": [
             write(Register.PAIRING, root.pairing.root, replace(root, supersedes=_many(64)))
         ],

@@ -13,7 +13,7 @@ from typing import Final
 from protocol.codec import encode
 from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, LINK_ENVELOPES_MAX
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX
-from protocol.messages import Close, Commit, Entry, Message, Open, Ping, Reveal, Typing
+from protocol.messages import Close, Commit, Entry, LogOperations, Message, Open, Ping, Reveal, Typing
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.links import ACTIONS, AREA, World, pair
 from tests.vectors.files import Group, Seed, build_file, one_step
@@ -88,6 +88,7 @@ def _pairing_talk(seed: Seed) -> list[tuple[str, Message]]:
         ("initiator", Commit(seed.bytes("commitment"), "Anna")),
         ("responder", Reveal(seed.bytes("nonce R"), "Bob")),
         ("initiator", Open(seed.bytes("nonce I"))),
+        ("initiator", LogOperations([seed.bytes("operation")])),
         ("responder", Close(3)),
     ]
 

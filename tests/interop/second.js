@@ -1,0 +1,210 @@
+// Another terminal of a person, in memory: what it was given, holds and takes in; SPEC §7.8, §11.10.
+import { Book } from './book.js';
+import { candidates } from './contact.js';
+import * as entries from './entries.js';
+import { passingOver } from './errors.js';
+import { Initiator } from './initiator.js';
+import { key, readLog, receiveLog } from './log.js';
+import * as notes from './notes.js';
+import { readOperation, terminalId } from './operations.js';
+import { empty, random } from './primitives.js';
+import * as renewal from './renewal.js';
+import { ownKeys } from './siblings.js';
+
+const KEYS_NAMED = 4;
+const KEYS_SENT = 16;
+
+const terminalsOf = (log, is) => log.terminals.filter((one) => one.is === is).map((one) => one.terminal);
+
+// What renewal.js has of a self key or share.
+const drawnOf = (secret, { heads, drawn }) => {
+  const [{ terminal, signature } = { terminal: empty, signature: empty }] = drawn;
+  return { secret, heads, terminal, signature };
+};
+
+function joined({ nodes }, operations, pins) {
+  return receiveLog([...nodes.values()].map((node) => node.raw), operations, pins);
+}
+
+export class SecondTerminal {
+  // `pairs`: its signing and static pairs. `linking`: the BeingAdded that is over.
+  constructor({ signing, fixed }, { log, told, signed, add, shared }) {
+    Object.assign(this, { signing, fixed, incarnation: random(8), awaited: new Map() });
+    const confirmed = [...told.confirmed, add].map(key);
+    this.pins = { seen: told.seen.map(key), confirmed };
+    this.log = readLog([...log.raws, signed], this.pins);
+    this.person = log.person;
+    this.terminal = terminalId(signing.key, fixed.key);
+    this.keys = told.self_keys.map(({ key: secret, ...rest }) => drawnOf(secret, rest)).reverse();
+    this.adder = told.terminal;
+    this.notes = new Book(notes.notesOf(this.person));
+    this.contacts = new Map();
+    for (const { log: theirs, message } of shared) {
+      const pins = { seen: message.seen.map(key), confirmed: message.confirmed.map(key) };
+      this.takeIn(theirs, message.pairings, { pins, places: message.places });
+    }
+  }
+
+  takeIn(log, pairings, { pins = {}, places = [] } = {}) {
+    const book = new Book(entries.conversationId(this.person, log.person), log.person);
+    const contact = { person: log.person, log, pairings, pins, places, book };
+    this.contacts.set(key(log.person), contact);
+    return contact;
+  }
+
+  // The notes and the conversations.
+  get books() {
+    const all = [this.notes, ...[...this.contacts.values()].map(({ book }) => book)];
+    return all.sort((a, b) => Buffer.compare(a.id, b.id));
+  }
+
+  bookOf(conversation) {
+    return this.books.find(({ id }) => id.equals(conversation)) ?? null;
+  }
+
+  // The newest first.
+  get selfKeys() {
+    return this.keys.map(({ secret }) => secret);
+  }
+
+  // The log that is held of a person, or null.
+  logOf(person) {
+    return person.equals(this.person) ? this.log : (this.contacts.get(key(person))?.log ?? null);
+  }
+
+  // A link to another own terminal.
+  callOwn(terminal, options) {
+    const named = this.selfKeys.slice(0, KEYS_NAMED);
+    const tried = named.map((one) => {
+      const number = renewal.numberOf(one);
+      return { own: number, theirs: number, psk: ownKeys(this.person, one).psk };
+    });
+    return this.call(this.log, terminal, tried, options);
+  }
+
+  callContact({ person, log, pairings }, terminal, options) {
+    return this.call(log, terminal, candidates(pairings, { own: this.person, their: person }), options);
+  }
+
+  call(log, terminal, tried, options) {
+    const rs = log.live.find((one) => one.terminal.equals(terminal)).introducer.op.static;
+    return new Initiator('IKpsk2', { s: this.fixed, rs, person: this.person, candidates: tried }, options);
+  }
+
+  // The newest self keys that were drawn after a removal, the newest last.
+  renewedKeys() {
+    const drawn = this.keys.filter(({ signature }) => signature.length).slice(0, KEYS_SENT);
+    return drawn.reverse().map(({ secret, ...rest }) => ({ is: 'RenewedKey', key: secret, ...rest }));
+  }
+
+  // Whether a RenewedKey is the newest self key now; 'waits' where its heads are not held.
+  takeKey(message) {
+    const taken = renewal.take(this.log, message, this.keys);
+    const { key: secret, heads, terminal, signature } = message;
+    if (taken === 'newer') this.keys.unshift({ secret, heads, terminal, signature });
+    return taken;
+  }
+
+  // The same of a RenewedShare, which `peer` sends: a person.
+  takeShare(message, peer) {
+    renewal.checkPersons(message, this.person, peer);
+    const isOwn = message.person.equals(this.person);
+    const contact = this.contacts.get(key(isOwn ? message.contact : message.person));
+    const isIts = ({ root }) => renewal.pairingId(root).equals(message.pairing);
+    const pairing = contact?.pairings.find(isIts);
+    if (!pairing) return 'passed over';
+    const shares = isOwn ? pairing.own : pairing.theirs;
+    const held = shares.map(({ share, ...rest }) => drawnOf(share, rest));
+    const taken = renewal.take(this.logOf(message.person), message, held);
+    const { share, heads, terminal, signature } = message;
+    const fresh = { number: renewal.numberOf(share), share, heads, drawn: [{ terminal, signature }] };
+    if (taken === 'newer') shares.unshift(fresh);
+    return taken;
+  }
+
+  // Operations that came from `carrier`. The contact, if they begin an awaited log.
+  takeOperations(operations, carrier) {
+    const first = readOperation(operations[0]);
+    const person = first.op.person ?? first.id;
+    if (person.equals(this.person)) {
+      this.log = passingOver('V-LG-10', this.log, () => joined(this.log, operations, this.pins));
+    } else if (this.contacts.has(key(person))) {
+      const contact = this.contacts.get(key(person));
+      contact.log = passingOver('V-LG-10', contact.log, () => joined(contact.log, operations, contact.pins));
+    } else if (this.awaited.has(key(person)) && carrier.equals(this.person)) {
+      return this.meet(receiveLog([], operations));
+    }
+    return null;
+  }
+
+  // The contact whose log was awaited.
+  meet(log) {
+    this.awaited.delete(key(log.person));
+    return this.takeIn(log, this.pairingsOf(log.person));
+  }
+
+  // The entry of a message, once it is taken in; null where it is passed over, 'unknown' where its author is.
+  takeEntry(message, carrier) {
+    const entry = entries.readForm(message);
+    const book = this.bookOf(entry.header.conversation);
+    if (!book) return null;
+    const standing = this.standingOf(entry, book, carrier);
+    if (standing === null || standing === 'unknown') return standing;
+    const own = this.isOwn(entry);
+    book.take(entry, own, own || carrier.equals(book.contact));
+    return entry;
+  }
+
+  standingOf(entry, { contact }, carrier) {
+    const among = (is) => (person) => terminalsOf(this.logOf(person), is);
+    const view = { carrier, accepted: true, self: this.person, contact: contact ?? this.person };
+    const known = { selfKeys: this.selfKeys, live: among('live'), former: among('removed') };
+    return passingOver('V-ET-14', null, () => entries.checkTrust(entry, { ...view, ...known }));
+  }
+
+  isOwn(entry) {
+    const terminals = this.log.terminals.map((one) => one.terminal);
+    return this.selfKeys.some((selfKey) => entries.isOwn(entry, terminals, selfKey));
+  }
+
+  // The values in force in the notes. No terminal of this person is ever removed here, so every write counts.
+  states() {
+    return notes.inForce(this.notes.conversation.ordered());
+  }
+
+  valueOf(register, what) {
+    const of = notes.about(what);
+    const found = this.states().find((one) => one.register === register && one.of.equals(of));
+    return found ? notes.valueOf(found) : null;
+  }
+
+  // Persons that the notes name as contacts and of whom no log is held or awaited. They are awaited from now on.
+  await() {
+    const named = this.states().filter(({ register, value }) => register === notes.CONTACT && value.length);
+    const isNew = ({ person }) => !this.logOf(person) && !this.awaited.has(key(person));
+    const fresh = named.map(notes.valueOf).filter(isNew);
+    fresh.forEach((one) => this.awaited.set(key(one.person), one));
+    return fresh.map(({ person }) => person);
+  }
+
+  // Roots and shares with a contact that the notes give, the newest pairing first.
+  pairingsOf(contact) {
+    const writes = this.notes.conversation.ordered().flatMap(({ body }) => body?.writes ?? []);
+    const isRetired = (of) => writes.some((one) => one.register === notes.RETIRED && one.of.equals(of));
+    const found = new Map();
+    for (const write of writes.filter((one) => one.register === notes.PAIRING && !isRetired(one.of))) {
+      const value = notes.valueOf(write);
+      if (value.person.equals(contact)) found.set(key(write.of), value.pairing);
+    }
+    return [...found.values()].reverse();
+  }
+
+  write({ book }, text) {
+    const place = { conversation: book.id, author: this.terminal, incarnation: this.incarnation };
+    const fields = { ...place, time: Date.now(), ...book.conversation.place(this.terminal) };
+    const message = entries.write(this.selfKeys[0], { ...fields, membership: this.log.heads }, { text });
+    const entry = entries.readForm(message);
+    book.take(entry, true, true);
+    return book.entry(entry.id);
+  }
+}
