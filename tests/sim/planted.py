@@ -108,8 +108,8 @@ def deleted_comes_back() -> None:
     """Only the content of a deleted entry goes, so that the contact can bring it again."""
     destroy = entries.destroy
 
-    def forgetful(db: Database, entry: bytes) -> bool:
-        gone = destroy(db, entry)
+    def forgetful(db: Database, entry: bytes, how: int = 1) -> bool:
+        gone = destroy(db, entry, how)
         db.run("UPDATE entries SET destroyed = 0 WHERE id = ?", entry)
         return gone
 

@@ -8,7 +8,7 @@ from contextvars import Context
 from functools import partial
 from typing import Final
 
-from chat.interface import NearbyChanged
+from chat.interface import DeletionScope, NearbyChanged
 from tests.sim.disk import copied
 from tests.sim.network import corrupt, drop, repeat, swap
 from tests.sim.plan import LIES, Step
@@ -87,7 +87,7 @@ def _delete_for_all(world: World, step: Step) -> None:
 
     async def delete() -> None:
         contact = world.person(world.hosts[step.other])
-        gone = await host.person.engine.delete(contact, entry, everyone=True)
+        gone = await host.person.engine.delete(contact, entry, DeletionScope.EVERYONE)
         side.seen.deleted.add(entry)
         side.seen.for_all.add(entry)
         assert gone.change

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from chat.interface import EntryState, Messenger, ParlourError
+from chat.interface import DeletionScope, EntryState, Messenger, ParlourError
 from tests.crash.flows.scene import LIVES_WITHIN, Ended, Flow, Scene, ended, status_of
 from tests.crash.points import KILLED
 from tests.support.e2e.programs import (
@@ -115,7 +115,7 @@ class DeleteForAll(Delete):
         id = self._entry(scene)
         (contact,) = scene.ada.contacts()
         try:
-            scene.ada.ask(lambda messenger: messenger.delete(contact.person, id, True))
+            scene.ada.ask(lambda messenger: messenger.delete(contact.person, id, DeletionScope.EVERYONE))
         except ParlourError as failure:
             scene.holds("repeats", False, f"it cannot be repeated: {failure}")
         scene.ada.ask(lambda messenger: _until_known(messenger, id))
