@@ -280,14 +280,16 @@ class Deletion:
         """Where an entry is to be deleted. Raises UsageError."""
         if wanted and wanted not in list(DeletionScope):
             raise UsageError(_("Type here, mine or everyone after the number."))
+        scope = scope_of(entry, self.preferences.get(SCOPE))
+        if scope is None:
+            raise UsageError(gone_line(entry.kind))
         if wanted == DeletionScope.EVERYONE and not entry.own:
             raise UsageError(
                 _("Somebody else wrote this message: you can delete it on your own devices only.")
             )
         if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.kind in ("cut", "timer"):
             raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
-        scope = scope_of(entry, self.preferences.get(SCOPE))
-        if scope is None or (wanted and wanted not in entry.scopes):
+        if wanted and wanted not in entry.scopes:
             raise UsageError(gone_line(entry.kind))
         return DeletionScope(wanted) if wanted else scope
 
