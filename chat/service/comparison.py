@@ -48,7 +48,7 @@ class Gaps:
 
     def passed_again(self, link: LiveLink, gaps: Sequence[tuple[bytes, bytes]]) -> None:
         """Entries came again on a link, each given with the one before, which is missing."""
-        if gaps and not link.gaps:
+        if not link.gaps:
             self._runtime.tasks.spawn(self._note(link))
         link.gaps.update(gaps)
 

@@ -280,6 +280,8 @@ class Synchronizer:
             await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
+            if link in self._forwarding.links:
+                self._runtime.tasks.spawn(self._renewals.send_keys(link.driver))
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
@@ -474,8 +476,6 @@ class Outbound(Outgoing):
         """Send what this side holds and what has no receipt."""
         await self._greet()
         await self._send_unacknowledged()
-        for terminal in self._keyring.own_log.removed:  # which can hear of no receipt any more
-            await self._send_unacknowledged(terminal)
 
     def ask_log(self) -> None:
         """Ask for what this side lacks of the contact's log."""
@@ -497,17 +497,16 @@ class Outbound(Outgoing):
         if ids := await self._read_lately():
             await self._link.driver.send(receipt_for(READ, ids))
         await self._send_unacknowledged()
-        # What other own terminals passed on while the contact was held back: no heads ask for it again.
-        for terminal in self._keyring.own_log.live:
-            if terminal != self._keyring.own.terminal:
-                await self._send_unacknowledged(terminal)
         if self._held_back:  # a removed terminal may have acknowledged what the other side named as lacking
             self._held_back = False
             await self._link.driver.send(HeadsHash(self._conversation, ASKING))
 
-    async def _send_unacknowledged(self, author: bytes = b"") -> None:
-        async for ids in self._unacknowledged(author or self._keyring.own.terminal):
-            await self._carry(ids)
+    async def _send_unacknowledged(self) -> None:
+        """Also what others of this person's terminals wrote. They may be removed, or have deleted it here."""
+        own = self._keyring.own.terminal
+        for author in (own, *sorted(self._keyring.own_terminals - {own})):
+            async for ids in self._unacknowledged(author):
+                await self._carry(ids)
 
     async def _read_lately(self) -> list[bytes]:
         """The newest entries for which a read receipt may be sent again, newest first."""
@@ -590,6 +589,7 @@ class Inbound:
         gaps: Gaps,
     ) -> None:
         self._notes, self._gaps = notes, gaps
+        self._doubts = True  # whether entries may be uncovered
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._settler, self._expirer, self._amendments = settler, expirer, amendments
@@ -670,7 +670,8 @@ class Inbound:
             repair.is_stored, self._insert, link, person, parsed, former, moment
         )
         new, evidence, self._book.unread[person], due, changed, gaps = done
-        self._gaps.passed_again(link, gaps)
+        if gaps:
+            self._gaps.passed_again(link, gaps)
         if due:
             self._settler.begin()
         if timed and new:
@@ -743,9 +744,11 @@ class Inbound:
         held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
         if passed:
             new = repair.doubt(database, new, self._keyring.own_terminals)
-        elif held:
-            # The contact passes on what an own terminal has passed before.
+            self._doubts = True
+        elif held or self._doubts:
+            # The contact passes on what an own terminal has passed before, or what follows that.
             evidence = repair.cover(database, conversation, held)
+            self._doubts = repair.has_uncovered(database)
         gaps = repair.before_gaps(database, held) if held and link.asked else []
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:

@@ -258,7 +258,7 @@ class Laws:
             talk = (side.owner, other) if view.own else (other, side.owner)
             if sent is None or (self.sides[sent.author].owner, sent.to) != talk:
                 self._break("sent", f"{side.name} shows what nobody sent")
-            elif side.terminal in sent.not_for:
+            elif side.terminal in sent.not_for and side.number != sent.author:
                 self._break("stolen", f"{side.name} shows what was written after its removal")
         if view.id in side.seen.deleted and (view.kind == "text" or view.text):
             self._break("deleted", f"{side.name} shows again what it deleted")
@@ -355,11 +355,7 @@ class Laws:
                     states[number] = state
             before, there = (
                 there,
-                [
-                    side
-                    for side in self.sides
-                    if side.number in held and side.terminal in states[side.owner].live
-                ],
+                [side for side in there if side.terminal in states[side.owner].live],
             )
             if before == there:
                 break
@@ -391,7 +387,11 @@ class Laws:
 
     def _live_of(self, person: int, truths: dict[int, PersonState]) -> list[Side]:
         live = truths[person].live if person in truths else ()
-        return [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
+        there = [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
+        # Who removed itself and ended before it told anybody knows it alone, and sends nothing any more.
+        return [
+            one for one in there if one.engine is None or not one.engine.engine._use_cases.keyring.is_removed
+        ]
 
     def deaf(self, person: int) -> list[Side]:
         """The live terminals of contacts that hold another recovery of a person with one terminal, a new one.
@@ -408,7 +408,7 @@ class Laws:
             for other in truths
             if other != person
             for side in self._live_of(other, truths)
-            if (log := self.logs(side).get(theirs)) is not None and log.newest != newest
+            if side.runs and (log := self.logs(side).get(theirs)) is not None and log.newest != newest
         ]
 
     def cut_off(self, person: int) -> list[Side]:
@@ -417,12 +417,12 @@ class Laws:
         A renewed share that a thief's copy acknowledged counts as held by the terminal itself, and an old one
         may not know one that the terminal acknowledged (SPEC §7.6).
         """
-        there = self.live(person)
+        there = [side for side in self.live(person) if side.runs]
         if not there or not any(side.stolen or side.went_back for side in self.of(person)):
             return []
         theirs = {pair for side in there for pair in self._secrets(side)}
         sides = [side for other in self._others(person) for side in self.live(other)]
-        return [side for side in sides if theirs.isdisjoint(self._secrets(side))]
+        return [side for side in sides if side.runs and theirs.isdisjoint(self._secrets(side))]
 
     def _others(self, person: int) -> list[int]:
         return [number for number in self._known() if number != person]
@@ -517,7 +517,7 @@ class Laws:
         return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
 
     def _is_of_lost_keys(self, side: Side, entry: bytes) -> bool:
-        """Whether its author is in a log alone, or no terminal of its person holds the self key of its tag.
+        """Whether its author is in a log alone, or no live terminal of its person holds the self key of its tag.
 
         An old copy took the keys, and the self key that was drawn since then. Who lacks the key cannot tell
         the entry from an invented one (V-ET-14).
@@ -527,7 +527,8 @@ class Laws:
             Reader(side.database()).value("SELECT header FROM entries WHERE id = ?", entry)
         )
         rings = [one.engine.engine._use_cases.keyring for one in self.sides if one.engine and not one.stolen]
-        keys = [key for ring in rings if author in ring.own_terminals for key in ring.own.self_keys]
+        own = [ring for ring in rings if author in ring.own_terminals and not ring.is_removed]
+        keys = [key for ring in own for key in ring.own.self_keys]
         if not any(self_tag(header, key) == header.self_tag for key in keys):
             return True
         there = {ring.own.terminal for ring in rings}
