@@ -43,7 +43,7 @@ DUE: Final = (
 @click.argument("id", type=TEXT, required=False)
 @click.option("--last", is_flag=True, help="The newest message that is not deleted yet, instead of an ID.")
 @click.option("--here", "typed", flag_value="here", default="here", help="On this device (the default).")
-@click.option("--all-mine", "typed", flag_value="mine", help="On all your devices; NAME learns nothing.")
+@click.option("--all-mine", "typed", flag_value="mine", help="On all your devices; NAME is not notified.")
 @click.option("--for-everyone", "typed", flag_value="everyone", help="On your devices and those of NAME.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
@@ -54,9 +54,9 @@ async def delete(
     """Delete a message of the conversation with NAME: on this device, on all your devices or for everyone.
 
     'parlour history NAME --json' shows the ID. Any message can be deleted on all your devices: each of them
-    deletes it as soon as it hears of it from another one, and NAME learns nothing. Only your own messages can
-    be deleted for everyone: the devices of the contact delete them, too, as soon as they are online. Nobody
-    can take back what NAME has read or copied.
+    deletes it as soon as it hears of it from another one, and NAME is not notified. Only your own messages
+    can be deleted for everyone: the devices of the contact delete them, too, as soon as they are online.
+    Nobody can take back what NAME has read or copied.
 
     The command waits until the profile file no longer contains the message: about 30 seconds per million
     messages. If it is interrupted, Parlour finishes the work the next time it is open.
