@@ -187,6 +187,43 @@ async def test_a_deletion_that_comes_before_its_entry_keeps_it_out(tmp_path: Pat
 
 
 @in_virtual_time
+async def test_a_device_that_is_linked_later_gets_no_word_of_it(tmp_path: Path) -> None:
+    """Ben is there and has the words: he may send them before the notes come, and again afterwards."""
+    async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
+        friend = await desk.contact(ben)
+        theirs, mine = await talk(ben, desk, f"the {WORD} of Ben"), await talk(desk, ben, f"my {WORD}")
+        await asyncio.sleep(SETTLED)
+        await laptop.engine.delete(friend, theirs, MINE)
+        await desk.engine.delete(friend, mine, MINE)
+        await asyncio.sleep(SETTLED)
+        phone = await phone_of(desk, tmp_path)
+        await asyncio.sleep(60)
+        assert await shown(phone, ben) == await shown(desk, ben) == [GONE, GONE]
+        assert await root(phone) == await root(desk)
+        await phone.engine.clean()
+        assert left_in(phone) == []
+        await phone.engine.close()
+
+
+@pytest.mark.parametrize("which", ["the one that deletes", "the one that hears of it"])
+@in_virtual_time
+async def test_a_device_that_is_killed_in_between_deletes_it_afterwards(tmp_path: Path, which: str) -> None:
+    async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
+        entry = await talk(ben, desk, f"the {WORD} of before")
+        await asyncio.sleep(SETTLED)
+        killed = desk if which == "the one that deletes" else laptop
+        await desk.engine.delete(await desk.contact(ben), entry, MINE)
+        await killed.crash()
+        killed.network.heal(killed.host)
+        await killed.start()
+        await asyncio.sleep(60)
+        assert await shown(laptop, ben) == await shown(desk, ben) == [GONE]
+        for one in (desk, laptop):
+            await one.engine.clean()
+            assert left_in(one) == []
+
+
+@in_virtual_time
 async def test_an_older_copy_of_a_device_deletes_what_was_deleted_since(tmp_path: Path) -> None:
     async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
         entry = await talk(ben, desk, f"the {WORD} of before")
