@@ -281,7 +281,7 @@ class Synchronizer:
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
             if link in self._forwarding.links:
-                self._runtime.tasks.spawn(self._renewals.send_keys(link.driver))
+                self._runtime.tasks.spawn(self._renewals.send_keys(link.driver, link.peer))
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
@@ -343,7 +343,6 @@ class Synchronizer:
 
     async def _handle(self, link: LiveLink, message: Message) -> None:
         worker = self._workers[link]
-        outbound = worker.outbound
         match message:
             case Digests() | PassedReceipt() | Heads() | Receipt() | HeadsHash() | Typing() if (
                 link in self._forwarding.links
@@ -353,12 +352,10 @@ class Synchronizer:
                 new = await self._inbound.receipt(link, receipt)
                 if new and self._forwarding.links:
                     self._forwarding.acknowledged(link, receipt.kind, new)
-            case HeadsHash() | Typing() | Reachable() if not self._affordable(link, message):
+            case Typing() | Reachable() if not self._affordable(link):
                 pass
             case HeadsHash() as heads_hash:
-                for page in await self._comparison.heads_if_other(link, heads_hash):
-                    link.asked = True
-                    outbound.put(page)
+                self._comparison.when_affordable(link, partial(self._name_heads, link, heads_hash))
             case Heads() as page:
                 await self._comparison.answer(link, page, self._outbounds[link].carry_found)
             case LogHeads() as log_heads:
@@ -410,10 +407,18 @@ class Synchronizer:
         except (ProtocolError, ParlourError) as failure:
             self._end(link, failure)
 
-    def _affordable(self, link: LiveLink, message: HeadsHash | Typing | Reachable) -> bool:
+    async def _name_heads(self, link: LiveLink, message: HeadsHash) -> None:
+        try:
+            pages = await self._comparison.heads_if_other(link, message)
+        except (ProtocolError, ParlourError) as failure:
+            self._end(link, failure)
+            return
+        for page in pages if link in self._workers else ():
+            link.asked = True
+            self._workers[link].outbound.put(page)
+
+    def _affordable(self, link: LiveLink) -> bool:
         """Whether the rate of the other terminal covers a message that may be ignored."""
-        if isinstance(message, HeadsHash):
-            return self._comparison.affords(link)
         now = self._runtime.clock.monotonic()
         return self._hints.of(link.peer, now).take(now)
 

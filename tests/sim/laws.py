@@ -510,12 +510,12 @@ class Laws:
         )
         return author
 
-    def _is_uncut(self, side: Side, view: EntryView) -> bool:
+    def _is_uncut(self, side: Side, entry: bytes) -> bool:
         """Whether no cut says which entries of its removed author count, edits too.
 
         Then each terminal counts what it held when it learned of the removal (SPEC §11.2).
         """
-        author = self._author(side, bytes.fromhex(view.id))
+        author = self._author(side, entry)
         removed = any(author in log.removed for log in self.logs(side).values())
         return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
 
@@ -538,15 +538,13 @@ class Laws:
         return author not in there and any(author in log.live for log in self.logs(side).values())
 
     def _differ_for_good(self, side: Side, one: Side, view: EntryView) -> bool:
-        """Whether two terminals may show other words of an entry for ever."""
+        """Whether two terminals may show other words of an entry for ever, since an edit may count at one."""
         edits = "SELECT e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry WHERE a.target = ?"
-        ids = [
-            (here, entry)
+        entry = bytes.fromhex(view.id)
+        return any(
+            self._is_uncut(here, edit) or self._is_of_lost_keys(here, edit)
             for here in (side, one)
-            for (entry,) in Reader(here.database()).rows(edits, bytes.fromhex(view.id))
-        ]
-        return (self._is_uncut(side, view) and self._is_uncut(one, view)) or any(
-            self._is_of_lost_keys(here, entry) for here, entry in ids
+            for (edit,) in [(entry,), *Reader(here.database()).rows(edits, entry)]
         )
 
     def _missing_at(self, side: Side, mine: list[EntryView], one: Side, theirs: list[EntryView]) -> str:
