@@ -141,17 +141,22 @@ async def test_three_devices_that_were_apart_for_a_month_agree(tmp_path: Path) -
         await desk.engine.delete(friend, early[0], MINE)
         await laptop.engine.delete(friend, early[1], MINE)
         await laptop.engine.delete(friend, early[0], MINE)
-        for one in (desk, laptop):
+        for one in (*stations, ben):
             await one.stop()
         await asyncio.sleep(MONTH / 2)
+        for one in (phone, ben):
+            await one.start()
+        await asyncio.sleep(60)
         late = await talk(ben, phone, f"a late {WORD}")
         await phone.engine.delete(friend, late, MINE)
         await phone.engine.delete(friend, early[2])
+        for one in (phone, ben):
+            await one.stop()
         await asyncio.sleep(MONTH / 2)
         for number, one in enumerate(stations):
             for other in stations[number + 1 :]:
                 network.join(one.host, other.host)
-        for one in (desk, laptop):
+        for one in (*stations, ben):
             await one.start()
         await asyncio.sleep(120)
         here, text = ("deleted", "", "here"), ("text", "early 2", "")
