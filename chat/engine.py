@@ -22,6 +22,7 @@ from chat.interface import (
     BackupView,
     Closed,
     ContactView,
+    DeletionScope,
     DetailsView,
     DiagnosisView,
     EngineEnded,
@@ -370,9 +371,15 @@ class Engine:
     async def mark_all_read(self, contact: str) -> None:
         await self._open.people.mark_all_read(self._person(contact))
 
-    async def delete(self, contact: str, id: str, everyone: bool = False) -> EntryView:
+    async def delete(self, contact: str, id: str, scope: DeletionScope = DeletionScope.HERE) -> EntryView:
         person, entry, messages = self._person(contact), History.entry_id(id), self._open.messages
-        return await (messages.delete_for_all if everyone else messages.delete)(person, entry)
+        match scope:
+            case DeletionScope.HERE:
+                return await messages.delete(person, entry)
+            case DeletionScope.MINE:
+                return await messages.delete_on_all(person, entry)
+            case DeletionScope.EVERYONE:
+                return await messages.delete_for_all(person, entry)
 
     async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
         return await self._use_cases.messages.edit(self._person(contact), History.entry_id(id), text, send_id)

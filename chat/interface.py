@@ -30,6 +30,7 @@ from chat.views import AlertView as AlertView
 from chat.views import BackupView as BackupView
 from chat.views import ContactView as ContactView
 from chat.views import ConversationRoot as ConversationRoot
+from chat.views import DeletionScope as DeletionScope
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
 from chat.views import EntryState as EntryState
@@ -122,13 +123,13 @@ class EntryChanged(Struct, frozen=True):
 class EntryDeleted(Struct, frozen=True):
     """The content of an entry was deleted on this terminal; its place is kept.
 
-    `by_author`: its author deleted it for everyone, which may follow a deletion by this person. `expired`: it
-    had a timer, and ended.
+    `deleted_by` as in EntryView; a deletion of a wider scope may follow. `expired`: it had a timer, and
+    ended.
     """
 
     contact: str
     id: str
-    by_author: bool = False
+    deleted_by: str = "here"
     expired: bool = False
 
 
@@ -468,14 +469,16 @@ class Messenger(Protocol):
     async def mark_all_read(self, contact: str) -> None:
         """This person is done with all that the contact wrote so far, shown or not."""
 
-    async def delete(self, contact: str, id: str, everyone: bool = False) -> EntryView:
-        """Delete an entry's content here, or for `everyone`; returns it as it is shown now, in its place.
+    async def delete(self, contact: str, id: str, scope: DeletionScope = DeletionScope.HERE) -> EntryView:
+        """Delete an entry's content within a scope; returns it as it is shown now, in its place.
 
         Its edits go with it. Words that are left in the file go when there is time, which `Cleaned` tells. An
-        own entry that still waits goes without its content. For everyone, an entry (`change` of the result)
-        asks the contact's terminals to do the same. It has a state as others have.
+        own entry that still waits goes without its content. The other terminals of this person follow when
+        they hear of it, and the contact learns nothing of that. For everyone, an entry (`change` of the
+        result) asks the contact's terminals to do the same. It has a state as others have.
 
-        Raises UsageError: it is not held, or (`everyone`) another person wrote it.
+        Raises UsageError: it is not held, another person wrote it (EVERYONE), or it holds for others (both
+        wider scopes). NotPermitted: this terminal was removed (both wider scopes).
         """
 
     async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:

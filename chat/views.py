@@ -54,6 +54,14 @@ class EntryState(StrEnum):
     RECEIVED = "received"
 
 
+class DeletionScope(StrEnum):
+    """Where an entry is to be deleted: on this terminal, on all of this person, or on those of both."""
+
+    HERE = "here"
+    MINE = "mine"
+    EVERYONE = "everyone"
+
+
 class PairingStage(StrEnum):
     """Where a pairing stands. WORDS and JOINER wait for this person's answer."""
 
@@ -168,9 +176,9 @@ class EntryView(Redacting, frozen=True):
     `missing` (its content has not come, and may still come), `cut` (a terminal of the author's person was
     removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
     newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a `reply`.
-    `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `here` or
-    empty. `change` is the id of the edit or delete that is shown, or empty: an entry of kind `edit` or
-    `delete`, which no history has and which can be asked for by its id.
+    `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `mine` (on
+    all terminals of this person), `here` or empty. `change` is the id of the edit or delete that is shown, or
+    empty: an entry of kind `edit` or `delete`, which no history has and which can be asked for by its id.
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
     `quarantined`: its terminal was removed, and nothing shows that it is from before. `expires`: when it
     ends, as far as it is known; None for an entry without a timer.
@@ -194,14 +202,18 @@ class EntryView(Redacting, frozen=True):
     change: str = ""
 
     @property
-    def for_everyone(self) -> bool:
-        """Whether this person can delete it for everyone: what a cut or a timer says stays in force."""
-        return self.own and self.kind not in ("cut", "timer")
+    def scopes(self) -> tuple[DeletionScope, ...]:
+        """Where this person can delete it, or delete it further, the narrowest scope first.
 
-    @property
-    def only_for_everyone(self) -> bool:
-        """Whether this person deleted it here alone, and can still delete it for everyone."""
-        return self.for_everyone and self.kind == "deleted" and self.deleted_by == "here"
+        What a cut or a timer says stays in force: it is deleted here alone.
+        """
+        if self.kind in ("cut", "timer"):
+            return (DeletionScope.HERE,)
+        if self.kind == "expired" or self.deleted_by == "author":
+            return ()
+        wider = (DeletionScope.MINE, DeletionScope.EVERYONE) if self.own else (DeletionScope.MINE,)
+        begin = ("", "here", "mine").index(self.deleted_by)
+        return (DeletionScope.HERE, *wider)[begin:]
 
 
 class VersionView(Redacting, frozen=True):

@@ -38,6 +38,19 @@ def deleted(held: Held, own: Collection[bytes], apart: Collection[bytes] = ()) -
     return found
 
 
+def deleted_on_all(held: Held, named: Collection[bytes]) -> set[bytes]:
+    """Ids of the entries that are deleted on all terminals of this person, of the ids that these name.
+
+    Of either person, and with their edits: nothing of it leaves this person's terminals (SPEC §11.10).
+    """
+    found = set[bytes]()
+    for one, entry in held.items():
+        edited = entry.amends.entry if isinstance(entry.amends, EditBody) else b""
+        if (one in named or edited in named) and entry.header.kind not in KEPT_KINDS:
+            found.add(one)
+    return found
+
+
 def edits(
     held: Held, own: Collection[bytes], apart: Collection[bytes] = (), destroyed: Collection[bytes] = ()
 ) -> dict[bytes, list[bytes]]:

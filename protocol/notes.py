@@ -40,7 +40,8 @@ def notes_of(person: bytes) -> bytes:
 def subject(what: bytes) -> bytes:
     """What a register is about, 32 bytes: a person id, a pairing root, or a text in UTF-8.
 
-    A hash: a removal, or a retired pairing, must not keep what it takes away.
+    A hash: a removal, or a retired pairing, must not keep what it takes away. A deletion is about an entry,
+    whose id is a hash itself.
     """
     return primitives.b2b(what, personal=labels.REGISTER)
 
@@ -56,6 +57,7 @@ class Register(IntEnum):
     RETIRED = 6
     SETTING = 7
     RELAY = 8
+    DELETED = 9
 
 
 OF_CONTACT: Final = frozenset({Register.CONTACT, Register.PETNAME, Register.BLOCKED, Register.STANDING})
@@ -63,6 +65,9 @@ OF_CONTACT: Final = frozenset({Register.CONTACT, Register.PETNAME, Register.BLOC
 
 REMOVABLE: Final = frozenset({Register.CONTACT, Register.RELAY})
 """Registers of which an empty value takes away what was there."""
+
+BARE: Final = frozenset({Register.RETIRED, Register.DELETED})
+"""Registers without values, which hold for good once they are written."""
 
 
 def _check_petname(value: PetnameValue) -> None:
@@ -101,8 +106,8 @@ _VALUES: Final[Mapping[int, Codec[RegisterValue]]] = {
 
 def read_value(register: int, value: bytes) -> RegisterValue | None:
     """The value of a write; None for an empty one, and for a register of a later version. Malformed."""
-    if register == Register.RETIRED and value:
-        raise Malformed("a retired pairing with a value")
+    if register in BARE and value:
+        raise Malformed("a retired pairing or a deletion with a value")
     codec = _VALUES.get(register)
     if codec is None or (register in REMOVABLE and not value):
         return None
@@ -141,6 +146,11 @@ def write(register: Register, what: bytes, value: RegisterValue | None = None) -
     return StateWrite(int(register), subject(what), b"" if value is None else encode(value))
 
 
+def deletion(entry: bytes) -> StateWrite:
+    """A write that deletes an entry, by its id of 32 bytes, on all terminals of the person."""
+    return StateWrite(int(Register.DELETED), entry, b"")
+
+
 def state_body(writes: Iterable[StateWrite]) -> bytes:
     """The body of an entry of kind state, of writes in any order."""
     return encode(StateBody(sorted(writes, key=_place)))
@@ -163,6 +173,9 @@ def read_state(body: bytes) -> StateBody:
         # It is destroyed whole when the pairing is retired.
         if one.register == Register.PAIRING and len(decoded.writes) > 1:
             raise Malformed("a pairing with another write")
+    # Other writes are destroyed with what they are about, and a deletion must reach a terminal to come.
+    if len({one.register == Register.DELETED for one in decoded.writes}) > 1:
+        raise Malformed("a deletion with a write of another register")
     if len({one.of for one in decoded.writes if one.register in OF_CONTACT}) > 1:
         raise Malformed("writes about two contacts")
     return decoded

@@ -186,7 +186,7 @@ _ENTRY: Final = (
         "delete",
         "d delete",
         N_("Delete"),
-        N_("Delete your copy after confirmation, or your own message for everyone."),
+        N_("Delete after confirmation: here, on all your devices, or your own message for everyone."),
     ),
     Action("oldest", "home g", N_("Oldest"), N_("Go to the first message of the conversation.")),
 )

@@ -16,6 +16,7 @@ MISSING = "missing"
 CUT = "cut"
 EXPIRED = "expired"
 GONE = frozenset({DELETED, EXPIRED})
+_WIDER = frozenset({"mine", "author"})  # who deleted an entry, where it is shown also after a deletion here
 """Kinds of which the content is gone for good."""
 SILENT = frozenset({MISSING, CUT, EXPIRED, "timer", "unknown"})
 """Kinds without content that a person can read: nobody is notified of them, and they are never unread."""
@@ -120,7 +121,9 @@ class Window:
     def erase(self, entry: str, kind: str = DELETED, by: str = "") -> None:
         """Let go of what a deleted or expired entry said, held or answered."""
         held = self.get(entry)
-        if held is not None and (held.kind not in GONE or (by == "author" and held.kind == DELETED)):
+        if held is not None and (
+            held.kind not in GONE or (by in _WIDER and held.kind == DELETED and held.deleted_by != "author")
+        ):
             gone = replace(held, kind=kind, text="", reply="", expires=None, edited=False, deleted_by=by)
             self._put(gone)
 

@@ -82,11 +82,11 @@ class Recent:
                 return self._added(entry)
             case EntryEdited(entry) | EntryFilled(entry):
                 self._changed(entry)
-            case EntryDeleted(contact, entry_id, by_author, expired):
+            case EntryDeleted(contact, entry_id, deleted_by, expired):
                 last = self._last.get(contact)
                 self._lines.pop(contact, None)
                 if last is not None and last.id == entry_id:
-                    kind, by = ("expired", "") if expired else ("deleted", "author" if by_author else "here")
+                    kind, by = ("expired", "") if expired else ("deleted", deleted_by)
                     self._last[contact] = replace(last, kind=kind, text="", deleted_by=by, edited=False)
             case ContactRemoved(person):
                 self._last.pop(person, None)

@@ -15,12 +15,23 @@ from chat.cli.messages import GONE, PAGE, entry_line, kept, state_within
 from chat.cli.output import SignOfLife, Stopped, find, held_line, note
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import STDIN, confirmed, is_interactive
-from chat.interface import EntryState, EntryView, Messenger, NotPermitted, Unreachable, UsageError
+from chat.interface import (
+    DeletionScope,
+    EntryState,
+    EntryView,
+    Messenger,
+    NotPermitted,
+    TerminalState,
+    TerminalView,
+    Unreachable,
+    UsageError,
+)
 
 TICK: Final = 1  # seconds between two signs of life
 LISTEN: Final = "leave Parlour open, or run 'parlour listen'."
 SHOWN_MAX: Final = 240  # characters of the entry that the question shows: enough to know it by
 
+FOLLOW: Final = " Your other devices delete it as soon as they hear of it: leave Parlour open."
 DUE: Final = (
     "The history no longer shows it, but the profile file may still contain parts of it. Parlour erases them"
     " while it is open, or when you run the same command again."
@@ -31,18 +42,21 @@ DUE: Final = (
 @click.argument("name", type=TEXT)
 @click.argument("id", type=TEXT, required=False)
 @click.option("--last", is_flag=True, help="The newest message that is not deleted yet, instead of an ID.")
-@click.option("--here/--for-everyone", default=True, help="On this device (the default), or everywhere.")
+@click.option("--here", "typed", flag_value="here", default="here", help="On this device (the default).")
+@click.option("--all-mine", "typed", flag_value="mine", help="On all your devices; NAME is not notified.")
+@click.option("--for-everyone", "typed", flag_value="everyone", help="On your devices and those of NAME.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @coroutine
 async def delete(
-    call: Call, name: str, id: str | None, last: bool, here: bool, yes: bool, wait: float
+    call: Call, name: str, id: str | None, last: bool, typed: str, yes: bool, wait: float
 ) -> int | None:
-    """Delete a message of the conversation with NAME, on this device or for everyone.
+    """Delete a message of the conversation with NAME: on this device, on all your devices or for everyone.
 
-    'parlour history NAME --json' shows the ID. Only your own messages can be deleted for everyone: the
-    devices of the contact delete them, too, as soon as they are online. Nobody can take back what NAME has
-    read or copied.
+    'parlour history NAME --json' shows the ID. Any message can be deleted on all your devices: each of them
+    deletes it as soon as it hears of it from another one, and NAME is not notified. Only your own messages
+    can be deleted for everyone: the devices of the contact delete them, too, as soon as they are online.
+    Nobody can take back what NAME has read or copied.
 
     The command waits until the profile file no longer contains the message: about 30 seconds per million
     messages. If it is interrupted, Parlour finishes the work the next time it is open.
@@ -54,34 +68,40 @@ async def delete(
         raise UsageError("Give the ID of a message, which 'parlour history NAME --json' shows, or --last.")
     if not yes and not is_interactive():
         raise UsageError("Confirmation needs a terminal: use --yes to delete without it.")
+    scope = DeletionScope(typed)
     # Without the network, so that an entry that still waits does not leave in the meantime.
-    async with messenger(call, offline=here) as opened:
+    async with messenger(call, offline=scope is DeletionScope.HERE) as opened:
         label, contact = find(await opened.contacts(), name)
         devices = await opened.terminals()
         if id is None:
-            entry, which = await newest(opened, contact.person, own=not here), "nothing to delete"
+            entry, which = await newest(opened, contact.person, scope), "nothing to delete"
         else:
             entry, which = await opened.entry(contact.person, id), "no such message"
         if entry is None:
             raise UsageError(
                 f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
             )
-        if not yes and (entry.kind not in GONE or (not here and entry.only_for_everyone)):
-            await _confirm(call, label, entry, here=here)
-        fields: dict[str, object] = {"deleted": entry.id, "conversation": label}
-        if here:
-            await opened.delete(contact.person, entry.id)
+        if not yes and (entry.kind not in GONE or scope in entry.scopes):
+            await _confirm(call, label, entry, scope)
+        fields: dict[str, object] = {"deleted": entry.id, "conversation": label, "scope": scope.value}
+        if scope is not DeletionScope.EVERYONE:
+            await opened.delete(contact.person, entry.id, scope)
             await until_clean(opened)
-            call.result(fields, "Deleted. The profile file no longer contains it.")
+            others = scope is DeletionScope.MINE and any(_is_other(one) for one in devices)
+            call.result(fields, f"Deleted. The profile file no longer contains it.{FOLLOW if others else ''}")
             return None
         async with aclosing(Feed(opened)) as events:
-            gone = await opened.delete(contact.person, entry.id, True)
+            gone = await opened.delete(contact.person, entry.id, scope)
             state = await state_of_change(opened, events, gone, wait)
         await until_clean(opened)
         said = f"Deleted. The profile file no longer contains it. To {label}: {state.value}"
         call.result(fields | {"id": gone.change, "state": state.value}, said)
         waits = f"{label}'s device still holds it until it is there: {LISTEN}"
         return kept(state, devices, contact, held_line(label), waits)
+
+
+def _is_other(device: TerminalView) -> bool:
+    return device.state is TerminalState.LIVE and not device.this
 
 
 async def state_of_change(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
@@ -112,7 +132,7 @@ async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: f
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if said == (STDIN,) else " ".join(said)
         if last:
-            entry, which = await newest(opened, contact.person, own=True, text=True), "nothing to edit"
+            entry, which = await newest(opened, contact.person, text=True), "nothing to edit"
         else:
             entry, which = await opened.entry(contact.person, id), "no such message"
         if entry is None:
@@ -129,40 +149,38 @@ async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: f
 
 
 async def newest(
-    opened: Messenger, person: str, *, own: bool = False, text: bool = False
+    opened: Messenger, person: str, scope: DeletionScope = DeletionScope.EVERYONE, *, text: bool = False
 ) -> EntryView | None:
-    """The newest entry that is not deleted yet.
+    """The newest entry that is not deleted yet, and can be in this scope: for everyone, an own one.
 
-    With `own` it can be deleted for everyone, and with `text` it is a text.
+    With `text` it is a text.
     """
     before: str | None = None
     while page := await opened.history(person, PAGE, before):
         for entry in reversed(page):
-            if (
-                entry.kind not in GONE
-                and (entry.for_everyone or not own)
-                and (entry.kind == "text" or not text)
-            ):
+            if entry.kind not in GONE and scope in entry.scopes and (entry.kind == "text" or not text):
                 return entry
         before = page[0].id
     return None
 
 
-async def _confirm(call: Call, label: str, entry: EntryView, *, here: bool) -> None:
+async def _confirm(call: Call, label: str, entry: EntryView, scope: DeletionScope) -> None:
     line = entry_line(entry)
     note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
-    if not here:
+    waits = entry.own and entry.state is EntryState.QUEUED
+    where = "your copy" if scope is DeletionScope.HERE else "it on all your devices"
+    if scope is DeletionScope.EVERYONE:
         consequence = (
             f"Deletes it permanently for everyone. {label} sees that there was a message, and may have read"
             " or copied it."
         )
-    elif entry.own and entry.state is EntryState.QUEUED:
+    elif waits:
         consequence = (
-            f"Deletes your copy permanently. {label} has not received it. If it still waits, {label} only"
+            f"Deletes {where} permanently. {label} has not received it. If it still waits, {label} only"
             " learns that there was a message."
         )
     else:
-        consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."
+        consequence = f"Deletes {where} permanently. {label} keeps theirs and is not notified."
     if not await confirmed(call.lines, f"{consequence} Delete it? [y/n]"):
         raise Stopped("Nothing was deleted: answer y to delete.")
 

@@ -78,6 +78,7 @@ _UNSHOWN: Final = {
     CUT: "removed a device",
     UNKNOWN: "written by a newer Parlour",
     "author": "deleted by its author",
+    "mine": "deleted on all your devices",
     "here": "deleted here",
 }
 
@@ -201,8 +202,8 @@ class Printer:
                 self._call.result({"event": "marks", "conversation": label}, said)
             case EntryEdited(entry):
                 self._edited(entry)
-            case EntryDeleted(contact, entry_id, by_author, expired):
-                self._deleted(contact, entry_id, by_author=by_author, expired=expired)
+            case EntryDeleted(contact, entry_id, deleted_by, expired):
+                self._deleted(contact, entry_id, deleted_by, expired=expired)
             case EntryChanged(contact, entry_id, state):
                 self._state(contact, entry_id, state)
             case ContactChanged(view):
@@ -273,8 +274,8 @@ class Printer:
         fields = {"event": "edited", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label))
 
-    def _deleted(self, contact: str, entry_id: str, *, by_author: bool, expired: bool) -> None:
-        label, by = self._label(contact), "author" if by_author else "here"
+    def _deleted(self, contact: str, entry_id: str, by: str, *, expired: bool) -> None:
+        label = self._label(contact)
         fields = {"event": "expired" if expired else "deleted", "id": entry_id, "conversation": label}
         said = "has expired" if expired else f"was {_UNSHOWN[by]}"
         self._call.result(

@@ -10,7 +10,7 @@ from chat.interface import EntryDeleted, EntryEdited, EntryView
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
-from chat.service.views import Views
+from chat.service.views import Views, deleted_by
 from chat.storage import contacts, entries, receipts, secure_deletion
 from chat.storage.amending import Follower
 from chat.storage.database import Database, Store
@@ -39,18 +39,23 @@ def follow(
         follower.entry(only)
     else:
         number = follower.piece(after)
+    return changed_of(database, follower.changed), number
+
+
+def changed_of(database: Database, ids: Iterable[bytes]) -> list[Changed]:
+    """How these entries are shown now, as far as they are of conversations with contacts."""
     changed = list[Changed]()
-    for entry in follower.changed:
+    for entry in ids:
         row = entries.get(database, entry)
         talk = contacts.conversation(database, row.conversation) if row is not None else None
         if row is not None and talk is not None and talk.contact is not None:
             said = tuple(receipts.of(database, [entry]).get(entry, ()))
             changed.append(Changed(talk.contact, row, said, receipts.unread(database, talk.id)))
-    return changed, number
+    return changed
 
 
 class Amendments:
-    """Publishes what deletes and edits have changed."""
+    """Publishes what deletions and edits have changed."""
 
     def __init__(
         self,
@@ -87,7 +92,7 @@ class Amendments:
                 self._clean()
             if row.id not in known:
                 if row.deleted:
-                    self._bus.publish(EntryDeleted(person.hex(), row.id.hex(), by_author=True))
+                    self._bus.publish(EntryDeleted(person.hex(), row.id.hex(), deleted_by(row)))
                 else:
                     self._bus.publish(EntryEdited(self.view(one)))
             if self._book.counts(person, one.unread):

@@ -122,11 +122,13 @@ class UseCases:
         ages = AgeClock(clock, profile.clock)
         self.views = views = Views(keyring, book, links, bus, ages.now)
         gaps = Gaps(runtime, store, keyring)
-        self.notes = notes = Notes(runtime, store, bus, keyring, book, links, views, cleaner, gaps)
+        amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
+        self.notes = notes = Notes(
+            runtime, store, bus, keyring, book, links, views, cleaner, gaps, amendments
+        )
         self.privacy = privacy = Privacy(store, profile.settings, notes)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
-        amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
         self.settler = settler = Settler(runtime, store, bus, amendments)
         self.history = History(store, profile.own.person, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)

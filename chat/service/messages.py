@@ -14,10 +14,10 @@ from chat.service.expiry import Expirer
 from chat.service.history import held_in
 from chat.service.keyring import REMOVED, Keyring
 from chat.service.maintenance import Cleaner
-from chat.service.notes import Notes
+from chat.service.notes import Notes, Written
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
-from chat.service.views import Views
+from chat.service.views import AUTHOR, MINE, Views, deleted_by
 from chat.storage import amendments, contacts, entries, expiry, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
@@ -42,6 +42,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.identity.reduction import PersonState
 from protocol.limits import TEXT_CHARACTERS_MAX, TIMER_SECONDS_MAX
+from protocol.notes import deletion
 
 EMPTY = phrase("There is nothing to send: write some text.")
 TOO_LONG = phrase(
@@ -53,7 +54,7 @@ USED = phrase("Another message to this contact was sent with this id: choose ano
 TOO_LATE = phrase("The longest timer is a year.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
-NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on this device only.")
+NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on your own devices only.")
 IN_FORCE = phrase("This entry holds for other messages: you can delete it on this device only.")
 NO_TEXT = phrase("Only your own messages that are not deleted can be edited.")
 
@@ -291,6 +292,23 @@ class Messages:
             self._cleaner.begin()
         return self._views.entry(person, row, receipts_of)
 
+    async def delete_on_all(self, person: bytes, entry: bytes) -> EntryView:
+        """Delete an entry on all terminals of this person. Raises UsageError, NotPermitted (this terminal was
+        removed), or a storage failure."""
+        if self._keyring.is_removed:
+            raise NotPermitted(REMOVED)
+        delete = partial(self._store.write_once, _are_noted, self._erase, person, entry)
+        await self._notes.done(await self._store.with_reserve(delete))
+        return await self._store.read(self._shown, person, entry)
+
+    def _erase(self, database: Database, person: bytes, entry: bytes) -> Written:
+        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        if row.kind in KEPT_KINDS:
+            raise UsageError(IN_FORCE)
+        if deleted_by(row) in (AUTHOR, MINE):
+            return self._notes.write(database)
+        return self._notes.write(database, [deletion(entry)])
+
     async def delete_for_all(self, person: bytes, entry: bytes) -> EntryView:
         """Commit a delete of an own entry, which destroys it here, and send it.
 
@@ -323,6 +341,10 @@ class Messages:
 
 def _is_held(database: Database, entry: ParsedEntry) -> bool:
     return entries.get(database, entry.id) is not None
+
+
+def _are_noted(database: Database, written: Written) -> bool:
+    return all(_is_held(database, entry) for entry in written.entries)
 
 
 def _are_held(database: Database, written: list[tuple[bytes, ParsedEntry]]) -> bool:

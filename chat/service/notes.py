@@ -1,4 +1,4 @@
-"""The notes of this person: what its terminals share about contacts, settings and relays (SPEC §11.10).
+"""The notes of this person: what its terminals share with each other alone (SPEC §11.10).
 
 A use case writes here in the transaction of its change. What comes of other terminals is stored, followed in
 the same transaction, and then published as if it had been done here.
@@ -13,6 +13,7 @@ from msgspec import Struct
 from chat.interface import ContactRemoved
 from chat.network.links import Links, LiveLink
 from chat.service import events
+from chat.service.amending import Amendments, changed_of
 from chat.service.comparison import Gaps
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
@@ -65,8 +66,9 @@ class Notes:
         views: Views,
         cleaner: Cleaner,
         gaps: Gaps,
+        amendments: Amendments,
     ) -> None:
-        self._gaps = gaps
+        self._gaps, self._amendments = gaps, amendments
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._cleaner = book, links, views, cleaner
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
@@ -184,6 +186,10 @@ class Notes:
     async def _took(self, followed: Followed) -> None:
         if followed.gone:
             self._bus.signal(events.EntriesGone(tuple(followed.gone)))
+        if followed.deleted:
+            self._amendments.publish(await self._store.read(changed_of, followed.deleted))
+        if followed.more:
+            self._bus.signal(events.SettlingDue())
         for row in followed.removed:
             await self._removed(row)
         if followed.persons:

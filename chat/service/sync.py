@@ -35,7 +35,7 @@ from chat.service.person_logs import PersonLogs, log_budget, owner_of
 from chat.service.renewal import Renewals
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
-from chat.service.views import AMENDS, DELETED, EXPIRED, HERE, Views
+from chat.service.views import AMENDS, Views, gone
 from chat.storage import contacts, entries, expiry, persons, receipts, repair, siblings
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
@@ -695,10 +695,8 @@ class Inbound:
             if entry.header.kind in AMENDS:
                 continue
             view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
-            if one.destroyed == expiry.EXPIRED:
-                view = replace(view, kind=EXPIRED)
-            elif one.destroyed:
-                view = replace(view, kind=DELETED, deleted_by=HERE)
+            if one.destroyed:
+                view = gone(view, one.destroyed)
             if entry.id in shown:
                 view = shown[entry.id]
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec.structs import replace
+
 from chat.errors import Phrase, phrase
 from chat.interface import (
     ContactChanged,
@@ -31,7 +33,7 @@ from chat.service.state import ContactBook
 from chat.storage import expiry, receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Store
-from chat.storage.entries import EntryRow
+from chat.storage.entries import ON_ALL, EntryRow
 from chat.storage.expiry import Moment
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
@@ -64,10 +66,14 @@ DELETE = "delete"
 EDIT = "edit"
 AUTHOR = "author"
 HERE = "here"
+MINE = "mine"
 
 
 AMENDS: Final = {KIND_DELETE: DELETE, KIND_EDIT: EDIT}
 """Kinds that change other entries and have no line of their own."""
+
+BY: Final = {expiry.EXPIRED: "", ON_ALL: MINE}
+"""Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
 
 
 def utc(milliseconds: int) -> datetime:
@@ -162,7 +168,7 @@ class Views:
             expires=utc(moment.wall + row.due - moment.age) if moment and row.due is not None else None,
             seconds=read_timer(row.body).seconds if row.kind == KIND_TIMER and row.salt else 0,
             edited=edit is not None,
-            deleted_by=_deleted_by(row),
+            deleted_by=deleted_by(row),
             change=change.id.hex() if change is not None else "",
         )
 
@@ -352,12 +358,17 @@ def _versions(row: EntryRow, edits: Sequence[EntryRow]) -> tuple[VersionView, ..
     return first, *later
 
 
-def _deleted_by(row: EntryRow) -> str:
+def deleted_by(row: EntryRow) -> str:
+    """Who deleted an entry, and where, as EntryView has it; empty where nobody did, or it ended."""
     if not row.deleted:
         return ""
-    if row.amended is not None:
-        return AUTHOR
-    return "" if row.destroyed == expiry.EXPIRED else HERE
+    return AUTHOR if row.amended is not None else BY.get(row.destroyed, HERE)
+
+
+def gone(view: EntryView, destroyed: int) -> EntryView:
+    """An entry that came after its deletion or its end, without its content."""
+    by = BY.get(destroyed, HERE)
+    return replace(view, kind=DELETED if by else EXPIRED, deleted_by=by)
 
 
 def _unshown(row: EntryRow) -> str:
@@ -365,7 +376,7 @@ def _unshown(row: EntryRow) -> str:
     if row.kind in AMENDS:
         return AMENDS[row.kind]
     if row.deleted:
-        return DELETED if _deleted_by(row) else EXPIRED
+        return DELETED if deleted_by(row) else EXPIRED
     if row.missing:
         return MISSING
     return {KIND_CUT: CUT, KIND_TIMER: TIMER}.get(row.kind, UNKNOWN)

@@ -298,7 +298,7 @@ class Follower:
     def _is_deleted(self, edit: _Amendment) -> bool:
         waiting = (
             "SELECT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS e ON e.number = a.entry"
-            f" WHERE {_WAITS} AND e.kind = 3)"
+            f" WHERE {_WAITS} AND e.kind = 3) OR EXISTS (SELECT 1 FROM deletions WHERE entry = ?1)"
         )
         return bool(self._db.value(waiting, edit.target, int(edit.own), edit.conversation))
 

@@ -40,6 +40,11 @@ def wake_all(db: Database, target: bytes) -> None:
     db.run("UPDATE amendments SET state = ? WHERE target = ?", DUE, target)
 
 
+def show_again(db: Database, edit: int) -> None:
+    """An edit, by number, was deleted: what it names shows something else."""
+    db.run("UPDATE amendments SET state = ? WHERE entry = ? AND state = ?", DUE, edit, IN_FORCE)
+
+
 def covered(db: Database, numbers: Iterable[int]) -> None:
     """These entries may count from now on."""
     db.run(

@@ -19,7 +19,14 @@ from chat.storage.expiry import EXPIRED, Moment
 from chat.storage.secure_deletion import forget_one
 from chat.views import SINGLE, SPELLED
 from protocol import labels
-from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, STORED, EntryPlace, ParsedEntry
+from protocol.entries_and_receipts import (
+    KIND_DELETE,
+    KIND_EDIT,
+    LASTING,
+    STORED,
+    EntryPlace,
+    ParsedEntry,
+)
 from protocol.limits import SEQUENCE_FOLLOWED_MAX
 from protocol.messages import ENTRY_HEADER, EditBody, EntryHeader
 from protocol.primitives import b2b
@@ -34,6 +41,9 @@ Stretch = tuple[int, int]
 """Sequences of an author's chain: from above the first to the second."""
 
 WHOLE: Final[Stretch] = (0, 2**63 - 1)
+
+ON_ALL: Final = 4
+"""What `entries.destroyed` says of an entry that this person deleted on all of its terminals."""
 
 RIVALS_NAMED: Final = 16
 """Rivals of one entry that are named. Their author alone fills this; all of them are marked."""
@@ -66,8 +76,8 @@ SHOWN: Final = f"kind NOT IN ({KIND_DELETE}, {KIND_EDIT})"
 class EntryRow(Struct, frozen=True):  # data classes would take a third of the time of a page
     """A held entry. `number` is local; `time` is the author's word, in milliseconds.
 
-    `destroyed` is 0, 1 (deleted) or EXPIRED. `rivalled` (another entry has its author, incarnation and
-    sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
+    `destroyed` is 0, 1 (deleted), ON_ALL or EXPIRED. `rivalled` (another entry has its author, incarnation
+    and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
     `amended`: the edit whose words are shown, or the delete that took the body.
     """
 
@@ -426,6 +436,8 @@ def insert(
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
     destroyed = int(db.value("SELECT how FROM deletions WHERE entry = ?", entry.id) or 0)
+    if destroyed == ON_ALL and header.kind in LASTING:
+        destroyed = 0  # its terminals could not learn any more what it says
     db.run("DELETE FROM deletions WHERE entry = ?", entry.id)
     if header.timer and moment and not destroyed:
         if expiry.is_over(entry, moment, own=not unread):
@@ -489,15 +501,16 @@ def _obey(db: Database, number: int, conversation: int, entry: ParsedEntry) -> N
         registers.add(db, number, entry.state)
 
 
-def destroy(db: Database, entry: bytes) -> bool:
+def destroy(db: Database, entry: bytes, how: int = 1) -> bool:
     """Delete salt, body and words, and keep the header; False where it is not held or deleted already.
 
-    A body that comes later is not taken. The freed pages keep the bytes until the file is cleaned.
+    A body that comes later is not taken. The freed pages keep the bytes until the file is cleaned. `how`:
+    what `destroyed` says from now on.
     """
     number = db.value("SELECT number FROM entries WHERE id = ? AND NOT destroyed", entry)
     if number is None:
         return False
-    db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
+    db.run("UPDATE entries SET destroyed = ? WHERE number = ?", how, number)
     db.run("DELETE FROM unread WHERE entry = ?", number)
     for table in ("headers_alone", "bodies", "amended", "expiring"):
         db.run(f"DELETE FROM {table} WHERE entry = ?", number)

@@ -67,7 +67,12 @@ def in_force(db: Database, register: int, of: bytes) -> bytes | None:
     return found[-1].value if found else None
 
 
-def is_retired(db: Database, root: bytes) -> bool:
-    """Whether a write that counts retires the pairing with this hash of its root, whose body may be gone."""
+def is_written(db: Database, register: int, of: bytes) -> bool:
+    """Whether a write that counts is of this register, whose body may be gone: it retires, or deletes."""
     sql = f"SELECT EXISTS (SELECT 1 FROM registers AS r WHERE r.register = ? AND r.subject = ? AND {COUNTS})"
-    return bool(db.value(sql, int(Register.RETIRED), root))
+    return bool(db.value(sql, register, of))
+
+
+def is_retired(db: Database, root: bytes) -> bool:
+    """Whether a write that counts retires the pairing with this hash of its root."""
+    return is_written(db, Register.RETIRED, root)

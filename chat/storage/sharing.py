@@ -1,7 +1,7 @@
-"""Follows what the terminals of one person have written about contacts, settings and relays (SPEC §11.10).
+"""Follows what the terminals of one person have written for each other in their notes (SPEC §11.10).
 
-Each register takes the value of the last write that counts, in the order of the notes. What a contact was,
-and what a retired pairing had, is destroyed in the entries that said it, too.
+Contacts, settings and relays have the value of the last write that counts, in the order of the notes. What a
+contact was, and what a retired pairing had, is destroyed in the entries that said it, too.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chat.storage import contacts, entries, keys, persons, registers, settings
+from chat.storage import contacts, entries, erasing, keys, persons, registers, settings
 from chat.storage.contacts import NOTES, PAIRED, ComparisonRow, ContactRow
 from chat.storage.database import Database, Row
+from chat.storage.erasing import Outcome
 from chat.storage.keys import OWN, THEIRS, ShareRow
 from chat.storage.settings import RelayRow
 from protocol.identity.exchange import Extension
@@ -41,6 +42,9 @@ AWAITED_MAX: Final = 256
 """Persons of whom a log is awaited at a time. Terminals of this person fill it, a stolen one too; more would
 be looked for at each state that comes, and asked for on each link."""
 
+AT_ONCE: Final = 1_024
+"""Deletions that one piece of work looks at; most of them may be of entries that are deleted already."""
+
 RETIRED_AT_ONCE: Final = 32
 """Pairings that one entry retires. More are retired by further entries."""
 
@@ -50,6 +54,8 @@ class Followed(Struct, frozen=True):
 
     `persons`: those whose row or pairings are others now, or who are contacts now. `awaited`: whether others
     than before are contacts of whom no log is held. `new_settings`, `new_relays`: whether these are others.
+    `deleted`: ids of entries that are shown as deleted on all terminals from now on. `more`: whether others,
+    or edits of these, are to be deleted by further pieces of work.
     """
 
     persons: frozenset[bytes] = frozenset()
@@ -58,6 +64,8 @@ class Followed(Struct, frozen=True):
     awaited: bool = False
     new_settings: bool = False
     new_relays: bool = False
+    deleted: tuple[bytes, ...] = ()
+    more: bool = False
 
 
 def ensure(db: Database, own: bytes) -> bytes:
@@ -72,16 +80,23 @@ def is_due(db: Database) -> bool:
     return bool(db.value("SELECT EXISTS (SELECT 1 FROM registers_due)"))
 
 
+_DUE: Final = "SELECT register, subject FROM registers_due WHERE register {} ORDER BY register, subject"
+
+
 def follow(db: Database) -> Followed:
-    """Bring contacts, settings and relays in line with the registers that are due."""
-    due = db.rows("SELECT register, subject FROM registers_due ORDER BY register, subject")
+    """Bring contacts, settings and relays in line with the registers that are due, and delete a piece."""
+    deletion = int(Register.DELETED)
+    due = db.rows(_DUE.format("!= ?"), deletion)
+    due += db.rows(f"{_DUE.format('= ?')} LIMIT ?", deletion, AT_ONCE)
     if not due:
         return Followed()
     follower = _Follower(db)
     for register, of in due:
+        if register == deletion and not follower.has_room():
+            break
         if follower.apply(register, of):
             db.run("DELETE FROM registers_due WHERE register = ? AND subject = ?", register, of)
-    return follower.followed()
+    return follower.followed(more=any(register == deletion for register, _ in due))
 
 
 class _Follower:
@@ -92,6 +107,11 @@ class _Follower:
         rows = [*contacts.all(db), *contacts.pending(db)]
         self._rows: dict[bytes, ContactRow] = {subject(row.person): row for row in rows}
         self._reorder = set[bytes]()
+        self._erased, self._deleted = 0, list[bytes]()
+
+    def has_room(self) -> bool:
+        """Whether this piece of work may destroy the bodies of further entries."""
+        return self._erased < erasing.PIECE
 
     def apply(self, register: int, of: bytes) -> bool:
         """Whether the register is in line with what is stored, and due no more."""
@@ -111,11 +131,13 @@ class _Follower:
                 self._setting(of)
             case Register.RELAY:
                 self._new_relays = True
+            case Register.DELETED:
+                self._delete(of)
             case _:
                 pass  # of a later version, which reads the entries again
         return True
 
-    def followed(self) -> Followed:
+    def followed(self, *, more: bool) -> Followed:
         """Follow what concerns several registers; what changed."""
         for person in self._reorder:
             _order_pairings(self._db, person)
@@ -127,6 +149,8 @@ class _Follower:
             self._awaited,
             self._new_settings,
             new_relays,
+            tuple(self._deleted),
+            more,
         )
 
     # Contacts.
@@ -227,6 +251,18 @@ class _Follower:
                 keys.forget_pairing(self._db, row.person, found[0])
                 self._persons.add(row.person)
         return True
+
+    # Entries.
+
+    def _delete(self, entry: bytes) -> None:
+        if not registers.is_written(self._db, Register.DELETED, entry):
+            return
+        outcome = erasing.erase(self._db, entry)
+        if outcome is not Outcome.NOTHING:
+            self._deleted.append(entry)
+        if outcome is Outcome.DESTROYED:
+            self._erased += 1
+            self._gone.append(entry)
 
     # Settings.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.amendments import deleted, edits
+from protocol.amendments import deleted, deleted_on_all, edits
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_TEXT,
@@ -165,9 +165,11 @@ def _amend(inputs: Json, step: Json) -> Json:
     }
     apart = {entries[name].id for name in step["apart"]}
     destroyed = {entries[name].id for name in step["destroyed"]}
-    shown = edits(held, own, apart, destroyed)
+    gone = deleted_on_all(held, [bytes.fromhex(one) for one in step["on_all"]])
+    shown = edits(held, own, apart, destroyed | gone)
     return {
         "deleted": sorted(names[one] for one in deleted(held, own, apart)),
+        "deleted_on_all": sorted(names[one] for one in gone),
         "edits": {names[one]: [names[edit] for edit in some] for one, some in sorted(shown.items())},
     }
 

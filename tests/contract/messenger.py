@@ -16,6 +16,7 @@ from chat.interface import (
     Cleaned,
     ContactChanged,
     ContactRemoved,
+    DeletionScope,
     EntriesTimed,
     EntryAdded,
     EntryChanged,
@@ -274,7 +275,7 @@ class MessengerContract:
         messenger, friend = subject.messenger, subject.friend
         events, asked = await listening(subject), await messenger.send(friend, "the harbour at noon")
         await until(events, lambda event: is_delivered(event, asked.id))
-        shown = await messenger.delete(friend, asked.id, everyone=True)
+        shown = await messenger.delete(friend, asked.id, DeletionScope.EVERYONE)
         assert (shown.kind, shown.text, shown.deleted_by) == ("deleted", "", "author")
         await until(events, lambda event: is_delivered(event, shown.change))
         change = await messenger.entry(friend, shown.change)
@@ -282,10 +283,10 @@ class MessengerContract:
         assert (change.kind, change.own, change.state) == ("delete", True, EntryState.DELIVERED)
         assert await messenger.history(friend) == (shown,)
         assert await messenger.delete(friend, asked.id) == shown
-        assert await messenger.delete(friend, asked.id, everyone=True) == shown
+        assert await messenger.delete(friend, asked.id, DeletionScope.EVERYONE) == shown
         theirs = await subject.hear("the harbour, yes", "")
         with pytest.raises(UsageError):
-            await messenger.delete(friend, theirs, everyone=True)
+            await messenger.delete(friend, theirs, DeletionScope.EVERYONE)
 
     async def test_an_edited_entry_keeps_its_place_and_says_the_new_words(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend

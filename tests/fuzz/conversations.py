@@ -21,6 +21,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.errors import Malformed, ProtocolError
 from protocol.history import check_page, lacking, named, pages
+from protocol.notes import Register, deletion, read_state, state_body, write
 from protocol.own_terminals import (
     Mark,
     Passed,
@@ -153,6 +154,32 @@ def _passed_on() -> dict[str, bytes]:
     }
 
 
+def _state(data: bytes) -> m.StateBody:
+    """What a terminal of this person writes into the notes, with the value of each register."""
+    state = read_state(data)
+    deletions = [one for one in state.writes if one.register == Register.DELETED]
+    assert len(deletions) in (0, len(state.writes))
+    assert not any(one.value for one in deletions)
+    return state
+
+
+def _states() -> dict[str, bytes]:
+    draw = drawn("states")
+    person = draw(32)
+    facts = [
+        write(Register.CONTACT, person, m.ContactValue(person, 1_795_000_000_000)),
+        write(Register.PETNAME, person, m.PetnameValue("Cleo")),
+        write(Register.BLOCKED, person, m.BlockedValue(False)),
+    ]
+    return {
+        "contact": state_body(facts),
+        "removed": state_body([write(Register.CONTACT, person), write(Register.RETIRED, draw(32))]),
+        "deleted": state_body([deletion(draw(32))]),
+        "two-deleted": state_body([deletion(draw(32)), deletion(draw(32))]),
+        "later": state_body([m.StateWrite(200, draw(32), b"later")]),
+    }
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     "message": of_codec(m.MESSAGE, published("codec", "Value", "decode", "bytes", "message")),
     "entry-header": of_codec(m.ENTRY_HEADER, published("codec", "Value", "decode", "bytes", "EntryHeader")),
@@ -160,6 +187,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "cut-body": of_codec(m.CUT_BODY, published("codec", "Value", "decode", "bytes", "CutBody")),
     "timer-body": of_codec(m.TIMER_BODY, published("codec", "Value", "decode", "bytes", "TimerBody")),
     "state-body": of_codec(m.STATE_BODY, published("codec", "Value", "decode", "bytes", "StateBody")),
+    "state": Target(_state, (ProtocolError,), _states, lambda state: state_body(state.writes)),
     "delete-body": of_codec(m.DELETE_BODY, published("codec", "Value", "decode", "bytes", "DeleteBody")),
     "edit-body": of_codec(m.EDIT_BODY, published("codec", "Value", "decode", "bytes", "EditBody")),
     "entry": Target(_entry, (ProtocolError,), _entries, lambda entry: encode(entry.message())),

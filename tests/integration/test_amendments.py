@@ -9,6 +9,7 @@ import pytest
 
 from chat.interface import (
     Cleaned,
+    DeletionScope,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
@@ -66,11 +67,11 @@ async def test_an_entry_deleted_for_everyone_is_gone_on_both_sides(tmp_path: Pat
     async with in_touch(tmp_path) as (_, ada, ben):
         friend, entry = await ada.contact(ben), await talk(ada, ben, f"the {WORD} at noon")
         gone, known = ben.wait(EntryDeleted), ada.wait(EntryDeleted)
-        view = await ada.engine.delete(friend, entry, everyone=True)
+        view = await ada.engine.delete(friend, entry, DeletionScope.EVERYONE)
         assert (view.kind, view.text, view.deleted_by, view.own) == ("deleted", "", "author", True)
         await arrived(ada, view.change)
-        assert (await gone) == EntryDeleted(await ben.contact(ada), entry, by_author=True)
-        assert (await known).by_author
+        assert (await gone) == EntryDeleted(await ben.contact(ada), entry, deleted_by="author")
+        assert (await known).deleted_by == "author"
         for one, other in ((ada, ben), (ben, ada)):
             assert (await shown(one, other))[-1] == ("deleted", "", "author")
             assert await one.engine.search(WORD) == ()
@@ -79,7 +80,7 @@ async def test_an_entry_deleted_for_everyone_is_gone_on_both_sides(tmp_path: Pat
         delete = await ada.engine.entry(friend, view.change)
         assert delete is not None
         assert (delete.kind, delete.state) == ("delete", EntryState.DELIVERED)
-        assert await ada.engine.delete(friend, entry, everyone=True) == view, "it is deleted already"
+        assert await ada.engine.delete(friend, entry, DeletionScope.EVERYONE) == view, "it is deleted already"
         assert await ben.engine.first_unread(await ben.contact(ada)) is not None
         assert [view.unread for view in await ben.engine.contacts()] == [1], "neither is unread"
 
@@ -108,7 +109,7 @@ async def test_an_edit_takes_the_place_of_what_was_said_and_a_delete_covers_it(t
             details = await one.engine.details(await one.contact(other), entry)
             assert [version.text for version in details.versions] == ["Yes, at five", f"No, {WORD}"]
         await arrived(ada, (await ada.engine.edit(friend, entry, f"Maybe {WORD}")).change)
-        await arrived(ada, (await ada.engine.delete(friend, entry, everyone=True)).change)
+        await arrived(ada, (await ada.engine.delete(friend, entry, DeletionScope.EVERYONE)).change)
         for one, other in ((ada, ben), (ben, ada)):
             assert (await shown(one, other))[2] == ("deleted", "", "author")
             assert await one.engine.search(WORD) == ()
@@ -154,7 +155,7 @@ async def test_what_ended_on_one_side_is_shown_alike_once_its_author_deleted_it(
         entry = await talk(ada, ben, "not read yet")
         await ada.wait(EntryDeleted, lambda event: event.id == entry and event.expired)
         assert (await shown(ada, ben))[-1] == ("expired", "", "")
-        await arrived(ada, (await ada.engine.delete(friend, entry, everyone=True)).change)
+        await arrived(ada, (await ada.engine.delete(friend, entry, DeletionScope.EVERYONE)).change)
         for one, other in ((ada, ben), (ben, ada)):
             assert (await shown(one, other))[-1] == ("deleted", "", "author")
 
@@ -182,9 +183,9 @@ async def test_a_timer_cannot_be_deleted_for_everyone(tmp_path: Path) -> None:
         friend = await ada.contact(ben)
         timer = await ada.engine.set_timer(friend, 60)
         assert timer is not None
-        assert not timer.for_everyone
+        assert timer.scopes == (DeletionScope.HERE,)
         with pytest.raises(UsageError, match="other messages"):
-            await ada.engine.delete(friend, timer.id, everyone=True)
+            await ada.engine.delete(friend, timer.id, DeletionScope.EVERYONE)
         assert (await shown(ada, ben))[-1] == ("timer", "", "")
 
 
@@ -196,10 +197,10 @@ async def test_a_delete_and_an_edit_wait_for_an_absent_contact(tmp_path: Path) -
         gone = presence(ada, present=False)
         network.part(ada.host, ben.host)
         await gone
-        one = await ada.engine.delete(friend, first, everyone=True)
+        one = await ada.engine.delete(friend, first, DeletionScope.EVERYONE)
         other = await ada.engine.edit(friend, second, "better")
         never = (await ada.engine.send(friend, "never read")).id
-        await ada.engine.delete(friend, never, everyone=True)
+        await ada.engine.delete(friend, never, DeletionScope.EVERYONE)
         for change in (one.change, other.change):
             view = await ada.engine.entry(friend, change)
             assert view is not None
@@ -226,16 +227,15 @@ async def test_only_ones_own_texts_are_deleted_for_everyone_and_edited(tmp_path:
         friend, theirs = await ada.contact(ben), await talk(ben, ada, "Ben's")
         mine = await talk(ada, ben, "Ada's")
         with pytest.raises(UsageError, match="Somebody else"):
-            await ada.engine.delete(friend, theirs, everyone=True)
+            await ada.engine.delete(friend, theirs, DeletionScope.EVERYONE)
         with pytest.raises(UsageError, match="your own messages"):
             await ada.engine.edit(friend, theirs, "not Ben's")
         with pytest.raises(UsageError, match="nothing to send"):
             await ada.engine.edit(friend, mine, "  ")
         change = (await ada.engine.edit(friend, mine, "Ada's own")).change
         with pytest.raises(UsageError, match="other messages"):
-            await ada.engine.delete(
-                friend, (await ada.engine.delete(friend, mine, everyone=True)).change, True
-            )
+            gone = await ada.engine.delete(friend, mine, DeletionScope.EVERYONE)
+            await ada.engine.delete(friend, gone.change, DeletionScope.EVERYONE)
         with pytest.raises(UsageError, match="not deleted"):
             await ada.engine.edit(friend, mine, "again")
         with pytest.raises(UsageError, match="not deleted"):
@@ -265,7 +265,7 @@ async def test_what_was_deleted_here_alone_stays_so_and_loses_its_edits(tmp_path
         assert left_in(ben) == []
         assert (await shown(ada, ben))[-1] == ("text", f"more about {WORD}", "")
         # Its author's delete comes later, and says more.
-        await arrived(ada, (await ada.engine.delete(friend, entry, everyone=True)).change)
+        await arrived(ada, (await ada.engine.delete(friend, entry, DeletionScope.EVERYONE)).change)
         assert (await shown(ben, ada))[-1] == ("deleted", "", "author")
 
 

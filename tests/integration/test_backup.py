@@ -13,6 +13,7 @@ import pytest
 from chat.interface import (
     BackupView,
     CannotCreate,
+    DeletionScope,
     EntryAdded,
     EntryFilled,
     EntryView,
@@ -226,7 +227,7 @@ async def test_deletes_and_edits_of_a_backup_are_in_force_when_it_is_restored(tm
         edited, gone = await talk(ada, ben, "as it was"), await talk(ada, ben, "deleted for everyone")
         await back_up(ada, tmp_path / "first")
         await ada.engine.edit(await ada.contact(ben), edited, "as it is")
-        await ada.engine.delete(await ada.contact(ben), gone, everyone=True)
+        await ada.engine.delete(await ada.contact(ben), gone, DeletionScope.EVERYONE)
         made = await back_up(ada, tmp_path / "second")
         await ada.stop()
         shown_entry = (

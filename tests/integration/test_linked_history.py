@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chat.interface import EntryAdded, EntryChanged, EntryState
+from chat.interface import DeletionScope, EntryAdded, EntryChanged, EntryState
 from tests.integration.steps import now
 from tests.integration.test_linking import laptop_of, present
 from tests.support.engines import devices
@@ -26,7 +26,7 @@ async def test_a_linked_device_has_the_history_with_its_states_and_no_deleted_te
         ids = [(await ada.engine.send(friend, f"text {number}")).id for number in range(BEFORE)]
         await talk(ben, ada, "an answer")
         await ada.engine.mark_read(friend, ((await ada.engine.history(friend, 1))[-1].id,))
-        await ada.engine.delete(friend, ids[3], everyone=True)
+        await ada.engine.delete(friend, ids[3], DeletionScope.EVERYONE)
         await ada.engine.edit(friend, ids[4], "text four")
         await talk(ada, ben, "the last one")
         laptop = laptop_of(ada, tmp_path)

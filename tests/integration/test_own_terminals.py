@@ -9,7 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState, QuestionsChanged
+from chat.interface import (
+    ContactChanged,
+    DeletionScope,
+    EntryAdded,
+    EntryChanged,
+    EntryState,
+    QuestionsChanged,
+)
 from chat.network.links import LiveLink
 from chat.service.events import ContactsChanged
 from chat.storage import contacts
@@ -209,7 +216,7 @@ async def test_edits_deletes_and_timers_reach_the_other_terminal_and_the_contact
         await apart(network, laptop, ben)
         friend = await laptop.contact(ben)
         await laptop.engine.edit(friend, edited, "hello")
-        await laptop.engine.delete(friend, deleted, everyone=True)
+        await laptop.engine.delete(friend, deleted, DeletionScope.EVERYONE)
         await laptop.engine.set_timer(friend, 60)
         await asyncio.sleep(5)
         for person, other in ((desk, ben), (ben, desk), (laptop, ben)):

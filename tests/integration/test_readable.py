@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import BackupView, BadData, CannotCreate, EntryAdded, EntryEdited, UsageError
+from chat.interface import (
+    BackupView,
+    BadData,
+    CannotCreate,
+    DeletionScope,
+    EntryAdded,
+    EntryEdited,
+    UsageError,
+)
 from chat.service import readable
 from chat.service.formats import FORMS
 from tests.integration.test_expiry import timed
@@ -114,7 +122,7 @@ async def test_what_is_shown_of_an_entry_is_what_its_bytes_say(tmp_path: Path) -
         await answer
         await ada.engine.edit(friend, first, "the first")
         await ada.engine.delete(friend, await talk(ada, ben, "gone"))
-        await ada.engine.delete(friend, await talk(ada, ben, "gone for all"), True)
+        await ada.engine.delete(friend, await talk(ada, ben, "gone for all"), DeletionScope.EVERYONE)
         await timed(ada, ben, 60)
         timer = await talk(ben, ada, "with a timer")
         edited = ada.wait(EntryEdited)

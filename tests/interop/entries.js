@@ -364,6 +364,15 @@ export class Conversation {
     return this.entries().filter((entry) => deletes.some((one) => covers(one, entry)));
   }
 
+  // The entries, of either person, that are deleted on all terminals of this one, whose notes have these ids.
+  deletedOnAll(ids) {
+    const isNamed = (one) => ids.some((other) => other.equals(one));
+    return this.entries().filter(({ id: one, header, body }) => {
+      if ([CUT, DELETE, TIMER, STATE].includes(header.kind)) return false;
+      return isNamed(one) || (header.kind === EDIT && Boolean(body) && isNamed(body.entry));
+    });
+  }
+
   // The edits of each text, in order: pairs of the text and the list. `destroyed` are ids of what was deleted here.
   edits(isOwn, apart, destroyed) {
     const gone = [...this.deleted(isOwn, apart).map((entry) => entry.id), ...destroyed];

@@ -18,6 +18,7 @@ export const PAIRING = 5;
 export const RETIRED = 6;
 const SETTING = 7;
 const RELAY = 8;
+const DELETED = 9;
 const VALUES = new Map([
   [CONTACT, struct({ person: id, since: u53 })],
   [PETNAME, struct({ name: text(0, 64) })],
@@ -70,7 +71,7 @@ const CHECKS = new Map([
 ]);
 
 function isWritten({ register, of, value: raw }) {
-  if (register === RETIRED) return raw.length === 0;
+  if (register === RETIRED || register === DELETED) return raw.length === 0;
   if (!VALUES.has(register)) return true;
   if (raw.length === 0 && [CONTACT, RELAY].includes(register)) return true;
   try {
@@ -90,6 +91,7 @@ export function checkState({ writes }) {
     ascending(writes.map(place)) &&
     writes.every(isWritten) &&
     (writes.length === 1 || writes.every(({ register }) => register !== PAIRING)) &&
+    new Set(writes.map(({ register }) => register === DELETED)).size === 1 &&
     contacts.every(({ of }) => of.equals(contacts[0].of));
   must(holds, 'malformed', 'V-ET-09');
 }

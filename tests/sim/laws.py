@@ -57,7 +57,8 @@ class Seen:
     """What one terminal has shown, held and done. It goes back with an old copy.
 
     `held` are ids by conversation, `told` those that its person has read, `for_all` those that it deleted for
-    everyone. `pairings` are the roots by person, `removed` the removed terminals by person.
+    everyone, `on_all` on all own terminals. `pairings` are the roots by person, `removed` the removed
+    terminals by person.
     """
 
     announced: set[str] = field(default_factory=set)
@@ -67,6 +68,7 @@ class Seen:
     verified: set[int] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     for_all: set[str] = field(default_factory=set)
+    on_all: set[str] = field(default_factory=set)
     pairings: dict[bytes, set[bytes]] = field(default_factory=dict)
     removed: dict[bytes, set[bytes]] = field(default_factory=dict)
     ends: dict[str, float] = field(default_factory=dict)
@@ -82,6 +84,7 @@ class Seen:
             set(self.verified),
             set(self.told),
             set(self.for_all),
+            set(self.on_all),
             {person: set(roots) for person, roots in self.pairings.items()},
             {person: set(terminals) for person, terminals in self.removed.items()},
             dict(self.ends),
@@ -547,8 +550,11 @@ class Laws:
 
     def _missing_at(self, side: Side, mine: list[EntryView], one: Side, theirs: list[EntryView]) -> str:
         """What another terminal lacks of what a terminal shows."""
-        if side.seen.for_all & {view.id for view in theirs if view.kind == "text"}:
+        texts_there = {view.id for view in theirs if view.kind == "text"}
+        if side.seen.for_all & texts_there:
             return f"{one.name} has not deleted what {side.name} deleted for everyone"
+        if side.owner == one.owner and side.seen.on_all & texts_there:
+            return f"{one.name} has not deleted what {side.name} deleted on all own terminals"
         words = {view.id: view.text for view in theirs if view.kind == "text" and not view.quarantined}
         texts = [v for v in mine if v.kind == "text" and not v.quarantined]
         other = [v for v in texts if words.get(v.id, v.text) != v.text]

@@ -18,6 +18,8 @@ from chat.service.comparison import Comparison
 from chat.service.events import EventBus
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
+from chat.service.messages import Messages
+from chat.service.notes import Written
 from chat.service.pairing import storage as pairing_storage
 from chat.service.person_logs import OwnLog
 from chat.service.sync import Inbound, Outbound
@@ -108,12 +110,22 @@ def deleted_comes_back() -> None:
     """Only the content of a deleted entry goes, so that the contact can bring it again."""
     destroy = entries.destroy
 
-    def forgetful(db: Database, entry: bytes) -> bool:
-        gone = destroy(db, entry)
+    def forgetful(db: Database, entry: bytes, how: int = 1) -> bool:
+        gone = destroy(db, entry, how)
         db.run("UPDATE entries SET destroyed = 0 WHERE id = ?", entry)
         return gone
 
     entries.destroy = forgetful
+
+
+def deleted_on_all_here_alone() -> None:
+    """What is deleted on all own terminals is deleted on this one, and the notes do not say so."""
+
+    def erase(self: Messages, database: Database, person: bytes, entry: bytes) -> Written:
+        entries.destroy(database, entry, entries.ON_ALL)
+        return self._notes.write(database)
+
+    Messages._erase = erase  # type: ignore[method-assign]
 
 
 def expired_stays() -> None:
@@ -230,6 +242,7 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "delivered without receipt": delivered_without_receipt,
     "read without shown": read_without_shown,
     "deleted comes back": deleted_comes_back,
+    "deleted on all here alone": deleted_on_all_here_alone,
     "expired stays": expired_stays,
     "nonce reused": nonce_reused,
     "verified in memory only": verified_in_memory_only,

@@ -8,7 +8,7 @@ from contextvars import Context
 from functools import partial
 from typing import Final
 
-from chat.interface import NearbyChanged
+from chat.interface import DeletionScope, NearbyChanged
 from tests.sim.disk import copied
 from tests.sim.network import corrupt, drop, repeat, swap
 from tests.sim.plan import LIES, Step
@@ -57,16 +57,19 @@ def _read(world: World, step: Step) -> None:
 
 
 def _delete(world: World, step: Step) -> None:
-    """`number`: which of the entries, counted from the last."""
+    """`number`: which of the entries, counted from the last; every fourth one on all own terminals."""
     if not _ready(world, step):
         return
     side, other = world.laws.sides[step.who], world.hosts[step.other].owner
     ids = [view.id for view in world.laws.views(side, other) if view.kind == "text"]
     host = world.hosts[step.who]
+    scope = DeletionScope.MINE if step.number % 4 == 3 else DeletionScope.HERE
 
     async def delete(entry: str) -> None:
-        await host.person.engine.delete(world.person(world.hosts[step.other]), entry)
+        await host.person.engine.delete(world.person(world.hosts[step.other]), entry, scope)
         side.seen.deleted.add(entry)
+        if scope is DeletionScope.MINE:
+            side.seen.on_all.add(entry)
 
     if ids:
         world.spawn(host, "delete", partial(delete, ids[-1 - step.number % len(ids)]))
@@ -87,7 +90,7 @@ def _delete_for_all(world: World, step: Step) -> None:
 
     async def delete() -> None:
         contact = world.person(world.hosts[step.other])
-        gone = await host.person.engine.delete(contact, entry, everyone=True)
+        gone = await host.person.engine.delete(contact, entry, DeletionScope.EVERYONE)
         side.seen.deleted.add(entry)
         side.seen.for_all.add(entry)
         assert gone.change

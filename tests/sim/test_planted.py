@@ -17,6 +17,7 @@ FOUND_BY = {
     "delivered without receipt": {"delivered"},
     "read without shown": {"read"},
     "deleted comes back": {"deleted"},
+    "deleted on all here alone": {"liveness"},
     "expired stays": {"expired"},
     "nonce reused": {"nonce"},
     "verified in memory only": {"verified"},

@@ -65,7 +65,7 @@ from protocol.messages import (
     TextBody,
     TimerBody,
 )
-from protocol.notes import Register, notes_of, state_body, write
+from protocol.notes import Register, deletion, notes_of, state_body, write
 from protocol.primitives import b2b
 from protocol.relay.rendezvous import RelayAddress
 from protocol.vectors.entries import ACTIONS, AREA
@@ -546,6 +546,7 @@ def _states(talk: Talk) -> dict[str, list[StateWrite]]:
             write(Register.PETNAME, person, PetnameValue("Cleo")),
             StateWrite(200, bytes(32), b"\xc1"),
         ],
+        "a state of 64 deletions": [deletion(one) for one in _many(64)],
         "64 writes": [StateWrite(200, number.to_bytes(32, "big"), b"") for number in range(64)],
     }
 
@@ -582,6 +583,11 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
         "one share twice": [
             write(Register.PAIRING, at, replace(root, pairing=replace(root.pairing, own=shares)))
         ],
+        "a deletion with a value": [replace(deletion(at), value=b"\xc3")],
+        "a deletion with a petname": [petname, deletion(at)],
+        "a deletion with a register of a later version": [deletion(at), StateWrite(200, at, b"")],
+        "deletions that descend": [deletion(one) for one in two[::-1]],
+        "a deletion twice": [deletion(at), deletion(at)],
         "a retired pairing with a value": [replace(write(Register.RETIRED, at), value=b"\xc3")],
         "recoveries that descend": [
             write(Register.STANDING, person, StandingValue(True, False, person, two[::-1], []))
@@ -834,6 +840,10 @@ def _registers(seed: Seed) -> Group:
     talk._keep("gone", desk, talk.place(desk, "b"), 2, KIND_STATE, gone)
     talk.write("a year ahead", desk, "b", ms=366 * 86_400_000)
     name("f", desk, "a year ahead", ms=4)
+    low, high = bytes([1]) * 32, bytes([2]) * 32
+    talk._keep("a deletion", desk, talk.place(desk, "b"), 5, KIND_STATE, state_body([deletion(low)]))
+    both = state_body([deletion(low), deletion(high)])
+    talk._keep("two deletions", laptop, talk.place(laptop, "c"), 6, KIND_STATE, both)
     group = Group("11.10", {"entries": talk.named()})
     conversation = talk.conversation.hex()
     for comment, names, apart in (
@@ -848,6 +858,9 @@ def _registers(seed: Seed) -> Group:
         ("a clock that is a year ahead decides nothing", ["a", "b", "a year ahead", "f", "c", "d", "e"], []),
         ("one that does not count", ["a", "b", "c", "d", "e"], ["e", "d"]),
         ("none that counts", ["a"], ["a"]),
+        ("deletions of two terminals", ["a", "b", "c", "a deletion", "two deletions"], []),
+        ("one of two that delete does not count", ["a deletion", "two deletions"], ["two deletions"]),
+        ("no deletion that counts", ["a deletion"], ["a deletion"]),
     ):
         steps = one_step(
             ACTIONS, group.inputs, "registers", conversation=conversation, entries=names, apart=apart
@@ -1018,8 +1031,22 @@ def _amend(seed: Seed) -> Group:
         ("a delete covers an edit that does not count", ["a", *a_edits, "delete a"], ["a at last"], []),
         ("an entry that was deleted on this terminal", ["a", *a_edits], [], ["a"]),
     ):
-        steps = one_step(ACTIONS, group.inputs, "amend", entries=names, apart=apart, destroyed=destroyed)
-        group.add(comment, ["Amend"], SUCCESS, steps)
+        given = {"entries": names, "apart": apart, "destroyed": destroyed, "on_all": []}
+        group.add(comment, ["Amend"], SUCCESS, one_step(ACTIONS, group.inputs, "amend", **given))
+    for comment, names, on_all in (
+        ("deleted on all own terminals: an entry of the contact", texts, ["b"]),
+        ("deleted on all own terminals: an own entry", texts, ["mine"]),
+        ("deleted on all own terminals: with its edits", ["a", *a_edits, "b"], ["a"]),
+        ("deleted on all own terminals: edits of what is not held", a_edits, ["a"]),
+        ("deleted on all own terminals: with edits of another person", ["mine", "an edit of mine"], ["mine"]),
+        ("deleted on all own terminals: an edit alone", ["a", *a_edits], ["a at last"]),
+        ("deleted on all own terminals: a later kind", ["a", "later kind"], ["later kind"]),
+        ("what stays in force is not deleted", ["cut", "delete a", "a"], ["cut", "delete a"]),
+        ("deleted on all own terminals and by its author", ["a", *a_edits, "delete a"], ["a"]),
+    ):
+        ids = sorted(talk.entries[name].id.hex() for name in on_all)
+        given = {"entries": names, "apart": [], "destroyed": [], "on_all": ids}
+        group.add(comment, ["Amend", "Notes"], SUCCESS, one_step(ACTIONS, group.inputs, "amend", **given))
     return group
 
 

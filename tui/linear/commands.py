@@ -68,9 +68,9 @@ def _talking(p: Parts) -> dict[str, Row]:
         "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
         "edit": (N_("Change an entry of yours by its number."), p.composer.edit, N_("NUMBER TEXT")),
         "delete": (
-            N_("Delete your copy of an entry, or your own one for everyone. The last choice is kept."),
+            N_("Delete an entry here, on all your devices or, your own, for everyone; a choice is kept."),
             p.deletion.delete,
-            N_("NUMBER here or everyone"),
+            N_("NUMBER here, mine or everyone"),
         ),
         "timer": (
             N_("Show or set after how long new messages disappear."),

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.interface import (
+    DeletionScope,
     EntryChanged,
     EntryState,
     EntryView,
@@ -27,14 +28,12 @@ from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted, timer_line
 from tui.preferences import Preferences, kept_send_id, send_id
 from tui.text.formatting import (
-    EVERYONE,
-    HERE,
     SCOPE,
     counter,
     deletion,
-    deletion_for_all,
     gone_line,
     safe_line,
+    scope_of,
 )
 from tui.text.translation import _
 
@@ -256,38 +255,43 @@ class Deletion:
         if not number:
             raise UsageError(_("Type /delete and the number of an entry: /last lists entries with numbers."))
         entry = await self.history.find(number)
-        wanted, chooses = wanted.strip().casefold(), entry.for_everyone and not entry.only_for_everyone
-        if wanted == HERE or not entry.only_for_everyone:
-            _refuse_deleted(entry)
-        scope = self._scope(entry, wanted) if chooses or wanted else _only(entry)
-        says = deletion_for_all if scope == EVERYONE else deletion
+        wanted = wanted.strip().casefold()
+        scope = self._scope(entry, wanted)
         lines = [
             _("Delete {entry}?").format(entry=quoted(entry)),
-            says(entry, self.state.name_of(entry.contact)),
+            deletion(entry, self.state.name_of(entry.contact), scope),
         ]
-        if chooses and not wanted:
-            if scope == HERE:
-                other = _("To delete it for everyone, type /delete {number} everyone.")
-            else:
-                other = _("To delete it on this device only, type /delete {number} here.")
-            lines.append(other.format(number=number))
+        others = {
+            DeletionScope.HERE: _("To delete it on this device only, type /delete {number} here."),
+            DeletionScope.MINE: _("To delete it on all your devices, type /delete {number} mine."),
+            DeletionScope.EVERYONE: _("To delete it for everyone, type /delete {number} everyone."),
+        }
+        if not wanted:
+            lines += [others[one].format(number=number) for one in entry.scopes if one is not scope]
 
         async def do() -> None:
-            if chooses:
-                await self.preferences.set(SCOPE, scope)
-            await self.messenger.delete(entry.contact, entry.id, scope == EVERYONE)
+            if wanted:
+                await self.preferences.set(SCOPE, scope.value)
+            await self.messenger.delete(entry.contact, entry.id, scope)
 
         await self.questions.confirm(entry.contact, lines, do)
 
-    def _scope(self, entry: EntryView, wanted: str) -> str:
-        """For whom an entry is to be deleted. Raises UsageError."""
-        if wanted not in ("", HERE, EVERYONE):
-            raise UsageError(_("Type here or everyone after the number."))
-        if wanted == EVERYONE and not entry.own:
-            raise UsageError(_("Somebody else wrote this message: you can delete it on this device only."))
-        if wanted == EVERYONE and not entry.for_everyone:
+    def _scope(self, entry: EntryView, wanted: str) -> DeletionScope:
+        """Where an entry is to be deleted. Raises UsageError."""
+        if wanted and wanted not in list(DeletionScope):
+            raise UsageError(_("Type here, mine or everyone after the number."))
+        scope = scope_of(entry, self.preferences.get(SCOPE))
+        if scope is None:
+            raise UsageError(gone_line(entry.kind))
+        if wanted == DeletionScope.EVERYONE and not entry.own:
+            raise UsageError(
+                _("Somebody else wrote this message: you can delete it on your own devices only.")
+            )
+        if wanted in (DeletionScope.MINE, DeletionScope.EVERYONE) and entry.kind in ("cut", "timer"):
             raise UsageError(_("This entry holds for other messages: you can delete it on this device only."))
-        return wanted or (EVERYONE if self.preferences.get(SCOPE) == EVERYONE else HERE)
+        if wanted and wanted not in entry.scopes:
+            raise UsageError(gone_line(entry.kind))
+        return DeletionScope(wanted) if wanted else scope
 
     async def entry_deleted(self, contact: str, entry: str) -> None:
         """An entry was deleted, by this client or another client of the profile."""
@@ -338,11 +342,6 @@ class Deletion:
         if self.history.erasing:
             self.history.erasing.clear()
             await self.output.notify(_("Deleted. The profile file no longer contains it."))
-
-
-def _only(entry: EntryView) -> str:
-    """For whom an entry can be deleted where there is no choice."""
-    return EVERYONE if entry.only_for_everyone else HERE
 
 
 def _refuse_deleted(entry: EntryView) -> None:

@@ -18,9 +18,9 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from chat.interface import UsageError, parse_timer, timer_text
+from chat.interface import DeletionScope, UsageError, parse_timer, timer_text
 from tui.actions import Action
-from tui.text.formatting import EVERYONE, HERE, safe_line
+from tui.text.formatting import safe_line, scope_name
 from tui.text.translation import N_, _, told
 from tui.text.wrapping import wrap
 from tui.widgets.controls import Field, Hints
@@ -156,36 +156,45 @@ class ConfirmDialog(Dialog[bool]):
         self.end(yes)
 
 
-class DeleteDialog(Dialog[str]):
-    """For whom an own message is to be deleted: the scope, EVERYONE or HERE; None: not at all.
+class DeleteDialog(Dialog[DeletionScope]):
+    """Where a message is to be deleted; None: not at all.
 
-    `consequences` says of each scope what it does. It begins with `scope`.
+    `consequences` says of each scope that is offered what it does. It begins with `scope`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "delete"),
         Binding("n,enter", "leave"),
-        Binding("e", "other"),
+        Binding("e,down", "other(1)"),
+        Binding("up", "other(-1)"),
     ]
     heading = N_("Are you sure?")
 
-    def __init__(self, question: str, consequences: Mapping[str, str], scope: str) -> None:
+    def __init__(
+        self, question: str, consequences: Mapping[DeletionScope, str], scope: DeletionScope
+    ) -> None:
         super().__init__()
         self._question, self._consequences, self._scope = question, consequences, scope
 
     def body(self) -> list[Widget]:
-        return [plain(self._question, classes="strong"), plain("", id="consequence", classes="quiet")]
+        return [
+            plain(self._question, classes="strong"),
+            plain("", id="scopes"),
+            plain("", id="consequence", classes="quiet"),
+        ]
 
     def draw(self) -> None:
+        lines = [f"{'●' if one is self._scope else '○'} {scope_name(one)}" for one in self._consequences]
+        self.query_one("#scopes", Static).update("\n".join(lines))
         self.query_one("#consequence", Static).update(self._consequences[self._scope])
-        other = _("For everyone") if self._scope == HERE else _("On this device only")
-        self.set_hints((("y", _("Yes")), ("n", _("No")), ("e", other)))
+        self.set_hints((("y", _("Yes")), ("n", _("No")), ("e", _("Other choice"))))
 
     def action_delete(self) -> None:
         self.end(self._scope)
 
-    def action_other(self) -> None:
-        self._scope = EVERYONE if self._scope == HERE else HERE
+    def action_other(self, step: int) -> None:
+        scopes = list(self._consequences)
+        self._scope = scopes[(scopes.index(self._scope) + step) % len(scopes)]
         self.draw()
 
 

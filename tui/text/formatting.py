@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from chat.interface import (
     TIMER_UNITS,
     ContactView,
+    DeletionScope,
     EntryState,
     EntryView,
     IdentityChangeView,
@@ -378,7 +379,8 @@ def unshown(kind: str, deleted_by: str = "", seconds: int = 0) -> str:
     if kind == "timer":
         return _("(timer off: new messages stay)")
     if kind == "deleted":
-        return _("(deleted by its author)") if deleted_by == "author" else _("(deleted here)")
+        by = {"author": _("(deleted by its author)"), "mine": _("(deleted on all your devices)")}
+        return by.get(deleted_by, _("(deleted here)"))
     if kind == "deleting":
         return _("(deleting…)")
     if kind == "missing":
@@ -420,14 +422,42 @@ def uncovered_cause() -> str:
     )
 
 
-EVERYONE: Final = "everyone"
-HERE: Final = "here"
 SCOPE: Final = "deletion"
-"""The preference that remembers for whom own messages are deleted: EVERYONE or HERE."""
+"""The preference that remembers where messages are deleted: a value of DeletionScope."""
+
+
+def scope_of(entry: EntryView, kept: str) -> DeletionScope | None:
+    """Where an entry is deleted unless its person chooses: the last choice, or the next narrower one that
+    the entry has. None where it cannot be deleted any further."""
+    widths = list(DeletionScope)
+    wanted = DeletionScope(kept) if kept in widths else DeletionScope.HERE
+    some = [one for one in entry.scopes if widths.index(one) <= widths.index(wanted)]
+    return some[-1] if some else next(iter(entry.scopes), None)
+
+
+def scope_name(scope: DeletionScope) -> str:
+    """What a scope is called in the question before."""
+    names = {
+        DeletionScope.HERE: _("On this device only"),
+        DeletionScope.MINE: _("On all your devices"),
+        DeletionScope.EVERYONE: _("For everyone"),
+    }
+    return names[scope]
+
+
+def deletion(entry: EntryView, name: str, scope: DeletionScope) -> str:
+    """What it does to delete an entry of the conversation with a contact, in the question before."""
+    match scope:
+        case DeletionScope.HERE:
+            return deletion_here(entry, name)
+        case DeletionScope.MINE:
+            return deletion_on_all(entry, name)
+        case DeletionScope.EVERYONE:
+            return deletion_for_all(entry, name)
 
 
 def deletion_for_all(entry: EntryView, name: str) -> str:
-    """What it does to delete an own entry for everyone, in the question before."""
+    """What it does to delete an own entry for everyone."""
     if entry.state in (EntryState.QUEUED, EntryState.SENT):
         return _("Deletes it permanently for everyone. {name} learns that there was a message.").format(
             name=name
@@ -438,8 +468,21 @@ def deletion_for_all(entry: EntryView, name: str) -> str:
     ).format(name=name)
 
 
-def deletion(entry: EntryView, name: str) -> str:
-    """What it does to delete an entry of the conversation with a contact here, in the question before."""
+def deletion_on_all(entry: EntryView, name: str) -> str:
+    """What it does to delete an entry on all devices of this person."""
+    if entry.own and entry.state is EntryState.QUEUED:
+        return _(
+            "Deletes it permanently on all your devices, on each as soon as it is online. {name} has not "
+            "received it. If it still waits, {name} only learns that there was a message."
+        ).format(name=name)
+    return _(
+        "Deletes it permanently on all your devices, on each as soon as it is online. {name} keeps theirs "
+        "and is not notified."
+    ).format(name=name)
+
+
+def deletion_here(entry: EntryView, name: str) -> str:
+    """What it does to delete an entry on this device."""
     if entry.own and entry.state is EntryState.QUEUED:
         return _(
             "Deletes your copy permanently. {name} has not received it. If it still waits, {name} only "

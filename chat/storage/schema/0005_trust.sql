@@ -296,8 +296,8 @@ CREATE INDEX entries_that_amend ON entries (conversation, rank, id) WHERE kind I
 -- What entries of kind state write (SPEC §11.10). Of one that is destroyed only the retired pairings stay.
 
 CREATE TABLE registers (
-    register INTEGER NOT NULL,                              -- 1 contact, 2 petname, 3 blocked, 4 standing, 5 pairing, 6 retired, 7 setting, 8 relay
-    subject  BLOB NOT NULL CHECK (length(subject) = 32),    -- hash of what it is about
+    register INTEGER NOT NULL,                              -- 1 contact, 2 petname, 3 blocked, 4 standing, 5 pairing, 6 retired, 7 setting, 8 relay, 9 deleted
+    subject  BLOB NOT NULL CHECK (length(subject) = 32),    -- hash of what it is about, or id of a deleted entry
     entry    INTEGER NOT NULL REFERENCES entries,
     contact  BLOB CHECK (length(contact) = 32),             -- hash of the contact's person id, for 1 to 5
     PRIMARY KEY (register, subject, entry)
@@ -313,13 +313,14 @@ CREATE TABLE registers_due (
 
 CREATE TRIGGER registers_written AFTER INSERT ON registers
     BEGIN INSERT OR IGNORE INTO registers_due (register, subject) VALUES (NEW.register, NEW.subject); END;
--- An entry that arrives late moves others, and a removal decides again which of them count.
+-- An entry that arrives late moves others, and a removal decides again which of them count. For a deletion,
+-- which is final, its place is nothing, and only that it counts again is of use.
 CREATE TRIGGER registers_moved AFTER UPDATE OF rank ON entries WHEN NEW.kind = 6
     BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
-        SELECT register, subject FROM registers WHERE entry = NEW.number; END;
+        SELECT register, subject FROM registers WHERE entry = NEW.number AND register != 9; END;
 CREATE TRIGGER registers_left_out AFTER INSERT ON quarantine
     BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
-        SELECT register, subject FROM registers WHERE entry = NEW.entry; END;
+        SELECT register, subject FROM registers WHERE entry = NEW.entry AND register != 9; END;
 CREATE TRIGGER registers_let_in AFTER DELETE ON quarantine
     BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
         SELECT register, subject FROM registers WHERE entry = OLD.entry; END;

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Final
+from typing import ClassVar, Final
 
-from chat.interface import EntryState, Messenger, ParlourError
+from chat.interface import DeletionScope, EntryState, Messenger, ParlourError
+from chat.storage import registers
+from chat.storage.entries import ON_ALL
+from protocol.notes import Register
 from tests.crash.flows.scene import LIVES_WITHIN, Ended, Flow, Scene, ended, status_of
 from tests.crash.points import KILLED
 from tests.support.e2e.programs import (
@@ -29,9 +32,10 @@ class Delete(Flow):
 
     name = "delete"
     needs = "paired"
+    scope: ClassVar[str] = "--here"
 
     def play(self, scene: Scene) -> Ended:
-        return scene.run(scene.ada, "delete", "Ben", self._entry(scene), "--yes")
+        return scene.run(scene.ada, "delete", "Ben", self._entry(scene), self.scope, "--yes")
 
     def _entry(self, scene: Scene) -> str:
         return (scene.folder / "needle").read_text()
@@ -47,11 +51,31 @@ class Delete(Flow):
         gone = entries.get(id, {}).get("kind") == "deleted"
         scene.holds("kept", gone or how.last("deleted") is None, "what was deleted is shown again")
         scene.truthful(gone, how, "the entry is deleted")
-        again = scene.ada.run("delete", "Ben", id, "--yes")
+        again = scene.ada.run("delete", "Ben", id, self.scope, "--yes")
         scene.holds("repeats", again.status == 0, f"it cannot be repeated: {again.err}")
         left = scene.left(scene.ada.profile, [TAIL])
         scene.holds("erased", not left, f"after a repetition the text is in {left}")
         scene.sound(scene.ada)
+
+
+class DeleteOnAll(Delete):
+    """The same on all devices of the person: the notes say so of what is gone, and of nothing else."""
+
+    name = "delete on all"
+    serves = True
+    scope = "--all-mine"
+
+    def check(self, scene: Scene, how: Ended) -> None:
+        self._agrees(scene, "after it ended")
+        super().check(scene, how)
+        self._agrees(scene, "after a repetition")
+
+    def _agrees(self, scene: Scene, when: str) -> None:
+        id = bytes.fromhex(self._entry(scene))
+        with scene.opened(scene.ada.profile) as database:
+            gone = database.value("SELECT destroyed FROM entries WHERE id = ?", id) == ON_ALL
+            said = registers.is_written(database, Register.DELETED, id)
+        scene.holds("settles", gone == said, f"{when} the notes say {said}, and the entry {gone}")
 
 
 class DeleteForAll(Delete):
@@ -115,7 +139,7 @@ class DeleteForAll(Delete):
         id = self._entry(scene)
         (contact,) = scene.ada.contacts()
         try:
-            scene.ada.ask(lambda messenger: messenger.delete(contact.person, id, True))
+            scene.ada.ask(lambda messenger: messenger.delete(contact.person, id, DeletionScope.EVERYONE))
         except ParlourError as failure:
             scene.holds("repeats", False, f"it cannot be repeated: {failure}")
         scene.ada.ask(lambda messenger: _until_known(messenger, id))

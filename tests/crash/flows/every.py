@@ -14,7 +14,7 @@ from chat.storage import expiry, keys, profile
 from protocol.identity.author import recovery_words
 from protocol.limits import TEXT_CHARACTERS_MAX
 from tests.crash.flows.backup import FILE, Backup, Merge, Restore, export_line
-from tests.crash.flows.deletion import NEEDLE, Delete, DeletedByContact, DeleteForAll, Expire
+from tests.crash.flows.deletion import NEEDLE, Delete, DeletedByContact, DeleteForAll, DeleteOnAll, Expire
 from tests.crash.flows.pairing import Inviting, Joining
 from tests.crash.flows.profile import Init, Migrate, Passphrase, RecoveryConfirm, RecoveryUse
 from tests.crash.flows.scene import Flow
@@ -37,6 +37,7 @@ FLOWS: Final[dict[str, type[Flow]]] = {
         SendToEngine,
         Receive,
         Delete,
+        DeleteOnAll,
         DeleteForAll,
         DeletedByContact,
         Expire,

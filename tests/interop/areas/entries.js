@@ -120,9 +120,11 @@ function amended(step, inputs) {
   const isOwn = (entry) => entries.isOwn(entry, inputs.own_terminals.map(hex), hex(inputs.self_key));
   const apart = ids(step.apart);
   const name = nameOf(inputs);
-  const edits = held.edits(isOwn, apart, ids(step.destroyed));
+  const onAll = held.deletedOnAll(step.on_all.map(hex));
+  const edits = held.edits(isOwn, apart, [...ids(step.destroyed), ...onAll.map((entry) => entry.id)]);
   return {
     deleted: held.deleted(isOwn, apart).map(name).sort(),
+    deleted_on_all: onAll.map(name).sort(),
     edits: Object.fromEntries(edits.map(([one, some]) => [name(one), some.map(name)])),
   };
 }

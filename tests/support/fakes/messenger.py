@@ -24,6 +24,7 @@ from chat.interface import (
     ContactRemoved,
     ContactView,
     ConversationRoot,
+    DeletionScope,
     DetailsView,
     DiagnosisView,
     Door,
@@ -332,26 +333,27 @@ class FakeMessenger(Others):
         if self._conversation(contact).unread:
             self.read(contact)
 
-    async def delete(self, contact: str, id: str, everyone: bool = False) -> EntryView:
+    async def delete(self, contact: str, id: str, scope: DeletionScope = DeletionScope.HERE) -> EntryView:
         conversation = self._conversation(contact)
         at = conversation.index(id)
         held = conversation.entries[at]
+        everyone = scope is DeletionScope.EVERYONE
         if everyone and not held.own:
             raise UsageError(
-                phrase("Somebody else wrote this message: you can delete it on this device only.")
+                phrase("Somebody else wrote this message: you can delete it on your own devices only.")
             )
-        if everyone and not held.for_everyone:
+        if scope is not DeletionScope.HERE and held.kind in ("cut", "timer"):
             raise UsageError(
                 phrase("This entry holds for other messages: you can delete it on this device only.")
             )
-        by = "author" if everyone else "here"
-        if held.kind == "deleted" and held.deleted_by in (by, "author"):
+        by = "author" if everyone else scope.value
+        if held.kind == "deleted" and scope not in held.scopes:
             return held
         change = self._change(contact, "delete") if everyone else ""
         gone = replace(held, kind="deleted", text="", reply="", edited=False, deleted_by=by, change=change)
         conversation.entries[at] = gone
         conversation.versions.pop(id, None)
-        self.emit(EntryDeleted(contact, id, everyone))
+        self.emit(EntryDeleted(contact, id, by))
         if id in conversation.unread:
             conversation.unread.remove(id)
             conversation.never_read.add(id)

@@ -314,7 +314,7 @@ class Others:
         gone = replace(conversation.entries[at], kind="deleted", text="", reply="", edited=False)
         conversation.entries[at] = replace(gone, deleted_by="author", change=identity(f"delete of {entry}"))
         conversation.versions.pop(entry, None)
-        self.emit(EntryDeleted(person, entry, by_author=True))
+        self.emit(EntryDeleted(person, entry, deleted_by="author"))
         self.uncleaned = True
         return conversation.entries[at]
 

@@ -64,7 +64,7 @@ from protocol.identity.log import (
 )
 from protocol.identity.reduction import reduce
 from protocol.messages import BlockedValue, ContactValue, CutHead
-from protocol.notes import Register, state_body, write
+from protocol.notes import Register, deletion, state_body, write
 from protocol.pairing.renewal import Drawn
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
 from protocol.profile_header import CHEAPEST
@@ -212,11 +212,12 @@ def write_conversation(database: Database) -> None:
 
 
 def write_notes(database: Database) -> None:
-    """What Ann's terminals share of Ben, whose block is still to be followed."""
+    """What Ann's terminals share of Ben, whose block and deleted entry are still to be followed."""
     notes = sharing.ensure(database, ANN.person)
     facts = [write(Register.CONTACT, BEN.person, ContactValue(BEN.person, TIME))]
     teller = Teller(ANN, b"ann...n1", talk=notes)
-    for writes in (facts, [write(Register.BLOCKED, BEN.person, BlockedValue(False))]):
+    deleted = [deletion(blob("an entry that is to come"))]
+    for writes in (facts, [write(Register.BLOCKED, BEN.person, BlockedValue(False))], deleted):
         entries.insert(database, teller.write(KIND_STATE, state_body(writes)), unread=False)
     database.run("DELETE FROM registers_due WHERE register = ?", int(Register.CONTACT))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chat.cli import changes
-from chat.interface import ContactView
+from chat.interface import ContactView, DeletionScope
 from tests.support.cli.line import Line
 
 WAITS = 75
@@ -23,10 +23,10 @@ def test_a_message_is_deleted_for_everyone(line: Line) -> None:
     friend, mine = ben(line)
     outcome = line.run("delete", "Ben", mine, "--for-everyone", "--yes", "--json")
     assert (outcome.status, outcome.err) == (0, "")
-    assert list(outcome.objects[0]) == ["deleted", "conversation", "id", "state"]
+    assert list(outcome.objects[0]) == ["deleted", "conversation", "scope", "id", "state"]
     assert (outcome.objects[0]["deleted"], outcome.objects[0]["state"]) == (mine, "delivered")
     assert not line.messenger.uncleaned
-    assert line.messenger.called("delete") == [(friend.person, mine, True)]
+    assert line.messenger.called("delete") == [(friend.person, mine, DeletionScope.EVERYONE)]
     shown = line.run("history", "Ben", "--json").objects
     assert [entry["kind"] for entry in shown] == ["text", "deleted"]
     assert [entry["deleted_by"] for entry in shown] == ["", "author"]
@@ -73,7 +73,37 @@ def test_what_was_deleted_here_can_still_be_deleted_for_everyone(line: Line) -> 
     shown = line.run("delete", "Ben", mine, "--for-everyone", typed="n\n").err
     assert "may have read or copied it. Delete it? [y/n]" in shown
     assert line.run("delete", "Ben", mine, "--for-everyone", typed="y\n").status == 0
-    assert [called[2] for called in line.messenger.called("delete")] == [False, True]
+    scopes = [DeletionScope.HERE, DeletionScope.EVERYONE]
+    assert [called[2] for called in line.messenger.called("delete")] == scopes
+
+
+def test_a_message_of_either_person_is_deleted_on_all_own_devices(line: Line) -> None:
+    friend, mine = ben(line)
+    theirs = line.messenger._conversations[friend.person].entries[0].id
+    for id in (theirs, mine):
+        outcome = line.run("delete", "Ben", id, "--all-mine", "--yes", "--json")
+        assert (outcome.status, outcome.err) == (0, "")
+        assert outcome.objects == [{"deleted": id, "conversation": "Ben", "scope": "mine"}]
+    shown = line.run("history", "Ben", "--json").objects
+    assert [entry["deleted_by"] for entry in shown] == ["mine", "mine"]
+    assert "(deleted on all your devices)" in line.run("history", "Ben").out
+    assert not line.messenger.uncleaned
+    assert "nothing to delete" in line.run("delete", "Ben", "--last", "--all-mine", "--yes").failed(64)
+
+
+def test_other_devices_follow_and_that_is_said(line: Line) -> None:
+    _, mine = ben(line)
+    line.patch.setattr(changes, "is_interactive", lambda: True)
+    shown = line.run("delete", "Ben", mine, "--all-mine", typed="n\n").err
+    assert "Deletes it on all your devices permanently. Ben keeps theirs and is not notified." in shown
+    assert "Your other devices" not in line.run("delete", "Ben", mine, "--all-mine", "--yes").out
+
+
+def test_what_holds_for_other_messages_is_not_deleted_on_all_own_devices(line: Line) -> None:
+    friend, _ = ben(line)
+    line.run("timer", "Ben", "1h")
+    timer = line.messenger._conversations[friend.person].entries[-1]
+    assert "other messages" in line.run("delete", "Ben", timer.id, "--all-mine", "--yes").failed(64)
 
 
 def test_the_question_says_what_deleting_for_everyone_cannot_do(line: Line) -> None:

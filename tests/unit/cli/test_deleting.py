@@ -36,8 +36,8 @@ def test_an_entry_is_deleted_by_its_id_and_cleaned_away(line: Line) -> None:
     line.messenger.prompt = False
     outcome = line.run("delete", "Ben", first_id(line, friend), "--yes", "--json")
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.objects == [{"deleted": first_id(line, friend), "conversation": "Ben"}]
-    assert list(outcome.objects[0]) == ["deleted", "conversation"]
+    assert outcome.objects == [{"deleted": first_id(line, friend), "conversation": "Ben", "scope": "here"}]
+    assert list(outcome.objects[0]) == ["deleted", "conversation", "scope"]
     assert kinds(line, friend) == ["deleted", "text"]
     assert not line.messenger.uncleaned
     again = line.run("delete", "Ben", first_id(line, friend), "--yes", "--json")

@@ -319,7 +319,7 @@ def test_listen_prints_edits_and_deletions(line: Line) -> None:
     entry = line.messenger.receive(friend.person, "hello")
     assert entry is not None
     edited = replace(entry, text="hello!", edited=True)
-    events = EntryEdited(edited), EntryDeleted(friend.person, entry.id, by_author=True)
+    events = EntryEdited(edited), EntryDeleted(friend.person, entry.id, deleted_by="author")
     changed, deleted = listened(line, *events).objects[2:]
     assert list(changed) == ["event", *ENTRY_FIELDS, "conversation"]
     assert (changed["event"], changed["text"], changed["edited"]) == ("edited", "hello!", True)

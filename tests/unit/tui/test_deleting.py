@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from chat.errors import phrase
-from chat.interface import ContactView, EntryState, EntryView, UsageError
+from chat.interface import ContactView, DeletionScope, EntryState, EntryView, UsageError
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.opened import click, on_top, opened, received
@@ -61,8 +61,17 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         await opened(pilot, "enter", MenuDialog)
         screen = await until_shown(pilot, "Details")
         assert "Reply" not in screen
-        assert "Delete" not in screen
-    assert messenger.called("delete") == [(bob.person, secret.id, False)]
+        assert "Delete" in screen  # on all devices
+        await click(pilot, "Delete")
+        await until(pilot, lambda: "Deletes it permanently on all your devices" in words(pilot))
+        await pilot.press("y")
+        await until_shown(pilot, "(deleting…)")
+        messenger.tidy()
+        await until_shown(pilot, "(deleted on all your devices)")
+        await opened(pilot, "enter", MenuDialog)
+        assert "Delete" not in await until_shown(pilot, "Details")
+    scopes = [DeletionScope.HERE, DeletionScope.MINE]
+    assert messenger.called("delete") == [(bob.person, secret.id, one) for one in scopes]
 
 
 async def test_a_menu_and_the_mouse_delete_too() -> None:
@@ -86,14 +95,15 @@ async def test_ones_own_message_that_was_deleted_here_can_still_be_deleted_for_e
         await until_shown(pilot, "(deleted here)")
         await opened(pilot, "enter", MenuDialog)
         await click(pilot, "Delete")
+        await until_shown(pilot, "● On all your devices")
+        await pilot.press("e")
         await until(pilot, lambda: "Deletes it permanently for everyone" in words(pilot))
         await click(pilot, "y Yes")
         await until(pilot, lambda: len(messenger.called("delete")) == 2)
         await until(pilot, lambda: "(deleted here)" not in shown(pilot))
         await pilot.press("d")
         await until_shown(pilot, "This message was deleted.")
-    assert messenger.called("delete")[1] == (bob.person, own.id, True)
-    assert "deletion" not in await messenger.preferences()
+    assert messenger.called("delete")[1] == (bob.person, own.id, DeletionScope.EVERYONE)
 
 
 async def test_what_waits_is_told_to_go_without_its_words_and_a_refusal_is_said() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.pilot import Pilot
 
-from chat.interface import ContactView, EntryState, EntryView
+from chat.interface import ContactView, DeletionScope, EntryState, EntryView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.opened import on_top
@@ -78,18 +78,47 @@ async def test_the_scope_of_a_deletion_is_asked_and_remembered() -> None:
     async with chatting(messenger) as pilot:
         await choose(pilot, mine)
         await pilot.press("d")
-        await until_shown(pilot, "e For everyone")
-        await pilot.press("e")
-        await until_shown(pilot, "e On this device only")
+        for chosen in ("On this device only", "On all your devices", "For everyone", "On this device only"):
+            await until_shown(pilot, f"● {chosen}")
+            await pilot.press("e")
+        await until_shown(pilot, "● On all your devices")
+        await pilot.press("down")
+        await until_shown(pilot, "● For everyone")
         await pilot.press("y")
         await on_top(pilot, ChatScreen)
         await until_shown(pilot, "(deleted by its author)")
         await choose(pilot, second)
         await pilot.press("d")
-        await until_shown(pilot, "e On this device only")
+        await until_shown(pilot, "● For everyone")
+        await pilot.press("up", "y")
+        await until_shown(pilot, "(deleted on all your devices)")
+        await choose(pilot, messenger._conversations[bob.person].entries[0])
+        await pilot.press("d")
+        screen = await until_shown(pilot, "● On all your devices")  # what Bob wrote he alone deletes for all
+        assert "For everyone" not in screen
         await pilot.press("e", "y")
         await until_shown(pilot, "(deleted here)")
-    assert messenger.called("delete") == [(bob.person, mine.id, True), (bob.person, second.id, False)]
+    scopes = DeletionScope.EVERYONE, DeletionScope.MINE, DeletionScope.HERE
+    assert [call[2] for call in messenger.called("delete")] == [*scopes]
+    assert [call[1] for call in messenger.called("delete")][:2] == [mine.id, second.id]
+    assert (await messenger.preferences())["deletion"] == "here"
+
+
+async def test_a_choice_is_remembered_where_an_entry_cannot_follow_it() -> None:
+    messenger, bob, mine = with_mine()
+    first = messenger._conversations[bob.person].entries[0]
+    await messenger.set_preference("deletion", "everyone")
+    async with chatting(messenger) as pilot:
+        await choose(pilot, first)
+        await pilot.press("d")
+        await until_shown(pilot, "● On all your devices")
+        await pilot.press("y")
+        await until_shown(pilot, "(deleted on all your devices)")
+        await pilot.press("d")
+        await until_shown(pilot, "This message was deleted.")
+        await choose(pilot, mine)
+        await pilot.press("d")
+        await until_shown(pilot, "● For everyone")
 
 
 async def test_what_a_contact_edits_and_deletes_is_drawn_in_its_place() -> None:

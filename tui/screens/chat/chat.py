@@ -302,13 +302,13 @@ class ChatScreen(Screen[None]):
             case EntryEdited(entry):
                 self.composer.entry_edited(entry)
                 self.history.entry_edited(entry)
-            case EntryDeleted(contact, entry_id, by_author, expired):
+            case EntryDeleted(contact, entry_id, deleted_by, expired):
                 self.composer.entry_deleted(contact, entry_id)
                 self.finding.entry_deleted(entry_id)
                 if expired:
                     self.history.entry_expired(contact, entry_id)
                 else:
-                    self.history.entry_deleted(contact, entry_id, by_author=by_author)
+                    self.history.entry_deleted(contact, entry_id, deleted_by)
             case Cleaning(done):
                 self.history.file_being_cleaned(done)
             case Cleaned():

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
 
-from chat.interface import ContactView, EntryState, EntryView, HistoryCleared, Messenger, Term
+from chat.interface import (
+    ContactView,
+    DeletionScope,
+    EntryState,
+    EntryView,
+    HistoryCleared,
+    Messenger,
+    Term,
+)
 from tui.actions import Group
 from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
@@ -16,14 +24,12 @@ from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog
 from tui.text.formatting import (
-    EVERYONE,
-    HERE,
     SCOPE,
     deletion,
-    deletion_for_all,
     gone_line,
     safe,
     safe_line,
+    scope_of,
     shorten,
 )
 from tui.text.markdown import blocks, links
@@ -111,7 +117,7 @@ class HistoryController:
         useless |= set() if blocks(text) else {"copy_code"}
         useless |= set() if entry.kind == "text" else {"copy"}
         useless |= {"reply"} if entry.kind in GONE else set()
-        useless |= {"delete"} if entry.kind in GONE and not entry.only_for_everyone else set()
+        useless |= set() if entry.scopes else {"delete"}
         useless |= set() if entry.own and entry.kind == "text" else {"edit"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
@@ -151,33 +157,34 @@ class HistoryController:
         entry = self.view.chosen
         if entry is None:
             return
-        if entry.kind in GONE and not entry.only_for_everyone:
+        scope = scope_of(entry, self.preferences.get(SCOPE))
+        if scope is None:
             self.surface.say(gone_line(entry.kind))
             return
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
         question = _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
-        name, do = self.state.named(view), partial(self._delete, entry)
-        if entry.only_for_everyone:
-            self.surface.confirm(question, deletion_for_all(entry, name), partial(do, EVERYONE))
+        name = self.state.named(view)
+        consequences = {one: deletion(entry, name, one) for one in entry.scopes}
+        if len(consequences) == 1:
+            self.surface.confirm(question, consequences[scope], partial(self._delete, entry, scope))
             return
-        if not entry.for_everyone:
-            self.surface.confirm(question, deletion(entry, name), partial(do, HERE))
-            return
-        scope = EVERYONE if self.preferences.get(SCOPE) == EVERYONE else HERE
-        consequences = {HERE: deletion(entry, name), EVERYONE: deletion_for_all(entry, name)}
+        do = partial(self._delete_within, entry, scope)
         self.surface.choose(DeleteDialog(question, consequences, scope), do)
 
-    def _delete(self, entry: EntryView, scope: str) -> None:
-        if entry.for_everyone and not entry.only_for_everyone:
-            self.surface.post(PreferenceChosen(SCOPE, scope))
-        everyone = scope == EVERYONE
-        self.surface.call("delete", self.messenger.delete, entry.contact, entry.id, everyone)
+    def _delete_within(self, entry: EntryView, offered: DeletionScope, scope: DeletionScope) -> None:
+        # What was offered may be narrower than the last choice, which a plain yes does not change.
+        if scope is not offered:
+            self.surface.post(PreferenceChosen(SCOPE, scope.value))
+        self._delete(entry, scope)
 
-    def entry_deleted(self, contact: str, entry: str, *, by_author: bool) -> None:
+    def _delete(self, entry: EntryView, scope: DeletionScope) -> None:
+        self.surface.call("delete", self.messenger.delete, entry.contact, entry.id, scope)
+
+    def entry_deleted(self, contact: str, entry: str, deleted_by: str) -> None:
         """Draw a deleted entry as being deleted: the profile's file may hold its text until it is cleaned."""
         self._erasing[entry] = contact
         if self.state.conversation is not None and contact == self.state.conversation.person:
-            self.state.conversation.erased(entry, by="author" if by_author else "here")
+            self.state.conversation.erased(entry, by=deleted_by)
             self.view.erase(frozenset(self._erasing))
             self.surface.say(_("Deleting… Parlour erases it from the profile file in the background."))
 
