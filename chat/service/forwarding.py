@@ -296,6 +296,7 @@ class Forwarding:
         before, self._compared = self._compared, _compared(self._keyring)
         if before != self._compared:
             self._counts.forget()
+            self._arrivals.keep({conversation_of(self._keyring.own.person, one) for one in self._compared})
             for outgoing in self.links.values():
                 outgoing.forget_carried()
         if fresh := [person for person in self._compared if person not in before]:
@@ -423,6 +424,7 @@ class Forwarding:
         check_digests(message)
         await self._affords(link)
         terminal, outgoing = terminal_of(self._keyring.own_log, link), self.links.get(link)
+        held = await self._counts.held()
         for theirs in message.digests:
             person = self._keyring.talks_with(theirs.conversation)
             if not self._is_compared(person) or outgoing is None:
@@ -432,7 +434,6 @@ class Forwarding:
                 await self._gaps.answered(link, theirs.conversation)
                 self._arrivals.answered(link, theirs.conversation)
                 continue
-            held = await self._counts.held()
             (mine,) = await self._store.read(siblings.digests, [talk], terminal, held)
             if _may_fill(mine, theirs, outgoing.lacked.get(theirs.conversation)):
                 await self._store.write(repair.forget_gaps, theirs.conversation, terminal)

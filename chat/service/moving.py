@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from array import array
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -22,7 +22,7 @@ from chat.tasks import Runtime
 from protocol.messages import Digest, Heads
 from protocol.notes import notes_of
 
-PAGES_WAITING: Final = 512
+PAGES_WAITING: Final = 2_048
 """Pages of heads per link that wait for their answers. The own terminal at its other end fills it; what it
 names beyond that is not answered."""
 
@@ -270,6 +270,12 @@ class Arrivals:
             move.going.discard(conversation)
             if not move.going:
                 del self._moves[link]
+
+    def keep(self, conversations: Collection[bytes]) -> None:
+        """Nothing more comes of other conversations: their contacts were removed or blocked."""
+        for link, move in list(self._moves.items()):
+            for conversation in move.going.difference(conversations):
+                self.answered(link, conversation)
 
     def ended(self, link: LiveLink) -> None:
         move = self._moves.pop(link, None)
