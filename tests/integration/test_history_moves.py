@@ -336,10 +336,10 @@ async def test_progress_ends_with_the_link_and_goes_on_with_the_next_one(tmp_pat
 
         wire.then = cut
         ended = laptop.wait(HistoryMoving, lambda event: not event.moves)
+        again = laptop.wait(HistoryMoving, lambda event: event.moves and ended.done())
         await meets(network, desk, laptop)
         event = await ended
         assert 0 < event.held < event.total == (await whole(desk)).entries
-        again = laptop.wait(HistoryMoving, lambda event: event.moves)
         assert (await again).held >= event.held
         await moved(laptop, await whole(desk))
         await asyncio.sleep(2)
