@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -26,6 +26,7 @@ from chat.service.state import ContactBook
 from chat.service.views import Views
 from chat.storage import receipts, repair, siblings
 from chat.storage.database import Store
+from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
@@ -97,7 +98,7 @@ class SiblingOutgoing(Outgoing):
         super().__init__(link.driver)
         self._store, self._keyring, self._port, self._counts = store, keyring, port, counts
         self._link, self._deleted = link, deleted
-        self._carried = Carried()
+        self._carried, self._written = Carried(), set[bytes]()
         self._answers, self._answering = Answers(store, self._carried, self._carry, self._say_over), False
         self.lacked: dict[bytes, int] = {}
         self.named: dict[bytes, Sequence[bytes]] = {}
@@ -152,11 +153,14 @@ class SiblingOutgoing(Outgoing):
 
     def send(self, entry: ParsedEntry) -> None:
         """Send an own entry that was just written."""
+        self._written.add(entry.id)
         self._put(partial(self._send_written, entry.id, entry.message()))
 
     async def _send_written(self, entry: bytes, message: Entry) -> None:
-        await self._send(entry, message)
-        self._link.carried[entry] = True
+        self._written.discard(entry)
+        if entry not in self._link.carried:
+            self._link.carried[entry] = True
+            await self._link.driver.send(self._as_sent(entry, message))
 
     def answer(self, asked: Asked) -> None:
         """Send what the other side lacks, a little at a time: nothing else waits until all is sent."""
@@ -174,11 +178,16 @@ class SiblingOutgoing(Outgoing):
 
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
         rows, marks = await self._store.read(siblings.with_marks, conversation, numbers, contact)
+        left = (row for row in rows if row.id not in self._link.carried)  # as one that was just written
+        await self._link.driver.send_all(self._entries(left))
+        await self._link.driver.send_all(passed_receipts(conversation, marks))
+
+    def _entries(self, rows: Iterable[EntryRow]) -> Iterator[Entry]:
         for row in rows:
             self._carried.add(row.number)
-            await self._send(row.id, Entry(row.header, row.salt, row.body))
-        for message in passed_receipts(conversation, marks):
-            await self._link.driver.send(message)
+            if row.id in self._written:
+                self._link.carried[row.id] = True
+            yield self._as_sent(row.id, Entry(row.header, row.salt, row.body))
 
     async def _say_over(self, conversation: bytes, contact: bytes) -> None:
         """Say that all that was asked for of a conversation was sent."""
@@ -190,12 +199,9 @@ class SiblingOutgoing(Outgoing):
         """Entries were removed, and others may take their numbers."""
         self._carried.clear()
 
-    async def _send(self, entry: bytes, message: Entry) -> None:
-        if entry in self._link.carried:
-            return
-        if entry in self._deleted:  # since it was written, or read from the disk
-            message = Entry(message.header, b"", b"")
-        await self._link.driver.send(message)
+    def _as_sent(self, entry: bytes, message: Entry) -> Entry:
+        deleted = entry in self._deleted  # since it was written, or read from the disk
+        return Entry(message.header, b"", b"") if deleted else message
 
 
 def _compared(keyring: Keyring) -> list[bytes]:

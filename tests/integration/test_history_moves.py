@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -81,6 +81,10 @@ class Wire:
         send, sent = link.driver.send, list[ParsedEntry]()
         self.links.append(sent)
 
+        async def sending_all(messages: Iterable[Message]) -> None:
+            for message in messages:
+                await sending(message)
+
         async def sending(message: Message) -> None:
             if not link.driver.link.is_open:
                 return
@@ -93,6 +97,7 @@ class Wire:
                     await asyncio.sleep(self.pause)
 
         link.driver.send = sending  # type: ignore[method-assign]
+        link.driver.send_all = sending_all  # type: ignore[method-assign]
 
     @property
     def entries(self) -> list[bytes]:
