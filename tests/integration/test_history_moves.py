@@ -265,7 +265,7 @@ async def test_a_move_that_is_cut_late_on_each_link_goes_on_all_the_same(tmp_pat
 @in_virtual_time
 async def test_a_terminal_gets_from_one_that_was_in_the_middle_what_came_there_later(tmp_path: Path) -> None:
     """The phone asks the laptop, which has the newest entries alone; the desk it never meets."""
-    async with long_history(tmp_path) as (network, desk, laptop, _, _):
+    async with long_history(tmp_path) as (network, desk, laptop, ben, _):
         wire = Wire(desk)
 
         def cut(link: LiveLink, sent: int) -> None:
@@ -283,11 +283,14 @@ async def test_a_terminal_gets_from_one_that_was_in_the_middle_what_came_there_l
             await asyncio.sleep(100)
             assert (await whole(phone)).entries == (await whole(laptop)).entries
             await phone.stop()
+            await _say(laptop, ben, "by the laptop")
             await phone.start()
             await asyncio.sleep(100)
             assert await gaps(phone) == 1  # the laptop has answered, and is not asked again for nothing
             wire.then = lambda _link, _sent: None
             await meets(network, desk, laptop)
+            await asyncio.sleep(100)
+            assert (await whole(desk)).entries == LONG + 1
             await moved(laptop, await whole(desk))
             await moved(phone, await whole(desk))
         finally:
