@@ -25,8 +25,8 @@ from protocol.messages import Head, Heads, HeadsHash, Message
 
 HEADS_A_SECOND: Final = 0.2
 HEADS_AT_ONCE: Final = 8.0
-"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. Of HeadsHash an honest
-terminal sends one per link; one that comes more often is ignored, and the next link brings it."""
+"""Rate of HeadsHash and Heads per terminal, which are compared with the whole history. What comes more often
+is answered later: of HeadsHash, the last on each link, and of Heads, all pages."""
 
 PAGES_WAITING: Final = 32
 """Pages of heads per link that wait for the rate, or for the answers before them. Their sender fills it."""
@@ -49,7 +49,7 @@ class Gaps:
     def passed_again(self, link: LiveLink, gaps: Sequence[tuple[bytes, bytes]]) -> None:
         """Entries came again on a link, each given with the one before, which is missing."""
         # An own terminal sends the newest first, and says when its answer is over.
-        if gaps and not link.gaps and link.person != self._keyring.own.person:
+        if not link.gaps and link.person != self._keyring.own.person:
             self._runtime.tasks.spawn(self._note(link))
         link.gaps.update(gaps)
 
@@ -90,11 +90,22 @@ class Comparison:
         self._waiting: Counter[LiveLink] = Counter()
         self._comparing: dict[bytes, asyncio.Lock] = {}  # by person
         self.asked: dict[LiveLink, _Asked] = {}
+        self._late: dict[LiveLink, Callable[[], Awaitable[None]]] = {}
 
-    def affords(self, link: LiveLink) -> bool:
-        """Whether the rate of the other terminal allows one more HeadsHash."""
+    def when_affordable(self, link: LiveLink, answer: Callable[[], Awaitable[None]]) -> None:
+        """Answer a HeadsHash when the rate of the other terminal allows it, only the last that waits."""
+        waits = link in self._late
+        self._late[link] = answer
+        if not waits:
+            self._runtime.tasks.spawn(self._answer_late(link))
+
+    async def _answer_late(self, link: LiveLink) -> None:
         now = self._runtime.clock.monotonic()
-        return self._rates.of(link.peer, now).take(now)
+        rate = self._rates.of(link.peer, now)
+        if not rate.take(now):
+            await asyncio.sleep(rate.reserve(now))
+        if (answer := self._late.pop(link, None)) is not None:
+            await answer()
 
     async def fetch(self, links: Mapping[LiveLink, Callable[[Message], None]]) -> None:
         """Get what is held at the other ends of links, in at most the time that a signature waits.
@@ -184,6 +195,7 @@ class Comparison:
     def ended(self, link: LiveLink) -> None:
         """Nothing is answered on this link any more."""
         self._waiting.pop(link, None)
+        self._late.pop(link, None)
         if asked := self.asked.get(link):
             asked.ended.set()
 

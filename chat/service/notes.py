@@ -141,7 +141,8 @@ class Notes:
                 )
                 if due:
                     self._bus.signal(events.SettlingDue())
-                self._gaps.passed_again(link, gaps)
+                if gaps:
+                    self._gaps.passed_again(link, gaps)
                 await self._took(followed)
         stored = [entry.id for entry in parsed if entry.salt]
         return receipt_for(STORED, stored) if stored else None, unknown

@@ -616,8 +616,13 @@ class PersonLogs:
             return found.whole
         causes = await self._worker.run(changes, before, found.state)
         hold, read = views.holds(causes, found.state), (list(held), pins)
+
+        def is_stored(database: Database, _: ContactRow | None) -> bool:
+            return set(persons.operations_of(database, person)).issuperset(found.new)
+
         try:
-            row = await self._store.write(_store, person, found, hold, read, before.newest)
+            # What is stored and not known here would leave a removed terminal its links.
+            row = await self._store.write_once(is_stored, _store, person, found, hold, read, before.newest)
         except _Outdated:  # a comparison or a pairing came in between, which is in memory next
             await self._pending.reload(person)
             return await self._receive(person, operations)

@@ -214,9 +214,14 @@ class Renewals:
                     await driver.send(share)
         # The key comes last: who links under it holds all shares that were drawn with it.
         if peer.person == own:
-            for drawn in (await self._store.read(keys.self_keys))[-KEYS_SENT:]:
-                if (key := key_message(drawn)) is not None:
-                    await driver.send(key)
+            await self.send_keys(driver, peer)
+
+    async def send_keys(self, driver: Driver, peer: Peer) -> None:
+        """Send an own terminal the newest self keys, the newest last. It may have been away."""
+        for drawn in await self._store.read(keys.self_keys_for, peer.static, KEYS_SENT):
+            # A removal may have come meanwhile. What was drawn with it is not among those that were read.
+            if (key := key_message(drawn)) is not None and self._keyring.may_link(peer):
+                await driver.send(key)
 
     # Links under superseded secrets.
 

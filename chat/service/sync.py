@@ -280,6 +280,8 @@ class Synchronizer:
             await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
+            if link in self._forwarding.links:
+                self._runtime.tasks.spawn(self._renewals.send_keys(link.driver, link.peer))
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
@@ -341,7 +343,6 @@ class Synchronizer:
 
     async def _handle(self, link: LiveLink, message: Message) -> None:
         worker = self._workers[link]
-        outbound = worker.outbound
         match message:
             case Digests() | PassedReceipt() | Heads() | Receipt() | HeadsHash() | Typing() if (
                 link in self._forwarding.links
@@ -351,12 +352,10 @@ class Synchronizer:
                 new = await self._inbound.receipt(link, receipt)
                 if new and self._forwarding.links:
                     self._forwarding.acknowledged(link, receipt.kind, new)
-            case HeadsHash() | Typing() | Reachable() if not self._affordable(link, message):
+            case Typing() | Reachable() if not self._affordable(link):
                 pass
             case HeadsHash() as heads_hash:
-                for page in await self._comparison.heads_if_other(link, heads_hash):
-                    link.asked = True
-                    outbound.put(page)
+                self._comparison.when_affordable(link, partial(self._name_heads, link, heads_hash))
             case Heads() as page:
                 await self._comparison.answer(link, page, self._outbounds[link].carry_found)
             case LogHeads() as log_heads:
@@ -408,10 +407,18 @@ class Synchronizer:
         except (ProtocolError, ParlourError) as failure:
             self._end(link, failure)
 
-    def _affordable(self, link: LiveLink, message: HeadsHash | Typing | Reachable) -> bool:
+    async def _name_heads(self, link: LiveLink, message: HeadsHash) -> None:
+        try:
+            pages = await self._comparison.heads_if_other(link, message)
+        except (ProtocolError, ParlourError) as failure:
+            self._end(link, failure)
+            return
+        for page in pages if link in self._workers else ():
+            link.asked = True
+            self._workers[link].outbound.put(page)
+
+    def _affordable(self, link: LiveLink) -> bool:
         """Whether the rate of the other terminal covers a message that may be ignored."""
-        if isinstance(message, HeadsHash):
-            return self._comparison.affords(link)
         now = self._runtime.clock.monotonic()
         return self._hints.of(link.peer, now).take(now)
 
@@ -474,8 +481,6 @@ class Outbound(Outgoing):
         """Send what this side holds and what has no receipt."""
         await self._greet()
         await self._send_unacknowledged()
-        for terminal in self._keyring.own_log.removed:  # which can hear of no receipt any more
-            await self._send_unacknowledged(terminal)
 
     def ask_log(self) -> None:
         """Ask for what this side lacks of the contact's log."""
@@ -497,17 +502,16 @@ class Outbound(Outgoing):
         if ids := await self._read_lately():
             await self._link.driver.send(receipt_for(READ, ids))
         await self._send_unacknowledged()
-        # What other own terminals passed on while the contact was held back: no heads ask for it again.
-        for terminal in self._keyring.own_log.live:
-            if terminal != self._keyring.own.terminal:
-                await self._send_unacknowledged(terminal)
         if self._held_back:  # a removed terminal may have acknowledged what the other side named as lacking
             self._held_back = False
             await self._link.driver.send(HeadsHash(self._conversation, ASKING))
 
-    async def _send_unacknowledged(self, author: bytes = b"") -> None:
-        async for ids in self._unacknowledged(author or self._keyring.own.terminal):
-            await self._carry(ids)
+    async def _send_unacknowledged(self) -> None:
+        """Also what others of this person's terminals wrote. They may be removed, or have deleted it here."""
+        own = self._keyring.own.terminal
+        for author in (own, *sorted(self._keyring.own_terminals - {own})):
+            async for ids in self._unacknowledged(author):
+                await self._carry(ids)
 
     async def _read_lately(self) -> list[bytes]:
         """The newest entries for which a read receipt may be sent again, newest first."""
@@ -590,6 +594,7 @@ class Inbound:
         gaps: Gaps,
     ) -> None:
         self._notes, self._gaps = notes, gaps
+        self._doubts = True  # whether entries may be uncovered
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._settler, self._expirer, self._amendments = settler, expirer, amendments
@@ -670,7 +675,8 @@ class Inbound:
             repair.is_stored, self._insert, link, person, parsed, former, moment
         )
         new, evidence, self._book.unread[person], due, changed, gaps = done
-        self._gaps.passed_again(link, gaps)
+        if gaps:
+            self._gaps.passed_again(link, gaps)
         if due:
             self._settler.begin()
         if timed and new:
@@ -745,9 +751,11 @@ class Inbound:
         held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
         if passed:
             new = repair.doubt(database, new, self._keyring.own_terminals)
-        elif held:
-            # The contact passes on what an own terminal has passed before.
+            self._doubts = True
+        elif held or self._doubts:
+            # The contact passes on what an own terminal has passed before, or what follows that.
             evidence = repair.cover(database, conversation, held)
+            self._doubts = repair.has_uncovered(database)
         gaps = repair.before_gaps(database, held) if held and link.asked else []
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -550,7 +551,7 @@ def tips(db: Database, conversation: bytes) -> list[bytes]:
         " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
         conversation,
     )
-    return [row[0] for row in rows]
+    return list(itertools.chain.from_iterable(rows))
 
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:

@@ -116,6 +116,15 @@ def self_keys(db: Database) -> list[Drawn]:
     return [Drawn(key, tuple(parted_ids(heads)), *signed) for key, heads, *signed in rows]
 
 
+def self_keys_for(db: Database, static: bytes, most: int) -> list[Drawn]:
+    """The newest self keys for the own terminal with this static key, none if it is not live any more."""
+    live = (
+        "SELECT EXISTS (SELECT 1 FROM person_terminals"
+        " WHERE person = (SELECT person FROM own WHERE id = 1) AND static = ? AND live)"
+    )
+    return self_keys(db)[-most:] if db.value(live, static) else []
+
+
 OWN: Final = "own"
 THEIRS: Final = "theirs"
 

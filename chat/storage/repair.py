@@ -279,7 +279,7 @@ def cover(db: Database, conversation: bytes, said: Iterable[Head | ParsedEntry])
 
     It stands for nothing of another conversation, whose ids it may know. Returns what is evidence now.
     """
-    if not db.value("SELECT EXISTS (SELECT 1 FROM uncovered)"):
+    if not has_uncovered(db):
         return []
     named = (
         "DELETE FROM uncovered WHERE entry = (SELECT number FROM entries WHERE id = ?"
@@ -305,6 +305,11 @@ def _with_rivals(db: Database, numbers: Collection[int]) -> list[Evidence]:
             with_theirs.append((author, entry, rivals(db, entry)))
             named.update(with_theirs[-1][2])
     return with_theirs
+
+
+def has_uncovered(db: Database) -> bool:
+    """Whether any entry is uncovered."""
+    return bool(db.value("SELECT EXISTS (SELECT 1 FROM uncovered)"))
 
 
 def is_uncovered(db: Database, entry: int) -> bool:

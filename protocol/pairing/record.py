@@ -119,7 +119,7 @@ def cut(record: Record) -> tuple[LogOperations | Record, ...]:
 
 
 def joined(before: Sequence[bytes], message: LogOperations | Record) -> list[bytes]:
-    """The operations so far, those of this message included. LimitExceeded beyond LOG_HELD_MAX (V-RC-12)."""
+    """The operations so far, those of this message included. LimitExceeded beyond LOG_HELD_MAX (V-RC-11)."""
     if len(before) + len(message.operations) > LOG_HELD_MAX:
         raise LimitExceeded("a record of more operations than are read")
     return [*before, *message.operations]

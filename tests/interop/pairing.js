@@ -138,7 +138,7 @@ export class Pairing {
   }
 
   withBefore(operations) {
-    must(this.before.length + operations.length <= HELD_MOST, 'limit', 'V-RC-12');
+    must(this.before.length + operations.length <= HELD_MOST, 'limit', 'V-RC-11');
     return [...this.before, ...operations];
   }
 
@@ -206,7 +206,7 @@ export class Pairing {
     const terminal = log.live.find((one) => one.terminal.equals(record.terminal));
     const shared = dh(this.oneTime.secret, terminal.introducer.op.static);
     const due = proofOf(record, shared, !this.initiator, this.t);
-    must(equal(due, record.proof), 'authentication', 'V-RC-11');
+    must(equal(due, record.proof), 'authentication', 'V-RC-10');
   }
 
   takeAccept({ tag }) {

@@ -258,7 +258,7 @@ class Laws:
             talk = (side.owner, other) if view.own else (other, side.owner)
             if sent is None or (self.sides[sent.author].owner, sent.to) != talk:
                 self._break("sent", f"{side.name} shows what nobody sent")
-            elif side.terminal in sent.not_for:
+            elif side.terminal in sent.not_for and side.number != sent.author:
                 self._break("stolen", f"{side.name} shows what was written after its removal")
         if view.id in side.seen.deleted and (view.kind == "text" or view.text):
             self._break("deleted", f"{side.name} shows again what it deleted")
@@ -355,11 +355,7 @@ class Laws:
                     states[number] = state
             before, there = (
                 there,
-                [
-                    side
-                    for side in self.sides
-                    if side.number in held and side.terminal in states[side.owner].live
-                ],
+                [side for side in there if side.terminal in states[side.owner].live],
             )
             if before == there:
                 break
@@ -391,16 +387,20 @@ class Laws:
 
     def _live_of(self, person: int, truths: dict[int, PersonState]) -> list[Side]:
         live = truths[person].live if person in truths else ()
-        return [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
+        there = [one for one in self.of(person) if not (one.gone or one.stolen) and one.terminal in live]
+        # Who removed itself and ended before it told anybody knows it alone, and sends nothing any more.
+        return [
+            one for one in there if one.engine is None or not one.engine.engine._use_cases.keyring.is_removed
+        ]
 
     def deaf(self, person: int) -> list[Side]:
-        """The live terminals of contacts that hold another recovery of a person with one terminal, a new one.
+        """The live terminals of contacts that know no live terminal of a person, which has recovered.
 
         A contact links with no terminal that it does not know (SPEC §7.8), and no other one tells of it.
         """
         truths = self.truths()
-        there = self._live_of(person, truths)
-        if person not in self.recovered & truths.keys() or len(there) > 1:
+        there = {side.terminal for side in self._live_of(person, truths)}
+        if person not in self.recovered & truths.keys():
             return []
         newest, theirs = truths[person].newest, self.persons[person]
         return [
@@ -408,7 +408,8 @@ class Laws:
             for other in truths
             if other != person
             for side in self._live_of(other, truths)
-            if (log := self.logs(side).get(theirs)) is not None and log.newest != newest
+            if side.runs and (log := self.logs(side).get(theirs)) is not None
+            if log.newest != newest and there.isdisjoint(log.live)
         ]
 
     def cut_off(self, person: int) -> list[Side]:
@@ -417,12 +418,12 @@ class Laws:
         A renewed share that a thief's copy acknowledged counts as held by the terminal itself, and an old one
         may not know one that the terminal acknowledged (SPEC §7.6).
         """
-        there = self.live(person)
+        there = [side for side in self.live(person) if side.runs]
         if not there or not any(side.stolen or side.went_back for side in self.of(person)):
             return []
         theirs = {pair for side in there for pair in self._secrets(side)}
         sides = [side for other in self._others(person) for side in self.live(other)]
-        return [side for side in sides if theirs.isdisjoint(self._secrets(side))]
+        return [side for side in sides if side.runs and theirs.isdisjoint(self._secrets(side))]
 
     def _others(self, person: int) -> list[int]:
         return [number for number in self._known() if number != person]
@@ -507,17 +508,17 @@ class Laws:
         )
         return author
 
-    def _is_uncut(self, side: Side, view: EntryView) -> bool:
+    def _is_uncut(self, side: Side, entry: bytes) -> bool:
         """Whether no cut says which entries of its removed author count, edits too.
 
         Then each terminal counts what it held when it learned of the removal (SPEC §11.2).
         """
-        author = self._author(side, bytes.fromhex(view.id))
+        author = self._author(side, entry)
         removed = any(author in log.removed for log in self.logs(side).values())
         return removed and not Reader(side.database()).rows("SELECT 1 FROM cuts WHERE terminal = ?", author)
 
     def _is_of_lost_keys(self, side: Side, entry: bytes) -> bool:
-        """Whether its author is in a log alone, or no terminal of its person holds the self key of its tag.
+        """Whether its author is in a log alone, or no live terminal of its person holds its self key.
 
         An old copy took the keys, and the self key that was drawn since then. Who lacks the key cannot tell
         the entry from an invented one (V-ET-14).
@@ -527,22 +528,21 @@ class Laws:
             Reader(side.database()).value("SELECT header FROM entries WHERE id = ?", entry)
         )
         rings = [one.engine.engine._use_cases.keyring for one in self.sides if one.engine and not one.stolen]
-        keys = [key for ring in rings if author in ring.own_terminals for key in ring.own.self_keys]
+        own = [ring for ring in rings if author in ring.own_terminals and not ring.is_removed]
+        keys = [key for ring in own for key in ring.own.self_keys]
         if not any(self_tag(header, key) == header.self_tag for key in keys):
             return True
         there = {ring.own.terminal for ring in rings}
         return author not in there and any(author in log.live for log in self.logs(side).values())
 
     def _differ_for_good(self, side: Side, one: Side, view: EntryView) -> bool:
-        """Whether two terminals may show other words of an entry for ever."""
+        """Whether two terminals may show other words of an entry for ever, since an edit may count at one."""
         edits = "SELECT e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry WHERE a.target = ?"
-        ids = [
-            (here, entry)
+        entry = bytes.fromhex(view.id)
+        return any(
+            self._is_uncut(here, edit) or self._is_of_lost_keys(here, edit)
             for here in (side, one)
-            for (entry,) in Reader(here.database()).rows(edits, bytes.fromhex(view.id))
-        ]
-        return (self._is_uncut(side, view) and self._is_uncut(one, view)) or any(
-            self._is_of_lost_keys(here, entry) for here, entry in ids
+            for (edit,) in [(entry,), *Reader(here.database()).rows(edits, entry)]
         )
 
     def _missing_at(self, side: Side, mine: list[EntryView], one: Side, theirs: list[EntryView]) -> str:

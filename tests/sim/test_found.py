@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
 import pytest
 
 from tests.sim.plan import Plan, Step
@@ -66,11 +69,128 @@ FOUND = {
             Step("send", who=3, other=1),
         ),
     ),
+    "the self key of a stolen copy that a terminal with new keys never got": Plan(
+        seed=10639,
+        devices=(0, 0, 0),
+        linked=3,
+        jitter=0.02,
+        steps=(
+            Step("remove", who=2, other=4),
+            Step("theft"),
+            Step("drop", who=2, other=3, pause=0.02),
+            Step("send", who=4, other=1, pause=0.02),
+            Step("torn", other=1, pause=0.02),
+            Step("send", who=5, other=1),
+        ),
+    ),
+    "an entry that crossed with heads on a link that ended before the answer": Plan(
+        seed=11000,
+        latency=0.3,
+        steps=(
+            Step("send", other=1, pause=1.3),
+            Step("edit", other=1, pause=0.02),
+            Step("late", other=1, number=6, seconds=9.0),
+            Step("old_copy", who=1, number=13),
+            Step("pair", other=1, pause=70.0),
+            Step("old_copy", who=1, number=2),
+            Step("send", other=1, pause=11.0),
+        ),
+    ),
+    "an entry of a removed device whose receipt that one alone got": Plan(
+        seed=11414,
+        devices=(0,),
+        linked=1,
+        steps=(
+            Step("old_copy", who=1, other=2, number=5),
+            Step("send", who=2, other=1, pause=0.0007),
+            Step("remove", other=2),
+            Step("torn", other=1, number=130, pause=0.02),
+        ),
+    ),
+    "a message read before a recovery, whose read receipt was lost": Plan(
+        seed=10935,
+        devices=(0,),
+        steps=(
+            Step("send", who=1, other=2),
+            Step("send", other=1),
+            Step("repeat", other=1),
+            Step("recover", pause=0.0007),
+        ),
+    ),
+    "a pairing again by a copy from before a removal": Plan(
+        seed=11530,
+        devices=(1,),
+        linked=1,
+        steps=(
+            Step("old_copy", who=1, other=2),
+            Step("remove", who=1, other=2),
+            Step("send", who=2, pause=1.3),
+            Step("send", other=1),
+            Step("read", other=1),
+            Step("old_copy", who=1, other=2, number=5),
+            Step("clock", other=2, number=28125, seconds=120.0, pause=0.3),
+        ),
+    ),
+    "an entry of a contact that follows what an own device passed on": Plan(
+        seed=16446,
+        devices=(0,),
+        linked=1,
+        steps=(
+            Step("broken", other=1, number=6, pause=0.0007),
+            Step("send", who=1, pause=0.02),
+            Step("broken", who=1, other=2, number=1),
+            Step("send", who=1, other=2, pause=0.02),
+            Step("edit", who=1, other=2, pause=0.02),
+            Step("recover", who=2, other=2, pause=0.0007),
+        ),
+    ),
+    "the removal of a stolen copy, whose commit reports a failure": Plan(
+        seed=17125,
+        steps=(
+            Step("theft"),
+            Step("recover", pause=0.003),
+            Step("late", who=1, number=1, seconds=1.0, pause=1.3),
+            Step("send", who=1),
+        ),
+    ),
+    "a message that was deleted on the device that wrote it, and whose receipt was lost": Plan(
+        seed=16248,
+        persons=3,
+        devices=(0,),
+        linked=1,
+        latency=0.3,
+        steps=(
+            Step("timer", who=1, other=2, pause=4.5),
+            Step("send", other=2, pause=0.02),
+            Step("delete", other=2, pause=0.0007),
+            Step("unread", other=1, number=1),
+            Step("pair", who=2, other=3, pause=1.3),
+            Step("send", who=2, other=3, pause=0.003),
+            Step("unread", who=3, other=1, number=5),
+            Step("cut", who=3, other=2, seconds=30.0),
+            Step("cut", other=1, pause=1.3),
+        ),
+    ),
+    "a device that removes itself and crashes": Plan(
+        seed=16213,
+        devices=(0,),
+        linked=1,
+        steps=(
+            Step("remove", who=2, other=2, pause=0.003),
+            Step("crash", who=2, number=6, pause=0.0007),
+            Step("send", who=2, other=1, pause=0.02),
+        ),
+    ),
 }
 
 
-@pytest.mark.parametrize("name", FOUND)
-def test_found(name: str) -> None:
+@pytest.fixture(scope="module")
+def process() -> Iterator[ProcessPoolExecutor]:
     with pool(1) as processes:
-        law, how, _ = processes.submit(outcome, FOUND[name]).result()
+        yield processes
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_found(name: str, process: ProcessPoolExecutor) -> None:
+    law, how, _ = process.submit(outcome, FOUND[name]).result()
     assert law == "", how

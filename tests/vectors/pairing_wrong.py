@@ -243,7 +243,7 @@ def _long(seed: Seed) -> Group:
         for _ in range(LOG_HELD_MAX // LOG_OPERATIONS_MAX):
             course.does("responder", "receive", message=full)
         steps = course.refusing("responder", encode(last))
-        group.add(comment, ["BadRecord"], "limit", steps, rule="V-RC-12")
+        group.add(comment, ["BadRecord"], "limit", steps, rule="V-RC-11")
     return group
 
 
@@ -338,7 +338,7 @@ def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:
 
 def _proofs(inputs: Json, joiner: Person, third: Person) -> Iterator[Message]:
     """Each part of the proof is left out or another one; the signature covers the proof as it is."""
-    flag, rule, actor = "BadProof", ("V-RC-11", "authentication"), "initiator"
+    flag, rule, actor = "BadProof", ("V-RC-10", "authentication"), "initiator"
     good, transcript, empty = record(inputs, actor), transcript_of(inputs, actor), b""
     elsewhere = transcript_of(inputs | {"facts": facts(joiner.seed, "another link")}, actor)
     other_share = inputs[actor]["share"] | {"number": 1_795_000_001}

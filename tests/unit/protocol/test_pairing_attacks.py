@@ -314,15 +314,16 @@ def test_case_88_a_removed_terminal_that_shows_an_old_log_is_refused() -> None:
     assert meeting.responder.pending is None
 
 
-def test_a_share_from_before_a_removal_that_the_receiver_knows_is_refused() -> None:
-    """The removed terminal may know the share, though the record does not show the removal."""
+def test_a_terminal_that_does_not_know_of_a_removal_pairs_again() -> None:
+    """It went back to an old copy. Its share is fresh, and it draws another when it learns of the removal."""
     anna = Person("Anna")
     anna.add(anna.first, THIEF)
     old = list(anna.operations)
     anna.remove(anna.first, THIEF)
     new, anna.operations = anna.operations, old
     assert meet(anna, anna.first).responder.completed == anna.id
-    assert meet(anna, anna.first, new).responder.failure == "untrusted"
+    assert meet(anna, anna.first, new).responder.completed == anna.id
+    assert meet(anna, THIEF, new).responder.failure == "untrusted"
     assert meet(anna, anna.first, new, heads=reduce(new).heads).responder.completed == anna.id
 
 
