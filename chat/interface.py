@@ -252,6 +252,19 @@ class BackupProgress(Struct, frozen=True):
     checking: bool
 
 
+class HistoryMoving(Struct, frozen=True):
+    """Entries come from another terminal of this person: `held` of about `total` are here.
+
+    At most one a second. `source`: the name of that terminal, or how its id begins. The last one has `moves`
+    False. Then `held` is `total` once all have come; else the link ended, and the rest comes with the next.
+    """
+
+    source: str
+    held: int
+    total: int
+    moves: bool
+
+
 class Notice(Struct, frozen=True):
     """Something that the person should know, in one line (the port was taken, the disk is full)."""
 
@@ -279,7 +292,9 @@ EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | Entri
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
-ProfileEvent = Ready | RelayChanged | RelayRemoved | BackupProgress | Notice | AlertsChanged | Closed
+ProfileEvent = (
+    Ready | RelayChanged | RelayRemoved | BackupProgress | HistoryMoving | Notice | AlertsChanged | Closed
+)
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
 

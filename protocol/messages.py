@@ -319,11 +319,18 @@ class Reachable(Wire, frozen=True, tag=34):
 
 
 class Digest(Wire, frozen=True):
-    """Hashes of the heads that are held of a conversation, and of its newest marks."""
+    """Hashes of the heads that are held of a conversation, and of its newest marks; how much of it is held.
+
+    `entries`: how many. `gaps`: how many of them lack the one before. `answered`: all that Heads of the other
+    side asked for has gone out before.
+    """
 
     conversation: B32
     heads: B32
     marks: B32
+    entries: U53
+    gaps: U53
+    answered: bool
 
 
 class Digests(Wire, frozen=True, tag=35):

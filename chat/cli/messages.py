@@ -42,6 +42,7 @@ from chat.interface import (
     EntryState,
     EntryView,
     Event,
+    HistoryMoving,
     IdentityChanged,
     Messenger,
     Notice,
@@ -146,6 +147,7 @@ class Printer:
         self._contacts = {view.person: view for view in contacts}
         self._states: dict[str, dict[str, EntryState]] = {}
         self._asked: tuple[QuestionView, ...] = ()
+        self._tenth: int | None = None
         self._missing: set[str] = set()  # entries that were printed without their text
         for entry in held:
             self._know_entry(entry)
@@ -220,6 +222,8 @@ class Printer:
             case OwnLogChanged(kind, operation, cause):
                 fields = {"event": "own_identity", "kind": kind, "operation": operation, "cause": cause}
                 self._call.result(fields, one_line(cause))
+            case HistoryMoving():
+                self._moving(event)
             case Notice(text):
                 note(text)
             case AlertsChanged(alerts):
@@ -245,6 +249,18 @@ class Printer:
         self._call.result(
             fields, asked if operations else "You have confirmed every change of your identity."
         )
+
+    def _moving(self, event: HistoryMoving) -> None:
+        """A person reads a line for each tenth of a move of history, a program all."""
+        tenth = 10 * event.held // max(event.total, 1) if event.moves else -1
+        if tenth == self._tenth and not self._call.json:
+            return
+        self._tenth = tenth
+        said = f"History from {one_line(event.source)}: {event.held:,} of {event.total:,}"
+        if not event.moves and event.held < event.total:
+            said += ", and the rest with the next link"
+        numbers = {"held": event.held, "total": event.total, "moves": event.moves}
+        self._call.result({"event": "history", "source": event.source, **numbers}, said)
 
     def _ready(self, addresses: tuple[str, ...]) -> None:
         self._addresses = addresses

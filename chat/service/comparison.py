@@ -48,9 +48,16 @@ class Gaps:
 
     def passed_again(self, link: LiveLink, gaps: Sequence[tuple[bytes, bytes]]) -> None:
         """Entries came again on a link, each given with the one before, which is missing."""
-        if not link.gaps:
+        # An own terminal sends the newest first, and says when its answer is over.
+        if not link.gaps and link.person != self._keyring.own.person:
             self._runtime.tasks.spawn(self._note(link))
         link.gaps.update(gaps)
+
+    async def answered(self, link: LiveLink, conversation: bytes) -> None:
+        """An own terminal has sent all that it was asked for of a conversation."""
+        gaps, terminal = list(link.gaps.items()), self._keyring.at(link)
+        if gaps and terminal:
+            await self._store.write(repair.passed_again, gaps, terminal, conversation)
 
     async def _note(self, link: LiveLink) -> None:
         await asyncio.sleep(ANSWERS_WITHIN)

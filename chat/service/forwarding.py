@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Final
+
+from msgspec.structs import replace
 
 from chat.interface import EntriesTimed, EntryChanged, EntryState
 from chat.network.driver import Driver, Handler, Outgoing
 from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink
-from chat.service.comparison import Comparison
+from chat.service.comparison import Gaps
 from chat.service.discovery import ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus
 from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring, terminal_at, terminal_of
+from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import receipts, siblings
+from chat.storage import receipts, repair, siblings
 from chat.storage.database import Store
+from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     READ,
@@ -64,20 +67,13 @@ PASSED_MAX: Final = 4_096
 """Entries per contact that wait for that to go to the contact. Own terminals fill it; the comparison of heads
 on the contact's next link brings what has no room."""
 
-COMPARED_A_SECOND: Final = 4.0
-COMPARED_AT_ONCE: Final = 64.0
-"""Rate of Digests and Heads per own terminal. More of them delay the reading of its link."""
+COMPARED_A_SECOND: Final = 16.0
+COMPARED_AT_ONCE: Final = 512.0
+"""Rate of Digests and Heads per own terminal. More of them delay the reading of its link. A terminal that is
+new names heads of all conversations at once, and its person waits for the newest entries of each."""
 
 NAMED_MAX: Final = 8_192
 """Logs per link of which it is kept what the own terminal at its other end, which fills this, holds."""
-
-PAGES_WAITING: Final = 512
-"""Pages of heads per link that wait for the answers before them. The own terminal at its other end fills it;
-what it names beyond that is not answered."""
-
-BATCH: Final = 256
-"""Entries read from the disk at a time: some milliseconds, for which users wait. The other side stores what
-comes together in one transaction, so fewer make a history move more slowly."""
 
 DIGESTED: Final = 8
 """Conversations of which digests are made at a time: some milliseconds, for which users wait."""
@@ -86,15 +82,25 @@ DIGESTED: Final = 8
 class SiblingOutgoing(Outgoing):
     """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds.
 
-    `told`: by conversation, the digest that was sent last.
+    `told`: by conversation, the digest that was sent last. `lacked`: by conversation, the gaps that the other
+    side told last.
     """
 
     def __init__(
-        self, store: Store, keyring: Keyring, port: ListeningPort, link: LiveLink, deleted: set[bytes]
+        self,
+        store: Store,
+        keyring: Keyring,
+        port: ListeningPort,
+        counts: Counts,
+        link: LiveLink,
+        deleted: set[bytes],
     ) -> None:
         super().__init__(link.driver)
-        self._store, self._keyring, self._port = store, keyring, port
+        self._store, self._keyring, self._port, self._counts = store, keyring, port, counts
         self._link, self._deleted = link, deleted
+        self._carried, self._written = Carried(), set[bytes]()
+        self._answers, self._answering = Answers(store, self._carried, self._carry, self._say_over), False
+        self.lacked: dict[bytes, int] = {}
         self.named: dict[bytes, Sequence[bytes]] = {}
         self.told: dict[bytes, Digest] = {}
         self.asked_for = set[bytes](keyring.awaited)
@@ -128,7 +134,8 @@ class SiblingOutgoing(Outgoing):
             some, found = talks[start : start + DIGESTS_MAX], list[Digest]()
             for first in range(0, len(some), DIGESTED):
                 part = some[first : first + DIGESTED]
-                found += await self._store.read(siblings.digests, part, terminal)
+                held = await self._counts.held()
+                found += await self._store.read(siblings.digests, part, terminal, held)
             self.told.update((one.conversation, one) for one in found)
             await self._link.driver.send(Digests(found))
 
@@ -146,40 +153,71 @@ class SiblingOutgoing(Outgoing):
 
     def send(self, entry: ParsedEntry) -> None:
         """Send an own entry that was just written."""
-        self._put(partial(self._send, entry.id, entry.message()))
+        self._written.add(entry.id)
+        self._put(partial(self._send_written, entry.id, entry.message()))
 
-    def answer(self, person: bytes, find: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
-        """Find entries of the conversation with a contact once all before them are sent, and send them."""
+    async def _send_written(self, entry: bytes, message: Entry) -> None:
+        self._written.discard(entry)
+        if entry not in self._link.carried:
+            self._link.carried[entry] = True
+            await self._link.driver.send(self._as_sent(entry, message))
 
-        async def found() -> None:
-            await self._carry(person, await find())
-
-        self._put(found)
-
-    async def _carry(self, person: bytes, ids: Sequence[bytes]) -> None:
-        own = self._keyring.own.person
-        conversation, other = conversation_of(own, person), b"" if person == own else person
-        left = [entry for entry in ids if entry not in self._link.carried]
-        for start in range(0, len(left), BATCH):
-            rows, marks = await self._store.read(siblings.with_marks, left[start : start + BATCH], other)
-            for row in rows:
-                await self._send(row.id, Entry(row.header, row.salt, row.body))
-            for message in passed_receipts(conversation, marks):
-                await self._link.driver.send(message)
-
-    async def _send(self, entry: bytes, message: Entry) -> None:
-        if entry in self._link.carried:
+    def answer(self, asked: Asked) -> None:
+        """Send what the other side lacks, a little at a time: nothing else waits until all is sent."""
+        if self._answers.is_full:
             return
-        if entry in self._deleted:  # since it was written, or read from the disk
-            message = Entry(message.header, b"", b"")
-        self._link.carried[entry] = True
-        await self._link.driver.send(message)
+        self._answers.add(asked)
+        if not self._answering:
+            self._answering = True
+            self._put(self._step)
+
+    async def _step(self) -> None:
+        self._answering = await self._answers.step()
+        if self._answering:
+            self._put(self._step)
+
+    async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
+        rows, marks = await self._store.read(siblings.with_marks, conversation, numbers, contact)
+        left = (row for row in rows if row.id not in self._link.carried)  # as one that was just written
+        await self._link.driver.send_all(self._entries(left))
+        await self._link.driver.send_all(passed_receipts(conversation, marks))
+
+    def _entries(self, rows: Iterable[EntryRow]) -> Iterator[Entry]:
+        for row in rows:
+            self._carried.add(row.number)
+            if row.id in self._written:
+                self._link.carried[row.id] = True
+            yield self._as_sent(row.id, Entry(row.header, row.salt, row.body))
+
+    async def _say_over(self, conversation: bytes, contact: bytes) -> None:
+        """Say that all that was asked for of a conversation was sent."""
+        terminal, held = terminal_of(self._keyring.own_log, self._link), await self._counts.held()
+        (mine,) = await self._store.read(siblings.digests, [(conversation, contact)], terminal, held)
+        await self._link.driver.send(Digests([replace(mine, answered=True)]))
+
+    def forget_carried(self) -> None:
+        """Entries were removed, and others may take their numbers."""
+        self._carried.clear()
+
+    def _as_sent(self, entry: bytes, message: Entry) -> Entry:
+        deleted = entry in self._deleted  # since it was written, or read from the disk
+        return Entry(message.header, b"", b"") if deleted else message
 
 
 def _compared(keyring: Keyring) -> list[bytes]:
     """The contacts whose conversations are compared, after this person, whose notes are."""
     contacts = [person for person, contact in keyring.contacts.items() if not contact.blocked]
     return [keyring.own.person, *contacts]
+
+
+def _may_fill(mine: Digest, theirs: Digest, lacked: int | None) -> bool:
+    """Whether another own terminal may have got what it lacked when it answered, and this one lacks it still.
+
+    `lacked`: the gaps that it told on this link before.
+    """
+    if lacked is None:
+        return mine.gaps > 0 and (theirs.gaps < mine.gaps or theirs.entries > mine.entries)
+    return theirs.gaps < min(mine.gaps, lacked)
 
 
 class Forwarding:
@@ -196,16 +234,16 @@ class Forwarding:
         views: Views,
         expirer: Expirer,
         logs: PersonLogs,
-        comparison: Comparison,
+        gaps: Gaps,
         port: ListeningPort,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._open, self._views, self._expirer = book, links, views, expirer
-        self._logs, self._comparison, self._port = logs, comparison, port
+        self._logs, self._gaps, self._port = logs, gaps, port
         self.links: dict[LiveLink, SiblingOutgoing] = {}
         self._provisional = Provisional(runtime, keyring, logs.own)
         self._rates = Buckets(COMPARED_A_SECOND, COMPARED_AT_ONCE)
-        self._waiting: Counter[LiveLink] = Counter()
+        self._counts, self._arrivals = Counts(store), Arrivals(runtime, store, bus, keyring)
         # By contact: the links on which something came since own terminals were told, and what is to pass.
         self._came: dict[bytes, set[LiveLink]] = {}
         self._passed: dict[bytes, list[bytes]] = {}
@@ -224,12 +262,14 @@ class Forwarding:
         """What sends on a new link with an own terminal, None for a link with a contact."""
         if link.person != self._keyring.own.person:
             return None
-        self.links[link] = outgoing = SiblingOutgoing(self._store, self._keyring, self._port, link, deleted)
+        self.links[link] = outgoing = SiblingOutgoing(
+            self._store, self._keyring, self._port, self._counts, link, deleted
+        )
         return outgoing
 
     def ended(self, link: LiveLink) -> None:
         self.links.pop(link, None)
-        self._waiting.pop(link, None)
+        self._arrivals.ended(link)
 
     def own_log_changed(self) -> None:
         """Terminals may have become this person's, or be none any more."""
@@ -260,6 +300,11 @@ class Forwarding:
         """Logs may have grown, and contacts be new or blocked no more."""
         self._hand_out_logs()
         before, self._compared = self._compared, _compared(self._keyring)
+        if before != self._compared:
+            self._counts.forget()
+            self._arrivals.keep({conversation_of(self._keyring.own.person, one) for one in self._compared})
+            for outgoing in self.links.values():
+                outgoing.forget_carried()
         if fresh := [person for person in self._compared if person not in before]:
             for outgoing in self.links.values():
                 outgoing.compare(fresh)
@@ -308,13 +353,20 @@ class Forwarding:
 
     async def _settle(self) -> None:
         await asyncio.sleep(SETTLES_IN)
-        came, self._came = self._came, {}
+        own, came, self._came = self._keyring.own.person, self._came, {}
+        # To tell of a part of what comes would make the others ask for it again and again.
+        later = {one: by for one, by in came.items() if self._arrivals.is_moving(conversation_of(own, one))}
+        for person in later:
+            del came[person]
         passed, self._passed = self._passed, {}
         for link, outgoing in self.links.items():
             if persons := [person for person, sources in came.items() if sources != {link}]:
                 outgoing.compare(persons)
         for person, ids in passed.items():
             self._bus.signal(EntriesPassedOn(person, tuple(ids)))
+        for person, sources in later.items():
+            for link in sources:
+                self._touch(person, link)
 
     def acknowledged(self, link: LiveLink, kind: int, entries: Collection[bytes]) -> None:
         """A contact's terminal has stored these entries, or its person has read them."""
@@ -378,14 +430,24 @@ class Forwarding:
         check_digests(message)
         await self._affords(link)
         terminal, outgoing = terminal_of(self._keyring.own_log, link), self.links.get(link)
+        held = await self._counts.held()
         for theirs in message.digests:
             person = self._keyring.talks_with(theirs.conversation)
             if not self._is_compared(person) or outgoing is None:
                 continue
             talk = (theirs.conversation, b"" if person == self._keyring.own.person else person)
-            (mine,) = await self._store.read(siblings.digests, [talk], terminal)
+            if theirs.answered:
+                await self._gaps.answered(link, theirs.conversation)
+                self._arrivals.answered(link, theirs.conversation)
+                continue
+            (mine,) = await self._store.read(siblings.digests, [talk], terminal, held)
+            if _may_fill(mine, theirs, outgoing.lacked.get(theirs.conversation)):
+                await self._store.write(repair.forget_gaps, theirs.conversation, terminal)
+                (mine,) = await self._store.read(siblings.digests, [talk], terminal, held)
+            outgoing.lacked[theirs.conversation] = theirs.gaps
             if mine.heads != theirs.heads:
                 link.asked = True
+                self._arrivals.asked(link, mine, theirs)
                 heads = await self._store.read(siblings.asking_heads, theirs.conversation, terminal)
                 for page in pages(theirs.conversation, heads):
                     outgoing.put(page)
@@ -400,18 +462,13 @@ class Forwarding:
     async def _answer(self, link: LiveLink, page: Heads) -> None:
         check_page(page)
         person, outgoing = self._keyring.talks_with(page.conversation), self.links.get(link)
-        if not person or outgoing is None or self._waiting[link] >= PAGES_WAITING:
+        if not person or outgoing is None:
             return
         await self._affords(link)
         # What comes on this link from now on is no answer to the page: the other side has it.
         mine = set(await self._store.read(siblings.heads_on, page))
-        self._waiting[link] += 1
-
-        async def found() -> list[bytes]:
-            self._waiting[link] -= 1
-            return await self._comparison.lacking(link, page, mine)
-
-        outgoing.answer(person, found)
+        latest = await self._store.read(siblings.latest, page.conversation)
+        outgoing.answer(Asked(page, mine, latest, b"" if person == self._keyring.own.person else person))
 
     async def _take(self, link: LiveLink, message: PassedReceipt) -> None:
         check_passed(message)

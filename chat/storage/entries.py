@@ -194,29 +194,29 @@ def insert_all(
 
 
 _STANDING: Final = (
-    "SELECT c.number, l.last, EXISTS (SELECT 1 FROM missing WHERE conversation = c.number)"
-    " OR EXISTS (SELECT 1 FROM raises WHERE conversation = c.number)"
+    "SELECT c.number, l.last, EXISTS (SELECT 1 FROM raises WHERE conversation = c.number)"
     " OR EXISTS (SELECT 1 FROM edges WHERE parent > l.last)"
     " OR EXISTS (SELECT 1 FROM tips WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM unread WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last), EXISTS (SELECT 1 FROM deletions)"
+    " OR EXISTS (SELECT 1 FROM missing WHERE conversation = c.number)"
     " OR EXISTS (SELECT 1 FROM amendments WHERE conversation = c.number AND state IN (1, 2)),"
     " EXISTS (SELECT 1 FROM removals)"
     f", c.kind = {contacts.NOTES}"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
-"""Number of a conversation, number of the last entry, and whether a parent is missing or an old page that was
-put back holds rows of entries still to come; whether any deletion is remembered, or waits; whether a
-conversation is being removed; and whether these are this person's notes, whose order knows no time."""
+"""Number of a conversation, number of the last entry, and whether ranks are due or an old page that was put
+back holds rows of entries still to come; whether any deletion is remembered or waits, or a parent is missing;
+whether a conversation is being removed; and whether these are this person's notes, whose order knows no time.
+"""
 
 
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, no cut, delete, edit or state, of a live terminal and has its body, belongs to a
-    conversation in which no parent is missing, and names only entries that are held or precede it in the
-    burst.
+    A plain entry is new, no cut, delete, edit or state, of a live terminal and has its body, is named by no
+    entry that is held, and names only entries that are held or precede it in the burst.
     """
 
     def __init__(
@@ -241,7 +241,7 @@ class _Burst:
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
-        self._number, self._last, self._incomplete, self._deletions, self.removals, self._timeless = standing
+        self._number, self._last, self._unsettled, self._awaited, self.removals, self._timeless = standing
         authors = {own_terminal}
         for entry in new:
             authors.add(entry.header.author)
@@ -250,7 +250,7 @@ class _Burst:
 
     def insert_together(self) -> list[Stored] | None:
         """All of them; None, with nothing changed, where one is not plain."""
-        if self._incomplete or self._former:
+        if self._unsettled or self._former:
             return None
         db, conversation, talk, ours = self._db, self._conversation, self._number, self._ours
         held = self._named()
@@ -284,7 +284,7 @@ class _Burst:
             if entry.said is not None and header.author not in ours:
                 unread.append((number, talk))
         # Looking up every id before the insert would cost more than this check after it.
-        if db.run_many(_INSERT_KEPT if self._deletions else _INSERT_NEW, rows) < len(rows):
+        if db.run_many(_INSERT_KEPT if self._awaited else _INSERT_NEW, rows) < len(rows):
             db.run("DELETE FROM entries WHERE number > ?", self._last)
             return None
         taken = dict(enumerate(self._new, self._last + 1))
@@ -354,9 +354,10 @@ _INSERT_KEPT: Final = (
     f"INSERT OR IGNORE {_INTO} SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
     " WHERE NOT EXISTS (SELECT 1 FROM deletions WHERE entry = ?2)"
     " AND NOT EXISTS (SELECT 1 FROM amendments WHERE target = ?2)"
+    " AND NOT EXISTS (SELECT 1 FROM missing WHERE conversation = ?3 AND parent = ?2)"
 )
-"""Inserts nothing where an entry was deleted before its conversation was removed, or where a delete or an
-edit waits for it. It looks per row."""
+"""Inserts nothing where an entry was deleted before its conversation was removed, where a delete or an edit
+waits for it, or where a held entry names it. It looks per row."""
 
 
 def _as_row(

@@ -77,18 +77,30 @@ def before_gaps(db: Database, held: Iterable[ParsedEntry]) -> list[tuple[bytes, 
     return [(entry, previous) for entry, previous in named if db.value(missing, previous, entry)]
 
 
-def passed_again(db: Database, gaps: Iterable[tuple[bytes, bytes]], terminal: bytes) -> None:
+def passed_again(
+    db: Database, gaps: Iterable[tuple[bytes, bytes]], terminal: bytes, conversation: bytes | None = None
+) -> None:
     """A terminal answered heads with entries that were held. It lacks what is missing before them, too.
 
-    `gaps` as of `before_gaps`; what has come since then is none.
+    `gaps` as of `before_gaps`; what has come since then is none. Those of one `conversation`, or of any.
     """
     by = persons.terminal_number(db, terminal)
     gap = (
-        "INSERT OR IGNORE INTO gaps (entry, terminal) SELECT e.number, ? FROM entries AS e JOIN missing AS m"
-        " ON m.conversation = e.conversation AND m.parent = ? AND m.child = e.number"
-        " WHERE e.id = ?"
+        "INSERT OR IGNORE INTO gaps (entry, terminal) SELECT e.number, ?1 FROM entries AS e JOIN missing AS m"
+        " ON m.conversation = e.conversation AND m.parent = ?2 AND m.child = e.number"
+        " JOIN conversations AS c ON c.number = e.conversation WHERE e.id = ?3 AND c.id = ifnull(?4, c.id)"
     )
-    db.run_many(gap, [(by, previous, entry) for entry, previous in gaps])
+    db.run_many(gap, [(by, previous, entry, conversation) for entry, previous in gaps])
+
+
+def forget_gaps(db: Database, conversation: bytes, terminal: bytes) -> None:
+    """A terminal may have got what it lacked of a conversation when it answered: it is asked again."""
+    db.run(
+        "DELETE FROM gaps WHERE terminal = (SELECT number FROM terminals WHERE terminal = ?)"
+        " AND entry IN (SELECT m.child FROM missing AS m JOIN conversations AS c ON c.number = m.conversation"
+        " WHERE c.id = ? AND m.chain)",
+        *(terminal, conversation),
+    )
 
 
 PIECE: Final = 256
@@ -105,10 +117,29 @@ def lacking_piece(
     Returns their positions, in order, and both kinds of heads for the next piece. Nothing is left once those
     of `mine` are empty.
     """
+    chain, found, left, covered = _lacking_piece(db, conversation, mine, theirs)
+    return sorted(chain.position(entry) for entry in found), left, covered
+
+
+Place = tuple[int, int, int]
+"""Author, rank and number of an entry, all local."""
+
+
+def lacking_places(
+    db: Database, conversation: bytes, mine: Collection[bytes], theirs: Collection[bytes]
+) -> tuple[list[Place], set[bytes], set[bytes]]:
+    """As `lacking_piece`, with the places of the entries, the last ones of each chain first."""
+    chain, found, left, covered = _lacking_piece(db, conversation, mine, theirs)
+    return [chain.located(entry) for entry in found], left, covered
+
+
+def _lacking_piece(
+    db: Database, conversation: bytes, mine: Collection[bytes], theirs: Collection[bytes]
+) -> tuple[_Piece, list[bytes], set[bytes], set[bytes]]:
     chain = _Piece(db, conversation, [*mine, *theirs])
     found = lacking(filter(chain.holds, mine), filter(chain.holds, theirs), chain)
     covered, left = chain.below(theirs), chain.below(mine, through=set(found))
-    return sorted(chain.position(entry) for entry in found), left - covered, covered
+    return chain, found, left - covered, covered
 
 
 def held_heads(database: Database, conversation: bytes) -> list[Head]:
@@ -147,7 +178,7 @@ class _Piece:
     def __init__(self, db: Database, conversation: bytes, ends: Iterable[bytes]) -> None:
         self._db = db
         self._number = db.value("SELECT number FROM conversations WHERE id = ?", conversation)
-        self._rows: dict[bytes, tuple[int, int, bytes]] = {}
+        self._rows: dict[bytes, tuple[int, Place, bytes]] = {}
         self._bottom = max((self._sequence(entry) for entry in ends), default=0) - PIECE
 
     def holds(self, entry: bytes) -> bool:
@@ -159,6 +190,9 @@ class _Piece:
             return None
         sequence, _, previous = self._rows[entry]
         return sequence, previous
+
+    def located(self, entry: bytes) -> Place:
+        return self._rows[entry][1]
 
     def below(self, heads: Iterable[bytes], through: Set[bytes] | None = None) -> set[bytes]:
         """Where the chains of some heads go on below these sequences, at most `through` some entries."""
@@ -175,17 +209,20 @@ class _Piece:
         return found
 
     def position(self, entry: bytes) -> Position:
-        return self._rows[entry][1], entry
+        return self._rows[entry][1][1], entry
 
     def _sequence(self, entry: bytes) -> int:
         """Of an entry that is held, else 0."""
         if entry not in self._rows:
-            held = "SELECT sequence, rank, header FROM entries WHERE id = ? AND conversation = ?"
+            held = (
+                "SELECT sequence, author, rank, number, header FROM entries WHERE id = ? AND conversation = ?"
+            )
             found = self._db.row(held, entry, self._number)
             if found is None:
                 return 0
-            check_header(self._db, entry, found[2])
-            self._rows[entry] = *found[:2], ENTRY_HEADER.decode(found[2]).previous
+            sequence, author, rank, number, header = found
+            check_header(self._db, entry, header)
+            self._rows[entry] = sequence, (author, rank, number), ENTRY_HEADER.decode(header).previous
         return self._rows[entry][0]
 
 

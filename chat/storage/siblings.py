@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from chat.storage import contacts, expiry, persons, receipts, repair
-from chat.storage.database import Database
-from chat.storage.entries import SHOWN, EntryRow, HeadRow, get
+from chat.storage.database import Database, Row
+from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, HeadRow, check_header, read_row
 from chat.storage.expiry import Moment
-from protocol.entries_and_receipts import READ, STORED, heads_hash
-from protocol.history import asking, named, on_page
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TIMER, READ, STORED, heads_hash
+from protocol.history import asking, lacking, named, on_page
 from protocol.limits import MARKED_MAX
-from protocol.messages import Digest, Head, Heads
+from protocol.messages import ENTRY_HEADER, Digest, Head, Heads
 from protocol.own_terminals import READ_UNTOLD, Mark, marks_hash
 
 _HEADS = (
@@ -44,16 +45,64 @@ def heads_on(db: Database, page: Heads) -> list[bytes]:
     return [head.id for head in on_page(page, held_heads(db, page.conversation))]
 
 
-def digests(db: Database, conversations: Iterable[tuple[bytes, bytes]], terminal: bytes) -> list[Digest]:
-    """The digests, ascending, of conversations, each with its contact, for this own terminal."""
+def digests(
+    db: Database,
+    conversations: Iterable[tuple[bytes, bytes]],
+    terminal: bytes,
+    held: Mapping[bytes, int],
+) -> list[Digest]:
+    """The digests, ascending, of conversations, each with its contact, for this own terminal.
+
+    `held`: by conversation, how many entries are held (`count`).
+    """
     return [
         Digest(
             conversation,
             heads_hash(conversation, asking_heads(db, conversation, terminal)),
             marks_hash(conversation, newest_marks(db, conversation, contact)),
+            held.get(conversation, 0),
+            gaps(db, conversation),
+            answered=False,
         )
         for conversation, contact in sorted(conversations)
     ]
+
+
+GAPS_COUNTED: Final = 4_096
+"""Gaps of a conversation that are counted. The contact can make any number of them."""
+
+
+def gaps(db: Database, conversation: bytes) -> int:
+    """How many entries of a conversation lack the one before them in their author's chain."""
+    found = (
+        "SELECT count(*) FROM (SELECT 1 FROM missing"
+        " WHERE conversation = (SELECT number FROM conversations WHERE id = ?) AND chain LIMIT ?)"
+    )
+    return int(db.value(found, conversation, GAPS_COUNTED))
+
+
+COUNTED: Final = 4_096
+"""Entries that one piece of work on the disk counts: a few milliseconds, for which users wait."""
+
+
+def count(db: Database, after: int) -> tuple[dict[bytes, int], int, int]:
+    """How many of the entries after a number are of each conversation, at most COUNTED of them.
+
+    Returns the number of the last one that was counted, and that of the last one held.
+    """
+    last = newest_number(db)
+    through = min(after + COUNTED, last)
+    found = (
+        "SELECT c.id, n.held FROM (SELECT conversation, count(*) AS held FROM entries"
+        " WHERE number > ? AND number <= ? GROUP BY conversation) AS n"
+        " JOIN conversations AS c ON c.number = n.conversation"
+    )
+    return dict(db.rows(found, after, through)), through, last
+
+
+def newest_number(db: Database) -> int:
+    """The number of the last entry that was stored, 0 without any."""
+    return int(db.value("SELECT ifnull(max(number), 0) FROM entries"))
 
 
 _MARKS = (
@@ -82,15 +131,85 @@ def marks_of(db: Database, ids: Collection[bytes], contact: bytes) -> list[Mark]
     return [Mark(*row) for row in db.rows(_MARKS + some, contact, *ids)]
 
 
-def in_order(db: Database, ids: Iterable[bytes]) -> list[EntryRow]:
-    """Entries in the order of their conversation."""
-    rows = [row for entry in ids if (row := get(db, entry)) is not None]
-    return sorted(rows, key=lambda row: row.position)
+NEWEST: Final = 50
+"""Entries with a line of their own that go first to another own terminal: somewhat more than a screen."""
+
+AMENDING: Final = 206
+"""Deletes and edits since the first of these that go with them. The contact can write any number of them."""
+
+_FIRST: Final = (
+    "SELECT number, id, sequence, rank, header, author FROM entries"
+    " WHERE conversation = (SELECT number FROM conversations WHERE id = ?1)"
+)
 
 
-def with_marks(db: Database, ids: Sequence[bytes], contact: bytes) -> tuple[list[EntryRow], list[Mark]]:
-    """At most a few hundred entries in the order of their conversation, and the marks of them."""
-    return in_order(db, ids), marks_of(db, ids, contact)
+_AMENDS: Final = f"kind IN ({KIND_DELETE}, {KIND_EDIT})"
+"""What has no line of its own, as the index by rank of these has it."""
+
+
+def latest(db: Database, conversation: bytes) -> int:
+    """The rank of the last entry with a line of its own: the greater, the later somebody wrote."""
+    held = (
+        "SELECT max(rank) FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        f" AND {SHOWN}"
+    )
+    return int(db.value(held, conversation) or 0)
+
+
+def newest(
+    db: Database, conversation: bytes, mine: Collection[bytes], theirs: Collection[bytes]
+) -> list[int]:
+    """The entries that go first, by number, of those that an own terminal with the heads `theirs` lacks.
+
+    They are the NEWEST last ones with a line of their own, what amends them, and the last timer.
+    """
+    lines = f"{_FIRST} AND {SHOWN} ORDER BY rank DESC, id DESC LIMIT ?2"
+    found = db.rows(lines, conversation, NEWEST)
+    if not found:
+        return []
+    first = (found[-1][3], found[-1][1]) if len(found) == NEWEST else BEGINNING
+    since = f"{_FIRST} AND {_AMENDS} AND (rank, id) > (?2, ?3) ORDER BY rank DESC, id DESC LIMIT ?4"
+    chain = _Newest(db, [*found, *db.rows(since, conversation, *first, AMENDING)])
+    numbers = [chain.numbers[entry] for entry in lacking(mine, theirs, chain)]
+    return [*_timer(db, conversation, theirs), *numbers]
+
+
+def _timer(db: Database, conversation: bytes, theirs: Collection[bytes]) -> list[int]:
+    """The last entry that sets the timer, unless a head of its author comes after it."""
+    timer = db.row(f"{_FIRST} AND kind = {KIND_TIMER} ORDER BY rank DESC, id DESC LIMIT 1", conversation)
+    if timer is None:
+        return []
+    number, _, sequence, _, _, author = timer
+    later = "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND author = ? AND sequence >= ?)"
+    return [] if any(db.value(later, one, author, sequence) for one in theirs) else [number]
+
+
+class _Newest:
+    """protocol.history.Chain over a few entries, rows of _FIRST."""
+
+    def __init__(self, db: Database, rows: Iterable[Row]) -> None:
+        self.numbers, self._places = dict[bytes, int](), dict[bytes, tuple[int, bytes]]()
+        for number, entry, sequence, _, header, _ in rows:
+            check_header(db, entry, header)
+            self.numbers[entry] = number
+            self._places[entry] = sequence, ENTRY_HEADER.decode(header).previous
+
+    def place(self, entry: bytes) -> tuple[int, bytes] | None:
+        return self._places.get(entry)
+
+
+def with_marks(
+    db: Database, conversation: bytes, numbers: Sequence[int], contact: bytes
+) -> tuple[list[EntryRow], list[Mark]]:
+    """At most a few hundred entries, by number, in the order of their conversation, and the marks of them."""
+    some = f"{COLUMNS} WHERE e.number IN ({','.join('?' * len(numbers))})"
+    rows = [
+        row
+        for row in (read_row(db, one) for one in db.rows(some, *numbers))
+        if row.conversation == conversation
+    ]
+    rows.sort(key=lambda row: row.position)
+    return rows, marks_of(db, [row.id for row in rows], contact)
 
 
 def unacknowledged(db: Database, ids: Sequence[bytes], contact: bytes) -> list[bytes]:

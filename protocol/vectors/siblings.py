@@ -136,7 +136,7 @@ def _receive_digests(_: Json, step: Json) -> Json:
     held = {one["conversation"]: (one["heads"], one["marks"]) for one in step["held"]}
     answers: Json = {"heads": [], "marks": []}
     for one in message.digests:
-        own = held.get(one.conversation.hex())
+        own = None if one.answered else held.get(one.conversation.hex())
         if own is not None and own[0] != one.heads.hex():
             answers["heads"].append(one.conversation.hex())
         if own is not None and own[1] != one.marks.hex():

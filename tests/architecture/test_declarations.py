@@ -33,6 +33,7 @@ CHANGED: Final = {
     "chat.service.alerts.Keeper",
     "chat.service.keyring.ContactKeys",
     "chat.service.keyring.OpenInvitation",
+    "chat.service.moving._Move",
     "chat.service.sync._Worker",
     "chat.storage.salvage.Saved",
 }

@@ -145,7 +145,7 @@ def _passed(data: bytes) -> m.Message:
 def _passed_on() -> dict[str, bytes]:
     draw = drawn("passed on")
     ids = sorted(draw(32) for _ in range(3))
-    digests = [m.Digest(entry, draw(32), draw(32)) for entry in ids]
+    digests = [m.Digest(entry, draw(32), draw(32), 70_000, 2, entry == ids[0]) for entry in ids]
     return {
         "digests": encode(m.Digests(digests)),
         "stored": encode(m.PassedReceipt(CONVERSATION, CONTACT_TERMINAL, 1, ids)),

@@ -235,7 +235,9 @@ def refused(log: Log) -> list[m.Message]:
         m.LinkState(bytes(32), bytes(32), ids, ids, own_keys, [], [], limits.LINKED_CONTACTS_MAX),
         m.Addition(bytes(limits.OPERATION_BYTES_MAX)),
         m.Consent(bytes(64)),
-        m.Digests([m.Digest(bytes([number]) * 32, bytes(32), bytes(32)) for number in range(256)]),
+        m.Digests(
+            [m.Digest(bytes([number]) * 32, bytes(32), bytes(32), 0, 0, False) for number in range(256)]
+        ),
         m.PassedReceipt(bytes(32), bytes(32), 1, heads),
         m.RenewedKey(bytes(32), heads, *signed),
         m.Confirm(bytes(16), []),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,12 @@ def said_among(*persons: Person) -> list[Message]:
                 said.append(message)
             await send(message)
 
+        async def sending_all(messages: Iterable[Message]) -> None:
+            for message in messages:
+                await sending(message)
+
         link.driver.send = sending  # type: ignore[method-assign]
+        link.driver.send_all = sending_all  # type: ignore[method-assign]
 
     for person in persons:
         forwarding = person.engine._use_cases.forwarding

@@ -6,7 +6,7 @@ import { must } from './errors.js';
 const MESSAGE_MOST = 300_000;
 const id = bytes(32);
 export const Head = struct({ author: id, sequence: u53, id });
-const Digest = struct({ conversation: id, heads: id, marks: id });
+const Digest = struct({ conversation: id, heads: id, marks: id, entries: u53, gaps: u53, answered: bool });
 export const operations = list(1, 256, bytes(0, 1024));
 const heads = list(0, 16, id);
 const drawnUnder = list(1, 16, id);

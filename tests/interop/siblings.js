@@ -73,7 +73,7 @@ export function answerDigests({ digests }, held) {
   const found = { heads: [], marks: [] };
   for (const theirs of digests) {
     const own = held.find(({ conversation }) => conversation.equals(theirs.conversation));
-    for (const what of own ? ['heads', 'marks'] : []) {
+    for (const what of own && !theirs.answered ? ['heads', 'marks'] : []) {
       if (!own[what].equals(theirs[what])) found[what].push(theirs.conversation);
     }
   }

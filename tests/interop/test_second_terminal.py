@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from chat.interface import (
+    DeletionScope,
     EntryAdded,
     EntryChanged,
     EntryState,

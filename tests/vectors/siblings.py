@@ -297,8 +297,9 @@ def _marks(seed: Seed) -> Group:
     return group
 
 
-def _digest(conversation: int, heads: int, marks: int) -> Digest:
-    return Digest(*(bytes([one]) * 32 for one in (conversation, heads, marks)))
+def _digest(conversation: int, heads: int, marks: int, *, answered: bool = False) -> Digest:
+    talk, held, marked = (bytes([one]) * 32 for one in (conversation, heads, marks))
+    return Digest(talk, held, marked, 20_000, 1, answered)
 
 
 def _digests(_: Seed) -> Group:
@@ -308,13 +309,14 @@ def _digests(_: Seed) -> Group:
         for one in (_digest(1, 1, 1), _digest(2, 1, 1), _digest(3, 1, 1))
     ]
     most = [_digest(number, 1, 1) for number in range(DIGESTS_MAX)]
-    between = Digest(b"\xff" * 31 + b"\xfe", most[0].heads, most[0].marks)
+    between = replace(most[0], conversation=b"\xff" * 31 + b"\xfe")
     over = [*most[:-1], between, most[-1]]
     for comment, said in (
         ("the same", [_digest(1, 1, 1), _digest(2, 1, 1)]),
         ("other heads", [_digest(1, 1, 1), _digest(2, 9, 1)]),
         ("other marks", [_digest(1, 1, 9), _digest(2, 1, 1)]),
         ("both", [_digest(1, 9, 9), _digest(2, 9, 1), _digest(3, 1, 1)]),
+        ("other ones once all was answered", [_digest(1, 9, 9, answered=True), _digest(2, 9, 1)]),
         ("a conversation with nobody known", [_digest(1, 9, 1), _digest(8, 9, 9)]),
         ("as many as a message has", most),
     ):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from chat.interface import (
+    HistoryMoving,
     LinkingChanged,
     LinkingStage,
     LinkingView,
@@ -19,7 +20,7 @@ from chat.interface import (
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import listed
-from tui.text.formatting import DEVICE_DIGITS, picked_devices, safe_line, safe_name
+from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, safe_line, safe_name
 from tui.text.translation import N_, _, told
 
 _STANDS: Final = {
@@ -37,6 +38,7 @@ class Devices:
     state: State
     questions: Questions
     _shown: list[TerminalView] = field(init=False, default_factory=list)
+    _tenth: int | None = field(init=False, default=None)
 
     async def devices(self, typed: str) -> None:
         order, _space, rest = typed.partition(" ")
@@ -109,6 +111,21 @@ class Devices:
                 await self.questions.withdraw(view.id)
                 said = _("The device {name} was added. Your contacts see that.")
                 await self.output.say(said.format(name=safe_name(view.name)))
+
+    async def history_moves(self, event: HistoryMoving) -> None:
+        """Say at the beginning, at each tenth and at the end how far a move of history is."""
+        tenth = 10 * event.held // max(event.total, 1) if event.moves else None
+        if tenth is not None and self._tenth is not None and tenth <= self._tenth:
+            return
+        self._tenth = tenth
+        if event.moves:
+            await self.output.say(moving_line(event))
+        elif event.held == event.total:
+            all_here = _("The history from {device} is here.")
+            await self.output.say(all_here.format(device=safe_name(event.source)))
+        else:
+            stopped = _("The link ended. The rest of the history from {device} comes with the next one.")
+            await self.output.say(stopped.format(device=safe_name(event.source)))
 
 
 def _line(view: TerminalView) -> str:

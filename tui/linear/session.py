@@ -226,6 +226,8 @@ class Session:
                 await self._parts.pairing.changed(pairing)
             case interface.LinkingChanged():
                 await self._parts.devices.changed(event)
+            case interface.HistoryMoving():
+                await self._parts.devices.history_moves(event)
             case interface.VisibilityChanged(visible):
                 self._parts.state.me = replace(self._parts.state.me, visible=visible)
                 seen = _("People nearby can see you.") if visible else _("People nearby cannot see you.")

@@ -17,6 +17,7 @@ from chat.interface import (
     DeletionScope,
     EntryState,
     EntryView,
+    HistoryMoving,
     IdentityChangeView,
     OwnChange,
     QuestionView,
@@ -168,6 +169,12 @@ def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
     """The devices that a recovery can remove, this one last."""
     present = [one for one in devices if one.state is not TerminalState.REMOVED]
     return sorted(present, key=lambda view: view.this)
+
+
+def moving_line(event: HistoryMoving) -> str:
+    """How far a move of history is, in one safe line."""
+    numbers = {"held": f"{event.held:,}", "total": f"{event.total:,}"}
+    return _("History from {device}: {held} of {total}").format(device=safe_name(event.source), **numbers)
 
 
 def picked_devices(typed: str, devices: Sequence[TerminalView]) -> list[TerminalView]:

@@ -8,9 +8,9 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from chat.interface import AlertView, ContactView, EntryView, QuestionView, SelfView
+from chat.interface import AlertView, ContactView, EntryView, HistoryMoving, QuestionView, SelfView
 from tui.actions import HINTED, action, command, with_keys
-from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
+from tui.text.formatting import moving_line, safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import DEMO_BADGE, _, told
 
 
@@ -147,15 +147,22 @@ class Said(Static):
 
 
 class Status(Static):
-    """This person, whether strangers see it, and its addresses; first of all, if so, that this is a demo."""
+    """This person, whether strangers see it, and its addresses; first of all, if so, that this is a demo.
+
+    While history comes from another device of this person, how far that is stands where the addresses do.
+    """
 
     def __init__(self, *, demo: bool = False) -> None:
         super().__init__("", id="status", markup=False)
-        self._demo = demo
+        self._demo, self._moving = demo, ""
+
+    def move(self, event: HistoryMoving) -> None:
+        """Say from the next `show` on how far a move of history is, and no more where it has ended."""
+        self._moving = moving_line(event) if event.moves else ""
 
     def show(self, me: SelfView) -> None:
         seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
-        where = "  ".join(me.addresses[:2]) or _("no address")
+        where = self._moving or "  ".join(me.addresses[:2]) or _("no address")
         badge = [(f"{_(DEMO_BADGE)}  ", "bold $warning")] if self._demo else []
         self.update(
             Content.assemble(

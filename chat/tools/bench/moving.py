@@ -1,8 +1,9 @@
 """The row history.move: a linked device gets the whole history from another one, by two real programs.
 
-Both run in a network of their own. What is timed begins with the first entry that the new device holds and
-ends with the last one: sealed, sent, opened, checked, stored and receipted. The floor inserts as many rows of
-entries into an encrypted database, in transactions of the size of a burst.
+Both run in a network of their own. What is timed begins with the first entry that the new device holds, one
+of the newest (SPEC §7.8.3), and ends with the one before these, which comes last: sealed, sent, opened,
+checked, stored and receipted. The floor inserts as many rows of entries into an encrypted database, in
+transactions of the size of a burst.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from chat.interface import Messenger
 from chat.ipc.client import RemoteMessenger
 from chat.storage import profile
 from chat.storage.folder import SOCKET
+from chat.storage.siblings import NEWEST
 from chat.tools.bench.commit import BURST, sides
 from chat.tools.bench.flows import PASSPHRASE, Person, own_network
 from chat.tools.bench.long_history import create
@@ -85,10 +87,13 @@ def _moves(entries: int, rounds: int) -> Iterator[Moved]:
 
 
 def _ends(folder: Path) -> tuple[bytes, bytes]:
-    """The ids of the first and the last entry."""
+    """The ids of the entries that come first and last: the oldest of the newest, and the one before it."""
     with profile.unlock(folder, PASSPHRASE) as opened, closing(opened.database()) as database:
-        first = database.value("SELECT id FROM entries ORDER BY rank, id LIMIT 1")
-        return first, database.value("SELECT id FROM entries ORDER BY rank DESC, id DESC LIMIT 1")
+        newest = (
+            "SELECT id FROM entries WHERE kind NOT IN (3, 4) ORDER BY rank DESC, id DESC LIMIT 2 OFFSET ?"
+        )
+        first, last = (row[0] for row in database.rows(newest, NEWEST - 1))
+        return first, last
 
 
 def _link(old: Person, new: Person) -> None:

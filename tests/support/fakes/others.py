@@ -39,6 +39,7 @@ from chat.interface import (
     EntryState,
     EntryView,
     Event,
+    HistoryMoving,
     IdentityChanged,
     InvitationUsed,
     LinkingChanged,
@@ -545,6 +546,10 @@ class Others:
 
     def notice(self, text: str) -> None:
         self.emit(Notice(phrase(text)))
+
+    def move_history(self, source: str, held: int, total: int, *, moves: bool = True) -> None:
+        """History comes from another device of this person, and is so far."""
+        self.emit(HistoryMoving(source, held, total, moves=moves))
 
     def erase(self, done: float) -> None:
         """The cleaning takes long, and is so far."""

@@ -24,6 +24,7 @@ from chat.interface import (
     EntryFilled,
     EntryState,
     Event,
+    HistoryMoving,
     IdentityChanged,
     InvitationUsed,
     NearbyChanged,
@@ -338,6 +339,24 @@ def test_listen_calls_no_entry_deleted_that_has_expired(line: Line) -> None:
     ended = EntryDeleted(friend.person, entry.id, expired=True)
     expired = {"event": "expired", "id": entry.id, "conversation": "Ben"}
     assert listened(line, ended).objects[2:] == [expired]
+
+
+def test_listen_prints_how_far_a_move_of_history_is_for_a_person_a_line_each_tenth(line: Line) -> None:
+    ben(line)
+    held = 10, 20, 1_000, 1_001, 5_000
+    moves = [HistoryMoving("desk\x1b", number, 5_000, moves=number < 5_000) for number in held]
+    fields = {"event": "history", "source": "desk\x1b", "total": 5_000}
+    assert listened(line, *moves).objects[2:] == [
+        {**fields, "held": number, "moves": number < 5_000} for number in held
+    ]
+    said = [one for one in listened(line, *moves, options=()).out.splitlines() if one.startswith("History")]
+    assert said == [
+        "History from desk: 10 of 5,000",
+        "History from desk: 1,000 of 5,000",
+        "History from desk: 5,000 of 5,000",
+    ]
+    stopped = listened(line, HistoryMoving("desk", 10, 5_000, moves=False), options=()).out
+    assert "History from desk: 10 of 5,000, and the rest with the next link\n" in stopped
 
 
 def test_listen_prints_nothing_that_it_has_no_line_for_and_notices_as_errors(line: Line) -> None:

@@ -64,6 +64,16 @@ async def test_a_deletion_that_ends_later_is_not_said_in_another_conversation() 
         await until_shown(pilot, "(deleted here)")
 
 
+async def test_a_move_of_history_stands_in_the_status_until_it_ends() -> None:
+    async with with_two() as (pilot, messenger, _bob, _abe):
+        address = "192.168.1.20:4747"
+        await until_shown(pilot, address)
+        messenger.move_history("desk\x1b[2J", 12_340, 20_000)
+        assert address not in await until_shown(pilot, "History from desk[2J: 12,340 of 20,000")
+        messenger.move_history("desk", 20_000, 20_000, moves=False)
+        assert "History from" not in await until_shown(pilot, address)
+
+
 async def test_news_goes_after_a_while_by_itself() -> None:
     async with with_two(news=0.001) as (pilot, _messenger, _bob, _abe):
         chat(pilot).surface.say("Something was done.")

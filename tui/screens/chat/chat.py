@@ -32,6 +32,7 @@ from chat.interface import (
     EntryEdited,
     EntryFilled,
     HistoryCleared,
+    HistoryMoving,
     IdentityChanged,
     InvitationUsed,
     LinkingChanged,
@@ -315,6 +316,8 @@ class ChatScreen(Screen[None]):
                 self.history.file_cleaned()
             case PairingChanged(pairing):
                 self.pairing.pairing_changed(pairing)
+            case HistoryMoving():
+                self.people.history_moves(message.event)
             case LinkingChanged(linking):
                 self.devices.linking_changed(linking)
             case InvitationUsed(text, _person):

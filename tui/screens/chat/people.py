@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase, SelfView
+from chat.interface import (
+    ContactView,
+    DiagnosisView,
+    EntryView,
+    HistoryMoving,
+    Messenger,
+    NearbyView,
+    Phrase,
+    SelfView,
+)
 from tui.attention import Attention
 from tui.conversation import SILENT
 from tui.messages import NotifyEntry, UnreadChanged
@@ -130,6 +139,10 @@ class PeopleController:
     def show_me(self) -> None:
         self.status.show(self.state.me)
         self._show_guide()
+
+    def history_moves(self, event: HistoryMoving) -> None:
+        self.status.move(event)
+        self.show_me()
 
     def show(self) -> None:
         state = self.state

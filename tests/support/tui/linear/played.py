@@ -147,6 +147,8 @@ ACTS: Final[dict[str, Act]] = {
     "joins": lambda on, name, _: on.messenger.use_invitation("", name),
     "is-given": lambda on, address, _: on.messenger.name_relay(address, invited=True),
     "stands": lambda on, address, text: on.messenger.stand_relay(address, RelayStanding(text)),
+    "moves": lambda on, source, held: on.messenger.move_history(source, int(held), 20_000),
+    "breaks-off": lambda on, source, held: on.messenger.move_history(source, int(held), 20_000, moves=False),
     "says": lambda on, _, text: on.messenger.notice(text),
     "fails": lambda on, method, text: on.messenger.failures.update({method: ParlourError(text)}),
     "dawdles": lambda on, *_: setattr(on.messenger, "prompt", False),  # the engine has no time any more

@@ -582,6 +582,25 @@ async def test_who_wrote_the_recovery_words_down_is_not_reminded() -> None:
     assert not any("take over your identity" in line for line in said)
 
 
+async def test_a_move_of_history_is_said_at_each_tenth_and_at_its_end() -> None:
+    numbers = 40, 41, 1_999, 2_000, 3_999, 12_340, 12_400
+    said, _messenger = await talk(
+        *(f"* desk moves {number}" for number in numbers),
+        "* desk breaks-off 12400",
+        "* desk moves 12400",
+        "* desk breaks-off 20000",
+        "> /quit",
+    )
+    assert [line for line in said if "istory" in line and not line.startswith("*")] == [
+        "History from desk: 40 of 20,000",
+        "History from desk: 2,000 of 20,000",
+        "History from desk: 12,340 of 20,000",
+        "The link ended. The rest of the history from desk comes with the next one.",
+        "History from desk: 12,400 of 20,000",
+        "The history from desk is here.",
+    ]
+
+
 async def test_the_recovery_words_are_used_after_a_confirmation() -> None:
     door = locked_door()
     assert door.messenger is not None
