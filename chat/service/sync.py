@@ -547,7 +547,7 @@ class Outbound(Outgoing):
 
     def _theirs(self) -> Collection[bytes]:
         contact = self._keyring.contacts.get(self._link.person)
-        return () if contact is None else contact.state.live
+        return () if contact is None else {one.id for one in contact.state.terminals()}
 
     async def _acknowledge(self, returned: Sequence[bytes]) -> None:
         """The other side lacked entries that its person wrote, and with them the receipts for them."""
