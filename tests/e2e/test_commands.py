@@ -117,7 +117,7 @@ def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_with
     assert [len(pages_with(ada, word)) > 0 for word in words] == [True, True]
     asked = ada.run("delete", "Ben", sent[0])
     assert "use --yes" in asked.failed(64)
-    gone = {"deleted": sent[0], "conversation": "Ben"}
+    gone = {"deleted": sent[0], "conversation": "Ben", "scope": "here"}
     assert ada.run("delete", "Ben", sent[0], "--yes").objects == [gone]
     assert pages_with(ada, words[0]) == []
     with listening(ada):

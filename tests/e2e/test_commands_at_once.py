@@ -97,7 +97,7 @@ def check(line: tuple[str, ...], program: Program) -> None:
             assert [len(number["safety_number"].split()) for number in said] == [12]
             assert len(line) == 2 or said[0]["verified"]
         case ("delete", _, entry, _):
-            assert said == [{"deleted": entry, "conversation": "Ben"}]
+            assert said == [{"deleted": entry, "conversation": "Ben", "scope": "here"}]
         case ("doctor",):
             assert said
 
