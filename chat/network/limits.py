@@ -33,6 +33,11 @@ class Bucket(Struct):
         self.level -= 1.0
         return max(0.0, -self.level / self.rate)
 
+    def owed(self, now: float) -> float:
+        """Seconds until there is more than what was taken in advance."""
+        self._fill(now)
+        return max(0.0, -self.level / self.rate)
+
     def _fill(self, now: float) -> None:
         self.level = min(self.size, self.level + max(0.0, now - self.updated) * self.rate)
         self.updated = max(now, self.updated)

@@ -242,6 +242,8 @@ class UseCases:
     def _contacts_changed(self) -> None:
         self._terminals_changed()
         self.forwarding.contacts_changed()
+        self.own_log.contacts_changed()
+        self.runtime.beat.by(0.0)
 
     def _terminals_changed(self) -> None:
         self.links.close_unwanted(self.sync.part)

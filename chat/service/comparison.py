@@ -28,6 +28,10 @@ HEADS_AT_ONCE: Final = 8.0
 """Rate of HeadsHash and Heads per terminal, which are compared with the whole history. What comes more often
 is answered later: of HeadsHash, the last on each link, and of Heads, all pages."""
 
+OWED_MAX: Final = 200.0
+"""Seconds of this rate that answers to Heads may take in advance, also for links that have ended meanwhile.
+Pages beyond are passed over, and come again with the next link. A contact's terminal fills it."""
+
 PAGES_WAITING: Final = 32
 """Pages of heads per link that wait for the rate, or for the answers before them. Their sender fills it."""
 
@@ -101,9 +105,12 @@ class Comparison:
 
     async def _answer_late(self, link: LiveLink) -> None:
         now = self._runtime.clock.monotonic()
-        rate = self._rates.of(link.peer, now)
-        if not rate.take(now):
-            await asyncio.sleep(rate.reserve(now))
+        if not self._rates.of(link.peer, now).take(now):
+            # Nothing is taken in advance: of links that end soon, a debt would keep out those that follow.
+            await asyncio.sleep(1.0 / HEADS_A_SECOND)
+            if link in self._late:
+                self._runtime.tasks.spawn(self._answer_late(link))
+            return
         if (answer := self._late.pop(link, None)) is not None:
             await answer()
 
@@ -162,7 +169,11 @@ class Comparison:
             asked.named |= not page.more
             await self.came()
         now = self._runtime.clock.monotonic()
-        if delay := self._rates.of(link.peer, now).reserve(now):
+        rate = self._rates.of(link.peer, now)
+        if rate.owed(now) > OWED_MAX:
+            self._waiting[link] -= 1
+            return
+        if delay := rate.reserve(now):
             self._runtime.tasks.spawn(self._answer_after(delay, link, page, carry))
         else:
             await self._find_lacking(link, page, carry)

@@ -195,6 +195,15 @@ class SiblingOutgoing(Outgoing):
         (mine,) = await self._store.read(siblings.digests, [(conversation, contact)], terminal, held)
         await self._link.driver.send(Digests([replace(mine, answered=True)]))
 
+    def pass_on(self, ids: Sequence[bytes]) -> None:
+        """Send entries that a contact has sent."""
+        self._put(partial(self._pass_on, ids))
+
+    async def _pass_on(self, ids: Sequence[bytes]) -> None:
+        rows = await self._store.read(siblings.rows_of, ids)
+        left = (row for row in rows if row.number not in self._carried)
+        await self._link.driver.send_all(self._entries(left))
+
     def forget_carried(self) -> None:
         """Entries were removed, and others may take their numbers."""
         self._carried.clear()
@@ -342,8 +351,15 @@ class Forwarding:
             if person == self._keyring.own.person:  # no contact gets notes
                 self._touch(person, link)
                 return
+            self._arrivals.heard(link)
             waiting = self._passed.setdefault(person, [])
             waiting += (receipt.ids if receipt is not None else [])[: PASSED_MAX - len(waiting)]
+        elif receipt is not None and self._arrivals.is_moving(
+            conversation_of(self._keyring.own.person, person)
+        ):
+            # What is compared once all has come would keep a new text back for so long.
+            for outgoing in self.links.values():
+                outgoing.pass_on(receipt.ids)
         self._touch(person, link)
 
     def _touch(self, person: bytes, link: LiveLink) -> None:

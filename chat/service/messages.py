@@ -17,7 +17,7 @@ from chat.service.maintenance import Cleaner
 from chat.service.notes import Notes, Written
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
-from chat.service.views import AUTHOR, MINE, Views, deleted_by
+from chat.service.views import MINE, Views, deleted_by
 from chat.storage import amendments, contacts, entries, expiry, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
@@ -305,7 +305,7 @@ class Messages:
         row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
         if row.kind in KEPT_KINDS:
             raise UsageError(IN_FORCE)
-        if deleted_by(row) in (AUTHOR, MINE):
+        if deleted_by(row) == MINE:  # what its author deleted here may not be deleted on the others
             return self._notes.write(database)
         return self._notes.write(database, [deletion(entry)])
 

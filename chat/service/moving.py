@@ -36,6 +36,10 @@ LOOKED_AT: Final = 16
 PIECES: Final = 8
 """Pieces of chains that one step walks. What else goes out on the link waits for it."""
 
+STALLED: Final = 30.0
+"""Seconds after which an own terminal that sends nothing of what was asked for holds up no comparison. A
+stolen one can name what nobody has."""
+
 SHOWN_FROM: Final = 256
 """Entries to come from which on a person hears of it: fewer are there before anybody could read a number."""
 
@@ -224,13 +228,15 @@ class Counts:
 class _Move(Struct):
     """What comes on one link. `awaited`: by conversation, entries held when it was asked for, and in all.
 
-    `going`: the conversations of which not all has come. `over`: the link has ended.
+    `going`: the conversations of which not all has come. `over`: the link has ended. `heard`: when something
+    was asked for, or came last.
     """
 
     awaited: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     going: set[bytes] = field(default_factory=set)
     told: bool = False
     over: bool = False
+    heard: float = 0.0
 
     @property
     def held(self) -> int:
@@ -255,13 +261,20 @@ class Arrivals:
             held, total = move.awaited.get(mine.conversation, (mine.entries, mine.entries))
             move.awaited[mine.conversation] = held, max(total, theirs.entries)
         move.going.add(mine.conversation)
+        move.heard = self._runtime.clock.monotonic()
         if not move.told and move.total - move.held >= SHOWN_FROM:
             move.told = True
             self._runtime.tasks.spawn(self._tell(link, move))
 
     def is_moving(self, conversation: bytes) -> bool:
-        """Whether what was asked for is still on its way."""
-        return any(conversation in move.going for move in self._moves.values())
+        """Whether what was asked for is still on its way. Who sends nothing for a while holds nobody up."""
+        since = self._runtime.clock.monotonic() - STALLED
+        return any(conversation in move.going and move.heard > since for move in self._moves.values())
+
+    def heard(self, link: LiveLink) -> None:
+        """Entries came on a link."""
+        if (move := self._moves.get(link)) is not None:
+            move.heard = self._runtime.clock.monotonic()
 
     def answered(self, link: LiveLink, conversation: bytes) -> None:
         """All of a conversation that was asked for on a link has come."""

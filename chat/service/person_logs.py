@@ -153,6 +153,10 @@ class OwnLog:
             self._take(renewed)
             self._drawn_for = log
 
+    def contacts_changed(self) -> None:
+        """A pairing may have come of a terminal that did not know of a removal: its share is stale."""
+        self._drawn_for = None
+
     def _take(self, renewed: Renewed | None) -> None:
         if renewed is not None:
             self._keyring.take_renewed(renewed.own, renewed.pairs)

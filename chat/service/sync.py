@@ -594,7 +594,7 @@ class Inbound:
         gaps: Gaps,
     ) -> None:
         self._notes, self._gaps = notes, gaps
-        self._doubts = True  # whether entries may be uncovered
+        self._doubts = self._doubted = True  # whether entries may be uncovered, and were in the last insert
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
         self._settler, self._expirer, self._amendments = settler, expirer, amendments
@@ -675,6 +675,7 @@ class Inbound:
             repair.is_stored, self._insert, link, person, parsed, former, moment
         )
         new, evidence, self._book.unread[person], due, changed, gaps = done
+        self._doubts = self._doubted  # what was rolled back has changed nothing
         if gaps:
             self._gaps.passed_again(link, gaps)
         if due:
@@ -749,11 +750,11 @@ class Inbound:
         held = [] if len(fresh) == len(parsed) else [one for one in parsed if one.id not in fresh]
         if passed:
             new = repair.doubt(database, new, self._keyring.own_terminals)
-            self._doubts = True
+            self._doubts = self._doubted = True
         elif held or self._doubts:
             # The contact passes on what an own terminal has passed before, or what follows that.
             evidence = repair.cover(database, conversation, held)
-            self._doubts = repair.has_uncovered(database)
+            self._doubted = repair.has_uncovered(database)
         gaps = repair.before_gaps(database, held) if held and link.asked else []
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:

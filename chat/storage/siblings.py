@@ -7,7 +7,7 @@ from typing import Final
 
 from chat.storage import contacts, expiry, persons, receipts, repair
 from chat.storage.database import Database, Row
-from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, HeadRow, check_header, read_row
+from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, HeadRow, check_header, get, read_row
 from chat.storage.expiry import Moment
 from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TIMER, READ, STORED, heads_hash
 from protocol.history import asking, lacking, named, on_page
@@ -196,6 +196,12 @@ class _Newest:
 
     def place(self, entry: bytes) -> tuple[int, bytes] | None:
         return self._places.get(entry)
+
+
+def rows_of(db: Database, ids: Sequence[bytes]) -> list[EntryRow]:
+    """Entries in the order of their conversation."""
+    rows = [row for entry in ids if (row := get(db, entry)) is not None]
+    return sorted(rows, key=lambda row: row.position)
 
 
 def with_marks(

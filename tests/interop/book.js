@@ -80,7 +80,10 @@ export class Book {
 
   digest(alone) {
     const heads = this.conversation.headsHash(this.wanted(alone));
-    return { conversation: this.id, heads, marks: marksHash(this.id, this.newestMarks()) };
+    const entries = this.conversation.entries();
+    const isAfterGap = ({ header }) => header.previous.length > 0 && !this.entry(header.previous);
+    const counts = { entries: entries.length, gaps: entries.filter(isAfterGap).length, answered: false };
+    return { conversation: this.id, heads, marks: marksHash(this.id, this.newestMarks()), ...counts };
   }
 
   // What the root hash has of an entry.

@@ -131,7 +131,8 @@ export class OwnExchange extends Exchange {
   }
 
   takeDigests(message) {
-    message.digests.forEach((one) => this.theirs.set(key(one.conversation), one));
+    const compared = message.digests.filter(({ answered }) => !answered);
+    compared.forEach((one) => this.theirs.set(key(one.conversation), one));
     const held = this.terminal.books.map((book) => this.digestOf(book));
     const { heads, marks } = answerDigests(message, held);
     heads.forEach((id) => this.sendHeads(this.terminal.bookOf(id)));
@@ -149,6 +150,7 @@ export class OwnExchange extends Exchange {
     if (!book) return;
     const sent = this.sendEntries(answerHeads(message, book.conversation));
     this.send(passedReceipts(book.id, book.marksOf(sent)));
+    if (!message.more) this.send([{ is: 'Digests', digests: [{ ...this.digestOf(book), answered: true }] }]);
   }
 
   taken(entry) {
