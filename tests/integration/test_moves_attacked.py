@@ -1,0 +1,135 @@
+"""What a person's own terminals do while one of them lies, is away, or is removed: found by attack."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from chat.interface import DeletionScope, EntryAdded
+from chat.storage import keys, persons
+from chat.storage.database import Database
+from protocol.entries_and_receipts import conversation_of_two
+from protocol.messages import Digest, Digests
+from protocol.pairing.renewal import Measure
+from tests.integration.steps import current, dial, now, say
+from tests.integration.test_amendments import shown
+from tests.integration.test_old_copies import keep, put_back
+from tests.integration.test_own_terminals_that_lie import remove
+from tests.support.engines import devices
+from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
+
+SOON = 60.0
+
+
+async def stale_shares(terminal: Person) -> int:
+    """How many of the newest own shares do not know of a removal."""
+
+    def counted(database: Database) -> int:
+        own = keys.read_own(database).person
+        measure = Measure(persons.operations_of(database, own), persons.pins_of(database, own))
+        return sum(measure.is_stale(heads) for _, _, heads in keys.newest_shares(database, keys.OWN))
+
+    return await terminal.engine._use_cases.store.read(counted)
+
+
+async def device(owner: Person, folder: Path, name: str, number: int) -> Person:
+    """Another terminal of a person, linked, with its first links over."""
+    new = devices.device(owner, folder / name, f"10.0.0.{number}", number)
+    await devices.link(owner, new, name)
+    await asyncio.sleep(30)
+    return new
+
+
+@in_virtual_time(limit=3600)
+async def test_an_own_terminal_that_names_what_nobody_has_holds_up_no_text(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (desk, ben)):
+        await invite(desk, ben)
+        laptop, phone = await device(desk, tmp_path, "laptop", 77), await device(desk, tmp_path, "phone", 78)
+        for one, other in ((ben, phone), (ben, laptop), (laptop, phone)):
+            network.part(one.host, other.host)
+        await asyncio.sleep(100)
+        talked = conversation_of_two(desk.peer.person, ben.peer.person)
+        false = Digest(talked, bytes([9]) * 32, bytes(32), 9, 0, answered=False)
+        await current(laptop, desk).driver.send(Digests([false]))
+        await asyncio.sleep(5)
+        heard = phone.wait(EntryAdded, lambda event: event.entry.text == "help me")
+        since = now()
+        await say(ben, desk, "help me")
+        await heard
+        assert now() - since < SOON
+        await laptop.stop()
+        await phone.stop()
+
+
+@in_virtual_time(limit=20_000)
+async def test_links_that_end_again_and_again_keep_no_honest_answer_away(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        await talk(ada, ben, "old")
+        await ben.stop()
+        keep(ben, tmp_path / "copy")
+        await ben.start()
+        await asyncio.sleep(60)
+        await talk(ada, ben, "new")
+        until = now() + 1200
+        while now() < until:
+            if (link := ada.engine._use_cases.links.current(ben.peer)) is None:
+                await dial(ada, ben)
+            else:
+                link.driver.abort()
+            await asyncio.sleep(2)
+        await ben.stop()
+        put_back(ben, tmp_path / "copy")
+        came = ben.wait(EntryAdded, lambda event: event.entry.text == "new")
+        await ben.start()
+        since = now()
+        await came
+        assert now() - since < SOON
+
+
+@in_virtual_time(limit=3600)
+async def test_a_pairing_by_a_terminal_that_does_not_know_of_a_removal_is_renewed(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (network, (desk, ben, cleo)):
+        await invite(desk, ben)
+        phone, laptop = await device(desk, tmp_path, "phone", 78), await device(desk, tmp_path, "laptop", 77)
+        apart = [(desk, phone), (desk, laptop), (ben, phone), (ben, laptop)]
+        for one, other in apart:
+            network.part(one.host, other.host)
+        await asyncio.sleep(300)
+        await desk.engine.remove_terminal((await laptop.engine.me()).terminal)
+        for question in await phone.engine.questions():
+            await phone.engine.confirm_own(question.operation)
+        await invite(phone, cleo)
+        await asyncio.sleep(30)
+        assert [one.name for one in await laptop.engine.contacts()] == ["Ben", "Cleo"]  # it knows the secret
+        network.cut(laptop.host)
+        for one, other in apart[:1]:
+            network.join(one.host, other.host)
+        await asyncio.sleep(120)
+        assert (await stale_shares(desk), await stale_shares(phone)) == (0, 0)
+        await laptop.stop()
+        await phone.stop()
+
+
+@in_virtual_time(limit=7200)
+async def test_what_its_author_deleted_here_alone_is_deleted_on_all_devices(tmp_path: Path) -> None:
+    """A removed terminal of the author reached one of them, and its delete does not count on the others."""
+    async with people(tmp_path, "Ada", "Ben") as (network, (desk, ben)):
+        await invite(desk, ben)
+        laptop, thief = await device(desk, tmp_path, "laptop", 77), await device(ben, tmp_path, "phone", 79)
+        entry = await talk(ben, desk, "a text")
+        await asyncio.sleep(10)
+        for one, other in ((desk, laptop), (laptop, thief), (desk, ben), (ben, thief)):
+            network.part(one.host, other.host)
+        await asyncio.sleep(60)
+        await remove(ben, thief)
+        await asyncio.sleep(30)
+        await thief.engine.delete(await thief.contact(desk), entry, DeletionScope.EVERYONE)
+        await asyncio.sleep(30)
+        await desk.engine.delete(await desk.contact(ben), entry, DeletionScope.MINE)
+        network.cut(thief.host)
+        network.join(desk.host, laptop.host)
+        await asyncio.sleep(120)
+        assert [kind for kind, *_ in await shown(laptop, ben)] == ["deleted"]
+        await laptop.stop()
+        await thief.stop()
