@@ -55,7 +55,7 @@ def test_a_newcomer_writes_and_is_answered_and_nothing_is_left(tmp_path: Path) -
     # In a detached terminal nothing is read, and the conversation would open at what is unread.
     with start(tmp_path) as terminal, attached(terminal):
         terminal.wait_written(b"Preparing a demo", PATIENCE)
-        assert "nothing is saved" in terminal.wait_for("+ Dov", PATIENCE)
+        terminal.wait_for(lambda screen: "+ Dov" in screen and "nothing is saved" in screen, PATIENCE)
         (folder,) = tmp_path.iterdir()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         terminal.send("Enter")
