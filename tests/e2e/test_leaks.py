@@ -16,7 +16,7 @@ from protocol.keys import X25519Pair
 from protocol.primitives import ed25519_from_seed
 from tests.support.cli.line import PASSPHRASE, Outcome
 from tests.support.e2e.people import Person
-from tests.support.e2e.programs import PATIENCE, Station, created, end, listening, pair, wait_event
+from tests.support.e2e.programs import PATIENCE, Station, created, listening, pair, wait_event
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 from tests.support.machine import needs_tmux
@@ -153,11 +153,13 @@ def test_attack_65_a_visible_person_announces_the_name_and_nothing_else(
 ) -> None:
     """Who is not visible announces no name: attack 62 searches for it in a conversation."""
     ada, ben = people
-    with captured(lab.hosts) as wire, ada.start("listen") as alone:
-        wait_event(alone, "ready")
-        with ben.start("pair", joined=True) as looking:
-            looking.wait_for(lambda line: line.strip() == f"1  {ada.name}", PATIENCE)
-        end(alone)
+    with (
+        captured(lab.hosts) as wire,
+        ada.start("pair", joined=True) as seen,
+        ben.start("pair", joined=True) as looking,
+    ):
+        looking.wait_for(lambda line: line.strip() == f"1  {ada.name}", PATIENCE)
+        seen.wait_for(lambda line: line.strip() == f"1  {ben.name}", PATIENCE)
     assert leaks(wire, {**names(ada, ben), **ids_and_keys(ada, ben)}) == list(names(ada, ben))
 
 
