@@ -107,8 +107,9 @@ async def test_what_is_still_unread_elsewhere_is_unread_no_more(tmp_path: Path) 
         entry = await talk(ben, desk, "unread")
         await asyncio.sleep(SETTLED)
         assert [view.unread for view in await laptop.engine.contacts()] == [1]
+        gone = deleted(laptop, entry)
         await desk.engine.delete(await desk.contact(ben), entry, MINE)
-        await asyncio.sleep(SETTLED)
+        await gone
         assert [view.unread for view in await laptop.engine.contacts()] == [0]
 
 
@@ -241,9 +242,10 @@ async def test_an_older_copy_of_a_device_deletes_what_was_deleted_since(tmp_path
         assert await shown(desk, ben) == [GONE]
         await laptop.stop()
         put_back(laptop, tmp_path / "copy")
+        gone = deleted(laptop, entry)
         await laptop.start()
         assert await shown(laptop, ben) == [("text", f"the {WORD} of before", "")]
-        await asyncio.sleep(60)
+        await gone
         assert await shown(laptop, ben) == await shown(desk, ben) == [GONE]
         await laptop.engine.clean()
         assert left_in(laptop) == []

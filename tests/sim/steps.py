@@ -152,7 +152,7 @@ def _init(world: World, step: Step) -> None:
 
 
 def _is_beside(world: World, host: Host) -> bool:
-    """Whether the person has another terminal, or may have: that one would not learn of a pairing."""
+    """Whether the person has another terminal, or may have: such persons pair again at the end alone."""
     own = [one for one in world.hosts if one.owner == host.owner and one is not host]
     return any(one.made or one.up or one.starting for one in own)
 

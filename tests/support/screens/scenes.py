@@ -229,7 +229,7 @@ TALKING = (
     talk("chosen", "Ben", _UP, back=_DOWN_AGAIN),
     talk("entry-menu", "This message", _UP, keys("enter"), back=("escape", *_DOWN_AGAIN)),
     talk("delete", "Are you sure?", _UP, keys("d"), back=("n", *_DOWN_AGAIN)),
-    talk("delete-for-all", "On this device only", _UP, keys("d", "e"), back=("n", *_DOWN_AGAIN)),
+    talk("delete-for-all", "On this device only", _UP, keys("d", "e", "e"), back=("n", *_DOWN_AGAIN)),
     talk("details", "Details", _UP, keys("i"), back=("escape", *_DOWN_AGAIN)),
     talk("editing", "Editing: ", _UP, keys("e"), back=_DOWN_AGAIN),
     talk(
