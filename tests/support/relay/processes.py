@@ -271,8 +271,19 @@ def cluster(
         yield running, relays
 
 
+def admitted(at: Relay, source: str = "127.0.0.1") -> Terminal:
+    """A terminal after its handshake, for which it connects again while the relay bounds its address."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return at.terminal(source).welcomed()
+        except (Ended, ConnectionError):
+            if time.monotonic() > deadline:
+                raise
+
+
 def waiting(at: Relay, token: bytes, source: str = "127.0.0.1") -> Terminal:
-    waiter = at.terminal(source).welcomed().wait(token)
+    waiter = admitted(at, source).wait(token)
     waiter.expect(WaitBegun)
     return waiter
 
@@ -294,10 +305,7 @@ def meet(
     """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        try:
-            dialler = dialling.terminal(source).welcomed()
-        except (Ended, ConnectionError):
-            continue  # too many of this address at the moment: its bounds let it in again soon
+        dialler = admitted(dialling, source)
         for _ in range(TRIES):
             dialler.dial(token)
             if _first(waiter, dialler) is waiter:
