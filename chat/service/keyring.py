@@ -19,7 +19,7 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, OwnRow
 from protocol.discovery import Known
-from protocol.entries_and_receipts import conversation_of_two, parse_entry
+from protocol.entries_and_receipts import conversation_in, conversation_of_two, parse_entry
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.identity.safety import open_questions
@@ -453,7 +453,10 @@ class Keyring:
         first = passed_on[0]
         if not isinstance(first, Entry):
             raise Unexpected("not an entry")
-        return self.talks_with(parse_entry(first).header.conversation)
+        # Each entry is parsed where it is stored, so that a history that moves is parsed once.
+        return self.talks_with(conversation_in(first)) or self.talks_with(
+            parse_entry(first).header.conversation
+        )
 
     def talks_with(self, conversation: bytes) -> bytes:
         """The contact of a conversation, this person of its notes, b"" for one of others."""

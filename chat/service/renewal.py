@@ -211,6 +211,8 @@ class Renewals:
         for person in persons:
             if (contact := contacts.get(person)) is not None:
                 for share in _shares(own, person, contact):
+                    if not self._keyring.may_link(peer):  # its removal came meanwhile
+                        return
                     await driver.send(share)
         # The key comes last: who links under it holds all shares that were drawn with it.
         if peer.person == own:
