@@ -31,7 +31,7 @@ from protocol.notes import notes_of
 from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
-from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_psks, own_secret
+from protocol.pairing.own_secret import OwnSecret, answer_sibling, link_keys, own_psks, own_secret
 from protocol.pairing.renewal import number_of
 from protocol.primitives import equal
 from protocol.relay.rendezvous import contact_token, invitation_token
@@ -261,7 +261,7 @@ class Keyring:
 
     def _own_secrets(self) -> list[OwnSecret]:
         """Those by which other own terminals may be found, the newest first."""
-        return [own_secret(self.own.person, key) for key in self.own.self_keys[:SHARE_NUMBERS_MAX]]
+        return [own_secret(self.own.person, key) for key in link_keys(self.own.self_keys)]
 
     def was_removed(self, peer: Peer) -> bool:
         """Whether a terminal, of which nothing is held here that blocks it, was removed from its person."""
