@@ -59,8 +59,8 @@ def _answer(_: Json, step: Json) -> Json:
 
 
 def _name(_: Json, step: Json) -> Json:
-    named = [psk.own for psk in own_psks(*_ids([step["person"]]), _ids(step["self_keys"]))]
-    return {"numbers": named}
+    named = own_psks(bytes.fromhex(step["person"]), _ids(step["self_keys"]))
+    return {"numbers": [psk.own for psk in named]}
 
 
 def _draw(_: Json, step: Json) -> Json:
