@@ -45,13 +45,18 @@ class UnlockCost(StrEnum):
 
 
 class EntryState(StrEnum):
-    """What is known of an entry; each value is said only when it is true."""
+    """What is known of an entry; each value is said only when it is true.
+
+    WITHDRAWN: it is deleted, or has ended, before any terminal of the contact acknowledged it. This terminal
+    sends its content no more. Another one that has not heard of it may: it is DELIVERED then.
+    """
 
     QUEUED = "queued"
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
     RECEIVED = "received"
+    WITHDRAWN = "withdrawn"
 
 
 class DeletionScope(StrEnum):

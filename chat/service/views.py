@@ -84,9 +84,9 @@ def utc(milliseconds: int) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def state_of(own: bool, kinds: Collection[int], on_link: bool) -> EntryState:
+def state_of(own: bool, kinds: Collection[int], on_link: bool, *, destroyed: bool = False) -> EntryState:
     """The state to show, derived from the kinds of the contact's receipts and never stored."""
-    return EntryState(delivery_state(kinds, on_link)) if own else EntryState.RECEIVED
+    return EntryState(delivery_state(kinds, on_link, destroyed=destroyed)) if own else EntryState.RECEIVED
 
 
 class Views:
@@ -144,6 +144,8 @@ class Views:
         own = self.is_own(row)
         # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
+        if row.deleted and deleted_by(row) != HERE:
+            elsewhere = False  # its author has deleted it, too, or does so when it hears of it
         # It may be over before it is destroyed.
         moment = self._now() if row.due is not None else None
         over = self._is_over(row)
@@ -161,7 +163,7 @@ class Views:
             time=utc(row.time),
             kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
             text=edit.text if edit is not None else said.text if said is not None else "",
-            state=state_of(own, kinds, elsewhere or self.on_link(person, row.id)),
+            state=state_of(own, kinds, elsewhere or self.on_link(person, row.id), destroyed=row.deleted),
             reply=said.reply.hex() if said is not None else "",
             conflicting=row.rivalled != 0,
             quarantined=row.quarantined != 0,

@@ -333,10 +333,13 @@ async def test_what_waits_for_the_contact_goes_without_its_words_from_each_devic
         waits = await say(desk, ben, f"a {WORD} that waits")
         assert waits.state is EntryState.QUEUED
         await asyncio.sleep(SETTLED)
-        await laptop.engine.delete(await desk.contact(ben), waits.id, MINE)
+        gone = await laptop.engine.delete(await desk.contact(ben), waits.id, MINE)
+        assert gone.state is EntryState.WITHDRAWN
         await asyncio.sleep(SETTLED)
         await ben.start()
         await asyncio.sleep(60)
+        assert [view.state for view in await desk.history(ben)] == [EntryState.WITHDRAWN]
+        assert [view.state for view in await laptop.history(ben)] == [EntryState.WITHDRAWN]
         assert WORD not in "".join(await ben.texts(desk))
         assert await shown(desk, ben) == await shown(laptop, ben) == [GONE]
 

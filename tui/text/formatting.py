@@ -72,6 +72,7 @@ STATE_MARKS = {
     EntryState.DELIVERED: N_("✓✓ delivered"),
     EntryState.READ: N_("✓✓ read"),
     EntryState.RECEIVED: "",
+    EntryState.WITHDRAWN: N_("✗ withdrawn"),
 }
 
 
