@@ -447,7 +447,8 @@ class TerminalView(Struct, frozen=True):
 
     `name` is the one that it was added with; the first terminal and one that a recovery brought have none.
     `added_by` is the id of the terminal that added it, empty for those two. `removed_by` is the id of the one
-    that removed it, empty if the recovery key did, or nobody.
+    that removed it, empty if the recovery key did, or nobody. `present`: this one has a link with it.
+    `seen`: when a link with it last lived, None where none did since this one keeps that.
     """
 
     terminal: str
@@ -456,6 +457,8 @@ class TerminalView(Struct, frozen=True):
     name: str = ""
     added_by: str = ""
     removed_by: str = ""
+    present: bool = False
+    seen: datetime | None = None
 
 
 class RelayStanding(StrEnum):

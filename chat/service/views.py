@@ -26,7 +26,7 @@ from chat.interface import (
     TerminalView,
     VersionView,
 )
-from chat.network.links import Links
+from chat.network.links import Links, Peer
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
@@ -268,7 +268,7 @@ class Views:
 
     def terminals(self) -> tuple[TerminalView, ...]:
         """The terminals of this person, the most senior first."""
-        own, log = self._keyring.own.terminal, self._keyring.own_log
+        own, log, seen = self._keyring.own.terminal, self._keyring.own_log, self._book.seen
         states = (
             (TerminalState.LIVE, log.live),
             (TerminalState.FROZEN, log.frozen),
@@ -285,6 +285,8 @@ class Views:
                 one.name,
                 added_by.get(one.id, b"").hex(),
                 removed_by.get(one.id, b"").hex(),
+                self._links.is_heard(Peer(log.person, one.static)) and one.id in log.live,
+                utc(seen[one.id]) if one.id in seen else None,
             )
             for _, one, state in sorted(found, key=lambda each: each[0])
         )

@@ -166,6 +166,17 @@ def device_lines(devices: Sequence[TerminalView]) -> list[str]:
     return [_("{number}. {line}").format(number=number, line=line) for number, line in numbered]
 
 
+def seen_line(view: TerminalView, zone: tzinfo | None = None) -> str:
+    """When another device of this person was last there, empty for this one and for one that was removed."""
+    if view.this or view.state is TerminalState.REMOVED:
+        return ""
+    if view.present:
+        return _("online")
+    if view.seen is None:
+        return _("not seen from here yet")
+    return _("last seen {time}").format(time=f"{view.seen.astimezone(zone):%Y-%m-%d %H:%M}")
+
+
 def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
     """The devices that a recovery can remove, this one last."""
     present = [one for one in devices if one.state is not TerminalState.REMOVED]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -65,6 +67,23 @@ async def test_a_device_is_added_by_comparing_words() -> None:
         assert messenger.called("add_terminal") == [(False,), (True,)]
         assert messenger.called("answer_linking") == [(messenger.linking.id, True)]
         assert not messenger.called("stop_adding")
+
+
+async def test_a_device_says_when_it_was_last_seen() -> None:
+    when = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    async with with_bob_open() as (pilot, messenger, _bob):
+        live = TerminalState.LIVE
+        messenger.other_terminals = (
+            TerminalView("b4" * 32, False, live, "desk", present=True, seen=when),
+            TerminalView("c4" * 32, False, live, "laptop", seen=when),
+            TerminalView("d4" * 32, False, live, "tablet"),
+            TerminalView("e4" * 32, False, TerminalState.REMOVED, "phone", seen=when),
+        )
+        await opened(pilot, "alt+d", DevicesDialog)
+        screen = await until_shown(pilot, "tablet")
+        assert screen.count("online") == 2, "the contact's and the desk's"
+        assert screen.count("not seen from here yet") == 1
+        assert screen.count("last seen 2026-11-24 ") == 1
 
 
 @pytest.mark.parametrize("words", [False, True])

@@ -120,7 +120,7 @@ class ChatScreen(Screen[None]):
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options, preferences, self.people.show)
         self.profile_dialogs = ProfileDialogs(messenger, surface, preferences, self.people.me_changed)
-        self.devices = DevicesController(messenger, surface)
+        self.devices = DevicesController(messenger, surface, options.zone)
         panes = (self.people.view, self._view, self.composer.view)
         self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
         self.actions = self._actions()

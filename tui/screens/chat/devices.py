@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ class DevicesController:
 
     messenger: Messenger
     surface: Surface
+    zone: tzinfo | None = None
 
     def devices(self) -> None:
         self.surface.run("dialogs", self._devices, exclusive=True)
@@ -46,7 +48,7 @@ class DevicesController:
 
         devices = await self.surface.ask(self.messenger.terminals())
         if devices is not None:
-            dialog = DevicesDialog(devices)
+            dialog = DevicesDialog(devices, self.zone)
             self.surface.choose(dialog, partial(self._chosen, dialog))
 
     async def _read_again(self) -> None:
