@@ -229,6 +229,12 @@ async def test_that_this_device_was_removed_stands_above_other_alerts_and_stays(
         messenger.alarm(alert(AlertKind.REMOVED))
         await until(pilot, lambda: "Press F9" not in shown(pilot))
         assert "(Alt+U)" in shown(pilot)
+        assert "It sends nothing." in shown(pilot)
+        assert "Write to" not in shown(pilot)
+        await pilot.press(*"no", "enter")
+        assert not messenger.called("send")
+        messenger.alarm()
+        await until_shown(pilot, "Write to Bob")
 
 
 async def test_a_doctor_who_fails_says_so() -> None:
