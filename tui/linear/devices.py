@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
@@ -58,7 +59,9 @@ class Devices:
     async def _list(self) -> None:
         self._shown = list(await self.messenger.terminals())
         for number, view in enumerate(self._shown, 1):
-            await self.output.say(_("{number}. {line}").format(number=number, line=_line(view, self.zone)))
+            await self.output.say(
+                _("{number}. {line}").format(number=number, line=_line(view, self._shown, self.zone))
+            )
         await self.output.say(_("/devices add adds a device of yours, on which Parlour is not set up yet."))
 
     async def _add(self, *, force: bool = False) -> None:
@@ -82,7 +85,7 @@ class Devices:
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
-        lines = _("Remove this device? It never comes back."), _line(view)
+        lines = _("Remove this device? It never comes back."), _line(view, self._shown)
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
 
     async def _remove(self, view: TerminalView, *, force: bool = False) -> None:
@@ -130,9 +133,11 @@ class Devices:
             await self.output.say(stopped.format(device=safe_name(event.source)))
 
 
-def _line(view: TerminalView, zone: tzinfo | None = None) -> str:
+def _line(view: TerminalView, devices: Sequence[TerminalView], zone: tzinfo | None = None) -> str:
     """A device: its name and id, how it stands, and when it was seen."""
     parts = [safe_name(view.name)] if view.name else []
+    if not view.name and sum(not one.name for one in devices) == 1:
+        parts = [_("first device")]
     parts += [_("this device")] if view.this else []
     parts.append(_(_STANDS[view.state]))
     parts += [seen] if (seen := seen_line(view, zone)) else []

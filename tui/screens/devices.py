@@ -92,6 +92,12 @@ class DevicesDialog(Dialog[str]):
         at = [option.id for option in options]
         shown.highlighted = at.index(before) if before is not None and before in at else 0
 
+    def named(self, view: TerminalView) -> str:
+        """A device in a few words: its name, and its id where that is not all."""
+        called = _called(view, self._devices)
+        named = _("{name}, {device}").format(name=called, device=_short(view))
+        return called if called == _short(view) else named
+
     def find(self, terminal: str) -> TerminalView | None:
         return next((view for view in self._devices if view.terminal == terminal), None)
 
@@ -395,15 +401,6 @@ def _row(view: TerminalView, devices: Sequence[TerminalView], zone: tzinfo | Non
         by.append(_("removed with your recovery words"))
     below = [("\n  " + "  ".join(by), "$quiet")] if by else []
     return Content.assemble(*parts, *below)
-
-
-def title(view: TerminalView) -> str:
-    """A device in a few words: its name, and its id where that is not all."""
-    return (
-        _("{name}, {device}").format(name=safe_name(view.name), device=_short(view))
-        if view.name
-        else _short(view)
-    )
 
 
 def _called(view: TerminalView, devices: Sequence[TerminalView]) -> str:

@@ -123,7 +123,7 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
         messenger.failures.update(remove_terminal=NotPermitted("This device is newer."))
         await opened(pilot, "alt+d", DevicesDialog)
         await pilot.press("d")
-        await until_shown(pilot, "the device that you use now")
+        assert "first device, " in await until_shown(pilot, "the device that you use now")
         await pilot.press("n")
         await on_top(pilot, DevicesDialog)
         for said in ("This device is newer.", "The device was removed."):

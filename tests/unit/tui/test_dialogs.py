@@ -61,6 +61,14 @@ async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back(
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Remove verification")
         await pilot.press("u")
+        await until_shown(pilot, "Remove the verification of Bob?")
+        await pilot.press("n")
+        assert not messenger.called("unverify")
+        await pilot.press("ctrl+t")
+        await until_shown(pilot, "Remove verification")
+        await pilot.press("u")
+        await until_shown(pilot, "Remove the verification of Bob?")
+        await pilot.press("y")
         await until_shown(pilot, "not verified")
     assert messenger.called("verify") == [(bob.person, number)]
     assert messenger.called("unverify") == [(bob.person,)]

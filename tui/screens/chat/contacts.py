@@ -144,7 +144,11 @@ class ContactActions:
         if number:
             self._call(self.messenger.verify, view.person, number)
         else:
-            self._call(self.messenger.unverify, view.person)
+            self.surface.confirm(
+                _("Remove the verification of {name}?").format(name=self.state.named(view)),
+                _("The contact counts as not verified on all your devices until you compare again."),
+                partial(self._call, self.messenger.unverify, view.person),
+            )
 
     def mute(self, view: ContactView) -> None:
         self.surface.run("contact", self._mute, view.person, not self.preferences.muted(view.person))

@@ -66,7 +66,7 @@ class DevicesController:
         if chosen == ADD:
             self._add()
         elif view is not None:
-            self._ask_to_remove(view)
+            self._ask_to_remove(view, among.named(view))
 
     def _add(self) -> None:
         from tui.screens.devices import AddDialog
@@ -74,10 +74,8 @@ class DevicesController:
         dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
         self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
 
-    def _ask_to_remove(self, view: TerminalView) -> None:
-        from tui.screens.devices import title
-
-        question = f"{_('Remove this device? It never comes back.')}\n{title(view)}"
+    def _ask_to_remove(self, view: TerminalView, title: str) -> None:
+        question = f"{_('Remove this device? It never comes back.')}\n{title}"
         if view.this:
             consequence = _(
                 "Your contacts shut out the device that you use now: you cannot write on it any more. "
