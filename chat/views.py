@@ -230,12 +230,24 @@ class VersionView(Redacting, frozen=True):
 
 
 class ReceiptView(Struct, frozen=True):
-    """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came."""
+    """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came.
+
+    `device` is what its person called it when it was added (peer text), empty where it has no name.
+    """
 
     person: str
     terminal: str
     kind: EntryState
     time: datetime
+    device: str = ""
+
+
+class AwaitedView(Struct, frozen=True):
+    """A terminal of the contact that has not acknowledged an own entry. `device`: as in ReceiptView."""
+
+    person: str
+    terminal: str
+    device: str = ""
 
 
 class DetailsView(Struct, frozen=True):
@@ -244,7 +256,8 @@ class DetailsView(Struct, frozen=True):
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
     `conflicts`: ids of the other entries that have its place in the author's chain. `uncovered`: it came
     from a terminal of this person, and no head that the contact has named leads to it. `versions`: of an
-    edited one, what it said first and after each edit.
+    edited one, what it said first and after each edit. `awaited`: the live terminals of the contact of which
+    no receipt for an own entry has come; whether they have it is not known.
     """
 
     id: str
@@ -258,6 +271,7 @@ class DetailsView(Struct, frozen=True):
     quarantined: bool = False
     uncovered: bool = False
     versions: tuple[VersionView, ...] = ()
+    awaited: tuple[AwaitedView, ...] = ()
 
 
 class PairingView(Redacting, frozen=True):

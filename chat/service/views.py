@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import (
+    AwaitedView,
     ContactChanged,
     ContactView,
     DetailsView,
@@ -190,6 +191,11 @@ class Views:
     ) -> DetailsView:
         own = self._keyring.own_terminals
         by_own = self.is_own(row)
+        known = self._keyring.contacts.get(person)
+        states = [self._keyring.own_log] + ([known.state] if known is not None else [])
+        names = {one.id: one.name for state in states for one in state.terminals()}
+        heard = {one.terminal for one in receipts_of}
+        live = known.state.live if known is not None and by_own else {}
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
         if not by_own:
             stored = next(
@@ -209,6 +215,7 @@ class Views:
                     receipt.terminal.hex(),
                     EntryState.DELIVERED if receipt.kind == receipts.STORED else EntryState.READ,
                     utc(receipt.time),
+                    names.get(receipt.terminal, ""),
                 )
                 for receipt in receipts_of
             ),
@@ -216,6 +223,10 @@ class Views:
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
             versions=() if self._is_over(row) else _versions(row, edits),
+            awaited=tuple(
+                AwaitedView(person.hex(), one, names.get(bytes.fromhex(one), ""))
+                for one in sorted(terminal.hex() for terminal in live if terminal not in heard)
+            ),
         )
 
     def came(self, row: EntryRow, receipts_of: Iterable[ReceiptRow]) -> int:

@@ -12,7 +12,7 @@ from chat.service import attendance
 from chat.storage import persons
 from chat.storage.errors import StorageFull
 from tests.integration.test_shared_contacts import two_devices
-from tests.support.engines.engines import Person, in_virtual_time
+from tests.support.engines.engines import Person, in_virtual_time, talk
 
 A_WHILE = 60.0
 LONG = 600.0
@@ -57,6 +57,24 @@ async def test_a_device_is_there_and_then_was_last_seen_when_it_left(tmp_path: P
         await laptop.start()
         assert not (await other(desk)).present
         assert (await other(laptop)).seen is not None, "the one that stopped had noted the other"
+
+
+@in_virtual_time
+async def test_the_details_of_a_text_say_which_devices_of_the_contact_have_it(tmp_path: Path) -> None:
+    async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
+        friend, ids = await ben.contact(desk), [(await one.engine.me()).terminal for one in (desk, laptop)]
+        both = await talk(ben, desk, "to both")
+        await asyncio.sleep(A_WHILE)
+        details = await ben.engine.details(friend, both)
+        assert {(one.terminal, one.device) for one in details.receipts} == {(ids[0], ""), (ids[1], "laptop")}
+        assert details.awaited == ()
+        await laptop.stop()
+        one = await talk(ben, desk, "to one")
+        details = await ben.engine.details(friend, one)
+        assert [receipt.terminal for receipt in details.receipts] == ids[:1]
+        (awaited,) = details.awaited
+        assert (awaited.person, awaited.terminal, awaited.device) == (friend, ids[1], "laptop")
+        assert (await desk.engine.details(await desk.contact(ben), one)).awaited == ()
 
 
 @in_virtual_time(limit=20 * LONG)
