@@ -186,7 +186,7 @@ async def newest(
 async def _confirm(call: Call, label: str, entry: EntryView, scope: DeletionScope) -> None:
     line = entry_line(entry)
     note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
-    waits = entry.own and entry.state is EntryState.QUEUED
+    waits = entry.own and entry.state in (EntryState.QUEUED, EntryState.WITHDRAWN)
     where = "your copy" if scope is DeletionScope.HERE else "it on all your devices"
     if scope is DeletionScope.EVERYONE:
         consequence = (

@@ -273,9 +273,9 @@ def details_lines(
     for receipt in details.receipts:
         read = receipt.kind is EntryState.READ
         said = (
-            _("Read by {name}, {time}, on {device}.")
+            _("Read by {name} on {device}, {time}.")
             if read
-            else _("Delivered to {name}, {time}, on {device}.")
+            else _("Delivered to {name} on {device}, {time}.")
         )
         at = {"time": moment(receipt.time), "device": device(receipt)}
         lines.append(said.format(name=named(receipt.person), **at))
