@@ -27,6 +27,7 @@ from chat.errors import phrase as phrase
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
+from chat.views import AwaitedView as AwaitedView
 from chat.views import BackupView as BackupView
 from chat.views import ContactView as ContactView
 from chat.views import ConversationRoot as ConversationRoot

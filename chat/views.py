@@ -45,13 +45,18 @@ class UnlockCost(StrEnum):
 
 
 class EntryState(StrEnum):
-    """What is known of an entry; each value is said only when it is true."""
+    """What is known of an entry; each value is said only when it is true.
+
+    WITHDRAWN: it is deleted, or has ended, before any terminal of the contact acknowledged it. This terminal
+    sends its content no more. Another one that has not heard of it may: it is DELIVERED then.
+    """
 
     QUEUED = "queued"
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
     RECEIVED = "received"
+    WITHDRAWN = "withdrawn"
 
 
 class DeletionScope(StrEnum):
@@ -225,12 +230,24 @@ class VersionView(Redacting, frozen=True):
 
 
 class ReceiptView(Struct, frozen=True):
-    """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came."""
+    """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came.
+
+    `device` is what its person called it when it was added (peer text), empty where it has no name.
+    """
 
     person: str
     terminal: str
     kind: EntryState
     time: datetime
+    device: str = ""
+
+
+class AwaitedView(Struct, frozen=True):
+    """A terminal of the contact that has not acknowledged an own entry. `device`: as in ReceiptView."""
+
+    person: str
+    terminal: str
+    device: str = ""
 
 
 class DetailsView(Struct, frozen=True):
@@ -239,7 +256,8 @@ class DetailsView(Struct, frozen=True):
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
     `conflicts`: ids of the other entries that have its place in the author's chain. `uncovered`: it came
     from a terminal of this person, and no head that the contact has named leads to it. `versions`: of an
-    edited one, what it said first and after each edit.
+    edited one, what it said first and after each edit. `awaited`: the live terminals of the contact of which
+    no receipt for an own entry has come; whether they have it is not known.
     """
 
     id: str
@@ -253,6 +271,7 @@ class DetailsView(Struct, frozen=True):
     quarantined: bool = False
     uncovered: bool = False
     versions: tuple[VersionView, ...] = ()
+    awaited: tuple[AwaitedView, ...] = ()
 
 
 class PairingView(Redacting, frozen=True):
@@ -442,7 +461,8 @@ class TerminalView(Struct, frozen=True):
 
     `name` is the one that it was added with; the first terminal and one that a recovery brought have none.
     `added_by` is the id of the terminal that added it, empty for those two. `removed_by` is the id of the one
-    that removed it, empty if the recovery key did, or nobody.
+    that removed it, empty if the recovery key did, or nobody. `present`: this one has a link with it.
+    `seen`: when a link with it last lived, None where none did since this one keeps that.
     """
 
     terminal: str
@@ -451,6 +471,8 @@ class TerminalView(Struct, frozen=True):
     name: str = ""
     added_by: str = ""
     removed_by: str = ""
+    present: bool = False
+    seen: datetime | None = None
 
 
 class RelayStanding(StrEnum):

@@ -422,12 +422,16 @@ class DeliveryState(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
+    WITHDRAWN = "withdrawn"
 
 
-def delivery_state(kinds: Collection[int], carried: bool) -> DeliveryState:
-    """State of an own entry, from the kinds of the contact's receipts and whether an open link sent it."""
+def delivery_state(kinds: Collection[int], carried: bool, *, destroyed: bool = False) -> DeliveryState:
+    """State of an own entry, from the kinds of the contact's receipts, whether an open link sent it, and
+    whether its body is `destroyed` here."""
     if READ in kinds:
         return DeliveryState.READ
     if STORED in kinds:
         return DeliveryState.DELIVERED
-    return DeliveryState.SENT if carried else DeliveryState.QUEUED
+    if carried:
+        return DeliveryState.SENT
+    return DeliveryState.WITHDRAWN if destroyed else DeliveryState.QUEUED

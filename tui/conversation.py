@@ -124,8 +124,9 @@ class Window:
         if held is not None and (
             held.kind not in GONE or (by in _WIDER and held.kind == DELETED and held.deleted_by != "author")
         ):
+            state = EntryState.WITHDRAWN if held.state is EntryState.QUEUED else held.state
             gone = replace(held, kind=kind, text="", reply="", expires=None, edited=False, deleted_by=by)
-            self._put(gone)
+            self._put(replace(gone, state=state))
 
     def edit(self, entry: EntryView) -> bool:
         """Take in an edited entry, held or answered; False where it is neither."""

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from chat.cli.messages import GONE, PAGE, entry_line, kept, state_within
-from chat.cli.output import SignOfLife, Stopped, find, held_line, note
+from chat.cli.output import KEPT, SignOfLife, Stopped, find, held_line, note
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import STDIN, confirmed, is_interactive
 from chat.interface import (
@@ -31,7 +31,10 @@ TICK: Final = 1  # seconds between two signs of life
 LISTEN: Final = "leave Parlour open, or run 'parlour listen'."
 SHOWN_MAX: Final = 240  # characters of the entry that the question shows: enough to know it by
 
-FOLLOW: Final = " Your other devices delete it as soon as they hear of it: leave Parlour open."
+ABSENT: Final = (
+    "{number} of your other devices still {holds} it until they meet this one: leave Parlour open, or run"
+    " 'parlour listen'. 'parlour terminal list' shows which ones are online."
+)
 DUE: Final = (
     "The history no longer shows it, but the profile file may still contain parts of it. Parlour erases them"
     " while it is open, or when you run the same command again."
@@ -61,8 +64,9 @@ async def delete(
     The command waits until the profile file no longer contains the message: about 30 seconds per million
     messages. If it is interrupted, Parlour finishes the work the next time it is open.
 
-    Status 0: the profile file no longer contains the message, and with --for-everyone a device of the contact
-    knows. Status 75: the profile file does not contain it, and the contact does not know yet.
+    Status 0: the profile file no longer contains the message, with --all-mine your other devices are online,
+    and with --for-everyone a device of the contact knows. Status 75: the profile file does not contain it,
+    and the contact or another device of yours does not know yet.
     """
     if (id is None) is not last:
         raise UsageError("Give the ID of a message, which 'parlour history NAME --json' shows, or --last.")
@@ -86,10 +90,14 @@ async def delete(
         fields: dict[str, object] = {"deleted": entry.id, "conversation": label, "scope": scope.value}
         if scope is not DeletionScope.EVERYONE:
             await opened.delete(contact.person, entry.id, scope)
+            absent = await _absent(opened, wait) if scope is DeletionScope.MINE else []
             await until_clean(opened)
-            others = scope is DeletionScope.MINE and any(_is_other(one) for one in devices)
-            call.result(fields, f"Deleted. The profile file no longer contains it.{FOLLOW if others else ''}")
-            return None
+            fields |= {"absent": [view.terminal for view in absent]} if scope is DeletionScope.MINE else {}
+            call.result(fields, "Deleted. The profile file no longer contains it.")
+            if not absent:
+                return None
+            note(ABSENT.format(number=len(absent), holds="holds" if len(absent) == 1 else "hold"))
+            return KEPT
         async with aclosing(Feed(opened)) as events:
             gone = await opened.delete(contact.person, entry.id, scope)
             state = await state_of_change(opened, events, gone, wait)
@@ -98,6 +106,17 @@ async def delete(
         call.result(fields | {"id": gone.change, "state": state.value}, said)
         waits = f"{label}'s device still holds it until it is there: {LISTEN}"
         return kept(state, devices, contact, held_line(label), waits)
+
+
+async def _absent(opened: Messenger, wait: float) -> list[TerminalView]:
+    """The other devices of this person that are not online after `wait` seconds: they cannot know."""
+    ends = asyncio.get_running_loop().time() + wait
+    while absent := [one for one in await opened.terminals() if _is_other(one) and not one.present]:
+        left = ends - asyncio.get_running_loop().time()
+        if left <= 0:
+            break
+        await asyncio.sleep(min(TICK, left))
+    return absent
 
 
 def _is_other(device: TerminalView) -> bool:
@@ -167,7 +186,7 @@ async def newest(
 async def _confirm(call: Call, label: str, entry: EntryView, scope: DeletionScope) -> None:
     line = entry_line(entry)
     note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
-    waits = entry.own and entry.state is EntryState.QUEUED
+    waits = entry.own and entry.state in (EntryState.QUEUED, EntryState.WITHDRAWN)
     where = "your copy" if scope is DeletionScope.HERE else "it on all your devices"
     if scope is DeletionScope.EVERYONE:
         consequence = (

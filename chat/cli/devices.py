@@ -10,7 +10,7 @@ from typing import Final
 import click
 from msgspec.structs import replace
 
-from chat.cli.output import Stopped, label_among, note, one_line
+from chat.cli.output import Stopped, label_among, note, one_line, timestamp
 from chat.cli.pairing import NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
@@ -79,6 +79,8 @@ async def _list_terminals(call: Call) -> None:
                 "state": view.state.value,
                 "added_by": view.added_by,
                 "removed_by": view.removed_by,
+                "present": view.present,
+                "seen": timestamp(view.seen) if view.seen is not None else None,
             }
             call.result(fields, terminal_line(view))
 
@@ -94,7 +96,9 @@ def terminal_line(view: TerminalView) -> str:
     state = "shut out: its key was copied" if view.state is TerminalState.FROZEN else view.state.value
     name = f"  {one_line(view.name)}" if view.name else ""
     added = f", added by {view.added_by[:SHORT]}" if view.added_by else ""
-    return f"{view.terminal[:SHORT]}{name}  {state}{', this device' if view.this else ''}{added}"
+    seen = f", last seen {timestamp(view.seen)}" if view.seen is not None else ""
+    seen = ", online" if view.present else seen
+    return f"{view.terminal[:SHORT]}{name}  {state}{', this device' if view.this else ''}{added}{seen}"
 
 
 def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:

@@ -353,12 +353,18 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_i
             try:
                 entry = await opened.send(contact.person, words, "", drawn)
             except MAYBE_SENT as failure:
+                if isinstance(failure, NotPermitted) and _is_removed(devices):
+                    raise  # nothing was sent, and no repeat sends it
                 kind = next(one for one in MAYBE_SENT if isinstance(failure, one))
                 raise kind(f"{failure} Add --id {drawn} to send it again, but not twice.") from failure
             state = await state_within(opened, events, entry, wait)
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
         return kept(state, devices, contact, held_line(label), waits)
+
+
+def _is_removed(devices: Iterable[TerminalView]) -> bool:
+    return any(view.this and view.state is TerminalState.REMOVED for view in devices)
 
 
 def kept(

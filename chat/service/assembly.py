@@ -19,6 +19,7 @@ from chat.ports import Ports
 from chat.service import events
 from chat.service.alerts import Alerts, Keeper
 from chat.service.amending import Amendments
+from chat.service.attendance import Attendance
 from chat.service.backup import Backup
 from chat.service.checking import Checker
 from chat.service.clearing import Clearing
@@ -119,6 +120,7 @@ class UseCases:
         self.preferences = Preferences(store)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
+        self.attendance = Attendance(runtime, store, keyring, book, links)
         ages = AgeClock(clock, profile.clock)
         self.views = views = Views(keyring, book, links, bus, ages.now)
         gaps = Gaps(runtime, store, keyring)
@@ -281,6 +283,7 @@ class UseCases:
         self.acceptor.stop()
         await self.pairings.stop()
         await self.linker.stop()
+        await self.attendance.save()
         await self.links.close_all(reason)
         await self.expirer.save()
         await self.runtime.tasks.stop()

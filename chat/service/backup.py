@@ -96,9 +96,9 @@ class Backup:
             while await store.read(removal.is_due):  # what was deleted before is known at the end only
                 await store.write(removal.next_piece)
         after = b""
-        while ids := await store.read(backup.deletions, after):
-            await asyncio.to_thread(writer.add, backup.deletion_records(ids))
-            after = ids[-1]
+        while deleted := await store.read(backup.deletions, after):
+            await asyncio.to_thread(writer.add, backup.deletion_records(deleted))
+            after = deleted[-1][0]
         entries, roots, progress = 0, list[tuple[bytes, bytes]](), Progress(self._bus, of.last)
         for conversation, contact in of.conversations:
             root = await self._talk(writer, of, conversation, contact, progress, entries)

@@ -42,7 +42,7 @@ from protocol.entries_and_receipts import (
 from protocol.errors import AuthenticationFailed, Unexpected
 from protocol.identity.exchange import Extension
 from protocol.messages import Entry, Message, Receipt, StateWrite
-from protocol.notes import state_body
+from protocol.notes import Register, state_body
 
 
 class Written(Struct, frozen=True):
@@ -78,7 +78,9 @@ class Notes:
     def write(self, database: Database, *bodies: Sequence[StateWrite]) -> Written:
         """Write an entry for each body, in the transaction of what they say. `done` must follow."""
         written = [self._commit(database, KIND_STATE, state_body(writes)) for writes in bodies]
-        return Written(tuple(written), sharing.follow(database))
+        # What this person deletes now waits behind no deletions of another terminal.
+        deleted = [one.of for writes in bodies for one in writes if one.register == Register.DELETED]
+        return Written(tuple(written), sharing.follow(database, deleted))
 
     def cut(self, database: Database, removed: bytes) -> ParsedEntry:
         """Write the cut of a removed terminal of this person into the notes."""

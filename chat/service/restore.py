@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of
-from chat.storage import backup, contacts, entries, keys, ordering, persons, quarantine, settings
+from chat.storage import backup, contacts, entries, erasing, keys, ordering, persons, quarantine, settings
 from chat.storage.amending import Follower
 from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
@@ -287,7 +287,7 @@ class Restorer:
                     settings.add_relay(db, RelayRow(record.address, record.invited, record.since))
             case BackupDeletions():
                 for entry in record.ids:
-                    self._delete(entry)
+                    self._delete(entry, record.how)
 
     def _contact(self, record: BackupContact) -> None:
         if contacts.get(self._db, record.person) is not None:
@@ -303,19 +303,20 @@ class Restorer:
         row = ComparisonRow(person, one.by_words, one.time, one.newest, tuple(one.terminals))
         contacts.add_comparison(self._db, row)
 
-    def _delete(self, entry: bytes) -> None:
-        """What was deleted stays deleted, also where this profile still has it."""
-        held = self._db.value("SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)", entry)
-        if held:
+    def _delete(self, entry: bytes, how: int) -> None:
+        """What was deleted stays so, also where this profile still has it, in the wider scope of both."""
+        if how == entries.ON_ALL:
+            erasing.erase(self._db, entry)
+        elif self._db.value("SELECT EXISTS (SELECT 1 FROM entries WHERE id = ?)", entry):
             entries.destroy(self._db, entry)
         else:
-            self._db.run("INSERT OR IGNORE INTO deletions (entry, how) VALUES (?, 1)", entry)
+            self._db.run("INSERT OR IGNORE INTO deletions (entry, how) VALUES (?, ?)", entry, how)
 
     def _insert(self, run: Sequence[tuple[BackupEntry, ParsedEntry]]) -> None:
         db = self._db
         for record, entry in run:
             if record.deleted:
-                self._delete(entry.id)
+                self._delete(entry.id, record.deleted)
         former = {entry.header.author for record, entry in run if record.quarantined}
         stored = entries.insert_all(
             db,
@@ -339,7 +340,8 @@ class Restorer:
             if record.uncovered and not one.filled:
                 db.run("INSERT OR IGNORE INTO uncovered (entry) VALUES (?)", one.number)
         others = [(record.deleted, entry.id) for record, entry in run if record.deleted > 1]
-        db.run_many("UPDATE entries SET destroyed = ? WHERE id = ? AND destroyed", others)
+        mark = f"UPDATE entries SET destroyed = ? WHERE id = ? AND destroyed NOT IN (0, {entries.ON_ALL})"
+        db.run_many(mark, others)
 
     def _receipts(self, run: Sequence[tuple[BackupEntry, ParsedEntry]]) -> None:
         db = self._db

@@ -184,9 +184,9 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
     writer.add(BackupSetting(*row) for row in _settings(db))
     with suppress(DatabaseDamaged):
         after = b""
-        while ids := backup.deletions(db, after):
-            writer.add(backup.deletion_records(ids))
-            after = ids[-1]
+        while deleted := backup.deletions(db, after):
+            writer.add(backup.deletion_records(deleted))
+            after = deleted[-1][0]
     terminals: dict[int, bytes] = dict(_readable(db, "terminals", "number, terminal", found.lost))
     talks = {conversation_of_two(own.person, person): person for person in found.contacts}
     places = defaultdict[bytes, list[tuple[int, bytes, int]]](list)

@@ -22,16 +22,18 @@ from protocol.pairing.invitation import parse_invitation
 
 
 class ContactBook(Struct, frozen=True):
-    """The contacts' rows, the number of unread entries, who is typing, and the timers.
+    """The contacts' rows, the number of unread entries, who is typing, the timers, and own terminals seen.
 
     `typing`: by contact and static key of its terminals, until when (monotonic). `timers`: seconds, 0 for
-    none, of the conversations in which a timer was ever set.
+    none, of the conversations in which a timer was ever set. `seen`: by id of an own terminal, when a link
+    with it last lived (Unix milliseconds).
     """
 
     rows: dict[bytes, ContactRow]
     unread: dict[bytes, int]
     typing: dict[bytes, dict[bytes, float]] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
+    seen: dict[bytes, int] = field(default_factory=dict)
 
     def counts(self, person: bytes, unread: int) -> bool:
         """Keep the number of a contact's unread entries; whether it is another one than before."""
@@ -96,7 +98,12 @@ def read_profile(database: Database) -> Profile:
         log=log,
         own_confirmed=pins.confirmed,
         own_terminals=frozenset(former).union(terminal.id for terminal in log.terminals()),
-        contacts=ContactBook({row.person: row for row in paired}, unread, timers=expiry.timers(database)),
+        contacts=ContactBook(
+            {row.person: row for row in paired},
+            unread,
+            timers=expiry.timers(database),
+            seen=persons.seen(database),
+        ),
         keys=keys,
         proven=tuple(persons.proven_keys(database)),
         remembered={

@@ -299,7 +299,8 @@ class Synchronizer:
             self._inbound.stopped_typing(link.peer)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
-                self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))
+                state = EntryState.WITHDRAWN if entry in self.deleted else EntryState.QUEUED
+                self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
         self.catch_up(link.person)
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import (
+    AwaitedView,
     ContactChanged,
     ContactView,
     DetailsView,
@@ -26,7 +27,7 @@ from chat.interface import (
     TerminalView,
     VersionView,
 )
-from chat.network.links import Links
+from chat.network.links import Links, Peer
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
@@ -84,9 +85,9 @@ def utc(milliseconds: int) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def state_of(own: bool, kinds: Collection[int], on_link: bool) -> EntryState:
+def state_of(own: bool, kinds: Collection[int], on_link: bool, *, destroyed: bool = False) -> EntryState:
     """The state to show, derived from the kinds of the contact's receipts and never stored."""
-    return EntryState(delivery_state(kinds, on_link)) if own else EntryState.RECEIVED
+    return EntryState(delivery_state(kinds, on_link, destroyed=destroyed)) if own else EntryState.RECEIVED
 
 
 class Views:
@@ -144,6 +145,8 @@ class Views:
         own = self.is_own(row)
         # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
         elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
+        if row.deleted and deleted_by(row) != HERE:
+            elsewhere = False  # its author has deleted it, too, or does so when it hears of it
         # It may be over before it is destroyed.
         moment = self._now() if row.due is not None else None
         over = self._is_over(row)
@@ -161,7 +164,7 @@ class Views:
             time=utc(row.time),
             kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
             text=edit.text if edit is not None else said.text if said is not None else "",
-            state=state_of(own, kinds, elsewhere or self.on_link(person, row.id)),
+            state=state_of(own, kinds, elsewhere or self.on_link(person, row.id), destroyed=row.deleted),
             reply=said.reply.hex() if said is not None else "",
             conflicting=row.rivalled != 0,
             quarantined=row.quarantined != 0,
@@ -188,6 +191,11 @@ class Views:
     ) -> DetailsView:
         own = self._keyring.own_terminals
         by_own = self.is_own(row)
+        known = self._keyring.contacts.get(person)
+        states = [self._keyring.own_log] + ([known.state] if known is not None else [])
+        names = {one.id: one.name for state in states for one in state.terminals()}
+        heard = {one.terminal for one in receipts_of}
+        live = known.state.live if known is not None and by_own else {}
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
         if not by_own:
             stored = next(
@@ -207,6 +215,7 @@ class Views:
                     receipt.terminal.hex(),
                     EntryState.DELIVERED if receipt.kind == receipts.STORED else EntryState.READ,
                     utc(receipt.time),
+                    names.get(receipt.terminal, ""),
                 )
                 for receipt in receipts_of
             ),
@@ -214,6 +223,10 @@ class Views:
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
             versions=() if self._is_over(row) else _versions(row, edits),
+            awaited=tuple(
+                AwaitedView(person.hex(), one, names.get(bytes.fromhex(one), ""))
+                for one in sorted(terminal.hex() for terminal in live if terminal not in heard)
+            ),
         )
 
     def came(self, row: EntryRow, receipts_of: Iterable[ReceiptRow]) -> int:
@@ -266,7 +279,7 @@ class Views:
 
     def terminals(self) -> tuple[TerminalView, ...]:
         """The terminals of this person, the most senior first."""
-        own, log = self._keyring.own.terminal, self._keyring.own_log
+        own, log, seen = self._keyring.own.terminal, self._keyring.own_log, self._book.seen
         states = (
             (TerminalState.LIVE, log.live),
             (TerminalState.FROZEN, log.frozen),
@@ -283,6 +296,8 @@ class Views:
                 one.name,
                 added_by.get(one.id, b"").hex(),
                 removed_by.get(one.id, b"").hex(),
+                self._links.is_heard(Peer(log.person, one.static)) and one.id in log.live,
+                utc(seen[one.id]) if one.id in seen else None,
             )
             for _, one, state in sorted(found, key=lambda each: each[0])
         )

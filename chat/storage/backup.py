@@ -112,14 +112,16 @@ def _contact(db: Database, row: ContactRow) -> BackupContact:
     return BackupContact(row.person, row.name, row.petname, *shown, comparison)
 
 
-def deletions(db: Database, after: bytes) -> list[bytes]:
-    """The next ids, ascending, of entries that were deleted and are not held."""
-    sql = "SELECT entry FROM deletions WHERE entry > ? ORDER BY entry LIMIT ?"
-    return [row[0] for row in db.rows(sql, after, BACKUP_IDS_MAX)]
+def deletions(db: Database, after: bytes) -> list[tuple[bytes, int]]:
+    """The next ids, ascending, of entries that were deleted and are not held, and how each was deleted."""
+    sql = "SELECT entry, how FROM deletions WHERE entry > ? ORDER BY entry LIMIT ?"
+    return [(entry, how) for entry, how in db.rows(sql, after, BACKUP_IDS_MAX)]
 
 
-def deletion_records(ids: list[bytes]) -> list[Record]:
-    return [BackupDeletions(ids)] if ids else []
+def deletion_records(found: list[tuple[bytes, int]]) -> list[Record]:
+    """A record for each way in which some of these were deleted."""
+    ways = sorted({how for _, how in found})
+    return [BackupDeletions(way, [entry for entry, how in found if how == way]) for way in ways]
 
 
 LASTS: Final = (

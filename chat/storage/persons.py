@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -177,6 +177,16 @@ def addresses_of(db: Database, terminal: bytes) -> list[AddressRow]:
 
 def forget_addresses(db: Database, terminal: bytes, host: str, port: int) -> None:
     db.run("DELETE FROM known_addresses WHERE terminal = ? AND host = ? AND port = ?", terminal, host, port)
+
+
+def keep_seen(db: Database, seen: Mapping[bytes, int]) -> None:
+    """Store when a link with each of some own terminals last lived (milliseconds)."""
+    db.run_many("INSERT OR REPLACE INTO seen (terminal, time) VALUES (?, ?)", seen.items())
+
+
+def seen(db: Database) -> dict[bytes, int]:
+    """When a link with an own terminal last lived, by its id (milliseconds)."""
+    return dict(db.rows("SELECT terminal, time FROM seen"))
 
 
 def pinned(db: Database, person: bytes) -> PersonState:

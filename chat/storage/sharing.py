@@ -83,10 +83,14 @@ def is_due(db: Database) -> bool:
 _DUE: Final = "SELECT register, subject FROM registers_due WHERE register {} ORDER BY register, subject"
 
 
-def follow(db: Database) -> Followed:
-    """Bring contacts, settings and relays in line with the registers that are due, and delete a piece."""
+def follow(db: Database, first: Iterable[bytes] = ()) -> Followed:
+    """Bring contacts, settings and relays in line with the registers that are due, and delete a piece.
+
+    `first`: ids of the entries that are deleted before all others, at most as many as one state names.
+    """
     deletion = int(Register.DELETED)
     due = db.rows(_DUE.format("!= ?"), deletion)
+    due += [(deletion, entry) for entry in first]
     due += db.rows(f"{_DUE.format('= ?')} LIMIT ?", deletion, AT_ONCE)
     if not due:
         return Followed()

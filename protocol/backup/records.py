@@ -107,8 +107,9 @@ class BackupRelay(Unprinted, frozen=True, tag=7):
 
 
 class BackupDeletions(Unprinted, frozen=True, tag=8):
-    """Ids, ascending, of entries that were deleted and are not held any more."""
+    """Ids, ascending, of entries that were deleted and are not held any more. `how`: as in BackupEntry."""
 
+    how: Annotated[int, Meta(ge=1, le=255)]
     ids: ManyIds
 
 

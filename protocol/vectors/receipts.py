@@ -166,7 +166,7 @@ def _receive_typing(inputs: Json, step: Json) -> Json:
 
 
 def _state(_: Json, step: Json) -> Json:
-    return {"state": delivery_state(step["kinds"], step["carried"]).value}
+    return {"state": delivery_state(step["kinds"], step["carried"], destroyed=step["destroyed"]).value}
 
 
 def _open(inputs: Json, step: Json) -> Json:

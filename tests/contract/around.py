@@ -12,6 +12,7 @@ from chat.interface import (
     AlertsChanged,
     ContactChanged,
     ContactView,
+    DeletionScope,
     EntriesConflict,
     EntriesMarked,
     EntryAdded,
@@ -54,6 +55,9 @@ class AroundContract:
         assert not (await contact(subject)).present
         sent = await subject.messenger.send(subject.friend, "for later")
         assert sent.state is EntryState.QUEUED
+        given_up = await subject.messenger.send(subject.friend, "not for later")
+        gone = await subject.messenger.delete(subject.friend, given_up.id, DeletionScope.MINE)
+        assert (gone.kind, gone.state) == ("deleted", EntryState.WITHDRAWN)
         await subject.around.come()
         await until(events, lambda event: is_delivered(event, sent.id))
 

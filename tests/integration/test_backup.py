@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,46 @@ async def test_a_profile_of_the_same_person_gets_what_it_lacks_and_deleted_stays
         texts = {one.id: one.text for one in await other.history(ben)}
         assert texts == {kept: "kept", gone: "", later: "later"}
         await other.stop()
+
+
+def ways(folder: Path, *ids: str) -> list[int]:
+    """How a stopped profile has these entries as deleted, whether it holds them or not."""
+    with profile.unlock(folder, PASSPHRASE) as vault, closing(vault.database()) as database:
+        sql = (
+            "SELECT destroyed FROM entries WHERE id = ?1 UNION ALL SELECT how FROM deletions WHERE entry = ?1"
+        )
+        return [database.value(sql, bytes.fromhex(one)) for one in ids]
+
+
+@in_virtual_time
+async def test_the_scope_of_a_deletion_is_restored_and_the_wider_one_holds(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        here, mine = await talk(ben, ada, "here"), await talk(ben, ada, "on all")
+        friend = await ada.contact(ben)
+        await ada.stop()
+        shutil.copytree(ada.folder, tmp_path / "before")
+        await ada.start()
+        await ada.engine.delete(friend, here, DeletionScope.HERE)
+        await ada.engine.delete(friend, mine, DeletionScope.MINE)
+        await back_up(ada, tmp_path / "held")
+        await ada.engine.remove(friend)
+        await back_up(ada, tmp_path / "not held")
+        await ada.stop()
+        for file in ("held", "not held"):
+            await asyncio.to_thread(restore_new, tmp_path / f"new {file}", tmp_path / file)
+            assert ways(tmp_path / f"new {file}", here, mine) == [1, 4]
+            existing = tmp_path / f"existing {file}"
+            shutil.copytree(tmp_path / "before", existing)
+            await asyncio.to_thread(restore_into, existing, tmp_path / file)
+            assert ways(existing, here, mine) == [1, 4]
+        with (
+            profile.unlock(tmp_path / "new held", PASSPHRASE) as vault,
+            closing(vault.database()) as database,
+            database.transaction(),
+        ):
+            database.run("UPDATE entries SET destroyed = 5 - destroyed WHERE destroyed")
+        await asyncio.to_thread(restore_into, tmp_path / "new held", tmp_path / "not held")
+        assert ways(tmp_path / "new held", here, mine) == [4, 4]
 
 
 @in_virtual_time

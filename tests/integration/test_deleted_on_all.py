@@ -17,7 +17,7 @@ from chat.interface import (
     QuestionsChanged,
     UsageError,
 )
-from chat.storage import profile
+from chat.storage import erasing, profile, sharing
 from protocol.messages import Entry, Message
 from tests.integration.steps import say
 from tests.integration.test_amendments import WORD, arrived, left_in, shown
@@ -99,6 +99,27 @@ async def test_an_entry_is_gone_on_both_devices_and_the_contact_learns_nothing(t
         for one in (desk, laptop):
             await one.engine.clean()
             assert left_in(one) == []
+
+
+@in_virtual_time
+async def test_the_one_who_deletes_sees_it_deleted_while_other_deletions_are_due(tmp_path: Path) -> None:
+    async with two_devices(tmp_path) as (_, desk, laptop, ben, _):
+        friend = await desk.contact(ben)
+        *others, last = sorted([await talk(ben, desk, f"text {number}") for number in range(4)])
+        await asyncio.sleep(SETTLED)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(erasing, "PIECE", 1)
+            patch.setattr(sharing, "AT_ONCE", 0)  # all that comes of the laptop stays due
+            for entry in others:
+                await laptop.engine.delete(friend, entry, MINE)
+            await asyncio.sleep(SETTLED)
+            assert [view.kind for view in await desk.history(ben)] == ["text"] * 4
+            view = await desk.engine.delete(friend, last, MINE)
+            assert (view.kind, view.text, view.deleted_by) == GONE
+        await asyncio.sleep(SETTLED)
+        await desk.engine.delete(friend, last, MINE)
+        await asyncio.sleep(SETTLED)
+        assert await shown(desk, ben) == await shown(laptop, ben) == [GONE] * 4
 
 
 @in_virtual_time
@@ -312,10 +333,13 @@ async def test_what_waits_for_the_contact_goes_without_its_words_from_each_devic
         waits = await say(desk, ben, f"a {WORD} that waits")
         assert waits.state is EntryState.QUEUED
         await asyncio.sleep(SETTLED)
-        await laptop.engine.delete(await desk.contact(ben), waits.id, MINE)
+        gone = await laptop.engine.delete(await desk.contact(ben), waits.id, MINE)
+        assert gone.state is EntryState.WITHDRAWN
         await asyncio.sleep(SETTLED)
         await ben.start()
         await asyncio.sleep(60)
+        assert [view.state for view in await desk.history(ben)] == [EntryState.WITHDRAWN]
+        assert [view.state for view in await laptop.history(ben)] == [EntryState.WITHDRAWN]
         assert WORD not in "".join(await ben.texts(desk))
         assert await shown(desk, ben) == await shown(laptop, ben) == [GONE]
 

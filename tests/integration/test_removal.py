@@ -114,9 +114,9 @@ async def test_a_backup_knows_what_was_deleted_in_a_history_that_goes(
         await ada.engine.delete(await ada.contact(ben), deleted)
         await half_removed(ada, ben)
         await ada.start()
-        read, known = backup.deletions, list[bytes]()
+        read, known = backup.deletions, list[tuple[bytes, int]]()
 
-        def noted(database: Database, after: bytes) -> list[bytes]:
+        def noted(database: Database, after: bytes) -> list[tuple[bytes, int]]:
             known.extend(found := read(database, after))
             return found
 
@@ -124,5 +124,5 @@ async def test_a_backup_knows_what_was_deleted_in_a_history_that_goes(
         if full:
             monkeypatch.setattr(removal, "next_piece", mock.Mock(side_effect=StorageFull))
         assert (await ada.engine.back_up(str(tmp_path / "backup"), "correct horse battery")).entries == 0
-        assert known == ([] if full else [bytes.fromhex(deleted)])
+        assert known == ([] if full else [(bytes.fromhex(deleted), 1)])
         monkeypatch.undo()

@@ -115,7 +115,7 @@ const RECORDS = {
   5: { person: id, static: id },
   6: { name: text(1, 128), value: text(0, 65_536) },
   7: { address: text(1, 255), invited: bool, since: u48 },
-  8: { ids: list(1, 256, id) },
+  8: { how: int(1, 255), ids: list(1, 256, id) },
   9: { contact: id },
   10: {
     header: bytes(0, 2048),

@@ -59,11 +59,13 @@ export function countReceipt({ ids }, held, terminals) {
   return named.filter((entry) => entry && isOwn(entry));
 }
 
-// What may be said of an own entry, given the kinds of receipts and whether an OPEN link has carried it.
-export function stateOf(kinds, carried) {
+// What may be said of an own entry, given the kinds of receipts, whether an OPEN link has carried it and
+// whether its body is destroyed here.
+export function stateOf(kinds, carried, destroyed = false) {
   if (kinds.includes(READ)) return 'read';
   if (kinds.includes(STORED)) return 'delivered';
-  return carried ? 'sent' : 'queued';
+  if (carried) return 'sent';
+  return destroyed ? 'withdrawn' : 'queued';
 }
 
 // The messages that a side sends first when a link is OPEN, in their order; entries follow them.

@@ -199,7 +199,8 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         r.BackupProof(others[0].person, seed.bytes("static")),
         r.BackupSetting("typing", "off"),
         r.BackupRelay(f"parlour-relay:relay.example:4748#{key_text(relay)}", False, TIME),
-        r.BackupDeletions(sorted([seed.bytes("deleted 1"), seed.bytes("deleted 2")])),
+        r.BackupDeletions(1, sorted([seed.bytes("deleted 1"), seed.bytes("deleted 2")])),
+        r.BackupDeletions(4, [seed.bytes("deleted on all")]),
         *_talk(own, others[0], [stored(entries[0], receipts=[receipt]), stored(entries[1])]),
         *_talk(own, others[1], [stored(entries[2], held=False, deleted=1)]),
     ]
@@ -279,14 +280,17 @@ def _received(seed: Seed, good: Sequence[r.Record], count: int) -> list[r.Record
 
 
 def _largest(seed: Seed, good: Sequence[r.Record]) -> Iterator[tuple[str, list[r.Record]]]:
-    yield "as many ids as may be", _bare(good, r.BackupDeletions(_ids(seed, BACKUP_IDS_MAX)))
+    yield "as many ids as may be", _bare(good, r.BackupDeletions(1, _ids(seed, BACKUP_IDS_MAX)))
     yield "as many receipts as may be", _received(seed, good, BACKUP_RECEIPTS_MAX)
 
 
 def _too_many(seed: Seed, good: Sequence[r.Record]) -> Iterator[_Wrong]:
-    ids = r.BackupDeletions(_ids(seed, BACKUP_IDS_MAX + 1))
+    ids = r.BackupDeletions(1, _ids(seed, BACKUP_IDS_MAX + 1))
     refused = "Size", "V-BK-07", "malformed"
     yield "one id too many", *refused, content_of(_bare(good, ids))
+    for how in (0, 256):
+        wrong = r.BackupDeletions(how, ids.ids[:1])
+        yield f"deletions of kind {how}", *refused, content_of(_bare(good, wrong))
     yield "one receipt too many", *refused, content_of(_received(seed, good, BACKUP_RECEIPTS_MAX + 1))
     zeros = BACKUP_RECORD_MAX.to_bytes(4) + bytes(BACKUP_RECORD_MAX)
     yield "as many bytes as a record may have, and no record", *refused, zeros

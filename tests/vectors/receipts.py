@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, Final
 
 from protocol.codec import encode
@@ -317,10 +318,11 @@ def _receipts_group(seed: Seed) -> Group:
 def _states_group(_: Seed) -> Group:
     group = Group("11.5", {})
     for kinds in ([], [STORED], [READ], [STORED, READ]):
-        for carried in (False, True):
-            steps = one_step(ACTIONS, {}, "state", kinds=kinds, carried=carried)
+        for carried, destroyed in product((False, True), repeat=2):
+            steps = one_step(ACTIONS, {}, "state", kinds=kinds, carried=carried, destroyed=destroyed)
             where = "a link that is open has carried it" if carried else "no open link has carried it"
-            group.add(f"receipts of kind {kinds or 'none'}, {where}", ["State"], SUCCESS, steps)
+            body = ", its body is destroyed" if destroyed else ""
+            group.add(f"receipts of kind {kinds or 'none'}, {where}{body}", ["State"], SUCCESS, steps)
     return group
 
 

@@ -57,7 +57,7 @@ class Parts:
         self.passphrase = Passphrase(messenger, output, input)
         self.recovery = Recovery(messenger, output, state, questions)
         self.relays = Relays(messenger, output, state, questions)
-        self.devices = Devices(messenger, output, state, questions)
+        self.devices = Devices(messenger, output, state, questions, options.zone)
 
 
 def _talking(p: Parts) -> dict[str, Row]:

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from chat.interface import (
+    AlertKind,
     DeletionScope,
     EntryChanged,
     EntryState,
@@ -150,6 +151,9 @@ class Composer:
         return True
 
     async def _compose(self, person: str, reply: str = "") -> None:
+        if any(alert.kind is AlertKind.REMOVED for alert in await self.messenger.alerts()):
+            await self.output.say(_("This device was removed. It sends nothing."))
+            return
         draft = self.preferences.draft(person)
         reply = reply or self.preferences.get(f"reply.{person}")
         self._text = _Text(person, reply, draft.split("\n") if draft else [])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from functools import partial
 from typing import Final
 
@@ -20,7 +22,7 @@ from chat.interface import (
 from tui.linear.output import Output
 from tui.linear.state import Question, Questions, State
 from tui.linear.wording import listed
-from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, safe_line, safe_name
+from tui.text.formatting import DEVICE_DIGITS, moving_line, picked_devices, safe_line, safe_name, seen_line
 from tui.text.translation import N_, _, told
 
 _STANDS: Final = {
@@ -37,6 +39,7 @@ class Devices:
     output: Output
     state: State
     questions: Questions
+    zone: tzinfo | None = None
     _shown: list[TerminalView] = field(init=False, default_factory=list)
     _tenth: int | None = field(init=False, default=None)
 
@@ -56,7 +59,9 @@ class Devices:
     async def _list(self) -> None:
         self._shown = list(await self.messenger.terminals())
         for number, view in enumerate(self._shown, 1):
-            await self.output.say(_("{number}. {line}").format(number=number, line=_line(view)))
+            await self.output.say(
+                _("{number}. {line}").format(number=number, line=_line(view, self._shown, self.zone))
+            )
         await self.output.say(_("/devices add adds a device of yours, on which Parlour is not set up yet."))
 
     async def _add(self, *, force: bool = False) -> None:
@@ -80,7 +85,7 @@ class Devices:
         if len(picked) != 1:
             raise UsageError(_("Type the number of one device, as /devices shows it."))
         (view,) = picked
-        lines = _("Remove this device? It never comes back."), _line(view)
+        lines = _("Remove this device? It never comes back."), _line(view, self._shown)
         await self.questions.confirm(_ABOUT, lines, partial(self._remove, view))
 
     async def _remove(self, view: TerminalView, *, force: bool = False) -> None:
@@ -128,11 +133,14 @@ class Devices:
             await self.output.say(stopped.format(device=safe_name(event.source)))
 
 
-def _line(view: TerminalView) -> str:
-    """A device: its name and id, and how it stands."""
+def _line(view: TerminalView, devices: Sequence[TerminalView], zone: tzinfo | None = None) -> str:
+    """A device: its name and id, how it stands, and when it was seen."""
     parts = [safe_name(view.name)] if view.name else []
+    if not view.name and sum(not one.name for one in devices) == 1:
+        parts = [_("first device")]
     parts += [_("this device")] if view.this else []
     parts.append(_(_STANDS[view.state]))
+    parts += [seen] if (seen := seen_line(view, zone)) else []
     return _("{device}…, {how}").format(device=view.terminal[:DEVICE_DIGITS], how=listed(parts))
 
 

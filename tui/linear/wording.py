@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from chat.interface import (
+    AwaitedView,
     ContactView,
     DetailsView,
     DiagnosisView,
@@ -20,11 +21,13 @@ from chat.interface import (
     EntryView,
     InvitationView,
     ParlourError,
+    ReceiptView,
     SelfView,
     hits,
 )
 from tui.conversation import DELETED, EXPIRED, MISSING
 from tui.text.formatting import (
+    DEVICE_DIGITS,
     clock_time,
     conflict_cause,
     day_of,
@@ -253,6 +256,10 @@ def details_lines(
         day = day_title(day_of(time, zone), day_of(now, zone))
         return _("{day}, {time}").format(day=day, time=f"{time.astimezone(zone):%H:%M:%S}")
 
+    def device(one: ReceiptView | AwaitedView) -> str:
+        start = _("{device}…").format(device=one.terminal[:DEVICE_DIGITS])
+        return f"{_in_quotes(safe_name(one.device))} ({start})" if one.device else start
+
     def grouped(identity: str) -> str:
         return " ".join(identity[at : at + 8] for at in range(0, len(identity), 8))
 
@@ -265,10 +272,18 @@ def details_lines(
     ]
     for receipt in details.receipts:
         read = receipt.kind is EntryState.READ
-        said = _("Read by {name}, {time}.") if read else _("Delivered to {name}, {time}.")
-        lines.append(said.format(name=named(receipt.person), time=moment(receipt.time)))
+        said = (
+            _("Read by {name} on {device}, {time}.")
+            if read
+            else _("Delivered to {name} on {device}, {time}.")
+        )
+        at = {"time": moment(receipt.time), "device": device(receipt)}
+        lines.append(said.format(name=named(receipt.person), **at))
     if not details.receipts:
         lines.append(_("Not confirmed by any device yet."))
+    for one in details.awaited:
+        said = _("Not confirmed by {name} on {device}.")
+        lines.append(said.format(name=named(one.person), device=device(one)))
     for version in details.versions:
         said = _("From {time} on it said: {text}")
         lines.append(said.format(time=moment(version.time), text=_in_quotes(safe_line(version.text))))

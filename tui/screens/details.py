@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from chat.interface import (
+    AwaitedView,
     ContactView,
     DetailsView,
     EntryState,
@@ -30,6 +31,7 @@ from tui.text.formatting import (
     quarantine_cause,
     question_lines,
     safe_line,
+    safe_name,
     same_key_line,
     shorten,
     uncovered_cause,
@@ -74,6 +76,7 @@ class DetailsDialog(Dialog[None]):
             plain(_("Devices that have it"), classes="section"),
             *(self._receipt(receipt) for receipt in told.receipts),
             *([] if told.receipts else [plain(_("Not confirmed by any device yet."))]),
+            *(_fact(_("not confirmed"), self._device(one)) for one in told.awaited),
             *([plain(quarantine_cause(), classes="section")] if told.quarantined else []),
             *([plain(uncovered_cause(), classes="section")] if told.uncovered else []),
             *self._conflicts(),
@@ -101,10 +104,13 @@ class DetailsDialog(Dialog[None]):
 
     def _receipt(self, receipt: ReceiptView) -> Widget:
         told = _("✓✓ read") if receipt.kind is EntryState.READ else _("✓✓ delivered")
-        where = _("{name}, device {start}…")
-        terminal = where.format(name=self._named(receipt.person), start=receipt.terminal[:_GROUP])
-        moment = self._moment(receipt.time)
-        return _fact(told, f"{moment}\n{terminal}", "$success")
+        return _fact(told, f"{self._moment(receipt.time)}\n{self._device(receipt)}", "$success")
+
+    def _device(self, one: ReceiptView | AwaitedView) -> str:
+        """Whose device it is, and which."""
+        where = _("{name}, {device}, {start}…") if one.device else _("{name}, device {start}…")
+        device, start = safe_name(one.device), one.terminal[:_GROUP]
+        return where.format(name=self._named(one.person), device=device, start=start)
 
     def _named(self, person: str) -> str:
         return self._names.get(person) or _("someone who is not a contact")

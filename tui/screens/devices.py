@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import ClassVar, Final, TypeVar
 
 from textual.binding import Binding, BindingType
@@ -26,7 +27,7 @@ from tui.actions import action, with_keys
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.screens.pairing import word_lines
-from tui.text.formatting import DEVICE_DIGITS, parse_address, safe_line, safe_name
+from tui.text.formatting import DEVICE_DIGITS, parse_address, safe_line, safe_name, seen_line
 from tui.text.translation import N_, _, filled, told
 from tui.widgets.controls import Field
 
@@ -63,9 +64,9 @@ class DevicesDialog(Dialog[str]):
         ("escape", N_("Close")),
     )
 
-    def __init__(self, devices: Sequence[TerminalView]) -> None:
+    def __init__(self, devices: Sequence[TerminalView], zone: tzinfo | None = None) -> None:
         super().__init__()
-        self._devices = tuple(devices)
+        self._devices, self._zone = tuple(devices), zone
 
     def body(self) -> list[Widget]:
         about = _("All of them are you. Your contacts see which ones you have.")
@@ -83,13 +84,19 @@ class DevicesDialog(Dialog[str]):
         before = shown.highlighted_option.id if shown.highlighted_option is not None else None
         removed = [view for view in self._devices if view.state is TerminalState.REMOVED]
         present = [view for view in self._devices if view.state is not TerminalState.REMOVED]
-        options = [Option(_row(view, self._devices), id=view.terminal) for view in present]
+        options = [Option(_row(view, self._devices, self._zone), id=view.terminal) for view in present]
         if removed:
             options.append(Option(Content.styled("\n" + _("Removed"), "$quiet"), disabled=True))
         options += [Option(_row(view, self._devices), id=view.terminal) for view in removed]
         shown.set_options(options)
         at = [option.id for option in options]
         shown.highlighted = at.index(before) if before is not None and before in at else 0
+
+    def named(self, view: TerminalView) -> str:
+        """A device in a few words: its name, and its id where that is not all."""
+        called = _called(view, self._devices)
+        named = _("{name}, {device}").format(name=called, device=_short(view))
+        return called if called == _short(view) else named
 
     def find(self, terminal: str) -> TerminalView | None:
         return next((view for view in self._devices if view.terminal == terminal), None)
@@ -378,14 +385,14 @@ class LinkDialog(LinkingDialog[Messenger]):
         return same
 
 
-def _row(view: TerminalView, devices: Sequence[TerminalView]) -> Content:
-    """A device: its name and id, how it stands, and below which one added and removed it."""
+def _row(view: TerminalView, devices: Sequence[TerminalView], zone: tzinfo | None = None) -> Content:
+    """A device: its name and id, how it stands, and below when it was seen, and who added and removed it."""
     stands, style = _STANDS[view.state]
     called = _called(view, devices)
     parts = [(called, "bold"), (f"  {_short(view)}" if called != _short(view) else "", "$quiet")]
     parts += [(f"  {_('this device')}", "$primary")] if view.this else []
     parts += [(f"  {_(stands)}", style)] if view.state is not TerminalState.REMOVED else []
-    by = []
+    by = [seen] if (seen := seen_line(view, zone)) else []
     if view.added_by:
         by.append(_("added by {device}").format(device=_by(view.added_by, devices)))
     if view.removed_by:
@@ -394,15 +401,6 @@ def _row(view: TerminalView, devices: Sequence[TerminalView]) -> Content:
         by.append(_("removed with your recovery words"))
     below = [("\n  " + "  ".join(by), "$quiet")] if by else []
     return Content.assemble(*parts, *below)
-
-
-def title(view: TerminalView) -> str:
-    """A device in a few words: its name, and its id where that is not all."""
-    return (
-        _("{name}, {device}").format(name=safe_name(view.name), device=_short(view))
-        if view.name
-        else _short(view)
-    )
 
 
 def _called(view: TerminalView, devices: Sequence[TerminalView]) -> str:

@@ -66,12 +66,16 @@ MONTHS = (
     *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June")),
     *(N_("July"), N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
 )
+WAITS: Final = (EntryState.QUEUED, EntryState.WITHDRAWN)
+"""The states of an own entry of which no terminal of the contact is known to have got anything."""
+
 STATE_MARKS = {
     EntryState.QUEUED: N_("… queued"),
     EntryState.SENT: N_("✓ sent"),
     EntryState.DELIVERED: N_("✓✓ delivered"),
     EntryState.READ: N_("✓✓ read"),
     EntryState.RECEIVED: "",
+    EntryState.WITHDRAWN: N_("✗ withdrawn"),
 }
 
 
@@ -163,6 +167,17 @@ def device_lines(devices: Sequence[TerminalView]) -> list[str]:
     """Devices of the own identity, with the numbers that `picked_devices` takes."""
     numbered = enumerate(map(device_line, devices), 1)
     return [_("{number}. {line}").format(number=number, line=line) for number, line in numbered]
+
+
+def seen_line(view: TerminalView, zone: tzinfo | None = None) -> str:
+    """When another device of this person was last there, empty for this one and for one that was removed."""
+    if view.this or view.state is TerminalState.REMOVED:
+        return ""
+    if view.present:
+        return _("online")
+    if view.seen is None:
+        return _("not seen from here yet")
+    return _("last seen {time}").format(time=f"{view.seen.astimezone(zone):%Y-%m-%d %H:%M}")
 
 
 def removable_devices(devices: Iterable[TerminalView]) -> list[TerminalView]:
@@ -465,7 +480,7 @@ def deletion(entry: EntryView, name: str, scope: DeletionScope) -> str:
 
 def deletion_for_all(entry: EntryView, name: str) -> str:
     """What it does to delete an own entry for everyone."""
-    if entry.state in (EntryState.QUEUED, EntryState.SENT):
+    if entry.state in (*WAITS, EntryState.SENT):
         return _("Deletes it permanently for everyone. {name} learns that there was a message.").format(
             name=name
         )
@@ -477,7 +492,7 @@ def deletion_for_all(entry: EntryView, name: str) -> str:
 
 def deletion_on_all(entry: EntryView, name: str) -> str:
     """What it does to delete an entry on all devices of this person."""
-    if entry.own and entry.state is EntryState.QUEUED:
+    if entry.own and entry.state in WAITS:
         return _(
             "Deletes it permanently on all your devices, on each as soon as it is online. {name} has not "
             "received it. If it still waits, {name} only learns that there was a message."
@@ -490,7 +505,7 @@ def deletion_on_all(entry: EntryView, name: str) -> str:
 
 def deletion_here(entry: EntryView, name: str) -> str:
     """What it does to delete an entry on this device."""
-    if entry.own and entry.state is EntryState.QUEUED:
+    if entry.own and entry.state in WAITS:
         return _(
             "Deletes your copy permanently. {name} has not received it. If it still waits, {name} only "
             "learns that there was a message."

@@ -293,6 +293,11 @@ DROP INDEX entries_by_rank;
 CREATE INDEX entries_by_rank ON entries (conversation, rank, id) WHERE kind NOT IN (3, 4);
 CREATE INDEX entries_that_amend ON entries (conversation, rank, id) WHERE kind IN (3, 4);
 
+CREATE TABLE seen (
+    terminal BLOB NOT NULL PRIMARY KEY CHECK (length(terminal) = 32), -- another terminal of this person
+    time     INTEGER NOT NULL                                         -- when a link with it last lived
+) STRICT, WITHOUT ROWID;
+
 -- What entries of kind state write (SPEC §11.10). Of one that is destroyed only the retired pairings stay.
 
 CREATE TABLE registers (

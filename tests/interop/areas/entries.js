@@ -241,5 +241,5 @@ export const receipts = run({
   arrive,
   receive_typing: takeTyping,
   receive_receipt: takeReceipt,
-  state: ({ kinds, carried }) => ({ state: stateOf(kinds, carried) }),
+  state: ({ kinds, carried, destroyed }) => ({ state: stateOf(kinds, carried, destroyed) }),
 });

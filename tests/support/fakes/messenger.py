@@ -33,6 +33,7 @@ from chat.interface import (
     EntryAdded,
     EntryDeleted,
     EntryEdited,
+    EntryState,
     EntryView,
     Event,
     FileCheckView,
@@ -350,7 +351,9 @@ class FakeMessenger(Others):
         if held.kind == "deleted" and scope not in held.scopes:
             return held
         change = self._change(contact, "delete") if everyone else ""
+        state = EntryState.WITHDRAWN if held.state is EntryState.QUEUED else held.state
         gone = replace(held, kind="deleted", text="", reply="", edited=False, deleted_by=by, change=change)
+        gone = replace(gone, state=state)
         conversation.entries[at] = gone
         conversation.versions.pop(id, None)
         self.emit(EntryDeleted(contact, id, by))

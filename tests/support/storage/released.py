@@ -160,6 +160,7 @@ def write_contacts(database: Database) -> None:
     keys.add_invitation(database, InvitationRow(secret, blob("one-time key"), 1_700_003_600, "PARLOUR:TEXT"))
     keys.burn_invitation(database, secret, blob("joiner"))
     persons.add_address(database, AddressRow(BEN.terminal, "192.168.1.7", 4747, TIME))
+    persons.keep_seen(database, {blob("a laptop"): TIME})
 
 
 def write_conversation(database: Database) -> None:
@@ -254,6 +255,7 @@ def contents(database: Database) -> object:
         "shares": keys.shares_of(database, BEN.person),
         "invitations": keys.invitations(database),
         "addresses": persons.addresses_of(database, BEN.terminal),
+        "seen": sorted(persons.seen(database).items()),
         "settings": settings.load(database),
         "preferences": settings.preferences(database),
         "relays": settings.all_relays(database),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from chat.cli import changes
-from chat.interface import ContactView, DeletionScope
+from chat.interface import ContactView, DeletionScope, TerminalState, TerminalView
 from tests.support.cli.line import Line
 
 WAITS = 75
@@ -83,7 +84,7 @@ def test_a_message_of_either_person_is_deleted_on_all_own_devices(line: Line) ->
     for id in (theirs, mine):
         outcome = line.run("delete", "Ben", id, "--all-mine", "--yes", "--json")
         assert (outcome.status, outcome.err) == (0, "")
-        assert outcome.objects == [{"deleted": id, "conversation": "Ben", "scope": "mine"}]
+        assert outcome.objects == [{"deleted": id, "conversation": "Ben", "scope": "mine", "absent": []}]
     shown = line.run("history", "Ben", "--json").objects
     assert [entry["deleted_by"] for entry in shown] == ["mine", "mine"]
     assert "(deleted on all your devices)" in line.run("history", "Ben").out
@@ -96,7 +97,16 @@ def test_other_devices_follow_and_that_is_said(line: Line) -> None:
     line.patch.setattr(changes, "is_interactive", lambda: True)
     shown = line.run("delete", "Ben", mine, "--all-mine", typed="n\n").err
     assert "Deletes it on all your devices permanently. Ben keeps theirs and is not notified." in shown
-    assert "Your other devices" not in line.run("delete", "Ben", mine, "--all-mine", "--yes").out
+    desk = TerminalView("d1" * 32, False, TerminalState.LIVE)
+    gone = TerminalView("e1" * 32, False, TerminalState.REMOVED)
+    line.messenger.other_terminals = (desk, gone)
+    outcome = line.run("delete", "Ben", mine, "--all-mine", "--yes", "--wait", "0", "--json")
+    assert outcome.status == WAITS
+    assert outcome.objects[0]["absent"] == [desk.terminal]
+    assert "1 of your other devices still holds it until they meet this one" in outcome.err
+    line.messenger.other_terminals = (replace(desk, present=True), gone)
+    outcome = line.run("delete", "Ben", mine, "--all-mine", "--yes")
+    assert (outcome.status, outcome.err) == (0, "")
 
 
 def test_what_holds_for_other_messages_is_not_deleted_on_all_own_devices(line: Line) -> None:

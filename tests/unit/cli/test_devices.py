@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from chat.cli import devices
@@ -39,7 +41,22 @@ def test_a_line_says_what_a_device_is_called_and_who_added_it(line: Line) -> Non
         "state": "live",
         "added_by": own,
         "removed_by": "",
+        "present": False,
+        "seen": None,
     }
+
+
+def test_a_line_says_when_a_device_was_last_seen(line: Line) -> None:
+    when = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    line.messenger.other_terminals = (
+        TerminalView(DESK, False, TerminalState.LIVE, seen=when),
+        TerminalView(LAPTOP, False, TerminalState.LIVE, "laptop", present=True, seen=when),
+    )
+    desk, laptop = line.run("terminal").out.splitlines()[1:]
+    assert desk == f"{DESK[:16]}  live, last seen 2026-11-24T09:30:00.000Z"
+    assert laptop == f"{LAPTOP[:16]}  laptop  live, online"
+    fields = line.run("terminal", "list", "--json").objects[2]
+    assert (fields["present"], fields["seen"]) == (True, "2026-11-24T09:30:00.000Z")
 
 
 def test_a_device_is_called_otherwise_here(line: Line) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.interface import (
     AnswerLost,
@@ -17,6 +18,7 @@ from chat.interface import (
     NotPermitted,
     OutcomeUnknown,
     ParlourError,
+    TerminalState,
     UsageError,
 )
 from tests.support.cli.line import PASSPHRASE, Line
@@ -70,6 +72,15 @@ def test_a_send_that_may_have_been_done_says_its_id_for_a_repeat(
     assert [outcome.status for outcome in sent] == [75, 75]
     assert len({outcome.objects[0]["id"] for outcome in sent}) == 1
     assert line.messenger.send_ids == [drawn] * 3
+
+
+def test_a_removed_device_is_told_no_id_for_a_repeat(line: Line) -> None:
+    running(line)
+    line.messenger.failures["send"] = NotPermitted("This device was removed.")
+    (this,) = line.messenger._terminals()
+    line.patch.setattr(line.messenger, "_terminals", lambda: (replace(this, state=TerminalState.REMOVED),))
+    outcome = line.run("send", "Ben", "once", "--wait", "0")
+    assert (outcome.status, outcome.failure) == (77, "This device was removed.")
 
 
 def test_send_goes_on_waiting_and_asks_what_it_missed(line: Line) -> None:

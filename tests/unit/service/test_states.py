@@ -13,19 +13,23 @@ from protocol.entries_and_receipts import READ, STORED
 
 
 @pytest.mark.parametrize(
-    ("own", "kinds", "on_link", "state"),
+    ("own", "kinds", "on_link", "destroyed", "state"),
     [
-        (False, (), False, EntryState.RECEIVED),
-        (True, (), False, EntryState.QUEUED),
-        (True, (), True, EntryState.SENT),
-        (True, (STORED,), False, EntryState.DELIVERED),
-        (True, (STORED,), True, EntryState.DELIVERED),
-        (True, (STORED, READ), False, EntryState.READ),
-        (True, (READ,), True, EntryState.READ),
+        (False, (), False, False, EntryState.RECEIVED),
+        (True, (), False, False, EntryState.QUEUED),
+        (True, (), True, False, EntryState.SENT),
+        (True, (), False, True, EntryState.WITHDRAWN),
+        (True, (), True, True, EntryState.SENT),
+        (True, (STORED,), False, True, EntryState.DELIVERED),
+        (False, (), False, True, EntryState.RECEIVED),
+        (True, (STORED,), False, False, EntryState.DELIVERED),
+        (True, (STORED,), True, False, EntryState.DELIVERED),
+        (True, (STORED, READ), False, False, EntryState.READ),
+        (True, (READ,), True, False, EntryState.READ),
     ],
 )
-def test_states(own: bool, kinds: tuple[int, ...], on_link: bool, state: EntryState) -> None:
-    assert state_of(own, kinds, on_link) is state
+def test_states(own: bool, kinds: tuple[int, ...], on_link: bool, destroyed: bool, state: EntryState) -> None:
+    assert state_of(own, kinds, on_link, destroyed=destroyed) is state
 
 
 def test_a_number_of_unread_entries_changes_once_and_for_contacts_alone() -> None:

@@ -233,3 +233,22 @@ def test_many_deletions_are_followed_in_pieces_and_once(database: Database) -> N
     with database.transaction():
         database.run("UPDATE entries SET rank = rank + 1 WHERE kind = 6")
     assert not sharing.is_due(database)
+
+
+def test_what_is_deleted_here_waits_behind_no_other_deletions(database: Database) -> None:
+    begin(database)
+    talk = [said(THEM, f"text {number}", number) for number in range(erasing.PIECE + 2)]
+    take(database, *talk)
+    last = max(talk, key=lambda entry: entry.id)
+    with database.transaction():
+        phone = laptop()
+        notes = [phone.write(deletion(entry.id)) for entry in talk]
+        entries.insert_all(database, notes, ME.terminal, ours=DEVICES)
+        followed = sharing.follow(database, [last.id])
+    assert destroyed(database, last) == [entries.ON_ALL]
+    assert followed.deleted[0] == last.id
+    assert len(followed.deleted) == erasing.PIECE
+    assert followed.more
+    pieces = settle(database)
+    assert [entry for piece in pieces for entry in piece.gone].count(last.id) == 0
+    assert destroyed(database, *talk) == [entries.ON_ALL] * len(talk)

@@ -121,6 +121,18 @@ async def test_what_waits_is_told_to_go_without_its_words_and_a_refusal_is_said(
         assert "not yet gone" in screen
 
 
+async def test_what_was_never_sent_is_shown_as_withdrawn_and_not_as_queued() -> None:
+    messenger, bob = with_bob(present=False)
+    messenger.say_as_me(bob.person, "not yet gone", EntryState.QUEUED)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, "not yet gone")
+        await pilot.press("d")
+        await until_shown(pilot, "Delete “not")
+        await pilot.press("y")
+        screen = await until_shown(pilot, "withdrawn")
+        assert "queued" not in screen
+
+
 async def test_nothing_goes_on_pointing_at_it() -> None:
     """Another client of the profile deletes it: an answer that is written, hits, what can be called back."""
     messenger, bob, secret = with_a_secret()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -67,6 +69,23 @@ async def test_a_device_is_added_by_comparing_words() -> None:
         assert not messenger.called("stop_adding")
 
 
+async def test_a_device_says_when_it_was_last_seen() -> None:
+    when = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    async with with_bob_open() as (pilot, messenger, _bob):
+        live = TerminalState.LIVE
+        messenger.other_terminals = (
+            TerminalView("b4" * 32, False, live, "desk", present=True, seen=when),
+            TerminalView("c4" * 32, False, live, "laptop", seen=when),
+            TerminalView("d4" * 32, False, live, "tablet"),
+            TerminalView("e4" * 32, False, TerminalState.REMOVED, "phone", seen=when),
+        )
+        await opened(pilot, "alt+d", DevicesDialog)
+        screen = await until_shown(pilot, "tablet")
+        assert screen.count("online") == 2, "the contact's and the desk's"
+        assert screen.count("not seen from here yet") == 1
+        assert screen.count("last seen 2026-11-24 ") == 1
+
+
 @pytest.mark.parametrize("words", [False, True])
 async def test_esc_stops_adding_at_any_time(words: bool) -> None:
     async with with_bob_open() as (pilot, messenger, _bob):
@@ -104,7 +123,7 @@ async def test_a_device_is_removed_after_a_question_and_a_refusal_is_said() -> N
         messenger.failures.update(remove_terminal=NotPermitted("This device is newer."))
         await opened(pilot, "alt+d", DevicesDialog)
         await pilot.press("d")
-        await until_shown(pilot, "the device that you use now")
+        assert "first device, " in await until_shown(pilot, "the device that you use now")
         await pilot.press("n")
         await on_top(pilot, DevicesDialog)
         for said in ("This device is newer.", "The device was removed."):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 
 import pytest
 from textual.screen import ModalScreen
@@ -11,11 +12,15 @@ from textual.screen import ModalScreen
 from chat.errors import Phrase
 from chat.interface import (
     AlertKind,
+    AwaitedView,
     BadData,
+    DetailsView,
+    EntryState,
     IdentityChanged,
     OwnChange,
     OwnLogChanged,
     QuestionView,
+    ReceiptView,
     TerminalState,
     TerminalView,
     VerificationView,
@@ -37,9 +42,10 @@ from tests.support.tui.driving import (
 from tests.support.tui.opened import click, on_top, opened, own_kinds, reading
 from tui.actions import ACTIONS, APP_WIDE, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
+from tui.linear.wording import details_lines
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.chat.finding import JumpScreen
-from tui.screens.details import VerifyDialog
+from tui.screens.details import DetailsDialog, VerifyDialog
 from tui.screens.dialog import ConfirmDialog, Dialog
 from tui.screens.help import HelpDialog, page
 from tui.text.translation import use
@@ -61,9 +67,36 @@ async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back(
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Remove verification")
         await pilot.press("u")
+        await until_shown(pilot, "Remove the verification of Bob?")
+        await pilot.press("n")
+        assert not messenger.called("unverify")
+        await pilot.press("ctrl+t")
+        await until_shown(pilot, "Remove verification")
+        await pilot.press("u")
+        await until_shown(pilot, "Remove the verification of Bob?")
+        await pilot.press("y")
         await until_shown(pilot, "not verified")
     assert messenger.called("verify") == [(bob.person, number)]
     assert messenger.called("unverify") == [(bob.person,)]
+
+
+async def test_the_details_name_the_devices_of_the_contact() -> None:
+    when, ben = datetime(2026, 11, 24, 9, 30, tzinfo=UTC), "be" * 32
+    receipts = (
+        ReceiptView(ben, "d1" * 32, EntryState.DELIVERED, when, "phone"),
+        ReceiptView(ben, "e1" * 32, EntryState.READ, when),
+    )
+    awaited = (AwaitedView(ben, "f1" * 32, "laptop"),)
+    details = DetailsView("aa" * 32, ben, "bb" * 32, when, when, 100, receipts, awaited=awaited)
+    wanted = ("Ben, phone, d1d1d1d1…", "Ben, device e1e1e1e1…", "not confirmed", "Ben, laptop, f1f1f1f1…")
+    async with with_bob_open() as (pilot, _messenger, _bob):
+        pilot.app.push_screen(DetailsDialog(details, {ben: "Ben"}, UTC))
+        screen = await until_shown(pilot, "Ben, laptop")
+        assert [one for one in wanted if one not in screen] == []
+    said = details_lines(details, {ben: "Ben"}, when, UTC)
+    assert "Delivered to Ben on “phone” (d1d1d1d1…), Today, 09:30:00." in said
+    assert "Read by Ben on e1e1e1e1…, Today, 09:30:00." in said
+    assert "Not confirmed by Ben on “laptop” (f1f1f1f1…)." in said
 
 
 async def test_of_the_numbers_of_contradicting_recoveries_the_one_that_is_shown_is_confirmed() -> None:
@@ -229,6 +262,12 @@ async def test_that_this_device_was_removed_stands_above_other_alerts_and_stays(
         messenger.alarm(alert(AlertKind.REMOVED))
         await until(pilot, lambda: "Press F9" not in shown(pilot))
         assert "(Alt+U)" in shown(pilot)
+        assert "It sends nothing." in shown(pilot)
+        assert "Write to" not in shown(pilot)
+        await pilot.press(*"no", "enter")
+        assert not messenger.called("send")
+        messenger.alarm()
+        await until_shown(pilot, "Write to Bob")
 
 
 async def test_a_doctor_who_fails_says_so() -> None:

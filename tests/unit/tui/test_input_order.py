@@ -221,7 +221,7 @@ SCREENS = (
     talk("rename-empty", "f6", "ctrl+u", "enter", *"Rob", "enter", "f6"),
     talk("block", "f7", "y", "f7", *"Hi", "enter"),
     talk("remove", "f8", "y", *"Hi", "enter"),
-    talk("verify", "ctrl+t", "v", "ctrl+t", "u", *"Hi", "enter"),
+    talk("verify", "ctrl+t", "v", "ctrl+t", "u", "y", *"Hi", "enter"),
     talk("contact-menu", "ctrl+o", "down", "enter", "ctrl+u", *"Rob", "enter", *"Hi", "enter"),
     talk("mute", "alt+m", "alt+m", "alt+m", *"Hi", "enter"),
     talk("add-menu", "ctrl+n", "down", "enter", Text("192.168.1.9:4747"), "enter"),

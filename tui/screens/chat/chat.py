@@ -119,8 +119,10 @@ class ChatScreen(Screen[None]):
         )
         self.pairing = PairingController(*shared, options, self.open_conversation)
         self.contact_actions = ContactActions(*shared, options, preferences, self.people.show)
-        self.profile_dialogs = ProfileDialogs(messenger, surface, preferences, self.people.me_changed)
-        self.devices = DevicesController(messenger, surface)
+        self.profile_dialogs = ProfileDialogs(
+            messenger, surface, preferences, self.people.me_changed, self.people.show_header
+        )
+        self.devices = DevicesController(messenger, surface, options.zone)
         panes = (self.people.view, self._view, self.composer.view)
         self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
         self.actions = self._actions()
@@ -331,7 +333,7 @@ class ChatScreen(Screen[None]):
                 if questions:
                     self.contact_actions.number_changed()
             case AlertsChanged(alerts):
-                self.profile_dialogs.alert_line.show(alerts)
+                self.profile_dialogs.alarm(alerts)
             case OwnLogChanged(cause=text):
                 self.pairing.notice(safe_line(told(text)))
                 self.contact_actions.number_changed()

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chat.interface import ContactView, DiagnosisView, Messenger, RelayView, SelfView
+from chat.interface import (
+    AlertKind,
+    AlertView,
+    ContactView,
+    DiagnosisView,
+    Messenger,
+    RelayView,
+    SelfView,
+)
 from tui.actions import Group
 from tui.preferences import Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
@@ -136,7 +144,11 @@ class ContactActions:
         if number:
             self._call(self.messenger.verify, view.person, number)
         else:
-            self._call(self.messenger.unverify, view.person)
+            self.surface.confirm(
+                _("Remove the verification of {name}?").format(name=self.state.named(view)),
+                _("The contact counts as not verified on all your devices until you compare again."),
+                partial(self._call, self.messenger.unverify, view.person),
+            )
 
     def mute(self, view: ContactView) -> None:
         self.surface.run("contact", self._mute, view.person, not self.preferences.muted(view.person))
@@ -151,12 +163,13 @@ class ContactActions:
 
 @dataclass
 class ProfileDialogs:
-    """`show_me` takes in what is known of this person."""
+    """`show_me` takes in what is known of this person, `show_header` shows the open conversation."""
 
     messenger: Messenger
     surface: Surface
     preferences: Preferences
     show_me: Callable[[SelfView], None]
+    show_header: Callable[[], None]
     question_line: QuestionLine = field(init=False, default_factory=QuestionLine)
     alert_line: AlertLine = field(init=False, default_factory=AlertLine)
 
@@ -183,7 +196,13 @@ class ProfileDialogs:
     async def read(self) -> None:
         """Show what waits for this person."""
         self.question_line.show(await self.surface.ask(self.messenger.questions()) or ())
-        self.alert_line.show(await self.surface.ask(self.messenger.alerts()) or ())
+        self.alarm(await self.surface.ask(self.messenger.alerts()) or ())
+
+    def alarm(self, alerts: tuple[AlertView, ...]) -> None:
+        """Show what happened to the profile. A device that was removed offers to write to nobody."""
+        self.alert_line.show(alerts)
+        self.surface.state.removed = any(alert.kind is AlertKind.REMOVED for alert in alerts)
+        self.show_header()
 
     def doctor(self) -> None:
         from tui.screens.help import DoctorDialog

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ class DevicesController:
 
     messenger: Messenger
     surface: Surface
+    zone: tzinfo | None = None
 
     def devices(self) -> None:
         self.surface.run("dialogs", self._devices, exclusive=True)
@@ -46,7 +48,7 @@ class DevicesController:
 
         devices = await self.surface.ask(self.messenger.terminals())
         if devices is not None:
-            dialog = DevicesDialog(devices)
+            dialog = DevicesDialog(devices, self.zone)
             self.surface.choose(dialog, partial(self._chosen, dialog))
 
     async def _read_again(self) -> None:
@@ -64,7 +66,7 @@ class DevicesController:
         if chosen == ADD:
             self._add()
         elif view is not None:
-            self._ask_to_remove(view)
+            self._ask_to_remove(view, among.named(view))
 
     def _add(self) -> None:
         from tui.screens.devices import AddDialog
@@ -72,10 +74,8 @@ class DevicesController:
         dialog = AddDialog(self.messenger, self.surface.state.me.addresses)
         self.surface.push(dialog, lambda _ended: self._adding_left(dialog))
 
-    def _ask_to_remove(self, view: TerminalView) -> None:
-        from tui.screens.devices import title
-
-        question = f"{_('Remove this device? It never comes back.')}\n{title(view)}"
+    def _ask_to_remove(self, view: TerminalView, title: str) -> None:
+        question = f"{_('Remove this device? It never comes back.')}\n{title}"
         if view.this:
             consequence = _(
                 "Your contacts shut out the device that you use now: you cannot write on it any more. "

@@ -159,7 +159,7 @@ class ComposerController:
     def edit(self, entry: EntryView, text: str | None = None) -> None:
         """Let what is written take the place of an own entry; the draft waits meanwhile."""
         view = self.state.contact
-        if entry.contact != self.state.current or view is None or view.held:
+        if entry.contact != self.state.current or view is None or view.held or self.state.removed:
             self.go_write()
             return
         self.stop_editing()
@@ -203,7 +203,7 @@ class ComposerController:
         self.go_write()
 
     def emoji(self, view: ContactView) -> None:
-        if view.held:
+        if view.held or self.state.removed:
             self.go_write()
         else:
             recent = self.preferences.get("emoji").split()
@@ -219,17 +219,21 @@ class ComposerController:
 
     def go_write(self) -> None:
         """Go to where one writes to the open conversation, or to what says why one cannot."""
-        if self.state.current is not None:
+        if self.state.current is not None and (self.banner.display or not self.view.disabled):
             (self.banner if self.view.disabled else self.view).focus()
 
     def show_contact(self, view: ContactView, name: str, causes: tuple[Phrase, ...]) -> None:
-        """Let nothing be written to a contact whose identity has changed, and say why."""
-        self.view.placeholder = Content("" if view.held else _("Write to {name}").format(name=name))
+        """Say why nothing can be written: the contact has another identity, or this device was removed."""
+        offers = _("Write to {name}").format(name=name)
+        if self.state.removed:
+            offers = _("This device was removed. It sends nothing.")
+        self.view.placeholder = Content("" if view.held else offers)
         if view.held:
             self.banner.show(name, causes)
-        if self.view.disabled != view.held:
+        shut = view.held or self.state.removed
+        if (self.view.disabled, self.banner.display) != (shut, view.held):
             writing = self.view.screen.focused in (self.view, self.banner)
-            self.view.disabled = self.banner.display = view.held
+            self.view.disabled, self.banner.display = shut, view.held
             if writing:
                 self.go_write()
 

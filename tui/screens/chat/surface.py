@@ -31,6 +31,7 @@ class ChatState:
         self.recent = Recent()
         self.nearby: tuple[NearbyView, ...] = ()
         self.conversation: Conversation | None = None
+        self.removed = False  # this device is none of its person's any more: nothing can be sent
 
     def open(self, conversation: Conversation | None) -> None:
         self.conversation = conversation

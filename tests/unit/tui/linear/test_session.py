@@ -199,6 +199,16 @@ async def test_an_older_copy_is_said_at_the_start_until_the_diagnosis_was_read()
     assert door.messenger._alerts == ()
 
 
+async def test_a_removed_device_lets_nobody_begin_a_text() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.add_contact("Bob")
+    door.messenger.alarm(alert(AlertKind.REMOVED))
+    said, _status = await play(iter([UNLOCK, "> /open Bob", "> /write", "> /quit"]), door)
+    assert "This device was removed. It sends nothing." in said
+    assert not any(line.startswith("Write to") for line in said)
+
+
 async def test_case_84_the_place_of_a_change_is_that_in_the_list_that_was_shown() -> None:
     """A thief's operation with a lower id comes after the list was shown."""
     door = locked_door()
