@@ -173,8 +173,9 @@ class EntryView(Redacting, frozen=True):
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
     conversation, which is not the order of `time`. `kind` is `text`, `deleted`, `expired` (its timer ended),
-    `missing` (its content has not come, and may still come), `cut` (a terminal of the author's person was
-    removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
+    `missing` (its content has not come, and may still come), `elsewhere` (this terminal
+    does not keep it; `kept_on` names one of this person that does, empty if none is known), `cut` (a terminal
+    of the author's person was removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
     newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a `reply`.
     `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `mine` (on
     all terminals of this person), `here` or empty. `change` is the id of the edit or delete that is shown, or
@@ -200,6 +201,7 @@ class EntryView(Redacting, frozen=True):
     edited: bool = False
     deleted_by: str = ""
     change: str = ""
+    kept_on: str = ""
 
     @property
     def scopes(self) -> tuple[DeletionScope, ...]:
@@ -314,6 +316,17 @@ class SettingsView(Struct, frozen=True):
 
     read_receipts: bool
     typing: bool
+
+
+class RetentionView(Struct, frozen=True):
+    """What this terminal keeps: texts of so many `days`, all with 0. `elsewhere`: how many it let go of.
+
+    `alone`: it lets go also of those that no other terminal of this person is known to keep.
+    """
+
+    days: int
+    alone: bool = False
+    elsewhere: int = 0
 
 
 class BackupView(Struct, frozen=True):

@@ -36,7 +36,7 @@ def last_line(entry: EntryView | None, draft: str = "") -> str:
     if entry is None:
         return ""
     text = entry.kind == "text"
-    said = _one_line(entry.text) if text else unshown(entry.kind, entry.deleted_by, entry.seconds)
+    said = _one_line(entry.text) if text else unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
     return _("You: {text}").format(text=said) if entry.own else said
 
 

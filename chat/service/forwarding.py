@@ -16,7 +16,7 @@ from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink
 from chat.service.comparison import Gaps
 from chat.service.discovery import ListeningPort
-from chat.service.events import EntriesPassedOn, EventBus
+from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid
 from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
@@ -56,6 +56,7 @@ from protocol.own_terminals import (
     check_digests,
     check_passed,
     check_place,
+    is_of_holding,
     passed_receipts,
 )
 
@@ -491,6 +492,10 @@ class Forwarding:
         person = self._keyring.talks_with(message.conversation)
         contact = self._keyring.contacts.get(person)
         if contact is None:
+            return
+        if is_of_holding(message, self._keyring.own.terminal, terminal_of(self._keyring.own_log, link)):
+            await self._affords(link)
+            self._bus.signal(HoldingSaid(link, message))
             return
         theirs = {one.id for one in contact.state.terminals()}
         match accept_passed(message, self._keyring.own_terminals, theirs):

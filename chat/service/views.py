@@ -57,6 +57,7 @@ from protocol.messages import EntryHeader
 
 DELETED = "deleted"
 MISSING = "missing"
+ELSEWHERE = "elsewhere"
 UNKNOWN = "unknown"
 CUT = "cut"
 EXPIRED = "expired"
@@ -71,6 +72,9 @@ MINE = "mine"
 
 AMENDS: Final = {KIND_DELETE: DELETE, KIND_EDIT: EDIT}
 """Kinds that change other entries and have no line of their own."""
+
+ID_DIGITS: Final = 8
+"""Digits of its id that stand for a terminal without a name, as in the list of devices."""
 
 BY: Final = {expiry.EXPIRED: "", ON_ALL: MINE}
 """Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
@@ -170,7 +174,13 @@ class Views:
             edited=edit is not None,
             deleted_by=deleted_by(row),
             change=change.id.hex() if change is not None else "",
+            kept_on=self._kept_on(row),
         )
+
+    def _kept_on(self, row: EntryRow) -> str:
+        """The name of the terminal that keeps what this one let go of, or digits of its id."""
+        named = self._keyring.own_log.live.get(row.holder or b"")
+        return "" if named is None or row.deleted else named.name or f"{named.id.hex()[:ID_DIGITS]}…"
 
     def _is_over(self, row: EntryRow) -> bool:
         """Whether an entry has ended, though it may not be destroyed yet."""
@@ -379,6 +389,8 @@ def _unshown(row: EntryRow) -> str:
         return DELETED if deleted_by(row) else EXPIRED
     if row.missing:
         return MISSING
+    if row.holder is not None:
+        return ELSEWHERE
     return {KIND_CUT: CUT, KIND_TIMER: TIMER}.get(row.kind, UNKNOWN)
 
 

@@ -62,6 +62,8 @@ COLUMNS: Final = (
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
     f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
     " (SELECT due FROM expiring WHERE entry = e.number),"
+    " (SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
+    "  WHERE g.entry = e.number),"
     " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
@@ -78,6 +80,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
 
     `destroyed` is 0, 1 (deleted), ON_ALL or EXPIRED. `rivalled` (another entry has its author, incarnation
     and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
+    `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, else None.
     `amended`: the edit whose words are shown, or the delete that took the body.
     """
 
@@ -97,6 +100,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     rivalled: int
     quarantined: int
     due: int | None
+    holder: bytes | None = None
     amended: EntryRow | None = None
 
     def __repr__(self) -> str:
@@ -120,7 +124,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     @property
     def missing(self) -> bool:
         """Whether salt and body have not come yet."""
-        return not self.salt and not self.destroyed
+        return not self.salt and not self.destroyed and self.holder is None
 
 
 class HeadRow(Struct, frozen=True):
@@ -411,20 +415,20 @@ def insert(
     """Insert an entry; None where it is held and nothing has changed.
 
     `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A missing body is
-    filled, a deleted one never. `unread` counts from the body on; what does not may be this person's own.
+    filled, one that was deleted or let go of never. `unread` counts from the body on; what does not may be this person's own.
     `carrier`, `former` and `moment` as in `insert_all`.
     Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
-        "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
-        " WHERE id = ?",
+        "SELECT number, conversation, destroyed, salt, EXISTS (SELECT 1 FROM let_go WHERE entry = number)"
+        " FROM entries LEFT JOIN bodies ON entry = number WHERE id = ?",
         entry.id,
     )
     if found is not None:
-        number, conversation, destroyed, salt = found
+        number, conversation, destroyed, salt, let_go = found
         if destroyed:
             _keep_in_force(db, number, conversation, entry)
-        if destroyed or salt:
+        if destroyed or salt or let_go:
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
@@ -513,7 +517,7 @@ def destroy(db: Database, entry: bytes, how: int = 1) -> bool:
         return False
     db.run("UPDATE entries SET destroyed = ? WHERE number = ?", how, number)
     db.run("DELETE FROM unread WHERE entry = ?", number)
-    for table in ("headers_alone", "bodies", "amended", "expiring"):
+    for table in ("headers_alone", "bodies", "amended", "expiring", "let_go"):
         db.run(f"DELETE FROM {table} WHERE entry = ?", number)
     forget_one(db, number)
     return True
