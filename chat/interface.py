@@ -102,7 +102,7 @@ class EntriesConflict(Struct, frozen=True):
 
 
 class EntriesMarked(Struct, frozen=True):
-    """Other entries of a conversation are `quarantined`, or held here, than before: read again what is shown."""
+    """Other entries of a conversation are `quarantined`, or kept here, than before: read them again."""
 
     contact: str
 
@@ -589,8 +589,8 @@ class Messenger(Protocol):
         keeps them. What is unread, and what no terminal of the contact has, stays. `alone`: they leave it
         also where no other one is known to keep them. What is kept again comes back from whom has it.
 
-        Raises UsageError (days below 0 or above 36,500), NotPermitted (there is no other terminal, and `alone`
-        is not set).
+        Raises UsageError (days below 0 or above 36,500), NotPermitted (there is no other terminal, and
+        `alone` is not set).
         """
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:

@@ -173,10 +173,11 @@ class EntryView(Redacting, frozen=True):
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
     conversation, which is not the order of `time`. `kind` is `text`, `deleted`, `expired` (its timer ended),
-    `missing` (its content has not come, and may still come), `elsewhere` (this terminal
-    does not keep it; `kept_on` names one of this person that does, empty if none is known), `cut` (a terminal
-    of the author's person was removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
-    newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a `reply`.
+    `missing` (its content has not come, and may still come), `elsewhere` (this terminal does not keep it;
+    `kept_on` names a terminal of this person that does, and is empty if none is known), `cut` (a terminal of
+    the author's person was removed), `timer` (later messages end `seconds` after they are read, 0: they do
+    not) or `unknown` (a newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a
+    `reply`.
     `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `mine` (on
     all terminals of this person), `here` or empty. `change` is the id of the edit or delete that is shown, or
     empty: an entry of kind `edit` or `delete`, which no history has and which can be asked for by its id.

@@ -36,7 +36,8 @@ def last_line(entry: EntryView | None, draft: str = "") -> str:
     if entry is None:
         return ""
     text = entry.kind == "text"
-    said = _one_line(entry.text) if text else unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
+    instead = unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
+    said = _one_line(entry.text) if text else instead
     return _("You: {text}").format(text=said) if entry.own else said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
@@ -24,6 +25,7 @@ from chat.interface import (
     NotSynced,
     ParlourError,
     Ready,
+    RetentionView,
     TerminalState,
     TerminalView,
     Unreachable,
@@ -71,8 +73,9 @@ async def list_terminals(call: Call) -> None:
 
 async def _list_terminals(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
+        kept = await opened.retention()
         for view in await named_devices(opened):
-            fields = {
+            fields: dict[str, object] = {
                 "terminal": view.terminal,
                 "name": view.name,
                 "this": view.this,
@@ -80,7 +83,10 @@ async def _list_terminals(call: Call) -> None:
                 "added_by": view.added_by,
                 "removed_by": view.removed_by,
             }
-            call.result(fields, terminal_line(view))
+            line = terminal_line(view)
+            if view.this and kept.days:
+                fields["keeps"], line = kept_fields(kept), f"{line}. {kept_line(kept)}"
+            call.result(fields, line)
 
 
 async def named_devices(opened: Messenger) -> list[TerminalView]:
@@ -105,6 +111,27 @@ def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:
     if len(fitting) != 1:
         raise UsageError(f"No single device is called {name}: 'parlour terminal list' shows them.")
     return fitting[0]
+
+
+ALL: Final = "all"
+BAD_TIME: Final = "Say how long as 30d, or all."
+HAS_IT_ALONE: Final = (
+    "You have no other device. What this one does not keep is gone for you: only your contacts have it."
+)
+_DAYS: Final = re.compile("([1-9][0-9]{0,5})d")
+
+
+class Days(click.ParamType[int]):
+    """A number of days, as in `30d`; 0 for `all`."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        typed = str(value).strip().lower()
+        found = _DAYS.fullmatch(typed)
+        if found is None and typed != ALL:
+            self.fail(BAD_TIME, param, ctx)
+        return int(found[1]) if found is not None else 0
 
 
 ADD_FIRST: Final = (
@@ -182,8 +209,9 @@ def _is_yes(line: str | None) -> bool:
 @terminal.command("link")
 @click.option("--name", type=TEXT, help="What this device is called; by default as this machine.")
 @click.option("--address", metavar="HOST:PORT", help="The address of the other device, if it is not found.")
+@click.option("--keep", type=Days(), default=ALL, help="Keep messages here for so long: 30d, or all.")
 @coroutine
-async def link(call: Call, name: str | None, address: str | None) -> None:
+async def link(call: Call, name: str | None, address: str | None, keep: int) -> None:
     """Make this one of your devices: run 'parlour terminal add' on one that you have."""
     place = host_and_port(address) if address is not None else None
     door = call.door()
@@ -196,6 +224,8 @@ async def link(call: Call, name: str | None, address: str | None) -> None:
     made = await door.link(name or machine_name(), passphrase, _Compared(call.lines), place)
     try:
         me = await made.me()
+        if keep:
+            await made.keep(keep)
     finally:
         await made.close()
     fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
@@ -219,6 +249,48 @@ class _Compared:
 def machine_name() -> str:
     """What this machine is called, as far as that is a name for a device."""
     return platform.node().partition(".")[0].strip()[:32] or "device"
+
+
+@terminal.command("keep")
+@click.argument("time", type=Days(), required=False)
+@click.option("--even-if-alone", is_flag=True, help="Also what no other device of yours keeps.")
+@coroutine
+async def keep(call: Call, time: int | None, even_if_alone: bool) -> None:
+    """Keep messages on this device for TIME (30d, or all); without TIME, show it.
+
+    Older messages leave this device once another device of yours has said that it keeps them. Nothing is
+    deleted there or at your contacts. Messages that you have not read, or that have not arrived, stay.
+    """
+    async with messenger(call, offline=time is None) as opened:
+        if time is None:
+            kept = await opened.retention()
+        else:
+            alone = even_if_alone or (time > 0 and await _wants_it_alone(call, opened))
+            kept = await opened.keep(time, alone)
+        call.result(kept_fields(kept), kept_line(kept))
+
+
+async def _wants_it_alone(call: Call, opened: Messenger) -> bool:
+    """Ask a person who has no other device. Without one to ask, the engine says what is to be done."""
+    others = [view for view in await opened.terminals() if view.state is TerminalState.LIVE and not view.this]
+    if others or not is_interactive():
+        return False
+    note(HAS_IT_ALONE)
+    if not await confirmed(call.lines, "Let it go all the same? [y/n]"):
+        raise Stopped("All messages are kept.")
+    return True
+
+
+def kept_fields(view: RetentionView) -> dict[str, object]:
+    return {"days": view.days, "even_if_alone": view.alone, "elsewhere": view.elsewhere}
+
+
+def kept_line(view: RetentionView) -> str:
+    """What this device keeps, and how many messages are not on it."""
+    time = f"messages for {view.days} {'day' if view.days == 1 else 'days'}" if view.days else "all messages"
+    number = f"; {view.elsewhere} are not on it" if view.elsewhere else ""
+    alone = ", also where no other device does" if view.alone else ""
+    return f"This device keeps {time}{number}{alone}."
 
 
 @terminal.command("compare")

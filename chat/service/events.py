@@ -64,7 +64,7 @@ class EntriesPassedOn(Struct, frozen=True):
 
 
 class HoldingSaid(Struct, frozen=True):
-    """Another terminal of this person asks what is held here, or says what it keeps, as its `message` names."""
+    """Another terminal of this person asks what is held here, or says what it keeps."""
 
     link: LiveLink
     message: PassedReceipt

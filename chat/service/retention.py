@@ -1,4 +1,4 @@
-"""What this terminal keeps: it lets go of old texts that another terminal of its person keeps (SPEC §7.8.4)."""
+"""Lets go of old texts that another terminal of the person keeps (SPEC §7.8.4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from chat.errors import phrase
-from chat.interface import EntriesMarked, NotPermitted, Notice, ParlourError, RetentionView, UsageError
+from chat.interface import EntriesMarked, Notice, NotPermitted, ParlourError, RetentionView, UsageError
 from chat.network.links import Links, LiveLink
 from chat.service.events import EventBus, HoldingSaid
 from chat.service.forwarding import Forwarding
@@ -113,7 +113,7 @@ class Retention:
             await self._walk(alone=True)
 
     async def _walk(self, *, alone: bool) -> None:
-        """Ask other terminals for what may go, or let go of it because this person wants that all the same."""
+        """Ask other terminals whether they keep what may go, or, `alone`, let go of it all the same."""
         after: int | None = 0
         while after is not None:
             groups, after = await self._store.read(retention.due, after, self._runtime.clock.wall())
@@ -171,9 +171,7 @@ class Retention:
                     break
 
     async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
-        gone: list[Ended] = await self._store.write(
-            retention.let_go, ids, holder, self._runtime.clock.wall()
-        )
+        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._runtime.clock.wall())
         if gone:
             self._mark({one.contact for one in gone})
             self._cleaner.begin()

@@ -415,7 +415,8 @@ def insert(
     """Insert an entry; None where it is held and nothing has changed.
 
     `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A missing body is
-    filled, one that was deleted or let go of never. `unread` counts from the body on; what does not may be this person's own.
+    filled, one that was deleted or let go of never. `unread` counts from the body on; what does not may be
+    this person's own.
     `carrier`, `former` and `moment` as in `insert_all`.
     Raises StorageMisuse for an unknown conversation.
     """

@@ -22,7 +22,7 @@ from protocol.own_terminals import READ_UNTOLD
 DAY_MS: Final = 86_400_000
 
 PIECE: Final = 256
-"""Bodies that one piece of work on the disk looks at or lets go of: some milliseconds, for which users wait."""
+"""Bodies that one piece of work on the disk looks at: some milliseconds, for which users wait."""
 
 STEADY_MS: Final = DAY_MS
 """For so long the clock has to run on as it should before anything is let go of by it."""
@@ -206,7 +206,7 @@ NOBODY: Final = 0
 
 
 def _release(db: Database, numbers: Sequence[int], holder: int) -> None:
-    """Destroy salt, body and words of entries, by number, as a deletion does, and keep all that is said of them."""
+    """Destroy salt, body and words of entries, by number, as a deletion does. Nothing else changes."""
     some = json.dumps(numbers)
     for table in ("bodies", "headers_alone", "amended"):
         db.run(f"DELETE FROM {table} WHERE entry IN (SELECT value FROM json_each(?))", some)
@@ -245,7 +245,7 @@ def taken_back(db: Database) -> None:
 
 
 def count(db: Database) -> int:
-    """How many texts this terminal let go of."""
+    """How many texts are not here because this terminal let go of them."""
     of_texts = f"SELECT count(*) FROM let_go JOIN entries ON number = entry AND kind = {KIND_TEXT}"
     return int(db.value(of_texts))
 

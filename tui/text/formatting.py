@@ -375,8 +375,9 @@ def ends_mark(entry: EntryView, zone: tzinfo | None = None) -> str:
 def unshown(kind: str, deleted_by: str = "", seconds: int = 0, kept_on: str = "") -> str:
     """The text that is shown for an entry without text. `seconds`: of the timer that it sets.
 
-    This device does not keep it, and the one called `kept_on` does. It was deleted, or is until the profile's file is clean of it, or its timer ended, or its content has not
-    come yet, or it sets the timer, or is about a removed device, or this version does not know its kind.
+    It was deleted, or is until the profile's file is clean of it, or its timer ended, or its content has not
+    come yet, or only another device keeps it (`kept_on` if its name is known), or it sets the timer, or is
+    about a removed device, or this version does not know its kind.
     """
     if kind == "expired":
         return _("(disappeared)")
