@@ -263,7 +263,7 @@ def held_among(db: Database, conversation: bytes, ids: Sequence[bytes]) -> list[
     held = (
         "SELECT e.id FROM entries AS e JOIN bodies AS b ON b.entry = e.number"
         " JOIN conversations AS c ON c.number = e.conversation AND c.id = ?"
-        f" WHERE {_among(ids)} AND NOT e.destroyed ORDER BY e.id"
+        f" WHERE {_among(ids)} ORDER BY e.id"
     )
     return [row[0] for row in db.rows(held, conversation, *ids)]
 

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from chat.interface import DeletionScope, EntryAdded, NotPermitted, UsageError
-from chat.storage import checks
+from chat.network.links import LiveLink
+from chat.storage import checks, entries
+from protocol.entries_and_receipts import STORED, conversation_of_two
+from protocol.messages import Entry, Message, PassedReceipt, Receipt
+from tests.integration.steps import current
 from tests.integration.test_amendments import WORD, arrived, left_in, shown
 from tests.integration.test_shared_contacts import SETTLED, two_devices
 from tests.support.engines import devices
@@ -48,10 +52,11 @@ async def kinds(person: Person, other: Person) -> list[str]:
 
 async def checked(person: Person) -> None:
     """Find nothing wrong in the database."""
-    store, after = person.engine._use_cases.store, 0
-    reached: int | None = after
+    store = person.engine._use_cases.store
+    reached: int | None = 0
     while reached is not None:
         reached = await store.read(checks.piece, reached)
+    assert await person.engine.alerts() == (), "what is wrong is mended at once, and said"
 
 
 @in_virtual_time(limit=8 * 3_600)
@@ -171,6 +176,7 @@ async def test_a_delete_of_a_text_that_is_not_here_is_final(tmp_path: Path) -> N
         await ben.engine.delete(await ben.contact(desk), theirs, DeletionScope.EVERYONE)
         await asyncio.sleep(SETTLED)
         assert (await shown(laptop, ben))[0] == ("deleted", "", "author")
+        assert (await laptop.engine.retention()).elsewhere == 1
         await checked(laptop)
         await laptop.engine.keep(0)
         await asyncio.sleep(60)
@@ -233,3 +239,44 @@ async def test_a_new_device_gets_the_history_and_keeps_what_is_young(tmp_path: P
             assert await kinds(desk, ben) == ["text"] * 3
         finally:
             await phone.engine.close()
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_body_that_comes_again_is_acknowledged_and_not_taken(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (_, _, laptop, ben, (theirs, _)):
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        row = await ben.engine._use_cases.store.read(entries.get, bytes.fromhex(theirs))
+        assert row is not None
+        heard = list[Receipt]()
+        link = current(ben, laptop)
+        received = ben.engine._use_cases.sync._handle
+
+        async def handle(on: LiveLink, message: Message) -> None:
+            if on is link and isinstance(message, Receipt):
+                heard.append(message)
+            await received(on, message)
+
+        ben.engine._use_cases.sync._handle = handle  # type: ignore[method-assign]
+        await link.driver.send(Entry(row.header, row.salt, row.body))
+        await asyncio.sleep(SETTLED)
+        assert [one.ids for one in heard] == [[bytes.fromhex(theirs)]]
+        assert (await kinds(laptop, ben))[0] == "elsewhere"
+        await laptop.engine.clean()
+        assert left_in(laptop) == []
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_a_device_says_unasked_or_of_others_lets_nothing_go(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, (theirs, mine)):
+        talk_id = conversation_of_two(desk.peer.person, ben.peer.person)
+        desks, bens = [bytes.fromhex((await one.engine.me()).terminal) for one in (desk, ben)]
+        retained = laptop.engine._use_cases.retention
+        retained._ask = lambda *_: None  # type: ignore[method-assign]
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        ids = sorted(map(bytes.fromhex, (theirs, mine)))
+        for terminal in (desks, bens):
+            await current(desk, laptop).driver.send(PassedReceipt(talk_id, terminal, STORED, ids))
+        await asyncio.sleep(SETTLED)
+        assert await kinds(laptop, ben) == ["text"] * 3
