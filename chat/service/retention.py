@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from chat.errors import phrase
+from chat.errors import Phrase, phrase
 from chat.interface import EntriesMarked, Notice, NotPermitted, ParlourError, RetentionView, UsageError
 from chat.network.links import Links, LiveLink
 from chat.service.events import EventBus, HoldingSaid
@@ -28,6 +28,9 @@ from protocol.messages import PassedReceipt
 EVERY: Final = 3_600.0
 """Seconds between two rounds: a text goes at the latest so long after its time."""
 
+BEGINS: Final = 3.0
+"""Seconds before a round begins: who looks through the choices has not chosen yet."""
+
 STEP: Final = 1.0
 """Seconds between two pieces of a round. Nobody waits for it."""
 
@@ -37,11 +40,6 @@ ASKED_MAX: Final = 64
 DAYS_MAX: Final = 36_500
 
 NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=DAYS_MAX)
-ALONE: Final = phrase(
-    "You have no other device. What this one does not keep would be gone for you: only your contacts would "
-    "have it. Add a device that keeps everything (parlour terminal add), or let it go all the same "
-    "(--even-if-alone)."
-)
 
 
 class Retention:
@@ -77,7 +75,7 @@ class Retention:
             raise UsageError(NO_SUCH_TIME)
         others = self._keyring.own_log.live.keys() - {self._keyring.own.terminal}
         if days and not alone and not others:
-            raise NotPermitted(ALONE)
+            raise NotPermitted(_alone(days))
         self._stale |= self._asked.keys()
         self._asked.clear()
         await self._store.write(retention.keep, days, self._clock(), alone=alone)
@@ -99,6 +97,7 @@ class Retention:
                     await self._due.wait()
 
     async def _round(self) -> None:
+        await asyncio.sleep(BEGINS)
         chosen = await self._store.read(retention.kept)
         if chosen.widens:
             await self._take_back()
@@ -193,3 +192,12 @@ def _questions(groups: Sequence[Group]) -> list[list[bytes]]:
         else:
             found.append(list(one.ids))
     return [sorted(ids) for ids in found]
+
+
+def _alone(days: int) -> Phrase:
+    return phrase(
+        "You have no other device. What this one does not keep would be gone for you: only your contacts "
+        "would have it. Add a device that keeps all (parlour terminal add), or let it go all the same "
+        "(parlour terminal keep {days}d --even-if-alone).",
+        days=days,
+    )

@@ -257,7 +257,7 @@ async def test_a_body_that_comes_again_is_acknowledged_and_not_taken(tmp_path: P
                 heard.append(message)
             await received(on, message)
 
-        ben.engine._use_cases.sync._handle = handle  # type: ignore[method-assign]
+        ben.engine._use_cases.sync._handle = handle  # type: ignore[method-assign,assignment]
         await link.driver.send(Entry(row.header, row.salt, row.body))
         await asyncio.sleep(SETTLED)
         assert [one.ids for one in heard] == [[bytes.fromhex(theirs)]]
