@@ -344,11 +344,15 @@ class BackupView(Struct, frozen=True):
 
 
 class ConversationRoot(Struct, frozen=True):
-    """What a terminal holds of the conversation with a contact: messages, and their root hash in hex."""
+    """What a terminal holds of the conversation with a contact: messages, and their root hash in hex.
+
+    `elsewhere`: how many texts among them it let go of. They count as held: another terminal keeps them.
+    """
 
     contact: str
     entries: int
     root: str
+    elsewhere: int = 0
 
 
 class HistoryRoot(Struct, frozen=True):
@@ -357,6 +361,7 @@ class HistoryRoot(Struct, frozen=True):
     conversations: tuple[ConversationRoot, ...]
     entries: int
     root: str
+    elsewhere: int = 0
 
 
 class SalvageView(Struct, frozen=True):

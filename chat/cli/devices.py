@@ -17,7 +17,9 @@ from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
 from chat.interface import (
     CannotCreate,
+    ConversationRoot,
     DoorState,
+    HistoryRoot,
     LinkingChanged,
     LinkingStage,
     LinkingView,
@@ -301,15 +303,18 @@ async def compare(call: Call) -> None:
         root, known = await opened.history_root(), await opened.contacts()
     for one in root.conversations:
         name = label_among(known, one.contact)
-        fields = {"conversation": name, "person": one.contact, "entries": one.entries, "root": one.root}
-        call.result(fields, f"{_root_line(one.entries, one.root)}  {one_line(name)}")
-    call.result(
-        {"entries": root.entries, "root": root.root}, _root_line(root.entries, root.root) + "  in all"
-    )
+        fields = {"conversation": name, "person": one.contact, **_root_fields(one)}
+        call.result(fields, f"{_root_line(one)}  {one_line(name)}")
+    call.result(_root_fields(root), f"{_root_line(root)}  in all")
 
 
-def _root_line(entries: int, root: str) -> str:
-    return f"{root[:SHORT]}  {entries} {'message' if entries == 1 else 'messages'}"
+def _root_fields(one: ConversationRoot | HistoryRoot) -> dict[str, object]:
+    return {"entries": one.entries, "root": one.root, "elsewhere": one.elsewhere}
+
+
+def _root_line(one: ConversationRoot | HistoryRoot) -> str:
+    gone = f", {one.elsewhere} not on this device" if one.elsewhere else ""
+    return f"{one.root[:SHORT]}  {one.entries} {'message' if one.entries == 1 else 'messages'}{gone}"
 
 
 @terminal.command("remove")

@@ -244,10 +244,13 @@ def taken_back(db: Database) -> None:
     db.run("UPDATE retention SET widens = 0")
 
 
-def count(db: Database) -> int:
-    """How many texts are not here because this terminal let go of them."""
-    of_texts = f"SELECT count(*) FROM let_go JOIN entries ON number = entry AND kind = {KIND_TEXT}"
-    return int(db.value(of_texts))
+def count(db: Database, conversation: bytes | None = None) -> int:
+    """How many texts, of a conversation or of all, are not here because this terminal let go of them."""
+    of_texts = (
+        f"SELECT count(*) FROM let_go JOIN entries ON number = entry AND kind = {KIND_TEXT}"
+        " WHERE ?1 IS NULL OR conversation = (SELECT number FROM conversations WHERE id = ?1)"
+    )
+    return int(db.value(of_texts, conversation))
 
 
 # --- What this terminal keeps for others ---

@@ -70,6 +70,9 @@ async def test_old_texts_leave_one_device_alone_and_come_back_when_all_is_kept_a
         name = next(one for one in await laptop.engine.terminals() if not one.this).terminal[:8]
         assert [view.kept_on for view in await laptop.history(ben)] == [f"{name}…", f"{name}…", ""]
         assert (await laptop.engine.retention()).elsewhere == 2
+        roots = [await one.engine.history_root() for one in (desk, laptop)]
+        assert (roots[0].root, roots[0].elsewhere) == (roots[1].root, 0)
+        assert (roots[1].entries, roots[1].elsewhere) == (roots[0].entries, 2)
         await laptop.engine.clean()
         assert left_in(laptop) == []
         await checked(laptop)
