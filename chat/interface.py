@@ -102,9 +102,21 @@ class EntriesConflict(Struct, frozen=True):
 
 
 class EntriesMarked(Struct, frozen=True):
-    """Other entries of a conversation are `quarantined`, or kept here, than before: read them again."""
+    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
 
     contact: str
+
+
+class EntriesKept(Struct, frozen=True):
+    """This terminal keeps other entries of a conversation than before: read again what is shown."""
+
+    contact: str
+
+
+class EntryReturned(Struct, frozen=True):
+    """The content of an entry that this terminal had let go of is here again. It is no news."""
+
+    entry: EntryView
 
 
 class EntriesTimed(Struct, frozen=True):
@@ -289,7 +301,7 @@ class Closed(Struct, frozen=True):
 
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
-    EntryDeleted | EntryEdited | HistoryCleared | Cleaning | Cleaned
+    EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged

@@ -146,7 +146,7 @@ class Window:
     def fill(self, entry: EntryView) -> bool:
         """Take in the content of an entry that was missing, held or answered; False where it is neither."""
         held = self.get(entry.id)
-        if held is None or held.kind != MISSING:
+        if held is None or held.kind not in (MISSING, ELSEWHERE):
             return False
         self._put(entry)
         return True

@@ -10,11 +10,13 @@ from msgspec.structs import replace
 from chat.interface import (
     ContactRemoved,
     ContactView,
+    EntriesKept,
     EntriesMarked,
     EntryAdded,
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryReturned,
     EntryView,
     HistoryCleared,
 )
@@ -81,7 +83,7 @@ class Recent:
         match event:
             case EntryAdded(entry):
                 return self._added(entry)
-            case EntryEdited(entry) | EntryFilled(entry):
+            case EntryEdited(entry) | EntryFilled(entry) | EntryReturned(entry):
                 self._changed(entry)
             case EntryDeleted(contact, entry_id, deleted_by, expired):
                 last = self._last.get(contact)
@@ -92,7 +94,7 @@ class Recent:
             case ContactRemoved(person):
                 self._last.pop(person, None)
                 self._lines.pop(person, None)
-            case EntriesMarked():
+            case EntriesMarked() | EntriesKept():
                 return True
             case HistoryCleared(_, done, total):
                 return done == total

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from chat.errors import Phrase, phrase
-from chat.interface import EntriesMarked, Notice, NotPermitted, ParlourError, RetentionView, UsageError
+from chat.interface import EntriesKept, Notice, NotPermitted, ParlourError, RetentionView, UsageError
 from chat.network.links import Links, LiveLink
 from chat.service.events import EventBus, HoldingSaid
 from chat.service.forwarding import Forwarding
@@ -143,7 +143,7 @@ class Retention:
             number += back
         await self._store.write(retention.taken_back)
         if number:
-            self._mark(self._book.rows)
+            self._say(self._book.rows)
             for link in self._links.all():  # on which nothing is sent twice
                 link.driver.abort()
 
@@ -172,12 +172,12 @@ class Retention:
     async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
         gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._runtime.clock.wall())
         if gone:
-            self._mark({one.contact for one in gone})
+            self._say({one.contact for one in gone})
             self._cleaner.begin()
 
-    def _mark(self, persons: Iterable[bytes]) -> None:
+    def _say(self, persons: Iterable[bytes]) -> None:
         for person in persons:
-            self._bus.publish(EntriesMarked(person.hex()))
+            self._bus.publish(EntriesKept(person.hex()))
 
     def _clock(self) -> Clock:
         return (self._runtime.clock.wall(), *self._runtime.clock.boot())

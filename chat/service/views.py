@@ -17,6 +17,8 @@ from chat.interface import (
     DetailsView,
     EntriesConflict,
     EntriesMarked,
+    EntryFilled,
+    EntryReturned,
     EntryState,
     EntryView,
     IdentityChanged,
@@ -72,6 +74,9 @@ MINE = "mine"
 
 AMENDS: Final = {KIND_DELETE: DELETE, KIND_EDIT: EDIT}
 """Kinds that change other entries and have no line of their own."""
+
+FILLED: Final = (EntryFilled, EntryReturned)
+"""The event of a body that came after its header: it was missing, or this terminal had let go of it."""
 
 ID_DIGITS: Final = 8
 """Digits of its id that stand for a terminal without a name, as in the list of devices."""

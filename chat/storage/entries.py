@@ -143,6 +143,7 @@ class Stored(NamedTuple):
 
     `rivals` are the other entries of its author, incarnation and sequence. `destroyed`: as in EntryRow, if it
     was deleted before its conversation was removed, or had ended; then `entry` is its header alone.
+    `returns`: this terminal had let go of the body.
     """
 
     number: int
@@ -151,6 +152,7 @@ class Stored(NamedTuple):
     rivals: tuple[bytes, ...] = ()
     quarantined: bool = False
     destroyed: int = 0
+    returns: bool = False
 
 
 def insert_all(
@@ -421,22 +423,24 @@ def insert(
     Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
-        "SELECT number, conversation, destroyed, salt, EXISTS (SELECT 1 FROM let_go WHERE entry = number)"
+        "SELECT number, conversation, destroyed, salt, EXISTS (SELECT 1 FROM let_go WHERE entry = number),"
+        " EXISTS (SELECT 1 FROM headers_alone WHERE entry = number AND terminal = ?)"
         " FROM entries LEFT JOIN bodies ON entry = number WHERE id = ?",
-        entry.id,
+        *(RETURNS, entry.id),
     )
     if found is not None:
-        number, conversation, destroyed, salt, let_go = found
+        number, conversation, destroyed, salt, let_go, returns = found
         if destroyed:
             _keep_in_force(db, number, conversation, entry)
         if destroyed or salt or let_go:
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
-        _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
+        fresh = unread and not returns  # what was let go of had been read
+        _insert_one_body(db, number, conversation, entry, unread=fresh, carrier=carrier)
         amendments.wake(db, entry.id)
-        apart = quarantine.is_apart(db, number)
-        return Stored(number, entry, True, rivals(db, entry.id), apart) if entry.salt else None
+        apart, others = quarantine.is_apart(db, number), rivals(db, entry.id)
+        return Stored(number, entry, True, others, apart, 0, bool(returns)) if entry.salt else None
     header = entry.header
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
@@ -472,6 +476,8 @@ def is_unsettled(db: Database) -> bool:
 
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
+RETURNS: Final = -1
+"""Stands in for a terminal: this one let go of the body, and keeps it again."""
 
 
 def _keep_in_force(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from chat.storage import persons
 from chat.storage.contacts import TWO
 from chat.storage.database import Database
+from chat.storage.entries import RETURNS
 from chat.storage.expiry import Ended
 from chat.storage.forgetting import at_once, forget
 from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, READ, STORED
@@ -234,8 +235,8 @@ def take_back(db: Database, after: int, now: int) -> tuple[int, int | None]:
     )
     back = [number for (number,) in db.rows(young, kept(db).before(now), now, numbers)]
     db.run_many("DELETE FROM let_go WHERE entry = ?", [(number,) for number in back])
-    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, 0)"
-    db.run_many(add, [(number,) for number in back])
+    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
+    db.run_many(add, [(number, RETURNS) for number in back])
     return len(back), looked_at[-1][0] if looked_at else None
 
 

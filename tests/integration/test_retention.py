@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import DeletionScope, EntryAdded, NotPermitted, UsageError
+from chat.interface import DeletionScope, EntryAdded, EntryFilled, EntryReturned, NotPermitted, UsageError
 from chat.network.links import LiveLink
 from chat.storage import checks, entries
 from protocol.entries_and_receipts import STORED, conversation_of_two
@@ -83,10 +83,15 @@ async def test_old_texts_leave_one_device_alone_and_come_back_when_all_is_kept_a
         await laptop.start()
         await asyncio.sleep(2 * 3_600)
         assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
+        await laptop.engine.mark_all_read(await laptop.contact(ben))
+        heard = len(laptop.seen)
         await laptop.engine.keep(0)
         await asyncio.sleep(60)
         assert await shown(laptop, ben) == await shown(desk, ben)
         assert (await laptop.engine.retention()).elsewhere == 0
+        assert [view.unread for view in await laptop.engine.contacts()] == [0]
+        news = [event for event in laptop.seen[heard:] if isinstance(event, EntryAdded | EntryFilled)]
+        assert (news, len([one for one in laptop.seen if isinstance(one, EntryReturned)])) == ([], 2)
         await checked(laptop)
 
 

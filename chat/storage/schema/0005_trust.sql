@@ -74,7 +74,7 @@ CREATE TABLE pins (
 -- A body that has not come is missing and may still come; only `destroyed` says that it was deleted.
 CREATE TABLE headers_alone (
     entry    INTEGER NOT NULL REFERENCES entries, -- whose body is missing
-    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again; 0: not known
+    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again; 0: not known; -1: this terminal let go of it
     PRIMARY KEY (entry, terminal)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO headers_alone (entry, terminal)
