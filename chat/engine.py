@@ -41,6 +41,7 @@ from chat.interface import (
     Ready,
     RecoveryView,
     RelayView,
+    RetentionView,
     SelfView,
     SettingsView,
     TerminalView,
@@ -120,6 +121,7 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.alerts.run())
         use_cases.runtime.tasks.spawn(use_cases.expirer.run())
         use_cases.runtime.tasks.spawn(use_cases.clearing.run())
+        use_cases.runtime.tasks.spawn(use_cases.retention.run())
         use_cases.runtime.tasks.spawn(use_cases.alerts.watch())
         use_cases.runtime.tasks.spawn(use_cases.checker.run())
         use_cases.relays.begin()
@@ -438,6 +440,12 @@ class Engine:
         return await self._open.roots.compute()
 
     # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
+
+    async def retention(self) -> RetentionView:
+        return await self._open.retention.view()
+
+    async def keep(self, days: int, alone: bool = False) -> RetentionView:
+        return await self._open.retention.keep(days, alone=alone)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         # Few starts come to it, so none waits for it.

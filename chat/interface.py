@@ -55,6 +55,7 @@ from chat.views import Redacting as Redacting
 from chat.views import RelayStanding as RelayStanding
 from chat.views import RelayView as RelayView
 from chat.views import RestoreView as RestoreView
+from chat.views import RetentionView as RetentionView
 from chat.views import SalvageView as SalvageView
 from chat.views import SelfView as SelfView
 from chat.views import SettingsView as SettingsView
@@ -105,6 +106,18 @@ class EntriesMarked(Struct, frozen=True):
     """Other entries of a conversation are `quarantined` than before: read again what is shown."""
 
     contact: str
+
+
+class EntriesKept(Struct, frozen=True):
+    """This terminal keeps other entries of a conversation than before: read again what is shown."""
+
+    contact: str
+
+
+class EntryReturned(Struct, frozen=True):
+    """The content of an entry that this terminal had let go of is here again. It is no news."""
+
+    entry: EntryView
 
 
 class EntriesTimed(Struct, frozen=True):
@@ -289,7 +302,7 @@ class Closed(Struct, frozen=True):
 
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
-    EntryDeleted | EntryEdited | HistoryCleared | Cleaning | Cleaned
+    EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
@@ -578,6 +591,20 @@ class Messenger(Protocol):
 
     async def history_root(self) -> HistoryRoot:
         """Counts and root hashes of what is held here (SPEC §21.1). Takes seconds at a million entries."""
+
+    async def retention(self) -> RetentionView:
+        """What this terminal keeps."""
+
+    async def keep(self, days: int, alone: bool = False) -> RetentionView:
+        """Keep texts of so many days here, all with 0.
+
+        Older ones leave this terminal, and no other, once another terminal of this person has said that it
+        keeps them. What is unread, and what no terminal of the contact has, stays. `alone`: they leave it
+        also where no other one is known to keep them. What is kept again comes back from whom has it.
+
+        Raises UsageError (days below 0 or above 36,500), NotPermitted (there is no other terminal, and
+        `alone` is not set).
+        """
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says, seen from this engine. Takes up to five seconds."""

@@ -178,9 +178,11 @@ class EntryView(Redacting, frozen=True):
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
     conversation, which is not the order of `time`. `kind` is `text`, `deleted`, `expired` (its timer ended),
-    `missing` (its content has not come, and may still come), `cut` (a terminal of the author's person was
-    removed), `timer` (later messages end `seconds` after they are read, 0: they do not) or `unknown` (a
-    newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a `reply`.
+    `missing` (its content has not come, and may still come), `elsewhere` (this terminal does not keep it;
+    `kept_on` names a terminal of this person that does, and is empty if none is known), `cut` (a terminal of
+    the author's person was removed), `timer` (later messages end `seconds` after they are read, 0: they do
+    not) or `unknown` (a newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a
+    `reply`.
     `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `mine` (on
     all terminals of this person), `here` or empty. `change` is the id of the edit or delete that is shown, or
     empty: an entry of kind `edit` or `delete`, which no history has and which can be asked for by its id.
@@ -205,6 +207,7 @@ class EntryView(Redacting, frozen=True):
     edited: bool = False
     deleted_by: str = ""
     change: str = ""
+    kept_on: str = ""
 
     @property
     def scopes(self) -> tuple[DeletionScope, ...]:
@@ -335,6 +338,17 @@ class SettingsView(Struct, frozen=True):
     typing: bool
 
 
+class RetentionView(Struct, frozen=True):
+    """What this terminal keeps: texts of so many `days`, all with 0. `elsewhere`: how many it let go of.
+
+    `alone`: it lets go also of those that no other terminal of this person is known to keep.
+    """
+
+    days: int
+    alone: bool = False
+    elsewhere: int = 0
+
+
 class BackupView(Struct, frozen=True):
     """A backup that was written and read again, or read. `root` is the root hash of all conversations in hex.
 
@@ -349,11 +363,15 @@ class BackupView(Struct, frozen=True):
 
 
 class ConversationRoot(Struct, frozen=True):
-    """What a terminal holds of the conversation with a contact: messages, and their root hash in hex."""
+    """What a terminal holds of the conversation with a contact: messages, and their root hash in hex.
+
+    `elsewhere`: how many texts among them it let go of. They count as held: another terminal keeps them.
+    """
 
     contact: str
     entries: int
     root: str
+    elsewhere: int = 0
 
 
 class HistoryRoot(Struct, frozen=True):
@@ -362,6 +380,7 @@ class HistoryRoot(Struct, frozen=True):
     conversations: tuple[ConversationRoot, ...]
     entries: int
     root: str
+    elsewhere: int = 0
 
 
 class SalvageView(Struct, frozen=True):

@@ -119,3 +119,11 @@ def accept_passed(message: PassedReceipt, own: Collection[bytes], contact: Colle
         return Passed.READING if message.kind in (READ, READ_UNTOLD) else Passed.NOTHING
     told = message.terminal in contact and message.kind in (STORED, READ)
     return Passed.RECEIPT if told else Passed.NOTHING
+
+
+def is_of_holding(message: PassedReceipt, receiver: bytes, sender: bytes) -> bool:
+    """Whether it asks what its receiver holds, or says what its sender keeps (SPEC §7.8.4).
+
+    `receiver` and `sender`: ids of the terminals at the ends of the link.
+    """
+    return message.kind == STORED and message.terminal in (receiver, sender)

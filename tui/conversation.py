@@ -13,12 +13,13 @@ PAGE = 100
 HELD_MAX = 500
 DELETED = "deleted"
 MISSING = "missing"
+ELSEWHERE = "elsewhere"
 CUT = "cut"
 EXPIRED = "expired"
 GONE = frozenset({DELETED, EXPIRED})
 _WIDER = frozenset({"mine", "author"})  # who deleted an entry, where it is shown also after a deletion here
 """Kinds of which the content is gone for good."""
-SILENT = frozenset({MISSING, CUT, EXPIRED, "timer", "unknown"})
+SILENT = frozenset({MISSING, ELSEWHERE, CUT, EXPIRED, "timer", "unknown"})
 """Kinds without content that a person can read: nobody is notified of them, and they are never unread."""
 
 
@@ -146,7 +147,7 @@ class Window:
     def fill(self, entry: EntryView) -> bool:
         """Take in the content of an entry that was missing, held or answered; False where it is neither."""
         held = self.get(entry.id)
-        if held is None or held.kind != MISSING:
+        if held is None or held.kind not in (MISSING, ELSEWHERE):
             return False
         self._put(entry)
         return True

@@ -10,11 +10,13 @@ from msgspec.structs import replace
 from chat.interface import (
     ContactRemoved,
     ContactView,
+    EntriesKept,
     EntriesMarked,
     EntryAdded,
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryReturned,
     EntryView,
     HistoryCleared,
 )
@@ -36,7 +38,8 @@ def last_line(entry: EntryView | None, draft: str = "") -> str:
     if entry is None:
         return ""
     text = entry.kind == "text"
-    said = _one_line(entry.text) if text else unshown(entry.kind, entry.deleted_by, entry.seconds)
+    instead = unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
+    said = _one_line(entry.text) if text else instead
     return _("You: {text}").format(text=said) if entry.own else said
 
 
@@ -80,7 +83,7 @@ class Recent:
         match event:
             case EntryAdded(entry):
                 return self._added(entry)
-            case EntryEdited(entry) | EntryFilled(entry):
+            case EntryEdited(entry) | EntryFilled(entry) | EntryReturned(entry):
                 self._changed(entry)
             case EntryDeleted(contact, entry_id, deleted_by, expired):
                 last = self._last.get(contact)
@@ -91,7 +94,7 @@ class Recent:
             case ContactRemoved(person):
                 self._last.pop(person, None)
                 self._lines.pop(person, None)
-            case EntriesMarked():
+            case EntriesMarked() | EntriesKept():
                 return True
             case HistoryCleared(_, done, total):
                 return done == total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
@@ -16,7 +17,9 @@ from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
 from chat.interface import (
     CannotCreate,
+    ConversationRoot,
     DoorState,
+    HistoryRoot,
     LinkingChanged,
     LinkingStage,
     LinkingView,
@@ -24,6 +27,7 @@ from chat.interface import (
     NotSynced,
     ParlourError,
     Ready,
+    RetentionView,
     TerminalState,
     TerminalView,
     Unreachable,
@@ -71,8 +75,9 @@ async def list_terminals(call: Call) -> None:
 
 async def _list_terminals(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
+        kept = await opened.retention()
         for view in await named_devices(opened):
-            fields = {
+            fields: dict[str, object] = {
                 "terminal": view.terminal,
                 "name": view.name,
                 "this": view.this,
@@ -82,7 +87,10 @@ async def _list_terminals(call: Call) -> None:
                 "present": view.present,
                 "seen": timestamp(view.seen) if view.seen is not None else None,
             }
-            call.result(fields, terminal_line(view))
+            line = terminal_line(view)
+            if view.this and kept.days:
+                fields["keeps"], line = kept_fields(kept), f"{line}. {kept_line(kept)}"
+            call.result(fields, line)
 
 
 async def named_devices(opened: Messenger) -> list[TerminalView]:
@@ -109,6 +117,27 @@ def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:
     if len(fitting) != 1:
         raise UsageError(f"No single device is called {name}: 'parlour terminal list' shows them.")
     return fitting[0]
+
+
+ALL: Final = "all"
+BAD_TIME: Final = "Say how long as 30d, or all."
+HAS_IT_ALONE: Final = (
+    "You have no other device. What this one does not keep is gone for you: only your contacts have it."
+)
+_DAYS: Final = re.compile("([1-9][0-9]{0,5})d")
+
+
+class Days(click.ParamType[int]):
+    """A number of days, as in `30d`; 0 for `all`."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        typed = str(value).strip().lower()
+        found = _DAYS.fullmatch(typed)
+        if found is None and typed != ALL:
+            self.fail(BAD_TIME, param, ctx)
+        return int(found[1]) if found is not None else 0
 
 
 ADD_FIRST: Final = (
@@ -186,8 +215,9 @@ def _is_yes(line: str | None) -> bool:
 @terminal.command("link")
 @click.option("--name", type=TEXT, help="What this device is called; by default as this machine.")
 @click.option("--address", metavar="HOST:PORT", help="The address of the other device, if it is not found.")
+@click.option("--keep", type=Days(), default=ALL, help="Keep messages here for so long: 30d, or all.")
 @coroutine
-async def link(call: Call, name: str | None, address: str | None) -> None:
+async def link(call: Call, name: str | None, address: str | None, keep: int) -> None:
     """Make this one of your devices: run 'parlour terminal add' on one that you have."""
     place = host_and_port(address) if address is not None else None
     door = call.door()
@@ -200,6 +230,8 @@ async def link(call: Call, name: str | None, address: str | None) -> None:
     made = await door.link(name or machine_name(), passphrase, _Compared(call.lines), place)
     try:
         me = await made.me()
+        if keep:
+            await made.keep(keep)
     finally:
         await made.close()
     fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
@@ -225,6 +257,48 @@ def machine_name() -> str:
     return platform.node().partition(".")[0].strip()[:32] or "device"
 
 
+@terminal.command("keep")
+@click.argument("time", type=Days(), required=False)
+@click.option("--even-if-alone", is_flag=True, help="Also what no other device of yours keeps.")
+@coroutine
+async def keep(call: Call, time: int | None, even_if_alone: bool) -> None:
+    """Keep messages on this device for TIME (30d, or all); without TIME, show it.
+
+    Older messages leave this device once another device of yours has said that it keeps them. Nothing is
+    deleted there or at your contacts. Messages that you have not read, or that have not arrived, stay.
+    """
+    async with messenger(call, offline=time is None) as opened:
+        if time is None:
+            kept = await opened.retention()
+        else:
+            alone = even_if_alone or (time > 0 and await _wants_it_alone(call, opened))
+            kept = await opened.keep(time, alone)
+        call.result(kept_fields(kept), kept_line(kept))
+
+
+async def _wants_it_alone(call: Call, opened: Messenger) -> bool:
+    """Ask a person who has no other device. Without one to ask, the engine says what is to be done."""
+    others = [view for view in await opened.terminals() if view.state is TerminalState.LIVE and not view.this]
+    if others or not is_interactive():
+        return False
+    note(HAS_IT_ALONE)
+    if not await confirmed(call.lines, "Let it go all the same? [y/n]"):
+        raise Stopped("All messages are kept.")
+    return True
+
+
+def kept_fields(view: RetentionView) -> dict[str, object]:
+    return {"days": view.days, "even_if_alone": view.alone, "elsewhere": view.elsewhere}
+
+
+def kept_line(view: RetentionView) -> str:
+    """What this device keeps, and how many messages are not on it."""
+    time = f"messages for {view.days} {'day' if view.days == 1 else 'days'}" if view.days else "all messages"
+    number = f"; {view.elsewhere} are not on it" if view.elsewhere else ""
+    alone = ", also where no other device does" if view.alone else ""
+    return f"This device keeps {time}{number}{alone}."
+
+
 @terminal.command("compare")
 @coroutine
 async def compare(call: Call) -> None:
@@ -233,15 +307,18 @@ async def compare(call: Call) -> None:
         root, known = await opened.history_root(), await opened.contacts()
     for one in root.conversations:
         name = label_among(known, one.contact)
-        fields = {"conversation": name, "person": one.contact, "entries": one.entries, "root": one.root}
-        call.result(fields, f"{_root_line(one.entries, one.root)}  {one_line(name)}")
-    call.result(
-        {"entries": root.entries, "root": root.root}, _root_line(root.entries, root.root) + "  in all"
-    )
+        fields = {"conversation": name, "person": one.contact, **_root_fields(one)}
+        call.result(fields, f"{_root_line(one)}  {one_line(name)}")
+    call.result(_root_fields(root), f"{_root_line(root)}  in all")
 
 
-def _root_line(entries: int, root: str) -> str:
-    return f"{root[:SHORT]}  {entries} {'message' if entries == 1 else 'messages'}"
+def _root_fields(one: ConversationRoot | HistoryRoot) -> dict[str, object]:
+    return {"entries": one.entries, "root": one.root, "elsewhere": one.elsewhere}
+
+
+def _root_line(one: ConversationRoot | HistoryRoot) -> str:
+    gone = f", {one.elsewhere} not on this device" if one.elsewhere else ""
+    return f"{one.root[:SHORT]}  {one.entries} {'message' if one.entries == 1 else 'messages'}{gone}"
 
 
 @terminal.command("remove")

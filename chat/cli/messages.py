@@ -68,6 +68,7 @@ DELETED = "deleted"
 EXPIRED = "expired"
 GONE: Final = frozenset({DELETED, EXPIRED})
 MISSING = "missing"
+ELSEWHERE: Final = "elsewhere"
 CUT = "cut"
 UNKNOWN = "unknown"
 TIMER = "timer"
@@ -108,6 +109,7 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "quarantined": entry.quarantined,
         "edited": entry.edited,
         "deleted_by": entry.deleted_by,
+        **({"kept_on": entry.kept_on} if entry.kind == ELSEWHERE else {}),
         **({"expires": timestamp(entry.expires)} if entry.expires is not None else {}),
         **({"timer": entry.seconds} if entry.kind == TIMER else {}),
     }
@@ -128,6 +130,8 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
 
 
 def _unshown(entry: EntryView) -> str:
+    if entry.kind == ELSEWHERE:
+        return f"not on this device: on {one_line(entry.kept_on)}" if entry.kept_on else "not on this device"
     if entry.kind != TIMER:
         return _UNSHOWN.get(entry.deleted_by or entry.kind, entry.kind)
     if not entry.seconds:

@@ -42,6 +42,7 @@ from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import OwnLog, PersonLogs, Recovery
 from chat.service.readable import Readable
 from chat.service.renewal import Renewals
+from chat.service.retention import Retention
 from chat.service.roots import Roots
 from chat.service.settings import Preferences, Privacy, Relays
 from chat.service.state import Profile, read_profile
@@ -179,6 +180,7 @@ class UseCases:
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
+        self.retention = Retention(runtime, store, bus, keyring, book, links, forwarding, cleaner)
         self.clearing = Clearing(runtime, store, bus, keyring, book, views, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm, notes)
         self.people = People(
@@ -219,6 +221,7 @@ class UseCases:
         bus.on(events.CutsFollowed, lambda _: self.expirer.follow_timers())
         bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
+        bus.on(events.HoldingSaid, self.retention.hear)
         bus.on(events.SettlingDue, lambda _: self.settler.begin())
         bus.on(events.LogsAwaited, lambda _: self.forwarding.ask_logs())
         bus.on(events.RanksSettled, lambda _: self.notes.begin())

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from chat.interface import Closed, Event
-from chat.network.links import Peer
+from chat.network.links import LiveLink, Peer
 from protocol.entries_and_receipts import ParsedEntry
 from protocol.identity.reduction import Cause
+from protocol.messages import PassedReceipt
 from protocol.relay.rendezvous import RelayAddress
 
 S = TypeVar("S")
@@ -60,6 +61,13 @@ class EntriesPassedOn(Struct, frozen=True):
 
     person: bytes
     entries: tuple[bytes, ...]
+
+
+class HoldingSaid(Struct, frozen=True):
+    """Another terminal of this person asks what is held here, or says what it keeps."""
+
+    link: LiveLink
+    message: PassedReceipt
 
 
 class NoteWritten(Struct, frozen=True):

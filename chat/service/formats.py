@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from chat.service.views import AMENDS, CUT, DELETED, EXPIRED, MISSING, TEXT, TIMER, UNKNOWN, utc
+from chat.service.views import AMENDS, CUT, DELETED, ELSEWHERE, EXPIRED, MISSING, TEXT, TIMER, UNKNOWN, utc
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, KIND_TIMER, ParsedEntry, parse_entry
 from protocol.errors import ProtocolError
@@ -280,7 +280,7 @@ def _kinds(entry: ParsedEntry) -> tuple[str, ...]:
     kind = entry.header.kind
     if kind in AMENDS:
         return (AMENDS[kind],)
-    return (_WITH_BODY.get(kind, UNKNOWN),) if entry.has_body else (DELETED, EXPIRED, MISSING)
+    return (_WITH_BODY.get(kind, UNKNOWN),) if entry.has_body else (DELETED, EXPIRED, MISSING, ELSEWHERE)
 
 
 def _verify_lines(lines: Iterator[str], checker: _Checker) -> None:

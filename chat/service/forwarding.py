@@ -15,7 +15,7 @@ from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink
 from chat.service.comparison import Gaps
 from chat.service.discovery import ListeningPort
-from chat.service.events import EntriesPassedOn, EventBus
+from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid
 from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.marks import Marks
@@ -51,7 +51,9 @@ from protocol.messages import (
 from protocol.own_terminals import (
     READ_UNTOLD,
     check_digests,
+    check_passed,
     check_place,
+    is_of_holding,
     passed_receipts,
 )
 
@@ -483,5 +485,15 @@ class Forwarding:
 
     async def take_passed(self, link: LiveLink, messages: Sequence[PassedReceipt]) -> None:
         """Store in one transaction the marks that came together. Raises ProtocolError."""
-        for person in await self._marks.take(messages):
+        here, there = self._keyring.own.terminal, terminal_of(self._keyring.own_log, link)
+        marks = list[PassedReceipt]()
+        for message in messages:
+            if not is_of_holding(message, here, there):
+                marks.append(message)
+                continue
+            check_passed(message)
+            if self._keyring.talks_with(message.conversation) in self._keyring.contacts:
+                await self._affords(link)
+                self._bus.signal(HoldingSaid(link, message))
+        for person in await self._marks.take(marks):
             self._touch(person, link)

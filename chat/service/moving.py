@@ -16,6 +16,7 @@ from chat.interface import HistoryMoving
 from chat.network.links import LiveLink
 from chat.service.events import EventBus
 from chat.service.keyring import Keyring
+from chat.service.views import ID_DIGITS
 from chat.storage import repair, siblings
 from chat.storage.database import Store
 from chat.tasks import Runtime
@@ -42,9 +43,6 @@ stolen one can name what nobody has."""
 
 SHOWN_FROM: Final = 256
 """Entries to come from which on a person hears of it: fewer are there before anybody could read a number."""
-
-ID_DIGITS: Final = 8
-"""Digits of its id that stand for a terminal without a name, as in the list of devices."""
 
 TOLD_EVERY: Final = 1.0
 """Seconds between two numbers. A slow client of the socket must not be flooded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chat.interface import ConversationRoot, HistoryRoot
 from chat.service.keyring import Keyring
 from chat.service.state import ContactBook
-from chat.storage import backup
+from chat.storage import backup, retention
 from chat.storage.database import Store
 from chat.storage.entries import BEGINNING, Position
 from chat.storage.positions import ALL
@@ -21,19 +21,24 @@ class Roots:
 
     async def compute(self) -> HistoryRoot:
         """As interface.Messenger.history_root."""
-        own, found = self._keyring.own.person, list[tuple[RootHash, bytes, bytes]]()
+        own, found = self._keyring.own.person, list[tuple[RootHash, bytes, bytes, int]]()
         for person in list(self._book.rows):
             conversation = conversation_of_two(own, person)
-            found.append((await self._of(conversation), conversation, person))
+            gone = await self._store.read(retention.count, conversation)
+            found.append((await self._of(conversation), conversation, person, gone))
         return HistoryRoot(
-            tuple(ConversationRoot(person.hex(), root.count, root.root.hex()) for root, _, person in found),
-            sum(root.count for root, _, _ in found),
-            history_root((conversation, root.root) for root, conversation, _ in found).hex(),
+            tuple(
+                ConversationRoot(person.hex(), root.count, root.root.hex(), gone)
+                for root, _, person, gone in found
+            ),
+            sum(root.count for root, _, _, _ in found),
+            history_root((conversation, root.root) for root, conversation, _, _ in found).hex(),
+            sum(gone for _, _, _, gone in found),
         )
 
     async def _of(self, conversation: bytes) -> RootHash:
         root = RootHash(conversation)
         place: Position | None = BEGINNING
         while place is not None:
-            place = await self._store.read(backup.hash_piece, conversation, root, place, ALL)
+            place = await self._store.read(backup.hash_piece, conversation, root, place, ALL, elsewhere=True)
         return root

@@ -17,7 +17,7 @@ from typing import Final, cast
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chat.interface import EntryAdded, EntryChanged, EntryFilled, EntryState, EntryView, Notice, ParlourError
+from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Notice, ParlourError
 from chat.network.driver import Driver, Handler, Outgoing
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
@@ -36,7 +36,7 @@ from chat.service.person_logs import PersonLogs, log_budget, owner_of
 from chat.service.renewal import Renewals
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
-from chat.service.views import AMENDS, Views, gone
+from chat.service.views import AMENDS, FILLED, Views, gone
 from chat.storage import contacts, entries, expiry, persons, receipts, repair, siblings
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
@@ -705,7 +705,7 @@ class Inbound:
                 view = gone(view, one.destroyed)
             if entry.id in shown:
                 view = shown[entry.id]
-            self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
+            self._bus.publish(FILLED[one.returns](view) if one.filled else EntryAdded(view))
         if changed:
             self._amendments.publish(changed, [one.entry.id for one in new])
         if evidence:

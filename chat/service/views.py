@@ -18,6 +18,8 @@ from chat.interface import (
     DetailsView,
     EntriesConflict,
     EntriesMarked,
+    EntryFilled,
+    EntryReturned,
     EntryState,
     EntryView,
     IdentityChanged,
@@ -58,6 +60,7 @@ from protocol.messages import EntryHeader
 
 DELETED = "deleted"
 MISSING = "missing"
+ELSEWHERE = "elsewhere"
 UNKNOWN = "unknown"
 CUT = "cut"
 EXPIRED = "expired"
@@ -72,6 +75,12 @@ MINE = "mine"
 
 AMENDS: Final = {KIND_DELETE: DELETE, KIND_EDIT: EDIT}
 """Kinds that change other entries and have no line of their own."""
+
+FILLED: Final = (EntryFilled, EntryReturned)
+"""The event of a body that came after its header: it was missing, or this terminal had let go of it."""
+
+ID_DIGITS: Final = 8
+"""Digits of its id that stand for a terminal without a name, as in the list of devices."""
 
 BY: Final = {expiry.EXPIRED: "", ON_ALL: MINE}
 """Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
@@ -173,7 +182,13 @@ class Views:
             edited=edit is not None,
             deleted_by=deleted_by(row),
             change=change.id.hex() if change is not None else "",
+            kept_on=self._kept_on(row),
         )
+
+    def _kept_on(self, row: EntryRow) -> str:
+        """The name of the terminal that keeps what this one let go of, or digits of its id."""
+        named = self._keyring.own_log.live.get(row.holder or b"")
+        return "" if named is None or row.deleted else named.name or f"{named.id.hex()[:ID_DIGITS]}…"
 
     def _is_over(self, row: EntryRow) -> bool:
         """Whether an entry has ended, though it may not be destroyed yet."""
@@ -394,6 +409,8 @@ def _unshown(row: EntryRow) -> str:
         return DELETED if deleted_by(row) else EXPIRED
     if row.missing:
         return MISSING
+    if row.holder is not None:
+        return ELSEWHERE
     return {KIND_CUT: CUT, KIND_TIMER: TIMER}.get(row.kind, UNKNOWN)
 
 

@@ -190,11 +190,18 @@ _HASHED: Final = (
 )
 
 
+_KEPT_ELSEWHERE: Final = f"EXISTS (SELECT 1 FROM let_go WHERE entry = e.number) AND {LASTS}"
+
+
 def hash_piece(
-    db: Database, conversation: bytes, root: RootHash, after: Position, last: int
+    db: Database, conversation: bytes, root: RootHash, after: Position, last: int, *, elsewhere: bool = False
 ) -> Position | None:
-    """Add the next entries to a root hash; the place of the last, None at the end."""
-    rows = db.rows(_HASHED, conversation, *after, last, ROOT_PIECE)
+    """Add the next entries to a root hash; the place of the last, None at the end.
+
+    `elsewhere`: what was let go of counts as held, because another terminal keeps it.
+    """
+    sql = _HASHED.replace(f" FROM {EVERY}", f" OR {_KEPT_ELSEWHERE} FROM {EVERY}") if elsewhere else _HASHED
+    rows = db.rows(sql, conversation, *after, last, ROOT_PIECE)
     for _, entry, header, held in rows:
         root.add(entry, ENTRY_HEADER.decode(header).content if held else NOT_HELD)
     return (rows[-1][0], rows[-1][1]) if len(rows) == ROOT_PIECE else None

@@ -27,6 +27,7 @@ PIECE: Final = 128
 _OF_ENTRIES: Final = (
     *(("bodies", "entry"), ("tips", "entry"), ("heads", "entry"), ("unread", "entry")),
     *(("receipts", "entry"), ("edges", "parent"), ("raises", "entry"), ("headers_alone", "entry")),
+    ("let_go", "entry"),
 )
 
 
@@ -41,6 +42,7 @@ _ROWS: Final = (
     "SELECT e.number, e.conversation, e.id, e.header, e.destroyed, b.salt, b.body,"
     " c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind,"
     " EXISTS (SELECT 1 FROM headers_alone WHERE entry = e.number),"
+    " EXISTS (SELECT 1 FROM let_go WHERE entry = e.number),"
     " EXISTS (SELECT 1 FROM search WHERE rowid = e.number),"
     " EXISTS (SELECT 1 FROM tips WHERE entry = e.number),"
     " EXISTS (SELECT 1 FROM edges WHERE parent = e.number),"
@@ -68,7 +70,7 @@ def piece(db: Database, after: int) -> int | None:
 
 def _agrees(db: Database, row: Row) -> bool:
     number, conversation, entry, header, destroyed, salt, body, *more, removed = row
-    columns, (alone, found, tip, named, head, followed, astray, ends, sets) = tuple(more[:6]), more[6:]
+    columns, (alone, gone, found, tip, named, head, followed, astray, ends, sets) = tuple(more[:6]), more[6:]
     if b2b(header, personal=labels.ENTRY) != entry:
         return False
     if removed:
@@ -79,8 +81,8 @@ def _agrees(db: Database, row: Row) -> bool:
         return False
     if salt is not None and b2b(salt + body, personal=labels.CONTENT) != fields.content:
         return False
-    # One of three: its body is held, missing, or deleted. Only a held text has words.
-    if (salt is not None) + alone + bool(destroyed) != 1 or found != (
+    # One of four: its body is held, missing, let go of, or deleted. Only a held text has words.
+    if (salt is not None) + alone + gone + bool(destroyed) != 1 or found != (
         fields.kind == KIND_TEXT and salt is not None
     ):
         return False

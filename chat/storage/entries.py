@@ -62,6 +62,8 @@ COLUMNS: Final = (
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
     f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
     " (SELECT due FROM expiring WHERE entry = e.number),"
+    " (SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
+    "  WHERE g.entry = e.number),"
     " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
@@ -78,6 +80,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
 
     `destroyed` is 0, 1 (deleted), ON_ALL or EXPIRED. `rivalled` (another entry has its author, incarnation
     and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
+    `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, else None.
     `amended`: the edit whose words are shown, or the delete that took the body.
     """
 
@@ -97,6 +100,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     rivalled: int
     quarantined: int
     due: int | None
+    holder: bytes | None = None
     amended: EntryRow | None = None
 
     def __repr__(self) -> str:
@@ -120,7 +124,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     @property
     def missing(self) -> bool:
         """Whether salt and body have not come yet."""
-        return not self.salt and not self.destroyed
+        return not self.salt and not self.destroyed and self.holder is None
 
 
 class HeadRow(Struct, frozen=True):
@@ -139,6 +143,7 @@ class Stored(NamedTuple):
 
     `rivals` are the other entries of its author, incarnation and sequence. `destroyed`: as in EntryRow, if it
     was deleted before its conversation was removed, or had ended; then `entry` is its header alone.
+    `returns`: this terminal had let go of the body.
     """
 
     number: int
@@ -147,6 +152,7 @@ class Stored(NamedTuple):
     rivals: tuple[bytes, ...] = ()
     quarantined: bool = False
     destroyed: int = 0
+    returns: bool = False
 
 
 def insert_all(
@@ -411,27 +417,30 @@ def insert(
     """Insert an entry; None where it is held and nothing has changed.
 
     `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A missing body is
-    filled, a deleted one never. `unread` counts from the body on; what does not may be this person's own.
+    filled, one that was deleted or let go of never. `unread` counts from the body on; what does not may be
+    this person's own.
     `carrier`, `former` and `moment` as in `insert_all`.
     Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
-        "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
-        " WHERE id = ?",
-        entry.id,
+        "SELECT number, conversation, destroyed, salt, EXISTS (SELECT 1 FROM let_go WHERE entry = number),"
+        " EXISTS (SELECT 1 FROM headers_alone WHERE entry = number AND terminal = ?)"
+        " FROM entries LEFT JOIN bodies ON entry = number WHERE id = ?",
+        *(RETURNS, entry.id),
     )
     if found is not None:
-        number, conversation, destroyed, salt = found
+        number, conversation, destroyed, salt, let_go, returns = found
         if destroyed:
             _keep_in_force(db, number, conversation, entry)
-        if destroyed or salt:
+        if destroyed or salt or let_go:
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
-        _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
+        fresh = unread and not returns  # what was let go of had been read
+        _insert_one_body(db, number, conversation, entry, unread=fresh, carrier=carrier)
         amendments.wake(db, entry.id)
-        apart = quarantine.is_apart(db, number)
-        return Stored(number, entry, True, rivals(db, entry.id), apart) if entry.salt else None
+        apart, others = quarantine.is_apart(db, number), rivals(db, entry.id)
+        return Stored(number, entry, True, others, apart, 0, bool(returns)) if entry.salt else None
     header = entry.header
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
@@ -467,6 +476,8 @@ def is_unsettled(db: Database) -> bool:
 
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
+RETURNS: Final = -1
+"""Stands in for a terminal: this one let go of the body, and keeps it again."""
 
 
 def _keep_in_force(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
@@ -513,7 +524,7 @@ def destroy(db: Database, entry: bytes, how: int = 1) -> bool:
         return False
     db.run("UPDATE entries SET destroyed = ? WHERE number = ?", how, number)
     db.run("DELETE FROM unread WHERE entry = ?", number)
-    for table in ("headers_alone", "bodies", "amended", "expiring"):
+    for table in ("headers_alone", "bodies", "amended", "expiring", "let_go"):
         db.run(f"DELETE FROM {table} WHERE entry = ?", number)
     forget_one(db, number)
     return True

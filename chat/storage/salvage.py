@@ -464,10 +464,13 @@ class _Copy:
 
     def _ask_for_bodies(self) -> None:
         """A body that is gone is missing, and asked of everybody (SPEC §11.4)."""
+        held = "SELECT entry FROM bodies UNION SELECT number FROM entries WHERE destroyed"
+        self._new.run(f"DELETE FROM let_go WHERE entry IN ({held})")  # of a page of another time
         lacking = self._new.rows(
             "SELECT number, kind FROM entries AS e WHERE NOT destroyed"
             " AND NOT EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
             " AND NOT EXISTS (SELECT 1 FROM headers_alone WHERE entry = e.number)"
+            " AND NOT EXISTS (SELECT 1 FROM let_go WHERE entry = e.number)"
         )
         for number, kind in lacking:
             if kind == KIND_TEXT and self._was_deleted(number):
@@ -477,7 +480,12 @@ class _Copy:
                 self._saved.entries += kind != KIND_STATE  # nobody misses these but other devices
 
     def _was_deleted(self, number: int) -> bool:
-        """Whether body and words are gone together: only a deletion, whose mark was lost, takes both."""
+        """Whether body and words are gone together: only a deletion, whose mark was lost, takes both.
+
+        So does this terminal when it lets go of them, of which a damaged table may say nothing any more.
+        """
+        if "let_go" in self._damaged:
+            return False
         try:
             body = self._old.rows("SELECT 1 FROM bodies WHERE entry = ?", number)
             return not body and not self._old.rows("SELECT 1 FROM search WHERE rowid = ?", number)

@@ -46,7 +46,7 @@ def destroy_all(db: Database, numbers: Iterable[int], how: int) -> None:
     )
     some = json.dumps([*json.loads(some), *(number for (number,) in edits)])
     db.run(f"UPDATE entries SET destroyed = ? WHERE number IN {chosen}", how, some)
-    for table in ("unread", "headers_alone", "bodies", "amended", "expiring"):
+    for table in ("unread", "headers_alone", "bodies", "amended", "expiring", "let_go"):
         db.run(f"DELETE FROM {table} WHERE entry IN {chosen}", some)
     forget(db, f"rowid IN {chosen}", some)
 

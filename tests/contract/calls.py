@@ -12,7 +12,16 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import fields
 
-from chat.interface import BadData, Closed, Messenger, ParlourError, SettingsView, Unreachable, UsageError
+from chat.interface import (
+    BadData,
+    Closed,
+    Messenger,
+    NotPermitted,
+    ParlourError,
+    SettingsView,
+    Unreachable,
+    UsageError,
+)
 from tests.contract.subject import RELAY, Subject, listening, until
 
 CALLS: Mapping[str, Mapping[str, Parameter]] = {
@@ -39,6 +48,7 @@ FAILING = {
     "recover": UsageError,
     "answer_linking": UsageError,
     "remove_terminal": UsageError,
+    "keep": NotPermitted,
 }
 """Calls that fail with the arguments below, where nothing is under way and nothing is asked."""
 
@@ -63,6 +73,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "terminal": "00" * 32,
         "number": "1" * 60,
         "seconds": 3_600,
+        "days": 30,
         "operation": "none",
         "accept": True,
         "settings": SettingsView(read_receipts=False, typing=False),

@@ -29,6 +29,7 @@ from chat.interface import (
     RelayChanged,
     RelayRemoved,
     RelayStanding,
+    RetentionView,
     SettingsView,
     TerminalState,
     TerminalView,
@@ -432,6 +433,21 @@ class MessengerContract:
                 await messenger.set_preference(name, value)
         assert dict(await messenger.preferences()) == kept
         assert await messenger.settings() == settings
+
+    async def test_what_is_kept_is_chosen_by_days_and_not_where_it_would_be_gone(
+        self, subject: Subject
+    ) -> None:
+        messenger = subject.messenger
+        assert await messenger.retention() == RetentionView(days=0, alone=False, elsewhere=0)
+        for days in (-1, 36_501):
+            with pytest.raises(UsageError):
+                await messenger.keep(days, alone=True)
+        with pytest.raises(NotPermitted):
+            await messenger.keep(30)
+        assert (await messenger.retention()).days == 0
+        assert await messenger.keep(30, alone=True) == RetentionView(30, alone=True)
+        assert await messenger.retention() == RetentionView(30, alone=True)
+        assert await messenger.keep(0) == RetentionView(0)
 
     async def test_relays_are_named_and_removed_in_order(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)

@@ -65,6 +65,7 @@ _SETTINGS: Final = {
     "bell": N_("Ring the terminal's bell for new entries"),
     "autolock": N_("Idle minutes after which Parlour locks, 0 for never"),
     "language": N_("The language, one of {languages}"),
+    "keep": N_("Days for which this device keeps messages, 0 for all"),
 }
 
 
@@ -104,6 +105,7 @@ class Settings:
             "bell": on_off[self.rings],
             "autolock": str(self.preferences.autolock),
             "language": self.preferences.language or _("the system's"),
+            "keep": str((await self.messenger.retention()).days),
         }
         for one in (name,) if name else _SETTINGS:
             help_ = _(_SETTINGS[one]).format(languages=listed(translation.LANGUAGES))
@@ -124,6 +126,10 @@ class Settings:
                 raise UsageError(problem.format(names=listed(translation.LANGUAGES)))
             translation.use(fitting[0])
             await self.preferences.set("language", fitting[0])
+        elif name == "keep":
+            if not (value.isascii() and value.isdecimal() and len(value) < 6):
+                raise UsageError(_("Type a number of days, or 0 for all."))
+            await self.messenger.keep(int(value), (await self.messenger.retention()).alone)
         elif name == "bell":
             on = on_or_off(value, default=False)
             await self.preferences.set("linear.bell", switch(on, default=False))

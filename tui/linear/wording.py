@@ -25,7 +25,7 @@ from chat.interface import (
     SelfView,
     hits,
 )
-from tui.conversation import DELETED, EXPIRED, MISSING
+from tui.conversation import DELETED, ELSEWHERE, EXPIRED, MISSING
 from tui.text.formatting import (
     DEVICE_DIGITS,
     clock_time,
@@ -141,7 +141,7 @@ def _excerpt(text: str, wanted: re.Pattern[str]) -> str:
 
 def _texts(entry: EntryView) -> list[str]:
     if entry.kind != "text":
-        return [unshown(entry.kind, entry.deleted_by, entry.seconds)]
+        return [unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)]
     lines = [line.rstrip() for line in safe(entry.text).split("\n") if line.strip()]
     return lines or [_("(nothing that can be shown)")]
 
@@ -156,6 +156,8 @@ def quoted(entry: EntryView | None) -> str:
         return _("an entry that has disappeared")
     if entry.kind == MISSING:
         return _("an entry that is not here yet")
+    if entry.kind == ELSEWHERE:
+        return _("a message that is not on this device")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
     return _in_quotes(shorten(text, _QUOTE_CELLS))
 

@@ -10,33 +10,38 @@ from msgspec.structs import replace
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from chat.interface import Messenger, SettingsView
+from chat.interface import Messenger, RetentionView, SettingsView
 from tui.actions import action
 from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.preferences import Density, Keys, Preferences, Theme, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.terminal import way
-from tui.text.translation import LANGUAGES, N_, _
+from tui.text.translation import LANGUAGES, N_, _, _n
 from tui.widgets.controls import Choice, Value
 
 _MINUTES: Final = (0, 1, 5, 15, 30, 60)
 _NATIVE: Final = dict(zip(LANGUAGES, ("English", "简体中文"), strict=True))
 _NONE_SHOWN: Final = N_("This terminal is not known to support notifications.")
 _TOLD: Final = ("read_receipts", "typing")
+_KEEP: Final = "keep"
+_DAYS: Final = (0, 365, 90, 30, 7)
 
 
 class SettingsDialog(Dialog[None]):
-    """All that can be chosen. `settings` are those of the engine."""
+    """All that can be chosen. `settings` and `kept` are those of the engine."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "settings.tcss"]
     AUTO_FOCUS = "Choice"
     heading = N_("Settings")
     hints = (("↑ ↓", N_("Move")), ("← →", N_("Change")), ("escape", N_("Close")))
 
-    def __init__(self, messenger: Messenger, settings: SettingsView, preferences: Preferences) -> None:
+    def __init__(
+        self, messenger: Messenger, settings: SettingsView, kept: RetentionView, preferences: Preferences
+    ) -> None:
         super().__init__()
         self._messenger = messenger
         self._settings = settings
+        self._kept = kept
         self._preferences = preferences
 
     def body(self) -> list[Widget]:
@@ -44,6 +49,7 @@ class SettingsDialog(Dialog[None]):
             *self._looks(),
             *self._being_told(),
             *self._safety(),
+            *self._this_device(),
             *self._contacts_are_told(),
             *_other_networks(),
         ]
@@ -57,6 +63,9 @@ class SettingsDialog(Dialog[None]):
             message.stop()
             self._settings = replace(self._settings, **{message.name: message.value == "on"})
             start_worker(self, "settings", self._keep, self._settings)
+        elif message.name == _KEEP:
+            message.stop()
+            start_worker(self, "settings", self._keep_days, int(message.value))
 
     async def recompose(self) -> None:
         """In the language in use; the cursor stays where it is."""
@@ -73,6 +82,14 @@ class SettingsDialog(Dialog[None]):
 
     async def _keep(self, settings: SettingsView) -> None:
         kept = await attempt(self._messenger.change_settings(settings))
+        self.fail(kept.text if isinstance(kept, Problem) else "")
+
+    async def _keep_days(self, days: int) -> None:
+        kept = await attempt(self._messenger.keep(days, self._kept.alone))
+        if isinstance(kept, Problem):
+            self.query_one(f"#choose-{_KEEP}", Choice).hold(str(self._kept.days))
+        else:
+            self._kept = kept
         self.fail(kept.text if isinstance(kept, Problem) else "")
 
     def _looks(self) -> list[Widget]:
@@ -112,6 +129,21 @@ class SettingsDialog(Dialog[None]):
             plain(f"{note} {change}", classes="quiet"),
         ]
 
+    def _this_device(self) -> list[Widget]:
+        kept = self._kept
+        values = [
+            (str(one), str(one) if one else _("all")) for one in sorted({*_DAYS, kept.days}, key=_last_0)
+        ]
+        note = _("Older messages leave this device once another device of yours keeps them.")
+        if kept.elsewhere:
+            gone = _n("{number} is not on this device.", "{number} are not on this device.", kept.elsewhere)
+            note = f"{note} {gone.format(number=kept.elsewhere)}"
+        return [
+            _section(_("This device")),
+            _choice(_KEEP, _("Days to keep messages"), values, str(kept.days)),
+            plain(note, classes="quiet"),
+        ]
+
     def _contacts_are_told(self) -> list[Widget]:
         told = self._settings
         note = _("If this is off, you still see the read receipts that others send.")
@@ -144,6 +176,10 @@ def _switch(name: str, label: str, on: bool, *, default: bool) -> Choice:
 
 def _on(on: bool) -> str:
     return "on" if on else "off"
+
+
+def _last_0(days: int) -> tuple[bool, int]:
+    return days == 0, days
 
 
 def _kept(minutes: int) -> str:

@@ -387,11 +387,12 @@ def ends_mark(entry: EntryView, zone: tzinfo | None = None) -> str:
     return _("until {time}").format(time=when)
 
 
-def unshown(kind: str, deleted_by: str = "", seconds: int = 0) -> str:
+def unshown(kind: str, deleted_by: str = "", seconds: int = 0, kept_on: str = "") -> str:
     """The text that is shown for an entry without text. `seconds`: of the timer that it sets.
 
     It was deleted, or is until the profile's file is clean of it, or its timer ended, or its content has not
-    come yet, or it sets the timer, or is about a removed device, or this version does not know its kind.
+    come yet, or only another device keeps it (`kept_on` if its name is known), or it sets the timer, or is
+    about a removed device, or this version does not know its kind.
     """
     if kind == "expired":
         return _("(disappeared)")
@@ -407,6 +408,10 @@ def unshown(kind: str, deleted_by: str = "", seconds: int = 0) -> str:
         return _("(deleting…)")
     if kind == "missing":
         return _("(not here yet)")
+    if kind == "elsewhere" and kept_on:
+        return _('(not on this device: on "{device}")').format(device=safe_line(kept_on))
+    if kind == "elsewhere":
+        return _("(not on this device)")
     if kind == "unknown":
         return _("(written by a newer Parlour)")
     if kind == "cut":

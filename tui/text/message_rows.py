@@ -168,7 +168,7 @@ def _lines(entry: EntryView, setting: Setting) -> list[Line]:
 
 def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
     kind = "deleting" if entry.id in erasing and entry.kind == DELETED else entry.kind
-    return unshown(kind, entry.deleted_by, entry.seconds)
+    return unshown(kind, entry.deleted_by, entry.seconds, entry.kept_on)
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:

@@ -74,7 +74,7 @@ CREATE TABLE pins (
 -- A body that has not come is missing and may still come; only `destroyed` says that it was deleted.
 CREATE TABLE headers_alone (
     entry    INTEGER NOT NULL REFERENCES entries, -- whose body is missing
-    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again; 0: not known
+    terminal INTEGER NOT NULL,                    -- terminals.number: passed it without its body, and is not asked again; 0: not known; -1: this terminal let go of it
     PRIMARY KEY (entry, terminal)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO headers_alone (entry, terminal)
@@ -332,3 +332,21 @@ CREATE TRIGGER registers_let_in AFTER DELETE ON quarantine
 CREATE TRIGGER registers_decided AFTER UPDATE OF decides ON rules
     BEGIN INSERT OR IGNORE INTO registers_due (register, subject)
         SELECT r.register, r.subject FROM quarantine AS q JOIN registers AS r ON r.entry = q.entry WHERE q.rule = NEW.number; END;
+
+-- What this terminal keeps. A clock that was set must not let go of what is young: it has to run on for a while.
+CREATE TABLE retention (
+    id     INTEGER PRIMARY KEY CHECK (id = 1), -- one row, once something was chosen
+    days   INTEGER NOT NULL,                   -- 0: all
+    alone  INTEGER NOT NULL,                   -- 1: it lets go also of what no other terminal of this person is known to keep
+    widens INTEGER NOT NULL,                   -- 1: what was let go of is still to be looked at again
+    wall   INTEGER NOT NULL,                   -- milliseconds of Unix time when the clock was looked at
+    boot   TEXT NOT NULL,                      -- which start of the machine it was; empty: not known
+    since  INTEGER NOT NULL,                   -- milliseconds since that start
+    steady INTEGER NOT NULL                    -- milliseconds for which the clock has run without being set
+) STRICT;
+
+-- A body that this terminal let go of is neither missing nor deleted: nobody is asked for it while that is so.
+CREATE TABLE let_go (
+    entry  INTEGER PRIMARY KEY REFERENCES entries,
+    holder INTEGER NOT NULL -- terminals.number: of this person, keeps it; 0: none is known to
+) STRICT;

@@ -54,6 +54,7 @@ from chat.interface import (
     RelayRemoved,
     RelayView,
     RestoreView,
+    RetentionView,
     SalvageView,
     SelfView,
     SettingsView,
@@ -484,6 +485,17 @@ class FakeMessenger(Others):
         held = [(person, len(talk.entries)) for person, talk in self._conversations.items()]
         talks = tuple(ConversationRoot(person, entries, f"{entries:064x}") for person, entries in held)
         return HistoryRoot(talks, sum(one.entries for one in talks), "ab" * 32)
+
+    async def retention(self) -> RetentionView:
+        return self._retention
+
+    async def keep(self, days: int, alone: bool = False) -> RetentionView:
+        if not 0 <= days <= 36_500:
+            raise UsageError(phrase("Nothing is kept for so long."))
+        if days and not alone and len(self._terminals()) < 2:
+            raise NotPermitted(phrase("You have no other device."))
+        self._retention = RetentionView(days, alone)
+        return self._retention
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return self.diagnosis

@@ -62,6 +62,7 @@ from chat.interface import (
     RelayChanged,
     RelayStanding,
     RelayView,
+    RetentionView,
     SelfView,
     SettingsView,
     TerminalState,
@@ -234,6 +235,7 @@ class Others:
         self._pairings: dict[str, PairingView] = {}
         self._invitation_of: dict[str, str] = {}
         self._settings = SettingsView(read_receipts=True, typing=True)
+        self._retention = RetentionView(0)
         self._preferences: dict[str, str] = {}
         self._relays: dict[str, RelayView] = {}
         self._questions: tuple[QuestionView, ...] = ()

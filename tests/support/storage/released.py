@@ -22,6 +22,7 @@ from chat.storage import (
     receipts,
     removal,
     repair,
+    retention,
     secure_deletion,
     settings,
     sharing,
@@ -124,6 +125,7 @@ def fill(database: Database) -> None:
     write_persons(database)
     write_contacts(database)
     write_conversation(database)
+    let_go(database)
     remove_conversation(database)
     mark = "INSERT INTO marks (id, number, token) VALUES (1, 7, ?)"
     database.run(mark, blob("a token", 16))
@@ -210,6 +212,16 @@ def write_conversation(database: Database) -> None:
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
     receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)
     receipts.remember_send(database, "drawn by a client", second.id)
+
+
+def let_go(database: Database) -> None:
+    """Ann's terminal keeps 30 days, and one text is on another one."""
+    teller = Teller(BEN, b"ben....2")
+    teller.told = -30_000_000  # before the epoch of the others by a year
+    old = teller.tell("kept on another terminal")
+    entries.insert(database, old, unread=False)
+    retention.keep(database, 30, (TIME, "a start", 5), alone=False)
+    retention.let_go(database, [old.id], blob("another terminal"), TIME)
 
 
 def write_notes(database: Database) -> None:

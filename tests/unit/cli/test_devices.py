@@ -73,8 +73,31 @@ def test_what_a_device_holds_is_a_line_per_conversation_and_one_for_all(line: Li
     rows = line.run("terminal", "compare").out.splitlines()
     assert rows == [f"{'0' * 16}  1 message  Ada", f"{'ab' * 8}  1 message  in all"]
     one, whole = line.run("terminal", "compare", "--json").objects
-    assert one == {"conversation": "Ada", "person": ada.person, "entries": 1, "root": f"{1:064x}"}
-    assert whole == {"entries": 1, "root": "ab" * 32}
+    held = {"entries": 1, "root": f"{1:064x}", "elsewhere": 0}
+    assert one == {"conversation": "Ada", "person": ada.person, **held}
+    assert whole == {"entries": 1, "root": "ab" * 32, "elsewhere": 0}
+
+
+def test_what_a_device_keeps_is_chosen_by_days_and_shown(line: Line) -> None:
+    assert line.run("terminal", "keep").out == "This device keeps all messages.\n"
+    chosen = {"days": 30, "even_if_alone": False, "elsewhere": 0}
+    assert line.run("terminal", "keep", "30d", "--json").objects == [chosen]
+    assert line.run("terminal", "keep", "--json").objects == [chosen]
+    (own,) = [row for row in line.run("terminal", "list", "--json").objects if row["this"]]
+    assert own["keeps"] == chosen
+    assert "keeps messages for 30 days" in line.run("terminal", "list").out
+    assert line.run("terminal", "keep", "all").out == "This device keeps all messages.\n"
+    for wrong in ("30", "0d", "d", "1234567d", "ever"):
+        assert "30d" in line.run("terminal", "keep", wrong).failed(64)
+    assert line.messenger.called("keep") == [(30, False), (0, False)]
+
+
+def test_the_only_device_keeps_all_unless_its_person_insists(line: Line) -> None:
+    line.messenger.other_terminals = ()
+    line.run("terminal", "keep", "30d").failed(77)
+    assert line.run("terminal", "keep", "30d", "--even-if-alone", "--json").objects == [
+        {"days": 30, "even_if_alone": True, "elsewhere": 0}
+    ]
 
 
 @pytest.mark.parametrize("named", ["nobody", "d1d1", DESK[:7]])

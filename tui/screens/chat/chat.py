@@ -24,6 +24,7 @@ from chat.interface import (
     ContactRemoved,
     ContactView,
     EntriesConflict,
+    EntriesKept,
     EntriesMarked,
     EntriesTimed,
     EntryAdded,
@@ -31,6 +32,7 @@ from chat.interface import (
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryReturned,
     HistoryCleared,
     HistoryMoving,
     IdentityChanged,
@@ -298,7 +300,9 @@ class ChatScreen(Screen[None]):
                 self.history.entries_conflict(contact, ids)
             case HistoryCleared():
                 self.history.history_cleared(message.event)
-            case EntriesMarked(contact) | EntriesTimed(contact):
+            case EntryReturned(entry):
+                self.history.entry_filled(entry)
+            case EntriesMarked(contact) | EntriesTimed(contact) | EntriesKept(contact):
                 self.history.entries_marked(contact)
             case EntryChanged(contact, entry_id, state):
                 self.history.entry_changed(contact, entry_id, state)
@@ -348,7 +352,7 @@ class ChatScreen(Screen[None]):
             self.surface.run("latest", self.people.read_latest, exclusive=True)
         elif self.history.catching_up:
             return  # it is shown with the entry, a frame earlier
-        elif isinstance(event, EntryAdded | EntryEdited | EntryFilled | EntryDeleted):
+        elif isinstance(event, EntryAdded | EntryEdited | EntryFilled | EntryReturned | EntryDeleted):
             self.people.show()
 
     def _contact_changed(self, view: ContactView) -> None:

@@ -321,5 +321,6 @@ class ProfileDialogs:
         from tui.screens.settings import SettingsDialog
 
         settings = await self.surface.ask(self.messenger.settings())
-        if settings is not None:
-            self.surface.push(SettingsDialog(self.messenger, settings, self.preferences))
+        kept = await self.surface.ask(self.messenger.retention())
+        if settings is not None and kept is not None:
+            self.surface.push(SettingsDialog(self.messenger, settings, kept, self.preferences))

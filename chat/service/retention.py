@@ -1,0 +1,203 @@
+"""Lets go of old texts that another terminal of the person keeps (SPEC §7.8.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from chat.errors import Phrase, phrase
+from chat.interface import EntriesKept, Notice, NotPermitted, ParlourError, RetentionView, UsageError
+from chat.network.links import Links, LiveLink
+from chat.service.events import EventBus, HoldingSaid
+from chat.service.forwarding import Forwarding
+from chat.service.keyring import Keyring, terminal_of
+from chat.service.maintenance import Cleaner
+from chat.service.state import ContactBook
+from chat.storage import retention
+from chat.storage.database import Store
+from chat.storage.expiry import Ended
+from chat.storage.retention import Clock, Group
+from chat.tasks import Runtime
+from protocol.entries_and_receipts import STORED
+from protocol.limits import RECEIPT_IDS_MAX
+from protocol.messages import PassedReceipt
+
+EVERY: Final = 3_600.0
+"""Seconds between two rounds: a text goes at the latest so long after its time."""
+
+BEGINS: Final = 3.0
+"""Seconds before a round begins: who looks through the choices has not chosen yet."""
+
+STEP: Final = 1.0
+"""Seconds between two pieces of a round. Nobody waits for it."""
+
+ASKED_MAX: Final = 64
+"""Questions of a link whose answers still count. A terminal that keeps nothing of them does not answer."""
+
+DAYS_MAX: Final = 36_500
+
+NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=DAYS_MAX)
+
+
+class Retention:
+    """The use case *keep*. Nothing is let go of before another terminal has said that it keeps it."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        links: Links,
+        forwarding: Forwarding,
+        cleaner: Cleaner,
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._book, self._links, self._forwarding, self._cleaner = book, links, forwarding, cleaner
+        self._due = asyncio.Event()
+        self._asked: dict[LiveLink, deque[tuple[bytes, frozenset[bytes]]]] = {}
+        # What is answered on these was asked before this person chose otherwise.
+        self._stale = set[LiveLink]()
+
+    # The person.
+
+    async def view(self) -> RetentionView:
+        chosen = await self._store.read(retention.kept)
+        return RetentionView(chosen.days, chosen.alone, await self._store.read(retention.count))
+
+    async def keep(self, days: int, *, alone: bool) -> RetentionView:
+        """As interface.Messenger.keep."""
+        if not 0 <= days <= DAYS_MAX:
+            raise UsageError(NO_SUCH_TIME)
+        others = self._keyring.own_log.live.keys() - {self._keyring.own.terminal}
+        if days and not alone and not others:
+            raise NotPermitted(_alone(days))
+        self._stale |= self._asked.keys()
+        self._asked.clear()
+        await self._store.write(retention.keep, days, self._clock(), alone=alone)
+        self._due.set()
+        return await self.view()
+
+    # Rounds.
+
+    async def run(self) -> None:
+        """Let go of what has become too old; never ends."""
+        while True:
+            self._due.clear()
+            try:
+                await self._round()
+            except ParlourError as failure:
+                self._bus.publish(Notice(failure.phrase))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._due.wait()
+
+    async def _round(self) -> None:
+        await asyncio.sleep(BEGINS)
+        chosen = await self._store.read(retention.kept)
+        if chosen.widens:
+            await self._take_back()
+        if not chosen.days or not await self._store.write(retention.is_steady, self._clock()):
+            return
+        self._stale &= self._forwarding.links.keys()
+        for link in self._asked.keys() - self._forwarding.links.keys():
+            del self._asked[link]
+        if self._forwarding.links:
+            await self._walk(alone=False)
+        if chosen.alone:
+            await self._walk(alone=True)
+
+    async def _walk(self, *, alone: bool) -> None:
+        """Ask other terminals whether they keep what may go, or, `alone`, let go of it all the same."""
+        after: int | None = 0
+        while after is not None:
+            groups, after = await self._store.read(retention.due, after, self._runtime.clock.wall())
+            for conversation in {one.conversation for one in groups}:
+                of_these = [one for one in groups if one.conversation == conversation]
+                if alone:
+                    ids = [entry for one in of_these for entry in one.ids]
+                    await self._let_go(ids[:RECEIPT_IDS_MAX], b"")
+                else:
+                    self._ask(conversation, of_these)
+            if groups:
+                await asyncio.sleep(STEP)
+
+    def _ask(self, conversation: bytes, groups: Sequence[Group]) -> None:
+        for link, outgoing in self._forwarding.links.items():
+            terminal = terminal_of(self._keyring.own_log, link)
+            for ids in _questions(groups) if terminal and link not in self._stale else ():
+                asked = self._asked.setdefault(link, deque(maxlen=ASKED_MAX))
+                asked.append((conversation, frozenset(ids)))
+                outgoing.put(PassedReceipt(conversation, terminal, STORED, ids))
+
+    async def _take_back(self) -> None:
+        """What is kept again is missing, and comes from whom has it."""
+        after: int | None = 0
+        number = 0
+        while after is not None:
+            back, after = await self._store.write(retention.take_back, after, self._runtime.clock.wall())
+            number += back
+        await self._store.write(retention.taken_back)
+        if number:
+            self._say(self._book.rows)
+            for link in self._links.all():  # on which nothing is sent twice
+                link.driver.abort()
+
+    # What other terminals say.
+
+    def hear(self, said: HoldingSaid) -> None:
+        self._runtime.tasks.spawn(self._hear(said.link, said.message))
+
+    async def _hear(self, link: LiveLink, message: PassedReceipt) -> None:
+        own, terminal = self._keyring.own.terminal, terminal_of(self._keyring.own_log, link)
+        outgoing = self._forwarding.links.get(link)
+        if outgoing is None or not terminal:
+            return
+        if message.terminal == own:
+            held = await self._store.read(retention.held_among, message.conversation, message.ids)
+            if held:
+                outgoing.put(PassedReceipt(message.conversation, own, STORED, held))
+        elif message.terminal == terminal:
+            asked = self._asked.get(link, deque())
+            for question in asked:
+                if question[0] == message.conversation and question[1].issuperset(message.ids):
+                    asked.remove(question)
+                    await self._let_go(message.ids, terminal)
+                    break
+
+    async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
+        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._runtime.clock.wall())
+        if gone:
+            self._say({one.contact for one in gone})
+            self._cleaner.begin()
+
+    def _say(self, persons: Iterable[bytes]) -> None:
+        for person in persons:
+            self._bus.publish(EntriesKept(person.hex()))
+
+    def _clock(self) -> Clock:
+        return (self._runtime.clock.wall(), *self._runtime.clock.boot())
+
+
+def _questions(groups: Sequence[Group]) -> list[list[bytes]]:
+    """The ids of groups for messages, ascending, no group in two: its answer has to name all of it."""
+    found = list[list[bytes]]()
+    for one in groups:
+        if found and len(found[-1]) + len(one.ids) <= RECEIPT_IDS_MAX:
+            found[-1] += one.ids
+        else:
+            found.append(list(one.ids))
+    return [sorted(ids) for ids in found]
+
+
+def _alone(days: int) -> Phrase:
+    return phrase(
+        "You have no other device. What this one does not keep would be gone for you: only your contacts "
+        "would have it. Add a device that keeps all (parlour terminal add), or let it go all the same "
+        "(parlour terminal keep {days}d --even-if-alone).",
+        days=days,
+    )

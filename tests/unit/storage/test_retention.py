@@ -1,0 +1,175 @@
+"""What a database lets go of: by which clock, on whose word, and in one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from chat.storage import checks, entries, persons, receipts, retention, secure_deletion
+from chat.storage.database import Database
+from protocol.entries_and_receipts import STORED, ParsedEntry, receipt_for
+from tests.support.lab.inspection import residues
+from tests.support.storage.samples import (
+    KEY,
+    ME,
+    TALK,
+    THEIR_TERMINAL,
+    find,
+    new_database,
+    remove_conversation,
+    sample,
+)
+from tests.unit.storage.test_sharing import DEVICES
+
+DAY = retention.DAY_MS
+NOW = 1_790_000_000_000
+WORD = "zyxhippopotamus"
+HOLDER = next(one for one in DEVICES if one != ME.terminal)
+"""Another terminal of this person."""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return new_database(tmp_path)
+
+
+def theirs(text: str = WORD, age: int = 40 * DAY, **more: object) -> ParsedEntry:
+    return sample(text, author=THEIR_TERMINAL.terminal, time=NOW - age, **more)  # type: ignore[arg-type]
+
+
+def insert(database: Database, *new: ParsedEntry, read: bool = True) -> None:
+    with database.transaction():
+        persons.replace_terminals(database, THEIR_TERMINAL.person, [THEIR_TERMINAL])
+        entries.insert_all(database, new, ME.terminal, stored=NOW - 40 * DAY)
+        if read:
+            receipts.mark_all_read(database, TALK, ME.terminal, NOW - 40 * DAY)
+
+
+def keep(database: Database, days: int = 30, *, alone: bool = False) -> None:
+    with database.transaction():
+        retention.keep(database, days, (NOW, "boot", 0), alone=alone)
+
+
+def let_go(database: Database, *ids: bytes, holder: bytes = HOLDER, now: int = NOW) -> list[bytes]:
+    with database.transaction():
+        return [one.entry for one in retention.let_go(database, ids, holder, now)]
+
+
+def test_body_and_words_go_and_all_else_stays(database: Database, tmp_path: Path) -> None:
+    one = theirs()
+    insert(database, one, theirs("young", 1 * DAY, sequence=2, previous=one.id))
+    keep(database)
+    assert let_go(database, one.id) == [one.id]
+    row = entries.get(database, one.id)
+    assert row is not None
+    assert (row.destroyed, row.holder, row.missing, row.salt, row.body) == (0, HOLDER, False, b"", b"")
+    assert row.header == one.header_bytes
+    assert find(database, WORD) == []
+    assert checks.piece(database, 0) is not None, "it is not taken for a page of another time"
+    secure_deletion.clean_file(database)
+    for needle in (WORD, WORD[4:]):
+        assert residues(database.path, KEY.reveal(), needle.encode()) == []
+
+
+def test_it_is_asked_of_nobody_and_not_taken_until_it_is_kept_again(database: Database) -> None:
+    from chat.storage import repair
+
+    one = theirs()
+    insert(database, one)
+    keep(database)
+    let_go(database, one.id)
+    assert repair.wanted(database, TALK, THEIR_TERMINAL.terminal) == []
+    insert(database, one)
+    insert(database, replace(one, salt=b"", body=b"", said=None))
+    assert find(database, WORD) == []
+    keep(database, 50)
+    with database.transaction():
+        assert retention.kept(database).widens
+        assert retention.take_back(database, 0, NOW) == (1, entries.get(database, one.id).number)  # type: ignore[union-attr]
+    assert len(repair.wanted(database, TALK, THEIR_TERMINAL.terminal)) == 1
+    insert(database, one)
+    assert [found.id for found in find(database, WORD)] == [one.id]
+
+
+def test_nothing_goes_that_is_young_unread_unanswered_or_that_nobody_is_known_to_keep(
+    database: Database,
+) -> None:
+    old, young = theirs(), theirs("young", 29 * DAY, sequence=2)
+    ahead = theirs("ahead", -400 * DAY, sequence=3)
+    mine = sample("mine", author=ME.terminal, time=NOW - 40 * DAY)
+    everything = old.id, young.id, ahead.id, mine.id
+    insert(database, old, young, ahead, mine, read=False)
+    assert let_go(database, *everything) == [], "all is kept"
+    keep(database)
+    assert let_go(database, *everything) == [], "unread"
+    with database.transaction():
+        receipts.mark_all_read(database, TALK, ME.terminal, NOW - 40 * DAY)
+    assert let_go(database, *everything, holder=b"") == []
+    assert set(let_go(database, *everything)) == {old.id, ahead.id}
+    with database.transaction():
+        receipts.acknowledge(
+            database, TALK, ME.terminal, THEIR_TERMINAL.terminal, receipt_for(STORED, [mine.id]), NOW
+        )
+    assert let_go(database, *everything) == [mine.id]
+
+
+def test_what_was_just_read_here_stays_as_long_as_what_just_came(database: Database) -> None:
+    one = theirs()
+    insert(database, one, read=False)
+    with database.transaction():
+        receipts.mark_all_read(database, TALK, ME.terminal, NOW)
+    keep(database)
+    assert let_go(database, one.id) == []
+    assert let_go(database, one.id, now=NOW + 31 * DAY) == [one.id]
+
+
+def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
+    held, alone = theirs(), theirs("other", sequence=2)
+    insert(database, held, replace(alone, salt=b"", body=b"", said=None))
+    ids = sorted((held.id, alone.id))
+    assert retention.held_among(database, TALK, ids) == [held.id]
+    assert retention.held_among(database, bytes(32), ids) == []
+    keep(database)
+    assert retention.held_among(database, TALK, ids) == []
+
+
+def test_a_clock_counts_again_once_it_has_run_for_a_day(database: Database) -> None:
+    keep(database)
+
+    def steady(wall: int, boot: str, since: int) -> bool:
+        with database.transaction():
+            return retention.is_steady(database, (NOW + wall, boot, since))
+
+    assert steady(DAY, "boot", DAY)
+    assert not steady(400 * DAY, "boot", DAY + 1_000), "it was set"
+    assert not steady(400 * DAY + DAY // 2, "boot", DAY + 1_000 + DAY // 2)
+    assert steady(401 * DAY, "boot", 2 * DAY + 1_000)
+    assert steady(403 * DAY, "another", 0), "the machine was off for some days"
+    assert not steady(500 * DAY, "a third", 0), "nobody knows for how long it was off"
+    assert not steady(499 * DAY, "a fourth", 0)
+
+
+def test_a_failure_leaves_all_of_it(database: Database) -> None:
+    one = theirs()
+    insert(database, one)
+    keep(database)
+    with pytest.raises(ZeroDivisionError), database.transaction():
+        assert retention.let_go(database, [one.id], HOLDER, NOW) != []
+        raise ZeroDivisionError
+    assert [found.id for found in find(database, WORD)] == [one.id]
+    assert retention.count(database) == 0
+    assert checks.piece(database, 0) is not None
+
+
+def test_a_removed_conversation_leaves_no_word_of_it(database: Database) -> None:
+    one = theirs()
+    insert(database, one)
+    keep(database)
+    let_go(database, one.id)
+    number = database.value("SELECT number FROM conversations WHERE id = ?", TALK)
+    with database.transaction():
+        remove_conversation(database, number)
+    assert database.rows("SELECT * FROM let_go") == []
+    assert database.rows("SELECT * FROM deletions") == [], "it was not deleted"
