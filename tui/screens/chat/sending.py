@@ -224,7 +224,8 @@ class ComposerController:
 
     def show_contact(self, view: ContactView, name: str, causes: tuple[Phrase, ...]) -> None:
         """Let nothing be written to a contact whose identity has changed, and say why."""
-        self.view.placeholder = Content("" if view.held else _("Write to {name}").format(name=name))
+        how = _("Write to yourself") if view.notes else _("Write to {name}").format(name=name)
+        self.view.placeholder = Content("" if view.held else how)
         if view.held:
             self.banner.show(name, causes)
         if self.view.disabled != view.held:
