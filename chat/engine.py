@@ -448,7 +448,7 @@ class Engine:
         return await self._open.backup.write(Path(path), passphrase, recovery=recovery)
 
     async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
-        person = self._person(contact) if contact is not None else None
+        person = self._partner(contact) if contact is not None else None
         return await self._open.readable.write(Path(path), form, person)
 
     async def history_root(self) -> HistoryRoot:

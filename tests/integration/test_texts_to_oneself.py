@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chat.engine import FOR_CONTACTS
 from chat.interface import (
+    BadData,
     DeletionScope,
     EntryAdded,
     EntryChanged,
@@ -18,21 +20,27 @@ from chat.interface import (
     EntryView,
     UsageError,
 )
+from chat.service import readable
 from chat.storage import entries, positions
+from chat.storage.backup_file import BackupReader
 from chat.storage.entries import BEGINNING, EntryRow
+from protocol.backup.records import BackupEntry, Record, RecordReader
 from protocol.entries_and_receipts import (
     KIND_CUT,
+    KIND_EDIT,
     KIND_STATE,
     KIND_TEXT,
     KIND_TIMER,
     EntryPlace,
+    ParsedEntry,
     text_body,
     timer_body,
     write_entry,
 )
-from protocol.messages import Entry, Message
+from protocol.messages import ENTRY_HEADER, Entry, Message
 from protocol.notes import notes_of
 from tests.integration.test_amendments import WORD, left_in
+from tests.integration.test_backup import BACKUP, back_up, restore_into, restore_new, started
 from tests.integration.test_deleted_on_all import deleted, phone_of, said_to
 from tests.integration.test_shared_contacts import MONTH, SETTLED, agree, apart, two_devices
 from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
@@ -302,3 +310,89 @@ def note_of(one: Person, conversation: bytes, kind: int, body: bytes, timer: int
     return write_entry(
         place, one.clock.wall(), kind, body, own.self_key, parts.runtime.random, timer
     ).message()
+
+
+@in_virtual_time
+async def test_texts_to_oneself_are_in_a_backup_and_what_states_say_is_not(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        without = await back_up(ada, tmp_path / "without.backup")
+        assert (without.entries, without.conversations) == (0, 0), "without a word to oneself, no notes"
+        own = await me(ada)
+        first = await write(ada, "the first")
+        await ada.engine.rename(await ada.contact(ben), "Benny")
+        second = await write(ada, f"the second, {WORD}", first.id)
+        await ada.engine.edit(own, first.id, "the first, edited")
+        gone = await write(ada, "gone")
+        await ada.engine.delete(own, gone.id, DeletionScope.MINE)
+        shown = [(view.id, view.kind, view.text, view.reply, view.edited) for view in await noted(ada)]
+        path = tmp_path / "ada.backup"
+        made, root = await back_up(ada, path), (await ada.engine.history_root()).root
+        assert made.root == root
+        rows = await every(ada)
+        assert made.entries == len(rows)
+        records = [record for found in _records(path) for record, _ in found]
+        held = [one for one in records if isinstance(one, BackupEntry) and one.salt]
+        assert {ENTRY_HEADER.decode(one.header).kind for one in held} == {KIND_TEXT, KIND_EDIT}
+        await ada.stop()
+        view = await asyncio.to_thread(restore_new, tmp_path / "new", path)
+        assert (view.root, view.entries) == (made.root, made.entries)
+        other = await started(ada, tmp_path / "new")
+        found = [(view.id, view.kind, view.text, view.reply, view.edited) for view in await noted(other)]
+        assert found == shown, "in the order of before, though what states said is missing"
+        assert [view.id for view in await other.engine.search(f"in:notes {WORD}")] == [second.id]
+        assert (await other.engine.history_root()).root == root
+        third = await write(other, "of the restored one")
+        assert (await noted(other))[-1].id == third.id
+        assert (await back_up(other, tmp_path / "again.backup", recovery=False)).entries > made.entries
+        await other.stop()
+        await asyncio.to_thread(restore_into, ada.folder, path)
+        await ada.start()
+        assert [view.text for view in await noted(ada)] == [text for _, _, text, _, _ in shown]
+
+
+@in_virtual_time
+async def test_texts_to_oneself_are_in_a_readable_export_without_what_devices_say(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        await write(ada, "milk")
+        await ada.engine.rename(await ada.contact(ben), "Benny")
+        await ada.engine.edit(await me(ada), (await write(ada, "bread")).id, "rye bread")
+        for form in ("jsonl", "html", "markdown"):
+            path = tmp_path / f"a.{form}"
+            made = await ada.engine.export(str(path), form)
+            text = path.read_text("utf-8")
+            assert made.conversations == 2
+            assert "Notes" in text
+            assert "rye bread" in text
+            if form == "markdown":
+                assert "state" not in text
+                continue
+            assert readable.check(path).root == made.root
+            if form == "html":
+                shown = [line for line in text.splitlines() if line.startswith("<article")]
+                assert [" hidden" in line for line in shown].count(False) == 3, "two texts and an edit"
+                spoilt = tmp_path / "spoilt.html"
+                spoilt.write_text(text.replace(' class="own" data', ' class="own" hidden data', 1), "utf-8")
+                with pytest.raises(BadData):
+                    readable.check(spoilt)
+        alone = await ada.engine.export(str(tmp_path / "alone.jsonl"), "jsonl", await me(ada))
+        assert alone.conversations == 1
+
+
+@in_virtual_time
+async def test_two_devices_compare_their_notes(tmp_path: Path) -> None:
+    async with two_devices(tmp_path) as (_, desk, laptop, _, _):
+        own = await me(desk)
+        assert own not in [one.contact for one in (await desk.engine.history_root()).conversations]
+        entry = await write(desk, "the same on both")
+        await asyncio.sleep(SETTLED)
+        roots = [await one.engine.history_root() for one in (desk, laptop)]
+        assert roots[0] == roots[1]
+        assert own in [one.contact for one in roots[0].conversations]
+        await desk.engine.delete(own, entry.id)
+        assert (await desk.engine.history_root()).root != roots[1].root, "it is deleted on one of them alone"
+
+
+def _records(path: Path) -> Iterator[list[tuple[Record, ParsedEntry | None]]]:
+    return BackupReader(path, BACKUP).read(RecordReader())
