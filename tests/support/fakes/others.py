@@ -631,7 +631,7 @@ class Others:
         """Who a name of a search means. Raises UsageError."""
         names = {view.person: view.label for view in self._contacts.values()}
         names |= {OWN_PERSON: "me"} if own else {}
-        if not own and typed.casefold() == NOTES_NAME:
+        if typed.casefold() == NOTES_NAME:
             return {self._me.person}
         found = {person for person, name in names.items() if name.casefold().startswith(typed.casefold())}
         if not found:
