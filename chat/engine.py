@@ -86,6 +86,7 @@ _COSTS: Final = {UnlockCost.KEPT: None, UnlockCost.MODERATE: MODERATE, UnlockCos
 LOCKED = phrase("locked")
 STOPPED = phrase("stopped")
 NO_CONTACT = phrase("No such contact: check the list of contacts.")
+FOR_CONTACTS = phrase("This is for conversations with contacts: your notes are yours alone.")
 
 
 class Server(Protocol):
@@ -208,14 +209,24 @@ class Engine:
 
     def _person(self, contact: str) -> bytes:
         """The person id of a contact. Raises UsageError, and NotPermitted as `_open`."""
+        person = self._partner(contact)
+        if person not in self._use_cases.book.rows:
+            raise UsageError(FOR_CONTACTS)
+        return person
+
+    def _partner(self, contact: str) -> bytes:
+        """The same, or this person's id, which stands for its notes."""
         self._refuse_if_stopped()
         try:
             person = bytes.fromhex(contact)
         except ValueError:
             raise UsageError(NO_CONTACT) from None
-        if person not in self._use_cases.book.rows:
+        if person not in self._use_cases.book.rows and not self._is_own(person):
             raise UsageError(NO_CONTACT)
         return person
+
+    def _is_own(self, person: bytes) -> bool:
+        return person == self._use_cases.keyring.own.person
 
     def events(self) -> AsyncIterator[Event]:
         return self._use_cases.bus.subscribe()
@@ -333,12 +344,12 @@ class Engine:
 
     async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""
-        return await self._use_cases.messages.send(self._person(contact), text, answered, send_id)
+        return await self._use_cases.messages.send(self._partner(contact), text, answered, send_id)
 
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        return await self._open.history.page(self._person(contact), limit, before, after)
+        return await self._open.history.page(self._partner(contact), limit, before, after)
 
     async def latest(self) -> tuple[EntryView, ...]:
         return await self._open.history.latest()
@@ -347,35 +358,38 @@ class Engine:
         return await self._use_cases.messages.set_timer(self._person(contact), seconds)
 
     async def clear(self, contact: str) -> None:
-        await self._open.clearing.clear(self._person(contact))
+        await self._open.clearing.clear(self._partner(contact))
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
-        return await self._open.history.entry(self._person(contact), id)
+        return await self._open.history.entry(self._partner(contact), id)
 
     async def first_unread(self, contact: str) -> str | None:
-        return await self._open.history.first_unread(self._person(contact))
+        return await self._open.history.first_unread(self._partner(contact))
 
     async def entry_at(self, contact: str, time: datetime) -> str | None:
-        return await self._open.history.entry_at(self._person(contact), time)
+        return await self._open.history.entry_at(self._partner(contact), time)
 
     async def details(self, contact: str, id: str) -> DetailsView:
-        return await self._open.history.details(self._person(contact), id)
+        return await self._open.history.details(self._partner(contact), id)
 
     async def search(
         self, words: str, contact: str | None = None, limit: int = 100, typing: bool = False
     ) -> tuple[EntryView, ...]:
-        person = self._person(contact) if contact is not None else None
+        person = self._partner(contact) if contact is not None else None
         return await self._open.history.search(parse_query(words, typing=typing), person, limit)
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
-        person = self._person(contact)
-        await self._open.people.mark_read(person, [History.entry_id(entry) for entry in entries])
+        person, ids = self._partner(contact), [History.entry_id(entry) for entry in entries]
+        if not self._is_own(person):  # nothing in the notes is unread
+            await self._open.people.mark_read(person, ids)
 
     async def mark_all_read(self, contact: str) -> None:
-        await self._open.people.mark_all_read(self._person(contact))
+        person = self._partner(contact)
+        if not self._is_own(person):
+            await self._open.people.mark_all_read(person)
 
     async def delete(self, contact: str, id: str, scope: DeletionScope = DeletionScope.HERE) -> EntryView:
-        person, entry, messages = self._person(contact), History.entry_id(id), self._open.messages
+        person, entry, messages = self._partner(contact), History.entry_id(id), self._open.messages
         match scope:
             case DeletionScope.HERE:
                 return await messages.delete(person, entry)
@@ -385,13 +399,17 @@ class Engine:
                 return await messages.delete_for_all(person, entry)
 
     async def edit(self, contact: str, id: str, text: str, send_id: str = "") -> EntryView:
-        return await self._use_cases.messages.edit(self._person(contact), History.entry_id(id), text, send_id)
+        return await self._use_cases.messages.edit(
+            self._partner(contact), History.entry_id(id), text, send_id
+        )
 
     async def clean(self) -> None:
         await self._open.cleaner.clean()
 
     async def typing(self, contact: str, on: bool) -> None:
-        self._open.people.typing(self._person(contact), on)
+        person = self._partner(contact)
+        if not self._is_own(person):
+            self._open.people.typing(person, on)
 
     async def settings(self) -> SettingsView:
         return self._open.privacy.settings
@@ -433,7 +451,7 @@ class Engine:
         return await self._open.backup.write(Path(path), passphrase, recovery=recovery)
 
     async def export(self, path: str, form: str, contact: str | None = None) -> BackupView:
-        person = self._person(contact) if contact is not None else None
+        person = self._partner(contact) if contact is not None else None
         return await self._open.readable.write(Path(path), form, person)
 
     async def history_root(self) -> HistoryRoot:

@@ -24,6 +24,7 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
 from chat.views import AlertView as AlertView
@@ -67,6 +68,8 @@ from chat.views import VerificationView as VerificationView
 from chat.views import VersionView as VersionView
 from chat.views import fold as fold
 from chat.views import hits as hits
+from chat.views import means_notes as means_notes
+from chat.views import notes_view as notes_view
 from chat.views import parse_query as parse_query
 from chat.views import parse_timer as parse_timer
 from chat.views import pattern as pattern

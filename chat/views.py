@@ -49,6 +49,8 @@ class EntryState(StrEnum):
 
     WITHDRAWN: it is deleted, or has ended, before any terminal of the contact acknowledged it. This terminal
     sends its content no more. Another one that has not heard of it may: it is DELIVERED then.
+    Entries of the notes are KEPT (on this terminal), or DELIVERED: another live terminal of this person has
+    them, too.
     """
 
     QUEUED = "queued"
@@ -57,6 +59,7 @@ class EntryState(StrEnum):
     READ = "read"
     RECEIVED = "received"
     WITHDRAWN = "withdrawn"
+    KEPT = "kept"
 
 
 class DeletionScope(StrEnum):
@@ -102,6 +105,7 @@ class ContactView(Struct, frozen=True):
     stole or copied it.
     `timer`: new messages of the conversation end so many seconds after they are read; 0: they do not.
     `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
+    `notes`: it is this person's conversation with itself (`notes_view`), which `contacts` does not return.
     """
 
     person: str
@@ -116,6 +120,24 @@ class ContactView(Struct, frozen=True):
     relayed: bool = False
     timer: int = 0
     same_key: tuple[str, ...] = ()
+    notes: bool = False
+
+
+NOTES_NAME: Final = "notes"
+"""Names this person's notes wherever a name is typed, whatever a contact is called."""
+
+
+def notes_view(me: SelfView) -> ContactView:
+    """The conversation of this person with itself, as clients show it among those with contacts."""
+    name = NOTES_NAME.capitalize()
+    absent: dict[str, Any] = {"verified": False, "present": False, "blocked": False, "typing": False}
+    return ContactView(me.person, name, name, unread=0, notes=True, **absent)
+
+
+def means_notes(typed: str) -> bool:
+    """Whether a typed name is that of the notes, in any case and in other forms of its letters."""
+    plain = unicodedata.normalize("NFKC", typed).casefold()
+    return "".join(one for one in plain if unicodedata.category(one)[0] != "C").strip() == NOTES_NAME
 
 
 class IdentityChangeView(Struct, frozen=True):
@@ -188,7 +210,8 @@ class EntryView(Redacting, frozen=True):
     empty: an entry of kind `edit` or `delete`, which no history has and which can be asked for by its id.
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
     `quarantined`: its terminal was removed, and nothing shows that it is from before. `expires`: when it
-    ends, as far as it is known; None for an entry without a timer.
+    ends, as far as it is known; None for an entry without a timer. `noted`: it is of the notes, whose
+    `contact` is this person.
     """
 
     id: str
@@ -208,6 +231,7 @@ class EntryView(Redacting, frozen=True):
     deleted_by: str = ""
     change: str = ""
     kept_on: str = ""
+    noted: bool = False
 
     @property
     def scopes(self) -> tuple[DeletionScope, ...]:
@@ -219,7 +243,8 @@ class EntryView(Redacting, frozen=True):
             return (DeletionScope.HERE,)
         if self.kind == "expired" or self.deleted_by == "author":
             return ()
-        wider = (DeletionScope.MINE, DeletionScope.EVERYONE) if self.own else (DeletionScope.MINE,)
+        for_all = self.own and not self.noted
+        wider = (DeletionScope.MINE, DeletionScope.EVERYONE) if for_all else (DeletionScope.MINE,)
         begin = ("", "here", "mine").index(self.deleted_by)
         return (DeletionScope.HERE, *wider)[begin:]
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, LASTING, ParsedEntry
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
+    KIND_STATE,
+    KIND_TEXT,
+    LASTING,
+    ParsedEntry,
+)
 from protocol.history import order
 from protocol.messages import DeleteBody, EditBody
 
@@ -52,15 +60,21 @@ def deleted_on_all(held: Held, named: Collection[bytes]) -> set[bytes]:
 
 
 def edits(
-    held: Held, own: Collection[bytes], apart: Collection[bytes] = (), destroyed: Collection[bytes] = ()
+    held: Held,
+    own: Collection[bytes],
+    apart: Collection[bytes] = (),
+    destroyed: Collection[bytes] = (),
+    *,
+    clocked: bool = True,
 ) -> dict[bytes, list[bytes]]:
     """Ids of the edits of each edited entry, in the order of SPEC §11.3: the last one is shown.
 
-    `destroyed` are the ids of entries that this person deleted on this terminal alone.
+    `destroyed` are the ids of entries that this person deleted on this terminal alone. Not `clocked`: they
+    are of a person's notes, as for `protocol.history.order`.
     """
     gone = {*deleted(held, own, apart), *destroyed}
     found = dict[bytes, list[bytes]]()
-    for one in order({one: entry.header for one, entry in held.items()}):
+    for one in order({one: entry.header for one, entry in held.items()}, clocked=clocked):
         edit = held[one].amends
         if one in gone or one in apart or not isinstance(edit, EditBody) or edit.entry in gone:
             continue
@@ -70,6 +84,28 @@ def edits(
         if (one in own) == (edit.entry in own):
             found.setdefault(edit.entry, []).append(one)
     return found
+
+
+def notes_shown(
+    held: Held, apart: Collection[bytes] = (), named: Collection[bytes] = ()
+) -> list[tuple[bytes, str | None]]:
+    """The lines of a person's notes in order: each id, and what it says now, None without a text.
+
+    `apart` are the ids of entries that do not count, `named` those that are deleted on all terminals. What
+    terminals say to each other has no line (SPEC §11.10).
+    """
+    own = held.keys()
+    gone = deleted(held, own, apart) | deleted_on_all(held, named)
+    last = edits(held, own, apart, gone, clocked=False)
+    lines = list[tuple[bytes, str | None]]()
+    for one in order({one: entry.header for one, entry in held.items()}, clocked=False):
+        entry = held[one]
+        if entry.header.kind in (KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_STATE):
+            continue
+        edit = held[last[one][-1]].amends if one in last else None
+        said = edit.text if isinstance(edit, EditBody) else entry.said.text if entry.said else None
+        lines.append((one, None if one in gone else said))
+    return lines
 
 
 def is_shown(entry: ParsedEntry) -> bool:

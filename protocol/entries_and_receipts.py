@@ -369,8 +369,9 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
 
     Raises where the entry is not accepted; nothing of it may then be stored.
 
-    Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag, or a state
-    in a conversation of two), AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
+    Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag, a state in
+    a conversation of two, or a timer in the notes), AuthenticationFailed (a wrong self tag: a forged entry in
+    this person's name).
     """
     header = entry.header
     if not facts.welcome:
@@ -381,8 +382,11 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
         raise Untrusted("carried by somebody who has no part in the conversation")
     if len(header.self_tag) != _TAG_SIZE:
         raise Malformed("an entry between two without a self tag")
-    if header.kind == KIND_STATE and facts.contact != facts.own_person:
+    alone = facts.contact == facts.own_person
+    if header.kind == KIND_STATE and not alone:
         raise Malformed("a state that is not for this person's own terminals")
+    if alone and (header.kind == KIND_TIMER or header.timer):
+        raise Malformed("a timer in the notes, of which nothing ends")
     if header.author in facts.own_terminals or header.author in facts.own_former:
         if not is_own(header, facts.self_keys):
             raise AuthenticationFailed("not an entry of this person's own")
@@ -423,6 +427,17 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     READ = "read"
     WITHDRAWN = "withdrawn"
+    KEPT = "kept"
+
+
+def note_state(author: bytes, stored: Collection[bytes], others: Collection[bytes]) -> DeliveryState:
+    """State of an entry of the notes: KEPT here, or DELIVERED where another live terminal has it, too.
+
+    `author` is the terminal that wrote it, `stored` are those that acknowledged it, `others` the live ones of
+    the person but this one (ids of 32 bytes).
+    """
+    elsewhere = author in others or not set(stored).isdisjoint(others)
+    return DeliveryState.DELIVERED if elsewhere else DeliveryState.KEPT
 
 
 def delivery_state(kinds: Collection[int], carried: bool, *, destroyed: bool = False) -> DeliveryState:

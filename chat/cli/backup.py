@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import click
 
-from chat.cli.output import SignOfLife, clear_screen, find, note, one_line, passing_screen
+from chat.cli.output import SignOfLife, clear_screen, find, note, one_line, passing_screen, talks
 from chat.cli.people import typed_words
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import ask_secret, read_new_passphrase, read_passphrase
@@ -96,7 +96,7 @@ async def export(
     async with messenger(call, offline=True) as opened:
         if readable:
             note(NOT_ENCRYPTED)
-            person = find(await opened.contacts(), name)[1].person if name is not None else None
+            person = find(await talks(opened), name)[1].person if name is not None else None
             view = await _with_progress(opened, opened.export(path, form, person))
             call.result(_fields(view), f"{one_line(view.path)} was written: {_contents(view)}")
             return
@@ -226,9 +226,9 @@ def _fields(view: BackupView) -> dict[str, object]:
 
 def _contents(view: BackupView) -> str:
     seed = ", the recovery words" if view.recovery else ""
-    talks = "1 conversation" if view.conversations == 1 else f"{view.conversations} conversations"
+    counted = "1 conversation" if view.conversations == 1 else f"{view.conversations} conversations"
     messages = "1 message" if view.entries == 1 else f"{view.entries} messages"
-    return f"{messages} in {talks}{seed}. Root hash {view.root}."
+    return f"{messages} in {counted}{seed}. Root hash {view.root}."
 
 
 def _restored_fields(view: RestoreView) -> dict[str, object]:

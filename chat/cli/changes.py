@@ -11,8 +11,8 @@ from typing import Final
 
 import click
 
-from chat.cli.messages import GONE, PAGE, entry_line, kept, state_within
-from chat.cli.output import KEPT, SignOfLife, Stopped, find, held_line, note
+from chat.cli.messages import GONE, PAGE, entry_line, kept, state_within, within
+from chat.cli.output import KEPT, SignOfLife, Stopped, find, held_line, note, talks
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import STDIN, confirmed, is_interactive
 from chat.interface import (
@@ -59,7 +59,7 @@ async def delete(
     'parlour history NAME --json' shows the ID. Any message can be deleted on all your devices: each of them
     deletes it as soon as it hears of it from another one, and NAME is not notified. Only your own messages
     can be deleted for everyone: the devices of the contact delete them, too, as soon as they are online.
-    Nobody can take back what NAME has read or copied.
+    Nobody can take back what NAME has read or copied. In your notes (NAME is notes) both mean your devices.
 
     The command waits until the profile file no longer contains the message: about 30 seconds per million
     messages. If it is interrupted, Parlour finishes the work the next time it is open.
@@ -75,7 +75,7 @@ async def delete(
     scope = DeletionScope(typed)
     # Without the network, so that an entry that still waits does not leave in the meantime.
     async with messenger(call, offline=scope is DeletionScope.HERE) as opened:
-        label, contact = find(await opened.contacts(), name)
+        label, contact = find(await talks(opened), name)
         devices = await opened.terminals()
         if id is None:
             entry, which = await newest(opened, contact.person, scope), "nothing to delete"
@@ -85,14 +85,15 @@ async def delete(
             raise UsageError(
                 f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
             )
-        if not yes and (entry.kind not in GONE or scope in entry.scopes):
+        if not yes and (entry.kind not in GONE or _fits(entry, scope)):
             await _confirm(call, label, entry, scope)
         fields: dict[str, object] = {"deleted": entry.id, "conversation": label, "scope": scope.value}
-        if scope is not DeletionScope.EVERYONE:
+        if contact.notes or scope is not DeletionScope.EVERYONE:
             await opened.delete(contact.person, entry.id, scope)
-            absent = await _absent(opened, wait) if scope is DeletionScope.MINE else []
+            others = scope is not DeletionScope.HERE
+            absent = await _absent(opened, wait) if others else []
             await until_clean(opened)
-            fields |= {"absent": [view.terminal for view in absent]} if scope is DeletionScope.MINE else {}
+            fields |= {"absent": [view.terminal for view in absent]} if others else {}
             call.result(fields, "Deleted. The profile file no longer contains it.")
             if not absent:
                 return None
@@ -147,7 +148,7 @@ async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: f
     if not said:
         raise UsageError("Give the ID of a message, or --last, and the new text after it.")
     async with messenger(call) as opened:
-        label, contact = find(await opened.contacts(), name)
+        label, contact = find(await talks(opened), name)
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if said == (STDIN,) else " ".join(said)
         if last:
@@ -160,7 +161,8 @@ async def edit(call: Call, name: str, text: tuple[str, ...], last: bool, wait: f
             )
         async with aclosing(Feed(opened)) as events:
             edited = await opened.edit(contact.person, entry.id, words, secrets.token_hex(16))
-            state = await state_of_change(opened, events, edited, wait)
+            waits_for = within(wait, contact, devices)
+            state = await state_of_change(opened, events, edited, waits_for)
         fields = {"edited": entry.id, "id": edited.change, "state": state.value}
         call.result(fields, f"Edited. To {label}: {state.value}")
         waits = f"{label}'s device shows the old text until it is there: {LISTEN}"
@@ -177,10 +179,16 @@ async def newest(
     before: str | None = None
     while page := await opened.history(person, PAGE, before):
         for entry in reversed(page):
-            if entry.kind not in GONE and scope in entry.scopes and (entry.kind == "text" or not text):
+            if entry.kind not in GONE and _fits(entry, scope) and (entry.kind == "text" or not text):
                 return entry
         before = page[0].id
     return None
+
+
+def _fits(entry: EntryView, scope: DeletionScope) -> bool:
+    """Whether an entry can be deleted in a scope; that of everyone is the whole one of a note."""
+    whole = DeletionScope.MINE if entry.noted and scope is DeletionScope.EVERYONE else scope
+    return whole in entry.scopes
 
 
 async def _confirm(call: Call, label: str, entry: EntryView, scope: DeletionScope) -> None:
@@ -188,11 +196,14 @@ async def _confirm(call: Call, label: str, entry: EntryView, scope: DeletionScop
     note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
     waits = entry.own and entry.state in (EntryState.QUEUED, EntryState.WITHDRAWN)
     where = "your copy" if scope is DeletionScope.HERE else "it on all your devices"
-    if scope is DeletionScope.EVERYONE:
+    if scope is DeletionScope.EVERYONE and not entry.noted:
         consequence = (
             f"Deletes it permanently for everyone. {label} sees that there was a message, and may have read"
             " or copied it."
         )
+    elif entry.noted:
+        others = "; your other devices keep it" if scope is DeletionScope.HERE else ""
+        consequence = f"Deletes {where} permanently{others}."
     elif waits:
         consequence = (
             f"Deletes {where} permanently. {label} has not received it. If it still waits, {label} only"

@@ -11,7 +11,7 @@ from typing import Final
 import click
 from msgspec.structs import replace
 
-from chat.cli.output import Stopped, label_among, note, one_line, timestamp
+from chat.cli.output import Stopped, label_among, note, one_line, talks, timestamp
 from chat.cli.pairing import NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
@@ -304,7 +304,7 @@ def kept_line(view: RetentionView) -> str:
 async def compare(call: Call) -> None:
     """Show count and root hash of each conversation: the same on two devices, if both hold the same."""
     async with messenger(call, offline=True) as opened:
-        root, known = await opened.history_root(), await opened.contacts()
+        root, known = await opened.history_root(), await talks(opened)
     for one in root.conversations:
         name = label_among(known, one.contact)
         fields = {"conversation": name, "person": one.contact, **_root_fields(one)}

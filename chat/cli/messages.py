@@ -22,6 +22,7 @@ from chat.cli.output import (
     label_among,
     note,
     one_line,
+    talks,
     timestamp,
 )
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger, until_stopped
@@ -340,17 +341,18 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_id: str | None) -> int | None:
     """Send TEXT to the contact NAME.
 
-    If TEXT is -, the text comes from standard input.
+    If TEXT is -, the text comes from standard input. The NAME notes stands for yourself: your notes are on
+    your devices only, whatever a contact is called.
 
     A repeat with the same --id is harmless: a message is sent once per contact and ID. Without --id, Parlour
     draws one, and prints it where it does not know whether the message was stored.
 
     Status 0: a device of the contact has the message. Status 75: it waits until the contact is online, or
-    until you compare the contact's identity, which has changed.
+    until you compare the contact's identity, which has changed. A note is stored with status 0.
     """
     drawn = send_id or secrets.token_hex(16)
     async with messenger(call) as opened:
-        label, contact = find(await opened.contacts(), name)
+        label, contact = find(await talks(opened), name)
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         async with aclosing(Feed(opened)) as events:
@@ -361,7 +363,7 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_i
                     raise  # nothing was sent, and no repeat sends it
                 kind = next(one for one in MAYBE_SENT if isinstance(failure, one))
                 raise kind(f"{failure} Add --id {drawn} to send it again, but not twice.") from failure
-            state = await state_within(opened, events, entry, wait)
+            state = await state_within(opened, events, entry, within(wait, contact, devices))
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
         return kept(state, devices, contact, held_line(label), waits)
@@ -375,7 +377,7 @@ def kept(
     state: EntryState, devices: Iterable[TerminalView], contact: ContactView, held: str, waits: str
 ) -> int | None:
     """The status for an entry in a state, and a note that says why it waits."""
-    if state in ARRIVED:
+    if state in ARRIVED or contact.notes:
         return None
     if not any(view.this and view.state is TerminalState.LIVE for view in devices):
         note(SHUT_OUT)
@@ -384,6 +386,12 @@ def kept(
     else:
         note(waits)
     return KEPT
+
+
+def within(wait: float, contact: ContactView, devices: Iterable[TerminalView]) -> float:
+    """Seconds to wait for a state: a note of a person without another device has its last one at once."""
+    others = any(one.state is TerminalState.LIVE and not one.this for one in devices)
+    return wait if others or not contact.notes else 0
 
 
 async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
@@ -445,7 +453,7 @@ async def _serve_as_house(call: Call) -> None:
 
 async def _listen(call: Call) -> None:
     async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
-        contacts = await opened.contacts()
+        contacts = await talks(opened)
         held = [entry for view in contacts for entry in await opened.history(view.person, HELD)]
         printer = Printer(call, await opened.me(), contacts, held)
         printer.begin()
@@ -460,7 +468,7 @@ async def _listen(call: Call) -> None:
 
 async def _resume(opened: Messenger, printer: Printer) -> None:
     """Print what happened between two engines, of which this command had no events."""
-    contacts = await opened.contacts()
+    contacts = await talks(opened)
     missed: list[EntryView] = []
     for view in contacts:
         entries = page = await opened.history(view.person, HELD)
@@ -487,7 +495,7 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
       meet*                the beginning of a word
       "good morning"       a phrase, with its quotation marks
       from:NAME  from:me   who wrote it
-      in:NAME              the conversation
+      in:NAME              the conversation; in:notes your notes
       before:DATE          before that day, month or year began
       after:DATE           after it ended
 
@@ -496,7 +504,7 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
     if name is None and search is None:
         raise UsageError("Name a contact, or search all conversations with --search WORDS.")
     async with messenger(call, offline=True) as opened:
-        contacts = await opened.contacts()
+        contacts = await talks(opened)
         person = find(contacts, name)[1].person if name is not None else None
         entries: tuple[EntryView, ...] = ()
         wanted = pattern(parse_query(search or "").terms)

@@ -21,7 +21,15 @@ from typing import Any, Final, TextIO
 
 import click
 
-from chat.interface import ContactView, ParlourError, UsageError, hits
+from chat.interface import (
+    ContactView,
+    Messenger,
+    ParlourError,
+    UsageError,
+    hits,
+    means_notes,
+    notes_view,
+)
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories that draw nothing, steer the terminal or turn the direction of text."""
@@ -151,7 +159,7 @@ _SUFFIX_DIGITS: Final = (4, 8, 16, 64)
 
 
 def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
-    """Each contact by the label to show and to type; no two of them look the same."""
+    """Each contact by the label to show and to type; none looks like another one or like the notes."""
     views = list(contacts)
     drawn = Counter(_drawn(view.label) for view in views)
     digits = next(
@@ -160,7 +168,7 @@ def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
     named: dict[str, ContactView] = {}
     for view in views:
         label = one_line(view.label).strip()
-        if not label or drawn[_drawn(view.label)] > 1:
+        if not view.notes and (not label or drawn[_drawn(view.label)] > 1 or means_notes(label)):
             label = f"{label}~{view.person[:digits]}"
         named[f"{label}~{view.person}" if label in named else label] = view
     return named
@@ -180,8 +188,14 @@ def label_among(contacts: Iterable[ContactView], person: str) -> str:
 
 
 def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
-    """Label and view of the contact that a name means. Raises UsageError, with what to choose from."""
+    """Label and view of the contact that a name means. Raises UsageError, with what to choose from.
+
+    Where the notes are among them, they alone have their name: nothing meant for them goes to a contact.
+    """
     held, drawn = labels(contacts), _drawn(name)
+    notes = next(((label, view) for label, view in held.items() if view.notes), None)
+    if notes is not None and means_notes(name):
+        return notes
     ways: tuple[Callable[[str, ContactView], bool], ...] = (
         lambda label, view: name in (label, view.person),
         lambda label, view: drawn in (_drawn(label), _drawn(view.name)),
@@ -193,10 +207,16 @@ def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
             return fitting.popitem()
         if fitting:
             raise UsageError(f"{name} matches more than one contact: name one of {', '.join(fitting)}.")
-    known = f"your contacts are {', '.join(held)}"
-    if not held:
+    others = [label for label, view in held.items() if not view.notes]
+    known = f"your contacts are {', '.join(others)}"
+    if not others:
         known = "you have no contacts yet, see 'parlour pair --help'"
     raise UsageError(f"No contact is named {name}: {known}.")
+
+
+async def talks(opened: Messenger) -> tuple[ContactView, ...]:
+    """The contacts, and after them the notes of this person."""
+    return (*await opened.contacts(), notes_view(await opened.me()))
 
 
 def _drawn(name: str) -> str:

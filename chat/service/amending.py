@@ -43,14 +43,15 @@ def follow(
 
 
 def changed_of(database: Database, ids: Iterable[bytes]) -> list[Changed]:
-    """How these entries are shown now, as far as they are of conversations with contacts."""
+    """How these entries are shown now."""
     changed = list[Changed]()
     for entry in ids:
         row = entries.get(database, entry)
         talk = contacts.conversation(database, row.conversation) if row is not None else None
-        if row is not None and talk is not None and talk.contact is not None:
+        person = contacts.partner(database, talk) if talk is not None else None
+        if row is not None and talk is not None and person is not None:
             said = tuple(receipts.of(database, [entry]).get(entry, ()))
-            changed.append(Changed(talk.contact, row, said, receipts.unread(database, talk.id)))
+            changed.append(Changed(person, row, said, receipts.unread(database, talk.id)))
     return changed
 
 

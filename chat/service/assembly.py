@@ -159,7 +159,7 @@ class UseCases:
         addresses = AddressBook(clock, store, keyring)
         comparison = Comparison(runtime, store, bus, keyring, views)
         self.forwarding = forwarding = Forwarding(
-            runtime, store, bus, keyring, book, links, views, expirer, logs, gaps, port
+            runtime, store, bus, keyring, book, links, views, expirer, logs, gaps, port, notes
         )
         self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
         self.sync = sync = Synchronizer(

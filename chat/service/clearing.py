@@ -15,7 +15,7 @@ from chat.storage import clearing, receipts
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure
 from chat.tasks import Runtime
-from protocol.entries_and_receipts import conversation_of_two
+from protocol.entries_and_receipts import conversation_of
 
 
 class Clearing:
@@ -47,7 +47,7 @@ class Clearing:
 
         What is done then stays done, and the rest is done at the next start.
         """
-        conversation = conversation_of_two(self._keyring.own.person, person)
+        conversation = conversation_of(self._keyring.own.person, person)
         begin = partial(self._store.write, clearing.begin, conversation)
         await self._store.with_reserve(begin)
         await self._store.with_reserve(self._work)

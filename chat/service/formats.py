@@ -17,7 +17,14 @@ from msgspec import Struct
 
 from chat.service.views import AMENDS, CUT, DELETED, ELSEWHERE, EXPIRED, MISSING, TEXT, TIMER, UNKNOWN, utc
 from protocol.backup.root import NOT_HELD, RootHash, history_root
-from protocol.entries_and_receipts import KIND_CUT, KIND_TEXT, KIND_TIMER, ParsedEntry, parse_entry
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_STATE,
+    KIND_TEXT,
+    KIND_TIMER,
+    ParsedEntry,
+    parse_entry,
+)
 from protocol.errors import ProtocolError
 from protocol.messages import EditBody, Entry
 from protocol.redacting import Redacted, Redacting
@@ -26,7 +33,8 @@ from protocol.redacting import Redacted, Redacting
 class Shown(Redacting, frozen=True):
     """An entry as it is exported. `header`, `salt` and `body` are its bytes; ids are in hex, `time` in UTC.
 
-    `text` is empty but for the kinds `text` and `edit`.
+    `text` is empty but for the kinds `text` and `edit`. `hidden`: it is what terminals of the person say to
+    each other, which only proves the root hash.
     """
 
     id: str
@@ -40,6 +48,7 @@ class Shown(Redacting, frozen=True):
     header: Redacted[bytes]
     salt: Redacted[bytes]
     body: Redacted[bytes]
+    hidden: bool = False
 
 
 class NotVerified(Exception):
@@ -115,6 +124,8 @@ class Markdown:
         return f"\n## {_escaped(name)}\n"
 
     def entry(self, entry: Shown) -> str:
+        if entry.hidden:
+            return ""
         shown = _escaped(entry.text) if entry.kind == "text" else f"*{entry.kind}* {_escaped(entry.text)}"
         lines = "\n".join(f"> {line}  " for line in shown.split("\n"))
         return f"\n**{_escaped(entry.author)}** {stamp(entry.time)} {entry.state} `{entry.id}`\n\n{lines}\n"
@@ -166,6 +177,7 @@ class Page:
         )
         shown = _paragraph(entry.kind, entry.text)
         own = ' class="own"' if entry.own else ""
+        own += " hidden" if entry.hidden else ""
         return (
             f'<article id="{entry.id}"{own} {raw}>'
             f"<small><bdi>{_safe(entry.author)}</bdi> <time>{stamp(entry.time)}</time> {entry.state}</small>"
@@ -272,6 +284,7 @@ def _words(entry: ParsedEntry) -> str:
     return "" if words is None else words.text
 
 
+STATE: Final = "state"
 _WITH_BODY: Final = {KIND_TEXT: TEXT, KIND_CUT: CUT, KIND_TIMER: TIMER}
 
 
@@ -280,6 +293,8 @@ def _kinds(entry: ParsedEntry) -> tuple[str, ...]:
     kind = entry.header.kind
     if kind in AMENDS:
         return (AMENDS[kind],)
+    if kind == KIND_STATE:
+        return (STATE,)
     return (_WITH_BODY.get(kind, UNKNOWN),) if entry.has_body else (DELETED, EXPIRED, MISSING, ELSEWHERE)
 
 
@@ -320,7 +335,7 @@ def _verify_lines(lines: Iterator[str], checker: _Checker) -> None:
 
 
 _ARTICLE: Final = re.compile(
-    r'<article id="([0-9a-f]{64})"( class="own")? data-header="([0-9a-f]*)" data-salt="([0-9a-f]*)"'
+    r'<article id="([0-9a-f]{64})"( class="own")?( hidden)? data-header="([0-9a-f]*)" data-salt="([0-9a-f]*)"'
     r' data-body="([0-9a-f]*)"><small><bdi>[^<>]*</bdi> <time>([0-9TZ:.-]*)</time> [a-z]*</small>'
     r'<p dir="auto">(.*)</p></article>\n'
 )
@@ -338,8 +353,9 @@ def _verify_page(lines: Iterator[str], checker: _Checker) -> None:
         _require(re.fullmatch(wanted, next(lines, "")) is not None)
     for line in lines:
         if found := _ARTICLE.fullmatch(line):
-            identity, own, header, salt, body, time, shown = found.groups()
+            identity, own, hidden, header, salt, body, time, shown = found.groups()
             entry = checker.entry(identity, own is not None, time, header, salt, body)
+            _require(hidden is None or entry.header.kind in (KIND_STATE, KIND_CUT))
             words = _words(entry)
             _require(shown in [_paragraph(kind, words) for kind in _kinds(entry)])
         elif found := _SECTION.fullmatch(line):

@@ -20,6 +20,7 @@ from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.marks import Marks
 from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
+from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
@@ -28,6 +29,7 @@ from chat.storage import repair, siblings
 from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
+from protocol.codec import check_ascending
 from protocol.entries_and_receipts import (
     READ,
     ParsedEntry,
@@ -243,7 +245,9 @@ class Forwarding:
         logs: PersonLogs,
         gaps: Gaps,
         port: ListeningPort,
+        notes: Notes,
     ) -> None:
+        self._notes = notes
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._open, self._views, self._expirer = book, links, views, expirer
         self._logs, self._gaps, self._port = logs, gaps, port
@@ -430,8 +434,11 @@ class Forwarding:
                 await self._compare(link, message)
             case Heads():
                 await self._answer(link, message)
+            case Receipt():  # of a conversation with a contact it only keeps the link from looking dead
+                check_ascending(message.ids)
+                await self._notes.acknowledged(link, message.ids)
             case _:
-                pass  # a Receipt answers entries, so that the link does not look dead
+                pass
 
     async def _affords(self, link: LiveLink) -> None:
         now = self._runtime.clock.monotonic()

@@ -14,7 +14,7 @@ from chat.storage import contacts as stored_contacts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries_and_receipts import conversation_of_two
+from protocol.entries_and_receipts import KIND_CUT, KIND_STATE, conversation_of
 
 NO_ENTRY = phrase("No such message on this device.")
 BOTH = phrase("Ask for the messages before a message or after it, not both.")
@@ -45,7 +45,7 @@ class History:
         return found
 
     def _conversation(self, person: bytes) -> bytes:
-        return conversation_of_two(self._own_person, person)
+        return conversation_of(self._own_person, person)
 
     async def page(
         self, person: bytes, limit: int, before: str | None, after: str | None
@@ -140,10 +140,14 @@ def unix(time: datetime) -> int:
 
 
 def held_in(database: Database, conversation: bytes, entry: bytes) -> EntryRow:
-    """An entry of a conversation. Raises UsageError if it is not held."""
+    """An entry of a conversation. Raises UsageError if it is not held, or is for terminals alone."""
     row = entries.get(database, entry)
-    if row is None or row.conversation != conversation:
+    if row is None or row.conversation != conversation or row.kind == KIND_STATE:
         raise UsageError(NO_ENTRY)
+    if row.kind == KIND_CUT:
+        talk = stored_contacts.conversation(database, conversation)
+        if talk is not None and talk.kind == stored_contacts.NOTES:
+            raise UsageError(NO_ENTRY)
     return row
 
 
@@ -165,10 +169,11 @@ def _search(
     database: Database, find: Callable[[Database], list[EntryRow]]
 ) -> list[tuple[bytes, EntryRow, list[ReceiptRow]]]:
     rows = find(database)
-    contacts = {row.id: row.contact for row in stored_contacts.conversations(database)}
+    talks = stored_contacts.conversations(database)
+    persons = {row.id: stored_contacts.partner(database, row) for row in talks}
     acknowledged = receipts.of_rows(database, rows)
     return [
-        (contact, row, acknowledged.get(row.id, []))
+        (person, row, acknowledged.get(row.id, []))
         for row in rows
-        if (contact := contacts.get(row.conversation)) is not None
+        if (person := persons.get(row.conversation)) is not None
     ]

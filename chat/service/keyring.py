@@ -350,6 +350,10 @@ class Keyring:
             return terminal_of(self.own_log, link)
         return terminal_at(self.contacts.get(link.person), link)
 
+    def other_live(self) -> set[bytes]:
+        """The live terminals of this person but this one."""
+        return self.own_log.live.keys() - {self.own.terminal}
+
     def hints(self, peer: Peer) -> Sequence[tuple[str, int]]:
         found, worked = self.found.get(peer, ()), self.remembered.get(peer, ())
         return list(dict.fromkeys((*worked[:1], *found, *worked)))

@@ -32,7 +32,7 @@ from protocol.entries_and_receipts import (
     KIND_TEXT,
     KIND_TIMER,
     ParsedEntry,
-    conversation_of_two,
+    conversation_of,
     cut_body,
     delete_body,
     edit_body,
@@ -95,8 +95,9 @@ class Messages:
         self._cut_for: PersonState | None = None  # the own log for which every cut that is due is written
 
     async def send(self, person: bytes, text: str, reply: bytes = b"", send_id: str = "") -> EntryView:
-        """Commit a text entry for a contact and send it. Raises UsageError, NotPermitted (this terminal was
-        removed), or a storage failure.
+        """Commit a text entry for a contact, or for the notes of this person, and send it.
+
+        Raises UsageError, NotPermitted (this terminal was removed), or a storage failure.
 
         `reply` is the id of an entry held of this conversation, or empty. With a `send_id` that was used
         before, the entry of that time is returned.
@@ -151,7 +152,7 @@ class Messages:
             raise UsageError(NOT_TEXT) from None
         if self._keyring.is_removed:
             raise NotPermitted(REMOVED)
-        if self._book.rows[person].blocked:
+        if person != self._keyring.own.person and self._book.rows[person].blocked:
             raise UsageError(BLOCKED)
         if len(send_id) > SEND_ID_MAX or not send_id.isascii():
             raise UsageError(BAD_SEND_ID)
@@ -183,7 +184,7 @@ class Messages:
     def _append_edit(
         self, database: Database, person: bytes, entry: bytes, text: str, send_id: str
     ) -> tuple[ParsedEntry, list[Changed]]:
-        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         if row.kind != KIND_TEXT or not row.salt or not self._views.is_own(row):
             raise UsageError(NO_TEXT)
         written = self._commit(database, person, KIND_EDIT, edit_body(entry, text))
@@ -192,14 +193,14 @@ class Messages:
         return written, follow(database, self._keyring.own.self_keys, written.id)[0]
 
     def _shown(self, database: Database, person: bytes, entry: bytes) -> EntryView:
-        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         return self._views.entry(person, row, receipts.of(database, [entry]).get(entry, []))
 
     def _append(
         self, database: Database, person: bytes, text: str, reply: bytes, send_id: str
     ) -> ParsedEntry:
         if reply:
-            held_in(database, conversation_of_two(self._keyring.own.person, person), reply)
+            held_in(database, conversation_of(self._keyring.own.person, person), reply)
         timer = self._book.timers.get(person, 0)
         entry = self._commit(database, person, KIND_TEXT, text_body(text, reply), timer)
         if send_id and not receipts.remember_send(database, send_id, entry.id):
@@ -228,7 +229,8 @@ class Messages:
         """Announce and send the texts that turn out to be stored, once that can be read. Raises as a read."""
         for person, send_id in list(self._unsure):
             found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id)
-            if found is not None and person in self._book.rows:
+            known = person in self._book.rows or person == self._keyring.own.person
+            if found is not None and known:
                 self._announce_stored(person, *found, send_id)
             self._unsure.discard((person, send_id))
 
@@ -236,7 +238,9 @@ class Messages:
         self, database: Database, person: bytes, kind: int, body: bytes, timer: int = 0
     ) -> ParsedEntry:
         own = self._keyring.own
-        conversation = conversation_of_two(own.person, person)
+        if person == own.person:
+            return self._notes.commit(database, kind, body)
+        conversation = conversation_of(own.person, person)
         heads = self._keyring.own_log.heads
         place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random
@@ -279,7 +283,7 @@ class Messages:
 
         Raises UsageError, or a storage failure.
         """
-        conversation = conversation_of_two(self._keyring.own.person, person)
+        conversation = conversation_of(self._keyring.own.person, person)
         own_keys = self._keyring.own.self_keys
         delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, own_keys)
         row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
@@ -302,7 +306,7 @@ class Messages:
         return await self._store.read(self._shown, person, entry)
 
     def _erase(self, database: Database, person: bytes, entry: bytes) -> Written:
-        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         if row.kind in KEPT_KINDS:
             raise UsageError(IN_FORCE)
         if deleted_by(row) == MINE:  # what its author deleted here may not be deleted on the others
@@ -312,8 +316,11 @@ class Messages:
     async def delete_for_all(self, person: bytes, entry: bytes) -> EntryView:
         """Commit a delete of an own entry, which destroys it here, and send it.
 
-        Raises UsageError, or a storage failure.
+        An entry of the notes is deleted on all terminals of this person. Raises UsageError, or a storage
+        failure.
         """
+        if person == self._keyring.own.person:
+            return await self.delete_on_all(person, entry)
         if self._keyring.is_removed:
             raise NotPermitted(REMOVED)
         delete = partial(self._store.write_once, _is_amended, self._append_delete, person, entry)
@@ -328,7 +335,7 @@ class Messages:
         self, database: Database, person: bytes, entry: bytes
     ) -> tuple[ParsedEntry | None, list[Changed]]:
         """The delete, None where there is one, and what it changed."""
-        row = held_in(database, conversation_of_two(self._keyring.own.person, person), entry)
+        row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         if not self._views.is_own(row):
             raise UsageError(NOT_YOURS)
         if row.kind in KEPT_KINDS:
@@ -354,7 +361,7 @@ def _are_held(database: Database, written: list[tuple[bytes, ParsedEntry]]) -> b
 def _sent_with(
     database: Database, own: bytes, person: bytes, send_id: str
 ) -> tuple[EntryRow, list[ReceiptRow]] | None:
-    conversation = conversation_of_two(own, person)
+    conversation = conversation_of(own, person)
     entry = receipts.sent_with(database, conversation, send_id)
     if entry is None:
         return None

@@ -1,4 +1,4 @@
-"""The notes of this person: what its terminals share with each other alone (SPEC §11.10).
+"""The notes of this person: its texts to itself, and what its terminals share (SPEC §11.10).
 
 A use case writes here in the transaction of its change. What comes of other terminals is stored, followed in
 the same transaction, and then published as if it had been done here.
@@ -7,23 +7,24 @@ the same transaction, and then published as if it had been done here.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from msgspec import Struct
 
-from chat.interface import ContactRemoved
+from chat.interface import ContactRemoved, EntryAdded, EntryChanged, EntryFilled, EntryState
 from chat.network.links import Links, LiveLink
 from chat.service import events
-from chat.service.amending import Amendments, changed_of
+from chat.service.amending import Amendments, Changed, changed_of, follow
 from chat.service.comparison import Gaps
 from chat.service.events import ContactReleased, ContactsChanged, EventBus
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
 from chat.service.maintenance import Cleaner
 from chat.service.state import ContactBook
-from chat.service.views import Views
+from chat.service.views import AMENDS, Views, gone
 from chat.storage import contacts, entries, quarantine, receipts, repair, sharing
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database, Store
-from chat.storage.entries import Stored
+from chat.storage.entries import ON_ALL, Stored
 from chat.storage.sharing import Followed
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
@@ -52,6 +53,19 @@ class Written(Struct, frozen=True):
     followed: Followed
 
 
+class Taken(Struct, frozen=True):
+    """What an insert of entries of other terminals did: what is new, what changed, and what followed.
+
+    `due`: whether more is to be settled. `gaps`: entries and their authors, as `repair.before_gaps`.
+    """
+
+    new: Sequence[Stored]
+    changed: Sequence[Changed]
+    followed: Followed
+    due: bool
+    gaps: Sequence[tuple[bytes, bytes]]
+
+
 class Notes:
     """Writes and takes the entries of the notes, and keeps what is in memory in line with them."""
 
@@ -77,7 +91,7 @@ class Notes:
 
     def write(self, database: Database, *bodies: Sequence[StateWrite]) -> Written:
         """Write an entry for each body, in the transaction of what they say. `done` must follow."""
-        written = [self._commit(database, KIND_STATE, state_body(writes)) for writes in bodies]
+        written = [self.commit(database, KIND_STATE, state_body(writes)) for writes in bodies]
         # What this person deletes now waits behind no deletions of another terminal.
         deleted = [one.of for writes in bodies for one in writes if one.register == Register.DELETED]
         return Written(tuple(written), sharing.follow(database, deleted))
@@ -86,9 +100,10 @@ class Notes:
         """Write the cut of a removed terminal of this person into the notes."""
         conversation = sharing.ensure(database, self._keyring.own.person)
         heads = quarantine.heads(database, conversation, removed)
-        return self._commit(database, KIND_CUT, cut_body(removed, heads))
+        return self.commit(database, KIND_CUT, cut_body(removed, heads))
 
-    def _commit(self, database: Database, kind: int, body: bytes) -> ParsedEntry:
+    def commit(self, database: Database, kind: int, body: bytes) -> ParsedEntry:
+        """Write an entry of the notes, in the transaction of what it says."""
         own = self._keyring.own
         conversation = sharing.ensure(database, own.person)
         heads = self._keyring.own_log.heads
@@ -140,23 +155,21 @@ class Notes:
                 parsed.append(entry)
         finally:
             if parsed:
-                _, followed, due, gaps = await self._store.write_once(
-                    repair.is_stored, self._insert, link, parsed, former
-                )
-                if due:
+                taken = await self._store.write_once(_is_stored, self._insert, link, parsed, former)
+                if taken.due:
                     self._bus.signal(events.SettlingDue())
-                if gaps:
-                    self._gaps.passed_again(link, gaps)
-                await self._took(followed)
+                if taken.gaps:
+                    self._gaps.passed_again(link, taken.gaps)
+                self._show(taken)
+                await self._took(taken.followed)
         stored = [entry.id for entry in parsed if entry.salt]
         return receipt_for(STORED, stored) if stored else None, unknown
 
     def _insert(
         self, database: Database, link: LiveLink, parsed: Sequence[ParsedEntry], former: Collection[bytes]
-    ) -> tuple[list[Stored], Followed, bool, list[tuple[bytes, bytes]]]:
-        """Insert entries: what is new, what followed, whether more is due, and gaps."""
+    ) -> Taken:
         own = self._keyring.own
-        sharing.ensure(database, own.person)
+        conversation = sharing.ensure(database, own.person)
         new = entries.insert_all(
             database,
             parsed,
@@ -169,7 +182,45 @@ class Notes:
         fresh = {one.entry.id for one in new if not one.filled}
         again = [one for one in parsed if one.id not in fresh] if link.asked else []
         gaps = repair.before_gaps(database, again)
-        return new, sharing.follow(database), entries.is_unsettled(database), gaps
+        changed = list[Changed]()
+        if any(one.amends is not None for one in parsed):
+            talk = contacts.conversation_number(database, conversation)
+            changed, _ = follow(database, own.self_keys, after=talk - 1)
+        followed = sharing.follow(database)
+        return Taken(new, changed, followed, entries.is_unsettled(database), gaps)
+
+    def _show(self, taken: Taken) -> None:
+        """Publish what this person sees of new entries: of states and cuts nothing."""
+        own, erased = self._keyring.own.person, set(taken.followed.gone)
+        shown = {one.row.id: self._amendments.view(one) for one in taken.changed}
+        for one in taken.new:
+            entry = one.entry
+            if not _is_shown(entry):
+                continue
+            view = shown.get(entry.id) or self._views.added(
+                own, entry, conflicting=bool(one.rivals), quarantined=one.quarantined
+            )
+            if one.destroyed or entry.id in erased:
+                view = gone(view, one.destroyed or ON_ALL)
+            self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
+        self._amendments.publish(taken.changed, [one.entry.id for one in taken.new])
+        evidence = [
+            (one.entry.header.author, one.entry.id, one.rivals)
+            for one in taken.new
+            if one.rivals and not one.filled and _is_shown(one.entry)
+        ]
+        self._views.publish_evidence(own, evidence)
+
+    async def acknowledged(self, link: LiveLink, ids: Sequence[bytes]) -> None:
+        """Another terminal of this person has stored entries, of which those of the notes say so."""
+        noted, terminal = await self._store.read(receipts.noted, ids), self._keyring.at(link)
+        if not noted or not terminal:
+            return
+        others, now = self._keyring.other_live(), self._runtime.clock.wall()
+        new = await self._store.write(receipts.acknowledge_noted, noted, terminal, others, now)
+        for entry in new:
+            changed = EntryChanged(self._keyring.own.person.hex(), entry.hex(), EntryState.DELIVERED)
+            self._bus.publish(changed)
 
     def begin(self) -> None:
         """The order of entries, or which of them count, may be another one than before."""
@@ -245,3 +296,15 @@ class Notes:
                 await self._links.close(person, 0)
             elif before is not None and before.held and not row.held:
                 self._bus.signal(ContactReleased(person))
+
+
+_UNSHOWN: Final = frozenset({KIND_STATE, KIND_CUT, *AMENDS})
+"""Kinds that have no line in the notes."""
+
+
+def _is_shown(entry: ParsedEntry) -> bool:
+    return entry.header.kind not in _UNSHOWN
+
+
+def _is_stored(database: Database, taken: Taken) -> bool:
+    return repair.is_stored(database, (taken.new,))

@@ -11,7 +11,7 @@ from typing import Final
 from chat.errors import phrase
 from chat.interface import BackupView, BadData, UsageError
 from chat.service.events import EventBus
-from chat.service.formats import FORMS, Form, NotVerified, Shown, verify
+from chat.service.formats import FORMS, STATE, Form, NotVerified, Shown, verify
 from chat.service.keyring import Keyring
 from chat.service.progress import Progress
 from chat.service.state import ContactBook
@@ -24,8 +24,19 @@ from chat.storage.new_file import NewFile
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
 from protocol.backup.root import NOT_HELD, RootHash, history_root
-from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, conversation_of_two, read_edit, read_text
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_EDIT,
+    KIND_STATE,
+    KIND_TEXT,
+    conversation_of,
+    read_edit,
+    read_text,
+)
 from protocol.errors import ProtocolError
+
+NOTES: Final = "Notes"
+"""What a file calls the conversation of a person with itself."""
 
 PIECE = 64
 """Entries that one piece reads: some milliseconds, for which others wait."""
@@ -64,13 +75,14 @@ class Readable:
     async def _fill(self, file: NewFile, form: Form, person: bytes | None) -> BackupView:
         own, now = self._keyring.own.person, utc(self._runtime.clock.wall())
         await _put(file, form.begin(self._keyring.own_log.name, now))
-        persons = [person] if person is not None else list(self._book.rows)
-        talks = sorted((conversation_of_two(own, one), one) for one in persons)
+        noted = [own] if await self._store.read(backup.has_notes) else []
+        persons = [person] if person is not None else [*self._book.rows, *noted]
+        talks = sorted((conversation_of(own, one), one) for one in persons)
         total, roots = 0, list[tuple[bytes, bytes]]()
         progress = Progress(self._bus, await self._store.read(_last))
         for conversation, contact in talks:
             root = RootHash(conversation)
-            await _put(file, form.talk(conversation.hex(), self._views.name(contact)))
+            await _put(file, form.talk(conversation.hex(), self._name(contact)))
             place: Position | None = BEGINNING
             while place is not None:
                 place = await self._piece(file, form, contact, root, place)
@@ -85,7 +97,7 @@ class Readable:
     async def _piece(
         self, file: NewFile, form: Form, contact: bytes, root: RootHash, place: Position
     ) -> Position | None:
-        conversation = conversation_of_two(self._keyring.own.person, contact)
+        conversation = conversation_of(self._keyring.own.person, contact)
         rows, known = await self._store.read(_page, conversation, place)
         lines = list[str]()
         for row in rows:
@@ -94,14 +106,18 @@ class Readable:
         await _put(file, "".join(lines))
         return rows[-1].position if len(rows) == PIECE else None
 
+    def _name(self, person: bytes) -> str:
+        return NOTES if person == self._keyring.own.person else self._views.name(person)
+
     def _shown(self, contact: bytes, row: EntryRow, known: list[ReceiptRow]) -> Shown:
         view, text = self._views.entry(contact, row, known), ""
         if row.salt and row.kind in (KIND_TEXT, KIND_EDIT):
             with suppress(ProtocolError):
                 text = (read_text if row.kind == KIND_TEXT else read_edit)(row.body).text
-        kind = TEXT if text and row.kind == KIND_TEXT else view.kind
+        kind = TEXT if text and row.kind == KIND_TEXT else STATE if row.kind == KIND_STATE else view.kind
         shown = view.id, view.author, view.own, view.time, kind, view.state.value, view.reply, text
-        return Shown(*shown, row.header, row.salt, row.body)
+        hidden = row.kind == KIND_STATE or (view.noted and row.kind == KIND_CUT)
+        return Shown(*shown, row.header, row.salt, row.body, hidden)
 
 
 async def _put(file: NewFile, text: str) -> None:

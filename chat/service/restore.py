@@ -16,7 +16,18 @@ from msgspec.structs import replace
 from chat.errors import phrase
 from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of
-from chat.storage import backup, contacts, entries, erasing, keys, ordering, persons, quarantine, settings
+from chat.storage import (
+    backup,
+    contacts,
+    entries,
+    erasing,
+    keys,
+    ordering,
+    persons,
+    quarantine,
+    settings,
+    sharing,
+)
 from chat.storage.amending import Follower
 from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
@@ -275,6 +286,8 @@ class Restorer:
                 self._contact(record)
             case BackupConversation():
                 self._contact_now = record.contact
+                if record.contact == self._own.person:
+                    sharing.ensure(db, record.contact)
             case BackupProof():
                 persons.add_proven_key(db, record.person, record.static)
             case BackupSetting():

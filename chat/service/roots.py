@@ -10,7 +10,7 @@ from chat.storage.database import Store
 from chat.storage.entries import BEGINNING, Position
 from chat.storage.positions import ALL
 from protocol.backup.root import RootHash, history_root
-from protocol.entries_and_receipts import conversation_of_two
+from protocol.entries_and_receipts import conversation_of
 
 
 class Roots:
@@ -22,8 +22,9 @@ class Roots:
     async def compute(self) -> HistoryRoot:
         """As interface.Messenger.history_root."""
         own, found = self._keyring.own.person, list[tuple[RootHash, bytes, bytes, int]]()
-        for person in list(self._book.rows):
-            conversation = conversation_of_two(own, person)
+        noted = [own] if await self._store.read(backup.has_notes) else []
+        for person in (*self._book.rows, *noted):
+            conversation = conversation_of(own, person)
             gone = await self._store.read(retention.count, conversation)
             found.append((await self._of(conversation), conversation, person, gone))
         return HistoryRoot(

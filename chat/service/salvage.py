@@ -39,7 +39,7 @@ from protocol.backup.records import (
     BackupStart,
 )
 from protocol.backup.root import NOT_HELD, RootHash, history_root
-from protocol.entries_and_receipts import ParsedEntry, conversation_of_two, parse_entry
+from protocol.entries_and_receipts import KIND_CUT, KIND_STATE, ParsedEntry, conversation_of, parse_entry
 from protocol.errors import ProtocolError
 from protocol.identity.reduction import PersonState, Pins, reduce
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
@@ -188,23 +188,25 @@ def _write(db: DamagedDatabase, writer: BackupWriter, found: _Found, time: int, 
             writer.add(backup.deletion_records(deleted))
             after = deleted[-1][0]
     terminals: dict[int, bytes] = dict(_readable(db, "terminals", "number, terminal", found.lost))
-    talks = {conversation_of_two(own.person, person): person for person in found.contacts}
-    places = defaultdict[bytes, list[tuple[int, bytes, int]]](list)
+    talks = {conversation_of(own.person, person): person for person in (own.person, *found.contacts)}
+    places, has_words = defaultdict[bytes, list[tuple[int, bytes, int]]](list), False
     removed = _numbers(db, "SELECT conversation FROM removals") or ()
     of_entries = "number, id, rank, header, conversation"
     for number, identity, rank, header, conversation in _readable(db, "entries", of_entries, found.lost):
         if conversation in removed:
             continue
         entry = _parsed(identity, header)
-        if entry is not None and entry.header.conversation == notes_of(own.person):
-            continue  # what they say is in the tables of contacts, settings and relays
         if entry is None or entry.header.conversation not in talks:
             found.lost["entries"] += 1
         else:
+            noted = entry.header.conversation == notes_of(own.person)
+            has_words = has_words or (noted and entry.header.kind not in (KIND_CUT, KIND_STATE))
             places[entry.header.conversation].append((rank, identity, number))
             if entry.header.timer:
                 found.ending.add(identity)
     roots, count = list[tuple[bytes, bytes]](), 0
+    if not has_words:  # what states say is in the tables of contacts, settings and relays
+        places.pop(notes_of(own.person), None)
     for conversation in sorted(places):
         root = RootHash(conversation)
         writer.add([BackupConversation(talks[conversation])])
@@ -243,7 +245,7 @@ def _entry(
     alone = _parsed(identity, header)
     assert alone is not None, "the header was read before"
     salt = body = b""
-    bodiless = destroyed or identity in found.ending
+    bodiless = destroyed or identity in found.ending or alone.header.kind == KIND_STATE
     try:
         row = None if bodiless else db.row("SELECT salt, body FROM bodies WHERE entry = ?", number)
     except DatabaseDamaged:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import (
+    NOTES_NAME,
     AwaitedView,
     ContactChanged,
     ContactView,
@@ -50,6 +51,7 @@ from protocol.entries_and_receipts import (
     conversation_of_two,
     delivery_state,
     is_own,
+    note_state,
     read_edit,
     read_text,
     read_timer,
@@ -118,11 +120,14 @@ class Views:
     def added(
         self, person: bytes, entry: ParsedEntry, *, conflicting: bool = False, quarantined: bool = False
     ) -> EntryView:
-        """An entry of a conversation of two that was just stored, and that no link has carried yet."""
+        """An entry that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
         here = header.author == self._keyring.own.terminal
         own = here or self.is_own(header)
-        if here:
+        noted = person == self._keyring.own.person
+        if noted:
+            state = self._note_state(header.author)
+        elif here:
             state = EntryState.QUEUED
         else:
             state = EntryState.SENT if own else EntryState.RECEIVED
@@ -148,21 +153,17 @@ class Views:
             quarantined=quarantined,
             expires=utc(ends(header, self._now().wall, own=own).due) if header.timer else None,
             seconds=entry.timing.seconds if entry.timing is not None else 0,
+            noted=noted,
         )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = self.is_own(row)
-        # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
-        elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
-        if row.deleted and deleted_by(row) != HERE:
-            elsewhere = False  # its author has deleted it, too, or does so when it hears of it
         # It may be over before it is destroyed.
         moment = self._now() if row.due is not None else None
         over = self._is_over(row)
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt and not over else None
-        keys = self._keyring.contacts.get(person)
-        terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
-        kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
+        noted = person == self._keyring.own.person
+        state = self._note_state(row.author, receipts_of) if noted else self._state(person, row, receipts_of)
         change = row.amended
         edit = read_edit(change.body) if said is not None and change is not None and change.salt else None
         return EntryView(
@@ -173,7 +174,7 @@ class Views:
             time=utc(row.time),
             kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
             text=edit.text if edit is not None else said.text if said is not None else "",
-            state=state_of(own, kinds, elsewhere or self.on_link(person, row.id), destroyed=row.deleted),
+            state=state,
             reply=said.reply.hex() if said is not None else "",
             conflicting=row.rivalled != 0,
             quarantined=row.quarantined != 0,
@@ -183,12 +184,30 @@ class Views:
             deleted_by=deleted_by(row),
             change=change.id.hex() if change is not None else "",
             kept_on=self._kept_on(row),
+            noted=noted,
         )
 
     def _kept_on(self, row: EntryRow) -> str:
         """The name of the terminal that keeps what this one let go of, or digits of its id."""
         named = self._keyring.own_log.live.get(row.holder or b"")
         return "" if named is None or row.deleted else named.name or f"{named.id.hex()[:ID_DIGITS]}…"
+
+    def _state(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow]) -> EntryState:
+        """The state of an entry of the conversation with a contact."""
+        # Its author sends it, or what this terminal wrote with former keys goes with an answer to heads.
+        elsewhere = row.author in self._keyring.own_log.live and row.author != self._keyring.own.terminal
+        if row.deleted and deleted_by(row) != HERE:
+            elsewhere = False  # its author has deleted it, too, or does so when it hears of it
+        keys = self._keyring.contacts.get(person)
+        terminals = {one.id for one in keys.state.terminals()} if keys is not None else set()
+        kinds = {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
+        sent = elsewhere or self.on_link(person, row.id)
+        return state_of(self.is_own(row), kinds, sent, destroyed=row.deleted)
+
+    def _note_state(self, author: bytes, receipts_of: Iterable[ReceiptRow] = ()) -> EntryState:
+        """The state of an entry of the notes: whether another live terminal of this person has it, too."""
+        others = self._keyring.other_live()
+        return EntryState(note_state(author, [receipt.terminal for receipt in receipts_of], others))
 
     def _is_over(self, row: EntryRow) -> bool:
         """Whether an entry has ended, though it may not be destroyed yet."""
@@ -275,10 +294,11 @@ class Views:
     def named(self, typed: str, *, own: bool) -> set[bytes]:
         """The persons whom a name, label or id means: all of it, or else its start.
 
-        With `own` this person is among them, and is `me` whatever a contact is called.
+        With `own` this person is among them, and is `me` whatever a contact is called; without it a
+        conversation is meant, and `notes` are this person's.
         """
         wanted, this = _drawn(typed), self._keyring.own.person
-        if own and wanted == "me":
+        if wanted == ("me" if own else NOTES_NAME):
             return {this}
         rows = self._book.rows.values()
         names = [(row.person, name) for row in rows for name in (row.shown, row.person.hex())]

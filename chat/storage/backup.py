@@ -29,9 +29,10 @@ from protocol.backup.records import (
     Record,
 )
 from protocol.backup.root import NOT_HELD, RootHash
-from protocol.entries_and_receipts import KIND_EDIT, conversation_of_two
+from protocol.entries_and_receipts import KIND_CUT, KIND_EDIT, KIND_STATE, conversation_of
 from protocol.limits import BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, LOG_OPERATIONS_MAX
 from protocol.messages import ENTRY_HEADER
+from protocol.notes import notes_of
 from protocol.redacting import Redacted, Redacting
 
 PIECE: Final = 128
@@ -42,9 +43,9 @@ ROOT_PIECE: Final = 512
 
 
 class Scope(Redacting, frozen=True):
-    """What of a database belongs to one backup: entries up to a number, and conversations with contacts.
+    """What of a database belongs to one backup: entries up to a number, conversations and notes.
 
-    `conversations` have id and contact, ascending by id.
+    `conversations` have id and contact, the person itself for its notes, ascending by id.
     """
 
     own: bytes
@@ -66,9 +67,20 @@ def scope(db: Database, time: int, *, recovery: bool) -> Scope:
     )
     paired = [row.person for row in contacts.all(db)]
     held = {row.contact: row.id for row in contacts.conversations(db) if row.contact is not None}
-    talks = sorted((held[person], person) for person in paired if person in held)
+    talks = [(held[person], person) for person in paired if person in held]
+    talks += [(notes_of(own.person), own.person)] if has_notes(db) else []
+    talks.sort()
     last = int(db.value("SELECT ifnull(max(number), 0) FROM entries"))
     return Scope(own.person, (own.person, *paired), tuple(talks), last, start)
+
+
+def has_notes(db: Database) -> bool:
+    """Whether the notes have anything but what terminals of the person say to each other."""
+    of_notes = f"conversation IN (SELECT number FROM conversations WHERE kind = {contacts.NOTES})"
+    said = (
+        f"SELECT EXISTS (SELECT 1 FROM entries WHERE {of_notes} AND kind NOT IN ({KIND_CUT}, {KIND_STATE}))"
+    )
+    return bool(db.value(said))
 
 
 def log_records(db: Database, person: bytes) -> list[Record]:
@@ -125,16 +137,18 @@ def deletion_records(found: list[tuple[bytes, int]]) -> list[Record]:
 
 
 LASTS: Final = (
-    "NOT EXISTS (SELECT 1 FROM expiring WHERE entry = e.number)"
+    f"e.kind != {KIND_STATE} AND NOT EXISTS (SELECT 1 FROM expiring WHERE entry = e.number)"
     f" AND (e.kind != {KIND_EDIT} OR NOT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS t"
     " ON t.id = a.target AND t.conversation = e.conversation JOIN expiring AS x ON x.entry = t.number"
     " WHERE a.entry = e.number))"
 )
-"""No file has the body of an entry with a timer, or of its edits: a file would keep it beyond its end."""
+"""Whether a file may have the body of an entry. That of one with a timer, or of its edits, it would keep
+beyond its end; that of a state may have the secret of a pairing, and a backup has what it says as it is.
+"""
 
 
 def without_ending(db: Database, rows: list[EntryRow]) -> list[EntryRow]:
-    """The rows, of which those whose content ends have neither salt nor body."""
+    """The rows, of which those whose content no file has are without salt and body."""
     numbers = json.dumps([row.number for row in rows])
     of_these = "SELECT e.number FROM entries AS e WHERE e.number IN (SELECT value FROM json_each(?))"
     ending = {number for (number,) in db.rows(f"{of_these} AND NOT ({LASTS})", numbers)}
@@ -226,5 +240,7 @@ def _whole(db: Database, conversation: bytes) -> RootHash:
 
 def _conversations(db: Database, own: bytes) -> Iterator[bytes]:
     for row in contacts.conversations(db):
-        if row.contact is not None and row.id == conversation_of_two(own, row.contact):
+        person = contacts.partner(db, row)
+        noted = row.kind == contacts.NOTES
+        if person is not None and row.id == conversation_of(own, person) and (not noted or has_notes(db)):
             yield row.id

@@ -19,7 +19,10 @@ DELETED: Final = 1
 
 
 class Cleared(Struct, frozen=True):
-    """A piece of clearing the conversation with a contact: steps done and in all, and ids of what is gone."""
+    """A piece of clearing a conversation: steps done and in all, and ids of what is gone.
+
+    `contact` is the contact's person id, this person's for the notes.
+    """
 
     contact: bytes
     conversation: bytes
@@ -41,8 +44,9 @@ def begin(db: Database, conversation: bytes) -> None:
 def next_piece(db: Database) -> Cleared | None:
     """Clear the next piece; None if nothing is due. Cuts and timers stay: they hold for other entries."""
     found = db.row(
-        "SELECT k.conversation, c.contact, c.id, k.first, k.done, k.last FROM clearing AS k"
-        " JOIN conversations AS c ON c.number = k.conversation ORDER BY k.conversation LIMIT 1"
+        "SELECT k.conversation, ifnull(c.contact, (SELECT person FROM own)), c.id, k.first, k.done, k.last"
+        " FROM clearing AS k JOIN conversations AS c ON c.number = k.conversation"
+        " ORDER BY k.conversation LIMIT 1"
     )
     if found is None:
         return None

@@ -49,6 +49,14 @@ def conversation_with(db: Database, person: bytes) -> ConversationRow | None:
     return None if found is None else ConversationRow(*found)
 
 
+def partner(db: Database, row: ConversationRow) -> bytes | None:
+    """The person under whom clients know a conversation: the contact, or this person for the notes."""
+    if row.kind != NOTES:
+        return row.contact
+    own: bytes | None = db.value("SELECT person FROM own WHERE id = 1")
+    return own
+
+
 def conversations(db: Database) -> list[ConversationRow]:
     """All conversations, oldest first, without those that are being removed."""
     rows = db.rows(f"{_SELECT_CONVERSATIONS} WHERE number NOT IN {removal.REMOVED} ORDER BY number")

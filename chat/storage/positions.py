@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from chat.storage.contacts import NOTES
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, Position, read_row
+from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, Position, no_cut_of_notes, read_row
 
 ALL: Final = 2**63 - 1
 """As the highest number: every entry that is held."""
@@ -15,7 +16,8 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
     """The oldest `limit` entries after a position, oldest first."""
     found = db.rows(
         f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        f" AND e.{SHOWN} AND (e.rank, e.id) > (?, ?) ORDER BY e.rank, e.id LIMIT ?",
+        f" AND e.{SHOWN} AND {no_cut_of_notes('e')} AND (e.rank, e.id) > (?, ?)"
+        " ORDER BY e.rank, e.id LIMIT ?",
         conversation,
         *position,
         limit,
@@ -24,15 +26,16 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
 
 
 _PART: Final = (
-    "SELECT number, rank, id FROM entries WHERE kind {} IN (3, 4) AND (rank, id) > (?2, ?3) AND number <= ?4"
-    " AND conversation = (SELECT number FROM conversations WHERE id = ?1) ORDER BY rank, id LIMIT ?5"
+    "SELECT number, rank, id FROM entries WHERE kind {} IN (3, 4, 6) AND (rank, id) > (?2, ?3)"
+    " AND number <= ?4 AND conversation = (SELECT number FROM conversations WHERE id = ?1)"
+    " ORDER BY rank, id LIMIT ?5"
 )
 
 EVERY: Final = (
     f"(SELECT * FROM ({_PART.format('NOT')}) UNION ALL SELECT * FROM ({_PART.format('')})"
     " ORDER BY rank, id LIMIT ?5)"
 )
-"""Number, rank and id of the next entries of a conversation, with deletes and edits.
+"""Number, rank and id of the next entries of a conversation, with deletes, edits and states.
 
 Parameters: its id, rank and id of the position after which they come, the highest number, how many at most.
 """
@@ -59,12 +62,14 @@ def place_before(db: Database, conversation: bytes, before: Position, entries: i
 
 def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
     """The id of the first entry, in order, whose time (milliseconds) is not before this one."""
-    # No rank is below its entry's time, so that the order's index leads near the place.
+    # No rank is below its entry's time, so that the order's index leads near the place. Notes know no time.
+    row = db.row("SELECT number, kind FROM conversations WHERE id = ?", conversation)
+    if row is None:
+        return None
+    number, kind = row
     found: bytes | None = db.value(
-        "SELECT id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        f" AND {SHOWN} AND rank >= ? AND time >= ? ORDER BY rank, id LIMIT 1",
-        conversation,
-        time,
-        time,
+        f"SELECT e.id FROM entries AS e WHERE e.conversation = ? AND e.{SHOWN} AND {no_cut_of_notes('e')}"
+        " AND e.rank >= ? AND e.time >= ? ORDER BY e.rank, e.id LIMIT 1",
+        *(number, 0 if kind == NOTES else time, time),
     )
     return found

@@ -323,7 +323,7 @@ def settle_next(db: Database, after: int) -> tuple[int | None, list[bytes]]:
     """Apply a piece of the next rule by number, in turn; returns its number, None if nothing is due.
 
     In turn, so that a contact whose entries many rules leave out delays no other one. Also returns the
-    contacts in whose conversations other entries are quarantined than clients know.
+    persons in whose conversations other entries are quarantined than clients know, this one for its notes.
     """
     due = (
         f"{_READ_RULES} WHERE (r.settled IS NOT NULL OR r.over) AND r.number {{}} ? ORDER BY r.number LIMIT 1"
@@ -332,8 +332,8 @@ def settle_next(db: Database, after: int) -> tuple[int | None, list[bytes]]:
     if found is not None:
         _settle(db, _rule(*found))
     changed = db.rows(
-        "SELECT c.contact FROM remarked AS m JOIN conversations AS c ON c.number = m.conversation"
-        " WHERE c.contact IS NOT NULL"
+        "SELECT person FROM (SELECT ifnull(c.contact, (SELECT person FROM own)) AS person FROM remarked AS m"
+        " JOIN conversations AS c ON c.number = m.conversation) WHERE person IS NOT NULL"
     )
     for (conversation,) in db.rows("SELECT conversation FROM remarked"):
         amendments.recount(db, conversation)

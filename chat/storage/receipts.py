@@ -26,6 +26,7 @@ from chat.storage.entries import (
 )
 from chat.storage.positions import place_before
 from chat.storage.removal import REMOVED
+from protocol.entries_and_receipts import KIND_CUT, KIND_STATE
 from protocol.entries_and_receipts import READ as READ
 from protocol.entries_and_receipts import STORED as STORED
 from protocol.messages import Receipt
@@ -90,6 +91,32 @@ def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: in
         " SELECT number, ?, ?, ? FROM entries WHERE id = ?"
     )
     return [entry for entry in ids if db.run(sql, number, kind, time, entry)]
+
+
+_NOTED: Final = (
+    "SELECT id FROM entries WHERE id IN ({}) AND kind NOT IN (?, ?)"
+    " AND conversation = (SELECT number FROM conversations WHERE kind = ?)"
+)
+
+
+def noted(db: Database, ids: Iterable[bytes]) -> list[bytes]:
+    """Those of some entries that are of the notes and say something to this person."""
+    found, asked = list[bytes](), iter(ids)
+    while some := tuple(islice(asked, _IDS_MAX)):
+        query = _NOTED.format(",".join("?" * len(some)))
+        found += [row[0] for row in db.rows(query, *some, KIND_CUT, KIND_STATE, contacts.NOTES)]
+    return found
+
+
+def acknowledge_noted(
+    db: Database, ids: Collection[bytes], terminal: bytes, others: Collection[bytes], time: int
+) -> list[bytes]:
+    """Store that another own terminal has these entries of the notes; returns those that no other one had.
+
+    `others`: the live terminals of this person but this one.
+    """
+    before, new = of(db, ids), add(db, terminal, STORED, ids, time)
+    return [one for one in new if not any(each.terminal in others for each in before.get(one, ()))]
 
 
 def acknowledge(

@@ -348,7 +348,7 @@ class _Copy:
             self._terminals(own.person)
         except (StorageMisuse, ProtocolError):
             raise IdentityLost(path) from None
-        add = "INSERT OR IGNORE INTO conversations (id, kind) VALUES (?, ?)"
+        add = "INSERT INTO conversations (id, kind) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET kind = ?2"
         new.run(add, notes_of(own.person), NOTES)
         for (person,) in new.rows("SELECT person FROM contacts"):
             try:

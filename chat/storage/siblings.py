@@ -9,7 +9,15 @@ from chat.storage import contacts, expiry, persons, receipts, repair
 from chat.storage.database import Database, Row
 from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, HeadRow, check_header, get, read_row
 from chat.storage.expiry import Moment
-from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TIMER, READ, STORED, heads_hash
+from protocol.entries_and_receipts import (
+    KIND_DELETE,
+    KIND_EDIT,
+    KIND_STATE,
+    KIND_TIMER,
+    READ,
+    STORED,
+    heads_hash,
+)
 from protocol.history import asking, lacking, named, on_page
 from protocol.limits import MARKED_MAX
 from protocol.messages import ENTRY_HEADER, Digest, Head, Heads
@@ -143,7 +151,7 @@ _FIRST: Final = (
 )
 
 
-_AMENDS: Final = f"kind IN ({KIND_DELETE}, {KIND_EDIT})"
+_AMENDS: Final = f"kind IN ({KIND_DELETE}, {KIND_EDIT}, {KIND_STATE})"
 """What has no line of its own, as the index by rank of these has it."""
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from protocol import limits
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.codec import Codec, check_ascending, check_empty_or_id, encode
-from protocol.entries_and_receipts import ParsedEntry, conversation_of_two, parse_entry
+from protocol.entries_and_receipts import KIND_STATE, ParsedEntry, conversation_of, parse_entry
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
 from protocol.identity.log import parse_operation
 from protocol.identity.names import check_name
@@ -114,7 +114,8 @@ class BackupDeletions(Unprinted, frozen=True, tag=8):
 
 
 class BackupConversation(Unprinted, frozen=True, tag=9):
-    """The conversation with a contact. Its entries follow, then a BackupRoot."""
+    """The conversation with a contact, or of the person with itself: its notes. Its entries follow, then a
+    BackupRoot."""
 
     contact: B32
 
@@ -228,7 +229,7 @@ class RecordReader:
 
     @property
     def contact(self) -> bytes:
-        """The contact (person id) of the conversation whose entries are read."""
+        """The contact (person id) of the conversation whose entries are read; the person for its notes."""
         return self._contact
 
     def feed(self, chunk: bytes) -> list[tuple[Record, ParsedEntry | None]]:
@@ -332,8 +333,9 @@ class RecordReader:
             raise Malformed("somebody who is no contact")
 
     def _converse(self, record: BackupConversation) -> None:
-        self._check_contact(record.contact)
-        conversation = conversation_of_two(self._own, record.contact)
+        if record.contact != self._own:
+            self._check_contact(record.contact)
+        conversation = conversation_of(self._own, record.contact)
         if self.roots and next(reversed(self.roots)) >= conversation:
             raise Malformed("conversations are not ascending")
         self._contact, self._hash, self._ids = record.contact, RootHash(conversation), _Ids()
@@ -341,8 +343,10 @@ class RecordReader:
     def _entry(self, record: BackupEntry) -> ParsedEntry:
         assert self._hash is not None, "a conversation comes before its entries"
         entry = parse_entry(Entry(record.header, record.salt, record.body))
-        if entry.header.conversation != conversation_of_two(self._own, self._contact):
+        if entry.header.conversation != conversation_of(self._own, self._contact):
             raise Malformed("an entry of another conversation")
+        if entry.header.kind == KIND_STATE and (entry.has_body or self._contact != self._own):
+            raise Malformed("what a state says, or a state that is not in the notes")
         if (record.deleted and entry.has_body) or (record.cut and not record.deleted):
             raise Malformed("a body that was deleted, or the heads of a cut that was not")
         if entry.has_body and entry.header.timer:
@@ -359,7 +363,7 @@ class RecordReader:
         # Nobody could have this root, since a terminal holds an entry once.
         if self._ids.any_twice():
             raise Malformed("an entry twice")
-        self.roots[conversation_of_two(self._own, self._contact)] = record.count, record.root
+        self.roots[conversation_of(self._own, self._contact)] = record.count, record.root
         self._entries += record.count
 
     def _finish(self, end: BackupEnd) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.amendments import deleted, deleted_on_all, edits
+from protocol.amendments import deleted, deleted_on_all, edits, notes_shown
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_TEXT,
@@ -196,6 +196,16 @@ def _registers(inputs: Json, step: Json) -> Json:
     }
 
 
+def _lines(inputs: Json, step: Json) -> Json:
+    names = {read_entry(inputs["entries"][name]).id: name for name in step["entries"]}
+    conversation = bytes.fromhex(step["conversation"])
+    read = [read_entry(inputs["entries"][name]) for name in step["entries"]]
+    held = {one.id: one for one in read if one.header.conversation == conversation}
+    apart = [entry for entry, name in names.items() if name in step["apart"]]
+    found = notes_shown(held, apart, [bytes.fromhex(one) for one in step["on_all"]])
+    return {"lines": [{"entry": names[entry], "text": text} for entry, text in found]}
+
+
 def _previous(inputs: Json, step: Json) -> Json:
     held, names = held_entries(inputs, step["entries"])
     found = followed(of_conversation(held, step["conversation"]), bytes.fromhex(step["author"]))
@@ -246,6 +256,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "amend": _amend,
     "notes": _notes,
     "registers": _registers,
+    "lines": _lines,
 }
 
 

@@ -17,6 +17,7 @@ from protocol.entries_and_receipts import (
     conversation_of_two,
     delivery_state,
     heads_hash,
+    note_state,
 )
 from protocol.history import (
     BodyState,
@@ -169,6 +170,14 @@ def _state(_: Json, step: Json) -> Json:
     return {"state": delivery_state(step["kinds"], step["carried"], destroyed=step["destroyed"]).value}
 
 
+def _note_state(_: Json, step: Json) -> Json:
+    author, (stored, others) = (
+        bytes.fromhex(step["author"]),
+        ([bytes.fromhex(one) for one in step[name]] for name in ("stored", "others")),
+    )
+    return {"state": note_state(author, stored, others).value}
+
+
 def _open(inputs: Json, step: Json) -> Json:
     """What is sent on a link that has opened, before and as entries."""
     held, names = _held(inputs, step)
@@ -196,6 +205,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "receive_receipt": _receive_receipt,
     "receive_typing": _receive_typing,
     "state": _state,
+    "note_state": _note_state,
 }
 
 

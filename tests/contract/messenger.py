@@ -91,6 +91,34 @@ class MessengerContract:
                 await subject.messenger.unverify(subject.friend)
             assert ((await contact(subject)).blocked, (await contact(subject)).verified) == (on, on)
 
+    async def test_one_writes_to_oneself(self, subject: Subject) -> None:
+        messenger, own = subject.messenger, (await subject.messenger.me()).person
+        assert await messenger.history(own) == ()
+        first = await messenger.send(own, "a note of Ada")
+        assert (first.contact, first.own, first.noted, first.state) == (own, True, True, EntryState.KEPT)
+        second = await messenger.send(own, "an answer", first.id)
+        assert second.reply == first.id
+        assert [view.id for view in await messenger.history(own)] == [first.id, second.id]
+        assert (await messenger.latest())[0].id == second.id
+        assert [view.id for view in await messenger.search("in:notes note")] == [first.id]
+        assert (await messenger.edit(own, first.id, "edited")).text == "edited"
+        assert await messenger.first_unread(own) is None
+        await messenger.mark_read(own, (first.id,))
+        await messenger.mark_all_read(own)
+        await messenger.typing(own, True)
+        gone = await messenger.delete(own, first.id, DeletionScope.EVERYONE)
+        assert (gone.kind, gone.deleted_by) == ("deleted", "mine")
+        assert own not in [view.person for view in await messenger.contacts()]
+        for refused in (
+            messenger.set_timer(own, 60),
+            messenger.block(own, True),
+            messenger.rename(own, "Myself"),
+            messenger.remove(own),
+            messenger.verification(own),
+        ):
+            with pytest.raises(UsageError):
+                await refused
+
     async def test_the_safety_number_has_sixty_digits(self, subject: Subject) -> None:
         (number,) = (await subject.messenger.verification(subject.friend)).numbers
         assert [len(group) for group in number.split()] == [5] * 12

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chat.interface import EntryAdded
-from chat.storage import contacts, entries, registers, sharing
+from chat.storage import contacts, entries, positions, registers, sharing
 from chat.storage.database import Database
 from protocol.entries_and_receipts import (
     KIND_CUT,
@@ -39,7 +39,8 @@ from tests.support.engines.engines import Person, in_virtual_time, invite, talk
 async def held(person: Person) -> list[entries.EntryRow]:
     """The entries of the notes of a person's device."""
     parts = person.engine._use_cases
-    return await parts.store.read(entries.page, notes_of(parts.keyring.own.person), 1_000)
+    conversation = notes_of(parts.keyring.own.person)
+    return await parts.store.read(positions.every_after, conversation, 1_000, entries.BEGINNING)
 
 
 def forged(author: Person, conversation: bytes, person: bytes) -> ParsedEntry:

@@ -16,7 +16,7 @@ from chat.interface import (
     RelayView,
     SettingsView,
 )
-from chat.storage import contacts, entries, keys, registers
+from chat.storage import contacts, entries, keys, positions, registers
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import ShareRow
@@ -303,7 +303,8 @@ async def test_a_person_with_one_device_writes_notes_and_sends_them_to_nobody(tm
         await invite(ada, ben)
         await ada.engine.rename(await ada.contact(ben), "Benny")
         parts = ada.engine._use_cases
-        held = await parts.store.read(entries.page, notes_of(parts.keyring.own.person), 100)
+        conversation = notes_of(parts.keyring.own.person)
+        held = await parts.store.read(positions.every_after, conversation, 100, entries.BEGINNING)
         assert [row.kind for row in held] == [KIND_STATE] * 3
         written = [one.register for row in held for one in read_state(row.body).writes]
         assert written == [1, 2, 3, 4, Register.PAIRING, Register.PETNAME]

@@ -1,8 +1,9 @@
 // Backups: the sealed file, its records, and root hashes; SPEC §21.1.
 import { bool, bytes, decode, encode, int, list, numberAtStart, struct, text, u8, u32, u48, u53 } from './codec.js';
-import { conversationId, readForm, readHeader as readEntryHeader } from './entries.js';
+import { STATE, conversationId, readForm, readHeader as readEntryHeader } from './entries.js';
 import { Rejected, must, reject } from './errors.js';
 import { isName } from './messages.js';
+import { notesOf } from './notes.js';
 import { readOperation } from './operations.js';
 import { padme } from './padding.js';
 import { empty, equal, hash, join, open, random, seal } from './primitives.js';
@@ -236,11 +237,12 @@ class Records {
   }
 
   take9({ contact }) {
-    place(this.contacts.has(name(contact)));
-    const conversation = conversationId(this.start.person, contact);
+    const noted = this.start.person.equals(contact);
+    place(noted || this.contacts.has(name(contact)));
+    const conversation = noted ? notesOf(contact) : conversationId(this.start.person, contact);
     const before = this.talks.at(-1);
     place(!before || Buffer.compare(before.conversation, conversation) < 0);
-    this.talks.push({ conversation, ids: new Set(), count: 0, root: firstRoot(conversation) });
+    this.talks.push({ conversation, noted, ids: new Set(), count: 0, root: firstRoot(conversation) });
   }
 
   take10(record) {
@@ -248,6 +250,7 @@ class Records {
     const form = readForm(record);
     const header = readEntryHeader(record.header);
     field(header.conversation.equals(talk.conversation));
+    field(header.kind !== STATE || (talk.noted && !form.hasBody));
     field(!(record.deleted || header.timer) || !form.hasBody);
     field(record.deleted || !record.cut.length);
     ascending(record.receipts.map(({ terminal, kind }) => join(terminal, Buffer.from([kind]))));

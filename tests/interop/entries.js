@@ -13,7 +13,7 @@ const CUT = 2;
 const DELETE = 3;
 const EDIT = 4;
 const TIMER = 5;
-const STATE = 6;
+export const STATE = 6;
 const YEAR = 31_536_000;
 const FOUR_WEEKS_MS = 2_419_200_000;
 const CUTS_MOST = 16;
@@ -160,6 +160,7 @@ export function checkTrust({ header }, view) {
   must(known, 'untrusted', 'V-ET-12');
   must(header.self_tag.length > 0, 'malformed', 'V-ET-13');
   must(alone || header.kind !== STATE, 'malformed', 'V-ET-15');
+  must(!alone || (header.kind !== TIMER && header.timer === 0), 'malformed', 'V-ET-16');
   const among = (terminals) => terminals.some((terminal) => terminal.equals(header.author));
   const own = among(view.live(view.self)) || among(view.former(view.self));
   const isTagged = (key) => equal(selfTag(key, header), header.self_tag);
@@ -384,6 +385,21 @@ export class Conversation {
     return texts
       .map((one) => [one, edits.filter((edit) => edit.body.entry.equals(one.id) && isOwn(edit) === isOwn(one))])
       .filter(([, some]) => some.length);
+  }
+
+  // The lines of a person's notes, in order: pairs of an entry and its text, null without one. `apart` are ids of entries
+  // that do not count, `named` those that are deleted on all terminals.
+  noteLines(apart, named) {
+    const own = () => true;
+    const gone = [...this.deleted(own, apart), ...this.deletedOnAll(named)].map((entry) => entry.id);
+    const edits = new Map(this.edits(own, apart, gone).map(([one, some]) => [key(one.id), some.at(-1).body.text]));
+    const silent = [CUT, DELETE, EDIT, STATE];
+    return this.ordered()
+      .filter(({ header }) => !silent.includes(header.kind))
+      .map((one) => {
+        if (gone.some((other) => other.equals(one.id))) return [one, null];
+        return [one, edits.get(key(one.id)) ?? one.body?.text ?? null];
+      });
   }
 
   // Ids of entries that claim one place, ascending, for each place that several claim. Uncovered ones claim none.

@@ -68,6 +68,12 @@ export function stateOf(kinds, carried, destroyed = false) {
   return destroyed ? 'withdrawn' : 'queued';
 }
 
+// The same of an entry of the notes. `others` are the live terminals of the person but the own one.
+export function noteState(author, stored, others) {
+  const isOther = (one) => others.some((other) => other.equals(one));
+  return [author, ...stored].some(isOther) ? 'delivered' : 'kept';
+}
+
 // The messages that a side sends first when a link is OPEN, in their order; entries follow them.
 export function openingMessages(held, { logs, port, read }) {
   const first = [

@@ -16,8 +16,11 @@ from protocol.backup import sealed
 from protocol.backup.root import NOT_HELD, RootHash, history_root
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
+    KIND_STATE,
+    KIND_TEXT,
     EntryPlace,
     ParsedEntry,
+    conversation_of,
     conversation_of_two,
     parse_entry,
     text_body,
@@ -27,6 +30,7 @@ from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import parse_operation
 from protocol.limits import BACKUP_CHUNK_BYTES, BACKUP_IDS_MAX, BACKUP_RECEIPTS_MAX, BACKUP_RECORD_MAX
 from protocol.messages import ENTRY_HEADER, Entry
+from protocol.notes import Register, notes_of, state_body, write
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import key_text
 from protocol.vectors.backup import ACTIONS, AREA
@@ -201,15 +205,15 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
         r.BackupRelay(f"parlour-relay:relay.example:4748#{key_text(relay)}", False, TIME),
         r.BackupDeletions(1, sorted([seed.bytes("deleted 1"), seed.bytes("deleted 2")])),
         r.BackupDeletions(4, [seed.bytes("deleted on all")]),
-        *_talk(own, others[0], [stored(entries[0], receipts=[receipt]), stored(entries[1])]),
-        *_talk(own, others[1], [stored(entries[2], held=False, deleted=1)]),
+        *_talk(own.person, others[0].person, [stored(entries[0], receipts=[receipt]), stored(entries[1])]),
+        *_talk(own.person, others[1].person, [stored(entries[2], held=False, deleted=1)]),
     ]
     return (*made, _ended(made))
 
 
-def _talk(own: NewPerson, other: NewPerson, entries: Sequence[r.BackupEntry]) -> Iterator[r.Record]:
-    yield r.BackupConversation(other.person)
-    root = RootHash(conversation_of_two(own.person, other.person))
+def _talk(own: bytes, other: bytes, entries: Sequence[r.BackupEntry]) -> Iterator[r.Record]:
+    yield r.BackupConversation(other)
+    root = RootHash(conversation_of(own, other))
     for entry in entries:
         parsed = parse_entry(Entry(entry.header, entry.salt, entry.body))
         root.add(parsed.id, parsed.header.content if entry.salt else NOT_HELD)
@@ -225,7 +229,7 @@ def _ended(made: Sequence[r.Record]) -> r.BackupEnd:
         if isinstance(record, r.BackupConversation):
             contact = record.contact
         elif isinstance(record, r.BackupRoot):
-            found.append((conversation_of_two(start.person, contact), record.root))
+            found.append((conversation_of(start.person, contact), record.root))
     entries = sum(isinstance(record, r.BackupEntry) for record in made)
     return r.BackupEnd(entries, history_root(found))
 
@@ -247,6 +251,10 @@ def _records(seed: Seed) -> Group:
     bare[0] = replace(good[0], recovery=b"")
     steps = one_step(ACTIONS, Json(), "read", content=write_bytes(content_of([*bare, _ended(bare)])))
     group.add("a person without contacts", ["Records"], SUCCESS, steps)
+    own = person(seed, "Own")
+    noted = content_of(_with_talk(good, own.person, _notes(seed, own)))
+    steps = one_step(ACTIONS, Json(), "read", content=write_bytes(noted))
+    group.add("the person's notes, in which states are without body", ["Records"], SUCCESS, steps)
     for comment, records in _largest(seed, good):
         steps = one_step(ACTIONS, Json(), "read", content=write_bytes(content_of(records)))
         group.add(comment, ["Records"], SUCCESS, steps)
@@ -254,11 +262,70 @@ def _records(seed: Seed) -> Group:
         *_too_many(seed, good),
         *_wrong_order(good),
         *_wrong_fields(good),
+        *_wrong_notes(seed, good),
         *_wrong_end(good),
     ):
         step = {"do": "read", "content": write_bytes(data)}
         group.add(comment, [flag], error, [step], rule=rule)
     return group
+
+
+def _notes(seed: Seed, own: NewPerson) -> list[r.BackupEntry]:
+    """A text of the person to itself, after a state that is held without what it says."""
+    state = _note_of(seed, own, KIND_STATE, _STATE)
+    text = _note_of(seed, own, KIND_TEXT, text_body("milk"), state)
+    return [stored(state, held=False), stored(text)]
+
+
+_STATE: Final = state_body([write(Register.RETIRED, bytes(32))])
+
+
+def _note_of(
+    seed: Seed,
+    own: NewPerson,
+    kind: int,
+    body: bytes,
+    after: ParsedEntry | None = None,
+    conversation: bytes = b"",
+) -> ParsedEntry:
+    place = EntryPlace(
+        conversation=conversation or notes_of(own.person),
+        author=own.terminal,
+        incarnation=seed.bytes("incarnation/notes")[:8],
+        previous=None if after is None else (after.header.sequence, after.id),
+        parents=[],
+        membership=[parse_operation(own.operations[1]).id],
+    )
+    return write_entry(place, TIME, kind, body, own.self_key, seed.random(f"salt/note {kind}"))
+
+
+def _with_talk(good: Sequence[r.Record], other: bytes, entries: Sequence[r.BackupEntry]) -> list[r.Record]:
+    """All records, with another conversation in its place."""
+    start = good[0]
+    assert isinstance(start, r.BackupStart)
+    begin, talks = _places(good, r.BackupConversation), list[tuple[bytes, list[r.Record]]]()
+    for at, stop in zip(begin, [*begin[1:], len(good) - 1], strict=True):
+        first = good[at]
+        assert isinstance(first, r.BackupConversation)
+        talks.append((conversation_of(start.person, first.contact), list(good[at:stop])))
+    talks.append((conversation_of(start.person, other), list(_talk(start.person, other, entries))))
+    made = [*good[: begin[0]], *(one for _, some in sorted(talks, key=lambda each: each[0]) for one in some)]
+    return [*made, _ended(made)]
+
+
+def _wrong_notes(seed: Seed, good: Sequence[r.Record]) -> Iterator[_Wrong]:
+    own, fields = person(seed, "Own"), ("Fields", "V-BK-09", "malformed")
+    state = _note_of(seed, own, KIND_STATE, _STATE)
+    yield "what a state says", *fields, content_of(_with_talk(good, own.person, [stored(state)]))
+    text, foreign = _notes(seed, own)[1], _all(good, r.BackupEntry)[0]
+    yield "an entry of two in the notes", *fields, content_of(_with_talk(good, own.person, [text, foreign]))
+    contact = _all(good, r.BackupConversation)[0].contact
+    alone = _note_of(seed, own, KIND_STATE, _STATE, conversation=conversation_of(own.person, contact))
+    place = _places(good, r.BackupEntry)[0]
+    made = [*good[:place], stored(alone, held=False), *good[place + 1 :]]
+    yield "a state in a conversation of two", *fields, content_of(made)
+    twice = _with_talk(_with_talk(good, own.person, [text]), own.person, [text])
+    yield "the notes twice", "Order", "V-BK-08", "malformed", content_of(twice)
 
 
 def _ids(seed: Seed, count: int) -> list[bytes]:

@@ -202,6 +202,8 @@ NOTES: Final = {
     "Amend": ("BASIC", "What deletes and edits make of entries."),
     "Order": ("BASIC", "Order and tips of what is held."),
     "Notes": ("BASIC", "What the terminals of one person share."),
+    "Lines": ("BASIC", "What a person sees of what it wrote to itself."),
+    "BadNote": ("MALFORMED", "An entry that has no place in the notes."),
     "BadState": ("MALFORMED", "Writes of registers that no correct author makes."),
     "BadTimer": ("MALFORMED", "A timer or an end that no correct author writes."),
     "Timer": ("BASIC", "The timer of a conversation."),
@@ -733,6 +735,14 @@ def _refused_notes(talk: Talk, third: bytes) -> Iterator[Wrong]:
         step = {"message": encode(Entry(state, b"", b"")).hex()}
         by = {"knows": {"carrier": talk.own.hex()}} if whose == "own" else {}
         yield "V-ET-15", "malformed", f"a state of {carrier} in a talk of two", "BadState", step | by
+    lasts = talk.entries["own"].header.time + (60 + UNREAD_SECONDS_MAX) * 1_000
+    for comment, fields in (
+        ("an entry of the notes that sets a timer", {"kind": KIND_TIMER}),
+        ("an entry of the notes with a timer", {"timer": 60, "until": lasts}),
+    ):
+        header = talk.changed("own", "own", conversation=notes_of(talk.own), **fields)
+        message = encode(Entry(encode(header), b"", b"")).hex()
+        yield "V-ET-16", "malformed", comment, "BadNote", {"message": message, "knows": knows}
 
 
 def _renewed(talk: Talk, *, keeps: bool) -> Json:
@@ -868,6 +878,62 @@ def _registers(seed: Seed) -> Group:
         group.add(comment, ["Notes"], SUCCESS, steps)
     steps = one_step(ACTIONS, group.inputs, "notes", person=talk.own.hex(), what=talk.their.hex())
     group.add("the notes of a person, and what a register is about", ["Notes"], SUCCESS, steps)
+    return group
+
+
+def _lines(seed: Seed) -> Group:
+    """Texts of two terminals of one person to itself, between what these say to each other."""
+    talk = Talk(seed, "texts to oneself")
+    talk.conversation = notes_of(talk.own)
+    desk, laptop, entries = "own", "own second", talk.entries
+
+    def state(name: str, whose: str, after: str, parents: Sequence[str] = ()) -> None:
+        body = state_body([write(Register.PETNAME, talk.their, PetnameValue(name))])
+        talk._keep(name, whose, talk.place(whose, after, parents), 0, KIND_STATE, body)
+
+    state("a state", desk, "")
+    talk.write("first", desk, "a state", ms=5)
+    talk.write("second", desk, "first", ms=4)
+    talk.write("early", laptop, "", ["first"], ms=-86_400_000)
+    talk.write("later", laptop, "early", ms=-86_400_000)
+    talk.write("last", laptop, "later", ["second"], ms=-86_400_000)
+    state("a state between", laptop, "last")
+    cut = cut_body(bytes([9]) * 32, [CutHead(bytes(8), 1, bytes([9]) * 32)])
+    talk._keep("a cut", desk, talk.place(desk, "second"), 6, KIND_CUT, cut)
+
+    def edit(name: str, whose: str, after: str, ms: int, parents: Sequence[str] = ()) -> None:
+        place = talk.place(whose, after, parents)
+        talk._keep(name, whose, place, ms, KIND_EDIT, edit_body(entries["first"].id, name))
+
+    edit("edited on the desk", desk, "second", 366 * 86_400_000)
+    edit("edited on the laptop", laptop, "last", -86_400_000)
+    gone = delete_body([entries["second"].id])
+    talk._keep("a delete", laptop, talk.place(laptop, "last"), 0, KIND_DELETE, gone)
+    group = Group("11.10", {"entries": talk.named()})
+    conversation = talk.conversation.hex()
+    texts = ["first", "second", "early", "later", "last"]
+    first, later = (entries[name].id.hex() for name in ("first", "later"))
+    edits = ["edited on the desk", "edited on the laptop"]
+    for comment, names, apart, on_all in (
+        ("nothing", [], [], []),
+        ("states and cuts alone", ["a state", "a state between", "a cut"], [], []),
+        ("texts of two terminals: no clock decides", texts, [], []),
+        ("with what terminals say to each other", [*texts, "a state", "a state between", "a cut"], [], []),
+        ("an edit", [*texts, edits[0]], [], []),
+        ("the edit on the longer way, and not that of the clock ahead", [*texts, *edits], [], []),
+        ("an edit that does not count", [*texts, *edits], [edits[1]], []),
+        ("a delete", [*texts, "a delete"], [], []),
+        ("deleted on all terminals, with its edits", [*texts, *edits], [], [first]),
+        (
+            "a state that is named to be deleted",
+            [*texts, "a state"],
+            [],
+            [entries["a state"].id.hex(), later],
+        ),
+        ("an edit without what it names", ["second", edits[0]], [], []),
+    ):
+        given = {"conversation": conversation, "entries": names, "apart": apart, "on_all": on_all}
+        group.add(comment, ["Lines"], SUCCESS, one_step(ACTIONS, group.inputs, "lines", **given))
     return group
 
 
@@ -1156,6 +1222,7 @@ def build(phrase: str) -> Json:
         _uncovered,
         _order,
         _registers,
+        _lines,
         _last,
         _timer,
         _ends,

@@ -326,6 +326,25 @@ def _states_group(_: Seed) -> Group:
     return group
 
 
+def _note_states_group(seed: Seed) -> Group:
+    """This terminal, two others of the person, and one that was removed."""
+    group = Group("11.10", {})
+    here, desk, phone, removed = (seed.bytes(name).hex() for name in ("here", "desk", "phone", "removed"))
+    for comment, author, stored, others in (
+        ("a person with one terminal", here, [], []),
+        ("nobody else has it yet", here, [], [desk, phone]),
+        ("one of two others has it", here, [phone], [desk, phone]),
+        ("another one wrote it", desk, [], [desk, phone]),
+        ("only a removed terminal has it", here, [removed], [desk]),
+        ("a removed terminal wrote it", removed, [], [desk]),
+        ("a removed terminal wrote it, and another one has it", removed, [desk], [desk]),
+        ("this terminal has it, as ever", here, [here], [desk]),
+    ):
+        given = {"author": author, "stored": stored, "others": others}
+        group.add(comment, ["State"], SUCCESS, one_step(ACTIONS, {}, "note_state", **given))
+    return group
+
+
 def _open_group(seed: Seed) -> Group:
     """What is sent first on a link that has opened, in this order."""
     talk, alice, bob = _talk(seed), Person(seed, "alice", "Alice"), Person(seed, "bob", "Bob")
@@ -381,6 +400,7 @@ def build(phrase: str) -> Json:
         _elsewhere_group,
         _receipts_group,
         _states_group,
+        _note_states_group,
         _forks_group,
         _pages_group,
         _open_group,

@@ -282,6 +282,8 @@ class Deletion:
 
     def _scope(self, entry: EntryView, wanted: str) -> DeletionScope:
         """Where an entry is to be deleted. Raises UsageError."""
+        if entry.noted and wanted == DeletionScope.EVERYONE:
+            wanted = DeletionScope.MINE
         if wanted and wanted not in list(DeletionScope):
             raise UsageError(_("Type here, mine or everyone after the number."))
         scope = scope_of(entry, self.preferences.get(SCOPE))
@@ -300,7 +302,7 @@ class Deletion:
     async def entry_deleted(self, contact: str, entry: str) -> None:
         """An entry was deleted, by this client or another client of the profile."""
         self.history.erasing.add(entry)
-        if contact in self.state.contacts:
+        if contact in self.state.talks:
             said = _("Deleting an entry of the conversation with {name}…")
             await self.output.notify(said.format(name=self.state.name_of(contact)))
 
@@ -314,7 +316,7 @@ class Deletion:
 
     async def timer(self, typed: str) -> None:
         """Say which timer the open conversation has, or set it."""
-        view = self.state.chosen()
+        view = self.state.other()
         if not typed:
             await self.output.say(timer_line(self.state.name_of(view.person), view.timer))
             return
@@ -332,11 +334,14 @@ class Deletion:
             "The contact and the timer stay."
         )
         lines = (_("Clear the conversation with {name}?").format(name=name), why.format(name=name))
+        if view.notes:
+            kept = _("Deletes all of them here permanently. Your other devices keep theirs.")
+            lines = (_("Clear your notes on this device?"), kept)
         await self.questions.confirm(view.person, lines, lambda: self.messenger.clear(view.person))
 
     async def history_cleared(self, step: HistoryCleared) -> None:
         """A conversation is cleared, by this client or another client of the profile."""
-        if step.done == step.total and step.contact in self.state.contacts:
+        if step.done == step.total and step.contact in self.state.talks:
             said = _("The conversation with {name} is cleared.")
             await self.output.notify(said.format(name=self.state.name_of(step.contact)))
 

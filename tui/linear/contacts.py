@@ -54,7 +54,7 @@ class Contacts:
 
     async def count(self) -> None:
         """Say at the start how many contacts there are, and who wrote."""
-        views = self.state.in_order()
+        views = [view for view in self.state.in_order() if not view.notes]
         if not views:
             await self.list()
         if len(views) < 2:
@@ -68,7 +68,7 @@ class Contacts:
                 await self.output.say(said.format(number=view.unread, name=self.state.name_of(view.person)))
 
     async def verify(self, typed: str) -> None:
-        view = self.state.chosen()
+        view = self.state.other()
         name = self.state.name_of(view.person)
         answer = typed.casefold()
         shown = self._numbers_shown.get(view.person, ())
@@ -147,20 +147,20 @@ class Contacts:
             await self.output.say(_("You have confirmed every change of your identity."))
 
     async def rename(self, typed: str) -> None:
-        view = self.state.chosen()
+        view = self.state.other()
         if not typed:
             raise UsageError(_("Type /rename and the new name."))
         await self.messenger.rename(view.person, typed)
 
     async def mute(self, typed: str) -> None:
-        view = self.state.chosen()
+        view = self.state.other()
         on = on_or_off(typed, default=not self.preferences.muted(view.person))
         await self.preferences.mute(view.person, on=on)
         said = _("{name} is muted.") if on else _("{name} is not muted.")
         await self.output.say(said.format(name=self.state.name_of(view.person)))
 
     async def block(self, typed: str) -> None:
-        view = self.state.chosen()
+        view = self.state.other()
         name = self.state.name_of(view.person)
 
         async def block(on: bool = True) -> None:
@@ -179,7 +179,9 @@ class Contacts:
         await self.questions.confirm(view.person, (question, why), block)
 
     async def remove(self, typed: str) -> None:
-        view = self.state.find(typed) if typed else self.state.chosen()
+        view = self.state.find(typed) if typed else self.state.other()
+        if view.notes:
+            raise UsageError(_("These are your own notes: only conversations with contacts have that."))
         question = _("Remove {name}?").format(name=self.state.name_of(view.person))
         why = _(
             "Deletes the contact, their keys and the conversation from this device permanently. Only the "

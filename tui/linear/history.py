@@ -74,10 +74,13 @@ class History:
         await self.output.say(_("The conversation with {name} is closed.").format(name=name))
 
     async def where(self, _typed: str = "") -> None:
-        view = self.state.contacts.get(self.state.current or "")
+        view = self.state.talks.get(self.state.current or "")
         if view is None:
             said = _("No conversation is open: /people lists your contacts, /open NAME opens one.")
             await self.output.say(said)
+            return
+        if view.notes:
+            await self.output.say(_("You are writing to yourself: your notes are on your devices only."))
             return
         how = standing(view, muted=self.preferences.muted(view.person))
         said = _("You are talking to {name}, {how}.").format(name=self.state.name_of(view.person), how=how)
@@ -113,7 +116,7 @@ class History:
 
     async def conflict(self, person: str) -> None:
         """Say that entries of one terminal claim one place in its chain."""
-        if person in self.state.contacts:
+        if person in self.state.talks:
             said = _("{name}: two messages of one device conflict. Their details say more.")
             await self.output.notify(said.format(name=self.state.name_of(person)))
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.interface import ContactView, Messenger, NearbyView, SelfView, UsageError
+from chat.interface import ContactView, Messenger, NearbyView, SelfView, UsageError, means_notes
 from tui.linear.output import Output
 from tui.linear.wording import listed, names_of
 from tui.preferences import Options, Preferences
 from tui.recent import Recent
-from tui.text.formatting import safe_line
+from tui.text.formatting import notes_of, safe_line
 from tui.text.translation import _
 
 ON_OFF: Final = {"on": True, "off": False}
@@ -43,17 +43,22 @@ class State:
         """Whether presence, typing or delivery is announced."""
         return ON_OFF.get(self.preferences.get(f"linear.{what}"), ANNOUNCED[what])
 
+    @property
+    def talks(self) -> dict[str, ContactView]:
+        """The contacts, and after them the notes, by person id."""
+        return {**self.contacts, **({self.me.person: notes_of(self.me)} if self.me.person else {})}
+
     def names(self) -> dict[str, str]:
-        """The displayed name of each contact, by person id."""
-        return names_of(self.contacts.values())
+        """The displayed name of each contact, and of the notes, by person id."""
+        return names_of(self.talks.values())
 
     def name_of(self, person: str) -> str:
         return self.names().get(person) or _("someone who is not a contact")
 
     def in_order(self) -> list[ContactView]:
-        """The contacts in the order in which they are listed and numbered: the latest conversation first."""
+        """The conversations as they are listed and numbered: the latest one first."""
         names = self.names()
-        by_name = sorted(self.contacts.values(), key=lambda view: names[view.person].casefold())
+        by_name = sorted(self.talks.values(), key=lambda view: (view.notes, names[view.person].casefold()))
         return self.recent.in_order(by_name)
 
     def list_now(self) -> list[ContactView]:
@@ -68,9 +73,11 @@ class State:
         return [*first, *views.values()]
 
     def find(self, typed: str) -> ContactView:
-        """The contact with this name, start of a name, or number. Raises UsageError."""
+        """The contact with this name, start of a name, or number; the notes by theirs. Raises UsageError."""
         views = self._numbered()
         names = self.names()
+        if means_notes(typed) or typed.strip().casefold() == _("Notes").casefold():
+            return self.talks[self.me.person]
         at = pick(typed, [names[view.person] for view in views])
         if at is None:
             problem = _("No matching contact for “{name}”: /people lists your contacts.")
@@ -78,10 +85,17 @@ class State:
         return views[at]
 
     def chosen(self) -> ContactView:
-        """The contact of the open conversation. Raises UsageError where none is open."""
-        view = self.contacts.get(self.current or "")
+        """The contact of the open conversation, or the notes. Raises UsageError where none is open."""
+        view = self.talks.get(self.current or "")
         if view is None:
             raise UsageError(_("No conversation is open: /people lists your contacts, /open NAME opens one."))
+        return view
+
+    def other(self) -> ContactView:
+        """The contact of the open conversation. Raises UsageError for the notes, too."""
+        view = self.chosen()
+        if view.notes:
+            raise UsageError(_("These are your own notes: only conversations with contacts have that."))
         return view
 
     def update(self, view: ContactView) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from chat.interface import (
+    NOTES_NAME,
     AwaitedView,
     ContactView,
     DetailsView,
@@ -82,12 +83,15 @@ def _in_quotes(text: str) -> str:
 
 def names_of(contacts: Iterable[ContactView]) -> dict[str, str]:
     """The name of each contact, by person id; the ids distinguish names that sound the same."""
-    plain = {view.person: plain_name(view.name) for view in contacts}
+    views = list(contacts)
+    plain = {view.person: plain_name(view.name) for view in views}
+    noted = {view.person for view in views if view.notes}  # whose name nobody else has
     seen = Counter(name.casefold() for name in plain.values())
-    taken = {_("You").casefold(), "parlour"} | {name for name, times in seen.items() if times > 1}
+    taken = {_("You").casefold(), "parlour", NOTES_NAME}
+    taken |= {name for name, times in seen.items() if times > 1}
     digits = next(n for n in _DIGITS if n == _DIGITS[-1] or len({one[:n] for one in plain}) == len(plain))
     return {
-        person: f"{name}~{person[:digits]}" if name.casefold() in taken else name
+        person: f"{name}~{person[:digits]}" if name.casefold() in taken and person not in noted else name
         for person, name in plain.items()
     }
 
@@ -163,6 +167,8 @@ def quoted(entry: EntryView | None) -> str:
 
 
 def standing(view: ContactView, *, muted: bool) -> str:
+    if view.notes:
+        return _("on your devices only")
     if view.blocked:
         marks = [_("blocked")]
     else:

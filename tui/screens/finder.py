@@ -234,6 +234,8 @@ def _switcher_line(view: ContactView, name: str, how: Match) -> Content:
 
 
 def _presence(view: ContactView) -> Content:
+    if view.notes:
+        return Content.assemble((" ≡ ", "$quiet"))
     if view.blocked:
         return Content.assemble((" ⊘ ", "$error"))
     return Content.assemble((" ● ", "$success") if view.present else (" ○ ", "$quiet"))

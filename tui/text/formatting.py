@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Final
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from chat.interface import (
@@ -23,11 +24,13 @@ from chat.interface import (
     QuestionView,
     RelayStanding,
     RelayView,
+    SelfView,
     TerminalState,
     TerminalView,
     UsageError,
     VerificationView,
     is_short,
+    notes_view,
 )
 from tui.text.translation import N_, _, _n, told
 
@@ -76,6 +79,7 @@ STATE_MARKS = {
     EntryState.READ: N_("✓✓ read"),
     EntryState.RECEIVED: "",
     EntryState.WITHDRAWN: N_("✗ withdrawn"),
+    EntryState.KEPT: N_("✓ kept"),
 }
 
 
@@ -209,6 +213,11 @@ def safe_name(name: str, cells: int = NAME_CELLS) -> str:
     return shown if widest(shown) else _("(no name)")
 
 
+def notes_of(me: SelfView) -> ContactView:
+    """This person's notes, by the name that the interface has for them."""
+    return replace(notes_view(me), name=_("Notes"), label=_("Notes"))
+
+
 def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
     """The safe names that several contacts have, whatever their names hold that cannot be seen."""
     looks = Counter(safe_name(view.name) for view in contacts)
@@ -218,6 +227,8 @@ def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
 def contact_name(view: ContactView, alike: frozenset[str], cells: int = NAME_CELLS) -> str:
     """The name of a contact in `cells` columns, with `~xxxx` where another one looks the same."""
     looks = safe_name(view.name)
+    if view.notes:  # the contact who is called like them has the suffix
+        return shorten(looks, cells)
     labelled = view.label != view.name and view.label.startswith(view.name)
     suffix = view.label[len(view.name) :] if labelled else f"~{view.person[:4]}" if looks in alike else ""
     return shorten(looks, max(1, cells - len(suffix))) + safe_line(suffix)
@@ -474,6 +485,8 @@ def scope_name(scope: DeletionScope) -> str:
 
 def deletion(entry: EntryView, name: str, scope: DeletionScope) -> str:
     """What it does to delete an entry of the conversation with a contact, in the question before."""
+    if entry.noted:
+        return deletion_of_note(scope)
     match scope:
         case DeletionScope.HERE:
             return deletion_here(entry, name)
@@ -481,6 +494,13 @@ def deletion(entry: EntryView, name: str, scope: DeletionScope) -> str:
             return deletion_on_all(entry, name)
         case DeletionScope.EVERYONE:
             return deletion_for_all(entry, name)
+
+
+def deletion_of_note(scope: DeletionScope) -> str:
+    """What it does to delete an entry of the notes."""
+    if scope is DeletionScope.HERE:
+        return _("Deletes it permanently on this device. Your other devices keep it.")
+    return _("Deletes it permanently on all your devices, on each as soon as it is online.")
 
 
 def deletion_for_all(entry: EntryView, name: str) -> str:

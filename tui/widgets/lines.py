@@ -93,7 +93,9 @@ class Header(Static):
 
     def show(self, view: ContactView, name: str, *, muted: bool) -> None:
         marks = [(_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")]
-        if view.blocked:
+        if view.notes:
+            marks = [(_("on your devices only"), "$quiet")]
+        elif view.blocked:
             marks.append((_("⊘ blocked"), "$error"))
         elif view.typing:
             marks.append((_("typing…"), "$accent"))

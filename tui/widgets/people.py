@@ -210,6 +210,8 @@ class People(ScrollView, can_focus=True):
 
 
 def _presence(view: ContactView) -> tuple[str, str]:
+    if view.notes:
+        return "people--quiet", "≡ "
     if view.blocked:
         return ("people--alert", "⊘ ")
     return ("people--present", "● ") if view.present else ("people--quiet", "○ ")

@@ -290,8 +290,8 @@ CREATE TRIGGER amendments_moved AFTER UPDATE OF rank ON entries WHEN NEW.kind = 
     BEGIN UPDATE amendments SET state = 1 WHERE entry = NEW.number AND state = 0; END;
 
 DROP INDEX entries_by_rank;
-CREATE INDEX entries_by_rank ON entries (conversation, rank, id) WHERE kind NOT IN (3, 4);
-CREATE INDEX entries_that_amend ON entries (conversation, rank, id) WHERE kind IN (3, 4);
+CREATE INDEX entries_by_rank ON entries (conversation, rank, id) WHERE kind NOT IN (3, 4, 6);
+CREATE INDEX entries_that_amend ON entries (conversation, rank, id) WHERE kind IN (3, 4, 6);
 
 CREATE TABLE seen (
     terminal BLOB NOT NULL PRIMARY KEY CHECK (length(terminal) = 32), -- another terminal of this person

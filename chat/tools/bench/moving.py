@@ -90,7 +90,7 @@ def _ends(folder: Path) -> tuple[bytes, bytes]:
     """The ids of the entries that come first and last: the oldest of the newest, and the one before it."""
     with profile.unlock(folder, PASSPHRASE) as opened, closing(opened.database()) as database:
         newest = (
-            "SELECT id FROM entries WHERE kind NOT IN (3, 4) ORDER BY rank DESC, id DESC LIMIT 2 OFFSET ?"
+            "SELECT id FROM entries WHERE kind NOT IN (3, 4, 6) ORDER BY rank DESC, id DESC LIMIT 2 OFFSET ?"
         )
         first, last = (row[0] for row in database.rows(newest, NEWEST - 1))
         return first, last

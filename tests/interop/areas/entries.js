@@ -10,6 +10,7 @@ import {
   answerHeadsHash,
   checkConversation,
   countReceipt,
+  noteState,
   openingMessages,
   outboxOf,
   pagesOf,
@@ -94,6 +95,13 @@ function registers(step, inputs) {
   return { order: order.map(name), in_force: inForce(order.filter((one) => !step.apart.includes(name(one)))) };
 }
 
+function lines(step, inputs) {
+  const held = hold(hex(step.conversation), step.entries, inputs, { clocked: false });
+  const apart = step.apart.map((name) => read(inputs.entries[name]).id);
+  const found = held.noteLines(apart, step.on_all.map(hex));
+  return { lines: found.map(([one, text]) => ({ entry: nameOf(inputs)(one), text })) };
+}
+
 function previousOf(step, inputs) {
   const id = hold(hex(step.conversation), step.entries, inputs).lastOf(hex(step.author));
   return { previous: id && nameOf(inputs)({ id }) };
@@ -142,6 +150,7 @@ const RUN = {
   order: ordered,
   notes: (step) => ({ notes: notesOf(hex(step.person)), of: about(hex(step.what)) }),
   registers,
+  lines,
   quarantine,
   uncovered,
   timer,
@@ -242,4 +251,7 @@ export const receipts = run({
   receive_typing: takeTyping,
   receive_receipt: takeReceipt,
   state: ({ kinds, carried, destroyed }) => ({ state: stateOf(kinds, carried, destroyed) }),
+  note_state: ({ author, stored, others }) => ({
+    state: noteState(hex(author), stored.map(hex), others.map(hex)),
+  }),
 });

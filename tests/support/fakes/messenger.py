@@ -262,7 +262,7 @@ class FakeMessenger(Others):
             self.alarm()
 
     async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
-        view = self._contact(contact)
+        view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
         if not text.strip():
@@ -271,10 +271,10 @@ class FakeMessenger(Others):
             told = "The text is too long: {number} characters, at most {most}."
             raise UsageError(phrase(told, number=len(text), most=TEXT_LIMIT))
         if reply:
-            self._conversations[contact].index(reply)
+            conversation.index(reply)
         entry = self._entry(view, text, own=True, time=None, reply=reply)
         self._sent_with[contact, send_id] = entry
-        self._conversations[contact].entries.append(entry)
+        conversation.entries.append(entry)
         self.emit(EntryAdded(entry))
         if view.present and self.prompt:
             self._deliver(contact)
@@ -318,7 +318,8 @@ class FakeMessenger(Others):
     async def search(
         self, words: str, contact: str | None = None, limit: int = 100, typing: bool = False
     ) -> tuple[EntryView, ...]:
-        persons = self._contacts if contact is None else [self._contact(contact).person]
+        persons = self._conversations if contact is None else [self._partner(contact).person]
+        self._conversation(self._me.person)
         return self._find(parse_query(words, typing=typing), persons, limit)
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
@@ -339,6 +340,8 @@ class FakeMessenger(Others):
         conversation = self._conversation(contact)
         at = conversation.index(id)
         held = conversation.entries[at]
+        if held.noted and scope is DeletionScope.EVERYONE:
+            scope = DeletionScope.MINE
         everyone = scope is DeletionScope.EVERYONE
         if everyone and not held.own:
             raise UsageError(
@@ -404,9 +407,9 @@ class FakeMessenger(Others):
 
     def _change(self, contact: str, kind: str) -> str:
         """An edit or a delete, which no history has; it is delivered at once to a contact who is there."""
-        view = self._contact(contact)
+        view = self._partner(contact)
         entry = replace(self._entry(view, "", own=True, time=None), kind=kind)
-        self._conversations[contact].changes[entry.id] = entry
+        self._conversation(contact).changes[entry.id] = entry
         if view.present and self.prompt:
             self._deliver(contact)
         return entry.id
@@ -415,7 +418,7 @@ class FakeMessenger(Others):
         self.tidy()
 
     async def typing(self, contact: str, on: bool) -> None:
-        self._contact(contact)
+        self._partner(contact)
 
     async def settings(self) -> SettingsView:
         return self._settings
@@ -482,7 +485,8 @@ class FakeMessenger(Others):
         return await self.back_up(path=path, passphrase="", recovery=False)
 
     async def history_root(self) -> HistoryRoot:
-        held = [(person, len(talk.entries)) for person, talk in self._conversations.items()]
+        talked = self._conversations.items()
+        held = [(one, len(talk.entries)) for one, talk in talked if talk.entries or one != self._me.person]
         talks = tuple(ConversationRoot(person, entries, f"{entries:064x}") for person, entries in held)
         return HistoryRoot(talks, sum(one.entries for one in talks), "ab" * 32)
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from chat.errors import Phrase, phrase
 from chat.interface import (
+    NOTES_NAME,
     AlertKind,
     AlertsChanged,
     AlertView,
@@ -72,6 +73,7 @@ from chat.interface import (
     VerificationView,
     VersionView,
     VisibilityChanged,
+    notes_view,
 )
 from chat.service.alerts import view as alert_view
 from chat.service.keyring import ASKS
@@ -588,7 +590,13 @@ class Others:
             raise UsageError(phrase("There is no such contact."))
         return self._contacts[person]
 
+    def _partner(self, person: str) -> ContactView:
+        """A contact, or the notes of this person."""
+        return notes_view(self._me) if person == self._me.person else self._contact(person)
+
     def _conversation(self, person: str) -> Conversation:
+        if person == self._me.person:
+            return self._conversations.setdefault(person, Conversation())
         return self._conversations[self._contact(person).person]
 
     def _set_contact(self, view: ContactView) -> None:
@@ -602,6 +610,8 @@ class Others:
             self._contacts[person] = replace(view, label=label)
 
     def _count_unread(self, person: str) -> None:
+        if person == self._me.person:
+            return
         self._set_contact(replace(self._contacts[person], unread=len(self._conversations[person].unread)))
 
     def _entry(
@@ -610,17 +620,21 @@ class Others:
         self._now += timedelta(minutes=1)
         author = self._me.name if own else contact.name
         state = EntryState.QUEUED if own else EntryState.RECEIVED
+        state = EntryState.KEPT if contact.notes else state
         number = next(self._numbers)
         entry = identity(f"entry {number}")
         self._arrived[entry] = (number, self._now)
         at = time or self._now
         view = EntryView(entry, contact.person, author, own, at, "text", text, state, reply)
+        view = replace(view, noted=contact.notes)
         return replace(view, expires=at + timedelta(seconds=contact.timer)) if contact.timer else view
 
     def _named(self, typed: str, *, own: bool = True) -> set[str]:
         """Who a name of a search means. Raises UsageError."""
         names = {view.person: view.label for view in self._contacts.values()}
         names |= {OWN_PERSON: "me"} if own else {}
+        if typed.casefold() == NOTES_NAME:
+            return {self._me.person}
         found = {person for person, name in names.items() if name.casefold().startswith(typed.casefold())}
         if not found:
             raise UsageError(phrase("No contact is named {name}.", name=typed))

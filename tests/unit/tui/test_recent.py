@@ -24,7 +24,7 @@ from tui.recent import Recent, last_line
 
 
 def listed(pilot: Pilot[None]) -> list[str]:
-    return [view.name for view in chat(pilot).state.in_order()]
+    return [view.name for view in chat(pilot).state.in_order() if not view.notes]
 
 
 async def test_the_latest_conversation_comes_first_and_those_without_one_by_name() -> None:

@@ -142,13 +142,17 @@ class ChatScreen(Screen[None]):
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
         )
         on_contact = (
-            *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
-            *(contact.timer, contact.clear),
+            *(contact.contact, contact.clear),
             *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
             *(history.delete, composer.emoji),
         )
         actions: dict[str, Callable[[], object]] = {do.__name__: do for do in anywhere}
         actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}
+        on_other = (
+            *(contact.verify, contact.rename, contact.block, contact.remove),
+            *(contact.mute, contact.timer),
+        )
+        actions |= {do.__name__: partial(self.surface.on_other_person, do) for do in on_other}
         return actions | {
             "stop_writing": actions["choose_entry"],
             "next_conversation": partial(self._step, 1),
@@ -200,8 +204,8 @@ class ChatScreen(Screen[None]):
     async def _start(self) -> None:
         await self.profile_dialogs.read()
         await self.people.read()
-        wanted = self._last if self._last in self.state.contacts else self.people.most_recent()
-        if wanted in self.state.contacts and self.state.current is None:
+        wanted = self._last if self.state.talk(self._last) else self.people.most_recent()
+        if wanted is not None and self.state.talk(wanted) and self.state.current is None:
             self.open_conversation(wanted)
         if self.state.me.keeps_seed and self.state.contacts:
             self.surface.notice(_(RECOVERY_DUE).format(key=action("recovery").key))

@@ -55,8 +55,9 @@ class ContactActions:
     show_people: Callable[[], None]
     _changes: int = field(init=False, default=0)  # of identities, as far as they may change a safety number
 
-    def contact(self, _view: ContactView) -> None:
-        self.surface.offer("contact", Group.CONTACT)
+    def contact(self, view: ContactView) -> None:
+        useless = {"verify", "rename", "block", "remove", "mute", "timer"} if view.notes else set()
+        self.surface.offer("contact", Group.CONTACT, useless)
 
     def verify(self, view: ContactView) -> None:
         self.surface.run("contact", self._verify, view, exclusive=True)
@@ -101,6 +102,12 @@ class ContactActions:
 
     def clear(self, view: ContactView) -> None:
         name = self.state.named(view)
+        if view.notes:
+            question = _("Clear your notes on this device?")
+            consequence = _("Deletes all of them here permanently. Your other devices keep theirs.")
+            clear = partial(self._call, self.messenger.clear, view.person)
+            self.surface.confirm(question, consequence, clear)
+            return
         self.surface.confirm(
             _("Clear the conversation with {name}?").format(name=name),
             _(

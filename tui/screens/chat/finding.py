@@ -48,7 +48,7 @@ class FindingController:
         self.recent = [person, *(one for one in self.recent if one != person)][:_RECENT_MAX]
 
     def switch(self) -> None:
-        ordered = in_order(list(self.state.contacts.values()), self.recent, self.state.current)
+        ordered = in_order(list(self.state.talks.values()), self.recent, self.state.current)
         self.surface.choose(SwitcherDialog(ordered, self.state.named), self._switch)
 
     def palette(self) -> None:
@@ -81,7 +81,7 @@ class FindingController:
         return places
 
     def _switch(self, person: str) -> None:
-        if person in self.state.contacts:
+        if self.state.talk(person) is not None:
             self.open_conversation(person)
 
     async def _run(self, name: str) -> None:
@@ -115,7 +115,7 @@ class FindingController:
 
     async def _go(self, entry: EntryView, terms: tuple[Term, ...], said: str) -> None:
         """Show an entry in its conversation, opened first where another one is."""
-        if entry.contact not in self.state.contacts:
+        if self.state.talk(entry.contact) is None:
             self.surface.say(_("This contact was removed."))
             return
         if entry.contact != self.state.current:
@@ -129,7 +129,7 @@ class FindingController:
         self.history.jump_to(entry.id, terms)
 
     def _name_of(self, person: str) -> str:
-        view = self.state.contacts.get(person)
+        view = self.state.talk(person)
         return self.state.named(view) if view is not None else _("(removed)")
 
 

@@ -201,7 +201,7 @@ class HistoryController:
 
     def history_cleared(self, step: HistoryCleared) -> None:
         """Say how far clearing is, and read again what is shown at its end."""
-        name = self.state.contacts.get(step.contact)
+        name = self.state.talk(step.contact)
         if step.done < step.total:
             how = f"{100 * step.done // step.total} %"
             self.surface.say(_("Clearing the conversation… {share}").format(share=how))
@@ -254,7 +254,7 @@ class HistoryController:
 
     async def open_history(self, opened: Conversation) -> None:
         """Show the first unread entry with a line before it, and the end where everything was read."""
-        view = self.state.contacts.get(opened.person)
+        view = self.state.talk(opened.person)
         unread = await attempt(self.messenger.first_unread(opened.person)) if view and view.unread else None
         first = unread if isinstance(unread, str) else ""
         found = await attempt(opened.around(first)) if first else False
@@ -318,7 +318,7 @@ class HistoryController:
         if opened is not None and contact == opened.person:
             opened.conflict(entries)
             self.view.window_changed(opened.window)
-        view = self.state.contacts.get(contact)
+        view = self.state.talk(contact)
         if view is not None:
             news = _("{name}: two messages of one device conflict. Their details say more.")
             self.surface.say(news.format(name=self.state.named(view)))

@@ -116,7 +116,9 @@ class PeopleController:
 
         None in a demo of several people, whose guide is read first.
         """
-        views = self.state.in_order()
+        if self.preferences.opened == self.state.me.person:
+            return self.preferences.opened
+        views = [view for view in self.state.in_order() if not view.notes]
         people = [view.person for view in views if not view.blocked] or [view.person for view in views]
         if self.preferences.opened in people:
             return self.preferences.opened
@@ -147,7 +149,7 @@ class PeopleController:
     def show(self) -> None:
         state = self.state
         muted = frozenset(person for person in state.contacts if self.preferences.muted(person))
-        lines = {person: self._last_line(person) for person in state.contacts}
+        lines = {person: self._last_line(person) for person in state.talks}
         self.view.show(state.in_order(), state.nearby, state.current, muted, lines)
         self.count_unread()
         self.show_header()

@@ -224,10 +224,10 @@ class ComposerController:
 
     def show_contact(self, view: ContactView, name: str, causes: tuple[Phrase, ...]) -> None:
         """Say why nothing can be written: the contact has another identity, or this device was removed."""
-        offers = _("Write to {name}").format(name=name)
+        how = _("Write to yourself") if view.notes else _("Write to {name}").format(name=name)
         if self.state.removed:
-            offers = _("This device was removed. It sends nothing.")
-        self.view.placeholder = Content("" if view.held else offers)
+            how = _("This device was removed. It sends nothing.")
+        self.view.placeholder = Content("" if view.held else how)
         if view.held:
             self.banner.show(name, causes)
         shut = view.held or self.state.removed

@@ -16,7 +16,7 @@ from tui.conversation import Conversation
 from tui.messages import Problem, attempt, start_worker
 from tui.recent import Recent
 from tui.screens.dialog import ConfirmDialog, MenuDialog
-from tui.text.formatting import NAME_CELLS, contact_name, look_alikes
+from tui.text.formatting import NAME_CELLS, contact_name, look_alikes, notes_of
 from tui.text.translation import _
 from tui.widgets.lines import Said
 
@@ -36,9 +36,18 @@ class ChatState:
     def open(self, conversation: Conversation | None) -> None:
         self.conversation = conversation
 
+    @property
+    def talks(self) -> dict[str, ContactView]:
+        """The contacts, and after them the notes, by person id."""
+        return {**self.contacts, **({self.me.person: notes_of(self.me)} if self.me.person else {})}
+
+    def talk(self, person: str | None) -> ContactView | None:
+        """The contact with this id, or the notes."""
+        return self.talks.get(person or "")
+
     def in_order(self) -> list[ContactView]:
-        """The contacts as the list has them: the latest conversation first."""
-        return self.recent.in_order(self.contacts.values())
+        """The conversations as the list has them: the latest one first."""
+        return self.recent.in_order(self.talks.values())
 
     @property
     def current(self) -> str | None:
@@ -46,11 +55,11 @@ class ChatState:
 
     @property
     def contact(self) -> ContactView | None:
-        return self.contacts.get(self.current or "")
+        return self.talk(self.current)
 
     def named(self, view: ContactView, cells: int = NAME_CELLS) -> str:
         """The name of a contact as it is shown, told apart from those that look the same."""
-        return contact_name(view, look_alikes(self.contacts.values()), cells)
+        return contact_name(view, look_alikes(self.talks.values()), cells)
 
 
 @dataclass(repr=False)
@@ -78,6 +87,13 @@ class Surface:
             act(self.state.contact)
         else:
             self.say(_("Open a conversation first: select a contact on the left."))
+
+    def on_other_person(self, act: Callable[[ContactView], None]) -> None:
+        """The same for what the notes do not have."""
+        if self.state.contact is not None and self.state.contact.notes:
+            self.say(_("These are your own notes: only conversations with contacts have that."))
+        else:
+            self.on_contact(act)
 
     async def ask(self, call: Awaitable[T]) -> T | None:
         """The answer of a call; None after a refusal, which is shown."""

@@ -672,3 +672,29 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
     assert fake.called("remove_terminal") == [(added.terminal, False)]
     assert any(line.startswith(f"2. {added.terminal[:8]}…") and "removed" in line for line in said)
     assert "Adding a device was stopped. No device was added." in said
+
+
+async def test_notes_to_oneself_are_a_conversation_like_others() -> None:
+    said, messenger = await talk(
+        *("> /people", "> /open notes", "> buy milk", "> /last", "> /search milk", "> /edit 1 oat milk"),
+        *("> /verify", "> /timer 1h", "> /block", "> /delete 1 everyone", "> /yes", "> /quit"),
+    )
+    own = messenger._me.person
+    assert "3. Notes, on your devices only" in said, "after the contacts, as long as nothing is in them"
+    assert "You are writing to yourself: your notes are on your devices only." in said
+    assert messenger.called("send") == [(own, "buy milk")]
+    assert [call[:3] for call in messenger.called("edit")] == [
+        (own, messenger._conversations[own].entries[0].id, "oat milk")
+    ]
+    assert said.count("These are your own notes: only conversations with contacts have that.") == 3
+    assert [entry.deleted_by for entry in messenger._conversations[own].entries] == ["mine"]
+    assert not [line for line in said if "Queued" in line]
+
+
+async def test_a_contact_called_notes_gets_nothing_that_is_meant_for_the_notes() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.add_contact("NOTES")
+    said, _status = await play(iter([UNLOCK, "> /open notes", "> a secret", "> /quit"]), door, OPTIONS)
+    assert door.messenger.called("send") == [(door.messenger._me.person, "a secret")]
+    assert not [line for line in said if "NOTES," in line]
