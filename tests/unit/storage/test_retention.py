@@ -93,8 +93,9 @@ def test_it_is_asked_of_nobody_and_not_taken_until_it_is_kept_again(database: Da
         assert retention.kept(database).widens
         assert retention.take_back(database, 0, NOW) == (1, entries.get(database, one.id).number)  # type: ignore[union-attr]
     assert len(repair.wanted(database, TALK, THEIR_TERMINAL.terminal)) == 1
-    insert(database, one)
+    insert(database, one, read=False)
     assert [found.id for found in find(database, WORD)] == [one.id]
+    assert receipts.unread(database, TALK) == 0, "it had been read"
 
 
 def test_nothing_goes_that_is_young_unread_unanswered_or_that_nobody_is_known_to_keep(
