@@ -510,6 +510,8 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
         wanted = pattern(parse_query(search or "").terms)
         if search is not None:
             entries = await opened.search(search, person, limit)
+            if elsewhere := (await opened.retention()).elsewhere:
+                note(f"Not on this device, and not searched: {elsewhere}. 'parlour terminal keep' says more.")
         elif person is not None:
             while len(entries) < limit:
                 before = entries[0].id if entries else None

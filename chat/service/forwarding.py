@@ -53,7 +53,6 @@ from protocol.messages import (
 from protocol.own_terminals import (
     READ_UNTOLD,
     check_digests,
-    check_passed,
     check_place,
     is_of_holding,
     passed_receipts,
@@ -492,15 +491,10 @@ class Forwarding:
 
     async def take_passed(self, link: LiveLink, messages: Sequence[PassedReceipt]) -> None:
         """Store in one transaction the marks that came together. Raises ProtocolError."""
-        here, there = self._keyring.own.terminal, terminal_of(self._keyring.own_log, link)
-        marks = list[PassedReceipt]()
+        for person in await self._marks.take(messages):
+            self._touch(person, link)
+        other = terminal_of(self._keyring.own_log, link)
         for message in messages:
-            if not is_of_holding(message, here, there):
-                marks.append(message)
-                continue
-            check_passed(message)
-            if self._keyring.talks_with(message.conversation) in self._keyring.contacts:
+            if is_of_holding(message, self._keyring.own.terminal, other):
                 await self._affords(link)
                 self._bus.signal(HoldingSaid(link, message))
-        for person in await self._marks.take(marks):
-            self._touch(person, link)

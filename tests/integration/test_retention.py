@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,6 +74,11 @@ async def test_old_texts_leave_one_device_alone_and_come_back_when_all_is_kept_a
         roots = [await one.engine.history_root() for one in (desk, laptop)]
         assert (roots[0].root, roots[0].elsewhere) == (roots[1].root, 0)
         assert (roots[1].entries, roots[1].elsewhere) == (roots[0].entries, 2)
+        written = tmp_path / "all.jsonl"
+        await laptop.engine.export(str(written), "jsonl")
+        said = [json.loads(line) for line in written.read_text("utf-8").splitlines()]
+        assert [line["kind"] for line in said if "kind" in line] == ["elsewhere", "elsewhere", "text"]
+        assert (await laptop.engine.back_up(str(tmp_path / "backup"), "its own")).entries == 3
         await laptop.engine.clean()
         assert left_in(laptop) == []
         await checked(laptop)

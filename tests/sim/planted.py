@@ -228,10 +228,10 @@ def removal_ends_all_links() -> None:
 def read_here_alone() -> None:
     """Own terminals do not tell each other what was read."""
 
-    async def nothing(self: Forwarding, link: LiveLink, message: PassedReceipt) -> None:
+    async def nothing(self: Forwarding, link: LiveLink, messages: Sequence[PassedReceipt]) -> None:
         return
 
-    Forwarding._take = nothing  # type: ignore[method-assign]
+    Forwarding.take_passed = nothing  # type: ignore[method-assign]
 
 
 PLANTED: Final[dict[str, Callable[[], None]]] = {

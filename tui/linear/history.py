@@ -17,7 +17,7 @@ from tui.linear.output import Output
 from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import Options, Preferences
-from tui.text.formatting import clock_time, day_of, ends_mark, safe_line
+from tui.text.formatting import clock_time, day_of, ends_mark, safe_line, unsearched
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
@@ -227,6 +227,8 @@ class History:
         entries = await self.messenger.search(typed, person, typing=True)
         wanted = pattern(parse_query(typed, typing=True).terms)
         words = safe_line(typed)
+        if elsewhere := (await self.messenger.retention()).elsewhere:
+            await self.output.say(unsearched(elsewhere))
         if not entries:
             await self.output.say(_("Nothing was found with “{words}”.").format(words=words))
             return

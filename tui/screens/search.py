@@ -16,7 +16,7 @@ from tui.actions import keys_of
 from tui.messages import Problem, attempt, start_worker
 from tui.preferences import Options
 from tui.screens.finder import Finder
-from tui.text.formatting import clock_time, day_of, day_title
+from tui.text.formatting import clock_time, day_of, day_title, unsearched
 from tui.text.matching import excerpt
 from tui.text.translation import N_, _, _n
 
@@ -127,12 +127,19 @@ class SearchDialog(Finder[Found]):
                     self._shown = Found(words, contact, advice=answer.text if answer.usage else "")
                     self.fail("" if answer.usage else answer.text)
                 else:
-                    self._shown = Found(words, contact, answer[::-1], parse_query(words, typing=True).terms)
+                    terms = parse_query(words, typing=True).terms
+                    advice = await self._unsearched() if words.strip() and not answer else ""
+                    self._shown = Found(words, contact, answer[::-1], terms, advice)
                     self.fail("")
         finally:
             self._busy = False
         if self.is_attached:
             self._show_hits()
+
+    async def _unsearched(self) -> str:
+        kept = await attempt(self._messenger.retention())
+        elsewhere = 0 if isinstance(kept, Problem) else kept.elsewhere
+        return f"{_('No messages found.')}\n{unsearched(elsewhere)}" if elsewhere else ""
 
     def _show_hits(self) -> None:
         shown, cells, today = self._shown, self.cells, self._options.today()

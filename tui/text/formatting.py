@@ -430,6 +430,15 @@ def unshown(kind: str, deleted_by: str = "", seconds: int = 0, kept_on: str = ""
     return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
 
 
+def unsearched(number: int) -> str:
+    """What a search does not cover: so many messages that only other devices keep."""
+    return _n(
+        "{number} message is not on this device, and is not searched.",
+        "{number} messages are not on this device, and are not searched.",
+        number,
+    ).format(number=number)
+
+
 def warnings(entry: EntryView) -> list[str]:
     """What a reader has to know of an entry before its text."""
     marks = [_("conflicts with another message")] if entry.conflicting else []

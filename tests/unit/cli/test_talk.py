@@ -35,6 +35,7 @@ from chat.interface import (
     QuestionsChanged,
     QuestionView,
     Ready,
+    RetentionView,
     TerminalState,
     VisibilityChanged,
 )
@@ -426,3 +427,14 @@ def test_a_device_that_was_shut_out_says_so_instead_of_waiting_for_the_contact(l
     assert "recovery use" in outcome.err
     assert "until Ben is online" not in outcome.err
     assert line.messenger.called("send") == [(friend.person, "hello")]
+
+
+def test_what_another_device_keeps_is_shown_with_its_name_and_not_searched(line: Line) -> None:
+    ben = line.messenger.add_contact("Ben")
+    line.messenger.receive_alone(ben.person, "elsewhere")
+    (row,) = line.run("history", "Ben", "--json").objects
+    assert (row["kind"], row["kept_on"], row["text"]) == ("elsewhere", "", "")
+    assert line.run("history", "Ben").out.endswith("Ben: (not on this device)\n")
+    line.messenger._retention = RetentionView(30, elsewhere=1)
+    found = line.run("history", "--search", "anything")
+    assert (found.out, "not searched: 1" in found.err) == ("", True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import checks, entries, persons, receipts, retention, secure_deletion
+from chat.storage import checks, entries, persons, receipts, repair, retention, salvage, secure_deletion
 from chat.storage.database import Database
+from chat.storage.migrations import create_history, open_history
+from chat.storage.pages import PAGE_SIZE
 from protocol.entries_and_receipts import STORED, ParsedEntry, receipt_for
 from tests.support.lab.inspection import residues
 from tests.support.storage.samples import (
@@ -19,8 +22,11 @@ from tests.support.storage.samples import (
     find,
     new_database,
     remove_conversation,
+    rewrite,
     sample,
 )
+from tests.unit.storage.test_damage import flipped
+from tests.unit.storage.test_salvage import ADA, first_rows
 from tests.unit.storage.test_sharing import DEVICES
 
 DAY = retention.DAY_MS
@@ -39,12 +45,12 @@ def theirs(text: str = WORD, age: int = 40 * DAY, **more: object) -> ParsedEntry
     return sample(text, author=THEIR_TERMINAL.terminal, time=NOW - age, **more)  # type: ignore[arg-type]
 
 
-def insert(database: Database, *new: ParsedEntry, read: bool = True) -> None:
+def insert(database: Database, *new: ParsedEntry, read: bool = True, own: bytes = ME.terminal) -> None:
     with database.transaction():
         persons.replace_terminals(database, THEIR_TERMINAL.person, [THEIR_TERMINAL])
-        entries.insert_all(database, new, ME.terminal, stored=NOW - 40 * DAY)
+        entries.insert_all(database, new, own, stored=NOW - 40 * DAY)
         if read:
-            receipts.mark_all_read(database, TALK, ME.terminal, NOW - 40 * DAY)
+            receipts.mark_all_read(database, TALK, own, NOW - 40 * DAY)
 
 
 def keep(database: Database, days: int = 30, *, alone: bool = False) -> None:
@@ -74,8 +80,6 @@ def test_body_and_words_go_and_all_else_stays(database: Database, tmp_path: Path
 
 
 def test_it_is_asked_of_nobody_and_not_taken_until_it_is_kept_again(database: Database) -> None:
-    from chat.storage import repair
-
     one = theirs()
     insert(database, one)
     keep(database)
@@ -89,8 +93,9 @@ def test_it_is_asked_of_nobody_and_not_taken_until_it_is_kept_again(database: Da
         assert retention.kept(database).widens
         assert retention.take_back(database, 0, NOW) == (1, entries.get(database, one.id).number)  # type: ignore[union-attr]
     assert len(repair.wanted(database, TALK, THEIR_TERMINAL.terminal)) == 1
-    insert(database, one)
+    insert(database, one, read=False)
     assert [found.id for found in find(database, WORD)] == [one.id]
+    assert receipts.unread(database, TALK) == 0, "it had been read"
 
 
 def test_nothing_goes_that_is_young_unread_unanswered_or_that_nobody_is_known_to_keep(
@@ -173,3 +178,29 @@ def test_a_removed_conversation_leaves_no_word_of_it(database: Database) -> None
         remove_conversation(database, number)
     assert database.rows("SELECT * FROM let_go") == []
     assert database.rows("SELECT * FROM deletions") == [], "it was not deleted"
+
+
+def damaged(database: Database, table: str) -> Database:
+    """The same profile after one bit of a table's page was flipped."""
+    rewrite(database)
+    page = database.value("SELECT rootpage FROM sqlite_master WHERE name = ?", table)
+    path = database.path
+    database.close()
+    path.write_bytes(flipped(path.read_bytes(), ((page - 1) * PAGE_SIZE + 700) * 8))
+    return Database(path, KEY.reveal())
+
+
+@pytest.mark.parametrize(("table", "lost"), [("receipts", False), ("let_go", True)])
+def test_a_damaged_file_never_says_that_it_was_deleted(tmp_path: Path, table: str, lost: bool) -> None:
+    path, one = tmp_path / "history.db", theirs()
+    create_history(path, KEY, first_rows)
+    whole = open_history(path, KEY)
+    insert(whole, one, own=ADA.terminal)
+    keep(whole)
+    assert let_go(whole, one.id) == [one.id]
+    with closing(damaged(whole, table)) as database:
+        salvage.mend(database, KEY, NOW)
+        row = entries.get(database, one.id)
+        assert row is not None
+        assert (row.destroyed, row.missing) == (0, lost)
+        assert checks.piece(database, 0) is not None
