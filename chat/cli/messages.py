@@ -60,6 +60,7 @@ from chat.interface import (
     TerminalView,
     Unreachable,
     UsageError,
+    notes_view,
     parse_query,
     pattern,
     timer_text,
@@ -453,9 +454,10 @@ async def _serve_as_house(call: Call) -> None:
 
 async def _listen(call: Call) -> None:
     async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
-        contacts = await talks(opened)
+        me = await opened.me()
+        contacts = (*await opened.contacts(), notes_view(me))
         held = [entry for view in contacts for entry in await opened.history(view.person, HELD)]
-        printer = Printer(call, await opened.me(), contacts, held)
+        printer = Printer(call, me, contacts, held)
         printer.begin()
         printer.asked(await opened.questions())
         while not isinstance(event := await events.next(), Closed):

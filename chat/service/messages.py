@@ -33,6 +33,7 @@ from protocol.entries_and_receipts import (
     KIND_TIMER,
     ParsedEntry,
     conversation_of,
+    conversation_of_two,
     cut_body,
     delete_body,
     edit_body,
@@ -240,7 +241,7 @@ class Messages:
         own = self._keyring.own
         if person == own.person:
             return self._notes.commit(database, kind, body)
-        conversation = conversation_of(own.person, person)
+        conversation = conversation_of_two(own.person, person)
         heads = self._keyring.own_log.heads
         place = entries.next_place(database, conversation, own.terminal, self._incarnation, heads)
         now, random = self._runtime.clock.wall(), self._runtime.random

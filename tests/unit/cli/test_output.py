@@ -59,7 +59,7 @@ def test_case_79_no_command_lets_a_peers_text_through(line: Line, text: str) -> 
     friend = line.messenger.add_contact(text + "name", present=True)
     line.messenger.receive(friend.person, f"found {text}")
     line.messenger.after["contacts"] = lambda: line.messenger.change_identity(friend.person, text)
-    line.messenger.after["me"] = lambda: line.messenger._end(text)
+    line.messenger.after["questions"] = lambda: line.messenger._end(text)
     searching = ["history", "--search", "found"]
     for arguments in (["history", friend.person], ["contacts"], searching, ["verify", "nobody"], ["listen"]):
         outcome = line.run(*arguments)

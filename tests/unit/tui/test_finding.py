@@ -75,7 +75,7 @@ async def test_of_a_paste_that_is_too_long_a_field_keeps_what_fits() -> None:
 async def test_the_switcher_offers_unread_ones_first_and_enter_opens() -> None:
     async with at_bobs() as (pilot, _messenger, people):
         await opened(pilot, "ctrl+k", SwitcherDialog)
-        assert [line.split()[1] for line in lines(pilot)] == ["Carla", "Dana", "Bob"]
+        assert [line.split()[1] for line in lines(pilot)] == ["Carla", "Dana", "Notes", "Bob"]
         assert "1 new" in lines(pilot)[0]
         await pilot.press("enter")
         await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
@@ -214,10 +214,10 @@ async def test_a_letter_goes_to_every_place() -> None:
         await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
         await until_shown(pilot, "Which printer?")
         await opened(pilot, "alt+j", JumpScreen)
-        await pilot.press("f")
+        await pilot.press("g")
         await until(pilot, lambda: history(pilot).has_focus and history(pilot).cursor != "")
         await opened(pilot, "alt+j", JumpScreen)
-        await pilot.press("g")
+        await pilot.press("h")
         await until(pilot, lambda: composer(pilot).has_focus)
         await opened(pilot, "alt+j", JumpScreen)
         await pilot.press("escape")
