@@ -214,5 +214,7 @@ def test_the_devices_of_the_identity_are_listed(line: Line) -> None:
             "state": "live",
             "added_by": "",
             "removed_by": "",
+            "present": False,
+            "seen": None,
         }
     assert line.run("terminal", "list").out == f"{line.messenger._me.terminal[:16]}  live, this device\n"
