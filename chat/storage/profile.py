@@ -71,7 +71,8 @@ def unlock(folder: Path, passphrase: str, *, reading: bool = False) -> Vault:
                 stored_folder.drop_unfinished(folder / HEADER)
             _finish_creation(folder)
             if not lock.read_only:
-                (folder / f"{NEW_DATABASE}-wal").unlink(missing_ok=True)  # SQLite may have failed to remove it
+                # SQLite may have failed to remove it when the new database was closed.
+                (folder / f"{NEW_DATABASE}-wal").unlink(missing_ok=True)
             stored_folder.swap(folder)
             found = stored_folder.read_header(folder / HEADER)
             key = stored_folder.unwrap(found, passphrase)
