@@ -76,9 +76,9 @@ class Retention:
         others = self._keyring.own_log.live.keys() - {self._keyring.own.terminal}
         if days and not alone and not others:
             raise NotPermitted(_alone(days))
+        await self._store.write(retention.keep, days, self._clock(), alone=alone)
         self._stale |= self._asked.keys()
         self._asked.clear()
-        await self._store.write(retention.keep, days, self._clock(), alone=alone)
         self._due.set()
         return await self.view()
 
@@ -109,6 +109,7 @@ class Retention:
         if self._forwarding.links:
             await self._walk(alone=False)
         if chosen.alone:
+            await asyncio.sleep(BEGINS)  # who keeps some of it says so first
             await self._walk(alone=True)
 
     async def _walk(self, *, alone: bool) -> None:
@@ -170,7 +171,7 @@ class Retention:
                     break
 
     async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
-        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._runtime.clock.wall())
+        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._clock())
         if gone:
             self._say({one.contact for one in gone})
             self._cleaner.begin()

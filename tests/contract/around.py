@@ -14,9 +14,11 @@ from chat.interface import (
     ContactView,
     DeletionScope,
     EntriesConflict,
+    EntriesKept,
     EntriesMarked,
     EntryAdded,
     EntryFilled,
+    EntryReturned,
     EntryState,
     Event,
     IdentityChanged,
@@ -81,6 +83,24 @@ class AroundContract:
         await _friend(events, subject, lambda view: view.unread == 1)
         assert (await subject.messenger.history(subject.friend))[-1] == filled
         assert await subject.messenger.first_unread(subject.friend) == filled.id
+
+    async def test_what_is_not_kept_here_is_told_and_comes_back_when_it_is_kept_again(
+        self, subject: Subject
+    ) -> None:
+        messenger, friend, events = subject.messenger, subject.friend, await listening(subject)
+        heard = await subject.hear("long ago", "")
+        await messenger.mark_read(friend, (heard,))
+        await subject.around.grow_old()
+        await messenger.keep(1, alone=True)
+        assert (await told(events, EntriesKept)).contact == friend
+        view = await messenger.entry(friend, heard)
+        assert view is not None
+        assert (view.kind, view.text, view.kept_on) == ("elsewhere", "", "")
+        assert (await messenger.retention()).elsewhere == 1
+        await messenger.keep(0)
+        back = (await told(events, EntryReturned)).entry
+        assert (back.id, back.kind, back.text) == (heard, "text", "long ago")
+        assert ((await contact(subject)).unread, await messenger.history(friend)) == (0, (back,))
 
     async def test_two_entries_of_one_place_are_told_and_marked(self, subject: Subject) -> None:
         events = await listening(subject)

@@ -48,6 +48,9 @@ class Around(Protocol):
     async def cut_off(self, text: str) -> None:
         """Another device of the contact writes, is removed, and a cut leaves out what it wrote."""
 
+    async def grow_old(self) -> None:
+        """Two days go by for both machines."""
+
     async def appear(self) -> None:
         """The stranger is visible nearby from now on."""
 

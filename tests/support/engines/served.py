@@ -129,6 +129,10 @@ class EnginesAround:
         for one in (Entry(entry.header, b"", b""), entry):
             await link.driver.send(one)
 
+    async def grow_old(self) -> None:
+        for person in (self.ada, self.ben):
+            person.clock.slept_ms += 2 * 86_400_000
+
     async def twice(self) -> None:
         link = self.ben.engine._use_cases.links.current(self.ada.peer)
         assert link is not None

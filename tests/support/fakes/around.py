@@ -48,6 +48,9 @@ class FakeAround:
     async def in_parts(self, text: str) -> None:
         self.fake.complete(self.fake.receive_alone(self.friend), text)
 
+    async def grow_old(self) -> None:
+        self.fake.grow_old()
+
     async def twice(self) -> None:
         self.fake.conflict(self.friend)
 

@@ -498,8 +498,7 @@ class FakeMessenger(Others):
             raise UsageError(phrase("Nothing is kept for so long."))
         if days and not alone and len(self._terminals()) < 2:
             raise NotPermitted(phrase("You have no other device."))
-        self._retention = RetentionView(days, alone)
-        return self._retention
+        return self.keep_days(days, alone=alone)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return self.diagnosis

@@ -31,12 +31,14 @@ from chat.interface import (
     DiagnosisView,
     EngineEnded,
     EntriesConflict,
+    EntriesKept,
     EntriesMarked,
     EntryAdded,
     EntryChanged,
     EntryDeleted,
     EntryEdited,
     EntryFilled,
+    EntryReturned,
     EntryState,
     EntryView,
     Event,
@@ -238,6 +240,8 @@ class Others:
         self._invitation_of: dict[str, str] = {}
         self._settings = SettingsView(read_receipts=True, typing=True)
         self._retention = RetentionView(0)
+        self._old = set[str]()
+        self._let_go = dict[str, EntryView]()
         self._preferences: dict[str, str] = {}
         self._relays: dict[str, RelayView] = {}
         self._questions: tuple[QuestionView, ...] = ()
@@ -359,6 +363,24 @@ class Others:
         self.emit(EntryFilled(whole))
         self._count_unread(entry.contact)
         return whole
+
+    def grow_old(self) -> None:
+        """What is held now is too old for every choice but to keep all."""
+        self._old = {entry.id for talk in self._conversations.values() for entry in talk.entries}
+
+    def keep_days(self, days: int, *, alone: bool) -> RetentionView:
+        """Let go of what is old and was read, or have it come back."""
+        for person, talk in self._conversations.items():
+            gone = [one for one in talk.entries if one.kind == "text" and one.id in self._old - talk.unread]
+            for entry in gone if days else ():
+                self._let_go[entry.id] = entry
+                talk.entries[talk.index(entry.id)] = replace(entry, kind="elsewhere", text="")
+                self.emit(EntriesKept(person))
+            for entry in [one for one in talk.entries if one.id in self._let_go] if not days else ():
+                talk.entries[talk.index(entry.id)] = back = self._let_go.pop(entry.id)
+                self.emit(EntryReturned(back))
+        self._retention = RetentionView(days, alone, len(self._let_go))
+        return self._retention
 
     def conflict(self, person: str, first: EntryView | None = None) -> tuple[str, ...]:
         """Two entries of a contact claim one place, of which the `first` may be held; returns their ids."""

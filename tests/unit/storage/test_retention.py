@@ -60,7 +60,7 @@ def keep(database: Database, days: int = 30, *, alone: bool = False) -> None:
 
 def let_go(database: Database, *ids: bytes, holder: bytes = HOLDER, now: int = NOW) -> list[bytes]:
     with database.transaction():
-        return [one.entry for one in retention.let_go(database, ids, holder, now)]
+        return [one.entry for one in retention.let_go(database, ids, holder, (now, "boot", now - NOW))]
 
 
 def test_body_and_words_go_and_all_else_stays(database: Database, tmp_path: Path) -> None:
@@ -130,6 +130,14 @@ def test_what_was_just_read_here_stays_as_long_as_what_just_came(database: Datab
     assert let_go(database, one.id, now=NOW + 31 * DAY) == [one.id]
 
 
+def test_a_clock_that_was_set_during_a_round_lets_nothing_go(database: Database) -> None:
+    young = theirs(age=1 * DAY)
+    insert(database, young)
+    keep(database)
+    with database.transaction():
+        assert retention.let_go(database, [young.id], HOLDER, (NOW + 400 * DAY, "boot", 1_000)) == []
+
+
 def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
     held, alone = theirs(), theirs("other", sequence=2)
     insert(database, held, replace(alone, salt=b"", body=b"", said=None))
@@ -161,7 +169,7 @@ def test_a_failure_leaves_all_of_it(database: Database) -> None:
     insert(database, one)
     keep(database)
     with pytest.raises(ZeroDivisionError), database.transaction():
-        assert retention.let_go(database, [one.id], HOLDER, NOW) != []
+        assert retention.let_go(database, [one.id], HOLDER, (NOW, "boot", 0)) != []
         raise ZeroDivisionError
     assert [found.id for found in find(database, WORD)] == [one.id]
     assert retention.count(database) == 0

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from chat.interface import BadData, SettingsView
+from chat.interface import BadData, SettingsView, TerminalState, TerminalView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
 from tests.support.tui.opened import on_top, opened, reading
@@ -141,3 +141,16 @@ async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch:
         await until_shown(pilot, "Appearance and keys")
         await until(pilot, lambda: len(drawn) > 4)
     assert [text for text in drawn if "●" not in text] == []
+
+
+async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_keeps_all() -> None:
+    async with reading("one", size=(100, 50)) as (pilot, messenger, _):
+        await opened(pilot, "f12", SettingsDialog)
+        choice(pilot, "keep").focus()
+        await pilot.press("left")
+        await until_shown(pilot, "You have no other device.")
+        assert (choice(pilot, "keep").chosen, (await messenger.retention()).days) == ("0", 0)
+        messenger.other_terminals = (TerminalView("d1" * 32, False, TerminalState.LIVE, "desk"),)
+        await pilot.press("left")
+        await until(pilot, lambda: messenger.called("keep") == [(365, False), (365, False)])
+        assert (choice(pilot, "keep").chosen, (await messenger.retention()).days) == ("365", 365)
