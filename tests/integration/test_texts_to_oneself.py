@@ -42,6 +42,7 @@ from protocol.notes import notes_of
 from tests.integration.test_amendments import WORD, left_in
 from tests.integration.test_backup import BACKUP, back_up, restore_into, restore_new, started
 from tests.integration.test_deleted_on_all import deleted, phone_of, said_to
+from tests.integration.test_salvage import salvage
 from tests.integration.test_shared_contacts import MONTH, SETTLED, agree, apart, two_devices
 from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 
@@ -393,6 +394,26 @@ async def test_two_devices_compare_their_notes(tmp_path: Path) -> None:
         assert own in [one.contact for one in roots[0].conversations]
         await desk.engine.delete(own, entry.id)
         assert (await desk.engine.history_root()).root != roots[1].root, "it is deleted on one of them alone"
+
+
+@in_virtual_time
+async def test_texts_to_oneself_are_saved_of_a_damaged_profile_without_what_states_say(
+    tmp_path: Path,
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        await talk(ada, ben, "hello")
+        await write(ada, "saved")
+        await ada.engine.rename(await ada.contact(ben), "Benny")
+        whole = await back_up(ada, tmp_path / "whole")
+        await ada.stop()
+        view = await asyncio.to_thread(salvage, ada.folder, tmp_path / "saved")
+        assert (view.backup.root, view.backup.conversations, view.entries, view.bodies) == (
+            whole.root,
+            2,
+            0,
+            0,
+        )
 
 
 def _records(path: Path) -> Iterator[list[tuple[Record, ParsedEntry | None]]]:

@@ -83,8 +83,8 @@ async def test_drafts_are_kept_a_conversation() -> None:
         await pilot.press("alt+down")
         await until(pilot, lambda: composer(pilot).text == "")
         await write(pilot, "for Carla")
-        for text in ("for Bob", "for Carla"):
-            await pilot.press("alt+up")
+        for key, text in (("alt+up", "for Bob"), ("alt+down", "for Carla")):
+            await pilot.press(key)
             await until(pilot, lambda text=text: composer(pilot).text == text)  # type: ignore[misc]
         assert not messenger.called("send")
 

@@ -327,7 +327,7 @@ def test_the_help_names_every_key() -> None:
 
 async def test_keys_in_one_burst_leave_jump_mode_once() -> None:
     async with reading("Hello") as (pilot, _messenger, _):
-        for keys in ("dd", "ddd", "xx", "xxxx"):
+        for keys in ("ff", "fff", "xx", "xxxx"):
             await opened(pilot, "alt+j", JumpScreen)
             await burst(pilot, *keys)
             await on_top(pilot, ChatScreen)
