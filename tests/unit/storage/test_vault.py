@@ -232,6 +232,14 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+def test_what_a_failed_removal_left_of_a_new_database_is_gone_after_the_next_unlocking(profile: Path) -> None:
+    left = profile / "unfinished.db-wal"
+    left.write_bytes(bytes(32))
+    unlock(profile, PASSPHRASE).close()
+    assert not left.exists()
+
+
+
 def test_a_creation_that_unlock_completes_may_not_last(profile: Path, unsynced: pytest.MonkeyPatch) -> None:
     (profile / HEADER).rename(profile / "unfinished.header")
     with pytest.raises(errors.ProfileUnsettled):
