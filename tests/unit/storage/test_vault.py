@@ -235,7 +235,7 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_what_a_failed_removal_left_of_a_new_database_is_gone_after_the_next_unlocking(profile: Path) -> None:
     left = profile / "unfinished.db-wal"
     left.write_bytes(bytes(32))
-    unlock(profile, PASSPHRASE).close()
+    stored_profile.unlock(profile, PASSPHRASE).close()
     assert not left.exists()
 
 
