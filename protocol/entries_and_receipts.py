@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct, msgpack
 from msgspec.structs import replace
 
 from protocol import labels, primitives
@@ -274,6 +274,23 @@ def _content(salt: bytes, body: bytes) -> bytes:
 
 
 # --- Reading: form ---
+
+
+class _Placed(Struct, frozen=True, array_like=True):
+    """The first element of a header."""
+
+    conversation: bytes
+
+
+_placed: Final = msgpack.Decoder(_Placed)
+
+
+def conversation_in(message: Entry) -> bytes:
+    """The conversation of an entry (32 bytes) that `parse_entry` has yet to check, b"" if that rejects it."""
+    try:
+        return _placed.decode(message.header).conversation
+    except DecodeError:
+        return b""
 
 
 def parse_entry(message: Entry) -> ParsedEntry:

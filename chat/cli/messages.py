@@ -425,17 +425,20 @@ ALONE: Final = (
 )
 
 
+HOUSE: Final = (Ready, Notice, AlertsChanged, QuestionsChanged, OwnLogChanged)
+"""What a house device prints. It may receive a whole history, of which nothing is printed."""
+
+
 async def _serve_as_house(call: Call) -> None:
     """What is printed may end in a system's journal, which others can read."""
-    async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
+    async with messenger(call, patience=inf) as opened, aclosing(Feed(opened, HOUSE)) as events:
         printer = Printer(call, await opened.me(), (), ())
         printer.begin()
         printer.asked(await opened.questions())
         if not any(not one.this and one.state is TerminalState.LIVE for one in await opened.terminals()):
             note(ALONE)
         while not isinstance(event := await events.next(), Closed):
-            if isinstance(event, Ready | Notice | AlertsChanged | QuestionsChanged | OwnLogChanged):
-                printer.print(event)
+            printer.print(event)
         note(f"The engine has stopped ({event.reason}).")
 
 

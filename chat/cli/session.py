@@ -295,9 +295,13 @@ class _Following:
 
 
 class Feed:
-    """The events of a messenger in a queue, so that waiting for the next one can be cancelled."""
+    """The events of a messenger in a queue, so that waiting for the next one can be cancelled.
 
-    def __init__(self, source: Messenger) -> None:
+    `only`: the types of the events that are waited for, as `Closed` always is; None for all.
+    """
+
+    def __init__(self, source: Messenger, only: tuple[type[Event], ...] | None = None) -> None:
+        self._only = None if only is None else (*only, Closed)
         self._queue: asyncio.Queue[Event | Exception] = asyncio.Queue()
         self._pump = asyncio.create_task(self._fill(source.events()))
 
@@ -315,6 +319,8 @@ class Feed:
     async def _fill(self, events: AsyncIterator[Event]) -> None:
         try:
             async for event in events:
+                if self._only is not None and not isinstance(event, self._only):
+                    continue
                 self._queue.put_nowait(event)
                 if isinstance(event, Closed):
                     return

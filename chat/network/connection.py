@@ -58,7 +58,7 @@ UNREAD_MAX: Final = 256 * 1024
 UNREAD_LOW: Final = 64 * 1024
 UNSENT_MAX: Final = 256 * 1024
 """Unsent bytes at which `write` waits for a slow peer."""
-READ_MAX: Final = 65_536
+READ_MAX: Final = 131_072
 LINGER: Final = 2.0
 """Seconds to send what was written before the end."""
 
@@ -85,7 +85,7 @@ class TcpConnection(asyncio.Protocol):
         return self._peer
 
     async def read(self) -> bytes:
-        """The next 1 to 65,536 bytes, or b"" when the stream has ended."""
+        """The next 1 to 131,072 bytes, or b"" when the stream has ended."""
         while not self._unread and not self._ended:
             await self._change()
         data = bytes(self._unread[:READ_MAX])

@@ -29,8 +29,9 @@ UNSENT_MAX: Final = 1 << 20
 QUEUED_MAX: Final = 4_096
 """Messages queued per link. A peer that sends and never reads can fill the queue, and loses the link."""
 
-TOGETHER: Final = 32_768
-"""Bytes that are written at once where many messages go out: the other side reads about as many at a time."""
+TOGETHER: Final = 90_112
+"""Bytes that are written at once where many messages go out: 290 short texts or so, which the other side
+stores together."""
 
 EARLY: Final = 3.5
 """Seconds by which a Ping may be early, so that the process wakes once for all links.

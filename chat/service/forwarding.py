@@ -10,7 +10,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from chat.interface import EntriesTimed, EntryChanged, EntryState
 from chat.network.driver import Driver, Handler, Outgoing
 from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink
@@ -19,13 +18,14 @@ from chat.service.discovery import ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus
 from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring, terminal_at, terminal_of
+from chat.service.marks import Marks
 from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
 from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
 from chat.service.views import Views
-from chat.storage import receipts, repair, siblings
+from chat.storage import repair, siblings
 from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
@@ -35,7 +35,6 @@ from protocol.entries_and_receipts import (
     ParsedEntry,
     conversation_of,
     conversation_of_two,
-    receipt_for,
 )
 from protocol.history import check_page, pages
 from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
@@ -53,10 +52,7 @@ from protocol.messages import (
 )
 from protocol.own_terminals import (
     READ_UNTOLD,
-    Passed,
-    accept_passed,
     check_digests,
-    check_passed,
     check_place,
     passed_receipts,
 )
@@ -257,6 +253,7 @@ class Forwarding:
         self._provisional = Provisional(runtime, keyring, logs.own)
         self._rates = Buckets(COMPARED_A_SECOND, COMPARED_AT_ONCE)
         self._counts, self._arrivals = Counts(store), Arrivals(runtime, store, bus, keyring)
+        self._marks = Marks(runtime, store, bus, keyring, book, links, views, expirer)
         # By contact: the links on which something came since own terminals were told, and what is to pass.
         self._came: dict[bytes, set[LiveLink]] = {}
         self._passed: dict[bytes, list[bytes]] = {}
@@ -435,8 +432,6 @@ class Forwarding:
                 await self._compare(link, message)
             case Heads():
                 await self._answer(link, message)
-            case PassedReceipt():
-                await self._take(link, message)
             case Receipt():  # of a conversation with a contact it only keeps the link from looking dead
                 check_ascending(message.ids)
                 await self._notes.acknowledged(link, message.ids)
@@ -493,54 +488,7 @@ class Forwarding:
         latest = await self._store.read(siblings.latest, page.conversation)
         outgoing.answer(Asked(page, mine, latest, b"" if person == self._keyring.own.person else person))
 
-    async def _take(self, link: LiveLink, message: PassedReceipt) -> None:
-        check_passed(message)
-        person = self._keyring.talks_with(message.conversation)
-        contact = self._keyring.contacts.get(person)
-        if contact is None:
-            return
-        theirs = {one.id for one in contact.state.terminals()}
-        match accept_passed(message, self._keyring.own_terminals, theirs):
-            case Passed.RECEIPT:
-                new = await self._take_receipt(person, message)
-            case Passed.READING:
-                new = await self._take_reading(person, message)
-            case _:
-                new = False
-        if new:
+    async def take_passed(self, link: LiveLink, messages: Sequence[PassedReceipt]) -> None:
+        """Store in one transaction the marks that came together. Raises ProtocolError."""
+        for person in await self._marks.take(messages):
             self._touch(person, link)
-
-    async def _take_receipt(self, person: bytes, message: PassedReceipt) -> bool:
-        new = await self._store.write(
-            receipts.acknowledge,
-            message.conversation,
-            self._keyring.own.terminal,
-            message.terminal,
-            receipt_for(message.kind, message.ids),
-            self._runtime.clock.wall(),
-        )
-        if self._expirer.awaited:
-            self._expirer.begin()
-        for other in self._open.of(person):  # which may be about to carry what has arrived
-            if terminal_at(self._keyring.contacts.get(person), other) == message.terminal:
-                other.carried.update(dict.fromkeys(new, True))
-            else:
-                other.delivered.update(new)
-                other.carried.update((entry, True) for entry in new if entry in other.carried)
-        state = EntryState.READ if message.kind == READ else EntryState.DELIVERED
-        for entry, advances in new.items():
-            if advances:
-                self._bus.publish(EntryChanged(person.hex(), entry.hex(), state))
-        return bool(new)
-
-    async def _take_reading(self, person: bytes, message: PassedReceipt) -> bool:
-        mark, moment = (message.terminal, message.kind), self._expirer.moment()
-        new, unread, timed = await self._store.write(
-            siblings.read_elsewhere, message.conversation, message.ids, mark, moment
-        )
-        if timed:
-            self._expirer.begin()
-            self._bus.publish(EntriesTimed(person.hex()))
-        if self._book.counts(person, unread):
-            self._views.publish_contact(person)
-        return new

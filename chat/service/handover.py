@@ -70,7 +70,7 @@ async def gather(store: Store, own: OwnRow, timers: Mapping[bytes, int]) -> Hand
 
 def _own(db: Database, own: OwnRow, count: int) -> tuple[tuple[bytes, ...], LinkState]:
     pins = persons.pins_of(db, own.person)
-    own_keys = keys.self_keys(db)[-limits.LINKED_SELF_KEYS_MAX :]
+    own_keys = keys.handed_on(db, limits.LINKED_SELF_KEYS_MAX)
     state = LinkState(
         own.person,
         own.terminal,

@@ -19,7 +19,7 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, OwnRow
 from protocol.discovery import Known
-from protocol.entries_and_receipts import conversation_of_two, parse_entry
+from protocol.entries_and_receipts import conversation_in, conversation_of_two, parse_entry
 from protocol.errors import Unexpected, Untrusted
 from protocol.identity.reduction import NO_PINS, PersonState, Pins, Terminal, reduce
 from protocol.identity.safety import open_questions
@@ -31,7 +31,7 @@ from protocol.notes import notes_of
 from protocol.own_terminals import Standing, doubted, standing
 from protocol.pairing.contact_secret import Pair, Share, answer_nobody
 from protocol.pairing.invitation import Invitation
-from protocol.pairing.own_secret import OwnSecret, answer_sibling, own_psks, own_secret
+from protocol.pairing.own_secret import OwnSecret, answer_sibling, link_keys, own_psks, own_secret
 from protocol.pairing.renewal import number_of
 from protocol.primitives import equal
 from protocol.relay.rendezvous import contact_token, invitation_token
@@ -261,7 +261,7 @@ class Keyring:
 
     def _own_secrets(self) -> list[OwnSecret]:
         """Those by which other own terminals may be found, the newest first."""
-        return [own_secret(self.own.person, key) for key in self.own.self_keys[:SHARE_NUMBERS_MAX]]
+        return [own_secret(self.own.person, key) for key in link_keys(self.own.self_keys)]
 
     def was_removed(self, peer: Peer) -> bool:
         """Whether a terminal, of which nothing is held here that blocks it, was removed from its person."""
@@ -457,7 +457,10 @@ class Keyring:
         first = passed_on[0]
         if not isinstance(first, Entry):
             raise Unexpected("not an entry")
-        return self.talks_with(parse_entry(first).header.conversation)
+        # Each entry is parsed where it is stored, so that a history that moves is parsed once.
+        return self.talks_with(conversation_in(first)) or self.talks_with(
+            parse_entry(first).header.conversation
+        )
 
     def talks_with(self, conversation: bytes) -> bytes:
         """The contact of a conversation, this person of its notes, b"" for one of others."""

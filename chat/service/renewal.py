@@ -42,8 +42,9 @@ from protocol.pairing.renewal import (
 LINKS_MAX: Final = 32
 """Links under superseded secrets. Who has a key of a contact's terminal fills them; the oldest gives way."""
 
-KEYS_KEPT: Final = 64
-"""Self keys beyond which no earlier one is kept. Terminals of this person draw them, a stolen one too."""
+KEYS_A_DRAWER: Final = 16
+"""Self keys that are kept of those that one terminal drew under as many removals. An honest one draws one. A
+stolen one can draw any number, of which those with the lowest numbers give way."""
 
 KEYS_SENT: Final = 16
 """The newest self keys, which a terminal that was away may lack."""
@@ -148,15 +149,21 @@ class Renewals:
                 return _store_share(database, own, measure, message), False
             held = keys.self_keys(database)[::-1]
             taken, drawn = measure.take(message, held), drawn_in(message)
-            if taken is Taken.NEWER:
-                keys.add_self_key(database, drawn)
             # Its drawer may have tagged entries with it, before its removal too, which no terminal that was
             # away then takes for this person's own without it.
-            earlier = taken is Taken.PASSED_OVER and len(held) < KEYS_KEPT
-            earlier = earlier and all(one.secret != drawn.secret for one in held)
+            earlier = taken is Taken.PASSED_OVER and all(one.secret != drawn.secret for one in held)
             earlier = earlier and measure.is_genuine(message)
-            if earlier:
+            if taken is not Taken.NEWER and not earlier:
+                return taken, False
+            surplus = measure.surplus(drawn, held, KEYS_A_DRAWER)
+            if surplus == drawn:
+                return Taken.PASSED_OVER, False
+            if taken is Taken.NEWER:
+                keys.add_self_key(database, drawn)
+            else:
                 keys.add_earlier_self_key(database, drawn)
+            if surplus is not None:
+                keys.forget_self_key(database, surplus.secret)
             return taken, earlier
 
         def is_stored(database: Database, decided: tuple[Taken, bool]) -> bool:
@@ -164,6 +171,8 @@ class Renewals:
 
         taken, earlier = await self._store.write_once(is_stored, store)
         unknown = taken is Taken.PASSED_OVER and not self._knows(message)
+        if isinstance(message, RenewedKey) and (taken is Taken.NEWER or earlier):
+            self._cleaner.begin()  # another one may have given way
         # What is stored and not known here would open no link with those who know it.
         if taken is Taken.NEWER or earlier or (unknown and await self._store.read(_holds, own, message)):
             shared = [message.person, message.contact] if isinstance(message, RenewedShare) else []
@@ -211,6 +220,8 @@ class Renewals:
         for person in persons:
             if (contact := contacts.get(person)) is not None:
                 for share in _shares(own, person, contact):
+                    if not self._keyring.may_link(peer):  # its removal came meanwhile
+                        return
                     await driver.send(share)
         # The key comes last: who links under it holds all shares that were drawn with it.
         if peer.person == own:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -29,6 +29,7 @@ from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
+from chat.service.marks import entries_first
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget, owner_of
@@ -82,6 +83,9 @@ STRETCH: Final = 4_096
 TOGETHER: Final = 32_768
 """Bytes of entries after which those that came together go to the disk apart. To index the words of a longest
 text takes ten to twenty milliseconds, for which users wait."""
+
+MARKS: Final = -1
+"""Marks that an own terminal passes on, which are stored together."""
 
 BATCH: Final = 64
 """Entries read from the disk at a time."""
@@ -281,7 +285,7 @@ class Synchronizer:
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
             if link in self._forwarding.links:
-                self._runtime.tasks.spawn(self._renewals.send_keys(link.driver, link.peer))
+                self._runtime.tasks.spawn(self._renewals.send(link.driver, link.peer))
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
@@ -299,22 +303,24 @@ class Synchronizer:
         self.catch_up(link.person)
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
-        size = 0
+        size, own = 0, link in self._forwarding.links
 
         def part(message: Message) -> int:
             nonlocal size
             if not isinstance(message, Entry):
-                return 0
+                return MARKS if own and isinstance(message, PassedReceipt) else 0
             size += len(message.body)
             return 1 + size // TOGETHER
 
         try:
-            for is_entry, group in groupby(messages, part):
-                if is_entry:  # entries that came together are stored together
+            for kind, group in groupby(entries_first(messages) if own else messages, part):
+                if kind > 0:  # entries that came together are stored together
                     await self._take(link, list(group))
-                    continue
-                for message in group:
-                    await self._handle(link, message)
+                elif kind == MARKS:
+                    await self._forwarding.take_passed(link, cast(list[PassedReceipt], list(group)))
+                else:
+                    for message in group:
+                        await self._handle(link, message)
         except (ProtocolError, ParlourError) as failure:
             self._end(link, failure)
 
@@ -344,9 +350,7 @@ class Synchronizer:
     async def _handle(self, link: LiveLink, message: Message) -> None:
         worker = self._workers[link]
         match message:
-            case Digests() | PassedReceipt() | Heads() | Receipt() | HeadsHash() | Typing() if (
-                link in self._forwarding.links
-            ):
+            case Digests() | Heads() | Receipt() | HeadsHash() | Typing() if link in self._forwarding.links:
                 await self._forwarding.handle(link, message)
             case Receipt() as receipt:
                 new = await self._inbound.receipt(link, receipt)

@@ -58,16 +58,12 @@ class Scope(Redacting, frozen=True):
 def scope(db: Database, time: int, *, recovery: bool) -> Scope:
     """What is held now. `time` in milliseconds; `recovery`: with the recovery seed, if it is here."""
     own = keys.read_own(db)
-    rows = db.rows(
-        "SELECT key, heads FROM (SELECT * FROM self_keys ORDER BY number DESC LIMIT ?) ORDER BY number",
-        BACKUP_IDS_MAX,
-    )
     start = BackupStart(
         own.person,
         own.terminal,
         time,
         own.recovery_seed or b"" if recovery else b"",
-        [BackupKey(key, keys.parted_ids(heads)) for key, heads in rows],
+        [BackupKey(one.secret, list(one.heads)) for one in keys.handed_on(db, BACKUP_IDS_MAX)],
     )
     paired = [row.person for row in contacts.all(db)]
     held = {row.contact: row.id for row in contacts.conversations(db) if row.contact is not None}

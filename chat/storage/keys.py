@@ -111,9 +111,40 @@ def add_earlier_self_key(db: Database, drawn: Drawn) -> None:
 
 
 def self_keys(db: Database) -> list[Drawn]:
-    """All self keys, the newest last."""
-    rows = db.rows("SELECT key, heads, terminal, signature FROM self_keys ORDER BY number")
+    """All self keys, the first one before all others, and the newest last."""
+    rows = db.rows(
+        "SELECT key, heads, terminal, signature FROM self_keys"
+        " ORDER BY number IS NOT (SELECT min(number) FROM self_keys WHERE terminal = x''), number"
+    )
     return [Drawn(key, tuple(parted_ids(heads)), *signed) for key, heads, *signed in rows]
+
+
+def handed_on(db: Database, most: int) -> list[Drawn]:
+    """At most so many self keys, in the order of `self_keys`: the first, and the newest ones.
+
+    Those of terminals that are live, or that nobody signed, go before those of removed ones: who has a key
+    of one terminal can draw any number.
+    """
+    live = {
+        row[0]
+        for row in db.rows(
+            "SELECT terminal FROM person_terminals"
+            " WHERE person = (SELECT person FROM own WHERE id = 1) AND live"
+        )
+    }
+    held = self_keys(db)
+    if len(held) <= most:
+        return held
+    places = range(len(held) - 1, 0, -1)
+    places_by_trust = sorted(places, key=lambda at: held[at].terminal not in {b"", *live})
+    chosen = {0, len(held) - 1, *places_by_trust[: most - 2]}
+    return [held[at] for at in sorted(chosen)]
+
+
+def forget_self_key(db: Database, secret: bytes) -> None:
+    """Delete a self key. `secure_deletion.clean_file` must follow."""
+    db.run("DELETE FROM self_keys WHERE key = ?", secret)
+    mark_unclean(db)
 
 
 def self_keys_for(db: Database, static: bytes, most: int) -> list[Drawn]:
@@ -122,7 +153,7 @@ def self_keys_for(db: Database, static: bytes, most: int) -> list[Drawn]:
         "SELECT EXISTS (SELECT 1 FROM person_terminals"
         " WHERE person = (SELECT person FROM own WHERE id = 1) AND static = ? AND live)"
     )
-    return self_keys(db)[-most:] if db.value(live, static) else []
+    return handed_on(db, most) if db.value(live, static) else []
 
 
 OWN: Final = "own"

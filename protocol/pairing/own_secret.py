@@ -36,9 +36,18 @@ def own_secret(person: bytes, self_key: bytes) -> OwnSecret:
     return OwnSecret(primitives.b2b(person, personal=labels.OWN_SECRET, key=self_key))
 
 
+def link_keys(self_keys: Sequence[bytes]) -> Sequence[bytes]:
+    """The self keys under which an own terminal is looked for: the newest ones and the first, at most 4.
+
+    `self_keys`: the newest first. All terminals have the first one, whatever a stolen one gave to each.
+    """
+    most = SHARE_NUMBERS_MAX
+    return self_keys if len(self_keys) <= most else (*self_keys[: most - 1], self_keys[-1])
+
+
 def own_psks(person: bytes, self_keys: Sequence[bytes]) -> tuple[ContactPsk, ...]:
     """The psks that an initiator tries with an own terminal, the newest first, at most 4."""
-    return tuple(own_secret(person, key).link_psk(number_of(key)) for key in self_keys[:SHARE_NUMBERS_MAX])
+    return tuple(own_secret(person, key).link_psk(number_of(key)) for key in link_keys(self_keys))
 
 
 def answer_sibling(person: bytes, self_keys: Sequence[bytes], numbers: ShareNumbers) -> ContactPsk | None:

@@ -168,6 +168,16 @@ class Measure:
         # The number decides only between two that one terminal drew under the same removals.
         return self.covers(drawn.heads), live, -place, number_of(drawn.secret)
 
+    def surplus(self, new: Drawn, held: Iterable[Drawn], most: int) -> Drawn | None:
+        """What gives way where a terminal drew more than `most` under as many removals as `new` (SPEC §7.6).
+
+        It is the one with the lowest number, so that all who get the same ones keep the same; None for fewer.
+        """
+        removals = self.covers(new.heads)
+        same = [one for one in held if one.terminal == new.terminal and self.covers(one.heads) == removals]
+        lowest = min([new, *same], key=lambda one: number_of(one.secret))
+        return lowest if len(same) >= most else None
+
     def is_genuine(self, message: Renewal) -> bool:
         """Whether a terminal of the person, live or removed, drew it under heads that are held."""
         drawn = drawn_in(message)

@@ -19,7 +19,7 @@ from protocol.own_terminals import (
     passed_receipts,
     standing,
 )
-from protocol.pairing.own_secret import answer_sibling, own_secret
+from protocol.pairing.own_secret import answer_sibling, own_psks, own_secret
 from protocol.pairing.renewal import (
     Drawn,
     Measure,
@@ -56,6 +56,11 @@ def _answer(_: Json, step: Json) -> Json:
     numbers = ShareNumbers(step["numbers"]["own"], step["numbers"]["theirs"])
     found = answer_sibling(person, self_keys, numbers)
     return {"psk": None if found is None else found.psk.hex()}
+
+
+def _name(_: Json, step: Json) -> Json:
+    named = own_psks(bytes.fromhex(step["person"]), _ids(step["self_keys"]))
+    return {"numbers": [psk.own for psk in named]}
 
 
 def _draw(_: Json, step: Json) -> Json:
@@ -161,6 +166,7 @@ def _receive_passed(_: Json, step: Json) -> Json:
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "keys": _keys,
     "answer": _answer,
+    "name": _name,
     "draw": _draw,
     "newest": _newest,
     "receive_renewal": _receive_renewal,

@@ -115,7 +115,7 @@ VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
         "UNREAD_MAX": 1 << 18,
         "UNREAD_LOW": 1 << 16,
         "UNSENT_MAX": 1 << 18,
-        "READ_MAX": 1 << 16,
+        "READ_MAX": 1 << 17,
     },
     "chat.network.connector": {"PLACES_AT_ONCE": 16},
     "chat.network.driver": {"UNSENT_MAX": 1 << 20, "QUEUED_MAX": 4_096},

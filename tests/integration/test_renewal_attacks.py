@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from chat.interface import EntryAdded
+from chat.service.renewal import KEYS_A_DRAWER
 from chat.storage.keys import OWN, THEIRS
-from protocol.messages import PairingValue, RenewedShare, SharedRoot, SharedShare
+from protocol.limits import SHARE_NUMBERS_MAX
+from protocol.messages import PairingValue, RenewedKey, RenewedShare, SharedRoot, SharedShare
 from protocol.notes import Register, write
-from protocol.pairing.renewal import draw_share, number_of, share_message
+from protocol.pairing.renewal import draw_key, draw_share, key_message, number_of, share_message
 from tests.integration.steps import current
 from tests.integration.test_own_terminals import linked, terminal_of
 from tests.integration.test_renewal import PHONE, keyring, three_and_ben
 from tests.integration.test_shared_contacts import shares, two_devices
 from tests.support.engines import devices
 from tests.support.engines.engines import Person, in_virtual_time, invite, talk
+from tests.support.engines.terminals import add_terminal
 
 FLOOD = 8
 
@@ -25,9 +29,9 @@ def drawn_again(thief: Person, other: Person) -> Iterator[RenewedShare]:
     """Shares that one terminal drew under the same heads, each newer than the one before."""
     of, contact = keyring(thief), keyring(other).own.person
     (pair,) = of.contacts[contact].pairs
-    secrets = sorted((bytes([number]) * 32 for number in range(1, FLOOD + 1)), key=number_of)
-    drawn = iter(secrets)
-    for _ in secrets:
+    chosen = sorted((bytes([number]) * 32 for number in range(1, FLOOD + 1)), key=number_of)
+    drawn = iter(chosen)
+    for _ in chosen:
         made = draw_share(
             of.own.person,
             contact,
@@ -97,3 +101,69 @@ async def test_other_shares_that_a_stolen_device_wrote_before_its_removal_are_no
         assert linked(desk, cat)
         await talk(laptop, cat, "after")
         await phone.engine.close()
+
+
+def keys_of(thief: Person, number: int) -> list[RenewedKey]:
+    """Self keys that one terminal drew under the same heads, each newer than the one before."""
+    of, made = keyring(thief), list[RenewedKey]()
+    chosen = iter(sorted((secrets.token_bytes(32) for _ in range(number)), key=number_of))
+    for _ in range(number):
+        drawn = draw_key(
+            of.own.person, of.own_log.heads, of.own.terminal, of.own.signing_seed, lambda _: next(chosen)
+        )
+        message = key_message(drawn)
+        assert message is not None
+        made.append(message)
+    return made
+
+
+@in_virtual_time(limit=7200)
+async def test_many_self_keys_of_a_stolen_device_drive_out_its_own_alone(tmp_path: Path) -> None:
+    """A device that is linked later gets the first one and those of honest devices."""
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, ben):
+        first = keyring(desk).own.self_keys[-1]
+        await talk(desk, ben, "under the first key")
+        flood = keys_of(phone, 100)
+        for message in flood:
+            await current(phone, desk).driver.send(message)
+        await asyncio.sleep(60)
+        kept = [key for key in keyring(desk).own.self_keys if key != first]
+        assert kept == [message.key for message in flood[: -KEYS_A_DRAWER - 1 : -1]]
+        assert set(keyring(laptop).own.self_keys) == {first, *kept}
+        await desk.engine.remove_terminal(terminal_of(phone), True)
+        await asyncio.sleep(60)
+        await talk(desk, ben, "under the third key")
+        tablet = await add_terminal(desk, "10.0.0.8")
+        try:
+            await asyncio.sleep(120)
+            assert keyring(tablet).own.self_keys[-1] == first
+            person = (await tablet.engine.contacts())[0].person
+            said = [(view.text, view.own) for view in await tablet.engine.history(person, 10) if view.text]
+            assert said[-2:] == [("under the first key", True), ("under the third key", True)]
+        finally:
+            await tablet.engine.close()
+
+
+@in_virtual_time(limit=7200)
+async def test_devices_to_which_a_stolen_one_gave_other_keys_find_each_other_by_the_first(
+    tmp_path: Path,
+) -> None:
+    async with three_and_ben(tmp_path) as (_, desk, laptop, phone, _ben):
+        ways = current(phone, desk), current(phone, laptop)
+        flood = keys_of(phone, 2 * SHARE_NUMBERS_MAX)
+        await laptop.stop()
+        for message in flood[::2]:
+            await ways[0].driver.send(message)
+        await asyncio.sleep(10)
+        await desk.stop()
+        await phone.stop()
+        await laptop.start()
+        for message in flood[1::2]:
+            await laptop.engine._use_cases.renewals.take(ways[1].driver, ways[1].peer, message)
+        assert not set(keyring(laptop).own.self_keys[:SHARE_NUMBERS_MAX]) & {one.key for one in flood[::2]}
+        await asyncio.sleep(60)  # a call that began before names the first key alone
+        await desk.start()
+        await asyncio.sleep(300)
+        assert keyring(desk).own.self_key == keyring(laptop).own.self_key == flood[-1].key
+        assert set(keyring(desk).own.self_keys) == set(keyring(laptop).own.self_keys)
+        assert linked(desk, laptop)

@@ -9,9 +9,8 @@ import * as notes from './notes.js';
 import { readOperation, terminalId } from './operations.js';
 import { empty, random } from './primitives.js';
 import * as renewal from './renewal.js';
-import { ownKeys } from './siblings.js';
+import { named as namedKeys, ownKeys } from './siblings.js';
 
-const KEYS_NAMED = 4;
 const KEYS_SENT = 16;
 
 const terminalsOf = (log, is) => log.terminals.filter((one) => one.is === is).map((one) => one.terminal);
@@ -74,8 +73,7 @@ export class SecondTerminal {
 
   // A link to another own terminal.
   callOwn(terminal, options) {
-    const named = this.selfKeys.slice(0, KEYS_NAMED);
-    const tried = named.map((one) => {
+    const tried = namedKeys(this.selfKeys).map((one) => {
       const number = renewal.numberOf(one);
       return { own: number, theirs: number, psk: ownKeys(this.person, one).psk };
     });

@@ -6,6 +6,7 @@ import { equal, hash } from './primitives.js';
 import { numberOf } from './renewal.js';
 
 const IDS_MOST = 1024;
+const KEYS_NAMED = 4;
 const UNTOLD = 3;
 
 export function ownKeys(person, selfKey) {
@@ -13,6 +14,10 @@ export function ownKeys(person, selfKey) {
   const derived = (label) => hash(`parlour.own.${label}`, [], { key: secret });
   return { secret, psk: derived('psk'), discovery: derived('disc'), meeting: derived('rlay') };
 }
+
+// Those of the self keys, the newest first, under which a link with an own terminal is begun.
+export const named = (selfKeys) =>
+  selfKeys.length <= KEYS_NAMED ? selfKeys : [...selfKeys.slice(0, KEYS_NAMED - 1), selfKeys.at(-1)];
 
 // The psk that a responder with these self keys, the newest first, takes for the numbers of message 1, or null.
 export function answer(person, selfKeys, { own, theirs }) {

@@ -15,7 +15,7 @@ from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Even
 from chat.network.links import Peer
 from chat.service.history import _page
 from chat.storage import persons
-from protocol.entries_and_receipts import conversation_of_two, self_tag
+from protocol.entries_and_receipts import KIND_CUT, conversation_of_two, self_tag
 from protocol.identity.reduction import PersonState, reduce
 from protocol.messages import ENTRY_HEADER, Close, LogOperations, Message
 from tests.sim.disk import Reader
@@ -540,9 +540,17 @@ class Laws:
         return author not in there and any(author in log.live for log in self.logs(side).values())
 
     def _differ_for_good(self, side: Side, one: Side, view: EntryView) -> bool:
-        """Whether two terminals may show other words of an entry for ever, since an edit may count at one."""
+        """Whether two terminals may show other words of an entry for ever, since an edit may count at one.
+
+        So it is where one passes over a cut, as of a terminal that wrote it before it became an old copy.
+        """
         edits = "SELECT e.id FROM amendments AS a JOIN entries AS e ON e.number = a.entry WHERE a.target = ?"
+        cuts = "SELECT id FROM entries WHERE kind = ?"
         entry = bytes.fromhex(view.id)
+        for here in (side, one):
+            for (cut,) in Reader(here.database()).rows(cuts, KIND_CUT):
+                if self._is_of_lost_keys(here, cut):
+                    return True
         return any(
             self._is_uncut(here, edit) or self._is_of_lost_keys(here, edit)
             for here in (side, one)
@@ -564,6 +572,10 @@ class Laws:
         held = {view.id for view in theirs}
         lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
         lacks = [view for view in lacks if not self._is_of_lost_keys(side, bytes.fromhex(view.id))]
+        if side.owner != one.owner:  # what is uncovered counts as not held towards a contact (SPEC §11.2)
+            doubted = "SELECT e.id FROM uncovered AS u JOIN entries AS e ON e.number = u.entry"
+            uncovered = {entry.hex() for (entry,) in Reader(side.database()).rows(doubted)}
+            lacks = [view for view in lacks if view.id not in uncovered]
         if lacks:
             return f"{len(lacks)} entries that {side.name} holds are not at {one.name}"
         if side.owner == one.owner and self._unread(one) & (side.seen.told - side.seen.deleted):

@@ -181,6 +181,29 @@ FOUND = {
             Step("send", who=2, other=1, pause=0.02),
         ),
     ),
+    "a device that was linked with a share that the contact drew again meanwhile": Plan(
+        seed=42774,
+        devices=(0, 0, 1),
+        linked=3,
+        fresh=True,
+        jitter=0.02,
+        steps=(
+            Step("init", pause=0.003),
+            Step("init", who=1, pause=0.003),
+            Step("pair", who=1),
+            Step("link", other=2, pause=4.5),
+            Step("crash", who=1, other=2, number=1, seconds=0.05, pause=0.003),
+            Step("send", other=1, number=3, pause=0.003),
+            Step("link", other=3, pause=0.3),
+            Step("crash", who=3, other=4, number=1, seconds=9.0),
+            Step("link", who=1, other=4, number=3, pause=0.02),
+            Step("remove", other=3, number=1),
+            Step("corrupt", other=1, number=2, seconds=9.0, pause=0.02),
+            Step("link", other=2, number=1, pause=0.003),
+            Step("corrupt", who=2, other=3, number=8, seconds=30.0, pause=0.003),
+            Step("edit", other=1, number=1, pause=0.003),
+        ),
+    ),
 }
 
 

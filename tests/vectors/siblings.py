@@ -27,7 +27,7 @@ from tests.vectors.persons_log import Person, Terminal
 
 NOTES: Final = {
     "Keys": ("CONFIDENTIALITY", "The own secret and its keys."),
-    "Numbers": ("EDGE_CASE", "Which numbers of self keys are answered."),
+    "Numbers": ("EDGE_CASE", "Which numbers of self keys are named and answered."),
     "Caller": ("AUTHENTICITY", "Which link a caller with the own secret has."),
     "Drawing": ("BASIC", "What a terminal draws and signs after a removal."),
     "Newest": ("EDGE_CASE", "Which of several self keys or shares is the newest, and which are stale."),
@@ -65,6 +65,10 @@ def _secret(seed: Seed) -> Group:
         held: Json = {"person": person, "self_keys": [key, before], "numbers": numbers}
         steps = one_step(ACTIONS, {}, "answer", **held)
         group.add(comment, ["Numbers"], SUCCESS, steps)
+    all_keys = [seed.bytes(f"self key {number}").hex() for number in range(6)]
+    for many in (1, 4, 5, 6):
+        steps = one_step(ACTIONS, {}, "name", person=person, self_keys=all_keys[:many])
+        group.add(f"what names {many} self keys", ["Numbers"], SUCCESS, steps)
     return group
 
 

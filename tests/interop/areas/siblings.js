@@ -27,6 +27,9 @@ const RUN = {
   answer(inputs, step) {
     return { psk: own.answer(hex(step.person), step.self_keys.map(hex), step.numbers) };
   },
+  name(inputs, step) {
+    return { numbers: own.named(step.self_keys.map(hex)).map(renewal.numberOf) };
+  },
   draw(inputs, step) {
     const [person, terminal, secret] = [step.person, step.terminal, step.secret].map(hex);
     const common = { heads: step.heads.map(hex), terminal };

@@ -12,6 +12,7 @@ from chat.storage.persons import terminal_rows
 from protocol.identity.author import add_operation, recover_operation, sign_recovery
 from protocol.identity.log import parse_operation, sign_operation
 from protocol.identity.reduction import reduce
+from protocol.limits import LINKED_SELF_KEYS_MAX
 from tests.support.engines.engines import Person
 from tests.support.protocol.pairings import Terminal
 
@@ -45,13 +46,16 @@ async def add_terminal(first: Person, host: str, *, told: bool = True, seed: byt
 def _copied(database: Database, own: OwnRow, added: bytes) -> Callable[[Database], None]:
     """What writes the new terminal's rows: the person's log, and its contacts with their logs and shares."""
     log = [*persons.operations_of(database, own.person), added]
+    first, *later = keys.handed_on(database, LINKED_SELF_KEYS_MAX)
     known: list[tuple[ContactRow, list[bytes], list[ShareRow]]] = [
         (row, persons.operations_of(database, row.person), keys.shares_of(database, row.person))
         for row in contacts.all(database)
     ]
 
     def fill(new: Database) -> None:
-        keys.create_own(new, own)
+        keys.create_own(new, own, first)
+        for drawn in later:
+            keys.add_self_key(new, drawn)
         add_log(new, own.person, log)
         persons.pin(new, own.person, [parse_operation(added).id], confirmed=True)
         for row, operations, shares in known:
