@@ -79,8 +79,8 @@ SHOWN: Final = f"kind NOT IN ({KIND_DELETE}, {KIND_EDIT}, {KIND_STATE})"
 
 def no_cut_of_notes(entry: str) -> str:
     """A condition on the entry of this alias. A cut in the notes is shown nowhere: the log says as much."""
-    notes = f"SELECT number FROM conversations WHERE kind = {contacts.NOTES}"
-    return f"({entry}.kind != {KIND_CUT} OR {entry}.conversation NOT IN ({notes}))"
+    notes = f"SELECT 1 FROM conversations WHERE number = {entry}.conversation AND kind = {contacts.NOTES}"
+    return f"({entry}.kind != {KIND_CUT} OR NOT EXISTS ({notes}))"
 
 
 class EntryRow(Struct, frozen=True):  # data classes would take a third of the time of a page

@@ -200,7 +200,9 @@ class People(ScrollView, can_focus=True):
     def _keep_cursor(self) -> None:
         keys = self._keys()
         if self.cursor not in keys:
-            self.cursor = self._current if self._current in keys else (keys[0] if keys else None)
+            notes = {view.person for view in self._contacts.values() if view.notes}
+            others = (key for key in keys if key not in notes)  # somebody new looks for people
+            self.cursor = self._current if self._current in keys else next(others, None)
 
     def _show_cursor(self) -> None:
         rows = [at for at, line in enumerate(self._lines) if line.key == self.cursor]
