@@ -239,7 +239,6 @@ def test_what_a_failed_removal_left_of_a_new_database_is_gone_after_the_next_unl
     assert not left.exists()
 
 
-
 def test_a_creation_that_unlock_completes_may_not_last(profile: Path, unsynced: pytest.MonkeyPatch) -> None:
     (profile / HEADER).rename(profile / "unfinished.header")
     with pytest.raises(errors.ProfileUnsettled):
