@@ -57,7 +57,7 @@ BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 NOT_YOURS = phrase("Somebody else wrote this message: you can delete it on your own devices only.")
 IN_FORCE = phrase("This entry holds for other messages: you can delete it on this device only.")
-NO_TEXT = phrase("Only your own messages that are not deleted can be edited.")
+NO_TEXT = phrase("Only your own messages whose text is on this device can be edited.")
 
 SEND_ID_MAX: Final = 64
 

@@ -42,11 +42,17 @@ from protocol.pairing.renewal import (
 LINKS_MAX: Final = 32
 """Links under superseded secrets. Who has a key of a contact's terminal fills them; the oldest gives way."""
 
-KEYS_A_DRAWER: Final = 16
-"""Self keys that are kept of those that one terminal drew under as many removals. An honest one draws one. A
-stolen one can draw any number, of which those with the lowest numbers give way."""
+KEYS_OF_DRAWER: Final = 16
+"""Self keys that are taken from a terminal that drew them under as many removals. An honest one draws one."""
 
-KEYS_SENT: Final = 16
+KEYS_ALIKE: Final = 64
+"""The same with those that other own terminals pass on. A stolen one may have given others to each."""
+
+KEYS_HELD: Final = 512
+"""Self keys beyond which one is taken only if it covers more removals than the newest. A stolen terminal
+fills it with the terminals that it adds. Each costs a hash per entry."""
+
+KEYS_SENT: Final = 64
 """The newest self keys, which a terminal that was away may lack."""
 
 LINGERS: Final = 2.0
@@ -107,7 +113,9 @@ class Renewals:
         else:
             owner = own
         known = owner == own or owner in self._keyring.contacts
-        taken, earlier = await self._take(owner, message) if known else (Taken.PASSED_OVER, False)
+        taken, earlier = Taken.PASSED_OVER, False
+        if known:
+            taken, earlier = await self._take(owner, message, peer.static)
         if taken is Taken.WAITS:
             waiting = self._waiting.setdefault(driver, [])
             if len(waiting) < WAITING_MAX and message not in waiting:
@@ -140,8 +148,11 @@ class Renewals:
             self._measures = {person: held}  # one alone: a log may be long
         return held[1]
 
-    async def _take(self, owner: bytes, message: Renewal) -> tuple[Taken, bool]:
-        """What becomes of a renewal, and whether it is a self key that is kept as an earlier one."""
+    async def _take(self, owner: bytes, message: Renewal, sender: bytes) -> tuple[Taken, bool]:
+        """What becomes of a renewal, and whether it is a self key that is kept as an earlier one.
+
+        `sender`: the static key of the terminal at the other end of its link.
+        """
         measure, own = await self._measure(owner), self._keyring.own.person
 
         def store(database: Database) -> tuple[Taken, bool]:
@@ -155,15 +166,12 @@ class Renewals:
             earlier = earlier and measure.is_genuine(message)
             if taken is not Taken.NEWER and not earlier:
                 return taken, False
-            surplus = measure.surplus(drawn, held, KEYS_A_DRAWER)
-            if surplus == drawn:
+            if not _has_room(measure, drawn, held, direct=sender == measure.drawer_static(message)):
                 return Taken.PASSED_OVER, False
             if taken is Taken.NEWER:
                 keys.add_self_key(database, drawn)
             else:
                 keys.add_earlier_self_key(database, drawn)
-            if surplus is not None:
-                keys.forget_self_key(database, surplus.secret)
             return taken, earlier
 
         def is_stored(database: Database, decided: tuple[Taken, bool]) -> bool:
@@ -171,8 +179,6 @@ class Renewals:
 
         taken, earlier = await self._store.write_once(is_stored, store)
         unknown = taken is Taken.PASSED_OVER and not self._knows(message)
-        if isinstance(message, RenewedKey) and (taken is Taken.NEWER or earlier):
-            self._cleaner.begin()  # another one may have given way
         # What is stored and not known here would open no link with those who know it.
         if taken is Taken.NEWER or earlier or (unknown and await self._store.read(_holds, own, message)):
             shared = [message.person, message.contact] if isinstance(message, RenewedShare) else []
@@ -403,6 +409,18 @@ class _Nothing:
 
 
 _NOTHING: Final = _Nothing()
+
+
+def _has_room(measure: Measure, new: Drawn, held: Sequence[Drawn], *, direct: bool) -> bool:
+    """Whether a self key is taken in addition to those that are held, the newest first (SPEC §7.6).
+
+    `direct`: the terminal that drew it sends it itself.
+    """
+    removals = measure.covers(new.heads)
+    if removals > measure.covers(held[0].heads):
+        return True  # the operations of the log bound these
+    alike = sum(one.terminal == new.terminal and measure.covers(one.heads) == removals for one in held)
+    return len(held) < KEYS_HELD and alike < (KEYS_OF_DRAWER if direct else KEYS_ALIKE)
 
 
 def _shares(own: bytes, person: bytes, contact: ContactKeys) -> Iterator[RenewedShare]:

@@ -119,10 +119,10 @@ def salvage(
 def _facts(db: DamagedDatabase) -> _Found:
     try:
         own = keys.read_own(db)
-        rows = db.rows("SELECT key, heads FROM self_keys ORDER BY number DESC LIMIT ?", BACKUP_IDS_MAX)
+        drawn = keys.handed_on(db, BACKUP_IDS_MAX)
     except DatabaseDamaged:
         raise BadData(NOBODY) from None
-    self_keys = [BackupKey(key, keys.parted_ids(heads)) for key, heads in reversed(rows)]
+    self_keys = [BackupKey(one.secret, list(one.heads)) for one in drawn]
     apart = _numbers(db, f"SELECT q.entry FROM {quarantine.QUARANTINED}")
     found = _Found(own, self_keys, apart, _numbers(db, "SELECT entry FROM uncovered"))
     logs = defaultdict[bytes, list[bytes]](list)

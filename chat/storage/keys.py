@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 from typing import Final
@@ -120,31 +121,28 @@ def self_keys(db: Database) -> list[Drawn]:
 
 
 def handed_on(db: Database, most: int) -> list[Drawn]:
-    """At most so many self keys, in the order of `self_keys`: the first, and the newest ones.
+    """At most so many self keys, in the order of `self_keys`: the first, the newest, and others (SPEC §7.6).
 
-    Those of terminals that are live, or that nobody signed, go before those of removed ones: who has a key
-    of one terminal can draw any number.
+    Of each terminal and heads the newest one goes before all others, since an honest terminal draws one.
     """
-    live = {
-        row[0]
-        for row in db.rows(
-            "SELECT terminal FROM person_terminals"
-            " WHERE person = (SELECT person FROM own WHERE id = 1) AND live"
-        )
-    }
     held = self_keys(db)
     if len(held) <= most:
         return held
-    places = range(len(held) - 1, 0, -1)
-    places_by_trust = sorted(places, key=lambda at: held[at].terminal not in {b"", *live})
-    chosen = {0, len(held) - 1, *places_by_trust[: most - 2]}
+    live_ones = (
+        "SELECT t.terminal FROM person_terminals AS p JOIN terminals AS t ON t.number = p.terminal"
+        " WHERE p.person = (SELECT person FROM own WHERE id = 1) AND p.live"
+    )
+    live = {row[0] for row in db.rows(live_ones)}
+    ranks, order = Counter[tuple[bytes, tuple[bytes, ...]]](), list[tuple[int, bool, int]]()
+    for at in range(len(held) - 1, -1, -1):
+        drawer = held[at].terminal, held[at].heads
+        order.append((ranks[drawer], bool(drawer[0]) and drawer[0] not in live, -at))
+        ranks[drawer] += 1
+    chosen = {0, len(held) - 1}
+    for *_, at in sorted(order):
+        if len(chosen) < most:
+            chosen.add(-at)
     return [held[at] for at in sorted(chosen)]
-
-
-def forget_self_key(db: Database, secret: bytes) -> None:
-    """Delete a self key. `secure_deletion.clean_file` must follow."""
-    db.run("DELETE FROM self_keys WHERE key = ?", secret)
-    mark_unclean(db)
 
 
 def self_keys_for(db: Database, static: bytes, most: int) -> list[Drawn]:

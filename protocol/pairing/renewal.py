@@ -142,6 +142,7 @@ class Measure:
         self._removals = removals & reduction.context & reduction.kept
         self.heads = reduction.heads()
         self._signing = {one.id: one.signing for one in reduction.terminals().values()}
+        self._statics = {one.id: one.static for one in reduction.terminals().values()}
         self._places = {one: place for place, one in enumerate(self._signing)}
         self._live = reduction.live().keys()
         self.senior = next(iter(self._live), b"")
@@ -168,15 +169,9 @@ class Measure:
         # The number decides only between two that one terminal drew under the same removals.
         return self.covers(drawn.heads), live, -place, number_of(drawn.secret)
 
-    def surplus(self, new: Drawn, held: Iterable[Drawn], most: int) -> Drawn | None:
-        """What gives way where a terminal drew more than `most` under as many removals as `new` (SPEC §7.6).
-
-        It is the one with the lowest number, so that all who get the same ones keep the same; None for fewer.
-        """
-        removals = self.covers(new.heads)
-        same = [one for one in held if one.terminal == new.terminal and self.covers(one.heads) == removals]
-        lowest = min([new, *same], key=lambda one: number_of(one.secret))
-        return lowest if len(same) >= most else None
+    def drawer_static(self, message: Renewal) -> bytes:
+        """The static key of the terminal that drew it, b"" for one of no terminal of the log."""
+        return self._statics.get(message.terminal, b"")
 
     def is_genuine(self, message: Renewal) -> bool:
         """Whether a terminal of the person, live or removed, drew it under heads that are held."""

@@ -99,7 +99,7 @@ class Composer:
         entry = await self.history.find(number)
         _refuse_deleted(entry)
         if not entry.own or entry.kind != "text":
-            raise UsageError(_("Only your own messages that are not deleted can be edited."))
+            raise UsageError(_("Only your own messages whose text is on this device can be edited."))
         if text.strip():
             await self._edit(entry.contact, entry.id, text.strip())
             return

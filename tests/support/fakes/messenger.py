@@ -396,7 +396,7 @@ class FakeMessenger(Others):
         if not text.strip():
             raise UsageError(phrase("There is nothing to send: write some text."))
         if not held.own or held.kind != "text":
-            raise UsageError(phrase("Only your own messages that are not deleted can be edited."))
+            raise UsageError(phrase("Only your own messages whose text is on this device can be edited."))
         first = VersionView(id, held.time, held.text)
         change = self._change(contact, "edit")
         versions = conversation.versions.setdefault(id, [first])

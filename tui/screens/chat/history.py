@@ -131,7 +131,7 @@ class HistoryController:
     def edit(self) -> None:
         entry = self.view.chosen
         if entry is not None and not (entry.own and entry.kind == "text"):
-            self.surface.say(_("Only your own messages that are not deleted can be edited."))
+            self.surface.say(_("Only your own messages whose text is on this device can be edited."))
         elif entry is not None:
             self.rewrite(entry)
 
