@@ -9,7 +9,15 @@ from contextlib import suppress
 from typing import Final
 
 from chat.errors import Phrase, phrase
-from chat.interface import EntriesKept, Notice, NotPermitted, ParlourError, RetentionView, UsageError
+from chat.interface import (
+    KEPT_DAYS_MAX,
+    EntriesKept,
+    Notice,
+    NotPermitted,
+    ParlourError,
+    RetentionView,
+    UsageError,
+)
 from chat.network.links import Links, LiveLink
 from chat.service.events import EventBus, HoldingSaid
 from chat.service.forwarding import Forwarding
@@ -37,9 +45,7 @@ STEP: Final = 1.0
 ASKED_MAX: Final = 64
 """Questions of a link whose answers still count. A terminal that keeps nothing of them does not answer."""
 
-DAYS_MAX: Final = 36_500
-
-NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=DAYS_MAX)
+NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=KEPT_DAYS_MAX)
 
 
 class Retention:
@@ -71,7 +77,7 @@ class Retention:
 
     async def keep(self, days: int, *, alone: bool) -> RetentionView:
         """As interface.Messenger.keep."""
-        if not 0 <= days <= DAYS_MAX:
+        if not 0 <= days <= KEPT_DAYS_MAX:
             raise UsageError(NO_SUCH_TIME)
         others = self._keyring.own_log.live.keys() - {self._keyring.own.terminal}
         if days and not alone and not others:
