@@ -68,6 +68,8 @@ class Retention:
         self._asked: dict[LiveLink, deque[tuple[bytes, frozenset[bytes]]]] = {}
         # What is answered on these was asked before this person chose otherwise.
         self._stale = set[LiveLink]()
+        # By this time, in milliseconds of Unix time, the round says what is old.
+        self._began = 0
 
     # The person.
 
@@ -107,8 +109,10 @@ class Retention:
         chosen = await self._store.read(retention.kept)
         if chosen.widens:
             await self._take_back()
-        if not chosen.days or not await self._store.write(retention.is_steady, self._clock()):
+        clock = self._clock()
+        if not chosen.days or not await self._store.write(retention.is_steady, clock):
             return
+        self._began = clock[0]
         self._stale &= self._forwarding.links.keys()
         for link in self._asked.keys() - self._forwarding.links.keys():
             del self._asked[link]
@@ -122,7 +126,7 @@ class Retention:
         """Ask other terminals whether they keep what may go, or, `alone`, let go of it all the same."""
         after: int | None = 0
         while after is not None:
-            groups, after = await self._store.read(retention.due, after, self._runtime.clock.wall())
+            groups, after = await self._store.read(retention.due, after, self._began)
             for conversation in {one.conversation for one in groups}:
                 of_these = [one for one in groups if one.conversation == conversation]
                 if alone:
@@ -177,7 +181,7 @@ class Retention:
                     break
 
     async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
-        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._clock())
+        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._clock(), self._began)
         if gone:
             self._say({one.contact for one in gone})
             self._cleaner.begin()

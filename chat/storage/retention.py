@@ -182,14 +182,15 @@ def due(db: Database, after: int, now: int) -> tuple[list[Group], int | None]:
     return _groups(db, numbers, chosen.before(now), now), numbers[-1] if numbers else None
 
 
-def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock) -> list[Ended]:
+def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, began: int) -> list[Ended]:
     """Let go of those of some entries that may go, with all of their groups among `ids`; returns them.
 
     `holder`: the terminal of this person that keeps them, b"" if none is known to, which only `alone` allows.
+    `began`: when the round began, in milliseconds of Unix time. A clock that was set since makes nothing old.
     What may go is decided again, since something may have come, or been chosen, meanwhile. A piece of work
     has a bound, so what is left goes another time. The freed pages keep the bytes until the file is cleaned.
     """
-    chosen, now = kept(db), clock[0]
+    chosen, now = kept(db), min(clock[0], began)
     # The clock may have been set since the round began.
     if not chosen.days or not (holder or chosen.alone) or not is_steady(db, clock):
         return []

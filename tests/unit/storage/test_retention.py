@@ -60,7 +60,7 @@ def keep(database: Database, days: int = 30, *, alone: bool = False) -> None:
 
 def let_go(database: Database, *ids: bytes, holder: bytes = HOLDER, now: int = NOW) -> list[bytes]:
     with database.transaction():
-        return [one.entry for one in retention.let_go(database, ids, holder, (now, "boot", now - NOW))]
+        return [one.entry for one in retention.let_go(database, ids, holder, (now, "boot", now - NOW), now)]
 
 
 def test_body_and_words_go_and_all_else_stays(database: Database, tmp_path: Path) -> None:
@@ -135,7 +135,21 @@ def test_a_clock_that_was_set_during_a_round_lets_nothing_go(database: Database)
     insert(database, young)
     keep(database)
     with database.transaction():
-        assert retention.let_go(database, [young.id], HOLDER, (NOW + 400 * DAY, "boot", 1_000)) == []
+        assert (
+            retention.let_go(database, [young.id], HOLDER, (NOW + 400 * DAY, "boot", 1_000), NOW + 400 * DAY)
+            == []
+        )
+
+
+def test_a_clock_that_is_set_during_a_round_makes_nothing_old(database: Database) -> None:
+    young = theirs(age=28 * DAY)
+    insert(database, young)
+    keep(database)
+    # Without the time since the machine's start, a jump of some days looks like a restart.
+    later = NOW + 3 * DAY, "", 0
+    with database.transaction():
+        assert retention.let_go(database, [young.id], HOLDER, later, NOW) == []
+        assert retention.let_go(database, [young.id], HOLDER, later, later[0]) != []
 
 
 def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
@@ -169,7 +183,7 @@ def test_a_failure_leaves_all_of_it(database: Database) -> None:
     insert(database, one)
     keep(database)
     with pytest.raises(ZeroDivisionError), database.transaction():
-        assert retention.let_go(database, [one.id], HOLDER, (NOW, "boot", 0)) != []
+        assert retention.let_go(database, [one.id], HOLDER, (NOW, "boot", 0), NOW) != []
         raise ZeroDivisionError
     assert [found.id for found in find(database, WORD)] == [one.id]
     assert retention.count(database) == 0
