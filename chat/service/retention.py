@@ -27,7 +27,7 @@ from chat.service.state import ContactBook
 from chat.storage import retention
 from chat.storage.database import Store
 from chat.storage.expiry import Ended
-from chat.storage.retention import Clock, Group
+from chat.storage.retention import Clock, Group, Kept
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import STORED
 from protocol.limits import RECEIPT_IDS_MAX
@@ -68,6 +68,8 @@ class Retention:
         self._asked: dict[LiveLink, deque[tuple[bytes, frozenset[bytes]]]] = {}
         # What is answered on these was asked before this person chose otherwise.
         self._stale = set[LiveLink]()
+        # A removal that was stored last time may not have been followed.
+        self._live, self._looks = frozenset(keyring.own_log.live), True
         # By this time, in milliseconds of Unix time, the round says what is old.
         self._began = 0
 
@@ -104,11 +106,19 @@ class Retention:
                 async with asyncio.timeout(EVERY):
                     await self._due.wait()
 
+    def own_log_changed(self) -> None:
+        """What a terminal kept that was removed is wanted here again."""
+        live = frozenset(self._keyring.own_log.live)
+        if self._live - live:
+            self._looks = True
+            self._due.set()
+        self._live = live
+
     async def _round(self) -> None:
         await asyncio.sleep(BEGINS)
         chosen = await self._store.read(retention.kept)
-        if chosen.widens:
-            await self._take_back()
+        if chosen.widens or self._looks:
+            await self._take_back(chosen)
         clock = self._clock()
         if not chosen.days or not await self._store.write(retention.is_steady, clock):
             return
@@ -125,7 +135,7 @@ class Retention:
     async def _walk(self, *, alone: bool) -> None:
         """Ask other terminals whether they keep what may go, or, `alone`, let go of it all the same."""
         after: int | None = 0
-        while after is not None:
+        while after is not None and not self._due.is_set():  # else another round begins
             groups, after = await self._store.read(retention.due, after, self._began)
             for conversation in {one.conversation for one in groups}:
                 of_these = [one for one in groups if one.conversation == conversation]
@@ -145,14 +155,18 @@ class Retention:
                 asked.append((conversation, frozenset(ids)))
                 outgoing.put(PassedReceipt(conversation, terminal, STORED, ids))
 
-    async def _take_back(self) -> None:
-        """What is kept again is missing, and comes from whom has it."""
+    async def _take_back(self, chosen: Kept) -> None:
+        """What is wanted here again is missing, and comes from whom has it."""
+        live = self._live
         after: int | None = 0
         number = 0
-        while after is not None:
+        while after is not None and not self._due.is_set():
             back, after = await self._store.write(retention.take_back, after, self._runtime.clock.wall())
             number += back
-        await self._store.write(retention.taken_back)
+        if after is None and await self._store.write(retention.taken_back, chosen):
+            self._looks = self._live is not live
+        else:
+            self._due.set()
         if number:
             self._say(self._book.rows)
             for link in self._links.all():  # on which nothing is sent twice

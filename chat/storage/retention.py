@@ -95,6 +95,8 @@ def is_steady(db: Database, clock: Clock) -> bool:
 
 _OURS: Final = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
 
+_LIVE: Final = f"{_OURS} AND live"
+
 _HERE: Final = "(SELECT t.number FROM terminals AS t JOIN own AS o ON o.terminal = t.terminal)"
 
 
@@ -224,27 +226,48 @@ def is_let_go(db: Database, number: int) -> bool:
 
 
 def take_back(db: Database, after: int, now: int) -> tuple[int, int | None]:
-    """Let those of the next PIECE bodies that were let go of be missing which would be kept now.
+    """Let those of the next PIECE bodies that were let go of be missing which are wanted here again.
 
-    Returns how many, and the number of the last one looked at, None after the last. A missing body is asked
-    of everybody.
+    That is what would be kept now, once another choice was made, and what a terminal kept that is no longer
+    one of this person. Who insists that others go (`alone`) does not want the latter.
+    Returns how many, and the number of the last one looked at, None after the last.
     """
+    chosen = kept(db)
     looked_at = db.rows("SELECT entry FROM let_go WHERE entry > ? ORDER BY entry LIMIT ?", after, PIECE)
     numbers = json.dumps([number for (number,) in looked_at])
-    young = (
-        "SELECT e.number FROM entries AS e WHERE e.number IN (SELECT value FROM json_each(?3))"
-        f" AND NOT ({_is_old('e')})"
+    wanted = (
+        "SELECT e.number FROM let_go AS g JOIN entries AS e ON e.number = g.entry"
+        " WHERE g.entry IN (SELECT value FROM json_each(?3)) AND"
+        f" (?4 AND NOT ({_is_old('e')}) OR ?5 AND g.holder != {NOBODY} AND g.holder NOT IN ({_LIVE}))"
     )
-    back = [number for (number,) in db.rows(young, kept(db).before(now), now, numbers)]
-    db.run_many("DELETE FROM let_go WHERE entry = ?", [(number,) for number in back])
-    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
-    db.run_many(add, [(number, RETURNS) for number in back])
+    also = int(chosen.widens), int(not chosen.alone)
+    back = [number for (number,) in db.rows(wanted, chosen.before(now), now, numbers, *also)]
+    _miss(db, back)
     return len(back), looked_at[-1][0] if looked_at else None
 
 
-def taken_back(db: Database) -> None:
-    """All that was let go of has been looked at again."""
+def take_from_a_backup(db: Database, ids: Collection[bytes]) -> None:
+    """Let those of some entries be missing, so that a backup fills them, which no live terminal keeps."""
+    lost = (
+        "SELECT g.entry FROM let_go AS g JOIN entries AS e ON e.number = g.entry"
+        f" WHERE {_among(ids)} AND g.holder NOT IN ({_LIVE})"
+    )
+    _miss(db, [number for (number,) in db.rows(lost, *ids)])
+
+
+def _miss(db: Database, numbers: Sequence[int]) -> None:
+    """What was let go of, by number, is missing: everybody is asked for it."""
+    db.run_many("DELETE FROM let_go WHERE entry = ?", [(number,) for number in numbers])
+    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
+    db.run_many(add, [(number, RETURNS) for number in numbers])
+
+
+def taken_back(db: Database, chosen: Kept) -> bool:
+    """All that was let go of was looked at, as it was `chosen`; False if another choice came meanwhile."""
+    if kept(db) != chosen:
+        return False
     db.run("UPDATE retention SET widens = 0")
+    return True
 
 
 def count(db: Database, conversation: bytes | None = None) -> int:

@@ -152,6 +152,66 @@ def test_a_clock_that_is_set_during_a_round_makes_nothing_old(database: Database
         assert retention.let_go(database, [young.id], HOLDER, later, later[0]) != []
 
 
+def own_terminals(database: Database, *terminals: bytes) -> None:
+    rows = [persons.TerminalRow(ME.person, one, one, one, True, 0) for one in terminals]
+    with database.transaction():
+        persons.replace_terminals(database, ME.person, rows)
+
+
+def three_let_go(database: Database) -> tuple[ParsedEntry, ParsedEntry, ParsedEntry]:
+    """Those that a live terminal keeps, and one that was removed, and none."""
+    removed = next(one for one in DEVICES if one not in (ME.terminal, HOLDER))
+    kept, lost = theirs(), theirs("other", sequence=2)
+    gone = theirs("third", sequence=3)
+    insert(database, kept, lost, gone)
+    keep(database, alone=True)
+    own_terminals(database, ME.terminal, HOLDER, removed)
+    for one, holder in ((kept, HOLDER), (lost, removed), (gone, b"")):
+        assert let_go(database, one.id, holder=holder) == [one.id]
+    own_terminals(database, ME.terminal, HOLDER)
+    return kept, lost, gone
+
+
+def missing(database: Database, *of: ParsedEntry) -> list[bool]:
+    rows = [entries.get(database, one.id) for one in of]
+    return [row is not None and row.missing for row in rows]
+
+
+def test_what_a_removed_terminal_kept_is_missing_unless_the_person_insists(database: Database) -> None:
+    three = three_let_go(database)
+    with database.transaction():
+        retention.taken_back(database, retention.kept(database))
+        assert retention.take_back(database, 0, NOW)[0] == 0
+        database.run("UPDATE retention SET alone = 0")
+        assert retention.take_back(database, 0, NOW)[0] == 1
+    assert missing(database, *three) == [False, True, False]
+    assert len(repair.wanted(database, TALK, THEIR_TERMINAL.terminal)) == 1
+
+
+def test_a_backup_fills_what_no_live_terminal_keeps(database: Database) -> None:
+    three = three_let_go(database)
+    with database.transaction():
+        retention.take_from_a_backup(database, [one.id for one in three])
+    assert missing(database, *three) == [False, True, True]
+    insert(database, *three, read=False)
+    assert [retention.count(database), receipts.unread(database, TALK)] == [1, 0]
+
+
+def test_a_choice_that_came_meanwhile_is_looked_at_again(database: Database) -> None:
+    one = theirs()
+    insert(database, one)
+    keep(database)
+    let_go(database, one.id)
+    keep(database, 35)
+    chosen = retention.kept(database)
+    keep(database, 0)
+    with database.transaction():
+        assert not retention.taken_back(database, chosen)
+        assert retention.kept(database).widens
+        assert retention.taken_back(database, retention.kept(database))
+        assert not retention.kept(database).widens
+
+
 def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
     held, alone = theirs(), theirs("other", sequence=2)
     insert(database, held, replace(alone, salt=b"", body=b"", said=None))
