@@ -12,12 +12,14 @@ from typing import Final
 from msgspec import Struct
 
 from chat.storage import persons
+from chat.storage.amendments import APART
 from chat.storage.contacts import TWO
 from chat.storage.database import Database
 from chat.storage.entries import RETURNS
 from chat.storage.expiry import Ended
 from chat.storage.forgetting import at_once, forget
 from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, READ, STORED
+from protocol.limits import RECEIPT_IDS_MAX
 from protocol.own_terminals import READ_UNTOLD
 
 DAY_MS: Final = 86_400_000
@@ -129,7 +131,8 @@ def _may_go(entry: str) -> str:
 
 _CONVERSATION: Final = f"JOIN conversations AS c ON c.number = e.conversation AND c.kind = {TWO}"
 
-# A text goes with its edits, which would be shown in its place, or not at all.
+# A text goes with its edits, which would be shown in its place, or not at all. Edits that do not count, of
+# which a removed terminal can write any number, go one by one once the text has gone.
 _TEXTS: Final = (
     f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {_CONVERSATION}"
     f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind = {KIND_TEXT} AND {_may_go('e')}"
@@ -139,7 +142,7 @@ _TEXTS: Final = (
 _EDITS: Final = (
     f"SELECT x.number, x.id, {_may_go('x')} FROM amendments AS a JOIN entries AS x ON x.number = a.entry"
     " JOIN bodies AS b ON b.entry = x.number JOIN conversations AS c ON c.number = x.conversation"
-    f" WHERE a.target = ?3 AND x.kind = {KIND_EDIT}"
+    f" WHERE a.target = ?3 AND x.kind = {KIND_EDIT} AND a.state != {APART}"
 )
 _LATER_EDITS: Final = (
     f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {_CONVERSATION}"
@@ -159,11 +162,14 @@ class Group(Struct, frozen=True):
 
 
 def _groups(db: Database, numbers: Collection[int], before: int, now: int) -> list[Group]:
-    """Those of some held entries that may go, each with its edits."""
+    """Those of some held entries that may go, each with its edits.
+
+    A text with more edits than one message names stays.
+    """
     found, some = list[Group](), json.dumps(list(numbers))
     for number, entry, contact, conversation in db.rows(_TEXTS, before, now, some):
         edits = db.rows(_EDITS, before, now, entry)
-        if all(may_go for _, _, may_go in edits):
+        if len(edits) < RECEIPT_IDS_MAX and all(may_go for _, _, may_go in edits):
             these = (number, *(edit[0] for edit in edits)), (entry, *(edit[1] for edit in edits))
             found.append(Group(contact, conversation, *these))
     for number, entry, contact, conversation in db.rows(_LATER_EDITS, before, now, some):

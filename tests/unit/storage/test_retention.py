@@ -8,11 +8,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import checks, entries, persons, receipts, repair, retention, salvage, secure_deletion
+from chat.storage import (
+    amendments,
+    checks,
+    entries,
+    persons,
+    receipts,
+    repair,
+    retention,
+    salvage,
+    secure_deletion,
+)
 from chat.storage.database import Database
 from chat.storage.migrations import create_history, open_history
 from chat.storage.pages import PAGE_SIZE
-from protocol.entries_and_receipts import STORED, ParsedEntry, receipt_for
+from protocol.entries_and_receipts import KIND_EDIT, STORED, ParsedEntry, receipt_for
 from tests.support.lab.inspection import residues
 from tests.support.storage.samples import (
     KEY,
@@ -210,6 +220,40 @@ def test_a_choice_that_came_meanwhile_is_looked_at_again(database: Database) -> 
         assert retention.kept(database).widens
         assert retention.taken_back(database, retention.kept(database))
         assert not retention.kept(database).widens
+
+
+def test_edits_that_do_not_count_go_after_their_text_one_by_one(database: Database) -> None:
+    one, first, second = theirs(), theirs("first", sequence=2), theirs("second", sequence=3)
+    insert(database, one, first, second)
+    keep(database)
+
+    def groups() -> list[tuple[bytes, ...]]:
+        return [group.ids for group in retention.due(database, 0, NOW)[0]]
+
+    with database.transaction():
+        database.run("UPDATE entries SET kind = ? WHERE id IN (?, ?)", KIND_EDIT, first.id, second.id)
+        for edit in (first, second):
+            database.run(
+                "INSERT INTO amendments (entry, target, conversation, own, state)"
+                " SELECT number, ?, conversation, 0, ? FROM entries WHERE id = ?",
+                *(one.id, amendments.IN_FORCE, edit.id),
+            )
+    assert groups() == [(one.id, first.id, second.id)]
+    with database.transaction():
+        database.run("UPDATE amendments SET state = ?", amendments.APART)
+    assert groups() == [(one.id,)]
+    assert let_go(database, one.id) == [one.id]
+    assert groups() == [(first.id,), (second.id,)]
+
+
+def test_a_text_with_more_edits_than_a_message_names_stays(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, theirs())
+    keep(database)
+    assert len(retention.due(database, 0, NOW)[0]) == 1
+    monkeypatch.setattr(retention, "RECEIPT_IDS_MAX", 0)
+    assert retention.due(database, 0, NOW)[0] == []
 
 
 def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
