@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from msgspec import Struct
+
 from chat.errors import Phrase, phrase
 from chat.interface import (
     KEPT_DAYS_MAX,
@@ -42,10 +44,25 @@ BEGINS: Final = 3.0
 STEP: Final = 1.0
 """Seconds between two pieces of a round. Nobody waits for it."""
 
+OPEN_MAX: Final = 16
+"""Questions of a link that wait for an answer. The other side takes so many a second, and reads nothing else
+while it delays them."""
+
+OPEN_FOR: Final = 5.0
+"""Seconds after which a question waits no longer. A terminal that keeps nothing of it does not answer."""
+
 ASKED_MAX: Final = 64
 """Questions of a link whose answers still count. A terminal that keeps nothing of them does not answer."""
 
 NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=KEPT_DAYS_MAX)
+
+
+class Question(Struct, frozen=True):
+    """What was asked of another terminal, `at` monotonic seconds."""
+
+    conversation: bytes
+    ids: frozenset[bytes]
+    at: float
 
 
 class Retention:
@@ -65,7 +82,8 @@ class Retention:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._forwarding, self._cleaner = book, links, forwarding, cleaner
         self._due = asyncio.Event()
-        self._asked: dict[LiveLink, deque[tuple[bytes, frozenset[bytes]]]] = {}
+        self._answered = asyncio.Event()
+        self._asked: dict[LiveLink, deque[Question]] = {}
         # What is answered on these was asked before this person chose otherwise.
         self._stale = set[LiveLink]()
         # A removal that was stored last time may not have been followed.
@@ -138,22 +156,36 @@ class Retention:
         while after is not None and not self._due.is_set():  # else another round begins
             groups, after = await self._store.read(retention.due, after, self._began)
             for conversation in {one.conversation for one in groups}:
-                of_these = [one for one in groups if one.conversation == conversation]
-                if alone:
-                    ids = [entry for one in of_these for entry in one.ids]
-                    await self._let_go(ids[:RECEIPT_IDS_MAX], b"")
-                else:
-                    self._ask(conversation, of_these)
+                for ids in _questions([one for one in groups if one.conversation == conversation]):
+                    if alone:
+                        await self._let_go(ids, b"")
+                    else:
+                        await self._has_room()
+                        self._ask(conversation, ids)
             if groups:
                 await asyncio.sleep(STEP)
 
-    def _ask(self, conversation: bytes, groups: Sequence[Group]) -> None:
+    def _ask(self, conversation: bytes, ids: list[bytes]) -> None:
         for link, outgoing in self._forwarding.links.items():
             terminal = terminal_of(self._keyring.own_log, link)
-            for ids in _questions(groups) if terminal and link not in self._stale else ():
+            if terminal and link not in self._stale:
                 asked = self._asked.setdefault(link, deque(maxlen=ASKED_MAX))
-                asked.append((conversation, frozenset(ids)))
+                asked.append(Question(conversation, frozenset(ids), self._runtime.clock.monotonic()))
                 outgoing.put(PassedReceipt(conversation, terminal, STORED, ids))
+
+    async def _has_room(self) -> None:
+        """Wait until each link has less than OPEN_MAX questions that wait for an answer."""
+        while (left := self._until_room()) > 0:
+            self._answered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._answered.wait()
+
+    def _until_room(self) -> float:
+        """Seconds until a question can be asked, if none is answered before."""
+        asked = [self._asked.get(link, deque[Question]()) for link in self._forwarding.links]
+        last = [questions[-OPEN_MAX].at for questions in asked if len(questions) >= OPEN_MAX]
+        return max(last) + OPEN_FOR - self._runtime.clock.monotonic() if last else 0.0
 
     async def _take_back(self, chosen: Kept) -> None:
         """What is wanted here again is missing, and comes from whom has it."""
@@ -189,8 +221,9 @@ class Retention:
         elif message.terminal == terminal:
             asked = self._asked.get(link, deque())
             for question in asked:
-                if question[0] == message.conversation and question[1].issuperset(message.ids):
+                if question.conversation == message.conversation and question.ids >= set(message.ids):
                     asked.remove(question)
+                    self._answered.set()
                     await self._let_go(message.ids, terminal)
                     break
 

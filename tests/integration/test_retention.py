@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import pytest
 
 from chat.interface import DeletionScope, EntryAdded, EntryFilled, EntryReturned, NotPermitted, UsageError
 from chat.network.links import LiveLink
+from chat.service.retention import BEGINS, OPEN_FOR, OPEN_MAX
 from chat.storage import checks, entries
 from chat.storage import retention as stored
+from chat.storage.retention import Group
 from protocol.entries_and_receipts import STORED, conversation_of_two
 from protocol.messages import Entry, Message, PassedReceipt, Receipt
 from tests.integration.steps import current
@@ -363,3 +365,34 @@ async def test_a_choice_while_texts_are_taken_back_counts_for_all_of_them(
         await asyncio.sleep(60)
         assert looked_at
         assert await kinds(laptop, ben) == ["text"] * 3
+
+
+@pytest.mark.parametrize("answers", [False, True])
+@in_virtual_time(limit=8 * 3_600)
+async def test_few_questions_of_a_link_wait_for_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, _, _):
+        groups = [Group(b"", bytes([n]) * 32, (n,), (bytes([n]) * 32,)) for n in range(40)]
+        monkeypatch.setattr(stored, "due", lambda _, after, __: ([] if after else groups, None))
+        monkeypatch.setattr(stored, "held_among", lambda _, __, ids: list(ids) if answers else [])
+        heard, counted = list[bytes](), list[bytes]()
+        asks, retained = desk.engine._use_cases.retention, laptop.engine._use_cases.retention
+        hear = asks._hear
+
+        async def hearing(link: LiveLink, message: PassedReceipt) -> None:
+            heard.append(message.conversation)
+            await hear(link, message)
+
+        async def goes(ids: Sequence[bytes], holder: bytes) -> None:
+            counted.extend(ids)
+
+        asks._hear = hearing  # type: ignore[method-assign]
+        retained._let_go = goes  # type: ignore[method-assign]
+        await laptop.engine.keep(1)
+        await asyncio.sleep(BEGINS + OPEN_FOR / 2)
+        assert len(heard) == (40 if answers else OPEN_MAX)
+        await asyncio.sleep(OPEN_FOR)
+        assert len(heard) == (40 if answers else 2 * OPEN_MAX)
+        await asyncio.sleep(OPEN_FOR)
+        assert [len(heard), len(counted)] == [40, 40 if answers else 0]
