@@ -634,6 +634,9 @@ SHORT_PASSPHRASE: Final = phrase(
 )
 
 
+KEPT_DAYS_MAX: Final = 36_500
+"""Days for which a terminal can be told to keep texts, if not all."""
+
 RECOVERY_WORDS: Final = 34
 """Words of a recovery seed (SPEC §7.1)."""
 

@@ -16,6 +16,7 @@ from chat.cli.pairing import NOBODY_ANSWERED, Dialogue, Typed, host_and_port
 from chat.cli.session import TEXT, Call, Feed, coroutine, group, messenger
 from chat.cli.terminal import YES, Lines, confirmed, is_interactive, read_new_passphrase
 from chat.interface import (
+    KEPT_DAYS_MAX,
     CannotCreate,
     ConversationRoot,
     DoorState,
@@ -120,7 +121,7 @@ def device_of(devices: Sequence[TerminalView], name: str) -> TerminalView:
 
 
 ALL: Final = "all"
-BAD_TIME: Final = "Say how long as 30d, or all."
+BAD_TIME: Final = f"Say how long as 30d, at most {KEPT_DAYS_MAX}d, or all."
 HAS_IT_ALONE: Final = (
     "You have no other device. What this one does not keep is gone for you: only your contacts have it."
 )
@@ -135,9 +136,10 @@ class Days(click.ParamType[int]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         typed = str(value).strip().lower()
         found = _DAYS.fullmatch(typed)
-        if found is None and typed != ALL:
+        days = int(found[1]) if found is not None else 0
+        if days > KEPT_DAYS_MAX or (found is None and typed != ALL):
             self.fail(BAD_TIME, param, ctx)
-        return int(found[1]) if found is not None else 0
+        return days
 
 
 ADD_FIRST: Final = (

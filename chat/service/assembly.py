@@ -262,6 +262,7 @@ class UseCases:
         self.runtime.beat.by(0.0)
         self.verification.own_log_changed()
         self.alerts.own_log_changed()
+        self.retention.own_log_changed()
         self._terminals_changed()
         self.forwarding.own_log_changed()
         self.sync.hand_out_log()

@@ -25,6 +25,7 @@ from chat.storage import (
     ordering,
     persons,
     quarantine,
+    retention,
     settings,
     sharing,
 )
@@ -330,6 +331,7 @@ class Restorer:
         for record, entry in run:
             if record.deleted:
                 self._delete(entry.id, record.deleted)
+        retention.take_from_a_backup(db, [entry.id for _, entry in run if entry.salt])
         former = {entry.header.author for record, entry in run if record.quarantined}
         stored = entries.insert_all(
             db,

@@ -8,8 +8,18 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from msgspec import Struct
+
 from chat.errors import Phrase, phrase
-from chat.interface import EntriesKept, Notice, NotPermitted, ParlourError, RetentionView, UsageError
+from chat.interface import (
+    KEPT_DAYS_MAX,
+    EntriesKept,
+    Notice,
+    NotPermitted,
+    ParlourError,
+    RetentionView,
+    UsageError,
+)
 from chat.network.links import Links, LiveLink
 from chat.service.events import EventBus, HoldingSaid
 from chat.service.forwarding import Forwarding
@@ -19,7 +29,7 @@ from chat.service.state import ContactBook
 from chat.storage import retention
 from chat.storage.database import Store
 from chat.storage.expiry import Ended
-from chat.storage.retention import Clock, Group
+from chat.storage.retention import Clock, Group, Kept
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import STORED
 from protocol.limits import RECEIPT_IDS_MAX
@@ -34,12 +44,25 @@ BEGINS: Final = 3.0
 STEP: Final = 1.0
 """Seconds between two pieces of a round. Nobody waits for it."""
 
+OPEN_MAX: Final = 16
+"""Questions of a link that wait for an answer. The other side takes so many a second, and reads nothing else
+while it delays them."""
+
+OPEN_FOR: Final = 5.0
+"""Seconds after which a question waits no longer. A terminal that keeps nothing of it does not answer."""
+
 ASKED_MAX: Final = 64
 """Questions of a link whose answers still count. A terminal that keeps nothing of them does not answer."""
 
-DAYS_MAX: Final = 36_500
+NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=KEPT_DAYS_MAX)
 
-NO_SUCH_TIME: Final = phrase("Keep all messages, or those of 1 to {most} days.", most=DAYS_MAX)
+
+class Question(Struct, frozen=True):
+    """What was asked of another terminal, `at` monotonic seconds."""
+
+    conversation: bytes
+    ids: frozenset[bytes]
+    at: float
 
 
 class Retention:
@@ -59,9 +82,14 @@ class Retention:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._forwarding, self._cleaner = book, links, forwarding, cleaner
         self._due = asyncio.Event()
-        self._asked: dict[LiveLink, deque[tuple[bytes, frozenset[bytes]]]] = {}
+        self._answered = asyncio.Event()
+        self._asked: dict[LiveLink, deque[Question]] = {}
         # What is answered on these was asked before this person chose otherwise.
         self._stale = set[LiveLink]()
+        # A removal that was stored last time may not have been followed.
+        self._live, self._looks = frozenset(keyring.own_log.live), True
+        # By this time, in milliseconds of Unix time, the round says what is old.
+        self._began = 0
 
     # The person.
 
@@ -71,7 +99,7 @@ class Retention:
 
     async def keep(self, days: int, *, alone: bool) -> RetentionView:
         """As interface.Messenger.keep."""
-        if not 0 <= days <= DAYS_MAX:
+        if not 0 <= days <= KEPT_DAYS_MAX:
             raise UsageError(NO_SUCH_TIME)
         others = self._keyring.own_log.live.keys() - {self._keyring.own.terminal}
         if days and not alone and not others:
@@ -96,13 +124,23 @@ class Retention:
                 async with asyncio.timeout(EVERY):
                     await self._due.wait()
 
+    def own_log_changed(self) -> None:
+        """What a terminal kept that was removed is wanted here again."""
+        live = frozenset(self._keyring.own_log.live)
+        if self._live - live:
+            self._looks = True
+            self._due.set()
+        self._live = live
+
     async def _round(self) -> None:
         await asyncio.sleep(BEGINS)
         chosen = await self._store.read(retention.kept)
-        if chosen.widens:
-            await self._take_back()
-        if not chosen.days or not await self._store.write(retention.is_steady, self._clock()):
+        if chosen.widens or self._looks:
+            await self._take_back(chosen)
+        clock = self._clock()
+        if not chosen.days or not await self._store.write(retention.is_steady, clock):
             return
+        self._began = clock[0]
         self._stale &= self._forwarding.links.keys()
         for link in self._asked.keys() - self._forwarding.links.keys():
             del self._asked[link]
@@ -115,34 +153,52 @@ class Retention:
     async def _walk(self, *, alone: bool) -> None:
         """Ask other terminals whether they keep what may go, or, `alone`, let go of it all the same."""
         after: int | None = 0
-        while after is not None:
-            groups, after = await self._store.read(retention.due, after, self._runtime.clock.wall())
+        while after is not None and not self._due.is_set():  # else another round begins
+            groups, after = await self._store.read(retention.due, after, self._began)
             for conversation in {one.conversation for one in groups}:
-                of_these = [one for one in groups if one.conversation == conversation]
-                if alone:
-                    ids = [entry for one in of_these for entry in one.ids]
-                    await self._let_go(ids[:RECEIPT_IDS_MAX], b"")
-                else:
-                    self._ask(conversation, of_these)
+                for ids in _questions([one for one in groups if one.conversation == conversation]):
+                    if alone:
+                        await self._let_go(ids, b"")
+                    else:
+                        await self._has_room()
+                        self._ask(conversation, ids)
             if groups:
                 await asyncio.sleep(STEP)
 
-    def _ask(self, conversation: bytes, groups: Sequence[Group]) -> None:
+    def _ask(self, conversation: bytes, ids: list[bytes]) -> None:
         for link, outgoing in self._forwarding.links.items():
             terminal = terminal_of(self._keyring.own_log, link)
-            for ids in _questions(groups) if terminal and link not in self._stale else ():
+            if terminal and link not in self._stale:
                 asked = self._asked.setdefault(link, deque(maxlen=ASKED_MAX))
-                asked.append((conversation, frozenset(ids)))
+                asked.append(Question(conversation, frozenset(ids), self._runtime.clock.monotonic()))
                 outgoing.put(PassedReceipt(conversation, terminal, STORED, ids))
 
-    async def _take_back(self) -> None:
-        """What is kept again is missing, and comes from whom has it."""
+    async def _has_room(self) -> None:
+        """Wait until each link has less than OPEN_MAX questions that wait for an answer."""
+        while (left := self._until_room()) > 0:
+            self._answered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._answered.wait()
+
+    def _until_room(self) -> float:
+        """Seconds until a question can be asked, if none is answered before."""
+        asked = [self._asked.get(link, deque[Question]()) for link in self._forwarding.links]
+        last = [questions[-OPEN_MAX].at for questions in asked if len(questions) >= OPEN_MAX]
+        return max(last) + OPEN_FOR - self._runtime.clock.monotonic() if last else 0.0
+
+    async def _take_back(self, chosen: Kept) -> None:
+        """What is wanted here again is missing, and comes from whom has it."""
+        live = self._live
         after: int | None = 0
         number = 0
-        while after is not None:
+        while after is not None and not self._due.is_set():
             back, after = await self._store.write(retention.take_back, after, self._runtime.clock.wall())
             number += back
-        await self._store.write(retention.taken_back)
+        if after is None and await self._store.write(retention.taken_back, chosen):
+            self._looks = self._live is not live
+        else:
+            self._due.set()
         if number:
             self._say(self._book.rows)
             for link in self._links.all():  # on which nothing is sent twice
@@ -165,13 +221,14 @@ class Retention:
         elif message.terminal == terminal:
             asked = self._asked.get(link, deque())
             for question in asked:
-                if question[0] == message.conversation and question[1].issuperset(message.ids):
+                if question.conversation == message.conversation and question.ids >= set(message.ids):
                     asked.remove(question)
+                    self._answered.set()
                     await self._let_go(message.ids, terminal)
                     break
 
     async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
-        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._clock())
+        gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._clock(), self._began)
         if gone:
             self._say({one.contact for one in gone})
             self._cleaner.begin()

@@ -12,12 +12,14 @@ from typing import Final
 from msgspec import Struct
 
 from chat.storage import persons
+from chat.storage.amendments import APART
 from chat.storage.contacts import TWO
 from chat.storage.database import Database
 from chat.storage.entries import RETURNS
 from chat.storage.expiry import Ended
 from chat.storage.forgetting import at_once, forget
 from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, READ, STORED
+from protocol.limits import RECEIPT_IDS_MAX
 from protocol.own_terminals import READ_UNTOLD
 
 DAY_MS: Final = 86_400_000
@@ -95,6 +97,8 @@ def is_steady(db: Database, clock: Clock) -> bool:
 
 _OURS: Final = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
 
+_LIVE: Final = f"{_OURS} AND live"
+
 _HERE: Final = "(SELECT t.number FROM terminals AS t JOIN own AS o ON o.terminal = t.terminal)"
 
 
@@ -127,7 +131,8 @@ def _may_go(entry: str) -> str:
 
 _CONVERSATION: Final = f"JOIN conversations AS c ON c.number = e.conversation AND c.kind = {TWO}"
 
-# A text goes with its edits, which would be shown in its place, or not at all.
+# A text goes with its edits, which would be shown in its place, or not at all. Edits that do not count, of
+# which a removed terminal can write any number, go one by one once the text has gone.
 _TEXTS: Final = (
     f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {_CONVERSATION}"
     f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind = {KIND_TEXT} AND {_may_go('e')}"
@@ -137,7 +142,7 @@ _TEXTS: Final = (
 _EDITS: Final = (
     f"SELECT x.number, x.id, {_may_go('x')} FROM amendments AS a JOIN entries AS x ON x.number = a.entry"
     " JOIN bodies AS b ON b.entry = x.number JOIN conversations AS c ON c.number = x.conversation"
-    f" WHERE a.target = ?3 AND x.kind = {KIND_EDIT}"
+    f" WHERE a.target = ?3 AND x.kind = {KIND_EDIT} AND a.state != {APART}"
 )
 _LATER_EDITS: Final = (
     f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {_CONVERSATION}"
@@ -157,11 +162,14 @@ class Group(Struct, frozen=True):
 
 
 def _groups(db: Database, numbers: Collection[int], before: int, now: int) -> list[Group]:
-    """Those of some held entries that may go, each with its edits."""
+    """Those of some held entries that may go, each with its edits.
+
+    A text with more edits than one message names stays.
+    """
     found, some = list[Group](), json.dumps(list(numbers))
     for number, entry, contact, conversation in db.rows(_TEXTS, before, now, some):
         edits = db.rows(_EDITS, before, now, entry)
-        if all(may_go for _, _, may_go in edits):
+        if len(edits) < RECEIPT_IDS_MAX and all(may_go for _, _, may_go in edits):
             these = (number, *(edit[0] for edit in edits)), (entry, *(edit[1] for edit in edits))
             found.append(Group(contact, conversation, *these))
     for number, entry, contact, conversation in db.rows(_LATER_EDITS, before, now, some):
@@ -182,14 +190,15 @@ def due(db: Database, after: int, now: int) -> tuple[list[Group], int | None]:
     return _groups(db, numbers, chosen.before(now), now), numbers[-1] if numbers else None
 
 
-def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock) -> list[Ended]:
+def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, began: int) -> list[Ended]:
     """Let go of those of some entries that may go, with all of their groups among `ids`; returns them.
 
     `holder`: the terminal of this person that keeps them, b"" if none is known to, which only `alone` allows.
+    `began`: when the round began, in milliseconds of Unix time. A clock that was set since makes nothing old.
     What may go is decided again, since something may have come, or been chosen, meanwhile. A piece of work
     has a bound, so what is left goes another time. The freed pages keep the bytes until the file is cleaned.
     """
-    chosen, now = kept(db), clock[0]
+    chosen, now = kept(db), min(clock[0], began)
     # The clock may have been set since the round began.
     if not chosen.days or not (holder or chosen.alone) or not is_steady(db, clock):
         return []
@@ -223,27 +232,48 @@ def is_let_go(db: Database, number: int) -> bool:
 
 
 def take_back(db: Database, after: int, now: int) -> tuple[int, int | None]:
-    """Let those of the next PIECE bodies that were let go of be missing which would be kept now.
+    """Let those of the next PIECE bodies that were let go of be missing which are wanted here again.
 
-    Returns how many, and the number of the last one looked at, None after the last. A missing body is asked
-    of everybody.
+    That is what would be kept now, once another choice was made, and what a terminal kept that is no longer
+    one of this person. Who insists that others go (`alone`) does not want the latter.
+    Returns how many, and the number of the last one looked at, None after the last.
     """
+    chosen = kept(db)
     looked_at = db.rows("SELECT entry FROM let_go WHERE entry > ? ORDER BY entry LIMIT ?", after, PIECE)
     numbers = json.dumps([number for (number,) in looked_at])
-    young = (
-        "SELECT e.number FROM entries AS e WHERE e.number IN (SELECT value FROM json_each(?3))"
-        f" AND NOT ({_is_old('e')})"
+    wanted = (
+        "SELECT e.number FROM let_go AS g JOIN entries AS e ON e.number = g.entry"
+        " WHERE g.entry IN (SELECT value FROM json_each(?3)) AND"
+        f" (?4 AND NOT ({_is_old('e')}) OR ?5 AND g.holder != {NOBODY} AND g.holder NOT IN ({_LIVE}))"
     )
-    back = [number for (number,) in db.rows(young, kept(db).before(now), now, numbers)]
-    db.run_many("DELETE FROM let_go WHERE entry = ?", [(number,) for number in back])
-    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
-    db.run_many(add, [(number, RETURNS) for number in back])
+    also = int(chosen.widens), int(not chosen.alone)
+    back = [number for (number,) in db.rows(wanted, chosen.before(now), now, numbers, *also)]
+    _miss(db, back)
     return len(back), looked_at[-1][0] if looked_at else None
 
 
-def taken_back(db: Database) -> None:
-    """All that was let go of has been looked at again."""
+def take_from_a_backup(db: Database, ids: Collection[bytes]) -> None:
+    """Let those of some entries be missing, so that a backup fills them, which no live terminal keeps."""
+    lost = (
+        "SELECT g.entry FROM let_go AS g JOIN entries AS e ON e.number = g.entry"
+        f" WHERE {_among(ids)} AND g.holder NOT IN ({_LIVE})"
+    )
+    _miss(db, [number for (number,) in db.rows(lost, *ids)])
+
+
+def _miss(db: Database, numbers: Sequence[int]) -> None:
+    """What was let go of, by number, is missing: everybody is asked for it."""
+    db.run_many("DELETE FROM let_go WHERE entry = ?", [(number,) for number in numbers])
+    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
+    db.run_many(add, [(number, RETURNS) for number in numbers])
+
+
+def taken_back(db: Database, chosen: Kept) -> bool:
+    """All that was let go of was looked at, as it was `chosen`; False if another choice came meanwhile."""
+    if kept(db) != chosen:
+        return False
     db.run("UPDATE retention SET widens = 0")
+    return True
 
 
 def count(db: Database, conversation: bytes | None = None) -> int:

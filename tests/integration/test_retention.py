@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chat.interface import DeletionScope, EntryAdded, EntryFilled, EntryReturned, NotPermitted, UsageError
 from chat.network.links import LiveLink
+from chat.service.retention import BEGINS, OPEN_FOR, OPEN_MAX
 from chat.storage import checks, entries
+from chat.storage import retention as stored
+from chat.storage.retention import Group
 from protocol.entries_and_receipts import STORED, conversation_of_two
 from protocol.messages import Entry, Message, PassedReceipt, Receipt
 from tests.integration.steps import current
 from tests.integration.test_amendments import WORD, arrived, left_in, shown
+from tests.integration.test_backup import BACKUP, restore_into
 from tests.integration.test_shared_contacts import SETTLED, two_devices
 from tests.support.engines import devices
 from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
@@ -294,3 +299,100 @@ async def test_what_a_device_says_unasked_or_of_others_lets_nothing_go(tmp_path:
             await current(desk, laptop).driver.send(PassedReceipt(talk_id, terminal, STORED, ids))
         await asyncio.sleep(SETTLED)
         assert await kinds(laptop, ben) == ["text"] * 3
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_a_removed_device_kept_comes_back_from_contacts(tmp_path: Path, *, restarts: bool) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, _, ben, _):
+        await desk.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        assert await kinds(desk, ben) == ["elsewhere", "elsewhere", "text"]
+        other = next(one for one in await desk.engine.terminals() if not one.this)
+        await desk.engine.remove_terminal(other.terminal, force=True)
+        if restarts:
+            await desk.stop()
+            await desk.start()
+        await asyncio.sleep(60)
+        assert await shown(desk, ben) == await shown(ben, desk)
+        assert [view.unread for view in await desk.engine.contacts()] == [1], "the young one"
+        await asyncio.sleep(3_700)
+        assert await kinds(desk, ben) == ["text"] * 3
+        await checked(desk)
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_restored_backup_brings_what_no_device_keeps(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ben, ada, f"a {WORD}")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        await asyncio.sleep(SETTLED)
+        pass_time(2 * DAY, ada, ben)
+        await ada.engine.back_up(str(tmp_path / "backup"), BACKUP)
+        await ada.engine.keep(1, alone=True)
+        await asyncio.sleep(SETTLED)
+        assert await kinds(ada, ben) == ["elsewhere"]
+        await ben.stop()
+        await ada.stop()
+        restore_into(ada.folder, tmp_path / "backup")
+        await ada.start()
+        assert await kinds(ada, ben) == ["text"], "until the next round"
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_choice_while_texts_are_taken_back_counts_for_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "PIECE", 1)
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED + 10)
+        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
+        pass_time(8 * DAY, desk, laptop, ben)
+        store = laptop.engine._use_cases.store
+        write, looked_at = store.write, list[object]()
+
+        async def choosing(work: Any, *args: Any, **more: Any) -> Any:
+            done = await write(work, *args, **more)
+            if work is stored.take_back and not looked_at:
+                looked_at.append(done)
+                await write(stored.keep, 0, (laptop.clock.wall(), *laptop.clock.boot()), alone=False)
+            return done
+
+        store.write = choosing  # type: ignore[method-assign]
+        await laptop.engine.keep(2)
+        await asyncio.sleep(60)
+        assert looked_at
+        assert await kinds(laptop, ben) == ["text"] * 3
+
+
+@pytest.mark.parametrize("answers", [False, True])
+@in_virtual_time(limit=8 * 3_600)
+async def test_few_questions_of_a_link_wait_for_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, _, _):
+        groups = [Group(b"", bytes([n]) * 32, (n,), (bytes([n]) * 32,)) for n in range(40)]
+        monkeypatch.setattr(stored, "due", lambda _, after, __: ([] if after else groups, None))
+        monkeypatch.setattr(stored, "held_among", lambda _, __, ids: list(ids) if answers else [])
+        heard, counted = list[bytes](), list[bytes]()
+        asks, retained = desk.engine._use_cases.retention, laptop.engine._use_cases.retention
+        hear = asks._hear
+
+        async def hearing(link: LiveLink, message: PassedReceipt) -> None:
+            heard.append(message.conversation)
+            await hear(link, message)
+
+        async def goes(ids: Sequence[bytes], holder: bytes) -> None:
+            counted.extend(ids)
+
+        asks._hear = hearing  # type: ignore[method-assign]
+        retained._let_go = goes  # type: ignore[method-assign]
+        await laptop.engine.keep(1)
+        await asyncio.sleep(BEGINS + OPEN_FOR / 2)
+        assert len(heard) == (40 if answers else OPEN_MAX)
+        await asyncio.sleep(OPEN_FOR)
+        assert len(heard) == (40 if answers else 2 * OPEN_MAX)
+        await asyncio.sleep(OPEN_FOR)
+        assert [len(heard), len(counted)] == [40, 40 if answers else 0]

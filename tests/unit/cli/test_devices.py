@@ -87,8 +87,9 @@ def test_what_a_device_keeps_is_chosen_by_days_and_shown(line: Line) -> None:
     assert own["keeps"] == chosen
     assert "keeps messages for 30 days" in line.run("terminal", "list").out
     assert line.run("terminal", "keep", "all").out == "This device keeps all messages.\n"
-    for wrong in ("30", "0d", "d", "1234567d", "ever"):
+    for wrong in ("30", "0d", "d", "36501d", "1234567d", "ever"):
         assert "30d" in line.run("terminal", "keep", wrong).failed(64)
+        assert "30d" in line.run("terminal", "link", "--keep", wrong).failed(64)
     assert line.messenger.called("keep") == [(30, False), (0, False)]
 
 

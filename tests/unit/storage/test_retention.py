@@ -8,11 +8,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import checks, entries, persons, receipts, repair, retention, salvage, secure_deletion
+from chat.storage import (
+    amendments,
+    checks,
+    entries,
+    persons,
+    receipts,
+    repair,
+    retention,
+    salvage,
+    secure_deletion,
+)
 from chat.storage.database import Database
 from chat.storage.migrations import create_history, open_history
 from chat.storage.pages import PAGE_SIZE
-from protocol.entries_and_receipts import STORED, ParsedEntry, receipt_for
+from protocol.entries_and_receipts import KIND_EDIT, STORED, ParsedEntry, receipt_for
 from tests.support.lab.inspection import residues
 from tests.support.storage.samples import (
     KEY,
@@ -60,7 +70,7 @@ def keep(database: Database, days: int = 30, *, alone: bool = False) -> None:
 
 def let_go(database: Database, *ids: bytes, holder: bytes = HOLDER, now: int = NOW) -> list[bytes]:
     with database.transaction():
-        return [one.entry for one in retention.let_go(database, ids, holder, (now, "boot", now - NOW))]
+        return [one.entry for one in retention.let_go(database, ids, holder, (now, "boot", now - NOW), now)]
 
 
 def test_body_and_words_go_and_all_else_stays(database: Database, tmp_path: Path) -> None:
@@ -135,7 +145,115 @@ def test_a_clock_that_was_set_during_a_round_lets_nothing_go(database: Database)
     insert(database, young)
     keep(database)
     with database.transaction():
-        assert retention.let_go(database, [young.id], HOLDER, (NOW + 400 * DAY, "boot", 1_000)) == []
+        assert (
+            retention.let_go(database, [young.id], HOLDER, (NOW + 400 * DAY, "boot", 1_000), NOW + 400 * DAY)
+            == []
+        )
+
+
+def test_a_clock_that_is_set_during_a_round_makes_nothing_old(database: Database) -> None:
+    young = theirs(age=28 * DAY)
+    insert(database, young)
+    keep(database)
+    # Without the time since the machine's start, a jump of some days looks like a restart.
+    later = NOW + 3 * DAY, "", 0
+    with database.transaction():
+        assert retention.let_go(database, [young.id], HOLDER, later, NOW) == []
+        assert retention.let_go(database, [young.id], HOLDER, later, later[0]) != []
+
+
+def own_terminals(database: Database, *terminals: bytes) -> None:
+    rows = [persons.TerminalRow(ME.person, one, one, one, True, 0) for one in terminals]
+    with database.transaction():
+        persons.replace_terminals(database, ME.person, rows)
+
+
+def three_let_go(database: Database) -> tuple[ParsedEntry, ParsedEntry, ParsedEntry]:
+    """Those that a live terminal keeps, and one that was removed, and none."""
+    removed = next(one for one in DEVICES if one not in (ME.terminal, HOLDER))
+    kept, lost = theirs(), theirs("other", sequence=2)
+    gone = theirs("third", sequence=3)
+    insert(database, kept, lost, gone)
+    keep(database, alone=True)
+    own_terminals(database, ME.terminal, HOLDER, removed)
+    for one, holder in ((kept, HOLDER), (lost, removed), (gone, b"")):
+        assert let_go(database, one.id, holder=holder) == [one.id]
+    own_terminals(database, ME.terminal, HOLDER)
+    return kept, lost, gone
+
+
+def missing(database: Database, *of: ParsedEntry) -> list[bool]:
+    rows = [entries.get(database, one.id) for one in of]
+    return [row is not None and row.missing for row in rows]
+
+
+def test_what_a_removed_terminal_kept_is_missing_unless_the_person_insists(database: Database) -> None:
+    three = three_let_go(database)
+    with database.transaction():
+        retention.taken_back(database, retention.kept(database))
+        assert retention.take_back(database, 0, NOW)[0] == 0
+        database.run("UPDATE retention SET alone = 0")
+        assert retention.take_back(database, 0, NOW)[0] == 1
+    assert missing(database, *three) == [False, True, False]
+    assert len(repair.wanted(database, TALK, THEIR_TERMINAL.terminal)) == 1
+
+
+def test_a_backup_fills_what_no_live_terminal_keeps(database: Database) -> None:
+    three = three_let_go(database)
+    with database.transaction():
+        retention.take_from_a_backup(database, [one.id for one in three])
+    assert missing(database, *three) == [False, True, True]
+    insert(database, *three, read=False)
+    assert [retention.count(database), receipts.unread(database, TALK)] == [1, 0]
+
+
+def test_a_choice_that_came_meanwhile_is_looked_at_again(database: Database) -> None:
+    one = theirs()
+    insert(database, one)
+    keep(database)
+    let_go(database, one.id)
+    keep(database, 35)
+    chosen = retention.kept(database)
+    keep(database, 0)
+    with database.transaction():
+        assert not retention.taken_back(database, chosen)
+        assert retention.kept(database).widens
+        assert retention.taken_back(database, retention.kept(database))
+        assert not retention.kept(database).widens
+
+
+def test_edits_that_do_not_count_go_after_their_text_one_by_one(database: Database) -> None:
+    one, first, second = theirs(), theirs("first", sequence=2), theirs("second", sequence=3)
+    insert(database, one, first, second)
+    keep(database)
+
+    def groups() -> list[tuple[bytes, ...]]:
+        return [group.ids for group in retention.due(database, 0, NOW)[0]]
+
+    with database.transaction():
+        database.run("UPDATE entries SET kind = ? WHERE id IN (?, ?)", KIND_EDIT, first.id, second.id)
+        for edit in (first, second):
+            database.run(
+                "INSERT INTO amendments (entry, target, conversation, own, state)"
+                " SELECT number, ?, conversation, 0, ? FROM entries WHERE id = ?",
+                *(one.id, amendments.IN_FORCE, edit.id),
+            )
+    assert groups() == [(one.id, first.id, second.id)]
+    with database.transaction():
+        database.run("UPDATE amendments SET state = ?", amendments.APART)
+    assert groups() == [(one.id,)]
+    assert let_go(database, one.id) == [one.id]
+    assert groups() == [(first.id,), (second.id,)]
+
+
+def test_a_text_with_more_edits_than_a_message_names_stays(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(database, theirs())
+    keep(database)
+    assert len(retention.due(database, 0, NOW)[0]) == 1
+    monkeypatch.setattr(retention, "RECEIPT_IDS_MAX", 0)
+    assert retention.due(database, 0, NOW)[0] == []
 
 
 def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
@@ -169,7 +287,7 @@ def test_a_failure_leaves_all_of_it(database: Database) -> None:
     insert(database, one)
     keep(database)
     with pytest.raises(ZeroDivisionError), database.transaction():
-        assert retention.let_go(database, [one.id], HOLDER, (NOW, "boot", 0)) != []
+        assert retention.let_go(database, [one.id], HOLDER, (NOW, "boot", 0), NOW) != []
         raise ZeroDivisionError
     assert [found.id for found in find(database, WORD)] == [one.id]
     assert retention.count(database) == 0
