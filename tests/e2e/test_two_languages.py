@@ -60,6 +60,8 @@ def verify(person: Person, other: Person) -> list[str]:
     number = _NUMBER.findall(person.see_text("Remove verification"))
     assert len(number) == 3
     person.terminal.send("u")
+    person.see_text("Remove the verification of {name}?", name=other.name)
+    person.terminal.send("y")
     person.see_text("not verified")
     person.terminal.send("C-t")
     person.see_text("They match")
