@@ -221,7 +221,7 @@ def let_go(database: Database) -> None:
     old = teller.tell("kept on another terminal")
     entries.insert(database, old, unread=False)
     retention.keep(database, 30, (TIME, "a start", 5), alone=False)
-    retention.let_go(database, [old.id], blob("another terminal"), (TIME, "a start", 5))
+    retention.let_go(database, [old.id], blob("another terminal"), (TIME, "a start", 5), TIME)
 
 
 def write_notes(database: Database) -> None:
