@@ -76,7 +76,7 @@ async def test_an_entry_is_gone_on_both_devices_and_the_contact_learns_nothing(t
         await arrived(desk, edited.change)
         await asyncio.sleep(SETTLED)
         before, heard = await shown(ben, desk), len(ben.seen)
-        said = [*said_to(desk, ben), *said_to(laptop, ben)]
+        said = [said_to(desk, ben), said_to(laptop, ben)]
         for entry in (theirs, mine):
             known = [deleted(one, entry) for one in (desk, laptop)]
             view = await desk.engine.delete(friend, entry, MINE)
@@ -91,7 +91,7 @@ async def test_an_entry_is_gone_on_both_devices_and_the_contact_learns_nothing(t
             assert left_in(one) == []
         assert await shown(ben, desk) == before
         assert [type(event) for event in ben.seen[heard:] if hasattr(event, "id")] == []
-        assert [message for message in said if isinstance(message, Entry)] == []
+        assert [message for one in said for message in one if isinstance(message, Entry)] == []
         late = await ben.engine.edit(await ben.contact(desk), theirs, f"a late {WORD}")
         await arrived(ben, late.change)
         await asyncio.sleep(SETTLED)
