@@ -236,9 +236,9 @@ async def test_only_ones_own_texts_are_deleted_for_everyone_and_edited(tmp_path:
         with pytest.raises(UsageError, match="other messages"):
             gone = await ada.engine.delete(friend, mine, DeletionScope.EVERYONE)
             await ada.engine.delete(friend, gone.change, DeletionScope.EVERYONE)
-        with pytest.raises(UsageError, match="not deleted"):
+        with pytest.raises(UsageError, match="whose text is on this device"):
             await ada.engine.edit(friend, mine, "again")
-        with pytest.raises(UsageError, match="not deleted"):
+        with pytest.raises(UsageError, match="whose text is on this device"):
             await ada.engine.edit(friend, change, "an edit of an edit")
 
 
