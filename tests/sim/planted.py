@@ -195,7 +195,7 @@ def removal_obeyed_late() -> None:
                 follow(self, log, pins, own)
 
         if own is None and len(log.removed) > len(before.removed):
-            asyncio.get_running_loop().call_later(20.0, obeyed)
+            asyncio.get_running_loop().call_later(120.0, obeyed)
         else:
             follow(self, log, pins, own)
 
