@@ -104,13 +104,11 @@ class Comparison:
             self._runtime.tasks.spawn(self._answer_late(link))
 
     async def _answer_late(self, link: LiveLink) -> None:
-        now = self._runtime.clock.monotonic()
-        if not self._rates.of(link.peer, now).take(now):
+        while not self._rates.of(link.peer, now := self._runtime.clock.monotonic()).take(now):
             # Nothing is taken in advance: of links that end soon, a debt would keep out those that follow.
-            await asyncio.sleep(1.0 / HEADS_A_SECOND)
-            if link in self._late:
-                self._runtime.tasks.spawn(self._answer_late(link))
-            return
+            await asyncio.sleep(1.0 / HEADS_A_SECOND)  # until the rate has room for one more
+            if link not in self._late:  # it has ended
+                return
         if (answer := self._late.pop(link, None)) is not None:
             await answer()
 

@@ -166,7 +166,9 @@ class Renewals:
             earlier = earlier and measure.is_genuine(message)
             if taken is not Taken.NEWER and not earlier:
                 return taken, False
-            if not _has_room(measure, drawn, held, direct=sender == measure.drawer_static(message)):
+            drawer = self._keyring.own_log.live.get(drawn.terminal)
+            direct = drawer is not None and drawer.static == sender
+            if not _has_room(measure, drawn, held, direct=direct):
                 return Taken.PASSED_OVER, False
             if taken is Taken.NEWER:
                 keys.add_self_key(database, drawn)

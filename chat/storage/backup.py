@@ -199,12 +199,10 @@ def entries(
 
 
 _HASHED: Final = (
-    "SELECT e.rank, e.id, e.header, NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
+    "SELECT e.rank, e.id, e.header, (NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
+    " OR ?6 AND EXISTS (SELECT 1 FROM let_go WHERE entry = e.number))"
     f" AND {LASTS} FROM {EVERY} AS p JOIN entries AS e ON e.number = p.number ORDER BY p.rank, p.id"
 )
-
-
-_KEPT_ELSEWHERE: Final = f"EXISTS (SELECT 1 FROM let_go WHERE entry = e.number) AND {LASTS}"
 
 
 def hash_piece(
@@ -214,8 +212,7 @@ def hash_piece(
 
     `elsewhere`: what was let go of counts as held, because another terminal keeps it.
     """
-    sql = _HASHED.replace(f" FROM {EVERY}", f" OR {_KEPT_ELSEWHERE} FROM {EVERY}") if elsewhere else _HASHED
-    rows = db.rows(sql, conversation, *after, last, ROOT_PIECE)
+    rows = db.rows(_HASHED, conversation, *after, last, ROOT_PIECE, elsewhere)
     for _, entry, header, held in rows:
         root.add(entry, ENTRY_HEADER.decode(header).content if held else NOT_HELD)
     return (rows[-1][0], rows[-1][1]) if len(rows) == ROOT_PIECE else None

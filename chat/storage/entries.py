@@ -485,7 +485,7 @@ def is_unsettled(db: Database) -> bool:
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
 RETURNS: Final = -1
-"""Stands in for a terminal: this one let go of the body, and keeps it again."""
+"""In the place of a terminal: this one let go of the body, and keeps it again."""
 
 
 def _keep_in_force(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:

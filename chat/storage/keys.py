@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 from typing import Final
 
+from chat.storage import persons
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 from chat.storage.secure_deletion import mark_unclean
@@ -128,11 +129,7 @@ def handed_on(db: Database, most: int) -> list[Drawn]:
     held = self_keys(db)
     if len(held) <= most:
         return held
-    live_ones = (
-        "SELECT t.terminal FROM person_terminals AS p JOIN terminals AS t ON t.number = p.terminal"
-        " WHERE p.person = (SELECT person FROM own WHERE id = 1) AND p.live"
-    )
-    live = {row[0] for row in db.rows(live_ones)}
+    live = set(persons.terminals_of(db, db.value("SELECT person FROM own")))
     ranks, order = Counter[tuple[bytes, tuple[bytes, ...]]](), list[tuple[int, bool, int]]()
     for at in range(len(held) - 1, -1, -1):
         drawer = held[at].terminal, held[at].heads

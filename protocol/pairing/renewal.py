@@ -142,7 +142,6 @@ class Measure:
         self._removals = removals & reduction.context & reduction.kept
         self.heads = reduction.heads()
         self._signing = {one.id: one.signing for one in reduction.terminals().values()}
-        self._statics = {one.id: one.static for one in reduction.terminals().values()}
         self._places = {one: place for place, one in enumerate(self._signing)}
         self._live = reduction.live().keys()
         self.senior = next(iter(self._live), b"")
@@ -168,10 +167,6 @@ class Measure:
         live = unsigned or drawn.terminal in self._live
         # The number decides only between two that one terminal drew under the same removals.
         return self.covers(drawn.heads), live, -place, number_of(drawn.secret)
-
-    def drawer_static(self, message: Renewal) -> bytes:
-        """The static key of the terminal that drew it, b"" for one of no terminal of the log."""
-        return self._statics.get(message.terminal, b"")
 
     def is_genuine(self, message: Renewal) -> bool:
         """Whether a terminal of the person, live or removed, drew it under heads that are held."""

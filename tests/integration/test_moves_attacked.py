@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from chat.interface import DeletionScope, EntryAdded
+from chat.interface import ContactChanged, DeletionScope
 from chat.storage import keys, persons
 from chat.storage.database import Database
 from protocol.entries_and_receipts import conversation_of_two
@@ -13,12 +13,18 @@ from protocol.messages import Digest, Digests
 from protocol.pairing.renewal import Measure
 from tests.integration.steps import current, dial, now, say
 from tests.integration.test_amendments import shown
+from tests.integration.test_deleted_on_all import deleted
 from tests.integration.test_old_copies import keep, put_back
+from tests.integration.test_own_terminals import arrives
 from tests.integration.test_own_terminals_that_lie import remove
+from tests.integration.test_shared_contacts import SETTLED
 from tests.support.engines import devices
 from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 
 SOON = 60.0
+
+APART = 100.0
+"""Seconds until links between hosts that were parted have ended, of which there is no event."""
 
 
 async def stale_shares(terminal: Person) -> int:
@@ -36,7 +42,7 @@ async def device(owner: Person, folder: Path, name: str, number: int) -> Person:
     """Another terminal of a person, linked, with its first links over."""
     new = devices.device(owner, folder / name, f"10.0.0.{number}", number)
     await devices.link(owner, new, name)
-    await asyncio.sleep(30)
+    await asyncio.sleep(SETTLED)
     return new
 
 
@@ -47,12 +53,12 @@ async def test_an_own_terminal_that_names_what_nobody_has_holds_up_no_text(tmp_p
         laptop, phone = await device(desk, tmp_path, "laptop", 77), await device(desk, tmp_path, "phone", 78)
         for one, other in ((ben, phone), (ben, laptop), (laptop, phone)):
             network.part(one.host, other.host)
-        await asyncio.sleep(100)
+        await asyncio.sleep(APART)
         talked = conversation_of_two(desk.peer.person, ben.peer.person)
         false = Digest(talked, bytes([9]) * 32, bytes(32), 9, 0, answered=False)
         await current(laptop, desk).driver.send(Digests([false]))
-        await asyncio.sleep(5)
-        heard = phone.wait(EntryAdded, lambda event: event.entry.text == "help me")
+        await asyncio.sleep(5)  # the lie has arrived, which shows nowhere
+        heard = arrives(phone, "help me")
         since = now()
         await say(ben, desk, "help me")
         await heard
@@ -69,7 +75,6 @@ async def test_links_that_end_again_and_again_keep_no_honest_answer_away(tmp_pat
         await ben.stop()
         keep(ben, tmp_path / "copy")
         await ben.start()
-        await asyncio.sleep(60)
         await talk(ada, ben, "new")
         until = now() + 1200
         while now() < until:
@@ -77,10 +82,10 @@ async def test_links_that_end_again_and_again_keep_no_honest_answer_away(tmp_pat
                 await dial(ada, ben)
             else:
                 link.driver.abort()
-            await asyncio.sleep(2)
+            await asyncio.sleep(2)  # the pace of the attack
         await ben.stop()
         put_back(ben, tmp_path / "copy")
-        came = ben.wait(EntryAdded, lambda event: event.entry.text == "new")
+        came = arrives(ben, "new")
         await ben.start()
         since = now()
         await came
@@ -95,12 +100,13 @@ async def test_a_pairing_by_a_terminal_that_does_not_know_of_a_removal_is_renewe
         apart = [(desk, phone), (desk, laptop), (ben, phone), (ben, laptop)]
         for one, other in apart:
             network.part(one.host, other.host)
-        await asyncio.sleep(300)
+        await asyncio.sleep(APART)
         await desk.engine.remove_terminal((await laptop.engine.me()).terminal)
         for question in await phone.engine.questions():
             await phone.engine.confirm_own(question.operation)
+        known = laptop.wait(ContactChanged, lambda event: event.contact.name == "Cleo")
         await invite(phone, cleo)
-        await asyncio.sleep(30)
+        await known
         assert [one.name for one in await laptop.engine.contacts()] == ["Ben", "Cleo"]  # it knows the secret
         network.cut(laptop.host)
         for one, other in apart[:1]:
@@ -117,19 +123,21 @@ async def test_what_its_author_deleted_here_alone_is_deleted_on_all_devices(tmp_
     async with people(tmp_path, "Ada", "Ben") as (network, (desk, ben)):
         await invite(desk, ben)
         laptop, thief = await device(desk, tmp_path, "laptop", 77), await device(ben, tmp_path, "phone", 79)
+        everywhere = [arrives(one, "a text") for one in (laptop, thief)]
         entry = await talk(ben, desk, "a text")
-        await asyncio.sleep(10)
+        await asyncio.gather(*everywhere)
         for one, other in ((desk, laptop), (laptop, thief), (desk, ben), (ben, thief)):
             network.part(one.host, other.host)
-        await asyncio.sleep(60)
+        await asyncio.sleep(APART)
         await remove(ben, thief)
-        await asyncio.sleep(30)
+        gone = deleted(desk, entry)
         await thief.engine.delete(await thief.contact(desk), entry, DeletionScope.EVERYONE)
-        await asyncio.sleep(30)
+        await gone
         await desk.engine.delete(await desk.contact(ben), entry, DeletionScope.MINE)
         network.cut(thief.host)
+        gone = deleted(laptop, entry)
         network.join(desk.host, laptop.host)
-        await asyncio.sleep(120)
+        await gone
         assert [kind for kind, *_ in await shown(laptop, ben)] == ["deleted"]
         await laptop.stop()
         await thief.stop()

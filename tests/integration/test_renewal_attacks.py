@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chat.interface import EntryAdded
+from chat.service.events import SecretsRenewed
 from chat.service.renewal import KEYS_OF_DRAWER
 from chat.storage.keys import OWN, THEIRS
 from protocol.limits import SHARE_NUMBERS_MAX
@@ -21,7 +22,7 @@ from protocol.pairing.renewal import (
     share_message,
 )
 from tests.integration.steps import current
-from tests.integration.test_own_terminals import linked, terminal_of
+from tests.integration.test_own_terminals import arrives, linked, terminal_of
 from tests.integration.test_renewal import PHONE, keyring, three_and_ben
 from tests.integration.test_shared_contacts import shares, two_devices
 from tests.support.engines import devices
@@ -109,6 +110,18 @@ async def test_other_shares_that_a_stolen_device_wrote_before_its_removal_are_no
         await phone.engine.close()
 
 
+def renewed(person: Person, key: RenewedKey) -> asyncio.Future[None]:
+    """The moment when a terminal has a self key as its newest one."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def look(_: SecretsRenewed) -> None:
+        if keyring(person).own.self_key == key.key and not done.done():
+            done.set_result(None)
+
+    person.engine._use_cases.bus.on(SecretsRenewed, look)
+    return done
+
+
 def keys_of(thief: Person, number: int) -> list[RenewedKey]:
     """Self keys that one terminal drew under the same heads, each newer than the one before."""
     of, made = keyring(thief), list[RenewedKey]()
@@ -130,22 +143,21 @@ async def test_many_self_keys_of_a_stolen_device_drive_out_nothing(tmp_path: Pat
         first = keyring(desk).own.self_keys[-1]
         await talk(desk, ben, "under the first key")
         flood = keys_of(phone, 100)
+        taken = renewed(desk, flood[0])
         await current(phone, desk).driver.send(flood[0])
-        await asyncio.sleep(10)
-        assert keyring(desk).own.self_key == flood[0].key
+        await taken
         await talk(desk, ben, "under a key of the phone")
         for message in flood[1:]:
             await current(phone, desk).driver.send(message)
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # what is passed over shows nowhere
         kept = [key for key in keyring(desk).own.self_keys if key != first]
         assert kept == [message.key for message in flood[KEYS_OF_DRAWER - 1 :: -1]]
         assert set(keyring(laptop).own.self_keys) == {first, *kept}
         await desk.engine.remove_terminal(terminal_of(phone), True)
-        await asyncio.sleep(60)
         await talk(desk, ben, "under the third key")
         tablet = await add_terminal(desk, "10.0.0.8")
         try:
-            await asyncio.sleep(120)
+            await arrives(tablet, "under the third key")
             assert keyring(tablet).own.self_keys[-1] == first
             person = (await tablet.engine.contacts())[0].person
             said = [(view.text, view.own) for view in await tablet.engine.history(person, 10) if view.text]
@@ -166,9 +178,10 @@ async def test_devices_to_which_a_stolen_one_gave_other_keys_find_each_other_by_
         ways = current(phone, desk), current(phone, laptop)
         flood = keys_of(phone, 2 * SHARE_NUMBERS_MAX)
         await laptop.stop()
+        taken = renewed(desk, flood[-2])
         for message in flood[::2]:
             await ways[0].driver.send(message)
-        await asyncio.sleep(10)
+        await taken
         await desk.stop()
         await phone.stop()
         await laptop.start()
