@@ -245,6 +245,7 @@ class Engine:
             addresses=self._addresses(),
             visible=use_cases.visibility.visible,
             keeps_seed=use_cases.keyring.keeps_seed,
+            notes_pinned=use_cases.notes_pin.on,
         )
 
     async def contacts(self) -> tuple[ContactView, ...]:
@@ -311,6 +312,16 @@ class Engine:
 
     async def block(self, contact: str, on: bool) -> None:
         await self._open.people.block(self._person(contact), on)
+
+    async def pin(self, contact: str, on: bool) -> None:
+        person = self._partner(contact)
+        if self._is_own(person):
+            await self._use_cases.notes_pin.change(on)
+        else:
+            await self._use_cases.people.pin(person, on)
+
+    async def mute(self, contact: str, on: bool) -> None:
+        await self._open.people.mute(self._person(contact), on)
 
     async def remove(self, contact: str) -> None:
         await self._open.people.remove(self._person(contact))

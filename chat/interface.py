@@ -181,7 +181,7 @@ class Cleaned(Struct, frozen=True):
 
 
 class ContactChanged(Struct, frozen=True):
-    """A contact came, went, was paired, renamed, blocked, verified, or began or stopped typing."""
+    """A contact is new, or anything that its view says has changed."""
 
     contact: ContactView
 
@@ -249,6 +249,12 @@ class VisibilityChanged(Struct, frozen=True):
     visible: bool
 
 
+class NotesPinned(Struct, frozen=True):
+    """This person's notes were pinned (`on`) or are not pinned any more, by any of its terminals."""
+
+    on: bool
+
+
 class RelayChanged(Struct, frozen=True):
     """A relay was named, or it stands otherwise than before."""
 
@@ -309,8 +315,8 @@ EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | Entri
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
-ProfileEvent = (
-    Ready | RelayChanged | RelayRemoved | BackupProgress | HistoryMoving | Notice | AlertsChanged | Closed
+ProfileEvent = (Ready | RelayChanged | RelayRemoved | NotesPinned | BackupProgress | HistoryMoving) | (
+    Notice | AlertsChanged | Closed
 )
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
@@ -408,6 +414,15 @@ class Messenger(Protocol):
 
     async def block(self, contact: str, on: bool) -> None:
         """Block or unblock: a blocked contact gets no answer and nothing of it is shown."""
+
+    async def pin(self, contact: str, on: bool) -> None:
+        """List a conversation before others, or no more, on all terminals of this person; or the notes."""
+
+    async def mute(self, contact: str, on: bool) -> None:
+        """Mute or unmute a contact on all terminals of this person: its messages make no sound.
+
+        There is no end: the clocks of terminals would not agree on it. Raises UsageError for the notes.
+        """
 
     async def remove(self, contact: str) -> None:
         """Forget a contact, its keys and the history with it at once, and erase them from the file.

@@ -85,6 +85,7 @@ class SelfView(Struct, frozen=True):
     """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT.
 
     `keeps_seed`: the recovery words were not written down yet, so that a thief of the profile has them.
+    `notes_pinned`: the notes are listed before conversations that are not pinned.
     """
 
     person: str
@@ -94,6 +95,7 @@ class SelfView(Struct, frozen=True):
     addresses: tuple[str, ...]
     visible: bool
     keeps_seed: bool = False
+    notes_pinned: bool = False
 
 
 class ContactView(Struct, frozen=True):
@@ -106,6 +108,7 @@ class ContactView(Struct, frozen=True):
     `timer`: new messages of the conversation end so many seconds after they are read; 0: they do not.
     `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
     `notes`: it is this person's conversation with itself (`notes_view`), which `contacts` does not return.
+    `pinned`: it is listed before others. `muted`: what comes in it makes no sound and is in no total.
     """
 
     person: str
@@ -121,6 +124,8 @@ class ContactView(Struct, frozen=True):
     timer: int = 0
     same_key: tuple[str, ...] = ()
     notes: bool = False
+    pinned: bool = False
+    muted: bool = False
 
 
 NOTES_NAME: Final = "notes"
@@ -131,7 +136,7 @@ def notes_view(me: SelfView) -> ContactView:
     """The conversation of this person with itself, as clients show it among those with contacts."""
     name = NOTES_NAME.capitalize()
     absent: dict[str, Any] = {"verified": False, "present": False, "blocked": False, "typing": False}
-    return ContactView(me.person, name, name, unread=0, notes=True, **absent)
+    return ContactView(me.person, name, name, unread=0, notes=True, pinned=me.notes_pinned, **absent)
 
 
 def means_notes(typed: str) -> bool:

@@ -235,6 +235,8 @@ class SharedPairing(Unprinted, frozen=True, tag=22):
     held: bool
     since: U53
     timer: Annotated[int, Meta(ge=0, le=limits.TIMER_SECONDS_MAX)]
+    pinned: bool
+    muted: bool
     comparison: Annotated[list[SharedComparison], Meta(max_length=1)]
     pairings: Annotated[list[SharedRoot], Meta(max_length=limits.LINKED_PAIRINGS_MAX)]
     proven: LinkedIds
@@ -568,8 +570,8 @@ class PetnameValue(Unprinted, frozen=True):
     name: Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)]
 
 
-class BlockedValue(Wire, frozen=True):
-    """Value of register 3: whether a contact is blocked."""
+class SwitchValue(Wire, frozen=True):
+    """Value of registers 3, 10 and 11: whether a contact is blocked, pinned or muted."""
 
     on: bool
 
@@ -595,6 +597,6 @@ class PairingValue(Unprinted, frozen=True):
     supersedes: Annotated[list[B32], Meta(max_length=limits.STATE_SUPERSEDED_MAX)]
 
 
-RegisterValue = (ContactValue | PetnameValue | BlockedValue | StandingValue) | (
+RegisterValue = (ContactValue | PetnameValue | SwitchValue | StandingValue) | (
     PairingValue | SharedSetting | SharedRelay
 )

@@ -15,7 +15,6 @@ from protocol.identity.names import check_name
 from protocol.limits import STATE_VALUE_MAX
 from protocol.messages import (
     STATE_BODY,
-    BlockedValue,
     ContactValue,
     PairingValue,
     PetnameValue,
@@ -25,6 +24,7 @@ from protocol.messages import (
     StandingValue,
     StateBody,
     StateWrite,
+    SwitchValue,
 )
 from protocol.pairing.handover import check_pairing
 from protocol.relay.rendezvous import parse_relay
@@ -58,9 +58,14 @@ class Register(IntEnum):
     SETTING = 7
     RELAY = 8
     DELETED = 9
+    PINNED = 10
+    MUTED = 11
 
 
-OF_CONTACT: Final = frozenset({Register.CONTACT, Register.PETNAME, Register.BLOCKED, Register.STANDING})
+SWITCHES: Final = frozenset({Register.BLOCKED, Register.PINNED, Register.MUTED})
+"""Registers that say of a contact whether something is on."""
+
+OF_CONTACT: Final = SWITCHES | {Register.CONTACT, Register.PETNAME, Register.STANDING}
 """Registers about a contact, who is destroyed in the entries that say so when it is removed."""
 
 REMOVABLE: Final = frozenset({Register.CONTACT, Register.RELAY})
@@ -95,7 +100,7 @@ _VALUES: Final[Mapping[int, Codec[RegisterValue]]] = {
     for register, kind in (
         (Register.CONTACT, ContactValue),
         (Register.PETNAME, PetnameValue),
-        (Register.BLOCKED, BlockedValue),
+        *((switch, SwitchValue) for switch in SWITCHES),
         (Register.STANDING, StandingValue),
         (Register.PAIRING, PairingValue),
         (Register.SETTING, SharedSetting),

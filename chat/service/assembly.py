@@ -40,6 +40,7 @@ from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import OwnLog, PersonLogs, Recovery
+from chat.service.pinning import NotesPin
 from chat.service.readable import Readable
 from chat.service.renewal import Renewals
 from chat.service.retention import Retention
@@ -130,6 +131,7 @@ class UseCases:
             runtime, store, bus, keyring, book, links, views, cleaner, gaps, amendments
         )
         self.privacy = privacy = Privacy(store, profile.settings, notes)
+        self.notes_pin = NotesPin(store, bus, profile.notes_pinned, notes)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
         self.settler = settler = Settler(runtime, store, bus, amendments)
@@ -226,6 +228,7 @@ class UseCases:
         bus.on(events.LogsAwaited, lambda _: self.forwarding.ask_logs())
         bus.on(events.RanksSettled, lambda _: self.notes.begin())
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.privacy.reload()))
+        bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.notes_pin.reload()))
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))

@@ -1,4 +1,4 @@
-"""Contacts after pairing: rename, block, remove, mark as read; committed before anything follows."""
+"""Contacts after pairing: rename, block, pin, mute, remove, read; committed before anything follows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from chat.storage.database import Database, Store
 from chat.storage.sharing import Followed
 from protocol.entries_and_receipts import conversation_of_two
 from protocol.identity.names import is_name
-from protocol.messages import BlockedValue, PetnameValue, RegisterValue, Typing
+from protocol.messages import PetnameValue, RegisterValue, SwitchValue, Typing
 from protocol.notes import Register, write
 
 
@@ -63,13 +63,27 @@ class People:
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; a blocked contact's links end, and it gets no more answers."""
         store = partial(contacts.set_blocked, person=person, on=on)
-        written = await self._store.write(self._share, person, store, Register.BLOCKED, BlockedValue(on))
+        written = await self._store.write(self._share, person, store, Register.BLOCKED, SwitchValue(on))
         if (keys := self._keyring.contacts.get(person)) is not None:
             keys.blocked = on
         self._update(person, blocked=on)
         if on:
             await self._links.close(person, 0)
         self._bus.signal(ContactsChanged())
+        await self._notes.done(written)
+
+    async def pin(self, person: bytes, on: bool) -> None:
+        """List the conversation before others, or no more."""
+        store = partial(contacts.set_pinned, person=person, on=on)
+        written = await self._store.write(self._share, person, store, Register.PINNED, SwitchValue(on))
+        self._update(person, pinned=on)
+        await self._notes.done(written)
+
+    async def mute(self, person: bytes, on: bool) -> None:
+        """Let what comes in the conversation make no sound, or a sound again."""
+        store = partial(contacts.set_muted, person=person, on=on)
+        written = await self._store.write(self._share, person, store, Register.MUTED, SwitchValue(on))
+        self._update(person, muted=on)
         await self._notes.done(written)
 
     def _share(
@@ -81,9 +95,12 @@ class People:
         value: RegisterValue,
     ) -> Written:
         """Store a change of a contact, unless it was removed meanwhile, with what tells other terminals."""
-        if contacts.get(database, person) is None:
+        before = contacts.get(database, person)
+        if before is None:
             return Written((), Followed())
         store(database)
+        if contacts.get(database, person) == before:
+            return Written((), Followed())  # each write is kept for good
         return self._notes.write(database, [write(register, person, value)])
 
     def _forget(self, database: Database, person: bytes) -> Written:

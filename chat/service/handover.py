@@ -112,6 +112,8 @@ def _contact(db: Database, person: bytes, timer: int) -> SharedContact | None:
         row.held,
         row.since,
         timer,
+        row.pinned,
+        row.muted,
         comparison,
         _pairings(keys.shares_of(db, person)),
         proven[:_IDS],
@@ -185,7 +187,7 @@ def _log(db: Database, person: bytes, operations: Sequence[bytes], pins: Pins) -
 def _add_contact(db: Database, given: SharedContact) -> None:
     shared = given.shared
     name = _log(db, shared.person, given.operations, pins_of(shared))
-    said = shared.verified, shared.blocked, shared.held, shared.since
+    said = shared.verified, shared.blocked, shared.held, shared.since, shared.pinned, shared.muted
     contacts.add(db, ContactRow(shared.person, name, shared.petname, PAIRED, *said))
     for one in shared.comparison:
         row = ComparisonRow(shared.person, one.by_words, one.time, one.newest, tuple(one.terminals))

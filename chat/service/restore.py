@@ -306,7 +306,7 @@ class Restorer:
     def _contact(self, record: BackupContact) -> None:
         if contacts.get(self._db, record.person) is not None:
             return
-        shown = record.verified, record.blocked, record.held, record.since
+        shown = record.verified, record.blocked, record.held, record.since, record.pinned, record.muted
         contacts.add(
             self._db, ContactRow(record.person, record.name, record.petname, contacts.PAIRED, *shown)
         )

@@ -75,6 +75,7 @@ class Profile(Struct, frozen=True):
     remembered: dict[Peer, Addresses]
     invitations: dict[bytes, OpenInvitation]
     settings: Settings
+    notes_pinned: bool
     relays: tuple[RelayRow, ...]
     alerts: tuple[AlertRow, ...]
     alerts_seen: int
@@ -118,6 +119,7 @@ def read_profile(database: Database) -> Profile:
             for row in stored_keys.invitations(database)
         },
         settings=settings.load(database),
+        notes_pinned=settings.notes_pinned(database),
         relays=tuple(settings.all_relays(database)),
         alerts=alerts.all_of(database),
         alerts_seen=settings.alerts_seen(database),

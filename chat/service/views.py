@@ -390,6 +390,8 @@ class Views:
             held=row.held,
             relayed=self._links.is_relayed(row.person),
             timer=self._book.timers.get(row.person, 0),
+            pinned=row.pinned,
+            muted=row.muted,
             same_key=self._same_key(row.person) if self._keyring.shared else (),
         )
 

@@ -120,7 +120,7 @@ def _contact(db: Database, row: ContactRow) -> BackupContact:
             )
         ]
     )
-    shown = row.verified, row.blocked, row.held, row.since
+    shown = row.verified, row.blocked, row.held, row.since, row.pinned, row.muted
     return BackupContact(row.person, row.name, row.petname, *shown, comparison)
 
 

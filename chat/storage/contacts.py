@@ -92,7 +92,9 @@ def conversation_number(db: Database, conversation: bytes) -> int:
 PENDING: Final = "pending"
 PAIRED: Final = "paired"
 
-_SELECT_CONTACTS = "SELECT person, name, petname, state, verified, blocked, held, since FROM contacts"
+_SELECT_CONTACTS = (
+    "SELECT person, name, petname, state, verified, blocked, held, since, pinned, muted FROM contacts"
+)
 
 
 class ContactRow(Struct, frozen=True):
@@ -109,6 +111,8 @@ class ContactRow(Struct, frozen=True):
     blocked: bool
     held: bool
     since: int
+    pinned: bool = False
+    muted: bool = False
     shown: str = ""  # always the displayed name: the petname, or the name, which is text of a peer
 
     def __post_init__(self) -> None:
@@ -118,10 +122,10 @@ class ContactRow(Struct, frozen=True):
 def add(db: Database, row: ContactRow) -> None:
     """Store a contact, replacing a row of the same person."""
     db.run(
-        "INSERT OR REPLACE INTO contacts (person, name, petname, state, verified, blocked, held, since)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO contacts (person, name, petname, state, verified, blocked, held, since,"
+        " pinned, muted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(row.person, row.name, row.petname, row.state),
-        *(int(row.verified), int(row.blocked), int(row.held), row.since),
+        *(int(row.verified), int(row.blocked), int(row.held), row.since, int(row.pinned), int(row.muted)),
     )
 
 
@@ -169,6 +173,16 @@ def set_verified(db: Database, person: bytes, on: bool) -> None:
 def set_blocked(db: Database, person: bytes, on: bool) -> None:
     """Store whether the contact is treated like a stranger."""
     db.run("UPDATE contacts SET blocked = ? WHERE person = ?", int(on), person)
+
+
+def set_pinned(db: Database, person: bytes, on: bool) -> None:
+    """Store whether the conversation with the contact is listed before others."""
+    db.run("UPDATE contacts SET pinned = ? WHERE person = ?", int(on), person)
+
+
+def set_muted(db: Database, person: bytes, on: bool) -> None:
+    """Store whether what comes in the conversation with the contact makes no sound."""
+    db.run("UPDATE contacts SET muted = ? WHERE person = ?", int(on), person)
 
 
 def set_held(db: Database, person: bytes, on: bool) -> None:
@@ -250,6 +264,10 @@ def remove(db: Database, person: bytes) -> None:
 def _rows(db: Database, where: str, *values: object) -> list[ContactRow]:
     rows = db.rows(f"{_SELECT_CONTACTS} {where}", *values)
     return [
-        ContactRow(person, name, petname, state, bool(verified), bool(blocked), bool(held), since)
-        for person, name, petname, state, verified, blocked, held, since in rows
+        ContactRow(
+            *(person, name, petname, state, bool(verified), bool(blocked), bool(held), since),
+            pinned=bool(pinned),
+            muted=bool(muted),
+        )
+        for person, name, petname, state, verified, blocked, held, since, pinned, muted in rows
     ]

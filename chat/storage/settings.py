@@ -50,16 +50,31 @@ def withhold(db: Database) -> None:
         db.run("INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)", *row)
 
 
+_NOTES_PINNED: Final = "notes_pinned"
+_SHARED: Final = (*(one.name for one in fields(Settings)), _NOTES_PINNED)
+
+
+def notes_pinned(db: Database) -> bool:
+    """Whether this person's notes are listed before other conversations."""
+    return bool(db.value("SELECT value FROM settings WHERE name = ?", _NOTES_PINNED) == _ON)
+
+
+def pin_notes(db: Database, on: bool) -> tuple[str, str]:
+    """Store it. Returns the row."""
+    row = _NOTES_PINNED, _ON if on else _OFF
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", *row)
+    return row
+
+
 def shared(db: Database) -> list[tuple[str, str]]:
     """The rows of what is the same on all terminals of this person."""
-    names = [one.name for one in fields(Settings)]
-    kept = ((name, db.value("SELECT value FROM settings WHERE name = ?", name)) for name in names)
+    kept = ((name, db.value("SELECT value FROM settings WHERE name = ?", name)) for name in _SHARED)
     return [(name, value) for name, value in kept if value is not None]
 
 
 def take_over(db: Database, name: str, value: str) -> None:
     """Store such a row as another terminal has it. Others are passed over."""
-    if name in {one.name for one in fields(Settings)}:
+    if name in _SHARED:
         db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value)
 
 

@@ -6,7 +6,7 @@ contact was, and what a retired pairing had, is destroyed in the entries that sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
@@ -23,7 +23,6 @@ from protocol.identity.exchange import Extension
 from protocol.identity.reduction import PersonState
 from protocol.limits import LINKED_IDS_MAX, LINKED_RELAYS_MAX, SHARE_NUMBERS_MAX, STATE_SUPERSEDED_MAX
 from protocol.messages import (
-    BlockedValue,
     ContactValue,
     PairingValue,
     PetnameValue,
@@ -34,8 +33,9 @@ from protocol.messages import (
     SharedShare,
     StandingValue,
     StateWrite,
+    SwitchValue,
 )
-from protocol.notes import Register, notes_of, read_value, subject, write
+from protocol.notes import SWITCHES, Register, notes_of, read_value, subject, write
 from protocol.pairing.renewal import drawings, signed
 
 AWAITED_MAX: Final = 256
@@ -103,6 +103,13 @@ def follow(db: Database, first: Iterable[bytes] = ()) -> Followed:
     return follower.followed(more=any(register == deletion for register, _ in due))
 
 
+_TURNED: Final[Mapping[int, Callable[[Database, bytes, bool], None]]] = {
+    Register.BLOCKED: contacts.set_blocked,
+    Register.PINNED: contacts.set_pinned,
+    Register.MUTED: contacts.set_muted,
+}
+
+
 class _Follower:
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -122,7 +129,7 @@ class _Follower:
         match register:
             case Register.CONTACT:
                 self._contact(of)
-            case Register.PETNAME | Register.BLOCKED | Register.STANDING:
+            case Register.PETNAME | Register.STANDING | Register.BLOCKED | Register.PINNED | Register.MUTED:
                 if (row := self._rows.get(of)) is not None:
                     self._field(register, row)
                 else:
@@ -205,8 +212,8 @@ class _Follower:
         value = read_value(register, said) if said is not None else None
         if register == Register.PETNAME:
             contacts.set_petname(db, person, value.name if isinstance(value, PetnameValue) else "")
-        elif register == Register.BLOCKED:
-            contacts.set_blocked(db, person, value.on if isinstance(value, BlockedValue) else False)
+        elif register in SWITCHES:
+            _TURNED[register](db, person, isinstance(value, SwitchValue) and value.on)
         elif isinstance(value, StandingValue):
             _set_standing(db, person, value)
         else:
@@ -433,8 +440,10 @@ def of_contact(db: Database, person: bytes) -> list[list[StateWrite]]:
     facts = [
         write(Register.CONTACT, person, ContactValue(person, row.since)),
         write(Register.PETNAME, person, PetnameValue(row.petname)),
-        write(Register.BLOCKED, person, BlockedValue(row.blocked)),
+        write(Register.BLOCKED, person, SwitchValue(row.blocked)),
         standing(db, row),
+        write(Register.PINNED, person, SwitchValue(row.pinned)),
+        write(Register.MUTED, person, SwitchValue(row.muted)),
     ]
     roots = list(dict.fromkeys(share.root for share in reversed(keys.shares_of(db, person))))
     return [facts, *([pairing(db, person, root)] for root in roots)]

@@ -81,6 +81,8 @@ class BackupContact(Unprinted, frozen=True, tag=4):
     blocked: bool
     held: bool
     since: U48
+    pinned: bool
+    muted: bool
     comparison: Annotated[list[BackupComparison], Meta(max_length=1)]
 
 

@@ -82,7 +82,7 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.StateBody,
             messages.ContactValue,
             messages.PetnameValue,
-            messages.BlockedValue,
+            messages.SwitchValue,
             messages.StandingValue,
             messages.PairingValue,
             profile_header.Header,

@@ -199,8 +199,10 @@ def example_state() -> bytes:
         [
             write(Register.CONTACT, person, m.ContactValue(person, TIME * 1000)),
             write(Register.PETNAME, person, m.PetnameValue("")),
-            write(Register.BLOCKED, person, m.BlockedValue(False)),
+            write(Register.BLOCKED, person, m.SwitchValue(False)),
             write(Register.STANDING, person, m.StandingValue(True, False, person, [], [compared])),
+            write(Register.PINNED, person, m.SwitchValue(False)),
+            write(Register.MUTED, person, m.SwitchValue(False)),
         ]
     )
 
@@ -210,7 +212,7 @@ def _shared() -> Iterator[Wire]:
     keys, share = example_keys(), m.SharedShare(TIME, draw("shared"), [rename_id(FIRST)], [])
     root = m.SharedRoot(draw("shared root"), [share], [share])
     place = m.SharedPlace(SECOND.terminal, "192.168.1.20", 4747)
-    said = "", True, False, False, TIME * 1000, 0
+    said = "", True, False, False, TIME * 1000, 0, False, False
     compared = m.SharedComparison(True, TIME * 1000, SECOND.person, [SECOND.terminal])
     static = X25519Pair(SECOND.static_secret).public
     yield m.SharedPairing(SECOND.person, [], [], *said, [compared], [root], [static], [place])

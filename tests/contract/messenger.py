@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from chat.interface import (
     EntryState,
     Event,
     HistoryCleared,
+    NotesPinned,
     NotPermitted,
     RelayChanged,
     RelayRemoved,
@@ -35,9 +37,14 @@ from chat.interface import (
     TerminalView,
     UsageError,
     VisibilityChanged,
+    notes_view,
 )
 from protocol.relay.rendezvous import RelayAddress
 from tests.contract.subject import RELAY, Subject, contact, is_delivered, listening, told, until
+
+
+def _is_marked(on: bool, event: ContactChanged) -> bool:
+    return event.contact.pinned == event.contact.muted == on
 
 
 class MessengerContract:
@@ -90,6 +97,24 @@ class MessengerContract:
             else:
                 await subject.messenger.unverify(subject.friend)
             assert ((await contact(subject)).blocked, (await contact(subject)).verified) == (on, on)
+
+    async def test_a_contact_is_pinned_and_muted_and_neither(self, subject: Subject) -> None:
+        messenger, friend, events = subject.messenger, subject.friend, await listening(subject)
+        for on in (True, False):
+            await messenger.pin(friend, on)
+            await messenger.mute(friend, on)
+            await told(events, ContactChanged, partial(_is_marked, on))
+            assert ((await contact(subject)).pinned, (await contact(subject)).muted) == (on, on)
+
+    async def test_the_notes_are_pinned_and_never_muted(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        own = (await messenger.me()).person
+        for on in (True, False):
+            await messenger.pin(own, on)
+            assert (await told(events, NotesPinned)).on == on
+            assert (await messenger.me()).notes_pinned == notes_view(await messenger.me()).pinned == on
+        with pytest.raises(UsageError):
+            await messenger.mute(own, True)
 
     async def test_one_writes_to_oneself(self, subject: Subject) -> None:
         messenger, own = subject.messenger, (await subject.messenger.me()).person
@@ -555,7 +580,7 @@ class MessengerContract:
     async def test_a_removed_contact_is_gone_with_its_preferences(self, subject: Subject) -> None:
         messenger, friend, events = subject.messenger, subject.friend, await listening(subject)
         await messenger.send(friend, "before")
-        for name in (f"draft.{friend}", f"mute.{friend}", "draft." + "0a" * 32):
+        for name in (f"draft.{friend}", f"open.{friend}", "draft." + "0a" * 32):
             await messenger.set_preference(name, "on")
         name = (await contact(subject)).name
         await messenger.remove(friend)

@@ -169,11 +169,15 @@ def _states() -> dict[str, bytes]:
     facts = [
         write(Register.CONTACT, person, m.ContactValue(person, 1_795_000_000_000)),
         write(Register.PETNAME, person, m.PetnameValue("Cleo")),
-        write(Register.BLOCKED, person, m.BlockedValue(False)),
+        write(Register.BLOCKED, person, m.SwitchValue(False)),
+        write(Register.PINNED, person, m.SwitchValue(True)),
+        write(Register.MUTED, person, m.SwitchValue(False)),
     ]
     return {
         "contact": state_body(facts),
         "removed": state_body([write(Register.CONTACT, person), write(Register.RETIRED, draw(32))]),
+        "pinned": state_body([write(Register.PINNED, person, m.SwitchValue(True))]),
+        "muted": state_body([write(Register.MUTED, person, m.SwitchValue(True))]),
         "deleted": state_body([deletion(draw(32))]),
         "two-deleted": state_body([deletion(draw(32)), deletion(draw(32))]),
         "later": state_body([m.StateWrite(200, draw(32), b"later")]),

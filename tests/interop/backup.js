@@ -111,6 +111,8 @@ const RECORDS = {
     blocked: bool,
     held: bool,
     since: u48,
+    pinned: bool,
+    muted: bool,
     comparison: list(0, 1, Comparison),
   },
   5: { person: id, static: id },

@@ -46,6 +46,8 @@ export const MESSAGES = {
       held: bool,
       since: u53,
       timer: int(0, 31_536_000),
+      pinned: bool,
+      muted: bool,
       comparison: list(0, 1, comparison),
       pairings: list(0, 4, pairing),
       proven: manyIds,

@@ -19,10 +19,14 @@ export const RETIRED = 6;
 const SETTING = 7;
 const RELAY = 8;
 const DELETED = 9;
+export const PINNED = 10;
+export const MUTED = 11;
+const SWITCHES = [BLOCKED, PINNED, MUTED];
+const OF_CONTACT = [CONTACT, PETNAME, STANDING, ...SWITCHES];
 const VALUES = new Map([
   [CONTACT, struct({ person: id, since: u53 })],
   [PETNAME, struct({ name: text(0, 64) })],
-  [BLOCKED, struct({ on: bool })],
+  ...SWITCHES.map((one) => [one, struct({ on: bool })]),
   [
     STANDING,
     struct({
@@ -45,7 +49,7 @@ export const about = (what) => hash('parlour.register', [what]);
 const CHECKS = new Map([
   [CONTACT, ({ person }) => [person, true]],
   [PETNAME, ({ name }) => [null, name === '' || isName(name)]],
-  [BLOCKED, () => [null, true]],
+  ...SWITCHES.map((one) => [one, () => [null, true]]),
   [
     STANDING,
     (value) => [
@@ -86,7 +90,7 @@ function isWritten({ register, of, value: raw }) {
 const place = ({ register, of }) => Buffer.concat([Buffer.from([register]), of]);
 
 export function checkState({ writes }) {
-  const contacts = writes.filter(({ register }) => register >= CONTACT && register <= STANDING);
+  const contacts = writes.filter(({ register }) => OF_CONTACT.includes(register));
   const holds =
     ascending(writes.map(place)) &&
     writes.every(isWritten) &&

@@ -198,8 +198,8 @@ def example(seed_phrase: str) -> tuple[r.Record, ...]:
     ]
     comparison = r.BackupComparison(True, TIME, others[0].person, [others[0].terminal])
     made += [
-        r.BackupContact(others[0].person, "One", "", True, False, False, TIME, [comparison]),
-        r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, []),
+        r.BackupContact(others[0].person, "One", "", True, False, False, TIME, True, False, [comparison]),
+        r.BackupContact(others[1].person, "Two", "Second", False, True, True, TIME, False, True, []),
         r.BackupProof(others[0].person, seed.bytes("static")),
         r.BackupSetting("typing", "off"),
         r.BackupRelay(f"parlour-relay:relay.example:4748#{key_text(relay)}", False, TIME),

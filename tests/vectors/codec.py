@@ -304,7 +304,21 @@ _KEY_OF_ZEROS: Final = m.SharedKey(bytes(32), [], [])
 _STATE: Final = m.LinkState(bytes(32), bytes(32), [], [], [_KEY_OF_ZEROS], [], [], 0)
 _SHARE: Final = m.SharedShare(1, bytes(32), [], [])
 _PAIRING: Final = m.SharedPairing(
-    bytes(32), [], [], "", True, False, False, 0, 0, [], [m.SharedRoot(bytes(32), [_SHARE], [_SHARE])], [], []
+    bytes(32),
+    [],
+    [],
+    "",
+    True,
+    False,
+    False,
+    0,
+    0,
+    False,
+    False,
+    [],
+    [m.SharedRoot(bytes(32), [_SHARE], [_SHARE])],
+    [],
+    [],
 )
 
 

@@ -44,7 +44,6 @@ from protocol.limits import (
     UNREAD_SECONDS_MAX,
 )
 from protocol.messages import (
-    BlockedValue,
     ContactValue,
     CutBody,
     CutHead,
@@ -62,6 +61,7 @@ from protocol.messages import (
     StandingValue,
     StateBody,
     StateWrite,
+    SwitchValue,
     TextBody,
     TimerBody,
 )
@@ -521,8 +521,19 @@ def _states(talk: Talk) -> dict[str, list[StateWrite]]:
         "a state of a new contact": [
             write(Register.CONTACT, person, ContactValue(person, TIME)),
             write(Register.PETNAME, person, PetnameValue("")),
-            write(Register.BLOCKED, person, BlockedValue(False)),
+            write(Register.BLOCKED, person, SwitchValue(False)),
             write(Register.STANDING, person, StandingValue(True, False, person, [bytes(32)], [compared])),
+            write(Register.PINNED, person, SwitchValue(False)),
+            write(Register.MUTED, person, SwitchValue(False)),
+        ],
+        "a state that pins the conversation with a contact": [
+            write(Register.PINNED, person, SwitchValue(True))
+        ],
+        "a state that mutes the conversation with a contact": [
+            write(Register.MUTED, person, SwitchValue(True))
+        ],
+        "a state that pins notes": [
+            write(Register.SETTING, b"notes_pinned", SharedSetting("notes_pinned", "on"))
         ],
         "a state of a removed contact and its pairings": [
             write(Register.CONTACT, person),
@@ -557,7 +568,8 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
     person, other, root = talk.their, talk.own, _pairing_value(talk)
     at, relay = root.pairing.root, "parlour-relay:nowhere"
     petname = write(Register.PETNAME, person, PetnameValue("Cleo"))
-    blocked = write(Register.BLOCKED, person, BlockedValue(True))
+    blocked = write(Register.BLOCKED, person, SwitchValue(True))
+    muted = write(Register.MUTED, person, SwitchValue(True))
     two, shares = [bytes([1]) * 32, bytes([2]) * 32], [_share(9), _share(9)]
     compared = SharedComparison(True, TIME, person, two[::-1])
     for comment, writes in {
@@ -567,6 +579,13 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
         "one register twice": [petname, petname],
         "a petname without a value": [write(Register.PETNAME, person)],
         "a petname in the register of a block": [replace(petname, register=int(Register.BLOCKED))],
+        "a pin without a value": [write(Register.PINNED, person)],
+        "a mute without a value": [write(Register.MUTED, person)],
+        "a petname in the register of a pin": [replace(petname, register=int(Register.PINNED))],
+        "a petname in the register of a mute": [replace(petname, register=int(Register.MUTED))],
+        "a pin that is neither on nor off": [StateWrite(Register.PINNED, muted.of, b"\x91\x01")],
+        "a byte after a mute": [replace(muted, value=muted.value + b"\x00")],
+        "a mute and a deletion": [deletion(at), muted],
         "a petname that is none": [write(Register.PETNAME, person, PetnameValue(" Cleo"))],
         "a byte after a value": [replace(petname, value=petname.value + b"\x00")],
         "a contact about another one": [write(Register.CONTACT, other, ContactValue(person, TIME))],
@@ -597,7 +616,9 @@ def _wrong_states(talk: Talk) -> Iterator[Wrong]:
         "compared terminals that descend": [
             write(Register.STANDING, person, StandingValue(True, False, person, [], [compared]))
         ],
-        "two contacts": sorted([petname, write(Register.BLOCKED, other, BlockedValue(True))],
+        "a pin and a mute of two contacts": [write(Register.PINNED, other, SwitchValue(True)), muted],
+        "a petname and a mute of two contacts": [write(Register.PETNAME, other, PetnameValue("Cleo")), muted],
+        "two contacts": sorted([petname, write(Register.BLOCKED, other, SwitchValue(True))],
                                key=lambda one: one.register),
     }.items():  # fmt: skip
         message = write_bytes(_with_body(talk, encode(StateBody(writes)), kind=KIND_STATE))
@@ -854,6 +875,17 @@ def _registers(seed: Seed) -> Group:
     talk._keep("a deletion", desk, talk.place(desk, "b"), 5, KIND_STATE, state_body([deletion(low)]))
     both = state_body([deletion(low), deletion(high)])
     talk._keep("two deletions", laptop, talk.place(laptop, "c"), 6, KIND_STATE, both)
+    for said, whose, after, on in (
+        ("pinned", desk, "b", True),
+        ("pinned no more", laptop, "c", False),
+        ("pinned again", laptop, "pinned no more", True),
+    ):
+        body = state_body(
+            [write(each, person, SwitchValue(on)) for each in (Register.PINNED, Register.MUTED)]
+        )
+        talk._keep(
+            said, whose, talk.place(whose, after), -86_400_000 if whose == laptop else 7, KIND_STATE, body
+        )
     group = Group("11.10", {"entries": talk.named()})
     conversation = talk.conversation.hex()
     for comment, names, apart in (
@@ -871,6 +903,9 @@ def _registers(seed: Seed) -> Group:
         ("deletions of two terminals", ["a", "b", "c", "a deletion", "two deletions"], []),
         ("one of two that delete does not count", ["a deletion", "two deletions"], ["two deletions"]),
         ("no deletion that counts", ["a deletion"], ["a deletion"]),
+        ("pins and mutes that do not know each other", ["a", "b", "c", "pinned", "pinned no more"], []),
+        ("the last of several pins", ["a", "b", "c", "pinned", "pinned no more", "pinned again"], []),
+        ("a pin of a terminal that does not count", ["a", "b", "pinned"], ["pinned"]),
     ):
         steps = one_step(
             ACTIONS, group.inputs, "registers", conversation=conversation, entries=names, apart=apart

@@ -112,6 +112,8 @@ def _inputs(seed: Seed, contacts: int = 1) -> Json:
             False,
             TIME,
             3_600,
+            True,
+            False,
             [SharedComparison(True, TIME, bob.id, [bob.first.id])],
             [root],
             [bob.first.static],

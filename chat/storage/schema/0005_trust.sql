@@ -36,6 +36,12 @@ ALTER TABLE shares ADD COLUMN signature BLOB NOT NULL DEFAULT x''; -- of that te
 ALTER TABLE self_keys ADD COLUMN terminal BLOB NOT NULL DEFAULT x'';
 ALTER TABLE self_keys ADD COLUMN signature BLOB NOT NULL DEFAULT x'';
 
+-- What is the same on all terminals of this person. Before, each kept for itself whom it had muted.
+ALTER TABLE contacts ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0; -- 1: its conversation is listed before others
+ALTER TABLE contacts ADD COLUMN muted INTEGER NOT NULL DEFAULT 0;  -- 1: what comes in it makes no sound
+UPDATE contacts SET muted = 1 WHERE 'interface.mute.' || lower(hex(person)) IN (SELECT name FROM settings WHERE value = 'on');
+DELETE FROM settings WHERE name >= 'interface.mute.' AND name < 'interface.mute/';
+
 -- A superseded share is kept until all terminals of the contact hold the newer one.
 CREATE TABLE acknowledged (
     contact BLOB NOT NULL CHECK (length(contact) = 32),
@@ -301,10 +307,10 @@ CREATE TABLE seen (
 -- What entries of kind state write (SPEC §11.10). Of one that is destroyed only the retired pairings stay.
 
 CREATE TABLE registers (
-    register INTEGER NOT NULL,                              -- 1 contact, 2 petname, 3 blocked, 4 standing, 5 pairing, 6 retired, 7 setting, 8 relay, 9 deleted
+    register INTEGER NOT NULL,                              -- 1 contact, 2 petname, 3 blocked, 4 standing, 5 pairing, 6 retired, 7 setting, 8 relay, 9 deleted, 10 pinned, 11 muted
     subject  BLOB NOT NULL CHECK (length(subject) = 32),    -- hash of what it is about, or id of a deleted entry
     entry    INTEGER NOT NULL REFERENCES entries,
-    contact  BLOB CHECK (length(contact) = 32),             -- hash of the contact's person id, for 1 to 5
+    contact  BLOB CHECK (length(contact) = 32),             -- hash of the contact's person id, for 1 to 5, 10 and 11
     PRIMARY KEY (register, subject, entry)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX registers_by_entry ON registers (entry);

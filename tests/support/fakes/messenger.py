@@ -45,6 +45,7 @@ from chat.interface import (
     LinkingView,
     Messenger,
     NearbyView,
+    NotesPinned,
     NotPermitted,
     PairingStage,
     PairingView,
@@ -216,6 +217,16 @@ class FakeMessenger(Others):
 
     async def block(self, contact: str, on: bool) -> None:
         self._set_contact(replace(self._contact(contact), blocked=on, present=False, typing=False))
+
+    async def pin(self, contact: str, on: bool) -> None:
+        if not self._partner(contact).notes:
+            self._set_contact(replace(self._contact(contact), pinned=on))
+        elif self._me.notes_pinned != on:
+            self._me = replace(self._me, notes_pinned=on)
+            self.emit(NotesPinned(on))
+
+    async def mute(self, contact: str, on: bool) -> None:
+        self._set_contact(replace(self._contact(contact), muted=on))
 
     async def remove(self, contact: str) -> None:
         view = self._contact(contact)

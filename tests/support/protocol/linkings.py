@@ -45,7 +45,7 @@ def handover(person: Person = ANNA, *contacts: Person) -> Handover:
     for contact in contacts or (BOB,):
         share = SharedShare(1, seeded(f"share {contact.name}")(32), [contact.id], [])
         root = SharedRoot(seeded(f"root {contact.name}")(32), [share], [share])
-        said = "", True, False, False, 0, 0
+        said = "", True, False, False, 0, 0, False, False
         shared = SharedPairing(contact.id, [], [], *said, [], [root], [contact.first.static], [])
         told.append(SharedContact(tuple(contact.operations), shared))
     key = SharedKey(person.new.self_key, [], [])

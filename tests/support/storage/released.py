@@ -64,7 +64,7 @@ from protocol.identity.log import (
     terminal_id,
 )
 from protocol.identity.reduction import reduce
-from protocol.messages import BlockedValue, ContactValue, CutHead
+from protocol.messages import ContactValue, CutHead, SwitchValue
 from protocol.notes import Register, deletion, state_body, write
 from protocol.pairing.renewal import Drawn
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
@@ -131,6 +131,7 @@ def fill(database: Database) -> None:
     database.run(mark, blob("a token", 16))
     database.run("INSERT INTO alerts (kind, since, entries, others) VALUES ('old_copy', ?, 0, 0)", TIME)
     settings.save(database, Settings(read_receipts=False, typing=True))
+    settings.pin_notes(database, True)
     settings.set_preference(database, "theme", "dark")
     settings.add_relay(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
 
@@ -150,7 +151,8 @@ def write_persons(database: Database) -> None:
 
 
 def write_contacts(database: Database) -> None:
-    contacts.add(database, ContactRow(BEN.person, "Ben", "Benjamin", PAIRED, True, False, True, TIME))
+    ben = ContactRow(BEN.person, "Ben", "Benjamin", PAIRED, True, False, True, TIME, pinned=True, muted=True)
+    contacts.add(database, ben)
     contacts.add(database, ContactRow(CAT.person, "猫", "", PENDING, False, True, False, TIME + 1))
     compared = ComparisonRow(BEN.person, False, TIME + 2, BEN.person, (BEN.terminal, blob("terminal")))
     contacts.add_comparison(database, compared)
@@ -230,7 +232,7 @@ def write_notes(database: Database) -> None:
     facts = [write(Register.CONTACT, BEN.person, ContactValue(BEN.person, TIME))]
     teller = Teller(ANN, b"ann...n1", talk=notes)
     deleted = [deletion(blob("an entry that is to come"))]
-    for writes in (facts, [write(Register.BLOCKED, BEN.person, BlockedValue(False))], deleted):
+    for writes in (facts, [write(Register.BLOCKED, BEN.person, SwitchValue(False))], deleted):
         entries.insert(database, teller.write(KIND_STATE, state_body(writes)), unread=False)
     database.run("DELETE FROM registers_due WHERE register = ?", int(Register.CONTACT))
 
@@ -269,6 +271,7 @@ def contents(database: Database) -> object:
         "addresses": persons.addresses_of(database, BEN.terminal),
         "seen": sorted(persons.seen(database).items()),
         "settings": settings.load(database),
+        "notes pinned": settings.notes_pinned(database),
         "preferences": settings.preferences(database),
         "relays": settings.all_relays(database),
         "conversations": contacts.conversations(database),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, migrations, repair
+from chat.storage import contacts, migrations, repair, settings
 from chat.storage import folder as stored_folder
 from chat.storage import profile as stored_profile
 from chat.storage.database import Database
@@ -87,6 +87,24 @@ def test_every_table_of_the_newest_has_rows(tmp_path: Path) -> None:
     tables = [name for (name,) in database.rows("SELECT name FROM pragma_table_list WHERE strict = 1")]
     assert [name for name in tables if not database.value(f"SELECT count(*) FROM {name}")] == []
     database.close()
+
+
+def test_whom_schema_4_had_muted_is_muted_after_the_migration(tmp_path: Path) -> None:
+    """It had that among what the interface keeps for itself."""
+    stored_folder.create_private(tmp_path / "history.db")
+    with closing(Database(tmp_path / "history.db", bytes(32))) as database:
+        migrations.migrate(database, migrations.known()[:4])
+        with database.transaction():
+            for name in ("Ada", "Ben", "Cat"):
+                added = "INSERT INTO contacts VALUES (?, ?, '', 'paired', 0, 0, 0, 1)"
+                database.run(added, blob(name), name)
+            settings.set_preference(database, f"mute.{blob('Ada').hex()}", "on")
+            settings.set_preference(database, f"mute.{blob('Cat').hex()}", "off")
+            settings.set_preference(database, f"draft.{blob('Ada').hex()}", "on")
+        migrations.migrate(database)
+        rows = {row.name: (row.muted, row.pinned) for row in contacts.all(database)}
+        assert rows == {"Ada": (True, False), "Ben": (False, False), "Cat": (False, False)}
+        assert settings.preferences(database) == {f"draft.{blob('Ada').hex()}": "on"}
 
 
 def test_what_schema_4_held_as_a_header_alone_is_wanted_after_the_migration(tmp_path: Path) -> None:

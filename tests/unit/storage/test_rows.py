@@ -96,13 +96,16 @@ def test_contacts_change_one_thing_at_a_time(database: Database) -> None:
         contacts.set_verified(database, THEM, True)
         contacts.set_blocked(database, THEM, True)
         contacts.set_held(database, THEM, True)
-    row = ContactRow(THEM, "Ada L.", "Countess", PAIRED, verified=True, blocked=True, held=True, since=1_000)
+        contacts.set_pinned(database, THEM, True)
+        contacts.set_muted(database, THEM, True)
+    row = ContactRow(THEM, "Ada L.", "Countess", PAIRED, True, True, True, 1_000, pinned=True, muted=True)
     assert contacts.all(database) == [row]
     assert row.shown == "Countess"
     assert CONTACT.shown == "Ada"
     with database.transaction():
         contacts.set_verified(database, THEM, False)
-    assert contacts.get(database, THEM) == replace(row, verified=False)
+        contacts.set_muted(database, THEM, False)
+    assert contacts.get(database, THEM) == replace(row, verified=False, muted=False)
 
 
 def test_the_row_of_a_contact_never_changes() -> None:

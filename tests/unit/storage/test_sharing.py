@@ -17,7 +17,6 @@ from protocol.history import order
 from protocol.identity.author import create_person, create_terminal, recover_operation, sign_recovery
 from protocol.identity.exchange import extend
 from protocol.messages import (
-    BlockedValue,
     ContactValue,
     Entry,
     PairingValue,
@@ -26,8 +25,9 @@ from protocol.messages import (
     SharedShare,
     StandingValue,
     StateWrite,
+    SwitchValue,
 )
-from protocol.notes import Register, in_force, notes_of, state_body, subject, write
+from protocol.notes import SWITCHES, Register, in_force, notes_of, state_body, subject, write
 from tests.support.storage.samples import ME, THEM, blob, new_database
 
 NOTES = notes_of(ME.person)
@@ -77,10 +77,11 @@ def history(seed: int) -> list[ParsedEntry]:
         device = draw.choice(devices)
         if draw.random() < 0.3:
             device.hears(draw.choice(devices))
-        elif draw.random() < 0.6:
+        elif draw.random() < 0.4:
             device.write(write(Register.PETNAME, THEM, PetnameValue(f"name {step}")))
         else:
-            device.write(write(Register.BLOCKED, THEM, BlockedValue(draw.random() < 0.5)))
+            switch = draw.choice(sorted(SWITCHES))
+            device.write(write(switch, THEM, SwitchValue(draw.random() < 0.5)))
     for device in devices:
         devices[0].hears(device)
     return devices[0].held
@@ -129,6 +130,13 @@ def test_every_order_of_arrival_gives_the_values_of_the_protocol(tmp_path: Path,
         database.close()
     assert len(rows) == 1
     (held,) = rows
+    for switch, on in (
+        (Register.BLOCKED, held.blocked),
+        (Register.PINNED, held.pinned),
+        (Register.MUTED, held.muted),
+    ):
+        said = expected.get((switch, subject(THEM)), write(switch, THEM, SwitchValue(False)).value)
+        assert said == write(switch, THEM, SwitchValue(on)).value
     assert (
         expected[Register.PETNAME, subject(THEM)]
         == write(Register.PETNAME, THEM, PetnameValue(held.petname)).value
