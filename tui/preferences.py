@@ -114,13 +114,6 @@ class Preferences:
         text = self.get("autolock")
         return min(int(text), AUTOLOCK_MAX) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
 
-    def muted(self, person: str) -> bool:
-        return self._switch(f"mute.{person}", default=False)
-
-    async def mute(self, person: str, *, on: bool) -> None:
-        """Mute a contact, or hear it again. Raises ParlourError."""
-        await self.set(f"mute.{person}", switch(on, default=False))
-
     @property
     def opened(self) -> str:
         """Whose conversation was open last; empty where none was."""

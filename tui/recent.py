@@ -73,6 +73,10 @@ class Recent:
         return made[1]
 
     def in_order(self, views: Iterable[ContactView]) -> list[ContactView]:
+        """As a list has them: those that are pinned before the others, and both as `latest_first`."""
+        return sorted(self.latest_first(views), key=lambda view: not view.pinned)
+
+    def latest_first(self, views: Iterable[ContactView]) -> list[ContactView]:
         """Contacts with the latest conversation first; those without one follow in the order given."""
         given = {view.person: view for view in views}
         first = [given[person] for person in self._last if person in given]

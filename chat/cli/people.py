@@ -45,6 +45,8 @@ from chat.interface import (
     Unreachable,
     UsageError,
     VerificationView,
+    means_notes,
+    notes_view,
 )
 
 ENDS_WITHIN: Final = 15.0
@@ -287,7 +289,7 @@ def _counted(devices: int) -> str:
 @group("contacts")
 @coroutine
 async def contacts(call: Call) -> None:
-    """List the contacts, or rename, block, unblock or remove one."""
+    """List the contacts, or rename, pin, mute, block or remove one."""
     await _list(call)
 
 
@@ -302,7 +304,7 @@ async def _list(call: Call) -> None:
     async with messenger(call, offline=True) as opened:
         now = await opened.contacts()
         last = {entry.contact: entry for entry in await opened.latest()}
-        for label, view in labels(now).items():
+        for label, view in sorted(labels(now).items(), key=lambda one: not one[1].pinned):
             _print(call, label, view, now, last.get(view.person))
 
 
@@ -329,6 +331,49 @@ async def block(call: Call, name: str) -> None:
 async def unblock(call: Call, name: str) -> None:
     """Undo `block`."""
     await _change(call, name, lambda opened, person: opened.block(person, False))
+
+
+@contacts.command("pin")
+@click.argument("name", type=TEXT)
+@coroutine
+async def pin(call: Call, name: str) -> None:
+    """List NAME before the others, on all your devices; `notes` are your own notes."""
+    await _pin(call, name, on=True)
+
+
+@contacts.command("unpin")
+@click.argument("name", type=TEXT)
+@coroutine
+async def unpin(call: Call, name: str) -> None:
+    """Undo `pin`."""
+    await _pin(call, name, on=False)
+
+
+async def _pin(call: Call, name: str, *, on: bool) -> None:
+    if not means_notes(name):
+        await _change(call, name, lambda opened, person: opened.pin(person, on))
+        return
+    async with messenger(call) as opened:
+        await opened.pin((await opened.me()).person, on)
+        view = notes_view(await opened.me())
+        said = "pinned" if view.pinned else "not pinned"
+        call.result({"name": view.label, "pinned": view.pinned}, f"{view.label}  ({said})")
+
+
+@contacts.command("mute")
+@click.argument("name", type=TEXT)
+@coroutine
+async def mute(call: Call, name: str) -> None:
+    """Ring no bell and notify of nothing for NAME, on all your devices, until `unmute`."""
+    await _change(call, name, lambda opened, person: opened.mute(person, True))
+
+
+@contacts.command("unmute")
+@click.argument("name", type=TEXT)
+@coroutine
+async def unmute(call: Call, name: str) -> None:
+    """Undo `mute`."""
+    await _change(call, name, lambda opened, person: opened.mute(person, False))
 
 
 HALF_REMOVED: Final = (
@@ -503,6 +548,8 @@ def _print(
 ) -> None:
     words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
     words += ["through a relay"] if view.relayed else []
+    words += ["pinned"] if view.pinned else []
+    words += ["muted"] if view.muted else []
     words += ["blocked"] if view.blocked else []
     words += ["identity changed: nothing is sent"] if view.held else []
     others = [label_among(everybody, person) for person in view.same_key]
@@ -513,6 +560,8 @@ def _print(
         "present": view.present,
         "held": view.held,
         "same_key": others,
+        "pinned": view.pinned,
+        "muted": view.muted,
         "unread": view.unread,
         "last": None if last is None else _last_fields(last),
     }

@@ -16,7 +16,7 @@ from chat.interface import (
     RelayView,
     SettingsView,
 )
-from chat.storage import contacts, entries, keys, positions, registers
+from chat.storage import contacts, entries, keys, positions, registers, settings
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import ShareRow
@@ -88,8 +88,10 @@ async def agree(*persons: Person) -> None:
     }
     for other in others:
         assert compared[other.folder] == compared[first.folder]
+    assert len({(await one.engine.me()).notes_pinned for one in persons}) == 1
     for one in persons:
         parts = one.engine._use_cases
+        assert parts.notes_pin.on == await parts.store.read(settings.notes_pinned)
         assert parts.book.rows == {row.person: row for row in await rows(one)}
         assert set(parts.keyring.contacts) == set(parts.book.rows)
         assert not await parts.store.read(is_due)
@@ -168,7 +170,7 @@ async def test_two_devices_pair_with_one_contact_while_they_are_apart(tmp_path: 
 @in_virtual_time(limit=2 * MONTH)
 async def test_what_was_changed_on_two_devices_a_month_apart_converges(tmp_path: Path) -> None:
     async with two_devices(tmp_path) as (network, desk, laptop, ben, cat):
-        friend = await desk.contact(ben)
+        friend, own = await desk.contact(ben), (await desk.engine.me()).person
 
         async def changes() -> None:
             laptop.clock.offset_ms = -1_800_000  # it is behind, and a clock decides nothing
@@ -181,7 +183,13 @@ async def test_what_was_changed_on_two_devices_a_month_apart_converges(tmp_path:
                 await one.start()
             await laptop.engine.rename(friend, "Ben of the laptop")
             await desk.engine.block(friend, True)
+            await desk.engine.pin(friend, True)
+            for on in (True, False, True):
+                await laptop.engine.pin(friend, on)
+            await laptop.engine.mute(friend, True)
+            await desk.engine.pin(own, True)
             await invite(laptop, cat)
+            await desk.engine.pin(friend, False)
             await laptop.engine.change_settings(SettingsView(read_receipts=False, typing=True))
             await desk.engine.change_settings(SettingsView(read_receipts=True, typing=False))
 
@@ -190,6 +198,8 @@ async def test_what_was_changed_on_two_devices_a_month_apart_converges(tmp_path:
         shown = await view_of(desk, ben)
         # The laptop wrote the longer chain: its name is later in the order. Blocking is another register.
         assert (shown.name, shown.blocked) == ("Ben of the laptop", True)
+        assert (shown.pinned, shown.muted) == (True, True)
+        assert (await laptop.engine.me()).notes_pinned
         for one in (desk, laptop):
             assert await one.engine.settings() == SettingsView(read_receipts=False, typing=False)
         assert len(await rows(desk)) == 2
@@ -212,6 +222,8 @@ async def test_a_contact_removed_on_one_device_while_the_other_renames_it_is_gon
             await desk.engine.remove(friend)
             for number in range(4):
                 await laptop.engine.rename(friend, f"Ben {number}")
+            await laptop.engine.pin(friend, True)
+            await laptop.engine.mute(friend, True)
 
         await apart(network, desk, laptop, changes())
         assert (await gone).person == friend
@@ -225,7 +237,9 @@ async def test_a_contact_removed_on_one_device_while_the_other_renames_it_is_gon
         await invite(laptop, ben)
         await asyncio.sleep(SETTLED)
         await agree(desk, laptop)
-        assert (await view_of(desk, ben)).name == "Ben"
+        for one in (desk, laptop):
+            view = await view_of(one, ben)
+            assert (view.name, view.pinned, view.muted) == ("Ben", False, False)
         await talk(desk, ben, "again")
 
 
@@ -307,7 +321,7 @@ async def test_a_person_with_one_device_writes_notes_and_sends_them_to_nobody(tm
         held = await parts.store.read(positions.every_after, conversation, 100, entries.BEGINNING)
         assert [row.kind for row in held] == [KIND_STATE] * 3
         written = [one.register for row in held for one in read_state(row.body).writes]
-        assert written == [1, 2, 3, 4, Register.PAIRING, Register.PETNAME]
+        assert written == [1, 2, 3, 4, Register.PINNED, Register.MUTED, Register.PAIRING, Register.PETNAME]
         await talk(ada, ben, "the only one")
         assert [event.entry.text for event in ben.seen if isinstance(event, EntryAdded)] == ["the only one"]
         for one in (ada, ben):

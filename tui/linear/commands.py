@@ -129,7 +129,16 @@ def _people(p: Parts) -> dict[str, Row]:
             N_("yes NUMBER, or no"),
         ),
         "rename": (N_("Rename this contact, here only."), p.contacts.rename, _NAME),
-        "mute": (N_("Turn the bell for this contact off or on."), p.contacts.mute, _ON_OFF),
+        "pin": (
+            N_("List this conversation before the others, on all your devices."),
+            p.contacts.pin,
+            _ON_OFF,
+        ),
+        "mute": (
+            N_("Turn bell and announcements for this contact off or on, on all your devices."),
+            p.contacts.mute,
+            _ON_OFF,
+        ),
         "block": (N_("Block this contact: nothing from it is shown."), p.contacts.block, _ON_OFF),
         "remove": (N_("Remove a contact, its keys and the history with it."), p.contacts.remove, _NAME),
     }

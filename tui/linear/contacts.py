@@ -1,4 +1,4 @@
-"""Contacts: their list and changes, and verify, rename, mute, block and remove."""
+"""Contacts: their list and changes, and verify, rename, pin, mute, block and remove."""
 
 from __future__ import annotations
 
@@ -43,8 +43,7 @@ class Contacts:
             said = _("You have no contacts yet: add one with /nearby, /invite, /join or /address.")
             await self.output.say(said)
         for at, view in enumerate(self.state.list_now(), 1):
-            how = standing(view, muted=self.preferences.muted(view.person))
-            line = _("{name}, {how}").format(name=self.state.name_of(view.person), how=how)
+            line = _("{name}, {how}").format(name=self.state.name_of(view.person), how=standing(view))
             if last := shorten(last_line(self.state.recent.last(view.person)), _LAST_CELLS):
                 line = _("{line}. Last message: {text}").format(line=line, text=last)
             await self.output.say(_("{number}. {line}").format(number=at, line=line))
@@ -152,10 +151,22 @@ class Contacts:
             raise UsageError(_("Type /rename and the new name."))
         await self.messenger.rename(view.person, typed)
 
+    async def pin(self, typed: str) -> None:
+        view = self.state.chosen()
+        on = on_or_off(typed, default=not view.pinned)
+        await self.messenger.pin(view.person, on)
+        if view.notes:
+            self.state.me = replace(self.state.me, notes_pinned=on)
+        else:
+            self.state.update(replace(view, pinned=on))
+        said = _("{name} is pinned: /people lists it first.") if on else _("{name} is not pinned.")
+        await self.output.say(said.format(name=self.state.name_of(view.person)))
+
     async def mute(self, typed: str) -> None:
         view = self.state.other()
-        on = on_or_off(typed, default=not self.preferences.muted(view.person))
-        await self.preferences.mute(view.person, on=on)
+        on = on_or_off(typed, default=not view.muted)
+        await self.messenger.mute(view.person, on)
+        self.state.update(replace(view, muted=on))
         said = _("{name} is muted.") if on else _("{name} is not muted.")
         await self.output.say(said.format(name=self.state.name_of(view.person)))
 

@@ -82,7 +82,7 @@ class History:
         if view.notes:
             await self.output.say(_("You are writing to yourself: your notes are on your devices only."))
             return
-        how = standing(view, muted=self.preferences.muted(view.person))
+        how = standing(view)
         said = _("You are talking to {name}, {how}.").format(name=self.state.name_of(view.person), how=how)
         await self.output.say(said)
         if view.held:
@@ -110,7 +110,8 @@ class History:
         """Say once how many entries came to other conversations."""
         counts, self._elsewhere = self._elsewhere, Counter()
         for person, number in counts.items():
-            if number and person in self.state.contacts:
+            view = self.state.contacts.get(person)
+            if number and view is not None and not view.muted:  # the list says how many are unread
                 said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
                 await self.output.notify(said.format(number=number, name=self.state.name_of(person)))
 

@@ -232,6 +232,8 @@ class Session:
                 self._parts.state.me = replace(self._parts.state.me, visible=visible)
                 seen = _("People nearby can see you.") if visible else _("People nearby cannot see you.")
                 await self.output.notify(seen)
+            case interface.NotesPinned(on):
+                self._parts.state.me = replace(self._parts.state.me, notes_pinned=on)
             case interface.Ready(addresses):
                 self._parts.state.me = replace(self._parts.state.me, addresses=addresses)
             case interface.RelayChanged(relay):
@@ -257,7 +259,8 @@ class Session:
         if not entry.own and entry.kind not in SILENT:
             self._parts.contacts.wrote(entry.contact)
             await self._parts.state.load_contacts(including=entry.contact)
-            self._ring_due = self._ring_due or not self.preferences.muted(entry.contact)
+            view = self._parts.state.contacts.get(entry.contact)
+            self._ring_due = self._ring_due or view is None or not view.muted
         await self._parts.history.arrived(entry)
 
     async def _announce_summaries(self) -> None:

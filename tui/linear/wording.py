@@ -166,9 +166,10 @@ def quoted(entry: EntryView | None) -> str:
     return _in_quotes(shorten(text, _QUOTE_CELLS))
 
 
-def standing(view: ContactView, *, muted: bool) -> str:
+def standing(view: ContactView) -> str:
+    """How a conversation stands, the most important first."""
     if view.notes:
-        return _("on your devices only")
+        return listed([_("on your devices only"), *([_("pinned")] if view.pinned else [])])
     if view.blocked:
         marks = [_("blocked")]
     else:
@@ -181,7 +182,9 @@ def standing(view: ContactView, *, muted: bool) -> str:
         marks.append(_("same device key as another contact"))
     if view.unread:
         marks.append(_n("{number} unread", "{number} unread", view.unread).format(number=view.unread))
-    if muted:
+    if view.pinned:
+        marks.append(_("pinned"))
+    if view.muted:
         marks.append(_("muted"))
     return listed(marks)
 

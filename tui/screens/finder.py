@@ -211,11 +211,11 @@ class SwitcherDialog(Finder[str]):
 def in_order(
     contacts: Sequence[ContactView], recent: Sequence[str], current: str | None
 ) -> list[ContactView]:
-    """Unread ones first, then those that were open last, then by name; the open one last."""
+    """Unread ones first, but for muted ones; then those open last, then by name; the open one last."""
     age = {person: at for at, person in enumerate(recent)}
 
     def place(view: ContactView) -> tuple[bool, bool, int]:
-        unread = view.unread > 0 and not view.blocked
+        unread = view.unread > 0 and not (view.blocked or view.muted)
         return view.person == current, not unread, age.get(view.person, len(age))
 
     return sorted(contacts, key=place)
@@ -227,9 +227,13 @@ def _switcher_line(view: ContactView, name: str, how: Match) -> Content:
         parts.append(Content.assemble((" ✓", "$success")))
     if view.held:
         parts.append(Content.assemble((" !", "$error")))
+    if view.pinned:
+        parts.append(Content.assemble((" ↑", "$quiet")))
+    if view.muted:
+        parts.append(Content.assemble((" z", "$quiet")))
     if view.unread and not view.blocked:
         new = _n("{number} new", "{number} new", view.unread).format(number=view.unread)
-        parts.append(Content.assemble((f"   {new}", "bold $accent")))
+        parts.append(Content.assemble((f"   {new}", "$quiet" if view.muted else "bold $accent")))
     return Content("").join(parts)
 
 

@@ -91,7 +91,7 @@ class Header(Static):
     def __init__(self) -> None:
         super().__init__("", id="header", markup=False)
 
-    def show(self, view: ContactView, name: str, *, muted: bool) -> None:
+    def show(self, view: ContactView, name: str) -> None:
         marks = [(_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")]
         if view.notes:
             marks = [(_("on your devices only"), "$quiet")]
@@ -103,7 +103,9 @@ class Header(Static):
             marks.append((_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"))
         if view.relayed and view.present and not view.blocked:
             marks.append((_("⇄ relay"), "$quiet"))
-        if muted:
+        if view.pinned:
+            marks.append((_("↑ pinned"), "$quiet"))
+        if view.muted:
             marks.append((_("z muted"), "$quiet"))
         self.update(Content("  ").join(Content.styled(*part) for part in ((name, "bold"), *marks)))
 

@@ -60,7 +60,6 @@ class People(ScrollView, can_focus=True):
         self._lines: list[Line] = []
         self._width = 0
         self._current: str | None = None
-        self._muted: frozenset[str] = frozenset()
         self._last: Mapping[str, str] = {}
         self._ground = Style()
         self.cursor: str | None = None
@@ -70,17 +69,16 @@ class People(ScrollView, can_focus=True):
         contacts: Sequence[ContactView],
         nearby: Sequence[NearbyView],
         current: str | None,
-        muted: frozenset[str] = frozenset(),
         last: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Show these people; `current` is whose conversation is open, `muted` who comes without a sound.
+        """Show these people; `current` is whose conversation is open.
 
         `last`: a safe line on each conversation, by person. The cursor stays on its person.
         """
         self._last = last
         self._contacts = {view.person: view for view in contacts}
         self._nearby = {view.instance: view for view in nearby}
-        self._current, self._muted = current, muted
+        self._current = current
         self._lay_out()
         self._keep_cursor()
 
@@ -161,7 +159,7 @@ class People(ScrollView, can_focus=True):
         return lines
 
     def _contact(self, view: ContactView, alike: frozenset[str]) -> tuple[Line, Line]:
-        open_now, quiet = view.person == self._current, view.blocked or view.person in self._muted
+        open_now, quiet = view.person == self._current, view.blocked or view.muted
         right = "" if view.blocked or not view.unread else str(view.unread) if view.unread < 1000 else "999+"
         marks = self._marks(view)
         taken = _LEAD + sum(cell_len(mark) for _style, mark in marks) + (len(right) + 2 if right else 1)
@@ -185,7 +183,8 @@ class People(ScrollView, can_focus=True):
             (view.verified, ("people--present", " ✓")),
             (view.relayed and view.present and not view.blocked, ("people--quiet", " ⇄")),
             (view.held, ("people--alert", " !")),
-            (view.person in self._muted, ("people--quiet", " z")),
+            (view.pinned, ("people--quiet", " ↑")),
+            (view.muted, ("people--quiet", " z")),
             (view.typing and not view.blocked, ("people--quiet", " …")),
         )
         return [mark for holds, mark in marks if holds]

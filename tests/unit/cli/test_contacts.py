@@ -33,6 +33,8 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "present": True,
             "held": False,
             "same_key": [],
+            "pinned": False,
+            "muted": False,
             "unread": 0,
             "last": None,
         },
@@ -42,6 +44,8 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "present": False,
             "held": False,
             "same_key": [],
+            "pinned": False,
+            "muted": False,
             "unread": 0,
             "last": None,
         },
@@ -51,11 +55,14 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
             "present": True,
             "held": False,
             "same_key": [],
+            "pinned": False,
+            "muted": False,
             "unread": 0,
             "last": None,
         },
     ]
-    assert list(outcome.objects[0]) == ["name", "verified", "present", "held", "same_key", "unread", "last"]
+    fields = ["name", "verified", "present", "held", "same_key", "pinned", "muted", "unread", "last"]
+    assert list(outcome.objects[0]) == fields
     assert line.run("contacts").out.splitlines() == [
         "Ben  (verified, online)",
         "Cleo  (not verified, offline, blocked)",
@@ -111,6 +118,31 @@ def test_rename_block_and_unblock_print_what_is_now(line: Line) -> None:
     assert "blocked" in line.run("contacts", "block", "Benno").out
     assert "blocked" not in line.run("contacts", "unblock", "Benno").out
     assert line.messenger.called("block") == [(ben.person, True), (ben.person, False)]
+
+
+def test_pin_and_mute_print_what_is_now_and_pinned_ones_are_listed_first(line: Line) -> None:
+    ben, cleo = line.messenger.add_contact("Ben"), line.messenger.add_contact("Cleo")
+    assert line.run("contacts", "pin", "Cleo").out == "Cleo  (not verified, offline, pinned)\n"
+    assert line.run("contacts", "mute", "Cleo").out == "Cleo  (not verified, offline, pinned, muted)\n"
+    listed = line.run("contacts", "--json").objects
+    assert [(one["name"], one["pinned"], one["muted"]) for one in listed] == [
+        ("Cleo", True, True),
+        ("Ben", False, False),
+    ]
+    assert line.run("contacts", "unpin", "Cleo", "--json").objects[0]["pinned"] is False
+    assert line.run("contacts", "unmute", "Cleo", "--json").objects[0]["muted"] is False
+    assert line.messenger.called("pin") == [(cleo.person, True), (cleo.person, False)]
+    assert line.run("contacts", "mute", "notes").status == 64
+    assert line.run("contacts", "pin", "Dan").status == 64
+    assert all(call[0] != ben.person for call in line.messenger.called("mute"))
+
+
+def test_the_notes_are_pinned_by_their_name_whatever_a_contact_is_called(line: Line) -> None:
+    line.messenger.add_contact("notes")
+    assert line.run("contacts", "pin", "Notes").out == "Notes  (pinned)\n"
+    assert line.run("contacts", "unpin", "notes", "--json").objects == [{"name": "Notes", "pinned": False}]
+    own = line.messenger._me.person
+    assert line.messenger.called("pin") == [(own, True), (own, False)]
 
 
 @pytest.mark.parametrize(("typed", "status"), [(None, 0), ("y\n", 0), ("n\n", 1), ("", 1)])

@@ -19,7 +19,7 @@ def test_where_nothing_was_chosen_the_defaults_hold() -> None:
     chosen = Preferences()
     assert (chosen.theme, chosen.density, chosen.keys) == (Theme.DARK, Density.COMPACT, Keys.PLAIN)
     assert (chosen.bell, chosen.notify, chosen.notify_content) == (True, True, False)
-    assert (chosen.language, chosen.autolock, chosen.muted("ab"), chosen.draft("ab")) == ("", 0, False, "")
+    assert (chosen.language, chosen.autolock, chosen.draft("ab")) == ("", 0, "")
 
 
 def test_a_value_that_means_nothing_is_the_default() -> None:
@@ -40,13 +40,10 @@ async def test_what_is_set_is_kept_by_the_engine() -> None:
     messenger = FakeMessenger("Ann")
     chosen = await Preferences.read(messenger)
     await chosen.set("theme", Theme.CONTRAST)
-    await chosen.mute("ab" * 32, on=True)
     await chosen.keep_draft("ab" * 32, "not yet\nsent")
     again = await Preferences.read(messenger)
     assert again.theme is Theme.CONTRAST
-    assert again.muted("ab" * 32)
     assert again.draft("ab" * 32) == "not yet\nsent"
-    await again.mute("ab" * 32, on=False)
     await again.keep_draft("ab" * 32, "")
     assert dict(await messenger.preferences()) == {"theme": "contrast"}
 

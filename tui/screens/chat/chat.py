@@ -40,6 +40,7 @@ from chat.interface import (
     LinkingChanged,
     Messenger,
     NearbyChanged,
+    NotesPinned,
     Notice,
     OwnLogChanged,
     PairingChanged,
@@ -120,7 +121,7 @@ class ChatScreen(Screen[None]):
             self.people.show,
         )
         self.pairing = PairingController(*shared, options, self.open_conversation)
-        self.contact_actions = ContactActions(*shared, options, preferences, self.people.show)
+        self.contact_actions = ContactActions(*shared, options)
         self.profile_dialogs = ProfileDialogs(
             messenger, surface, preferences, self.people.me_changed, self.people.show_header
         )
@@ -142,7 +143,7 @@ class ChatScreen(Screen[None]):
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
         )
         on_contact = (
-            *(contact.contact, contact.clear),
+            *(contact.contact, contact.pin, contact.clear),
             *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
             *(history.delete, composer.emoji),
         )
@@ -285,6 +286,9 @@ class ChatScreen(Screen[None]):
                 self.people.me_changed(replace(self.state.me, addresses=addresses))
             case VisibilityChanged(visible):
                 self.people.me_changed(replace(self.state.me, visible=visible))
+            case NotesPinned(on):
+                self.people.me_changed(replace(self.state.me, notes_pinned=on))
+                self.people.show()
             case NearbyChanged(nearby):
                 self.people.nearby_changed(nearby)
             case ContactChanged(view):

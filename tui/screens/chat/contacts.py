@@ -42,18 +42,14 @@ if TYPE_CHECKING:
 
 @dataclass(repr=False)
 class ContactActions:
-    """Verifies, renames, blocks, removes, mutes, times and clears the contact of the open conversation.
-
-    `show_people` draws the list of contacts.
-    """
+    """Verifies, renames, blocks, removes, pins, mutes, times and clears the open conversation's contact."""
 
     messenger: Messenger
     state: ChatState
     surface: Surface
     options: Options
-    preferences: Preferences
-    show_people: Callable[[], None]
     _changes: int = field(init=False, default=0)  # of identities, as far as they may change a safety number
+    _turning: dict[tuple[str, str], bool] = field(init=False, default_factory=dict)  # what is on its way
 
     def contact(self, view: ContactView) -> None:
         useless = {"verify", "rename", "block", "remove", "mute", "timer"} if view.notes else set()
@@ -157,15 +153,34 @@ class ContactActions:
                 partial(self._call, self.messenger.unverify, view.person),
             )
 
-    def mute(self, view: ContactView) -> None:
-        self.surface.run("contact", self._mute, view.person, not self.preferences.muted(view.person))
+    def pin(self, view: ContactView) -> None:
+        pinned = _("Pinned. The conversation stays at the top of the list.")
+        self._turn("pin", view.person, view.pinned, self.messenger.pin, (pinned, _("Unpinned.")))
 
-    async def _mute(self, person: str, on: bool) -> None:
-        kept = await self.surface.done(self.preferences.mute(person, on=on))
-        self.show_people()
-        if kept:
-            muted = _("Muted. New messages do not ring the bell or count in the title.")
-            self.surface.say(muted if on else _("Unmuted."))
+    def mute(self, view: ContactView) -> None:
+        muted = _("Muted. New messages do not ring the bell or count in the title.")
+        self._turn("mute", view.person, view.muted, self.messenger.mute, (muted, _("Unmuted.")))
+
+    def _turn(
+        self,
+        what: str,
+        person: str,
+        before: bool,
+        turn: Callable[[str, bool], Awaitable[None]],
+        said: tuple[str, str],
+    ) -> None:
+        """Turn something on or off, by what it was before: the view does not know yet what is on its way."""
+        at = what, person
+        on = self._turning[at] = not self._turning.get(at, before)
+
+        async def work() -> None:
+            kept = await self.surface.done(turn(person, on))
+            if self._turning.get(at) == on:
+                del self._turning[at]
+            if kept:
+                self.surface.say(said[0] if on else said[1])
+
+        self.surface.run("contact", work)
 
 
 @dataclass

@@ -118,7 +118,7 @@ class PeopleController:
         """
         if self.preferences.opened == self.state.me.person:
             return self.preferences.opened
-        views = [view for view in self.state.in_order() if not view.notes]
+        views = self.state.recent.latest_first(self.state.contacts.values())  # a pin does not open it
         people = [view.person for view in views if not view.blocked] or [view.person for view in views]
         if self.preferences.opened in people:
             return self.preferences.opened
@@ -148,9 +148,8 @@ class PeopleController:
 
     def show(self) -> None:
         state = self.state
-        muted = frozenset(person for person in state.contacts if self.preferences.muted(person))
         lines = {person: self._last_line(person) for person in state.talks}
-        self.view.show(state.in_order(), state.nearby, state.current, muted, lines)
+        self.view.show(state.in_order(), state.nearby, state.current, lines)
         self.count_unread()
         self.show_header()
         self._show_guide()
@@ -164,7 +163,7 @@ class PeopleController:
         view = self.state.contact
         if view is not None:
             name = self.state.named(view, _NAME_CELLS)
-            self.header.show(view, name, muted=self.preferences.muted(view.person))
+            self.header.show(view, name)
             self.composer.show_contact(view, name, self._causes.get(view.person, ()))
 
     def count_unread(self) -> None:
@@ -180,4 +179,4 @@ class PeopleController:
 
     def _notifies(self, view: ContactView) -> bool:
         watched = view.person == self.state.current and self.attention.there
-        return not (watched or view.blocked or self.preferences.muted(view.person))
+        return not (watched or view.blocked or view.muted)

@@ -698,3 +698,25 @@ async def test_a_contact_called_notes_gets_nothing_that_is_meant_for_the_notes()
     said, _status = await play(iter([UNLOCK, "> /open notes", "> a secret", "> /quit"]), door, OPTIONS)
     assert door.messenger.called("send") == [(door.messenger._me.person, "a secret")]
     assert not [line for line in said if "NOTES," in line]
+
+
+async def test_pinned_ones_are_listed_first_and_say_so_and_muted_ones_are_not_announced() -> None:
+    said, messenger = await talk(
+        *("> /open Carla", "> /pin", "> /mute on", "> /open notes", "> /pin", "> /mute", "> /people"),
+        *("> /open Ben", "* Carla writes x", "* Carla writes y", "> /people", "> /open Carla", "> /pin off"),
+        *("> /mute off", "> /open notes", "> /pin off", "> /pin maybe", "> /people", "> /quit"),
+    )
+    own, carla = messenger._me.person, list(messenger._contacts)[1]
+    assert "Carla is pinned: /people lists it first." in said
+    assert "Carla is muted." in said
+    assert "Notes is pinned: /people lists it first." in said
+    assert "These are your own notes: only conversations with contacts have that." in said
+    listed = [line for line in said if line[:3] in ("1. ", "2. ", "3. ")]
+    first, second, last = listed[:3], listed[3:6], listed[-3:]
+    assert first[0].startswith("1. Carla, offline, not verified, pinned, muted")
+    assert first[1].startswith("2. Notes, on your devices only, pinned")
+    assert "2 unread, pinned, muted" in second[0]
+    assert not [line for line in said if "new entr" in line and "Carla" in line]
+    assert not [line for line in last if "pinned" in line or "muted" in line]
+    assert messenger.called("pin") == [(carla, True), (own, True), (carla, False), (own, False)]
+    assert messenger.called("mute") == [(carla, True), (carla, False)]
