@@ -90,6 +90,7 @@ class AlertLine(Static):
 class Header(Static):
     def __init__(self) -> None:
         super().__init__("", id="header", markup=False)
+        self._parts: tuple[Content, ...] = ()
 
     def show(self, view: ContactView, name: str) -> None:
         marks = [(_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")]
@@ -103,11 +104,26 @@ class Header(Static):
             marks.append((_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"))
         if view.relayed and view.present and not view.blocked:
             marks.append((_("⇄ relay"), "$quiet"))
-        if view.pinned:
-            marks.append((_("↑ pinned"), "$quiet"))
         if view.muted:
             marks.append((_("z muted"), "$quiet"))
-        self.update(Content("  ").join(Content.styled(*part) for part in ((name, "bold"), *marks)))
+        if view.pinned:
+            marks.append((_("↑ pinned"), "$quiet"))
+        self._parts = tuple(Content.styled(*part) for part in ((name, "bold"), *marks))
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Break a line that is too long between the parts, and never within one."""
+        rows, gap, width = list[Content](), Content("  "), self.content_size.width
+        for part in self._parts:
+            # It has no width before the first layout.
+            if rows and (not width or rows[-1].cell_length + len(gap) + part.cell_length <= width):
+                rows[-1] = gap.join((rows[-1], part))
+            else:
+                rows.append(part)
+        self.update(Content("\n").join(rows))
 
     async def on_click(self) -> None:
         await self.run_action(command("contact"))

@@ -45,7 +45,6 @@ from chat.interface import (
     LinkingView,
     Messenger,
     NearbyView,
-    NotesPinned,
     NotPermitted,
     PairingStage,
     PairingView,
@@ -221,9 +220,8 @@ class FakeMessenger(Others):
     async def pin(self, contact: str, on: bool) -> None:
         if not self._partner(contact).notes:
             self._set_contact(replace(self._contact(contact), pinned=on))
-        elif self._me.notes_pinned != on:
-            self._me = replace(self._me, notes_pinned=on)
-            self.emit(NotesPinned(on))
+        else:
+            self.pin_notes(on=on)
 
     async def mute(self, contact: str, on: bool) -> None:
         self._set_contact(replace(self._contact(contact), muted=on))

@@ -51,6 +51,7 @@ from chat.interface import (
     Messenger,
     NearbyChanged,
     NearbyView,
+    NotesPinned,
     Notice,
     NotPermitted,
     OwnLogChanged,
@@ -274,6 +275,12 @@ class Others:
         if marks.get("present") and self.prompt:
             self._deliver(person)
         return view
+
+    def pin_notes(self, *, on: bool = True) -> None:
+        """This person pins its notes, here or on another device."""
+        if self._me.notes_pinned != on:
+            self._me = replace(self._me, notes_pinned=on)
+            self.emit(NotesPinned(on))
 
     def receive(
         self,

@@ -127,6 +127,17 @@ def _hear(fake: FakeMessenger) -> None:
         fake.receive(_ben(fake), f"And one more thing, number {number}.")
 
 
+def _pin(fake: FakeMessenger) -> None:
+    """Everybody but Ben is muted and one of them pinned; so are Ben and the notes."""
+    others = [person for person in fake._contacts if person != _ben(fake)]
+    for person in others:
+        fake.change_contact(person, muted=True)
+        fake.receive(person, "This makes no sound.")
+    fake.change_contact(others[-1], pinned=True)
+    fake.pin_notes()
+    fake.change_contact(_ben(fake), pinned=True)
+
+
 def _time(fake: FakeMessenger) -> None:
     """Ben sets a timer and writes; what he wrote before the last message has disappeared."""
     fake.time(_ben(fake), 3_600)
@@ -402,6 +413,7 @@ ON_THE_FAKE = (
     acted("asked", "Your identity has changed. Was that you? Press {key} or click here.", _ask),
     acted("question", "Was that you?", _ask, keys("alt+y")),
     acted("not-me", "No", _ask, keys("alt+y"), Seen("Was that you?"), keys("n")),
+    acted("pinned", "↑ pinned", _pin),
     acted("blocked", "blocked", lambda fake: fake.change_contact(_ben(fake), blocked=True)),
     acted(
         "notice",

@@ -106,6 +106,8 @@ def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line,
                 "present": False,
                 "held": False,
                 "same_key": [],
+                "pinned": False,
+                "muted": False,
                 "unread": 0,
                 "last": None,
             }

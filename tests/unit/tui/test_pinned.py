@@ -60,6 +60,20 @@ async def test_the_open_conversation_is_pinned_and_unpinned_by_its_key_and_so_ar
         assert messenger.called("pin") == calls
 
 
+async def test_the_header_of_a_small_terminal_breaks_between_its_marks() -> None:
+    messenger = FakeMessenger()
+    marks = {"verified": True, "present": True, "relayed": True, "pinned": True, "muted": True}
+    bob = messenger.add_contact("Bob of the long name", **marks)
+    async with chatting(messenger, size=(80, 24)) as pilot:
+        chat(pilot).open_conversation(bob.person)
+        header = chat(pilot).people.header
+        await until(pilot, lambda: header.size.height == 2)
+        for mark in ("✓ verified", "● online", "⇄ relay", "z muted", "↑ pinned"):
+            assert mark in shown(pilot)
+        await pilot.resize_terminal(140, 24)
+        await until(pilot, lambda: header.size.height == 1)
+
+
 async def test_a_key_pressed_again_before_the_answer_undoes_and_a_refusal_is_shown() -> None:
     messenger = FakeMessenger()
     bob = messenger.add_contact("Bob")

@@ -26,13 +26,13 @@ BY_NAME = {scene.name: scene for scene in EVERY}
 CHINESE = "zh_CN"
 OTHERWISE: dict[View, str] = {
     View(LARGE): "conversation further-up invitation help settings first-run devices",
-    View(theme=Theme.LIGHT): "conversation chosen held relays-named devices",
-    View(theme=Theme.CONTRAST): "conversation commands words",
+    View(theme=Theme.LIGHT): "conversation chosen held relays-named devices pinned",
+    View(theme=Theme.CONTRAST): "conversation commands words pinned",
     View(density="roomy"): "conversation",
     View((60, 20)): "conversation safety-number",
     View((40, 12)): "first-run short-passphrase conversation held commands words settings safety-number"
-    " details relays-named relay-damaged relayed use-recovery-devices not-synced device-words",
-    View(language=CHINESE): "first-run alone conversation away commands search held words help"
+    " details relays-named relay-damaged relayed pinned use-recovery-devices not-synced device-words",
+    View(language=CHINESE): "first-run pinned alone conversation away commands search held words help"
     " delete deleting relays-named relayed use-recovery-devices use-recovery-sure not-synced"
     " devices device-add link",
     View(LARGE, Theme.LIGHT, CHINESE): "conversation invitation settings",
