@@ -65,8 +65,10 @@ function take(name, link, { host = HOST, port }, make, heard = () => {}) {
 
 function reportOf(terminal, contact) {
   const { person, log, book } = contact;
-  const [name, standing] = [notes.PETNAME, notes.STANDING].map((one) => terminal.valueOf(one, person));
-  const of = { person: person.toString('hex'), name: log.name, petname: name.name, verified: standing.verified };
+  const registers = [notes.PETNAME, notes.STANDING, notes.PINNED, notes.MUTED];
+  const [name, standing, pinned, muted] = registers.map((one) => terminal.valueOf(one, person));
+  const marks = { verified: standing.verified, pinned: pinned.on, muted: muted.on };
+  const of = { person: person.toString('hex'), name: log.name, petname: name.name, ...marks };
   const held = { root: book.root().toString('hex'), entries: book.conversation.entries().length };
   return { ...of, ...held, texts: book.shown() };
 }

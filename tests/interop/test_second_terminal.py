@@ -179,6 +179,7 @@ async def test_the_second_implementation_is_linked_and_has_the_history_and_write
         await pair(desk, ben)
         friend = await desk.contact(ben)
         await desk.engine.rename(friend, "Benno")
+        await desk.engine.pin(friend, True)
         await _history(desk, ben)
         async with _linked(desk) as device:
             report, root = await device.report(), await desk.engine.history_root()
@@ -186,6 +187,7 @@ async def test_the_second_implementation_is_linked_and_has_the_history_and_write
             assert (got["entries"], got["root"]) == (root.entries, root.conversations[0].root)
             assert report["root"] == root.root
             assert (got["person"], got["petname"], got["verified"]) == (friend, "Benno", True)
+            assert (got["pinned"], got["muted"]) == (True, False)
 
             shown = await _shown(desk, ben)
             (edit,) = [one for one in shown if one["text"] == "from Ben, edited"]

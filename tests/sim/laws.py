@@ -458,7 +458,23 @@ class Laws:
             if missing:
                 return missing
         logs = (self._missing_of_log(number, truth, live, apart) for number, truth in truths.items())
-        return next((missing for missing in logs if missing), "")
+        shared = map(self._differently_marked, live.values())
+        return next((missing for missing in (*logs, *shared) if missing), "")
+
+    @staticmethod
+    def _differently_marked(sides: list[Side]) -> str:
+        """Which conversation one live terminal of a person lists or announces otherwise than another one."""
+        marked = dict[bytes, tuple[Side, tuple[bool, bool]]]()
+        for side in sides:
+            assert side.engine is not None
+            parts = side.engine.engine._use_cases
+            marks = {person: (row.pinned, row.muted) for person, row in parts.book.rows.items()}
+            marks[side.person] = (parts.notes_pin.on, False)
+            for person, these in marks.items():
+                one, those = marked.setdefault(person, (side, these))
+                if these != those:
+                    return f"{side.name} and {one.name} pin or mute otherwise"
+        return ""
 
     def _missing_of_log(
         self, person: int, truth: PersonState, live: dict[int, list[Side]], apart: set[frozenset[int]]

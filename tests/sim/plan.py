@@ -8,7 +8,7 @@ from typing import Final
 
 OPERATIONS: Final = (
     *("send", "read", "delete", "delete_for_all", "edit", "timer", "verify", "init", "pair"),
-    *("link", "remove", "theft", "recover"),
+    *("link", "remove", "theft", "recover", "mark"),
 )
 FAULTS: Final = (
     "slow",
@@ -161,6 +161,7 @@ def draw(seed: int) -> Plan:
             steps.append(_operation(chance, plan))
     if many:
         steps[began:] = _among_terminals(chance, plan, steps[began:])
+        steps[began:] = _marked(random.Random(f"marks {seed}"), plan, steps[began:])
     return replace(plan, steps=tuple(steps))
 
 
@@ -181,6 +182,19 @@ def _among_terminals(chance: random.Random, plan: Plan, steps: list[Step]) -> li
         places = sorted(chance.randrange(len(steps) + 1) for _ in part)
         for place, some in reversed([*zip(places, part, strict=True)]):
             steps[place:place] = some
+    return steps
+
+
+def _marked(chance: random.Random, plan: Plan, steps: list[Step]) -> list[Step]:
+    """Persons of several terminals pin and mute at any of them between other steps."""
+    several = [number for number in range(plan.terminals) if plan.owner(number) in plan.devices]
+    for _ in range(chance.randrange(7)):
+        who = chance.choice(several)
+        other = chance.choice([one for one in range(plan.terminals) if plan.owner(one) != plan.owner(who)])
+        number = chance.choice((0, 1, 1, 2, 3, 3, 4, 5, 5))
+        step = Step("mark", who, other, number, pause=chance.choice(PAUSES))
+        place = chance.randrange(len(steps) + 1)
+        steps = [*steps[:place], step, *steps[place:]]
     return steps
 
 

@@ -15,6 +15,7 @@ from chat.interface import EntryAdded, EntryChanged, EntryState, Event
 from chat.network.links import Links, LiveLink, Peer
 from chat.service import state, sync
 from chat.service.comparison import Comparison
+from chat.service.contacts import People
 from chat.service.events import EventBus
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import ContactKeys, Keyring, contact_keys
@@ -126,6 +127,16 @@ def deleted_on_all_here_alone() -> None:
         return self._notes.write(database)
 
     Messages._erase = erase  # type: ignore[method-assign]
+
+
+def marked_here_alone() -> None:
+    """What is pinned or muted is stored, and the notes do not say so."""
+
+    def share(self: People, database: Database, person: bytes, store: Any, *_said: object) -> Written:
+        store(database)
+        return self._notes.write(database)
+
+    People._share = share  # type: ignore[assignment,method-assign]
 
 
 def expired_stays() -> None:
@@ -243,6 +254,7 @@ PLANTED: Final[dict[str, Callable[[], None]]] = {
     "read without shown": read_without_shown,
     "deleted comes back": deleted_comes_back,
     "deleted on all here alone": deleted_on_all_here_alone,
+    "marked here alone": marked_here_alone,
     "expired stays": expired_stays,
     "nonce reused": nonce_reused,
     "verified in memory only": verified_in_memory_only,

@@ -119,6 +119,25 @@ def _timer(world: World, step: Step) -> None:
     world.spawn(host, "", timer)
 
 
+def _mark(world: World, step: Step) -> None:
+    """`number` odd: on; the half of it: pin or mute the contact, or pin the notes."""
+    if not _ready(world, step):
+        return
+    host, contact, on = world.hosts[step.who], world.person(world.hosts[step.other]), bool(step.number % 2)
+
+    async def mark() -> None:
+        engine = host.person.engine
+        match step.number // 2:
+            case 0:
+                await engine.pin(contact, on)
+            case 1:
+                await engine.mute(contact, on)
+            case _:
+                await engine.pin((await engine.me()).person, on)
+
+    world.spawn(host, "", mark)
+
+
 def _verify(world: World, step: Step) -> None:
     """`number`: of three times the first undoes it."""
     if not _ready(world, step):
@@ -406,6 +425,7 @@ STEPS: Final[dict[str, Callable[[World, Step], None]]] = {
     "delete_for_all": _delete_for_all,
     "edit": _edit,
     "timer": _timer,
+    "mark": _mark,
     "verify": _verify,
     "init": _init,
     "pair": _pair,

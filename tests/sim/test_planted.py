@@ -18,6 +18,7 @@ FOUND_BY = {
     "read without shown": {"read"},
     "deleted comes back": {"deleted"},
     "deleted on all here alone": {"liveness"},
+    "marked here alone": {"liveness"},
     "expired stays": {"expired"},
     "nonce reused": {"nonce"},
     "verified in memory only": {"verified"},
