@@ -14,7 +14,7 @@ from chat.service import restore, restoring
 from chat.storage import schema_pages
 from chat.storage.backup_file import BackupReader
 from chat.storage.database import Database
-from protocol.backup.records import BackupEntry, BackupSetting, Record, RecordReader
+from protocol.backup.records import BackupContact, BackupEntry, BackupSetting, Record, RecordReader
 from protocol.profile_header import CHEAPEST
 from tests.integration.steps import in_touch
 from tests.integration.test_backup import started
@@ -94,14 +94,19 @@ async def test_a_profile_on_a_read_only_disk_is_saved(
 
 @in_virtual_time
 async def test_what_is_saved_of_the_settings_reveals_no_more_than_they_did(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, _ben):
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await ada.engine.change_settings(SettingsView(False, True))
+        await ada.engine.pin(await ada.contact(ben), True)
+        await ada.engine.pin((await ada.engine.me()).person, True)
         page = await root_of(ada, "settings")
         await ada.stop()
         for path, typing in ((tmp_path / "sound", "on"), (tmp_path / "damaged", "off")):
             await asyncio.to_thread(salvage, ada.folder, path)
             kept = {one.name: one.value for one in records(path) if isinstance(one, BackupSetting)}
             assert (kept["read_receipts"], kept["typing"]) == ("off", typing)
+            assert kept.get("notes_pinned", "off") == typing  # in the damaged one it cannot be read
+            (friend,) = [one for one in records(path) if isinstance(one, BackupContact)]
+            assert (friend.pinned, friend.muted) == (True, False)
             flip(ada.folder, page)
 
 
