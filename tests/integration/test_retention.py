@@ -15,6 +15,7 @@ from chat.interface import DeletionScope, EntryAdded, EntryFilled, EntryReturned
 from chat.network.links import LiveLink
 from chat.service.retention import BEGINS, OPEN_FOR, OPEN_MAX
 from chat.storage import checks, entries
+from chat.storage import reliance as relied
 from chat.storage import retention as stored
 from chat.storage.retention import Group
 from protocol.entries_and_receipts import STORED, conversation_of_two
@@ -375,7 +376,7 @@ async def test_few_questions_of_a_link_wait_for_an_answer(
     async with with_an_old_history(tmp_path) as (_, desk, laptop, _, _):
         groups = [Group(b"", bytes([n]) * 32, (n,), (bytes([n]) * 32,)) for n in range(40)]
         monkeypatch.setattr(stored, "due", lambda _, after, __: ([] if after else groups, None))
-        monkeypatch.setattr(stored, "held_among", lambda _, __, ids: list(ids) if answers else [])
+        monkeypatch.setattr(relied, "held_among", lambda _, __, ids: (list(ids) if answers else [], []))
         heard, counted = list[bytes](), list[bytes]()
         asks, retained = desk.engine._use_cases.retention, laptop.engine._use_cases.retention
         hear = asks._hear

@@ -14,6 +14,7 @@ from chat.storage import (
     entries,
     persons,
     receipts,
+    reliance,
     repair,
     retention,
     salvage,
@@ -260,10 +261,10 @@ def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Data
     held, alone = theirs(), theirs("other", sequence=2)
     insert(database, held, replace(alone, salt=b"", body=b"", said=None))
     ids = sorted((held.id, alone.id))
-    assert retention.held_among(database, TALK, ids) == [held.id]
-    assert retention.held_among(database, bytes(32), ids) == []
+    assert reliance.held_among(database, TALK, ids) == ([held.id], [alone.id])
+    assert reliance.held_among(database, bytes(32), ids) == ([], ids)
     keep(database)
-    assert retention.held_among(database, TALK, ids) == []
+    assert reliance.held_among(database, TALK, ids) == ([], [alone.id])
 
 
 def test_a_clock_counts_again_once_it_has_run_for_a_day(database: Database) -> None:
