@@ -18,7 +18,7 @@ from chat.storage import receipts, siblings
 from chat.storage.database import Database, Store
 from chat.storage.expiry import Moment
 from chat.tasks import Runtime
-from protocol.entries_and_receipts import READ, receipt_for
+from protocol.entries_and_receipts import READ, STORED, receipt_for
 from protocol.messages import Entry, Message, PassedReceipt
 from protocol.own_terminals import Passed, accept_passed, check_passed
 
@@ -77,7 +77,8 @@ class Marks:
         if self._expirer.awaited:
             self._expirer.begin()
         for other in self._links.of(person):  # which may be about to carry what has arrived
-            if terminal_at(self._keyring.contacts.get(person), other) == message.terminal:
+            at = terminal_at(self._keyring.contacts.get(person), other)
+            if at == message.terminal and message.kind == STORED:
                 other.carried.update(dict.fromkeys(new, True))
             else:
                 other.delivered.update(new)

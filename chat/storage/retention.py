@@ -65,7 +65,8 @@ def kept(db: Database) -> Kept:
 
 def keep(db: Database, days: int, clock: Clock, *, alone: bool) -> None:
     """Choose what is kept from now on. Who chooses believes what the clock says now."""
-    widens = bool(db.value("SELECT EXISTS (SELECT 1 FROM let_go) OR EXISTS (SELECT 1 FROM headers_alone)"))
+    # Bodies may have been left out that are still on their way.
+    widens = kept(db).days > 0 or bool(db.value("SELECT EXISTS (SELECT 1 FROM let_go)"))
     db.run(
         "INSERT OR REPLACE INTO retention (id, days, alone, widens, wall, boot, since, steady)"
         " VALUES (1, ?, ?, ?, ?, ?, ?, ?)",

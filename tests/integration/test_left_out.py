@@ -12,9 +12,11 @@ import pytest
 
 from chat.interface import DeletionScope
 from chat.network.links import LiveLink
+from chat.service.moving import Answers
 from chat.storage import reliance
 from protocol.entries_and_receipts import parse_entry
 from protocol.messages import Entry, Message
+from tests.integration.steps import current
 from tests.integration.test_amendments import shown
 from tests.integration.test_retention import DAY, checked, kinds, pass_time, with_an_old_history
 from tests.integration.test_shared_contacts import SETTLED
@@ -165,6 +167,29 @@ async def test_a_choice_to_keep_all_while_bodies_are_left_out_fetches_them(
 
 
 @in_virtual_time(limit=8 * 3_600)
+async def test_an_answer_that_was_begun_under_another_choice_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, (theirs, mine)):
+        step = Answers.step
+
+        async def slow(self: Answers) -> bool:
+            await asyncio.sleep(20)
+            return await step(self)
+
+        monkeypatch.setattr(Answers, "step", slow)
+        async with a_phone_that_keeps_a_day(network, desk, tmp_path, laptop, ben) as (phone, received):
+            network.part(phone.host, laptop.host)
+            network.part(phone.host, ben.host)
+            await asyncio.sleep(3)
+            assert current(desk, phone), "the choice has been told, and nothing has come"
+            await phone.engine.keep(0)
+            await asyncio.sleep(600)
+            assert await kinds(phone, ben) == ["text"] * 3
+            assert received.of(theirs, mine)[1] == 0
+
+
+@in_virtual_time(limit=8 * 3_600)
 async def test_what_was_left_out_is_deleted_by_a_delete_and_comes_from_contacts_if_its_keeper_is_removed(
     tmp_path: Path,
 ) -> None:
@@ -188,3 +213,94 @@ async def test_what_was_left_out_is_deleted_by_a_delete_and_comes_from_contacts_
         await asyncio.sleep(3_700)
         assert await kinds(phone, ben) == ["deleted", "elsewhere", "text"], "on the desk"
         await checked(phone)
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_choice_of_days_says_that_nothing_leaves_if_no_other_device_keeps_all(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, _):
+        assert not (await laptop.engine.keep(1)).stays
+        await asyncio.sleep(SETTLED)
+        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
+        assert (await desk.engine.keep(1)).stays, "it has heard what the laptop keeps"
+        assert not (await desk.engine.keep(1, alone=True)).stays
+        assert not (await desk.engine.keep(0)).stays
+        await asyncio.sleep(SETTLED)
+        await desk.stop()
+        await desk.start()
+        assert (await desk.engine.keep(30)).stays, "it remembers"
+        await asyncio.sleep(SETTLED)
+        await laptop.engine.keep(0)
+        await asyncio.sleep(FETCHED)
+        assert not (await desk.engine.retention()).stays
+
+
+@pytest.mark.parametrize("away", [False, True])
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_its_keeper_deletes_there_comes_from_contacts_or_is_on_no_device(
+    tmp_path: Path, *, away: bool
+) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, (theirs, mine)):
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        assert await kinds(laptop, ben) == ["elsewhere", "elsewhere", "text"]
+        if away:
+            await laptop.stop()
+        friend = await desk.contact(ben)
+        await desk.engine.delete(friend, theirs, DeletionScope.HERE)
+        await asyncio.sleep(SETTLED)
+        if away:
+            await laptop.start()
+        await asyncio.sleep(FETCHED)
+        views = [(view.kind, bool(view.kept_on)) for view in await laptop.history(ben)]
+        assert views == [("text", False), ("elsewhere", True), ("text", False)], "Ben had it"
+        await asyncio.sleep(2 * 3_600)
+        assert (await kinds(laptop, ben))[0] == "text", "no other device keeps it"
+        await ben.engine.delete(await ben.contact(desk), mine, DeletionScope.HERE)
+        await laptop.engine.keep(1, alone=True)
+        await desk.engine.delete(friend, mine, DeletionScope.HERE)
+        await asyncio.sleep(2 * 3_600)
+        views = [(view.kind, bool(view.kept_on)) for view in await laptop.history(ben)]
+        assert views == [("elsewhere", False), ("elsewhere", False), ("text", False)], "its person insists"
+        await checked(laptop)
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_one_keeper_loses_stays_with_the_next_and_goes_on_no_link(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (_, desk, laptop, ben, (theirs, mine)):
+        phone = devices.device(desk, tmp_path / "phone", "10.0.0.10", 78)
+        pass_time(2 * DAY, phone)
+        await devices.link(desk, phone, "phone")
+        await asyncio.sleep(FETCHED)
+        try:
+            await laptop.engine.keep(1)
+            await asyncio.sleep(SETTLED)
+            (keeper,) = {view.kept_on for view in await laptop.history(ben) if view.kept_on}
+            first, second = desk, phone
+            if not (await desk.engine.me()).terminal.startswith(keeper[:8]):
+                first, second = phone, desk
+            received = Received(laptop)
+            await first.engine.delete(await first.contact(ben), theirs, DeletionScope.HERE)
+            await asyncio.sleep(FETCHED)
+            view = (await laptop.history(ben))[0]
+            name = (await second.engine.me()).terminal[:8]
+            assert view.kind == "elsewhere"
+            assert view.kept_on in (f"{name}…", "phone" if second is phone else "")
+            assert received.of(theirs, mine) == (0, 0)
+        finally:
+            await phone.engine.close()
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_what_a_keeper_lets_go_alone_is_on_no_device_that_relied_on_it(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, _):
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        network.part(laptop.host, ben.host)
+        await desk.engine.keep(1, alone=True)
+        await asyncio.sleep(SETTLED)
+        assert (await kinds(desk, ben))[:2] == ["elsewhere"] * 2
+        await asyncio.sleep(FETCHED)
+        assert await kinds(laptop, ben) == ["missing", "missing", "text"]
+        network.join(laptop.host, ben.host)
+        await asyncio.sleep(600)
+        assert await kinds(laptop, ben) == ["text"] * 3
