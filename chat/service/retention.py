@@ -168,7 +168,7 @@ class Retention:
         """Ask other terminals whether they keep what may go, or, `alone`, let go of it all the same."""
         after: int | None = 0
         while after is not None and not self._due.is_set():  # else another round begins
-            groups, after = await self._store.read(retention.due, after, self._began)
+            groups, after = await self._store.read(retention.due, after, self._began, alone=alone)
             for conversation in {one.conversation for one in groups}:
                 for ids in _questions([one for one in groups if one.conversation == conversation]):
                     if alone:

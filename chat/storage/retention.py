@@ -72,6 +72,7 @@ def keep(db: Database, days: int, clock: Clock, *, alone: bool) -> None:
         " VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
         *(days, int(alone), int(widens), *clock, STEADY_MS),
     )
+    db.run("DELETE FROM brought")
 
 
 def is_steady(db: Database, clock: Clock) -> bool:
@@ -183,9 +184,11 @@ def groups(db: Database, numbers: Collection[int], before: int, now: int) -> lis
     return found
 
 
-def due(db: Database, after: int, now: int) -> tuple[list[Group], int | None]:
+def due(db: Database, after: int, now: int, *, alone: bool = False) -> tuple[list[Group], int | None]:
     """What may go of the next PIECE bodies after a number. `now` in milliseconds of Unix time.
 
+    `alone`: where no other terminal is known to keep it. Then nothing goes that was stored here lately,
+    whatever the clock said when it was written.
     Also the number of the last one looked at, None after the last or where all is kept.
     """
     chosen = kept(db)
@@ -193,7 +196,34 @@ def due(db: Database, after: int, now: int) -> tuple[list[Group], int | None]:
         return [], None
     looked_at = db.rows("SELECT entry FROM bodies WHERE entry > ? ORDER BY entry LIMIT ?", after, PIECE)
     numbers = [number for (number,) in looked_at]
-    return groups(db, numbers, chosen.before(now), now), numbers[-1] if numbers else None
+    if not numbers:
+        return [], None
+    before, last = chosen.before(now), numbers[-1]
+    found = groups(db, numbers, before, now)
+    if not alone:
+        return found, last
+    stored = db.value(_STORED_SINCE, before, now, after, last)
+    left = [
+        one
+        for one in found
+        if (stored is None or max(one.numbers) < stored)
+        and not db.value(_LATE, before, now, json.dumps(one.numbers))
+    ]
+    # What was stored after that was stored since, too.
+    return left, last if stored is None else None
+
+
+_STORED_SINCE: Final = (
+    "SELECT min(entry) FROM receipts WHERE entry > ?3 AND entry <= ?4 AND time BETWEEN ?1 AND ?2"
+    f" AND kind = {STORED} AND terminal = {_HERE}"
+)
+
+_LATE: Final = (
+    "SELECT EXISTS (SELECT 1 FROM entries AS e WHERE e.number IN (SELECT value FROM json_each(?3)) AND ("
+    "e.rank BETWEEN ?1 AND ?2 OR e.number IN (SELECT entry FROM brought)"
+    " OR EXISTS (SELECT 1 FROM receipts WHERE entry = e.number AND time BETWEEN ?1 AND ?2)))"
+)
+"""Whether any of some entries follows a young one, was brought by a backup, or arrived or was read lately."""
 
 
 def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, began: int) -> list[Ended]:
@@ -268,6 +298,12 @@ def take_from_a_backup(db: Database, ids: Collection[bytes]) -> None:
         f" WHERE {among(ids)} AND g.holder NOT IN ({_LIVE})"
     )
     miss(db, [number for (number,) in db.rows(lost, *ids)])
+
+
+def bring(db: Database, numbers: Collection[int]) -> None:
+    """A backup brought the bodies of entries, by number. None goes alone until the person chooses again."""
+    if kept(db).alone:
+        db.run_many("INSERT OR IGNORE INTO brought (entry) VALUES (?)", [(number,) for number in numbers])
 
 
 def miss(db: Database, numbers: Sequence[int]) -> None:

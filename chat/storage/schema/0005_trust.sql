@@ -353,6 +353,11 @@ CREATE TABLE let_go (
 ) STRICT;
 CREATE INDEX let_go_held ON let_go (holder, entry);
 
+-- Bodies that a backup brought while this terminal lets go of what no other one keeps. They stay until the next choice.
+CREATE TABLE brought (
+    entry INTEGER PRIMARY KEY REFERENCES entries
+) STRICT;
+
 -- What other terminals of this person have said last that they keep.
 CREATE TABLE keepers (
     terminal  INTEGER PRIMARY KEY, -- terminals.number

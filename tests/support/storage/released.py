@@ -224,6 +224,7 @@ def let_go(database: Database) -> None:
     retention.keep(database, 30, (TIME, "a start", 5), alone=False)
     retention.let_go(database, [old.id], blob("another terminal"), (TIME, "a start", 5), TIME)
     reliance.heard(database, blob("another terminal"), keeps_all=True)
+    database.run("INSERT INTO brought (entry) SELECT min(entry) FROM bodies")
 
 
 def write_notes(database: Database) -> None:
