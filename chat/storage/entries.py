@@ -25,6 +25,7 @@ from protocol.entries_and_receipts import (
     KIND_EDIT,
     KIND_STATE,
     LASTING,
+    READ,
     STORED,
     EntryPlace,
     ParsedEntry,
@@ -196,7 +197,7 @@ def insert_all(
     if news is not None:
         return news
     # The contact decides what comes together, so an entry that is held must not slow down all others.
-    held = {row[0] for row in _chunked(db, "SELECT id FROM entries WHERE id IN", {one.id for one in new})}
+    held = held_among(db, {one.id for one in new})
     rest = [entry for entry in new if entry.id not in held]
     if not held or not rest:
         return burst.insert_singly()
@@ -444,7 +445,8 @@ def insert(
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
-        fresh = unread and not returns  # what was let go of had been read
+        # What was let go of, or left out by another terminal, had been read.
+        fresh = unread and not returns and not db.value(_READ, number)
         _insert_one_body(db, number, conversation, entry, unread=fresh, carrier=carrier)
         amendments.wake(db, entry.id)
         apart, others = quarantine.is_apart(db, number), rivals(db, entry.id)
@@ -481,6 +483,8 @@ def is_unsettled(db: Database) -> bool:
     due += ") OR EXISTS (SELECT 1 FROM registers_due"
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
+
+_READ: Final = f"SELECT EXISTS (SELECT 1 FROM receipts WHERE entry = ? AND kind >= {READ})"
 
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
@@ -542,6 +546,11 @@ def get(db: Database, entry: bytes) -> EntryRow | None:
     """An entry by its id."""
     found = db.row(f"{COLUMNS} WHERE e.id = ?", entry)
     return None if found is None else read_row(db, found)
+
+
+def held_among(db: Database, ids: Collection[bytes]) -> set[bytes]:
+    """Those of some entries that are held."""
+    return {row[0] for row in _chunked(db, "SELECT id FROM entries WHERE id IN", ids)}
 
 
 def page(db: Database, conversation: bytes, limit: int, before: Position | None = None) -> list[EntryRow]:

@@ -164,6 +164,7 @@ async def test_a_choice_to_keep_all_while_bodies_are_left_out_fetches_them(
             await asyncio.sleep(FETCHED)
             assert received.of(theirs, mine)[0] == 2
             assert await shown(phone, ben) == await shown(desk, ben)
+            assert [view.unread for view in await phone.engine.contacts()] == [1], "the young one"
 
 
 @in_virtual_time(limit=8 * 3_600)
