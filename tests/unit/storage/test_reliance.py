@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import amendments, entries, receipts, reliance, repair, retention
+from chat.storage import amendments, entries, persons, receipts, reliance, repair, retention
 from chat.storage.database import Database
 from protocol.entries_and_receipts import KIND_EDIT, KIND_TIMER, ParsedEntry
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, new_database, sample
@@ -114,6 +114,33 @@ def test_what_is_said_to_be_kept_is_asked_of_nobody_until_it_is_wanted(database:
     assert missing(database, one, young) == [True, True]
     insert(database, one, read=False)
     assert receipts.unread(database, TALK) == 0
+
+
+def test_a_body_that_comes_after_its_person_read_it_elsewhere_is_not_unread(database: Database) -> None:
+    read, unread = theirs(), theirs("unread", sequence=2)
+    insert(database, bare(read), bare(unread), read=False)
+    with database.transaction():
+        receipts.add(database, HOLDER, receipts.READ, [read.id], NOW)
+    insert(database, read, unread, read=False)
+    assert receipts.unread(database, TALK) == 1
+
+
+def test_headers_alone_that_come_together_are_stored_as_those_that_come_singly(tmp_path: Path) -> None:
+    some = [theirs(), theirs("second", sequence=2)]
+    tables = "entries", "bodies", "headers_alone", "receipts", "heads", "tips", "unread", "search", "expiring"
+    found = list[dict[str, list[tuple[object, ...]]]]()
+    for singly in (False, True):
+        (folder := tmp_path / str(singly)).mkdir()
+        database = new_database(folder)
+        with database.transaction():
+            persons.replace_terminals(database, THEIR_TERMINAL.person, [THEIR_TERMINAL])
+            for part in [[one] for one in some] if singly else [some]:
+                entries.insert_all(
+                    database, [bare(one) for one in part], ME.terminal, stored=NOW, carrier=HOLDER
+                )
+        found.append({name: database.rows(f"SELECT * FROM {name}") for name in tables})
+    assert found[0] == found[1]
+    assert (len(found[0]["headers_alone"]), found[0]["receipts"]) == (2, [])
 
 
 def test_what_is_held_deleted_or_no_text_is_relied_upon_by_no_word(database: Database) -> None:
