@@ -81,6 +81,9 @@ def is_steady(db: Database, clock: Clock) -> bool:
     Of the time between two starts of the machine only the wall clock is known, so a long one proves nothing.
     """
     steady = steady_for(db, clock)
+    # What another clock called old is looked at again.
+    again = "UPDATE retention SET widens = 1 WHERE steady < ?1 AND ?2 >= ?1"
+    db.run(again, STEADY_MS, steady)
     db.run("UPDATE retention SET wall = ?, boot = ?, since = ?, steady = ?", *clock, steady)
     return steady >= STEADY_MS
 

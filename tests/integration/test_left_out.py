@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +14,23 @@ import pytest
 from chat.interface import DeletionScope
 from chat.network.links import LiveLink
 from chat.service.moving import Answers
-from chat.storage import reliance
-from protocol.entries_and_receipts import parse_entry
+from chat.storage import receipts, reliance
+from chat.storage.siblings import NEWEST
+from protocol.entries_and_receipts import STORED, conversation_of_two, parse_entry, receipt_for
 from protocol.messages import Entry, Message
 from tests.integration.steps import current
 from tests.integration.test_amendments import shown
+from tests.integration.test_history_moves import (
+    LONG,
+    MINUTE,
+    Wire,
+    long_history,
+    meets,
+    moves,
+    whole,
+    write_many,
+)
+from tests.integration.test_own_terminals import terminal_of
 from tests.integration.test_retention import DAY, checked, kinds, pass_time, with_an_old_history
 from tests.integration.test_shared_contacts import SETTLED
 from tests.support.engines import devices
@@ -305,3 +318,36 @@ async def test_what_a_keeper_lets_go_alone_is_on_no_device_that_relied_on_it(tmp
         network.join(laptop.host, ben.host)
         await asyncio.sleep(600)
         assert await kinds(laptop, ben) == ["text"] * 3
+
+
+@in_virtual_time
+async def test_a_move_of_the_last_days_that_is_cut_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with long_history(tmp_path) as (network, desk, laptop, ben, old):
+        young = await write_many(desk, ben, NEWEST, since=9_900 * MINUTE)
+        store, talk_id = desk.engine._use_cases.store, conversation_of_two(desk.peer.person, ben.peer.person)
+        by, to = (bytes.fromhex(terminal_of(one)) for one in (desk, ben))
+        arrived = receipt_for(STORED, [*old, *young])
+        await store.write(receipts.acknowledge, talk_id, by, to, arrived, desk.clock.wall())
+        await laptop.engine.keep(6)
+        wire = Wire(desk)
+
+        def cut(link: LiveLink, sent: int) -> None:
+            if sent == NEWEST + 300 and len(wire.links) == 1:
+                link.driver.abort()
+
+        wire.then = cut
+        await meets(network, desk, laptop)
+        await asyncio.sleep(300)
+        assert (await whole(laptop)).root == (await whole(desk)).root
+        assert len(wire.links) > 1
+        assert {one.id for sent in wire.links for one in sent if one.salt} == set(young)
+        assert [one.id for one in wire.links[0][:NEWEST]] == young, "the newest first"
+        await asyncio.sleep(FETCHED)
+        views = await laptop.engine.history(await laptop.contact(ben), 1_000)
+        assert Counter(view.kind for view in views) == {"elsewhere": LONG, "text": NEWEST}
+        assert (await whole(laptop)).elsewhere == LONG
+        assert [event.moves for event in moves(laptop)][-1] is False
+        await laptop.engine.keep(0)
+        await asyncio.sleep(FETCHED)
+        assert await laptop.texts(ben) == await desk.texts(ben)
+        assert (await whole(laptop)) == await whole(desk)

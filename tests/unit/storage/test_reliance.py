@@ -167,6 +167,26 @@ def test_a_clock_that_was_set_calls_nothing_old(database: Database) -> None:
         assert reliance.rely(database, [one.id], HOLDER, later) == []
 
 
+def test_what_another_clock_called_old_is_looked_at_once_the_clock_is_steady_again(
+    database: Database,
+) -> None:
+    one, wrong = theirs("young", DAY), NOW + 400 * DAY
+    insert(database, bare(one))
+    with database.transaction():
+        retention.keep(database, 30, (wrong, "boot", 0), alone=False)
+        assert len(reliance.rely(database, [one.id], HOLDER, (wrong, "boot", 0))) == 1
+        retention.taken_back(database, retention.kept(database))
+        assert not retention.is_steady(database, (NOW, "boot", 1_000)), "it was set right"
+        assert not retention.kept(database).widens
+        assert retention.is_steady(database, (NOW + DAY, "boot", 1_000 + DAY))
+        assert retention.kept(database).widens
+        retention.take_back(database, 0, NOW + DAY)
+        retention.taken_back(database, retention.kept(database))
+        assert retention.is_steady(database, (NOW + DAY + 1, "boot", 1_001 + DAY))
+        assert not retention.kept(database).widens
+    assert missing(database, one) == [True]
+
+
 def test_what_its_keeper_does_not_hold_is_wanted_if_no_other_says_that_it_keeps_it(
     database: Database,
 ) -> None:
