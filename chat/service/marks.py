@@ -17,7 +17,7 @@ from chat.storage import siblings
 from chat.storage.database import Store
 from chat.storage.siblings import Marked, PassedMark
 from chat.tasks import Runtime
-from protocol.entries_and_receipts import READ, STORED, ParsedEntry
+from protocol.entries_and_receipts import READ, ParsedEntry
 from protocol.limits import EARLY_MARKS_MAX
 from protocol.messages import Entry, Message, PassedReceipt
 from protocol.own_terminals import Passed, accept_passed, check_passed
@@ -140,8 +140,7 @@ class Marks:
         if self._expirer.awaited:
             self._expirer.begin()
         for other in self._links.of(person):  # which may be about to carry what has arrived
-            at = terminal_at(self._keyring.contacts.get(person), other)
-            if at == mark.terminal and mark.kind == STORED:
+            if terminal_at(self._keyring.contacts.get(person), other) == mark.terminal:
                 other.carried.update(dict.fromkeys(new, True))
             else:
                 other.delivered.update(new)
