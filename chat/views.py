@@ -371,12 +371,14 @@ class SettingsView(Struct, frozen=True):
 class RetentionView(Struct, frozen=True):
     """What this terminal keeps: texts of so many `days`, all with 0. `elsewhere`: how many it let go of.
 
-    `alone`: it lets go also of those that no other terminal of this person is known to keep.
+    `alone`: it lets go also of those that no other terminal of this person is known to keep. `stays`: it lets
+    go of none, because no other terminal keeps all.
     """
 
     days: int
     alone: bool = False
     elsewhere: int = 0
+    stays: bool = False
 
 
 class BackupView(Struct, frozen=True):

@@ -336,17 +336,24 @@ class Digest(Wire, frozen=True):
 
 
 class Digests(Wire, frozen=True, tag=35):
-    """Digests of some conversations, ascending; what differs is answered (SPEC §7.8.3)."""
+    """Digests of some conversations, ascending; what differs is answered (SPEC §7.8.3).
+
+    `since`: the sender keeps no bodies from before this time, in milliseconds (SPEC §7.8.4). 0: it keeps all.
+    """
 
     digests: Annotated[list[Digest], Meta(min_length=1, max_length=limits.DIGESTS_MAX)]
+    since: U53
 
 
 class PassedReceipt(Wire, frozen=True, tag=36):
-    """A terminal stored these entries (kind 1), or its person read them (2), or did and tells nobody (3)."""
+    """A terminal stored these entries (kind 1), or its person read them (2), or did and tells nobody (3).
+
+    Kind 4: the sender, a terminal of this person, does not hold their bodies (SPEC §7.8.4).
+    """
 
     conversation: B32
     terminal: B32
-    kind: Annotated[int, Meta(ge=1, le=3)]
+    kind: Annotated[int, Meta(ge=1, le=4)]
     ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
 
 

@@ -9,14 +9,26 @@ from typing import Final, NamedTuple
 
 from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
-from protocol.entries_and_receipts import READ, STORED
+from protocol.entries_and_receipts import KIND_EDIT, KIND_TEXT, READ, STORED
 from protocol.errors import Unexpected
 from protocol.identity.reduction import PersonState
 from protocol.limits import RECEIPT_IDS_MAX
-from protocol.messages import Digests, HeadsHash, Message, PassedReceipt, Receipt, RenewedKey, Typing
+from protocol.messages import (
+    Digests,
+    EntryHeader,
+    HeadsHash,
+    Message,
+    PassedReceipt,
+    Receipt,
+    RenewedKey,
+    Typing,
+)
 
 READ_UNTOLD: Final = 3
 """Kind of a read mark of which the contact is not told."""
+
+NOT_HELD: Final = 4
+"""Kind of the statement of a terminal that does not hold the bodies of some entries."""
 
 
 class Standing(Enum):
@@ -126,4 +138,14 @@ def is_of_holding(message: PassedReceipt, receiver: bytes, sender: bytes) -> boo
 
     `receiver` and `sender`: ids of the terminals at the ends of the link.
     """
+    if message.kind == NOT_HELD:
+        return message.terminal == sender
     return message.kind == STORED and message.terminal in (receiver, sender)
+
+
+def wants_body(header: EntryHeader, since: int) -> bool:
+    """Whether a terminal of this person wants the body of an entry of two persons (SPEC §7.8.4).
+
+    `since`: what its last Digests said.
+    """
+    return header.kind not in (KIND_TEXT, KIND_EDIT) or header.time >= since

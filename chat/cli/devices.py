@@ -290,7 +290,12 @@ async def _wants_it_alone(call: Call, opened: Messenger) -> bool:
 
 
 def kept_fields(view: RetentionView) -> dict[str, object]:
-    return {"days": view.days, "even_if_alone": view.alone, "elsewhere": view.elsewhere}
+    return {
+        "days": view.days,
+        "even_if_alone": view.alone,
+        "elsewhere": view.elsewhere,
+        "stays": view.stays,
+    }
 
 
 def kept_line(view: RetentionView) -> str:
@@ -298,7 +303,8 @@ def kept_line(view: RetentionView) -> str:
     time = f"messages for {view.days} {'day' if view.days == 1 else 'days'}" if view.days else "all messages"
     number = f"; {view.elsewhere} are not on it" if view.elsewhere else ""
     alone = ", also where no other device does" if view.alone else ""
-    return f"This device keeps {time}{number}{alone}."
+    stays = " No other device of yours keeps all messages: nothing leaves this one." if view.stays else ""
+    return f"This device keeps {time}{number}{alone}.{stays}"
 
 
 @terminal.command("compare")

@@ -133,7 +133,9 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
 
 def _unshown(entry: EntryView) -> str:
     if entry.kind == ELSEWHERE:
-        return f"not on this device: on {one_line(entry.kept_on)}" if entry.kept_on else "not on this device"
+        return (
+            f"not on this device: on {one_line(entry.kept_on)}" if entry.kept_on else "on no device of yours"
+        )
     if entry.kind != TIMER:
         return _UNSHOWN.get(entry.deleted_by or entry.kind, entry.kind)
     if not entry.seconds:

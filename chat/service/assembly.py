@@ -43,6 +43,7 @@ from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import OwnLog, PersonLogs, Recovery
 from chat.service.pinning import NotesPin
 from chat.service.readable import Readable
+from chat.service.reliance import Reliance
 from chat.service.renewal import Renewals
 from chat.service.retention import Retention
 from chat.service.roots import Roots
@@ -185,7 +186,10 @@ class UseCases:
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
-        self.retention = Retention(runtime, store, bus, keyring, book, links, forwarding, cleaner)
+        self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
+        self.retention = Retention(
+            runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance
+        )
         self.clearing = Clearing(runtime, store, bus, keyring, book, views, cleaner)
         self.verification = Verification(runtime, store, bus, keyring, book, views, own_log.confirm, notes)
         self.people = People(
@@ -227,6 +231,7 @@ class UseCases:
         bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.HoldingSaid, self.retention.hear)
+        bus.on(events.KeepingSaid, self.retention.hear_keeping)
         bus.on(events.SettlingDue, lambda _: self.settler.begin())
         bus.on(events.LogsAwaited, lambda _: self.forwarding.ask_logs())
         bus.on(events.RanksSettled, lambda _: self.notes.begin())
@@ -234,6 +239,7 @@ class UseCases:
         bus.on(events.SettingsShared, lambda _: self.runtime.tasks.spawn(self.notes_pin.reload()))
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
+        bus.on(events.EntriesGone, self.reliance.gone)
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.EntriesPassedOn, self.sync.pass_on)
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))

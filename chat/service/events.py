@@ -70,6 +70,13 @@ class HoldingSaid(Struct, frozen=True):
     message: PassedReceipt
 
 
+class KeepingSaid(Struct, frozen=True):
+    """Another terminal of this person says that it keeps all bodies, or else those since a time."""
+
+    link: LiveLink
+    since: int
+
+
 class NoteWritten(Struct, frozen=True):
     """An entry of this person's notes was written here, which its other terminals lack."""
 

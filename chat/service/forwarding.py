@@ -15,7 +15,7 @@ from chat.network.limits import Buckets
 from chat.network.links import Links, LiveLink
 from chat.service.comparison import Gaps
 from chat.service.discovery import ListeningPort
-from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid
+from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid, KeepingSaid
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.marks import Marks
 from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
@@ -23,13 +23,14 @@ from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
-from chat.storage import repair, siblings
+from chat.storage import reliance, repair, siblings
 from chat.storage.database import Store
 from chat.storage.entries import EntryRow
 from chat.tasks import Runtime
 from protocol.codec import check_ascending
 from protocol.entries_and_receipts import (
     READ,
+    STORED,
     ParsedEntry,
     conversation_of,
     conversation_of_two,
@@ -80,7 +81,7 @@ class SiblingOutgoing(Outgoing):
     """What goes out on a link with an own terminal. `named`: by person, the heads of logs that it holds.
 
     `told`: by conversation, the digest that was sent last. `lacked`: by conversation, the gaps that the other
-    side told last.
+    side told last. `since`: the time before which it wants no bodies, 0 for none, None before it has said so.
     """
 
     def __init__(
@@ -89,12 +90,14 @@ class SiblingOutgoing(Outgoing):
         keyring: Keyring,
         port: ListeningPort,
         counts: Counts,
+        runtime: Runtime,
         link: LiveLink,
         deleted: set[bytes],
     ) -> None:
         super().__init__(link.driver)
         self._store, self._keyring, self._port, self._counts = store, keyring, port, counts
-        self._link, self._deleted = link, deleted
+        self._clock, self._link, self._deleted = runtime.clock, link, deleted
+        self.since: int | None = None
         self._carried, self._written = Carried(), set[bytes]()
         self._answers, self._answering = Answers(store, self._carried, self._carry, self._say_over), False
         self.lacked: dict[bytes, int] = {}
@@ -134,7 +137,11 @@ class SiblingOutgoing(Outgoing):
                 held = await self._counts.held()
                 found += await self._store.read(siblings.digests, part, terminal, held)
             self.told.update((one.conversation, one) for one in found)
-            await self._link.driver.send(Digests(found))
+            await self._send_digests(found)
+
+    async def _send_digests(self, digests: list[Digest]) -> None:
+        now = (self._clock.wall(), *self._clock.boot())
+        await self._link.driver.send(Digests(digests, await self._store.read(reliance.since, now)))
 
     def ask(self, persons: Sequence[bytes]) -> None:
         """Ask for what is lacking of the conversations with these contacts."""
@@ -175,23 +182,31 @@ class SiblingOutgoing(Outgoing):
 
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
         rows, marks = await self._store.read(siblings.with_marks, conversation, numbers, contact)
-        left = (row for row in rows if row.id not in self._link.carried)  # as one that was just written
+        left = [row for row in rows if row.id not in self._link.carried]  # as one that was just written
+        some, since = [row.number for row in left], self.since or 0
+        without = await self._store.read(reliance.left_out, some, since) if since else {}
         # The marks first: nobody would ask for them any more where the link ended between the two.
         await self._link.driver.send_all(passed_receipts(conversation, marks))
-        await self._link.driver.send_all(self._entries(left))
+        await self._link.driver.send_all(self._entries(left, without))
+        # Who wants no bodies hears at once that this terminal keeps them, or it would ask others.
+        if kept := [entry for entry in sorted(without.values()) if entry not in self._deleted]:
+            own = self._keyring.own.terminal
+            await self._link.driver.send(PassedReceipt(conversation, own, STORED, kept))
 
-    def _entries(self, rows: Iterable[EntryRow]) -> Iterator[Entry]:
+    def _entries(self, rows: Iterable[EntryRow], without: Collection[int] = ()) -> Iterator[Entry]:
+        """`without`: numbers of those whose bodies are left out."""
         for row in rows:
             self._carried.add(row.number)
             if row.id in self._written:
                 self._link.carried[row.id] = True
-            yield self._as_sent(row.id, Entry(row.header, row.salt, row.body))
+            bodies = (b"", b"") if row.number in without else (row.salt, row.body)
+            yield self._as_sent(row.id, Entry(row.header, *bodies))
 
     async def _say_over(self, conversation: bytes, contact: bytes) -> None:
         """Say that all that was asked for of a conversation was sent."""
         terminal, held = terminal_of(self._keyring.own_log, self._link), await self._counts.held()
         (mine,) = await self._store.read(siblings.digests, [(conversation, contact)], terminal, held)
-        await self._link.driver.send(Digests([replace(mine, answered=True)]))
+        await self._send_digests([replace(mine, answered=True)])
 
     def pass_on(self, ids: Sequence[bytes]) -> None:
         """Send entries that a contact has sent."""
@@ -275,7 +290,7 @@ class Forwarding:
         if link.person != self._keyring.own.person:
             return None
         self.links[link] = outgoing = SiblingOutgoing(
-            self._store, self._keyring, self._port, self._counts, link, deleted
+            self._store, self._keyring, self._port, self._counts, self._runtime, link, deleted
         )
         return outgoing
 
@@ -451,6 +466,8 @@ class Forwarding:
         check_digests(message)
         await self._affords(link)
         terminal, outgoing = terminal_of(self._keyring.own_log, link), self.links.get(link)
+        if outgoing is not None:
+            self._hear_what_is_kept(link, outgoing, message.since)
         held = await self._counts.held()
         for theirs in message.digests:
             person = self._keyring.talks_with(theirs.conversation)
@@ -479,6 +496,11 @@ class Forwarding:
                 # The other side may lack none of them, and has some that this one lacks.
                 if outgoing.told.get(theirs.conversation) != mine:
                     outgoing.compare([person])
+
+    def _hear_what_is_kept(self, link: LiveLink, outgoing: SiblingOutgoing, since: int) -> None:
+        before, outgoing.since = outgoing.since, since
+        if before is None or (before > 0) != (since > 0):  # what is old is another time with each Digests
+            self._bus.signal(KeepingSaid(link, since))
 
     async def _answer(self, link: LiveLink, page: Heads) -> None:
         check_page(page)

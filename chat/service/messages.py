@@ -9,7 +9,7 @@ from typing import Final
 from chat.errors import phrase
 from chat.interface import EntryAdded, EntryDeleted, EntryView, NotPermitted, UsageError
 from chat.service.amending import Amendments, Changed, follow
-from chat.service.events import CutsFollowed, EventBus
+from chat.service.events import CutsFollowed, EntriesGone, EventBus
 from chat.service.expiry import Expirer
 from chat.service.history import held_in
 from chat.service.keyring import REMOVED, Keyring
@@ -289,7 +289,7 @@ class Messages:
         delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, own_keys)
         row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
         if deleted:
-            self._sync.gone([entry])
+            self._bus.signal(EntriesGone((entry,)))
             self._amendments.publish(changed)
             self._bus.publish(EntryDeleted(person.hex(), entry.hex()))
             if self._book.counts(person, unread):

@@ -342,6 +342,7 @@ class Restorer:
             ours=self._ours,
             moment=self._moment,
         )
+        retention.bring(db, [one.number for one in stored if one.entry.salt])
         self._mark(run, stored)
         self._receipts(run)
         for record, entry in run:

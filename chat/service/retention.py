@@ -21,10 +21,11 @@ from chat.interface import (
     UsageError,
 )
 from chat.network.links import Links, LiveLink
-from chat.service.events import EventBus, HoldingSaid
+from chat.service.events import EntriesGone, EventBus, HoldingSaid, KeepingSaid
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_of
 from chat.service.maintenance import Cleaner
+from chat.service.reliance import Reliance
 from chat.service.state import ContactBook
 from chat.storage import retention
 from chat.storage.database import Store
@@ -34,6 +35,7 @@ from chat.tasks import Runtime
 from protocol.entries_and_receipts import STORED
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import PassedReceipt
+from protocol.own_terminals import NOT_HELD
 
 EVERY: Final = 3_600.0
 """Seconds between two rounds: a text goes at the latest so long after its time."""
@@ -78,7 +80,9 @@ class Retention:
         links: Links,
         forwarding: Forwarding,
         cleaner: Cleaner,
+        reliance: Reliance,
     ) -> None:
+        self._reliance = reliance
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._forwarding, self._cleaner = book, links, forwarding, cleaner
         self._due = asyncio.Event()
@@ -95,7 +99,8 @@ class Retention:
 
     async def view(self) -> RetentionView:
         chosen = await self._store.read(retention.kept)
-        return RetentionView(chosen.days, chosen.alone, await self._store.read(retention.count))
+        stays = chosen.days > 0 and not chosen.alone and await self._reliance.is_of_no_use()
+        return RetentionView(chosen.days, chosen.alone, await self._store.read(retention.count), stays)
 
     async def keep(self, days: int, *, alone: bool) -> RetentionView:
         """As interface.Messenger.keep."""
@@ -104,7 +109,14 @@ class Retention:
         others = self._keyring.own_log.live.keys() - {self._keyring.own.terminal}
         if days and not alone and not others:
             raise NotPermitted(_alone(days))
+        before = (await self._store.read(retention.kept)).days
         await self._store.write(retention.keep, days, self._clock(), alone=alone)
+        wider = before > 0 and not 0 < days <= before
+        for link, outgoing in list(self._forwarding.links.items()):
+            if wider:
+                link.driver.abort()  # what is on its way was left out by the choice before
+            else:
+                outgoing.compare([self._keyring.own.person])
         self._stale |= self._asked.keys()
         self._asked.clear()
         self._due.set()
@@ -146,6 +158,8 @@ class Retention:
             del self._asked[link]
         if self._forwarding.links:
             await self._walk(alone=False)
+        if await self._reliance.ask_again(chosen.before(self._began), self._ask, alone=chosen.alone):
+            self._begin_again()
         if chosen.alone:
             await asyncio.sleep(BEGINS)  # who keeps some of it says so first
             await self._walk(alone=True)
@@ -154,7 +168,7 @@ class Retention:
         """Ask other terminals whether they keep what may go, or, `alone`, let go of it all the same."""
         after: int | None = 0
         while after is not None and not self._due.is_set():  # else another round begins
-            groups, after = await self._store.read(retention.due, after, self._began)
+            groups, after = await self._store.read(retention.due, after, self._began, alone=alone)
             for conversation in {one.conversation for one in groups}:
                 for ids in _questions([one for one in groups if one.conversation == conversation]):
                     if alone:
@@ -195,43 +209,67 @@ class Retention:
         while after is not None and not self._due.is_set():
             back, after = await self._store.write(retention.take_back, after, self._runtime.clock.wall())
             number += back
+        while after is None and chosen.widens and not self._due.is_set():
+            if not (back := await self._reliance.ask_own_again()):
+                break
+            number += back
         if after is None and await self._store.write(retention.taken_back, chosen):
             self._looks = self._live is not live
         else:
             self._due.set()
         if number:
             self._say(self._book.rows)
-            for link in self._links.all():  # on which nothing is sent twice
-                link.driver.abort()
+            self._begin_again()
+
+    def _begin_again(self) -> None:
+        for link in self._links.all():  # on which nothing is sent twice
+            link.driver.abort()
 
     # What other terminals say.
 
     def hear(self, said: HoldingSaid) -> None:
         self._runtime.tasks.spawn(self._hear(said.link, said.message))
 
+    def hear_keeping(self, said: KeepingSaid) -> None:
+        self._runtime.tasks.spawn(self._hear_keeping(said))
+
+    async def _hear_keeping(self, said: KeepingSaid) -> None:
+        if await self._reliance.hear(said):
+            self._due.set()  # what it kept for this one may be on no other terminal
+
     async def _hear(self, link: LiveLink, message: PassedReceipt) -> None:
         own, terminal = self._keyring.own.terminal, terminal_of(self._keyring.own_log, link)
-        outgoing = self._forwarding.links.get(link)
-        if outgoing is None or not terminal:
+        if link not in self._forwarding.links or not terminal:
             return
         if message.terminal == own:
-            held = await self._store.read(retention.held_among, message.conversation, message.ids)
-            if held:
-                outgoing.put(PassedReceipt(message.conversation, own, STORED, held))
+            await self._reliance.answer(link, message)
+        elif message.terminal == terminal and message.kind == NOT_HELD:
+            self._take_answer(link, message, whole=True)
+            if await self._reliance.lose(message):
+                self._due.set()
         elif message.terminal == terminal:
-            asked = self._asked.get(link, deque())
-            for question in asked:
-                if question.conversation == message.conversation and question.ids >= set(message.ids):
-                    asked.remove(question)
-                    self._answered.set()
-                    await self._let_go(message.ids, terminal)
-                    break
+            await self._reliance.rely(message, self._clock())
+            if self._take_answer(link, message):
+                await self._let_go(message.ids, terminal)
+
+    def _take_answer(self, link: LiveLink, message: PassedReceipt, *, whole: bool = False) -> bool:
+        """Whether entries are those of a question on this link, which is answered now, or all of its."""
+        asked, ids = self._asked.get(link, deque[Question]()), set(message.ids)
+        for question in asked:
+            if question.conversation == message.conversation and question.ids >= ids:
+                if whole and question.ids != ids:
+                    return False
+                asked.remove(question)
+                self._answered.set()
+                return True
+        return False
 
     async def _let_go(self, ids: Sequence[bytes], holder: bytes) -> None:
         gone: list[Ended] = await self._store.write(retention.let_go, ids, holder, self._clock(), self._began)
         if gone:
             self._say({one.contact for one in gone})
             self._cleaner.begin()
+            self._reliance.gone(EntriesGone(tuple(one.entry for one in gone)))
 
     def _say(self, persons: Iterable[bytes]) -> None:
         for person in persons:

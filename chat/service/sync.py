@@ -809,9 +809,9 @@ class Inbound:
                 link.carried[entry] = True
         # Another link may be about to carry what has arrived by this one, and would call it sent.
         for other in self._links.of(link.person):
-            if other.terminal == link.terminal:
+            if other.terminal == link.terminal and receipt.kind == STORED:
                 other.carried.update(dict.fromkeys(new, True))
-            else:  # which has to carry it all the same
+            else:  # which has to carry it all the same: what was read may have been let go of, and be wanted
                 other.delivered.update(new)
                 other.carried.update((entry, True) for entry in new if entry in other.carried)
         for entry, advances in new.items():

@@ -25,6 +25,7 @@ from protocol.entries_and_receipts import (
     KIND_EDIT,
     KIND_STATE,
     LASTING,
+    READ,
     STORED,
     EntryPlace,
     ParsedEntry,
@@ -229,8 +230,8 @@ whether a conversation is being removed; and whether these are this person's not
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, no cut, delete, edit or state, of a live terminal and has its body, is named by no
-    entry that is held, and names only entries that are held or precede it in the burst.
+    A plain entry is new, of a live terminal, and no cut, delete, edit or state that has its body. No entry
+    that is held names it, and it names only entries that are held or precede it in the burst.
     """
 
     def __init__(
@@ -272,7 +273,7 @@ class _Burst:
         new, moment, ends = list[Stored](), self._moment, list[expiry.Kept]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
-            if header.conversation != conversation or entry.id in held or not entry.salt:
+            if header.conversation != conversation or entry.id in held:
                 return None
             if entry.cut or entry.amends or entry.timing or entry.state:
                 return None
@@ -305,7 +306,8 @@ class _Burst:
         _write_edges(db, talk, taken, edges)
         if unread:
             db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", unread)
-        self._write_receipts(taken)
+        self._write_receipts(number for number, entry in taken.items() if entry.salt)
+        self._write_missing([number for number, entry in taken.items() if not entry.salt])
         if ends and moment:
             expiry.keep(db, ends, moment)
         # The words come last: their index flushes before every statement that may have to be undone.
@@ -353,6 +355,12 @@ class _Burst:
                 "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
                 zip(numbers, repeat(own), repeat(STORED), repeat(self._stored)),
             )
+
+    def _write_missing(self, numbers: Sequence[int]) -> None:
+        """These came without their bodies."""
+        if numbers:
+            by = persons.terminal_number(self._db, self._carrier) if self._carrier else _NOBODY
+            _miss_bodies(self._db, numbers, by)
 
     def _new_terminal(self, terminal: bytes) -> int:
         self._terminals[terminal] = number = persons.terminal_number(self._db, terminal)
@@ -444,7 +452,8 @@ def insert(
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
-        fresh = unread and not returns  # what was let go of had been read
+        # What was let go of, or left out by another terminal, had been read.
+        fresh = unread and not returns and not db.value(_READ, number)
         _insert_one_body(db, number, conversation, entry, unread=fresh, carrier=carrier)
         amendments.wake(db, entry.id)
         apart, others = quarantine.is_apart(db, number), rivals(db, entry.id)
@@ -482,6 +491,8 @@ def is_unsettled(db: Database) -> bool:
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
 
+_READ: Final = f"SELECT EXISTS (SELECT 1 FROM receipts WHERE entry = ? AND kind >= {READ})"
+
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""
 RETURNS: Final = -1
@@ -498,8 +509,7 @@ def _insert_one_body(
     db: Database, number: int, conversation: int, entry: ParsedEntry, *, unread: bool, carrier: bytes
 ) -> None:
     if not entry.salt:
-        by = persons.terminal_number(db, carrier) if carrier else _NOBODY
-        db.run("INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)", number, by)
+        _miss_bodies(db, [number], persons.terminal_number(db, carrier) if carrier else _NOBODY)
         return
     db.run("DELETE FROM headers_alone WHERE entry = ?", number)
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
@@ -507,6 +517,12 @@ def _insert_one_body(
     _obey(db, number, conversation, entry)
     if unread and entry.said is not None:
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
+
+
+def _miss_bodies(db: Database, numbers: Sequence[int], by: int) -> None:
+    """A terminal, by number, passed the headers of these entries alone."""
+    add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
+    db.run_many(add, zip(numbers, repeat(by)))
 
 
 def _obey(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:

@@ -65,12 +65,14 @@ def kept(db: Database) -> Kept:
 
 def keep(db: Database, days: int, clock: Clock, *, alone: bool) -> None:
     """Choose what is kept from now on. Who chooses believes what the clock says now."""
-    widens = bool(db.value("SELECT EXISTS (SELECT 1 FROM let_go)"))
+    # Bodies may have been left out that are still on their way.
+    widens = kept(db).days > 0 or bool(db.value("SELECT EXISTS (SELECT 1 FROM let_go)"))
     db.run(
         "INSERT OR REPLACE INTO retention (id, days, alone, widens, wall, boot, since, steady)"
         " VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
         *(days, int(alone), int(widens), *clock, STEADY_MS),
     )
+    db.run("DELETE FROM brought")
 
 
 def is_steady(db: Database, clock: Clock) -> bool:
@@ -78,19 +80,27 @@ def is_steady(db: Database, clock: Clock) -> bool:
 
     Of the time between two starts of the machine only the wall clock is known, so a long one proves nothing.
     """
+    steady = steady_for(db, clock)
+    # What another clock called old is looked at again.
+    again = "UPDATE retention SET widens = 1 WHERE steady < ?1 AND ?2 >= ?1"
+    db.run(again, STEADY_MS, steady)
+    db.run("UPDATE retention SET wall = ?, boot = ?, since = ?, steady = ?", *clock, steady)
+    return steady >= STEADY_MS
+
+
+def steady_for(db: Database, clock: Clock) -> int:
+    """Milliseconds for which the clock has run without being set, at most STEADY_MS; 0 where all is kept."""
     wall, boot, since = clock
     found = db.row("SELECT wall, boot, since, steady FROM retention")
     if found is None:
-        return False
+        return 0
     last, booted, ran, steady = found
     passed = wall - last
     if boot and boot == booted:
         runs = abs(passed - (since - ran)) <= JUMP_MS
     else:
         runs = 0 <= passed <= RESTART_MS
-    steady = min(steady + max(0, passed), STEADY_MS) if runs else 0
-    db.run("UPDATE retention SET wall = ?, boot = ?, since = ?, steady = ?", wall, boot, since, steady)
-    return bool(steady >= STEADY_MS)
+    return min(steady + max(0, passed), STEADY_MS) if runs else 0
 
 
 # --- What may go ---
@@ -129,12 +139,12 @@ def _may_go(entry: str) -> str:
     )
 
 
-_CONVERSATION: Final = f"JOIN conversations AS c ON c.number = e.conversation AND c.kind = {TWO}"
+CONVERSATION: Final = f"JOIN conversations AS c ON c.number = e.conversation AND c.kind = {TWO}"
 
 # A text goes with its edits, which would be shown in its place, or not at all. Edits that do not count, of
 # which a removed terminal can write any number, go one by one once the text has gone.
 _TEXTS: Final = (
-    f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {_CONVERSATION}"
+    f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {CONVERSATION}"
     f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind = {KIND_TEXT} AND {_may_go('e')}"
     " AND NOT EXISTS (SELECT 1 FROM amendments AS a JOIN entries AS x ON x.number = a.entry"
     f" WHERE a.target = e.id AND x.kind = {KIND_EDIT} AND a.state = 1)"
@@ -145,7 +155,7 @@ _EDITS: Final = (
     f" WHERE a.target = ?3 AND x.kind = {KIND_EDIT} AND a.state != {APART}"
 )
 _LATER_EDITS: Final = (
-    f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {_CONVERSATION}"
+    f"SELECT e.number, e.id, ifnull(c.contact, x''), c.id FROM entries AS e {CONVERSATION}"
     " JOIN amendments AS a ON a.entry = e.number JOIN entries AS t ON t.id = a.target"
     " JOIN let_go AS g ON g.entry = t.number"
     f" WHERE e.number IN (SELECT value FROM json_each(?3)) AND e.kind = {KIND_EDIT} AND {_may_go('e')}"
@@ -161,7 +171,7 @@ class Group(Struct, frozen=True):
     ids: tuple[bytes, ...]
 
 
-def _groups(db: Database, numbers: Collection[int], before: int, now: int) -> list[Group]:
+def groups(db: Database, numbers: Collection[int], before: int, now: int) -> list[Group]:
     """Those of some held entries that may go, each with its edits.
 
     A text with more edits than one message names stays.
@@ -177,9 +187,11 @@ def _groups(db: Database, numbers: Collection[int], before: int, now: int) -> li
     return found
 
 
-def due(db: Database, after: int, now: int) -> tuple[list[Group], int | None]:
+def due(db: Database, after: int, now: int, *, alone: bool = False) -> tuple[list[Group], int | None]:
     """What may go of the next PIECE bodies after a number. `now` in milliseconds of Unix time.
 
+    `alone`: where no other terminal is known to keep it. Then nothing goes that was stored here lately,
+    whatever the clock said when it was written.
     Also the number of the last one looked at, None after the last or where all is kept.
     """
     chosen = kept(db)
@@ -187,7 +199,34 @@ def due(db: Database, after: int, now: int) -> tuple[list[Group], int | None]:
         return [], None
     looked_at = db.rows("SELECT entry FROM bodies WHERE entry > ? ORDER BY entry LIMIT ?", after, PIECE)
     numbers = [number for (number,) in looked_at]
-    return _groups(db, numbers, chosen.before(now), now), numbers[-1] if numbers else None
+    if not numbers:
+        return [], None
+    before, last = chosen.before(now), numbers[-1]
+    found = groups(db, numbers, before, now)
+    if not alone:
+        return found, last
+    stored = db.value(_STORED_SINCE, before, now, after, last)
+    left = [
+        one
+        for one in found
+        if (stored is None or max(one.numbers) < stored)
+        and not db.value(_LATE, before, now, json.dumps(one.numbers))
+    ]
+    # What was stored after that was stored since, too.
+    return left, last if stored is None else None
+
+
+_STORED_SINCE: Final = (
+    "SELECT min(entry) FROM receipts WHERE entry > ?3 AND entry <= ?4 AND time BETWEEN ?1 AND ?2"
+    f" AND kind = {STORED} AND terminal = {_HERE}"
+)
+
+_LATE: Final = (
+    "SELECT EXISTS (SELECT 1 FROM entries AS e WHERE e.number IN (SELECT value FROM json_each(?3)) AND ("
+    "e.rank BETWEEN ?1 AND ?2 OR e.number IN (SELECT entry FROM brought)"
+    " OR EXISTS (SELECT 1 FROM receipts WHERE entry = e.number AND time BETWEEN ?1 AND ?2)))"
+)
+"""Whether any of some entries follows a young one, was brought by a backup, or arrived or was read lately."""
 
 
 def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, began: int) -> list[Ended]:
@@ -202,10 +241,10 @@ def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, be
     # The clock may have been set since the round began.
     if not chosen.days or not (holder or chosen.alone) or not is_steady(db, clock):
         return []
-    held = f"SELECT e.number FROM entries AS e JOIN bodies AS b ON b.entry = e.number WHERE {_among(ids)}"
+    held = f"SELECT e.number FROM entries AS e JOIN bodies AS b ON b.entry = e.number WHERE {among(ids)}"
     numbers = [number for (number,) in db.rows(held, *ids)]
-    groups = [one for one in _groups(db, numbers, chosen.before(now), now) if set(one.ids) <= set(ids)]
-    gone = groups[: at_once(db, [one.numbers[0] for one in groups])]
+    due_now = [one for one in groups(db, numbers, chosen.before(now), now) if set(one.ids) <= set(ids)]
+    gone = due_now[: at_once(db, [one.numbers[0] for one in due_now])]
     if gone:
         at = persons.terminal_number(db, holder) if holder else NOBODY
         _release(db, [number for one in gone for number in one.numbers], at)
@@ -214,6 +253,9 @@ def let_go(db: Database, ids: Collection[bytes], holder: bytes, clock: Clock, be
 
 NOBODY: Final = 0
 """Stands for a terminal: none is known to keep it."""
+
+LOST: Final = -1
+"""In the place of a terminal: the one that kept it has said that it does so no more."""
 
 
 def _release(db: Database, numbers: Sequence[int], holder: int) -> None:
@@ -248,7 +290,7 @@ def take_back(db: Database, after: int, now: int) -> tuple[int, int | None]:
     )
     also = int(chosen.widens), int(not chosen.alone)
     back = [number for (number,) in db.rows(wanted, chosen.before(now), now, numbers, *also)]
-    _miss(db, back)
+    miss(db, back)
     return len(back), looked_at[-1][0] if looked_at else None
 
 
@@ -256,12 +298,18 @@ def take_from_a_backup(db: Database, ids: Collection[bytes]) -> None:
     """Let those of some entries be missing, so that a backup fills them, which no live terminal keeps."""
     lost = (
         "SELECT g.entry FROM let_go AS g JOIN entries AS e ON e.number = g.entry"
-        f" WHERE {_among(ids)} AND g.holder NOT IN ({_LIVE})"
+        f" WHERE {among(ids)} AND g.holder NOT IN ({_LIVE})"
     )
-    _miss(db, [number for (number,) in db.rows(lost, *ids)])
+    miss(db, [number for (number,) in db.rows(lost, *ids)])
 
 
-def _miss(db: Database, numbers: Sequence[int]) -> None:
+def bring(db: Database, numbers: Collection[int]) -> None:
+    """A backup brought the bodies of entries, by number. None goes alone until the person chooses again."""
+    if kept(db).alone:
+        db.run_many("INSERT OR IGNORE INTO brought (entry) VALUES (?)", [(number,) for number in numbers])
+
+
+def miss(db: Database, numbers: Sequence[int]) -> None:
     """What was let go of, by number, is missing: everybody is asked for it."""
     db.run_many("DELETE FROM let_go WHERE entry = ?", [(number,) for number in numbers])
     add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
@@ -285,24 +333,6 @@ def count(db: Database, conversation: bytes | None = None) -> int:
     return int(db.value(of_texts, conversation))
 
 
-# --- What this terminal keeps for others ---
-
-
-def held_among(db: Database, conversation: bytes, ids: Sequence[bytes]) -> list[bytes]:
-    """Those of some entries of a conversation whose body is held here, ascending; none unless all is kept.
-
-    Another terminal of this person lets go of them: the word of one that lets go itself could leave none.
-    """
-    if kept(db).days:
-        return []
-    held = (
-        "SELECT e.id FROM entries AS e JOIN bodies AS b ON b.entry = e.number"
-        " JOIN conversations AS c ON c.number = e.conversation AND c.id = ?"
-        f" WHERE {_among(ids)} ORDER BY e.id"
-    )
-    return [row[0] for row in db.rows(held, conversation, *ids)]
-
-
-def _among(ids: Collection[bytes]) -> str:
+def among(ids: Collection[bytes]) -> str:
     """At most RECEIPT_IDS_MAX of them: a message names no more."""
     return f"e.id IN ({','.join('?' * len(ids))})"

@@ -8,16 +8,26 @@ from typing import Final
 from protocol.codec import encode
 from protocol.identity.exchange import farewell
 from protocol.identity.reduction import Pins, reduce
-from protocol.messages import MESSAGE, Digests, PassedReceipt, RenewedKey, RenewedShare, ShareNumbers
+from protocol.messages import (
+    ENTRY_HEADER,
+    MESSAGE,
+    Digests,
+    PassedReceipt,
+    RenewedKey,
+    RenewedShare,
+    ShareNumbers,
+)
 from protocol.own_terminals import (
     Mark,
     accept_passed,
     check_digests,
     check_passed,
     check_place,
+    is_of_holding,
     marks_hash,
     passed_receipts,
     standing,
+    wants_body,
 )
 from protocol.pairing.own_secret import answer_sibling, own_psks, own_secret
 from protocol.pairing.renewal import (
@@ -163,6 +173,19 @@ def _receive_passed(_: Json, step: Json) -> Json:
     return {"says": said.name.lower(), "kind": message.kind, "ids": [one.hex() for one in message.ids]}
 
 
+def _receive_kept(_: Json, step: Json) -> Json:
+    message = MESSAGE.decode(bytes.fromhex(step["message"]))
+    if not isinstance(message, PassedReceipt):
+        raise VectorMismatch("another message than the step is about")
+    check_passed(message)
+    receiver, sender = bytes.fromhex(step["receiver"]), bytes.fromhex(step["sender"])
+    return {"of_holding": is_of_holding(message, receiver, sender)}
+
+
+def _want(_: Json, step: Json) -> Json:
+    return {"wanted": wants_body(ENTRY_HEADER.decode(bytes.fromhex(step["header"])), step["since"])}
+
+
 ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "keys": _keys,
     "answer": _answer,
@@ -175,6 +198,8 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "marks": _marks,
     "receive_digests": _receive_digests,
     "receive_passed": _receive_passed,
+    "receive_kept": _receive_kept,
+    "want": _want,
     "receive": _receive,
 }
 

@@ -15,6 +15,7 @@ from chat.interface import DeletionScope, EntryAdded, EntryFilled, EntryReturned
 from chat.network.links import LiveLink
 from chat.service.retention import BEGINS, OPEN_FOR, OPEN_MAX
 from chat.storage import checks, entries
+from chat.storage import reliance as relied
 from chat.storage import retention as stored
 from chat.storage.retention import Group
 from protocol.entries_and_receipts import STORED, conversation_of_two
@@ -337,7 +338,33 @@ async def test_a_restored_backup_brings_what_no_device_keeps(tmp_path: Path) -> 
         await ada.stop()
         restore_into(ada.folder, tmp_path / "backup")
         await ada.start()
-        assert await kinds(ada, ben) == ["text"], "until the next round"
+        await asyncio.sleep(2 * 3_700)
+        assert await kinds(ada, ben) == ["text"], "until the next choice"
+        await ada.engine.keep(1, alone=True)
+        await asyncio.sleep(SETTLED)
+        assert await kinds(ada, ben) == ["elsewhere"]
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_a_text_that_was_written_under_a_wrong_clock_stays_on_the_only_device(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ben, ada, "an old one")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        await asyncio.sleep(SETTLED)
+        pass_time(2 * DAY, ada, ben)
+        await talk(ben, ada, "a young one")
+        await ada.engine.mark_all_read(await ada.contact(ben))
+        ada.clock.offset_ms -= 400 * 86_400_000
+        await talk(ada, ben, "with a wrong clock")
+        ada.clock.offset_ms = 0
+        await asyncio.sleep(SETTLED)
+        await ada.engine.keep(1, alone=True)
+        await asyncio.sleep(2 * 3_700)
+        assert await kinds(ada, ben) == ["elsewhere", "text", "text"]
+        pass_time(2 * DAY, ada, ben)
+        await asyncio.sleep(2 * 3_700)
+        assert await kinds(ada, ben) == ["elsewhere"] * 3
 
 
 @in_virtual_time(limit=8 * 3_600)
@@ -374,8 +401,8 @@ async def test_few_questions_of_a_link_wait_for_an_answer(
 ) -> None:
     async with with_an_old_history(tmp_path) as (_, desk, laptop, _, _):
         groups = [Group(b"", bytes([n]) * 32, (n,), (bytes([n]) * 32,)) for n in range(40)]
-        monkeypatch.setattr(stored, "due", lambda _, after, __: ([] if after else groups, None))
-        monkeypatch.setattr(stored, "held_among", lambda _, __, ids: list(ids) if answers else [])
+        monkeypatch.setattr(stored, "due", lambda _, after, __, **_more: ([] if after else groups, None))
+        monkeypatch.setattr(relied, "held_among", lambda _, __, ids: (list(ids) if answers else [], []))
         heard, counted = list[bytes](), list[bytes]()
         asks, retained = desk.engine._use_cases.retention, laptop.engine._use_cases.retention
         hear = asks._hear

@@ -8,6 +8,7 @@ import { checkConversation, pagesOf, terminalOf } from './receipts.js';
 import { answerDigests, checkPlace, passedReceipts, whatPassedSays } from './siblings.js';
 
 const resent = ({ raw: header, salt, rawBody: body }) => ({ is: 'Entry', header, salt, body });
+const KEEPS_ALL = 0;
 const allOf = (log) => log.terminals.map((one) => one.terminal);
 
 class Exchange {
@@ -105,7 +106,7 @@ export class OwnExchange extends Exchange {
   sendDigests(books) {
     const digests = books.map((book) => this.digestOf(book));
     digests.forEach((one) => this.said.set(key(one.conversation), one));
-    this.send([{ is: 'Digests', digests }]);
+    this.send([{ is: 'Digests', digests, since: KEEPS_ALL }]);
   }
 
   // Asks for the logs that the notes make this terminal await.
@@ -150,7 +151,10 @@ export class OwnExchange extends Exchange {
     const lacking = answerHeads(message, book.conversation).filter(({ id }) => !this.carried.has(key(id)));
     this.send(passedReceipts(book.id, book.marksOf(lacking)));
     this.sendEntries(lacking);
-    if (!message.more) this.send([{ is: 'Digests', digests: [{ ...this.digestOf(book), answered: true }] }]);
+    if (!message.more) {
+      const digests = [{ ...this.digestOf(book), answered: true }];
+      this.send([{ is: 'Digests', digests, since: KEEPS_ALL }]);
+    }
   }
 
   taken(entry) {

@@ -71,8 +71,8 @@ export const MESSAGES = {
   LogHeads: [32, { person: id, heads }],
   LogOperations: [33, { operations }],
   Reachable: [34, { port: int(1, 65535) }],
-  Digests: [35, { digests: list(1, 256, Digest) }],
-  PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 3), ids: list(1, 1024, id) }],
+  Digests: [35, { digests: list(1, 256, Digest), since: u53 }],
+  PassedReceipt: [36, { conversation: id, terminal: id, kind: int(1, 4), ids: list(1, 1024, id) }],
   RenewedKey: [37, { key: id, heads: drawnUnder, terminal: id, signature: bytes(64) }],
   RenewedShare: [
     38,

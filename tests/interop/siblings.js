@@ -8,6 +8,8 @@ import { numberOf } from './renewal.js';
 const IDS_MOST = 1024;
 const KEYS_NAMED = 4;
 const UNTOLD = 3;
+const NOT_HELD = 4;
+const LEFT_OUT = [1, 4]; // texts and edits
 
 export function ownKeys(person, selfKey) {
   const secret = hash('parlour.own', [person], { key: selfKey });
@@ -89,9 +91,19 @@ export function answerDigests({ digests }, held) {
 export function whatPassedSays({ terminal, kind, ids }, own, contact) {
   must(ascending(ids), 'malformed', 'V-PR-01');
   const among = (terminals) => terminals.some((one) => one.equals(terminal));
-  if (among(own)) return kind >= 2 ? 'reading' : 'nothing';
+  if (among(own)) return kind === 2 || kind === UNTOLD ? 'reading' : 'nothing';
   return among(contact) && kind < UNTOLD ? 'receipt' : 'nothing';
 }
+
+// Whether a PassedReceipt asks which bodies its receiver keeps, or says which ones its sender keeps or does not hold.
+export function isOfHolding({ terminal, kind, ids }, receiver, sender) {
+  must(ascending(ids), 'malformed', 'V-PR-01');
+  if (terminal.equals(sender)) return kind === 1 || kind === NOT_HELD;
+  return kind === 1 && terminal.equals(receiver);
+}
+
+// Whether a terminal whose last Digests said `since` wants the body of an entry with a contact.
+export const wantsBody = ({ kind, time }, since) => !LEFT_OUT.includes(kind) || time >= since;
 
 // Whether a message has its place on a link: of own terminals, or with a contact.
 export function checkPlace(message, own) {

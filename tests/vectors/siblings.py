@@ -7,11 +7,20 @@ from typing import Final
 from msgspec.structs import replace
 
 from protocol.codec import encode
-from protocol.entries_and_receipts import READ, STORED
+from protocol.entries_and_receipts import (
+    KIND_CUT,
+    KIND_DELETE,
+    KIND_EDIT,
+    KIND_TEXT,
+    KIND_TIMER,
+    READ,
+    STORED,
+)
 from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
 from protocol.messages import (
     Digest,
     Digests,
+    EntryHeader,
     HeadsHash,
     PassedReceipt,
     Receipt,
@@ -36,6 +45,8 @@ NOTES: Final = {
     "Marks": ("BASIC", "The hash of marks, and the messages that pass them on."),
     "Digests": ("BASIC", "What is answered to digests."),
     "Passed": ("AUTHENTICITY", "What a receipt that was passed on says."),
+    "Kept": ("AUTHENTICITY", "What asks and says which bodies are kept."),
+    "Wanted": ("BASIC", "Which bodies a terminal wants that does not keep all."),
     "Place": ("AUTHENTICITY", "Which messages come on which links."),
     "Form": ("RESOURCES", "A message of another form."),
 }
@@ -324,7 +335,7 @@ def _digests(_: Seed) -> Group:
         ("a conversation with nobody known", [_digest(1, 9, 1), _digest(8, 9, 9)]),
         ("as many as a message has", most),
     ):
-        message = encode(Digests(said)).hex()
+        message = encode(Digests(said, 0)).hex()
         steps = one_step(ACTIONS, {}, "receive_digests", held=held, message=message)
         group.add(comment, ["Digests"], SUCCESS, steps)
     for rule, comment, said in (
@@ -333,8 +344,10 @@ def _digests(_: Seed) -> Group:
         ("V-CD-03", "no conversation", []),
         ("V-CD-03", "more than a message has", over),
     ):
-        step = {"do": "receive_digests", "held": held, "message": encode(Digests(said)).hex()}
+        step = {"do": "receive_digests", "held": held, "message": encode(Digests(said, 0)).hex()}
         group.add(comment, ["Form"], "malformed", [step], rule=rule)
+    step = {"do": "receive_digests", "held": held, "message": encode(Digests([most[0]], 2**53)).hex()}
+    group.add("a time beyond all", ["Form"], "malformed", [step], rule="V-CD-03")
     return group
 
 
@@ -355,6 +368,8 @@ def _passed(seed: Seed) -> Group:
         ("a terminal of both logs is this person's", both, 2),
         ("and says nothing of the contact", both, 1),
         ("a terminal of nobody", nobody, 1),
+        ("an own terminal that does not hold them", own, 4),
+        ("a contact's terminal that does not hold them", their, 4),
     ):
         message = encode(PassedReceipt(conversation, terminal, kind, [one, other])).hex()
         steps = one_step(ACTIONS, {}, "receive_passed", message=message, **known)
@@ -363,10 +378,11 @@ def _passed(seed: Seed) -> Group:
         ("V-PR-01", "one entry twice", 1, [one, one]),
         ("V-PR-01", "two entries descending", 1, [other, one]),
         ("V-PR-01", "of a terminal that says nothing", 3, [one, one]),
+        ("V-PR-01", "entries that are not held, descending", 4, [other, one]),
         ("V-CD-03", "no entry", 1, []),
         ("V-CD-03", "more entries than it may name", 1, [one] * (RECEIPT_IDS_MAX + 1)),
         ("V-CD-03", "kind 0", 0, [one]),
-        ("V-CD-03", "kind 4", 4, [one]),
+        ("V-CD-03", "kind 5", 5, [one]),
     ):
         message = encode(PassedReceipt(conversation, their, kind, ids)).hex()
         step = {"do": "receive_passed", "message": message, **known}
@@ -374,9 +390,48 @@ def _passed(seed: Seed) -> Group:
     return group
 
 
+def _kept(seed: Seed) -> Group:
+    group = Group("7.8.4", {})
+    conversation, sender, receiver, third = (
+        seed.bytes(name) for name in ("conversation", "sender", "receiver", "third")
+    )
+    ends = {"sender": sender.hex(), "receiver": receiver.hex()}
+    for comment, terminal, kind in (
+        ("a question", receiver, 1),
+        ("what the sender keeps", sender, 1),
+        ("what the sender does not hold", sender, 4),
+        ("what a third terminal has stored", third, 1),
+        ("what a third terminal does not hold", third, 4),
+        ("what the receiver does not hold", receiver, 4),
+        ("what was read at the sender", sender, 2),
+        ("what was read at the sender and is told nobody", sender, 3),
+    ):
+        message = encode(PassedReceipt(conversation, terminal, kind, [bytes(32)])).hex()
+        group.add(comment, ["Kept"], SUCCESS, one_step(ACTIONS, {}, "receive_kept", message=message, **ends))
+    empty = EntryHeader(
+        *(conversation, sender, bytes(8), 1, b"", [], [bytes(32)], 1_000, KIND_TEXT, 0, 0, bytes(32), b"")
+    )
+    for comment, kind, time, since in (
+        ("all is kept", KIND_TEXT, 1_000, 0),
+        ("a text from before", KIND_TEXT, 999, 1_000),
+        ("a text of that time", KIND_TEXT, 1_000, 1_000),
+        ("an edit from before", KIND_EDIT, 999, 1_000),
+        ("a text from long before", KIND_TEXT, 0, 1),
+        ("a cut from before", KIND_CUT, 999, 1_000),
+        ("a delete from before", KIND_DELETE, 999, 1_000),
+        ("a timer from before", KIND_TIMER, 999, 1_000),
+        ("an entry of an unknown kind from before", 99, 999, 1_000),
+        ("the last time of an entry", KIND_TEXT, 2**48 - 1, 2**53 - 1),
+    ):
+        header = encode(replace(empty, kind=kind, time=time)).hex()
+        steps = one_step(ACTIONS, {}, "want", header=header, since=since)
+        group.add(comment, ["Wanted"], SUCCESS, steps)
+    return group
+
+
 def _places(seed: Seed) -> Group:
     group = Group("5.2", {})
-    digests = Digests([_digest(1, 1, 1)])
+    digests = Digests([_digest(1, 1, 1)], 0)
     passed = PassedReceipt(bytes(32), bytes(32), 1, [bytes(32)])
     hashed, typing = HeadsHash(bytes(32), bytes(32)), Typing(bytes(32), True)
     stored, read = Receipt(STORED, [bytes(32)]), Receipt(READ, [bytes(32)])
@@ -400,6 +455,6 @@ def build(phrase: str) -> Json:
     seed = Seed(phrase, AREA)
     makers = (
         *(_secret, _callers, _drawing, _order, _renewals, _farewells),
-        *(_marks, _digests, _passed, _places),
+        *(_marks, _digests, _passed, _kept, _places),
     )
     return build_file(seed, NOTES, [make(seed) for make in makers])

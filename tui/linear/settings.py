@@ -37,6 +37,7 @@ from tui.text.formatting import (
     RECOVERY_USE,
     RECOVERY_WARNS,
     SEES,
+    STAYS,
     device_line,
     device_lines,
     is_decided,
@@ -105,12 +106,12 @@ class Settings:
             "bell": on_off[self.rings],
             "autolock": str(self.preferences.autolock),
             "language": self.preferences.language or _("the system's"),
-            "keep": str((await self.messenger.retention()).days),
+            "keep": str((kept := await self.messenger.retention()).days),
         }
         for one in (name,) if name else _SETTINGS:
             help_ = _(_SETTINGS[one]).format(languages=listed(translation.LANGUAGES))
             line = _("{name} is {value}. {help}.").format(name=one, value=values[one], help=help_)
-            await self.output.say(line)
+            await self.output.say(f"{line} {_(STAYS)}" if one == "keep" and kept.stays else line)
 
     async def _change(self, name: str, value: str) -> None:
         if name == "autolock":

@@ -8,7 +8,9 @@ from typing import ClassVar, Final
 
 from msgspec.structs import replace
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
+from textual.widgets import Static
 
 from chat.interface import Messenger, RetentionView, SettingsView
 from tui.actions import action
@@ -16,6 +18,7 @@ from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.preferences import Density, Keys, Preferences, Theme, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.terminal import way
+from tui.text.formatting import STAYS
 from tui.text.translation import LANGUAGES, N_, _, _n
 from tui.widgets.controls import Choice, Value
 
@@ -24,6 +27,7 @@ _NATIVE: Final = dict(zip(LANGUAGES, ("English", "简体中文"), strict=True))
 _NONE_SHOWN: Final = N_("This terminal is not known to support notifications.")
 _TOLD: Final = ("read_receipts", "typing")
 _KEEP: Final = "keep"
+_LEAVES: Final = "leaves"
 _DAYS: Final = (0, 365, 90, 30, 7)
 
 
@@ -90,6 +94,7 @@ class SettingsDialog(Dialog[None]):
             self.query_one(f"#choose-{_KEEP}", Choice).hold(str(self._kept.days))
         else:
             self._kept = kept
+            self.query_one(f"#{_LEAVES}", Static).update(Content(self._what_leaves()))
         self.fail(kept.text if isinstance(kept, Problem) else "")
 
     def _looks(self) -> list[Widget]:
@@ -134,15 +139,20 @@ class SettingsDialog(Dialog[None]):
         values = [
             (str(one), str(one) if one else _("all")) for one in sorted({*_DAYS, kept.days}, key=_last_0)
         ]
-        note = _("Older messages leave this device once another device of yours keeps them.")
-        if kept.elsewhere:
-            gone = _n("{number} is not on this device.", "{number} are not on this device.", kept.elsewhere)
-            note = f"{note} {gone.format(number=kept.elsewhere)}"
         return [
             _section(_("This device")),
             _choice(_KEEP, _("Days to keep messages"), values, str(kept.days)),
-            plain(note, classes="quiet"),
+            plain(self._what_leaves(), id=_LEAVES, classes="quiet"),
         ]
+
+    def _what_leaves(self) -> str:
+        note = _("Older messages leave this device once another device of yours keeps them.")
+        if self._kept.stays:
+            note = _(STAYS)
+        if gone := self._kept.elsewhere:
+            number = _n("{number} is not on this device.", "{number} are not on this device.", gone)
+            note = f"{note} {number.format(number=gone)}"
+        return note
 
     def _contacts_are_told(self) -> list[Widget]:
         told = self._settings

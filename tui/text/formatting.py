@@ -422,12 +422,15 @@ def unshown(kind: str, deleted_by: str = "", seconds: int = 0, kept_on: str = ""
     if kind == "elsewhere" and kept_on:
         return _('(not on this device: on "{device}")').format(device=safe_line(kept_on))
     if kind == "elsewhere":
-        return _("(not on this device)")
+        return _("(on no device of yours)")
     if kind == "unknown":
         return _("(written by a newer Parlour)")
     if kind == "cut":
         return _("(removed a device)")
     return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
+
+
+STAYS: Final = N_("Nothing leaves this device: no other device of yours keeps all messages.")
 
 
 def unsearched(number: int) -> str:

@@ -298,6 +298,7 @@ CREATE TRIGGER amendments_moved AFTER UPDATE OF rank ON entries WHEN NEW.kind = 
 DROP INDEX entries_by_rank;
 CREATE INDEX entries_by_rank ON entries (conversation, rank, id) WHERE kind NOT IN (3, 4, 6);
 CREATE INDEX entries_that_amend ON entries (conversation, rank, id) WHERE kind IN (3, 4, 6);
+CREATE INDEX entries_deleted_here ON entries (number) WHERE destroyed = 1;
 
 CREATE TABLE seen (
     terminal BLOB NOT NULL PRIMARY KEY CHECK (length(terminal) = 32), -- another terminal of this person
@@ -354,5 +355,17 @@ CREATE TABLE retention (
 -- A body that this terminal let go of is neither missing nor deleted: nobody is asked for it while that is so.
 CREATE TABLE let_go (
     entry  INTEGER PRIMARY KEY REFERENCES entries,
-    holder INTEGER NOT NULL -- terminals.number: of this person, keeps it; 0: none is known to
+    holder INTEGER NOT NULL -- terminals.number: of this person, keeps it; 0: none is known to; -1: it has said that it does not hold it
+) STRICT;
+CREATE INDEX let_go_held ON let_go (holder, entry);
+
+-- Bodies that a backup brought while this terminal lets go of what no other one keeps. They stay until the next choice.
+CREATE TABLE brought (
+    entry INTEGER PRIMARY KEY REFERENCES entries
+) STRICT;
+
+-- What other terminals of this person have said last that they keep.
+CREATE TABLE keepers (
+    terminal  INTEGER PRIMARY KEY, -- terminals.number
+    keeps_all INTEGER NOT NULL     -- 0: only what is not old
 ) STRICT;

@@ -1,4 +1,5 @@
 // Vectors of own terminals; SPEC §5.2, §5.14.1, §5.14.2, §7.8.
+import { readHeader } from '../entries.js';
 import { key, readLog } from '../log.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
 import { readOperation } from '../operations.js';
@@ -85,6 +86,13 @@ const RUN = {
     const message = decodeMessage(hex(step.message));
     const terminals = [step.own_terminals, step.contact_terminals].map((some) => some.map(hex));
     return { says: own.whatPassedSays(message, ...terminals), kind: message.kind, ids: message.ids };
+  },
+  receive_kept(inputs, step) {
+    const ends = [step.receiver, step.sender].map(hex);
+    return { of_holding: own.isOfHolding(decodeMessage(hex(step.message)), ...ends) };
+  },
+  want(inputs, step) {
+    return { wanted: own.wantsBody(readHeader(hex(step.header)), step.since) };
   },
   receive(inputs, step) {
     own.checkPlace(decodeMessage(hex(step.message)), step.link === 'own');

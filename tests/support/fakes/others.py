@@ -241,6 +241,7 @@ class Others:
         self._invitation_of: dict[str, str] = {}
         self._settings = SettingsView(read_receipts=True, typing=True)
         self._retention = RetentionView(0)
+        self.others_keep_days = False
         self._old = set[str]()
         self._let_go = dict[str, EntryView]()
         self._preferences: dict[str, str] = {}
@@ -386,7 +387,8 @@ class Others:
             for entry in [one for one in talk.entries if one.id in self._let_go] if not days else ():
                 talk.entries[talk.index(entry.id)] = back = self._let_go.pop(entry.id)
                 self.emit(EntryReturned(back))
-        self._retention = RetentionView(days, alone, len(self._let_go))
+        stays = days > 0 and not alone and self.others_keep_days
+        self._retention = RetentionView(days, alone, len(self._let_go), stays)
         return self._retention
 
     def conflict(self, person: str, first: EntryView | None = None) -> tuple[str, ...]:

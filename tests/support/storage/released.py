@@ -20,6 +20,7 @@ from chat.storage import (
     persons,
     profile,
     receipts,
+    reliance,
     removal,
     repair,
     retention,
@@ -224,6 +225,8 @@ def let_go(database: Database) -> None:
     entries.insert(database, old, unread=False)
     retention.keep(database, 30, (TIME, "a start", 5), alone=False)
     retention.let_go(database, [old.id], blob("another terminal"), (TIME, "a start", 5), TIME)
+    reliance.heard(database, blob("another terminal"), keeps_all=True)
+    database.run("INSERT INTO brought (entry) SELECT min(entry) FROM bodies")
 
 
 def write_notes(database: Database) -> None:

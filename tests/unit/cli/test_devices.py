@@ -80,7 +80,7 @@ def test_what_a_device_holds_is_a_line_per_conversation_and_one_for_all(line: Li
 
 def test_what_a_device_keeps_is_chosen_by_days_and_shown(line: Line) -> None:
     assert line.run("terminal", "keep").out == "This device keeps all messages.\n"
-    chosen = {"days": 30, "even_if_alone": False, "elsewhere": 0}
+    chosen = {"days": 30, "even_if_alone": False, "elsewhere": 0, "stays": False}
     assert line.run("terminal", "keep", "30d", "--json").objects == [chosen]
     assert line.run("terminal", "keep", "--json").objects == [chosen]
     (own,) = [row for row in line.run("terminal", "list", "--json").objects if row["this"]]
@@ -93,11 +93,19 @@ def test_what_a_device_keeps_is_chosen_by_days_and_shown(line: Line) -> None:
     assert line.messenger.called("keep") == [(30, False), (0, False)]
 
 
+def test_a_choice_says_that_nothing_leaves_where_all_other_devices_keep_days(line: Line) -> None:
+    line.messenger.others_keep_days = True
+    assert line.run("terminal", "keep", "30d").out.endswith("nothing leaves this one.\n")
+    assert line.run("terminal", "keep", "--json").objects[0]["stays"] is True
+    assert "nothing leaves" not in line.run("terminal", "keep", "30d", "--even-if-alone").out
+    assert "nothing leaves" not in line.run("terminal", "keep", "all").out
+
+
 def test_the_only_device_keeps_all_unless_its_person_insists(line: Line) -> None:
     line.messenger.other_terminals = ()
     line.run("terminal", "keep", "30d").failed(77)
     assert line.run("terminal", "keep", "30d", "--even-if-alone", "--json").objects == [
-        {"days": 30, "even_if_alone": True, "elsewhere": 0}
+        {"days": 30, "even_if_alone": True, "elsewhere": 0, "stays": False}
     ]
 
 

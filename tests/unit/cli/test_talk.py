@@ -434,7 +434,7 @@ def test_what_another_device_keeps_is_shown_with_its_name_and_not_searched(line:
     line.messenger.receive_alone(ben.person, "elsewhere")
     (row,) = line.run("history", "Ben", "--json").objects
     assert (row["kind"], row["kept_on"], row["text"]) == ("elsewhere", "", "")
-    assert line.run("history", "Ben").out.endswith("Ben: (not on this device)\n")
+    assert line.run("history", "Ben").out.endswith("Ben: (on no device of yours)\n")
     line.messenger._retention = RetentionView(30, elsewhere=1)
     found = line.run("history", "--search", "anything")
     assert (found.out, "not searched: 1" in found.err) == ("", True)

@@ -26,7 +26,7 @@ def test_entries_come_before_the_marks_among_them() -> None:
 
 
 def test_nothing_passes_what_is_neither() -> None:
-    over = Digests([])
+    over = Digests([], 0)
     came: list[Message] = [mark(1), over, mark(2), entry(2), over, entry(3), mark(3)]
     assert list(entries_first(came)) == [mark(1), over, entry(2), mark(2), over, entry(3), mark(3)]
 

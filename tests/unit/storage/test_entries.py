@@ -198,12 +198,15 @@ def test_case_94_what_a_contact_sends_costs_the_same_for_each_entry(
     def take(some: Sequence[ParsedEntry]) -> None:
         with database.transaction():
             entries.insert_all(database, some, ME.terminal, carrier=blob("carrier"))
-        repair.wanted(database, TALK, blob("another terminal"))
 
-    few = steps_of(database, lambda: take(sent[:200]))
+    def ask() -> object:
+        return repair.wanted(database, TALK, blob("another terminal"))
+
+    few, asking_few = steps_of(database, lambda: take(sent[:200])), steps_of(database, ask)
     take(sent[200:1_000])
-    many = steps_of(database, lambda: take(sent[1_000:]))
+    many, asking_many = steps_of(database, lambda: take(sent[1_000:])), steps_of(database, ask)
     assert many < 3 * few
+    assert asking_many < 8 * (asking_few + 1), "there are six times as many to look at"
 
 
 def test_case_94_of_many_missing_bodies_the_first_of_each_author_is_asked_for(database: Database) -> None:

@@ -14,6 +14,7 @@ from chat.storage import (
     entries,
     persons,
     receipts,
+    reliance,
     repair,
     retention,
     salvage,
@@ -256,14 +257,67 @@ def test_a_text_with_more_edits_than_a_message_names_stays(
     assert retention.due(database, 0, NOW)[0] == []
 
 
+def alone(database: Database, now: int = NOW) -> set[bytes]:
+    return {entry for one in retention.due(database, 0, now, alone=True)[0] for entry in one.ids}
+
+
+def test_without_another_terminal_nothing_goes_that_was_stored_arrived_or_was_answered_lately(
+    database: Database,
+) -> None:
+    old, late = theirs(), theirs("late", sequence=2)
+    mine = sample("mine", author=ME.terminal, time=NOW - 40 * DAY)
+    insert(database, old, mine)
+    with database.transaction():
+        receipts.acknowledge(
+            database, TALK, ME.terminal, THEIR_TERMINAL.terminal, receipt_for(STORED, [mine.id]), NOW - 1
+        )
+    keep(database, alone=True)
+    assert alone(database) == {old.id}, "the own one arrived lately"
+    with database.transaction():
+        entries.insert_all(database, [late], ME.terminal, stored=NOW - DAY)
+        receipts.mark_all_read(database, TALK, ME.terminal, NOW - 40 * DAY)
+    after = theirs("after", sequence=3)
+    insert(database, after)
+    assert alone(database) == {old.id}, "what has a higher number was stored later"
+    assert {entry for one in retention.due(database, 0, NOW)[0] for entry in one.ids} >= {after.id, late.id}
+    assert alone(database, NOW + 40 * DAY) == {old.id, mine.id, late.id, after.id}
+    with database.transaction():
+        database.run("UPDATE entries SET rank = ? WHERE id = ?", NOW - 1, old.id)
+    assert alone(database) == set(), "it follows a young one"
+
+
+def test_what_a_backup_brought_stays_without_another_terminal_until_the_next_choice(
+    database: Database,
+) -> None:
+    one = theirs()
+    insert(database, one)
+    keep(database)
+
+    def bring() -> None:
+        with database.transaction():
+            retention.bring(database, [row[0] for row in database.rows("SELECT number FROM entries")])
+
+    bring()
+    assert alone(database) == {one.id}, "others keep it"
+    keep(database, alone=True)
+    bring()
+    assert alone(database) == set()
+    keep(database, 20, alone=True)
+    assert alone(database) == {one.id}
+    bring()
+    with database.transaction():
+        remove_conversation(database, int(database.value("SELECT conversation FROM entries")))
+    assert database.rows("SELECT * FROM brought") == []
+
+
 def test_only_a_database_that_keeps_all_vouches_for_what_it_holds(database: Database) -> None:
     held, alone = theirs(), theirs("other", sequence=2)
     insert(database, held, replace(alone, salt=b"", body=b"", said=None))
     ids = sorted((held.id, alone.id))
-    assert retention.held_among(database, TALK, ids) == [held.id]
-    assert retention.held_among(database, bytes(32), ids) == []
+    assert reliance.held_among(database, TALK, ids) == ([held.id], [alone.id])
+    assert reliance.held_among(database, bytes(32), ids) == ([], ids)
     keep(database)
-    assert retention.held_among(database, TALK, ids) == []
+    assert reliance.held_among(database, TALK, ids) == ([], [alone.id])
 
 
 def test_a_clock_counts_again_once_it_has_run_for_a_day(database: Database) -> None:

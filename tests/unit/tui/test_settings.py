@@ -154,3 +154,6 @@ async def test_how_long_this_device_keeps_messages_is_chosen_where_another_one_k
         await pilot.press("left")
         await until(pilot, lambda: messenger.called("keep") == [(365, False), (365, False)])
         assert (choice(pilot, "keep").chosen, (await messenger.retention()).days) == ("365", 365)
+        messenger.others_keep_days = True
+        await pilot.press("left")
+        await until_shown(pilot, "Nothing leaves this device")

@@ -49,6 +49,7 @@ from tui.linear.pairing import STRANGERS_MAX
 from tui.linear.program import Program
 from tui.linear.wording import DELIVERY
 from tui.preferences import Options
+from tui.text.formatting import STAYS
 
 UNLOCK = ">> correct horse"
 
@@ -672,6 +673,17 @@ async def test_a_device_is_added_by_words_and_removed() -> None:
     assert fake.called("remove_terminal") == [(added.terminal, False)]
     assert any(line.startswith(f"2. {added.terminal[:8]}…") and "removed" in line for line in said)
     assert "Adding a device was stopped. No device was added." in said
+
+
+async def test_the_setting_says_that_nothing_leaves_where_all_other_devices_keep_days() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    door.messenger.other_terminals = (TerminalView("b" * 64, False, TerminalState.LIVE),)
+    door.messenger.others_keep_days = True
+    steps = ("> /settings keep 30", "> /settings keep 0", "> /quit")
+    said, _status = await play(iter([UNLOCK, *steps]), door, OPTIONS)
+    kept = [line for line in said if line.startswith("keep is ")]
+    assert [line.endswith(STAYS) for line in kept] == [True, False]
 
 
 async def test_notes_to_oneself_are_a_conversation_like_others() -> None:
