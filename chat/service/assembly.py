@@ -22,6 +22,7 @@ from chat.service.amending import Amendments
 from chat.service.attendance import Attendance
 from chat.service.backup import Backup
 from chat.service.checking import Checker
+from chat.service.claims import Claims
 from chat.service.clearing import Clearing
 from chat.service.comparison import Comparison, Gaps
 from chat.service.contacts import People
@@ -152,6 +153,7 @@ class UseCases:
             amendments,
             notes,
             gaps,
+            Claims(runtime, store, bus, keyring, views, expirer),
         )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)

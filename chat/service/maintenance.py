@@ -9,7 +9,7 @@ from chat.errors import phrase
 from chat.interface import Cleaned, Cleaning, EntriesMarked, Notice, NotPermitted, ParlourError
 from chat.service.amending import Amendments
 from chat.service.events import EventBus, RanksSettled
-from chat.storage import entries, ordering, quarantine, secure_deletion
+from chat.storage import claims, entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import (
     StorageBroken,
@@ -131,9 +131,9 @@ class Cleaner:
 class Settler:
     """Does, piece by piece, what one entry may ask of a whole history.
 
-    It raises the ranks of entries that arrived before one that they name (SPEC §11.3), decides which entries
-    of removed terminals count, and follows deletes and edits (SPEC §11.2). It publishes whose entries have
-    other marks, and what deletes and edits have changed.
+    It raises the ranks of entries that arrived before one that they name (SPEC §11.3), decides which claims
+    are own entries and which entries of removed terminals count, and follows deletes and edits (SPEC §11.2).
+    It publishes whose entries have other marks, and what deletes and edits have changed.
     """
 
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus, amendments: Amendments) -> None:
@@ -164,7 +164,9 @@ class Settler:
         conversation: int | None = 0
         rule: int | None = 0
         amends: int | None = 0
-        while conversation is not None or rule is not None or amends is not None:
+        claimed = True
+        while claimed or conversation is not None or rule is not None or amends is not None:
+            claimed = await self._store.write(claims.settle_next)
             conversation = await self._store.write(ordering.settle_next, conversation or 0)
             rule, changed = await self._store.write(quarantine.settle_next, rule or 0)
             for contact in changed:

@@ -37,7 +37,7 @@ from chat.service.state import ContactBook
 from chat.storage import expiry, receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Store
-from chat.storage.entries import ON_ALL, EntryRow
+from chat.storage.entries import BY_OWN, ON_ALL, EntryRow, Stored
 from chat.storage.expiry import Moment
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
@@ -84,6 +84,9 @@ FILLED: Final = (EntryFilled, EntryReturned)
 ID_DIGITS: Final = 8
 """Digits of its id that stand for a terminal without a name, as in the list of devices."""
 
+CLAIMED: Final = ("", "contact", "device")
+"""Who says that this person wrote an entry, by EntryRow.claimed."""
+
 BY: Final = {expiry.EXPIRED: "", ON_ALL: MINE}
 """Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
 
@@ -118,12 +121,18 @@ class Views:
         self._bus = bus
 
     def added(
-        self, person: bytes, entry: ParsedEntry, *, conflicting: bool = False, quarantined: bool = False
+        self,
+        person: bytes,
+        entry: ParsedEntry,
+        *,
+        conflicting: bool = False,
+        quarantined: bool = False,
+        claimed: int = 0,
     ) -> EntryView:
         """An entry that was just stored, and that no link has carried yet."""
         header, said = entry.header, entry.said
-        here = header.author == self._keyring.own.terminal
-        own = here or self.is_own(header)
+        here = header.author == self._keyring.own.terminal and not claimed
+        own = here or (not claimed and self.is_own(header))
         noted = person == self._keyring.own.person
         if noted:
             state = self._note_state(header.author)
@@ -142,7 +151,7 @@ class Views:
         return EntryView(
             id=entry.id.hex(),
             contact=person.hex(),
-            author=self._keyring.own_log.name if own else self.name(person),
+            author=self._author(person, own, claimed),
             own=own,
             time=utc(header.time),
             kind=kind,
@@ -154,7 +163,17 @@ class Views:
             expires=utc(ends(header, self._now().wall, own=own).due) if header.timer else None,
             seconds=entry.timing.seconds if entry.timing is not None else 0,
             noted=noted,
+            claimed=CLAIMED[claimed],
         )
+
+    def claim(self, person: bytes, stored: Stored, by: int) -> EntryView:
+        """A claim that was just stored; `by` as EntryRow.claimed."""
+        view = self.added(person, stored.entry, claimed=by)
+        return gone(view, stored.destroyed) if stored.destroyed else view
+
+    def _author(self, person: bytes, own: bool, claimed: int) -> str:
+        """The name of the author, or of who says that this person wrote it."""
+        return self._keyring.own_log.name if own or claimed == BY_OWN else self.name(person)
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = self.is_own(row)
@@ -169,7 +188,7 @@ class Views:
         return EntryView(
             id=row.id.hex(),
             contact=person.hex(),
-            author=self._keyring.own_log.name if own else self.name(person),
+            author=self._author(person, own, row.claimed),
             own=own,
             time=utc(row.time),
             kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
@@ -185,6 +204,7 @@ class Views:
             change=change.id.hex() if change is not None else "",
             kept_on=self._kept_on(row),
             noted=noted,
+            claimed=CLAIMED[row.claimed],
         )
 
     def _kept_on(self, row: EntryRow) -> str:
@@ -236,6 +256,8 @@ class Views:
                 (utc(one.time) for one in receipts_of if one.terminal in own and one.kind == receipts.STORED),
                 None,
             )
+        if row.claimed:  # what a contact says of its claim is no delivery
+            receipts_of = ()
         return DetailsView(
             id=row.id.hex(),
             person=(self._keyring.own.person if by_own else person).hex(),
@@ -256,6 +278,7 @@ class Views:
             quarantined=row.quarantined != 0,
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
+            claimed=CLAIMED[row.claimed],
             versions=() if self._is_over(row) else _versions(row, edits),
             awaited=tuple(
                 AwaitedView(person.hex(), one, names.get(bytes.fromhex(one), ""))
@@ -275,6 +298,8 @@ class Views:
     def is_own(self, entry: EntryHeader | EntryRow) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
         own = self._keyring.own
+        if isinstance(entry, EntryRow) and entry.claimed:
+            return False
         if entry.author == own.terminal or entry.author not in self._keyring.own_terminals:
             return entry.author == own.terminal
         return is_own(entry.fields if isinstance(entry, EntryRow) else entry, own.self_keys)

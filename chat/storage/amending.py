@@ -144,12 +144,15 @@ class Follower:
     def _follow(self, one: _Amendment) -> None:
         held = self._db.row(
             "SELECT e.number, e.kind, e.destroyed, e.header, e.time, b.entry IS NULL FROM entries AS e"
-            " LEFT JOIN bodies AS b ON b.entry = e.number WHERE e.id = ? AND e.conversation = ?",
+            " LEFT JOIN bodies AS b ON b.entry = e.number WHERE e.id = ? AND e.conversation = ?"
+            # Whose words a claim has is not known, so nobody deletes or edits them.
+            " AND e.number NOT IN (SELECT entry FROM claims)",
             *(one.target, one.conversation),
         )
         counts = not self._db.value(
             f"SELECT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = ?1)"
-            " OR EXISTS (SELECT 1 FROM uncovered WHERE entry = ?1)",
+            " OR EXISTS (SELECT 1 FROM uncovered WHERE entry = ?1)"
+            " OR EXISTS (SELECT 1 FROM claims WHERE entry = ?1)",
             one.number,
         )
         if held is None:
@@ -278,7 +281,8 @@ class Follower:
 
     def _wait(self, one: _Amendment, *, counts: bool) -> None:
         """Nothing is known of what it names, but that a delete covers the edits of its own person."""
-        held = f"SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND conversation NOT IN {REMOVED})"
+        held = f"SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND conversation NOT IN {REMOVED}"
+        held += " AND number NOT IN (SELECT entry FROM claims))"
         if self._db.value(held, one.target):  # of another conversation
             self._forget(one)
         elif not counts:
