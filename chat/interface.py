@@ -106,7 +106,7 @@ class EntriesConflict(Struct, frozen=True):
 
 
 class EntriesMarked(Struct, frozen=True):
-    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
+    """Other entries are `quarantined` or `claimed` than before: read again what of the conversation is shown."""
 
     contact: str
 

@@ -283,6 +283,8 @@ class AwaitedView(Struct, frozen=True):
 class DetailsView(Struct, frozen=True):
     """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
 
+    Of one that is `claimed`, `person` is who says so.
+
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
     `conflicts`: ids of the other entries that have its place in the author's chain. `uncovered`: it came
     from a terminal of this person, and no head that the contact has named leads to it. `versions`: of an

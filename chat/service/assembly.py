@@ -218,7 +218,7 @@ class UseCases:
         bus.on(RelayStands, dialer.relay_stands)
         bus.on(events.RelaysNamed, lambda signal: relay_client.name(signal.relays))
         bus.on(events.InvitationsChanged, lambda _: relay_client.renew())
-        for kind in (events.CutsFollowed, events.ContactsChanged, events.OwnLogGrew):
+        for kind in (events.CutsFollowed, events.ContactsChanged, events.OwnLogGrew, events.SecretsRenewed):
             bus.on(kind, lambda _: self.settler.begin())
         bus.on(events.CutsFollowed, lambda _: self.expirer.follow_timers())
         bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())

@@ -260,7 +260,7 @@ class Views:
             receipts_of = ()
         return DetailsView(
             id=row.id.hex(),
-            person=(self._keyring.own.person if by_own else person).hex(),
+            person=(self._keyring.own.person if by_own or row.claimed == BY_OWN else person).hex(),
             terminal=row.author.hex(),
             time=utc(row.time),
             stored=stored,

@@ -142,6 +142,9 @@ class Follower:
         return bool(self._db.value(of_own, number)) and is_own(ENTRY_HEADER.decode(header), self._self_keys)
 
     def _follow(self, one: _Amendment) -> None:
+        if self._db.value("SELECT EXISTS (SELECT 1 FROM claims WHERE entry = ?)", one.number):
+            self._leave(one)
+            return
         held = self._db.row(
             "SELECT e.number, e.kind, e.destroyed, e.header, e.time, b.entry IS NULL FROM entries AS e"
             " LEFT JOIN bodies AS b ON b.entry = e.number WHERE e.id = ? AND e.conversation = ?"
@@ -151,8 +154,7 @@ class Follower:
         )
         counts = not self._db.value(
             f"SELECT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = ?1)"
-            " OR EXISTS (SELECT 1 FROM uncovered WHERE entry = ?1)"
-            " OR EXISTS (SELECT 1 FROM claims WHERE entry = ?1)",
+            " OR EXISTS (SELECT 1 FROM uncovered WHERE entry = ?1)",
             one.number,
         )
         if held is None:
@@ -170,6 +172,14 @@ class Follower:
             self._put(one, APART)
         else:
             self._delete(one, target)
+
+    def _leave(self, claim: _Amendment) -> None:
+        """Who wrote a claim is not known, and so neither what it may name. Edits of what is gone here go."""
+        gone = "SELECT destroyed FROM entries WHERE id = ? AND conversation = ?"
+        if claim.kind == KIND_EDIT and self._db.value(gone, claim.target, claim.conversation):
+            self._without_effect(claim)
+        else:
+            self._put(claim, APART)
 
     def gone(self, numbers: Iterable[int]) -> None:
         """Show what is left of entries whose edits, among these entries, were deleted on this terminal."""
