@@ -106,7 +106,7 @@ class EntriesConflict(Struct, frozen=True):
 
 
 class EntriesMarked(Struct, frozen=True):
-    """Other entries are `quarantined` or `claimed` than before: read again what of the conversation is shown."""
+    """Other entries than before are `quarantined` or `claimed`: read again what is shown."""
 
     contact: str
 

@@ -198,6 +198,15 @@ def uncovered(entries: Entries, passed_on: Collection[bytes], heads: Collection[
     return sorted(left)
 
 
+def claims(entries: Entries, untagged: Collection[bytes]) -> list[bytes]:
+    """Ids, ascending, of the entries that nothing shows to be this person's own (SPEC §11.2).
+
+    `untagged`: those of own terminals that no self key fits. What precedes an own entry in its author's chain
+    is own, too.
+    """
+    return uncovered(entries, untagged, ())
+
+
 # --- The heads that a peer gets ---
 
 

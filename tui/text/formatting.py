@@ -481,13 +481,13 @@ def claim_cause(claimed: str) -> str:
     """Why an entry does not count as one's own."""
     if claimed == "device":
         return _(
-            "Another device of yours passed this on as a message that you wrote, and this device lacks the key "
-            "that would show it. It counts as yours once the key has come."
+            "Another device of yours passed this on as a message that you wrote, and this device lacks the "
+            "key that would show it. It counts as yours once the key has come."
         )
     return _(
-        "The contact says that you wrote this, and no key on this device shows it. You may have written it on "
-        "a device that is lost, or the contact may have invented it. It does not count as yours unless the key "
-        "comes."
+        "The contact says that you wrote this, and no key on this device shows it. You may have written it "
+        "on a device that is lost, or the contact may have invented it. It does not count as yours unless "
+        "the key comes."
     )
 
 

@@ -50,6 +50,7 @@ ENTRY_FIELDS = [
     "state",
     "conflicting",
     "quarantined",
+    "claimed",
     "edited",
     "deleted_by",
 ]
