@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from chat.interface import (
     UsageError,
 )
 from chat.network.links import LiveLink
+from chat.service import restoring
 from chat.service.events import SecretsRenewed, SettlingDue
 from chat.storage import claims, entries, keys, receipts, repair
 from chat.storage.claims import CLAIMS_MAX
+from chat.storage.database import Database
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
@@ -39,10 +42,14 @@ from protocol.entries_and_receipts import (
 )
 from protocol.messages import CutHead, Entry
 from protocol.pairing.renewal import Drawn
+from protocol.profile_header import CHEAPEST
 from tests.integration.steps import current, dial, entry_of, in_touch, say
+from tests.integration.test_backup import back_up, restore_new, started
+from tests.integration.test_damaged_profiles import flip, root_of
 from tests.integration.test_own_terminals import apart, arrives, desk_and_laptop, linked, terminal_of, unread
 from tests.integration.test_renewal import three_and_ben
-from tests.support.engines.engines import Person, in_virtual_time, talk
+from tests.integration.test_salvage import OWN, salvage
+from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, invite, talk
 
 LOST = b"k" * 32
 """A self key that no terminal has."""
@@ -340,3 +347,93 @@ async def test_a_claim_that_was_deleted_here_stays_so(tmp_path: Path) -> None:
 
 async def found(person: Person, words: str) -> list[EntryView]:
     return list(await person.engine.search(words))
+
+
+@in_virtual_time
+async def test_claims_stay_so_in_a_backup_and_when_the_profile_is_damaged(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        claim = invented(ada, ben, "I owe you")
+        await sends(ben, ada, claim)
+        await talk(ada, ben, "mine")
+        path = tmp_path / "backup"
+        made = await back_up(ada, path)
+        view = await asyncio.to_thread(restore_new, tmp_path / "restored", path)
+        assert view.root == made.root
+        other = await started(ada, tmp_path / "restored")
+        assert await claims_of(other, ben) == ["I owe you"]
+        assert [one.own for one in await other.history(ben) if one.text == "mine"] == [True]
+        await other.stop()
+        pages = [await root_of(ada, table) for table in ("claims", "claims_by_conversation")]
+        await ada.stop()
+        whole = (ada.folder / "history.db").read_bytes()
+        for page in (None, *pages):
+            (ada.folder / "history.db").write_bytes(whole)
+            if page is not None:
+                flip(ada.folder, page)
+            saved = tmp_path / f"saved {page}"
+            await asyncio.to_thread(salvage, ada.folder, saved, recovery=True)
+            folder = saved.with_suffix(".restored")
+            await asyncio.to_thread(
+                restoring.restore_new, folder, PASSPHRASE, restoring.Asked(saved, OWN), os.urandom, CHEAPEST
+            )
+            other = await started(ada, folder)
+            assert await claims_of(other, ben) == ["I owe you"]
+            await other.stop()
+        await ada.start()
+        assert await claims_of(ada, ben) == ["I owe you"]
+        assert [one.own for one in await ada.history(ben) if one.text == "mine"] == [True]
+        assert "I owe you" in await ada.texts(ben)
+
+
+@in_virtual_time(limit=600)
+async def test_words_under_a_key_that_was_drawn_after_the_backup_come_back_as_claims(tmp_path: Path) -> None:
+    """The contact has them, and passes them once the restored device has paired again."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        path = tmp_path / "backup"
+        await back_up(ada, path)
+        await renewed(ada, LOST)
+        await ada.engine._use_cases.store.write(keys.add_self_key, Drawn(b"n" * 32, (), bytes(32), bytes(64)))
+        own = await ada.engine._use_cases.store.read(keys.read_own)
+        ada.engine._use_cases.keyring.take_renewed(own, {})
+        await talk(ada, ben, "under the new key")
+        await ada.stop()
+        await asyncio.to_thread(restore_new, tmp_path / "restored", path)
+        other = await started(ada, tmp_path / "restored")
+        try:
+            (contact,) = await ben.engine.contacts()
+            shown = other.wait(EntryAdded, lambda event: event.entry.text == "under the new key")
+            await invite(other, ben)
+            await ben.engine.verify(
+                contact.person, (await ben.engine.verification(contact.person)).numbers[0]
+            )
+            view = (await shown).entry
+            assert (view.claimed, view.own) == ("contact", False)
+            assert [one.own for one in await other.history(ben) if one.text == "before"] == [True]
+        finally:
+            await other.stop()
+
+
+@in_virtual_time(limit=600)
+async def test_a_claim_ends_with_its_timer_and_goes_with_the_contact(tmp_path: Path) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
+        friend, parts = await ada.contact(ben), ada.engine._use_cases
+        own = parts.keyring.own
+        place_of = EntryPlace(
+            conversation_of_two(own.person, ben.peer.person),
+            own.terminal,
+            b"invented",
+            None,
+            [],
+            parts.keyring.own_log.heads,
+        )
+        timed = write_entry(
+            place_of, ada.clock.wall(), KIND_TEXT, text_body("short"), LOST, parts.runtime.random, 60
+        )
+        await sends(ben, ada, timed, invented(ada, ben, "stays"))
+        assert set(await claims_of(ada, ben)) == {"short", "stays"}
+        await asyncio.sleep(90)
+        assert [one.kind for one in await ada.history(ben) if one.id == timed.id.hex()] == ["expired"]
+        assert sorted(await claims_of(ada, ben)) == ["", "stays"]
+        await ada.engine.remove(friend)
+        await asyncio.sleep(10)
+        assert await parts.store.read(Database.value, "SELECT count(*) FROM claims") == 0
