@@ -151,7 +151,7 @@ class Views:
         return EntryView(
             id=entry.id.hex(),
             contact=person.hex(),
-            author=self._author(person, own, claimed),
+            author=self._keyring.own_log.name if own or claimed == BY_OWN else self.name(person),
             own=own,
             time=utc(header.time),
             kind=kind,
@@ -171,10 +171,6 @@ class Views:
         view = self.added(person, stored.entry, claimed=by)
         return gone(view, stored.destroyed) if stored.destroyed else view
 
-    def _author(self, person: bytes, own: bool, claimed: int) -> str:
-        """The name of the author, or of who says that this person wrote it."""
-        return self._keyring.own_log.name if own or claimed == BY_OWN else self.name(person)
-
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = self.is_own(row)
         # It may be over before it is destroyed.
@@ -188,7 +184,7 @@ class Views:
         return EntryView(
             id=row.id.hex(),
             contact=person.hex(),
-            author=self._author(person, own, row.claimed),
+            author=self._keyring.own_log.name if own or row.claimed == BY_OWN else self.name(person),
             own=own,
             time=utc(row.time),
             kind=TEXT if said is not None else EXPIRED if over else _unshown(row),

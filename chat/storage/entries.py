@@ -235,6 +235,12 @@ whether a conversation is being removed; and whether these are this person's not
 """
 
 
+_NAMED: Final = (
+    "SELECT id, number, conversation, author, rank, sequence FROM entries"
+    f" WHERE NOT {ordering.apart('number')} AND id IN"
+)
+
+
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
@@ -336,9 +342,7 @@ class _Burst:
             if header.parents:
                 named.update(header.parents)
         held: dict[bytes, tuple[int, int, int, int]] = {}
-        query = "SELECT id, number, conversation, author, rank, sequence FROM entries"
-        query += f" WHERE NOT {ordering.apart('number')} AND id IN"
-        for identity, number, conversation, *of in _chunked(self._db, query, named - ids):
+        for identity, number, conversation, *of in _chunked(self._db, _NAMED, named - ids):
             # An edge to an entry of another conversation would reveal to a peer that it is held.
             held[identity] = number if conversation == self._number else 0, *of
         return held
