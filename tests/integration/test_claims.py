@@ -248,7 +248,7 @@ async def test_a_claim_becomes_an_own_entry_when_its_key_comes(tmp_path: Path) -
 
 @in_virtual_time(limit=600)
 async def test_what_another_own_terminal_has_counts_in_the_root_without_the_key(tmp_path: Path) -> None:
-    """The laptop has a key that the desk never gets. It is told apart from the contact's claims."""
+    """The laptop has a key that the desk never gets. It is shown apart from what the contact claims."""
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
         await apart(network, desk, laptop)
         await laptop.engine._use_cases.store.write(keys.add_earlier_self_key, Drawn(LOST, (), b"", b""))
@@ -437,3 +437,42 @@ async def test_a_claim_ends_with_its_timer_and_goes_with_the_contact(tmp_path: P
         await ada.engine.remove(friend)
         await asyncio.sleep(10)
         assert await parts.store.read(Database.value, "SELECT count(*) FROM claims") == 0
+
+
+@in_virtual_time(limit=900)
+async def test_a_claimed_cut_takes_the_place_of_no_genuine_one(tmp_path: Path) -> None:
+    """The contact says that the desk has cut the laptop after its first text."""
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
+        first = bytes.fromhex(await talk(laptop, ben, "first"))
+        await talk(laptop, ben, "second")
+        await asyncio.sleep(10)
+        await desk.engine.remove_terminal(terminal_of(laptop))
+        await asyncio.sleep(10)
+        author, store = bytes.fromhex(terminal_of(laptop)), desk.engine._use_cases.store
+        row = await store.read(entries.get, first)
+        assert row is not None
+        cut = cut_body(author, [CutHead(row.incarnation, row.sequence, first)])
+        await sends(ben, desk, invented(desk, ben, "", kind=KIND_CUT, body=cut))
+        await settled(desk)
+        assert [one.quarantined for one in await desk.history(ben) if one.text in {"first", "second"}] == [
+            False,
+            False,
+        ]
+
+
+@in_virtual_time(limit=600)
+async def test_a_claim_of_a_removed_device_counts_no_more_than_its_cut_says_when_its_key_comes(
+    tmp_path: Path,
+) -> None:
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
+        await talk(laptop, ben, "first")
+        await asyncio.sleep(10)
+        await desk.engine.remove_terminal(terminal_of(laptop))
+        await asyncio.sleep(10)
+        late = invented(desk, ben, "late", author=bytes.fromhex(terminal_of(laptop)))
+        await sends(ben, desk, late)
+        assert await claims_of(desk, ben) == ["late"]
+        await renewed(desk, LOST)
+        await asyncio.sleep(10)
+        shown = {one.text: (one.claimed, one.quarantined) for one in await desk.history(ben)}
+        assert (shown["first"], shown["late"]) == (("", False), ("", True))
