@@ -133,7 +133,8 @@ class UseCases:
         self.privacy = privacy = Privacy(store, profile.settings, notes)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
-        self.settler = settler = Settler(runtime, store, bus, amendments)
+        claims = Claims(runtime, store, bus, keyring, views, expirer)
+        self.settler = settler = Settler(runtime, store, bus, amendments, claims.settle)
         self.history = History(store, profile.own.person, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.roots = Roots(store, keyring, book)
@@ -153,7 +154,7 @@ class UseCases:
             amendments,
             notes,
             gaps,
-            Claims(runtime, store, bus, keyring, views, expirer),
+            claims,
         )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)

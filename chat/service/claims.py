@@ -47,6 +47,14 @@ class Claims:
             self._expirer.begin()
         return [entry.id for entry in said if entry.id in held]
 
+    async def settle(self) -> bool:
+        """Decide about a piece of the claims that are due; whether any was. Raises a storage failure.
+
+        A key that was stored and is not in memory yet waits until it is: what it makes an own entry would be
+        shown as one of the contact.
+        """
+        return await self._store.write(claims.settle_next, len(self._keyring.own.self_keys))
+
     def _insert(
         self, database: Database, link: LiveLink, person: bytes, some: Sequence[ParsedEntry]
     ) -> _Kept:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from chat.errors import phrase
 from chat.interface import Cleaned, Cleaning, EntriesMarked, Notice, NotPermitted, ParlourError
 from chat.service.amending import Amendments
 from chat.service.events import EventBus, RanksSettled
-from chat.storage import claims, entries, ordering, quarantine, secure_deletion
+from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import (
     StorageBroken,
@@ -136,8 +137,16 @@ class Settler:
     It publishes whose entries have other marks, and what deletes and edits have changed.
     """
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, amendments: Amendments) -> None:
-        self._config, self._store, self._bus, self._amendments = runtime.config, store, bus, amendments
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        amendments: Amendments,
+        settle_claims: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._config, self._store, self._bus = runtime.config, store, bus
+        self._amendments, self._settle_claims = amendments, settle_claims
         self._due = asyncio.Event()
 
     def begin(self) -> None:
@@ -166,7 +175,7 @@ class Settler:
         amends: int | None = 0
         claimed = True
         while claimed or conversation is not None or rule is not None or amends is not None:
-            claimed = await self._store.write(claims.settle_next)
+            claimed = await self._settle_claims()
             conversation = await self._store.write(ordering.settle_next, conversation or 0)
             rule, changed = await self._store.write(quarantine.settle_next, rule or 0)
             for contact in changed:

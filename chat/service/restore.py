@@ -226,7 +226,8 @@ def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
 def _settle(db: Database) -> None:
     """Do to the end what is due, so that nothing is shown that does not count, was deleted or was edited."""
     rule: int | None = 0
-    while claims.settle_next(db) or ordering.settle_next(db, 0) is not None or rule is not None:
+    known = len(keys.self_keys(db))
+    while claims.settle_next(db, known) or ordering.settle_next(db, 0) is not None or rule is not None:
         rule, _ = quarantine.settle_next(db, rule or 0)
     self_keys, talk = keys.read_own(db).self_keys, 0
     while (following := Follower(db, self_keys).piece(talk)) is not None:

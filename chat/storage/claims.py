@@ -49,8 +49,12 @@ def insert_all(
     """
     room = CLAIMS_MAX - count(db, new[0].header.conversation)
     fresh, held = list[ParsedEntry](), set[bytes]()
+    in_it = (
+        "SELECT number FROM entries WHERE id = ?"
+        " AND conversation = (SELECT number FROM conversations WHERE id = ?)"
+    )
     for entry in new:
-        if (number := db.value("SELECT number FROM entries WHERE id = ?", entry.id)) is not None:
+        if (number := db.value(in_it, entry.id, entry.header.conversation)) is not None:
             held.add(entry.id)
             if by == BY_OWN:
                 _pass(db, number)
@@ -114,14 +118,16 @@ _FOLLOWED: Final = (
 """Whether an own entry of the same author that counts names the claim as the one before it."""
 
 
-def settle_next(db: Database) -> bool:
-    """Decide about a piece of the claims that are due; whether any was."""
+def settle_next(db: Database, known: int) -> bool:
+    """Decide about a piece of the claims that are due, if all self keys are `known`; whether any was."""
     due = [
         number for (number,) in db.rows("SELECT entry FROM claims WHERE due ORDER BY entry LIMIT ?", PIECE)
     ]
     if not due:
         return False
     held = [one.secret for one in reversed(keys.self_keys(db))]
+    if len(held) != known:
+        return False
     for number in due:
         own, *row = _row(db, number)
         if is_own(ENTRY_HEADER.decode(row[-1]), held) or db.value(f"SELECT {_FOLLOWED.format('?1')}", number):

@@ -471,7 +471,7 @@ def insert(
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
     if claimed:  # before anything obeys it
-        claim = "INSERT INTO claims (entry, conversation, own, due) VALUES (?, ?, ?, 0)"
+        claim = "INSERT OR REPLACE INTO claims (entry, conversation, own, due) VALUES (?, ?, ?, 0)"
         db.run(claim, number, conversation, claimed - 1)
     destroyed = int(db.value("SELECT how FROM deletions WHERE entry = ?", entry.id) or 0)
     if destroyed == ON_ALL and header.kind in LASTING:

@@ -55,7 +55,7 @@ def claim(database: Database, *some: ParsedEntry, by: int = BY_CONTACT) -> tuple
 
 def settle(database: Database) -> None:
     with database.transaction():
-        while claims.settle_next(database):
+        while claims.settle_next(database, len(keys.self_keys(database))):
             pass
 
 
