@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import checks, claims, entries, keys, removal, repair, siblings
+from chat.storage import checks, claims, entries, expiry, keys, receipts, removal, repair, siblings
 from chat.storage.claims import CLAIMS_MAX
 from chat.storage.contacts import find_conversation_number
 from chat.storage.database import Database
 from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
 from chat.storage.migrations import rebuild
 from protocol import history
-from protocol.entries_and_receipts import KIND_TEXT, EntryPlace, ParsedEntry, is_own, text_body, write_entry
+from protocol.entries_and_receipts import (
+    KIND_TEXT,
+    KIND_TIMER,
+    EntryPlace,
+    ParsedEntry,
+    is_own,
+    text_body,
+    timer_body,
+    write_entry,
+)
 from protocol.history import named, with_claims
-from protocol.messages import Head
+from protocol.messages import Head, Receipt
 from protocol.pairing.renewal import Drawn
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, blob, store
 
@@ -31,11 +41,13 @@ def own(
     incarnation: bytes = b"incarnat",
     parents: tuple[bytes, ...] = (),
     time: int = 1_000,
+    seconds: int = 0,
 ) -> ParsedEntry:
-    """An entry of this terminal, after another one, under a self key."""
+    """An entry of this terminal, after another one, under a self key. `seconds`: it sets the timer to these."""
     before = None if previous is None else (previous.header.sequence, previous.id)
     place = EntryPlace(TALK, ME.terminal, incarnation, before, parents, [blob("a head")])
-    return write_entry(place, time, KIND_TEXT, text_body(text), key, os.urandom)
+    kind, body = (KIND_TIMER, timer_body(seconds)) if seconds else (KIND_TEXT, text_body(text))
+    return write_entry(place, time, kind, body, key, os.urandom)
 
 
 def claim(database: Database, *some: ParsedEntry, by: int = BY_CONTACT) -> tuple[list[Stored], set[bytes]]:
@@ -104,6 +116,31 @@ def test_own_entries_go_on_from_none_and_heads_of_this_person_are_named_first(da
     assert len(asking) == 4
     assert mine.id in {head.id for head in asking}
     assert repair.heads_on(database, history.pages(TALK, asking)[0]) == [mine.id]
+
+
+@pytest.mark.parametrize("by", [BY_CONTACT, BY_OWN])
+def test_a_claim_accuses_nobody_sets_no_timer_and_is_neither_sent_nor_delivered(
+    database: Database, by: int
+) -> None:
+    mine = own("mine")
+    store(database, mine)
+    rival, timer = own("rival", key=LOST), own("", key=LOST, seconds=60, time=2_000)
+    claim(database, rival, timer, by=by)
+    rows = [row for one in (mine, rival) if (row := entries.get(database, one.id)) is not None]
+    assert [row.rivalled for row in rows] == [0, 0]
+    assert entries.rivals(database, mine.id) == entries.rivals(database, rival.id) == ()
+    assert expiry.timer_of(database, TALK) == 0
+    assert receipts.in_order(database, [rival.id], ME.terminal, THEM) == ([], set())
+    assert receipts.unacknowledged(database, TALK, ME.terminal, THEM) == [mine.id]
+    said = Receipt(receipts.STORED, sorted([mine.id, rival.id]))
+    with database.transaction():
+        new = receipts.acknowledge(database, TALK, ME.terminal, THEIR_TERMINAL.terminal, said, 9)
+    assert new == {mine.id: True}
+    with database.transaction():
+        keys.add_self_key(database, Drawn(LOST, (), b"", b""))
+    settle(database)
+    assert entries.rivals(database, mine.id) == tuple(sorted([rival.id, timer.id]))
+    assert expiry.timer_of(database, TALK) == 60
 
 
 def test_claims_leave_the_places_to_heads_and_authors_who_are_asked_have_none() -> None:
