@@ -106,7 +106,7 @@ class EntriesConflict(Struct, frozen=True):
 
 
 class EntriesMarked(Struct, frozen=True):
-    """Other entries of a conversation are `quarantined` than before: read again what is shown."""
+    """Other entries than before are `quarantined` or `claimed`: read again what is shown."""
 
     contact: str
 

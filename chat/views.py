@@ -216,7 +216,8 @@ class EntryView(Redacting, frozen=True):
     `conflicting`: another entry has its place in its author's chain, which no honest terminal writes.
     `quarantined`: its terminal was removed, and nothing shows that it is from before. `expires`: when it
     ends, as far as it is known; None for an entry without a timer. `noted`: it is of the notes, whose
-    `contact` is this person.
+    `contact` is this person. `claimed`: no key that is held shows that this person wrote it, but a `contact`
+    or another `device` of this person says so: it is not `own`, and `author` names who says so. Else empty.
     """
 
     id: str
@@ -237,6 +238,7 @@ class EntryView(Redacting, frozen=True):
     change: str = ""
     kept_on: str = ""
     noted: bool = False
+    claimed: str = ""
 
     @property
     def scopes(self) -> tuple[DeletionScope, ...]:
@@ -286,11 +288,13 @@ class AwaitedView(Struct, frozen=True):
 class DetailsView(Struct, frozen=True):
     """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
 
+    Of one that is `claimed`, `person` is who says so.
+
     `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
     `conflicts`: ids of the other entries that have its place in the author's chain. `uncovered`: it came
     from a terminal of this person, and no head that the contact has named leads to it. `versions`: of an
-    edited one, what it said first and after each edit. `awaited`: the live terminals of the contact of which
-    no receipt for an own entry has come; whether they have it is not known.
+    edited one, what it said first and after each edit. `claimed`: as in EntryView. `awaited`: the live
+    terminals of the contact of which no receipt for an own entry has come; whether they have it is not known.
     """
 
     id: str
@@ -303,6 +307,7 @@ class DetailsView(Struct, frozen=True):
     conflicts: tuple[str, ...] = ()
     quarantined: bool = False
     uncovered: bool = False
+    claimed: str = ""
     versions: tuple[VersionView, ...] = ()
     awaited: tuple[AwaitedView, ...] = ()
 

@@ -352,11 +352,15 @@ class Facts(Redacting, frozen=True):
 
 
 class Author(StrEnum):
-    """What the logs of the two persons of a conversation say of an entry's author (SPEC §11.2)."""
+    """What the logs of the two persons of a conversation say of an entry's author (SPEC §11.2).
+
+    CLAIMED: they say that it is a terminal of this person, and no self key that is held says so.
+    """
 
     LIVE = "live"
     FORMER = "former"
     UNKNOWN = "unknown"
+    CLAIMED = "claimed"
 
 
 def is_own(header: EntryHeader, self_keys: Iterable[bytes]) -> bool:
@@ -367,11 +371,12 @@ def is_own(header: EntryHeader, self_keys: Iterable[bytes]) -> bool:
 def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
     """What its author is; of an UNKNOWN one the entry is not to be stored, since a log may lack its adding.
 
+    A CLAIMED one may be an invention in this person's name, or lack a self key: it counts nowhere.
+
     Raises where the entry is not accepted; nothing of it may then be stored.
 
     Errors: Untrusted (another conversation, a carrier without the right), Malformed (no self tag, a state in
-    a conversation of two, or a timer in the notes), AuthenticationFailed (a wrong self tag: a forged entry in
-    this person's name).
+    a conversation of two, or a timer in the notes), AuthenticationFailed (a wrong self tag in the notes).
     """
     header = entry.header
     if not facts.welcome:
@@ -389,7 +394,9 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> Author:
         raise Malformed("a timer in the notes, of which nothing ends")
     if header.author in facts.own_terminals or header.author in facts.own_former:
         if not is_own(header, facts.self_keys):
-            raise AuthenticationFailed("not an entry of this person's own")
+            if alone:
+                raise AuthenticationFailed("not an entry of this person's own")
+            return Author.CLAIMED
     elif header.author not in facts.contact_terminals and header.author not in facts.contact_former:
         return Author.UNKNOWN
     is_live = header.author in facts.own_terminals or header.author in facts.contact_terminals

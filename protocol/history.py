@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from graphlib import TopologicalSorter
@@ -197,6 +198,15 @@ def uncovered(entries: Entries, passed_on: Collection[bytes], heads: Collection[
     return sorted(left)
 
 
+def claims(entries: Entries, untagged: Collection[bytes]) -> list[bytes]:
+    """Ids, ascending, of the entries that nothing shows to be this person's own (SPEC §11.2).
+
+    `untagged`: those of own terminals that no self key fits. What precedes an own entry in its author's chain
+    is own, too.
+    """
+    return uncovered(entries, untagged, ())
+
+
 # --- The heads that a peer gets ---
 
 
@@ -207,6 +217,21 @@ def named(heads: Iterable[Head]) -> list[Head]:
     """
     by_author = groupby(sorted(heads, key=_place), key=_author)
     return [head for _, forks in by_author for head in list(forks)[-HEADS_PER_AUTHOR_MAX:]]
+
+
+def with_claims(heads: Sequence[Head], claims: Iterable[Head], wanting: Collection[bytes]) -> list[Head]:
+    """The heads to name to a contact, ascending, with the ends of what it claims that this person wrote.
+
+    `heads` are those of `named`. Of each author the ends take the places that heads leave, the last ones
+    first, or a contact could push out heads of this person. Authors of the `wanting`, of whom something is
+    asked for, have none.
+    """
+    taken, found = Counter(head.author for head in heads), list(heads)
+    for head in sorted(claims, key=_place, reverse=True):
+        if head.author not in wanting and taken[head.author] < HEADS_PER_AUTHOR_MAX:
+            taken[head.author] += 1
+            found.append(head)
+    return sorted(found, key=_place)
 
 
 def pages(conversation: bytes, heads: Iterable[Head]) -> list[Heads]:

@@ -20,7 +20,7 @@ from chat.interface import (
     EntryView,
     HistoryCleared,
 )
-from tui.text.formatting import safe, unshown
+from tui.text.formatting import claim, safe, unshown
 from tui.text.markdown import lines
 from tui.text.translation import _
 
@@ -40,6 +40,8 @@ def last_line(entry: EntryView | None, draft: str = "") -> str:
     text = entry.kind == "text"
     instead = unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
     said = _one_line(entry.text) if text else instead
+    if entry.claimed:
+        return _("{mark}: {text}").format(mark=claim(entry), text=said)
     return _("You: {text}").format(text=said) if entry.own else said
 
 

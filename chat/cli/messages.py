@@ -76,6 +76,10 @@ UNKNOWN = "unknown"
 TIMER = "timer"
 _CONFLICTING: Final = "conflicts with another message"
 _QUARANTINED: Final = "from a removed device, perhaps written after its removal"
+_CLAIMED: Final = {
+    "contact": "says that you wrote this",
+    "device": "another device of yours says that you wrote this",
+}
 _EDITED: Final = "edited"
 _UNSHOWN: Final = {
     MISSING: "not here yet",
@@ -109,6 +113,7 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "state": entry.state.value,
         "conflicting": entry.conflicting,
         "quarantined": entry.quarantined,
+        "claimed": entry.claimed,
         "edited": entry.edited,
         "deleted_by": entry.deleted_by,
         **({"kept_on": entry.kept_on} if entry.kind == ELSEWHERE else {}),
@@ -124,6 +129,7 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks += [entry.state.value] if entry.own else []
     marks += [_CONFLICTING] if entry.conflicting else []
     marks += [_QUARANTINED] if entry.quarantined else []
+    marks += [_CLAIMED[entry.claimed]] if entry.claimed else []
     marks += [f"disappears {timestamp(entry.expires)}"] if entry.expires is not None else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)

@@ -22,6 +22,7 @@ from chat.service.amending import Amendments
 from chat.service.attendance import Attendance
 from chat.service.backup import Backup
 from chat.service.checking import Checker
+from chat.service.claims import Claims
 from chat.service.clearing import Clearing
 from chat.service.comparison import Comparison, Gaps
 from chat.service.contacts import People
@@ -136,7 +137,8 @@ class UseCases:
         self.notes_pin = NotesPin(store, bus, profile.notes_pinned, notes)
         self.relays = relays = Relays(runtime, store, bus, profile.relays, notes)
         self.expirer = expirer = Expirer(runtime, store, bus, keyring, book, views, ages, cleaner)
-        self.settler = settler = Settler(runtime, store, bus, amendments)
+        claims = Claims(runtime, store, bus, keyring, views, expirer)
+        self.settler = settler = Settler(runtime, store, bus, amendments, claims.settle)
         self.history = History(store, profile.own.person, views)
         self.readable = Readable(runtime, store, bus, keyring, book, views)
         self.roots = Roots(store, keyring, book)
@@ -158,6 +160,7 @@ class UseCases:
             notes,
             gaps,
             marks,
+            claims,
         )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
@@ -225,7 +228,7 @@ class UseCases:
         bus.on(RelayStands, dialer.relay_stands)
         bus.on(events.RelaysNamed, lambda signal: relay_client.name(signal.relays))
         bus.on(events.InvitationsChanged, lambda _: relay_client.renew())
-        for kind in (events.CutsFollowed, events.ContactsChanged, events.OwnLogGrew):
+        for kind in (events.CutsFollowed, events.ContactsChanged, events.OwnLogGrew, events.SecretsRenewed):
             bus.on(kind, lambda _: self.settler.begin())
         bus.on(events.CutsFollowed, lambda _: self.expirer.follow_timers())
         bus.on(events.RanksSettled, lambda _: self.expirer.follow_timers())

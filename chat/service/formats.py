@@ -34,7 +34,7 @@ class Shown(Redacting, frozen=True):
     """An entry as it is exported. `header`, `salt` and `body` are its bytes; ids are in hex, `time` in UTC.
 
     `text` is empty but for the kinds `text` and `edit`. `hidden`: it is what terminals of the person say to
-    each other, which only proves the root hash.
+    each other, which only proves the root hash. `claimed`: as in EntryView.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Shown(Redacting, frozen=True):
     salt: Redacted[bytes]
     body: Redacted[bytes]
     hidden: bool = False
+    claimed: str = ""
 
 
 class NotVerified(Exception):
@@ -86,6 +87,17 @@ def plain(text: str) -> str:
 _STEERS: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
+_CLAIMS: Final = {
+    "contact": " (says that you wrote this)",
+    "device": " (another device of yours says that you wrote this)",
+}
+
+
+def claim(claimed: str) -> str:
+    """What follows the name of who says that this person wrote an entry."""
+    return _CLAIMS.get(claimed, "")
+
+
 class JsonLines:
     """A JSON object per line, in ASCII."""
 
@@ -98,7 +110,9 @@ class JsonLines:
     def entry(self, entry: Shown) -> str:
         raw = {"header": entry.header.hex(), "salt": entry.salt.hex(), "body": entry.body.hex()}
         shown = {"author": entry.author, "own": entry.own, "time": stamp(entry.time), "kind": entry.kind}
-        return _line(id=entry.id, **shown, text=entry.text, state=entry.state, reply=entry.reply, **raw)
+        claimed = {"claimed": entry.claimed} if entry.claimed else {}
+        said = {"text": entry.text, "state": entry.state, "reply": entry.reply}
+        return _line(id=entry.id, **shown, **said, **claimed, **raw)
 
     def end_talk(self, conversation: str, count: int, root: str) -> str:
         return _line(ends=conversation, entries=count, root=root)
@@ -128,7 +142,8 @@ class Markdown:
             return ""
         shown = _escaped(entry.text) if entry.kind == "text" else f"*{entry.kind}* {_escaped(entry.text)}"
         lines = "\n".join(f"> {line}  " for line in shown.split("\n"))
-        return f"\n**{_escaped(entry.author)}** {stamp(entry.time)} {entry.state} `{entry.id}`\n\n{lines}\n"
+        author = f"**{_escaped(entry.author)}**{claim(entry.claimed)}"
+        return f"\n{author} {stamp(entry.time)} {entry.state} `{entry.id}`\n\n{lines}\n"
 
     def end_talk(self, conversation: str, count: int, root: str) -> str:
         return f"\n{count} messages, root hash `{root}`\n"
@@ -176,11 +191,12 @@ class Page:
             for name, value in (("header", entry.header), ("salt", entry.salt), ("body", entry.body))
         )
         shown = _paragraph(entry.kind, entry.text)
+        author = f"<bdi>{_safe(entry.author)}</bdi>{claim(entry.claimed)}"
         own = ' class="own"' if entry.own else ""
         own += " hidden" if entry.hidden else ""
         return (
             f'<article id="{entry.id}"{own} {raw}>'
-            f"<small><bdi>{_safe(entry.author)}</bdi> <time>{stamp(entry.time)}</time> {entry.state}</small>"
+            f"<small>{author} <time>{stamp(entry.time)}</time> {entry.state}</small>"
             f'<p dir="auto">{shown}</p></article>\n'
         )
 

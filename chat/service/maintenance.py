@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from chat.errors import phrase
@@ -131,13 +132,21 @@ class Cleaner:
 class Settler:
     """Does, piece by piece, what one entry may ask of a whole history.
 
-    It raises the ranks of entries that arrived before one that they name (SPEC §11.3), decides which entries
-    of removed terminals count, and follows deletes and edits (SPEC §11.2). It publishes whose entries have
-    other marks, and what deletes and edits have changed.
+    It raises the ranks of entries that arrived before one that they name (SPEC §11.3), decides which claims
+    are own entries and which entries of removed terminals count, and follows deletes and edits (SPEC §11.2).
+    It publishes whose entries have other marks, and what deletes and edits have changed.
     """
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, amendments: Amendments) -> None:
-        self._config, self._store, self._bus, self._amendments = runtime.config, store, bus, amendments
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        amendments: Amendments,
+        settle_claims: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._config, self._store, self._bus = runtime.config, store, bus
+        self._amendments, self._settle_claims = amendments, settle_claims
         self._due = asyncio.Event()
 
     def begin(self) -> None:
@@ -164,7 +173,9 @@ class Settler:
         conversation: int | None = 0
         rule: int | None = 0
         amends: int | None = 0
-        while conversation is not None or rule is not None or amends is not None:
+        claimed = True
+        while claimed or conversation is not None or rule is not None or amends is not None:
+            claimed = await self._settle_claims()
             conversation = await self._store.write(ordering.settle_next, conversation or 0)
             rule, changed = await self._store.write(quarantine.settle_next, rule or 0)
             for contact in changed:

@@ -117,7 +117,7 @@ class Readable:
         kind = TEXT if text and row.kind == KIND_TEXT else STATE if row.kind == KIND_STATE else view.kind
         shown = view.id, view.author, view.own, view.time, kind, view.state.value, view.reply, text
         hidden = row.kind == KIND_STATE or (view.noted and row.kind == KIND_CUT)
-        return Shown(*shown, row.header, row.salt, row.body, hidden)
+        return Shown(*shown, row.header, row.salt, row.body, hidden, view.claimed)
 
 
 async def _put(file: NewFile, text: str) -> None:

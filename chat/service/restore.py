@@ -18,6 +18,7 @@ from chat.interface import BackupView, RestoreView, UsageError
 from chat.service.person_logs import OTHER_WORDS, before_others, named_again, seed_of
 from chat.storage import (
     backup,
+    claims,
     contacts,
     entries,
     erasing,
@@ -33,7 +34,7 @@ from chat.storage.amending import Follower
 from chat.storage.backup_file import BackupChanged, BackupDamaged, BackupReader
 from chat.storage.contacts import ComparisonRow, ContactRow
 from chat.storage.database import Database
-from chat.storage.entries import Stored
+from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
 from chat.storage.expiry import Moment
 from chat.storage.keys import OwnRow
 from chat.storage.receipts import READ
@@ -55,7 +56,7 @@ from protocol.backup.records import (
 )
 from protocol.backup.root import history_root
 from protocol.backup.sealed import SEALED_CHUNK_SIZE
-from protocol.entries_and_receipts import ParsedEntry
+from protocol.entries_and_receipts import ParsedEntry, is_own
 from protocol.errors import ProtocolError
 from protocol.identity.author import NewTerminal, create_terminal, recover_operation, sign_recovery
 from protocol.identity.exchange import extend
@@ -225,7 +226,8 @@ def _apply(verified: Verified, restorer: Restorer, progress: Progress) -> None:
 def _settle(db: Database) -> None:
     """Do to the end what is due, so that nothing is shown that does not count, was deleted or was edited."""
     rule: int | None = 0
-    while ordering.settle_next(db, 0) is not None or rule is not None:
+    known = len(keys.self_keys(db))
+    while claims.settle_next(db, known) or ordering.settle_next(db, 0) is not None or rule is not None:
         rule, _ = quarantine.settle_next(db, rule or 0)
     self_keys, talk = keys.read_own(db).self_keys, 0
     while (following := Follower(db, self_keys).piece(talk)) is not None:
@@ -251,7 +253,7 @@ class Restorer:
     """
 
     def __init__(self, db: Database, own: OwnRow, moment: Moment) -> None:
-        self._db, self._own, self._moment = db, own, moment
+        self._db, self._own, self._moment = db, keys.read_own(db), moment
         former = persons.former_terminals(db, own.person)
         state = reduce(persons.operations_of(db, own.person), persons.pins_of(db, own.person))
         self._ours = frozenset([own.terminal, *former, *(one.id for one in state.terminals())])
@@ -267,18 +269,28 @@ class Restorer:
                 self._write(found)
 
     def _write(self, found: Sequence[tuple[Record, ParsedEntry | None]]) -> None:
-        run = list[tuple[BackupEntry, ParsedEntry]]()
+        run, last = list[tuple[BackupEntry, ParsedEntry]](), (False, 0)
         for record, entry in found:
-            # Those that are quarantined are decided about after what was held before them.
-            if run and not (isinstance(record, BackupEntry) and record.quarantined == run[-1][0].quarantined):
-                self._insert(run)
+            if not isinstance(record, BackupEntry) or entry is None:
+                self._insert(run, last)
                 run = []
-            if isinstance(record, BackupEntry) and entry is not None:
-                run.append((record, entry))
-            else:
                 self._fact(record)
-        if run:
-            self._insert(run)
+                continue
+            # Those that are quarantined are decided about after what was held before them.
+            kind = record.quarantined, self._claimed(record, entry)
+            if kind != last:
+                self._insert(run, last)
+                run, last = [], kind
+            run.append((record, entry))
+        self._insert(run, last)
+
+    def _claimed(self, record: BackupEntry, entry: ParsedEntry) -> int:
+        """Who says that this person wrote an entry, as EntryRow.claimed: a file may lack self keys."""
+        if entry.header.author not in self._ours or self._contact_now == self._own.person:
+            return 0
+        if is_own(entry.header, self._own.self_keys):
+            return 0
+        return BY_CONTACT if record.uncovered else BY_OWN
 
     def _fact(self, record: Record) -> None:
         db = self._db
@@ -326,8 +338,11 @@ class Restorer:
         else:
             self._db.run("INSERT OR IGNORE INTO deletions (entry, how) VALUES (?, ?)", entry, how)
 
-    def _insert(self, run: Sequence[tuple[BackupEntry, ParsedEntry]]) -> None:
-        db = self._db
+    def _insert(self, run: Sequence[tuple[BackupEntry, ParsedEntry]], kind: tuple[bool, int]) -> None:
+        """Write entries that are all quarantined or not, and all claimed by the same or not."""
+        if not run:
+            return
+        db, (_, claimed) = self._db, kind
         for record, entry in run:
             if record.deleted:
                 self._delete(entry.id, record.deleted)
@@ -341,6 +356,7 @@ class Restorer:
             former=former,
             ours=self._ours,
             moment=self._moment,
+            claimed=claimed,
         )
         retention.bring(db, [one.number for one in stored if one.entry.salt])
         self._mark(run, stored)
@@ -353,7 +369,7 @@ class Restorer:
         db, said = self._db, {entry.id: record for record, entry in run}
         for one in stored:
             record = said[one.entry.id]
-            if record.uncovered and not one.filled:
+            if record.uncovered and one.entry.header.author not in self._ours and not one.filled:
                 db.run("INSERT OR IGNORE INTO uncovered (entry) VALUES (?)", one.number)
         others = [(record.deleted, entry.id) for record, entry in run if record.deleted > 1]
         mark = f"UPDATE entries SET destroyed = ? WHERE id = ? AND destroyed NOT IN (0, {entries.ON_ALL})"

@@ -50,6 +50,9 @@ from protocol.profile_header import Cost
 
 NOBODY = phrase("Your own keys or identity cannot be read: nothing can be saved of this profile.")
 
+UNSURE: Final = "SELECT entry FROM uncovered UNION ALL SELECT entry FROM claims WHERE NOT own"
+"""The entries that a file says to be uncovered."""
+
 _RANGE: Final = 256
 _LAST: Final = 1 << 16
 """Where no index has the highest number, numbers up to this one are tried."""
@@ -124,7 +127,7 @@ def _facts(db: DamagedDatabase) -> _Found:
         raise BadData(NOBODY) from None
     self_keys = [BackupKey(one.secret, list(one.heads)) for one in drawn]
     apart = _numbers(db, f"SELECT q.entry FROM {quarantine.QUARANTINED}")
-    found = _Found(own, self_keys, apart, _numbers(db, "SELECT entry FROM uncovered"))
+    found = _Found(own, self_keys, apart, _numbers(db, UNSURE))
     logs = defaultdict[bytes, list[bytes]](list)
     for _, person, data in _readable(db, "operations", "number, person, data", found.lost):
         logs[person].append(data)

@@ -23,6 +23,7 @@ from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
 from chat.network.read_ahead import ReadAhead
 from chat.service.amending import Amendments, Changed, follow
+from chat.service.claims import Claims
 from chat.service.comparison import ASKING, Comparison, Gaps
 from chat.service.discovery import AddressBook, ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus, OwnEntryReturned
@@ -58,7 +59,7 @@ from protocol.entries_and_receipts import (
     parse_entry,
     receipt_for,
 )
-from protocol.errors import AuthenticationFailed, ProtocolError, Unexpected, Untrusted
+from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import opening
 from protocol.limits import LINK_SECONDS_MAX, RECEIPT_IDS_MAX
 from protocol.link.states import LinkOpen
@@ -604,8 +605,9 @@ class Inbound:
         notes: Notes,
         gaps: Gaps,
         marks: Marks,
+        claims: Claims,
     ) -> None:
-        self._notes, self._gaps, self._marks = notes, gaps, marks
+        self._notes, self._gaps, self._marks, self._claims = notes, gaps, marks, claims
         self._doubts = self._doubted = True  # whether entries may be uncovered, and were in the last insert
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
@@ -647,7 +649,7 @@ class Inbound:
             welcome=contact is not None and not contact.blocked,
         )
         parsed, former, unknown = list[ParsedEntry](), set[bytes](), list[Message]()
-        stored = list[bytes]()
+        stored, claimed = list[bytes](), list[ParsedEntry]()
         try:
             for message in messages:
                 if not isinstance(message, Entry):
@@ -658,12 +660,12 @@ class Inbound:
                 if not live and not facts.contact_former:
                     former_ones = await self._store.read(persons.former_terminals, person)
                     facts = replace(facts, contact_former=former_ones)
-                try:
-                    known = accept_entry(entry, facts)
-                except AuthenticationFailed:
-                    continue  # its self key may be one that this terminal never got: the link goes on
+                known = accept_entry(entry, facts)
                 if known is Author.UNKNOWN:
                     unknown.append(message)
+                    continue
+                if known is Author.CLAIMED:
+                    claimed.append(entry)
                     continue
                 if known is Author.FORMER:
                     former.add(author)
@@ -673,6 +675,8 @@ class Inbound:
         finally:
             if parsed:
                 await self._store_entries(link, person, parsed, former)
+            if claimed:
+                stored += await self._claims.keep(link, person, claimed)
         return receipt_for(STORED, stored) if stored else None, unknown
 
     async def _store_entries(

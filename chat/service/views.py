@@ -37,7 +37,7 @@ from chat.service.state import ContactBook
 from chat.storage import expiry, receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Store
-from chat.storage.entries import ON_ALL, EntryRow
+from chat.storage.entries import BY_OWN, ON_ALL, EntryRow, Stored
 from chat.storage.expiry import Moment
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
@@ -84,6 +84,9 @@ FILLED: Final = (EntryFilled, EntryReturned)
 ID_DIGITS: Final = 8
 """Digits of its id that stand for a terminal without a name, as in the list of devices."""
 
+CLAIMED: Final = ("", "contact", "device")
+"""Who says that this person wrote an entry, by EntryRow.claimed."""
+
 BY: Final = {expiry.EXPIRED: "", ON_ALL: MINE}
 """Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
 
@@ -125,14 +128,15 @@ class Views:
         conflicting: bool = False,
         quarantined: bool = False,
         acknowledged: int = 0,
+        claimed: int = 0,
     ) -> EntryView:
         """An entry that was just stored, and that no link has carried yet.
 
         `acknowledged`: the greatest kind of the contact's receipts that came with it.
         """
         header, said = entry.header, entry.said
-        here = header.author == self._keyring.own.terminal
-        own = here or self.is_own(header)
+        here = header.author == self._keyring.own.terminal and not claimed
+        own = here or (not claimed and self.is_own(header))
         noted = person == self._keyring.own.person
         if noted:
             state = self._note_state(header.author)
@@ -153,7 +157,7 @@ class Views:
         return EntryView(
             id=entry.id.hex(),
             contact=person.hex(),
-            author=self._keyring.own_log.name if own else self.name(person),
+            author=self._keyring.own_log.name if own or claimed == BY_OWN else self.name(person),
             own=own,
             time=utc(header.time),
             kind=kind,
@@ -165,7 +169,13 @@ class Views:
             expires=utc(ends(header, self._now().wall, own=own).due) if header.timer else None,
             seconds=entry.timing.seconds if entry.timing is not None else 0,
             noted=noted,
+            claimed=CLAIMED[claimed],
         )
+
+    def claim(self, person: bytes, stored: Stored, by: int) -> EntryView:
+        """A claim that was just stored; `by` as EntryRow.claimed."""
+        view = self.added(person, stored.entry, claimed=by)
+        return gone(view, stored.destroyed) if stored.destroyed else view
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = self.is_own(row)
@@ -180,7 +190,7 @@ class Views:
         return EntryView(
             id=row.id.hex(),
             contact=person.hex(),
-            author=self._keyring.own_log.name if own else self.name(person),
+            author=self._keyring.own_log.name if own or row.claimed == BY_OWN else self.name(person),
             own=own,
             time=utc(row.time),
             kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
@@ -196,6 +206,7 @@ class Views:
             change=change.id.hex() if change is not None else "",
             kept_on=self._kept_on(row),
             noted=noted,
+            claimed=CLAIMED[row.claimed],
         )
 
     def _kept_on(self, row: EntryRow) -> str:
@@ -247,9 +258,11 @@ class Views:
                 (utc(one.time) for one in receipts_of if one.terminal in own and one.kind == receipts.STORED),
                 None,
             )
+        if row.claimed:  # what a contact says of its claim is no delivery
+            receipts_of = ()
         return DetailsView(
             id=row.id.hex(),
-            person=(self._keyring.own.person if by_own else person).hex(),
+            person=(self._keyring.own.person if by_own or row.claimed == BY_OWN else person).hex(),
             terminal=row.author.hex(),
             time=utc(row.time),
             stored=stored,
@@ -267,6 +280,7 @@ class Views:
             quarantined=row.quarantined != 0,
             conflicts=tuple(entry.hex() for entry in rivals),
             uncovered=uncovered,
+            claimed=CLAIMED[row.claimed],
             versions=() if self._is_over(row) else _versions(row, edits),
             awaited=tuple(
                 AwaitedView(person.hex(), one, names.get(bytes.fromhex(one), ""))
@@ -286,6 +300,8 @@ class Views:
     def is_own(self, entry: EntryHeader | EntryRow) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
         own = self._keyring.own
+        if isinstance(entry, EntryRow) and entry.claimed:
+            return False
         if entry.author == own.terminal or entry.author not in self._keyring.own_terminals:
             return entry.author == own.terminal
         return is_own(entry.fields if isinstance(entry, EntryRow) else entry, own.self_keys)

@@ -142,9 +142,14 @@ class Follower:
         return bool(self._db.value(of_own, number)) and is_own(ENTRY_HEADER.decode(header), self._self_keys)
 
     def _follow(self, one: _Amendment) -> None:
+        if self._db.value("SELECT EXISTS (SELECT 1 FROM claims WHERE entry = ?)", one.number):
+            self._leave(one)
+            return
         held = self._db.row(
             "SELECT e.number, e.kind, e.destroyed, e.header, e.time, b.entry IS NULL FROM entries AS e"
-            " LEFT JOIN bodies AS b ON b.entry = e.number WHERE e.id = ? AND e.conversation = ?",
+            " LEFT JOIN bodies AS b ON b.entry = e.number WHERE e.id = ? AND e.conversation = ?"
+            # Whose words a claim has is not known, so nobody deletes or edits them.
+            " AND e.number NOT IN (SELECT entry FROM claims)",
             *(one.target, one.conversation),
         )
         counts = not self._db.value(
@@ -167,6 +172,14 @@ class Follower:
             self._put(one, APART)
         else:
             self._delete(one, target)
+
+    def _leave(self, claim: _Amendment) -> None:
+        """Who wrote a claim is not known, and so neither what it may name. Edits of what is gone here go."""
+        gone = "SELECT destroyed FROM entries WHERE id = ? AND conversation = ?"
+        if claim.kind == KIND_EDIT and self._db.value(gone, claim.target, claim.conversation):
+            self._without_effect(claim)
+        else:
+            self._put(claim, APART)
 
     def gone(self, numbers: Iterable[int]) -> None:
         """Show what is left of entries whose edits, among these entries, were deleted on this terminal."""
@@ -278,7 +291,8 @@ class Follower:
 
     def _wait(self, one: _Amendment, *, counts: bool) -> None:
         """Nothing is known of what it names, but that a delete covers the edits of its own person."""
-        held = f"SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND conversation NOT IN {REMOVED})"
+        held = f"SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND conversation NOT IN {REMOVED}"
+        held += " AND number NOT IN (SELECT entry FROM claims))"
         if self._db.value(held, one.target):  # of another conversation
             self._forget(one)
         elif not counts:

@@ -12,6 +12,7 @@ from chat.storage import contacts, keys, persons, quarantine, settings
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, EntryRow, Position, check_header
+from chat.storage.ordering import apart
 from chat.storage.positions import ALL, EVERY
 from protocol.backup.records import (
     BackupComparison,
@@ -158,7 +159,7 @@ def without_ending(db: Database, rows: list[EntryRow]) -> list[EntryRow]:
 _ENTRIES: Final = (
     "SELECT e.number, e.id, e.rank, e.header, ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
     f" EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
-    " EXISTS (SELECT 1 FROM uncovered WHERE entry = e.number)"
+    f" e.number IN (SELECT entry FROM uncovered) OR {apart('e.number')}"
     f" FROM {EVERY} AS p JOIN entries AS e ON e.number = p.number"
     f" LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed AND {LASTS}"
     " ORDER BY p.rank, p.id"
@@ -201,7 +202,8 @@ def entries(
 _HASHED: Final = (
     "SELECT e.rank, e.id, e.header, (NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
     " OR ?6 AND EXISTS (SELECT 1 FROM let_go WHERE entry = e.number))"
-    f" AND {LASTS} FROM {EVERY} AS p JOIN entries AS e ON e.number = p.number ORDER BY p.rank, p.id"
+    f" AND {LASTS}, ?6 AND {apart('e.number')}"
+    f" FROM {EVERY} AS p JOIN entries AS e ON e.number = p.number ORDER BY p.rank, p.id"
 )
 
 
@@ -210,11 +212,13 @@ def hash_piece(
 ) -> Position | None:
     """Add the next entries to a root hash; the place of the last, None at the end.
 
-    `elsewhere`: what was let go of counts as held, because another terminal keeps it.
+    `elsewhere`: what was let go of counts as held, because another terminal keeps it, and a contact's claims
+    do not count, because no other terminal need have them.
     """
     rows = db.rows(_HASHED, conversation, *after, last, ROOT_PIECE, elsewhere)
-    for _, entry, header, held in rows:
-        root.add(entry, ENTRY_HEADER.decode(header).content if held else NOT_HELD)
+    for _, entry, header, held, claimed in rows:
+        if not claimed:
+            root.add(entry, ENTRY_HEADER.decode(header).content if held else NOT_HELD)
     return (rows[-1][0], rows[-1][1]) if len(rows) == ROOT_PIECE else None
 
 

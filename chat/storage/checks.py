@@ -27,7 +27,7 @@ PIECE: Final = 128
 _OF_ENTRIES: Final = (
     *(("bodies", "entry"), ("tips", "entry"), ("heads", "entry"), ("unread", "entry")),
     *(("receipts", "entry"), ("edges", "parent"), ("raises", "entry"), ("headers_alone", "entry")),
-    ("let_go", "entry"),
+    *(("let_go", "entry"), ("claims", "entry")),
 )
 
 
@@ -52,7 +52,7 @@ _ROWS: Final = (
     "  AND p.conversation != e.conversation),"
     " EXISTS (SELECT 1 FROM expiring WHERE entry = e.number),"
     " EXISTS (SELECT 1 FROM timers WHERE entry = e.number),"
-    f" e.conversation IN {REMOVED}"
+    f" {ordering.apart('e.number')}, e.conversation IN {REMOVED}"
     " FROM entries AS e LEFT JOIN conversations AS c ON c.number = e.conversation"
     " LEFT JOIN terminals AS t ON t.number = e.author LEFT JOIN bodies AS b ON b.entry = e.number"
     " WHERE e.number > ? ORDER BY e.number LIMIT ?"
@@ -70,7 +70,8 @@ def piece(db: Database, after: int) -> int | None:
 
 def _agrees(db: Database, row: Row) -> bool:
     number, conversation, entry, header, destroyed, salt, body, *more, removed = row
-    columns, (alone, gone, found, tip, named, head, followed, astray, ends, sets) = tuple(more[:6]), more[6:]
+    columns, marks = tuple(more[:6]), more[6:]
+    alone, gone, found, tip, named, head, followed, astray, ends, sets, apart = marks
     if b2b(header, personal=labels.ENTRY) != entry:
         return False
     if removed:
@@ -88,6 +89,8 @@ def _agrees(db: Database, row: Row) -> bool:
         return False
     if (fields.timer and not destroyed and not ends) or (fields.kind == KIND_TIMER and salt and not sets):
         return False
+    if apart:
+        return not (tip or named or head or followed)
     return tip != named and head != followed and not astray and _is_linked(db, number, conversation, header)
 
 
@@ -98,7 +101,8 @@ def _is_linked(db: Database, number: int, conversation: int, header: bytes) -> b
             "SELECT CASE WHEN p.number IS NULL"
             " THEN EXISTS (SELECT 1 FROM missing WHERE conversation = ?2 AND parent = ?3 AND child = ?1)"
             " ELSE EXISTS (SELECT 1 FROM edges WHERE parent = p.number AND child = ?1) END"
-            " FROM (SELECT 1) LEFT JOIN entries AS p ON p.id = ?3 AND p.conversation = ?2",
+            f" FROM (SELECT 1) LEFT JOIN entries AS p ON p.id = ?3 AND p.conversation = ?2"
+            f" AND NOT {ordering.apart('p.number')}",
             *(number, conversation, parent),
         )
         if not linked:

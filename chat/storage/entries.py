@@ -48,6 +48,10 @@ WHOLE: Final[Stretch] = (0, 2**63 - 1)
 ON_ALL: Final = 4
 """What `entries.destroyed` says of an entry that this person deleted on all of its terminals."""
 
+BY_CONTACT: Final = 1
+BY_OWN: Final = 2
+"""Who says that this person wrote an entry, where no self key does: EntryRow.claimed."""
+
 RIVALS_NAMED: Final = 16
 """Rivals of one entry that are named. Their author alone fills this; all of them are marked."""
 
@@ -55,10 +59,11 @@ _A_RIVAL: Final = (
     "o.conversation = e.conversation AND o.author = e.author AND o.sequence = e.sequence"
     " AND o.incarnation = e.incarnation AND o.number != e.number"
     " AND o.number NOT IN (SELECT entry FROM uncovered) AND e.number NOT IN (SELECT entry FROM uncovered)"
+    " AND o.number NOT IN (SELECT entry FROM claims) AND e.number NOT IN (SELECT entry FROM claims)"
 )
 
 RIVALLED: Final = f"EXISTS (SELECT 1 FROM entries AS o WHERE {_A_RIVAL})"
-"""Whether another entry has the place of the entry `e`; own terminals can invent uncovered ones."""
+"""Whether another entry has the place of the entry `e`; uncovered ones and claims can be inventions."""
 
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
@@ -67,6 +72,7 @@ COLUMNS: Final = (
     " (SELECT due FROM expiring WHERE entry = e.number),"
     " (SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
     "  WHERE g.entry = e.number),"
+    " ifnull((SELECT 1 + k.own FROM claims AS k WHERE k.entry = e.number), 0),"
     " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
@@ -90,6 +96,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     `destroyed` is 0, 1 (deleted), ON_ALL or EXPIRED. `rivalled` (another entry has its author, incarnation
     and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
     `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, else None.
+    `claimed`: no self key that is held says that this person wrote it, but BY_CONTACT or BY_OWN; else 0.
     `amended`: the edit whose words are shown, or the delete that took the body.
     """
 
@@ -110,6 +117,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     quarantined: int
     due: int | None
     holder: bytes | None = None
+    claimed: int = 0
     amended: EntryRow | None = None
 
     def __repr__(self) -> str:
@@ -175,6 +183,7 @@ def insert_all(
     former: Collection[bytes] = (),
     ours: Collection[bytes] = (),
     moment: Moment | None = None,
+    claimed: int = 0,
 ) -> list[Stored]:
     """Insert entries in their order; returns those that change something.
 
@@ -184,11 +193,11 @@ def insert_all(
     the time, in milliseconds, of this terminal's receipts for new bodies; with None it makes none. `carrier`
     is the terminal that passed them, b"" if it is not known: it is not asked again for a missing body.
     Of new entries of the `former` terminals `chat.storage.quarantine` says which count. `moment` is now; only
-    entries with a timer need it.
+    entries with a timer need it. `claimed`: as EntryRow will have it; not 0 for `chat.storage.claims` alone.
     """
     if not new:
         return []
-    others = own_terminal, contact, stored, carrier, former, ours or (own_terminal,), moment
+    others = own_terminal, contact, stored, carrier, former, ours or (own_terminal,), moment, claimed
     burst = _Burst(db, new, *others)
     if burst.removals:
         removal.make_way(db, [one.id for one in new])
@@ -227,6 +236,12 @@ whether a conversation is being removed; and whether these are this person's not
 """
 
 
+_NAMED: Final = (
+    "SELECT id, number, conversation, author, rank, sequence FROM entries"
+    f" WHERE NOT {ordering.apart('number')} AND id IN"
+)
+
+
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
@@ -245,8 +260,9 @@ class _Burst:
         former: Collection[bytes],
         ours: Collection[bytes],
         moment: Moment | None,
+        claimed: int,
     ) -> None:
-        self._ours, self._moment = ours, moment
+        self._ours, self._moment, self._claimed = ours, moment, claimed
         self._db, self._new, self._own_terminal, self._stored = db, new, own_terminal, stored
         self._carrier, self._former = carrier, former
         self._conversation = new[0].header.conversation
@@ -265,7 +281,7 @@ class _Burst:
 
     def insert_together(self) -> list[Stored] | None:
         """All of them; None, with nothing changed, where one is not plain."""
-        if self._unsettled or self._former:
+        if self._unsettled or self._former or self._claimed:
             return None
         db, conversation, talk, ours = self._db, self._conversation, self._number, self._ours
         held = self._named()
@@ -328,8 +344,7 @@ class _Burst:
             if header.parents:
                 named.update(header.parents)
         held: dict[bytes, tuple[int, int, int, int]] = {}
-        query = "SELECT id, number, conversation, author, rank, sequence FROM entries WHERE id IN"
-        for identity, number, conversation, *of in _chunked(self._db, query, named - ids):
+        for identity, number, conversation, *of in _chunked(self._db, _NAMED, named - ids):
             # An edge to an entry of another conversation would reveal to a peer that it is held.
             held[identity] = number if conversation == self._number else 0, *of
         return held
@@ -340,7 +355,8 @@ class _Burst:
         for entry in self._new:
             author = entry.header.author
             others = self._carrier, author in self._former, self._moment
-            one = insert(self._db, entry, *others, unread=author not in self._ours)
+            unread = author not in self._ours
+            one = insert(self._db, entry, *others, unread=unread, claimed=self._claimed)
             if one is not None:
                 news.append(one)
         for conversation in {entry.header.conversation for entry in self._new}:
@@ -429,13 +445,14 @@ def insert(
     moment: Moment | None = None,
     *,
     unread: bool,
+    claimed: int = 0,
 ) -> Stored | None:
     """Insert an entry; None where it is held and nothing has changed.
 
     `ordering.settle` must follow: then the ranks do not depend on the order of arrival. A missing body is
     filled, one that was deleted or let go of never. `unread` counts from the body on; what does not may be
     this person's own.
-    `carrier`, `former` and `moment` as in `insert_all`.
+    `carrier`, `former`, `moment` and `claimed` as in `insert_all`.
     Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
@@ -462,6 +479,9 @@ def insert(
     conversation = contacts.conversation_number(db, header.conversation)
     author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
+    if claimed:  # before anything obeys it
+        claim = "INSERT OR REPLACE INTO claims (entry, conversation, own, due) VALUES (?, ?, ?, 0)"
+        db.run(claim, number, conversation, claimed - 1)
     destroyed = int(db.value("SELECT how FROM deletions WHERE entry = ?", entry.id) or 0)
     if destroyed == ON_ALL and header.kind in LASTING:
         destroyed = 0  # its terminals could not learn any more what it says
@@ -477,9 +497,10 @@ def insert(
         entry = replace(entry, salt=b"", body=b"", said=None, cut=None, amends=None, timing=None, state=None)
     else:
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
-    ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
+    if claimed != BY_CONTACT:  # the contact would choose where what this person wrote has its place
+        ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
     amendments.wake(db, entry.id)
-    quarantined = former and quarantine.add(db, number)
+    quarantined = former and not claimed and quarantine.add(db, number)
     return Stored(number, entry, False, rivals(db, entry.id), quarantined, destroyed)
 
 
@@ -487,7 +508,7 @@ def is_unsettled(db: Database) -> bool:
     """Whether the settling of orders, cuts, deletes, edits or registers has something to do."""
     due = "raises) OR EXISTS (SELECT 1 FROM rules WHERE settled IS NOT NULL OR over"
     due += f") OR EXISTS (SELECT 1 FROM amendments WHERE state = 1 AND conversation NOT IN {removal.REMOVED}"
-    due += ") OR EXISTS (SELECT 1 FROM registers_due"
+    due += ") OR EXISTS (SELECT 1 FROM registers_due) OR EXISTS (SELECT 1 FROM claims WHERE due"
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
 
@@ -615,7 +636,8 @@ def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
         "SELECT sequence, id FROM entries"
         " WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence < ?"
-        " ORDER BY sequence DESC, id DESC LIMIT 1",
+        # A contact must not say from where this person's chain goes on.
+        " AND number NOT IN (SELECT entry FROM claims) ORDER BY sequence DESC, id DESC LIMIT 1",
         *(conversation, author, SEQUENCE_FOLLOWED_MAX),
     )
     return None if found is None else HeadRow(author, *found)

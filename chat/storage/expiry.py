@@ -130,6 +130,7 @@ _DUE: Final = (
     # The one that wrote it may be away when the contact is there.
     " OR e.author IN (SELECT p.terminal FROM own AS o JOIN person_terminals AS p ON p.person = o.person))"
     " AND EXISTS (SELECT 1 FROM bodies WHERE entry = x.entry)"
+    " AND x.entry NOT IN (SELECT entry FROM claims)"  # the contact has what it claims
     f" AND NOT {_ACKNOWLEDGED}, c.number IN {REMOVED}"
     " FROM expiring AS x LEFT JOIN entries AS e ON e.number = x.entry"
     " LEFT JOIN conversations AS c ON c.number = e.conversation WHERE x.due <= ? ORDER BY x.due LIMIT ?"
@@ -184,7 +185,8 @@ _TIMER: Final = (
     "SELECT t.seconds FROM entries AS e CROSS JOIN timers AS t ON t.entry = e.number"
     f" WHERE e.conversation = ? AND e.kind = {KIND_TIMER}"
     f" AND NOT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number)"
-    " AND e.number NOT IN (SELECT entry FROM uncovered) ORDER BY e.rank DESC, e.id DESC LIMIT 1"
+    " AND e.number NOT IN (SELECT entry FROM uncovered) AND e.number NOT IN (SELECT entry FROM claims)"
+    " ORDER BY e.rank DESC, e.id DESC LIMIT 1"
 )
 
 

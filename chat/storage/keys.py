@@ -95,21 +95,26 @@ def replace_terminal(db: Database, terminal: bytes, signing_seed: bytes, static_
     mark_unclean(db)
 
 
+_CLAIMS_DUE: Final = "UPDATE claims SET due = 1 WHERE NOT due"
+
+
 def add_self_key(db: Database, drawn: Drawn) -> None:
-    """Store a newer self key."""
+    """Store a newer self key, and have claims decided about again (`chat.storage.claims`)."""
     db.insert(
         "INSERT INTO self_keys (key, heads, terminal, signature) VALUES (?, ?, ?, ?)",
         *(drawn.secret, joined_ids(drawn.heads), drawn.terminal, drawn.signature),
     )
+    db.run(_CLAIMS_DUE)
 
 
 def add_earlier_self_key(db: Database, drawn: Drawn) -> None:
-    """Store a self key that is older than all that are held."""
+    """Store a self key that is older than all that are held, and have claims decided about again."""
     db.insert(
         "INSERT INTO self_keys (number, key, heads, terminal, signature)"
         " SELECT min(number) - 1, ?, ?, ?, ? FROM self_keys",
         *(drawn.secret, joined_ids(drawn.heads), drawn.terminal, drawn.signature),
     )
+    db.run(_CLAIMS_DUE)
 
 
 def self_keys(db: Database) -> list[Drawn]:

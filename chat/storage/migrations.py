@@ -96,12 +96,13 @@ def rebuild(db: Database) -> None:
     notes = f"(SELECT number FROM conversations WHERE kind = {NOTES})"
     db.run(f"UPDATE entries SET rank = CASE WHEN conversation IN {notes} THEN 0 ELSE time END")
     last = 0
-    columns = "number, id, conversation, author, header"
+    columns = f"number, id, conversation, author, header, {ordering.apart('number')}"
     page = f"SELECT {columns} FROM entries WHERE number > ? ORDER BY number LIMIT {_CHUNK}"
     while rows := db.rows(page, last):
-        for number, entry, conversation, author, header in rows:
-            node = ordering.Node(number, conversation, author)
-            ordering.add(db, node, entry, ENTRY_HEADER.decode(header))
+        for number, entry, conversation, author, header, apart in rows:
+            if not apart:
+                node = ordering.Node(number, conversation, author)
+                ordering.add(db, node, entry, ENTRY_HEADER.decode(header))
             _index(db, number, conversation)
             _amend(db, number, conversation)
         last = rows[-1][0]

@@ -19,6 +19,14 @@ PIECE: Final = 64
 """Ranks that one piece of work on the disk raises: a few milliseconds, for which users wait."""
 
 
+def apart(number: str) -> str:
+    """Whether the entry with this number (SQL) is this person's by the contact's word alone.
+
+    `chat.storage.claims` has them.
+    """
+    return f"EXISTS (SELECT 1 FROM claims WHERE entry = {number} AND NOT own)"
+
+
 class Node(Struct, frozen=True):
     """A held entry by its local numbers."""
 
@@ -65,6 +73,12 @@ def _adopt(db: Database, node: Node, entry: bytes, sequence: int) -> None:
         db.run("DELETE FROM missing WHERE conversation = ? AND parent = ?", node.conversation, entry)
 
 
+_FOLLOWED: Final = (
+    "UPDATE claims SET due = 1 WHERE entry = (SELECT number FROM entries WHERE id = ? AND conversation = ?)"
+)
+"""A claim that an entry of its author follows is decided about again."""
+
+
 def _link_parent(db: Database, node: Node, parent: bytes, above: int) -> int | None:
     """Add the edge from a parent, or record it as missing. Returns the parent's rank if it is held.
 
@@ -73,11 +87,14 @@ def _link_parent(db: Database, node: Node, parent: bytes, above: int) -> int | N
     sql = (
         "SELECT e.number, e.author, e.sequence, ifnull(r.least, e.rank) FROM entries AS e"
         " LEFT JOIN raises AS r ON r.entry = e.number WHERE e.id = ? AND e.conversation = ?"
+        f" AND NOT {apart('e.number')}"
     )
     held = db.row(sql, parent, node.conversation)
     if held is None:
         sql = "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)"
         db.run(sql, node.conversation, parent, node.number, int(above > 0))
+        if above:
+            db.run(_FOLLOWED, parent, node.conversation)
         return None
     number, author, sequence, place = held
     follows = int(author == node.author and sequence < above)

@@ -189,7 +189,9 @@ def _in_force(db: Database, conversation: int, author: int) -> list[int]:
         "(SELECT k.entry FROM cuts AS k WHERE k.conversation = ?2 AND k.author = a.terminal"
         " AND k.terminal = (SELECT terminal FROM terminals WHERE number = ?1)"
         # A thief of an own terminal could invent cuts in the contact's name.
-        " AND k.entry NOT IN (SELECT entry FROM uncovered) ORDER BY k.sequence, k.id LIMIT 1)"
+        " AND k.entry NOT IN (SELECT entry FROM uncovered)"
+        # So could the contact in this person's name.
+        " AND k.entry NOT IN (SELECT entry FROM claims) ORDER BY k.sequence, k.id LIMIT 1)"
     )
     rows = db.rows(
         f"SELECT DISTINCT a.seniority, a.terminal, {first} AS cut FROM conversations AS c"
@@ -229,7 +231,7 @@ def _follow(db: Database, conversation: int, author: int, *, is_live: bool | Non
         decides, over = int(asked.get(cut, False)), int(cut not in asked)
         change = "UPDATE rules SET decides = ?1, over = ?2 WHERE number = ?3 AND (decides, over) != (?1, ?2)"
         if db.run(change, decides, over, number) and _leaves_out(db, number):
-            _mark(db, conversation)
+            mark(db, conversation)
     for cut in asked.keys() - {cut for _, cut, _ in held}:
         db.run(
             "INSERT INTO rules (conversation, author, cut, decides, settled, over) VALUES (?, ?, ?, ?, ?, 0)",
@@ -254,7 +256,7 @@ def _rule(number: int, conversation: int, author: int, cut: int, settled: int | 
     return _Rule(number, conversation, author, cut, settled, ids)
 
 
-def _mark(db: Database, conversation: int) -> None:
+def mark(db: Database, conversation: int) -> None:
     """Clients are to hear that other entries of a conversation are quarantined than before."""
     db.run("INSERT OR IGNORE INTO remarked (conversation) VALUES (?)", conversation)
 
@@ -298,7 +300,7 @@ def _let_in(db: Database, rule: _Rule, sequence: int, previous: bytes) -> None:
             if higher:
                 db.run("UPDATE rules SET settled = ? WHERE number = ?", earlier, rule.number)
     if taken:
-        _mark(db, rule.conversation)
+        mark(db, rule.conversation)
 
 
 _PLACE: Final = "(SELECT sequence, incarnation, number FROM entries WHERE number = {})"
@@ -360,7 +362,7 @@ def _settle(db: Database, rule: _Rule) -> None:
     db.run("UPDATE rules SET settled = ? WHERE number = ?", last, rule.number)
     # What is on the screen most likely changes with the first piece, and the rest is said at once.
     if changed if rule.settled == _NOTHING else last is None:
-        _mark(db, rule.conversation)
+        mark(db, rule.conversation)
 
 
 def _before(db: Database, rule: _Rule) -> list[tuple[int, bytes]]:

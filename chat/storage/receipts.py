@@ -143,6 +143,7 @@ def acknowledge(
             " AND e.author IN (SELECT number FROM terminals WHERE terminal = ?"
             " UNION ALL SELECT terminal FROM person_terminals"
             " WHERE person = (SELECT person FROM own WHERE id = 1))"
+            " AND e.number NOT IN (SELECT entry FROM claims)"
             f" AND e.id IN ({','.join('?' * len(some))}) GROUP BY e.number",
             *(terminal, author, conversation, author, *some),
         )
@@ -215,6 +216,7 @@ _AWAITS: Final = (
     " AND NOT e.destroyed AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number)"
     " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
     " AND r.terminal IN (SELECT terminal FROM person_terminals WHERE person = ?))"
+    " AND e.number NOT IN (SELECT entry FROM claims)"
 )
 
 
@@ -236,8 +238,11 @@ def awaiting(db: Database, ids: Iterable[bytes], own_terminal: bytes, contact: b
 def in_order(
     db: Database, ids: Iterable[bytes], own_terminal: bytes, contact: bytes
 ) -> tuple[list[EntryRow], set[bytes]]:
-    """Entries in the order of their conversation, and those of them that are in the outbox."""
-    rows = [row for entry in ids if (row := get(db, entry)) is not None]
+    """Entries in the order of their conversation, and those of them that are in the outbox.
+
+    Claims are not among them: to pass one on would say that this person wrote it.
+    """
+    rows = [row for entry in ids if (row := get(db, entry)) is not None and not row.claimed]
     rows.sort(key=lambda row: row.position)
     return rows, awaiting(db, [row.id for row in rows], own_terminal, contact)
 

@@ -30,7 +30,7 @@ _CHOSEN: Final = "(SELECT value FROM json_each(?))"
 
 _OF_ENTRIES: Final = (
     *("receipts", "bodies", "headers_alone", "gaps", "quarantine", "uncovered", "expiring", "timers"),
-    *("raises", "tips", "heads", "unread", "cuts", "amendments", "amended", "let_go"),
+    *("raises", "tips", "heads", "unread", "cuts", "amendments", "amended", "let_go", "claims"),
     "brought",
 )
 _OF_CONVERSATIONS: Final = (
@@ -41,7 +41,7 @@ _OF_CONVERSATIONS: Final = (
 
 def begin(db: Database, number: int) -> None:
     """Let nothing find a conversation, by number, any more. What is deleted here of it stays so."""
-    for table in ("clearing", "remarked"):
+    for table in ("clearing", "remarked", "claims"):
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
     db.run("UPDATE rules SET settled = NULL, over = 0 WHERE conversation = ?", number)
     db.run(f"UPDATE conversations SET id = {_NAMELESS}, contact = NULL WHERE number = ?", number)

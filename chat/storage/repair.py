@@ -7,12 +7,12 @@ import math
 from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Final
 
-from chat.storage import amendments, contacts, persons, quarantine
+from chat.storage import amendments, claims, contacts, persons, quarantine
 from chat.storage.database import Database
 from chat.storage.entries import RIVALLED, HeadRow, Position, Stored, check_header, rivals
 from chat.storage.removal import REMOVED
 from protocol.entries_and_receipts import ParsedEntry
-from protocol.history import asking, lacking, named, on_page
+from protocol.history import asking, lacking, named, on_page, with_claims
 from protocol.messages import ENTRY_HEADER, Head, Heads
 
 _WANTED: Final = (
@@ -26,7 +26,7 @@ _WANTED: Final = (
     " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
     " (SELECT number FROM terminals WHERE terminal = ?2))"
     f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED}"
-    " EXCEPT SELECT entry FROM uncovered WHERE NOT ?3)"
+    " EXCEPT SELECT entry FROM uncovered WHERE NOT ?3) AND e.number NOT IN (SELECT entry FROM claims)"
 )
 """Entries that a terminal did not pass without their body, or again without the one before them."""
 
@@ -150,11 +150,12 @@ def held_heads(database: Database, conversation: bytes) -> list[Head]:
 
 
 def asking_heads(database: Database, conversation: bytes, terminal: bytes) -> list[Head]:
-    """The heads to name to a terminal, which ask for what it may have (SPEC §11.4)."""
+    """The heads to name to a terminal of the contact, which ask for what it may have (SPEC §11.4)."""
     held = [_head(row) for row in heads(database, conversation)]
     if missing := wanted(database, conversation, terminal):
         held = asking(held, [(_head(row), _head(before) if before else None) for row, before in missing])
-    return named(held)
+    known = claims.ends(database, conversation)
+    return with_claims(named(held), known, {row.author for row, _ in missing}) if known else named(held)
 
 
 def _head(row: HeadRow) -> Head:

@@ -41,6 +41,7 @@ from protocol.entries_and_receipts import (
     KIND_TIMER,
     READ,
     conversation_of_two,
+    is_own,
     read_cut,
     read_timer,
 )
@@ -184,6 +185,7 @@ class _Copy:
             marks.lost(self._new)
         self._drop_orphans(tables)
         doubted = self._doubt()
+        self._renew_claims()
         self._renew_ends(now)
         self._renew_timers()
         self._renew_registers()
@@ -398,6 +400,22 @@ class _Copy:
             f" WHERE number >= ? AND number < ? AND author NOT IN ({ours}) RETURNING entry"
         )
         return [entry for reach in self._doubtful for (entry,) in new.rows(mark, *reach)]
+
+    def _renew_claims(self) -> None:
+        """Where it is lost which entries are claims, those are that no self key says this person wrote."""
+        if "claims" not in self._damaged:
+            return
+        new = self._new
+        held = [one.secret for one in reversed(keys.self_keys(new))]
+        ours = "SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)"
+        rows = new.rows(
+            "SELECT e.number, e.conversation, e.header FROM entries AS e JOIN conversations AS c"
+            f" ON c.number = e.conversation AND c.contact IS NOT NULL WHERE e.author IN ({ours})"
+        )
+        claim = "INSERT OR IGNORE INTO claims (entry, conversation, own, due) VALUES (?, ?, 0, 0)"
+        for number, conversation, header in rows:
+            if not is_own(ENTRY_HEADER.decode(header), held):
+                new.run(claim, number, conversation)
 
     def _renew_ends(self, now: int) -> None:
         """Where an end was lost, header and reading say it again; without the profile's clock all were."""

@@ -7,10 +7,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.storage import contacts, expiry, persons, receipts, repair
+from chat.storage import claims, contacts, expiry, persons, receipts, repair
 from chat.storage.database import Database, Row
 from chat.storage.entries import (
     BEGINNING,
+    BY_CONTACT,
     COLUMNS,
     SHOWN,
     EntryRow,
@@ -22,6 +23,7 @@ from chat.storage.entries import (
     read_row,
 )
 from chat.storage.expiry import Moment
+from chat.storage.ordering import apart
 from protocol.entries_and_receipts import (
     KIND_DELETE,
     KIND_EDIT,
@@ -83,7 +85,7 @@ def digests(
             conversation,
             heads_hash(conversation, asking_heads(db, conversation, terminal)),
             marks_hash(conversation, newest_marks(db, conversation, contact)),
-            held.get(conversation, 0),
+            held.get(conversation, 0) - claims.count(db, conversation),
             gaps(db, conversation),
             answered=False,
         )
@@ -143,7 +145,7 @@ def newest_marks(db: Database, conversation: bytes, contact: bytes) -> list[Mark
     newest = (
         " AND e.number IN (SELECT number FROM entries"
         " WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
-        f" AND {SHOWN} ORDER BY rank DESC, id DESC LIMIT {MARKED_MAX})"
+        f" AND {SHOWN} AND NOT {apart('number')} ORDER BY rank DESC, id DESC LIMIT {MARKED_MAX})"
     )
     return [Mark(*row) for row in db.rows(_MARKS + newest, contact, conversation)]
 
@@ -163,6 +165,7 @@ AMENDING: Final = 206
 _FIRST: Final = (
     "SELECT number, id, sequence, rank, header, author FROM entries"
     " WHERE conversation = (SELECT number FROM conversations WHERE id = ?1)"
+    f" AND NOT {apart('number')}"
 )
 
 
@@ -222,8 +225,8 @@ class _Newest:
 
 
 def rows_of(db: Database, ids: Sequence[bytes]) -> list[EntryRow]:
-    """Entries in the order of their conversation."""
-    rows = [row for entry in ids if (row := get(db, entry)) is not None]
+    """Entries in the order of their conversation, without those that are the contact's claims."""
+    rows = [row for entry in ids if (row := get(db, entry)) is not None and row.claimed != BY_CONTACT]
     return sorted(rows, key=lambda row: row.position)
 
 

@@ -20,7 +20,20 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.expiry import ends, read_at, timer_of
-from protocol.history import cuts_in_force, evidence, followed, order, quarantined, ranks, tips, uncovered
+from protocol.history import (
+    claims,
+    cuts_in_force,
+    evidence,
+    followed,
+    heads,
+    named,
+    order,
+    quarantined,
+    ranks,
+    tips,
+    uncovered,
+    with_claims,
+)
 from protocol.messages import ENTRY_HEADER, MESSAGE, EditBody, Entry, EntryHeader
 from protocol.notes import in_force, notes_of, subject
 from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
@@ -215,11 +228,26 @@ def _previous(inputs: Json, step: Json) -> Json:
 def _uncovered(inputs: Json, step: Json) -> Json:
     held, names = held_entries(inputs, step["entries"])
     passed_on = [entry for entry, name in names.items() if name in step["passed_on"]]
-    heads = [entry for entry, name in names.items() if name in step["heads"]]
-    found = uncovered(held, passed_on, heads)
+    said = [entry for entry, name in names.items() if name in step["heads"]]
+    found = uncovered(held, passed_on, said)
     return {
         "uncovered": [names[one] for one in found],
         "evidence": [[names[one] for one in ids] for ids in evidence(held, found)],
+    }
+
+
+def _claims(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    keys = [bytes.fromhex(one) for one in step["self_keys"]]
+    own = {bytes.fromhex(one) for one in inputs["own_terminals"]}
+    untagged = [one for one, header in held.items() if header.author in own and not is_own(header, keys)]
+    found = claims(held, untagged)
+    ends = heads({one: held[one] for one in found})
+    others = {one: header for one, header in held.items() if one not in found}
+    wanting = [bytes.fromhex(one) for one in step["wanting"]]
+    return {
+        "claims": [names[one] for one in found],
+        "named": [names[head.id] for head in with_claims(named(heads(others)), ends, wanting)],
     }
 
 
@@ -251,6 +279,7 @@ ACTIONS: Final[Mapping[str, Action[Json]]] = {
     "order": _order,
     "quarantine": _quarantine,
     "uncovered": _uncovered,
+    "claims": _claims,
     "timer": _timer,
     "ends": _ends,
     "amend": _amend,

@@ -79,6 +79,7 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
             "state",
             "conflicting",
             "quarantined",
+            "claimed",
             "edited",
             "deleted_by",
         ]

@@ -150,7 +150,8 @@ export const isOwn = ({ header }, terminals, selfKey) =>
   terminals.some((one) => one.equals(header.author)) && equal(selfTag(selfKey, header), header.self_tag);
 
 // Trust. `view`: {carrier, accepted, self, contact, selfKeys, live(person), former(person)}; persons are ids.
-// Returns what the author is: live, former or unknown.
+// Returns what the author is: live, former or unknown; claimed where logs say that it is of this person, and no self
+// key does.
 export function checkTrust({ header }, view) {
   must(view.accepted, 'untrusted', 'V-ET-10');
   const alone = view.self.equals(view.contact);
@@ -164,7 +165,9 @@ export function checkTrust({ header }, view) {
   const among = (terminals) => terminals.some((terminal) => terminal.equals(header.author));
   const own = among(view.live(view.self)) || among(view.former(view.self));
   const isTagged = (key) => equal(selfTag(key, header), header.self_tag);
-  if (own) must(view.selfKeys.some(isTagged), 'authentication', 'V-ET-14');
+  const claimed = own && !view.selfKeys.some(isTagged);
+  must(!claimed || !alone, 'authentication', 'V-ET-14');
+  if (claimed) return 'claimed';
   const live = among(view.live(view.self)) || among(view.live(view.contact));
   if (live) return 'live';
   return own || among(view.former(view.contact)) ? 'former' : 'unknown';
@@ -350,6 +353,22 @@ export class Conversation {
       .map((entry) => entry.id)
       .filter((one) => open.has(key(one)))
       .sort(order);
+  }
+
+  // The heads to name where these entries, by id, are claims. Of an author of those `wanting` no claim is among them.
+  namedWithClaims(claims, wanting) {
+    const isClaim = ({ id: one }) => claims.some((other) => other.equals(one));
+    const part = (is) => {
+      const some = new Conversation(this.id);
+      this.entries().filter(is).forEach((entry) => some.add(entry));
+      return some.heads();
+    };
+    const found = namedOf(part((entry) => !isClaim(entry)));
+    const wants = ({ author }) => wanting.some((one) => one.equals(author));
+    for (const end of part(isClaim).filter((one) => !wants(one)).reverse()) {
+      if (found.filter(({ author }) => author.equals(end.author)).length < 4) found.push(end);
+    }
+    return found.sort(compareHeads);
   }
 
   // Ids of the entries that deletes cover. `isOwn` tells this person's entries, `apart` are ids of those that do not

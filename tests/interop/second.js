@@ -157,7 +157,8 @@ export class SecondTerminal {
     const among = (is) => (person) => terminalsOf(this.logOf(person), is);
     const view = { carrier, accepted: true, self: this.person, contact: contact ?? this.person };
     const known = { selfKeys: this.selfKeys, live: among('live'), former: among('removed') };
-    return passingOver('V-ET-14', null, () => entries.checkTrust(entry, { ...view, ...known }));
+    const author = passingOver('V-ET-14', null, () => entries.checkTrust(entry, { ...view, ...known }));
+    return author === 'claimed' ? null : author; // it keeps no claims
   }
 
   isOwn(entry) {

@@ -135,7 +135,7 @@ export class Terminal {
     const removed = (person) => this.logOf(person).terminals.filter((one) => one.is === 'removed');
     const former = (person) => removed(person).map((one) => one.terminal);
     const author = entries.checkTrust(entry, { ...view, live: (person) => this.live(person), former });
-    if (author === 'unknown') return { answers: [], events: [] };
+    if (author === 'unknown' || author === 'claimed') return { answers: [], events: [] };
     this.conversation.add(entry);
     if (!entry.hasBody) return { answers: [], events: [] };
     const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });

@@ -153,6 +153,20 @@ class Talk:
         self.entries[name] = entry
         return entry
 
+    @property
+    def lost_key(self) -> bytes:
+        """A self key that not each terminal of this person has."""
+        return self.seed.bytes(f"{self.label} lost self key")
+
+    def lost(self, name: str, whose: str, after: str, **changed: Any) -> ParsedEntry:
+        """`write` under the lost self key."""
+        self.write(name, whose, after, **changed)
+        header = replace(self.entries[name].header, self_tag=b"")
+        header = replace(header, self_tag=self_tag(header, self.lost_key))
+        entry = self.entries[name]
+        self.entries[name] = parse_entry(Entry(encode(header), entry.salt, entry.body))
+        return self.entries[name]
+
     def salt(self, name: str) -> bytes:
         """The salt of an entry, 16 bytes."""
         return self.seed.bytes(f"{self.label} salt {name}")[:16]
@@ -198,6 +212,8 @@ NOTES: Final = {
     "Invented": ("AUTHENTICITY", "An entry in this person's name that this person never wrote."),
     "Quarantine": ("AUTHENTICITY", "Which entries of a removed terminal count."),
     "Cut": ("AUTHENTICITY", "Up to where the entries of a removed terminal count."),
+    "Claimed": ("AUTHENTICITY", "An entry of this person's terminal under no self key that it holds."),
+    "Claims": ("AUTHENTICITY", "Which entries nothing shows to be this person's, and those named."),
     "Uncovered": ("AUTHENTICITY", "Which entries the contact has not stood for."),
     "Amend": ("BASIC", "What deletes and edits make of entries."),
     "Order": ("BASIC", "Order and tips of what is held."),
@@ -704,6 +720,9 @@ def _trust(seed: Seed) -> Group:
         given: Json = {"message": message} | ({"knows": knows} if knows else {})
         steps = one_step(ACTIONS, group.inputs, "accept", **given)
         group.add(comment, ["Accepted"], SUCCESS, steps)
+    for comment, message, knows in _invented(talk):
+        steps = one_step(ACTIONS, group.inputs, "accept", message=message, knows=knows)
+        group.add(comment, ["Claimed"], SUCCESS, steps)
     for comment, message, knows in _notes_accepted(talk):
         steps = one_step(ACTIONS, group.inputs, "accept", message=message, knows=knows)
         group.add(comment, ["Notes"], SUCCESS, steps)
@@ -747,10 +766,6 @@ def _refused_notes(talk: Talk, third: bytes) -> Iterator[Wrong]:
     yield "V-ET-11", "untrusted", "a talk of two as notes", flag, {"message": first, "knows": knows}
     carried = {"message": _note(talk), "knows": knows | {"carrier": third.hex()}}
     yield "V-ET-12", "untrusted", "a third person carries notes", flag, carried
-    untagged = {"message": _note(talk, self_tag=b""), "knows": knows}
-    yield "V-ET-13", "malformed", "notes without a self tag", "Invented", untagged
-    forged = {"message": _note(talk, "their"), "knows": knows}
-    yield "V-ET-14", "authentication", "notes with another self tag", "Invented", forged
     for carrier, whose in (("the contact", "their"), ("this person", "own")):
         state = encode(talk.changed("first" if whose == "their" else "own", whose, kind=KIND_STATE))
         step = {"message": encode(Entry(state, b"", b"")).hex()}
@@ -792,26 +807,56 @@ def _distrusted(talk: Talk, third: bytes) -> Iterator[Wrong]:
     yield "V-ET-12", untrusted, "a third person carries it", flag, carried
     untagged = {"message": talk.altered("first", self_tag=b"").hex()}
     yield "V-ET-13", "malformed", "no self tag", "Invented", untagged
-    yield from _invented(talk)
+    yield from _forged_notes(talk)
     yield from _refused_notes(talk, third)
 
 
-def _invented(talk: Talk) -> Iterator[Wrong]:
+def _invented(talk: Talk) -> Iterator[tuple[str, str, Json]]:
+    """What says to be of this person's terminal, and no self key shows it."""
     author, own = talk.terminal("own"), talk.entries["own"].header
+    theirs = talk.altered("first", "their", author=author)
     for comment, message in {
-        "this person's terminal, the contact's self key": talk.altered("first", "their", author=author),
+        "this person's terminal, the contact's self key": theirs,
         "a self tag of another entry": talk.altered("first", author=author, self_tag=own.self_tag),
         "one bit of the self tag": talk.altered(
             "own", self_tag=bytes([own.self_tag[0] ^ 1]) + own.self_tag[1:]
         ),
         "an own entry with another time": talk.altered("own", time=own.time + 1, self_tag=own.self_tag),
     }.items():
-        yield "V-ET-14", "authentication", comment, "Invented", {"message": message.hex()}
-    other = {"message": talk.message("own").hex(), "knows": _renewed(talk, keeps=False)}
-    yield "V-ET-14", "authentication", "a self key that this person does not hold", "Invented", other
-    message = talk.altered("first", "their", author=author)
-    former = {"message": message.hex(), "knows": _former(talk, "own", "own")}
-    yield "V-ET-14", "authentication", "a removed terminal of this person", "Invented", former
+        yield comment, message.hex(), {}
+    yield "an invented header alone", _header_alone(talk, author), {}
+    carried = {"carrier": talk.own.hex()}
+    yield "another terminal of this person carries what has another self tag", theirs.hex(), carried
+    newer = _renewed(talk, keeps=False)
+    yield "a self key that this person does not hold", talk.message("own").hex(), newer
+    yield "a removed terminal of this person, another self key", theirs.hex(), _former(talk, "own", "own")
+    both = {"contact_terminals": [talk.terminal("own").hex()]}
+    yield "a terminal that both logs have, another self key", theirs.hex(), both
+
+
+def _header_alone(talk: Talk, author: bytes) -> str:
+    """The header alone of an entry in the name of another author."""
+    return encode(Entry(encode(talk.changed("first", "their", author=author)), b"", b"")).hex()
+
+
+def _forged_notes(talk: Talk) -> Iterator[Wrong]:
+    knows, flag = _own_notes(talk), "Invented"
+    untagged = {"message": _note(talk, self_tag=b""), "knows": knows}
+    yield "V-ET-13", "malformed", "notes without a self tag", flag, untagged
+    tag = talk.changed("own", "own", conversation=notes_of(talk.own)).self_tag
+    other = bytes([tag[0] ^ 1]) + tag[1:]
+    for comment, message, known in (
+        ("notes with another self tag", _note(talk, "their"), {}),
+        ("one bit of the self tag of notes", _note(talk, self_tag=other), {}),
+        ("notes under a self key that is not held", _note(talk), _renewed(talk, keeps=False)),
+        (
+            "notes of a removed terminal with another self tag",
+            _note(talk, "their"),
+            _former(talk, "own", "own"),
+        ),
+    ):
+        step = {"message": message, "knows": knows | known}
+        yield "V-ET-14", "authentication", comment, flag, step
 
 
 # --- Order ---
@@ -1192,6 +1237,39 @@ def _uncovered(seed: Seed) -> Group:
     return group
 
 
+def _claims(seed: Seed) -> Group:
+    """A chain of this person's terminal under two self keys, forks of it, and a contact's entry."""
+    talk = Talk(seed, "claims")
+    talk.write("a", "own")
+    talk.write("b", "own", "a", ms=1)
+    talk.lost("c", "own", "b", ms=2)
+    talk.lost("d", "own", "c", ms=3)
+    talk.write("e", "own", "d", ms=4)
+    talk.write("theirs", "their", parents=["d"], ms=5)
+    for name in ("v", "w", "x", "y", "z"):
+        talk.lost(name, "own", "a", ms=6, incarnation=seed.bytes(f"invented {name}")[:8])
+    for name in ("1", "2", "3"):
+        talk.write(name, "own", "a", ms=7, incarnation=seed.bytes(f"copied {name}")[:8])
+    group = Group("11.2", {"entries": talk.named(), "own_terminals": [talk.terminal("own").hex()]})
+    key, lost = talk.self_key("own").hex(), talk.lost_key.hex()
+    author = [talk.terminal("own").hex()]
+    for comment, names, keys, wanting in (
+        ("all are under keys that are held", ["a", "b", "c", "d"], [key, lost], []),
+        ("the last ones are not", ["a", "b", "c", "d"], [key], []),
+        ("none is", ["a", "b"], [lost], []),
+        ("an own entry shows what is before it", ["a", "b", "c", "d", "e"], [key], []),
+        ("not across a gap", ["a", "c", "e"], [key], []),
+        ("a contact's entry shows nothing", ["a", "c", "d", "theirs"], [key], []),
+        ("claims leave places to heads", ["a", "b", "1", "2", "v", "w", "x"], [key], []),
+        ("and have none where there are four", ["a", "b", "1", "2", "3", "v", "w"], [key], []),
+        ("more claims than places", ["a", "v", "w", "x", "y", "z"], [key], []),
+        ("of an author of whom something is wanted none is named", ["a", "b", "c"], [key], author),
+    ):
+        given = {"entries": names, "self_keys": keys, "wanting": wanting}
+        group.add(comment, ["Claims"], SUCCESS, one_step(ACTIONS, group.inputs, "claims", **given))
+    return group
+
+
 def _timer(seed: Seed) -> Group:
     """Two authors who set the timer, one of them at the same time as the other."""
     talk = Talk(seed, "timer")
@@ -1255,6 +1333,7 @@ def build(phrase: str) -> Json:
         _quarantine,
         _cut,
         _uncovered,
+        _claims,
         _order,
         _registers,
         _lines,

@@ -17,7 +17,7 @@ from tui.linear.output import Output
 from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
 from tui.preferences import Options, Preferences
-from tui.text.formatting import clock_time, day_of, ends_mark, safe_line, unsearched
+from tui.text.formatting import clock_time, day_of, ends_mark, safe_line, safe_name, unsearched
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
@@ -97,7 +97,8 @@ class History:
             if entry.contact == self.state.current and entry.id not in self._sent:
                 await self.output.notify(*await self._lines(entry))
         elif entry.contact != self.state.current:
-            self._elsewhere[entry.contact] += entry.kind not in SILENT  # only what can be read is announced
+            # Only what can be read is announced, and no claim.
+            self._elsewhere[entry.contact] += entry.kind not in SILENT and not entry.claimed
         elif entry.id not in self._shown:
             # Later entries wait behind unread ones that were not shown yet.
             if self._more_unread or self._arrived_held or self.output.paused:
@@ -122,9 +123,9 @@ class History:
             await self.output.notify(said.format(name=self.state.name_of(person)))
 
     async def marked(self, person: str) -> None:
-        """Say that other entries than before are quarantined."""
+        """Say that other entries than before are quarantined, or claims."""
         if person in self.state.contacts:
-            said = _("{name}: other messages than before are marked as from a removed device.")
+            said = _("{name}: other messages than before have a mark, which their details explain.")
             await self.output.notify(said.format(name=self.state.name_of(person)))
 
     async def edited(self, entry: EntryView) -> None:
@@ -302,7 +303,7 @@ class History:
         key = (entry.contact, entry.id)
         lines = entry_lines(
             entry,
-            _("You") if entry.own else self.state.name_of(entry.contact),
+            self._author(entry),
             # Each entry keeps its number until the profile closes.
             number=self._numbers.setdefault(key, len(self._numbers) + 1) if numbered else 0,
             time=clock_time(entry.time, zone) if numbered or abs(now - entry.time) > LATE else "",
@@ -312,6 +313,11 @@ class History:
             wanted=wanted,
         )
         return lines if day == before else (day_line(entry.time, now, zone), *lines)
+
+    def _author(self, entry: EntryView) -> str:
+        if entry.claimed == "device":
+            return safe_name(entry.author)
+        return _("You") if entry.own else self.state.name_of(entry.contact)
 
 
 def _how_many(typed: str) -> int:

@@ -256,7 +256,7 @@ class Session:
             await self.output.say(_("Warning. {text}").format(text=safe_line(told(alert.text))), *read)
 
     async def _entry_added(self, entry: EntryView) -> None:
-        if not entry.own and entry.kind not in SILENT:
+        if not entry.own and not entry.claimed and entry.kind not in SILENT:
             self._parts.contacts.wrote(entry.contact)
             await self._parts.state.load_contacts(including=entry.contact)
             view = self._parts.state.contacts.get(entry.contact)

@@ -29,6 +29,7 @@ from chat.interface import (
 from tui.conversation import DELETED, ELSEWHERE, EXPIRED, MISSING
 from tui.text.formatting import (
     DEVICE_DIGITS,
+    claim_cause,
     clock_time,
     conflict_cause,
     day_of,
@@ -275,9 +276,10 @@ def details_lines(
         return " ".join(identity[at : at + 8] for at in range(0, len(identity), 8))
 
     stored = moment(details.stored) if details.stored else _("not recorded")
+    written = _("Claimed by {name}, {time}.") if details.claimed else _("Written by {name}, {time}.")
     size = _n("{number} byte with header", "{number} bytes with header", details.bytes)
     lines = [
-        _("Written by {name}, {time}.").format(name=named(details.person), time=moment(details.time)),
+        written.format(name=named(details.person), time=moment(details.time)),
         _("Stored here, {time}.").format(time=stored),
         _("It has {size}.").format(size=size.format(number=f"{details.bytes:,}")),
     ]
@@ -290,7 +292,7 @@ def details_lines(
         )
         at = {"time": moment(receipt.time), "device": device(receipt)}
         lines.append(said.format(name=named(receipt.person), **at))
-    if not details.receipts:
+    if not details.receipts and not details.claimed:
         lines.append(_("Not confirmed by any device yet."))
     for one in details.awaited:
         said = _("Not confirmed by {name} on {device}.")
@@ -302,6 +304,8 @@ def details_lines(
         lines.append(quarantine_cause())
     if details.uncovered:
         lines.append(uncovered_cause())
+    if details.claimed:
+        lines.append(claim_cause(details.claimed))
     if details.conflicts:
         lines.append(conflict_cause())
         lines += [_("It conflicts with the entry {id}.").format(id=grouped(one)) for one in details.conflicts]

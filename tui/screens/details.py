@@ -25,6 +25,7 @@ from chat.interface import (
 from tui.actions import action
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import (
+    claim_cause,
     comparison_lines,
     conflict_cause,
     not_me,
@@ -69,16 +70,17 @@ class DetailsDialog(Dialog[None]):
         size = _n("{number} byte with header", "{number} bytes with header", told.bytes)
         stored = self._moment(told.stored) if told.stored is not None else _("not recorded")
         return [
-            _fact(_("Author"), self._named(told.person)),
+            _fact(_("Claimed by") if told.claimed else _("Author"), self._named(told.person)),
             _fact(_("Written"), self._moment(told.time)),
             _fact(_("Stored here"), stored),
             _fact(_("Size"), size.format(number=f"{told.bytes:,}")),
-            plain(_("Devices that have it"), classes="section"),
+            *([] if told.claimed else [plain(_("Devices that have it"), classes="section")]),
             *(self._receipt(receipt) for receipt in told.receipts),
-            *([] if told.receipts else [plain(_("Not confirmed by any device yet."))]),
+            *([] if told.receipts or told.claimed else [plain(_("Not confirmed by any device yet."))]),
             *(_fact(_("not confirmed"), self._device(one)) for one in told.awaited),
             *([plain(quarantine_cause(), classes="section")] if told.quarantined else []),
             *([plain(uncovered_cause(), classes="section")] if told.uncovered else []),
+            *([plain(claim_cause(told.claimed), classes="section")] if told.claimed else []),
             *self._conflicts(),
             *self._versions(),
             plain(_("Identifiers"), classes="section"),

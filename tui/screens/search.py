@@ -16,7 +16,7 @@ from tui.actions import keys_of
 from tui.messages import Problem, attempt, start_worker
 from tui.preferences import Options
 from tui.screens.finder import Finder
-from tui.text.formatting import clock_time, day_of, day_title, unsearched
+from tui.text.formatting import claim, clock_time, day_of, day_title, unsearched
 from tui.text.matching import excerpt
 from tui.text.translation import N_, _, _n
 
@@ -160,7 +160,8 @@ class SearchDialog(Finder[Found]):
         day = day_title(day_of(entry.time, self._options.zone), today)
         when = f"   {day} {clock_time(entry.time, self._options.zone)}"
         if not entry.own:
-            return Content.assemble((f" {name}", "bold $theirs"), (when, "$quiet"))
+            mark = f" ({claim(entry)})" if entry.claimed else ""
+            return Content.assemble((f" {name}", "bold $theirs"), (mark, "$warning"), (when, "$quiet"))
         said = _("You to {name}").format(name=name) if self._shown.contact is None else _("You")
         return Content.assemble((f" {said}", "bold $own"), (when, "$quiet"))
 

@@ -445,7 +445,15 @@ def unsearched(number: int) -> str:
 def warnings(entry: EntryView) -> list[str]:
     """What a reader has to know of an entry before its text."""
     marks = [_("conflicts with another message")] if entry.conflicting else []
-    return marks + ([_("from a removed device")] if entry.quarantined else [])
+    marks += [_("from a removed device")] if entry.quarantined else []
+    return marks + ([claim(entry)] if entry.claimed else [])
+
+
+def claim(entry: EntryView) -> str:
+    """What is said of an entry that no key shows to be this person's own."""
+    if entry.claimed == "device":
+        return _("another device of yours says that you wrote this")
+    return _("says that you wrote this")
 
 
 def conflict_cause() -> str:
@@ -469,6 +477,20 @@ def uncovered_cause() -> str:
     return _(
         "Another device of yours passed this message on, and the contact has not confirmed it yet. That "
         "device may have invented it."
+    )
+
+
+def claim_cause(claimed: str) -> str:
+    """Why an entry does not count as one's own."""
+    if claimed == "device":
+        return _(
+            "Another device of yours passed this on as a message that you wrote, and this device lacks the "
+            "key that would show it. It counts as yours once the key has come."
+        )
+    return _(
+        "The contact says that you wrote this, and no key on this device shows it. You may have written it "
+        "on a device that is lost, or the contact may have invented it. It does not count as yours unless "
+        "the key comes."
     )
 
 

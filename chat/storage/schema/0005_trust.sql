@@ -153,6 +153,17 @@ CREATE TABLE uncovered (
     entry INTEGER PRIMARY KEY REFERENCES entries -- no head that the contact has named leads to it
 ) STRICT;
 
+-- An entry of a terminal of this person under a self key that is not held could be an invention of who passed it.
+-- One that no own terminal passed has no edges and is no tip and no head, so that it moves and hides nothing.
+CREATE TABLE claims (
+    entry        INTEGER PRIMARY KEY REFERENCES entries,
+    conversation INTEGER NOT NULL, -- of `entry`
+    own          INTEGER NOT NULL, -- 1: a terminal of this person passed it; 0: the contact alone
+    due          INTEGER NOT NULL  -- 1: a self key, or an entry that follows it, has come since it was decided about
+) STRICT;
+CREATE INDEX claims_by_conversation ON claims (conversation, own);
+CREATE INDEX claims_due ON claims (entry) WHERE due;
+
 -- What a comparison confirmed is kept, or nobody could say what has changed since.
 CREATE TABLE comparisons (
     person    BLOB PRIMARY KEY CHECK (length(person) = 32),        -- the contact

@@ -116,6 +116,17 @@ function uncovered(step, inputs) {
   return { uncovered: named(found), evidence: held.evidence(found).map(named) };
 }
 
+function claims(step, inputs) {
+  const held = hold(read(inputs.entries[step.entries[0]]).header.conversation, step.entries, inputs);
+  const isOf = ({ header }) => inputs.own_terminals.some((one) => hex(one).equals(header.author));
+  const shown = (entry) => step.self_keys.some((one) => entries.isOwn(entry, [entry.header.author], hex(one)));
+  const untagged = held.entries().filter((entry) => isOf(entry) && !shown(entry));
+  const found = held.uncovered(untagged.map(({ id }) => id), []);
+  const heads = held.namedWithClaims(found, step.wanting.map(hex));
+  const name = nameOf(inputs);
+  return { claims: found.map((id) => name({ id })), named: heads.map(name) };
+}
+
 function timer(step, inputs) {
   const held = hold(hex(step.conversation), step.entries, inputs);
   return { seconds: held.timer(step.left_out.map((name) => read(inputs.entries[name]).id)) };
@@ -153,6 +164,7 @@ const RUN = {
   lines,
   quarantine,
   uncovered,
+  claims,
   timer,
   ends: (step, inputs) => entries.ends(read(inputs.entries[step.entry]).header, step),
 };

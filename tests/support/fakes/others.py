@@ -410,6 +410,15 @@ class Others:
         self._conversations[person].uncovered.add(entry.id)
         return entry
 
+    def claim(self, person: str, text: str, by: str = "contact") -> EntryView:
+        """A contact, or another device, passes an entry that it says this person wrote."""
+        entry = replace(self._entry(self._contacts[person], text, own=False, time=None), claimed=by)
+        if by == "device":
+            entry = replace(entry, author=self._me.name)
+        self._conversations[person].entries.append(entry)
+        self.emit(EntryAdded(entry))
+        return entry
+
     def quarantine(self, person: str, text: str) -> EntryView:
         """An entry of a contact's removed terminal arrives."""
         contact, conversation = self._contacts[person], self._conversations[person]
@@ -695,7 +704,9 @@ class Others:
         size = _HEADER_BYTES + len(entry.text.encode())
         conflicts = conversation.rivals.get(entry.id, ())
         known = entry.id, *author, entry.time, stored, size, receipts
-        marks = entry.quarantined, entry.id in conversation.uncovered
+        marks = entry.quarantined, entry.id in conversation.uncovered, entry.claimed
+        if entry.claimed:
+            known = entry.id, *(ours if entry.claimed == "device" else theirs), entry.time, stored, size, ()
         return DetailsView(*known, conflicts, *marks, tuple(conversation.versions.get(entry.id, ())))
 
     def _deliver(self, person: str) -> None:

@@ -101,6 +101,12 @@ COMPUTED: Final = (
         "removal by a junior", "identity/reduction.py", "own is not None and own < rank", "own is not None"
     ),
     Plant("order of persons", "codec.py", "return (a, b) if a < b else (b, a)", "return a, b"),
+    Plant(
+        "a claim as an own entry", "entries_and_receipts.py", "return Author.CLAIMED", "return Author.LIVE"
+    ),
+    Plant("heads before claims", "history.py", "taken[head.author] < HEADS", "taken[head.author] <= HEADS"),
+    Plant("claims of a wanted author", "history.py", "head.author not in wanting and", ""),
+    Plant("the last claims", "history.py", "sorted(claims, key=_place, reverse=True)", "claims"),
     Plant("addresses of a slot sorted", "discovery.py", "sorted(set(addresses))", "addresses"),
 )
 

@@ -208,6 +208,12 @@ def write_conversation(database: Database) -> None:
     )
     passed_on = entries.insert(database, ben.tell("passed on by another of Ann's terminals"), unread=True)
     repair.doubt(database, [passed_on] if passed_on else [], [ANN.terminal])
+    for by, text in (
+        (entries.BY_CONTACT, "never written"),
+        (entries.BY_OWN, "under a key of another terminal"),
+    ):
+        claim = Teller(ANN, b"claimed" + bytes([by]), told=50 + by)
+        entries.insert(database, claim.tell(text), unread=False, claimed=by)
     repair.passed_again(database, repair.before_gaps(database, [late]), BEN.terminal)
     database.run("INSERT INTO remarked (conversation) SELECT number FROM conversations")
     write_notes(database)

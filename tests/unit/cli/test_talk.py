@@ -50,6 +50,7 @@ ENTRY_FIELDS = [
     "state",
     "conflicting",
     "quarantined",
+    "claimed",
     "edited",
     "deleted_by",
 ]
@@ -314,6 +315,21 @@ def test_an_entry_of_a_removed_terminal_has_a_mark(line: Line) -> None:
     line.messenger.quarantine(friend.person, "send money")
     assert line.run("history", "Ben", "--json").objects[0]["quarantined"] is True
     assert "send money  (from a removed device" in line.run("history", "Ben").out
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("contact", "Ben: I owe you  (says that you wrote this)"),
+        ("device", "I owe you  (another device of yours says that you wrote this)"),
+    ],
+)
+def test_a_claim_says_who_claims_it_and_has_no_state(line: Line, by: str, said: str) -> None:
+    friend = ben(line)
+    line.messenger.claim(friend.person, "I owe you", by)
+    (shown,) = line.run("history", "Ben", "--json").objects
+    assert (shown["claimed"], shown["state"]) == (by, "received")
+    assert said in line.run("history", "Ben").out
 
 
 def test_listen_prints_edits_and_deletions(line: Line) -> None:

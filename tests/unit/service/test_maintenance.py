@@ -45,7 +45,8 @@ class Parts:
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
         self.amendments = mock.Mock(follow=mock.AsyncMock(return_value=None), clean_if_due=mock.AsyncMock())
         self.cleaner = Cleaner(runtime, store, self.bus)
-        self.settler = Settler(runtime, store, self.bus, self.amendments)
+        no_claims = mock.AsyncMock(return_value=False)
+        self.settler = Settler(runtime, store, self.bus, self.amendments, no_claims)
 
     async def _read(self, work: Any, *args: Any) -> Any:
         if work is secure_deletion.cleaning_is_due:

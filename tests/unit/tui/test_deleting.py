@@ -219,6 +219,24 @@ async def test_an_entry_of_a_removed_terminal_is_marked_and_explained() -> None:
         await until_shown(pilot, "Its device was removed")
 
 
+@pytest.mark.parametrize(
+    ("by", "mark", "cause"),
+    [
+        ("contact", "⚠ says that you wrote this", "The contact says that you wrote this"),
+        ("device", "⚠ another device of yours says that you", "Another device of yours passed this on"),
+    ],
+)
+async def test_a_claim_is_marked_and_explained_and_is_no_own_message(by: str, mark: str, cause: str) -> None:
+    messenger, bob, _ = with_a_secret()
+    async with chatting(messenger) as pilot:
+        messenger.claim(bob.person, "I owe you", by)
+        await until_shown(pilot, mark)
+        await choose(pilot, "I owe you")
+        await pilot.press("i")
+        await until_shown(pilot, cause)
+        await until_shown(pilot, "Claimed by")
+
+
 async def test_case_99_the_details_say_that_an_entry_came_from_another_device_of_ones_own() -> None:
     messenger, bob, _ = with_a_secret()
     async with chatting(messenger) as pilot:

@@ -82,7 +82,8 @@ class PeopleController:
     def notify(self, entry: EntryView) -> None:
         """Notify of a new entry that can be read, unless it is on a watched screen, muted or blocked."""
         view = self.state.contacts.get(entry.contact)
-        if not entry.own and entry.kind not in SILENT and view is not None and self._notifies(view):
+        told = not entry.own and not entry.claimed and entry.kind not in SILENT
+        if told and view is not None and self._notifies(view):
             self.surface.post(NotifyEntry(self.state.named(view), entry.text))
 
     # Reading.

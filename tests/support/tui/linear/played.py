@@ -132,6 +132,8 @@ ACTS: Final[dict[str, Act]] = {
     "surpasses": lambda on, name, _text: on.messenger.receive_alone(on.person(name), "unknown"),
     "conflicts": lambda on, name, _text: on.messenger.conflict(on.person(name)),
     "relates": lambda on, name, text: on.messenger.pass_on(on.person(name), text),
+    "claims": lambda on, name, text: on.messenger.claim(on.person(name), text),
+    "vouches": lambda on, name, text: on.messenger.claim(on.person(name), text, "device"),
     "is-left-out": lambda on, name, _text: on.messenger.leave_out(on.person(name)),
     "haunts": lambda on, name, text: on.messenger.quarantine(on.person(name), text),
     "completes": lambda on, name, text: on.messenger.complete(

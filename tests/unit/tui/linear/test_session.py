@@ -303,7 +303,7 @@ async def test_what_is_missing_is_announced_and_read_when_its_text_comes() -> No
 
 async def test_case_88_it_is_said_when_other_entries_are_marked() -> None:
     said, _ = await talk("* Ben writes hello", "> /open Ben", "* Ben is-left-out", "> /last")
-    assert "Ben: other messages than before are marked as from a removed device." in said
+    assert "Ben: other messages than before have a mark, which their details explain." in said
     assert any(line.endswith("from a removed device: hello") for line in said)
 
 
@@ -330,6 +330,33 @@ async def test_case_99_the_details_say_that_an_entry_came_from_another_device_of
     steps = [UNLOCK, "> /open Ben", "* Ben relates send money", "> /last", "> /details 1"]
     said, _status = await play(iter(steps), locked_door())
     assert any(line.startswith("Another device of yours passed this message on") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("verb", "head", "cause"),
+    [
+        (
+            "claims",
+            "1. Ben, 09:01, says that you wrote this: I owe you",
+            "The contact says that you wrote this",
+        ),
+        (
+            "vouches",
+            "1. Ada, 09:01, another device of yours says that you wrote this: I owe you",
+            "Another device of yours passed this on",
+        ),
+    ],
+)
+async def test_a_claim_says_who_claims_it_and_is_announced_elsewhere_by_nothing(
+    verb: str, head: str, cause: str
+) -> None:
+    steps = [UNLOCK, f"* Ben {verb} I owe you", "> /open Ben", "> /last", "> /details 1"]
+    said, _status = await play(iter(steps), locked_door())
+    assert not any("new entry" in line for line in said)
+    assert head in said
+    assert any(line.startswith(cause) for line in said)
+    assert any(line.startswith("Claimed by ") for line in said)
+    assert not any("Not confirmed by any device" in line for line in said)
 
 
 async def test_what_is_found_elsewhere_is_not_read() -> None:

@@ -1,0 +1,79 @@
+"""Keeps what a contact, or another own terminal, says that this person wrote (SPEC §11.2, *Claims*)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat.interface import EntryAdded
+from chat.network.links import LiveLink
+from chat.service.events import EventBus, SettlingDue
+from chat.service.expiry import Expirer
+from chat.service.keyring import Keyring
+from chat.service.views import Views
+from chat.storage import claims, entries
+from chat.storage.database import Database, Store
+from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
+from chat.tasks import Runtime
+from protocol.entries_and_receipts import ParsedEntry
+
+_Kept = tuple[list[Stored], set[bytes], bool]
+"""What is new, the ids of all that are held now, and whether something is to be settled."""
+
+
+class Claims:
+    """Stores claims apart from entries that count, and publishes them."""
+
+    def __init__(
+        self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, views: Views, expirer: Expirer
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._views, self._expirer = views, expirer
+
+    async def keep(self, link: LiveLink, person: bytes, some: Sequence[ParsedEntry]) -> list[bytes]:
+        """Store claims of the conversation with a contact; returns the ids of those that are held now.
+
+        A header alone says nothing, and is passed over. So is what has no room.
+        """
+        said = [entry for entry in some if entry.salt]
+        if not said:
+            return []
+        new, held, due = await self._store.write_once(_is_stored, self._insert, link, person, said)
+        for one in new:
+            by = BY_OWN if link.person == self._keyring.own.person else BY_CONTACT
+            self._bus.publish(EntryAdded(self._views.claim(person, one, by)))
+        if due:
+            self._bus.signal(SettlingDue())
+        if any(one.entry.header.timer for one in new):
+            self._expirer.begin()
+        return [entry.id for entry in said if entry.id in held]
+
+    async def settle(self) -> bool:
+        """Decide about a piece of the claims that are due; whether any was. Raises a storage failure.
+
+        A key that was stored and is not in memory yet waits until it is: what it makes an own entry would be
+        shown as one of the contact.
+        """
+        return await self._store.write(claims.settle_next, len(self._keyring.own.self_keys))
+
+    def _insert(
+        self, database: Database, link: LiveLink, person: bytes, some: Sequence[ParsedEntry]
+    ) -> _Kept:
+        own = self._keyring.own
+        new, held = claims.insert_all(
+            database,
+            some,
+            own.terminal,
+            contact=person,
+            stored=self._runtime.clock.wall(),
+            ours=self._keyring.own_terminals,
+            known=len(own.self_keys),
+            by=BY_OWN if link.person == own.person else BY_CONTACT,
+            moment=self._expirer.moment(),
+        )
+        return new, held, entries.is_unsettled(database)
+
+
+def _is_stored(database: Database, kept: _Kept) -> bool:
+    """Whether an insert with this result is in force; False where it inserted none."""
+    new = kept[0]
+    return bool(new) and entries.get(database, new[0].entry.id) is not None

@@ -1,0 +1,175 @@
+"""Claims: entries that are said to be this person's own, as no self key that is held says (SPEC §11.2).
+
+A contact could invent them, and so could a thief of an own terminal. They are kept, and shown as claims.
+None has an effect, is in the outbox or is passed on to the contact. One that no own terminal has passed is
+not linked with other entries either: it has no edges, and is no tip and no head. So a contact can neither
+move nor hide what this person wrote, and own terminals agree, whatever it claims to each of them.
+
+A key that comes, or an entry of the author that follows a claim, makes it an own entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from chat.storage import amendments, entries, keys, ordering, quarantine
+from chat.storage.database import Database, Row
+from chat.storage.entries import BY_OWN, Stored, check_header
+from chat.storage.expiry import Moment
+from protocol.entries_and_receipts import ParsedEntry, is_own
+from protocol.messages import ENTRY_HEADER, Head
+
+CLAIMS_MAX: Final = 4_096
+"""Claims of one contact that are kept. The contact alone fills it, and its later ones are passed over."""
+
+PIECE: Final = 16
+"""Claims that one piece of work tries all self keys on: some milliseconds, for which users wait."""
+
+ENDS_READ: Final = 4
+"""Last claims of each author among which the ends are looked for: as many as heads are named."""
+
+
+def insert_all(
+    db: Database,
+    new: Sequence[ParsedEntry],
+    own_terminal: bytes,
+    *,
+    contact: bytes,
+    stored: int,
+    ours: Collection[bytes],
+    known: int,
+    by: int,
+    moment: Moment | None,
+) -> tuple[list[Stored], set[bytes]]:
+    """Insert claims of one conversation in their order; returns what is new, and the ids of those held now.
+
+    `by`: BY_CONTACT or BY_OWN, who passed them. `known`: how many self keys were tried. Else as
+    `chat.storage.entries.insert_all`.
+    """
+    room = CLAIMS_MAX - count(db, new[0].header.conversation)
+    fresh, held = list[ParsedEntry](), set[bytes]()
+    in_it = (
+        "SELECT number FROM entries WHERE id = ?"
+        " AND conversation = (SELECT number FROM conversations WHERE id = ?)"
+    )
+    for entry in new:
+        if (number := db.value(in_it, entry.id, entry.header.conversation)) is not None:
+            held.add(entry.id)
+            if by == BY_OWN:
+                _pass(db, number)
+        elif by == BY_OWN or room > 0:
+            room -= 1
+            fresh.append(entry)
+            held.add(entry.id)
+    found = entries.insert_all(
+        db, fresh, own_terminal, contact=contact, stored=stored, ours=ours, moment=moment, claimed=by
+    )
+    more = db.value("SELECT count(*) FROM self_keys") != known
+    due = f"UPDATE claims SET due = 1 WHERE entry = ? AND (? OR {_FOLLOWED.format('claims.entry')})"
+    db.run_many(due, [(one.number, more) for one in found])
+    return found, held
+
+
+def _pass(db: Database, number: int) -> None:
+    """An own terminal passed what was the contact's claim alone: own terminals compare it from now on."""
+    if db.run("UPDATE claims SET own = 1 WHERE entry = ? AND NOT own", number):
+        _, *row = _row(db, number)
+        _link(db, *row)
+        quarantine.mark(db, row[2])
+
+
+def count(db: Database, conversation: bytes) -> int:
+    """How many claims of the contact of a conversation are kept that no own terminal has passed."""
+    kept = (
+        "SELECT count(*) FROM claims WHERE NOT own"
+        " AND conversation = (SELECT number FROM conversations WHERE id = ?)"
+    )
+    return int(db.value(kept, conversation))
+
+
+def ends(db: Database, conversation: bytes) -> list[Head]:
+    """The last claims of the contact, of each author, that no other one of these follows."""
+    last = (
+        "SELECT terminal, sequence, id, header FROM (SELECT t.terminal, e.sequence, e.id, e.header,"
+        " row_number() OVER (PARTITION BY e.author ORDER BY e.sequence DESC, e.id DESC) AS place"
+        " FROM claims AS k JOIN entries AS e ON e.number = k.entry JOIN terminals AS t ON t.number = e.author"
+        " WHERE NOT k.own AND k.conversation = (SELECT number FROM conversations WHERE id = ?))"
+        " WHERE place <= ?"
+    )
+    rows = db.rows(last, conversation, ENDS_READ)
+    followed = {ENTRY_HEADER.decode(header).previous for *_, header in rows}
+    return [Head(author, sequence, entry) for author, sequence, entry, _ in rows if entry not in followed]
+
+
+# --- What makes one an own entry ---
+
+_COUNTS: Final = (
+    "c.author = e.author AND c.sequence > e.sequence AND c.number NOT IN (SELECT entry FROM claims)"
+    f" AND NOT EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = c.number)"
+)
+_FOLLOWED: Final = (
+    "EXISTS (SELECT 1 FROM entries AS e JOIN missing AS m ON m.conversation = e.conversation"
+    f" AND m.parent = e.id AND m.chain JOIN entries AS c ON c.number = m.child AND {_COUNTS}"
+    " WHERE e.number = {0})"
+    " OR EXISTS (SELECT 1 FROM entries AS e JOIN edges AS d ON d.parent = e.number AND d.chain"
+    f" JOIN entries AS c ON c.number = d.child AND {_COUNTS} WHERE e.number = {{0}})"
+)
+"""Whether an own entry of the same author that counts names the claim as the one before it."""
+
+
+def settle_next(db: Database, known: int) -> bool:
+    """Decide about a piece of the claims that are due, if all self keys are `known`; whether any was."""
+    due = [
+        number for (number,) in db.rows("SELECT entry FROM claims WHERE due ORDER BY entry LIMIT ?", PIECE)
+    ]
+    if not due:
+        return False
+    held = [one.secret for one in reversed(keys.self_keys(db))]
+    if len(held) != known:
+        return False
+    for number in due:
+        own, *row = _row(db, number)
+        if is_own(ENTRY_HEADER.decode(row[-1]), held) or db.value(f"SELECT {_FOLLOWED.format('?1')}", number):
+            _stand(db, own, *row)
+        else:
+            db.run("UPDATE claims SET due = 0 WHERE entry = ?", number)
+    return True
+
+
+def _row(db: Database, number: int) -> Row:
+    """Whether an own terminal passed a claim; its number, id, conversation, author and header."""
+    found = db.rows(
+        "SELECT k.own, e.number, e.id, e.conversation, e.author, e.header FROM claims AS k"
+        " JOIN entries AS e ON e.number = k.entry WHERE k.entry = ?",
+        number,
+    )[0]
+    check_header(db, found[2], found[5])
+    return found
+
+
+def _link(db: Database, number: int, entry: bytes, conversation: int, author: int, header: bytes) -> None:
+    """Give it its place in the order, as if it had just come."""
+    ordering.add(db, ordering.Node(number, conversation, author), entry, ENTRY_HEADER.decode(header))
+
+
+def _stand(
+    db: Database, own: int, number: int, entry: bytes, conversation: int, author: int, header: bytes
+) -> None:
+    """It is an entry of this person from now on, with all that it says and that is said of it."""
+    db.run("DELETE FROM claims WHERE entry = ?", number)
+    if not own:
+        _link(db, number, entry, conversation, author, header)
+    before = "UPDATE claims SET due = 1 WHERE entry = (SELECT number FROM entries WHERE id = ?)"
+    db.run(before, ENTRY_HEADER.decode(header).previous)
+    db.run("DELETE FROM quarantine WHERE entry = ?", number)
+    live = (
+        "SELECT EXISTS (SELECT 1 FROM person_terminals WHERE terminal = ? AND live"
+        " AND person IN (SELECT person FROM own))"
+    )
+    if not db.value(live, author):
+        quarantine.add(db, number)
+    quarantine.follow_cuts(db, [number])
+    amendments.covered(db, [number])
+    amendments.wake(db, entry)
+    quarantine.mark(db, conversation)
