@@ -43,7 +43,7 @@ def own(
     time: int = 1_000,
     seconds: int = 0,
 ) -> ParsedEntry:
-    """An entry of this terminal, after another one, under a self key. `seconds`: what it sets the timer to."""
+    """An entry of this terminal, after another one, under a self key. `seconds`: of its timer."""
     before = None if previous is None else (previous.header.sequence, previous.id)
     place = EntryPlace(TALK, ME.terminal, incarnation, before, parents, [blob("a head")])
     kind, body = (KIND_TIMER, timer_body(seconds)) if seconds else (KIND_TEXT, text_body(text))
