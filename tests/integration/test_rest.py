@@ -121,3 +121,24 @@ async def test_a_peer_that_vanished_is_absent_within_ten_seconds_at_both_ends(
         gone = [one.wait(ContactChanged, lambda event: not event.contact.present) for one in (ada, ben)]
         network.cut(ben.host)
         await asyncio.wait_for(asyncio.gather(*gone), 10)
+
+
+@pytest.mark.parametrize("moment", [0.0, 1.7, 3.1, 4.4])
+@in_virtual_time
+async def test_each_of_many_that_strike_together_misses_a_peer_within_ten_seconds(
+    tmp_path: Path, moment: float
+) -> None:
+    async with people(tmp_path, "Hub", *(f"C{number}" for number in range(5))) as (network, everybody):
+        for one, other in combinations(everybody, 2):
+            await invite(one, other)
+        await asyncio.sleep(60 + moment)
+        vanished, *others = everybody
+
+        def gone(event: ContactChanged) -> bool:
+            return event.contact.name == vanished.name and not event.contact.present
+
+        missed = [other.wait(ContactChanged, gone) for other in others]
+        network.cut(vanished.host)
+        await asyncio.wait_for(asyncio.gather(*missed), 10)
+        for other in others:
+            assert sum(one.present for one in await other.engine.contacts()) == len(others) - 1
