@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -41,6 +42,9 @@ TWO: Final = Aim("rest.two_contacts", 6_000.0, f"{_MEASURED}; two contacts", uni
 MANY: Final = Aim(
     "rest.thirty", 6_000.0, f"{_MEASURED}; 30 contacts, who do not know each other", unit=Unit.WAKES
 )
+MUTUAL: Final = Aim(
+    "rest.eight_mutual", 6_000.0, f"{_MEASURED}; 8 contacts, who all know each other", unit=Unit.WAKES
+)
 RATIO: Final = Aim(
     "rest.terminals_cost",
     1.1,
@@ -55,17 +59,24 @@ MEMORY: Final = Aim(
     " which processes share, are not in it but in the resident memory (VmRSS)",
     unit=Unit.MIB,
 )
-AIMS: Final = (ONE, TERMINALS, TWO, RATIO, MANY, MEMORY)
+AIMS: Final = (ONE, TERMINALS, TWO, RATIO, MUTUAL, MANY, MEMORY)
 
 
 class Case(Struct, frozen=True):
-    """So many contacts, each of whom has so many devices."""
+    """So many contacts, each of whom has so many devices; whether they are all contacts of each other."""
 
     contacts: int
     devices: int = 1
+    mutual: bool = False
 
 
-CASES: Final = {ONE: Case(1), TERMINALS: Case(1, devices=2), TWO: Case(2), MANY: Case(30)}
+CASES: Final = {
+    ONE: Case(1),
+    TERMINALS: Case(1, devices=2),
+    TWO: Case(2),
+    MUTUAL: Case(8, mutual=True),
+    MANY: Case(30),
+}
 
 
 def measure() -> Iterator[Figure]:
@@ -203,6 +214,8 @@ class _Place:
             self.pair(_HUB, name)
             for device in range(1, case.devices):
                 self.link(name, f"{name}d{device}")
+        for one, other in combinations(range(case.contacts), 2) if case.mutual else ():
+            self.pair(f"c{one}", f"c{other}")
 
     def check(self) -> None:
         """Raises NotTaken if a contact is not there: then there were fewer links."""

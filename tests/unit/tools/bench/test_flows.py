@@ -33,6 +33,7 @@ BOUNDS = {
     "rest.two_terminals": 3_000.0,
     "rest.two_contacts": 6_000.0,
     "rest.terminals_cost": 1.1,
+    "rest.eight_mutual": 6_000.0,
     "rest.thirty": 6_000.0,
     "rest.memory": 50.0,
 }

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from chat.tools.bench import rest
 from chat.tools.bench.measure import Aim, Figure, NotTaken
-from chat.tools.bench.rest import AIMS, CASES, MANY, MEMORY, ONE, RATIO, TERMINALS, TWO, Case, Cost
+from chat.tools.bench.rest import AIMS, CASES, MANY, MEMORY, MUTUAL, ONE, RATIO, TERMINALS, TWO, Case, Cost
 from tests.support.machine import needs_root_network
 
 COSTS = {
     ONE: Cost(1, 0.5 * 2**20, 1_000.0, 31.5, 60.0),
     TERMINALS: Cost(2, 1.0 * 2**20, 1_800.0, 31.5, 60.0),
     TWO: Cost(2, 1.0 * 2**20, 1_800.0, 31.6, 60.0),
+    MUTUAL: Cost(8, 5.0 * 2**20, 2_000.0, 34.0, 64.0),
     MANY: Cost(30, 17.0 * 2**20, 2_000.0, 35.0, 64.0),
 }
 
