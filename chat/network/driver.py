@@ -19,6 +19,7 @@ from protocol.link.states import (
     LinkClosed,
     LinkOpen,
     NotParlour,
+    Role,
     VersionRefused,
 )
 from protocol.messages import Message
@@ -33,7 +34,7 @@ TOGETHER: Final = 90_112
 """Bytes that are written at once where many messages go out: 290 short texts or so, which the other side
 stores together."""
 
-EARLY: Final = 3.5
+EARLY: Final = 4.0
 """Seconds by which a Ping may be early, so that the process wakes once for all links.
 
 More than half of the time between two Pings: of two links, one is always near enough to the other to join it.
@@ -85,7 +86,12 @@ class Driver:
             while self._end is None:
                 data, now = await self.connection.read(), self._clock.monotonic()
                 self._patience = self._beat.patience
-                await self._dispatch(self.link.receive(data, now) if data else self.link.end_of_stream())
+                events = self.link.receive(data, now) if data else self.link.end_of_stream()
+                # What a link sends by itself, once it is open, is the answer to a Ping.
+                pinged = self._joined and not events and self.link.unsent > 0
+                await self._dispatch(events)
+                if pinged:
+                    self._beat.pinged()
         finally:
             self._disarm()
             self._beat.leave(self)
@@ -208,6 +214,17 @@ class Driver:
         self._beat.strike()
 
     # tasks.Member.
+
+    @property
+    def begins(self) -> bool:
+        return self.link.role is Role.INITIATOR
+
+    def soon(self) -> bool:
+        due = self.link.next_ping()
+        return self._end is None and due is not None and due <= self._clock.monotonic() + EARLY
+
+    def owed(self) -> bool:
+        return self.link.unanswered_since is not None
 
     def struck(self) -> bool:
         if self._end is not None or not self.link.ping_early(self._clock.monotonic(), EARLY):

@@ -56,7 +56,7 @@ from chat.service.views import Views
 from chat.storage.alerts import AlertRow
 from chat.storage.database import Store
 from chat.storage.profile import Vault
-from chat.tasks import Beat, Runtime, Tasks
+from chat.tasks import AHEAD, Beat, Runtime, Tasks
 from protocol.link.framing import Pattern
 from protocol.link.states import LinkOpen
 
@@ -96,7 +96,7 @@ class UseCases:
         self.store, self.book = store, profile.contacts
         self.bus, self.visibility, adding = EventBus(), Visibility(), Visibility()
         tasks = Tasks(partial(report, self.bus))
-        beat = Beat(config.suspect_after)
+        beat = Beat(config.suspect_after, AHEAD * profile.own.terminal[0] / 256)
         self.runtime = Runtime(ports.clock, ports.random, config, tasks, beat=beat)
         self.keyring = Keyring(
             profile.own,

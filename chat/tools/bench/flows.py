@@ -33,7 +33,9 @@ from chat.tools.bench.measure import (
 from chat.tools.bench.terminals import Program, Terminals
 
 _TOOLS: Final = ("unshare", "nsenter", "ip")
-_HOLD: Final = "ip link set lo up && echo up && exec cat"
+_NEW: Final = ("--net", "sh", "-c", "ip link set lo up && echo up && exec cat")
+_CABLE: Final = "ip link add eth0 type veth peer name eth0 netns {far}"
+_PLUGGED: Final = "ip link set eth0 up && ip addr add {address}/24 dev eth0"
 
 Enter = Callable[[Sequence[str]], list[str]]
 """Makes the command line that runs a command in a network. The process keeps its id."""
@@ -44,16 +46,46 @@ def own_network() -> Iterator[Enter]:
     """A network for the block, with loopback alone. Raises NotTaken where there is none."""
     if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         raise NotTaken(f"no network namespace can be had without {' and '.join(missing)}")
-    as_root, pipe = hasattr(os, "geteuid") and os.geteuid() == 0, subprocess.PIPE
-    hold = ["unshare", *([] if as_root else ["--user", "--map-root-user"]), "--net", "sh", "-c", _HOLD]
-    # It ends with its input, which the end of the block closes.
+    with _held(["unshare", *([] if _as_root() else ["--user", "--map-root-user"]), *_NEW]) as holder:
+        yield _enter(holder)
+
+
+@contextmanager
+def neighbours() -> Iterator[tuple[Enter, Enter]]:
+    """Two networks for the block, which a cable joins: nothing else has its ends. Raises NotTaken."""
+    with own_network() as near, _held(near(["unshare", *_NEW])) as holder:
+        far = _enter(holder)
+        _run(near(_CABLE.format(far=holder).split()))
+        for enter, address in ((near, "10.0.0.1"), (far, "10.0.0.2")):
+            _run(enter(["sh", "-c", _PLUGGED.format(address=address)]))
+        yield near, far
+
+
+@contextmanager
+def _held(hold: Sequence[str]) -> Iterator[int]:
+    """The process that holds a network, which ends with its input: the end of the block closes it."""
+    pipe = subprocess.PIPE
     with subprocess.Popen(hold, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as holder:
         assert holder.stdout
         if holder.stdout.readline() != "up\n":
             _, complaint = holder.communicate()
             raise NotTaken(f"no network namespace can be had: {' '.join(complaint.split())}")
-        user = [] if as_root else ["--user", "--preserve-credentials"]
-        yield lambda command: ["nsenter", f"--target={holder.pid}", *user, "--net", *command]
+        yield holder.pid
+
+
+def _enter(holder: int) -> Enter:
+    user = [] if _as_root() else ["--user", "--preserve-credentials"]
+    return lambda command: ["nsenter", f"--target={holder}", *user, "--net", *command]
+
+
+def _as_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotTaken(f"two networks cannot be joined: {' '.join(done.stderr.split())}")
 
 
 PASSPHRASE: Final = "a passphrase for one minute"

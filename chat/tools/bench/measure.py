@@ -237,6 +237,7 @@ class Unit(Enum):
     MIB = "MiB"
     CORE = "of a core"
     WAKES = "wake-ups/h"
+    TIMES = "times"
 
     def said(self, amount: float) -> str:
         if self is Unit.MIB:
@@ -245,6 +246,8 @@ class Unit(Enum):
             return f"{amount:.2%} of a core"
         if self is Unit.WAKES:
             return f"{amount:,.0f} wake-ups an hour"
+        if self is Unit.TIMES:
+            return f"{amount:.2f} times"
         return f"{amount * 1000:.1f} ms" if amount < 0.1 else f"{amount:.2f} s"
 
 
@@ -328,6 +331,8 @@ class Figure(Struct, frozen=True):
             per_second, unit = None if taken is None else round(taken, 5), "CPU s/s"
         elif aim.unit is Unit.WAKES:
             per_second, unit = None if taken is None else round(taken / 3_600, 4), "wake-ups/s"
+        elif aim.unit is Unit.TIMES:
+            per_second, unit = None if taken is None else round(taken, 3), "times"
         return {
             "name": aim.name,
             "size": size,

@@ -1,6 +1,7 @@
-"""How often `parlour listen` wakes the processor while nobody writes, and what its network carries.
+"""What `parlour listen` costs while nobody writes: wake-ups, what its network card carries, and memory.
 
-A wake-up is a voluntary context switch of one of the process's threads, which ends a wait (proc(5)).
+A wake-up is a voluntary context switch of one of the process's threads, which ends a wait (proc(5)). The
+process has one end of a cable and its contacts have the other, so that the counters of its card are its own.
 """
 
 from __future__ import annotations
@@ -11,72 +12,161 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from chat.tools.bench.flows import PASSPHRASE, Enter, Round, figures, own_network
+from chat.tools.bench.flows import PASSPHRASE, Enter, Round, figures, neighbours
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken, Unit
 from chat.tools.bench.terminals import PATIENCE, Program, Terminals
 
 SETTLES: Final = 40.0
 """Seconds after the last pairing: questions of the start, and what follows a pairing, are over."""
-WINDOW: Final = 60.0
+WINDOW: Final = 180.0
 """Seconds that are measured; the figures are for an hour at this rate."""
 HOUR: Final = 3_600.0
 
 _MEASURED: Final = (
-    f"of one process 'parlour listen' at rest, all links direct; {WINDOW:.0f} s were measured, and an hour is"
-    " that times 60"
+    f"of one process 'parlour listen' at rest, all links direct; {WINDOW:.0f} s were measured, all cases at"
+    f" once, and an hour is that times {HOUR / WINDOW:.0f}"
 )
 ONE: Final = Aim("rest.one", 3_000.0, f"{_MEASURED}; one contact", unit=Unit.WAKES)
-TWO: Final = Aim("rest.two_terminals", 3_000.0, f"{_MEASURED}; one contact with two devices", unit=Unit.WAKES)
+TERMINALS: Final = Aim(
+    "rest.two_terminals", 3_000.0, f"{_MEASURED}; one contact with two devices", unit=Unit.WAKES
+)
+TWO: Final = Aim("rest.two_contacts", 6_000.0, f"{_MEASURED}; two contacts", unit=Unit.WAKES)
 MANY: Final = Aim(
     "rest.thirty", 6_000.0, f"{_MEASURED}; 30 contacts, who do not know each other", unit=Unit.WAKES
 )
-AIMS: Final = (ONE, TWO, MANY)
+MUTUAL: Final = Aim(
+    "rest.eight_mutual", 6_000.0, f"{_MEASURED}; 8 contacts, who all know each other", unit=Unit.WAKES
+)
+RATIO: Final = Aim(
+    "rest.terminals_cost",
+    1.1,
+    "what two devices of one contact cost as a multiple of what two contacts cost: the largest of the ratios"
+    " of links, bytes and wake-ups; the tenth is what two equal cases differ by",
+    unit=Unit.TIMES,
+)
+MEMORY: Final = Aim(
+    "rest.memory",
+    50.0,
+    "own memory (RssAnon) of the process with most of it after the window; pages of programs and libraries,"
+    " which processes share, are not in it but in the resident memory (VmRSS)",
+    unit=Unit.MIB,
+)
+AIMS: Final = (ONE, TERMINALS, TWO, RATIO, MUTUAL, MANY, MEMORY)
+
+
+class Case(Struct, frozen=True):
+    """So many contacts, each of whom has so many devices; whether they are all contacts of each other."""
+
+    contacts: int
+    devices: int = 1
+    mutual: bool = False
+
+
+CASES: Final = {
+    ONE: Case(1),
+    TERMINALS: Case(1, devices=2),
+    TWO: Case(2),
+    MUTUAL: Case(8, mutual=True),
+    MANY: Case(30),
+}
 
 
 def measure() -> Iterator[Figure]:
     """One Figure per aim. Raises Unseen."""
-    return figures(AIMS, _round)
+    return figures(AIMS, _rounds)
 
 
-def _round() -> Iterable[Round]:
-    return [{ONE: at_rest(1), TWO: at_rest(1, devices=2), MANY: at_rest(30)}]
+def _rounds() -> list[Round]:
+    """All cases at the same time, so that their ratio is not one of two moments."""
+    return [samples(dict(zip(CASES, at_rest(list(CASES.values())), strict=True)))]
 
 
-def at_rest(
-    contacts: int, *, devices: int = 1, settles: float = SETTLES, window: float = WINDOW
-) -> FlowSample:
-    """Somebody with so many contacts, each of whom has so many devices."""
+def samples(costs: Mapping[Aim, Cost]) -> Round:
+    """The sample of every aim, from the costs of every case."""
+    most = max(costs.values(), key=lambda cost: cost.own)
+    return {
+        **{aim: FlowSample(cost.wakes, aside=cost.said()) for aim, cost in costs.items()},
+        RATIO: compared(costs[TERMINALS], costs[TWO]),
+        MEMORY: FlowSample(most.own, aside=f"{most.resident:.1f} MiB resident"),
+    }
+
+
+class Cost(Struct, frozen=True):
+    """Of a process at rest: open connections, bytes both ways and wake-ups in an hour, and memory in MiB."""
+
+    links: int
+    carried: float
+    wakes: float
+    own: float
+    resident: float
+
+    def said(self) -> str:
+        links = f"{self.links} link{'' if self.links == 1 else 's'}"
+        carried = f"{self.carried / 2**20:.2f} MiB an hour both ways"
+        return f"{links}, {carried}, {self.own:.1f} MiB held, {self.resident:.1f} MiB resident"
+
+
+def compared(terminals: Cost, contacts: Cost) -> FlowSample:
+    """The largest ratio, with each of them."""
+    ratios = {
+        "links": terminals.links / contacts.links,
+        "bytes": terminals.carried / contacts.carried,
+        "wake-ups": terminals.wakes / contacts.wakes,
+    }
+    return FlowSample(
+        max(ratios.values()), aside=", ".join(f"{what} {ratio:.2f}" for what, ratio in ratios.items())
+    )
+
+
+def at_rest(cases: Sequence[Case], *, settles: float = SETTLES, window: float = WINDOW) -> list[Cost]:
+    """What each case costs somebody with these contacts."""
     if sys.platform != "linux":
         raise NotTaken("wake-ups of a process are read from /proc, which is not there")
-    with _place() as place:
-        hub = place.begin("hub")
-        for number in range(contacts):
-            name = f"c{number}"
-            place.begin(name)
-            place.pair("hub", name)
-            for device in range(1, devices):
-                place.link(name, f"{name}d{device}")
-        place.terminals.rest_for(settles)
-        began, before = time.monotonic(), _Counts.of(hub.id)
-        place.terminals.rest_for(window)
-        after, part = _Counts.of(hub.id), HOUR / (time.monotonic() - began)
-        held, present = _held(hub.id), sum(one["present"] for one in place.run("contacts", name="hub"))
-    if present != contacts:
-        raise NotTaken(f"{present} of {contacts} contacts were present")
-    carried = (after.carried - before.carried) * part / 2**20
-    aside = f"{contacts * devices} links, {carried:.1f} MiB an hour both ways, {held / 1024:.0f} MiB held"
-    return FlowSample((after.wakes - before.wakes) * part, aside=aside)
+    with ExitStack() as stack:
+        grounds = [stack.enter_context(_ground()) for _ in cases]
+        terminals = stack.enter_context(Terminals())  # its programs end before what they use
+        places = [_Place(ground, terminals, case) for ground, case in zip(grounds, cases, strict=True)]
+        terminals.rest_for(settles)
+        before = [(_Counts.of(place.hub.id), time.monotonic()) for place in places]
+        terminals.rest_for(window)
+        costs = [
+            _cost(place.hub.id, counts, time.monotonic() - began)
+            for place, (counts, began) in zip(places, before, strict=True)
+        ]
+        for place in places:
+            place.check()
+    return costs
+
+
+def _cost(process: int, before: _Counts, taken: float) -> Cost:
+    after, part = _Counts.of(process), HOUR / taken
+    carried, wakes = (after.carried - before.carried) * part, (after.wakes - before.wakes) * part
+    status = Path(f"/proc/{process}/status").read_text()
+    own, resident = (re.search(rf"^{name}:\s*(\d+) kB", status, re.M) for name in ("RssAnon", "VmRSS"))
+    if own is None or resident is None:
+        raise NotTaken("the system does not say how much memory a process holds")
+    return Cost(_links(process), carried, wakes, int(own[1]) / 1024, int(resident[1]) / 1024)
+
+
+_ESTABLISHED: Final = "01"
+
+
+def _links(process: int) -> int:
+    """The connections of its network, of which it has all."""
+    tables = [Path(f"/proc/{process}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    return sum(line.split()[3] == _ESTABLISHED for table in tables for line in table)
 
 
 class _Counts(Struct, frozen=True):
-    """What a process did so far: waits that ended; and the bytes that its network has carried, both ways."""
+    """What a process did so far: waits that ended; and the bytes that its card has carried, both ways."""
 
     wakes: int
     carried: int
@@ -85,29 +175,53 @@ class _Counts(Struct, frozen=True):
     def of(cls, process: int) -> _Counts:
         threads = Path(f"/proc/{process}/task").glob("*/status")
         switches = [re.search(r"^voluntary_ctxt_switches:\s*(\d+)", one.read_text(), re.M) for one in threads]
-        carried = re.search(r"^ *lo: *(\d+)", Path(f"/proc/{process}/net/dev").read_text(), re.M)
+        carried = re.search(r"^ *eth0: *(\d+)(?: +\d+){7} +(\d+)", _devices(process), re.M)
         if not all(switches) or carried is None:
             raise NotTaken("the system does not say how often a process waits")
-        return cls(sum(int(one[1]) for one in switches if one), int(carried[1]))
+        return cls(sum(int(one[1]) for one in switches if one), int(carried[1]) + int(carried[2]))
 
 
-def _held(process: int) -> int:
-    """KiB of memory that are the process's own, not those of the files that it has mapped."""
-    status = Path(f"/proc/{process}/status").read_text()
-    held = re.search(r"RssAnon:\s*(\d+) kB", status)
-    if held is None:
-        raise NotTaken("the system does not say how much memory a process holds")
-    return int(held[1])
+def _devices(process: int) -> str:
+    return Path(f"/proc/{process}/net/dev").read_text()
+
+
+class _Ground(NamedTuple):
+    folder: Path
+    near: Enter
+    far: Enter
+
+
+@contextmanager
+def _ground() -> Iterator[_Ground]:
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder, neighbours() as (near, far):
+        yield _Ground(Path(folder), near, far)
+
+
+_HUB: Final = "hub"
 
 
 class _Place:
-    """A network with people on it, each of whom listens."""
+    """The people of a case, each of whom listens. `hub`: the one whose costs are counted."""
 
-    def __init__(self, folder: Path, enter: Enter, terminals: Terminals) -> None:
-        self.terminals = terminals
-        self._folder, self._enter = folder, enter
-        self._secret = folder / "passphrase"
+    def __init__(self, ground: _Ground, terminals: Terminals, case: Case) -> None:
+        self._ground, self._terminals, self._case = ground, terminals, case
+        self._secret = ground.folder / "passphrase"
         self._secret.write_text(PASSPHRASE + "\n")
+        self.hub = self.begin(_HUB)
+        for number in range(case.contacts):
+            name = f"c{number}"
+            self.begin(name)
+            self.pair(_HUB, name)
+            for device in range(1, case.devices):
+                self.link(name, f"{name}d{device}")
+        for one, other in combinations(range(case.contacts), 2) if case.mutual else ():
+            self.pair(f"c{one}", f"c{other}")
+
+    def check(self) -> None:
+        """Raises NotTaken if a contact is not there: then there were fewer links."""
+        present = sum(one["present"] for one in self.run("contacts", name=_HUB))
+        if present != self._case.contacts:
+            raise NotTaken(f"{present} of {self._case.contacts} contacts were present")
 
     def begin(self, name: str) -> Program:
         """A new person, who listens."""
@@ -124,8 +238,8 @@ class _Place:
 
     def link(self, first: str, name: str) -> None:
         """One more device of a person, which listens."""
-        adding = self.terminals.start(self._line(first, "terminal", "add"))
-        linking = self.terminals.start(self._line(name, "terminal", "link", "--name", name))
+        adding = self._terminals.start(self._line(first, "terminal", "add"))
+        linking = self._terminals.start(self._line(name, "terminal", "link", "--name", name))
         for program in (adding, linking):
             program.wait_for("five words?")
             program.press("y\r")
@@ -143,20 +257,12 @@ class _Place:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def _listen(self, name: str) -> Program:
-        program = self.terminals.start(self._line(name, "listen"))
+        program = self._terminals.start(self._line(name, "listen"))
         program.wait_for('"ready"')
         return program
 
     def _line(self, name: str, *words: str) -> list[str]:
-        options = ("--json", "--profile", str(self._folder / name), "--passphrase-file", str(self._secret))
-        return self._enter([sys.executable, "-m", "chat.cli", *options, *words])
-
-
-@contextmanager
-def _place() -> Iterator[_Place]:
-    with (
-        tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder,
-        own_network() as enter,
-        Terminals() as terminals,
-    ):
-        yield _Place(Path(folder), enter, terminals)
+        profile = str(self._ground.folder / name)
+        options = ("--json", "--profile", profile, "--passphrase-file", str(self._secret))
+        enter = self._ground.near if name == _HUB else self._ground.far
+        return enter([sys.executable, "-m", "chat.cli", *options, *words])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
+from contextvars import copy_context
 from functools import partial
 
 from chat.network.connection import NotNamed
@@ -24,6 +25,9 @@ class Pipe:
         self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.waiting: list[bytes] = []
         self.under_way: deque[bytes] = deque()
+        self.held = False
+        self.unread: deque[bytes] = deque()
+        """What has arrived and waits in the kernel, while held."""
         self.closed = False
         self.left: int | None = None
         """Writes left before this end breaks, None for no limit."""
@@ -31,7 +35,9 @@ class Pipe:
         self.sent: list[bytes] = []
 
     def hold(self, on: bool) -> None:
-        """Nothing wakes a process here."""
+        self.held = on
+        while self.unread and not self.held:
+            self.inbox.put_nowait(self.unread.popleft())
 
     async def read(self) -> bytes:
         data = b"" if self.closed else await self.inbox.get()
@@ -64,7 +70,9 @@ class Pipe:
     def _arrive(self) -> None:
         """The oldest bytes under way are there: timers of one moment come in any order, bytes do not."""
         data = self.under_way.popleft()
-        if not self.other.closed:
+        if self.other.held:
+            self.other.unread.append(data)
+        elif not self.other.closed:
             self.other.inbox.put_nowait(data)
 
     def repeat(self) -> None:
@@ -175,7 +183,12 @@ class MemoryTransport:
         key = (self._host, port)
         if key in self._network.listeners:
             raise OSError(98, "address in use")
-        self._network.listeners[key] = accept
+        here = copy_context()  # else what an engine does on a link bore the name of the engine that dialled
+
+        def accepted(pipe: Connection) -> Awaitable[None]:
+            return here.run(asyncio.ensure_future, accept(pipe))
+
+        self._network.listeners[key] = accepted
         return MemoryListener(self._network, *key)
 
     async def connect(self, host: str, port: int, timeout: float) -> Connection:

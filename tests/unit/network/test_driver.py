@@ -325,6 +325,54 @@ def test_a_struck_link_pings_and_one_that_has_ended_does_not() -> None:
     run(scenario)
 
 
+def test_a_link_says_when_a_ping_is_due_and_an_answer_owed() -> None:
+    async def scenario(it: Parts) -> None:
+        it.link.role = Role.RESPONDER
+        assert not it.driver.begins
+        it.link.role = Role.INITIATOR
+        assert it.driver.begins
+        for due, soon in ((None, False), (EARLY, True), (EARLY + 0.1, False)):
+            it.link.next_ping.return_value = due
+            assert it.driver.soon() is soon
+        assert not it.driver.owed()
+        it.link.unanswered_since = 0.0
+        assert it.driver.owed()
+        it.link.next_ping.return_value = 0.0
+        it.driver._end = CUT
+        assert not it.driver.soon()
+
+    run(scenario)
+
+
+def test_a_peers_ping_on_an_open_link_is_a_tick_and_nothing_else_is() -> None:
+    async def scenario(it: Parts) -> None:
+        pinged = mock.Mock()
+        it.beat.pinged = pinged  # type: ignore[method-assign]
+        running = it.run()
+
+        async def read(events: list[Any], unsent: int) -> None:
+            it.link.receive.return_value, it.link.unsent = events, unsent
+            it.output = [b"pong"] * bool(unsent)
+            it.wire.reads.put_nowait(b"bytes")
+            await asyncio.sleep(1)
+
+        await read([], 4)
+        pinged.assert_not_called()  # a handshake goes on, of anybody
+        it.link.next_timer.return_value = 60.0
+        await it.driver.flush()
+        for events, unsent in (([OPEN], 4), ([], 0)):
+            await read(events, unsent)
+        pinged.assert_not_called()
+        pinged.side_effect = lambda: told.append(list(it.wire.written))
+        told: list[list[bytes]] = []
+        await read([], 4)
+        assert told == [[b"pong"] * 3], "the answer went first"
+        it.driver.abort()
+        await running
+
+    run(scenario)
+
+
 def test_a_timer_that_is_overdue_runs_at_once_and_a_slow_write_does_not_stop_it() -> None:
     async def scenario(it: Parts) -> None:
         await asyncio.sleep(5)

@@ -31,7 +31,11 @@ BOUNDS = {
     "interface.idle": 0.01,
     "rest.one": 3_000.0,
     "rest.two_terminals": 3_000.0,
+    "rest.two_contacts": 6_000.0,
+    "rest.terminals_cost": 1.1,
+    "rest.eight_mutual": 6_000.0,
     "rest.thirty": 6_000.0,
+    "rest.memory": 50.0,
 }
 Parts = dict[Aim, Iterator[float]]
 
@@ -55,7 +59,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
 
     monkeypatch.setattr(flows, "_round", lambda: {flow: sample(flow) for flow in FLOWS})
     monkeypatch.setattr(interface, "_rounds", rounds)
-    monkeypatch.setattr(rest, "_round", lambda: [{aim: sample(aim) for aim in rest.AIMS} for _ in range(3)])
+    monkeypatch.setattr(rest, "_rounds", lambda: [{aim: sample(aim) for aim in rest.AIMS} for _ in range(3)])
     return parts
 
 
@@ -113,6 +117,9 @@ def test_amounts_are_said_in_their_units(line: Line) -> None:
     assert "rest.thirty         3,000 wake-ups an hour of at most 6,000 wake-ups an hour, kept" in text
     assert Figure(rest.ONE, (FlowSample(1_800.0),)).row()["per_second"] == 0.5
     assert Figure(rest.ONE, ()).row()["per_second"] is None
+    assert "rest.terminals_cost 0.55 times of at most 1.10 times, kept" in text
+    assert Figure(rest.RATIO, (FlowSample(0.987_6),)).row()["per_second"] == 0.988
+    assert Figure(rest.RATIO, ()).row()["per_second"] is None
 
 
 def test_the_interface_is_one_measurement_by_itself(line: Line) -> None:
@@ -146,7 +153,7 @@ def test_what_cannot_be_measured_is_said_and_is_not_passed(
 
     monkeypatch.setattr(flows, "_round", lacks)
     monkeypatch.setattr(interface, "_rounds", lacks)
-    monkeypatch.setattr(rest, "_round", lacks)
+    monkeypatch.setattr(rest, "_rounds", lacks)
     outcome = line.run("bench", option, "--json", passphrase=False)
     assert outcome.status == 1
     assert [row["per_second"] for row in outcome.objects] == [None] * len(REPORTS[option])

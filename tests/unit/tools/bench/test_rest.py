@@ -1,27 +1,76 @@
-"""The measurement of rest with real programs: that it counts, whatever it counts on this machine."""
+"""The measurement of rest: what it makes of costs, and, with real programs, that it counts."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chat.tools.bench import rest
-from chat.tools.bench.measure import NotTaken
+from chat.tools.bench.measure import Aim, Figure, NotTaken
+from chat.tools.bench.rest import AIMS, CASES, MANY, MEMORY, MUTUAL, ONE, RATIO, TERMINALS, TWO, Case, Cost
 from tests.support.machine import needs_root_network
+
+COSTS = {
+    ONE: Cost(1, 0.5 * 2**20, 1_000.0, 31.5, 60.0),
+    TERMINALS: Cost(2, 1.0 * 2**20, 1_800.0, 31.5, 60.0),
+    TWO: Cost(2, 1.0 * 2**20, 1_800.0, 31.6, 60.0),
+    MUTUAL: Cost(8, 5.0 * 2**20, 2_000.0, 34.0, 64.0),
+    MANY: Cost(30, 17.0 * 2**20, 2_000.0, 35.0, 64.0),
+}
+
+
+def figures(costs: dict[Aim, Cost]) -> dict[Aim, Figure]:
+    return {aim: Figure(aim, (sample,)) for aim, sample in rest.samples(costs).items()}
+
+
+def test_every_aim_has_its_sample_which_says_links_bytes_and_memory() -> None:
+    taken = figures(COSTS)
+    assert set(taken) == set(AIMS)
+    assert all(figure.good for figure in taken.values())
+    assert set(CASES) < set(AIMS)
+    said = "1 link, 0.50 MiB an hour both ways, 31.5 MiB held, 60.0 MiB resident"
+    assert taken[ONE].samples[0].aside == said
+    assert taken[TWO].samples[0].aside.startswith("2 links, 1.00 MiB")
+    assert (taken[MEMORY].amount, taken[MEMORY].samples[0].aside) == (35.0, "64.0 MiB resident")
+
+
+@pytest.mark.parametrize(
+    "dearer",
+    [
+        {"links": 3},
+        {"carried": 1.2 * 2**20},
+        {"wakes": 2_100.0},
+    ],
+)
+def test_two_terminals_that_cost_more_than_two_contacts_miss_their_bound(dearer: dict[str, float]) -> None:
+    assert figures(COSTS)[RATIO].amount == 1.0
+    taken = figures({**COSTS, TERMINALS: replace(COSTS[TERMINALS], **dearer)})
+    assert [aim for aim in AIMS if not taken[aim].good] == [RATIO]
+
+
+def test_each_bound_of_a_process_can_be_missed() -> None:
+    taken = figures({**COSTS, ONE: replace(COSTS[ONE], wakes=3_000.0)})
+    assert [aim for aim in AIMS if not taken[aim].good] == [ONE]
+    taken = figures({**COSTS, MANY: replace(COSTS[MANY], wakes=6_000.0, own=50.0)})
+    assert [aim for aim in AIMS if not taken[aim].good] == [MANY, MEMORY]
 
 
 @pytest.mark.network
 @pytest.mark.slow
-def test_a_contact_with_two_devices_is_two_links() -> None:
+def test_the_links_of_two_devices_and_of_two_contacts_are_counted() -> None:
     needs_root_network()
-    sample = rest.at_rest(1, devices=2, settles=1.0, window=2.0)
-    assert sample.amount > 0
-    assert re.fullmatch(r"2 links, \d+\.\d MiB an hour both ways, \d+ MiB held", sample.aside)
+    costs = rest.at_rest([Case(1, devices=2), Case(2)], settles=1.0, window=2.0)
+    for cost in costs:
+        assert cost.wakes > 0
+        assert cost.carried > 0
+        assert re.fullmatch(
+            r"2 links, \d+\.\d\d MiB an hour both ways, \d+\.\d MiB held, \d+\.\d MiB resident", cost.said()
+        )
 
 
-def test_what_the_system_does_not_say_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_system_does_not_say_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     with pytest.raises(NotTaken, match="/proc"):
-        rest.at_rest(1)
+        rest.at_rest([Case(1)])
