@@ -337,7 +337,7 @@ async def unblock(call: Call, name: str) -> None:
 @click.argument("name", type=TEXT)
 @coroutine
 async def pin(call: Call, name: str) -> None:
-    """List NAME before the others, on all your devices; `notes` are your own notes."""
+    """List NAME first. That holds on all your devices. `notes` are your own notes."""
     await _pin(call, name, on=True)
 
 
@@ -364,7 +364,7 @@ async def _pin(call: Call, name: str, *, on: bool) -> None:
 @click.argument("name", type=TEXT)
 @coroutine
 async def mute(call: Call, name: str) -> None:
-    """Ring no bell and notify of nothing for NAME, on all your devices, until `unmute`."""
+    """Mute NAME. It rings no bell and notifies of nothing on all your devices, until `unmute`."""
     await _change(call, name, lambda opened, person: opened.mute(person, True))
 
 

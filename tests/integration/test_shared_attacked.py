@@ -131,23 +131,26 @@ async def test_a_write_that_is_quarantined_after_it_was_applied_falls_back(tmp_p
         await desk.engine.rename(friend, "Benjamin")
         await asyncio.sleep(SETTLED)
         await laptop.engine.rename(friend, "Mallory")
+        await laptop.engine.mute(friend, True)
         await asyncio.sleep(SETTLED)
-        assert (await view_of(desk, ben)).name == "Mallory"
-        parts, last = desk.engine._use_cases, (await held(desk))[-1]
+        assert ((await view_of(desk, ben)).name, (await view_of(desk, ben)).muted) == ("Mallory", True)
+        parts, lasts = desk.engine._use_cases, (await held(desk))[-2:]
 
         def leave_out(database: Database) -> None:
-            of = database.rows("SELECT conversation, author FROM entries WHERE number = ?", last.number)[0]
+            numbers = [last.number for last in lasts]
+            of = database.rows("SELECT conversation, author FROM entries WHERE number = ?", numbers[0])[0]
             add = (
                 "INSERT INTO rules (conversation, author, cut, decides, settled, over)"
                 " VALUES (?, ?, 0, 1, NULL, 0)"
             )
             rule = database.insert(add, *of)
-            database.run("INSERT INTO quarantine (entry, rule) VALUES (?, ?)", last.number, rule)
+            left = [(number, rule) for number in numbers]
+            database.run_many("INSERT INTO quarantine (entry, rule) VALUES (?, ?)", left)
 
         await parts.store.write(leave_out)
         parts.notes.begin()
         await asyncio.sleep(1)
-        assert (await view_of(desk, ben)).name == "Benjamin"
+        assert ((await view_of(desk, ben)).name, (await view_of(desk, ben)).muted) == ("Benjamin", False)
         assert {row.petname for row in await rows(desk)} == {"Benjamin"}
 
 
