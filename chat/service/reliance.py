@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from chat.interface import EntriesKept
@@ -28,7 +28,7 @@ and contacts fill it, and those who are asked delay what they read."""
 ANSWERS_IN: Final = 3.0
 """Seconds after which what no other terminal has said that it keeps is wanted of everybody."""
 
-Ask = Callable[[bytes, list[bytes]], None]
+Ask = Callable[[bytes, list[bytes]], Awaitable[None]]
 """Asks other terminals whether they keep the bodies of entries (ids) of a conversation."""
 
 
@@ -78,9 +78,10 @@ class Reliance:
     async def _tell_deleted(self, link: LiveLink, since: int) -> None:
         """Tell a terminal that does not keep all what was deleted here while it was away."""
         after: int | None = 0
-        while after is not None and link in self._forwarding.links:
+        while after is not None and (outgoing := self._forwarding.links.get(link)) is not None:
             some, after = await self._store.read(reliance.deleted_here, after, since)
             self._tell(link, reliance.by_conversation(some))
+            await outgoing.sent()  # a cleared history must not fill what waits for the link
 
     # What other terminals hold.
 
@@ -91,7 +92,7 @@ class Reliance:
             return False
         changed = await self._store.write(reliance.heard, terminal, keeps_all=not signal.since)
         if signal.since:
-            await self._tell_deleted(signal.link, signal.since)
+            self._tasks.spawn(self._tell_deleted(signal.link, signal.since))
         return changed and signal.since > 0
 
     async def rely(self, message: PassedReceipt, clock: Clock) -> None:
@@ -121,7 +122,7 @@ class Reliance:
         for conversation, ids in reliance.by_conversation(asked).items():
             for start in range(0, len(ids), RECEIPT_IDS_MAX):
                 questions.append(ids[start : start + RECEIPT_IDS_MAX])
-                ask(conversation, questions[-1])
+                await ask(conversation, questions[-1])
         if not questions or alone:
             return False
         await asyncio.sleep(ANSWERS_IN)  # who keeps some of it says so first

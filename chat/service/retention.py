@@ -158,7 +158,9 @@ class Retention:
             del self._asked[link]
         if self._forwarding.links:
             await self._walk(alone=False)
-        if await self._reliance.ask_again(chosen.before(self._began), self._ask, alone=chosen.alone):
+        if await self._reliance.ask_again(
+            chosen.before(self._began), self._ask_when_room, alone=chosen.alone
+        ):
             self._begin_again()
         if chosen.alone:
             await asyncio.sleep(BEGINS)  # who keeps some of it says so first
@@ -174,10 +176,13 @@ class Retention:
                     if alone:
                         await self._let_go(ids, b"")
                     else:
-                        await self._has_room()
-                        self._ask(conversation, ids)
+                        await self._ask_when_room(conversation, ids)
             if groups:
                 await asyncio.sleep(STEP)
+
+    async def _ask_when_room(self, conversation: bytes, ids: list[bytes]) -> None:
+        await self._has_room()
+        self._ask(conversation, ids)
 
     def _ask(self, conversation: bytes, ids: list[bytes]) -> None:
         for link, outgoing in self._forwarding.links.items():

@@ -287,6 +287,7 @@ class _Burst:
         held = self._named()
         rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
         new, moment, ends = list[Stored](), self._moment, list[expiry.Kept]()
+        missing = set[int]()
         for number, entry in enumerate(self._new, self._last + 1):
             header = entry.header
             if header.conversation != conversation or entry.id in held:
@@ -314,6 +315,8 @@ class _Burst:
             new.append(Stored(number, entry))
             if entry.said is not None and header.author not in ours:
                 unread.append((number, talk))
+            elif not entry.salt:
+                missing.add(number)
         # Looking up every id before the insert would cost more than this check after it.
         if db.run_many(_INSERT_KEPT if self._awaited else _INSERT_NEW, rows) < len(rows):
             db.run("DELETE FROM entries WHERE number > ?", self._last)
@@ -322,8 +325,9 @@ class _Burst:
         _write_edges(db, talk, taken, edges)
         if unread:
             db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", unread)
-        self._write_receipts(number for number, entry in taken.items() if entry.salt)
-        self._write_missing([number for number, entry in taken.items() if not entry.salt])
+        self._write_receipts(taken.keys() - missing if missing else taken)
+        if missing:
+            self._write_missing(missing)
         if ends and moment:
             expiry.keep(db, ends, moment)
         # The words come last: their index flushes before every statement that may have to be undone.
@@ -372,11 +376,10 @@ class _Burst:
                 zip(numbers, repeat(own), repeat(STORED), repeat(self._stored)),
             )
 
-    def _write_missing(self, numbers: Sequence[int]) -> None:
+    def _write_missing(self, numbers: Collection[int]) -> None:
         """These came without their bodies."""
-        if numbers:
-            by = persons.terminal_number(self._db, self._carrier) if self._carrier else _NOBODY
-            _miss_bodies(self._db, numbers, by)
+        by = persons.terminal_number(self._db, self._carrier) if self._carrier else _NOBODY
+        _miss_bodies(self._db, numbers, by)
 
     def _new_terminal(self, terminal: bytes) -> int:
         self._terminals[terminal] = number = persons.terminal_number(self._db, terminal)
@@ -540,7 +543,7 @@ def _insert_one_body(
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
 
 
-def _miss_bodies(db: Database, numbers: Sequence[int], by: int) -> None:
+def _miss_bodies(db: Database, numbers: Collection[int], by: int) -> None:
     """A terminal, by number, passed the headers of these entries alone."""
     add = "INSERT OR IGNORE INTO headers_alone (entry, terminal) VALUES (?, ?)"
     db.run_many(add, zip(numbers, repeat(by)))

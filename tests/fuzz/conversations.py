@@ -151,6 +151,7 @@ def _passed_on() -> dict[str, bytes]:
         "stored": encode(m.PassedReceipt(CONVERSATION, CONTACT_TERMINAL, 1, ids)),
         "read": encode(m.PassedReceipt(CONVERSATION, OWN_TERMINAL, 3, ids)),
         "of-nobody": encode(m.PassedReceipt(CONVERSATION, draw(32), 2, ids[:1])),
+        "not-held": encode(m.PassedReceipt(CONVERSATION, OWN_TERMINAL, 4, ids)),
     }
 
 

@@ -128,6 +128,22 @@ async def test_a_device_that_keeps_days_gets_no_older_bodies_and_fetches_them_on
 
 
 @in_virtual_time(limit=8 * 3_600)
+async def test_two_devices_that_keep_all_send_the_rest_at_once_and_no_older_bodies(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, (theirs, mine)):
+        async with a_phone_that_keeps_a_day(network, desk, tmp_path, laptop, ben) as (phone, received):
+            network.part(phone.host, ben.host)
+            await asyncio.sleep(FETCHED)
+            assert await kinds(phone, ben) == ["elsewhere", "elsewhere", "text"]
+            assert received.of(theirs, mine)[0] == 0
+            roots = {(await one.engine.history_root()).root for one in (desk, laptop, phone)}
+            assert len(roots) == 1
+            await checked(phone)
+        await desk.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        assert (await kinds(desk, ben))[:2] == ["elsewhere"] * 2, "the laptop keeps all"
+
+
+@in_virtual_time(limit=8 * 3_600)
 async def test_a_device_that_keeps_days_itself_sends_all_that_it_holds(tmp_path: Path) -> None:
     async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, (theirs, mine)):
         await laptop.stop()
