@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import checks, claims, entries, expiry, keys, receipts, removal, repair, siblings
+from chat.storage import checks, claims, entries, expiry, keys, persons, receipts, removal, repair, siblings
 from chat.storage.claims import CLAIMS_MAX
 from chat.storage.contacts import find_conversation_number
 from chat.storage.database import Database
 from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
 from chat.storage.migrations import rebuild
+from chat.storage.persons import TerminalRow
 from protocol import history
 from protocol.entries_and_receipts import (
     KIND_TEXT,
@@ -43,7 +44,7 @@ def own(
     time: int = 1_000,
     seconds: int = 0,
 ) -> ParsedEntry:
-    """An entry of this terminal, after another one, under a self key. `seconds`: it sets the timer to these."""
+    """An entry of this terminal, after another one. `seconds`: it sets the timer to these."""
     before = None if previous is None else (previous.header.sequence, previous.id)
     place = EntryPlace(TALK, ME.terminal, incarnation, before, parents, [blob("a head")])
     kind, body = (KIND_TIMER, timer_body(seconds)) if seconds else (KIND_TEXT, text_body(text))
@@ -122,7 +123,9 @@ def test_own_entries_go_on_from_none_and_heads_of_this_person_are_named_first(da
 def test_a_claim_accuses_nobody_sets_no_timer_and_is_neither_sent_nor_delivered(
     database: Database, by: int
 ) -> None:
-    mine = own("mine")
+    mine, live = own("mine"), TerminalRow(ME.person, ME.terminal, blob("mine"), blob("my static"), True, 0)
+    with database.transaction():
+        persons.replace_terminals(database, ME.person, [live])
     store(database, mine)
     rival, timer = own("rival", key=LOST), own("", key=LOST, seconds=60, time=2_000)
     claim(database, rival, timer, by=by)
