@@ -82,10 +82,8 @@ class _Found(Struct, frozen=True):
             apart = number in self.quarantined
         else:
             apart = not any(author in state.live for state in self.states.values())
-        if self.uncovered is not None:
-            return apart, number in self.uncovered
-        ours = {one.id for one in self.states[self.own.person].terminals()}
-        return apart, author not in ours
+        # Of own ones, those alone whose self key is not known are in doubt where they are read.
+        return apart, self.uncovered is None or number in self.uncovered
 
 
 def salvage(

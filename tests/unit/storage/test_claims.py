@@ -8,13 +8,29 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import checks, claims, entries, expiry, keys, receipts, removal, repair, siblings
+from chat.storage import (
+    backup,
+    checks,
+    claims,
+    contacts,
+    entries,
+    expiry,
+    keys,
+    persons,
+    receipts,
+    removal,
+    repair,
+    siblings,
+)
 from chat.storage.claims import CLAIMS_MAX
-from chat.storage.contacts import find_conversation_number
+from chat.storage.contacts import PAIRED, ContactRow, find_conversation_number
 from chat.storage.database import Database
-from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
+from chat.storage.entries import BEGINNING, BY_CONTACT, BY_OWN, Stored
 from chat.storage.migrations import rebuild
+from chat.storage.persons import TerminalRow
+from chat.storage.positions import ALL
 from protocol import history
+from protocol.backup.root import RootHash
 from protocol.entries_and_receipts import (
     KIND_TEXT,
     KIND_TIMER,
@@ -26,6 +42,7 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.history import named, with_claims
+from protocol.limits import MARKED_MAX
 from protocol.messages import Head, Receipt
 from protocol.pairing.renewal import Drawn
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, blob, store
@@ -43,7 +60,7 @@ def own(
     time: int = 1_000,
     seconds: int = 0,
 ) -> ParsedEntry:
-    """An entry of this terminal, after another one, under a self key. `seconds`: of its timer."""
+    """An entry of this terminal, after another one. `seconds`: it sets the timer to these."""
     before = None if previous is None else (previous.header.sequence, previous.id)
     place = EntryPlace(TALK, ME.terminal, incarnation, before, parents, [blob("a head")])
     kind, body = (KIND_TIMER, timer_body(seconds)) if seconds else (KIND_TEXT, text_body(text))
@@ -122,7 +139,9 @@ def test_own_entries_go_on_from_none_and_heads_of_this_person_are_named_first(da
 def test_a_claim_accuses_nobody_sets_no_timer_and_is_neither_sent_nor_delivered(
     database: Database, by: int
 ) -> None:
-    mine = own("mine")
+    mine, live = own("mine"), TerminalRow(ME.person, ME.terminal, blob("mine"), blob("my static"), True, 0)
+    with database.transaction():
+        persons.replace_terminals(database, ME.person, [live])
     store(database, mine)
     rival, timer = own("rival", key=LOST), own("", key=LOST, seconds=60, time=2_000)
     claim(database, rival, timer, by=by)
@@ -141,6 +160,31 @@ def test_a_claim_accuses_nobody_sets_no_timer_and_is_neither_sent_nor_delivered(
     settle(database)
     assert entries.rivals(database, mine.id) == tuple(sorted([rival.id, timer.id]))
     assert expiry.timer_of(database, TALK) == 60
+
+
+def test_own_terminals_compare_what_they_would_without_the_claims_of_a_contact(database: Database) -> None:
+    """More of them than own terminals look at, and all ahead of what was written."""
+    mine = own("mine")
+    store(database, mine)
+    with database.transaction():
+        contacts.add(database, ContactRow(THEM, "Ben", "", PAIRED, False, False, False, 1))
+        receipts.add(database, THEIR_TERMINAL.terminal, receipts.STORED, [mine.id], 9)
+
+    def compared() -> tuple[object, ...]:
+        held, _, _ = siblings.count(database, 0)
+        return (
+            siblings.digests(database, [(TALK, THEM)], blob("another own terminal"), held),
+            siblings.newest_marks(database, TALK, THEM),
+            siblings.newest(database, TALK, [mine.id], []),
+            backup.hash_piece(database, TALK, root := RootHash(TALK), BEGINNING, ALL, elsewhere=True),
+            (root.count, root.root),
+        )
+
+    before = compared()
+    some = [own("claimed", key=LOST, incarnation=at.to_bytes(8), time=9_000) for at in range(MARKED_MAX + 1)]
+    claim(database, *some)
+    assert compared() == before
+    assert siblings.rows_of(database, [some[0].id]) == []
 
 
 def test_claims_leave_the_places_to_heads_and_authors_who_are_asked_have_none() -> None:
