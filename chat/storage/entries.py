@@ -413,6 +413,12 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 
 
+_MARKED_READ: Final = (
+    f"SELECT EXISTS (SELECT 1 FROM receipts WHERE entry = ? AND kind != {STORED} AND terminal IN"
+    " (SELECT terminal FROM person_terminals WHERE person = (SELECT person FROM own WHERE id = 1)))"
+)
+
+
 def insert(
     db: Database,
     entry: ParsedEntry,
@@ -444,7 +450,11 @@ def insert(
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
-        fresh = unread and not returns  # what was let go of had been read
+        # What was let go of had been read, and a mark of another own terminal may have come before the body.
+        marked = unread and entry.has_body and bool(db.value(_MARKED_READ, number))
+        if marked and moment:
+            expiry.count_from_now(db, [entry.id], moment)
+        fresh = unread and not returns and not marked
         _insert_one_body(db, number, conversation, entry, unread=fresh, carrier=carrier)
         amendments.wake(db, entry.id)
         apart, others = quarantine.is_apart(db, number), rivals(db, entry.id)
