@@ -19,6 +19,7 @@ from chat.storage.database import Store
 from chat.storage.siblings import Marked, PassedMark
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import READ, ParsedEntry
+from protocol.identity.reduction import PersonState
 from protocol.limits import EARLY_MARKS_MAX
 from protocol.messages import Entry, Message, PassedReceipt
 from protocol.own_terminals import Passed, accept_passed, check_passed
@@ -83,6 +84,7 @@ class Marks:
         self._book, self._links, self._views, self._expirer = book, links, views, expirer
         self.early = defaultdict[LiveLink, Early](Early)
         """By link of an own terminal; without any of these no entry has marks."""
+        self._terminals: tuple[PersonState | None, Collection[bytes]] = None, ()
 
     def hear(self, link: LiveLink, messages: Iterable[Message]) -> None:
         """Take the marks among what came together, to be stored with its entries or by `store`.
@@ -101,7 +103,9 @@ class Marks:
     def of(self, person: bytes, entries: Iterable[ParsedEntry]) -> dict[bytes, set[PassedMark]]:
         """By entry the marks of entries of the conversation with a contact that are about to be stored."""
         found = defaultdict[bytes, set[PassedMark]](set)
-        for early in self.early.values():
+        for link, early in self.early.items():
+            if link.parted or link.driver.aborted:  # its terminal may have been removed
+                continue
             for entry in entries:
                 if marks := early.of(entry.id):
                     found[entry.id].update(mark for mark in marks if mark.person == person)
@@ -153,8 +157,9 @@ class Marks:
         contact = self._keyring.contacts.get(person)
         if contact is None:
             return None
-        theirs = {one.id for one in contact.state.terminals()}
-        passed = accept_passed(message, self._keyring.own_terminals, theirs)
+        if self._terminals[0] is not contact.state:  # a contact may have very many, and marks come one by one
+            self._terminals = contact.state, {one.id for one in contact.state.terminals()}
+        passed = accept_passed(message, self._keyring.own_terminals, self._terminals[1])
         if passed is Passed.NOTHING:
             return None
         return PassedMark(person, message.terminal, message.kind, passed is Passed.RECEIPT)

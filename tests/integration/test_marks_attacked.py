@@ -128,15 +128,16 @@ async def test_a_body_that_comes_after_its_header_and_the_mark_is_read(tmp_path:
 
 @in_virtual_time(limit=600)
 async def test_nothing_counts_that_waited_while_its_terminal_was_removed(tmp_path: Path) -> None:
+    """Neither a mark that was read ahead, nor one that waits for an entry, which another device passes on."""
     async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
         phone = await add_terminal(desk, PHONE)
         try:
             await asyncio.sleep(60)
-            (_, other), (first, second) = await ids_of(ben, desk, 2)
+            (_, held, later), (first, second, third) = await ids_of(ben, desk, 3)
             link, talk = current(laptop, phone), talk_of(desk, ben)
             await receive(laptop, current(laptop, desk), second)
-            inbound, free = laptop.engine._use_cases.inbound, asyncio.Event()
-            entries_in, held_up = inbound.entries, asyncio.Event()
+            parts, free, held_up = laptop.engine._use_cases, asyncio.Event(), asyncio.Event()
+            entries_in, part = parts.inbound.entries, parts.sync.part
 
             async def busy(of: LiveLink, messages: Sequence[Message]) -> Any:
                 if of is link:
@@ -144,26 +145,33 @@ async def test_nothing_counts_that_waited_while_its_terminal_was_removed(tmp_pat
                     await free.wait()
                 return await entries_in(of, messages)
 
-            inbound.entries = busy  # type: ignore[assignment,method-assign]
+            parts.inbound.entries = busy  # type: ignore[assignment,method-assign]
             back = current(phone, laptop).driver
+            await back.send(PassedReceipt(talk, own_terminal(phone), READ, [later]))
+            await asyncio.sleep(1)
             await back.send(first)
             await held_up.wait()
-            await back.send(PassedReceipt(talk, own_terminal(phone), READ, [other]))
+            await back.send(PassedReceipt(talk, own_terminal(phone), READ, [held]))
             await asyncio.sleep(1)
-            sync = laptop.engine._use_cases.sync
-            part = sync.part
+            passed = list[asyncio.Task[None]]()
 
-            def parts(of: LiveLink) -> bool:
-                parted = part(of)
+            async def passes_on() -> None:
+                await receive(laptop, current(laptop, desk), third)
+                free.set()
+
+            def parted(of: LiveLink) -> bool:
+                ends = part(of)
                 if of is link:
-                    free.set()
-                return parted
+                    passed.append(asyncio.ensure_future(passes_on()))
+                return ends
 
-            sync.part = parts  # type: ignore[assignment,method-assign]
+            parts.sync.part = parted  # type: ignore[assignment,method-assign]
             await desk.engine.remove_terminal(own_terminal(phone).hex())
             await free.wait()
             await asyncio.sleep(1)
-            assert await marks(laptop, ben, [other]) == set()
+            assert passed
+            assert await marks(laptop, ben, [held, later]) == set()
+            assert later.hex() in {view.id for view in await laptop.history(ben)}
         finally:
             await phone.engine.close()
 
