@@ -48,7 +48,8 @@ class LiveLink:
     own one of which no receipt has come. `psk`: of the pairing under which it opened.
     `delivered`: entries that another terminal of the contact has acknowledged meanwhile. `asked`: this side
     has named its heads. `gaps`: entries that came again since then, with the one before, which is missing.
-    `delayed`: this side does not read on now, as the peer has sent too much.
+    `delayed`: this side does not read on now, as the peer has sent too much. `parted`: nothing that comes on
+    it counts any more, since its terminal, or this one, was removed.
     """
 
     driver: Driver
@@ -66,6 +67,7 @@ class LiveLink:
     asked: bool = False
     gaps: dict[bytes, bytes] = field(default_factory=dict)
     delayed: bool = False
+    parted: bool = False
     peer: Peer = field(init=False)
 
     def __post_init__(self) -> None:

@@ -45,6 +45,9 @@ class ReadAhead:
                 reads, self._waiting = self._waiting, []
                 self._taken.set()
                 await self._handler.on_events(driver, [event for read in reads for event in read])
+        except BaseException:  # what follows would have a hole before it
+            driver.abort()
+            raise
         finally:  # nobody may wait for what is not handled any more
             self._waiting.clear()
             self._taken.set()

@@ -17,7 +17,7 @@ from chat.service.comparison import Gaps
 from chat.service.discovery import ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid, KeepingSaid
 from chat.service.keyring import Keyring, terminal_at, terminal_of
-from chat.service.marks import Marks
+from chat.service.marks import Marks, entries_first
 from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
 from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
@@ -36,7 +36,7 @@ from protocol.entries_and_receipts import (
     conversation_of_two,
 )
 from protocol.history import check_page, pages
-from protocol.limits import DIGESTS_MAX, RECEIPT_IDS_MAX
+from protocol.limits import DIGESTS_MAX, EARLY_MARKS_MAX, RECEIPT_IDS_MAX
 from protocol.link.states import LinkOpen, Role
 from protocol.messages import (
     Digest,
@@ -75,6 +75,11 @@ NAMED_MAX: Final = 8_192
 
 DIGESTED: Final = 8
 """Conversations of which digests are made at a time: some milliseconds, for which users wait."""
+
+
+MARKS_OF_PART: Final = EARLY_MARKS_MAX // 2
+"""Marks that precede their entries, of which the other side keeps twice as many. The contact, who may have
+very many terminals, can fill it; what has more goes in smaller parts."""
 
 
 class SiblingOutgoing(Outgoing):
@@ -182,6 +187,11 @@ class SiblingOutgoing(Outgoing):
 
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
         rows, marks = await self._store.read(siblings.with_marks, conversation, numbers, contact)
+        if len(marks) > MARKS_OF_PART and len(numbers) > 1:
+            half = len(numbers) // 2
+            for part in (numbers[:half], numbers[half:]):
+                await self._carry(conversation, contact, part)
+            return
         left = [row for row in rows if row.id not in self._link.carried]  # as one that was just written
         some, since = [row.number for row in left], self.since or 0
         without = await self._store.read(reliance.left_out, some, since) if since else {}
@@ -513,12 +523,15 @@ class Forwarding:
         latest = await self._store.read(siblings.latest, page.conversation)
         outgoing.answer(Asked(page, mine, latest, b"" if person == self._keyring.own.person else person))
 
-    def hear(self, link: LiveLink, messages: Sequence[Message]) -> None:
-        """Take the marks among what came together, which are stored with their entries."""
-        self._marks.hear(link, messages)
+    def heard(self, link: LiveLink, messages: Sequence[Message]) -> Iterator[Message]:
+        """What came together, in the order of its handling. Marks are taken, to be stored with their entries.
+
+        Raises ProtocolError.
+        """
+        return entries_first(messages, partial(self._marks.hear, link))
 
     async def take_passed(self, link: LiveLink, messages: Sequence[PassedReceipt]) -> None:
-        """Store the marks of what was held before they came. Raises ProtocolError."""
+        """Store the marks of what was held before they came."""
         for person in await self._marks.store(link, messages):
             self._touch(person, link)
         other = terminal_of(self._keyring.own_log, link)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Final
 
 from chat.interface import EntriesTimed, EntryChanged, EntryState
 from chat.network.links import Links, LiveLink
@@ -18,20 +19,26 @@ from chat.storage.database import Store
 from chat.storage.siblings import Marked, PassedMark
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import READ, ParsedEntry
+from protocol.identity.reduction import PersonState
 from protocol.limits import EARLY_MARKS_MAX
 from protocol.messages import Entry, Message, PassedReceipt
 from protocol.own_terminals import Passed, accept_passed, check_passed
+
+AT_ONCE: Final = 1_024
+"""Marks of held entries that go to the disk in one piece of work: a thousand take some 50 milliseconds, for
+which users wait."""
 
 
 class Early:
     """Marks of entries that are not held: they came on one link, which passes the entries on next.
 
-    Where they are too many the oldest ones make way.
+    Where they are too many the oldest ones make way. `stored`: those that were stored since others came.
     """
 
     def __init__(self) -> None:
         self._of: dict[bytes, set[PassedMark]] = {}
         self._held = 0
+        self.stored = defaultdict[bytes, set[PassedMark]](set)
 
     def add(self, entry: bytes, mark: PassedMark) -> None:
         marks = self._of.setdefault(entry, set())
@@ -43,10 +50,16 @@ class Early:
     def of(self, entry: bytes) -> Collection[PassedMark]:
         return self._of.get(entry, ())
 
-    def forget(self, entries: Iterable[bytes]) -> None:
-        """They are held now."""
-        for entry in entries:
-            self._held -= len(self._of.pop(entry, ()))
+    def forget(self, entry: bytes, stored: Collection[PassedMark]) -> None:
+        """These marks of it are stored. More of them may have come meanwhile."""
+        if (marks := self._of.get(entry)) is None:
+            return
+        gone = marks.intersection(stored)
+        marks -= gone
+        self._held -= len(gone)
+        self.stored[entry] |= gone
+        if not marks:
+            del self._of[entry]
 
 
 class Marks:
@@ -69,49 +82,74 @@ class Marks:
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._expirer = book, links, views, expirer
-        self._early = defaultdict[LiveLink, Early](Early)
+        self.early = defaultdict[LiveLink, Early](Early)
+        """By link of an own terminal; without any of these no entry has marks."""
+        self._terminals: tuple[PersonState | None, Collection[bytes]] = None, ()
 
     def hear(self, link: LiveLink, messages: Iterable[Message]) -> None:
-        """Take the marks among what came together, to be stored with its entries or by `store`."""
+        """Take the marks among what came together, to be stored with its entries or by `store`.
+
+        Raises ProtocolError.
+        """
+        early = self.early[link]
+        early.stored.clear()
         for message in messages:
-            if isinstance(message, PassedReceipt) and (mark := self._accept(message)) is not None:
-                for entry in message.ids:
-                    self._early[link].add(entry, mark)
+            if isinstance(message, PassedReceipt):
+                check_passed(message)
+                if (mark := self._accept(message)) is not None:
+                    for entry in message.ids:
+                        early.add(entry, mark)
 
     def of(self, person: bytes, entries: Iterable[ParsedEntry]) -> dict[bytes, set[PassedMark]]:
         """By entry the marks of entries of the conversation with a contact that are about to be stored."""
         found = defaultdict[bytes, set[PassedMark]](set)
-        for early in self._early.values():
+        for link, early in self.early.items():
+            if link.parted or link.driver.aborted:  # its terminal may have been removed
+                continue
             for entry in entries:
                 if marks := early.of(entry.id):
                     found[entry.id].update(mark for mark in marks if mark.person == person)
         return found
 
-    def stored(self, person: bytes, marked: Marked) -> None:
-        """Entries were stored with these marks."""
-        for early in self._early.values():
-            early.forget(marked.entries)
+    def stored(self, person: bytes, marked: Marked, marks: Mapping[bytes, Collection[PassedMark]]) -> None:
+        """Entries were stored with these of `marks`, by entry."""
+        for early in self.early.values():
+            for entry in marked.entries:
+                early.forget(entry, marks[entry])
         self._has_read(person, timed=marked.timed)
 
-    async def store(self, link: LiveLink, messages: Sequence[PassedReceipt]) -> list[bytes]:
-        """Store what was heard of entries that were held before; returns the contacts of what is new.
+    async def store(self, link: LiveLink, messages: Sequence[PassedReceipt]) -> set[bytes]:
+        """Store what was heard of entries that were held before; returns the contacts of what is new."""
+        early, changed = self.early[link], set[bytes]()
+        for said in self._pieces(early, messages):
+            own, moment = self._keyring.own, self._expirer.moment()
+            held, new = await self._store.write(siblings.mark_held, said, own.person, own.terminal, moment)
+            for mark, entries in said.items():
+                for entry in held.intersection(entries):
+                    early.forget(entry, (mark,))
+            changed.update(mark.person for mark, one in new.items() if self._show(mark, one))
+        return changed
 
-        Raises ProtocolError.
-        """
-        early, said = self._early[link], defaultdict[PassedMark, list[bytes]](list)
+    def _pieces(
+        self, early: Early, messages: Sequence[PassedReceipt]
+    ) -> Iterator[dict[PassedMark, list[bytes]]]:
+        """What of it was not stored with its entries, little enough each time for one piece of work."""
+        said, size = defaultdict[PassedMark, list[bytes]](list), 0
         for message in messages:
-            check_passed(message)
-            if (mark := self._accept(message)) is not None:
-                said[mark] += [entry for entry in message.ids if mark in early.of(entry)]
-        if not any(said.values()):
-            return []
-        own, moment = self._keyring.own, self._expirer.moment()
-        held, new = await self._store.write(siblings.mark_held, said, own.person, own.terminal, moment)
-        early.forget(held)
-        return [mark.person for mark, one in new.items() if self._show(mark, one)]
+            if (mark := self._accept(message)) is None:
+                continue
+            left = [entry for entry in message.ids if mark not in early.stored.get(entry, ())]
+            if said and size + len(left) > AT_ONCE:
+                yield said
+                said, size = defaultdict(list), 0
+            if left:
+                said[mark] += left
+                size += len(left)
+        if said:
+            yield said
 
     def ended(self, link: LiveLink) -> None:
-        self._early.pop(link, None)
+        self.early.pop(link, None)
 
     def _accept(self, message: PassedReceipt) -> PassedMark | None:
         """None for a mark that is of no contact here, or says nothing here."""
@@ -119,8 +157,9 @@ class Marks:
         contact = self._keyring.contacts.get(person)
         if contact is None:
             return None
-        theirs = {one.id for one in contact.state.terminals()}
-        passed = accept_passed(message, self._keyring.own_terminals, theirs)
+        if self._terminals[0] is not contact.state:  # a contact may have very many, and marks come one by one
+            self._terminals = contact.state, {one.id for one in contact.state.terminals()}
+        passed = accept_passed(message, self._keyring.own_terminals, self._terminals[1])
         if passed is Passed.NOTHING:
             return None
         return PassedMark(person, message.terminal, message.kind, passed is Passed.RECEIPT)
@@ -157,14 +196,22 @@ class Marks:
             self._bus.publish(EntriesTimed(person.hex()))
 
 
-def entries_first(messages: Iterable[Message]) -> Iterator[Message]:
+def entries_first(
+    messages: Iterable[Message], hear: Callable[[Sequence[Message]], None]
+) -> Iterator[Message]:
     """What came together, with the entries before the marks among them, so that each sort is stored at once.
 
-    What else came keeps its place.
+    What else came keeps its place. `hear` gets entries and marks that came one after the other, before the
+    first of them and after all that precedes them: operations may name the terminals of marks.
     """
 
     def is_mark(message: Message) -> bool:
         return isinstance(message, PassedReceipt)
 
-    for _, run in groupby(messages, lambda message: isinstance(message, Entry | PassedReceipt)):
-        yield from sorted(run, key=is_mark)
+    for together, run in groupby(messages, lambda message: isinstance(message, Entry | PassedReceipt)):
+        if not together:
+            yield from run
+            continue
+        some = list(run)
+        hear(some)
+        yield from sorted(some, key=is_mark)

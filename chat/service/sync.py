@@ -31,7 +31,7 @@ from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
-from chat.service.marks import Marks, entries_first
+from chat.service.marks import Marks
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget, owner_of
@@ -86,6 +86,9 @@ STRETCH: Final = 4_096
 TOGETHER: Final = 32_768
 """Bytes of entries after which those that came together go to the disk apart. To index the words of a longest
 text takes ten to twenty milliseconds, for which users wait."""
+
+ROW: Final = 32
+"""What an entry without a body counts among them."""
 
 MARKS: Final = -1
 """Marks that an own terminal passes on, which are stored together."""
@@ -223,7 +226,7 @@ class Synchronizer:
         """
         worker = self._workers.get(link)
         leaves = self._logs.own.is_removed and worker is not None and worker.log_heads is not None
-        parts = leaves or self._renewals.part(link)
+        parts = link.parted = leaves or self._renewals.part(link)
         if parts and worker is not None and worker.task is not None:
             worker.task.cancel()
         if leaves and worker is not None:
@@ -315,13 +318,13 @@ class Synchronizer:
             nonlocal size
             if not isinstance(message, Entry):
                 return MARKS if own and isinstance(message, PassedReceipt) else 0
-            size += len(message.body)
+            size += ROW + len(message.body)
             return 1 + size // TOGETHER
 
-        if own:
-            self._forwarding.hear(link, messages)
         try:
-            for kind, group in groupby(entries_first(messages) if own else messages, part):
+            for kind, group in groupby(self._forwarding.heard(link, messages) if own else messages, part):
+                if link.driver.aborted or link.parted:  # its terminal may have been removed meanwhile
+                    return
                 if kind > 0:  # entries that came together are stored together
                     await self._take(link, list(group))
                 elif kind == MARKS:
@@ -685,7 +688,7 @@ class Inbound:
         own, timed = self._keyring.own.terminal, False
         for entry in parsed:
             timed = timed or entry.header.timer > 0 or entry.header.kind == KIND_TIMER
-        marks = self._marks.of(person, parsed) if link.person == self._keyring.own.person else {}
+        marks = self._marks.of(person, parsed) if self._marks.early else {}
         moment = self._expirer.moment() if timed or marks else None
         timed = timed or person in self._book.timers
         done = await self._store.write_once(
@@ -726,7 +729,7 @@ class Inbound:
         if evidence:
             self._views.publish_evidence(person, evidence)
         if marked.entries:
-            self._marks.stored(person, marked)
+            self._marks.stored(person, marked, marks)
         if new:
             self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)

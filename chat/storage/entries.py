@@ -25,7 +25,6 @@ from protocol.entries_and_receipts import (
     KIND_EDIT,
     KIND_STATE,
     LASTING,
-    READ,
     STORED,
     EntryPlace,
     ParsedEntry,
@@ -440,6 +439,12 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 
 
+_MARKED_READ: Final = (
+    f"SELECT EXISTS (SELECT 1 FROM receipts WHERE entry = ? AND kind != {STORED} AND terminal IN"
+    " (SELECT terminal FROM person_terminals WHERE person = (SELECT person FROM own WHERE id = 1)))"
+)
+
+
 def insert(
     db: Database,
     entry: ParsedEntry,
@@ -472,8 +477,11 @@ def insert(
             return None
         if entry.header.timer and entry.salt and moment and not expiry.filled(db, number, entry, moment):
             return None
-        # What was let go of, or left out by another terminal, had been read.
-        fresh = unread and not returns and not db.value(_READ, number)
+        # What was let go of had been read, and a mark of an own terminal may have come before the body.
+        marked = unread and entry.has_body and bool(db.value(_MARKED_READ, number))
+        if marked and moment:
+            expiry.count_from_now(db, [entry.id], moment)
+        fresh = unread and not returns and not marked
         _insert_one_body(db, number, conversation, entry, unread=fresh, carrier=carrier)
         amendments.wake(db, entry.id)
         apart, others = quarantine.is_apart(db, number), rivals(db, entry.id)
@@ -514,8 +522,6 @@ def is_unsettled(db: Database) -> bool:
     due += ") OR EXISTS (SELECT 1 FROM registers_due) OR EXISTS (SELECT 1 FROM claims WHERE due"
     return bool(db.value(f"SELECT EXISTS (SELECT 1 FROM remarked) OR EXISTS (SELECT 1 FROM {due})"))
 
-
-_READ: Final = f"SELECT EXISTS (SELECT 1 FROM receipts WHERE entry = ? AND kind >= {READ})"
 
 _NOBODY: Final = 0
 """Stands in for a terminal: who passed a header is not known, so the body is asked of everybody."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from chat.network.read_ahead import AHEAD, ReadAhead
 from chat.tasks import Tasks
@@ -34,7 +35,12 @@ class Slow:
 
 def ahead() -> tuple[Slow, ReadAhead, Any, list[BaseException]]:
     slow, failed = Slow(), list[BaseException]()
-    return slow, ReadAhead(Tasks(failed.append), slow), SimpleNamespace(aborted=False), failed
+    return (
+        slow,
+        ReadAhead(Tasks(failed.append), slow),
+        SimpleNamespace(aborted=False, abort=mock.Mock()),
+        failed,
+    )
 
 
 @in_virtual_time
@@ -104,4 +110,5 @@ async def test_work_that_fails_holds_up_neither_reading_nor_the_end() -> None:
     await waiting
     await reading.on_events(driver, [LinkClosed()])
     assert slow.closed == 1
+    driver.abort.assert_called()  # what follows would have a hole before it
     assert {type(one) for one in failed} == {ZeroDivisionError}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from chat.service import marks
@@ -22,13 +24,18 @@ def mark(number: int) -> PassedReceipt:
 
 def test_entries_come_before_the_marks_among_them() -> None:
     came: list[Message] = [entry(1), mark(1), entry(2), mark(2), entry(3)]
-    assert list(entries_first(came)) == [entry(1), entry(2), entry(3), mark(1), mark(2)]
+    assert list(entries_first(came, lambda _: None)) == [entry(1), entry(2), entry(3), mark(1), mark(2)]
 
 
 def test_nothing_passes_what_is_neither() -> None:
     over = Digests([], 0)
     came: list[Message] = [mark(1), over, mark(2), entry(2), over, entry(3), mark(3)]
-    assert list(entries_first(came)) == [mark(1), over, entry(2), mark(2), over, entry(3), mark(3)]
+    heard = list[Sequence[Message]]()
+    ordered = entries_first(came, heard.append)
+    assert [next(ordered), next(ordered)] == [mark(1), over]
+    assert heard == [[mark(1)]], "what follows is not heard before"
+    assert list(ordered) == [entry(2), mark(2), over, entry(3), mark(3)]
+    assert heard == [[mark(1)], [mark(2), entry(2)], [entry(3), mark(3)]]
 
 
 def said(terminal: int) -> PassedMark:
@@ -45,9 +52,18 @@ def test_marks_of_what_is_not_held_make_way_by_their_age(monkeypatch: pytest.Mon
     assert early.of(b"1") == {said(1), said(2)}
     early.add(b"4", said(1))
     assert [early.of(entry) for entry in (b"1", b"2", b"3", b"4")] == [(), {said(1)}, {said(1)}, {said(1)}]
-    early.forget([b"2", b"9"])
+    early.forget(b"2", {said(1)})
+    early.forget(b"9", {said(1)})
     early.add(b"5", said(1))
     early.add(b"5", said(2))
     assert (early.of(b"3"), early.of(b"5")) == ({said(1)}, {said(1), said(2)})
     early.add(b"6", said(1))
     assert (early.of(b"3"), early.of(b"4")) == ((), {said(1)})
+
+
+def test_a_mark_that_came_while_others_were_stored_stays() -> None:
+    early = Early()
+    early.add(b"1", said(1))
+    early.add(b"1", said(2))
+    early.forget(b"1", [said(1), said(3)])
+    assert (early.of(b"1"), early.stored) == ({said(2)}, {b"1": {said(1)}})
