@@ -134,6 +134,8 @@ def at_rest(cases: Sequence[Case], *, settles: float = SETTLES, window: float = 
         grounds = [stack.enter_context(_ground()) for _ in cases]
         terminals = stack.enter_context(Terminals())  # its programs end before what they use
         places = [_Place(ground, terminals, case) for ground, case in zip(grounds, cases, strict=True)]
+        for place in places:
+            place.begin_again()
         terminals.rest_for(settles)
         before = [(_Counts.of(place.hub.id), time.monotonic()) for place in places]
         terminals.rest_for(window)
@@ -216,6 +218,11 @@ class _Place:
                 self.link(name, f"{name}d{device}")
         for one, other in combinations(range(case.contacts), 2) if case.mutual else ():
             self.pair(f"c{one}", f"c{other}")
+
+    def begin_again(self) -> None:
+        """Start the one whose costs are counted, so that all who are counted were started at one time."""
+        self.hub.stop()
+        self.hub = self._listen(_HUB)
 
     def check(self) -> None:
         """Raises NotTaken if a contact is not there: then there were fewer links."""
