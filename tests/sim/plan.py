@@ -161,7 +161,7 @@ def draw(seed: int) -> Plan:
             steps.append(_operation(chance, plan))
     if many:
         steps[began:] = _among_terminals(chance, plan, steps[began:])
-        steps[began:] = _marked(random.Random(f"marks {seed}"), plan, steps[began:])
+        steps[began:] = _marked(random.Random(f"pins {seed}"), plan, steps[began:])
     return replace(plan, steps=tuple(steps))
 
 
