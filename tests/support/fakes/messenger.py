@@ -567,6 +567,7 @@ class FakeDoor:
         passphrase: str,
         answer: Callable[[LinkingView], Awaitable[bool]],
         address: tuple[str, int] | None = None,
+        keep: int = 0,
     ) -> FakeMessenger:
         self._enter("link", name, passphrase, *([address] if address else []))
         if self._look() is not DoorState.NEW:
@@ -581,6 +582,8 @@ class FakeDoor:
             raise NotPermitted(phrase("You said that the words differ. Nothing was stored."))
         self.messenger = self.messenger or FakeMessenger("Ann")
         self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
+        if keep:
+            self.messenger.keep_days(keep, alone=False)
         return self.messenger
 
     async def unlock(
