@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from chat.config import Config
 from chat.errors import phrase
 from chat.interface import (
+    KEPT_DAYS_MAX,
     NO_NAME,
     NO_TERMINAL_NAME,
     PATIENCE,
@@ -127,20 +128,24 @@ class ProfileDoor:
         passphrase: str,
         answer: Callable[[LinkingView], Awaitable[bool]],
         address: tuple[str, int] | None = None,
+        keep: int = 0,
     ) -> Messenger:
         from chat.service.joining import Joining, make_profile
+        from chat.service.retention import NO_SUCH_TIME
         from chat.storage.errors import ProfileUnsettled, StorageFailure
         from protocol import profile_header
         from protocol.identity.names import is_terminal_name
 
         if not is_terminal_name(name):
             raise UsageError(NO_TERMINAL_NAME)
+        if not 0 <= keep <= KEPT_DAYS_MAX:
+            raise UsageError(NO_SUCH_TIME)
         stored_folder.require_passphrase(passphrase)
         if await self.state() is not DoorState.NEW:
             raise CannotCreate(THERE_IS_ONE)
         joining = Joining(_ports(), self._config, name, answer)
         cost = self._cost or profile_header.MODERATE
-        made = await make_profile(joining, address, self._folder, passphrase, cost)
+        made = await make_profile(joining, address, self._folder, passphrase, cost, keep)
         try:
             return await self._open(made)
         except StorageFailure:  # as in `create`

@@ -709,15 +709,16 @@ class Door(Protocol):
         passphrase: str,
         answer: Callable[[LinkingView], Awaitable[bool]],
         address: tuple[str, int] | None = None,
+        keep: int = 0,
     ) -> Messenger:
         """Make this terminal one of a person who has another, and open it.
 
         `name` tells the person's devices apart, `passphrase` is set here. The other device is looked for
         nearby, or dialled at `address`. `answer` says whether its person sees the same words there; it is
-        cancelled where the linking fails meanwhile.
+        cancelled where the linking fails meanwhile. `keep`: as `Messenger.keep`, from the first text on.
 
-        Raises UsageError (a name, an address that is not local), Unreachable (nobody adds a device, or the
-        connection ended), NotPermitted (somebody said no), CannotCreate.
+        Raises UsageError (a name, a time, an address that is not local), Unreachable (nobody adds a device,
+        or the connection ended), NotPermitted (somebody said no), CannotCreate.
         """
 
     async def unlock(

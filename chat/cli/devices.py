@@ -229,11 +229,9 @@ async def link(call: Call, name: str | None, address: str | None, keep: int) -> 
         )
     passphrase = read_new_passphrase(call.passphrase_file, call.lines)
     note("Looking for your other device, on which 'parlour terminal add' has to run.")
-    made = await door.link(name or machine_name(), passphrase, _Compared(call.lines), place)
+    made = await door.link(name or machine_name(), passphrase, _Compared(call.lines), place, keep)
     try:
         me = await made.me()
-        if keep:
-            await made.keep(keep)
     finally:
         await made.close()
     fields = {"person": me.person, "terminal": me.terminal, "port": me.port}

@@ -19,8 +19,10 @@ from chat.network.driver import Driver, Handler, Opening
 from chat.ports import Announcement, Ports
 from chat.service import handover
 from chat.service.linking import CUT, TIMED_OUT, LinkingSession
-from chat.storage import profile
+from chat.storage import profile, retention
+from chat.storage.database import Database
 from chat.storage.profile import Vault
+from chat.storage.retention import Clock
 from chat.tasks import Beat, Tasks, Worker
 from protocol.addresses import is_local
 from protocol.identity.author import create_terminal
@@ -69,6 +71,10 @@ class Joining:
         self._shown: asyncio.Future[LinkingView] = loop.create_future()
         self._session: LinkingSession | None = None
         self._tasks = Tasks(self._failed)
+
+    @property
+    def now(self) -> Clock:
+        return (self._ports.clock.wall(), *self._ports.clock.boot())
 
     @property
     def random(self) -> Random:
@@ -209,10 +215,19 @@ class Joining:
 
 
 async def make_profile(
-    joining: Joining, address: Address | None, folder: Path, passphrase: str, cost: Cost
+    joining: Joining, address: Address | None, folder: Path, passphrase: str, cost: Cost, keep: int = 0
 ) -> Vault:
-    """Link this terminal and make its profile. Raises as `Joining.profile` and `profile.create`."""
+    """Link this terminal and make its profile, which keeps texts of so many days, all with 0.
+
+    Raises as `Joining.profile` and `profile.create`.
+    """
     async with joining.profile(address) as due:
-        fill = partial(handover.fill, due=due)
+        now = joining.now
+
+        def fill(database: Database) -> None:
+            handover.fill(database, due)
+            if keep:  # before the history comes, of which the rest stays where it is
+                retention.keep(database, keep, now, alone=False)
+
         make = partial(profile.create, folder, passphrase, fill, random=joining.random, cost=cost)
         return await asyncio.to_thread(make)

@@ -128,6 +128,26 @@ async def test_a_device_that_keeps_days_gets_no_older_bodies_and_fetches_them_on
 
 
 @in_virtual_time(limit=8 * 3_600)
+async def test_a_device_that_is_linked_to_keep_days_is_sent_no_older_body(tmp_path: Path) -> None:
+    async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, (theirs, mine)):
+        phone = devices.device(desk, tmp_path / "phone", "10.0.0.10", 78)
+        pass_time(2 * DAY, phone)
+        network.part(phone.host, ben.host)
+        wires = [Wire(one) for one in (desk, laptop)]
+        await devices.link(desk, phone, "phone", keep=1)
+        try:
+            await asyncio.sleep(FETCHED)
+            sent = [one for wire in wires for some in wire.links for one in some]
+            old = {bytes.fromhex(one) for one in (theirs, mine)}
+            assert {one.id for one in sent} >= old
+            assert not [one for one in sent if one.id in old and one.salt]
+            assert await kinds(phone, ben) == ["elsewhere", "elsewhere", "text"]
+            assert (await phone.engine.retention()).days == 1
+        finally:
+            await phone.engine.close()
+
+
+@in_virtual_time(limit=8 * 3_600)
 async def test_two_devices_that_keep_all_send_the_rest_at_once_and_no_older_bodies(tmp_path: Path) -> None:
     async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, (theirs, mine)):
         async with a_phone_that_keeps_a_day(network, desk, tmp_path, laptop, ben) as (phone, received):

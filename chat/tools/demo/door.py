@@ -112,6 +112,7 @@ class DemoDoor:
         passphrase: str,
         answer: Callable[[LinkingView], Awaitable[bool]],
         address: tuple[str, int] | None = None,
+        keep: int = 0,
     ) -> Messenger:
         raise CannotCreate(HAS_A_PERSON)
 

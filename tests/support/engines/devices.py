@@ -30,15 +30,21 @@ def device(old: Person, folder: Path, host: str, seed: int = 77) -> Person:
 
 
 async def begin(
-    new: Person, answer: Answer = says_yes, name: str = "laptop", address: Address | None = None
+    new: Person,
+    answer: Answer = says_yes,
+    name: str = "laptop",
+    address: Address | None = None,
+    keep: int = 0,
 ) -> None:
     """The new device's part: it finds the other one, compares words and makes its profile."""
     joining = Joining(new.ports(), new.config, name, answer)
     cost = profile_header.CHEAPEST
-    await new._run(await make_profile(joining, address, new.folder, PASSPHRASE, cost))
+    await new._run(await make_profile(joining, address, new.folder, PASSPHRASE, cost, keep))
 
 
-async def link(old: Person, new: Person, name: str = "laptop", address: Address | None = None) -> None:
+async def link(
+    old: Person, new: Person, name: str = "laptop", address: Address | None = None, keep: int = 0
+) -> None:
     """Link a device, both screens of which show the same words."""
     seen = list[tuple[str, ...]]()
 
@@ -48,7 +54,7 @@ async def link(old: Person, new: Person, name: str = "laptop", address: Address 
 
     words, done = at(old, LinkingStage.WORDS), at(old, LinkingStage.DONE)
     await old.engine.add_terminal()
-    joining = asyncio.ensure_future(begin(new, compare, name, address))
+    joining = asyncio.ensure_future(begin(new, compare, name, address, keep))
     view = (await words).linking
     assert view.name == name
     await old.engine.answer_linking(view.id, True)

@@ -576,6 +576,7 @@ class FakeDoor:
         passphrase: str,
         answer: Callable[[LinkingView], Awaitable[bool]],
         address: tuple[str, int] | None = None,
+        keep: int = 0,
     ) -> FakeMessenger:
         self._enter("link", name, passphrase, *([address] if address else []))
         if self._look() is not DoorState.NEW:
@@ -590,6 +591,8 @@ class FakeDoor:
             raise NotPermitted(phrase("You said that the words differ. Nothing was stored."))
         self.messenger = self.messenger or FakeMessenger("Ann")
         self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
+        if keep:
+            self.messenger.keep_days(keep, alone=False)
         return self.messenger
 
     async def unlock(

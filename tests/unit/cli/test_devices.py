@@ -159,8 +159,9 @@ def test_a_device_that_has_seen_nobody_adds_only_by_force(line: Line) -> None:
 
 def test_a_new_device_asks_whether_the_words_are_the_same(line: Line) -> None:
     line.door._state = DoorState.NEW
-    outcome = line.run("terminal", "link", "--name", "laptop", "--address", "10.0.0.1:4747", typed="y\n")
-    assert outcome.status == 0
+    asked = "terminal", "link", "--name", "laptop", "--address", "10.0.0.1:4747", "--keep", "30d"
+    outcome = line.run(*asked, typed="y\n")
+    assert (outcome.status, line.messenger._retention.days) == (0, 30)
     assert "  ".join(WORDS) in outcome.err
     assert "This is a device of Ann now." in outcome.out
     assert [call.arguments for call in line.door.calls if call.method == "link"] == [
