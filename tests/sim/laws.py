@@ -258,7 +258,8 @@ class Laws:
         if view.kind == "text":
             self._ends(side, view)
             sent = self.sent.get(view.text)
-            talk = (side.owner, other) if view.own else (other, side.owner)
+            # Claims are of this person where the contact or another terminal is right, as all here are.
+            talk = (side.owner, other) if view.own or view.claimed else (other, side.owner)
             if sent is None or (self.sides[sent.author].owner, sent.to) != talk:
                 self._break("sent", f"{side.name} shows what nobody sent")
             elif side.terminal in sent.not_for and side.number != sent.author:
@@ -540,7 +541,7 @@ class Laws:
         """Whether its author is in a log alone, or no live terminal of its person holds its self key.
 
         An old copy took the keys, and the self key that was drawn since then. Who lacks the key cannot tell
-        the entry from an invented one (V-ET-14).
+        the entry from an invented one (SPEC §11.2, *Claims*).
         """
         author = self._author(side, entry)
         header = ENTRY_HEADER.decode(
@@ -587,6 +588,7 @@ class Laws:
             return f"{side.name} and {one.name} show other words of one entry"
         held = {view.id for view in theirs}
         lacks = [v for v in mine if v.id not in held and (self._has_to_arrive(v) or not v.own)]
+        lacks = [v for v in lacks if v.claimed != "contact"]  # which no own terminal passes on
         lacks = [view for view in lacks if not self._is_of_lost_keys(side, bytes.fromhex(view.id))]
         if side.owner != one.owner:  # what is uncovered counts as not held towards a contact (SPEC §11.2)
             doubted = "SELECT e.id FROM uncovered AS u JOIN entries AS e ON e.number = u.entry"
