@@ -175,7 +175,7 @@ def bench(
     if rest:
         from chat.tools.bench.rest import measure as measure_rest
 
-        note("47 new people at rest, three minutes of which are measured: this takes seven to nine minutes.")
+        note("47 new people at rest, three minutes of which are measured: this takes seven minutes or more.")
         return _figures(call, measure_rest(), 19)
     if flows:
         from chat.tools.bench.flows import measure as measure_flows

@@ -41,13 +41,18 @@ def test_every_aim_has_its_sample_which_says_links_bytes_and_memory() -> None:
     [
         {"links": 3},
         {"carried": 1.2 * 2**20},
-        {"wakes": 2_100.0},
     ],
 )
 def test_two_terminals_that_cost_more_than_two_contacts_miss_their_bound(dearer: dict[str, float]) -> None:
     assert figures(COSTS)[RATIO].amount == 1.0
     taken = figures({**COSTS, TERMINALS: replace(COSTS[TERMINALS], **dearer)})
     assert [aim for aim in AIMS if not taken[aim].good] == [RATIO]
+
+
+def test_the_ratio_of_wake_ups_is_said() -> None:
+    taken = figures({**COSTS, TERMINALS: replace(COSTS[TERMINALS], wakes=2_700.0)})
+    assert all(figure.good for figure in taken.values())
+    assert taken[RATIO].samples[0].aside == "links 1.00, bytes 1.00, wake-ups 1.50"
 
 
 def test_each_bound_of_a_process_can_be_missed() -> None:
