@@ -372,7 +372,7 @@ CREATE INDEX let_go_held ON let_go (holder, entry);
 
 -- Bodies that a backup brought while this terminal lets go of what no other one keeps. They stay until the next choice.
 CREATE TABLE brought (
-    entry INTEGER PRIMARY KEY REFERENCES entries
+    entry INTEGER PRIMARY KEY REFERENCES entries -- whose body it brought
 ) STRICT;
 
 -- What other terminals of this person have said last that they keep.
