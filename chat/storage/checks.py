@@ -28,6 +28,7 @@ _OF_ENTRIES: Final = (
     *(("bodies", "entry"), ("tips", "entry"), ("heads", "entry"), ("unread", "entry")),
     *(("receipts", "entry"), ("edges", "parent"), ("raises", "entry"), ("headers_alone", "entry")),
     ("let_go", "entry"),
+    ("files", "entry"),
 )
 
 
