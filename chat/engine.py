@@ -348,8 +348,8 @@ class Engine:
         answered = History.entry_id(reply) if reply else b""
         return await self._use_cases.messages.send(self._partner(contact), text, answered, send_id)
 
-    async def send_file(self, contact: str, path: str, name: str = "", send_id: str = "") -> EntryView:
-        return await self._use_cases.files.send(self._partner(contact), Path(path), name, send_id)
+    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+        return await self._use_cases.files.send(self._partner(contact), Path(path), named, send_id)
 
     async def take_file(self, contact: str, id: str) -> EntryView:
         return await self._open.files.take(self._partner(contact), History.entry_id(id))

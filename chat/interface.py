@@ -477,10 +477,10 @@ class Messenger(Protocol):
         OutcomeUnknown: it may be stored.
         """
 
-    async def send_file(self, contact: str, path: str, name: str = "", send_id: str = "") -> EntryView:
+    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
-        `name`: another name for it. `send_id` as in `send`. Raises UsageError, NotPermitted, and where the
+        `named`: another name for it. `send_id` as in `send`. Raises UsageError, NotPermitted, and where the
         file cannot be read or the disk has no room for its pieces ParlourError.
         """
 

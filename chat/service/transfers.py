@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -62,6 +63,19 @@ class _Serving(Struct, eq=False):
     volume: Volume | None = None
     asks: int = 0
 
+    async def allow(self, shelf: Shelf, row: FileRow | None) -> None:
+        """Let the file be served from now on, or with None no longer. Raises StorageFailure."""
+        if row is not None and self.volume is None:
+            self.volume = await shelf.take(row, self)
+        elif row is None:
+            await self.release(shelf)
+
+    async def release(self, shelf: Shelf) -> None:
+        """It is served no more. Raises StorageFailure."""
+        if self.volume is not None:
+            volume, self.volume = self.volume, None
+            await shelf.release(volume, self)
+
 
 class _End(Struct, eq=False):
     """One link: what its other end asks for, and what it is asked for.
@@ -76,6 +90,19 @@ class _End(Struct, eq=False):
     ready: deque[Piece] = field(default_factory=deque)
     pending: list[Piece] = field(default_factory=list)
     storing: asyncio.Task[None] | None = None
+
+    async def add(self, piece: Piece, store: Callable[[], asyncio.Task[None]]) -> None:
+        """A piece is to be stored. Waits while many are; `store` begins with that, where nothing does it."""
+        self.pending.append(piece)
+        if self.storing is None or self.storing.done():
+            self.storing = store()
+        if len(self.pending) >= PENDING_MAX:
+            await asyncio.wait([self.storing])
+
+    def stored(self, some: list[Piece]) -> None:
+        """These wait no longer."""
+        done = set(map(id, some))
+        self.pending = [piece for piece in self.pending if id(piece) not in done]
 
 
 class _Taking(Struct, eq=False):
@@ -126,8 +153,7 @@ class Transfers:
 
     async def _let_go(self, some: list[_Serving]) -> None:
         for serving in some:
-            if serving.volume is not None:
-                await self._shelf.release(serving.volume, serving)
+            await serving.release(self._shelf)
 
     async def take(self, link: LiveLink, message: Message) -> None:
         """A message about pieces came. Raises ProtocolError, and what a read of the database raises."""
@@ -159,12 +185,8 @@ class Transfers:
         own, person = self._keyring.own.person, link.person
         contact = None if person == own else person
         row = await self._store.read(files.to_supply, entry, conversation_of(own, person), contact)
-        allowed = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
-        if row is not None and allowed and serving.volume is None:
-            serving.volume = await self._shelf.take(row, serving)
-        elif not allowed and serving.volume is not None:  # its person holds the contact back since
-            await self._shelf.release(serving.volume, serving)
-            serving.volume = None
+        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
+        await serving.allow(self._shelf, row if held else None)
 
     async def _serve(self, link: LiveLink, end: _End) -> bool:
         """Send the next piece, or the end of an ask; False where nothing is due."""
@@ -189,8 +211,7 @@ class Transfers:
         serving.asks -= 1
         if not serving.asks:
             del end.serving[entry]
-            if serving.volume is not None:
-                await self._shelf.release(serving.volume, serving)
+            await serving.release(self._shelf)
 
     # --- Taking ---
 
@@ -261,11 +282,7 @@ class Transfers:
         """Store a piece, and read on only while few wait for that."""
         if piece.entry not in self._taking:
             return
-        end.pending.append(piece)
-        if end.storing is None or end.storing.done():
-            end.storing = self._runtime.tasks.spawn(self._store_pending(link, end))
-        if len(end.pending) >= PENDING_MAX:
-            await asyncio.wait([end.storing])
+        await end.add(piece, lambda: self._runtime.tasks.spawn(self._store_pending(link, end)))
 
     async def _store_pending(self, link: LiveLink, end: _End) -> None:
         while end.pending:
@@ -274,8 +291,7 @@ class Transfers:
             try:
                 await self._write(link, entry, some)
             finally:
-                written = set(map(id, some))
-                end.pending = [piece for piece in end.pending if id(piece) not in written]
+                end.stored(some)
 
     async def _write(self, link: LiveLink, entry: bytes, some: list[Piece]) -> None:
         taking = self._taking.get(entry)

@@ -84,7 +84,7 @@ class Made(Struct, frozen=True):
 
 
 class _Layout:
-    """Where the nodes of a tree stand in its file: level by level, the leaves first."""
+    """Where each node of a tree is in its file: level by level, the leaves first."""
 
     def __init__(self, count: int) -> None:
         self.count, self.levels = count, tuple(levels(count))

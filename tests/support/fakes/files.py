@@ -44,12 +44,12 @@ class Files(Others):
         self.emit(FileProgress(person, entry, file))
         return conversation.entries[at]
 
-    async def send_file(self, contact: str, path: str, name: str = "", send_id: str = "") -> EntryView:
+    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
         data = _read(Path(path))
-        file = FileView(name or Path(path).name, "", len(data), FileState.WHOLE, len(data))
+        file = FileView(named or Path(path).name, "", len(data), FileState.WHOLE, len(data))
         entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
         self._sent_with[contact, send_id] = entry
         self.contents[entry.id] = data
