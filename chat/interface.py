@@ -166,6 +166,20 @@ class FileProgress(Struct, frozen=True):
     file: FileView
 
 
+class FileSupplied(Struct, frozen=True):
+    """A terminal of the contact, or another one of this person, takes a file from this one.
+
+    `sent`: bytes on the link that it has now. At most four a second per file and link. `done`: it says that
+    it holds all of the file.
+    """
+
+    contact: str
+    id: str
+    sent: int
+    size: int
+    done: bool = False
+
+
 class HistoryCleared(Struct, frozen=True):
     """So many of the `total` steps of clearing a conversation are `done`; with the last one it is clear.
 
@@ -315,14 +329,8 @@ class Closed(Struct, frozen=True):
 
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
-    EntryDeleted
-    | EntryEdited
-    | EntriesKept
-    | EntryReturned
-    | FileProgress
-    | HistoryCleared
-    | Cleaning
-    | Cleaned
+    (EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned)
+    | (FileProgress | FileSupplied)
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged

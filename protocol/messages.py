@@ -466,13 +466,19 @@ class StopPieces(Wire, frozen=True, tag=99):
     entry: B32
 
 
+class WholeFile(Wire, frozen=True, tag=100):
+    """The sender has taken the whole file of an entry, and holds it now."""
+
+    entry: B32
+
+
 Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
     | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedKey | RenewedShare)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
-    | (AskPieces | Piece | PiecesEnd | StopPieces)
+    | (AskPieces | Piece | PiecesEnd | StopPieces | WholeFile)
 )
 
 MESSAGE: Codec[Message] = Codec(Message, limits.MESSAGE_BYTES_MAX)

@@ -79,6 +79,7 @@ from protocol.messages import (
     RenewedShare,
     StopPieces,
     Typing,
+    WholeFile,
 )
 from protocol.own_terminals import check_place
 
@@ -384,7 +385,7 @@ class Synchronizer:
             case RenewedKey() | RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
                 await self._renewals.take(link.driver, link.peer, message)
-            case AskPieces() | Piece() | PiecesEnd() | StopPieces():
+            case AskPieces() | Piece() | PiecesEnd() | StopPieces() | WholeFile():
                 await self._transfers.take(link, message)
             case Reachable(port=port):
                 await self._addresses.reached(link, port)

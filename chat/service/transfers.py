@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from chat.errors import phrase
-from chat.interface import FileProgress, FileState, Notice
+from chat.interface import FileProgress, FileState, FileSupplied, Notice
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink, Peer
 from chat.service.events import EventBus
@@ -29,7 +29,7 @@ from chat.storage.pieces import RUN, SealedFile
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import conversation_of
 from protocol.errors import ProtocolError, Unexpected
-from protocol.messages import AskPieces, Message, Piece, PiecesEnd, StopPieces
+from protocol.messages import AskPieces, Message, Piece, PiecesEnd, StopPieces, WholeFile
 from protocol.pieces import Demand, Supply
 
 AT_ONCE: Final = 4
@@ -62,6 +62,16 @@ class _Serving(Struct, eq=False):
 
     volume: Volume | None = None
     asks: int = 0
+    sent: int = 0
+    told: float = -TOLD_EVERY
+
+    def sends(self, size: int, now: float) -> bool:
+        """So many bytes were sent; whether that is to be told."""
+        self.sent += size
+        tells = now >= self.told + TOLD_EVERY
+        if tells:
+            self.told = now
+        return tells
 
     async def allow(self, shelf: Shelf, row: FileRow | None) -> None:
         """Let the file be served from now on, or with None no longer. Raises StorageFailure."""
@@ -171,6 +181,8 @@ class Transfers:
             case Piece() as piece:
                 if end.demand.takes(piece):
                     await self._came(link, end, piece)
+            case WholeFile(entry=entry):
+                await self._has_it(link, entry)
             case PiecesEnd() as over:
                 self._over(link, over.entry, end.demand.ended(over))
             case _:
@@ -182,11 +194,21 @@ class Transfers:
         """Let what is asked for be served, if the other end may have it. No answer says whether it may."""
         serving = end.serving.setdefault(entry, _Serving())
         serving.asks += 1
-        own, person = self._keyring.own.person, link.person
-        contact = None if person == own else person
-        row = await self._store.read(files.to_supply, entry, conversation_of(own, person), contact)
+        row = await self._store.read(files.to_supply, entry, *self._asker(link))
         held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
         await serving.allow(self._shelf, row if held else None)
+
+    async def _has_it(self, link: LiveLink, entry: bytes) -> None:
+        """The other end says that it holds a file now. Of one that it may not have that means nothing."""
+        row = await self._store.read(files.to_supply, entry, *self._asker(link))
+        if row is not None:
+            person, size = row.contact or self._keyring.own.person, row.body.size
+            self._bus.publish(FileSupplied(person.hex(), entry.hex(), size, size, done=True))
+
+    def _asker(self, link: LiveLink) -> tuple[bytes, bytes | None]:
+        """The conversation and the contact of the other end; None: it is a terminal of this person."""
+        own, person = self._keyring.own.person, link.person
+        return conversation_of(own, person), None if person == own else person
 
     async def _serve(self, link: LiveLink, end: _End) -> bool:
         """Send the next piece, or the end of an ask; False where nothing is due."""
@@ -203,8 +225,19 @@ class Transfers:
                 read = partial(_read, entry=due.entry, first=due.first, count=due.count)
                 end.ready.extend(await serving.volume.use(read) or ())
         if end.ready:
-            await link.driver.send(end.ready.popleft())
+            piece = end.ready.popleft()
+            await link.driver.send(piece)
+            self._tell_supplied(end.serving.get(piece.entry), piece)
         return link in self._ends
+
+    def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
+        if serving is None or serving.volume is None:
+            return
+        now, row = self._runtime.clock.monotonic(), serving.volume.row
+        if serving.sends(len(piece.data), now):
+            person, size = row.contact or self._keyring.own.person, row.body.size
+            sent = min(serving.sent, size)
+            self._bus.publish(FileSupplied(person.hex(), piece.entry.hex(), sent, size))
 
     async def _answered(self, end: _End, entry: bytes) -> None:
         serving = end.serving[entry]
@@ -334,6 +367,9 @@ class Transfers:
         del self._taking[entry]
         await self._store.write(files.stand, entry, Standing.WHOLE)
         self._tell(taking, FileState.WHOLE)
+        for end in self._ends.values():
+            if entry in end.demand.entries:
+                end.outgoing.put(WholeFile(entry))
         await self._shelf.release(taking.volume, self)
         await self._next()
 

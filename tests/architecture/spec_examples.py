@@ -197,6 +197,7 @@ def _messages() -> Iterator[Wire]:
     yield example_piece(shared)
     yield m.PiecesEnd(shared)
     yield m.StopPieces(shared)
+    yield m.WholeFile(shared)
 
 
 def example_file() -> bytes:

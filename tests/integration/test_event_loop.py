@@ -201,6 +201,7 @@ def taken(own: Log, log: Log, ids: list[bytes], ada: Person, ben: Person) -> lis
             ],
         ),
         m.StopPieces(random(32)),
+        m.WholeFile(random(32)),
         m.LogOperations(own.operations),  # of a log of which the same terminal has named an unknown head
     ]
 

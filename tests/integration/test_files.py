@@ -17,6 +17,7 @@ from chat.interface import (
     EntryView,
     FileProgress,
     FileState,
+    FileSupplied,
     Notice,
     ParlourError,
     UsageError,
@@ -87,6 +88,7 @@ async def ask_without(person: Person, mebibytes: int) -> None:
 async def test_a_file_arrives_whole(tmp_path: Path, size: int) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
         whole, added = at(ben, FileState.WHOLE), ben.wait(EntryAdded)
+        taken = ada.wait(FileSupplied, lambda event: event.done)
         sent = await send(ada, ben, tmp_path, content(size))
         assert (sent.kind, sent.own) == ("file", True)
         assert sent.file is not None
@@ -95,6 +97,7 @@ async def test_a_file_arrives_whole(tmp_path: Path, size: int) -> None:
         assert entry.file is not None
         assert (entry.kind, entry.file.name, entry.file.size) == ("file", "report.bin", size)
         await whole
+        assert ((await taken).id, (await taken).size) == (sent.id, size)
         (held,) = await ben.history(ada)
         assert held.file is not None
         assert (held.file.state, held.file.held) == (FileState.WHOLE, size)

@@ -86,7 +86,7 @@ const MESSAGES = [
   'Reachable',
 ];
 const MORE = ['Digests', 'PassedReceipt', 'RenewedKey', 'RenewedShare', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
-MORE.push('AskPieces', 'Piece', 'PiecesEnd', 'StopPieces');
+MORE.push('AskPieces', 'Piece', 'PiecesEnd', 'StopPieces', 'WholeFile');
 const LINKING = ['NewTerminal', 'SharedPairing', 'LinkState', 'Addition', 'Consent'];
 const OPERATIONS = ['Genesis', 'Add', 'Remove', 'Rename', 'Recover'];
 

@@ -95,6 +95,7 @@ export const MESSAGES = {
   Piece: [97, { entry: id, number: u32, path: list(0, 25, id), data: bytes(0, 59_424) }],
   PiecesEnd: [98, { entry: id }],
   StopPieces: [99, { entry: id }],
+  WholeFile: [100, { entry: id }],
 };
 export const Message = numbered(MESSAGES, 'V-MS-01');
 

@@ -95,6 +95,7 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.Piece(id_, 1, [drawn("hash"), drawn("other hash")], drawn("data", 40))
     yield m.PiecesEnd(id_)
     yield m.StopPieces(id_)
+    yield m.WholeFile(id_)
 
 
 def _payloads(drawn: Drawn) -> Iterator[Wire]:
