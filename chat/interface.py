@@ -75,6 +75,7 @@ from chat.views import notes_view as notes_view
 from chat.views import parse_query as parse_query
 from chat.views import parse_timer as parse_timer
 from chat.views import pattern as pattern
+from chat.views import size_text as size_text
 from chat.views import timer_text as timer_text
 
 
@@ -338,6 +339,12 @@ ProfileEvent = (
     Ready | RelayChanged | RelayRemoved | BackupProgress | HistoryMoving | Notice | AlertsChanged | Closed
 )
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
+
+
+WITHOUT_ASKING: Final = "files.without-asking"
+"""The preference with the MiB up to which files are taken without asking, else DEFAULT_MIB."""
+
+DEFAULT_MIB: Final = 25
 
 
 class Messenger(Protocol):

@@ -754,3 +754,15 @@ def fold(text: str) -> tuple[str, list[int]]:
                 folded.append(plain)
                 places.append(at)
     return "".join(folded), [*places, len(text)]
+
+
+def size_text(size: int) -> str:
+    """A number of bytes as it is shown: 900 B, 1.5 KiB, 12 MiB."""
+    if size < 1_024:
+        return f"{size} B"
+    value, unit = float(size), "B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the last one is used
+        value /= 1_024
+        if value < 1_023.5:
+            break
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from chat.errors import phrase
-from chat.interface import EntryView, FileState, Notice, ParlourError, UsageError
+from chat.interface import (
+    DEFAULT_MIB,
+    WITHOUT_ASKING,
+    EntryView,
+    FileState,
+    Notice,
+    ParlourError,
+    UsageError,
+)
 from chat.service.events import EventBus
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
@@ -34,14 +42,8 @@ from protocol.primitives import KEY_SIZE
 
 MIB: Final = 1 << 20
 
-WITHOUT_ASKING: Final = 25
-"""MiB up to which a file is taken without asking, unless this person chose otherwise."""
-
 WITHOUT_ASKING_IN_ALL: Final = 1_024
 """MiB of the files of a conversation that are taken without asking. A contact can fill so much."""
-
-CHOSEN: Final = "files.without-asking"
-"""The preference with the MiB that this person chose."""
 
 NO_FILE = phrase("This message names no file that is known here.")
 NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
@@ -190,8 +192,8 @@ class Files:
 
 def _limits(database: Database, conversation: bytes, own: Collection[bytes]) -> tuple[int, int]:
     """Bytes up to which a file is taken without asking, and those that were taken of a conversation."""
-    chosen = settings.preferences(database).get(CHOSEN, "")
-    most = int(chosen) if chosen.isdecimal() and len(chosen) < 9 else WITHOUT_ASKING
+    chosen = settings.preferences(database).get(WITHOUT_ASKING, "")
+    most = int(chosen) if chosen.isdecimal() and len(chosen) < 9 else DEFAULT_MIB
     return most * MIB, files.taken_from(database, conversation, own)
 
 

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from chat.interface import (
+    WITHOUT_ASKING,
     Cleaned,
     DeletionScope,
     EntryAdded,
@@ -25,7 +26,6 @@ from chat.interface import (
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink
 from chat.service import transfers
-from chat.service.files import CHOSEN
 from chat.storage import pieces
 from chat.storage.pieces import SealedFile
 from protocol.limits import ASKS_MAX, PIECE_BYTES
@@ -80,7 +80,7 @@ def on_disk(person: Person) -> list[Path]:
 
 
 async def ask_without(person: Person, mebibytes: int) -> None:
-    await person.engine.set_preference(CHOSEN, str(mebibytes))
+    await person.engine.set_preference(WITHOUT_ASKING, str(mebibytes))
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES, 3 * PIECE_BYTES + 5, LONG])

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from chat.errors import phrase
-from chat.interface import EntryAdded, EntryView, FileProgress, FileState, FileView, UsageError
+from chat.interface import EntryAdded, EntryView, FileProgress, FileState, FileSupplied, FileView, UsageError
 from tests.support.fakes.others import Others
 
 NO_FILE = "This message names no file that is known here."
@@ -57,6 +57,7 @@ class Files(Others):
         self.emit(EntryAdded(entry))
         if view.present and self.prompt:
             self._deliver(contact)
+            self.emit(FileSupplied(contact, entry.id, len(data), len(data), done=True))
         return entry
 
     def _file(self, contact: str, id: str) -> FileView:
