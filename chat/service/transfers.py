@@ -90,29 +90,39 @@ class _Serving(Struct, eq=False):
 class _End(Struct, eq=False):
     """One link: what its other end asks for, and what it is asked for.
 
-    `ready` are pieces that were read from the disk. `pending` are those that are to be stored.
+    `ready` is what goes out next, read from the disk. `pending` are pieces that are to be stored.
     """
 
     outgoing: Outgoing
     supply: Supply = field(default_factory=Supply)
     demand: Demand = field(default_factory=Demand)
     serving: dict[bytes, _Serving] = field(default_factory=dict)
-    ready: deque[Piece] = field(default_factory=deque)
+    ready: deque[Piece | PiecesEnd] = field(default_factory=deque)
+    filling: asyncio.Task[None] | None = None
     pending: list[Piece] = field(default_factory=list)
     storing: asyncio.Task[None] | None = None
+    room: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def add(self, piece: Piece, store: Callable[[], asyncio.Task[None]]) -> None:
         """A piece is to be stored. Waits while many are; `store` begins with that, where nothing does it."""
         self.pending.append(piece)
         if self.storing is None or self.storing.done():
             self.storing = store()
-        if len(self.pending) >= PENDING_MAX:
-            await asyncio.wait([self.storing])
+        while len(self.pending) >= PENDING_MAX:
+            self.room.clear()
+            await self.room.wait()
 
     def stored(self, some: list[Piece]) -> None:
         """These wait no longer."""
         done = set(map(id, some))
         self.pending = [piece for piece in self.pending if id(piece) not in done]
+        self.room.set()
+
+    def fill(self, read: Callable[[], asyncio.Task[None]]) -> bool:
+        """Let what is due next be read while other pieces go out; False where nothing is due."""
+        if self.filling is None or self.filling.done():
+            self.filling = read() if len(self.supply) else None
+        return self.filling is not None
 
 
 class _Taking(Struct, eq=False):
@@ -177,7 +187,9 @@ class Transfers:
                 end.outgoing.below(partial(self._serve, link, end))
             case StopPieces(entry=entry):
                 end.supply.drop(entry)
-                end.ready = deque(piece for piece in end.ready if piece.entry != entry)
+                left = [one for one in end.ready if isinstance(one, PiecesEnd) or one.entry != entry]
+                end.ready.clear()
+                end.ready.extend(left)
             case Piece() as piece:
                 if end.demand.takes(piece):
                     await self._came(link, end, piece)
@@ -212,23 +224,35 @@ class Transfers:
 
     async def _serve(self, link: LiveLink, end: _End) -> bool:
         """Send the next piece, or the end of an ask; False where nothing is due."""
-        if not end.ready:
-            due = end.supply.next(RUN)
-            if due is None:
+        read = partial(self._begin_filling, end)
+        while not end.ready:
+            if not end.fill(read) or end.filling is None:
                 return False
-            if isinstance(due, PiecesEnd):
-                await self._answered(end, due.entry)
-                await link.driver.send(due)
-                return True
+            await asyncio.wait([end.filling])
+        due = end.ready.popleft()
+        if len(end.ready) < RUN:
+            end.fill(read)
+        if isinstance(due, PiecesEnd):
+            await self._answered(end, due.entry)
+            await link.driver.send(due)
+        else:
+            await link.driver.send(due)
+            self._tell_supplied(end.serving.get(due.entry), due)
+        return link in self._ends
+
+    def _begin_filling(self, end: _End) -> asyncio.Task[None]:
+        return self._runtime.tasks.spawn(self._fill(end))
+
+    async def _fill(self, end: _End) -> None:
+        """Read the next pieces that are due, if they are held, or come to the end of an ask."""
+        due = end.supply.next(RUN)
+        if isinstance(due, PiecesEnd):
+            end.ready.append(due)
+        elif due is not None:
             serving = end.serving.get(due.entry)
             if serving is not None and serving.volume is not None:
                 read = partial(_read, entry=due.entry, first=due.first, count=due.count)
                 end.ready.extend(await serving.volume.use(read) or ())
-        if end.ready:
-            piece = end.ready.popleft()
-            await link.driver.send(piece)
-            self._tell_supplied(end.serving.get(piece.entry), piece)
-        return link in self._ends
 
     def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
         if serving is None or serving.volume is None:
