@@ -71,6 +71,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._end: LinkClosed | None = None
+        self.aborted = False
+        """Whether this side has ended it at once: nothing that came on it counts any more."""
 
     def hand_over(self, handler: Handler) -> None:
         """Let another handler take the events from the next read on: the link's purpose is known now."""
@@ -173,6 +175,7 @@ class Driver:
 
     def abort(self) -> None:
         """End at once, without Close."""
+        self.aborted = True
         self.connection.close()
 
     def _arm(self) -> None:

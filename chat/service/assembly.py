@@ -34,6 +34,7 @@ from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
 from chat.service.linking import Linker
 from chat.service.maintenance import Cleaner, Settler
+from chat.service.marks import Marks
 from chat.service.messages import Messages
 from chat.service.notes import Notes
 from chat.service.pairing.accept import Accept
@@ -142,6 +143,7 @@ class UseCases:
         self.roots = Roots(store, keyring, book)
         self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner, notes)
 
+        marks = Marks(runtime, store, bus, keyring, book, links, views, expirer)
         self.inbound = inbound = Inbound(
             runtime,
             store,
@@ -156,6 +158,7 @@ class UseCases:
             amendments,
             notes,
             gaps,
+            marks,
         )
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         self.own_log = own_log = OwnLog(runtime, store, bus, keyring)
@@ -163,7 +166,7 @@ class UseCases:
         addresses = AddressBook(clock, store, keyring)
         comparison = Comparison(runtime, store, bus, keyring, views)
         self.forwarding = forwarding = Forwarding(
-            runtime, store, bus, keyring, book, links, views, expirer, logs, gaps, port, notes
+            runtime, store, bus, keyring, book, links, logs, gaps, port, notes, marks
         )
         self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
         self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf)

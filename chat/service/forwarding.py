@@ -16,7 +16,6 @@ from chat.network.links import Links, LiveLink
 from chat.service.comparison import Gaps
 from chat.service.discovery import ListeningPort
 from chat.service.events import EntriesPassedOn, EventBus, HoldingSaid
-from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring, terminal_at, terminal_of
 from chat.service.marks import Marks
 from chat.service.moving import Answers, Arrivals, Asked, Carried, Counts
@@ -24,7 +23,6 @@ from chat.service.notes import Notes
 from chat.service.person_logs import PersonLogs
 from chat.service.provisional import Provisional
 from chat.service.state import ContactBook
-from chat.service.views import Views
 from chat.storage import repair, siblings
 from chat.storage.database import Store
 from chat.storage.entries import EntryRow
@@ -178,8 +176,9 @@ class SiblingOutgoing(Outgoing):
     async def _carry(self, conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
         rows, marks = await self._store.read(siblings.with_marks, conversation, numbers, contact)
         left = (row for row in rows if row.id not in self._link.carried)  # as one that was just written
-        await self._link.driver.send_all(self._entries(left))
+        # The marks first: nobody would ask for them any more where the link ended between the two.
         await self._link.driver.send_all(passed_receipts(conversation, marks))
+        await self._link.driver.send_all(self._entries(left))
 
     def _entries(self, rows: Iterable[EntryRow]) -> Iterator[Entry]:
         for row in rows:
@@ -239,22 +238,20 @@ class Forwarding:
         keyring: Keyring,
         book: ContactBook,
         links: Links,
-        views: Views,
-        expirer: Expirer,
         logs: PersonLogs,
         gaps: Gaps,
         port: ListeningPort,
         notes: Notes,
+        marks: Marks,
     ) -> None:
-        self._notes = notes
+        self._notes, self._marks = notes, marks
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
-        self._book, self._open, self._views, self._expirer = book, links, views, expirer
+        self._book, self._open = book, links
         self._logs, self._gaps, self._port = logs, gaps, port
         self.links: dict[LiveLink, SiblingOutgoing] = {}
         self._provisional = Provisional(runtime, keyring, logs.own)
         self._rates = Buckets(COMPARED_A_SECOND, COMPARED_AT_ONCE)
         self._counts, self._arrivals = Counts(store), Arrivals(runtime, store, bus, keyring)
-        self._marks = Marks(runtime, store, bus, keyring, book, links, views, expirer)
         # By contact: the links on which something came since own terminals were told, and what is to pass.
         self._came: dict[bytes, set[LiveLink]] = {}
         self._passed: dict[bytes, list[bytes]] = {}
@@ -263,9 +260,13 @@ class Forwarding:
 
     # Links.
 
+    def is_own(self, opened: LinkOpen) -> bool:
+        """Whether it is a link with an own terminal."""
+        return opened.person == self._keyring.own.person
+
     def provisional(self, driver: Driver, opened: LinkOpen) -> Handler | None:
         """Take a link with an own terminal that may pass on operations alone, None for any other link."""
-        if opened.person != self._keyring.own.person or opened.role is not Role.RESPONDER:
+        if not self.is_own(opened) or opened.role is not Role.RESPONDER:
             return None
         return self._provisional.take(driver, opened.peer_static)
 
@@ -280,6 +281,7 @@ class Forwarding:
 
     def ended(self, link: LiveLink) -> None:
         self.links.pop(link, None)
+        self._marks.ended(link)
         self._arrivals.ended(link)
 
     def own_log_changed(self) -> None:
@@ -489,9 +491,13 @@ class Forwarding:
         latest = await self._store.read(siblings.latest, page.conversation)
         outgoing.answer(Asked(page, mine, latest, b"" if person == self._keyring.own.person else person))
 
+    def hear(self, link: LiveLink, messages: Sequence[Message]) -> None:
+        """Take the marks among what came together, which are stored with their entries."""
+        self._marks.hear(link, messages)
+
     async def take_passed(self, link: LiveLink, messages: Sequence[PassedReceipt]) -> None:
-        """Store in one transaction the marks that came together. Raises ProtocolError."""
-        for person in await self._marks.take(messages):
+        """Store the marks of what was held before they came. Raises ProtocolError."""
+        for person in await self._marks.store(link, messages):
             self._touch(person, link)
         other = terminal_of(self._keyring.own_log, link)
         for message in messages:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
@@ -21,6 +21,7 @@ from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Noti
 from chat.network.driver import Driver, Handler, Outgoing
 from chat.network.limits import Bucket, Buckets
 from chat.network.links import Links, LiveLink, Peer
+from chat.network.read_ahead import ReadAhead
 from chat.service.amending import Amendments, Changed, follow
 from chat.service.comparison import ASKING, Comparison, Gaps
 from chat.service.discovery import AddressBook, ListeningPort
@@ -29,7 +30,7 @@ from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at
 from chat.service.maintenance import Settler
-from chat.service.marks import entries_first
+from chat.service.marks import Marks, entries_first
 from chat.service.notes import Notes
 from chat.service.pairing.storage import PendingContacts
 from chat.service.person_logs import PersonLogs, log_budget, owner_of
@@ -42,6 +43,7 @@ from chat.storage import contacts, entries, expiry, persons, receipts, repair, s
 from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, Stored
 from chat.storage.repair import Evidence
+from chat.storage.siblings import Marked, PassedMark
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import (
     KIND_TIMER,
@@ -180,6 +182,8 @@ class Synchronizer:
         if (renewing := self._renewals.superseded(driver, opened)) is not None:
             return renewing
         taken: Handler | None = await self._links.adopt(driver, opened, self)
+        if taken is not None and self._forwarding.is_own(opened):
+            return ReadAhead(self._runtime.tasks, taken)
         taken = taken or self._forwarding.provisional(driver, opened)
         return taken or self._renewals.removed(driver, opened)
 
@@ -322,6 +326,8 @@ class Synchronizer:
             size += len(message.body)
             return 1 + size // TOGETHER
 
+        if own:
+            self._forwarding.hear(link, messages)
         try:
             for kind, group in groupby(entries_first(messages) if own else messages, part):
                 if kind > 0:  # entries that came together are stored together
@@ -608,8 +614,9 @@ class Inbound:
         amendments: Amendments,
         notes: Notes,
         gaps: Gaps,
+        marks: Marks,
     ) -> None:
-        self._notes, self._gaps = notes, gaps
+        self._notes, self._gaps, self._marks = notes, gaps, marks
         self._doubts = self._doubted = True  # whether entries may be uncovered, and were in the last insert
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._book, self._links, self._views, self._pending = book, links, views, pending
@@ -685,12 +692,13 @@ class Inbound:
         own, timed = self._keyring.own.terminal, False
         for entry in parsed:
             timed = timed or entry.header.timer > 0 or entry.header.kind == KIND_TIMER
-        moment = self._expirer.moment() if timed else None
+        marks = self._marks.of(person, parsed) if link.person == self._keyring.own.person else {}
+        moment = self._expirer.moment() if timed or marks else None
         timed = timed or person in self._book.timers
         done = await self._store.write_once(
-            repair.is_stored, self._insert, link, person, parsed, former, moment
+            repair.is_stored, self._insert, link, person, parsed, former, moment, marks
         )
-        new, evidence, self._book.unread[person], due, changed, gaps = done
+        new, evidence, self._book.unread[person], due, changed, gaps, marked = done
         self._doubts = self._doubted  # what was rolled back has changed nothing
         if gaps:
             self._gaps.passed_again(link, gaps)
@@ -712,7 +720,10 @@ class Inbound:
             if entry.header.kind in AMENDS:
                 continue
             filed = filed or entry.file is not None
-            view = self._views.added(person, entry, conflicting=bool(rivals), quarantined=one.quarantined)
+            kind = marked.entries.get(entry.id, 0)
+            view = self._views.added(
+                person, entry, conflicting=bool(rivals), quarantined=one.quarantined, acknowledged=kind
+            )
             if one.destroyed:
                 view = gone(view, one.destroyed)
             if entry.id in shown:
@@ -724,6 +735,8 @@ class Inbound:
             self._amendments.publish(changed, [one.entry.id for one in new])
         if evidence:
             self._views.publish_evidence(person, evidence)
+        if marked.entries:
+            self._marks.stored(person, marked)
         if new:
             self._book.typing.pop(person, None)  # it ends with the entry
             self._views.publish_contact(person)
@@ -742,9 +755,10 @@ class Inbound:
         parsed: Sequence[ParsedEntry],
         former: Collection[bytes],
         moment: expiry.Moment | None,
-    ) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed], list[tuple[bytes, bytes]]]:
-        """Insert entries: what is new, evidence, the number of unread ones, whether more is due, changes and
-        gaps.
+        marks: Mapping[bytes, Collection[PassedMark]],
+    ) -> tuple[list[Stored], list[Evidence], int, bool, list[Changed], list[tuple[bytes, bytes]], Marked]:
+        """Insert entries with their marks: what is new, evidence, the number of unread ones, whether more is
+        due, changes, gaps, and what was marked.
         """
         own, bare, evidence = self._keyring.own, False, list[Evidence]()
         for entry in parsed:
@@ -775,11 +789,14 @@ class Inbound:
             evidence = repair.cover(database, conversation, held)
             self._doubted = repair.has_uncovered(database)
         gaps = repair.before_gaps(database, held) if held and link.asked else []
+        marked = Marked()
+        if marks and moment:
+            marked = siblings.mark_new(database, new, marks, self._keyring.own_terminals, moment)
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:
             talk = contacts.conversation_number(database, conversation)
             changed, _ = follow(database, own.self_keys, after=talk - 1)  # this one's turn comes first
-        return new, evidence, receipts.unread(database, conversation), due, changed, gaps
+        return new, evidence, receipts.unread(database, conversation), due, changed, gaps, marked
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> Collection[bytes]:
         """Record that the contact's terminal has stored entries, or that its user has read them.

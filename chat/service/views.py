@@ -141,15 +141,26 @@ class Views:
         self._bus = bus
 
     def added(
-        self, person: bytes, entry: ParsedEntry, *, conflicting: bool = False, quarantined: bool = False
+        self,
+        person: bytes,
+        entry: ParsedEntry,
+        *,
+        conflicting: bool = False,
+        quarantined: bool = False,
+        acknowledged: int = 0,
     ) -> EntryView:
-        """An entry that was just stored, and that no link has carried yet."""
+        """An entry that was just stored, and that no link has carried yet.
+
+        `acknowledged`: the greatest kind of the contact's receipts that came with it.
+        """
         header, said = entry.header, entry.said
         here = header.author == self._keyring.own.terminal
         own = here or self.is_own(header)
         noted = person == self._keyring.own.person
         if noted:
             state = self._note_state(header.author)
+        elif acknowledged and own:
+            state = state_of(own, [acknowledged], on_link=False)
         elif here:
             state = EntryState.QUEUED
         else:

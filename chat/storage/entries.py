@@ -208,7 +208,7 @@ def insert_all(
     if news is not None:
         return news
     # The contact decides what comes together, so an entry that is held must not slow down all others.
-    held = {row[0] for row in _chunked(db, "SELECT id FROM entries WHERE id IN", {one.id for one in new})}
+    held = held_among(db, {one.id for one in new})
     rest = [entry for entry in new if entry.id not in held]
     if not held or not rest:
         return burst.insert_singly()
@@ -556,6 +556,11 @@ def get(db: Database, entry: bytes) -> EntryRow | None:
     """An entry by its id."""
     found = db.row(f"{COLUMNS} WHERE e.id = ?", entry)
     return None if found is None else read_row(db, found)
+
+
+def held_among(db: Database, ids: Collection[bytes]) -> set[bytes]:
+    """Those of some entries that are held."""
+    return {row[0] for row in _chunked(db, "SELECT id FROM entries WHERE id IN", ids)}
 
 
 def page(db: Database, conversation: bytes, limit: int, before: Position | None = None) -> list[EntryRow]:

@@ -75,6 +75,10 @@ def sent_with(db: Database, conversation: bytes, send_id: str) -> bytes | None:
     return found
 
 
+ADD: Final = "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)"
+"""Stores a receipt: number of the entry, number of the terminal, kind, time."""
+
+
 class ReceiptRow(Struct, frozen=True):  # a data class would cost a page of history more than its query
     """A receipt of a terminal, received at `time` (milliseconds). `kind` is STORED, READ or READ_UNTOLD."""
 
@@ -150,7 +154,7 @@ def acknowledge(
         by = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
         by = persons.terminal_number(db, terminal) if by is None else by
         made = [(found[entry][0], by, receipt.kind, time) for entry in counted]
-        db.run_many("INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)", made)
+        db.run_many(ADD, made)
     kind = receipt.kind
     return {entry: found[entry][2] < kind for entry in counted if found[entry][1] < kind}
 
@@ -286,10 +290,7 @@ def _mark(
     """Store receipts for unread entries, given as (rank, id, number)."""
     if fresh:
         own, kind = persons.terminal_number(db, terminal), READ if told else READ_UNTOLD
-        db.run_many(
-            "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
-            ((number, own, kind, time) for _, _, number in fresh),
-        )
+        db.run_many(ADD, [(number, own, kind, time) for _, _, number in fresh])
         db.run_many("DELETE FROM unread WHERE entry = ?", ((number,) for _, _, number in fresh))
     return [entry for _, entry, _ in fresh]
 

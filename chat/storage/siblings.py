@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from msgspec import Struct
+
 from chat.storage import contacts, expiry, persons, receipts, repair
 from chat.storage.database import Database, Row
-from chat.storage.entries import BEGINNING, COLUMNS, SHOWN, EntryRow, HeadRow, check_header, get, read_row
+from chat.storage.entries import (
+    BEGINNING,
+    COLUMNS,
+    SHOWN,
+    EntryRow,
+    HeadRow,
+    Stored,
+    check_header,
+    get,
+    held_among,
+    read_row,
+)
 from chat.storage.expiry import Moment
 from protocol.entries_and_receipts import (
     KIND_DELETE,
@@ -16,7 +29,9 @@ from protocol.entries_and_receipts import (
     KIND_TIMER,
     READ,
     STORED,
+    conversation_of_two,
     heads_hash,
+    receipt_for,
 )
 from protocol.history import asking, lacking, named, on_page
 from protocol.limits import MARKED_MAX
@@ -239,6 +254,86 @@ def unacknowledged(db: Database, ids: Sequence[bytes], contact: bytes) -> list[b
     for terminal in own:
         waiting |= receipts.awaiting(db, ids, terminal, contact)
     return [entry for entry in ids if entry in waiting]
+
+
+class PassedMark(Struct, frozen=True):
+    """What another own terminal says that a terminal (id) has done in the conversation with a contact.
+
+    `is_receipt`: a terminal of the contact has entries of this person, or its person has read them. Else this
+    person has read entries of the contact at that terminal.
+    """
+
+    person: bytes
+    terminal: bytes
+    kind: int
+    is_receipt: bool
+
+
+class Marked(Struct, frozen=True):
+    """Entries (ids) that were stored with marks, with the greatest kind of a receipt, 0 without any.
+
+    `timed`: one that this person has read has a timer.
+    """
+
+    entries: dict[bytes, int] = {}
+    timed: bool = False
+
+
+def mark_new(
+    db: Database,
+    new: Iterable[Stored],
+    marks: Mapping[bytes, Iterable[PassedMark]],
+    ours: Collection[bytes],
+    moment: Moment,
+) -> Marked:
+    """Store the marks, by id, of entries that were just stored. `ours`: the terminals of this person."""
+    numbers, made = dict[bytes, int](), list[tuple[int, int, int, int]]()
+    reached, read = dict[bytes, int](), dict[bytes, int]()
+    for one in new:
+        entry = one.entry
+        if one.filled or entry.id not in marks:
+            continue
+        own, reached[entry.id] = entry.header.author in ours, 0
+        for mark in marks[entry.id]:
+            if mark.is_receipt is not own:
+                continue
+            if mark.terminal not in numbers:
+                numbers[mark.terminal] = persons.terminal_number(db, mark.terminal)
+            made.append((one.number, numbers[mark.terminal], mark.kind, moment.wall))
+            if own:
+                reached[entry.id] = max(reached[entry.id], mark.kind)
+            else:
+                read[entry.id] = one.number
+    db.run_many(receipts.ADD, made)
+    db.run_many("DELETE FROM unread WHERE entry = ?", [(number,) for number in read.values()])
+    return Marked(reached, bool(read) and expiry.count_from_now(db, read, moment))
+
+
+def mark_held(
+    db: Database,
+    said: Mapping[PassedMark, Sequence[bytes]],
+    person: bytes,
+    own: bytes,
+    moment: Moment,
+) -> tuple[set[bytes], dict[PassedMark, dict[bytes, bool] | tuple[bool, int, bool]]]:
+    """Store marks, each of some entries (ids), as far as these are held; `person` and `own`: this terminal's.
+
+    Returns which are held, and what is new of each mark: of receipts the ids, of readings what
+    `read_elsewhere` returns.
+    """
+    held, new = set[bytes](), dict[PassedMark, dict[bytes, bool] | tuple[bool, int, bool]]()
+    for mark, entries in said.items():
+        there = held_among(db, entries)
+        held |= there
+        if not there:
+            continue
+        talk, ids = conversation_of_two(person, mark.person), sorted(there)
+        if mark.is_receipt:
+            receipt = receipt_for(mark.kind, ids)
+            new[mark] = receipts.acknowledge(db, talk, own, mark.terminal, receipt, moment.wall)
+        else:
+            new[mark] = read_elsewhere(db, talk, ids, (mark.terminal, mark.kind), moment)
+    return held, new
 
 
 def read_elsewhere(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from msgspec.structs import replace
 
 from chat.interface import DeletionScope, EntryAdded, HistoryMoving, HistoryRoot
 from chat.network.links import LiveLink
-from chat.storage import entries
+from chat.storage import entries, siblings
+from chat.storage.database import Database
 from chat.storage.siblings import NEWEST
 from protocol.entries_and_receipts import (
     KIND_DELETE,
     KIND_EDIT,
     KIND_STATE,
     KIND_TEXT,
+    READ,
+    STORED,
     ParsedEntry,
     conversation_of_two,
     parse_entry,
@@ -28,6 +32,7 @@ from protocol.entries_and_receipts import (
     write_entry,
 )
 from protocol.messages import Entry, Message
+from protocol.own_terminals import Mark
 from tests.integration.steps import dial, now
 from tests.integration.test_old_copies import keep, put_back
 from tests.integration.test_own_terminals import LAPTOP, linked, terminal_of
@@ -37,6 +42,8 @@ from tests.support.fakes.network import Network
 
 LONG = 700
 MINUTE = 60_000
+TALK = 60  # seconds, in which two contacts exchange all that they wrote
+CUTS = 3
 
 
 async def write_many(person: Person, other: Person, count: int, since: int = 0) -> list[bytes]:
@@ -404,3 +411,54 @@ async def test_what_is_written_in_the_middle_of_a_move_waits_for_nothing(tmp_pat
 
 async def _say(one: Person, other: Person, text: str) -> None:
     await one.engine.send(await one.contact(other), text)
+
+
+async def marks(person: Person, other: Person, ids: Collection[bytes]) -> set[Mark]:
+    """The marks of some entries of a conversation."""
+
+    def read(database: Database) -> set[Mark]:
+        asked, found = iter(ids), set[Mark]()
+        while some := list(islice(asked, 256)):
+            found.update(siblings.marks_of(database, some, other.peer.person))
+        return found
+
+    return await person.engine._use_cases.store.read(read)
+
+
+@in_virtual_time(limit=3600)
+async def test_a_move_that_is_cut_again_and_again_loses_no_mark(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (desk, ben)):
+        await pair(desk, ben)
+        ids = await write_many(ben, desk, LONG) + await write_many(desk, ben, LONG, since=30_000)
+        await ben.stop()
+        await ben.start()
+        await asyncio.sleep(TALK)
+        await desk.engine.mark_all_read(await desk.contact(ben))
+        await ben.stop()
+        laptop = await add_terminal(desk, LAPTOP)
+        network.part(desk.host, laptop.host)
+        sync, cuts, reads = laptop.engine._use_cases.sync, 0, Counter[LiveLink]()
+        received = sync.received
+
+        async def cut(link: LiveLink, messages: Sequence[Message]) -> None:
+            nonlocal cuts
+            reads[link] += any(isinstance(one, Entry) for one in messages)
+            if cuts < CUTS and reads[link] > cuts:
+                cuts += 1
+                await received(link, messages[: len(messages) // 2])
+                link.driver.abort()
+            else:
+                await received(link, messages)
+
+        sync.received = cut  # type: ignore[method-assign]
+        try:
+            await meets(network, desk, laptop)
+            await moved(laptop, await whole(desk))
+            assert cuts == CUTS
+            held = await marks(desk, ben, ids)
+            assert {mark.kind for mark in held} == {STORED, READ}
+            assert {mark.entry for mark in held} == set(ids)
+            assert await marks(laptop, ben, ids) == held
+            assert (await laptop.engine.contacts())[0].unread == 0
+        finally:
+            await laptop.engine.close()

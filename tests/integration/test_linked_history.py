@@ -62,9 +62,9 @@ async def test_two_devices_that_are_never_awake_together_with_the_contact_pass_e
         await talk(ben, laptop, "to the laptop")
         own = await talk(laptop, ben, "from the laptop")
         await ben.stop()
-        last = ada.wait(EntryChanged, lambda event: event.state is EntryState.DELIVERED)
+        last = ada.wait(EntryAdded, lambda event: event.entry.state is EntryState.DELIVERED)
         await ada.start()
-        assert (await last).id == own
+        assert (await last).entry.id == own
         written = await ada.engine.send(await ada.contact(ben), "while you were away")
         await laptop.wait(EntryAdded, lambda event: event.entry.id == written.id)
         await ada.stop()

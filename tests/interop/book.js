@@ -14,7 +14,7 @@ const headerAlone = (entry) => ({ ...entry, salt: empty, rawBody: empty, hasBody
 export class Book {
   // `contact`: the person at the other side; null for the person's notes.
   constructor(id, contact = null) {
-    Object.assign(this, { id, contact, marks: new Map(), apart: [], deleted: new Map() });
+    Object.assign(this, { id, contact, marks: new Map(), early: new Map(), apart: [], deleted: new Map() });
     this.conversation = new Conversation(id, { clocked: contact !== null });
   }
 
@@ -30,6 +30,15 @@ export class Book {
     if (isNew && !vouched) this.apart.push(entry.id);
     if (!isNew && vouched) this.cover([entry.id]);
     this.followDeletes();
+    const due = this.early.get(key(entry.id)) ?? [];
+    this.early.delete(key(entry.id));
+    due.forEach((act) => act(this.entry(entry.id)));
+  }
+
+  // Acts on an entry now, or as soon as it comes: the marks of a part of a history come before its entries.
+  whenHeld(id, act) {
+    if (this.entry(id)) act(this.entry(id));
+    else this.early.set(key(id), [...(this.early.get(key(id)) ?? []), act]);
   }
 
   // The contact stands for these entries, and so for what is before them.

@@ -26,7 +26,6 @@ class Exchange {
     const fresh = entries.filter(({ id }) => !this.carried.has(key(id)));
     fresh.forEach(({ id }) => this.carried.add(key(id)));
     this.send(fresh.map(resent));
-    return fresh;
   }
 
   logHeads(log) {
@@ -148,8 +147,9 @@ export class OwnExchange extends Exchange {
   takeHeads(message) {
     const book = this.terminal.bookOf(message.conversation);
     if (!book) return;
-    const sent = this.sendEntries(answerHeads(message, book.conversation));
-    this.send(passedReceipts(book.id, book.marksOf(sent)));
+    const lacking = answerHeads(message, book.conversation).filter(({ id }) => !this.carried.has(key(id)));
+    this.send(passedReceipts(book.id, book.marksOf(lacking)));
+    this.sendEntries(lacking);
     if (!message.more) this.send([{ is: 'Digests', digests: [{ ...this.digestOf(book), answered: true }] }]);
   }
 
@@ -162,11 +162,12 @@ export class OwnExchange extends Exchange {
     const book = this.terminal.bookOf(message.conversation);
     if (!book?.contact) return;
     const says = whatPassedSays(message, allOf(this.terminal.log), allOf(this.terminal.logOf(book.contact)));
+    const { terminal, kind } = message;
     for (const id of message.ids) {
-      const entry = book.entry(id);
-      if (!entry || says !== (entry.own ? 'receipt' : 'reading')) continue;
-      const isNew = book.mark({ entry: id, terminal: message.terminal, kind: message.kind });
-      if (isNew) this.told({ is: 'mark', kind: message.kind, own: entry.own });
+      book.whenHeld(id, (entry) => {
+        if (says !== (entry.own ? 'receipt' : 'reading')) return;
+        if (book.mark({ entry: id, terminal, kind })) this.told({ is: 'mark', kind, own: entry.own });
+      });
     }
   }
 
