@@ -25,7 +25,7 @@ from chat.interface import (
 )
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink
-from chat.service import transfers
+from chat.service import files, transfers
 from chat.storage import pieces
 from chat.storage.pieces import SealedFile
 from protocol.limits import ASKS_MAX, PIECE_BYTES
@@ -232,6 +232,24 @@ async def test_attack_80_a_hostile_name_is_safe_and_nothing_is_overwritten(tmp_p
         assert [private_bytes(path) for path in paths] == [b"hostile"] * 2
         assert {path.parent for path in paths} == {target}
         assert not (tmp_path / "elsewhere").exists()
+
+
+@in_virtual_time
+async def test_attack_80_a_sender_that_does_not_clean_a_name_gains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        whole = at(ben, FileState.WHOLE)
+        with monkeypatch.context() as lying:
+            lying.setattr(files, "safe_name", lambda name: name)
+            sent = await send(ada, ben, tmp_path, b"hostile", ".\u202eexe.bashrc:con ")
+            await whole
+        target = target_of(ben, tmp_path)
+        path = Path(await ben.engine.save_file(await ben.contact(ada), sent.id, str(target)))
+        assert (path.parent, path.name) == (target, "exe.bashrc_con")
+        (entry,) = await ben.history(ada)
+        assert entry.file is not None
+        assert entry.file.name == path.name
 
 
 async def answers(asker: Person, holder: Person, entry: str, count: int = 1) -> list[Message]:
