@@ -36,8 +36,8 @@ AT_ONCE: Final = 4
 """Files that are taken at the same time; others wait. Contacts fill this with files below the size that this
 person set, and this person with those that it wants."""
 
-ASKED: Final = 64
-"""Pieces that one message asks for, 3.6 MiB."""
+ASKED: Final = 16
+"""Pieces that one message asks for, 0.9 MiB. A text waits behind what is under way: twice as much."""
 
 AHEAD: Final = 2
 """Such messages per file and link that wait for their end, so that the other side has always one."""
