@@ -125,6 +125,7 @@ class Engine:
         use_cases.runtime.tasks.spawn(use_cases.retention.run())
         use_cases.runtime.tasks.spawn(use_cases.alerts.watch())
         use_cases.runtime.tasks.spawn(use_cases.checker.run())
+        use_cases.runtime.tasks.spawn(use_cases.files.run())
         use_cases.relays.begin()
         use_cases.dialer.follow(use_cases.keyring.dialled())
         if not use_cases.book.rows:
@@ -153,6 +154,7 @@ class Engine:
             use_cases.linker.tick()
             use_cases.expirer.tick()
             use_cases.inbound.forget_typing()
+            use_cases.transfers.tick()
             use_cases.links.replace_old()
             await beat.wait(HOUSE_EVERY)
 
@@ -356,6 +358,19 @@ class Engine:
     async def send(self, contact: str, text: str, reply: str = "", send_id: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""
         return await self._use_cases.messages.send(self._partner(contact), text, answered, send_id)
+
+    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+        return await self._use_cases.files.send(self._partner(contact), Path(path), named, send_id)
+
+    async def take_file(self, contact: str, id: str) -> EntryView:
+        return await self._open.files.take(self._partner(contact), History.entry_id(id))
+
+    async def pause_file(self, contact: str, id: str) -> EntryView:
+        return await self._open.files.pause(self._partner(contact), History.entry_id(id))
+
+    async def save_file(self, contact: str, id: str, folder: str) -> str:
+        saved = await self._use_cases.files.save(self._partner(contact), History.entry_id(id), Path(folder))
+        return str(saved)
 
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None

@@ -38,6 +38,8 @@ from chat.views import DiagnosisView as DiagnosisView
 from chat.views import EntryState as EntryState
 from chat.views import EntryView as EntryView
 from chat.views import FileCheckView as FileCheckView
+from chat.views import FileState as FileState
+from chat.views import FileView as FileView
 from chat.views import HistoryRoot as HistoryRoot
 from chat.views import IdentityChangeView as IdentityChangeView
 from chat.views import InvitationView as InvitationView
@@ -73,6 +75,7 @@ from chat.views import notes_view as notes_view
 from chat.views import parse_query as parse_query
 from chat.views import parse_timer as parse_timer
 from chat.views import pattern as pattern
+from chat.views import size_text as size_text
 from chat.views import timer_text as timer_text
 
 
@@ -154,6 +157,28 @@ class EntryEdited(Struct, frozen=True):
     """The author edited an entry, or an edit does not count any more. `entry` is the entry as it is now."""
 
     entry: EntryView
+
+
+class FileProgress(Struct, frozen=True):
+    """How the file of an entry stands now. At most four a second per file, but for changes of its state."""
+
+    contact: str
+    id: str
+    file: FileView
+
+
+class FileSupplied(Struct, frozen=True):
+    """A terminal of the contact, or another one of this person, takes a file from this one.
+
+    `sent`: bytes on the link that it has now. At most four a second per file and link. `done`: it says that
+    it holds all of the file.
+    """
+
+    contact: str
+    id: str
+    sent: int
+    size: int
+    done: bool = False
 
 
 class HistoryCleared(Struct, frozen=True):
@@ -311,7 +336,8 @@ class Closed(Struct, frozen=True):
 
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
-    EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned
+    (EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned)
+    | (FileProgress | FileSupplied)
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
@@ -319,6 +345,12 @@ ProfileEvent = (Ready | RelayChanged | RelayRemoved | NotesPinned | BackupProgre
     Notice | AlertsChanged | Closed
 )
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
+
+
+WITHOUT_ASKING: Final = "files.without-asking"
+"""The preference with the MiB up to which files are taken without asking, else DEFAULT_MIB."""
+
+DEFAULT_MIB: Final = 25
 
 
 class Messenger(Protocol):
@@ -473,6 +505,25 @@ class Messenger(Protocol):
         Raises UsageError (empty, too long, an entry to answer that is not of this conversation, a `send_id`
         of another text or of more than 64 ASCII characters), NotPermitted (this terminal was removed),
         OutcomeUnknown: it may be stored.
+        """
+
+    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+        """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
+
+        `named`: another name for it. `send_id` as in `send`. Raises UsageError, NotPermitted, and where the
+        file cannot be read or the disk has no room for its pieces ParlourError.
+        """
+
+    async def take_file(self, contact: str, id: str) -> EntryView:
+        """Take a file, or go on with it. Raises UsageError (no such file), ParlourError (no room)."""
+
+    async def pause_file(self, contact: str, id: str) -> EntryView:
+        """Take no more of a file for now: what came of it stays. Raises UsageError."""
+
+    async def save_file(self, contact: str, id: str, folder: str) -> str:
+        """Write a file that is whole into a folder, under its name or the next free one; returns the path.
+
+        Only this user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
         """
 
     async def history(

@@ -204,12 +204,13 @@ class EntryView(Redacting, frozen=True):
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kind` is `text`, `deleted`, `expired` (its timer ended),
+    conversation, which is not the order of `time`. `kind` is `text`, `file` (it names the `file`), `deleted`,
+    `expired` (its timer ended),
     `missing` (its content has not come, and may still come), `elsewhere` (this terminal does not keep it;
     `kept_on` names a terminal of this person that does, and is empty if none is known), `cut` (a terminal of
     the author's person was removed), `timer` (later messages end `seconds` after they are read, 0: they do
-    not) or `unknown` (a newer Parlour wrote it). Only `text` is ever unread, and only it has a `text` and a
-    `reply`.
+    not) or `unknown` (a newer Parlour wrote it). Only `text` and `file` are ever unread, and only `text`
+    has a `text` and a `reply`.
     `edited`: the text is that of the author's last edit. `deleted_by` is `author` (for everyone), `mine` (on
     all terminals of this person), `here` or empty. `change` is the id of the edit or delete that is shown, or
     empty: an entry of kind `edit` or `delete`, which no history has and which can be asked for by its id.
@@ -239,6 +240,7 @@ class EntryView(Redacting, frozen=True):
     kept_on: str = ""
     noted: bool = False
     claimed: str = ""
+    file: FileView | None = None
 
     @property
     def scopes(self) -> tuple[DeletionScope, ...]:
@@ -254,6 +256,32 @@ class EntryView(Redacting, frozen=True):
         wider = (DeletionScope.MINE, DeletionScope.EVERYONE) if for_all else (DeletionScope.MINE,)
         begin = ("", "here", "mine").index(self.deleted_by)
         return (DeletionScope.HERE, *wider)[begin:]
+
+
+class FileState(StrEnum):
+    """Where the content of a file stands on this terminal. ASKS: this person has to say whether to take it.
+
+    TAKING: it is taken as soon as a terminal that has it is there.
+    """
+
+    ASKS = "asks"
+    TAKING = "taking"
+    PAUSED = "paused"
+    WHOLE = "whole"
+
+
+class FileView(Redacting, frozen=True):
+    """A file that an entry names. `name` is safe to show and to save; the peer chose it and `media`.
+
+    `size`, and `held` of it here, in bytes; `rate` in bytes a second, 0 where it is not known.
+    """
+
+    name: Redacted[str]
+    media: str
+    size: int
+    state: FileState
+    held: int = 0
+    rate: int = 0
 
 
 class VersionView(Redacting, frozen=True):
@@ -738,3 +766,15 @@ def fold(text: str) -> tuple[str, list[int]]:
                 folded.append(plain)
                 places.append(at)
     return "".join(folded), [*places, len(text)]
+
+
+def size_text(size: int) -> str:
+    """A number of bytes as it is shown: 900 B, 1.5 KiB, 12 MiB."""
+    if size < 1_024:
+        return f"{size} B"
+    value, unit = float(size), "B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):  # noqa: B007 - the last one is used
+        value /= 1_024
+        if value < 1_023.5:
+            break
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"

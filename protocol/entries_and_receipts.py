@@ -12,6 +12,7 @@ from msgspec import DecodeError, Struct, msgpack
 from msgspec.structs import replace
 
 from protocol import labels, primitives
+from protocol.attachments import read_file
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
@@ -38,6 +39,7 @@ from protocol.messages import (
     EditBody,
     Entry,
     EntryHeader,
+    FileBody,
     Head,
     Receipt,
     StateBody,
@@ -54,6 +56,7 @@ KIND_DELETE: Final = 3
 KIND_EDIT: Final = 4
 KIND_TIMER: Final = 5
 KIND_STATE: Final = 6
+KIND_FILE: Final = 64
 _TAG_SIZE: Final = 32
 
 
@@ -168,11 +171,15 @@ _READERS: Final[Mapping[int, tuple[str, Callable[[bytes], Any]]]] = {
     KIND_EDIT: ("amends", read_edit),
     KIND_TIMER: ("timing", read_timer),
     KIND_STATE: ("state", read_state),
+    KIND_FILE: ("file", read_file),
 }
 """By kind, the field of ParsedEntry and what reads its body."""
 
 LASTING: Final = frozenset({KIND_CUT, KIND_DELETE, KIND_TIMER, KIND_STATE})
 """Kinds that are not cleared: what they say holds for other entries."""
+
+READABLE: Final = frozenset({KIND_TEXT, KIND_FILE})
+"""Kinds that a person reads: unread until then, found by a search, named by receipts of reading."""
 
 WITHOUT_TIMER: Final = LASTING | {KIND_EDIT}
 """Kinds that have no timer. An edit ends with the entry that it names."""
@@ -203,8 +210,8 @@ class EntryPlace(Struct, frozen=True):
 class ParsedEntry(Struct, frozen=True):
     """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `said`, `cut`, `amends`, `timing` or `state` is the parsed body; all are None for an unknown kind, and for
-    a header that came alone, which has neither salt nor body.
+    `said`, `cut`, `amends`, `timing`, `state` or `file` is the parsed body; all are None for an unknown kind,
+    and for a header that came alone, which has neither salt nor body.
     """
 
     id: bytes
@@ -217,6 +224,7 @@ class ParsedEntry(Struct, frozen=True):
     amends: DeleteBody | EditBody | None = None
     timing: TimerBody | None = None
     state: StateBody | None = None
+    file: FileBody | None = None
 
     @property
     def has_body(self) -> bool:

@@ -93,6 +93,10 @@ RELAY_MAC: Final = _personal("relaymac", "proof before the handshake that the ca
 RELAY_CLUSTER: Final = _personal("relaypsk", "psk of the relays of a cluster, from the key that they share")
 RELAY_NAMES: Final = _personal("relaynam", "what stands for a token where a cluster's messages pass")
 
+# Attachments (SPEC §12)
+PIECE: Final = _personal("aleaf", "hash of a sealed piece of a file: a leaf of its tree")
+PIECES: Final = _personal("anode", "hash of two neighbours in the tree of a file")
+
 # Several terminals of one person (SPEC §7.8)
 OWN_SECRET: Final = _personal("own", "own secret of a person, from its self key")
 OWN_PSK: Final = _personal("own.psk", "psk of links among a person's terminals, from the own secret")

@@ -176,6 +176,22 @@ BACKUP_IDS_MAX: Final = 256
 """Ids, keys or operations in one record of a backup (SPEC §21.1)."""
 BACKUP_RECEIPTS_MAX: Final = 1_024
 """Receipts of one entry in a backup (SPEC §21.1)."""
+PIECE_BYTES: Final = 59_392
+"""Bytes of each piece of a file but the last, before it is sealed (SPEC §12.2)."""
+FILE_BYTES_MAX: Final = 2**40
+"""One file, bytes (SPEC §12.1)."""
+FILE_NAME_BYTES_MAX: Final = 200
+"""Name of a file in UTF-8, bytes (SPEC §12.1)."""
+MEDIA_TYPE_MAX: Final = 127
+"""Media type of a file, characters (SPEC §12.1)."""
+PIECE_PATH_MAX: Final = 25
+"""Hashes that prove one piece: the levels of the largest tree (SPEC §12.2)."""
+ASK_RANGES_MAX: Final = 16
+"""Ranges of pieces in one message (SPEC §12.3)."""
+ASK_PIECES_MAX: Final = 256
+"""Pieces in one range (SPEC §12.3)."""
+ASKS_MAX: Final = 16
+"""Messages that ask for pieces and have no answer yet, of one end of a link (SPEC §12.3)."""
 
 # --- Implementation constants: a program may choose others within the bounds of the SPEC ---
 

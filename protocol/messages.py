@@ -437,12 +437,57 @@ class Typing(Wire, frozen=True, tag=52):
     on: bool
 
 
+# 96 to 111: attachments.
+
+
+class PieceRange(Wire, frozen=True):
+    """So many pieces of a file from the piece `first` on, which is numbered from 0."""
+
+    first: U32
+    count: Annotated[int, Meta(ge=1, le=limits.ASK_PIECES_MAX)]
+
+
+class AskPieces(Wire, frozen=True, tag=96):
+    """Asks for pieces of the file of an entry; ranges are ascending and do not overlap."""
+
+    entry: B32
+    ranges: Annotated[list[PieceRange], Meta(min_length=1, max_length=limits.ASK_RANGES_MAX)]
+
+
+class Piece(Unprinted, frozen=True, tag=97):
+    """One sealed piece of the file of an entry, and the hashes that prove it, from its neighbour upwards."""
+
+    entry: B32
+    number: U32
+    path: Annotated[list[B32], Meta(max_length=limits.PIECE_PATH_MAX)]
+    data: Annotated[bytes, Meta(max_length=limits.PIECE_BYTES + 32)]
+
+
+class PiecesEnd(Wire, frozen=True, tag=98):
+    """The oldest AskPieces of this entry without an answer is done: no other piece of it comes."""
+
+    entry: B32
+
+
+class StopPieces(Wire, frozen=True, tag=99):
+    """What was asked of the file of an entry is not wanted any more."""
+
+    entry: B32
+
+
+class WholeFile(Wire, frozen=True, tag=100):
+    """The sender has taken the whole file of an entry, and holds it now."""
+
+    entry: B32
+
+
 Message = (
     (Confirm | Ping | Pong | Close | Features)
     | (Commit | Reveal | Open | Record | Accept)
     | (NewTerminal | SharedPairing | LinkState | Addition | Consent)
     | (LogHeads | LogOperations | Reachable | Digests | PassedReceipt | RenewedKey | RenewedShare)
     | (HeadsHash | Heads | Entry | Receipt | Typing)
+    | (AskPieces | Piece | PiecesEnd | StopPieces | WholeFile)
 )
 
 MESSAGE: Codec[Message] = Codec(Message, limits.MESSAGE_BYTES_MAX)
@@ -545,6 +590,23 @@ class TimerBody(Wire, frozen=True):
 
 
 TIMER_BODY: Codec[TimerBody] = Codec(TimerBody, limits.BODY_BYTES_MAX)
+
+
+class FileBody(Unprinted, frozen=True):
+    """Body of kind 64: a file, sealed in pieces under `key` with the AEAD of this number (SPEC §12.1).
+
+    `media` is its media type, or empty. `size`: bytes. `root` is the hash of the tree over its sealed pieces.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=limits.FILE_NAME_BYTES_MAX)]
+    media: Annotated[str, Meta(max_length=limits.MEDIA_TYPE_MAX)]
+    size: Annotated[int, Meta(ge=0, le=limits.FILE_BYTES_MAX)]
+    aead: Annotated[int, Meta(ge=1, le=2)]
+    key: B32
+    root: B32
+
+
+FILE_BODY: Codec[FileBody] = Codec(FileBody, limits.BODY_BYTES_MAX)
 
 
 class StateWrite(Unprinted, frozen=True):

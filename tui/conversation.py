@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from chat.interface import EntryState, EntryView, Messenger
+from chat.interface import EntryState, EntryView, FileView, Messenger
 
 PAGE = 100
 HELD_MAX = 500
@@ -127,6 +127,7 @@ class Window:
         ):
             state = EntryState.WITHDRAWN if held.state is EntryState.QUEUED else held.state
             gone = replace(held, kind=kind, text="", reply="", expires=None, edited=False, deleted_by=by)
+            gone = replace(gone, file=None)
             self._put(replace(gone, state=state))
 
     def edit(self, entry: EntryView) -> bool:
@@ -135,6 +136,14 @@ class Window:
         if held is None or held.kind in GONE:
             return False
         self._put(replace(entry, state=held.state))
+        return True
+
+    def move_file(self, entry: str, file: FileView) -> bool:
+        """Take in how a file stands, held or answered; False where it is neither."""
+        held = self.get(entry)
+        if held is None or held.file is None:
+            return False
+        self._put(replace(held, file=file))
         return True
 
     def _put(self, entry: EntryView) -> None:
@@ -194,6 +203,7 @@ class Conversation:
         self._erased: dict[str, tuple[str, str]] = {}  # the kind that it has now, and who deleted it
         self._edited: dict[str, EntryView] = {}
         self._filled: dict[str, EntryView] = {}
+        self._files: dict[str, FileView] = {}
         self._conflicting: set[str] = set()
 
     async def open(self) -> None:
@@ -288,6 +298,12 @@ class Conversation:
             self._edited[entry.id] = entry
         return self.window.edit(entry)
 
+    def file_moved(self, entry: str, file: FileView) -> bool:
+        """A file stands otherwise; True when that can be drawn now."""
+        if self._reading.locked():
+            self._files[entry] = file
+        return self.window.move_file(entry, file)
+
     def trim(self, around: int) -> None:
         """Let go of what is far from a place; not while a page is on its way, which has to fit."""
         if not self._reading.locked():
@@ -320,6 +336,9 @@ class Conversation:
             asked *= 4
 
     def _apply_moved(self) -> None:
+        for entry, file in self._files.items():
+            self.window.move_file(entry, file)
+        self._files.clear()
         for entry, state in self._moved.items():
             self.window.change_state(entry, state)
         self._moved.clear()

@@ -15,6 +15,11 @@ from msgspec import Struct
 
 from chat.interface import Messenger
 
+SAVED_IN: Final = "saved_in"
+"""The preference with the folder in which a file was saved last, DOWNLOADS before."""
+
+DOWNLOADS: Final = "~/Downloads"
+
 AUTOLOCK_MAX: Final = 24 * 60
 _OPENED: Final = "open."
 

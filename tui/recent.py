@@ -18,9 +18,10 @@ from chat.interface import (
     EntryFilled,
     EntryReturned,
     EntryView,
+    FileProgress,
     HistoryCleared,
 )
-from tui.text.formatting import claim, safe, unshown
+from tui.text.formatting import claim, instead_of_text, safe
 from tui.text.markdown import lines
 from tui.text.translation import _
 
@@ -38,8 +39,7 @@ def last_line(entry: EntryView | None, draft: str = "") -> str:
     if entry is None:
         return ""
     text = entry.kind == "text"
-    instead = unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
-    said = _one_line(entry.text) if text else instead
+    said = _one_line(entry.text) if text else instead_of_text(entry)
     if entry.claimed:
         return _("{mark}: {text}").format(mark=claim(entry), text=said)
     return _("You: {text}").format(text=said) if entry.own else said
@@ -91,12 +91,18 @@ class Recent:
                 return self._added(entry)
             case EntryEdited(entry) | EntryFilled(entry) | EntryReturned(entry):
                 self._changed(entry)
+            case FileProgress(contact, entry_id, file):
+                last = self._last.get(contact)
+                if last is not None and last.id == entry_id:
+                    self._changed(replace(last, file=file))
             case EntryDeleted(contact, entry_id, deleted_by, expired):
                 last = self._last.get(contact)
                 self._lines.pop(contact, None)
                 if last is not None and last.id == entry_id:
                     kind, by = ("expired", "") if expired else ("deleted", deleted_by)
-                    self._last[contact] = replace(last, kind=kind, text="", deleted_by=by, edited=False)
+                    self._last[contact] = replace(
+                        last, kind=kind, text="", deleted_by=by, edited=False, file=None
+                    )
             case ContactRemoved(person):
                 self._last.pop(person, None)
                 self._lines.pop(person, None)

@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "send": "messages",
     "listen": "messages",
     "history": "messages",
+    "save": "files",
+    "files": "files",
     "delete": "changes",
     "edit": "changes",
     "timer": "timers",

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from math import inf
+from pathlib import Path
 from typing import Final
 
 import click
@@ -43,6 +44,10 @@ from chat.interface import (
     EntryState,
     EntryView,
     Event,
+    FileProgress,
+    FileState,
+    FileSupplied,
+    FileView,
     HistoryMoving,
     IdentityChanged,
     Messenger,
@@ -52,6 +57,7 @@ from chat.interface import (
     OwnLogChanged,
     PairingChanged,
     PairingStage,
+    ParlourError,
     QuestionsChanged,
     QuestionView,
     Ready,
@@ -63,6 +69,7 @@ from chat.interface import (
     notes_view,
     parse_query,
     pattern,
+    size_text,
     timer_text,
 )
 
@@ -99,6 +106,10 @@ HELD: Final = 32
 """Newest entries of each conversation by which `listen` knows what another engine stored without it."""
 
 
+FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
+
+
 ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
 
 
@@ -116,6 +127,7 @@ def entry_fields(entry: EntryView) -> dict[str, object]:
         "claimed": entry.claimed,
         "edited": entry.edited,
         "deleted_by": entry.deleted_by,
+        **({"file": file_fields(entry.file)} if entry.file is not None else {}),
         **({"kept_on": entry.kept_on} if entry.kind == ELSEWHERE else {}),
         **({"expires": timestamp(entry.expires)} if entry.expires is not None else {}),
         **({"timer": entry.seconds} if entry.kind == TIMER else {}),
@@ -133,8 +145,33 @@ def entry_line(entry: EntryView, conversation: str = "", wanted: re.Pattern[str]
     marks += [f"disappears {timestamp(entry.expires)}"] if entry.expires is not None else []
     state = f"  ({', '.join(marks)})" if marks else ""
     text = highlighted(block(entry.text, "    "), wanted)
-    said = text if entry.kind == "text" else f"({_unshown(entry)})"
+    said = text if entry.kind == "text" else file_text(entry.file) if entry.file else f"({_unshown(entry)})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
+
+
+def file_fields(file: FileView) -> dict[str, object]:
+    """What JSON says of a file. Only a file that is whole can be saved."""
+    return {
+        "name": file.name,
+        "media": file.media,
+        "size": file.size,
+        "state": file.state.value,
+        "held": file.held,
+    }
+
+
+_FILE_STATES: Final = {
+    FileState.ASKS: "not taken: 'parlour save' takes it",
+    FileState.TAKING: "is taken when it can be",
+    FileState.PAUSED: "paused",
+    FileState.WHOLE: "here",
+}
+
+
+def file_text(file: FileView) -> str:
+    """A file to read: its name, size, and where it stands."""
+    held = f"{size_text(file.held)} of " if 0 < file.held < file.size else ""
+    return f"[file] {one_line(file.name)} ({held}{size_text(file.size)}, {_FILE_STATES[file.state]})"
 
 
 def _unshown(entry: EntryView) -> str:
@@ -162,6 +199,7 @@ class Printer:
         self._states: dict[str, dict[str, EntryState]] = {}
         self._asked: tuple[QuestionView, ...] = ()
         self._tenth: int | None = None
+        self._files: dict[str, FileState] = {}  # by entry; contacts fill it, and the oldest goes first
         self._missing: set[str] = set()  # entries that were printed without their text
         for entry in held:
             self._know_entry(entry)
@@ -218,6 +256,8 @@ class Printer:
                 self._call.result({"event": "marks", "conversation": label}, said)
             case EntryEdited(entry):
                 self._edited(entry)
+            case FileProgress():
+                self._file(event)
             case EntryDeleted(contact, entry_id, deleted_by, expired):
                 self._deleted(contact, entry_id, deleted_by, expired=expired)
             case EntryChanged(contact, entry_id, state):
@@ -299,6 +339,18 @@ class Printer:
         fields = {"event": "entry", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label))
 
+    def _file(self, event: FileProgress) -> None:
+        """A person reads when a file begins to be taken and when that changes, a program all."""
+        before = self._files.get(event.id)
+        if before is event.file.state and not self._call.json:
+            return
+        self._files[event.id] = event.file.state
+        if len(self._files) > KNOWN_MAX:
+            del self._files[next(iter(self._files))]
+        label = self._label(event.contact)
+        fields = {"event": "file", "id": event.id, "conversation": label, **file_fields(event.file)}
+        self._call.result(fields, f"{label}: {event.id[:SHORT_ID]} {file_text(event.file)}")
+
     def _edited(self, entry: EntryView) -> None:
         label = self._label(entry.contact)
         fields = {"event": "edited", **entry_fields(entry), "conversation": label}
@@ -343,12 +395,15 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 
 @command("send")
 @click.argument("name", type=TEXT)
-@click.argument("text", type=TEXT, nargs=-1, required=True)
+@click.argument("text", type=TEXT, nargs=-1)
+@click.option("--file", "paths", type=FILE, multiple=True, metavar="PATH", help="Send this file; repeatable.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @click.option("--id", "send_id", type=TEXT, metavar="ID", help="Send nothing where ID was used before.")
 @coroutine
-async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_id: str | None) -> int | None:
-    """Send TEXT to the contact NAME.
+async def send(
+    call: Call, name: str, text: tuple[str, ...], paths: tuple[Path, ...], wait: float, send_id: str | None
+) -> int | None:
+    """Send TEXT, or files, or both to the contact NAME.
 
     If TEXT is -, the text comes from standard input. The NAME notes stands for yourself: your notes are on
     your devices only, whatever a contact is called.
@@ -356,14 +411,23 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_i
     A repeat with the same --id is harmless: a message is sent once per contact and ID. Without --id, Parlour
     draws one, and prints it where it does not know whether the message was stored.
 
-    Status 0: a device of the contact has the message. Status 75: it waits until the contact is online, or
-    until you compare the contact's identity, which has changed. A note is stored with status 0.
+    A file goes with --file PATH, which may stand several times. Each is a message of its own, after the text.
+    The command waits while a device of the contact takes it; who wants it later takes it while Parlour is
+    open here. With --id a repeat sends no file twice.
+
+    Status 0: a device of the contact has the message, and all of each file. Status 75: it waits until the
+    contact is online, or until you compare the contact's identity, which has changed, or the contact has not
+    taken a file yet. A note is stored with status 0.
     """
+    if not text and not paths:
+        raise UsageError("There is nothing to send: write some text, or name a file with --file PATH.")
     drawn = send_id or secrets.token_hex(16)
     async with messenger(call) as opened:
         label, contact = find(await talks(opened), name)
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
+        if not text:
+            return await send_files(call, opened, label, contact, paths, wait, drawn)
         async with aclosing(Feed(opened)) as events:
             try:
                 entry = await opened.send(contact.person, words, "", drawn)
@@ -375,7 +439,51 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float, send_i
             state = await state_within(opened, events, entry, within(wait, contact, devices))
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
-        return kept(state, devices, contact, held_line(label), waits)
+        status = kept(state, devices, contact, held_line(label), waits)
+        return await send_files(call, opened, label, contact, paths, wait, drawn) or status
+
+
+async def send_files(
+    call: Call,
+    opened: Messenger,
+    label: str,
+    contact: ContactView,
+    paths: Iterable[Path],
+    wait: float,
+    send_id: str,
+) -> int | None:
+    """Send files one after the other, each until it is taken; the status of the last that was not."""
+    status: int | None = None
+    for number, path in enumerate(paths, 1):
+        async with aclosing(Feed(opened)) as events:
+            entry = await opened.send_file(contact.person, str(path), "", f"{send_id[:56]}/{number}")
+            devices = await opened.terminals()
+            taken = await taken_within(events, entry, within(wait, contact, devices))
+            now = await opened.entry(contact.person, entry.id) or entry
+        fields = {"id": entry.id, "state": now.state.value, "taken": taken}
+        size = size_text(entry.file.size) if entry.file is not None else ""
+        named = one_line(entry.file.name) if entry.file is not None else path.name
+        said = "taken" if taken else now.state.value
+        call.result(fields, f"To {label}: {named}, {size}: {said}")
+        if not taken and not contact.notes:
+            note(f"{label} takes {named} while Parlour is open here: leave it open, or run 'parlour listen'.")
+            status = KEPT
+    return status
+
+
+async def taken_within(events: Feed, entry: EntryView, wait: float) -> bool:
+    """Whether a terminal takes all of a file. Waits while it does, and so many seconds for its next part."""
+    with suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(wait):
+                event = await events.next()
+                while not (isinstance(event, FileSupplied) and event.id == entry.id):
+                    if isinstance(event, Closed):
+                        return False
+                    event = await events.next()
+                if event.done:
+                    return True
+    return False
 
 
 def _is_removed(devices: Iterable[TerminalView]) -> bool:
@@ -425,17 +533,22 @@ async def state_within(opened: Messenger, events: Feed, entry: EntryView, wait: 
 
 
 @command("listen")
+@click.option("--save", "folder", type=FOLDER, metavar="FOLDER", help="Save each file that comes into it.")
 @click.option("--house", is_flag=True, help="Print no messages and no names, for a device that is always on.")
 @coroutine
-async def listen(call: Call, house: bool) -> None:
+async def listen(call: Call, house: bool, folder: Path | None) -> None:
     """Run without interface and print what happens.
 
     If another command stops the engine that this one uses, it continues with the next or starts its own.
 
     With --house this device receives messages and passes them on between your other devices and your
     contacts. It prints only what its owner must know about the device.
+
+    With --save each file of a contact is written into FOLDER as soon as all of it is here.
     """
-    await until_stopped(_serve_as_house(call) if house else _listen(call))
+    if house and folder is not None:
+        raise UsageError("A house device saves no files: use --save without --house.")
+    await until_stopped(_serve_as_house(call) if house else _listen(call, folder))
 
 
 ALONE: Final = (
@@ -460,7 +573,17 @@ async def _serve_as_house(call: Call) -> None:
         note(f"The engine has stopped ({event.reason}).")
 
 
-async def _listen(call: Call) -> None:
+async def _save(call: Call, opened: Messenger, event: FileProgress, folder: Path) -> None:
+    """Save a file that has come. A failure is said, and ends nothing."""
+    try:
+        path = await opened.save_file(event.contact, event.id, str(folder))
+    except ParlourError as failure:
+        note(f"{one_line(event.file.name)} was not saved: {failure}")
+    else:
+        call.result({"event": "saved", "id": event.id, "path": path}, f"Saved {one_line(path)}")
+
+
+async def _listen(call: Call, folder: Path | None) -> None:
     async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
         me = await opened.me()
         contacts = (*await opened.contacts(), notes_view(me))
@@ -470,6 +593,8 @@ async def _listen(call: Call) -> None:
         printer.asked(await opened.questions())
         while not isinstance(event := await events.next(), Closed):
             printer.print(event)
+            if folder is not None and isinstance(event, FileProgress) and event.file.state is FileState.WHOLE:
+                await _save(call, opened, event, folder)
             if isinstance(event, Ready):
                 with suppress(NotPermitted):  # locked meanwhile: `Closed` follows
                     await _resume(opened, printer)

@@ -18,7 +18,7 @@ from chat import interface
 from chat.errors import Phrase, phrase
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20
@@ -149,6 +149,7 @@ CALLS: Final = {
 ONCE: Final = frozenset(
     (
         *("invite", "join", "pair_address", "pair_nearby", "answer_pairing", "send"),
+        *("send_file", "save_file"),
         *("remove", "remove_relay", "change_passphrase", "lock"),
         *("add_terminal", "answer_linking", "remove_terminal"),
         *("rename_self", "recover", "confirm_recovery", "back_up", "export"),
@@ -156,7 +157,7 @@ ONCE: Final = frozenset(
 )
 """Calls that do something else when they are made twice. Every other one reads, or says what is to hold.
 
-A `send` with an id is none of them.
+A `send` or `send_file` with an id is none of them.
 """
 
 EVENTS: Final = "events"

@@ -237,12 +237,17 @@ class Driver:
         self.connection.hold(on)
 
 
+async def _wake() -> None:
+    """Nothing, so that who waits for the queue looks again."""
+
+
 class Outgoing:
     """The sending side of one open link: pieces of work, each of which sends something, in their order."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._below: Callable[[], Awaitable[bool]] | None = None
 
     def put(self, message: Message) -> None:
         """Send a message after what is queued already."""
@@ -253,6 +258,15 @@ class Outgoing:
             self._driver.abort()
         else:
             self._queue.put_nowait(work)
+
+    def below(self, step: Callable[[], Awaitable[bool]]) -> None:
+        """Do such steps whenever nothing is queued, until one says that it was the last.
+
+        A step sends one message at most: so much may come between two others.
+        """
+        if self._below is None:
+            self._below = step
+            self._put(_wake)
 
     async def sent(self) -> None:
         """Wait until all that is queued was sent, or the link has ended."""
@@ -266,6 +280,9 @@ class Outgoing:
         try:
             await self._begin()
             while True:
+                while self._below is not None and self._queue.empty():
+                    if not await self._below():
+                        self._below = None
                 work = await self._queue.get()
                 try:
                     await work()

@@ -29,6 +29,7 @@ from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.expiry import AgeClock, Expirer
+from chat.service.files import Files
 from chat.service.forwarding import Forwarding
 from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
@@ -49,8 +50,10 @@ from chat.service.renewal import Renewals
 from chat.service.retention import Retention
 from chat.service.roots import Roots
 from chat.service.settings import Preferences, Privacy, Relays
+from chat.service.shelf import Shelf
 from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
+from chat.service.transfers import Transfers
 from chat.service.verification import Verification
 from chat.service.views import Views
 from chat.storage.alerts import AlertRow
@@ -116,7 +119,8 @@ class UseCases:
         runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
         clock, transport = ports.clock, ports.transport
 
-        self.cleaner = cleaner = Cleaner(runtime, store, bus)
+        self.shelf = shelf = Shelf(runtime, store, vault.folder)
+        self.cleaner = cleaner = Cleaner(runtime, store, bus, shelf)
         self.checker = Checker(runtime, store, bus)
         self.alerts = Alerts(
             runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
@@ -127,7 +131,7 @@ class UseCases:
         self.links = links = Links(runtime, keyring, bus.signal)
         self.attendance = Attendance(runtime, store, keyring, book, links)
         ages = AgeClock(clock, profile.clock)
-        self.views = views = Views(keyring, book, links, bus, ages.now)
+        self.views = views = Views(keyring, book, links, bus, ages.now, shelf.held)
         gaps = Gaps(runtime, store, keyring)
         amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
         self.notes = notes = Notes(
@@ -171,6 +175,7 @@ class UseCases:
             runtime, store, bus, keyring, book, links, logs, gaps, port, notes, marks
         )
         self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
+        self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf)
         self.sync = sync = Synchronizer(
             runtime,
             bus,
@@ -184,11 +189,13 @@ class UseCases:
             addresses,
             forwarding,
             renewals,
+            transfers,
         )
         self.recovery = Recovery(runtime, store, keyring, own_log, cleaner, sync.fetch)
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
+        self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages)
         self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
         self.retention = Retention(
             runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance
@@ -235,6 +242,8 @@ class UseCases:
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.HoldingSaid, self.retention.hear)
         bus.on(events.KeepingSaid, self.retention.hear_keeping)
+        bus.on(events.FilesNamed, lambda _: self.files.came())
+        bus.on(events.RanksSettled, lambda _: self.files.came())
         bus.on(events.SettlingDue, lambda _: self.settler.begin())
         bus.on(events.LogsAwaited, lambda _: self.forwarding.ask_logs())
         bus.on(events.RanksSettled, lambda _: self.notes.begin())
@@ -306,6 +315,7 @@ class UseCases:
         await self.links.close_all(reason)
         await self.expirer.save()
         await self.runtime.tasks.stop()
+        await self.shelf.close()
 
 
 async def _by_pattern(pair: Adopt, link: Adopt, driver: Driver, opened: LinkOpen) -> Handler | None:

@@ -50,6 +50,10 @@ class RanksSettled(Struct, frozen=True):
     """The order of entries and which of them count are settled, after something was due."""
 
 
+class FilesNamed(Struct, frozen=True):
+    """Entries came that name files, of which it is to be decided whether they are taken."""
+
+
 class EntriesGone(Struct, frozen=True):
     """The content of entries was destroyed here: none of it may leave any more."""
 

@@ -10,6 +10,7 @@ from chat.errors import phrase
 from chat.interface import Cleaned, Cleaning, EntriesMarked, Notice, NotPermitted, ParlourError
 from chat.service.amending import Amendments
 from chat.service.events import EventBus, RanksSettled
+from chat.service.shelf import Shelf
 from chat.storage import entries, ordering, quarantine, secure_deletion
 from chat.storage.database import Store
 from chat.storage.errors import (
@@ -52,10 +53,10 @@ class NotCleaned(ParlourError):
 class Cleaner:
     """The use case *clean*. The database marks that cleaning is due, so a crash does not forget it."""
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus) -> None:
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, shelf: Shelf) -> None:
         self._runtime = runtime
         self._store = store
-        self._bus = bus
+        self._bus, self._shelf = bus, shelf
         self._due = asyncio.Event()
         self._round: asyncio.Task[ParlourError | None] | None = None
         self._deletions = 0
@@ -64,6 +65,7 @@ class Cleaner:
         """Something was deleted: clean when the deletions have stopped for a while."""
         self._deletions += 1
         self._due.set()
+        self._shelf.drop()
 
     async def run(self) -> None:
         """Clean whenever it is due, also what an earlier engine left; never ends."""
@@ -116,6 +118,7 @@ class Cleaner:
         store, loop, every = self._store, asyncio.get_running_loop(), self._runtime.config.clean_told
         told = loop.time()
         try:
+            await self._shelf.drop_gone()
             steps = await store.read(secure_deletion.clean_in_steps)
             while (done := await store.run(partial(next, steps, None))) is not None:
                 if loop.time() >= told + every:

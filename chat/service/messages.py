@@ -18,7 +18,7 @@ from chat.service.notes import Notes, Written
 from chat.service.state import ContactBook
 from chat.service.sync import Synchronizer
 from chat.service.views import MINE, Views, deleted_by
-from chat.storage import amendments, contacts, entries, expiry, persons, quarantine, receipts
+from chat.storage import amendments, contacts, entries, expiry, files, persons, quarantine, receipts
 from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.errors import SendUnsure, StorageUnsure
@@ -29,6 +29,7 @@ from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
+    KIND_FILE,
     KIND_TEXT,
     KIND_TIMER,
     ParsedEntry,
@@ -60,6 +61,9 @@ IN_FORCE = phrase("This entry holds for other messages: you can delete it on thi
 NO_TEXT = phrase("Only your own messages whose text is on this device can be edited.")
 
 SEND_ID_MAX: Final = 64
+
+FILE: Final = "file"
+"""Stands where a text is checked: a file has none."""
 
 SETTLES_IN: Final = 1.0
 """Seconds until it is read again whether a text was stored."""
@@ -121,6 +125,43 @@ class Messages:
         if entry.header.timer:
             self._expirer.begin()
         return view
+
+    async def sent_file(self, person: bytes, send_id: str) -> EntryView | None:
+        """The entry that names a file and was sent with this id before, if there is one.
+
+        Raises as `send`, and UsageError where the id was used for something else.
+        """
+        self._check(person, FILE, send_id)
+        found = await self._store.read(_sent_with, self._keyring.own.person, person, send_id)
+        if not send_id or found is None:
+            return None
+        if found[0].kind != KIND_FILE:
+            raise UsageError(USED)
+        return self._views.entry(person, *found)
+
+    async def send_file(self, person: bytes, body: bytes, place: bytes, send_id: str = "") -> EntryView:
+        """Commit and send an entry that names a file, whose pieces stand under `place`; raises as `send`."""
+        self._check(person, FILE, send_id)
+        try:
+            entry = await self._store.write_once(_is_held, self._append_file, person, body, place, send_id)
+        except _SentBefore:
+            raise UsageError(USED) from None  # by another call at the same time
+        view = self._views.added(person, entry)
+        self._bus.publish(EntryAdded(view))
+        self._sync.send(person, entry)
+        if entry.header.timer:
+            self._expirer.begin()
+        return view
+
+    def _append_file(
+        self, database: Database, person: bytes, body: bytes, place: bytes, send_id: str
+    ) -> ParsedEntry:
+        timer = self._book.timers.get(person, 0) if person != self._keyring.own.person else 0
+        entry = self._commit(database, person, KIND_FILE, body, timer)
+        files.hold(database, entry.id, place)
+        if send_id and not receipts.remember_send(database, send_id, entry.id):
+            raise _SentBefore
+        return entry
 
     async def set_timer(self, person: bytes, seconds: int) -> EntryView | None:
         """Set the timer of a conversation, 0 for none; None where it is that. Raises as `send`."""

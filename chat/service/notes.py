@@ -202,6 +202,8 @@ class Notes:
             )
             if one.destroyed or entry.id in erased:
                 view = gone(view, one.destroyed or ON_ALL)
+            elif entry.file is not None:
+                self._bus.signal(events.FilesNamed())
             self._bus.publish(EntryFilled(view) if one.filled else EntryAdded(view))
         self._amendments.publish(taken.changed, [one.entry.id for one in taken.new])
         evidence = [

@@ -26,7 +26,7 @@ from chat.service.amending import Amendments, Changed, follow
 from chat.service.claims import Claims
 from chat.service.comparison import ASKING, Comparison, Gaps
 from chat.service.discovery import AddressBook, ListeningPort
-from chat.service.events import EntriesPassedOn, EventBus, OwnEntryReturned
+from chat.service.events import EntriesPassedOn, EventBus, FilesNamed, OwnEntryReturned
 from chat.service.expiry import Expirer
 from chat.service.forwarding import Forwarding
 from chat.service.keyring import Keyring, terminal_at
@@ -38,6 +38,7 @@ from chat.service.person_logs import PersonLogs, log_budget, owner_of
 from chat.service.renewal import Renewals
 from chat.service.settings import Privacy
 from chat.service.state import ContactBook
+from chat.service.transfers import Transfers
 from chat.service.views import AMENDS, FILLED, Views, gone
 from chat.storage import contacts, entries, expiry, persons, receipts, repair, siblings
 from chat.storage.database import Database, Store
@@ -64,6 +65,7 @@ from protocol.history import opening
 from protocol.limits import LINK_SECONDS_MAX, RECEIPT_IDS_MAX
 from protocol.link.states import LinkOpen
 from protocol.messages import (
+    AskPieces,
     Digests,
     Entry,
     Heads,
@@ -72,11 +74,15 @@ from protocol.messages import (
     LogOperations,
     Message,
     PassedReceipt,
+    Piece,
+    PiecesEnd,
     Reachable,
     Receipt,
     RenewedKey,
     RenewedShare,
+    StopPieces,
     Typing,
+    WholeFile,
 )
 from protocol.own_terminals import check_place
 
@@ -150,8 +156,9 @@ class Synchronizer:
         addresses: AddressBook,
         forwarding: Forwarding,
         renewals: Renewals,
+        transfers: Transfers,
     ) -> None:
-        self._forwarding, self._renewals = forwarding, renewals
+        self._forwarding, self._renewals, self._transfers = forwarding, renewals, transfers
         self._runtime, self._bus, self._book, self._links = runtime, bus, book, links
         self._views, self._inbound, self._comparison, self._outbound = views, inbound, comparison, outbound
         self._logs, self._addresses = logs, addresses
@@ -292,6 +299,7 @@ class Synchronizer:
             await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
             worker.task = self._runtime.tasks.spawn(worker.outbound.run())
+            self._transfers.opened(link, outgoing)
             if link in self._forwarding.links:
                 self._runtime.tasks.spawn(self._renewals.send(link.driver, link.peer))
 
@@ -301,6 +309,7 @@ class Synchronizer:
         self._forwarding.ended(link)
         self._comparison.ended(link)
         self._renewals.ended(link.driver)
+        self._transfers.ended(link)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
         if self._links.current(link.peer) is None:  # the end of a spare link says nothing about the terminal
@@ -386,6 +395,8 @@ class Synchronizer:
             case RenewedKey() | RenewedShare():
                 check_place(message, own=link in self._forwarding.links)
                 await self._renewals.take(link.driver, link.peer, message)
+            case AskPieces() | Piece() | PiecesEnd() | StopPieces() | WholeFile():
+                await self._transfers.take(link, message)
             case Reachable(port=port):
                 await self._addresses.reached(link, port)
             case Typing() as typing:
@@ -704,7 +715,7 @@ class Inbound:
             talk = parsed[0].header.conversation
             self._expirer.set_timer(person, await self._store.read(expiry.timer_of, talk))
             self._expirer.begin()
-        shown = dict[bytes, EntryView]()
+        shown, filed = dict[bytes, EntryView](), False
         for amended in changed:
             shown[amended.row.id] = self._amendments.view(amended)
         for one in new:
@@ -715,6 +726,7 @@ class Inbound:
                 evidence.append((entry.header.author, entry.id, rivals))
             if entry.header.kind in AMENDS:
                 continue
+            filed = filed or entry.file is not None
             kind = marked.entries.get(entry.id, 0)
             view = self._views.added(
                 person, entry, conflicting=bool(rivals), quarantined=one.quarantined, acknowledged=kind
@@ -724,6 +736,8 @@ class Inbound:
             if entry.id in shown:
                 view = shown[entry.id]
             self._bus.publish(FILLED[one.returns](view) if one.filled else EntryAdded(view))
+        if filed:
+            self._bus.signal(FilesNamed())
         if changed:
             self._amendments.publish(changed, [one.entry.id for one in new])
         if evidence:

@@ -23,6 +23,8 @@ from chat.interface import (
     EntryReturned,
     EntryState,
     EntryView,
+    FileState,
+    FileView,
     IdentityChanged,
     OwnLogChanged,
     ReceiptView,
@@ -39,12 +41,15 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Store
 from chat.storage.entries import BY_OWN, ON_ALL, EntryRow, Stored
 from chat.storage.expiry import Moment
+from chat.storage.files import Standing
 from chat.storage.receipts import ReceiptRow
 from chat.storage.repair import Evidence
+from protocol.attachments import read_file, safe_name
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
+    KIND_FILE,
     KIND_TEXT,
     KIND_TIMER,
     ParsedEntry,
@@ -58,7 +63,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.expiry import ends
 from protocol.identity.reduction import Cause, CauseKind, PersonState
-from protocol.messages import EntryHeader
+from protocol.messages import EntryHeader, FileBody
 
 DELETED = "deleted"
 MISSING = "missing"
@@ -68,6 +73,7 @@ CUT = "cut"
 EXPIRED = "expired"
 TIMER = "timer"
 TEXT = "text"
+FILE = "file"
 DELETE = "delete"
 EDIT = "edit"
 AUTHOR = "author"
@@ -89,6 +95,21 @@ CLAIMED: Final = ("", "contact", "device")
 
 BY: Final = {expiry.EXPIRED: "", ON_ALL: MINE}
 """Who deleted an entry, by what its `destroyed` says; HERE by anything else."""
+
+
+STATES: Final = {
+    Standing.NEW: FileState.TAKING,
+    Standing.ASKS: FileState.ASKS,
+    Standing.TAKEN: FileState.TAKING,
+    Standing.PAUSED: FileState.PAUSED,
+    Standing.WHOLE: FileState.WHOLE,
+}
+
+
+def file_view(body: FileBody, state: FileState, held: int, rate: int = 0) -> FileView:
+    """A file as shown. `held`: bytes; `rate`: bytes a second."""
+    held = body.size if state is FileState.WHOLE else held
+    return FileView(safe_name(body.name), body.media, body.size, state, held, rate)
 
 
 def utc(milliseconds: int) -> datetime:
@@ -114,8 +135,10 @@ class Views:
         links: Links,
         bus: EventBus,
         now: Callable[[], Moment],
+        held: Callable[[bytes], int | None],
     ) -> None:
-        self._keyring, self._now = keyring, now
+        """`held`: bytes that are held of the file of an entry (id), None where that is not known."""
+        self._keyring, self._now, self._held_of = keyring, now, held
         self._book = contacts
         self._links = links
         self._bus = bus
@@ -148,6 +171,8 @@ class Views:
             state = EntryState.SENT if own else EntryState.RECEIVED
         if said is not None:
             kind = TEXT
+        elif entry.file is not None:
+            kind = FILE
         elif entry.cut is not None:
             kind = CUT
         elif entry.timing is not None:
@@ -170,6 +195,7 @@ class Views:
             seconds=entry.timing.seconds if entry.timing is not None else 0,
             noted=noted,
             claimed=CLAIMED[claimed],
+            file=self._file_of(entry.file, here) if entry.file is not None else None,
         )
 
     def claim(self, person: bytes, stored: Stored, by: int) -> EntryView:
@@ -183,6 +209,7 @@ class Views:
         moment = self._now() if row.due is not None else None
         over = self._is_over(row)
         said = read_text(row.body) if row.kind == KIND_TEXT and row.salt and not over else None
+        named = read_file(row.body) if row.kind == KIND_FILE and row.salt and not over else None
         noted = person == self._keyring.own.person
         state = self._note_state(row.author, receipts_of) if noted else self._state(person, row, receipts_of)
         change = row.amended
@@ -193,7 +220,7 @@ class Views:
             author=self._keyring.own_log.name if own or row.claimed == BY_OWN else self.name(person),
             own=own,
             time=utc(row.time),
-            kind=TEXT if said is not None else EXPIRED if over else _unshown(row),
+            kind=TEXT if said is not None else FILE if named else EXPIRED if over else _unshown(row),
             text=edit.text if edit is not None else said.text if said is not None else "",
             state=state,
             reply=said.reply.hex() if said is not None else "",
@@ -207,7 +234,16 @@ class Views:
             kept_on=self._kept_on(row),
             noted=noted,
             claimed=CLAIMED[row.claimed],
+            file=None if named is None else self._stored_file(row, named),
         )
+
+    def _file_of(self, body: FileBody, here: bool) -> FileView:
+        """The file of an entry that was just stored."""
+        return file_view(body, FileState.WHOLE if here else FileState.TAKING, 0)
+
+    def _stored_file(self, row: EntryRow, body: FileBody) -> FileView:
+        state = STATES[Standing(row.file or 0)]
+        return file_view(body, state, self._held_of(row.id) or 0)
 
     def _kept_on(self, row: EntryRow) -> str:
         """The name of the terminal that keeps what this one let go of, or digits of its id."""

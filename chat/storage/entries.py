@@ -10,9 +10,18 @@ from itertools import islice, repeat
 from typing import Final, NamedTuple
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from chat.storage import amendments, contacts, expiry, ordering, persons, quarantine, registers, removal
+from chat.storage import (
+    amendments,
+    contacts,
+    expiry,
+    files,
+    ordering,
+    persons,
+    quarantine,
+    registers,
+    removal,
+)
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.expiry import EXPIRED, Moment
@@ -72,6 +81,7 @@ COLUMNS: Final = (
     " (SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
     "  WHERE g.entry = e.number),"
     " ifnull((SELECT 1 + k.own FROM claims AS k WHERE k.entry = e.number), 0),"
+    " (SELECT f.state FROM files AS f WHERE f.entry = e.number),"
     " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
     " JOIN terminals AS t ON t.number = e.author"
@@ -96,6 +106,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
     `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, else None.
     `claimed`: no self key that is held says that this person wrote it, but BY_CONTACT or BY_OWN; else 0.
+    `file`: what is done with the file that it names (`chat.storage.files.Standing`), if it names one.
     `amended`: the edit whose words are shown, or the delete that took the body.
     """
 
@@ -117,6 +128,7 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
     due: int | None
     holder: bytes | None = None
     claimed: int = 0
+    file: int | None = None
     amended: EntryRow | None = None
 
     def __repr__(self) -> str:
@@ -244,8 +256,8 @@ _NAMED: Final = (
 class _Burst:
     """Entries to insert: table by table where every one is plain, else one by one.
 
-    A plain entry is new, of a live terminal, and no cut, delete, edit or state that has its body. No entry
-    that is held names it, and it names only entries that are held or precede it in the burst.
+    A plain entry is new, of a live terminal, and no cut, delete, edit, state or file that has its body. No
+    entry that is held names it, and it names only entries that are held or precede it in the burst.
     """
 
     def __init__(
@@ -291,7 +303,7 @@ class _Burst:
             header = entry.header
             if header.conversation != conversation or entry.id in held:
                 return None
-            if entry.cut or entry.amends or entry.timing or entry.state:
+            if entry.cut or entry.amends or entry.timing or entry.state or entry.file:
                 return None
             if header.timer and moment:
                 own = header.author in ours
@@ -505,7 +517,7 @@ def insert(
     if destroyed:
         db.run("UPDATE entries SET destroyed = ? WHERE number = ?", destroyed, number)
         _keep_in_force(db, number, conversation, entry)
-        entry = replace(entry, salt=b"", body=b"", said=None, cut=None, amends=None, timing=None, state=None)
+        entry = ParsedEntry(entry.id, entry.header_bytes, header, b"", b"")
     else:
         _insert_one_body(db, number, conversation, entry, unread=unread, carrier=carrier)
     if claimed != BY_CONTACT:  # the contact would choose where what this person wrote has its place
@@ -531,7 +543,7 @@ RETURNS: Final = -1
 
 def _keep_in_force(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
     """What a cut, a delete or a timer says stays in force where its body is deleted."""
-    if not isinstance(entry.amends, EditBody) and entry.state is None:
+    if not isinstance(entry.amends, EditBody) and entry.state is None and entry.file is None:
         _obey(db, number, conversation, entry)
 
 
@@ -545,7 +557,7 @@ def _insert_one_body(
     db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
     _insert_bodies(db, conversation, {number: entry})
     _obey(db, number, conversation, entry)
-    if unread and entry.said is not None:
+    if unread and (entry.said is not None or entry.file is not None):
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
 
 
@@ -565,6 +577,8 @@ def _obey(db: Database, number: int, conversation: int, entry: ParsedEntry) -> N
         amendments.add(db, number, conversation, entry.amends)
     elif entry.state is not None:
         registers.add(db, number, entry.state)
+    elif entry.file is not None:
+        files.add(db, number, entry.file.size)
 
 
 def destroy(db: Database, entry: bytes, how: int = 1) -> bool:

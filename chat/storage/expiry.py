@@ -15,7 +15,7 @@ from chat.storage import quarantine, settings
 from chat.storage.database import Database
 from chat.storage.removal import REMOVED
 from chat.storage.secure_deletion import at_once, destroy_all
-from protocol.entries_and_receipts import KIND_TEXT, KIND_TIMER, ParsedEntry
+from protocol.entries_and_receipts import KIND_TIMER, READABLE, ParsedEntry
 from protocol.expiry import ends
 
 EXPIRED: Final = 3
@@ -58,7 +58,7 @@ def kept(number: int, entry: ParsedEntry, moment: Moment, *, own: bool) -> Kept:
 
 def _unread_end(entry: ParsedEntry, moment: Moment, due: int) -> int:
     """The end of an entry. Nobody reads one of an unknown kind: it counts as read when it comes."""
-    readable = entry.header.kind == KIND_TEXT or not entry.salt
+    readable = entry.header.kind in READABLE or not entry.salt
     return due if readable else min(due, moment.age + entry.header.timer * 1_000)
 
 

@@ -219,6 +219,8 @@ SOCKET: Final = "engine.sock"
 # Each names the entry in the system's keyring. Paused: from a lock until the passphrase is typed.
 KEYRING: Final = "keyring"
 KEYRING_PAUSED: Final = "keyring.paused"
+FILES: Final = "files"
+"""The folder of sealed pieces of files, which are of no use without the database."""
 # An unfinished creation of a profile.
 NEW_HEADER: Final = "unfinished.header"
 NEW_DATABASE: Final = "unfinished.db"
@@ -263,6 +265,10 @@ def destroy(folder: Path) -> None:
             os.fsync(file.fileno())
     for path in (*headers, *(folder / name for name in (*_OTHERS, SOCKET))):
         path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        for path in (folder / FILES).iterdir():
+            path.unlink()
+        (folder / FILES).rmdir()
     sync_folder(folder)
 
 

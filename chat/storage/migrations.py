@@ -14,14 +14,22 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.storage import amendments, folder, ordering, pages, schema_pages, unused_space
+from chat.storage import amendments, files, folder, ordering, pages, schema_pages, unused_space
 from chat.storage.contacts import NOTES
 from chat.storage.database import Database
 from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
 from chat.storage.receipts import READ
-from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, read_delete, read_edit, read_text
+from protocol.entries_and_receipts import (
+    KIND_DELETE,
+    KIND_EDIT,
+    KIND_FILE,
+    KIND_TEXT,
+    read_delete,
+    read_edit,
+    read_text,
+)
 from protocol.errors import ProtocolError
 from protocol.messages import ENTRY_HEADER, DeleteBody, EditBody
 from protocol.profile_header import DatabaseKey
@@ -115,11 +123,12 @@ def rebuild(db: Database) -> None:
     )
     db.run(
         "INSERT INTO unread (entry, conversation) SELECT number, conversation FROM entries AS e"
-        f" WHERE author NOT IN {own} AND NOT destroyed AND kind = ?"
+        f" WHERE author NOT IN {own} AND NOT destroyed AND kind IN (?, ?)"
         " AND EXISTS (SELECT 1 FROM bodies WHERE entry = e.number) AND NOT EXISTS"
         f" (SELECT 1 FROM receipts WHERE entry = e.number AND kind >= ? AND terminal IN {own})",
-        *(KIND_TEXT, READ),
+        *(KIND_TEXT, KIND_FILE, READ),
     )
+    files.rebuild(db)
 
 
 def _index(db: Database, number: int, conversation: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from protocol.vectors import (
+    attachments,
     backup,
     codec,
     discovery,
@@ -52,6 +53,7 @@ AREAS: Final[Mapping[str, Callable[[Json, Json], None]]] = {
     receipts.AREA: receipts.run,
     siblings.AREA: siblings.run,
     relays.AREA: relays.run,
+    attachments.AREA: attachments.run,
 }
 """How one test of each area is checked."""
 

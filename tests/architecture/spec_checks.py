@@ -25,6 +25,7 @@ from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
+    KIND_FILE,
     KIND_STATE,
     KIND_TEXT,
     KIND_TIMER,
@@ -78,6 +79,8 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.DeleteBody,
             messages.EditBody,
             messages.TimerBody,
+            messages.FileBody,
+            messages.PieceRange,
             messages.StateWrite,
             messages.StateBody,
             messages.ContactValue,
@@ -206,7 +209,7 @@ def numbers_are_used_or_reserved(text: str) -> list[str]:
     rows = spec_document.table(text, "for", "messages").rows
     used: tuple[list[int | None], ...] = (
         [number(struct) for struct in (*MESSAGE_TYPES, *RELAY_TYPES)],
-        [KIND_TEXT, KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TIMER, KIND_STATE],
+        [KIND_TEXT, KIND_CUT, KIND_DELETE, KIND_EDIT, KIND_TIMER, KIND_STATE, KIND_FILE],
         [number(struct) for struct in get_args(log.Operation)],
     )
     wrong = []

@@ -12,6 +12,7 @@ from msgspec.structs import astuple, replace
 from chat.storage import folder
 from protocol import labels
 from protocol import messages as m
+from protocol.attachments import file_body, leaf_hash, node_hash, root_of, seal_piece
 from protocol.backup import sealed
 from protocol.backup.root import RootHash, history_root
 from protocol.codec import Wire, encode
@@ -149,6 +150,7 @@ def _bytes() -> dict[str, bytes]:
         "EditBody": edit_body(draw("edited entry"), "Hello!"),
         "TimerBody": timer_body(3_600),
         "StateBody": example_state(),
+        "FileBody": example_file(),
         "Invitation": INVITATION_BYTES,
         "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),
@@ -192,6 +194,24 @@ def _messages() -> Iterator[Wire]:
     yield entry.message()
     yield m.Receipt(1, [entry.id])
     yield m.Typing(CONVERSATION, True)
+    shared = draw("file entry")
+    yield m.AskPieces(shared, [m.PieceRange(0, 64), m.PieceRange(80, 1)])
+    yield example_piece(shared)
+    yield m.PiecesEnd(shared)
+    yield m.StopPieces(shared)
+    yield m.WholeFile(shared)
+
+
+def example_file() -> bytes:
+    """The body of an entry that names a file of five bytes."""
+    sealed = seal_piece(AEGIS256, draw("file key"), 0, b"Hello")
+    root = root_of([leaf_hash(sealed)])
+    return file_body(m.FileBody("hello.txt", "text/plain", 5, AEGIS256.id, draw("file key"), root))
+
+
+def example_piece(entry: bytes) -> m.Piece:
+    """Its only piece."""
+    return m.Piece(entry, 0, [], seal_piece(AEGIS256, draw("file key"), 0, b"Hello"))
 
 
 def example_state() -> bytes:
@@ -383,6 +403,7 @@ def values(block: str) -> dict[str, Value]:
         "own": _own(),
         "marks": {"marks": encode([EXAMPLE_MARK]), "marks_hash": marks_hash(CONVERSATION, [EXAMPLE_MARK])},
         "notes": {"notes": notes_of(FIRST.person), "what": SECOND.person, "of": subject(SECOND.person)},
+        "file": _file(),
         "relay-cluster": {"secret": RELAY.reveal(), "psk": cluster._psk},
     }
     common = _session() | _link() | _person() | _pairing() | _contact() | _entry() | _relay()
@@ -576,6 +597,18 @@ def _backup() -> dict[str, Value]:
         "fields": encode(astuple(header)[:-1]),
         "mac": header.mac,
         "chunk_key": sealed.unlock(header, "a passphrase").reveal(),
+    }
+
+
+def _file() -> dict[str, Value]:
+    sealed_piece, other = example_piece(draw("file entry")).data, draw("file leaf")
+    leaf = leaf_hash(sealed_piece)
+    return {
+        "sealed_piece": sealed_piece,
+        "leaf": leaf,
+        "left": leaf,
+        "right": other,
+        "node": node_hash(leaf, other),
     }
 
 

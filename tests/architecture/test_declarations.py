@@ -35,6 +35,9 @@ CHANGED: Final = {
     "chat.service.keyring.OpenInvitation",
     "chat.service.moving._Move",
     "chat.service.sync._Worker",
+    "chat.service.transfers._End",
+    "chat.service.transfers._Serving",
+    "chat.service.transfers._Taking",
     "chat.storage.salvage.Saved",
 }
 """Structs and data classes to whose fields something assigns. All others are frozen."""

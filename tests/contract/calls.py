@@ -39,6 +39,10 @@ FAILING = {
     "join": BadData,
     "answer_pairing": ParlourError,
     "edit": UsageError,
+    "send_file": UsageError,
+    "take_file": UsageError,
+    "pause_file": UsageError,
+    "save_file": UsageError,
     "back_up": UsageError,
     "export": UsageError,
     "verify": BadData,
@@ -84,6 +88,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "old": subject.passphrase,
         "new": "another one",
         "path": "a relative path",
+        "folder": "a relative folder",
         "form": "jsonl",
         "passphrase": "of a backup",
     }

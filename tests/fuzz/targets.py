@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tests.fuzz import backups, conversations, handshakes, links, local, pairings, persons, relays, streams
+from tests.fuzz import (
+    attachments,
+    backups,
+    conversations,
+    handshakes,
+    links,
+    local,
+    pairings,
+    persons,
+    relays,
+    streams,
+)
 from tests.fuzz.target import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -21,4 +32,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     **relays.TARGETS,
     **local.TARGETS,
     **backups.TARGETS,
+    **attachments.TARGETS,
 }

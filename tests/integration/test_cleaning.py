@@ -19,6 +19,7 @@ from chat.interface import Cleaned, Cleaning, NotPermitted
 from chat.ports import SystemClock
 from chat.service.events import EventBus
 from chat.service.maintenance import Cleaner
+from chat.service.shelf import Shelf
 from chat.storage import entries, secure_deletion
 from chat.storage.database import Database, Store
 from chat.tasks import Runtime, Tasks
@@ -60,7 +61,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     bus = cast(EventBus, SimpleNamespace(publish=said.append))
     config = replace(Config(), clean_after=0.0, clean_told=0.0)
     runtime = Runtime(SystemClock(), os.urandom, config, tasks)
-    built = Scene(Cleaner(runtime, opened, bus), opened, database, said, [])
+    built = Scene(Cleaner(runtime, opened, bus, Shelf(runtime, opened, tmp_path)), opened, database, said, [])
     monkeypatch.setattr(secure_deletion, "clean_in_steps", built.noted)
     yield built
     await tasks.stop()

@@ -34,6 +34,10 @@ from chat.interface import (
     EntryReturned,
     EntryState,
     Event,
+    FileProgress,
+    FileState,
+    FileSupplied,
+    FileView,
     HistoryCleared,
     HistoryMoving,
     IdentityChanged,
@@ -117,7 +121,7 @@ QUESTION = QuestionView("ab" * 32, OwnChange.ADDED, "cd" * 32, "ef" * 32)
 
 
 async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answer(
-    both: Both, monkeypatch: pytest.MonkeyPatch
+    both: Both, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     direct, client = both
     direct.keep_seed()
@@ -145,6 +149,10 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
             arguments["linking"] = direct.device_begins("laptop").id
         if name == "export":
             arguments["path"] = "/another"
+        if name.endswith("_file"):
+            file = FileView("a.txt", "text/plain", 1, FileState.WHOLE, 1)
+            arguments["id"] = direct.receive_file(ben.person, file, b"a").id
+            arguments["path"], arguments["folder"] = str(a_file(tmp_path)), str(tmp_path)
         if name == "edit":
             arguments["id"] = direct.say_as_me(ben.person, "mine", EntryState.DELIVERED).id
         engines, taken = getattr(direct, name), list[object]()
@@ -162,6 +170,12 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
         declared = list(parameters.values())[1:]
         sent = {one.name: arguments.get(one.name, one.default) for one in declared}
         assert taken == [sent, answered], name
+
+
+def a_file(folder: Path) -> Path:
+    path = folder / "a file"
+    path.write_bytes(b"a file")
+    return path
 
 
 async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
@@ -185,6 +199,8 @@ async def test_each_event_comes_through_whole_and_in_order(both: Both) -> None:
         HistoryCleared(ben.person, 1, 2),
         EntryDeleted(ben.person, entry.id),
         EntryEdited(entry),
+        FileProgress(ben.person, entry.id, FileView("a.txt", "", 9, FileState.TAKING, 5, 7)),
+        FileSupplied(ben.person, entry.id, 5, 9),
         Cleaning(0.25),
         Cleaned(),
         ContactChanged(ben),

@@ -27,7 +27,7 @@ from protocol.entries_and_receipts import (
 )
 from protocol.identity.log import Add, Rename, parse_operation, sign_operation
 from protocol.identity.reduction import reduce
-from protocol.primitives import ed25519_from_seed, x25519_public
+from protocol.primitives import AEGIS256, ed25519_from_seed, x25519_public
 from tests.integration.steps import current, dial, entry_of
 from tests.support.engines.engines import Person, pair, people, talk
 from tests.support.protocol.samples import seeded
@@ -193,6 +193,15 @@ def taken(own: Log, log: Log, ids: list[bytes], ada: Person, ben: Person) -> lis
             )
             for person, other in (persons_of_both, persons_of_both[::-1])
         ),
+        m.AskPieces(
+            random(32),
+            [
+                m.PieceRange(number * limits.ASK_PIECES_MAX, limits.ASK_PIECES_MAX)
+                for number in range(limits.ASK_RANGES_MAX)
+            ],
+        ),
+        m.StopPieces(random(32)),
+        m.WholeFile(random(32)),
         m.LogOperations(own.operations),  # of a log of which the same terminal has named an unknown head
     ]
 
@@ -245,6 +254,10 @@ def refused(log: Log) -> list[m.Message]:
         m.Pong(2**32 - 1),
         m.Features(list(range(limits.FEATURES_MAX))),
         m.Close(3),
+        m.Piece(
+            bytes(32), 0, [bytes(32)] * limits.PIECE_PATH_MAX, bytes(limits.PIECE_BYTES + AEGIS256.tag_size)
+        ),
+        m.PiecesEnd(bytes(32)),
     ]
 
 

@@ -1,6 +1,7 @@
 // Entries between two persons; SPEC §11.1 to §11.4.
 import { bytes, decode, encode, int, list, struct, text, u48, u53, u8 } from './codec.js';
 import { Rejected, must } from './errors.js';
+import { FileBody, checkFile } from './files.js';
 import { Head, ascending } from './messages.js';
 import { StateBody, checkState, notesOf } from './notes.js';
 import { empty, equal, hash, random } from './primitives.js';
@@ -14,6 +15,7 @@ const DELETE = 3;
 const EDIT = 4;
 const TIMER = 5;
 export const STATE = 6;
+export const FILE = 64;
 const YEAR = 31_536_000;
 const FOUR_WEEKS_MS = 2_419_200_000;
 const CUTS_MOST = 16;
@@ -46,6 +48,7 @@ const BODIES = new Map([
   [EDIT, EditBody],
   [TIMER, TimerBody],
   [STATE, StateBody],
+  [FILE, FileBody],
 ]);
 
 const order = (a, b) => Buffer.compare(a, b);
@@ -125,6 +128,7 @@ function decodeBody(kind, raw) {
   const body = decodeStruct(kind, raw);
   if (kind === TEXT) must(emptyOrId(body.reply), 'malformed', 'V-ET-09');
   if (kind === STATE) checkState(body);
+  if (kind === FILE) checkFile(body);
   if (kind === DELETE) must(ascending(body.ids), 'malformed', 'V-ET-09');
   if (kind === CUT) {
     const rising = body.heads.slice(1).every((head, at) => compareCutHeads(body.heads[at], head) < 0);

@@ -9,6 +9,7 @@ import { CutBody, DeleteBody, EditBody, EntryHeader, TextBody, TimerBody, readFo
 import { readInvitation, writeInvitation, Invitation } from './invitation.js';
 import { receiveLog } from './log.js';
 import { decodeMessage, encodeMessage } from './messages.js';
+import { readFile } from './files.js';
 import { StateBody, checkState } from './notes.js';
 import { readOperation } from './operations.js';
 import { pad, unpad } from './padding.js';
@@ -85,6 +86,7 @@ const MESSAGES = [
   'Reachable',
 ];
 const MORE = ['Digests', 'PassedReceipt', 'RenewedKey', 'RenewedShare', 'HeadsHash', 'Heads', 'Receipt', 'Typing', 'LogOperations'];
+MORE.push('AskPieces', 'Piece', 'PiecesEnd', 'StopPieces', 'WholeFile');
 const LINKING = ['NewTerminal', 'SharedPairing', 'LinkState', 'Addition', 'Consent'];
 const OPERATIONS = ['Genesis', 'Add', 'Remove', 'Rename', 'Recover'];
 
@@ -107,6 +109,7 @@ const CHECKS = {
   DeleteBody: struct(DeleteBody),
   EditBody: struct(EditBody),
   TimerBody: struct(TimerBody),
+  FileBody: (raw) => readFile(raw),
   StateBody(raw) {
     struct(StateBody)(raw);
     checkState(decode(StateBody, raw));

@@ -23,6 +23,8 @@ export const setting = struct({ name: text(1, 128), value: text(0, 256) });
 export const relay = struct({ address: text(1, 255), invited: bool, since: u53 });
 const pins = { seen: manyIds, confirmed: manyIds };
 
+const PieceRange = struct({ first: u32, count: int(1, 256) });
+
 export const MESSAGES = {
   Confirm: [1, { replaces: bytes(0, 16), features: list(0, 32, u16) }],
   Ping: [2, { number: u32 }],
@@ -91,6 +93,11 @@ export const MESSAGES = {
   Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],
   Receipt: [51, { kind: int(1, 2), ids: list(1, 1024, id) }],
   Typing: [52, { conversation: id, on: bool }],
+  AskPieces: [96, { entry: id, ranges: list(1, 16, PieceRange) }],
+  Piece: [97, { entry: id, number: u32, path: list(0, 25, id), data: bytes(0, 59_424) }],
+  PiecesEnd: [98, { entry: id }],
+  StopPieces: [99, { entry: id }],
+  WholeFile: [100, { entry: id }],
 };
 export const Message = numbered(MESSAGES, 'V-MS-01');
 

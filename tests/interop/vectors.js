@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { attachments } from './areas/attachments.js';
 import { backup } from './areas/backup.js';
 import { codec } from './areas/codec.js';
 import { discovery } from './areas/discovery.js';
@@ -20,6 +21,7 @@ import { padding, profile, safety } from './areas/small.js';
 import { Rejected } from './errors.js';
 
 const AREAS = {
+  attachments,
   backup,
   codec,
   discovery,

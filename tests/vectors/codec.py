@@ -91,6 +91,11 @@ def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
     yield m.Entry(drawn("header", 200), drawn("salt", 16), drawn("body", 40))
     yield m.Receipt(1, [id_])
     yield m.Typing(conversation, True)
+    yield m.AskPieces(id_, [m.PieceRange(0, 256), m.PieceRange(300, 1)])
+    yield m.Piece(id_, 1, [drawn("hash"), drawn("other hash")], drawn("data", 40))
+    yield m.PiecesEnd(id_)
+    yield m.StopPieces(id_)
+    yield m.WholeFile(id_)
 
 
 def _payloads(drawn: Drawn) -> Iterator[Wire]:

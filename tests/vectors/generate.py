@@ -13,6 +13,7 @@ from typing import Final
 
 from protocol.vectors.frame import Json
 from tests.vectors import (
+    attachments,
     backup,
     codec,
     discovery,
@@ -57,6 +58,7 @@ BUILDERS: Final[Mapping[str, Callable[[str], Json]]] = {
     "receipts": receipts.build,
     "siblings": siblings.build,
     "relays": relays.build,
+    "attachments": attachments.build,
 }
 """What makes the file of each area from the phrase."""
 

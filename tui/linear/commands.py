@@ -103,6 +103,11 @@ def _reading(p: Parts) -> dict[str, Row]:
         ),
         "around": (N_("Show the entries before and after an entry."), p.history.around, _NUMBER),
         "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
+        "save": (
+            N_("Save the file of an entry, here or in a folder; take it first, or pause that."),
+            p.history.save,
+            N_("NUMBER FOLDER"),
+        ),
         "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
     }
 

@@ -7,17 +7,26 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
-from chat.interface import EntryView, Messenger, UsageError, parse_query, pattern
+from chat.interface import (
+    EntryView,
+    FileProgress,
+    FileState,
+    Messenger,
+    UsageError,
+    parse_query,
+    pattern,
+)
 from tui.conversation import MISSING, SILENT
 from tui.linear.output import Output
 from tui.linear.state import State
 from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
-from tui.preferences import Options, Preferences
-from tui.text.formatting import clock_time, day_of, ends_mark, safe_line, safe_name, unsearched
+from tui.preferences import DOWNLOADS, Options, Preferences
+from tui.text.formatting import clock_time, day_of, ends_mark, file_line, safe_line, safe_name, unsearched
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
@@ -30,6 +39,7 @@ _FEW: Final = 10
 _MOST: Final = 200
 _AROUND: Final = 3
 _OWN_MAX: Final = 64
+_FILES_MAX: Final = 256
 
 
 @dataclass
@@ -52,6 +62,8 @@ class History:
     _elsewhere: Counter[str] = field(init=False, default_factory=Counter)
     _day: date | None = field(init=False, default=None)
     _numbers: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
+
+    _files: dict[str, FileState] = field(init=False, default_factory=dict)
 
     async def open(self, typed: str) -> None:
         if not typed:
@@ -132,6 +144,29 @@ class History:
         """Say what an entry says now. This client's own edits are known."""
         if entry.contact == self.state.current and entry.change not in self._sent:
             await self.output.notify(*await self._lines(entry))
+
+    async def save(self, typed: str) -> None:
+        """Save a file, or take it first, or take no more of it."""
+        number, _space, folder = typed.partition(" ")
+        entry = await self.find(number)
+        if entry.file is None:
+            raise UsageError(_("This entry has no file."))
+        if entry.file.state is FileState.WHOLE:
+            path = await self.messenger.save_file(entry.contact, entry.id, _folder(folder.strip()))
+            await self.output.say(_("Saved as {path}").format(path=safe_line(path)))
+        elif entry.file.state is FileState.TAKING:
+            await self.messenger.pause_file(entry.contact, entry.id)
+        else:
+            await self.messenger.take_file(entry.contact, entry.id)
+
+    async def file_moved(self, event: FileProgress) -> None:
+        """Say when a file changes its state; each line is read aloud, so nothing between two states."""
+        before, self._files[event.id] = self._files.get(event.id), event.file.state
+        if len(self._files) > _FILES_MAX:
+            del self._files[next(iter(self._files))]
+        if event.file.state is not before and event.contact == self.state.current:
+            name = self.state.name_of(event.contact)
+            await self.output.notify(_("{name}: {text}").format(name=name, text=file_line(event.file)))
 
     def sent(self, entry: str) -> None:
         """This client sent an entry, so that the person has seen it already."""
@@ -318,6 +353,11 @@ class History:
         if entry.claimed == "device":
             return safe_name(entry.author)
         return _("You") if entry.own else self.state.name_of(entry.contact)
+
+
+def _folder(typed: str) -> str:
+    """The folder that was typed, or the usual one."""
+    return str(Path(typed or DOWNLOADS).expanduser())
 
 
 def _how_many(typed: str) -> int:

@@ -207,6 +207,8 @@ class Session:
                 if not expired:  # what disappears in its time is no news
                     await self._parts.deletion.entry_deleted(contact, entry_id)
                 await self._parts.composer.entry_deleted(contact, entry_id)
+            case interface.FileProgress():
+                await self._parts.history.file_moved(event)
             case interface.Cleaning(done):
                 await self._parts.deletion.being_cleaned(done)
             case interface.Cleaned():

@@ -35,13 +35,13 @@ from tui.text.formatting import (
     day_of,
     day_title,
     duration,
+    instead_of_text,
     quarantine_cause,
     safe,
     safe_line,
     safe_name,
     shorten,
     uncovered_cause,
-    unshown,
     warnings,
 )
 from tui.text.matching import excerpt
@@ -146,7 +146,7 @@ def _excerpt(text: str, wanted: re.Pattern[str]) -> str:
 
 def _texts(entry: EntryView) -> list[str]:
     if entry.kind != "text":
-        return [unshown(entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)]
+        return [instead_of_text(entry)]
     lines = [line.rstrip() for line in safe(entry.text).split("\n") if line.strip()]
     return lines or [_("(nothing that can be shown)")]
 

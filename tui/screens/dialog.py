@@ -240,6 +240,25 @@ class RenameDialog(Dialog[str]):
             self.fail(_("Enter a name."))
 
 
+class SaveDialog(Dialog[str]):
+    heading = N_("Save the file")
+    hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
+
+    def __init__(self, name: str, folder: str) -> None:
+        super().__init__()
+        self._named, self._folder = safe_line(name), folder
+
+    def body(self) -> list[Widget]:
+        about = _("Save {name} in this folder. A file that is there is not overwritten.")
+        return [plain(about.format(name=self._named)), Field(id="folder", value=self._folder)]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip():
+            self.end(event.value.strip())
+        else:
+            self.fail(_("Enter a folder."))
+
+
 class DayDialog(Dialog[date]):
     heading = N_("Go to a date")
     hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))

@@ -18,6 +18,8 @@ from chat.interface import (
     DeletionScope,
     EntryState,
     EntryView,
+    FileState,
+    FileView,
     HistoryMoving,
     IdentityChangeView,
     OwnChange,
@@ -31,6 +33,7 @@ from chat.interface import (
     VerificationView,
     is_short,
     notes_view,
+    size_text,
 )
 from tui.text.translation import N_, _, _n, told
 
@@ -431,6 +434,40 @@ def unshown(kind: str, deleted_by: str = "", seconds: int = 0, kept_on: str = ""
 
 
 STAYS: Final = N_("Nothing leaves this device: no other device of yours keeps all messages.")
+FILE_CELLS: Final = 60
+"""Columns of the name of a file in its line."""
+
+
+def file_line(file: FileView) -> str:
+    """The line of a message that names a file: how large it is, and how much of it is here."""
+    named = {
+        "name": shorten(safe_line(file.name), FILE_CELLS),
+        "size": size_text(file.size),
+        "percent": 100 * file.held // max(file.size, 1),
+    }
+    match file.state:
+        case FileState.ASKS:
+            return _("File {name}, {size}: not here").format(**named)
+        case FileState.PAUSED:
+            return _("File {name}, {size}: paused at {percent} %").format(**named)
+        case FileState.TAKING if file.rate > 0:
+            left = max(0, file.size - file.held) // file.rate
+            moving = {"rate": size_text(file.rate), "time": f"{left // 60}:{left % 60:02}"}
+            said = _("File {name}, {percent} % of {size}, {rate} a second, {time} left")
+            return said.format(**named, **moving)
+        case FileState.TAKING if file.held:
+            return _("File {name}, {percent} % of {size}").format(**named)
+        case FileState.TAKING:
+            return _("File {name}, {size}: comes when a device that has it is online").format(**named)
+        case FileState.WHOLE:
+            return _("File {name}, {size}").format(**named)
+
+
+def instead_of_text(entry: EntryView, kind: str = "") -> str:
+    """The line of an entry that has no text; `kind`: in the place of its own."""
+    if entry.file is not None and not kind:
+        return file_line(entry.file)
+    return unshown(kind or entry.kind, entry.deleted_by, entry.seconds, entry.kept_on)
 
 
 def unsearched(number: int) -> str:

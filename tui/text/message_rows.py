@@ -16,12 +16,12 @@ from tui.text.formatting import (
     day_of,
     day_title,
     ends_mark,
+    instead_of_text,
     safe,
     safe_line,
     safe_name,
     shorten,
     state_mark,
-    unshown,
     warnings,
     widest,
     with_room,
@@ -161,14 +161,15 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
 
 
 def _lines(entry: EntryView, setting: Setting) -> list[Line]:
+    if entry.file is not None:
+        return [Line((("text", instead_of_text(entry)),))]
     if entry.kind != "text":
         return [Line((("gone", _unshown(entry, setting.erasing)),))]
     return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))
 
 
 def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
-    kind = "deleting" if entry.id in erasing and entry.kind == DELETED else entry.kind
-    return unshown(kind, entry.deleted_by, entry.seconds, entry.kept_on)
+    return instead_of_text(entry, "deleting" if entry.id in erasing and entry.kind == DELETED else "")
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:

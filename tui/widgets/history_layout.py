@@ -21,7 +21,7 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.strip import Strip
 
-from chat.interface import EntryState, EntryView
+from chat.interface import EntryState, EntryView, FileView
 from tui.conversation import Window
 from tui.text.formatting import warnings
 from tui.text.message_rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
@@ -36,14 +36,14 @@ class Laid(Struct, frozen=True):
     standing: Place
     state: EntryState
     kind: str
-    change: tuple[str, str]
+    change: tuple[str, str, FileView | None]
     answers: str
     warnings: list[str]
     rows: tuple[Row, ...]
     lead: int
 
     @property
-    def made_from(self) -> tuple[Place, EntryState, str, tuple[str, str], str, list[str]]:
+    def made_from(self) -> tuple[Place, EntryState, str, tuple[str, str, FileView | None], str, list[str]]:
         return self.standing, self.state, self.kind, self.change, self.answers, self.warnings
 
 
@@ -140,7 +140,7 @@ class Sheet:
         standing = place(entry, window.entries[index - 1] if index else None, setting.zone)
         answers = quoted(entry, window, setting.erasing)
         held = self._laid.get(entry.id)
-        change = entry.change, entry.deleted_by
+        change = entry.change, entry.deleted_by, entry.file
         made_from = (standing, entry.state, entry.kind, change, answers, warnings(entry))
         if held and held.made_from == made_from:
             return held

@@ -380,3 +380,23 @@ CREATE TABLE keepers (
     terminal  INTEGER PRIMARY KEY, -- terminals.number
     keeps_all INTEGER NOT NULL     -- 0: only what is not old
 ) STRICT;
+
+-- Files of entries of kind 64 (SPEC §12). Their sealed pieces stand outside of the database, under a name that says
+-- nothing of the entry. Contacts fill this table with entries; the disk only with what this person takes or sends.
+
+CREATE TABLE files (
+    entry INTEGER PRIMARY KEY REFERENCES entries,
+    place BLOB NOT NULL UNIQUE CHECK (length(place) = 16), -- random, in the name of the pieces
+    size  INTEGER NOT NULL,                                -- bytes of the content, as the body says
+    state INTEGER NOT NULL                                 -- 0: to be decided; 1: waits for this person; 2: is taken; 3: paused; 4: whole
+) STRICT;
+CREATE INDEX files_by_state ON files (state) WHERE state IN (0, 2);
+
+CREATE TABLE files_gone (
+    place BLOB NOT NULL PRIMARY KEY CHECK (length(place) = 16) -- pieces without a key, which are to be deleted
+) STRICT, WITHOUT ROWID;
+
+-- The key of a file goes with the body of its entry, whatever takes that: then the pieces go, too.
+CREATE TRIGGER files_without_key AFTER DELETE ON bodies WHEN EXISTS (SELECT 1 FROM files WHERE entry = OLD.entry)
+    BEGIN INSERT OR IGNORE INTO files_gone (place) SELECT place FROM files WHERE entry = OLD.entry;
+    DELETE FROM files WHERE entry = OLD.entry; END;

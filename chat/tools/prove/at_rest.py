@@ -37,6 +37,8 @@ async def show_only_ciphertext(stage: Stage, record: Record) -> None:
     await stage.say(stage.ada, f"{stage.needle} to Ben")
     await stage.say(stage.ben, f"{stage.needle} to Ada")
     record.did("Two people on throw-away profiles told each other a random word, the needle.")
+    await stage.give(stage.ada, stage.needle)
+    record.did("Ada sent a file full of it, which Ben's terminal took.")
     _control(stage, record)
     profiles = [await asyncio.to_thread(search_module.look, each.folder, texts) for each in stage.both]
     record.did(
@@ -51,6 +53,26 @@ async def show_only_ciphertext(stage: Stage, record: Record) -> None:
             record.violated(f"in {each.name}'s profile {place}")
     await _look_elsewhere(stage, texts, record)
     await asyncio.to_thread(_look_at_databases, stage, record)
+    await asyncio.to_thread(_look_at_pieces, stage, record)
+
+
+def _sealed_pieces(terminal: Terminal) -> list[Path]:
+    """The sealed pieces of the files that a terminal holds."""
+    return sorted((terminal.folder / folder.FILES).glob("*.data"))
+
+
+def _look_at_pieces(stage: Stage, record: Record) -> None:
+    """The search of all files has looked for the needle in them; noise has no words at all."""
+    least, total = 8.0, 0
+    for each in stage.both:
+        held = _sealed_pieces(each)
+        record.require(len(held) == 1, f"{each.name}'s terminal holds {len(held)} files and not the one sent")
+        for path in held:
+            data = path.read_bytes()
+            least, total = min(least, entropy(data)), total + len(data)
+    record.require(least >= ENTROPY_LEAST, f"sealed pieces have {least:.2f} bits of entropy a byte")
+    record.measure("bytes_of_pieces", total, "bytes of sealed pieces of the file")
+    record.measure("least_entropy_of_pieces", round(least, 3), "bits of entropy a byte in them")
 
 
 async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record) -> None:
@@ -162,6 +184,10 @@ async def show_deleted(stage: Stage, record: Record) -> None:
     texts = [f"{stage.deleted} {number} to be deleted, among other words" for number in range(ENTRIES)]
     entries = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts[:3])]
     record.did(f"{len(entries)} entries with another random word were said, and found in both databases.")
+    others = _pieces_of(stage)
+    entries.append(await stage.give(stage.ada, stage.deleted))
+    record.did("Ada sent a file full of that word, too, which Ben's terminal took.")
+    record.measure("pieces_before", _pieces_of(stage) - others, "bytes of its sealed pieces before")
     before = await _search_both(stage, needles)
     if not all(one.found for one in before):
         raise CannotShow("the search of pages does not find what is there: this is a fault of Parlour")
@@ -186,11 +212,22 @@ async def show_deleted(stage: Stage, record: Record) -> None:
     frames = sum(one.frames for _, one in searches)
     record.measure("wal_frames_decrypted", frames, "frames of the logs as well")
     record.measure("places_after", sum(len(one.found) for _, one in searches), "of them had it afterwards")
+    left = _pieces_of(stage) - others
+    record.measure("pieces_after", left, "bytes of sealed pieces afterwards")
+    if left:
+        record.violated(f"{left} bytes of the pieces of a deleted file are left")
     wanted = {"the word": stage.deleted}
     looked = [await asyncio.to_thread(search_module.look, each.folder, wanted) for each in stage.both]
     record.measure("files_searched", sum(one.files for one in looked), "files searched for it in clear")
     for place in (place for files in looked for place in files.found):
         record.violated(place)
+
+
+def _pieces_of(stage: Stage) -> int:
+    """Bytes of what both terminals hold of files: pieces, their trees, and which are held."""
+    return sum(
+        path.stat().st_size for each in stage.both for path in (each.folder / folder.FILES).glob("*.*")
+    )
 
 
 async def _delete(terminal: Terminal, entries: Sequence[EntryView], record: Record) -> None:

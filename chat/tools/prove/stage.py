@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from chat.interface import EntryChanged, EntryState, EntryView, Event, ParlourError
+from chat.interface import EntryChanged, EntryState, EntryView, Event, FileSupplied, ParlourError
 from chat.storage.folder import ProfileLock, make_private
 from chat.tools.prove.programs import OWN, TERMINAL, Terminal, pair
 from chat.tools.prove.tracing import Reached, obstacle
@@ -21,6 +21,9 @@ from chat.tools.prove.wire import Wire
 
 PREFIX: Final = "parlour-prove-"
 LOCK: Final = "lock"
+
+FILE_LINES: Final = 4_096
+"""Lines of a file that is sent: some pieces of it."""
 
 
 @contextmanager
@@ -93,6 +96,20 @@ class Stage:
 
         await speaker.expect(delivered, "what was said was not delivered")
         return entries
+
+    async def give(self, speaker: Terminal, word: str) -> EntryView:
+        """Send a file full of a word, and wait until the other side has taken it. Raises CannotShow."""
+        given = self.folder / "given.txt"
+        await asyncio.to_thread(given.write_text, f"{word} in a file\n" * FILE_LINES, "utf-8")
+        speaker.mark()
+        entry = await speaker.messenger.send_file(speaker.contact, str(given))
+        await asyncio.to_thread(given.unlink)
+
+        def taken(event: Event) -> bool | None:
+            return True if isinstance(event, FileSupplied) and event.done and event.id == entry.id else None
+
+        await speaker.expect(taken, "the file was not taken")
+        return entry
 
 
 @asynccontextmanager

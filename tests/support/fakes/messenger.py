@@ -74,7 +74,8 @@ from protocol.errors import ProtocolError
 from protocol.identity.author import recovery_words
 from protocol.identity.names import is_name, is_terminal_name
 from protocol.relay.rendezvous import parse_relay
-from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, recorded
+from tests.support.fakes.files import Files
+from tests.support.fakes.others import INVITATION, WORDS, Call, Subscription, recorded
 
 TEXT_LIMIT = 16_384
 TIMER_LONGEST = 31_536_000
@@ -95,7 +96,7 @@ WRONG = phrase("Wrong passphrase: try again. No one can open this profile withou
 
 
 @recorded
-class FakeMessenger(Others):
+class FakeMessenger(Files):
     """A running engine whose network is the test."""
 
     async def me(self) -> SelfView:

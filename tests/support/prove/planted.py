@@ -14,6 +14,7 @@ from unittest.mock import patch
 from chat.cli.__main__ import main as relay
 from chat.relay.circuit import Buffers
 from chat.storage.database import Database
+from chat.storage.pieces import Pieces
 from chat.tools.prove import tracing
 from chat.tools.prove.tracing import tell_of_connections
 from protocol.errors import ProtocolError
@@ -72,6 +73,12 @@ def keeping_terminal() -> None:
         tracing.main()
 
 
+def hoarding_terminal() -> None:
+    """A terminal that says *deleted* while it keeps the pieces of a file."""
+    with patch.object(Pieces, "delete", lambda pieces, place: None):
+        tracing.main()
+
+
 def hasty_terminal() -> None:
     """A terminal that says that it has entries before it has stored them."""
     receipt_before_commit(0.1)
@@ -99,6 +106,8 @@ if __name__ == "__main__":
             forgiving_terminal()
         case ["keep"]:
             keeping_terminal()
+        case ["keep_pieces"]:
+            hoarding_terminal()
         case ["hasten"]:
             hasty_terminal()
         case ["hoard", log]:

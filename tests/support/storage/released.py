@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from chat.storage import (
     contacts,
     entries,
+    files,
     keys,
     persons,
     profile,
@@ -36,11 +37,13 @@ from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
 from chat.storage.migrations import known
 from chat.storage.persons import AddressRow
 from chat.storage.settings import RelayRow, Settings
+from protocol.attachments import file_body
 from protocol.codec import encode
 from protocol.entries_and_receipts import (
     KIND_CUT,
     KIND_DELETE,
     KIND_EDIT,
+    KIND_FILE,
     KIND_STATE,
     KIND_TEXT,
     KIND_TIMER,
@@ -65,7 +68,7 @@ from protocol.identity.log import (
     terminal_id,
 )
 from protocol.identity.reduction import reduce
-from protocol.messages import ContactValue, CutHead, SwitchValue
+from protocol.messages import ContactValue, CutHead, FileBody, SwitchValue
 from protocol.notes import Register, deletion, state_body, write
 from protocol.pairing.renewal import Drawn
 from protocol.primitives import KEY_SIZE, ed25519_from_seed, x25519_generate
@@ -127,6 +130,7 @@ def fill(database: Database) -> None:
     write_contacts(database)
     write_conversation(database)
     let_go(database)
+    name_files(database)
     remove_conversation(database)
     mark = "INSERT INTO marks (id, number, token) VALUES (1, 7, ?)"
     database.run(mark, blob("a token", 16))
@@ -235,6 +239,18 @@ def let_go(database: Database) -> None:
     database.run("INSERT INTO brought (entry) SELECT min(entry) FROM bodies")
 
 
+def name_files(database: Database) -> None:
+    """Ben sent two files, of which one is taken and one was deleted, so that its pieces are to go."""
+    teller = Teller(BEN, b"ben....3")
+    for name in ("taken.txt", "deleted.txt"):
+        body = FileBody(name, "text/plain", 7, 1, blob(f"key of {name}"), blob(f"root of {name}"))
+        entry = teller.write(KIND_FILE, file_body(body))
+        entries.insert(database, entry, unread=True)
+        files.hold(database, entry.id, blob(f"place of {name}", 16))
+        if name == "deleted.txt":
+            entries.destroy(database, entry.id)
+
+
 def write_notes(database: Database) -> None:
     """What Ann's terminals share of Ben, whose block and deleted entry are still to be followed."""
     notes = sharing.ensure(database, ANN.person)
@@ -295,6 +311,8 @@ def contents(database: Database) -> object:
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, [ANN.terminal], 10),
         "unread": receipts.unread(database, TALK),
+        "files": files.standing(database, files.Standing.WHOLE),
+        "files without a key": files.gone(database),
         "cleaning is due": secure_deletion.cleaning_is_due(database),
         "found": [row.id for row in tables.find(database, "北京")],
         "found here": [row.id for row in tables.find(database, "北京", conversation=TALK)],

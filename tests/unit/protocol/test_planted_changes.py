@@ -54,6 +54,7 @@ UNSEEN = {
     'pairing/linking.py:            raise Untrusted("an Add that adds nobody")': (
         "the Add that was consented to adds its terminal to every log that has room for it"
     ),
+    "PIECE_PATH_MAX + 1": "no file has a tree of more levels: V-PE-02 refuses it already",
     "RELAY_TOKENS_MAX + 1": "the padding of Wait has no room for one more: V-RM-04 refuses it already",
     **dict.fromkeys(
         (

@@ -44,7 +44,8 @@ class Parts:
         self.store, self.bus, self.failed = store, mock.Mock(), mock.Mock()
         runtime: Any = SimpleNamespace(config=CONFIG, tasks=Tasks(self.failed))
         self.amendments = mock.Mock(follow=mock.AsyncMock(return_value=None), clean_if_due=mock.AsyncMock())
-        self.cleaner = Cleaner(runtime, store, self.bus)
+        self.shelf = mock.Mock(drop_gone=mock.AsyncMock())
+        self.cleaner = Cleaner(runtime, store, self.bus, self.shelf)
         no_claims = mock.AsyncMock(return_value=False)
         self.settler = Settler(runtime, store, self.bus, self.amendments, no_claims)
 

@@ -201,7 +201,7 @@ KEYWORDS = frozenset(("action", "classes", "vi"))
 ALLOWED = frozenset(
     (
         *("TEXTUAL", "TERM", "TMUX", "LANG", "LANGUAGE", "STY", "SCREENDIR", "USER", "HOME"),  # variables
-        *("iTerm.app", "WezTerm", "WarpTerminal"),
+        *("iTerm.app", "WezTerm", "WarpTerminal", "~/Downloads"),
         *("/run/screen/S-", "/var/run/screen/S-", "\x1bPtmux;"),
         *("SIGINT", "SIGTERM", "SIGHUP", "LMN", "NFKD", "Choice", "asyncio.Future[None]"),
         *("PgUp", "PgDn", "Esc"),  # as they stand on keyboards

@@ -33,6 +33,7 @@ from chat.interface import (
     EntryEdited,
     EntryFilled,
     EntryReturned,
+    FileProgress,
     HistoryCleared,
     HistoryMoving,
     IdentityChanged,
@@ -138,6 +139,7 @@ class ChatScreen(Screen[None]):
             *(finding.switch, finding.palette, finding.search, finding.jump),
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
+            history.save,
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
@@ -317,6 +319,8 @@ class ChatScreen(Screen[None]):
             case EntryEdited(entry):
                 self.composer.entry_edited(entry)
                 self.history.entry_edited(entry)
+            case FileProgress():
+                self.history.file_moved(message.event)
             case EntryDeleted(contact, entry_id, deleted_by, expired):
                 self.composer.entry_deleted(contact, entry_id)
                 self.finding.entry_deleted(entry_id)
@@ -360,7 +364,9 @@ class ChatScreen(Screen[None]):
             self.surface.run("latest", self.people.read_latest, exclusive=True)
         elif self.history.catching_up:
             return  # it is shown with the entry, a frame earlier
-        elif isinstance(event, EntryAdded | EntryEdited | EntryFilled | EntryReturned | EntryDeleted):
+        elif isinstance(
+            event, (EntryAdded | EntryEdited | EntryFilled | EntryReturned | EntryDeleted) | FileProgress
+        ):
             self.people.show()
 
     def _contact_changed(self, view: ContactView) -> None:

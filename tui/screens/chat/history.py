@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
+from pathlib import Path
 
 from chat.interface import (
     ContactView,
     DeletionScope,
     EntryState,
     EntryView,
+    FileProgress,
+    FileState,
     HistoryCleared,
     Messenger,
     Term,
@@ -20,9 +23,9 @@ from tui.actions import Group
 from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
-from tui.preferences import Options, Preferences
+from tui.preferences import DOWNLOADS, SAVED_IN, Options, Preferences
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.dialog import DayDialog, DeleteDialog
+from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
 from tui.text.formatting import (
     SCOPE,
     deletion,
@@ -119,6 +122,7 @@ class HistoryController:
         useless |= {"reply"} if entry.kind in GONE else set()
         useless |= set() if entry.scopes else {"delete"}
         useless |= set() if entry.own and entry.kind == "text" else {"edit"}
+        useless |= set() if entry.file is not None else {"save"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
     def reply(self) -> None:
@@ -143,6 +147,28 @@ class HistoryController:
 
     def copy_code(self) -> None:
         self._copy(blocks, _("Code copied."), _("This message contains no code."))
+
+    def save(self) -> None:
+        """Take a file that is not here, or save one that is."""
+        entry = self.view.chosen
+        if entry is None or entry.file is None:
+            self.surface.say(_("This message has no file."))
+        elif entry.file.state is FileState.WHOLE:
+            dialog = SaveDialog(entry.file.name, self.preferences.get(SAVED_IN) or DOWNLOADS)
+            self.surface.choose(dialog, partial(self._save_in, entry))
+        elif entry.file.state is FileState.TAKING:
+            self.surface.call("file", self.messenger.pause_file, entry.contact, entry.id)
+        else:
+            self.surface.call("file", self.messenger.take_file, entry.contact, entry.id)
+
+    def _save_in(self, entry: EntryView, folder: str) -> None:
+        self.surface.post(PreferenceChosen(SAVED_IN, folder))
+        self.surface.run("file", self._save, entry, str(Path(folder).expanduser()))
+
+    async def _save(self, entry: EntryView, folder: str) -> None:
+        path = await self.surface.ask(self.messenger.save_file(entry.contact, entry.id, folder))
+        if path is not None:
+            self.surface.say(_("Saved as {path}").format(path=safe_line(path)))
 
     def details(self) -> None:
         entry = self.view.chosen
@@ -310,6 +336,12 @@ class HistoryController:
         """Draw what an entry says now."""
         opened = self.state.conversation
         if opened is not None and entry.contact == opened.person and opened.edited(entry):
+            self.view.window_changed(opened.window)
+
+    def file_moved(self, event: FileProgress) -> None:
+        """Draw how much of a file is here."""
+        opened = self.state.conversation
+        if opened is not None and event.contact == opened.person and opened.file_moved(event.id, event.file):
             self.view.window_changed(opened.window)
 
     def entries_conflict(self, contact: str, entries: Iterable[str]) -> None:

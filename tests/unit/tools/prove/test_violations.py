@@ -74,6 +74,8 @@ async def test_a_relay_is_examined_and_another_process_is_not(monkeypatch: pytes
 async def plain_files(stage: Stage) -> None:
     (stage.ada.folder / "draft.txt").write_text(f"I wrote {stage.needle} to Ben", encoding="utf-16-le")
     (stage.ada.home / "cache").write_text(stage.needle)
+    (stage.ada.folder / "files").mkdir(exist_ok=True)
+    (stage.ada.folder / "files" / "thumbnail.png").write_bytes(b"\x89PNG" + stage.needle.encode())
     (stage.ben.folder / "log").write_bytes(b"opened with " + stage.ben.passphrase.encode() + b"\n")
     with closing(sqlite3.connect(stage.ben.folder / "cache.db")) as database:
         database.execute("CREATE TABLE kept (text)")
@@ -82,6 +84,7 @@ async def plain_files(stage: Stage) -> None:
 async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
     assert set(await broken("C2", at_rest.show_only_ciphertext, plain_files)) >= {
         "in Ada's profile draft.txt: the needle, as UTF-16, little endian",
+        "in Ada's profile files/thumbnail.png: the needle, as UTF-8",
         "in Ben's profile cache.db: a database that is not encrypted",
         "in Ben's profile log: Ben's passphrase, as UTF-8",
         "in the home of Ada's terminal cache: the needle, as UTF-8",
@@ -144,6 +147,12 @@ async def test_claim_c5_fails_where_pages_or_log_keep_it(monkeypatch: pytest.Mon
     reasons = "; ".join(await broken("C5", at_rest.show_deleted, nothing, Setting(PLANTED, traced=False)))
     assert "database still holds what was deleted" in reasons
     assert "frame" in reasons
+
+
+async def test_claim_c5_fails_where_the_pieces_of_a_file_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLOUR_PLANTED", "keep_pieces")
+    (reason,) = await broken("C5", at_rest.show_deleted, nothing, Setting(PLANTED, traced=False))
+    assert re.fullmatch(r"\d+ bytes of the pieces of a deleted file are left", reason)
 
 
 async def test_claim_c6_fails_where_a_receipt_goes_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:

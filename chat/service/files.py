@@ -1,0 +1,230 @@
+"""The use cases of files: send one, decide about one that came, take, pause and save it (SPEC §12)."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import os
+import stat
+from collections.abc import Collection, Iterator
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from chat.errors import phrase
+from chat.interface import (
+    DEFAULT_MIB,
+    WITHOUT_ASKING,
+    EntryView,
+    FileState,
+    Notice,
+    ParlourError,
+    UsageError,
+)
+from chat.service.events import EventBus
+from chat.service.history import held_in
+from chat.service.keyring import Keyring
+from chat.service.messages import Messages
+from chat.service.shelf import Shelf
+from chat.service.transfers import Transfers
+from chat.service.views import Views
+from chat.storage import files, receipts, settings
+from chat.storage.database import Database, Store
+from chat.storage.errors import StorageUnsure
+from chat.storage.files import FileRow, Standing
+from chat.storage.new_file import FileExists, NewFile
+from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable
+from chat.tasks import Runtime
+from protocol.attachments import file_body, safe_media, safe_name, shape_of, usual_aead
+from protocol.entries_and_receipts import conversation_of
+from protocol.messages import FileBody
+from protocol.primitives import KEY_SIZE
+
+MIB: Final = 1 << 20
+
+WITHOUT_ASKING_IN_ALL: Final = 1_024
+"""MiB of the files of a conversation that are taken without asking. A contact can fill so much."""
+
+NO_FILE = phrase("This message names no file that is known here.")
+NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
+NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
+NO_FOLDER = phrase("There is no such folder: choose another one.")
+NAMES_TRIED: Final = 1_000
+ALL_TAKEN = phrase("Too many files in that folder have this name: choose another folder.")
+
+
+class Files:
+    """Files of conversations, for the person. `Transfers` brings their pieces."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        views: Views,
+        shelf: Shelf,
+        transfers: Transfers,
+        messages: Messages,
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
+        self._due = asyncio.Event()
+
+    # --- Sending ---
+
+    async def send(self, person: bytes, path: Path, name: str = "", send_id: str = "") -> EntryView:
+        """As interface.Messenger.send_file."""
+        if (before := await self._messages.sent_file(person, send_id)) is not None:
+            return before
+        source = await asyncio.to_thread(_open_source, path)
+        key, aead = self._runtime.random(KEY_SIZE), usual_aead()
+        try:
+            size = os.fstat(source.fileno()).st_size
+            await self._shelf.require_room(shape_of(FileBody("a", "", size, aead.id, key, key)))
+            made = await self._shelf.seal(source, key, aead)
+        finally:
+            source.close()
+        shown = safe_name(name or path.name)
+        media = safe_media(mimetypes.guess_type(shown)[0] or "")
+        body = FileBody(shown, media, made.size, aead.id, key, made.root)
+        try:
+            return await self._messages.send_file(person, file_body(body), made.place, send_id)
+        except StorageUnsure:
+            raise  # it may be stored: the next start deletes the pieces if it is not
+        except ParlourError:
+            await self._shelf.discard(made)
+            raise
+
+    # --- What came ---
+
+    def came(self) -> None:
+        """Entries came that name files."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Delete what a crash left, go on with what was taken, and decide about what comes; never ends."""
+        await self._shelf.sweep()
+        for row in await self._store.read(files.standing, Standing.TAKEN):
+            await self._transfers.begin(row)
+        self._due.set()
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                for row in await self._store.read(files.standing, Standing.NEW):
+                    await self._decide(row)
+            except ParlourError as failure:
+                self._bus.publish(Notice(failure.phrase))
+
+    async def _decide(self, row: FileRow) -> None:
+        own = self._keyring.own_terminals
+        chosen, taken = await self._store.read(_limits, row.conversation, own)
+        size = row.body.size
+        if size > chosen or taken + size > max(WITHOUT_ASKING_IN_ALL * MIB, chosen):
+            await self._ask(row)
+            return
+        try:
+            await self._begin(row)
+        except NoRoom as failure:
+            await self._ask(row)
+            self._bus.publish(Notice(failure.phrase))
+
+    async def _ask(self, row: FileRow) -> None:
+        await self._store.write(files.stand, row.entry, Standing.ASKS)
+        self._transfers.publish(row, FileState.ASKS, 0)
+
+    async def _begin(self, row: FileRow) -> None:
+        await self._shelf.require_room(shape_of(row.body))
+        await self._store.write(files.stand, row.entry, Standing.TAKEN)
+        await self._transfers.begin(row)
+
+    # --- The person ---
+
+    async def take(self, person: bytes, entry: bytes) -> EntryView:
+        """As interface.Messenger.take_file."""
+        row = await self._row(person, entry)
+        if row.standing is not Standing.WHOLE:
+            await self._begin(row)
+        return await self._store.read(self._shown, person, entry)
+
+    async def pause(self, person: bytes, entry: bytes) -> EntryView:
+        """As interface.Messenger.pause_file."""
+        row = await self._row(person, entry)
+        if row.standing in (Standing.NEW, Standing.TAKEN):
+            held = self._shelf.held(entry) or 0
+            await self._store.write(files.stand, entry, Standing.PAUSED)
+            await self._transfers.stop(entry)
+            self._transfers.publish(row, FileState.PAUSED, held)
+        return await self._store.read(self._shown, person, entry)
+
+    async def save(self, person: bytes, entry: bytes, folder: Path) -> Path:
+        """As interface.Messenger.save_file."""
+        row = await self._row(person, entry)
+        if row.standing is not Standing.WHOLE:
+            raise UsageError(NOT_WHOLE)
+        if not folder.is_absolute() or not await asyncio.to_thread(folder.is_dir):
+            raise UsageError(NO_FOLDER)
+        volume = await self._shelf.take(row, entry)
+        try:
+            target = await asyncio.to_thread(_free_target, folder, safe_name(row.body.name))
+            try:
+                await self._shelf.save(volume, target)
+                await asyncio.to_thread(target.finish)
+            except BaseException:
+                target.abandon()
+                raise
+        finally:
+            await self._shelf.release(volume, entry)
+        return target.path
+
+    async def _row(self, person: bytes, entry: bytes) -> FileRow:
+        """The file of an entry of the conversation with a person. Raises UsageError."""
+        row = await self._store.read(files.get, entry)
+        if row is None or row.conversation != conversation_of(self._keyring.own.person, person):
+            raise UsageError(NO_FILE)
+        return row
+
+    def _shown(self, database: Database, person: bytes, entry: bytes) -> EntryView:
+        row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
+        return self._views.entry(person, row, receipts.of(database, [entry]).get(entry, []))
+
+
+def _limits(database: Database, conversation: bytes, own: Collection[bytes]) -> tuple[int, int]:
+    """Bytes up to which a file is taken without asking, and those that were taken of a conversation."""
+    chosen = settings.preferences(database).get(WITHOUT_ASKING, "")
+    most = int(chosen) if chosen.isdecimal() and len(chosen) < 9 else DEFAULT_MIB
+    return most * MIB, files.taken_from(database, conversation, own)
+
+
+def _open_source(path: Path) -> BinaryIO:
+    """A file of this person, to be read. Raises NotSendable."""
+    if not path.is_absolute():
+        raise NotSendable(NOT_WHOLE_PATH)
+    try:
+        # A named pipe would hold the thread until somebody writes into it.
+        source = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError:
+        raise NotSendable(CHANGED) from None
+    if not stat.S_ISREG(os.fstat(source).st_mode):
+        os.close(source)
+        raise NotSendable(NOT_A_FILE)
+    return os.fdopen(source, "rb", buffering=0)
+
+
+def _names(name: str) -> Iterator[str]:
+    stem, dot, suffix = name.rpartition(".")
+    if not stem:
+        stem, dot, suffix = name, "", ""
+    yield name
+    yield from (f"{stem} ({number}){dot}{suffix}" for number in count(2))
+
+
+def _free_target(folder: Path, name: str) -> NewFile:
+    """A new file of this name, or of one with a number where there is one. Raises UsageError, as NewFile."""
+    for _, one in zip(range(NAMES_TRIED), _names(name), strict=False):
+        try:
+            return NewFile(folder / one)
+        except FileExists:
+            continue
+    raise UsageError(ALL_TAKEN)

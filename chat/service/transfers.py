@@ -1,0 +1,420 @@
+"""Pieces of files over links: what others ask of this terminal, and what it asks of them (SPEC §12.3).
+
+A piece goes out only while nothing else waits to be sent. What came is on the disk before more is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from msgspec import Struct, field
+
+from chat.errors import phrase
+from chat.interface import FileProgress, FileState, FileSupplied, Notice
+from chat.network.driver import Outgoing
+from chat.network.links import LiveLink, Peer
+from chat.service.events import EventBus
+from chat.service.keyring import Keyring
+from chat.service.shelf import Shelf, Volume
+from chat.service.views import file_view
+from chat.storage import files
+from chat.storage.database import Store
+from chat.storage.errors import StorageFailure
+from chat.storage.files import FileRow, Standing
+from chat.storage.pieces import RUN, SealedFile
+from chat.tasks import Runtime
+from protocol.entries_and_receipts import conversation_of
+from protocol.errors import ProtocolError, Unexpected
+from protocol.messages import AskPieces, Message, Piece, PiecesEnd, StopPieces, WholeFile
+from protocol.pieces import Demand, Supply
+
+AT_ONCE: Final = 4
+"""Files that are taken at the same time; others wait. Contacts fill this with files below the size that this
+person set, and this person with those that it wants."""
+
+ASKED: Final = 16
+"""Pieces that one message asks for, 0.9 MiB. A text waits behind what is under way: twice as much."""
+
+AHEAD: Final = 2
+"""Such messages per file and link that wait for their end, so that the other side has always one."""
+
+OPEN_MAX: Final = 8
+"""The same of all files on one link: half of what the other side must take."""
+
+PENDING_MAX: Final = 2 * RUN
+"""Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link."""
+
+TOLD_EVERY: Final = 0.25
+"""Seconds between two events of the progress of one file."""
+
+AGAIN: Final = 60.0
+"""Seconds after which a terminal that lacked pieces is asked again: it may take the file itself."""
+
+BAD = phrase("A device sent a false part of a file. It was thrown away, and that device is not asked again.")
+
+
+class _Serving(Struct, eq=False):
+    """A file of which the other end of a link asks, and how many asks wait; None: it may not have it."""
+
+    volume: Volume | None = None
+    asks: int = 0
+    sent: int = 0
+    told: float = -TOLD_EVERY
+
+    def sends(self, size: int, now: float) -> bool:
+        """So many bytes were sent; whether that is to be told."""
+        self.sent += size
+        tells = now >= self.told + TOLD_EVERY
+        if tells:
+            self.told = now
+        return tells
+
+    async def allow(self, shelf: Shelf, row: FileRow | None) -> None:
+        """Let the file be served from now on, or with None no longer. Raises StorageFailure."""
+        if row is not None and self.volume is None:
+            self.volume = await shelf.take(row, self)
+        elif row is None:
+            await self.release(shelf)
+
+    async def release(self, shelf: Shelf) -> None:
+        """It is served no more. Raises StorageFailure."""
+        if self.volume is not None:
+            volume, self.volume = self.volume, None
+            await shelf.release(volume, self)
+
+
+class _End(Struct, eq=False):
+    """One link: what its other end asks for, and what it is asked for.
+
+    `ready` is what goes out next, read from the disk. `pending` are pieces that are to be stored.
+    """
+
+    outgoing: Outgoing
+    supply: Supply = field(default_factory=Supply)
+    demand: Demand = field(default_factory=Demand)
+    serving: dict[bytes, _Serving] = field(default_factory=dict)
+    ready: deque[Piece | PiecesEnd] = field(default_factory=deque)
+    filling: asyncio.Task[None] | None = None
+    pending: list[Piece] = field(default_factory=list)
+    storing: asyncio.Task[None] | None = None
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def add(self, piece: Piece, store: Callable[[], asyncio.Task[None]]) -> None:
+        """A piece is to be stored. Waits while many are; `store` begins with that, where nothing does it."""
+        self.pending.append(piece)
+        if self.storing is None or self.storing.done():
+            self.storing = store()
+        while len(self.pending) >= PENDING_MAX:
+            self.room.clear()
+            await self.room.wait()
+
+    def stored(self, some: list[Piece]) -> None:
+        """These wait no longer."""
+        done = set(map(id, some))
+        self.pending = [piece for piece in self.pending if id(piece) not in done]
+        self.room.set()
+
+    def fill(self, read: Callable[[], asyncio.Task[None]]) -> bool:
+        """Let what is due next be read while other pieces go out; False where nothing is due."""
+        if self.filling is None or self.filling.done():
+            self.filling = read() if len(self.supply) else None
+        return self.filling is not None
+
+
+class _Taking(Struct, eq=False):
+    """A file that is being taken. `lacking`: links whose other end lacked some of it, since when.
+
+    `refused`: terminals that sent a false piece. `told`, `before`: when progress was last told, and how many
+    bytes were held then.
+    """
+
+    volume: Volume
+    refused: set[Peer] = field(default_factory=set)
+    lacking: dict[LiveLink, float] = field(default_factory=dict)
+    told: float = 0.0
+    before: int = 0
+    rate: int = 0
+
+    @property
+    def row(self) -> FileRow:
+        return self.volume.row
+
+
+class Transfers:
+    """Takes and supplies pieces of files. In memory it keeps a few per link, whatever the sizes."""
+
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, shelf: Shelf) -> None:
+        self._runtime, self._store, self._bus = runtime, store, bus
+        self._keyring, self._shelf = keyring, shelf
+        self._ends = dict[LiveLink, _End]()
+        self._taking = dict[bytes, _Taking]()
+        self._waiting = dict[bytes, FileRow]()
+        self._held = asyncio.Lock()
+
+    # --- Links ---
+
+    def opened(self, link: LiveLink, outgoing: Outgoing) -> None:
+        """A link opened, by which files can come and go."""
+        self._ends[link] = _End(outgoing)
+        self._plan()
+
+    def ended(self, link: LiveLink) -> None:
+        """It ended. What had been asked on it is asked on others."""
+        if (end := self._ends.pop(link, None)) is None:
+            return
+        for taking in self._taking.values():
+            taking.lacking.pop(link, None)
+        self._runtime.tasks.spawn(self._let_go(list(end.serving.values())))
+        self._plan()
+
+    async def _let_go(self, some: list[_Serving]) -> None:
+        for serving in some:
+            await serving.release(self._shelf)
+
+    async def take(self, link: LiveLink, message: Message) -> None:
+        """A message about pieces came. Raises ProtocolError, and what a read of the database raises."""
+        end = self._ends.get(link)
+        if end is None:
+            return  # it has ended meanwhile
+        match message:
+            case AskPieces() as ask:
+                await self._allow(link, end, ask.entry)
+                end.supply.take(ask)
+                end.outgoing.below(partial(self._serve, link, end))
+            case StopPieces(entry=entry):
+                end.supply.drop(entry)
+                left = [one for one in end.ready if isinstance(one, PiecesEnd) or one.entry != entry]
+                end.ready.clear()
+                end.ready.extend(left)
+            case Piece() as piece:
+                if end.demand.takes(piece):
+                    await self._came(link, end, piece)
+            case WholeFile(entry=entry):
+                await self._has_it(link, entry)
+            case PiecesEnd() as over:
+                self._over(link, over.entry, end.demand.ended(over))
+            case _:
+                raise Unexpected("not a message about pieces")
+
+    # --- Supplying ---
+
+    async def _allow(self, link: LiveLink, end: _End, entry: bytes) -> None:
+        """Let what is asked for be served, if the other end may have it. No answer says whether it may."""
+        serving = end.serving.setdefault(entry, _Serving())
+        serving.asks += 1
+        row = await self._store.read(files.to_supply, entry, *self._asker(link))
+        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
+        await serving.allow(self._shelf, row if held else None)
+
+    async def _has_it(self, link: LiveLink, entry: bytes) -> None:
+        """The other end says that it holds a file now. Of one that it may not have that means nothing."""
+        row = await self._store.read(files.to_supply, entry, *self._asker(link))
+        if row is not None:
+            person, size = row.contact or self._keyring.own.person, row.body.size
+            self._bus.publish(FileSupplied(person.hex(), entry.hex(), size, size, done=True))
+
+    def _asker(self, link: LiveLink) -> tuple[bytes, bytes | None]:
+        """The conversation and the contact of the other end; None: it is a terminal of this person."""
+        own, person = self._keyring.own.person, link.person
+        return conversation_of(own, person), None if person == own else person
+
+    async def _serve(self, link: LiveLink, end: _End) -> bool:
+        """Send the next piece, or the end of an ask; False where nothing is due."""
+        read = partial(self._begin_filling, end)
+        while not end.ready:
+            if not end.fill(read) or end.filling is None:
+                return False
+            await asyncio.wait([end.filling])
+        due = end.ready.popleft()
+        if len(end.ready) < RUN:
+            end.fill(read)
+        if isinstance(due, PiecesEnd):
+            await self._answered(end, due.entry)
+            await link.driver.send(due)
+        else:
+            await link.driver.send(due)
+            self._tell_supplied(end.serving.get(due.entry), due)
+        return link in self._ends
+
+    def _begin_filling(self, end: _End) -> asyncio.Task[None]:
+        return self._runtime.tasks.spawn(self._fill(end))
+
+    async def _fill(self, end: _End) -> None:
+        """Read the next pieces that are due, if they are held, or come to the end of an ask."""
+        due = end.supply.next(RUN)
+        if isinstance(due, PiecesEnd):
+            end.ready.append(due)
+        elif due is not None:
+            serving = end.serving.get(due.entry)
+            if serving is not None and serving.volume is not None:
+                read = partial(_read, entry=due.entry, first=due.first, count=due.count)
+                end.ready.extend(await serving.volume.use(read) or ())
+
+    def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
+        if serving is None or serving.volume is None:
+            return
+        now, row = self._runtime.clock.monotonic(), serving.volume.row
+        if serving.sends(len(piece.data), now):
+            person, size = row.contact or self._keyring.own.person, row.body.size
+            sent = min(serving.sent, size)
+            self._bus.publish(FileSupplied(person.hex(), piece.entry.hex(), sent, size))
+
+    async def _answered(self, end: _End, entry: bytes) -> None:
+        serving = end.serving[entry]
+        serving.asks -= 1
+        if not serving.asks:
+            del end.serving[entry]
+            await serving.release(self._shelf)
+
+    # --- Taking ---
+
+    async def begin(self, row: FileRow) -> None:
+        """Take a file from now on, as soon as others are done. Raises NoRoom, StorageFailure."""
+        async with self._held:
+            if row.entry in self._taking or row.entry in self._waiting:
+                return
+            if len(self._taking) >= AT_ONCE:
+                self._waiting[row.entry] = row
+                return
+            volume = await self._shelf.take(row, self)
+            taking = self._taking[row.entry] = _Taking(volume, before=volume.held)
+        if volume.whole:
+            await self._finish(taking)
+        else:
+            self._tell(taking, FileState.TAKING)
+            self._plan()
+
+    async def stop(self, entry: bytes) -> None:
+        """Take no more of a file for now: what came of it stays."""
+        self._waiting.pop(entry, None)
+        taking = self._taking.pop(entry, None)
+        if taking is None:
+            return
+        for end in self._ends.values():
+            if end.demand.waits(entry):
+                end.outgoing.put(StopPieces(entry))
+        await self._shelf.release(taking.volume, self)
+        await self._next()
+
+    async def _next(self) -> None:
+        """Begin with a file that waited for others."""
+        if self._waiting and len(self._taking) < AT_ONCE:
+            entry = next(iter(self._waiting))
+            await self.begin(self._waiting.pop(entry))
+
+    def _plan(self) -> None:
+        """Ask for what is missing, of all who may have it."""
+        for taking in list(self._taking.values()):
+            if taking.volume.gone:
+                self._runtime.tasks.spawn(self.stop(taking.row.entry))
+                continue
+            for link, end in self._ends.items():
+                if self._is_source(link, taking):
+                    self._ask(end, taking)
+
+    def _is_source(self, link: LiveLink, taking: _Taking) -> bool:
+        own = self._keyring.own.person
+        if link.peer in taking.refused or link.person not in (own, taking.row.contact):
+            return False
+        since = taking.lacking.get(link)
+        return since is None or self._runtime.clock.monotonic() >= since + AGAIN
+
+    def _ask(self, end: _End, taking: _Taking) -> None:
+        entry = taking.row.entry
+        while end.demand.waits(entry) < AHEAD and end.demand.open < OPEN_MAX:
+            elsewhere = set[int]().union(*(one.demand.awaited(entry) for one in self._ends.values()))
+            elsewhere.update(
+                piece.number for one in self._ends.values() for piece in one.pending if piece.entry == entry
+            )
+            ranges = taking.volume.missing(ASKED, elsewhere)
+            if not ranges:
+                return
+            end.outgoing.put(end.demand.ask(entry, ranges))
+
+    async def _came(self, link: LiveLink, end: _End, piece: Piece) -> None:
+        """Store a piece, and read on only while few wait for that."""
+        if piece.entry not in self._taking:
+            return
+        await end.add(piece, lambda: self._runtime.tasks.spawn(self._store_pending(link, end)))
+
+    async def _store_pending(self, link: LiveLink, end: _End) -> None:
+        while end.pending:
+            entry = end.pending[0].entry
+            some = [piece for piece in end.pending if piece.entry == entry]
+            try:
+                await self._write(link, entry, some)
+            finally:
+                end.stored(some)
+
+    async def _write(self, link: LiveLink, entry: bytes, some: list[Piece]) -> None:
+        taking = self._taking.get(entry)
+        if taking is None:
+            return
+        try:
+            await taking.volume.use(partial(_store, pieces=some, root=taking.row.body.root))
+        except ProtocolError:
+            taking.refused.add(link.peer)
+            self._bus.publish(Notice(BAD))
+            link.driver.abort()
+            return
+        except StorageFailure as failure:
+            await self._store.write(files.stand, entry, Standing.PAUSED)
+            self._tell(taking, FileState.PAUSED)
+            self._bus.publish(Notice(failure.phrase))
+            await self.stop(entry)
+            return
+        if taking.volume.gone:
+            await self.stop(entry)
+        elif taking.volume.whole and self._taking.get(entry) is taking:
+            await self._finish(taking)
+        elif self._runtime.clock.monotonic() >= taking.told + TOLD_EVERY:
+            self._tell(taking, FileState.TAKING)
+
+    def _over(self, link: LiveLink, entry: bytes, left: set[int]) -> None:
+        taking = self._taking.get(entry)
+        if taking is not None and left:
+            taking.lacking[link] = self._runtime.clock.monotonic()
+            self._runtime.beat.by(AGAIN)
+        self._plan()
+
+    def tick(self) -> None:
+        """Ask those again who lacked something."""
+        if self._taking:
+            self._plan()
+
+    async def _finish(self, taking: _Taking) -> None:
+        entry = taking.row.entry
+        del self._taking[entry]
+        await self._store.write(files.stand, entry, Standing.WHOLE)
+        self._tell(taking, FileState.WHOLE)
+        for end in self._ends.values():
+            if entry in end.demand.entries:
+                end.outgoing.put(WholeFile(entry))
+        await self._shelf.release(taking.volume, self)
+        await self._next()
+
+    def _tell(self, taking: _Taking, state: FileState) -> None:
+        now, held, row = self._runtime.clock.monotonic(), taking.volume.held, taking.row
+        passed = now - taking.told
+        rate = int((held - taking.before) / passed) if taking.told and passed > 0 else 0
+        taking.told, taking.before = now, held
+        person = row.contact or self._keyring.own.person
+        view = file_view(row.body, state, held, rate)
+        self._bus.publish(FileProgress(person.hex(), row.entry.hex(), view))
+
+    def publish(self, row: FileRow, state: FileState, held: int) -> None:
+        """Publish what is done with a file that is not being taken."""
+        person = row.contact or self._keyring.own.person
+        self._bus.publish(FileProgress(person.hex(), row.entry.hex(), file_view(row.body, state, held)))
+
+
+def _read(file: SealedFile, *, entry: bytes, first: int, count: int) -> list[Piece]:
+    return file.read(entry, first, count)
+
+
+def _store(file: SealedFile, *, pieces: list[Piece], root: bytes) -> int:
+    return file.write(pieces, root)

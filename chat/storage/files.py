@@ -1,0 +1,146 @@
+"""The files that entries name: what this terminal does with each, and where its pieces stand (SPEC §12)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from enum import IntEnum
+from typing import Final
+
+from msgspec import Struct
+
+from chat.storage.database import Database, Row
+from chat.storage.quarantine import QUARANTINED
+from protocol.attachments import read_file
+from protocol.entries_and_receipts import KIND_FILE
+from protocol.errors import ProtocolError
+from protocol.messages import FileBody
+
+
+class Standing(IntEnum):
+    """What is done with a file, as `files.state` has it."""
+
+    NEW = 0
+    ASKS = 1
+    TAKEN = 2
+    PAUSED = 3
+    WHOLE = 4
+
+
+class FileRow(Struct, frozen=True):
+    """A file of an entry (id). `contact`: with whom the conversation is, None for the notes.
+
+    `place`: the name of its pieces.
+    """
+
+    number: int
+    entry: bytes
+    conversation: bytes
+    contact: bytes | None
+    place: bytes
+    standing: Standing
+    body: FileBody
+    time: int
+
+
+_FIELDS: Final = (
+    "SELECT e.number, e.id, c.id, c.contact, f.place, f.state, b.body, e.time FROM files AS f"
+    " JOIN entries AS e ON e.number = f.entry JOIN bodies AS b ON b.entry = e.number"
+    " JOIN conversations AS c ON c.number = e.conversation"
+)
+_COUNTS: Final = (
+    f"NOT EXISTS (SELECT 1 FROM {QUARANTINED} WHERE q.entry = e.number)"
+    " AND e.number NOT IN (SELECT entry FROM claims)"
+)
+
+
+def _row(found: Row) -> FileRow:
+    number, entry, conversation, contact, place, state, body, time = found
+    return FileRow(number, entry, conversation, contact, place, Standing(state), read_file(body), time)
+
+
+def add(db: Database, number: int, size: int) -> None:
+    """The body of an entry, by its number, names a file of so many bytes."""
+    sql = "INSERT OR IGNORE INTO files (entry, place, size, state) VALUES (?, randomblob(16), ?, ?)"
+    db.run(sql, number, size, int(Standing.NEW))
+
+
+def rebuild(db: Database) -> None:
+    """What a damaged table lost is to be decided again: its pieces are of no use without their name."""
+    lost = (
+        "SELECT e.number, b.body FROM entries AS e JOIN bodies AS b ON b.entry = e.number"
+        " WHERE e.kind = ? AND NOT e.destroyed AND e.number NOT IN (SELECT entry FROM files)"
+    )
+    for number, body in db.rows(lost, KIND_FILE):
+        with suppress(ProtocolError):  # an invalid body, kept for the chain of its author
+            add(db, number, read_file(body).size)
+
+
+def hold(db: Database, entry: bytes, place: bytes) -> None:
+    """All pieces of the file of an entry (id) stand under this name: this person sends it."""
+    sql = "UPDATE files SET place = ?, state = ? WHERE entry = (SELECT number FROM entries WHERE id = ?)"
+    db.run(sql, place, int(Standing.WHOLE), entry)
+
+
+def stand(db: Database, entry: bytes, standing: Standing) -> None:
+    """Something else is done with the file of an entry (id)."""
+    sql = "UPDATE files SET state = ? WHERE entry = (SELECT number FROM entries WHERE id = ?)"
+    db.run(sql, int(standing), entry)
+
+
+def get(db: Database, entry: bytes) -> FileRow | None:
+    """The file of an entry (id); None where its body is not held, or names none."""
+    found = db.row(f"{_FIELDS} WHERE e.id = ?", entry)
+    return None if found is None else _row(found)
+
+
+def to_supply(db: Database, entry: bytes, conversation: bytes, contact: bytes | None) -> FileRow | None:
+    """The file of an entry (id), if a terminal may have it (SPEC §12.3), else None, whatever the reason.
+
+    `conversation`: that with the `contact` whose terminal asks. Without a contact a terminal of this person
+    asks, which may have those of all conversations.
+    """
+    found = db.row(
+        f"{_FIELDS} WHERE e.id = ? AND {_COUNTS} AND (? IS NULL"
+        " OR c.id = ? AND NOT EXISTS (SELECT 1 FROM uncovered WHERE entry = e.number)"
+        " AND NOT EXISTS (SELECT 1 FROM contacts WHERE person = c.contact AND held))",
+        *(entry, contact, conversation),
+    )
+    return None if found is None else _row(found)
+
+
+def taken_from(db: Database, conversation: bytes, own: Collection[bytes]) -> int:
+    """Bytes of the files of a conversation that others than `own` terminals wrote, and that are taken."""
+    marks, kinds = ",".join("?" * len(own)), (Standing.TAKEN, Standing.PAUSED, Standing.WHOLE)
+    return int(
+        db.value(
+            "SELECT ifnull(sum(f.size), 0) FROM files AS f JOIN entries AS e ON e.number = f.entry"
+            f" WHERE f.state IN {tuple(map(int, kinds))}"
+            " AND e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+            f" AND e.author NOT IN (SELECT number FROM terminals WHERE terminal IN ({marks}))",
+            *(conversation, *own),
+        )
+    )
+
+
+def standing(db: Database, some: Standing) -> list[FileRow]:
+    """The files of this standing, those of the newest entries first."""
+    return [
+        _row(one)
+        for one in db.rows(f"{_FIELDS} WHERE f.state = ? AND {_COUNTS} ORDER BY e.number DESC", int(some))
+    ]
+
+
+def places(db: Database) -> set[bytes]:
+    """The names of all pieces that belong to an entry, or are to be deleted."""
+    return {place for (place,) in db.rows("SELECT place FROM files UNION SELECT place FROM files_gone")}
+
+
+def gone(db: Database) -> list[bytes]:
+    """The names of pieces whose key was destroyed."""
+    return [place for (place,) in db.rows("SELECT place FROM files_gone")]
+
+
+def forget_gone(db: Database, some: Iterable[bytes]) -> None:
+    """These pieces are deleted."""
+    db.run_many("DELETE FROM files_gone WHERE place = ?", [(place,) for place in some])

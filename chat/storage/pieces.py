@@ -1,0 +1,437 @@
+"""Sealed pieces of files on the disk, outside of the database: data first, then hashes, then what is held.
+
+A crash loses no piece that was written, and a power cut only the last ones: nothing is read again to go on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from msgspec import Struct
+
+from chat.errors import ParlourError, UsageError, phrase
+from chat.storage import folder
+from chat.storage.folder import system_failures
+from chat.storage.new_file import NewFile
+from protocol.attachments import (
+    HASH_SIZE,
+    Shape,
+    above,
+    check_piece,
+    leaf_hash,
+    levels,
+    neighbours,
+    open_piece,
+    seal_piece,
+)
+from protocol.errors import AuthenticationFailed
+from protocol.limits import FILE_BYTES_MAX, PIECE_BYTES
+from protocol.messages import Piece, PieceRange
+from protocol.primitives import Aead
+
+RUN: Final = 8
+"""Pieces that are read or written together: half a megabyte, whatever the size of the file."""
+
+SYNCED_EVERY: Final = 1_024
+"""Pieces after which what was written is made durable. A power cut, and no crash, loses at most so many."""
+
+SPARE: Final = 64 << 20
+"""Bytes of the disk that no file may take: the history needs them more."""
+
+_BOOT: Final = 48
+"""Bytes at the beginning of what is held, for the start of the machine in which it was written."""
+
+_HASHES: Final = 4_096
+"""Hashes of one level of the tree that are computed together."""
+
+NOT_A_FILE = phrase("This is not a file that can be sent: name a file, not a folder or a device.")
+TOO_LARGE = phrase("This file is larger than a terabyte: send it in parts.")
+CHANGED = phrase("The file cannot be read: check that it is there and that you may read it.")
+DAMAGED = phrase("A part of this file is damaged on this disk: ask for it to be sent again.")
+NO_ROOM = phrase("The disk has too little room for this file: free some space, then try again.")
+
+
+class NotSendable(UsageError):
+    """A file that this person named cannot be read, or is none."""
+
+
+class NoRoom(ParlourError):
+    """The disk has no room for a file."""
+
+    def __init__(self) -> None:
+        super().__init__(NO_ROOM)
+
+
+class PieceDamaged(ParlourError):
+    """A piece does not open: the disk has lost it. The check before it was stored held."""
+
+    def __init__(self) -> None:
+        super().__init__(DAMAGED)
+
+
+class Made(Struct, frozen=True):
+    """A file that was sealed: the name of its pieces (16 bytes), its size in bytes, and its root."""
+
+    place: bytes
+    size: int
+    root: bytes
+
+
+class _Layout:
+    """Where each node of a tree is in its file: level by level, the leaves first."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.levels = count, tuple(levels(count))
+        self._starts, at = list[int](), 0
+        for nodes in self.levels:
+            self._starts.append(at)
+            at += nodes * HASH_SIZE
+
+    def offset(self, level: int, place: int) -> int:
+        return self._starts[level] + place * HASH_SIZE
+
+
+class Pieces:
+    """The folder of all pieces of a profile. Its methods block; they raise StorageFailure.
+
+    `boot`: names this start of the machine, empty where it has no name.
+    """
+
+    def __init__(self, profile: Path, boot: Callable[[], str]) -> None:
+        self._folder, self._boot = profile / folder.FILES, boot
+
+    def require_room(self, shape: Shape) -> None:
+        """Raises NoRoom unless the disk has room for a file, and for the history as before."""
+        self._make()
+        with system_failures():
+            free = shutil.disk_usage(self._folder).free
+        if free < shape.sealed + 3 * HASH_SIZE * shape.count + SPARE:
+            raise NoRoom
+
+    def _make(self) -> None:
+        with system_failures():
+            folder.make_private_folder(self._folder)
+
+    def paths(self, place: bytes) -> tuple[Path, Path, Path]:
+        """The files of data, tree and held pieces."""
+        name = place.hex()
+        data, tree, held = (self._folder / f"{name}.{kind}" for kind in ("data", "tree", "held"))
+        return data, tree, held
+
+    def open(self, place: bytes, shape: Shape) -> SealedFile:
+        """The pieces that are held of a file, none where nothing of it is."""
+        self._make()
+        with system_failures():
+            return SealedFile(self.paths(place), shape, self._boot())
+
+    def sealing(self, place: bytes, source: BinaryIO, key: bytes, aead: Aead) -> Sealing:
+        """Begin to seal what `source` has, up to its end."""
+        self._make()
+        return Sealing(self.paths(place), source, key, aead, self._boot())
+
+    def delete(self, place: bytes) -> None:
+        """Delete what is held of a file."""
+        with system_failures():
+            for path in reversed(self.paths(place)):
+                path.unlink(missing_ok=True)
+
+    def strays(self, known: Collection[bytes]) -> list[bytes]:
+        """The names of pieces that no row has: a crash came between the two."""
+        found = set[bytes]()
+        with system_failures(), suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                with suppress(ValueError):
+                    found.add(bytes.fromhex(path.stem))
+        return sorted(found.difference(known))
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags, 0o600)
+
+
+def _write_all(descriptor: int, parts: Sequence[bytes], at: int) -> None:
+    """Write parts one after the other; a full disk may take some of them only."""
+    data: bytes | memoryview = b"".join(parts) if len(parts) > 1 else parts[0]
+    while data:
+        written = os.pwrite(descriptor, data, at)
+        data, at = memoryview(data)[written:], at + written
+
+
+class SealedFile:
+    """The sealed pieces of one file. Used by one thread at a time; `close` lets go of its files.
+
+    Every method may raise StorageFailure.
+    """
+
+    def __init__(self, paths: tuple[Path, Path, Path], shape: Shape, boot: str) -> None:
+        self.shape = shape
+        self._layout = _Layout(shape.count)
+        self._boot = boot.encode()[:_BOOT].ljust(_BOOT, b"\0")
+        self._near = dict[tuple[int, int], bytes]()  # hashes near the last piece that was read
+        self._stored = set[tuple[int, int]]()  # hashes near the last piece that was written
+        self._unsynced = 0
+        self._descriptors = list[int]()
+        try:
+            for path in paths:
+                self._descriptors.append(_open(path))
+            self._data, self._tree, self._held = self._descriptors
+            self._load()
+        except BaseException:
+            self.close(sync=False)
+            raise
+
+    def _load(self) -> None:
+        """What is held: after a power cut only what had been made durable before."""
+        size = (self.shape.count + 7) // 8
+        found = os.pread(self._held, _BOOT + 2 * size, 0)
+        sure, written = found[_BOOT : _BOOT + size], found[_BOOT + size :]
+        same = found[:_BOOT] == self._boot and self._boot.strip(b"\0")
+        whole = len(written) == size
+        self._bits = bytearray((written if same and whole else sure).ljust(size, b"\0"))
+        self._changed = (0, size)
+        if not (same and whole):
+            head = self._boot + sure.ljust(size, b"\0") + self._bits
+            _write_all(self._held, [head], 0)
+        self.held = int.from_bytes(self._bits).bit_count()
+
+    @property
+    def whole(self) -> bool:
+        return self.held == self.shape.count
+
+    @property
+    def bytes_held(self) -> int:
+        """Of the content."""
+        if self.whole:
+            return self.shape.size
+        return min(self.shape.size, self.held * PIECE_BYTES)
+
+    def has(self, number: int) -> bool:
+        return bool(self._bits[number >> 3] >> (number & 7) & 1)
+
+    def missing(self, first: int, most: int, apart: Collection[int] = ()) -> list[PieceRange]:
+        """The next ranges of pieces that are not held, from `first` on: at most so many pieces.
+
+        `apart` are numbers that are asked for elsewhere.
+        """
+        found, count = list[int](), self.shape.count
+        number = first
+        while number < count and len(found) < most:
+            if not number & 7 and self._bits[number >> 3] == 0xFF:
+                number = self._past_full(number >> 3) << 3
+                continue
+            if not self.has(number) and number not in apart:
+                found.append(number)
+            number += 1
+        gaps = (at for at, (one, other) in enumerate(pairwise(found), 1) if other != one + 1)
+        ends = [0, *gaps, len(found)]
+        return [PieceRange(found[start], end - start) for start, end in pairwise(ends) if end > start]
+
+    def _past_full(self, at: int) -> int:
+        """The next byte of what is held that is not full."""
+        while at < len(self._bits) and self._bits[at] == 0xFF:
+            step = 4_096 if self._bits.startswith(_FULL, at) else 1
+            at += step
+        return min(at, len(self._bits))
+
+    # --- Reading ---
+
+    def read(self, entry: bytes, first: int, count: int) -> list[Piece]:
+        """Those of the pieces that are held, each with its proof."""
+        end = min(first + count, self.shape.count)
+        numbers = [number for number in range(first, end) if self.has(number)]
+        if not numbers:
+            return []
+        whole = self.shape.whole
+        with system_failures():
+            size = (numbers[-1] + 1 - numbers[0]) * whole
+            data = memoryview(os.pread(self._data, size, numbers[0] * whole))
+            return [
+                Piece(entry, number, self._path(number), bytes(self._cut(data, number - numbers[0], number)))
+                for number in numbers
+            ]
+
+    def _cut(self, data: memoryview, at: int, number: int) -> memoryview:
+        start = at * self.shape.whole
+        return data[start : start + self.shape.length(number)]
+
+    def _path(self, number: int) -> list[bytes]:
+        near = dict[tuple[int, int], bytes]()
+        for node in neighbours(self._layout.count, number):
+            known = self._near.get(node)
+            near[node] = known or os.pread(self._tree, HASH_SIZE, self._layout.offset(*node))
+        self._near = near
+        return list(near.values())
+
+    def contents(self, key: bytes) -> Iterator[bytes]:
+        """The plain content, some of it at a time. Raises PieceDamaged."""
+        shape = self.shape
+        for first in range(0, shape.count, RUN):
+            last = min(first + RUN, shape.count)
+            with system_failures():
+                data = memoryview(os.pread(self._data, (last - first) * shape.whole, first * shape.whole))
+            try:
+                yield b"".join(
+                    open_piece(shape.aead, key, number, bytes(self._cut(data, number - first, number)))
+                    for number in range(first, last)
+                )
+            except AuthenticationFailed:
+                raise PieceDamaged from None
+
+    # --- Writing ---
+
+    def write(self, pieces: Sequence[Piece], root: bytes) -> int:
+        """Store pieces that prove themselves; returns how many are new.
+
+        Raises ProtocolError for the first that does not, after storing those before it.
+        """
+        new = list[Piece]()
+        try:
+            for piece in pieces:
+                check_piece(piece, self.shape, root)
+                if not self.has(piece.number):
+                    new.append(piece)
+        finally:
+            if new:
+                with system_failures():
+                    self._store(new)
+        return len(new)
+
+    def _store(self, new: Sequence[Piece]) -> None:
+        whole = self.shape.whole
+        start = 0
+        for at, piece in enumerate(new, 1):
+            if at == len(new) or new[at].number != piece.number + 1:
+                run = new[start:at]
+                _write_all(self._data, [one.data for one in run], run[0].number * whole)
+                start = at
+        for piece in new:
+            near = neighbours(self._layout.count, piece.number)
+            for node, value in zip(near, piece.path, strict=True):
+                if node not in self._stored:
+                    _write_all(self._tree, [value], self._layout.offset(*node))
+            self._stored = set(near)
+        for piece in new:
+            number = piece.number
+            if not self.has(number):
+                self._bits[number >> 3] |= 1 << (number & 7)
+                self.held += 1
+        self._write_bits(_BOOT + len(self._bits), {piece.number >> 3 for piece in new})
+        self._unsynced += len(new)
+        if self._unsynced >= SYNCED_EVERY or self.whole:
+            self._sync()
+
+    def _write_bits(self, start: int, places: Collection[int]) -> None:
+        first, last = min(places), max(places)
+        _write_all(self._held, [bytes(self._bits[first : last + 1])], start + first)
+
+    def _sync(self) -> None:
+        """Make data durable, then hashes, then what is held."""
+        for descriptor in (self._data, self._tree):
+            os.fsync(descriptor)
+        _write_all(self._held, [bytes(self._bits)], _BOOT)
+        os.fsync(self._held)
+        self._unsynced = 0
+
+    def close(self, *, sync: bool = True) -> None:
+        """Let go of the files, and make durable what was written."""
+        try:
+            if sync and self._unsynced:
+                with system_failures():
+                    self._sync()
+        finally:
+            while self._descriptors:
+                os.close(self._descriptors.pop())
+
+
+_FULL: Final = b"\xff" * 4_096
+
+
+class Sealing:
+    """Seals a file of this person, a stretch with each `step`. `done`: bytes so far."""
+
+    def __init__(
+        self, paths: tuple[Path, Path, Path], source: BinaryIO, key: bytes, aead: Aead, boot: str
+    ) -> None:
+        self._paths, self._source, self._key, self._aead, self._boot = paths, source, key, aead, boot
+        self.done, self._count, self._left = 0, 0, b""
+        self._descriptors = list[int]()
+        with system_failures():
+            for path in paths[:2]:
+                self._descriptors.append(_open(path))
+
+    def step(self) -> bool:
+        """Seal the next stretch; whether more may follow. Raises NotSendable, StorageFailure."""
+        try:
+            read = self._source.read(RUN * PIECE_BYTES - len(self._left))
+        except OSError:
+            raise NotSendable(CHANGED) from None
+        data = self._left + (read or b"")
+        self.done += len(read or b"")
+        if self.done > FILE_BYTES_MAX:
+            raise NotSendable(TOO_LARGE)
+        if read and len(data) < RUN * PIECE_BYTES:
+            self._left = data  # a pipe gives less at a time
+            return True
+        self._left = b""
+        if data or not self._count:
+            self._seal(data)
+        return bool(read)
+
+    def _seal(self, data: bytes) -> None:
+        view = memoryview(data)
+        sealed = [
+            seal_piece(self._aead, self._key, self._count + at, bytes(view[start : start + PIECE_BYTES]))
+            for at, start in enumerate(range(0, max(1, len(data)), PIECE_BYTES))
+        ]
+        whole = PIECE_BYTES + self._aead.tag_size
+        with system_failures():
+            _write_all(self._descriptors[0], sealed, self._count * whole)
+            _write_all(self._descriptors[1], [leaf_hash(one) for one in sealed], self._count * HASH_SIZE)
+        self._count += len(sealed)
+
+    def finish(self) -> tuple[int, bytes]:
+        """Write the rest of the tree, and what is held; returns size and root."""
+        shape, layout = Shape(self.done, self._aead), _Layout(self._count)
+        tree = self._descriptors[1]
+        with system_failures():
+            for level, nodes in enumerate(layout.levels[1:], 1):
+                for at in range(0, nodes, _HASHES):
+                    below = os.pread(tree, 2 * _HASHES * HASH_SIZE, layout.offset(level - 1, 2 * at))
+                    most = min(2 * _HASHES, layout.levels[level - 1] - 2 * at) * HASH_SIZE
+                    made = above([below[one : one + HASH_SIZE] for one in range(0, most, HASH_SIZE)])
+                    _write_all(tree, made, layout.offset(level, at))
+            root = os.pread(tree, HASH_SIZE, layout.offset(len(layout.levels) - 1, 0))
+            for descriptor in self._descriptors:
+                os.fsync(descriptor)
+            self._hold_all(shape.count)
+        return self.done, root
+
+    def _hold_all(self, count: int) -> None:
+        bits = bytearray(b"\xff" * ((count + 7) // 8))
+        if count & 7:
+            bits[-1] = (1 << (count & 7)) - 1
+        held = _open(self._paths[2])
+        try:
+            boot = self._boot.encode()[:_BOOT].ljust(_BOOT, b"\0")
+            _write_all(held, [boot, bytes(bits), bytes(bits)], 0)
+            os.fsync(held)
+        finally:
+            os.close(held)
+
+    def close(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+
+def save(file: SealedFile, key: bytes, target: NewFile) -> None:
+    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure."""
+    for part in file.contents(key):
+        target.write(part)
+    target.end()

@@ -1,0 +1,100 @@
+"""Files of the fake messenger: a file that is sent is whole, and one that comes stands as the test says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from chat.errors import phrase
+from chat.interface import EntryAdded, EntryView, FileProgress, FileState, FileSupplied, FileView, UsageError
+from tests.support.fakes.others import Others
+
+NO_FILE = "This message names no file that is known here."
+
+
+class Files(Others):
+    """`contents`: by entry, what a file has in it."""
+
+    def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
+        super().__init__(name, prompt=prompt, visible=visible)
+        self.contents: dict[str, bytes] = {}
+
+    def receive_file(self, person: str, file: FileView, content: bytes = b"") -> EntryView:
+        """An entry of a contact names a file."""
+        bare = self._entry(self._contacts[person], "", own=False, time=None)
+        entry = replace(bare, kind="file", file=file)
+        self._conversations[person].entries.append(entry)
+        self._conversations[person].unread.add(entry.id)
+        self.contents[entry.id] = content
+        self.emit(EntryAdded(entry))
+        self._count_unread(person)
+        return entry
+
+    def move_file(self, person: str, entry: str, state: FileState, held: int = 0, rate: int = 0) -> EntryView:
+        """What is done with a file changes."""
+        conversation = self._conversations[person]
+        at = conversation.index(entry)
+        before = conversation.entries[at]
+        if before.file is None:
+            raise UsageError(phrase(NO_FILE))
+        held = before.file.size if state is FileState.WHOLE else held
+        file = replace(before.file, state=state, held=held, rate=rate)
+        conversation.entries[at] = replace(before, file=file)
+        self.emit(FileProgress(person, entry, file))
+        return conversation.entries[at]
+
+    async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
+        view, conversation = self._partner(contact), self._conversation(contact)
+        if send_id and (contact, send_id) in self._sent_with:
+            return self._sent_with[contact, send_id]
+        data = _read(Path(path))
+        file = FileView(named or Path(path).name, "", len(data), FileState.WHOLE, len(data))
+        entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
+        self._sent_with[contact, send_id] = entry
+        self.contents[entry.id] = data
+        conversation.entries.append(entry)
+        self.emit(EntryAdded(entry))
+        if view.present and self.prompt:
+            self._deliver(contact)
+            self.emit(FileSupplied(contact, entry.id, len(data), len(data), done=True))
+        return entry
+
+    def _file(self, contact: str, id: str) -> FileView:
+        conversation = self._conversation(contact)
+        found = next((one.file for one in conversation.entries if one.id == id), None)
+        if found is None:
+            raise UsageError(phrase(NO_FILE))
+        return found
+
+    async def take_file(self, contact: str, id: str) -> EntryView:
+        file = self._file(contact, id)
+        state = FileState.WHOLE if self.prompt else FileState.TAKING
+        return self.move_file(contact, id, state, file.held)
+
+    async def pause_file(self, contact: str, id: str) -> EntryView:
+        file = self._file(contact, id)
+        state = FileState.PAUSED if file.state is FileState.TAKING else file.state
+        return self.move_file(contact, id, state, file.held)
+
+    async def save_file(self, contact: str, id: str, folder: str) -> str:
+        file = self._file(contact, id)
+        if file.state is not FileState.WHOLE:
+            raise UsageError(phrase("This file is not whole."))
+        return str(_write(Path(folder), file.name, self.contents[id]))
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_absolute() or not path.is_file():
+        raise UsageError(phrase("This is not a file that can be sent."))
+    return path.read_bytes()
+
+
+def _write(folder: Path, name: str, data: bytes) -> Path:
+    if not folder.is_absolute() or not folder.is_dir():
+        raise UsageError(phrase("There is no such folder."))
+    path = folder / name
+    while path.exists():
+        path = path.with_name(f"{path.stem} (2){path.suffix}")
+    path.write_bytes(data)
+    return path

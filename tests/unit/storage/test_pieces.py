@@ -1,0 +1,187 @@
+"""Sealed pieces on the disk: what is held survives crashes, and nothing false is stored."""
+
+from __future__ import annotations
+
+import io
+import stat
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from chat.storage import pieces
+from chat.storage.new_file import NewFile
+from chat.storage.pieces import NotSendable, PieceDamaged, Pieces, SealedFile, save
+from protocol.attachments import AEADS, Shape, root_of
+from protocol.errors import ProtocolError
+from protocol.limits import PIECE_BYTES
+from protocol.messages import Piece, PieceRange
+from tests.support.storage.samples import blob
+
+KEY, PLACE, OTHER, ENTRY = blob("key"), blob("place", 16), blob("other", 16), blob("entry")
+AEAD = AEADS[1]
+
+
+def folder_of(path: Path, boot: str = "a start") -> Pieces:
+    return Pieces(path, lambda: boot)
+
+
+def content(size: int) -> bytes:
+    return b"".join(number.to_bytes(4) for number in range(size // 4 + 1))[:size]
+
+
+def sealed(path: Path, data: bytes) -> tuple[Shape, bytes]:
+    """The shape and root of a file whose pieces stand at PLACE."""
+    sealing = folder_of(path).sealing(PLACE, io.BytesIO(data), KEY, AEAD)
+    while sealing.step():
+        pass
+    size, root = sealing.finish()
+    sealing.close()
+    assert size == len(data)
+    return Shape(size, AEAD), root
+
+
+def opened(path: Path, shape: Shape, place: bytes = OTHER, boot: str = "a start") -> SealedFile:
+    return folder_of(path, boot).open(place, shape)
+
+
+def all_of(path: Path, shape: Shape) -> list[Piece]:
+    file = opened(path, shape, PLACE)
+    found = file.read(ENTRY, 0, shape.count)
+    file.close()
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES, 8 * PIECE_BYTES, 8 * PIECE_BYTES + 1, 37 * PIECE_BYTES])
+def test_what_is_sealed_is_read_proven_stored_and_opened(tmp_path: Path, size: int) -> None:
+    shape, root = sealed(tmp_path, content(size))
+    there = all_of(tmp_path, shape)
+    assert [piece.number for piece in there] == list(range(shape.count))
+    copy = opened(tmp_path, shape)
+    assert copy.write(there[::-1], root) == shape.count
+    assert copy.whole
+    assert b"".join(copy.contents(KEY)) == content(size)
+    copy.close()
+    again = opened(tmp_path, shape)
+    assert again.whole
+    assert again.bytes_held == size
+    assert again.read(ENTRY, 0, shape.count) == there
+    again.close()
+    for path in (tmp_path / "files").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_source_that_gives_little_at_a_time_is_sealed_alike(tmp_path: Path) -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(size or 0, 10_001))
+
+    data = content(20 * PIECE_BYTES + 3)
+    _, root = sealed(tmp_path, data)
+    sealing = folder_of(tmp_path).sealing(OTHER, Slow(data), KEY, AEAD)
+    while sealing.step():
+        pass
+    assert sealing.finish() == (len(data), root)
+    sealing.close()
+
+
+def test_attack_33_a_false_piece_is_not_stored_and_those_before_it_are(tmp_path: Path) -> None:
+    shape, root = sealed(tmp_path, content(5 * PIECE_BYTES))
+    there, copy = all_of(tmp_path, shape), opened(tmp_path, shape)
+    false = replace(there[2], data=bytes(len(there[2].data)))
+    with pytest.raises(ProtocolError):
+        copy.write([there[0], false, there[1]], root)
+    assert [copy.has(number) for number in range(5)] == [True, False, False, False, False]
+    copy.close()
+
+
+def test_after_a_crash_all_that_was_written_is_held_and_after_a_power_cut_what_was_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "SYNCED_EVERY", 4)
+    shape, root = sealed(tmp_path, content(12 * PIECE_BYTES))
+    there, copy = all_of(tmp_path, shape), opened(tmp_path, shape)
+    copy.write(there[:5], root)
+    copy.write(there[5:7], root)
+    copy.close(sync=False)
+    crashed = opened(tmp_path, shape)
+    assert crashed.held == 7
+    crashed.close(sync=False)
+    lost = opened(tmp_path, shape, boot="another start")
+    assert lost.held == 5
+    assert lost.write(there, root) == 7
+    assert lost.whole
+    lost.close()
+    unknown = folder_of(tmp_path, "").open(OTHER, shape)
+    assert unknown.whole
+    unknown.close()
+
+
+def test_what_is_missing_is_named_in_ranges_without_what_is_asked_for_elsewhere(tmp_path: Path) -> None:
+    shape, root = sealed(tmp_path, content(40 * PIECE_BYTES))
+    there, copy = all_of(tmp_path, shape), opened(tmp_path, shape)
+    assert copy.missing(0, 64) == [PieceRange(0, 40)]
+    copy.write([*there[0:16], there[20]], root)
+    assert copy.missing(0, 64) == [PieceRange(16, 4), PieceRange(21, 19)]
+    assert copy.missing(0, 6) == [PieceRange(16, 4), PieceRange(21, 2)]
+    assert copy.missing(0, 3, {16, 18}) == [PieceRange(17, 1), PieceRange(19, 1), PieceRange(21, 1)]
+    copy.write(there, root)
+    assert copy.missing(0, 64) == []
+    copy.close()
+
+
+def test_missing_pieces_of_a_huge_file_are_found_without_a_look_at_each(tmp_path: Path) -> None:
+    shape = Shape(2_000_000 * PIECE_BYTES, AEAD)
+    file = opened(tmp_path, shape)
+    file._bits[:] = b"\xff" * len(file._bits)
+    file._bits[-1] &= 0x7F
+    assert file.missing(0, 64) == [PieceRange(shape.count - 1, 1)]
+    file.close(sync=False)
+
+
+def test_a_piece_that_the_disk_changed_does_not_open(tmp_path: Path) -> None:
+    shape, _ = sealed(tmp_path, content(3 * PIECE_BYTES))
+    data = folder_of(tmp_path).paths(PLACE)[0]
+    damaged = bytearray(data.read_bytes())
+    damaged[PIECE_BYTES + 100] ^= 1
+    data.write_bytes(damaged)
+    file, target = opened(tmp_path, shape, PLACE), NewFile(tmp_path / "saved")
+    with pytest.raises(PieceDamaged):
+        save(file, KEY, target)
+    target.abandon()
+    file.close()
+    assert not (tmp_path / "saved").exists()
+
+
+def test_strays_are_what_no_row_names(tmp_path: Path) -> None:
+    sealed(tmp_path, b"kept")
+    shelf = folder_of(tmp_path)
+    shelf.open(OTHER, Shape(1, AEAD)).close()
+    (tmp_path / "files" / "no name of pieces").touch()
+    assert shelf.strays({PLACE}) == [OTHER]
+    shelf.delete(OTHER)
+    shelf.delete(OTHER)
+    assert shelf.strays({PLACE}) == []
+    assert folder_of(tmp_path / "empty").strays(()) == []
+
+
+def test_a_file_that_is_too_large_or_cannot_be_read_is_not_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError
+
+    monkeypatch.setattr(pieces, "FILE_BYTES_MAX", 10)
+    for source in (io.BytesIO(b"x" * 11), Broken()):
+        sealing = folder_of(tmp_path).sealing(OTHER, source, KEY, AEAD)
+        with pytest.raises(NotSendable):
+            sealing.step()
+        sealing.close()
+
+
+def test_the_root_is_that_of_the_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_HASHES", 2)
+    shape, root = sealed(tmp_path, content(13 * PIECE_BYTES))
+    tree = folder_of(tmp_path).paths(PLACE)[1].read_bytes()
+    assert root == root_of([tree[at : at + 32] for at in range(0, 32 * shape.count, 32)])

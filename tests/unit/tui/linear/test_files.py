@@ -1,0 +1,43 @@
+"""Files line by line: what is announced, and `/save`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chat.interface import FileState, FileView
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.tui.linear.played import locked_door, play
+
+FILE = FileView("report.pdf", "", 1 << 20, FileState.ASKS)
+
+
+async def test_a_file_is_announced_taken_and_saved(tmp_path: Path) -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    ben = next(iter(door.messenger._contacts))
+    entry = door.messenger.receive_file(ben, FILE, b"the report")
+    steps = [">> correct horse", "> /open Ben", "> /last 1", "> /save 1", f"> /save 1 {tmp_path}", "> /quit"]
+    said, _status = await play(iter(steps), door)
+    assert any("File report.pdf, 1.0 MiB: not here" in line for line in said)
+    assert any(line.endswith("File report.pdf, 1.0 MiB") for line in said)
+    assert f"Saved as {tmp_path / 'report.pdf'}" in said
+    assert (tmp_path / "report.pdf").read_bytes() == b"the report"
+    assert door.messenger.called("take_file") == [(ben, entry.id)]
+
+
+async def test_a_file_that_is_taken_is_paused_and_a_text_has_none() -> None:
+    door = locked_door()
+    messenger: FakeMessenger | None = door.messenger
+    assert messenger is not None
+    messenger.prompt = False
+    ben = next(iter(messenger._contacts))
+    messenger.receive(ben, "hello")
+    messenger.receive_file(ben, FILE)
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /last 1", "> /save 1", "> /save 1"),
+        *("> /last 2", "> /save 2", "> /quit"),
+    ]
+    said, _status = await play(iter(steps), door)
+    assert any("comes when a device that has it is online" in line for line in said)
+    assert any("paused at 0 %" in line for line in said)
+    assert "This entry has no file." in said

@@ -1,0 +1,102 @@
+"""Files in the history: what their line says, and what is done with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from chat.interface import ContactView, EntryView, FileState, FileView
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.tui.driving import chatting, history, until, until_shown, with_bob
+from tests.support.tui.opened import on_top
+from tui.screens.dialog import SaveDialog
+from tui.text.formatting import file_line
+
+MIB = 1 << 20
+
+
+def with_file(state: FileState, held: int = 0) -> tuple[FakeMessenger, ContactView, EntryView]:
+    messenger, bob = with_bob()
+    file = FileView("report.pdf", "application/pdf", 4 * MIB, state, held)
+    return messenger, bob, messenger.receive_file(bob.person, file, b"the report")
+
+
+async def choose(pilot: Pilot[None], entry: EntryView) -> None:
+    """Put the cursor on an entry."""
+    await until_shown(pilot, "report.pdf")
+    history(pilot).choose(entry.id)
+    await until(pilot, lambda: history(pilot).has_focus)
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        (FileView("a.bin", "", 900, FileState.WHOLE, 900), "File a.bin, 900 B"),
+        (FileView("a.bin", "", 3 * MIB, FileState.ASKS), "File a.bin, 3.0 MiB: not here"),
+        (FileView("a.bin", "", 4 * MIB, FileState.PAUSED, MIB), "File a.bin, 4.0 MiB: paused at 25 %"),
+        (FileView("a.bin", "", 4 * MIB, FileState.TAKING, MIB), "File a.bin, 25 % of 4.0 MiB"),
+        (
+            FileView("a.bin", "", 64 * MIB, FileState.TAKING, MIB, MIB),
+            "File a.bin, 1 % of 64 MiB, 1.0 MiB a second, 1:03 left",
+        ),
+        (
+            FileView("a.bin", "", 0, FileState.TAKING),
+            "File a.bin, 0 B: comes when a device that has it is online",
+        ),
+        (FileView("a\u202eb\nc", "", 1, FileState.WHOLE, 1), None),
+    ],
+)
+def test_the_line_of_a_file_says_where_it_stands(file: FileView, line: str | None) -> None:
+    said = file_line(file)
+    assert line is None or said == line
+    assert not set(said) & set("\u202e\n")
+
+
+async def test_the_history_and_the_list_show_a_file_and_its_progress() -> None:
+    messenger, bob, entry = with_file(FileState.TAKING)
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "report.pdf, 4.0 MiB: comes when")
+        messenger.move_file(bob.person, entry.id, FileState.TAKING, MIB, MIB)
+        await until_shown(pilot, "second, 0:03 left")
+        messenger.move_file(bob.person, entry.id, FileState.WHOLE)
+        screen = await until_shown(pilot, "File report.pdf, 4.0 MiB")
+        assert "25 %" not in screen
+
+
+async def test_s_takes_a_file_and_pauses_and_saves_it(tmp_path: Path) -> None:
+    messenger, bob, entry = with_file(FileState.ASKS)
+    messenger.prompt = False
+    async with chatting(messenger) as pilot:
+        await choose(pilot, entry)
+        await pilot.press("s")
+        await until(pilot, lambda: messenger.called("take_file") == [(bob.person, entry.id)])
+        await until_shown(pilot, "comes when")
+        await pilot.press("s")
+        await until(pilot, lambda: messenger.called("pause_file") == [(bob.person, entry.id)])
+        await until_shown(pilot, "paused at")
+        messenger.move_file(bob.person, entry.id, FileState.WHOLE)
+        await until_shown(pilot, "File report.pdf, 4.0 MiB")
+        await pilot.press("s")
+        dialog = await on_top(pilot, SaveDialog)
+        field = dialog.query_one("#folder")
+        assert field.value == "~/Downloads"  # type: ignore[attr-defined]
+        field.value = str(tmp_path)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: (tmp_path / "report.pdf").exists())
+        await until_shown(pilot, "Saved as")
+    assert (tmp_path / "report.pdf").read_bytes() == b"the report"
+    assert messenger._preferences["saved_in"] == str(tmp_path)
+
+
+async def test_a_text_has_no_file_to_save() -> None:
+    messenger, bob = with_bob()
+    entry = messenger.receive(bob.person, "hello")
+    assert entry is not None
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "hello")
+        history(pilot).choose(entry.id)
+        await until(pilot, lambda: history(pilot).has_focus)
+        await pilot.press("s")
+        await until_shown(pilot, "This message has no file.")
