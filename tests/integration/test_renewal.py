@@ -144,8 +144,10 @@ async def test_a_contact_who_was_away_gets_the_share_on_a_link_that_carries_noth
         assert recognises(thief, desk) == []
         said = sent_to(desk, ben)
         there = ben.wait(EntryAdded, lambda event: event.entry.text == "for later")
+        await laptop.stop()  # which could send it, too
         await ben.start()
         await there
+        await laptop.start()
         first = next(place for place, one in enumerate(said) if isinstance(one, Entry))
         assert any(isinstance(one, RenewedShare) for one in said[:first])
         assert {type(one) for one in said[:first]} >= {RenewedShare, LogHeads}
