@@ -9,7 +9,7 @@ from chat.network.links import LiveLink
 from chat.service.events import EventBus, SettlingDue
 from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring
-from chat.service.views import Views
+from chat.service.views import FILLED, Views
 from chat.storage import claims, entries
 from chat.storage.database import Database, Store
 from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
@@ -40,7 +40,10 @@ class Claims:
         new, held, due = await self._store.write_once(_is_stored, self._insert, link, person, said)
         for one in new:
             by = BY_OWN if link.person == self._keyring.own.person else BY_CONTACT
-            self._bus.publish(EntryAdded(self._views.claim(person, one, by)))
+            if one.filled:
+                self._bus.publish(FILLED[one.returns](self._views.added(person, one.entry)))
+            else:
+                self._bus.publish(EntryAdded(self._views.claim(person, one, by)))
         if due:
             self._bus.signal(SettlingDue())
         if any(one.entry.header.timer for one in new):

@@ -88,6 +88,8 @@ class Retention:
         self._due = asyncio.Event()
         self._answered = asyncio.Event()
         self._asked: dict[LiveLink, deque[Question]] = {}
+        # In the order in which it came: what is not held any more comes behind the word that it is kept.
+        self._hearing = asyncio.Lock()
         # What is answered on these was asked before this person chose otherwise.
         self._stale = set[LiveLink]()
         # A removal that was stored last time may not have been followed.
@@ -243,6 +245,10 @@ class Retention:
             self._due.set()  # what it kept for this one may be on no other terminal
 
     async def _hear(self, link: LiveLink, message: PassedReceipt) -> None:
+        async with self._hearing:
+            await self._hear_next(link, message)
+
+    async def _hear_next(self, link: LiveLink, message: PassedReceipt) -> None:
         own, terminal = self._keyring.own.terminal, terminal_of(self._keyring.own_log, link)
         if link not in self._forwarding.links or not terminal:
             return

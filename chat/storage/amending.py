@@ -134,12 +134,16 @@ class Follower:
 
     def _is_own(self, number: int, header: bytes) -> bool:
         """Whether this person wrote an entry: a log can claim the terminal of another person."""
+        return self._by_own(number) and is_own(ENTRY_HEADER.decode(header), self._self_keys)
+
+    def _by_own(self, number: int) -> bool:
+        """Whether the author of an entry is a terminal of this person."""
         of_own = (
             "SELECT EXISTS (SELECT 1 FROM entries AS e JOIN terminals AS t ON t.number = e.author"
             " WHERE e.number = ? AND (t.terminal IN (SELECT terminal FROM own) OR t.number IN"
             " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own))))"
         )
-        return bool(self._db.value(of_own, number)) and is_own(ENTRY_HEADER.decode(header), self._self_keys)
+        return bool(self._db.value(of_own, number))
 
     def _follow(self, one: _Amendment) -> None:
         if self._db.value("SELECT EXISTS (SELECT 1 FROM claims WHERE entry = ?)", one.number):
@@ -162,7 +166,8 @@ class Follower:
             return
         number, kind, destroyed, header, time, missing = held
         target = _Target(number, kind, destroyed, missing, time)
-        if self._is_own(number, header) != one.own:
+        # An entry that another one shows to be own may be under a self key that is not held.
+        if self._by_own(number) != one.own:
             self._without_effect(one)  # nobody deletes or edits what another person wrote
         elif one.kind == KIND_EDIT:
             self._edit(one, target, counts=counts)

@@ -11,6 +11,7 @@ A key that comes, or an entry of the author that follows a claim, makes it an ow
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Final
 
 from chat.storage import amendments, entries, keys, ordering, quarantine
@@ -45,10 +46,10 @@ def insert_all(
     """Insert claims of one conversation in their order; returns what is new, and the ids of those held now.
 
     `by`: BY_CONTACT or BY_OWN, who passed them. `known`: how many self keys were tried. Else as
-    `chat.storage.entries.insert_all`.
+    `chat.storage.entries.insert_all`. What is no claim any more may lack its body, which is filled.
     """
     room = CLAIMS_MAX - count(db, new[0].header.conversation)
-    fresh, held = list[ParsedEntry](), set[bytes]()
+    fresh, again, held = list[ParsedEntry](), list[ParsedEntry](), set[bytes]()
     in_it = (
         "SELECT number FROM entries WHERE id = ?"
         " AND conversation = (SELECT number FROM conversations WHERE id = ?)"
@@ -56,15 +57,15 @@ def insert_all(
     for entry in new:
         if (number := db.value(in_it, entry.id, entry.header.conversation)) is not None:
             held.add(entry.id)
+            again.append(entry)
             if by == BY_OWN:
                 _pass(db, number)
         elif by == BY_OWN or room > 0:
             room -= 1
             fresh.append(entry)
             held.add(entry.id)
-    found = entries.insert_all(
-        db, fresh, own_terminal, contact=contact, stored=stored, ours=ours, moment=moment, claimed=by
-    )
+    others = partial(entries.insert_all, db, contact=contact, stored=stored, ours=ours, moment=moment)
+    found = [*others(again, own_terminal), *others(fresh, own_terminal, claimed=by)]
     more = db.value("SELECT count(*) FROM self_keys") != known
     due = f"UPDATE claims SET due = 1 WHERE entry = ? AND (? OR {_FOLLOWED.format('claims.entry')})"
     db.run_many(due, [(one.number, more) for one in found])

@@ -26,7 +26,8 @@ _WANTED: Final = (
     " WHERE m.chain AND m.child NOT IN (SELECT entry FROM gaps WHERE terminal ="
     " (SELECT number FROM terminals WHERE terminal = ?2))"
     f" EXCEPT SELECT q.entry FROM {quarantine.QUARANTINED}"
-    " EXCEPT SELECT entry FROM uncovered WHERE NOT ?3) AND e.number NOT IN (SELECT entry FROM claims)"
+    " EXCEPT SELECT entry FROM uncovered WHERE NOT ?3"
+    " EXCEPT SELECT entry FROM claims WHERE NOT (own AND ?3))"
 )
 """Entries that a terminal did not pass without their body, or again without the one before them."""
 
@@ -37,7 +38,8 @@ def wanted(
     """Of each author the first entries whose body, or the entry before which, `terminal` may have.
 
     Each comes with the held entry before it. Later ones follow from the first (protocol.history.asking).
-    `own`: the terminal is this person's, which uncovered entries are asked of, too.
+    `own`: the terminal is this person's, which is asked for what uncovered entries, and claims that own
+    terminals passed, follow, too: such a terminal may have passed the last of them, and its link have ended.
     """
     found: list[tuple[HeadRow, HeadRow | None]] = []
     first = f"SELECT e.author, min(e.sequence){_WANTED} GROUP BY e.author ORDER BY min(e.number)"
