@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -27,14 +27,12 @@ class Changed(Struct, frozen=True):
     unread: int
 
 
-def follow(
-    database: Database, self_keys: Sequence[bytes], only: bytes = b"", after: int = 0
-) -> tuple[list[Changed], int | None]:
+def follow(database: Database, only: bytes = b"", after: int = 0) -> tuple[list[Changed], int | None]:
     """Follow `only` one entry, or a piece of what is due in the first conversation `after` a number.
 
     Returns what changed, and the number of that conversation, None if nothing was due.
     """
-    follower, number = Follower(database, self_keys), None
+    follower, number = Follower(database), None
     if only:
         follower.entry(only)
     else:
@@ -75,7 +73,7 @@ class Amendments:
 
         Returns that number, None if nothing is due. Raises a storage failure.
         """
-        changed, talk = await self._store.write(follow, self._keyring.own.self_keys, after=after)
+        changed, talk = await self._store.write(follow, after=after)
         self.publish(changed)
         return talk
 

@@ -10,14 +10,14 @@ from chat.service.events import EventBus, SettlingDue
 from chat.service.expiry import Expirer
 from chat.service.keyring import Keyring
 from chat.service.views import FILLED, Views
-from chat.storage import claims, entries
+from chat.storage import claims, entries, repair
 from chat.storage.database import Database, Store
 from chat.storage.entries import BY_CONTACT, BY_OWN, Stored
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import ParsedEntry
 
-_Kept = tuple[list[Stored], set[bytes], bool]
-"""What is new, the ids of all that are held now, and whether something is to be settled."""
+_Kept = tuple[list[tuple[Stored, int]], set[bytes], bool]
+"""What is new, each with EntryRow.claimed, the ids of all that are held now, and whether any work is due."""
 
 
 class Claims:
@@ -30,25 +30,25 @@ class Claims:
         self._views, self._expirer = views, expirer
 
     async def keep(self, link: LiveLink, person: bytes, some: Sequence[ParsedEntry]) -> list[bytes]:
-        """Store claims of the conversation with a contact; returns the ids of those that are held now.
+        """Store claims of the conversation with a contact.
 
-        A header alone says nothing, and is passed over. So is what has no room.
+        A header alone from the contact says nothing, and is passed over. So is what has no room. Another own
+        terminal may hold no more than the header, and own terminals compare what they hold. Returns the ids
+        of those whose body came.
         """
-        said = [entry for entry in some if entry.salt]
+        by = BY_OWN if link.person == self._keyring.own.person else BY_CONTACT
+        said = [entry for entry in some if entry.salt or by == BY_OWN]
         if not said:
             return []
-        new, held, due = await self._store.write_once(_is_stored, self._insert, link, person, said)
-        for one in new:
-            by = BY_OWN if link.person == self._keyring.own.person else BY_CONTACT
-            if one.filled:
-                self._bus.publish(FILLED[one.returns](self._views.added(person, one.entry)))
-            else:
-                self._bus.publish(EntryAdded(self._views.claim(person, one, by)))
+        new, held, due = await self._store.write_once(_is_stored, self._insert, link, person, said, by)
+        for one, claimed in new:
+            view = self._views.claim(person, one, claimed)
+            self._bus.publish(FILLED[one.returns](view) if one.filled else EntryAdded(view))
         if due:
             self._bus.signal(SettlingDue())
-        if any(one.entry.header.timer for one in new):
+        if any(one.entry.header.timer for one, _ in new):
             self._expirer.begin()
-        return [entry.id for entry in said if entry.id in held]
+        return [entry.id for entry in said if entry.salt and entry.id in held]
 
     async def settle(self) -> bool:
         """Decide about a piece of the claims that are due; whether any was. Raises a storage failure.
@@ -59,7 +59,7 @@ class Claims:
         return await self._store.write(claims.settle_next, len(self._keyring.own.self_keys))
 
     def _insert(
-        self, database: Database, link: LiveLink, person: bytes, some: Sequence[ParsedEntry]
+        self, database: Database, link: LiveLink, person: bytes, some: Sequence[ParsedEntry], by: int
     ) -> _Kept:
         own = self._keyring.own
         new, held = claims.insert_all(
@@ -70,13 +70,14 @@ class Claims:
             stored=self._runtime.clock.wall(),
             ours=self._keyring.own_terminals,
             known=len(own.self_keys),
-            by=BY_OWN if link.person == own.person else BY_CONTACT,
+            by=by,
+            carrier=self._keyring.at(link) if by == BY_OWN else b"",
             moment=self._expirer.moment(),
         )
-        return new, held, entries.is_unsettled(database)
+        kept = [(one, claims.passed_by(database, one.number) if one.filled else by) for one in new]
+        return kept, held, entries.is_unsettled(database)
 
 
 def _is_stored(database: Database, kept: _Kept) -> bool:
     """Whether an insert with this result is in force; False where it inserted none."""
-    new = kept[0]
-    return bool(new) and entries.get(database, new[0].entry.id) is not None
+    return bool(kept[0]) and repair.is_stored(database, ([one for one, _ in kept[0]],))

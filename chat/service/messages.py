@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -232,7 +231,7 @@ class Messages:
         written = self._commit(database, person, KIND_EDIT, edit_body(entry, text))
         if send_id and not receipts.remember_send(database, send_id, written.id):
             raise _SentBefore
-        return written, follow(database, self._keyring.own.self_keys, written.id)[0]
+        return written, follow(database, written.id)[0]
 
     def _shown(self, database: Database, person: bytes, entry: bytes) -> EntryView:
         row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
@@ -326,8 +325,7 @@ class Messages:
         Raises UsageError, or a storage failure.
         """
         conversation = conversation_of(self._keyring.own.person, person)
-        own_keys = self._keyring.own.self_keys
-        delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry, own_keys)
+        delete = partial(self._store.write_once, _is_deleted, _delete, conversation, entry)
         row, receipts_of, unread, deleted, changed = await self._store.with_reserve(delete)
         if deleted:
             self._bus.signal(EntriesGone((entry,)))
@@ -385,7 +383,7 @@ class Messages:
         if row.deleted and row.amended is not None:
             return None, []
         written = self._commit(database, person, KIND_DELETE, delete_body([entry]))
-        return written, follow(database, self._keyring.own.self_keys, written.id)[0]
+        return written, follow(database, written.id)[0]
 
 
 def _is_held(database: Database, entry: ParsedEntry) -> bool:
@@ -420,7 +418,7 @@ def _is_deleted(database: Database, result: tuple[EntryRow, *tuple[object, ...]]
 
 
 def _delete(
-    database: Database, conversation: bytes, entry: bytes, self_keys: Sequence[bytes]
+    database: Database, conversation: bytes, entry: bytes
 ) -> tuple[EntryRow, list[ReceiptRow], int, bool, list[Changed]]:
     """The entry as it is now, its receipts, the number of unread entries, whether it was deleted now, and
     what that changed."""
@@ -428,7 +426,7 @@ def _delete(
     deleted, changed = entries.destroy(database, entry), list[Changed]()
     if deleted:
         amendments.wake_all(database, entry)
-        changed, _ = follow(database, self_keys, entry)
+        changed, _ = follow(database, entry)
     row = held_in(database, conversation, entry)
     receipts_of = receipts.of(database, [entry]).get(entry, [])
     return row, receipts_of, receipts.unread(database, conversation), deleted, changed

@@ -185,7 +185,7 @@ class Notes:
         changed = list[Changed]()
         if any(one.amends is not None for one in parsed):
             talk = contacts.conversation_number(database, conversation)
-            changed, _ = follow(database, own.self_keys, after=talk - 1)
+            changed, _ = follow(database, after=talk - 1)
         followed = sharing.follow(database)
         return Taken(new, changed, followed, entries.is_unsettled(database), gaps)
 

@@ -229,8 +229,8 @@ def _settle(db: Database) -> None:
     known = len(keys.self_keys(db))
     while claims.settle_next(db, known) or ordering.settle_next(db, 0) is not None or rule is not None:
         rule, _ = quarantine.settle_next(db, rule or 0)
-    self_keys, talk = keys.read_own(db).self_keys, 0
-    while (following := Follower(db, self_keys).piece(talk)) is not None:
+    talk = 0
+    while (following := Follower(db).piece(talk)) is not None:
         talk = following
 
 

@@ -802,7 +802,7 @@ class Inbound:
         due, changed = entries.is_unsettled(database), list[Changed]()
         if due:
             talk = contacts.conversation_number(database, conversation)
-            changed, _ = follow(database, own.self_keys, after=talk - 1)  # this one's turn comes first
+            changed, _ = follow(database, after=talk - 1)  # this one's turn comes first
         return new, evidence, receipts.unread(database, conversation), due, changed, gaps, marked
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> Collection[bytes]:

@@ -55,7 +55,6 @@ from protocol.entries_and_receipts import (
     ParsedEntry,
     conversation_of_two,
     delivery_state,
-    is_own,
     note_state,
     read_edit,
     read_text,
@@ -334,13 +333,12 @@ class Views:
         return min(row.time, *stored, row.time)
 
     def is_own(self, entry: EntryHeader | EntryRow) -> bool:
-        """Whether this person wrote an entry: a log can claim the terminal of another person."""
-        own = self._keyring.own
-        if isinstance(entry, EntryRow) and entry.claimed:
-            return False
-        if entry.author == own.terminal or entry.author not in self._keyring.own_terminals:
-            return entry.author == own.terminal
-        return is_own(entry.fields if isinstance(entry, EntryRow) else entry, own.self_keys)
+        """Whether this person wrote an entry that is held; a header must be of one that is no claim.
+
+        Its tag does not: an own entry may be under a self key that is not held (SPEC §11.2, *Claims*).
+        """
+        claimed = isinstance(entry, EntryRow) and entry.claimed
+        return not claimed and entry.author in self._keyring.own_terminals
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""

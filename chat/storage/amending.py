@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -15,8 +15,7 @@ from chat.storage.entries import COLUMNS, EntryRow, destroy, indexed, read_row
 from chat.storage.removal import REMOVED
 from chat.storage.secure_deletion import forget_one
 from protocol.amendments import KEPT_KINDS
-from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, is_own, read_edit, read_text
-from protocol.messages import ENTRY_HEADER
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, read_edit, read_text
 
 PIECE: Final = 64
 """Ids that one piece of work on the disk follows, some milliseconds: as many as one delete names."""
@@ -73,8 +72,8 @@ def edits_of(db: Database, entry: bytes) -> list[EntryRow]:
 class Follower:
     """Follows pieces of what is due. `changed`: ids of the entries that show something else than before."""
 
-    def __init__(self, db: Database, self_keys: Sequence[bytes]) -> None:
-        self._db, self._self_keys = db, self_keys
+    def __init__(self, db: Database) -> None:
+        self._db = db
         self._room: dict[tuple[int, bool], int] = {}
         self._edited: dict[bytes, None] = {}
         self._bytes = 0
@@ -119,29 +118,26 @@ class Follower:
             if self._bytes >= PIECE_BYTES:
                 break
             found = self._db.row(
-                "SELECT id, kind, conversation, header, ifnull(length(body), 0) FROM entries"
+                "SELECT id, kind, conversation, ifnull(length(body), 0) FROM entries"
                 " LEFT JOIN bodies ON entry = number WHERE number = ?",
                 number,
             )
             if found is None:  # of a page of another time
                 self._db.run("DELETE FROM amendments WHERE entry = ?", number)
                 continue
-            identity, kind, conversation, header, size = found
+            identity, kind, conversation, size = found
             self._bytes += size if kind == KIND_EDIT else 0
-            one = _Amendment(number, identity, kind, conversation, target, self._is_own(number, header))
+            one = _Amendment(number, identity, kind, conversation, target, self._is_own(number))
             self._follow(one)
         self._show_all()
 
-    def _is_own(self, number: int, header: bytes) -> bool:
-        """Whether this person wrote an entry: a log can claim the terminal of another person."""
-        return self._by_own(number) and is_own(ENTRY_HEADER.decode(header), self._self_keys)
-
-    def _by_own(self, number: int) -> bool:
-        """Whether the author of an entry is a terminal of this person."""
+    def _is_own(self, number: int) -> bool:
+        """Whether this person wrote an entry, as its tag says, or one that follows it: it is no claim."""
         of_own = (
             "SELECT EXISTS (SELECT 1 FROM entries AS e JOIN terminals AS t ON t.number = e.author"
             " WHERE e.number = ? AND (t.terminal IN (SELECT terminal FROM own) OR t.number IN"
-            " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own))))"
+            " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)))"
+            " AND e.number NOT IN (SELECT entry FROM claims))"
         )
         return bool(self._db.value(of_own, number))
 
@@ -150,7 +146,7 @@ class Follower:
             self._leave(one)
             return
         held = self._db.row(
-            "SELECT e.number, e.kind, e.destroyed, e.header, e.time, b.entry IS NULL FROM entries AS e"
+            "SELECT e.number, e.kind, e.destroyed, e.time, b.entry IS NULL FROM entries AS e"
             " LEFT JOIN bodies AS b ON b.entry = e.number WHERE e.id = ? AND e.conversation = ?"
             # Whose words a claim has is not known, so nobody deletes or edits them.
             " AND e.number NOT IN (SELECT entry FROM claims)",
@@ -164,10 +160,9 @@ class Follower:
         if held is None:
             self._wait(one, counts=counts)
             return
-        number, kind, destroyed, header, time, missing = held
+        number, kind, destroyed, time, missing = held
         target = _Target(number, kind, destroyed, missing, time)
-        # An entry that another one shows to be own may be under a self key that is not held.
-        if self._by_own(number) != one.own:
+        if self._is_own(number) != one.own:
             self._without_effect(one)  # nobody deletes or edits what another person wrote
         elif one.kind == KIND_EDIT:
             self._edit(one, target, counts=counts)
@@ -217,14 +212,14 @@ class Follower:
     def _destroy_edits(self, one: _Amendment) -> bool:
         """Destroy the edits of what a delete names, at most a piece of them; whether none is left."""
         edits = self._db.rows(
-            "SELECT e.number, e.id, e.header, ifnull(length(b.body), 0) FROM amendments AS a"
+            "SELECT e.number, e.id, ifnull(length(b.body), 0) FROM amendments AS a"
             " JOIN entries AS e ON e.number = a.entry LEFT JOIN bodies AS b ON b.entry = e.number"
             " WHERE a.target = ? AND +a.conversation = ? AND e.kind = ? LIMIT ?",
             *(one.target, one.conversation, KIND_EDIT, PIECE),
         )
-        for number, entry, header, size in edits:
+        for number, entry, size in edits:
             self._bytes += _EDIT_BYTES + size
-            if self._is_own(number, header) == one.own:
+            if self._is_own(number) == one.own:
                 destroy(self._db, entry)
             self._forget_edit(number)  # of another person it has no effect
         return len(edits) < PIECE

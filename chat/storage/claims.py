@@ -42,11 +42,12 @@ def insert_all(
     known: int,
     by: int,
     moment: Moment | None,
+    carrier: bytes = b"",
 ) -> tuple[list[Stored], set[bytes]]:
     """Insert claims of one conversation in their order; returns what is new, and the ids of those held now.
 
     `by`: BY_CONTACT or BY_OWN, who passed them. `known`: how many self keys were tried. Else as
-    `chat.storage.entries.insert_all`. What is no claim any more may lack its body, which is filled.
+    `chat.storage.entries.insert_all`. What is held may lack its body, which is filled.
     """
     room = CLAIMS_MAX - count(db, new[0].header.conversation)
     fresh, again, held = list[ParsedEntry](), list[ParsedEntry](), set[bytes]()
@@ -64,12 +65,25 @@ def insert_all(
             room -= 1
             fresh.append(entry)
             held.add(entry.id)
-    others = partial(entries.insert_all, db, contact=contact, stored=stored, ours=ours, moment=moment)
+    others = partial(
+        entries.insert_all,
+        db,
+        contact=contact,
+        stored=stored,
+        carrier=carrier,
+        ours=ours,
+        moment=moment,
+    )
     found = [*others(again, own_terminal), *others(fresh, own_terminal, claimed=by)]
     more = db.value("SELECT count(*) FROM self_keys") != known
     due = f"UPDATE claims SET due = 1 WHERE entry = ? AND (? OR {_FOLLOWED.format('claims.entry')})"
     db.run_many(due, [(one.number, more) for one in found])
     return found, held
+
+
+def passed_by(db: Database, number: int) -> int:
+    """Who says that this person wrote an entry, by number, as EntryRow.claimed."""
+    return int(db.value("SELECT 1 + own FROM claims WHERE entry = ?", number) or 0)
 
 
 def _pass(db: Database, number: int) -> None:

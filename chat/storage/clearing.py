@@ -63,7 +63,7 @@ def next_piece(db: Database) -> Cleared | None:
         rows, numbers, done = rows[:count], numbers[:count], numbers[count - 1]
     if rows:
         destroy_all(db, numbers, DELETED)
-        Follower(db, ()).gone(numbers)  # what an edit names may come later, and then stays
+        Follower(db).gone(numbers)  # what an edit names may come later, and then stays
     if done < last:
         db.run("UPDATE clearing SET done = ? WHERE conversation = ?", done, number)
     else:

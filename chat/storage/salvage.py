@@ -402,7 +402,10 @@ class _Copy:
         return [entry for reach in self._doubtful for (entry,) in new.rows(mark, *reach)]
 
     def _renew_claims(self) -> None:
-        """Where it is lost which entries are claims, those are that no self key says this person wrote."""
+        """Where it is lost which entries are claims, those are that no self key says this person wrote.
+
+        Own entries that follow some of them are looked for later.
+        """
         if "claims" not in self._damaged:
             return
         new = self._new
@@ -412,7 +415,7 @@ class _Copy:
             "SELECT e.number, e.conversation, e.header FROM entries AS e JOIN conversations AS c"
             f" ON c.number = e.conversation AND c.contact IS NOT NULL WHERE e.author IN ({ours})"
         )
-        claim = "INSERT OR IGNORE INTO claims (entry, conversation, own, due) VALUES (?, ?, 0, 0)"
+        claim = "INSERT OR IGNORE INTO claims (entry, conversation, own, due) VALUES (?, ?, 0, 1)"
         for number, conversation, header in rows:
             if not is_own(ENTRY_HEADER.decode(header), held):
                 new.run(claim, number, conversation)

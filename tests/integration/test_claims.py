@@ -10,6 +10,7 @@ import pytest
 
 from chat.interface import (
     AlertsChanged,
+    DeletionScope,
     EntriesMarked,
     EntryAdded,
     EntryState,
@@ -289,6 +290,123 @@ async def test_what_an_own_entry_follows_is_own_without_its_key(tmp_path: Path) 
         assert await claims_of(ada, ben) == []
         own = [one.text for one in await ada.history(ben) if one.own]
         assert own == ["before", "first", "second", "third"]
+
+
+@pytest.mark.parametrize("by_laptop", [False, True])
+@in_virtual_time(limit=600)
+async def test_a_contact_changes_nothing_of_what_an_own_entry_follows(
+    tmp_path: Path, *, by_laptop: bool
+) -> None:
+    """It is shown as own, and the contact can neither edit nor delete it, whatever its tag is of."""
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await apart(network, desk, laptop)
+        key = desk.engine._use_cases.keyring.own.self_key
+        author = bytes.fromhex(terminal_of(laptop if by_laptop else desk))
+        first = invented(desk, ben, "first", author=author)
+        second = invented(desk, ben, "second", place(first), author=author)
+        third = invented(desk, ben, "third", place(second), key=key, author=author)
+        await sends(ben, desk, first, second, third)
+        await settled(desk)
+        changes = [(KIND_EDIT, edit_body(first.id, "changed")), (KIND_DELETE, delete_body([second.id]))]
+        for amends in changes:
+            await current(ben, desk).driver.send(entry_of(ben, desk, amends=amends))
+            await talk(ben, desk, "changed")
+            await settled(desk)
+        shown = [(one.text, one.own, one.author) for one in await desk.history(ben) if one.text != "changed"]
+        assert shown[1:] == [(text, True, "Ada") for text in ("first", "second", "third")]
+        await desk.engine.edit(await desk.contact(ben), second.id.hex(), "mine")
+        assert (await desk.history(ben))[2].text == "mine"
+
+
+async def has_the_key(person: Person) -> None:
+    """A device has a self key that the others never get."""
+    parts = person.engine._use_cases
+    await parts.store.write(keys.add_earlier_self_key, Drawn(LOST, (), b"", b""))
+    parts.keyring.take_renewed(await parts.store.read(keys.read_own), {})
+
+
+@in_virtual_time(limit=3 * 3_600)
+async def test_what_precedes_a_claim_of_an_own_device_comes_on_the_next_link(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await apart(network, desk, laptop)
+        await has_the_key(laptop)
+        author, some = bytes.fromhex(terminal_of(laptop)), list[ParsedEntry]()
+        for number in range(4):
+            before = place(some[-1]) if some else None
+            some.append(invented(desk, ben, f"text {number}", before, author=author))
+        await hold(laptop, ben, *some)
+        network.part(desk.host, ben.host)
+        inbound, cut = desk.engine._use_cases.inbound, list[bytes]()
+        take = inbound.entries
+
+        async def takes(link: LiveLink, messages: list[Entry]) -> object:
+            last = [one for one in messages if parse_entry(one).id == some[-1].id]
+            if not last or cut:
+                return await take(link, messages)
+            cut.append(some[-1].id)
+            done = await take(link, last)
+            link.driver.abort()
+            return done
+
+        inbound.entries = takes  # type: ignore[method-assign, assignment]
+        network.join(desk.host, laptop.host)
+        await asyncio.sleep(3_600)
+        assert cut
+        shown = [one.text for one in await desk.history(ben) if one.claimed == "device"]
+        assert shown == [f"text {number}" for number in range(4)]
+        roots = [await one.engine.history_root() for one in (desk, laptop)]
+        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
+
+
+@in_virtual_time(limit=3 * 3_600)
+async def test_own_devices_agree_about_a_claim_that_one_has_without_its_body(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
+        await apart(network, desk, laptop)
+        await has_the_key(laptop)
+        author = bytes.fromhex(terminal_of(laptop))
+        first = invented(desk, ben, "first", author=author)
+        second = invented(desk, ben, "second", place(first), author=author)
+        await hold(laptop, ben, first, second)
+        friend = await laptop.contact(ben)
+        await laptop.engine.delete(friend, first.id.hex(), DeletionScope.HERE)
+        network.part(desk.host, ben.host)
+        network.join(desk.host, laptop.host)
+        await arrives(desk, "second")
+        await asyncio.sleep(60)
+        shown = [(one.kind, one.text) for one in await desk.history(ben) if one.claimed]
+        assert shown == [("missing", ""), ("text", "second")]
+        roots = [await one.engine.history_root() for one in (desk, laptop)]
+        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
+        network.join(desk.host, ben.host)
+        await dial(ben, desk)
+        await asyncio.sleep(30)
+        await sends(ben, desk, first)
+        shown = [(one.kind, one.text) for one in await desk.history(ben) if one.claimed]
+        assert shown == [("text", "first"), ("text", "second")]
+
+
+@in_virtual_time(limit=20 * 3_600)
+async def test_what_an_own_entry_follows_comes_back_when_all_is_kept_again(tmp_path: Path) -> None:
+    async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
+        await has_the_key(laptop)
+        key, author = desk.engine._use_cases.keyring.own.self_key, bytes.fromhex(terminal_of(desk))
+        first = invented(desk, ben, "first", author=author)
+        second = invented(desk, ben, "second", place(first), key=key, author=author)
+        await sends(ben, desk, first, second)
+        await hold(laptop, ben, first, second)
+        await hold(ben, desk, first, second)
+        await settled(desk)
+        await asyncio.sleep(60)
+        for one in (desk, laptop, ben):
+            one.clock.slept_ms += 3 * 86_400_000
+        await asyncio.sleep(60)
+        await desk.engine.keep(1)
+        await asyncio.sleep(600)
+        ids = {first.id.hex(), second.id.hex()}
+        assert [one.kind for one in await desk.history(ben) if one.id in ids] == ["elsewhere"] * 2
+        await desk.engine.keep(0)
+        await asyncio.sleep(600)
+        assert [one.text for one in await desk.history(ben) if one.id in ids] == ["first", "second"]
 
 
 async def settled(person: Person) -> None:

@@ -17,8 +17,8 @@ from chat.service.moving import Answers
 from chat.storage import receipts, reliance
 from chat.storage.siblings import NEWEST
 from protocol.entries_and_receipts import STORED, conversation_of_two, parse_entry, receipt_for
-from protocol.messages import Entry, Message
-from tests.integration.steps import current
+from protocol.messages import Entry, Message, PassedReceipt
+from tests.integration.steps import current, late
 from tests.integration.test_amendments import shown
 from tests.integration.test_history_moves import (
     LONG,
@@ -313,6 +313,29 @@ async def test_what_its_keeper_deletes_there_comes_from_contacts_or_is_on_no_dev
         views = [(view.kind, bool(view.kept_on)) for view in await laptop.history(ben)]
         assert views == [("elsewhere", False), ("elsewhere", False), ("text", False)], "its person insists"
         await checked(laptop)
+
+
+@in_virtual_time(limit=8 * 3_600)
+async def test_nothing_goes_by_a_word_that_was_taken_back_before_it_was_followed(tmp_path: Path) -> None:
+    """The keeper deletes a text right after it has said that it keeps it, and the other disk is slow."""
+    async with with_an_old_history(tmp_path) as (network, desk, laptop, ben, (theirs, _)):
+        network.part(laptop.host, ben.host)
+        reliance, friend = desk.engine._use_cases.reliance, await desk.contact(ben)
+        answer, done = reliance.answer, list[bytes]()
+
+        async def answers(link: LiveLink, message: PassedReceipt) -> None:
+            await answer(link, message)
+            if not done and bytes.fromhex(theirs) in message.ids:
+                done.append(bytes.fromhex(theirs))
+                await desk.engine.delete(friend, theirs, DeletionScope.HERE)
+
+        reliance.answer = answers  # type: ignore[method-assign]
+        late(laptop.engine._use_cases.reliance, "rely", 1.0)
+        await laptop.engine.keep(1)
+        await asyncio.sleep(60)
+        assert done
+        shown = [(view.kind, view.kept_on != "") for view in await laptop.history(ben)]
+        assert shown[0] == ("missing", False), "it is known to be on no other device"
 
 
 @in_virtual_time(limit=8 * 3_600)

@@ -201,7 +201,7 @@ def write_conversation(database: Database) -> None:
     waits = ann.write(KIND_DELETE, delete_body([blob("an entry that has not come")]), edit)
     for entry in (edit, waits):
         entries.insert(database, entry, unread=True)
-    Follower(database, [ANN.self_key]).piece()
+    Follower(database).piece()
     timing = ben.write(KIND_TIMER, timer_body(3_600), waits)
     timed = ann.write(KIND_TEXT, text_body("ends in an hour"), timing, timer=3_600)
     moment = Moment(TIME, 0, "a start", 5)

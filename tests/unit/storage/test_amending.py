@@ -106,7 +106,7 @@ def arrive(database: Database, *new: ParsedEntry) -> list[bytes]:
     with database.transaction():
         entries.insert_all(database, new, ME.terminal)
     while entries.is_unsettled(database):
-        follower = Follower(database, ME.self_keys)
+        follower = Follower(database)
         with database.transaction():
             follower.piece()
         changed += follower.changed
@@ -284,7 +284,7 @@ def test_a_contact_who_deletes_very_much_delays_no_other_conversation(database: 
 
 def following(database: Database, after: int) -> int | None:
     with database.transaction():
-        return Follower(database, ME.self_keys).piece(after)
+        return Follower(database).piece(after)
 
 
 @pytest.mark.parametrize("many", [amending.PIECE * 3 + 1])
@@ -299,7 +299,7 @@ def test_a_delete_of_an_entry_with_many_edits_is_followed_in_pieces(database: Da
     while entries.is_unsettled(database):
         with database.transaction():
             before = database.value("SELECT count(*) FROM bodies")
-            Follower(database, ME.self_keys).piece()
+            Follower(database).piece()
             assert before - database.value("SELECT count(*) FROM bodies") <= amending.PIECE + 1
         pieces += 1
     assert pieces > 1
@@ -363,7 +363,7 @@ def test_an_own_delete_is_followed_at_once_whatever_it_covers(database: Database
     gone = delete(ME.terminal, MINE, time=5_000)
     with database.transaction():
         entries.insert_all(database, [gone], ME.terminal)
-        Follower(database, ME.self_keys).entry(gone.id)
+        Follower(database).entry(gone.id)
     assert database.value("SELECT count(*) FROM bodies") == 1
     assert not entries.is_unsettled(database)
 
@@ -401,7 +401,7 @@ def test_what_waits_does_not_slow_what_names_other_entries(database: Database) -
         with database.transaction():
             entries.insert_all(database, [new], ME.terminal)
             database._connection.set_progress_handler(lambda: next(taken) < 0, 100)
-            Follower(database, ME.self_keys).piece()
+            Follower(database).piece()
             database._connection.set_progress_handler(None, 0)
         return next(taken)
 
@@ -469,7 +469,7 @@ def settle(database: Database) -> None:
     while entries.is_unsettled(database):
         with database.transaction():
             quarantine.settle_next(database, 0)
-            Follower(database, ME.self_keys).piece()
+            Follower(database).piece()
 
 
 def test_a_delete_and_an_edit_of_a_removed_terminal_have_effect_once_a_cut_lets_them_count(

@@ -54,7 +54,7 @@ def settle(database: Database) -> list[sharing.Followed]:
         with database.transaction():
             done.append(sharing.follow(database))
         with database.transaction():
-            Follower(database, ME.self_keys).piece()
+            Follower(database).piece()
     return done
 
 

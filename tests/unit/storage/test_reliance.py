@@ -117,6 +117,7 @@ def test_what_is_said_to_be_kept_is_asked_of_nobody_until_it_is_wanted(database:
 
 
 def test_a_body_that_comes_after_its_person_read_it_elsewhere_is_not_unread(database: Database) -> None:
+    own_terminals(database, ME.terminal, HOLDER)
     read, unread = theirs(), theirs("unread", sequence=2)
     insert(database, bare(read), bare(unread), read=False)
     with database.transaction():
