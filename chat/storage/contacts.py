@@ -68,6 +68,7 @@ def spoken_to(db: Database, terminal: bytes) -> list[bytes]:
     rows = db.rows(
         "SELECT contact, (SELECT e.number FROM entries AS e WHERE e.conversation = c.number"
         " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
+        " AND e.number NOT IN (SELECT entry FROM claims)"  # a contact could come first by them
         " ORDER BY e.sequence DESC LIMIT 1) AS newest FROM conversations AS c"
         " WHERE contact IS NOT NULL AND newest IS NOT NULL ORDER BY newest DESC",
         terminal,

@@ -28,9 +28,12 @@ TERMS_MAX: Final = 32  # of a query; further ones are ignored
 _QUOTE: Final = '"'
 
 _OWN: Final = (
-    "e.author IN (SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
+    "(e.author IN (SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
     " OR number IN (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)))"
+    " AND e.number NOT IN (SELECT entry FROM claims))"
 )
+_OF_OTHERS: Final = f"NOT {_OWN} AND e.number NOT IN (SELECT entry FROM claims WHERE own)"
+"""What a contact claims that this person wrote is the contact's. That of an own terminal is nobody's."""
 
 
 def find(
@@ -61,7 +64,7 @@ def find(
     conditions = list[tuple[str, tuple[int, ...]]]()
     if own or theirs:
         others = _numbers(db, theirs)
-        by_others = f"e.conversation IN ({','.join('?' * len(others))}) AND NOT {_OWN}"
+        by_others = f"e.conversation IN ({','.join('?' * len(others))}) AND {_OF_OTHERS}"
         conditions.append((f"({_OWN if own else 0} OR {by_others})", others))
     conditions += [("e.time >= ?", (since,))] if since is not None else []
     conditions += [("e.time < ?", (until,))] if until is not None else []

@@ -312,10 +312,11 @@ async def test_a_contact_changes_nothing_of_what_an_own_entry_follows(
             await current(ben, desk).driver.send(entry_of(ben, desk, amends=amends))
             await talk(ben, desk, "changed")
             await settled(desk)
-        shown = [(one.text, one.own, one.author) for one in await desk.history(ben) if one.text != "changed"]
-        assert shown[1:] == [(text, True, "Ada") for text in ("first", "second", "third")]
+        ids = {one.id.hex() for one in (first, second, third)}
+        shown = [(one.text, one.own, one.author) for one in await desk.history(ben) if one.id in ids]
+        assert shown == [(text, True, "Ada") for text in ("first", "second", "third")]
         await desk.engine.edit(await desk.contact(ben), second.id.hex(), "mine")
-        assert (await desk.history(ben))[2].text == "mine"
+        assert "mine" in await desk.texts(ben)
 
 
 async def has_the_key(person: Person) -> None:
@@ -401,7 +402,7 @@ async def test_what_an_own_entry_follows_comes_back_when_all_is_kept_again(tmp_p
             one.clock.slept_ms += 3 * 86_400_000
         await asyncio.sleep(60)
         await desk.engine.keep(1)
-        await asyncio.sleep(600)
+        await asyncio.sleep(3 * 3_600)
         ids = {first.id.hex(), second.id.hex()}
         assert [one.kind for one in await desk.history(ben) if one.id in ids] == ["elsewhere"] * 2
         await desk.engine.keep(0)

@@ -20,6 +20,7 @@ from chat.storage import (
     receipts,
     removal,
     repair,
+    search,
     siblings,
 )
 from chat.storage.claims import CLAIMS_MAX
@@ -29,6 +30,7 @@ from chat.storage.entries import BEGINNING, BY_CONTACT, BY_OWN, Stored
 from chat.storage.migrations import rebuild
 from chat.storage.persons import TerminalRow
 from chat.storage.positions import ALL
+from chat.views import Term
 from protocol import history
 from protocol.backup.root import RootHash
 from protocol.entries_and_receipts import (
@@ -251,6 +253,20 @@ def test_a_key_that_came_before_it_was_stored_is_tried(database: Database) -> No
         )
     settle(database)
     assert claimed(database, late) == [0]
+
+
+def test_a_claim_is_found_as_the_contacts_and_makes_nobody_one_who_was_spoken_to(database: Database) -> None:
+    by_contact, by_own = own("zyxclaim by the contact", key=LOST), own("zyxclaim by an own one", key=LOST)
+    claim(database, by_contact)
+    claim(database, by_own, by=BY_OWN)
+    assert contacts.spoken_to(database, ME.terminal) == []
+    term = [Term("zyxclaim")]
+    assert search.find(database, term, own=True) == []
+    assert [row.id for row in search.find(database, term, theirs=[TALK])] == [by_contact.id]
+    assert len(search.find(database, term)) == 2
+    store(database, own("zyxclaim that is own"))
+    assert len(search.find(database, term, own=True)) == 1
+    assert contacts.spoken_to(database, ME.terminal) == [THEM]
 
 
 def test_claims_go_with_their_conversation(database: Database) -> None:
