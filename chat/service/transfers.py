@@ -45,6 +45,9 @@ AHEAD: Final = 2
 OPEN_MAX: Final = 8
 """The same of all files on one link: half of what the other side must take."""
 
+RELAYED_MAX: Final = 10 << 20
+"""Bytes of a file above which none of it goes through a relay, which somebody else pays for."""
+
 PENDING_MAX: Final = 2 * RUN
 """Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link."""
 
@@ -208,6 +211,8 @@ class Transfers:
         serving.asks += 1
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
         held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
+        if row is not None and link.relayed and row.body.size > RELAYED_MAX:
+            held = False
         await serving.allow(self._shelf, row if held else None)
 
     async def _has_it(self, link: LiveLink, entry: bytes) -> None:
@@ -319,6 +324,8 @@ class Transfers:
     def _is_source(self, link: LiveLink, taking: _Taking) -> bool:
         own = self._keyring.own.person
         if link.peer in taking.refused or link.person not in (own, taking.row.contact):
+            return False
+        if link.relayed and taking.row.body.size > RELAYED_MAX:
             return False
         since = taking.lacking.get(link)
         return since is None or self._runtime.clock.monotonic() >= since + AGAIN

@@ -105,7 +105,8 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     last = contact.pop("last")
     assert list(last) == ["id", "time", "own", "kind", "text"]
     assert contact == {
-        "name": "Ben", "verified": True, "present": False, "held": False, "same_key": [], "unread": 0
+        "name": "Ben", "verified": True, "present": False, "held": False, "same_key": [], "unread": 0,
+        "pinned": False, "muted": False,
     }  # fmt: skip
 
 

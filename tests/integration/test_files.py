@@ -33,7 +33,16 @@ from protocol.messages import AskPieces, Message, Piece, PieceRange, PiecesEnd
 from tests.integration.steps import current, meet, presence
 from tests.support.engines.devices import device
 from tests.support.engines.devices import link as link_device
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk, two_contacts
+from tests.support.engines.engines import (
+    Person,
+    apart,
+    in_virtual_time,
+    moved,
+    pair,
+    people,
+    talk,
+    two_contacts,
+)
 
 LONG = 300 * PIECE_BYTES + 7
 
@@ -250,6 +259,30 @@ async def test_attack_80_a_sender_that_does_not_clean_a_name_gains_nothing(
         (entry,) = await ben.history(ada)
         assert entry.file is not None
         assert entry.file.name == path.name
+
+
+@in_virtual_time
+async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "RELAYED_MAX", 3 * PIECE_BYTES)
+    async with apart(tmp_path) as (network, _relay, ada, ben):
+        await talk(ada, ben, "through the relay")
+        small = at(ben, FileState.WHOLE)
+        await send(ada, ben, tmp_path, content(3 * PIECE_BYTES))
+        await small
+        large = await send(ada, ben, tmp_path, content(LONG))
+        await talk(ada, ben, "which came")
+        await asyncio.sleep(5)
+        held = next(view.file for view in await ben.history(ada) if view.id == large.id)
+        assert held is not None
+        assert (held.state, held.held) == (FileState.TAKING, 0)
+        assert await answers(ben, ada, large.id) == [PiecesEnd(bytes.fromhex(large.id))]
+        whole, direct = at(ben, FileState.WHOLE), moved(ben, relayed=False)
+        network.join(ada.host, ben.host)
+        await direct
+        await whole
+        assert await saved(ben, ada, large.id, tmp_path) == content(LONG)
 
 
 async def answers(asker: Person, holder: Person, entry: str, count: int = 1) -> list[Message]:

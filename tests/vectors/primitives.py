@@ -136,6 +136,8 @@ FORMULAS: Final[tuple[Formula, ...]] = (
     (labels.BACKUP_MAC, "mac", ("mac_key", 32), 32, (("fields", 41),)),
     (labels.BACKUP_CHUNKS, "chunk_key", ("passphrase_key", 32), 32, (("mac", 32),)),
     (labels.HISTORY_ROOT, "next_root", None, 32, (("root", 32), ("entry_id", 32), ("content_held", 32))),
+    (labels.PIECE, "leaf", None, 32, (("sealed_piece", 21),)),
+    (labels.PIECES, "node", None, 32, (("left", 32), ("right", 32))),
     (labels.NEW_CORE, "new_core", None, 32, (("bare_new", 200),)),
     (labels.NEW_PROOF, "new_proof", ("new_shared", 32), 32, (("role", 1), ("t", 32), ("new_core", 32))),
 )
