@@ -274,7 +274,7 @@ async def test_a_receipt_counts_on_all_links_with_its_terminal_and_elsewhere_for
     same, other = link(b"1", {}), link(b"2", {one: False})
     links.of.return_value = [same, other]
     runtime: Any = SimpleNamespace(clock=SimpleNamespace(wall=lambda: 7))
-    parts: list[Any] = [mock.Mock() for _ in range(9)]
+    parts: list[Any] = [mock.Mock() for _ in range(10)]
     inbound = Inbound(runtime, store, bus, keyring, parts[0], links, *parts[1:])
     receipt = Receipt(kind, sorted([one, two]))
     await inbound.receipt(here, receipt)
@@ -295,7 +295,7 @@ def test_a_contact_types_until_the_time_of_its_last_terminal_has_come() -> None:
     clock: Any = SimpleNamespace(monotonic=lambda: 7.0)
     runtime: Any = SimpleNamespace(clock=clock, beat=mock.Mock())
     book, views = ContactBook({}, {}), mock.Mock()
-    parts: list[Any] = [mock.Mock() for _ in range(11)]
+    parts: list[Any] = [mock.Mock() for _ in range(12)]
     store, bus, keyring, links, *later = parts
     inbound = Inbound(runtime, store, bus, keyring, book, links, views, *later)
     one, two, other = Peer(b"p" * 32, b"1"), Peer(b"p" * 32, b"2"), Peer(b"q" * 32, b"1")
