@@ -20,7 +20,16 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
-from chat.interface import DoorState, EntryState, NotSynced, OwnChange, QuestionView, UnlockCost
+from chat.interface import (
+    DoorState,
+    EntryState,
+    FileState,
+    FileView,
+    NotSynced,
+    OwnChange,
+    QuestionView,
+    UnlockCost,
+)
 from chat.service.person_logs import NOT_SYNCED
 from protocol.identity.author import recovery_words
 from protocol.relay.rendezvous import RelayAddress
@@ -135,6 +144,12 @@ def history(name: str, *keys: str, **others: Any) -> Row:
     return Row(name, keys, before=("ctrl+k", Text("Bob"), "enter", "ctrl+up"), **others)
 
 
+def _send_file(fake: FakeMessenger) -> None:
+    """Bob sends a file, of which all is here."""
+    bob = next(view for view in fake._contacts.values() if view.name == "Bob")
+    fake.receive_file(bob.person, FileView("report.pdf", "", 7, FileState.WHOLE, 7), b"content")
+
+
 NEW, LOCKED = DoorState.NEW, DoorState.LOCKED
 UNLOCKED = (Text("correct horse"), "enter")
 
@@ -214,6 +229,7 @@ SCREENS = (
     talk("oldest", "ctrl+up", "g", "r", *"old", "enter"),
     history("entry-menu", "enter", "down", "enter", *"x"),
     history("details", "i", "escape", "r", Text("answer"), "enter"),
+    talk("save", "ctrl+up", "s", "escape", "r", Text("answer"), "enter", happens=_send_file),
     history("delete", "d", "y", "up", "d", "y"),
     history("delete-no", "d", "n", "r", *"kept", "enter"),
     history("origin", "up", "o", "b", "r", Text("answer"), "enter"),
