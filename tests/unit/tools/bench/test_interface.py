@@ -68,7 +68,7 @@ def _check(database: Database) -> None:
         migrations.rebuild(database)
     assert _derived(database) == before
     assert database.integrity() == ()
-    assert len(database.rows("PRAGMA index_list(entries)")) == 5
+    assert len(database.rows("PRAGMA index_list(entries)")) == 6
 
 
 def _derived(database: Database) -> list[object]:
