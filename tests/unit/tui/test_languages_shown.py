@@ -46,7 +46,7 @@ from tests.support.tui.opened import on_top, own_kinds, received
 from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.devices import AddDialog, DevicesDialog, LinkDialog, LinkingDialog
-from tui.screens.dialog import Dialog
+from tui.screens.dialog import Dialog, SaveDialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.recovery import SignDialog
 from tui.screens.unlock import UnlockScreen
@@ -236,10 +236,12 @@ async def test_every_action_and_what_it_opens() -> None:
         await look_behind(pilot, "own_changes")
         messenger.failures["settings"] = UsageError(phrase("This contact is blocked: unblock it first."))
         await look_behind(pilot, "settings")
-        await pilot.app.push_screen(SignDialog(not_synced))
-        await settled(pilot)
-        pilot.app.pop_screen()
-        await pilot.pause()
+        for dialog in (SignDialog(not_synced), SaveDialog("2026", "/1")):
+            await pilot.app.push_screen(dialog)
+            await settled(pilot)
+            look(pilot)
+            pilot.app.pop_screen()
+            await pilot.pause()
         await look_behind(pilot, "lock")
     kinds = {kind.__name__ for kind in own_kinds(Screen)}
     assert kinds - LOOKED_AT <= PAIRING, "open these in this test as well"
