@@ -55,6 +55,7 @@ from protocol.entries_and_receipts import (
     ParsedEntry,
     conversation_of_two,
     delivery_state,
+    is_own,
     note_state,
     read_edit,
     read_text,
@@ -335,10 +336,17 @@ class Views:
     def is_own(self, entry: EntryHeader | EntryRow) -> bool:
         """Whether this person wrote an entry that is held; a header must be of one that is no claim.
 
-        Its tag does not: an own entry may be under a self key that is not held (SPEC §11.2, *Claims*).
+        An own entry may be under a self key that is not held (SPEC §11.2, *Claims*). Of a terminal in the log
+        of a contact, too, the tag tells whose words they are.
         """
         claimed = isinstance(entry, EntryRow) and entry.claimed
-        return not claimed and entry.author in self._keyring.own_terminals
+        if claimed or entry.author not in self._keyring.own_terminals:
+            return False
+        contact = self._keyring.contacts.get(self._keyring.talks_with(entry.conversation))
+        if contact is None or entry.author not in {one.id for one in contact.state.terminals()}:
+            return True
+        header = entry.fields if isinstance(entry, EntryRow) else entry
+        return is_own(header, self._keyring.own.self_keys)
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""

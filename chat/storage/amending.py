@@ -8,14 +8,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from chat.storage import quarantine
+from chat.storage import keys, quarantine
 from chat.storage.amendments import APART, IN_FORCE, WAITING
 from chat.storage.database import Database, Row
 from chat.storage.entries import COLUMNS, EntryRow, destroy, indexed, read_row
 from chat.storage.removal import REMOVED
 from chat.storage.secure_deletion import forget_one
 from protocol.amendments import KEPT_KINDS
-from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, read_edit, read_text
+from protocol.entries_and_receipts import KIND_DELETE, KIND_EDIT, KIND_TEXT, is_own, read_edit, read_text
+from protocol.messages import ENTRY_HEADER
 
 PIECE: Final = 64
 """Ids that one piece of work on the disk follows, some milliseconds: as many as one delete names."""
@@ -35,6 +36,16 @@ WAITING_MAX: Final = 65_536
 they name beyond."""
 
 # The unary plus keeps SQLite from the index by conversation, in which the contact decides how many rows are.
+_OWN: Final = (
+    "SELECT e.header, EXISTS (SELECT 1 FROM person_terminals WHERE terminal = e.author"
+    " AND person NOT IN (SELECT person FROM own))"
+    " FROM entries AS e JOIN terminals AS t ON t.number = e.author"
+    " WHERE e.number = ? AND (t.terminal IN (SELECT terminal FROM own) OR t.number IN"
+    " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)))"
+    " AND e.number NOT IN (SELECT entry FROM claims)"
+)
+"""The header of an entry of an own terminal that is no claim, and whether another log has its author, too."""
+
 _WAITS: Final = "a.target = ? AND a.state = 2 AND +a.own = ? AND +a.conversation = ?"
 
 
@@ -132,14 +143,12 @@ class Follower:
         self._show_all()
 
     def _is_own(self, number: int) -> bool:
-        """Whether this person wrote an entry, as its tag says, or one that follows it: it is no claim."""
-        of_own = (
-            "SELECT EXISTS (SELECT 1 FROM entries AS e JOIN terminals AS t ON t.number = e.author"
-            " WHERE e.number = ? AND (t.terminal IN (SELECT terminal FROM own) OR t.number IN"
-            " (SELECT terminal FROM person_terminals WHERE person IN (SELECT person FROM own)))"
-            " AND e.number NOT IN (SELECT entry FROM claims))"
-        )
-        return bool(self._db.value(of_own, number))
+        """Whether this person wrote an entry. It is no claim; a terminal in two logs is told by the tag."""
+        found = self._db.row(_OWN, number)
+        if found is None:
+            return False
+        header, shared = found
+        return not shared or is_own(ENTRY_HEADER.decode(header), keys.read_own(self._db).self_keys)
 
     def _follow(self, one: _Amendment) -> None:
         if self._db.value("SELECT EXISTS (SELECT 1 FROM claims WHERE entry = ?)", one.number):

@@ -13,8 +13,10 @@ from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.links import LiveLink
 from protocol.entries_and_receipts import (
     KIND_TEXT,
+    STORED,
     EntryPlace,
     conversation_of_two,
+    receipt_for,
     text_body,
     write_entry,
 )
@@ -287,7 +289,7 @@ async def test_case_99_a_contact_in_the_own_log_wrote_what_it_wrote(tmp_path: Pa
 
 
 @in_virtual_time(limit=900)
-async def test_case_99_a_former_own_terminal_in_a_contacts_log_writes_nothing(tmp_path: Path) -> None:
+async def test_case_99_what_a_former_own_terminal_in_a_contacts_log_writes_is_a_claim(tmp_path: Path) -> None:
     """Its thief has its keys, and not the self key, once Ada has recovered with new ones."""
     async with in_touch(tmp_path) as (_, ada, ben):
         words = (await ada.engine.recovery_words()).words
@@ -307,5 +309,8 @@ async def test_case_99_a_former_own_terminal_in_a_contacts_log_writes_nothing(tm
         place = EntryPlace(conversation, former.terminal, b"planted.", None, [], state.heads)
         body = text_body("I owe Ben 1000")
         planted = write_entry(place, ada.clock.wall(), KIND_TEXT, body, b"s" * 32, seeded("salt"))
-        assert await parts.inbound.entries(link, [planted.message()]) == (None, [])
-        assert [view.text for view in await ada.history(ben) if view.kind == "text"] == ["before"]
+        receipt = receipt_for(STORED, [planted.id])
+        assert await parts.inbound.entries(link, [planted.message()]) == (receipt, [])
+        shown = [(view.text, view.claimed) for view in await ada.history(ben) if view.kind == "text"]
+        assert shown == [("before", ""), ("I owe Ben 1000", "contact")]
+        assert not (await ada.history(ben))[-1].own
