@@ -143,7 +143,7 @@ class Follower:
         self._show_all()
 
     def _is_own(self, number: int) -> bool:
-        """Whether this person wrote an entry. It is no claim, and the tag decides for a terminal in two logs."""
+        """Whether this person wrote an entry, no claim. For a terminal in two logs the tag decides."""
         found = self._db.row(_OWN, number)
         if found is None:
             return False
