@@ -342,11 +342,11 @@ class Views:
         claimed = isinstance(entry, EntryRow) and entry.claimed
         if claimed or entry.author not in self._keyring.own_terminals:
             return False
-        contact = self._keyring.contacts.get(self._keyring.talks_with(entry.conversation))
-        if contact is None or entry.author not in {one.id for one in contact.state.terminals()}:
-            return True
         header = entry.fields if isinstance(entry, EntryRow) else entry
-        return is_own(header, self._keyring.own.self_keys)
+        if is_own(header, self._keyring.own.self_keys):
+            return True
+        contact = self._keyring.contacts.get(self._keyring.talks_with(entry.conversation))
+        return contact is None or entry.author not in {one.id for one in contact.state.terminals()}
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""
