@@ -25,9 +25,6 @@ PIECES: Final = 16
 """Pieces of what none may keep that one round asks for, the next ones in the round after it. Own terminals
 and contacts fill it, and those who are asked delay what they read."""
 
-ANSWERS_IN: Final = 3.0
-"""Seconds after which what no other terminal has said that it keeps is wanted of everybody."""
-
 Ask = Callable[[bytes, list[bytes]], Awaitable[None]]
 """Asks other terminals whether they keep the bodies of entries (ids) of a conversation."""
 
@@ -39,6 +36,7 @@ class Reliance:
         self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, forwarding: Forwarding
     ) -> None:
         self._tasks, self._store, self._bus = runtime.tasks, store, bus
+        self._answers_in = runtime.config.keep_round_after
         self._keyring, self._forwarding = keyring, forwarding
         self._after = 0
 
@@ -125,7 +123,7 @@ class Reliance:
                 await ask(conversation, questions[-1])
         if not questions or alone:
             return False
-        await asyncio.sleep(ANSWERS_IN)  # who keeps some of it says so first
+        await asyncio.sleep(self._answers_in)  # who keeps some of it says so first
         lost = set[bytes]()
         for ids in questions:
             lost.update(await self._store.write(reliance.want_lost, ids))

@@ -40,9 +40,6 @@ from protocol.own_terminals import NOT_HELD
 EVERY: Final = 3_600.0
 """Seconds between two rounds: a text goes at the latest so long after its time."""
 
-BEGINS: Final = 3.0
-"""Seconds before a round begins: who looks through the choices has not chosen yet."""
-
 STEP: Final = 1.0
 """Seconds between two pieces of a round. Nobody waits for it."""
 
@@ -147,7 +144,7 @@ class Retention:
         self._live = live
 
     async def _round(self) -> None:
-        await asyncio.sleep(BEGINS)
+        await asyncio.sleep(self._runtime.config.keep_round_after)
         chosen = await self._store.read(retention.kept)
         if chosen.widens or self._looks:
             await self._take_back(chosen)
@@ -165,7 +162,7 @@ class Retention:
         ):
             self._begin_again()
         if chosen.alone:
-            await asyncio.sleep(BEGINS)  # who keeps some of it says so first
+            await asyncio.sleep(self._runtime.config.keep_round_after)  # who keeps some of it says so first
             await self._walk(alone=True)
 
     async def _walk(self, *, alone: bool) -> None:

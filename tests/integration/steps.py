@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,44 @@ async def join(inviter: Person, joiner: Person, text: str) -> None:
     await joiner.engine.join(text)
     await inviter.engine.answer_pairing((await asked).pairing.id, True)
     await asyncio.gather(*done)
+
+
+async def becomes(person: Person, holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until what a person's terminal stores makes something so: it is looked at after each write."""
+    store, wrote, writes = person.engine._use_cases.store, asyncio.Event(), 0
+    written = store.written.set
+
+    def count() -> None:
+        nonlocal writes
+        writes += 1
+        wrote.set()
+        written()
+
+    store.written.set = count  # type: ignore[method-assign]
+    try:
+        while True:
+            before = writes
+            if await holds():
+                return
+            while writes == before:
+                wrote.clear()
+                await wrote.wait()
+    finally:
+        store.written.set = written  # type: ignore[method-assign]
+
+
+async def same_history(one: Person, other: Person) -> None:
+    """Wait until two terminals of one person hold the same."""
+
+    async def same() -> bool:
+        roots = [await each.engine.history_root() for each in (one, other)]
+        return (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
+
+    async with asyncio.TaskGroup() as looking:
+        tasks = [looking.create_task(becomes(each, same)) for each in (one, other)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
 
 
 def late(owner: object, name: str, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ from protocol.entries_and_receipts import (
 from protocol.messages import CutHead, Entry
 from protocol.pairing.renewal import Drawn
 from protocol.profile_header import CHEAPEST
-from tests.integration.steps import current, dial, entry_of, in_touch, say
+from tests.integration.steps import becomes, current, dial, entry_of, in_touch, same_history, say
 from tests.integration.test_backup import back_up, restore_new, started
 from tests.integration.test_damaged_profiles import flip, root_of
 from tests.integration.test_own_terminals import apart, arrives, desk_and_laptop, linked, terminal_of, unread
@@ -54,6 +55,9 @@ from tests.support.engines.engines import PASSPHRASE, Person, in_virtual_time, i
 
 LOST = b"k" * 32
 """A self key that no terminal has."""
+
+QUIET = 60
+"""Virtual seconds in which nothing comes any more, of which there is no event."""
 
 
 def invented(
@@ -83,6 +87,19 @@ def invented(
 async def claims_of(person: Person, other: Person) -> list[str]:
     """The texts that are shown as what somebody says that this person wrote."""
     return [view.text for view in await person.history(other) if view.claimed]
+
+
+async def shows(person: Person, other: Person, claimed: list[str]) -> bool:
+    return await claims_of(person, other) == claimed
+
+
+async def is_own(person: Person, other: Person, entry: ParsedEntry) -> bool:
+    """Whether an entry is shown as this person's own, and as nobody's claim."""
+    return [one.own for one in await person.history(other) if one.id == entry.id.hex()] == [True]
+
+
+async def holds_kind(person: Person, other: Person, kind: str) -> bool:
+    return any(one.kind == kind for one in await person.history(other))
 
 
 async def sends(ben: Person, ada: Person, *some: ParsedEntry) -> None:
@@ -139,8 +156,12 @@ async def test_what_a_contact_invents_is_shown_as_its_claim_and_counts_nowhere(t
         assert not [event for event in ada.seen if isinstance(event, (AlertsChanged, Notice))]
         own = ada.engine._use_cases.keyring.own
         conversation = conversation_of_two(own.person, ben.peer.person)
-        await asyncio.sleep(10)
-        assert await store.read(receipts.unacknowledged, conversation, own.terminal, ben.peer.person) == []
+
+        async def all_arrived() -> bool:
+            waiting = await store.read(receipts.unacknowledged, conversation, own.terminal, ben.peer.person)
+            return waiting == []
+
+        await becomes(ada, all_arrived)
         with pytest.raises(UsageError):
             await ada.engine.edit(friend, first.id.hex(), "I owe nothing")
         await ada.stop()
@@ -158,8 +179,7 @@ async def test_a_claim_comes_once_and_goes_to_nobody(tmp_path: Path) -> None:
         second = invented(desk, ben, "a lot", place(first))
         await hold(ben, desk, first, second)
         await dial(desk, ben)
-        await asyncio.sleep(30)
-        assert await claims_of(desk, ben) == ["I owe you", "a lot"]
+        await becomes(desk, partial(shows, desk, ben, ["I owe you", "a lot"]))
         came = list[bytes]()
         inbound = desk.engine._use_cases.inbound
         take = inbound.entries
@@ -171,14 +191,12 @@ async def test_a_claim_comes_once_and_goes_to_nobody(tmp_path: Path) -> None:
         inbound.entries = noted  # type: ignore[method-assign, assignment]
         for _ in range(3):
             await dial(desk, ben)
-            await asyncio.sleep(60)
+            await asyncio.sleep(QUIET)
         await talk(ben, desk, "still here")
         assert linked(desk, ben)
         assert not {first.id, second.id}.intersection(came)
         assert await claims_of(laptop, ben) == []
-        await asyncio.sleep(10)
-        roots = [await one.engine.history_root() for one in (desk, laptop)]
-        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
+        await same_history(desk, laptop)
 
 
 async def hold(ben: Person, ada: Person, *some: ParsedEntry) -> None:
@@ -217,9 +235,7 @@ async def test_ten_thousand_claims_of_a_contact_are_bounded_and_move_nothing(tmp
         assert last.id.hex() == mine
         await talk(ben, desk, "hello")
         await talk(desk, ben, "goes on")
-        await asyncio.sleep(10)
-        roots = [await one.engine.history_root() for one in (desk, laptop)]
-        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
+        await same_history(desk, laptop)
 
 
 @in_virtual_time(limit=900)
@@ -229,7 +245,7 @@ async def test_a_claim_becomes_an_own_entry_when_its_key_comes(tmp_path: Path) -
         for one in (laptop, phone, ben):
             await apart(network, desk, one)
         await laptop.engine.remove_terminal(terminal_of(phone))
-        await asyncio.sleep(60)
+        await asyncio.sleep(QUIET)
         entry = await talk(laptop, ben, "under the new key")
         network.join(desk.host, ben.host)
         shown = arrives(desk, "under the new key")
@@ -239,12 +255,15 @@ async def test_a_claim_becomes_an_own_entry_when_its_key_comes(tmp_path: Path) -
         marked = desk.wait(EntriesMarked)
         network.join(desk.host, laptop.host)
         await marked
-        await asyncio.sleep(30)
+        await same_history(desk, laptop)
+
+        async def is_delivered() -> bool:
+            return EntryState.DELIVERED in [one.state for one in await desk.history(ben) if one.id == entry]
+
+        await becomes(desk, is_delivered)
         (view,) = [one for one in await desk.history(ben) if one.id == entry]
         assert (view.claimed, view.own, view.author) == ("", True, "Ada")
         assert (view.state, view.quarantined) == (EntryState.DELIVERED, False)
-        roots = [await one.engine.history_root() for one in (desk, laptop)]
-        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
 
 
 @in_virtual_time(limit=600)
@@ -264,13 +283,10 @@ async def test_what_another_own_terminal_has_counts_in_the_root_without_the_key(
             "contact"
         ]
         network.join(desk.host, laptop.host)
-        await arrives(desk, "and more")
-        await asyncio.sleep(30)
+        await same_history(desk, laptop)
         shown = {one.text: (one.claimed, one.own) for one in await desk.history(ben)}
         assert shown["under a lost key"] == shown["and more"] == ("device", False)
         assert {one.text: one.own for one in await laptop.history(ben)}["and more"]
-        roots = [await one.engine.history_root() for one in (desk, laptop)]
-        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
 
 
 @in_virtual_time(limit=600)
@@ -351,12 +367,10 @@ async def test_what_precedes_a_claim_of_an_own_device_comes_on_the_next_link(tmp
 
         inbound.entries = takes  # type: ignore[method-assign, assignment]
         network.join(desk.host, laptop.host)
-        await asyncio.sleep(3_600)
+        await same_history(desk, laptop)
         assert cut
         shown = [one.text for one in await desk.history(ben) if one.claimed == "device"]
         assert shown == [f"text {number}" for number in range(4)]
-        roots = [await one.engine.history_root() for one in (desk, laptop)]
-        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
 
 
 @in_virtual_time(limit=3 * 3_600)
@@ -372,15 +386,11 @@ async def test_own_devices_agree_about_a_claim_that_one_has_without_its_body(tmp
         await laptop.engine.delete(friend, first.id.hex(), DeletionScope.HERE)
         network.part(desk.host, ben.host)
         network.join(desk.host, laptop.host)
-        await arrives(desk, "second")
-        await asyncio.sleep(60)
+        await same_history(desk, laptop)
         shown = [(one.kind, one.text) for one in await desk.history(ben) if one.claimed]
         assert shown == [("missing", ""), ("text", "second")]
-        roots = [await one.engine.history_root() for one in (desk, laptop)]
-        assert (roots[0].entries, roots[0].root) == (roots[1].entries, roots[1].root)
         network.join(desk.host, ben.host)
         await dial(ben, desk)
-        await asyncio.sleep(30)
         await sends(ben, desk, first)
         shown = [(one.kind, one.text) for one in await desk.history(ben) if one.claimed]
         assert shown == [("text", "first"), ("text", "second")]
@@ -397,20 +407,24 @@ async def test_what_an_own_entry_follows_comes_back_when_all_is_kept_again(tmp_p
         await hold(laptop, ben, first, second)
         await hold(ben, desk, first, second)
         await settled(desk)
-        await asyncio.sleep(60)
+        await asyncio.sleep(QUIET)
         for one in (desk, laptop, ben):
             one.clock.slept_ms += 3 * 86_400_000
-        await asyncio.sleep(60)
-        await desk.engine.keep(1)
-        await asyncio.sleep(3 * 3_600)
+        await asyncio.sleep(QUIET)
         ids = {first.id.hex(), second.id.hex()}
-        assert [one.kind for one in await desk.history(ben) if one.id in ids] == ["elsewhere"] * 2
+
+        async def both(kind: str) -> bool:
+            return [one.kind for one in await desk.history(ben) if one.id in ids] == [kind] * 2
+
+        await desk.engine.keep(1)
+        await becomes(desk, partial(both, "elsewhere"))
         await desk.engine.keep(0)
-        await asyncio.sleep(600)
+        await becomes(desk, partial(both, "text"))
         assert [one.text for one in await desk.history(ben) if one.id in ids] == ["first", "second"]
 
 
 async def settled(person: Person) -> None:
+    """Let settle what is due: where nothing is, there is no event."""
     person.engine._use_cases.bus.signal(SettlingDue())
     await asyncio.sleep(5)
 
@@ -438,7 +452,8 @@ async def test_a_claim_deletes_edits_cuts_and_times_nothing_until_its_key_comes(
         await talk(ben, ada, "the contact deletes its claim")
         assert "claimed" in await ada.texts(ben)
         await renewed(ada, LOST)
-        await asyncio.sleep(10)
+        await becomes(ada, partial(is_own, ada, ben, text))
+        await settled(ada)
         history = await ada.history(ben)
         assert [(one.kind, one.text, one.own) for one in history if one.id in {mine.hex(), other.hex()}] == [
             ("deleted", "", True),
@@ -458,7 +473,7 @@ async def test_a_claim_that_was_deleted_here_stays_so(tmp_path: Path) -> None:
         await ada.engine.delete(await ada.contact(ben), text.id.hex())
         await sends(ben, ada, text)
         await renewed(ada, LOST)
-        await asyncio.sleep(10)
+        await becomes(ada, partial(is_own, ada, ben, text))
         (view,) = [one for one in await ada.history(ben) if one.id == text.id.hex()]
         assert (view.kind, view.deleted_by, view.own) == ("deleted", "here", True)
         assert await found(ada, "never") == []
@@ -552,12 +567,15 @@ async def test_a_claim_ends_with_its_timer_and_goes_with_the_contact(tmp_path: P
         )
         await sends(ben, ada, timed, invented(ada, ben, "stays"))
         assert set(await claims_of(ada, ben)) == {"short", "stays"}
-        await asyncio.sleep(90)
+        await becomes(ada, partial(holds_kind, ada, ben, "expired"))
         assert [one.kind for one in await ada.history(ben) if one.id == timed.id.hex()] == ["expired"]
         assert sorted(await claims_of(ada, ben)) == ["", "stays"]
         await ada.engine.remove(friend)
-        await asyncio.sleep(10)
-        assert await parts.store.read(Database.value, "SELECT count(*) FROM claims") == 0
+
+        async def none_left() -> bool:
+            return not await parts.store.read(Database.value, "SELECT count(*) FROM claims")
+
+        await becomes(ada, none_left)
 
 
 @in_virtual_time(limit=900)
@@ -566,9 +584,9 @@ async def test_a_claimed_cut_takes_the_place_of_no_genuine_one(tmp_path: Path) -
     async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
         first = bytes.fromhex(await talk(laptop, ben, "first"))
         await talk(laptop, ben, "second")
-        await asyncio.sleep(10)
+        await same_history(desk, laptop)
         await desk.engine.remove_terminal(terminal_of(laptop))
-        await asyncio.sleep(10)
+        await becomes(desk, partial(holds_kind, desk, ben, "cut"))
         author, store = bytes.fromhex(terminal_of(laptop)), desk.engine._use_cases.store
         row = await store.read(entries.get, first)
         assert row is not None
@@ -587,13 +605,14 @@ async def test_a_claim_of_a_removed_device_counts_no_more_than_its_cut_says_when
 ) -> None:
     async with desk_and_laptop(tmp_path) as (_, desk, laptop, ben):
         await talk(laptop, ben, "first")
-        await asyncio.sleep(10)
+        await same_history(desk, laptop)
         await desk.engine.remove_terminal(terminal_of(laptop))
-        await asyncio.sleep(10)
+        await becomes(desk, partial(holds_kind, desk, ben, "cut"))
         late = invented(desk, ben, "late", author=bytes.fromhex(terminal_of(laptop)))
         await sends(ben, desk, late)
         assert await claims_of(desk, ben) == ["late"]
         await renewed(desk, LOST)
-        await asyncio.sleep(10)
+        await becomes(desk, partial(is_own, desk, ben, late))
+        await settled(desk)
         shown = {one.text: (one.claimed, one.quarantined) for one in await desk.history(ben)}
         assert (shown["first"], shown["late"]) == (("", False), ("", True))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.config import Config
 from chat.errors import Phrase
 from chat.interface import DiagnosisView
 from chat.ipc.client import RemoteMessenger
@@ -33,9 +34,13 @@ def no_question_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "diagnose", examine)
 
 
+SOON = Config(keep_round_after=0.2)
+"""These engines live in real time."""
+
+
 @pytest.fixture
 async def around(tmp_path: Path) -> AsyncIterator[EnginesAround]:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+    async with people(tmp_path, "Ada", "Ben", config=SOON) as (_, (ada, ben)):
         await invite(ada, ben)
         played = EnginesAround(tmp_path, ada, ben)
         await played.meet()

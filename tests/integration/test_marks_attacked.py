@@ -25,7 +25,7 @@ from protocol.identity.author import add_operation
 from protocol.identity.log import sign_operation
 from protocol.messages import Digests, Entry, LogOperations, Message, PassedReceipt
 from protocol.own_terminals import Mark
-from tests.integration.steps import current, late
+from tests.integration.steps import becomes, current, late
 from tests.integration.test_history_moves import marks, meets, write_many
 from tests.integration.test_own_terminals import desk_and_laptop, said_among, unread
 from tests.support.engines.engines import Person, in_virtual_time
@@ -220,8 +220,12 @@ async def test_the_time_of_a_text_that_was_read_elsewhere_begins_with_its_body(t
         await receive(laptop, link, Entry(message.header, b"", b""))
         await receive(laptop, link, said)
         await receive(laptop, link, message)
-        await asyncio.sleep(120)
-        assert [view.kind for view in await laptop.history(ben) if view.id == entry.hex()] == ["expired"]
+
+        async def is_over() -> bool:
+            kinds = [view.kind for view in await laptop.history(ben) if view.id == entry.hex()]
+            return kinds == ["expired"]
+
+        await becomes(laptop, is_over)
 
 
 @in_virtual_time(limit=1_200)
@@ -241,8 +245,11 @@ async def test_no_part_of_a_history_has_more_marks_than_the_other_side_keeps(
         await asyncio.sleep(10)
         said = said_among(desk)
         await meets(network, desk, laptop)
-        await asyncio.sleep(60)
-        assert await marks(laptop, ben, ids) == await marks(desk, ben, ids)
+
+        async def agree() -> bool:
+            return await marks(laptop, ben, ids) == await marks(desk, ben, ids)
+
+        await becomes(laptop, agree)
         waiting, before_entries = 0, list[int]()
         for message in said:
             if isinstance(message, Entry):

@@ -13,7 +13,7 @@ import pytest
 
 from chat.interface import DeletionScope, EntryAdded, EntryFilled, EntryReturned, NotPermitted, UsageError
 from chat.network.links import LiveLink
-from chat.service.retention import BEGINS, OPEN_FOR, OPEN_MAX
+from chat.service.retention import OPEN_FOR, OPEN_MAX
 from chat.storage import checks, entries
 from chat.storage import reliance as relied
 from chat.storage import retention as stored
@@ -25,7 +25,7 @@ from tests.integration.test_amendments import WORD, arrived, left_in, shown
 from tests.integration.test_backup import BACKUP, restore_into
 from tests.integration.test_shared_contacts import SETTLED, two_devices
 from tests.support.engines import devices
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import DEFAULTS, Person, in_virtual_time, pair, people, talk
 from tests.support.fakes.network import Network
 
 DAY = 86_400.0
@@ -417,7 +417,7 @@ async def test_few_questions_of_a_link_wait_for_an_answer(
         asks._hear = hearing  # type: ignore[method-assign]
         retained._let_go = goes  # type: ignore[method-assign]
         await laptop.engine.keep(1)
-        await asyncio.sleep(BEGINS + OPEN_FOR / 2)
+        await asyncio.sleep(DEFAULTS.keep_round_after + OPEN_FOR / 2)
         assert len(heard) == (40 if answers else OPEN_MAX)
         await asyncio.sleep(OPEN_FOR)
         assert len(heard) == (40 if answers else 2 * OPEN_MAX)
