@@ -56,9 +56,7 @@ class People:
         if not is_name(name):
             raise UsageError(NO_NAME)
         store = partial(contacts.set_petname, person=person, petname=name)
-        written = await self._store.write(self._share, person, store, Register.PETNAME, PetnameValue(name))
-        self._update(person, petname=name)
-        await self._notes.done(written)
+        await self._set(person, store, Register.PETNAME, PetnameValue(name), petname=name)
 
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; a blocked contact's links end, and it gets no more answers."""
@@ -75,15 +73,24 @@ class People:
     async def pin(self, person: bytes, on: bool) -> None:
         """List the conversation before others, or no more."""
         store = partial(contacts.set_pinned, person=person, on=on)
-        written = await self._store.write(self._share, person, store, Register.PINNED, SwitchValue(on))
-        self._update(person, pinned=on)
-        await self._notes.done(written)
+        await self._set(person, store, Register.PINNED, SwitchValue(on), pinned=on)
 
     async def mute(self, person: bytes, on: bool) -> None:
         """Let what comes in the conversation make no sound, or a sound again."""
         store = partial(contacts.set_muted, person=person, on=on)
-        written = await self._store.write(self._share, person, store, Register.MUTED, SwitchValue(on))
-        self._update(person, muted=on)
+        await self._set(person, store, Register.MUTED, SwitchValue(on), muted=on)
+
+    async def _set(
+        self,
+        person: bytes,
+        store: Callable[[Database], None],
+        register: Register,
+        value: RegisterValue,
+        **shown: object,
+    ) -> None:
+        """Store what all own terminals are to have of a contact, show it, and let them have it."""
+        written = await self._store.write(self._share, person, store, register, value)
+        self._update(person, **shown)
         await self._notes.done(written)
 
     def _share(

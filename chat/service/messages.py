@@ -118,6 +118,10 @@ class Messages:
             self._runtime.beat.by(SETTLES_IN)
             raise SendUnsure from None
         self._unsure.discard((person, send_id))
+        return self._written(person, entry)
+
+    def _written(self, person: bytes, entry: ParsedEntry) -> EntryView:
+        """Show and send an entry that was committed."""
         view = self._views.added(person, entry)
         self._bus.publish(EntryAdded(view))
         self._sync.send(person, entry)
@@ -145,12 +149,7 @@ class Messages:
             entry = await self._store.write_once(_is_held, self._append_file, person, body, place, send_id)
         except _SentBefore:
             raise UsageError(USED) from None  # by another call at the same time
-        view = self._views.added(person, entry)
-        self._bus.publish(EntryAdded(view))
-        self._sync.send(person, entry)
-        if entry.header.timer:
-            self._expirer.begin()
-        return view
+        return self._written(person, entry)
 
     def _append_file(
         self, database: Database, person: bytes, body: bytes, place: bytes, send_id: str

@@ -271,9 +271,7 @@ async def test_what_another_own_terminal_has_counts_in_the_root_without_the_key(
     """The laptop has a key that the desk never gets. It is shown apart from what the contact claims."""
     async with desk_and_laptop(tmp_path) as (network, desk, laptop, ben):
         await apart(network, desk, laptop)
-        await laptop.engine._use_cases.store.write(keys.add_earlier_self_key, Drawn(LOST, (), b"", b""))
-        own = await laptop.engine._use_cases.store.read(keys.read_own)
-        laptop.engine._use_cases.keyring.take_renewed(own, {})
+        await has_the_key(laptop)
         author = bytes.fromhex(terminal_of(laptop))
         first = invented(desk, ben, "under a lost key", author=author)
         second = invented(desk, ben, "and more", place(first), author=author)
