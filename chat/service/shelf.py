@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from chat.storage import files, pieces
+from chat.errors import UsageError, phrase
+from chat.storage import files
 from chat.storage.database import Store
-from chat.storage.files import FileRow
+from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import Made, Pieces, SealedFile
 from chat.tasks import Runtime
@@ -19,12 +20,24 @@ from protocol.primitives import Aead
 
 T = TypeVar("T")
 
+DELETED = phrase("This file was deleted here before all of it was saved: nothing is left of it.")
+
+
+class Deleted(UsageError):
+    """The pieces of a file went while it was saved."""
+
+    def __init__(self) -> None:
+        super().__init__(DELETED)
+
 
 class Volume:
-    """The open pieces of the file of one entry, which one thread uses at a time. `gone`: its key is."""
+    """The open pieces of the file of one entry, which one thread uses at a time.
+
+    `gone`: its key is. `going`: so it is as soon as the thread that uses it lets go of it.
+    """
 
     def __init__(self, row: FileRow, file: SealedFile) -> None:
-        self.row, self.gone = row, False
+        self.row, self.gone, self.going = row, False, False
         self._file, self._turn = file, asyncio.Lock()
         self.users = set[object]()
 
@@ -55,6 +68,7 @@ class Volume:
 
     async def close(self, *, gone: bool) -> None:
         """Let go of its files, after what a thread does with it now."""
+        self.going = self.going or gone
         async with self._turn:
             if not self.gone:
                 self.gone = True
@@ -77,12 +91,16 @@ class Shelf:
         return None if volume is None else volume.held
 
     async def take(self, row: FileRow, user: object) -> Volume:
-        """The volume of a file for a user, until `release`. Raises StorageFailure."""
+        """The volume of a file for a user, until `release`; `gone` if its key is. Raises StorageFailure."""
         async with self._opening:
             volume = self._open.get(row.entry)
             if volume is None or volume.gone:
                 file = await asyncio.to_thread(self._pieces.open, row.place, shape_of(row.body))
                 volume = self._open[row.entry] = Volume(row, file)
+                # A deletion that came before this had nothing to close, and one that comes after it finds it.
+                if not await self._store.read(files.has_place, row.place):
+                    await volume.close(gone=True)
+                    await asyncio.to_thread(self._pieces.delete, row.place)
             volume.users.add(user)
             return volume
 
@@ -94,9 +112,20 @@ class Shelf:
                 del self._open[volume.row.entry]
                 await volume.close(gone=False)
 
-    async def require_room(self, shape: Shape) -> None:
-        """Raises NoRoom unless the disk has room for a file."""
-        await asyncio.to_thread(self._pieces.require_room, shape)
+    async def require_room(self, shape: Shape, promised: int = 0) -> None:
+        """Raises NoRoom unless the disk has room for a file, and for so many bytes of others."""
+        await asyncio.to_thread(self._pieces.require_room, shape, promised)
+
+    async def measure(self, row: FileRow) -> int:
+        """Bytes of the content of a file that are held here. Raises StorageFailure."""
+        held = row.body.size if row.standing is Standing.WHOLE else self.held(row.entry)
+        if held is None:
+            held = await asyncio.to_thread(self._pieces.measure, row.place, shape_of(row.body))
+        return held
+
+    async def lacking(self, rows: Iterable[FileRow]) -> int:
+        """Bytes that are still to come of some files. Raises StorageFailure."""
+        return sum([row.body.size - await self.measure(row) for row in rows])
 
     async def seal(self, source: BinaryIO, key: bytes, aead: Aead) -> Made:
         """Seal what a source has, up to its end. Raises NotSendable, StorageFailure."""
@@ -118,9 +147,22 @@ class Shelf:
         await asyncio.to_thread(self._pieces.delete, made.place)
 
     async def save(self, volume: Volume, target: NewFile) -> None:
-        """Write the content of a whole volume for the person. Raises PieceDamaged, StorageFailure."""
+        """Write the content of a whole volume for the person.
+
+        Raises PieceDamaged, Deleted (its message was meanwhile), StorageFailure.
+        """
         key = volume.row.body.key
-        await volume.use(lambda file: pieces.save(file, key, target))
+
+        def copy(file: SealedFile) -> bool:
+            for part in file.contents(key):
+                if volume.going:
+                    return False
+                target.write(part)
+            target.end()
+            return True
+
+        if not await volume.use(copy):
+            raise Deleted
 
     # --- What goes with its key ---
 

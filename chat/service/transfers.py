@@ -17,18 +17,21 @@ from chat.errors import phrase
 from chat.interface import FileProgress, FileState, FileSupplied, Notice
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink, Peer
+from chat.service.allowances import Allowances
 from chat.service.events import EventBus
-from chat.service.keyring import Keyring
+from chat.service.keyring import Keyring, terminal_of
+from chat.service.pace import Pace
 from chat.service.shelf import Shelf, Volume
 from chat.service.views import file_view
 from chat.storage import files
 from chat.storage.database import Store
 from chat.storage.errors import StorageFailure
 from chat.storage.files import FileRow, Standing
-from chat.storage.pieces import RUN, SealedFile
+from chat.storage.pieces import RUN, NoRoom, SealedFile
 from chat.tasks import Runtime
 from protocol.entries_and_receipts import conversation_of
 from protocol.errors import ProtocolError, Unexpected
+from protocol.identity.reduction import PersonState
 from protocol.messages import AskPieces, Message, Piece, PiecesEnd, StopPieces, WholeFile
 from protocol.pieces import Demand, Supply
 
@@ -44,9 +47,6 @@ AHEAD: Final = 2
 
 OPEN_MAX: Final = 8
 """The same of all files on one link: half of what the other side must take."""
-
-RELAYED_MAX: Final = 10 << 20
-"""Bytes of a file above which none of it goes through a relay, which somebody else pays for."""
 
 PENDING_MAX: Final = 2 * RUN
 """Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link."""
@@ -132,7 +132,7 @@ class _Taking(Struct, eq=False):
     """A file that is being taken. `lacking`: links whose other end lacked some of it, since when.
 
     `refused`: terminals that sent a false piece. `told`, `before`: when progress was last told, and how many
-    bytes were held then.
+    bytes were held then. `direct`: that it waits for a direct link.
     """
 
     volume: Volume
@@ -141,6 +141,7 @@ class _Taking(Struct, eq=False):
     told: float = 0.0
     before: int = 0
     rate: int = 0
+    direct: bool = False
 
     @property
     def row(self) -> FileRow:
@@ -150,9 +151,19 @@ class _Taking(Struct, eq=False):
 class Transfers:
     """Takes and supplies pieces of files. In memory it keeps a few per link, whatever the sizes."""
 
-    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, shelf: Shelf) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        shelf: Shelf,
+        allowances: Allowances,
+    ) -> None:
         self._runtime, self._store, self._bus = runtime, store, bus
-        self._keyring, self._shelf = keyring, shelf
+        self._keyring, self._shelf, self._allowances = keyring, shelf, allowances
+        self._pace, self._limit = Pace(runtime.clock.monotonic), 0
+        self._pace.follow(allowances.rate)
         self._ends = dict[LiveLink, _End]()
         self._taking = dict[bytes, _Taking]()
         self._waiting = dict[bytes, FileRow]()
@@ -169,6 +180,7 @@ class Transfers:
         """It ended. What had been asked on it is asked on others."""
         if (end := self._ends.pop(link, None)) is None:
             return
+        self._pace.leave(link)
         for taking in self._taking.values():
             taking.lacking.pop(link, None)
         self._runtime.tasks.spawn(self._let_go(list(end.serving.values())))
@@ -210,8 +222,8 @@ class Transfers:
         serving = end.serving.setdefault(entry, _Serving())
         serving.asks += 1
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
-        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
-        if row is not None and link.relayed and row.body.size > RELAYED_MAX:
+        held = row is not None and row.standing in files.ON_DISK
+        if row is not None and link.relayed and not self._allowances.relays(row.contact, row.body.size):
             held = False
         await serving.allow(self._shelf, row if held else None)
 
@@ -220,7 +232,13 @@ class Transfers:
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
         if row is not None:
             person, size = row.contact or self._keyring.own.person, row.body.size
+            if terminal := terminal_of(self._log_of(link), link):
+                await self._store.write(files.held_at, entry, terminal)
             self._bus.publish(FileSupplied(person.hex(), entry.hex(), size, size, done=True))
+
+    def _log_of(self, link: LiveLink) -> PersonState:
+        contact = self._keyring.contacts.get(link.person)
+        return self._keyring.own_log if contact is None else contact.state
 
     def _asker(self, link: LiveLink) -> tuple[bytes, bytes | None]:
         """The conversation and the contact of the other end; None: it is a terminal of this person."""
@@ -234,6 +252,8 @@ class Transfers:
             if not end.fill(read) or end.filling is None:
                 return False
             await asyncio.wait([end.filling])
+        if isinstance(end.ready[0], Piece) and not self._pace.grants(link, partial(self._go_on, link, end)):
+            return False
         due = end.ready.popleft()
         if len(end.ready) < RUN:
             end.fill(read)
@@ -244,6 +264,20 @@ class Transfers:
             await link.driver.send(due)
             self._tell_supplied(end.serving.get(due.entry), due)
         return link in self._ends
+
+    def _go_on(self, link: LiveLink, end: _End) -> None:
+        """A piece may go on a link: it waits behind what is queued, and nothing waits for it."""
+        end.outgoing.below(partial(self._serve, link, end))
+
+    def limit(self, rate: int) -> None:
+        """Send at most so many bytes a second, until this engine ends; 0 for as this person chose."""
+        self._limit = rate
+        self.follow()
+
+    def follow(self) -> None:
+        """This person chose otherwise what files may use."""
+        self._pace.follow(min(filter(None, (self._limit, self._allowances.rate)), default=0))
+        self._plan()
 
     def _begin_filling(self, end: _End) -> asyncio.Task[None]:
         return self._runtime.tasks.spawn(self._fill(end))
@@ -317,6 +351,9 @@ class Transfers:
             if taking.volume.gone:
                 self._runtime.tasks.spawn(self.stop(taking.row.entry))
                 continue
+            row = taking.row
+            if self._allowances.waits_for_direct(row.contact, row.body.size) is not taking.direct:
+                self._tell(taking, FileState.TAKING)
             for link, end in self._ends.items():
                 if self._is_source(link, taking):
                     self._ask(end, taking)
@@ -325,7 +362,8 @@ class Transfers:
         own = self._keyring.own.person
         if link.peer in taking.refused or link.person not in (own, taking.row.contact):
             return False
-        if link.relayed and taking.row.body.size > RELAYED_MAX:
+        row = taking.row
+        if link.relayed and not self._allowances.relays(row.contact, row.body.size):
             return False
         since = taking.lacking.get(link)
         return since is None or self._runtime.clock.monotonic() >= since + AGAIN
@@ -368,7 +406,9 @@ class Transfers:
             self._bus.publish(Notice(BAD))
             link.driver.abort()
             return
-        except StorageFailure as failure:
+        except (StorageFailure, NoRoom) as failure:
+            if self._taking.get(entry) is not taking:
+                return  # this person has let go of it
             await self._store.write(files.stand, entry, Standing.PAUSED)
             self._tell(taking, FileState.PAUSED)
             self._bus.publish(Notice(failure.phrase))
@@ -409,6 +449,9 @@ class Transfers:
         passed = now - taking.told
         rate = int((held - taking.before) / passed) if taking.told and passed > 0 else 0
         taking.told, taking.before = now, held
+        taking.direct = self._allowances.waits_for_direct(row.contact, row.body.size)
+        if taking.direct and state is FileState.TAKING:
+            state = FileState.DIRECT
         person = row.contact or self._keyring.own.person
         view = file_view(row.body, state, held, rate)
         self._bus.publish(FileProgress(person.hex(), row.entry.hex(), view))

@@ -262,10 +262,7 @@ async def test_attack_80_a_sender_that_does_not_clean_a_name_gains_nothing(
 
 
 @in_virtual_time
-async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_link(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfers, "RELAYED_MAX", 3 * PIECE_BYTES)
+async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_link(tmp_path: Path) -> None:
     async with apart(tmp_path) as (network, _relay, ada, ben):
         await talk(ada, ben, "through the relay")
         small = at(ben, FileState.WHOLE)
@@ -276,7 +273,7 @@ async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_l
         await asyncio.sleep(5)
         held = next(view.file for view in await ben.history(ada) if view.id == large.id)
         assert held is not None
-        assert (held.state, held.held) == (FileState.TAKING, 0)
+        assert (held.state, held.held) == (FileState.DIRECT, 0)
         assert await answers(ben, ada, large.id) == [PiecesEnd(bytes.fromhex(large.id))]
         whole, direct = at(ben, FileState.WHOLE), moved(ben, relayed=False)
         network.join(ada.host, ben.host)
