@@ -28,8 +28,8 @@ from chat.interface import (
     FileState,
     Messenger,
     UsageError,
+    size_text,
 )
-from chat.views import size_text
 
 MOST: Final = 99_999_999
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from chat.errors import UsageError, phrase
-from chat.storage import files
+from chat.storage import files, pieces
 from chat.storage.database import Store
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import NewFile
@@ -153,15 +153,7 @@ class Shelf:
         """
         key = volume.row.body.key
 
-        def copy(file: SealedFile) -> bool:
-            for part in file.contents(key):
-                if volume.going:
-                    return False
-                target.write(part)
-            target.end()
-            return True
-
-        if not await volume.use(copy):
+        if not await volume.use(lambda file: pieces.save(file, key, target, lambda: volume.going)):
             raise Deleted
 
     # --- What goes with its key ---

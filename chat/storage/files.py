@@ -33,7 +33,7 @@ ON_DISK: Final = (Standing.TAKEN, Standing.PAUSED, Standing.WHOLE)
 """Those of which pieces stand on the disk, or are to."""
 
 EACH: Final = 16_384
-"""Bytes that a file takes of the disk, whatever its size: its pieces stand in three files."""
+"""Bytes that a file takes of the disk, whatever its size: it has three files."""
 
 
 def on_disk(size: int) -> int:

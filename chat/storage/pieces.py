@@ -18,6 +18,7 @@ from msgspec import Struct
 from chat.errors import ParlourError, UsageError, phrase
 from chat.storage import folder
 from chat.storage.folder import system_failures
+from chat.storage.new_file import NewFile
 from protocol.attachments import (
     HASH_SIZE,
     Shape,
@@ -441,3 +442,16 @@ class Sealing:
     def close(self) -> None:
         while self._descriptors:
             os.close(self._descriptors.pop())
+
+
+def save(file: SealedFile, key: bytes, target: NewFile, goes: Callable[[], bool] = lambda: False) -> bool:
+    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure.
+
+    False, at once, if it `goes` meanwhile: what was deleted is not written to its end.
+    """
+    for part in file.contents(key):
+        if goes():
+            return False
+        target.write(part)
+    target.end()
+    return True
