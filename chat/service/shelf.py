@@ -158,6 +158,13 @@ class Shelf:
 
     # --- What goes with its key ---
 
+    def mark(self, entries: Iterable[bytes]) -> list[bytes]:
+        """The keys of entries are destroyed: nothing of them leaves from now on. Returns what is open."""
+        found = [entry for entry in entries if entry in self._open]
+        for entry in found:
+            self._open[entry].going = True
+        return found
+
     def drop(self) -> None:
         """Entries were deleted: delete the pieces whose key went with them."""
         if self._dropping is None or self._dropping.done():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
@@ -68,6 +68,11 @@ class _Serving(Struct, eq=False):
     sent: int = 0
     told: float = -TOLD_EVERY
 
+    @property
+    def lasts(self) -> bool:
+        """Whether pieces of it may go out."""
+        return self.volume is not None and not self.volume.going
+
     def sends(self, size: int, now: float) -> bool:
         """So many bytes were sent; whether that is to be told."""
         self.sent += size
@@ -120,6 +125,16 @@ class _End(Struct, eq=False):
         done = set(map(id, some))
         self.pending = [piece for piece in self.pending if id(piece) not in done]
         self.room.set()
+
+    def may_send(self) -> bool:
+        """Whether something is ready; what was deleted since it was read is thrown away."""
+        while self.ready:
+            due = self.ready[0]
+            serving = self.serving.get(due.entry)
+            if isinstance(due, PiecesEnd) or (serving is not None and serving.lasts):
+                return True
+            self.ready.popleft()
+        return False
 
     def fill(self, read: Callable[[], asyncio.Task[None]]) -> bool:
         """Let what is due next be read while other pieces go out; False where nothing is due."""
@@ -248,7 +263,7 @@ class Transfers:
     async def _serve(self, link: LiveLink, end: _End) -> bool:
         """Send the next piece, or the end of an ask; False where nothing is due."""
         read = partial(self._begin_filling, end)
-        while not end.ready:
+        while not end.may_send():
             if not end.fill(read) or end.filling is None:
                 return False
             await asyncio.wait([end.filling])
@@ -268,6 +283,11 @@ class Transfers:
     def _go_on(self, link: LiveLink, end: _End) -> None:
         """A piece may go on a link: it waits behind what is queued, and nothing waits for it."""
         end.outgoing.below(partial(self._serve, link, end))
+
+    def gone(self, entries: Collection[bytes]) -> None:
+        """The bodies of entries were destroyed: no piece of their files is sent or taken any more."""
+        for entry in self._shelf.mark(entries):
+            self._runtime.tasks.spawn(self.stop(entry))
 
     def limit(self, rate: int) -> None:
         """Send at most so many bytes a second, until this engine ends; 0 for as this person chose."""
@@ -348,7 +368,7 @@ class Transfers:
     def _plan(self) -> None:
         """Ask for what is missing, of all who may have it."""
         for taking in list(self._taking.values()):
-            if taking.volume.gone:
+            if taking.volume.going:
                 self._runtime.tasks.spawn(self.stop(taking.row.entry))
                 continue
             row = taking.row
