@@ -48,6 +48,12 @@ AHEAD: Final = 2
 OPEN_MAX: Final = 8
 """The same of all files on one link: half of what the other side must take."""
 
+RELAYED_ASKED: Final = 1
+"""The same through a relay, which ends a circuit whose reader leaves 256 KiB for 30 seconds."""
+
+RELAYED_OPEN: Final = 2
+"""Such messages of all files on one link through a relay: who reads 5 KiB a second keeps the link."""
+
 PENDING_MAX: Final = 2 * RUN
 """Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link."""
 
@@ -58,6 +64,17 @@ AGAIN: Final = 60.0
 """Seconds after which a terminal that lacked pieces is asked again: it may take the file itself."""
 
 BAD = phrase("A device sent a false part of a file. It was thrown away, and that device is not asked again.")
+
+
+class Window(Struct, frozen=True):
+    """Pieces of one ask, and asks of a link that wait for their end."""
+
+    asked: int
+    open_max: int
+
+
+DIRECT: Final = Window(ASKED, OPEN_MAX)
+RELAYED: Final = Window(RELAYED_ASKED, RELAYED_OPEN)
 
 
 class _Serving(Struct, eq=False):
@@ -376,7 +393,7 @@ class Transfers:
                 self._tell(taking, FileState.TAKING)
             for link, end in self._ends.items():
                 if self._is_source(link, taking):
-                    self._ask(end, taking)
+                    self._ask(end, taking, RELAYED if link.relayed else DIRECT)
 
     def _is_source(self, link: LiveLink, taking: _Taking) -> bool:
         own = self._keyring.own.person
@@ -388,14 +405,14 @@ class Transfers:
         since = taking.lacking.get(link)
         return since is None or self._runtime.clock.monotonic() >= since + AGAIN
 
-    def _ask(self, end: _End, taking: _Taking) -> None:
+    def _ask(self, end: _End, taking: _Taking, window: Window) -> None:
         entry = taking.row.entry
-        while end.demand.waits(entry) < AHEAD and end.demand.open < OPEN_MAX:
+        while end.demand.waits(entry) < AHEAD and end.demand.open < window.open_max:
             elsewhere = set[int]().union(*(one.demand.awaited(entry) for one in self._ends.values()))
             elsewhere.update(
                 piece.number for one in self._ends.values() for piece in one.pending if piece.entry == entry
             )
-            ranges = taking.volume.missing(ASKED, elsewhere)
+            ranges = taking.volume.missing(window.asked, elsewhere)
             if not ranges:
                 return
             end.outgoing.put(end.demand.ask(entry, ranges))

@@ -21,10 +21,10 @@ from chat.interface import (
     ParlourError,
     UsageError,
 )
-from chat.service import allowances, pace
+from chat.service import allowances, pace, transfers
 from chat.storage import files, pieces
 from protocol.limits import PIECE_BYTES
-from protocol.messages import Message, Piece, PiecesEnd
+from protocol.messages import AskPieces, Message, Piece, PiecesEnd
 from tests.integration.steps import current, meet
 from tests.integration.test_files import LONG, answers, ask_without, at, content, on_disk, saved, send
 from tests.support.engines.engines import Person, apart, in_virtual_time, pair, people, talk, two_contacts
@@ -220,6 +220,7 @@ async def test_a_file_is_let_go_of_here_alone_and_taken_again(tmp_path: Path) ->
         assert (on_disk(ben), len(on_disk(ada))) == ([], 3)
         assert await ben.engine.files() == (FilesView(friend, 1, 0, LONG),)
         assert await answers(ada, ben, sent.id) == [PiecesEnd(bytes.fromhex(sent.id))]
+        assert on_disk(ben) == []
         with pytest.raises(UsageError):
             await ben.engine.save_file(friend, sent.id, str(tmp_path))
         await ben.stop()
@@ -404,3 +405,31 @@ async def test_who_does_not_let_files_through_a_relay_does_not_ask_for_them(tmp_
         empty = await stands(ada, ben, tmp_path, 0, FileState.WHOLE)
         assert empty.file is not None
         assert (await answers(ben, ada, small.id))[0] != PiecesEnd(bytes.fromhex(small.id))
+
+
+@in_virtual_time
+async def test_through_a_relay_no_more_waits_than_a_slow_reader_takes_in_time(tmp_path: Path) -> None:
+    async with apart(tmp_path) as (_, _relay, ada, ben):
+        await talk(ada, ben, "through the relay")
+        open_now, most, driver = 0, 0, current(ben, ada).driver
+        send_one, link = driver.send, current(ada, ben)
+        answer_one = link.driver.send
+
+        async def asking(message: Message) -> None:
+            nonlocal open_now, most
+            if isinstance(message, AskPieces):
+                open_now += sum(part.count for part in message.ranges)
+                most = max(most, open_now)
+            await send_one(message)
+
+        async def answering(message: Message) -> None:
+            nonlocal open_now
+            open_now -= isinstance(message, Piece)
+            await answer_one(message)
+
+        driver.send, link.driver.send = asking, answering  # type: ignore[method-assign]
+        for count in (1, 2):
+            await send(ada, ben, tmp_path, content(40 * PIECE_BYTES * count))
+        for _ in range(2):
+            await at(ben, FileState.WHOLE)
+        assert most == transfers.RELAYED_OPEN * transfers.RELAYED_ASKED

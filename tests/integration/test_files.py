@@ -150,7 +150,6 @@ class Writes:
 async def test_after_cuts_a_file_goes_on_and_no_piece_that_is_stored_comes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfers, "ASKED", 16)
     writes = Writes(monkeypatch)
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "hello")
