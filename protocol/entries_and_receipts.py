@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.attachments import read_file
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Untrusted
+from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import (
     BODY_BYTES_MAX,
@@ -301,12 +301,28 @@ def conversation_in(message: Entry) -> bytes:
         return b""
 
 
+class ParsedMessage(Entry, frozen=True):
+    """An entry that `parse_ahead` has parsed."""
+
+    parsed: ParsedEntry
+
+
+def parse_ahead(message: Entry) -> Entry:
+    """A message whose `parse_entry` costs nothing later; it raises there what is wrong with this one."""
+    try:
+        return ParsedMessage(message.header, message.salt, message.body, parse_entry(message))
+    except ProtocolError:
+        return message
+
+
 def parse_entry(message: Entry) -> ParsedEntry:
     """Parse an entry and make every check that needs no context; `accept_entry` makes the others.
 
     The body of an unknown kind stays opaque. Errors: LimitExceeded, Malformed, AuthenticationFailed (another
     salt or body).
     """
+    if isinstance(message, ParsedMessage):
+        return message.parsed
     header = ENTRY_HEADER.decode(message.header)
     if len(header.previous) not in (0, ID_SIZE) or len(header.self_tag) not in (0, ID_SIZE):
         raise Malformed("previous or self tag of a wrong size")
