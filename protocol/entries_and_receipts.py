@@ -293,18 +293,20 @@ class _Placed(Struct, frozen=True, array_like=True):
 _placed: Final = msgpack.Decoder(_Placed)
 
 
-def conversation_in(message: Entry) -> bytes:
-    """The conversation of an entry (32 bytes) that `parse_entry` has yet to check, b"" if that rejects it."""
-    try:
-        return _placed.decode(message.header).conversation
-    except DecodeError:
-        return b""
-
-
 class ParsedMessage(Entry, frozen=True):
     """An entry that `parse_ahead` has parsed."""
 
     parsed: ParsedEntry
+
+
+def conversation_in(message: Entry) -> bytes:
+    """The conversation of an entry (32 bytes) that `parse_entry` has yet to check, b"" if that rejects it."""
+    if isinstance(message, ParsedMessage):
+        return message.parsed.header.conversation
+    try:
+        return _placed.decode(message.header).conversation
+    except DecodeError:
+        return b""
 
 
 def parse_ahead(message: Entry) -> Entry:
