@@ -121,6 +121,13 @@ class _End(Struct, eq=False):
         self.pending = [piece for piece in self.pending if id(piece) not in done]
         self.room.set()
 
+    def drop(self, entry: bytes) -> None:
+        """No piece of the file of an entry goes out any more; what was asked for of it is answered."""
+        self.supply.drop(entry)
+        left = [one for one in self.ready if isinstance(one, PiecesEnd) or one.entry != entry]
+        self.ready.clear()
+        self.ready.extend(left)
+
     def fill(self, read: Callable[[], asyncio.Task[None]]) -> bool:
         """Let what is due next be read while other pieces go out; False where nothing is due."""
         if self.filling is None or self.filling.done():
@@ -189,10 +196,7 @@ class Transfers:
                 end.supply.take(ask)
                 end.outgoing.below(partial(self._serve, link, end))
             case StopPieces(entry=entry):
-                end.supply.drop(entry)
-                left = [one for one in end.ready if isinstance(one, PiecesEnd) or one.entry != entry]
-                end.ready.clear()
-                end.ready.extend(left)
+                end.drop(entry)
             case Piece() as piece:
                 if end.demand.takes(piece):
                     await self._came(link, end, piece)
@@ -210,7 +214,7 @@ class Transfers:
         serving = end.serving.setdefault(entry, _Serving())
         serving.asks += 1
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
-        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
+        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS, Standing.WITHHELD)
         if row is not None and link.relayed and row.body.size > RELAYED_MAX:
             held = False
         await serving.allow(self._shelf, row if held else None)
@@ -258,6 +262,13 @@ class Transfers:
             if serving is not None and serving.volume is not None:
                 read = partial(_read, entry=due.entry, first=due.first, count=due.count)
                 end.ready.extend(await serving.volume.use(read) or ())
+
+    async def withhold(self, entry: bytes) -> None:
+        """Supply no more of a file. Raises StorageFailure."""
+        for end in self._ends.values():
+            if (serving := end.serving.get(entry)) is not None:
+                end.drop(entry)
+                await serving.release(self._shelf)
 
     def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
         if serving is None or serving.volume is None:

@@ -17,6 +17,7 @@ from chat.interface import (
     EntryAdded,
     EntryView,
     FileProgress,
+    FileSealing,
     FileState,
     FileSupplied,
     Notice,
@@ -27,7 +28,7 @@ from chat.network.driver import Outgoing
 from chat.network.links import LiveLink
 from chat.service import files, transfers
 from chat.storage import pieces
-from chat.storage.pieces import SealedFile
+from chat.storage.pieces import SealedFile, Sealing
 from protocol.limits import ASKS_MAX, PIECE_BYTES
 from protocol.messages import AskPieces, Message, Piece, PieceRange, PiecesEnd
 from tests.integration.steps import current, meet, presence
@@ -193,6 +194,84 @@ async def test_a_large_file_is_asked_for_and_paused_and_goes_on(tmp_path: Path) 
         assert still.file.state is FileState.PAUSED
         whole = at(ben, FileState.WHOLE)
         await ben.engine.take_file(friend, sent.id)
+        await whole
+        assert await saved(ben, ada, sent.id, tmp_path) == content(LONG)
+
+
+@in_virtual_time
+async def test_while_a_file_is_sealed_its_sender_sees_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "TOLD_EVERY", -1_000.0)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        told = list[FileSealing]()
+        ada.watch(lambda event: told.append(event) if isinstance(event, FileSealing) else None)
+        friend, source = await ada.contact(ben), source_of(tmp_path, content(LONG))
+        added = ada.wait(EntryAdded)
+        await ada.engine.send_file(friend, str(source), "", "an id")
+        await added
+        assert {(one.contact, one.send_id, one.size) for one in told} == {(friend, "an id", LONG)}
+        assert [one.done for one in told] == [*range(32 * PIECE_BYTES, LONG, 32 * PIECE_BYTES), LONG, LONG]
+
+
+@pytest.mark.parametrize("moment", ["step", "finish"])
+@pytest.mark.parametrize("way", ["call", "task"])
+@in_virtual_time
+async def test_a_cancelled_file_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, way: str
+) -> None:
+    """While its pieces or its tree are made, by the call of the door or with the task that sends."""
+    loop, work = asyncio.get_running_loop(), getattr(Sealing, moment)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend, source = await ada.contact(ben), str(source_of(tmp_path, content(LONG)))
+
+        def cancel() -> None:
+            assert len(on_disk(ada)) >= 2
+            if way == "call":
+                ada.engine._use_cases.files.cancel(bytes.fromhex(friend), "an id")
+            else:
+                sending.cancel()
+
+        def cancelled(sealing: Sealing) -> object:
+            loop.call_soon_threadsafe(cancel)
+            return work(sealing)
+
+        monkeypatch.setattr(Sealing, moment, cancelled)
+        sending = asyncio.ensure_future(ada.engine.send_file(friend, source, "", "an id"))
+        with pytest.raises((ParlourError, asyncio.CancelledError)):
+            await sending
+        assert on_disk(ada) == []
+        assert await ada.history(ben) == ()
+        with pytest.raises(UsageError):
+            await ada.engine.cancel_file(friend, "an id")
+        monkeypatch.setattr(Sealing, moment, work)
+        await ada.engine.send_file(friend, source, "", "an id")
+
+
+@in_virtual_time
+async def test_a_sender_withholds_a_file_and_gives_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = Writes(monkeypatch)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend = await ada.contact(ben)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await writes.reach(40)
+        withheld = await ada.engine.pause_file(friend, sent.id)
+        assert withheld.file is not None
+        assert (withheld.file.state, withheld.file.held) == (FileState.WITHHELD, LONG)
+        await asyncio.sleep(5)
+        assert await answers(ben, ada, sent.id) == [PiecesEnd(bytes.fromhex(sent.id))]
+        assert len(set(writes.stored)) < 301
+        assert await saved(ada, ben, sent.id, tmp_path) == content(LONG)
+        await ada.stop()
+        await ada.start()
+        await presence(ben, present=True)
+        assert set(map(type, await answers(ben, ada, sent.id))) == {PiecesEnd}
+        whole = at(ben, FileState.WHOLE)
+        given = await ada.engine.take_file(friend, sent.id)
+        assert given.file is not None
+        assert given.file.state is FileState.WHOLE
         await whole
         assert await saved(ben, ada, sent.id, tmp_path) == content(LONG)
 
