@@ -32,7 +32,7 @@ from protocol.attachments import (
     open_piece,
     seal_piece,
 )
-from protocol.errors import AuthenticationFailed
+from protocol.errors import AuthenticationFailed, ProtocolError
 from protocol.limits import FILE_BYTES_MAX, PIECE_BYTES
 from protocol.messages import Piece, PieceRange
 from protocol.primitives import Aead
@@ -264,6 +264,26 @@ class SealedFile:
                 Piece(entry, number, self._path(number), bytes(self._cut(data, number - numbers[0], number)))
                 for number in numbers
             ]
+
+    def sound(self, some: Sequence[Piece], root: bytes) -> list[Piece]:
+        """Those that prove themselves. The disk has damaged the others, which are not held any more."""
+        proven = list[Piece]()
+        for piece in some:
+            try:
+                check_piece(piece, self.shape, root)
+            except ProtocolError:
+                with system_failures():
+                    self._lose(piece.number)
+            else:
+                proven.append(piece)
+        return proven
+
+    def _lose(self, number: int) -> None:
+        self._near.clear()
+        self._bits[number >> 3] &= ~(1 << (number & 7))
+        self.held -= 1
+        for start in (_BOOT, _BOOT + len(self._bits)):
+            self._write_bits(start, (number >> 3,))
 
     def _cut(self, data: memoryview, at: int, number: int) -> memoryview:
         start = at * self.shape.whole
