@@ -103,12 +103,13 @@ STATES: Final = {
     Standing.TAKEN: FileState.TAKING,
     Standing.PAUSED: FileState.PAUSED,
     Standing.WHOLE: FileState.WHOLE,
+    Standing.WITHHELD: FileState.WITHHELD,
 }
 
 
 def file_view(body: FileBody, state: FileState, held: int, rate: int = 0) -> FileView:
     """A file as shown. `held`: bytes; `rate`: bytes a second."""
-    held = body.size if state is FileState.WHOLE else held
+    held = body.size if state in (FileState.WHOLE, FileState.WITHHELD) else held
     return FileView(safe_name(body.name), body.media, body.size, state, held, rate)
 
 
