@@ -262,7 +262,8 @@ class FileState(StrEnum):
     """Where the content of a file stands on this terminal. ASKS: this person has to say whether to take it.
 
     TAKING: it is taken as soon as a terminal that has it is there. DIRECT: that is reached by a relay alone,
-    through which this person lets no file of that size go. LET_GO: its pieces were deleted here, alone.
+    through which this person lets no file of that size go. WITHHELD: all of it is here, and this terminal
+    gives it to no other one for now. LET_GO: its pieces were deleted here, alone.
     """
 
     ASKS = "asks"
@@ -270,6 +271,7 @@ class FileState(StrEnum):
     DIRECT = "direct"
     PAUSED = "paused"
     WHOLE = "whole"
+    WITHHELD = "withheld"
     LET_GO = "let go"
 
 

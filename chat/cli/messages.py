@@ -169,6 +169,7 @@ _FILE_STATES: Final = {
     FileState.PAUSED: "paused",
     FileState.WHOLE: "here",
     FileState.LET_GO: "not on this device: 'parlour save' takes it again",
+    FileState.WITHHELD: "here, not given to others for now",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -12,7 +13,7 @@ from chat.storage import files, pieces
 from chat.storage.database import Store
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import NewFile
-from chat.storage.pieces import Made, Pieces, SealedFile
+from chat.storage.pieces import Made, Pieces, SealedFile, Sealing
 from chat.tasks import Runtime
 from protocol.attachments import Shape, shape_of
 from protocol.messages import PieceRange
@@ -28,6 +29,16 @@ class Deleted(UsageError):
 
     def __init__(self) -> None:
         super().__init__(DELETED)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Let a thread work, and wait for it also where this task is cancelled: it needs its files open."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait([done])
+        raise
 
 
 class Volume:
@@ -59,12 +70,7 @@ class Volume:
         async with self._turn:
             if self.gone:
                 return None
-            done = asyncio.ensure_future(asyncio.to_thread(work, self._file))
-            try:
-                return await asyncio.shield(done)
-            except asyncio.CancelledError:
-                await asyncio.wait([done])  # the thread goes on, and needs the files open
-                raise
+            return await _in_thread(partial(work, self._file))
 
     async def close(self, *, gone: bool) -> None:
         """Let go of its files, after what a thread does with it now."""
@@ -118,7 +124,8 @@ class Shelf:
 
     async def measure(self, row: FileRow) -> int:
         """Bytes of the content of a file that are held here. Raises StorageFailure."""
-        held = row.body.size if row.standing is Standing.WHOLE else self.held(row.entry)
+        whole = row.standing in (Standing.WHOLE, Standing.WITHHELD)
+        held = row.body.size if whole else self.held(row.entry)
         if held is None:
             held = await asyncio.to_thread(self._pieces.measure, row.place, shape_of(row.body))
         return held
@@ -127,20 +134,27 @@ class Shelf:
         """Bytes that are still to come of some files. Raises StorageFailure."""
         return sum([row.body.size - await self.measure(row) for row in rows])
 
-    async def seal(self, source: BinaryIO, key: bytes, aead: Aead) -> Made:
-        """Seal what a source has, up to its end. Raises NotSendable, StorageFailure."""
+    async def seal(self, source: BinaryIO, key: bytes, aead: Aead, sealed: Callable[[int], None]) -> Made:
+        """Seal what a source has, up to its end. `sealed` hears how many bytes are, and ends it by raising.
+
+        Raises NotSendable, StorageFailure, and what `sealed` raises: then nothing is left of it.
+        """
         place = self._runtime.random(16)
         sealing = await asyncio.to_thread(self._pieces.sealing, place, source, key, aead)
         try:
-            while await asyncio.to_thread(sealing.step):
-                pass
-            size, root = await asyncio.to_thread(sealing.finish)
+            while await _in_thread(sealing.step):
+                sealed(sealing.done)
+            size, root = await _in_thread(sealing.finish)
+            sealed(size)
         except BaseException:
-            sealing.close()
-            self._pieces.delete(place)
+            await _in_thread(partial(self._remove, sealing, place))
             raise
-        sealing.close()
+        await asyncio.to_thread(sealing.close)
         return Made(place, size, root)
+
+    def _remove(self, sealing: Sealing, place: bytes) -> None:
+        sealing.close()
+        self._pieces.delete(place)
 
     async def discard(self, made: Made) -> None:
         """What was sealed is not sent after all. Raises StorageFailure."""

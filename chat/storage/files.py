@@ -19,17 +19,21 @@ from protocol.messages import FileBody
 
 
 class Standing(IntEnum):
-    """What is done with a file, as `files.state` has it."""
+    """What is done with a file, as `files.state` has it. WITHHELD: it is whole, and others do not get it."""
 
     NEW = 0
     ASKS = 1
     TAKEN = 2
     PAUSED = 3
     WHOLE = 4
-    LET_GO = 5
+    WITHHELD = 5
+    LET_GO = 6
 
 
-ON_DISK: Final = (Standing.TAKEN, Standing.PAUSED, Standing.WHOLE)
+SUPPLIED: Final = (Standing.TAKEN, Standing.PAUSED, Standing.WHOLE)
+"""Those of which this terminal gives others what it holds."""
+
+ON_DISK: Final = (*SUPPLIED, Standing.WITHHELD)
 """Those of which pieces stand on the disk, or are to."""
 
 EACH: Final = 16_384
