@@ -39,6 +39,9 @@ AT_ONCE: Final = 4
 """Files that are taken at the same time; others wait. Contacts fill this with files below the size that this
 person set, and this person with those that it wants."""
 
+OF_ONE: Final = 2
+"""Of them those of one contact: who sends files and supplies none keeps no place from others."""
+
 ASKED: Final = 16
 """Pieces that one message asks for, 0.9 MiB. A text waits behind what is under way: twice as much."""
 
@@ -180,7 +183,8 @@ class _Taking(Struct, eq=False):
     """A file that is being taken. `lacking`: links whose other end lacked some of it, since when.
 
     `refused`: terminals that sent a false piece. `told`, `before`: when progress was last told, and how many
-    bytes were held then. `direct`: that it waits for a direct link.
+    bytes were held then. `direct`: that it waits for a direct link. `moved`: when it
+    was begun, or some of it came.
     """
 
     volume: Volume
@@ -190,6 +194,7 @@ class _Taking(Struct, eq=False):
     before: int = 0
     rate: int = 0
     direct: bool = False
+    moved: float = 0.0
 
     @property
     def row(self) -> FileRow:
@@ -401,11 +406,13 @@ class Transfers:
         async with self._held:
             if row.entry in self._taking or row.entry in self._waiting:
                 return
-            if len(self._taking) >= AT_ONCE:
+            if not self._has_room(row):
                 self._waiting[row.entry] = row
+                self._give_way()
                 return
             volume = await self._shelf.take(row, self)
-            taking = self._taking[row.entry] = _Taking(volume, before=volume.held)
+            now = self._runtime.clock.monotonic()
+            taking = self._taking[row.entry] = _Taking(volume, before=volume.held, moved=now)
         if volume.whole:
             await self._finish(taking)
         else:
@@ -415,20 +422,43 @@ class Transfers:
     async def stop(self, entry: bytes) -> None:
         """Take no more of a file for now: what came of it stays."""
         self._waiting.pop(entry, None)
-        taking = self._taking.pop(entry, None)
-        if taking is None:
-            return
+        if (taking := self._taking.pop(entry, None)) is not None:
+            await self._let_rest(taking)
+
+    async def _let_rest(self, taking: _Taking) -> None:
         for end in self._ends.values():
-            if end.demand.waits(entry):
-                end.outgoing.put(StopPieces(entry))
+            if end.demand.waits(taking.row.entry):
+                end.outgoing.put(StopPieces(taking.row.entry))
         await self._shelf.release(taking.volume, self)
         await self._next()
 
     async def _next(self) -> None:
         """Begin with a file that waited for others."""
-        if self._waiting and len(self._taking) < AT_ONCE:
-            entry = next(iter(self._waiting))
-            await self.begin(self._waiting.pop(entry))
+        row = next(filter(self._has_room, self._waiting.values()), None)
+        if row is not None:
+            del self._waiting[row.entry]
+            await self.begin(row)
+
+    def _has_room(self, row: FileRow) -> bool:
+        """Whether a file may be taken now: others wait neither for it nor for those of its contact."""
+        same = sum(one.row.contact == row.contact for one in self._taking.values())
+        return len(self._taking) < AT_ONCE and same < OF_ONE
+
+    def _give_way(self) -> None:
+        """Let a file that waits, and can come, have the place of one of which nothing has come for a time."""
+        now = self._runtime.clock.monotonic()
+        stuck = [one for one in self._taking.values() if now >= one.moved + AGAIN]
+        ready = [row for row in self._waiting.values() if self._may_come(row)]
+        for taking, _ in zip(stuck, ready, strict=False):
+            entry = taking.row.entry
+            self._waiting[entry] = taking.row  # behind the others; who pauses it meanwhile finds it
+            del self._taking[entry]
+            self._runtime.tasks.spawn(self._let_rest(taking))
+
+    def _may_come(self, row: FileRow) -> bool:
+        """Whether somebody who may have a file is linked."""
+        persons = self._keyring.own.person, row.contact
+        return any(link.person in persons for link in self._ends)
 
     def _plan(self) -> None:
         """Ask for what is missing, of all who may have it."""
@@ -484,7 +514,7 @@ class Transfers:
         if taking is None:
             return
         try:
-            await taking.volume.use(partial(_store, pieces=some, root=taking.row.body.root))
+            new = await taking.volume.use(partial(_store, pieces=some, root=taking.row.body.root))
         except ProtocolError:
             taking.refused.add(link.peer)
             self._bus.publish(Notice(BAD))
@@ -498,6 +528,8 @@ class Transfers:
             self._bus.publish(Notice(failure.phrase))
             await self.stop(entry)
             return
+        if new:
+            taking.moved = self._runtime.clock.monotonic()
         if taking.volume.gone:
             await self.stop(entry)
         elif taking.volume.whole and self._taking.get(entry) is taking:
@@ -516,6 +548,7 @@ class Transfers:
         """Ask those again who lacked something."""
         if self._taking:
             self._plan()
+            self._give_way()
 
     async def _finish(self, taking: _Taking) -> None:
         entry = taking.row.entry

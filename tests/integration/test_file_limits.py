@@ -12,6 +12,7 @@ from chat.interface import (
     FILES_RELAYED,
     KEEP_MOST,
     WITHOUT_ASKING,
+    EntryAdded,
     EntryView,
     FileProgress,
     FileState,
@@ -433,3 +434,39 @@ async def test_through_a_relay_no_more_waits_than_a_slow_reader_takes_in_time(tm
         for _ in range(2):
             await at(ben, FileState.WHOLE)
         assert most == transfers.RELAYED_OPEN * transfers.RELAYED_ASKED
+
+
+# --- Who keeps others waiting ---
+
+
+@in_virtual_time
+async def test_a_contact_that_supplies_nothing_keeps_no_file_of_others_waiting(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        await pair(ada, ben)
+        await meet(cleo, ben)
+        await ada.engine.limit_files(1)
+        for _ in range(transfers.AT_ONCE + 1):
+            named = ben.wait(EntryAdded)
+            await send(ada, ben, tmp_path, content(SMALL))
+            await named
+        whole = at(ben, FileState.WHOLE)
+        await send(cleo, ben, tmp_path, content(SMALL))
+        await asyncio.wait_for(whole, 10)
+
+
+@in_virtual_time
+async def test_a_file_that_does_not_move_gives_its_place_to_one_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "AT_ONCE", 1)
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        await pair(ada, ben)
+        await meet(cleo, ben)
+        await ada.engine.limit_files(1)
+        first = await stands(ada, ben, tmp_path, LONG, FileState.TAKING)
+        whole = at(ben, FileState.WHOLE)
+        await send(cleo, ben, tmp_path, content(SMALL))
+        await asyncio.wait_for(whole, 200)
+        await ada.engine.limit_files(0)
+        await at(ben, FileState.WHOLE)
+        assert await saved(ben, ada, first.id, tmp_path) == content(LONG)
