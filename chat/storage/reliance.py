@@ -91,13 +91,16 @@ def held_among(db: Database, conversation: bytes, ids: Sequence[bytes]) -> tuple
 _GONE: Final = (
     f"SELECT e.number, c.id, e.id FROM entries AS e {retention.CONVERSATION}"
     f" WHERE e.number > ?1 AND e.destroyed = 1 AND e.kind IN ({KIND_TEXT}, {KIND_EDIT}, {KIND_FILE})"
-    " AND e.time < ?2 ORDER BY e.number LIMIT ?3"
+    " AND e.time < ?2 UNION SELECT e.number, c.id, e.id FROM files AS f"
+    f" JOIN entries AS e ON e.number = f.entry {retention.CONVERSATION}"
+    f" WHERE f.entry > ?1 AND f.state = {int(files.Standing.LET_GO)} AND e.time < ?2 ORDER BY 1 LIMIT ?3"
 )
 
 
 def deleted_here(db: Database, after: int, wanted: int) -> tuple[list[Asked], int | None]:
-    """The next PIECE texts and edits from before a time that were deleted on this terminal, after a number.
+    """The next PIECE texts, edits and files from before a time that were deleted on this terminal.
 
+    `after` a number: files whose pieces alone were are among them.
     Also the number of the last one, None after the last.
     """
     found = db.rows(_GONE, after, wanted, PIECE)

@@ -269,6 +269,19 @@ async def test_what_another_device_relied_on_comes_back_to_it_where_it_is_let_go
 
 
 @in_virtual_time(limit=8 * 3_600)
+async def test_who_was_away_hears_of_it_when_it_is_back(tmp_path: Path) -> None:
+    async with with_an_old_file(tmp_path) as (desk, laptop, ben, entry):
+        await laptop.engine.keep(1)
+        await asyncio.sleep(SETTLED)
+        assert on_disk(laptop) == []
+        await laptop.stop()
+        await desk.engine.let_go_of_file(await desk.contact(ben), entry)
+        await laptop.start()
+        await at(laptop, FileState.WHOLE)
+        assert await kinds(laptop, ben) == ["file", "text"]
+
+
+@in_virtual_time(limit=8 * 3_600)
 async def test_the_only_device_lets_go_of_no_file_whatever_its_person_insists_on(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         await pair(ada, ben)
