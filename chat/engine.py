@@ -362,6 +362,9 @@ class Engine:
     async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         return await self._use_cases.files.send(self._partner(contact), Path(path), named, send_id)
 
+    async def cancel_file(self, contact: str, send_id: str) -> None:
+        self._use_cases.files.cancel(self._partner(contact), send_id)
+
     async def take_file(self, contact: str, id: str) -> EntryView:
         return await self._open.files.take(self._partner(contact), History.entry_id(id))
 

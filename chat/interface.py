@@ -167,6 +167,18 @@ class FileProgress(Struct, frozen=True):
     file: FileView
 
 
+class FileSealing(Struct, frozen=True):
+    """A file that `send_file` is about to send is being sealed: `done` of `size` bytes are.
+
+    At most four a second per file; the entry comes after the last. `send_id`: that of the call.
+    """
+
+    contact: str
+    send_id: str
+    done: int
+    size: int
+
+
 class FileSupplied(Struct, frozen=True):
     """A terminal of the contact, or another one of this person, takes a file from this one.
 
@@ -337,7 +349,7 @@ class Closed(Struct, frozen=True):
 
 EntryEvent = (EntryAdded | EntryFilled | EntriesConflict | EntriesMarked | EntriesTimed | EntryChanged) | (
     (EntryDeleted | EntryEdited | EntriesKept | EntryReturned | HistoryCleared | Cleaning | Cleaned)
-    | (FileProgress | FileSupplied)
+    | (FileProgress | FileSealing | FileSupplied)
 )
 ContactEvent = ContactChanged | ContactRemoved | IdentityChanged | OwnLogChanged | QuestionsChanged
 PairingEvent = NearbyChanged | PairingChanged | LinkingChanged | InvitationUsed | VisibilityChanged
@@ -510,15 +522,28 @@ class Messenger(Protocol):
     async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
-        `named`: another name for it. `send_id` as in `send`. Raises UsageError, NotPermitted, and where the
-        file cannot be read or the disk has no room for its pieces ParlourError.
+        `named`: another name for it. `send_id` as in `send`. Until the entry is there `FileSealing` says how
+        far it is, and `cancel_file` ends it. Raises UsageError, NotPermitted, and where the file cannot be
+        read, the disk has no room for its pieces, or it was cancelled ParlourError.
+        """
+
+    async def cancel_file(self, contact: str, send_id: str) -> None:
+        """Let a `send_file` with this id end without an entry; nothing that it sealed is left.
+
+        Raises UsageError where none is sealing, as when the entry is there already, which can be deleted.
         """
 
     async def take_file(self, contact: str, id: str) -> EntryView:
-        """Take a file, or go on with it. Raises UsageError (no such file), ParlourError (no room)."""
+        """Take a file, or go on with it; one that is withheld others can have again.
+
+        Raises UsageError (no such file), ParlourError (no room).
+        """
 
     async def pause_file(self, contact: str, id: str) -> EntryView:
-        """Take no more of a file for now: what came of it stays. Raises UsageError."""
+        """Take no more of a file for now: what came of it stays. Raises UsageError.
+
+        One that is whole is withheld: this terminal gives no more of it to others until `take_file`.
+        """
 
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         """Write a file that is whole into a folder, under its name or the next free one; returns the path.

@@ -261,13 +261,15 @@ class EntryView(Redacting, frozen=True):
 class FileState(StrEnum):
     """Where the content of a file stands on this terminal. ASKS: this person has to say whether to take it.
 
-    TAKING: it is taken as soon as a terminal that has it is there.
+    TAKING: it is taken as soon as a terminal that has it is there. WITHHELD: all of it is here, and this
+    terminal gives it to no other one for now.
     """
 
     ASKS = "asks"
     TAKING = "taking"
     PAUSED = "paused"
     WHOLE = "whole"
+    WITHHELD = "withheld"
 
 
 class FileView(Redacting, frozen=True):

@@ -58,6 +58,8 @@ async def save(call: Call, name: str, id: str, folder: Path, wait: float) -> int
 
 async def _whole_within(opened: Messenger, entry: EntryView, wait: float) -> bool:
     """Take a file; whether all of it is here. Waits while it comes, and so many seconds for its next part."""
+    if entry.file is not None and entry.file.state is FileState.WITHHELD:
+        return True
     async with aclosing(Feed(opened)) as events:
         taken = await opened.take_file(entry.contact, entry.id)
         if taken.file is not None and taken.file.state is FileState.WHOLE:

@@ -165,6 +165,7 @@ _FILE_STATES: Final = {
     FileState.TAKING: "is taken when it can be",
     FileState.PAUSED: "paused",
     FileState.WHOLE: "here",
+    FileState.WITHHELD: "here, not given to others for now",
 }
 
 

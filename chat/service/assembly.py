@@ -314,6 +314,7 @@ class UseCases:
         await self.attendance.save()
         await self.links.close_all(reason)
         await self.expirer.save()
+        await self.transfers.settle()
         await self.runtime.tasks.stop()
         await self.shelf.close()
 

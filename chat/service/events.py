@@ -150,7 +150,7 @@ class Subscription(AsyncIterator[Event]):
     async def __anext__(self) -> Event:
         if self._ended:
             raise StopAsyncIteration
-        event = await self.queue.get()
+        event = await self.queue.get() if self.queue.empty() else self.queue.get_nowait()
         if isinstance(event, Closed):
             self._ended = True
             self._bus.forget(self)

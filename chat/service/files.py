@@ -6,16 +6,20 @@ import asyncio
 import mimetypes
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from msgspec import Struct
 
 from chat.errors import phrase
 from chat.interface import (
     DEFAULT_MIB,
     WITHOUT_ASKING,
     EntryView,
+    FileSealing,
     FileState,
     Notice,
     ParlourError,
@@ -26,7 +30,7 @@ from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
 from chat.service.shelf import Shelf
-from chat.service.transfers import Transfers
+from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
 from chat.storage import files, receipts, settings
 from chat.storage.database import Database, Store
@@ -49,8 +53,17 @@ NO_FILE = phrase("This message names no file that is known here.")
 NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
 NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
 NO_FOLDER = phrase("There is no such folder: choose another one.")
+CANCELLED = phrase("The file was not sent: that was cancelled.")
+NOT_SEALED = phrase("No such file is being prepared: it was sent already, or failed.")
 NAMES_TRIED: Final = 1_000
 ALL_TAKEN = phrase("Too many files in that folder have this name: choose another folder.")
+
+
+class _Sealing(Struct, eq=False):
+    """A file that is being sealed: whether the person cancelled it, and when it was last told of."""
+
+    cancelled: bool = False
+    told: float = -TOLD_EVERY
 
 
 class Files:
@@ -70,6 +83,7 @@ class Files:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
         self._due = asyncio.Event()
+        self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
 
     # --- Sending ---
 
@@ -77,15 +91,15 @@ class Files:
         """As interface.Messenger.send_file."""
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
-        source = await asyncio.to_thread(_open_source, path)
+        source, shown = await asyncio.to_thread(_open_source, path), safe_name(name or path.name)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
             size = os.fstat(source.fileno()).st_size
-            await self._shelf.require_room(shape_of(FileBody("a", "", size, aead.id, key, key)))
-            made = await self._shelf.seal(source, key, aead)
+            with self._sealed_under(person, send_id, size) as sealed:
+                await self._shelf.require_room(shape_of(FileBody("a", "", size, aead.id, key, key)))
+                made = await self._shelf.seal(source, key, aead, sealed)
         finally:
             source.close()
-        shown = safe_name(name or path.name)
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
         body = FileBody(shown, media, made.size, aead.id, key, made.root)
         try:
@@ -95,6 +109,34 @@ class Files:
         except ParlourError:
             await self._shelf.discard(made)
             raise
+
+    @contextmanager
+    def _sealed_under(self, person: bytes, send_id: str, size: int) -> Iterator[Callable[[int], None]]:
+        """For the time of the block a file is sealed, of which others hear, and which `cancel` ends."""
+        sealing = _Sealing()
+        self._sealings.setdefault((person, send_id), []).append(sealing)
+
+        def sealed(done: int) -> None:
+            if sealing.cancelled:
+                raise ParlourError(CANCELLED)
+            if (now := self._runtime.clock.monotonic()) >= sealing.told + TOLD_EVERY:
+                sealing.told = now
+                self._bus.publish(FileSealing(person.hex(), send_id, min(done, size), size))
+
+        try:
+            yield sealed
+        finally:
+            left = self._sealings[person, send_id]
+            left.remove(sealing)
+            if not left:
+                del self._sealings[person, send_id]
+
+    def cancel(self, person: bytes, send_id: str) -> None:
+        """As interface.Messenger.cancel_file."""
+        if not (under_way := self._sealings.get((person, send_id))):
+            raise UsageError(NOT_SEALED)
+        for sealing in under_way:
+            sealing.cancelled = True
 
     # --- What came ---
 
@@ -144,13 +186,20 @@ class Files:
     async def take(self, person: bytes, entry: bytes) -> EntryView:
         """As interface.Messenger.take_file."""
         row = await self._row(person, entry)
-        if row.standing is not Standing.WHOLE:
+        if row.standing is Standing.WITHHELD:
+            await self._store.write(files.stand, entry, Standing.WHOLE)
+            self._transfers.publish(row, FileState.WHOLE, row.body.size)
+        elif row.standing is not Standing.WHOLE:
             await self._begin(row)
         return await self._store.read(self._shown, person, entry)
 
     async def pause(self, person: bytes, entry: bytes) -> EntryView:
         """As interface.Messenger.pause_file."""
         row = await self._row(person, entry)
+        if row.standing is Standing.WHOLE:
+            await self._store.write(files.stand, entry, Standing.WITHHELD)
+            await self._transfers.withhold(entry)
+            self._transfers.publish(row, FileState.WITHHELD, row.body.size)
         if row.standing in (Standing.NEW, Standing.TAKEN):
             held = self._shelf.held(entry) or 0
             await self._store.write(files.stand, entry, Standing.PAUSED)
@@ -161,7 +210,7 @@ class Files:
     async def save(self, person: bytes, entry: bytes, folder: Path) -> Path:
         """As interface.Messenger.save_file."""
         row = await self._row(person, entry)
-        if row.standing is not Standing.WHOLE:
+        if row.standing not in (Standing.WHOLE, Standing.WITHHELD):
             raise UsageError(NOT_WHOLE)
         if not folder.is_absolute() or not await asyncio.to_thread(folder.is_dir):
             raise UsageError(NO_FOLDER)

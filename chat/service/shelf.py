@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -11,13 +12,23 @@ from chat.storage import files, pieces
 from chat.storage.database import Store
 from chat.storage.files import FileRow
 from chat.storage.new_file import NewFile
-from chat.storage.pieces import Made, Pieces, SealedFile
+from chat.storage.pieces import Made, Pieces, SealedFile, Sealing
 from chat.tasks import Runtime
 from protocol.attachments import Shape, shape_of
 from protocol.messages import PieceRange
 from protocol.primitives import Aead
 
 T = TypeVar("T")
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Let a thread work, and wait for it also where this task is cancelled: it needs its files open."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait([done])
+        raise
 
 
 class Volume:
@@ -46,12 +57,7 @@ class Volume:
         async with self._turn:
             if self.gone:
                 return None
-            done = asyncio.ensure_future(asyncio.to_thread(work, self._file))
-            try:
-                return await asyncio.shield(done)
-            except asyncio.CancelledError:
-                await asyncio.wait([done])  # the thread goes on, and needs the files open
-                raise
+            return await _in_thread(partial(work, self._file))
 
     async def close(self, *, gone: bool) -> None:
         """Let go of its files, after what a thread does with it now."""
@@ -98,20 +104,27 @@ class Shelf:
         """Raises NoRoom unless the disk has room for a file."""
         await asyncio.to_thread(self._pieces.require_room, shape)
 
-    async def seal(self, source: BinaryIO, key: bytes, aead: Aead) -> Made:
-        """Seal what a source has, up to its end. Raises NotSendable, StorageFailure."""
+    async def seal(self, source: BinaryIO, key: bytes, aead: Aead, sealed: Callable[[int], None]) -> Made:
+        """Seal what a source has, up to its end. `sealed` hears how many bytes are, and ends it by raising.
+
+        Raises NotSendable, StorageFailure, and what `sealed` raises: then nothing is left of it.
+        """
         place = self._runtime.random(16)
         sealing = await asyncio.to_thread(self._pieces.sealing, place, source, key, aead)
         try:
-            while await asyncio.to_thread(sealing.step):
-                pass
-            size, root = await asyncio.to_thread(sealing.finish)
+            while await _in_thread(sealing.step):
+                sealed(sealing.done)
+            size, root = await _in_thread(sealing.finish)
+            sealed(size)
         except BaseException:
-            sealing.close()
-            self._pieces.delete(place)
+            await _in_thread(partial(self._remove, sealing, place))
             raise
-        sealing.close()
+        await asyncio.to_thread(sealing.close)
         return Made(place, size, root)
+
+    def _remove(self, sealing: Sealing, place: bytes) -> None:
+        sealing.close()
+        self._pieces.delete(place)
 
     async def discard(self, made: Made) -> None:
         """What was sealed is not sent after all. Raises StorageFailure."""

@@ -60,6 +60,12 @@ AGAIN: Final = 60.0
 BAD = phrase("A device sent a false part of a file. It was thrown away, and that device is not asked again.")
 
 
+LOST = phrase(
+    "A part of a file that you gave others is damaged on this disk. It is taken again from a device that has"
+    " it: if there is none, send the file again."
+)
+
+
 class _Serving(Struct, eq=False):
     """A file of which the other end of a link asks, and how many asks wait; None: it may not have it."""
 
@@ -115,11 +121,23 @@ class _End(Struct, eq=False):
             self.room.clear()
             await self.room.wait()
 
+    async def settled(self) -> None:
+        """Wait until all that came was stored."""
+        while self.storing is not None and not self.storing.done():
+            await asyncio.wait([self.storing])
+
     def stored(self, some: list[Piece]) -> None:
         """These wait no longer."""
         done = set(map(id, some))
         self.pending = [piece for piece in self.pending if id(piece) not in done]
         self.room.set()
+
+    def drop(self, entry: bytes) -> None:
+        """No piece of the file of an entry goes out any more; what was asked for of it is answered."""
+        self.supply.drop(entry)
+        left = [one for one in self.ready if isinstance(one, PiecesEnd) or one.entry != entry]
+        self.ready.clear()
+        self.ready.extend(left)
 
     def fill(self, read: Callable[[], asyncio.Task[None]]) -> bool:
         """Let what is due next be read while other pieces go out; False where nothing is due."""
@@ -153,7 +171,7 @@ class Transfers:
     def __init__(self, runtime: Runtime, store: Store, bus: EventBus, keyring: Keyring, shelf: Shelf) -> None:
         self._runtime, self._store, self._bus = runtime, store, bus
         self._keyring, self._shelf = keyring, shelf
-        self._ends = dict[LiveLink, _End]()
+        self._ends, self._ending = dict[LiveLink, _End](), list[_End]()
         self._taking = dict[bytes, _Taking]()
         self._waiting = dict[bytes, FileRow]()
         self._held = asyncio.Lock()
@@ -166,17 +184,28 @@ class Transfers:
         self._plan()
 
     def ended(self, link: LiveLink) -> None:
-        """It ended. What had been asked on it is asked on others."""
+        """It ended. What came on it is stored, and the rest of what had been asked on it asked on others."""
         if (end := self._ends.pop(link, None)) is None:
             return
         for taking in self._taking.values():
             taking.lacking.pop(link, None)
-        self._runtime.tasks.spawn(self._let_go(list(end.serving.values())))
+        self._ending.append(end)
+        self._runtime.tasks.spawn(self._wind_up(end))
         self._plan()
 
-    async def _let_go(self, some: list[_Serving]) -> None:
-        for serving in some:
+    async def _wind_up(self, end: _End) -> None:
+        try:
+            await end.settled()
+        finally:
+            self._ending.remove(end)
+        for serving in list(end.serving.values()):
             await serving.release(self._shelf)
+        self._plan()
+
+    async def settle(self) -> None:
+        """Wait until all that came is on the disk: the engine stops."""
+        for end in (*self._ends.values(), *self._ending):
+            await end.settled()
 
     async def take(self, link: LiveLink, message: Message) -> None:
         """A message about pieces came. Raises ProtocolError, and what a read of the database raises."""
@@ -189,10 +218,7 @@ class Transfers:
                 end.supply.take(ask)
                 end.outgoing.below(partial(self._serve, link, end))
             case StopPieces(entry=entry):
-                end.supply.drop(entry)
-                left = [one for one in end.ready if isinstance(one, PiecesEnd) or one.entry != entry]
-                end.ready.clear()
-                end.ready.extend(left)
+                end.drop(entry)
             case Piece() as piece:
                 if end.demand.takes(piece):
                     await self._came(link, end, piece)
@@ -210,7 +236,7 @@ class Transfers:
         serving = end.serving.setdefault(entry, _Serving())
         serving.asks += 1
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
-        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS)
+        held = row is not None and row.standing not in (Standing.NEW, Standing.ASKS, Standing.WITHHELD)
         if row is not None and link.relayed and row.body.size > RELAYED_MAX:
             held = False
         await serving.allow(self._shelf, row if held else None)
@@ -256,8 +282,32 @@ class Transfers:
         elif due is not None:
             serving = end.serving.get(due.entry)
             if serving is not None and serving.volume is not None:
-                read = partial(_read, entry=due.entry, first=due.first, count=due.count)
-                end.ready.extend(await serving.volume.use(read) or ())
+                volume = serving.volume
+                read = partial(
+                    _read, entry=due.entry, first=due.first, count=due.count, root=volume.row.body.root
+                )
+                sound, lost = await volume.use(read) or ([], 0)
+                if serving.volume is volume:  # else it is withheld meanwhile
+                    end.ready.extend(sound)
+                if lost:
+                    await self._lost(due.entry)
+
+    async def _lost(self, entry: bytes) -> None:
+        """The disk has damaged pieces of a file: others do not get them, and they are taken again."""
+        row = await self._store.read(files.get, entry)
+        if row is None:
+            return
+        self._bus.publish(Notice(LOST))
+        if row.standing is Standing.WHOLE:
+            await self._store.write(files.stand, entry, Standing.TAKEN)
+            await self.begin(row)
+
+    async def withhold(self, entry: bytes) -> None:
+        """Supply no more of a file. Raises StorageFailure."""
+        for end in self._ends.values():
+            if (serving := end.serving.get(entry)) is not None:
+                end.drop(entry)
+                await serving.release(self._shelf)
 
     def _tell_supplied(self, serving: _Serving | None, piece: Piece) -> None:
         if serving is None or serving.volume is None:
@@ -334,9 +384,8 @@ class Transfers:
         entry = taking.row.entry
         while end.demand.waits(entry) < AHEAD and end.demand.open < OPEN_MAX:
             elsewhere = set[int]().union(*(one.demand.awaited(entry) for one in self._ends.values()))
-            elsewhere.update(
-                piece.number for one in self._ends.values() for piece in one.pending if piece.entry == entry
-            )
+            came = (piece for one in (*self._ends.values(), *self._ending) for piece in one.pending)
+            elsewhere.update(piece.number for piece in came if piece.entry == entry)
             ranges = taking.volume.missing(ASKED, elsewhere)
             if not ranges:
                 return
@@ -419,8 +468,11 @@ class Transfers:
         self._bus.publish(FileProgress(person.hex(), row.entry.hex(), file_view(row.body, state, held)))
 
 
-def _read(file: SealedFile, *, entry: bytes, first: int, count: int) -> list[Piece]:
-    return file.read(entry, first, count)
+def _read(file: SealedFile, *, entry: bytes, first: int, count: int, root: bytes) -> tuple[list[Piece], int]:
+    """Pieces that prove themselves, and how many do not."""
+    found = file.read(entry, first, count)
+    sound = file.sound(found, root)
+    return sound, len(found) - len(sound)
 
 
 def _store(file: SealedFile, *, pieces: list[Piece], root: bytes) -> int:

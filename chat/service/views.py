@@ -103,12 +103,13 @@ STATES: Final = {
     Standing.TAKEN: FileState.TAKING,
     Standing.PAUSED: FileState.PAUSED,
     Standing.WHOLE: FileState.WHOLE,
+    Standing.WITHHELD: FileState.WITHHELD,
 }
 
 
 def file_view(body: FileBody, state: FileState, held: int, rate: int = 0) -> FileView:
     """A file as shown. `held`: bytes; `rate`: bytes a second."""
-    held = body.size if state is FileState.WHOLE else held
+    held = body.size if state in (FileState.WHOLE, FileState.WITHHELD) else held
     return FileView(safe_name(body.name), body.media, body.size, state, held, rate)
 
 
@@ -342,11 +343,10 @@ class Views:
         claimed = isinstance(entry, EntryRow) and entry.claimed
         if claimed or entry.author not in self._keyring.own_terminals:
             return False
-        header = entry.fields if isinstance(entry, EntryRow) else entry
-        if is_own(header, self._keyring.own.self_keys):
-            return True
         contact = self._keyring.contacts.get(self._keyring.talks_with(entry.conversation))
-        return contact is None or entry.author not in {one.id for one in contact.state.terminals()}
+        if contact is None or entry.author not in contact.state:
+            return True
+        return is_own(entry.fields if isinstance(entry, EntryRow) else entry, self._keyring.own.self_keys)
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice, repeat
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -216,16 +216,35 @@ def insert_all(
     news = burst.insert_together()
     if news is not None:
         return news
-    # The contact decides what comes together, so an entry that is held must not slow down all others.
+    # The contact decides what comes together, so one entry must not slow down all others.
     held = held_among(db, {one.id for one in new})
     rest = [entry for entry in new if entry.id not in held]
-    if not held or not rest:
+    if not held:
+        return _insert_in_parts(db, new, others)
+    if not rest:
         return burst.insert_singly()
-    repeated = _Burst(db, [entry for entry in new if entry.id in held], *others)
-    fresh = _Burst(db, rest, *others)
-    found = [*repeated.insert_singly(), *(fresh.insert_together() or fresh.insert_singly())]
+    found = _Burst(db, [entry for entry in new if entry.id in held], *others).insert_singly()
+    news = _Burst(db, rest, *others).insert_together()
+    found += news if news is not None else _insert_in_parts(db, rest, others)
     place = {entry.id: number for number, entry in reversed(list(enumerate(new)))}
     return sorted(found, key=lambda one: place[one.entry.id])
+
+
+SINGLY: Final = 32
+"""Entries among which a part that is plain is not looked for."""
+
+
+def _insert_in_parts(db: Database, new: Sequence[ParsedEntry], others: tuple[Any, ...]) -> list[Stored]:
+    """Insert entries of which not all are plain: together those in parts where all are."""
+    whole = _Burst(db, new, *others)
+    if len(new) <= SINGLY or not whole.may_be_plain:
+        return whole.insert_singly()
+    found, middle = list[Stored](), len(new) // 2
+    for part in new[:middle], new[middle:]:
+        burst = _Burst(db, part, *others)
+        stored = burst.insert_together()
+        found += stored if stored is not None else _insert_in_parts(db, part, others)
+    return found
 
 
 _STANDING: Final = (
@@ -290,9 +309,14 @@ class _Burst:
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
 
+    @property
+    def may_be_plain(self) -> bool:
+        """False where something of the conversation, or of what is inserted, allows no plain entry."""
+        return not (self._unsettled or self._former or self._claimed)
+
     def insert_together(self) -> list[Stored] | None:
         """All of them; None, with nothing changed, where one is not plain."""
-        if self._unsettled or self._former or self._claimed:
+        if self._unsettled or self._former or self._claimed:  # a call less on the way of each entry
             return None
         db, conversation, talk, ours = self._db, self._conversation, self._number, self._ours
         held = self._named()

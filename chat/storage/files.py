@@ -18,13 +18,14 @@ from protocol.messages import FileBody
 
 
 class Standing(IntEnum):
-    """What is done with a file, as `files.state` has it."""
+    """What is done with a file, as `files.state` has it. WITHHELD: it is whole, and others do not get it."""
 
     NEW = 0
     ASKS = 1
     TAKEN = 2
     PAUSED = 3
     WHOLE = 4
+    WITHHELD = 5
 
 
 class FileRow(Struct, frozen=True):
@@ -111,7 +112,8 @@ def to_supply(db: Database, entry: bytes, conversation: bytes, contact: bytes | 
 
 def taken_from(db: Database, conversation: bytes, own: Collection[bytes]) -> int:
     """Bytes of the files of a conversation that others than `own` terminals wrote, and that are taken."""
-    marks, kinds = ",".join("?" * len(own)), (Standing.TAKEN, Standing.PAUSED, Standing.WHOLE)
+    marks = ",".join("?" * len(own))
+    kinds = Standing.TAKEN, Standing.PAUSED, Standing.WHOLE, Standing.WITHHELD
     return int(
         db.value(
             "SELECT ifnull(sum(f.size), 0) FROM files AS f JOIN entries AS e ON e.number = f.entry"

@@ -40,6 +40,7 @@ FAILING = {
     "answer_pairing": ParlourError,
     "edit": UsageError,
     "send_file": UsageError,
+    "cancel_file": UsageError,
     "take_file": UsageError,
     "pause_file": UsageError,
     "save_file": UsageError,
@@ -62,6 +63,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
     return {
         "contact": subject.friend,
         "id": entry,
+        "send_id": "an id",
         "entries": (entry,),
         "name": "benno",
         "value": "dark",

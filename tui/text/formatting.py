@@ -461,6 +461,8 @@ def file_line(file: FileView) -> str:
             return _("File {name}, {size}: comes when a device that has it is online").format(**named)
         case FileState.WHOLE:
             return _("File {name}, {size}").format(**named)
+        case FileState.WITHHELD:
+            return _("File {name}, {size}: not given to others for now").format(**named)
 
 
 def instead_of_text(entry: EntryView, kind: str = "") -> str:
