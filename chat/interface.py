@@ -39,6 +39,7 @@ from chat.views import EntryState as EntryState
 from chat.views import EntryView as EntryView
 from chat.views import FileCheckView as FileCheckView
 from chat.views import FileState as FileState
+from chat.views import FilesView as FilesView
 from chat.views import FileView as FileView
 from chat.views import HistoryRoot as HistoryRoot
 from chat.views import IdentityChangeView as IdentityChangeView
@@ -360,9 +361,31 @@ Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
 
 WITHOUT_ASKING: Final = "files.without-asking"
-"""The preference with the MiB up to which files are taken without asking, else DEFAULT_MIB."""
+"""The preference with the MiB up to which files are taken without asking, else DEFAULT_MIB.
+
+With `.` and a person id after its name it is that of one contact.
+"""
 
 DEFAULT_MIB: Final = 25
+
+KEEP_MOST: Final = "files.keep-most"
+"""The preference with the MiB of this disk above which each file is asked for, else KEEP_MOST_MIB."""
+
+KEEP_MOST_MIB: Final = 10_240
+
+FILES_RELAYED: Final = "files.relayed"
+"""The preference with the MiB up to which files go through a relay, else RELAYED_MIB.
+
+As in WITHOUT_ASKING, `.` and a person id after the name make it that of one contact.
+"""
+
+RELAYED_MIB: Final = 10
+
+FILES_LIMIT: Final = "files.limit"
+"""The preference with the KiB of files that this terminal sends a second; 0 for as many as go."""
+
+FILES: Final = "files."
+"""Begins the names of these preferences, which hold for this terminal alone: disks and networks differ."""
 
 
 class Messenger(Protocol):
@@ -544,6 +567,18 @@ class Messenger(Protocol):
 
         One that is whole is withheld: this terminal gives no more of it to others until `take_file`.
         """
+
+    async def let_go_of_file(self, contact: str, id: str) -> EntryView:
+        """Delete the pieces of a file on this terminal, and on no other. Its message and its key stay.
+
+        `take_file` takes it again, from those who have it. Raises UsageError.
+        """
+
+    async def files(self) -> tuple[FilesView, ...]:
+        """What each conversation with files has here, the one with the most bytes first."""
+
+    async def limit_files(self, rate: int) -> None:
+        """Send at most so many bytes of files a second until this engine ends; 0 for as the person chose."""
 
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         """Write a file that is whole into a folder, under its name or the next free one; returns the path.

@@ -54,6 +54,10 @@ class FilesNamed(Struct, frozen=True):
     """Entries came that name files, of which it is to be decided whether they are taken."""
 
 
+class FilesBounded(Struct, frozen=True):
+    """This person chose what files may use of this terminal."""
+
+
 class EntriesGone(Struct, frozen=True):
     """The content of entries was destroyed here: none of it may leave any more."""
 

@@ -6,7 +6,8 @@ import asyncio
 import mimetypes
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -16,15 +17,16 @@ from msgspec import Struct
 
 from chat.errors import phrase
 from chat.interface import (
-    DEFAULT_MIB,
-    WITHOUT_ASKING,
     EntryView,
+    FileProgress,
     FileSealing,
     FileState,
+    FilesView,
     Notice,
     ParlourError,
     UsageError,
 )
+from chat.service import allowances
 from chat.service.events import EventBus
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
@@ -32,7 +34,7 @@ from chat.service.messages import Messages
 from chat.service.shelf import Shelf
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
-from chat.storage import files, receipts, settings
+from chat.storage import files, receipts
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
@@ -43,11 +45,6 @@ from protocol.attachments import file_body, safe_media, safe_name, shape_of, usu
 from protocol.entries_and_receipts import conversation_of
 from protocol.messages import FileBody
 from protocol.primitives import KEY_SIZE
-
-MIB: Final = 1 << 20
-
-WITHOUT_ASKING_IN_ALL: Final = 1_024
-"""MiB of the files of a conversation that are taken without asking. A contact can fill so much."""
 
 NO_FILE = phrase("This message names no file that is known here.")
 NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
@@ -82,7 +79,7 @@ class Files:
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
-        self._due = asyncio.Event()
+        self._due, self._deciding = asyncio.Event(), asyncio.Lock()
         self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
 
     # --- Sending ---
@@ -155,15 +152,13 @@ class Files:
             self._due.clear()
             try:
                 for row in await self._store.read(files.standing, Standing.NEW):
-                    await self._decide(row)
+                    async with self._deciding:
+                        await self._decide(row)
             except ParlourError as failure:
                 self._bus.publish(Notice(failure.phrase))
 
     async def _decide(self, row: FileRow) -> None:
-        own = self._keyring.own_terminals
-        chosen, taken = await self._store.read(_limits, row.conversation, own)
-        size = row.body.size
-        if size > chosen or taken + size > max(WITHOUT_ASKING_IN_ALL * MIB, chosen):
+        if await self._store.read(allowances.asks, row, self._keyring.own_terminals):
             await self._ask(row)
             return
         try:
@@ -177,7 +172,8 @@ class Files:
         self._transfers.publish(row, FileState.ASKS, 0)
 
     async def _begin(self, row: FileRow) -> None:
-        await self._shelf.require_room(shape_of(row.body))
+        promised = await self._shelf.lacking(await self._store.read(files.standing, Standing.TAKEN))
+        await self._shelf.require_room(shape_of(row.body), promised)
         await self._store.write(files.stand, row.entry, Standing.TAKEN)
         await self._transfers.begin(row)
 
@@ -185,27 +181,54 @@ class Files:
 
     async def take(self, person: bytes, entry: bytes) -> EntryView:
         """As interface.Messenger.take_file."""
-        row = await self._row(person, entry)
-        if row.standing is Standing.WITHHELD:
-            await self._store.write(files.stand, entry, Standing.WHOLE)
-            self._transfers.publish(row, FileState.WHOLE, row.body.size)
-        elif row.standing is not Standing.WHOLE:
-            await self._begin(row)
+        async with self._deciding:
+            row = await self._row(person, entry)
+            if row.standing is Standing.WITHHELD:
+                await self._store.write(files.stand, entry, Standing.WHOLE)
+                self._transfers.publish(row, FileState.WHOLE, row.body.size)
+            elif row.standing is not Standing.WHOLE:
+                await self._begin(row)
         return await self._store.read(self._shown, person, entry)
 
     async def pause(self, person: bytes, entry: bytes) -> EntryView:
         """As interface.Messenger.pause_file."""
-        row = await self._row(person, entry)
-        if row.standing is Standing.WHOLE:
-            await self._store.write(files.stand, entry, Standing.WITHHELD)
-            await self._transfers.withhold(entry)
-            self._transfers.publish(row, FileState.WITHHELD, row.body.size)
-        if row.standing in (Standing.NEW, Standing.TAKEN):
-            held = self._shelf.held(entry) or 0
-            await self._store.write(files.stand, entry, Standing.PAUSED)
-            await self._transfers.stop(entry)
-            self._transfers.publish(row, FileState.PAUSED, held)
+        async with self._deciding:
+            row = await self._row(person, entry)
+            if row.standing is Standing.WHOLE:
+                await self._store.write(files.stand, entry, Standing.WITHHELD)
+                await self._transfers.withhold(entry)
+                self._transfers.publish(row, FileState.WITHHELD, row.body.size)
+            if row.standing in (Standing.NEW, Standing.TAKEN):
+                held = self._shelf.held(entry) or 0
+                await self._store.write(files.stand, entry, Standing.PAUSED)
+                await self._transfers.stop(entry)
+                self._transfers.publish(row, FileState.PAUSED, held)
         return await self._store.read(self._shown, person, entry)
+
+    async def let_go(self, person: bytes, entry: bytes) -> EntryView:
+        """As interface.Messenger.let_go_of_file."""
+        async with self._deciding:
+            row = await self._row(person, entry)
+            if row.standing in files.ON_DISK:
+                await self._transfers.stop(entry)  # or what comes last would call it whole again
+                await self._store.write(files.let_go, entry)
+                await self._shelf.drop_gone()
+        shown = await self._store.read(self._shown, person, entry)
+        if shown.file is not None:
+            self._bus.publish(FileProgress(person.hex(), entry.hex(), shown.file))
+        return shown
+
+    async def overview(self) -> tuple[FilesView, ...]:
+        """As interface.Messenger.files."""
+        found = defaultdict[str, list[tuple[int, int]]](list)
+        for row in await self._store.read(files.all_of):
+            held = await self._shelf.measure(row) if row.standing in files.ON_DISK else 0
+            found[(row.contact or self._keyring.own.person).hex()].append((row.body.size, held))
+        views = list[FilesView]()
+        for person, some in found.items():
+            size, held = (sum(one) for one in zip(*some, strict=True))
+            views.append(FilesView(person, len(some), held, size - held))
+        return tuple(sorted(views, key=lambda one: -one.held))
 
     async def save(self, person: bytes, entry: bytes, folder: Path) -> Path:
         """As interface.Messenger.save_file."""
@@ -237,13 +260,6 @@ class Files:
     def _shown(self, database: Database, person: bytes, entry: bytes) -> EntryView:
         row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         return self._views.entry(person, row, receipts.of(database, [entry]).get(entry, []))
-
-
-def _limits(database: Database, conversation: bytes, own: Collection[bytes]) -> tuple[int, int]:
-    """Bytes up to which a file is taken without asking, and those that were taken of a conversation."""
-    chosen = settings.preferences(database).get(WITHOUT_ASKING, "")
-    most = int(chosen) if chosen.isdecimal() and len(chosen) < 9 else DEFAULT_MIB
-    return most * MIB, files.taken_from(database, conversation, own)
 
 
 def _open_source(path: Path) -> BinaryIO:

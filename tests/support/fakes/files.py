@@ -7,18 +7,31 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from chat.errors import phrase
-from chat.interface import EntryAdded, EntryView, FileProgress, FileState, FileSupplied, FileView, UsageError
+from chat.interface import (
+    EntryAdded,
+    EntryView,
+    FileProgress,
+    FileState,
+    FileSupplied,
+    FilesView,
+    FileView,
+    UsageError,
+)
 from tests.support.fakes.others import Others
 
 NO_FILE = "This message names no file that is known here."
 
 
 class Files(Others):
-    """`contents`: by entry, what a file has in it. `sealed`: contact and id of those being sealed."""
+    """`contents`: by entry, what a file has in it. `limits`: the rates that were set.
+
+    `sealed`: contact and id of those being sealed.
+    """
 
     def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
         super().__init__(name, prompt=prompt, visible=visible)
         self.contents: dict[str, bytes] = {}
+        self.limits: list[int] = []
         self.sealed: set[tuple[str, str]] = set()
 
     def receive_file(self, person: str, file: FileView, content: bytes = b"") -> EntryView:
@@ -85,6 +98,25 @@ class Files(Others):
         paused = {FileState.TAKING: FileState.PAUSED, FileState.WHOLE: FileState.WITHHELD}
         state = paused.get(file.state, file.state)
         return self.move_file(contact, id, state, file.held)
+
+    async def let_go_of_file(self, contact: str, id: str) -> EntryView:
+        self._file(contact, id)
+        return self.move_file(contact, id, FileState.LET_GO)
+
+    async def files(self) -> tuple[FilesView, ...]:
+        named = {
+            person: [one.file for one in conversation.entries if one.file is not None]
+            for person, conversation in self._conversations.items()
+        }
+        return tuple(
+            FilesView(person, len(some), held, sum(one.size for one in some) - held)
+            for person, some in named.items()
+            if some
+            for held in (sum(one.held for one in some),)
+        )
+
+    async def limit_files(self, rate: int) -> None:
+        self.limits.append(rate)
 
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         file = self._file(contact, id)
