@@ -362,6 +362,12 @@ class Engine:
     async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         return await self._use_cases.files.send(self._partner(contact), Path(path), named, send_id)
 
+    async def open_feed(self) -> str:
+        return self._open.feeds.open()
+
+    async def feed(self, name: str, part: bytes, end: bool = False) -> None:
+        await self._open.feeds.put(name, part, end=end)
+
     async def take_file(self, contact: str, id: str) -> EntryView:
         return await self._open.files.take(self._partner(contact), History.entry_id(id))
 

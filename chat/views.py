@@ -273,7 +273,8 @@ class FileState(StrEnum):
 class FileView(Redacting, frozen=True):
     """A file that an entry names. `name` is safe to show and to save; the peer chose it and `media`.
 
-    `size`, and `held` of it here, in bytes; `rate` in bytes a second, 0 where it is not known.
+    `size`, and `held` of it here, in bytes; `rate` in bytes a second, 0 where it is not known. `folder`:
+    the safe names of the folders that it is in, with / between them; empty for a file of its own.
     """
 
     name: Redacted[str]
@@ -282,6 +283,12 @@ class FileView(Redacting, frozen=True):
     state: FileState
     held: int = 0
     rate: int = 0
+    folder: Redacted[str] = ""
+
+    @property
+    def path(self) -> str:
+        """The name after those of its folders."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 class VersionView(Redacting, frozen=True):

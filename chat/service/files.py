@@ -9,7 +9,7 @@ import stat
 from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from chat.errors import phrase
 from chat.interface import (
@@ -22,6 +22,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.service.events import EventBus
+from chat.service.feeds import Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
@@ -29,14 +30,16 @@ from chat.service.shelf import Shelf
 from chat.service.transfers import Transfers
 from chat.service.views import Views
 from chat.storage import files, receipts, settings
+from chat.storage.below import make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import FileExists, NewFile
 from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable
 from chat.tasks import Runtime
-from protocol.attachments import file_body, safe_media, safe_name, shape_of, usual_aead
+from protocol.attachments import Shape, file_body, safe_media, safe_name, shape_of, usual_aead
 from protocol.entries_and_receipts import conversation_of
+from protocol.limits import FILE_FOLDERS_MAX
 from protocol.messages import FileBody
 from protocol.primitives import KEY_SIZE
 
@@ -48,6 +51,7 @@ WITHOUT_ASKING_IN_ALL: Final = 1_024
 NO_FILE = phrase("This message names no file that is known here.")
 NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
 NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
+TOO_DEEP = phrase("This file is in more than 16 folders of the folder that is sent: send it by itself.")
 NO_FOLDER = phrase("There is no such folder: choose another one.")
 NAMES_TRIED: Final = 1_000
 ALL_TAKEN = phrase("Too many files in that folder have this name: choose another folder.")
@@ -66,10 +70,11 @@ class Files:
         shelf: Shelf,
         transfers: Transfers,
         messages: Messages,
+        feeds: Feeds,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
-        self._due = asyncio.Event()
+        self._feeds, self._due = feeds, asyncio.Event()
 
     # --- Sending ---
 
@@ -77,17 +82,19 @@ class Files:
         """As interface.Messenger.send_file."""
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
-        source = await asyncio.to_thread(_open_source, path)
+        *folder, shown = _safe_names(name or path.name)
+        feed = self._feeds.take(str(path))
+        source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            size = os.fstat(source.fileno()).st_size
-            await self._shelf.require_room(shape_of(FileBody("a", "", size, aead.id, key, key)))
-            made = await self._shelf.seal(source, key, aead)
+            size = 0 if feed is not None else os.fstat(source.fileno()).st_size
+            await self._shelf.require_room(Shape(size, aead))
+            ready = [] if feed is None else [feed.ready]
+            made = await self._shelf.seal(source, key, aead, *ready)
         finally:
             source.close()
-        shown = safe_name(name or path.name)
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
-        body = FileBody(shown, media, made.size, aead.id, key, made.root)
+        body = FileBody(shown, media, made.size, aead.id, key, made.root, folder)
         try:
             return await self._messages.send_file(person, file_body(body), made.place, send_id)
         except StorageUnsure:
@@ -167,7 +174,9 @@ class Files:
             raise UsageError(NO_FOLDER)
         volume = await self._shelf.take(row, entry)
         try:
-            target = await asyncio.to_thread(_free_target, folder, safe_name(row.body.name))
+            names = [safe_name(name) for name in row.body.folder]
+            below = await asyncio.to_thread(make_below, folder, names)
+            target = await asyncio.to_thread(_free_target, below, safe_name(row.body.name))
             try:
                 await self._shelf.save(volume, target)
                 await asyncio.to_thread(target.finish)
@@ -195,6 +204,14 @@ def _limits(database: Database, conversation: bytes, own: Collection[bytes]) -> 
     chosen = settings.preferences(database).get(WITHOUT_ASKING, "")
     most = int(chosen) if chosen.isdecimal() and len(chosen) < 9 else DEFAULT_MIB
     return most * MIB, files.taken_from(database, conversation, own)
+
+
+def _safe_names(name: str) -> list[str]:
+    """The names of the folders and of the file, made safe. Raises NotSendable."""
+    names = [safe_name(one) for one in name.split("/")]
+    if len(names) > FILE_FOLDERS_MAX + 1:
+        raise NotSendable(TOO_DEEP)
+    return names
 
 
 def _open_source(path: Path) -> BinaryIO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -18,6 +18,10 @@ from protocol.messages import PieceRange
 from protocol.primitives import Aead
 
 T = TypeVar("T")
+
+
+async def _at_once() -> None:
+    """A file on the disk can be read whenever one wants."""
 
 
 class Volume:
@@ -98,13 +102,19 @@ class Shelf:
         """Raises NoRoom unless the disk has room for a file."""
         await asyncio.to_thread(self._pieces.require_room, shape)
 
-    async def seal(self, source: BinaryIO, key: bytes, aead: Aead) -> Made:
-        """Seal what a source has, up to its end. Raises NotSendable, StorageFailure."""
+    async def seal(
+        self, source: BinaryIO, key: bytes, aead: Aead, ready: Callable[[], Awaitable[None]] = _at_once
+    ) -> Made:
+        """Seal what a source has, up to its end. Raises NotSendable, StorageFailure, and as `ready`.
+
+        `ready` waits before each read of a source that gives its content little by little.
+        """
         place = self._runtime.random(16)
         sealing = await asyncio.to_thread(self._pieces.sealing, place, source, key, aead)
         try:
+            await ready()
             while await asyncio.to_thread(sealing.step):
-                pass
+                await ready()
             size, root = await asyncio.to_thread(sealing.finish)
         except BaseException:
             sealing.close()

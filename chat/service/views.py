@@ -109,7 +109,8 @@ STATES: Final = {
 def file_view(body: FileBody, state: FileState, held: int, rate: int = 0) -> FileView:
     """A file as shown. `held`: bytes; `rate`: bytes a second."""
     held = body.size if state is FileState.WHOLE else held
-    return FileView(safe_name(body.name), body.media, body.size, state, held, rate)
+    folder = "/".join(map(safe_name, body.folder))
+    return FileView(safe_name(body.name), body.media, body.size, state, held, rate, folder)
 
 
 def utc(milliseconds: int) -> datetime:

@@ -40,6 +40,7 @@ FAILING = {
     "answer_pairing": ParlourError,
     "edit": UsageError,
     "send_file": UsageError,
+    "feed": UsageError,
     "take_file": UsageError,
     "pause_file": UsageError,
     "save_file": UsageError,
@@ -89,6 +90,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "new": "another one",
         "path": "a relative path",
         "folder": "a relative folder",
+        "part": b"a part",
         "form": "jsonl",
         "passphrase": "of a backup",
     }
