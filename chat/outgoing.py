@@ -26,10 +26,7 @@ IS_LINK: Final = phrase("a symbolic link")
 IS_SPECIAL: Final = phrase("a device, a pipe or a socket")
 IS_DEEP: Final = phrase("below more than 16 folders")
 IS_SHUT: Final = phrase("a folder that cannot be read")
-NOT_THERE: Final = "{path} is not there: check its name."
-NO_FILE_IN_IT: Final = "{path} has no file that can be sent."
-NOT_A_FILE: Final = "{path} is a device, a pipe or a socket: name a file or a folder."
-TOO_MANY: Final = "{path} has more than {number} files: send its folders one by one, or pack it first."
+IS_NO_TEXT: Final = phrase("a name that is no text")
 
 
 class Given(Struct, frozen=True):
@@ -67,11 +64,13 @@ def outgoing(path: Path) -> Outgoing:
     try:
         found = path.stat()
     except (OSError, ValueError):
-        raise UsageError(phrase(NOT_THERE, path=str(path))) from None
+        raise UsageError(phrase("{path} is not there: check its name.", path=str(path))) from None
     if stat.S_ISREG(found.st_mode):
         return Outgoing((Given(str(path), path.name, found.st_size),))
     if not stat.S_ISDIR(found.st_mode):
-        raise UsageError(phrase(NOT_A_FILE, path=str(path)))
+        raise UsageError(
+            phrase("{path} is a device, a pipe or a socket: name a file or a folder.", path=str(path))
+        )
     return _folder(path)
 
 
@@ -84,7 +83,9 @@ def _folder(path: Path) -> Outgoing:
         folders += 1
         below = list[tuple[Path, tuple[str, ...]]]()
         for one in _entries(folder, left_out):
-            if one.is_symlink():
+            if not _is_text(one.name):
+                left_out.append(LeftOut(one.path.encode(errors="replace").decode(), IS_NO_TEXT))
+            elif one.is_symlink():
                 left_out.append(LeftOut(one.path, IS_LINK))
             elif one.is_dir(follow_symlinks=False):
                 below.append((Path(one.path), (*names, one.name)))
@@ -98,10 +99,25 @@ def _folder(path: Path) -> Outgoing:
                     files.append(Given(one.path, "/".join((*names, one.name)), size))
         waiting += reversed(below)
         if len(files) > FILES_MAX or folders + len(waiting) > FOLDERS_MAX:
-            raise UsageError(phrase(TOO_MANY, path=str(path), number=FILES_MAX))
+            raise UsageError(
+                phrase(
+                    "{path} has more than {number} files: send its folders one by one, or pack it first.",
+                    path=str(path),
+                    number=FILES_MAX,
+                )
+            )
     if not files:
-        raise UsageError(phrase(NO_FILE_IN_IT, path=str(path)))
+        raise UsageError(phrase("{path} has no file that can be sent.", path=str(path)))
     return Outgoing(tuple(files), tuple(left_out))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is text: one of other bytes comes as half characters, which no message can hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _entries(folder: Path, left_out: list[LeftOut]) -> Iterator[os.DirEntry[str]]:

@@ -167,6 +167,7 @@ _READING: Final = (
         N_("Select a message"),
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
+    Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",
@@ -184,6 +185,8 @@ _ENTRY: Final = (
     Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
     Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
     Action("save", "s", N_("Save the file"), N_("Save the file of the message, or take it, or pause that.")),
+    Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
+    Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),
     Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
     Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(

@@ -17,8 +17,9 @@ class NotAFolder(CannotCreate):
     """A file, a link or the folder of another user has the name of a folder that is to be written in."""
 
     def __init__(self, path: Path) -> None:
-        said = "{path} is in the way: it is no folder of yours. Choose another folder."
-        super().__init__(phrase(said, path=str(path)))
+        super().__init__(
+            phrase("{path} is in the way: it is no folder of yours. Choose another one.", path=str(path))
+        )
 
 
 def make_below(folder: Path, names: Sequence[str]) -> Path:
