@@ -486,6 +486,8 @@ async def send(
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
         status = kept(state, devices, contact, held_line(label), waits)
+        if not files:
+            return status
         async with limited(opened, limit) as lasts:
             some = await send_files(call, opened, label, contact, files, wait and wait + lasts, drawn)
         return some or status
