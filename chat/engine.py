@@ -366,6 +366,12 @@ class Engine:
     async def cancel_file(self, contact: str, send_id: str) -> None:
         self._use_cases.files.cancel(self._partner(contact), send_id)
 
+    async def open_feed(self) -> str:
+        return self._open.feeds.open()
+
+    async def feed(self, name: str, part: bytes, end: bool = False) -> None:
+        await self._open.feeds.put(name, part, end=end)
+
     async def take_file(self, contact: str, id: str) -> EntryView:
         return await self._open.files.take(self._partner(contact), History.entry_id(id))
 

@@ -24,6 +24,10 @@ from chat.errors import Unconfirmed as Unconfirmed
 from chat.errors import Unreachable as Unreachable
 from chat.errors import UsageError as UsageError
 from chat.errors import phrase as phrase
+from chat.outgoing import Given as Given
+from chat.outgoing import LeftOut as LeftOut
+from chat.outgoing import Outgoing as Outgoing
+from chat.outgoing import outgoing as outgoing
 from chat.views import NOTES_NAME as NOTES_NAME
 from chat.views import TIMER_UNITS as TIMER_UNITS
 from chat.views import AlertKind as AlertKind
@@ -171,7 +175,8 @@ class FileProgress(Struct, frozen=True):
 class FileSealing(Struct, frozen=True):
     """A file that `send_file` is about to send is being sealed: `done` of `size` bytes are.
 
-    At most four a second per file; the entry comes after the last. `send_id`: that of the call.
+    `size` is 0 where a program gives the content. At most four a second per file; the entry comes after the
+    last. `send_id`: that of the call.
     """
 
     contact: str
@@ -360,6 +365,9 @@ ProfileEvent = (Ready | RelayChanged | RelayRemoved | NotesPinned | BackupProgre
 Event = EntryEvent | ContactEvent | PairingEvent | ProfileEvent
 
 
+FEED_PART_MAX: Final = 1 << 18
+"""Bytes of one part of a feed."""
+
 WITHOUT_ASKING: Final = "files.without-asking"
 """The preference with the MiB up to which files are taken without asking, else DEFAULT_MIB.
 
@@ -545,7 +553,8 @@ class Messenger(Protocol):
     async def send_file(self, contact: str, path: str, named: str = "", send_id: str = "") -> EntryView:
         """Seal the file at `path`, and commit and send an entry that names it; others take it when they can.
 
-        `named`: another name for it. `send_id` as in `send`. Until the entry is there `FileSealing` says how
+        `named`: another name for it, after those of the folders that it is in and with / between them: a
+        folder is sent as its files. `send_id` as in `send`. Until the entry is there `FileSealing` says how
         far it is, and `cancel_file` ends it. Raises UsageError, NotPermitted, and where the file cannot be
         read, the disk has no room for its pieces, or it was cancelled ParlourError.
         """
@@ -554,6 +563,19 @@ class Messenger(Protocol):
         """Let a `send_file` with this id end without an entry; nothing that it sealed is left.
 
         Raises UsageError where none is sealing, as when the entry is there already, which can be deleted.
+        """
+
+    async def open_feed(self) -> str:
+        """The name of a new feed, which `send_file` takes in place of a path: its content comes by `feed`.
+
+        Two may be open at once. Raises UsageError.
+        """
+
+    async def feed(self, name: str, part: bytes, end: bool = False) -> None:
+        """Give the next part of a feed, at most FEED_PART_MAX bytes; waits until there is room for it.
+
+        Nothing is stored in plain. A feed ends with `end`. One of which nothing is heard for a minute, not
+        even an empty part, breaks, and then nothing is sent. Raises UsageError (no such feed, it broke).
         """
 
     async def take_file(self, contact: str, id: str) -> EntryView:
@@ -583,7 +605,8 @@ class Messenger(Protocol):
     async def save_file(self, contact: str, id: str, folder: str) -> str:
         """Write a file that is whole into a folder, under its name or the next free one; returns the path.
 
-        Only this user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
+        A file of a folder that was sent goes into that folder, which is made where it is missing. Only this
+        user may read it. Raises UsageError (no file, not whole, no such folder), CannotCreate.
         """
 
     async def history(

@@ -279,7 +279,8 @@ class FileView(Redacting, frozen=True):
     """A file that an entry names. `name` is safe to show and to save; the peer chose it and `media`.
 
     `size`, and `held` of it here, in bytes; `rate` in bytes a second, 0 where it is not known. `kept_on`: the
-    terminal or contact that last said it holds all of it, empty where none is known.
+    terminal or contact that last said it holds all of it, empty where none is known. `folder`: the safe names
+    of the folders that it is in, with / between them; empty for a file of its own.
     """
 
     name: Redacted[str]
@@ -289,6 +290,12 @@ class FileView(Redacting, frozen=True):
     held: int = 0
     rate: int = 0
     kept_on: Redacted[str] = ""
+    folder: Redacted[str] = ""
+
+    @property
+    def path(self) -> str:
+        """The name after those of its folders."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 class FilesView(Struct, frozen=True):

@@ -168,6 +168,7 @@ _READING: Final = (
         N_("Select a message"),
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
     ),
+    Action("send_files", "alt+a", N_("Send files"), N_("Choose files or folders, and send them.")),
     Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",
@@ -188,6 +189,8 @@ _ENTRY: Final = (
     Action(
         "let_go", "x", N_("Let go of the file"), N_("Delete the file on this device. Its message stays here.")
     ),
+    Action("open_file", "v", N_("Open the file"), N_("Open a saved file with a program of your system.")),
+    Action("show_folder", "w", N_("Show in its folder"), N_("Show a saved file in its folder.")),
     Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
     Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(

@@ -30,6 +30,7 @@ from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
 from chat.service.events import EventBus
 from chat.service.expiry import AgeClock, Expirer
+from chat.service.feeds import Feeds
 from chat.service.files import Files
 from chat.service.forwarding import Forwarding
 from chat.service.history import History
@@ -197,7 +198,8 @@ class UseCases:
         self.messages = Messages(
             runtime, store, bus, keyring, book, views, sync, cleaner, expirer, amendments, notes
         )
-        self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages)
+        self.feeds = Feeds(runtime)
+        self.files = Files(runtime, store, bus, keyring, views, shelf, transfers, self.messages, self.feeds)
         self.reliance = Reliance(runtime, store, bus, keyring, forwarding)
         self.retention = Retention(
             runtime, store, bus, keyring, book, links, forwarding, cleaner, self.reliance
@@ -316,6 +318,7 @@ class UseCases:
 
     async def stop(self, reason: int) -> None:
         """Close the port, end pairings, then links, with the reason of their Close."""
+        self.feeds.close()
         await self.port.close()
         self.relay_client.stop()
         self.acceptor.stop()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ from chat.interface import (
 )
 from chat.service import allowances
 from chat.service.events import EventBus, FileLetGo
+from chat.service.feeds import Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
@@ -35,20 +36,23 @@ from chat.service.shelf import Shelf
 from chat.service.transfers import TOLD_EVERY, Transfers
 from chat.service.views import Views
 from chat.storage import files, receipts
+from chat.storage.below import make_below
 from chat.storage.database import Database, Store
 from chat.storage.errors import StorageUnsure
 from chat.storage.files import FileRow, Standing
 from chat.storage.new_file import FileExists, NewFile
 from chat.storage.pieces import CHANGED, NOT_A_FILE, NoRoom, NotSendable
 from chat.tasks import Runtime
-from protocol.attachments import file_body, safe_media, safe_name, shape_of, usual_aead
+from protocol.attachments import Shape, file_body, safe_media, safe_name, shape_of, usual_aead
 from protocol.entries_and_receipts import conversation_of
+from protocol.limits import FILE_FOLDERS_MAX
 from protocol.messages import FileBody
 from protocol.primitives import KEY_SIZE
 
 NO_FILE = phrase("This message names no file that is known here.")
 NOT_WHOLE = phrase("This file is not whole on this device yet: take it, and wait until it is here.")
 NOT_WHOLE_PATH = phrase("Name the whole path of the file, from the root of the disk.")
+TOO_DEEP = phrase("This file is in more than 16 folders of the folder that is sent: send it by itself.")
 NO_FOLDER = phrase("There is no such folder: choose another one.")
 CANCELLED = phrase("The file was not sent: that was cancelled.")
 NOT_SEALED = phrase("No such file is being prepared: it was sent already, or failed.")
@@ -76,10 +80,11 @@ class Files:
         shelf: Shelf,
         transfers: Transfers,
         messages: Messages,
+        feeds: Feeds,
     ) -> None:
         self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
         self._views, self._shelf, self._transfers, self._messages = views, shelf, transfers, messages
-        self._due, self._deciding = asyncio.Event(), asyncio.Lock()
+        self._feeds, self._due, self._deciding = feeds, asyncio.Event(), asyncio.Lock()
         self._sealings = dict[tuple[bytes, str], list[_Sealing]]()
 
     # --- Sending ---
@@ -88,17 +93,20 @@ class Files:
         """As interface.Messenger.send_file."""
         if (before := await self._messages.sent_file(person, send_id)) is not None:
             return before
-        source, shown = await asyncio.to_thread(_open_source, path), safe_name(name or path.name)
+        *folder, shown = _safe_names(name or path.name)
+        feed = self._feeds.take(str(path))
+        source = cast(BinaryIO, feed) if feed is not None else await asyncio.to_thread(_open_source, path)
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
-            size = os.fstat(source.fileno()).st_size
+            size = 0 if feed is not None else os.fstat(source.fileno()).st_size
             with self._sealed_under(person, send_id, size) as sealed:
-                await self._shelf.require_room(shape_of(FileBody("a", "", size, aead.id, key, key)))
-                made = await self._shelf.seal(source, key, aead, sealed)
+                await self._shelf.require_room(Shape(size, aead))
+                ready = [] if feed is None else [feed.ready]
+                made = await self._shelf.seal(source, key, aead, sealed, *ready)
         finally:
             source.close()
         media = safe_media(mimetypes.guess_type(shown)[0] or "")
-        body = FileBody(shown, media, made.size, aead.id, key, made.root)
+        body = FileBody(shown, media, made.size, aead.id, key, made.root, folder)
         try:
             return await self._messages.send_file(person, file_body(body), made.place, send_id)
         except StorageUnsure:
@@ -118,7 +126,7 @@ class Files:
                 raise ParlourError(CANCELLED)
             if (now := self._runtime.clock.monotonic()) >= sealing.told + TOLD_EVERY:
                 sealing.told = now
-                self._bus.publish(FileSealing(person.hex(), send_id, min(done, size), size))
+                self._bus.publish(FileSealing(person.hex(), send_id, min(done, size) if size else done, size))
 
         try:
             yield sealed
@@ -240,7 +248,9 @@ class Files:
             raise UsageError(NO_FOLDER)
         volume = await self._shelf.take(row, entry)
         try:
-            target = await asyncio.to_thread(_free_target, folder, safe_name(row.body.name))
+            names = [safe_name(name) for name in row.body.folder]
+            below = await asyncio.to_thread(make_below, folder, names)
+            target = await asyncio.to_thread(_free_target, below, safe_name(row.body.name))
             try:
                 await self._shelf.save(volume, target)
                 await asyncio.to_thread(target.finish)
@@ -261,6 +271,14 @@ class Files:
     def _shown(self, database: Database, person: bytes, entry: bytes) -> EntryView:
         row = held_in(database, conversation_of(self._keyring.own.person, person), entry)
         return self._views.entry(person, row, receipts.of(database, [entry]).get(entry, []))
+
+
+def _safe_names(name: str) -> list[str]:
+    """The names of the folders and of the file, made safe. Raises NotSendable."""
+    names = [safe_name(one) for one in name.split("/")]
+    if len(names) > FILE_FOLDERS_MAX + 1:
+        raise NotSendable(TOO_DEEP)
+    return names
 
 
 def _open_source(path: Path) -> BinaryIO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -39,6 +39,10 @@ async def _in_thread(work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([done])
         raise
+
+
+async def _at_once() -> None:
+    """A file on the disk can be read whenever one wants."""
 
 
 class Volume:
@@ -134,16 +138,26 @@ class Shelf:
         """Bytes that are still to come of some files. Raises StorageFailure."""
         return sum([row.body.size - await self.measure(row) for row in rows])
 
-    async def seal(self, source: BinaryIO, key: bytes, aead: Aead, sealed: Callable[[int], None]) -> Made:
+    async def seal(
+        self,
+        source: BinaryIO,
+        key: bytes,
+        aead: Aead,
+        sealed: Callable[[int], None],
+        ready: Callable[[], Awaitable[None]] = _at_once,
+    ) -> Made:
         """Seal what a source has, up to its end. `sealed` hears how many bytes are, and ends it by raising.
 
-        Raises NotSendable, StorageFailure, and what `sealed` raises: then nothing is left of it.
+        `ready` waits before each read of a source that gives its content little by little. Raises
+        NotSendable, StorageFailure, and what `sealed` and `ready` raise: then nothing is left of it.
         """
         place = self._runtime.random(16)
         sealing = await asyncio.to_thread(self._pieces.sealing, place, source, key, aead)
         try:
+            await ready()
             while await _in_thread(sealing.step):
                 sealed(sealing.done)
+                await ready()
             size, root = await _in_thread(sealing.finish)
             sealed(size)
         except BaseException:

@@ -41,6 +41,7 @@ FAILING = {
     "edit": UsageError,
     "send_file": UsageError,
     "cancel_file": UsageError,
+    "feed": UsageError,
     "take_file": UsageError,
     "pause_file": UsageError,
     "let_go_of_file": UsageError,
@@ -93,6 +94,7 @@ def arguments_of(subject: Subject, entry: str) -> dict[str, object]:
         "new": "another one",
         "path": "a relative path",
         "folder": "a relative folder",
+        "part": b"a part",
         "form": "jsonl",
         "passphrase": "of a backup",
     }

@@ -393,7 +393,7 @@ async def test_a_text_does_not_wait_for_a_file(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_attack_80_a_hostile_name_is_safe_and_nothing_is_overwritten(tmp_path: Path) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
-        hostile = "..\u202e//etc/pass\nwd.txt"
+        hostile = "..\u202e\\\\etc\\pass\nwd.txt"
         whole = at(ben, FileState.WHOLE)
         sent = await send(ada, ben, tmp_path, b"hostile", hostile)
         await whole

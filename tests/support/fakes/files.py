@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -33,6 +34,7 @@ class Files(Others):
         self.contents: dict[str, bytes] = {}
         self.limits: list[int] = []
         self.sealed: set[tuple[str, str]] = set()
+        self._feeds: dict[str, tuple[bytearray, asyncio.Event]] = {}
 
     def receive_file(self, person: str, file: FileView, content: bytes = b"") -> EntryView:
         """An entry of a contact names a file."""
@@ -62,8 +64,9 @@ class Files(Others):
         view, conversation = self._partner(contact), self._conversation(contact)
         if send_id and (contact, send_id) in self._sent_with:
             return self._sent_with[contact, send_id]
-        data = _read(Path(path))
-        file = FileView(named or Path(path).name, "", len(data), FileState.WHOLE, len(data))
+        data = await self._fed(path) if path in self._feeds else _read(Path(path))
+        folder, _slash, name = (named or Path(path).name).rpartition("/")
+        file = FileView(name, "", len(data), FileState.WHOLE, len(data), folder=folder)
         entry = replace(self._entry(view, "", own=True, time=None), kind="file", file=file)
         self._sent_with[contact, send_id] = entry
         self.contents[entry.id] = data
@@ -79,6 +82,24 @@ class Files(Others):
         if (contact, send_id) not in self.sealed:
             raise UsageError(phrase("No such file is being prepared."))
         self.sealed.remove((contact, send_id))
+
+    async def open_feed(self) -> str:
+        name = f"feed:{len(self._feeds)}"
+        self._feeds[name] = (bytearray(), asyncio.Event())
+        return name
+
+    async def feed(self, name: str, part: bytes, end: bool = False) -> None:
+        if name not in self._feeds:
+            raise UsageError(phrase("There is no such feed."))
+        held, ended = self._feeds[name]
+        held += part
+        if end:
+            ended.set()
+
+    async def _fed(self, name: str) -> bytes:
+        held, ended = self._feeds[name]
+        await ended.wait()
+        return bytes(held)
 
     def _file(self, contact: str, id: str) -> FileView:
         conversation = self._conversation(contact)

@@ -24,6 +24,7 @@ from tui.attention import Attention
 from tui.conversation import EXPIRED, GONE, Conversation
 from tui.messages import PreferenceChosen, Problem, attempt
 from tui.preferences import DOWNLOADS, SAVED_IN, Options, Preferences
+from tui.screens.chat.opening import OpeningController
 from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import DayDialog, DeleteDialog, SaveDialog
 from tui.text.formatting import (
@@ -63,6 +64,7 @@ class HistoryController:
     answer: Callable[[EntryView], None]
     rewrite: Callable[[EntryView], None]
     preferences: Preferences
+    opening: OpeningController
     show_people: Callable[[], None]
     catching_up: int = field(init=False, default=0)
     # Entries whose first row was on the screen, whose last row was, and that the engine was asked to mark.
@@ -124,6 +126,7 @@ class HistoryController:
         useless |= set() if entry.own and entry.kind == "text" else {"edit"}
         useless |= set() if entry.file is not None else {"save"}
         useless |= set() if _is_here(entry) else {"let_go"}
+        useless |= set() if self.opening.is_saved(entry) else {"open_file", "show_folder"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
     def reply(self) -> None:
@@ -181,7 +184,7 @@ class HistoryController:
     async def _save(self, entry: EntryView, folder: str) -> None:
         path = await self.surface.ask(self.messenger.save_file(entry.contact, entry.id, folder))
         if path is not None:
-            self.surface.say(_("Saved as {path}").format(path=safe_line(path)))
+            self.opening.saved(entry, path)
 
     def details(self) -> None:
         entry = self.view.chosen
