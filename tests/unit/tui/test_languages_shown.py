@@ -11,6 +11,7 @@ import ast
 import gettext
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from string import Formatter, ascii_lowercase, ascii_uppercase
 from typing import ClassVar
 
