@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from chat.cli.giving import ToSend, check_input, give, to_send
+from chat.cli.limits import limited
 from chat.cli.output import (
     KEPT,
     block,
@@ -161,14 +162,18 @@ def file_fields(file: FileView) -> dict[str, object]:
         "size": file.size,
         "state": file.state.value,
         "held": file.held,
+        **({"last_known_on": file.kept_on} if file.kept_on else {}),
     }
 
 
 _FILE_STATES: Final = {
     FileState.ASKS: "not taken: 'parlour save' takes it",
     FileState.TAKING: "is taken when it can be",
+    FileState.DIRECT: "waits for a direct connection",
     FileState.PAUSED: "paused",
     FileState.WHOLE: "here",
+    FileState.LET_GO: "not on this device: 'parlour save' takes it again",
+    FileState.WITHHELD: "here, not given to others for now",
 }
 
 
@@ -183,7 +188,9 @@ _FILE_NEWS: Final = {
 def file_text(file: FileView) -> str:
     """A file to read: its name, size, and where it stands."""
     held = f"{size_text(file.held)} of " if 0 < file.held < file.size else ""
-    return f"[file] {one_line(file.path)} ({held}{size_text(file.size)}, {_FILE_STATES[file.state]})"
+    gone = file.state is FileState.LET_GO and file.kept_on
+    state = _FILE_STATES[file.state] + (f"; last known on {one_line(file.kept_on)}" if gone else "")
+    return f"[file] {one_line(file.path)} ({held}{size_text(file.size)}, {state})"
 
 
 def _unshown(entry: EntryView) -> str:
@@ -418,6 +425,9 @@ MAYBE_SENT: Final = (OutcomeUnknown, Unreachable, NotPermitted)
 @click.option("--name", "named", type=TEXT, metavar="NAME", help="The name of the one file that is sent.")
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
 @click.option("--id", "send_id", type=TEXT, metavar="ID", help="Send nothing where ID was used before.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="KIB", help="Send files at KIB a second until this ends."
+)
 @coroutine
 async def send(
     call: Call,
@@ -427,6 +437,7 @@ async def send(
     named: str | None,
     wait: float,
     send_id: str | None,
+    limit: int | None,
 ) -> int | None:
     """Send TEXT, or files, or both to the contact NAME.
 
@@ -461,7 +472,8 @@ async def send(
         devices = await opened.terminals()
         words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         if not text:
-            return await send_files(call, opened, label, contact, files, wait, drawn)
+            async with limited(opened, limit) as lasts:
+                return await send_files(call, opened, label, contact, files, wait and wait + lasts, drawn)
         async with aclosing(Feed(opened)) as events:
             try:
                 entry = await opened.send(contact.person, words, "", drawn)
@@ -474,7 +486,11 @@ async def send(
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         waits = f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'."
         status = kept(state, devices, contact, held_line(label), waits)
-        return await send_files(call, opened, label, contact, files, wait, drawn) or status
+        if not files:
+            return status
+        async with limited(opened, limit) as lasts:
+            some = await send_files(call, opened, label, contact, files, wait and wait + lasts, drawn)
+        return some or status
 
 
 async def send_files(

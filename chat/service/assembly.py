@@ -18,6 +18,7 @@ from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
 from chat.service import events
 from chat.service.alerts import Alerts, Keeper
+from chat.service.allowances import Allowances
 from chat.service.amending import Amendments
 from chat.service.attendance import Attendance
 from chat.service.backup import Backup
@@ -127,12 +128,13 @@ class UseCases:
             runtime, store, bus, keyring, keeper, [*profile.alerts, *unstored], profile.alerts_seen
         )
         self.backup = Backup(runtime, store, bus, vault)
-        self.preferences = Preferences(store)
+        self.preferences = Preferences(store, bus)
         self.port = port = ListeningPort(runtime, store, bus, vault, transport)
         self.links = links = Links(runtime, keyring, bus.signal)
         self.attendance = Attendance(runtime, store, keyring, book, links)
         ages = AgeClock(clock, profile.clock)
-        self.views = views = Views(keyring, book, links, bus, ages.now, shelf.held)
+        self.allowances = allowances = Allowances(store, links, profile.own.person, profile.allowances)
+        self.views = views = Views(keyring, book, links, bus, ages.now, shelf.held, allowances)
         gaps = Gaps(runtime, store, keyring)
         amendments = Amendments(store, bus, keyring, book, views, cleaner.begin)
         self.notes = notes = Notes(
@@ -176,7 +178,7 @@ class UseCases:
             runtime, store, bus, keyring, book, links, logs, gaps, port, notes, marks
         )
         self.renewals = renewals = Renewals(runtime, store, bus, keyring, links, logs, cleaner)
-        self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf)
+        self.transfers = transfers = Transfers(runtime, store, bus, keyring, shelf, allowances)
         self.sync = sync = Synchronizer(
             runtime,
             bus,
@@ -244,6 +246,8 @@ class UseCases:
         bus.on(events.NoteWritten, lambda signal: self.sync.send(self.keyring.own.person, signal.entry))
         bus.on(events.HoldingSaid, self.retention.hear)
         bus.on(events.KeepingSaid, self.retention.hear_keeping)
+        bus.on(events.FilesBounded, lambda _: self.runtime.tasks.spawn(self._bound_files()))
+        bus.on(events.ContactsChanged, lambda _: self.runtime.tasks.spawn(self._bound_files()))
         bus.on(events.FilesNamed, lambda _: self.files.came())
         bus.on(events.RanksSettled, lambda _: self.files.came())
         bus.on(events.SettlingDue, lambda _: self.settler.begin())
@@ -254,6 +258,7 @@ class UseCases:
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.EntriesGone, self.reliance.gone)
+        bus.on(events.EntriesGone, lambda signal: self.transfers.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.EntriesPassedOn, self.sync.pass_on)
         bus.on(events.TerminalFound, lambda signal: dialer.seek(signal.peer))
@@ -264,6 +269,10 @@ class UseCases:
         bus.on(events.DatabaseMended, lambda _: self._database_mended())
         bus.on(events.OwnEntryReturned, self.alerts.own_entry_returned)
         bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
+
+    async def _bound_files(self) -> None:
+        await self.allowances.reload()
+        self.transfers.follow()
 
     def _database_mended(self) -> None:
         self.runtime.tasks.spawn(self.views.publish_all(self.store))
@@ -317,6 +326,7 @@ class UseCases:
         await self.attendance.save()
         await self.links.close_all(reason)
         await self.expirer.save()
+        await self.transfers.settle()
         await self.runtime.tasks.stop()
         await self.shelf.close()
 

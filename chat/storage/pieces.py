@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -30,13 +32,19 @@ from protocol.attachments import (
     open_piece,
     seal_piece,
 )
-from protocol.errors import AuthenticationFailed
+from protocol.errors import AuthenticationFailed, ProtocolError
 from protocol.limits import FILE_BYTES_MAX, PIECE_BYTES
 from protocol.messages import Piece, PieceRange
 from protocol.primitives import Aead
 
 RUN: Final = 8
 """Pieces that are read or written together: half a megabyte, whatever the size of the file."""
+
+STRETCH: Final = 4 * RUN
+"""Pieces of a source that are read together while it is sealed, almost 2 MiB."""
+
+SEALERS_MAX: Final = 4
+"""Threads that seal one file at the same time. This person alone begins that."""
 
 SYNCED_EVERY: Final = 1_024
 """Pieces after which what was written is made durable. A power cut, and no crash, loses at most so many."""
@@ -106,13 +114,24 @@ class Pieces:
     def __init__(self, profile: Path, boot: Callable[[], str]) -> None:
         self._folder, self._boot = profile / folder.FILES, boot
 
-    def require_room(self, shape: Shape) -> None:
-        """Raises NoRoom unless the disk has room for a file, and for the history as before."""
+    def require_room(self, shape: Shape, promised: int = 0) -> None:
+        """Raises NoRoom unless the disk has room for a file, and for the history as before.
+
+        `promised`: bytes of others that are to come.
+        """
         self._make()
         with system_failures():
             free = shutil.disk_usage(self._folder).free
-        if free < shape.sealed + 3 * HASH_SIZE * shape.count + SPARE:
+        if free < shape.sealed + 3 * HASH_SIZE * shape.count + promised + SPARE:
             raise NoRoom
+
+    def measure(self, place: bytes, shape: Shape) -> int:
+        """Bytes of the content of a file that is not open which are held; 0 where nothing of it is."""
+        size, path = (shape.count + 7) // 8, self.paths(place)[2]
+        with system_failures(), suppress(FileNotFoundError):
+            held = int.from_bytes(path.read_bytes()[_BOOT : _BOOT + size]).bit_count()
+            return shape.size if held == shape.count else min(shape.size, held * PIECE_BYTES)
+        return 0
 
     def _make(self) -> None:
         with system_failures():
@@ -257,6 +276,26 @@ class SealedFile:
                 for number in numbers
             ]
 
+    def sound(self, some: Sequence[Piece], root: bytes) -> list[Piece]:
+        """Those that prove themselves. The disk has damaged the others, which are not held any more."""
+        proven = list[Piece]()
+        for piece in some:
+            try:
+                check_piece(piece, self.shape, root)
+            except ProtocolError:
+                with system_failures():
+                    self._lose(piece.number)
+            else:
+                proven.append(piece)
+        return proven
+
+    def _lose(self, number: int) -> None:
+        self._near.clear()
+        self._bits[number >> 3] &= ~(1 << (number & 7))
+        self.held -= 1
+        for start in (_BOOT, _BOOT + len(self._bits)):
+            self._write_bits(start, (number >> 3,))
+
     def _cut(self, data: memoryview, at: int, number: int) -> memoryview:
         start = at * self.shape.whole
         return data[start : start + self.shape.length(number)]
@@ -289,7 +328,7 @@ class SealedFile:
     def write(self, pieces: Sequence[Piece], root: bytes) -> int:
         """Store pieces that prove themselves; returns how many are new.
 
-        Raises ProtocolError for the first that does not, after storing those before it.
+        Raises ProtocolError for the first that does not, after storing those before it, and NoRoom.
         """
         new = list[Piece]()
         try:
@@ -304,6 +343,9 @@ class SealedFile:
         return len(new)
 
     def _store(self, new: Sequence[Piece]) -> None:
+        disk = os.fstatvfs(self._data)
+        if disk.f_bavail * disk.f_frsize < SPARE:
+            raise NoRoom  # something else filled it since this file was begun
         whole = self.shape.whole
         start = 0
         for at, piece in enumerate(new, 1):
@@ -354,7 +396,11 @@ _FULL: Final = b"\xff" * 4_096
 
 
 class Sealing:
-    """Seals a file of this person, a stretch with each `step`. `done`: bytes so far."""
+    """Seals a file of this person, a stretch with each `step`. `done`: bytes so far.
+
+    Threads of its own seal and hash runs at the same time, since each piece stands for itself: at most
+    SEALERS_MAX runs and one more are in memory. `close` waits for them.
+    """
 
     def __init__(
         self, paths: tuple[Path, Path, Path], source: BinaryIO, key: bytes, aead: Aead, boot: str
@@ -362,6 +408,8 @@ class Sealing:
         self._paths, self._source, self._key, self._aead, self._boot = paths, source, key, aead, boot
         self.done, self._count, self._left = 0, 0, b""
         self._descriptors = list[int]()
+        self._sealers = ThreadPoolExecutor(sealers(), thread_name_prefix="seal")
+        self._under_way = deque[Future[None]]()
         with system_failures():
             for path in paths[:2]:
                 self._descriptors.append(_open(path))
@@ -369,32 +417,46 @@ class Sealing:
     def step(self) -> bool:
         """Seal the next stretch; whether more may follow. Raises NotSendable, StorageFailure."""
         try:
-            read = self._source.read(RUN * PIECE_BYTES - len(self._left))
+            read = self._source.read(STRETCH * PIECE_BYTES - len(self._left))
         except OSError:
             raise NotSendable(CHANGED) from None
         data = self._left + (read or b"")
         self.done += len(read or b"")
         if self.done > FILE_BYTES_MAX:
             raise NotSendable(TOO_LARGE)
-        if read and len(data) < RUN * PIECE_BYTES:
+        if read and len(data) < STRETCH * PIECE_BYTES:
             self._left = data  # a pipe gives less at a time
             return True
         self._left = b""
         if data or not self._count:
-            self._seal(data)
+            self._begin(data)
+        self._await(0 if not read else sealers())
         return bool(read)
 
-    def _seal(self, data: bytes) -> None:
+    def _begin(self, data: bytes) -> None:
+        """Let the sealers have a stretch, a run each."""
         view = memoryview(data)
+        for start in range(0, max(1, len(data)), RUN * PIECE_BYTES):
+            run = view[start : start + RUN * PIECE_BYTES]
+            self._await(sealers())
+            self._under_way.append(self._sealers.submit(self._seal, self._count, run))
+            self._count += max(1, -(-len(run) // PIECE_BYTES))
+
+    def _await(self, most: int) -> None:
+        """Wait until no more than so many runs are under way. Raises what failed."""
+        while len(self._under_way) > most:
+            self._under_way.popleft().result()
+
+    def _seal(self, first: int, run: memoryview) -> None:
+        """In a thread."""
         sealed = [
-            seal_piece(self._aead, self._key, self._count + at, bytes(view[start : start + PIECE_BYTES]))
-            for at, start in enumerate(range(0, max(1, len(data)), PIECE_BYTES))
+            seal_piece(self._aead, self._key, first + at, bytes(run[start : start + PIECE_BYTES]))
+            for at, start in enumerate(range(0, max(1, len(run)), PIECE_BYTES))
         ]
         whole = PIECE_BYTES + self._aead.tag_size
         with system_failures():
-            _write_all(self._descriptors[0], sealed, self._count * whole)
-            _write_all(self._descriptors[1], [leaf_hash(one) for one in sealed], self._count * HASH_SIZE)
-        self._count += len(sealed)
+            _write_all(self._descriptors[0], sealed, first * whole)
+            _write_all(self._descriptors[1], [leaf_hash(one) for one in sealed], first * HASH_SIZE)
 
     def finish(self) -> tuple[int, bytes]:
         """Write the rest of the tree, and what is held; returns size and root."""
@@ -426,12 +488,24 @@ class Sealing:
             os.close(held)
 
     def close(self) -> None:
+        self._sealers.shutdown(cancel_futures=True)  # what a thread writes to must be open until then
         while self._descriptors:
             os.close(self._descriptors.pop())
 
 
-def save(file: SealedFile, key: bytes, target: NewFile) -> None:
-    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure."""
+def sealers() -> int:
+    """Threads that seal one file."""
+    return min(SEALERS_MAX, os.cpu_count() or 1)
+
+
+def save(file: SealedFile, key: bytes, target: NewFile, goes: Callable[[], bool] = lambda: False) -> bool:
+    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure.
+
+    False, at once, if it `goes` meanwhile: what was deleted is not written to its end.
+    """
     for part in file.contents(key):
+        if goes():
+            return False
         target.write(part)
     target.end()
+    return True

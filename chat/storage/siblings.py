@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from chat.storage.entries import (
     SHOWN,
     EntryRow,
     HeadRow,
+    Position,
     Stored,
     check_header,
     get,
@@ -208,6 +210,23 @@ def _timer(db: Database, conversation: bytes, theirs: Collection[bytes]) -> list
     number, _, sequence, _, _, author = timer
     later = "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND author = ? AND sequence >= ?)"
     return [] if any(db.value(later, one, author, sequence) for one in theirs) else [number]
+
+
+def authors_of(db: Database, entries: Collection[bytes]) -> list[int]:
+    """The authors, by number, of some entries that are held."""
+    these = "SELECT DISTINCT author FROM entries WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+    return [row[0] for row in db.rows(these, json.dumps([entry.hex() for entry in entries]))]
+
+
+def after(
+    db: Database, conversation: bytes, authors: Collection[int], position: Position, most: int
+) -> list[tuple[int, Position]]:
+    """The next entries of some authors after a position, by number, each with its own position."""
+    of = f"{_FIRST} AND author IN (SELECT value FROM json_each(?2)) AND (rank, id) > (?3, ?4)"
+    parts = (f"SELECT * FROM ({of} AND {one} ORDER BY rank, id LIMIT ?5)" for one in (SHOWN, _AMENDS))
+    found = f"{' UNION ALL '.join(parts)} ORDER BY rank, id LIMIT ?5"
+    rows = db.rows(found, conversation, json.dumps(list(authors)), *position, most)
+    return [(number, (rank, entry)) for number, entry, _, rank, _, _ in rows]
 
 
 class _Newest:

@@ -1,7 +1,7 @@
 // Files: bodies, sealed pieces, the tree that proves them, and what two ends owe each other; SPEC §12.
 import { bytes, decode, int, list, struct, text } from './codec.js';
 import { Rejected, must } from './errors.js';
-import { equal, hash, open, seal, tagSize } from './primitives.js';
+import { equal, hash, open, random, seal, tagSize } from './primitives.js';
 
 export const PIECE = 59_392;
 const FILE_MOST = 2 ** 40;
@@ -109,6 +109,21 @@ export function checkPiece({ number, path, data }, { size, aead, root }) {
     node = place % 2 ? nodeOf(node, path[at]) : nodeOf(path[at], node);
   }
   must(equal(node, root), 'authentication', 'V-PE-03');
+}
+
+// A content in memory, sealed under a key that is drawn for it: the body that names it, and its pieces.
+export function sealFile(name, media, content) {
+  const [aead, fileKey] = [2, random(32)];
+  const sealed = Array.from({ length: countOf(content.length) }, (_, number) =>
+    sealPiece(aead, fileKey, number, content.subarray(number * PIECE, (number + 1) * PIECE)),
+  );
+  const levels = treeOf(sealed.map(leafOf));
+  const pieces = sealed.map((data, number) => {
+    const path = proofOf(sealed.length, number).map(([level, place]) => levels[level][place]);
+    return { number, path, data };
+  });
+  const root = levels.at(-1)[0];
+  return { body: { name, media, size: content.length, aead, key: fileKey, root, folder: [] }, pieces };
 }
 
 const key = (entry) => entry.toString('hex');

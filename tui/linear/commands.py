@@ -115,6 +115,16 @@ def _reading(p: Parts) -> dict[str, Row]:
             p.history.save,
             N_("NUMBER FOLDER"),
         ),
+        "letgo": (
+            N_("Delete the file of an entry here; the entry stays."),
+            p.history.let_go,
+            _NUMBER,
+        ),
+        "files": (
+            N_("Show or set up to which size files of this contact come without a question."),
+            p.history.sizes,
+            N_("MIB or usual"),
+        ),
         "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
     }
 

@@ -24,7 +24,7 @@ def pasted_paths(text: str, exists: Callable[[str], bool] = os.path.lexists) -> 
 
     Terminals differ in what they make of files that are dropped: kitty, foot, VTE and Konsole quote them as
     for a shell, iTerm and Terminal.app put backslashes, Windows Terminal double quotation marks, Alacritty
-    nothing at all; several stand in one line or in several, and file managers copy them as URIs.
+    nothing at all; several are on one line or on several, and file managers copy them as URIs.
     """
     if len(text) > PASTED_MAX or not _BEGINS.match(text):
         return ()

@@ -247,6 +247,7 @@ def name_files(database: Database) -> None:
         entry = teller.write(KIND_FILE, file_body(body))
         entries.insert(database, entry, unread=True)
         files.hold(database, entry.id, blob(f"place of {name}", 16))
+        files.held_at(database, entry.id, BEN.terminal)
         if name == "deleted.txt":
             entries.destroy(database, entry.id)
 

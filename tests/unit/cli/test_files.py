@@ -94,10 +94,58 @@ def test_history_names_files(line: Line) -> None:
     assert line.run("history", "Ben").out.endswith("Ben: [file] report.txt (12 B, here)\n")
 
 
-def test_the_size_without_asking_is_shown_and_set(line: Line) -> None:
-    assert line.run("files").out == "Files up to 25 MiB are taken without asking.\n"
-    assert line.run("files", "--without-asking", "3", "--json").objects == [{"without_asking": 3}]
-    assert line.run("files").out == "Files up to 3 MiB are taken without asking.\n"
+def test_what_files_may_use_is_shown_and_set(line: Line) -> None:
+    assert line.run("files").out.splitlines() == [
+        "Files up to 25 MiB are taken without asking.",
+        "Files up to 10 MiB go through relays.",
+        "Above 10240 MiB on this device each file is asked for.",
+        "Files are sent as fast as they go.",
+    ]
+    received(line)
+    given = ["--without-asking", "3", "--relayed", "4", "--keep-most", "5", "--limit", "6"]
+    (shown,) = line.run("files", *given, "--json").objects
+    talk = {"name": "Ben", "files": 1, "held": 12, "lacking": 0}
+    sizes = {"without_asking": 3, "relayed": 4, "keep_most": 5, "limit": 6}
+    assert shown == {**sizes, "conversations": [talk]}
+    assert line.run("files").out.splitlines()[3:] == [
+        "Files are sent at 6 KiB a second.",
+        "Ben: 1 files, 12 B here, 0 B not here",
+    ]
+
+
+def test_a_contact_has_sizes_of_its_own_until_it_has_the_usual_ones(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    own = {"name": "Ben", "without_asking": 0, "relayed": 900}
+    assert line.run("files", "Ben", "--without-asking", "0", "--relayed", "900", "--json").objects == [own]
+    assert line.run("files", "Ben", "--json").objects == [own]
+    assert line.run("files").out.startswith("Files up to 25 MiB")
+    usual = {"name": "Ben", "without_asking": 25, "relayed": 10}
+    assert line.run("files", "Ben", "--as-usual", "--json").objects == [usual]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["--as-usual"], ["Ben", "--limit", "1"], ["Ben", "--keep-most", "1"], ["--limit", "-1"], ["Nobody"]],
+)
+def test_what_is_not_of_one_contact_is_a_usage_error(line: Line, given: list[str]) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    assert line.run("files", *given).status == 64
+
+
+def test_a_file_is_let_go_of_here(line: Line) -> None:
+    entry = received(line)
+    (shown,) = line.run("files", "--let-go", "Ben", entry, "--json").objects
+    assert (shown["id"], shown["state"], shown["held"]) == (entry, "let go", 0)
+    assert "not on this device" in line.run("history", "Ben").out
+    assert line.run("files", "--let-go", "Ben", "77" * 32).status == 64
+
+
+def test_a_limit_holds_for_one_command(line: Line, tmp_path: Path) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    line.run("send", "Ben", "--file", file_at(tmp_path), "--limit", "3")
+    assert line.messenger.limits == [3_072, 0]
+    line.run("send", "Ben", "words", "--file", file_at(tmp_path))
+    assert line.messenger.limits == [3_072, 0]
 
 
 def test_sizes_are_short() -> None:

@@ -230,6 +230,8 @@ SCREENS = (
     history("entry-menu", "enter", "down", "enter", *"x"),
     history("details", "i", "escape", "r", Text("answer"), "enter"),
     talk("save", "ctrl+up", "s", "escape", "r", Text("answer"), "enter", happens=_send_file),
+    talk("let-go", "ctrl+up", "x", "y", "r", Text("answer"), "enter", happens=_send_file),
+    talk("file-size", "ctrl+o", *["down"] * 7, "enter", *"12", "enter", *"Hi", "enter"),
     talk(
         "send-a-file",
         *("alt+a", Text(__file__), "enter", *"Hi", "enter"),

@@ -9,7 +9,7 @@ import pytest
 
 from tui.text.paths import PASTED_MAX, PATHS_MAX, Completion, pasted_paths, typed_paths
 
-THERE = {"/home/ann/a b.txt", "/home/ann/it's.txt", "/home/ann/c.txt", "/home/ann/é(1).txt", "/home/ann"}
+THERE = {"/data/ann/a b.txt", "/data/ann/it's.txt", "/data/ann/c.txt", "/data/ann/é(1).txt", "/data/ann"}
 
 
 def there(*more: str) -> Callable[[str], bool]:
@@ -19,22 +19,22 @@ def there(*more: str) -> Callable[[str], bool]:
 @pytest.mark.parametrize(
     ("pasted", "paths"),
     [
-        ("'/home/ann/a b.txt' ", ["/home/ann/a b.txt"]),  # VTE, Konsole, foot
-        ("'/home/ann/a b.txt' '/home/ann/c.txt' ", ["/home/ann/a b.txt", "/home/ann/c.txt"]),
-        (r"'/home/ann/it'\''s.txt'", ["/home/ann/it's.txt"]),
-        ("""'/home/ann/it'"'"'s.txt'""", ["/home/ann/it's.txt"]),  # kitty
-        ("/home/ann/a b.txt\n/home/ann/c.txt\n", ["/home/ann/a b.txt", "/home/ann/c.txt"]),  # kitty
-        (r"/home/ann/a\ b.txt /home/ann/é\(1\).txt ", ["/home/ann/a b.txt", "/home/ann/é(1).txt"]),  # iTerm
-        (r"/home/ann/it\'s.txt", ["/home/ann/it's.txt"]),
-        ('"/home/ann/a b.txt" /home/ann/c.txt', ["/home/ann/a b.txt", "/home/ann/c.txt"]),
-        ("/home/ann/a b.txt ", ["/home/ann/a b.txt"]),  # Alacritty
+        ("'/data/ann/a b.txt' ", ["/data/ann/a b.txt"]),  # VTE, Konsole, foot
+        ("'/data/ann/a b.txt' '/data/ann/c.txt' ", ["/data/ann/a b.txt", "/data/ann/c.txt"]),
+        (r"'/data/ann/it'\''s.txt'", ["/data/ann/it's.txt"]),
+        ("""'/data/ann/it'"'"'s.txt'""", ["/data/ann/it's.txt"]),  # kitty
+        ("/data/ann/a b.txt\n/data/ann/c.txt\n", ["/data/ann/a b.txt", "/data/ann/c.txt"]),  # kitty
+        (r"/data/ann/a\ b.txt /data/ann/é\(1\).txt ", ["/data/ann/a b.txt", "/data/ann/é(1).txt"]),  # iTerm
+        (r"/data/ann/it\'s.txt", ["/data/ann/it's.txt"]),
+        ('"/data/ann/a b.txt" /data/ann/c.txt', ["/data/ann/a b.txt", "/data/ann/c.txt"]),
+        ("/data/ann/a b.txt ", ["/data/ann/a b.txt"]),  # Alacritty
         (
-            "file:///home/ann/a%20b.txt\r\nfile:///home/ann/c.txt\r\n",
-            ["/home/ann/a b.txt", "/home/ann/c.txt"],
+            "file:///data/ann/a%20b.txt\r\nfile:///data/ann/c.txt\r\n",
+            ["/data/ann/a b.txt", "/data/ann/c.txt"],
         ),
-        ("file://localhost/home/ann/%C3%A9(1).txt", ["/home/ann/é(1).txt"]),
-        ("'/home/ann/c.txt' '/home/ann/c.txt'", ["/home/ann/c.txt"]),
-        ("/home/ann", ["/home/ann"]),
+        ("file://localhost/data/ann/%C3%A9(1).txt", ["/data/ann/é(1).txt"]),
+        ("'/data/ann/c.txt' '/data/ann/c.txt'", ["/data/ann/c.txt"]),
+        ("/data/ann", ["/data/ann"]),
     ],
 )
 def test_dropped_files_are_known(pasted: str, paths: list[str]) -> None:
@@ -46,18 +46,18 @@ def test_dropped_files_are_known(pasted: str, paths: list[str]) -> None:
     [
         "",
         "hello",
-        "/home/ann/missing.txt",
-        "/home/ann/c.txt and more",
-        "look at /home/ann/c.txt",
+        "/data/ann/missing.txt",
+        "/data/ann/c.txt and more",
+        "look at /data/ann/c.txt",
         "c.txt",
         "~/c.txt",
-        "'/home/ann/c.txt",
+        "'/data/ann/c.txt",
         "/",
-        "file://elsewhere/home/ann/c.txt",
-        "file:///home/ann/c.txt?x=1",
-        "file:///home/ann/%ff",
-        "https://example.org/home/ann/c.txt",
-        "/home/ann/$(reboot)",
+        "file://elsewhere/data/ann/c.txt",
+        "file:///data/ann/c.txt?x=1",
+        "file:///data/ann/%ff",
+        "https://example.org/data/ann/c.txt",
+        "/data/ann/$(reboot)",
         " \n ",
     ],
 )
@@ -66,7 +66,7 @@ def test_any_other_text_is_text(pasted: str) -> None:
 
 
 def test_a_paste_without_end_is_text() -> None:
-    assert pasted_paths("/home/ann/c.txt\n" + " " * PASTED_MAX, there()) == ()
+    assert pasted_paths("/data/ann/c.txt\n" + " " * PASTED_MAX, there()) == ()
     assert pasted_paths("/a\n" * (PATHS_MAX + 1), lambda _path: True) == ()
 
 

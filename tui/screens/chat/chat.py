@@ -146,7 +146,7 @@ class ChatScreen(Screen[None]):
             *(finding.switch, finding.palette, finding.search, finding.jump),
             *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
             *(history.entry, history.reply, history.edit, history.copy, history.copy_link, history.copy_code),
-            *(history.save, self.opening.open_file, self.opening.show_folder),
+            *(history.save, history.let_go, self.opening.open_file, self.opening.show_folder),
             *(history.origin, history.back, history.details, history.oldest, composer.write),
             *(profile.doctor, profile.relays, profile.recovery, profile.settings, profile.own_changes),
             *(profile.use_recovery, profile.rename_self, profile.passphrase, self.devices.devices),
@@ -160,7 +160,7 @@ class ChatScreen(Screen[None]):
         actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}
         on_other = (
             *(contact.verify, contact.rename, contact.block, contact.remove),
-            *(contact.mute, contact.timer),
+            *(contact.mute, contact.timer, contact.files),
         )
         actions |= {do.__name__: partial(self.surface.on_other_person, do) for do in on_other}
         return actions | {

@@ -44,7 +44,7 @@ class FilesController:
         self.surface.choose(dialog, partial(self._chosen, view.person, dialog))
 
     def pasted(self, person: str, text: str) -> None:
-        """A paste stands in the message box already: where it is paths, ask whether to send those files."""
+        """The message box has a paste already: where it is paths, ask whether to send those files."""
         self.surface.run("files", self._ask_pasted, person, text)
 
     async def _ask_pasted(self, person: str, text: str) -> None:

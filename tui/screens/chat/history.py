@@ -125,6 +125,7 @@ class HistoryController:
         useless |= set() if entry.scopes else {"delete"}
         useless |= set() if entry.own and entry.kind == "text" else {"edit"}
         useless |= set() if entry.file is not None else {"save"}
+        useless |= set() if _is_here(entry) else {"let_go"}
         useless |= set() if self.opening.is_saved(entry) else {"open_file", "show_folder"}
         self.surface.offer("entry", Group.ENTRY, useless)
 
@@ -163,6 +164,18 @@ class HistoryController:
             self.surface.call("file", self.messenger.pause_file, entry.contact, entry.id)
         else:
             self.surface.call("file", self.messenger.take_file, entry.contact, entry.id)
+
+    def let_go(self) -> None:
+        """Delete what this device has of a file."""
+        entry = self.view.chosen
+        if entry is None or not _is_here(entry):
+            self.surface.say(_("This message has no file on this device."))
+            return
+        self.surface.confirm(
+            _("Let go of the file?"),
+            _("Deletes it on this device. You can take it again while somebody has it who is online."),
+            partial(self.surface.call, "file", self.messenger.let_go_of_file, entry.contact, entry.id),
+        )
 
     def _save_in(self, entry: EntryView, folder: str) -> None:
         self.surface.post(PreferenceChosen(SAVED_IN, folder))
@@ -459,3 +472,8 @@ class HistoryController:
             self.surface.say(done)
         else:
             self.surface.say(nothing)
+
+
+def _is_here(entry: EntryView) -> bool:
+    """Whether an entry has a file of which this device may hold something."""
+    return entry.file is not None and entry.file.state not in (FileState.ASKS, FileState.LET_GO)

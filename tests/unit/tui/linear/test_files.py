@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chat.interface import FileState, FileView
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.linear.played import locked_door, play
@@ -65,3 +67,20 @@ async def test_a_file_is_sent_at_once_and_a_folder_after_a_question(tmp_path: Pa
     named = [call[2] for call in messenger.called("send_file")]
     assert named == ["a b.txt", "my photos/.hidden", "my photos/a b.txt"]
     assert any("is not there: check its name." in line for line in said)
+
+
+async def test_a_file_is_let_go_of_and_the_size_of_a_contact_is_set() -> None:
+    door = locked_door()
+    assert door.messenger is not None
+    ben = next(iter(door.messenger._contacts))
+    entry = door.messenger.receive_file(ben, replace(FILE, state=FileState.WHOLE), b"the report")
+    steps = [
+        *(">> correct horse", "> /open Ben", "> /last 1", "> /letgo 1", "> /files", "> /files 3"),
+        *("> /files many", "> /files usual", "> /quit"),
+    ]
+    said, _status = await play(iter(steps), door)
+    assert any("not on this device" in line for line in said)
+    assert door.messenger.called("let_go_of_file") == [(ben, entry.id)]
+    sizes = [line.split()[5] for line in said if line.endswith("come without a question.")]
+    assert sizes == ["25", "3", "25"]
+    assert "Type a number of MiB, or usual." in said
