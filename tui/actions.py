@@ -257,7 +257,7 @@ _YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
 """The actions whose keys go to the widget with the focus first."""
 APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
-HINTED: Final = ("help", "switch", "palette", "search", "add", "contact", "lock", "quit")
+HINTED: Final = ("help", "switch", "palette", "search", "add", "send_files", "contact", "lock", "quit")
 """The actions of the key line, first the one that explains all others."""
 _SHOWN: Final = {
     "pageup": "PgUp",

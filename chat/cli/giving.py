@@ -92,11 +92,12 @@ async def give(
     sending = asyncio.create_task(opened.send_file(contact.person, feed, file.named, send_id))
     feeding = asyncio.create_task(_feed(opened, lines, feed))
     try:
-        await asyncio.wait({sending, feeding}, return_when=asyncio.FIRST_EXCEPTION)
-        if sending.done():
-            return await sending  # it was sent before, or it says best what is wrong
-        await feeding
-        return await sending
+        await asyncio.wait({sending, feeding}, return_when=asyncio.FIRST_COMPLETED)
+        if not sending.done() and feeding.exception() is not None:
+            await asyncio.wait({sending}, timeout=1.0)  # it says best what is wrong
+        if not sending.done():
+            await feeding
+        return await sending  # perhaps it was sent before, and nothing of this is read
     finally:
         feeding.cancel()
         sending.cancel()

@@ -46,7 +46,7 @@ class Files:
         if left_out:
             less = _n("{number} is left out", "{number} are left out", len(left_out))
             first = _("{path}: {reason}").format(
-                path=shorten(safe_line(left_out[0].path), _NAME_CELLS), reason=told(left_out[0].why)
+                path=safe_line(left_out[0].path), reason=told(left_out[0].why)
             )
             lines.append(f"{less.format(number=len(left_out))} ({first})")
 

@@ -51,7 +51,7 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
     def __init__(self, begin: str = "~/") -> None:
         super().__init__(begin)
         self._found = Completion(begin)
-        self._chosen: dict[str, int] = {}
+        self._chosen: dict[str, int | None] = {}
 
     @property
     def folder(self) -> str:
@@ -100,10 +100,12 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
             words = self.query_one("#chosen", Static)
         except NoMatches:
             return
-        number, size = len(self._chosen), sum(self._chosen.values())
-        said = _n("{number} chosen, {size}", "{number} chosen, {size}", number)
+        number, sizes = len(self._chosen), self._chosen.values()
+        said = _n("{number} chosen", "{number} chosen", number).format(number=number)
+        if None not in sizes:  # how much is in a folder is counted when it is asked for
+            said += f", {size_text(sum(size or 0 for size in sizes))}"
         words.display = bool(number)
-        words.update(Content(said.format(number=number, size=size_text(size))))
+        words.update(Content(said))
         self._say_keys()
 
     def _say_keys(self) -> None:
@@ -175,7 +177,7 @@ class SendFilesDialog(Finder[tuple[str, ...]]):
         elif not is_folder(entry) and not self._can_be_sent(entry):
             return
         else:
-            self._chosen[path] = 0 if is_folder(entry) else _size(entry) or 0
+            self._chosen[path] = None if is_folder(entry) else _size(entry)
         lines = self.query_one(Lines)
         at = lines.highlighted or 0
         self.show_lines(self.lines(self.typed), at + 1)

@@ -441,7 +441,7 @@ FILE_CELLS: Final = 60
 def file_line(file: FileView) -> str:
     """The line of a message that names a file: how large it is, and how much of it is here."""
     named = {
-        "name": shorten(safe_line(file.name), FILE_CELLS),
+        "name": shorten(safe_line(file.path), FILE_CELLS),
         "size": size_text(file.size),
         "percent": 100 * file.held // max(file.size, 1),
     }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import FileState, FileView
+from chat.errors import phrase
+from chat.interface import FileState, FileView, UsageError
 from chat.views import size_text
 from tests.support.cli.line import Line
 
@@ -192,6 +193,22 @@ def test_a_file_comes_from_a_pipe(line: Line) -> None:
     assert (outcome.status, outcome.out) == (0, "To Ben: notes.tar, 9 B: taken\n")
     (entry,) = line.messenger._conversation(friend.person).entries
     assert line.messenger.contents[entry.id] == b"some\ntar\n"
+
+
+def test_a_pipe_that_was_sent_before_is_not_sent_again(line: Line) -> None:
+    friend = line.messenger.add_contact("Ben", present=True)
+    for _again in range(2):
+        given = ("--file", "-", "--name", "notes.tar", "--id", "mine", "--wait", "0")
+        line.run("send", "Ben", *given, typed="some")
+    assert len(line.messenger._conversation(friend.person).entries) == 1
+
+
+def test_what_the_engine_says_of_a_pipe_is_said(line: Line) -> None:
+    line.messenger.add_contact("Ben", present=True)
+    line.messenger.failures["send_file"] = UsageError(phrase("The disk has too little room."))
+    outcome = line.run("send", "Ben", "--file", "-", "--name", "notes.tar", typed="some")
+    assert outcome.failed(64)
+    assert "too little room" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ class HistoryController:
         if entry is None or entry.file is None:
             self.surface.say(_("This message has no file."))
         elif entry.file.state is FileState.WHOLE:
-            dialog = SaveDialog(entry.file.name, self.preferences.get(SAVED_IN) or DOWNLOADS)
+            dialog = SaveDialog(entry.file.path, self.preferences.get(SAVED_IN) or DOWNLOADS)
             self.surface.choose(dialog, partial(self._save_in, entry))
         elif entry.file.state in (FileState.TAKING, FileState.DIRECT):
             self.surface.call("file", self.messenger.pause_file, entry.contact, entry.id)
