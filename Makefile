@@ -26,7 +26,7 @@ SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= s
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim crash soak bench screenshots snapshots relay-cluster lock clean
+.PHONY: help env chat demo test check lint format messages measure mutate fuzz model sim crash soak soak-files bench screenshots snapshots relay-cluster lock clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -96,6 +96,9 @@ crash: env
 
 soak: env
 	@$(BIN)/python -m tests.soak.run --minutes $(MINUTES)
+
+soak-files: env
+	@$(BIN)/python -m tests.soak.files
 
 bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report

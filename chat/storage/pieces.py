@@ -25,6 +25,7 @@ from protocol.attachments import (
     HASH_SIZE,
     Shape,
     above,
+    above_leaf,
     check_piece,
     leaf_hash,
     levels,
@@ -32,15 +33,15 @@ from protocol.attachments import (
     open_piece,
     seal_piece,
 )
-from protocol.errors import AuthenticationFailed, ProtocolError
+from protocol.errors import AuthenticationFailed
 from protocol.limits import FILE_BYTES_MAX, PIECE_BYTES
 from protocol.messages import Piece, PieceRange
-from protocol.primitives import Aead
+from protocol.primitives import Aead, equal
 
-RUN: Final = 8
-"""Pieces that are read or written together: half a megabyte, whatever the size of the file."""
+RUN: Final = 16
+"""Pieces that are read or written together: a megabyte, whatever the size of the file."""
 
-STRETCH: Final = 4 * RUN
+STRETCH: Final = 2 * RUN
 """Pieces of a source that are read together while it is sealed, almost 2 MiB."""
 
 SEALERS_MAX: Final = 4
@@ -265,18 +266,26 @@ class SealedFile:
                 for number in numbers
             ]
 
-    def sound(self, some: Sequence[Piece], root: bytes) -> list[Piece]:
-        """Those that prove themselves. The disk has damaged the others, which are not held any more."""
+    def sound(self, some: Sequence[Piece], key: bytes, root: bytes) -> list[Piece]:
+        """Those that would prove themselves. The disk has damaged the others, which are not held any more."""
         proven = list[Piece]()
-        for piece in some:
-            try:
-                check_piece(piece, self.shape, root)
-            except ProtocolError:
-                with system_failures():
+        with system_failures():
+            for piece in some:
+                if self._is_sound(piece, key, root):
+                    proven.append(piece)
+                else:
                     self._lose(piece.number)
-            else:
-                proven.append(piece)
         return proven
+
+    def _is_sound(self, piece: Piece, key: bytes, root: bytes) -> bool:
+        # The AEAD sees damage in a fifth of the time that the leaf's hash would take.
+        shape, number = self.shape, piece.number
+        leaf = os.pread(self._tree, HASH_SIZE, self._layout.offset(0, number))
+        try:
+            open_piece(shape.aead, key, number, piece.data)
+        except AuthenticationFailed:
+            return False
+        return equal(above_leaf(leaf, number, shape.count, piece.path), root)
 
     def _lose(self, number: int) -> None:
         self._near.clear()
@@ -319,19 +328,20 @@ class SealedFile:
 
         Raises ProtocolError for the first that does not, after storing those before it.
         """
-        new = list[Piece]()
+        new, leaves = list[Piece](), list[bytes]()
         try:
             for piece in pieces:
-                check_piece(piece, self.shape, root)
+                leaf = check_piece(piece, self.shape, root)
                 if not self.has(piece.number):
                     new.append(piece)
+                    leaves.append(leaf)
         finally:
             if new:
                 with system_failures():
-                    self._store(new)
+                    self._store(new, leaves)
         return len(new)
 
-    def _store(self, new: Sequence[Piece]) -> None:
+    def _store(self, new: Sequence[Piece], leaves: Sequence[bytes]) -> None:
         whole = self.shape.whole
         start = 0
         for at, piece in enumerate(new, 1):
@@ -339,9 +349,9 @@ class SealedFile:
                 run = new[start:at]
                 _write_all(self._data, [one.data for one in run], run[0].number * whole)
                 start = at
-        for piece in new:
-            near = neighbours(self._layout.count, piece.number)
-            for node, value in zip(near, piece.path, strict=True):
+        for piece, leaf in zip(new, leaves, strict=True):
+            near = [(0, piece.number), *neighbours(self._layout.count, piece.number)]
+            for node, value in zip(near, (leaf, *piece.path), strict=True):
                 if node not in self._stored:
                     _write_all(self._tree, [value], self._layout.offset(*node))
             self._stored = set(near)
