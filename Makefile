@@ -41,6 +41,7 @@ help:
 	@echo "make sim     RUNS=$(RUNS) seeded runs of whole engines under every fault, from SEED=$(SEED) on"
 	@echo "make crash   kill real programs, and fail their calls, at every sync and N others per flow and fault"
 	@echo "make soak    two real terminals talk for MINUTES=$(MINUTES), with cuts and kills (needs root)"
+	@echo "make soak-files  a large file and many small ones, with cuts, kills and a full disk (needs root)"
 	@echo "make mutate  change one place of the code N times, and see which changes no test notices"
 	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"

@@ -53,7 +53,7 @@ SYNCED_EVERY: Final = 1_024
 SPARE: Final = 64 << 20
 """Bytes of the disk that no file may take: the history needs them more."""
 
-_BOOT: Final = 48
+BOOT_BYTES: Final = 48
 """Bytes at the beginning of what is held, for the start of the machine in which it was written."""
 
 _HASHES: Final = 4_096
@@ -182,7 +182,7 @@ class SealedFile:
     def __init__(self, paths: tuple[Path, Path, Path], shape: Shape, boot: str) -> None:
         self.shape = shape
         self._layout = _Layout(shape.count)
-        self._boot = boot.encode()[:_BOOT].ljust(_BOOT, b"\0")
+        self._boot = boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
         self._near = dict[tuple[int, int], bytes]()  # hashes near the last piece that was read
         self._stored = set[tuple[int, int]]()  # hashes near the last piece that was written
         self._unsynced = 0
@@ -199,9 +199,9 @@ class SealedFile:
     def _load(self) -> None:
         """What is held: after a power cut only what had been made durable before."""
         size = (self.shape.count + 7) // 8
-        found = os.pread(self._held, _BOOT + 2 * size, 0)
-        sure, written = found[_BOOT : _BOOT + size], found[_BOOT + size :]
-        same = found[:_BOOT] == self._boot and self._boot.strip(b"\0")
+        found = os.pread(self._held, BOOT_BYTES + 2 * size, 0)
+        sure, written = found[BOOT_BYTES : BOOT_BYTES + size], found[BOOT_BYTES + size :]
+        same = found[:BOOT_BYTES] == self._boot and self._boot.strip(b"\0")
         whole = len(written) == size
         self._bits = bytearray((written if same and whole else sure).ljust(size, b"\0"))
         self._changed = (0, size)
@@ -291,7 +291,7 @@ class SealedFile:
         self._near.clear()
         self._bits[number >> 3] &= ~(1 << (number & 7))
         self.held -= 1
-        for start in (_BOOT, _BOOT + len(self._bits)):
+        for start in (BOOT_BYTES, BOOT_BYTES + len(self._bits)):
             self._write_bits(start, (number >> 3,))
 
     def _cut(self, data: memoryview, at: int, number: int) -> memoryview:
@@ -360,7 +360,7 @@ class SealedFile:
             if not self.has(number):
                 self._bits[number >> 3] |= 1 << (number & 7)
                 self.held += 1
-        self._write_bits(_BOOT + len(self._bits), {piece.number >> 3 for piece in new})
+        self._write_bits(BOOT_BYTES + len(self._bits), {piece.number >> 3 for piece in new})
         self._unsynced += len(new)
         if self._unsynced >= SYNCED_EVERY or self.whole:
             self._sync()
@@ -373,7 +373,7 @@ class SealedFile:
         """Make data durable, then hashes, then what is held."""
         for descriptor in (self._data, self._tree):
             os.fsync(descriptor)
-        _write_all(self._held, [bytes(self._bits)], _BOOT)
+        _write_all(self._held, [bytes(self._bits)], BOOT_BYTES)
         os.fsync(self._held)
         self._unsynced = 0
 
@@ -477,7 +477,7 @@ class Sealing:
             bits[-1] = (1 << (count & 7)) - 1
         held = _open(self._paths[2])
         try:
-            boot = self._boot.encode()[:_BOOT].ljust(_BOOT, b"\0")
+            boot = self._boot.encode()[:BOOT_BYTES].ljust(BOOT_BYTES, b"\0")
             _write_all(held, [boot, bytes(bits), bytes(bits)], 0)
             os.fsync(held)
         finally:
