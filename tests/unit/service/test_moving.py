@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -62,16 +63,22 @@ def database(tmp_path: Path) -> Iterator[Database]:
     made.close()
 
 
-def answer(database: Database, *pages: Heads) -> tuple[list[bytes], list[int]]:
-    """Ids of what is sent for these pages, and the rows that were passed over for it."""
+def answer(
+    database: Database, *pages: Heads, late: Sequence[ParsedEntry] = ()
+) -> tuple[list[bytes], list[int]]:
+    """Ids of what is sent for these pages, and the rows that were passed over for it.
+
+    `late` come meanwhile, one after each part that is sent.
+    """
     disk, sent, over = Disk(database), list[bytes](), list[bytes]()
-    carried = Carried()
+    carried, coming = Carried(), iter(late)
 
     async def carry(conversation: bytes, contact: bytes, numbers: Sequence[int]) -> None:
         rows, _ = siblings.with_marks(database, conversation, numbers, contact)
         for row in rows:
             carried.add(row.number)
             sent.append(row.id)
+        entries.insert_all(database, list(islice(coming, 1)), ME.terminal, contact=THEM)
 
     async def end(conversation: bytes, _: bytes) -> None:
         over.append(conversation)
@@ -160,6 +167,29 @@ def test_what_is_sent_for_a_page_is_what_the_protocol_says(
         except _Undone:
             pass
     assert ways == {True, False}
+
+
+def test_what_comes_during_a_move_and_raises_others_keeps_none_of_them_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "BATCH", 4)
+    monkeypatch.setattr(siblings, "NEWEST", 2)
+    for seed in range(CASES):
+        random = Random(seed)
+        held = drawn(random)
+        late = [one for one in held if random.random() < 0.3]
+        early = [one for one in held if one not in late]
+        mine = named(heads({one.id: one.header for one in early}))
+        expected = lacking([one.id for one in mine], [], At(early))
+        try:
+            with database.transaction():
+                entries.insert_all(database, early, ME.terminal, contact=THEM)
+                sent, _ = answer(database, Heads(TALK, b"", [], more=False), late=late)
+                assert set(expected) <= set(sent), seed
+                assert len(set(sent)) == len(sent)
+                raise _Undone
+        except _Undone:
+            pass
 
 
 class _Undone(Exception):
