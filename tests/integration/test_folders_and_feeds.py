@@ -18,7 +18,8 @@ from chat.interface import (
     UsageError,
     outgoing,
 )
-from chat.service import feeds
+from chat.service import feeds, files
+from protocol.errors import LocalMisuse
 from tests.support.engines.engines import Person, in_virtual_time, two_contacts
 
 
@@ -104,6 +105,22 @@ async def test_attack_80_the_names_of_folders_are_made_safe(tmp_path: Path) -> N
         friend = await ada.contact(ben)
         with pytest.raises(UsageError, match="16 folders"):
             await ada.engine.send_file(friend, str(source), "a/" * 17 + "x")
+
+
+@in_virtual_time
+async def test_attack_80_a_sender_that_does_not_clean_the_names_of_folders_gains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_safe_names", lambda name: name.split("/"))
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        source, target = tmp_path / "source", tmp_path / "target"
+        source.write_bytes(b"x")
+        target.mkdir()
+        sent = await sent_and_taken(ada, ben, source, ".ssh/con/a\u202eb/x")
+        path = Path(await ben.engine.save_file(await ben.contact(ada), sent.id, str(target)))
+        assert path.relative_to(target).parts == ("ssh", "_con", "ab", "x")
+        with pytest.raises(LocalMisuse):
+            await ada.engine.send_file(await ada.contact(ben), str(source), "a/../x")
 
 
 @in_virtual_time

@@ -36,6 +36,8 @@ def test_a_folder_is_sent_as_its_regular_files_hidden_ones_too(tmp_path: Path) -
     found = outgoing(folder)
     assert [one.named for one in found.files] == ["f/.a", "f/b", "f/sub/c", "f/sub/.d/e"]
     assert {Path(one.path).name for one in found.left_out} == {"up", "to", "pipe", "?"}
+    why = {Path(one.path).name: one.why for one in found.left_out}
+    assert (why["up"], why["pipe"]) == (module.IS_LINK, module.IS_SPECIAL)
     assert found.size == sum(len(name) for name in ("b", ".a", "sub/c", "sub/.d/e"))
     assert outgoing(folder / "sub" / "..").files[0].named.startswith(f"{tmp_path.name}/") is False
 

@@ -108,6 +108,8 @@ def test_a_body_that_no_reader_takes_is_not_written() -> None:
     for name in ("..", "a/b", "x" * (FILE_NAME_BYTES_MAX + 1)):
         with pytest.raises(LocalMisuse):
             file_body(FileBody(name, "", 0, 1, KEY, KEY, []))
+        with pytest.raises(LocalMisuse):
+            file_body(FileBody("a", "", 0, 1, KEY, KEY, ["b", name]))
     with pytest.raises(LocalMisuse):
         check_size(FILE_BYTES_MAX + 1)
 
