@@ -178,6 +178,10 @@ def _open(path: Path) -> int:
 
 def _write_all(descriptor: int, parts: Sequence[bytes], at: int) -> None:
     """Write parts one after the other; a full disk may take some of them only."""
+    if 1 < len(parts) <= STRETCH and hasattr(os, "pwritev"):  # without a copy of them all
+        written = os.pwritev(descriptor, parts, at)
+        if written == sum(map(len, parts)):
+            return
     data: bytes | memoryview = b"".join(parts) if len(parts) > 1 else parts[0]
     while data:
         written = os.pwrite(descriptor, data, at)
@@ -268,14 +272,12 @@ class SealedFile:
         numbers = [number for number in range(first, end) if self.has(number)]
         if not numbers:
             return []
-        whole = self.shape.whole
         with system_failures():
-            size = (numbers[-1] + 1 - numbers[0]) * whole
-            data = memoryview(os.pread(self._data, size, numbers[0] * whole))
-            return [
-                Piece(entry, number, self._path(number), bytes(self._cut(data, number - numbers[0], number)))
-                for number in numbers
-            ]
+            return [Piece(entry, number, self._path(number), self._read(number)) for number in numbers]
+
+    def _read(self, number: int) -> bytes:
+        # One read for each: a large one would be copied once more.
+        return os.pread(self._data, self.shape.length(number), number * self.shape.whole)
 
     def sound(self, some: Sequence[Piece], key: bytes, root: bytes) -> list[Piece]:
         """Those that would prove themselves. The disk has damaged the others, which are not held any more."""
