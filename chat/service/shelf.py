@@ -149,7 +149,7 @@ class Shelf:
         """Seal what a source has, up to its end. `sealed` hears how many bytes are, and ends it by raising.
 
         `ready` waits before each read of a source that gives its content little by little. Raises
-        NotSendable, StorageFailure, and what `sealed` and `ready` raise: then nothing is left of it.
+        NotSendable, NoRoom, StorageFailure, and what `sealed` and `ready` raise: then nothing is left of it.
         """
         place = self._runtime.random(16)
         sealing = await asyncio.to_thread(self._pieces.sealing, place, source, key, aead)

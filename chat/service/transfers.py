@@ -219,8 +219,9 @@ class Transfers:
         self._pace.follow(allowances.rate)
         self._ends, self._ending = dict[LiveLink, _End](), list[_End]()
         self._taking = dict[bytes, _Taking]()
-        self._waiting = dict[bytes, FileRow]()
+        self._waiting = dict[bytes, bytes | None]()  # an entry, and its contact: contacts can make many
         self._held = asyncio.Lock()
+        self._unreadable = set[bytes]()  # of which this person was told; files of this terminal alone
 
     # --- Links ---
 
@@ -286,7 +287,12 @@ class Transfers:
         held = row is not None and row.standing in files.SUPPLIED
         if row is not None and link.relayed and not self._allowances.relays(row.contact, row.body.size):
             held = False
-        await serving.allow(self._shelf, row if held else None)
+        try:
+            await serving.allow(self._shelf, row if held else None)
+        except StorageFailure as failure:  # one file that cannot be read must not end the talk
+            if entry not in self._unreadable:
+                self._unreadable.add(entry)
+                self._bus.publish(Notice(failure.phrase))
 
     async def _has_it(self, link: LiveLink, entry: bytes) -> None:
         """The other end says that it holds a file now. Of one that it may not have that means nothing."""
@@ -361,14 +367,14 @@ class Transfers:
                 if serving.volume is volume:  # else it is withheld meanwhile
                     end.ready.extend(sound)
                 if lost:
-                    await self._lost(due.entry)
+                    self._bus.publish(Notice(LOST))
+                    await self.lost(due.entry)
 
-    async def _lost(self, entry: bytes) -> None:
-        """The disk has damaged pieces of a file: others do not get them, and they are taken again."""
+    async def lost(self, entry: bytes) -> None:
+        """The disk has damaged pieces of a file, which are taken again. Raises NoRoom, StorageFailure."""
         row = await self._store.read(files.get, entry)
         if row is None:
             return
-        self._bus.publish(Notice(LOST))
         if row.standing is Standing.WHOLE:
             await self._store.write(files.stand, entry, Standing.TAKEN)
             await self.begin(row)
@@ -403,8 +409,8 @@ class Transfers:
         async with self._held:
             if row.entry in self._taking or row.entry in self._waiting:
                 return
-            if not self._has_room(row):
-                self._waiting[row.entry] = row
+            if not self._has_room(row.contact):
+                self._waiting[row.entry] = row.contact
                 self._give_way()
                 return
             volume = await self._shelf.take(row, self)
@@ -431,30 +437,37 @@ class Transfers:
 
     async def _next(self) -> None:
         """Begin with a file that waited for others."""
-        row = next(filter(self._has_room, self._waiting.values()), None)
-        if row is not None:
-            del self._waiting[row.entry]
-            await self.begin(row)
+        while (entry := self._first_with_room()) is not None:
+            row = await self._store.read(files.get, entry)
+            if entry not in self._waiting:
+                continue  # it was stopped meanwhile, or another task begins with it
+            del self._waiting[entry]
+            if row is not None:
+                await self.begin(row)
+                return
 
-    def _has_room(self, row: FileRow) -> bool:
+    def _first_with_room(self) -> bytes | None:
+        return next((entry for entry, contact in self._waiting.items() if self._has_room(contact)), None)
+
+    def _has_room(self, contact: bytes | None) -> bool:
         """Whether a file may be taken now: others wait neither for it nor for those of its contact."""
-        same = sum(one.row.contact == row.contact for one in self._taking.values())
+        same = sum(one.row.contact == contact for one in self._taking.values())
         return len(self._taking) < AT_ONCE and same < OF_ONE
 
     def _give_way(self) -> None:
         """Let a file that waits, and can come, have the place of one of which nothing has come for a time."""
         now = self._runtime.clock.monotonic()
         stuck = [one for one in self._taking.values() if now >= one.moved + AGAIN]
-        ready = [row for row in self._waiting.values() if self._may_come(row)]
+        ready = [contact for contact in self._waiting.values() if self._may_come(contact)]
         for taking, _ in zip(stuck, ready, strict=False):
             entry = taking.row.entry
-            self._waiting[entry] = taking.row  # behind the others; who pauses it meanwhile finds it
+            self._waiting[entry] = taking.row.contact  # behind the others; who pauses it meanwhile finds it
             del self._taking[entry]
             self._runtime.tasks.spawn(self._let_rest(taking))
 
-    def _may_come(self, row: FileRow) -> bool:
-        """Whether somebody who may have a file is linked."""
-        persons = self._keyring.own.person, row.contact
+    def _may_come(self, contact: bytes | None) -> bool:
+        """Whether somebody who may have a file of the conversation with a contact is linked."""
+        persons = self._keyring.own.person, contact
         return any(link.person in persons for link in self._ends)
 
     def _plan(self) -> None:

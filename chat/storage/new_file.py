@@ -15,6 +15,11 @@ _UNFINISHED: Final = ".parlour-part"
 """No other program ends a name so: what has it was left by an export that was killed, and is removed."""
 
 
+def finished_name(name: str) -> str:
+    """A name that no unfinished file has: else another file of this person would be taken for one."""
+    return f"{name}_" if name.casefold().endswith(_UNFINISHED) else name
+
+
 class FileExists(CannotCreate):
     """There is a file of this name."""
 
