@@ -116,6 +116,8 @@ class Files:
         except ParlourError:
             await self._shelf.discard(made)
             raise
+        finally:
+            self._shelf.settled(made)
 
     @contextmanager
     def _sealed_under(self, person: bytes, send_id: str, size: int) -> Iterator[Callable[[int], None]]:

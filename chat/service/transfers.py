@@ -122,13 +122,15 @@ class _Serving(Struct, eq=False):
 class _End(Struct, eq=False):
     """One link: what its other end asks for, and what it is asked for.
 
-    `ready` is what goes out next, read from the disk. `pending` are pieces that are to be stored.
+    `ready` is what goes out next, read from the disk. `pending` are pieces that are to be stored. `asked` are
+    files that the other end may have, and asked for since it last said that it holds them.
     """
 
     outgoing: Outgoing
     supply: Supply = field(default_factory=Supply)
     demand: Demand = field(default_factory=Demand)
     serving: dict[bytes, _Serving] = field(default_factory=dict)
+    asked: set[bytes] = field(default_factory=set)
     ready: deque[Piece | PiecesEnd] = field(default_factory=deque)
     filling: asyncio.Task[None] | None = None
     pending: list[Piece] = field(default_factory=list)
@@ -271,7 +273,7 @@ class Transfers:
                 if end.demand.takes(piece):
                     await self._came(link, end, piece)
             case WholeFile(entry=entry):
-                await self._has_it(link, entry)
+                await self._has_it(link, end, entry)
             case PiecesEnd() as over:
                 self._over(link, over.entry, end.demand.ended(over))
             case _:
@@ -285,6 +287,8 @@ class Transfers:
         serving.asks += 1
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
         held = row is not None and row.standing in files.SUPPLIED
+        if row is not None:
+            end.asked.add(entry)
         if row is not None and link.relayed and not self._allowances.relays(row.contact, row.body.size):
             held = False
         try:
@@ -294,8 +298,14 @@ class Transfers:
                 self._unreadable.add(entry)
                 self._bus.publish(Notice(failure.phrase))
 
-    async def _has_it(self, link: LiveLink, entry: bytes) -> None:
-        """The other end says that it holds a file now. Of one that it may not have that means nothing."""
+    async def _has_it(self, link: LiveLink, end: _End, entry: bytes) -> None:
+        """The other end says that it holds a file now. Of one that it may not have that means nothing.
+
+        Nor of one that it did not ask for: saying so again and again must not cost a write each.
+        """
+        if entry not in end.asked:
+            return
+        end.asked.discard(entry)
         row = await self._store.read(files.to_supply, entry, *self._asker(link))
         if row is not None:
             person, size = row.contact or self._keyring.own.person, row.body.size

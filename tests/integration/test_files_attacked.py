@@ -8,15 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import DeletionScope, FileProgress, FileState, Notice, ParlourError, UsageError
+from chat.interface import (
+    FEED_PART_MAX,
+    DeletionScope,
+    FileProgress,
+    FileState,
+    FileSupplied,
+    Notice,
+    ParlourError,
+    UsageError,
+)
 from chat.service import feeds
 from chat.service.shelf import Shelf, Volume
+from chat.storage import files
+from chat.storage.database import Database
 from chat.storage.errors import StorageBroken
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import Pieces, SealedFile
 from protocol.attachments import Shape
 from protocol.limits import PIECE_BYTES
-from protocol.messages import Piece, PiecesEnd
+from protocol.messages import Piece, PiecesEnd, WholeFile
 from tests.integration.steps import current
 from tests.integration.test_files import LONG, answers, at, content, on_disk, saved, send, target_of
 from tests.integration.test_folders_and_feeds import bytes_at, sent_and_taken
@@ -36,12 +47,12 @@ async def slow_files(ada: Person, ben: Person, folder: Path) -> list[str]:
 
 def whole(person: Person, count: int) -> asyncio.Future[FileProgress]:
     """The moment when so many files are whole."""
-    files = set[str]()
+    found = set[str]()
 
     def so_many(event: FileProgress) -> bool:
         if event.file.state is FileState.WHOLE:
-            files.add(event.id)
-        return len(files) == count
+            found.add(event.id)
+        return len(found) == count
 
     return person.wait(FileProgress, so_many)
 
@@ -218,3 +229,42 @@ async def test_a_feed_that_is_let_go_of_while_a_thread_reads_it_has_no_end() -> 
     feed.close()
     with pytest.raises(OSError, match="broken"):
         feed.read(9)
+
+
+@in_virtual_time
+async def test_who_says_again_and_again_that_it_has_a_file_costs_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted, held_at = list[bytes](), files.held_at
+
+    def noting(db: Database, entry: bytes, terminal: bytes) -> None:
+        noted.append(entry)
+        held_at(db, entry, terminal)
+
+    monkeypatch.setattr(files, "held_at", noting)
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        done = ada.wait(FileSupplied, lambda event: event.done)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await done
+        driver = current(ben, ada).driver
+        for _ in range(9):
+            await driver.send(WholeFile(bytes.fromhex(sent.id)))
+        await talk(ben, ada, "again")
+        assert noted == [bytes.fromhex(sent.id)]
+
+
+@in_virtual_time
+async def test_what_is_sealed_while_the_start_looks_for_strays_stays(tmp_path: Path) -> None:
+    """A command sends as soon as its engine runs."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        shelf, name = ada.engine._use_cases.shelf, await ada.engine.open_feed()
+        sending = asyncio.create_task(ada.engine.send_file(await ada.contact(ben), name, "x"))
+        await ada.engine.feed(name, content(FEED_PART_MAX))
+        await asyncio.sleep(1)
+        assert len(on_disk(ada)) == 2
+        await shelf.sweep()
+        await ada.engine.feed(name, b"end", end=True)
+        sent = await sending
+        await shelf.sweep()
+        assert await saved(ada, ben, sent.id, tmp_path) == content(FEED_PART_MAX) + b"end"
+        assert shelf._making == set()
