@@ -60,7 +60,7 @@ class NewFile:
                 self.unfinished.unlink(missing_ok=True)  # a program that was killed left it
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
                 self._file = os.fdopen(os.open(self.unfinished, flags, 0o600), "wb")
-        except errors.StorageReadOnly:
+        except (errors.StorageReadOnly, errors.StorageBroken):  # a folder of the system, or too long a path
             raise FolderUnwritable(path.parent) from None
 
     def write(self, data: bytes) -> None:

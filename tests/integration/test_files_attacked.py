@@ -10,6 +10,7 @@ import pytest
 
 from chat.interface import (
     FEED_PART_MAX,
+    CannotCreate,
     DeletionScope,
     FileProgress,
     FileState,
@@ -268,3 +269,22 @@ async def test_what_is_sealed_while_the_start_looks_for_strays_stays(tmp_path: P
         await shelf.sweep()
         assert await saved(ada, ben, sent.id, tmp_path) == content(FEED_PART_MAX) + b"end"
         assert shelf._making == set()
+
+
+@in_virtual_time
+async def test_names_that_are_too_long_where_they_are_saved_say_so(tmp_path: Path) -> None:
+    """A contact may choose 17 names of 200 bytes, which fit near the root of a disk alone."""
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        source, target, deep = tmp_path / "source", target_of(ben, tmp_path), tmp_path
+        source.write_bytes(b"x")
+        friend = await ben.contact(ada)
+        for _number in range(4):
+            deep /= "y" * 250
+            deep.mkdir()
+        long = await sent_and_taken(ada, ben, source, "/".join(["x" * 200] * 17))
+        with pytest.raises(CannotCreate, match="choose another place"):
+            await ben.engine.save_file(friend, long.id, str(deep))
+        path = Path(await ben.engine.save_file(friend, long.id, str(target)))
+        assert len(path.relative_to(target).parts) == 17
+        with pytest.raises(CannotCreate, match="choose another place"):
+            await ben.engine.save_file(friend, long.id, "/proc")
