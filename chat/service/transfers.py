@@ -424,6 +424,10 @@ class Transfers:
                 self._give_way()
                 return
             volume = await self._shelf.take(row, self)
+            current = await self._store.read(files.get, row.entry)
+            if current is None or current.standing is not Standing.TAKEN:  # this person stopped it meanwhile
+                await self._shelf.release(volume, self)
+                return
             now = self._runtime.clock.monotonic()
             taking = self._taking[row.entry] = _Taking(volume, before=volume.held, moved=now)
         if volume.whole:
@@ -442,19 +446,23 @@ class Transfers:
         for end in self._ends.values():
             if end.demand.waits(taking.row.entry):
                 end.outgoing.put(StopPieces(taking.row.entry))
-        await self._shelf.release(taking.volume, self)
-        await self._next()
+        try:
+            await self._shelf.release(taking.volume, self)
+        finally:
+            await self._next()
 
     async def _next(self) -> None:
-        """Begin with a file that waited for others."""
+        """Begin with files that waited for others."""
         while (entry := self._first_with_room()) is not None:
             row = await self._store.read(files.get, entry)
             if entry not in self._waiting:
                 continue  # it was stopped meanwhile, or another task begins with it
             del self._waiting[entry]
-            if row is not None:
-                await self.begin(row)
-                return
+            try:
+                if row is not None:
+                    await self.begin(row)
+            except StorageFailure as failure:  # of this file: the next one may be sound
+                self._bus.publish(Notice(failure.phrase))
 
     def _first_with_room(self) -> bytes | None:
         return next((entry for entry, contact in self._waiting.items() if self._has_room(contact)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from chat.service.shelf import Shelf, Volume
 from chat.storage import files
 from chat.storage.database import Database
 from chat.storage.errors import StorageBroken
+from chat.storage.files import FileRow
 from chat.storage.new_file import NewFile
 from chat.storage.pieces import Pieces, SealedFile
 from protocol.attachments import Shape
@@ -288,3 +290,67 @@ async def test_names_that_are_too_long_where_they_are_saved_say_so(tmp_path: Pat
         assert len(path.relative_to(target).parts) == 17
         with pytest.raises(CannotCreate, match="choose another place"):
             await ben.engine.save_file(friend, long.id, "/proc")
+
+
+@in_virtual_time
+async def test_a_file_that_is_paused_just_as_its_turn_comes_stays_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, paused = Shelf.take, list[str]()
+
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend = await ben.contact(ada)
+
+        async def pausing(shelf: Shelf, row: FileRow, user: object) -> Volume:
+            volume = await take(shelf, row, user)
+            if not paused and user is ben.engine._use_cases.transfers:
+                paused.append(row.entry.hex())
+                await ben.engine.pause_file(friend, row.entry.hex())
+            return volume
+
+        sent = await slow_files(ada, ben, tmp_path)
+        monkeypatch.setattr(Shelf, "take", pausing)
+        done = whole(ben, MANY - 1)
+        await ada.engine.limit_files(0)
+        await done
+        shown = [await ben.engine.entry(friend, one) for one in sent]
+        states = [one.file.state for one in shown if one is not None and one.file is not None]
+        assert sorted(states) == sorted([FileState.WHOLE] * (MANY - 1) + [FileState.PAUSED])
+        again = at(ben, FileState.WHOLE)
+        await ben.engine.take_file(friend, paused[0])
+        await again
+
+
+@in_virtual_time
+async def test_a_file_that_cannot_be_opened_or_closed_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, release, failed = Shelf.take, Shelf.release, list[str]()
+
+    async with two_contacts(tmp_path) as (_, ada, ben):
+
+        async def failing(shelf: Shelf, row: FileRow, user: object) -> Volume:
+            if user is ben.engine._use_cases.transfers and len(failed) < 2:
+                failed.append("opened")
+                raise StorageBroken
+            return await take(shelf, row, user)
+
+        async def not_closing(shelf: Shelf, volume: Volume, user: object) -> None:
+            await release(shelf, volume, user)
+            if not failed:
+                failed.append("closed")
+                raise StorageBroken
+
+        await slow_files(ada, ben, tmp_path)
+        transfers, friend = ben.engine._use_cases.transfers, await ben.contact(ada)
+        stopped = {taking.row.entry.hex() for taking in transfers._taking.values()}
+        monkeypatch.setattr(Shelf, "take", failing)
+        monkeypatch.setattr(Shelf, "release", not_closing)
+        for entry in stopped:
+            with suppress(StorageBroken):
+                await ben.engine.pause_file(friend, entry)
+        assert failed == ["closed", "opened"]
+        assert len(transfers._taking) == 2
+        done = whole(ben, MANY - 3)
+        await ada.engine.limit_files(0)
+        await done
