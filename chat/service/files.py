@@ -29,7 +29,7 @@ from chat.interface import (
 )
 from chat.service import allowances
 from chat.service.events import EventBus, FileLetGo
-from chat.service.feeds import Feeds
+from chat.service.feeds import Feed, Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
 from chat.service.messages import Messages
@@ -62,8 +62,12 @@ ALL_TAKEN = phrase("Too many files in that folder have this name: choose another
 
 
 class _Sealing(Struct, eq=False):
-    """A file that is being sealed: whether the person cancelled it, and when it was last told of."""
+    """A file that is being sealed: whether the person cancelled it, and when it was last told of.
 
+    `feed`: what a program gives, perhaps nothing for long.
+    """
+
+    feed: Feed | None = None
     cancelled: bool = False
     told: float = -TOLD_EVERY
 
@@ -101,7 +105,7 @@ class Files:
         key, aead = self._runtime.random(KEY_SIZE), usual_aead()
         try:
             size = 0 if feed is not None else os.fstat(source.fileno()).st_size
-            with self._sealed_under(person, send_id, size) as sealed:
+            with self._sealed_under(person, send_id, size, feed) as sealed:
                 await self._shelf.require_room(Shape(size, aead))
                 ready = [] if feed is None else [feed.ready]
                 made = await self._shelf.seal(source, key, aead, sealed, *ready)
@@ -120,9 +124,11 @@ class Files:
             self._shelf.settled(made)
 
     @contextmanager
-    def _sealed_under(self, person: bytes, send_id: str, size: int) -> Iterator[Callable[[int], None]]:
+    def _sealed_under(
+        self, person: bytes, send_id: str, size: int, feed: Feed | None
+    ) -> Iterator[Callable[[int], None]]:
         """For the time of the block a file is sealed, of which others hear, and which `cancel` ends."""
-        sealing = _Sealing()
+        sealing = _Sealing(feed)
         self._sealings.setdefault((person, send_id), []).append(sealing)
 
         def sealed(done: int) -> None:
@@ -134,6 +140,10 @@ class Files:
 
         try:
             yield sealed
+        except ParlourError:
+            if sealing.cancelled:
+                raise ParlourError(CANCELLED) from None
+            raise
         finally:
             left = self._sealings[person, send_id]
             left.remove(sealing)
@@ -146,6 +156,8 @@ class Files:
             raise UsageError(NOT_SEALED)
         for sealing in under_way:
             sealing.cancelled = True
+            if sealing.feed is not None:
+                sealing.feed.close()
 
     # --- What came ---
 

@@ -376,18 +376,20 @@ class Transfers:
                 sound, lost = await volume.use(partial(_read, body=volume.row.body, due=due)) or ([], 0)
                 if serving.volume is volume:  # else it is withheld meanwhile
                     end.ready.extend(sound)
-                if lost:
+                if lost and await self.lost(due.entry):
                     self._bus.publish(Notice(LOST))
-                    await self.lost(due.entry)
 
-    async def lost(self, entry: bytes) -> None:
-        """The disk has damaged pieces of a file, which are taken again. Raises NoRoom, StorageFailure."""
+    async def lost(self, entry: bytes) -> bool:
+        """The disk has damaged pieces of a file, which are taken again; whether it was whole until now.
+
+        Raises StorageFailure.
+        """
         row = await self._store.read(files.get, entry)
-        if row is None:
-            return
-        if row.standing is Standing.WHOLE:
-            await self._store.write(files.stand, entry, Standing.TAKEN)
-            await self.begin(row)
+        if row is None or row.standing is not Standing.WHOLE:
+            return False  # a disk that damages thousands says so once
+        await self._store.write(files.stand, entry, Standing.TAKEN)
+        await self.begin(row)
+        return True
 
     async def withhold(self, entry: bytes) -> None:
         """Supply no more of a file. Raises StorageFailure."""

@@ -11,6 +11,7 @@ import pytest
 
 from chat.interface import (
     FEED_PART_MAX,
+    WITHOUT_ASKING,
     CannotCreate,
     DeletionScope,
     FileProgress,
@@ -354,3 +355,34 @@ async def test_a_file_that_cannot_be_opened_or_closed_keeps_no_other_waiting(
         done = whole(ben, MANY - 3)
         await ada.engine.limit_files(0)
         await done
+
+
+@in_virtual_time
+async def test_a_disk_that_damages_much_of_a_file_says_so_once(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await ben.engine.set_preference(WITHOUT_ASKING, "0")
+        asked = at(ben, FileState.ASKS)
+        sent = await send(ada, ben, tmp_path, content(LONG))
+        await asked
+        await talk(ben, ada, "idle")
+        os.truncate(on_disk(ada)[0], 9 * (PIECE_BYTES + 32))
+        again, before = at(ada, FileState.TAKING), len(ada.seen)
+        assert len(await answers(ben, ada, sent.id, 256)) == 10
+        await again
+        told = [one.text for one in ada.seen[before:] if isinstance(one, Notice)]
+        assert ["damaged" in text for text in told] == [True]
+
+
+@in_virtual_time
+async def test_a_pipe_that_gives_nothing_can_be_cancelled(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        friend, name = await ada.contact(ben), await ada.engine.open_feed()
+        sending = asyncio.create_task(ada.engine.send_file(friend, name, "x", "an id"))
+        await ada.engine.feed(name, content(9))
+        await asyncio.sleep(1)
+        await ada.engine.cancel_file(friend, "an id")
+        with pytest.raises(ParlourError, match="cancelled"):
+            await asyncio.wait_for(sending, 1)
+        assert on_disk(ada) == []
+        with pytest.raises(UsageError, match="broken off"):
+            await ada.engine.feed(name, b"more")
