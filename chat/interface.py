@@ -748,7 +748,7 @@ class Messenger(Protocol):
         """What this terminal keeps."""
 
     async def keep(self, days: int, alone: bool = False) -> RetentionView:
-        """Keep texts of so many days here, all with 0.
+        """Keep texts and files of so many days here, all with 0.
 
         Older ones leave this terminal, and no other, once another terminal of this person has said that it
         keeps them. What is unread, and what no terminal of the contact has, stays. `alone`: they leave it

@@ -258,6 +258,7 @@ class UseCases:
         bus.on(events.RelaysShared, lambda _: self.runtime.tasks.spawn(self.relays.reload()))
         bus.on(events.EntriesGone, lambda signal: self.sync.gone(signal.entries))
         bus.on(events.EntriesGone, self.reliance.gone)
+        bus.on(events.FileLetGo, lambda signal: self.reliance.gone(events.EntriesGone((signal.entry,))))
         bus.on(events.EntriesGone, lambda signal: self.transfers.gone(signal.entries))
         bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
         bus.on(events.EntriesPassedOn, self.sync.pass_on)

@@ -58,6 +58,12 @@ class FilesBounded(Struct, frozen=True):
     """This person chose what files may use of this terminal."""
 
 
+class FileLetGo(Struct, frozen=True):
+    """This person let go of the file of an entry here, which stays: others may have relied on it."""
+
+    entry: bytes
+
+
 class EntriesGone(Struct, frozen=True):
     """The content of entries was destroyed here: none of it may leave any more."""
 

@@ -27,7 +27,7 @@ from chat.interface import (
     UsageError,
 )
 from chat.service import allowances
-from chat.service.events import EventBus
+from chat.service.events import EventBus, FileLetGo
 from chat.service.feeds import Feeds
 from chat.service.history import held_in
 from chat.service.keyring import Keyring
@@ -221,6 +221,7 @@ class Files:
                 await self._transfers.stop(entry)  # or what comes last would call it whole again
                 await self._store.write(files.let_go, entry)
                 await self._shelf.drop_gone()
+                self._bus.signal(FileLetGo(entry))
         shown = await self._store.read(self._shown, person, entry)
         if shown.file is not None:
             self._bus.publish(FileProgress(person.hex(), entry.hex(), shown.file))

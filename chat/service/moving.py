@@ -158,7 +158,7 @@ class Answers:
     async def _begin(self, asked: Asked) -> None:
         asked.begun = True
         lacks_all = await self._store.read(repair.not_held, asked.page) == asked.covered
-        if lacks_all:
+        if lacks_all and asked.left:  # else nothing is sent, and the whole conversation passed over for it
             asked.authors = await self._store.read(siblings.authors_of, asked.left)
         if asked.is_notes:
             return
@@ -189,12 +189,12 @@ class Answers:
     async def _send_after(self, asked: Asked, authors: Collection[int]) -> None:
         """Send the next of all entries: a walk from the heads would have to end before it could begin."""
         for _ in range(LOOKED_AT):
-            some = await self._store.read(siblings.after, asked.conversation, authors, asked.position, BATCH)
+            some = await self._store.read(siblings.after, asked.conversation, asked.position, BATCH)
             if not some:
                 await self._end(asked)
                 return
-            asked.position = some[-1][1]
-            if await self._send(asked, [number for number, _ in some]):
+            asked.position = some[-1][2]
+            if await self._send(asked, [number for number, author, _ in some if author in authors]):
                 return
 
     async def _send(self, asked: Asked, numbers: Sequence[int]) -> bool:

@@ -32,8 +32,8 @@ from chat.tasks import Runtime
 from protocol.entries_and_receipts import conversation_of
 from protocol.errors import ProtocolError, Unexpected
 from protocol.identity.reduction import PersonState
-from protocol.messages import AskPieces, Message, Piece, PiecesEnd, StopPieces, WholeFile
-from protocol.pieces import Demand, Supply
+from protocol.messages import AskPieces, FileBody, Message, Piece, PiecesEnd, StopPieces, WholeFile
+from protocol.pieces import Demand, Supply, Turn
 
 AT_ONCE: Final = 4
 """Files that are taken at the same time; others wait. Contacts fill this with files below the size that this
@@ -42,8 +42,8 @@ person set, and this person with those that it wants."""
 OF_ONE: Final = 2
 """Of them those of one contact: who sends files and supplies none keeps no place from others."""
 
-ASKED: Final = 16
-"""Pieces that one message asks for, 0.9 MiB. A text waits behind what is under way: twice as much."""
+ASKED: Final = 32
+"""Pieces that one message asks for, 1.8 MiB. A text waits behind what is under way: twice as much."""
 
 AHEAD: Final = 2
 """Such messages per file and link that wait for their end, so that the other side has always one."""
@@ -357,10 +357,7 @@ class Transfers:
             serving = end.serving.get(due.entry)
             if serving is not None and serving.volume is not None:
                 volume = serving.volume
-                read = partial(
-                    _read, entry=due.entry, first=due.first, count=due.count, root=volume.row.body.root
-                )
-                sound, lost = await volume.use(read) or ([], 0)
+                sound, lost = await volume.use(partial(_read, body=volume.row.body, due=due)) or ([], 0)
                 if serving.volume is volume:  # else it is withheld meanwhile
                     end.ready.extend(sound)
                 if lost:
@@ -579,10 +576,10 @@ class Transfers:
         self._bus.publish(FileProgress(person.hex(), row.entry.hex(), file_view(row.body, state, held)))
 
 
-def _read(file: SealedFile, *, entry: bytes, first: int, count: int, root: bytes) -> tuple[list[Piece], int]:
+def _read(file: SealedFile, *, body: FileBody, due: Turn) -> tuple[list[Piece], int]:
     """Pieces that prove themselves, and how many do not."""
-    found = file.read(entry, first, count)
-    sound = file.sound(found, root)
+    found = file.read(due.entry, due.first, due.count)
+    sound = file.sound(found, body.key, body.root)
     return sound, len(found) - len(sound)
 
 

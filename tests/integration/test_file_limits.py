@@ -320,9 +320,10 @@ async def test_two_files_on_one_link_share_it_evenly(tmp_path: Path) -> None:
         await ada.engine.limit_files(10 * pace.COST)
         sent = Sent()
         sent.watch(ada, ben)
-        entries = [bytes.fromhex((await send(ada, ben, tmp_path, content(LONG))).id) for _ in range(2)]
-        await ben.wait(FileProgress, lambda event: event.file.held > 60 * PIECE_BYTES)
-        later = [entry for _, _, entry in sent.pieces[32:]]
+        run = pieces.RUN * PIECE_BYTES
+        entries = [bytes.fromhex((await send(ada, ben, tmp_path, content(10 * run))).id) for _ in range(2)]
+        await ben.wait(FileProgress, lambda event: event.file.held > 6 * run)
+        later = [entry for _, _, entry in sent.pieces[2 * pieces.RUN :]]
         counts = [later.count(entry) for entry in entries]
         assert abs(counts[0] - counts[1]) <= 2 * pieces.RUN
         assert min(counts) > 2 * pieces.RUN

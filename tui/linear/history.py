@@ -157,7 +157,7 @@ class History:
         if entry.file.state is FileState.WHOLE:
             path = await self.messenger.save_file(entry.contact, entry.id, _folder(folder.strip()))
             await self.output.say(_("Saved as {path}").format(path=safe_line(path)))
-        elif entry.file.state is FileState.TAKING:
+        elif entry.file.state in (FileState.TAKING, FileState.DIRECT):
             await self.messenger.pause_file(entry.contact, entry.id)
         else:
             await self.messenger.take_file(entry.contact, entry.id)

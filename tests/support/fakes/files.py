@@ -116,7 +116,8 @@ class Files(Others):
 
     async def pause_file(self, contact: str, id: str) -> EntryView:
         file = self._file(contact, id)
-        paused = {FileState.TAKING: FileState.PAUSED, FileState.WHOLE: FileState.WITHHELD}
+        paused = {FileState.TAKING: FileState.PAUSED, FileState.DIRECT: FileState.PAUSED}
+        paused |= {FileState.WHOLE: FileState.WITHHELD}
         state = paused.get(file.state, file.state)
         return self.move_file(contact, id, state, file.held)
 

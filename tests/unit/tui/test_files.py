@@ -146,3 +146,13 @@ async def test_the_size_of_a_contact_is_set_and_made_the_usual_one() -> None:
 def test_the_line_says_where_a_file_is(state: FileState, where: str, said: str) -> None:
     line = file_line(FileView("a.txt", "", 5, state, kept_on=where))
     assert line.endswith(said)
+
+
+async def test_a_file_that_waits_for_a_direct_connection_is_paused() -> None:
+    messenger, bob, entry = with_file(FileState.DIRECT)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, entry)
+        await until_shown(pilot, "waits for a")
+        await pilot.press("s")
+        await until_shown(pilot, "paused at")
+    assert messenger.called("pause_file") == [(bob.person, entry.id)]

@@ -160,7 +160,7 @@ class HistoryController:
         elif entry.file.state is FileState.WHOLE:
             dialog = SaveDialog(entry.file.path, self.preferences.get(SAVED_IN) or DOWNLOADS)
             self.surface.choose(dialog, partial(self._save_in, entry))
-        elif entry.file.state is FileState.TAKING:
+        elif entry.file.state in (FileState.TAKING, FileState.DIRECT):
             self.surface.call("file", self.messenger.pause_file, entry.contact, entry.id)
         else:
             self.surface.call("file", self.messenger.take_file, entry.contact, entry.id)
