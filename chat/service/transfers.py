@@ -48,8 +48,9 @@ OPEN_MAX: Final = 8
 RELAYED_MAX: Final = 10 << 20
 """Bytes of a file above which none of it goes through a relay, which somebody else pays for."""
 
-PENDING_MAX: Final = 2 * RUN
-"""Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link."""
+PENDING_MAX: Final = RUN
+"""Pieces of one link that wait for the disk, a megabyte. Then nothing more is read on that link. So many come
+again where this program is killed; the end of a link loses none of them."""
 
 TOLD_EVERY: Final = 0.25
 """Seconds between two events of the progress of one file."""
@@ -415,10 +416,10 @@ class Transfers:
             link.driver.abort()
             return
         except StorageFailure as failure:
-            await self._store.write(files.stand, entry, Standing.PAUSED)
+            await self.stop(entry)  # first: a full disk may not take even its new state
             self._tell(taking, FileState.PAUSED)
             self._bus.publish(Notice(failure.phrase))
-            await self.stop(entry)
+            await self._store.write(files.stand, entry, Standing.PAUSED)
             return
         if taking.volume.gone:
             await self.stop(entry)
