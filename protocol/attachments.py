@@ -50,10 +50,10 @@ def read_file(encoded: bytes) -> FileBody:
 
 
 def _check(body: FileBody) -> None:
-    name = body.name
-    # By code points alone: readers with other tables of Unicode must not differ.
-    if len(name.encode()) > FILE_NAME_BYTES_MAX or _UNNAMED.search(name) or name in (".", ".."):
-        raise Malformed("not the name of a file")
+    for name in (body.name, *body.folder):
+        # By code points alone: readers with other tables of Unicode must not differ.
+        if len(name.encode()) > FILE_NAME_BYTES_MAX or _UNNAMED.search(name) or name in (".", ".."):
+            raise Malformed("not the name of a file or folder")
     if body.media and _MEDIA.fullmatch(body.media) is None:
         raise Malformed("not a media type")
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.attachments import read_file
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Untrusted
+from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Untrusted
 from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import (
     BODY_BYTES_MAX,
@@ -293,12 +293,28 @@ class _Placed(Struct, frozen=True, array_like=True):
 _placed: Final = msgpack.Decoder(_Placed)
 
 
+class ParsedMessage(Entry, frozen=True):
+    """An entry that `parse_ahead` has parsed."""
+
+    parsed: ParsedEntry
+
+
 def conversation_in(message: Entry) -> bytes:
     """The conversation of an entry (32 bytes) that `parse_entry` has yet to check, b"" if that rejects it."""
+    if isinstance(message, ParsedMessage):
+        return message.parsed.header.conversation
     try:
         return _placed.decode(message.header).conversation
     except DecodeError:
         return b""
+
+
+def parse_ahead(message: Entry) -> Entry:
+    """A message whose `parse_entry` costs nothing later; it raises there what is wrong with this one."""
+    try:
+        return ParsedMessage(message.header, message.salt, message.body, parse_entry(message))
+    except ProtocolError:
+        return message
 
 
 def parse_entry(message: Entry) -> ParsedEntry:
@@ -307,6 +323,8 @@ def parse_entry(message: Entry) -> ParsedEntry:
     The body of an unknown kind stays opaque. Errors: LimitExceeded, Malformed, AuthenticationFailed (another
     salt or body).
     """
+    if isinstance(message, ParsedMessage):
+        return message.parsed
     header = ENTRY_HEADER.decode(message.header)
     if len(header.previous) not in (0, ID_SIZE) or len(header.self_tag) not in (0, ID_SIZE):
         raise Malformed("previous or self tag of a wrong size")

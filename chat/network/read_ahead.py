@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from chat.network.driver import Driver, Handler
@@ -18,11 +18,13 @@ next read waits."""
 class ReadAhead:
     """A Handler in front of another one, which gets at once what came while it was at work.
 
-    So what comes while the disk works is opened meanwhile, and stored in few transactions where it is much.
+    So what comes while the disk works is opened and read meanwhile, and stored in few transactions where it
+    is much.
     """
 
-    def __init__(self, tasks: Tasks, handler: Handler) -> None:
-        self._tasks, self._handler = tasks, handler
+    def __init__(self, tasks: Tasks, handler: Handler, read: Callable[[Event], Event]) -> None:
+        """`read` parses what can be parsed before its turn."""
+        self._tasks, self._handler, self._read = tasks, handler, read
         self._waiting, self._taken = list[Sequence[Event]](), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -32,7 +34,7 @@ class ReadAhead:
                 await asyncio.wait([self._task])
             await self._handler.on_events(driver, events)
             return
-        self._waiting.append(events)
+        self._waiting.append(list(map(self._read, events)))
         if self._task is None or self._task.done():
             self._task = self._tasks.spawn(self._handle(driver))
         while len(self._waiting) >= AHEAD:

@@ -54,6 +54,16 @@ class FilesNamed(Struct, frozen=True):
     """Entries came that name files, of which it is to be decided whether they are taken."""
 
 
+class FilesBounded(Struct, frozen=True):
+    """This person chose what files may use of this terminal."""
+
+
+class FileLetGo(Struct, frozen=True):
+    """This person let go of the file of an entry here, which stays: others may have relied on it."""
+
+    entry: bytes
+
+
 class EntriesGone(Struct, frozen=True):
     """The content of entries was destroyed here: none of it may leave any more."""
 
@@ -150,7 +160,7 @@ class Subscription(AsyncIterator[Event]):
     async def __anext__(self) -> Event:
         if self._ended:
             raise StopAsyncIteration
-        event = await self.queue.get()
+        event = await self.queue.get() if self.queue.empty() else self.queue.get_nowait()
         if isinstance(event, Closed):
             self._ended = True
             self._bus.forget(self)

@@ -19,6 +19,7 @@ from chat.service.keyring import Keyring
 from chat.service.views import ID_DIGITS
 from chat.storage import repair, siblings
 from chat.storage.database import Store
+from chat.storage.entries import BEGINNING, Position
 from chat.tasks import Runtime
 from protocol.messages import Digest, Heads
 from protocol.notes import notes_of
@@ -73,13 +74,16 @@ class Asked:
     """A page of heads that an own terminal named, and what is still to be sent for it.
 
     `mine`: the own heads when it came, of its authors. `latest`: the rank of the last entry. `contact`: the
-    person of the conversation, b"" for the notes.
+    person of the conversation, b"" for the notes. `authors`: those of whom the other side holds nothing that
+    is held here, by number, of which all up to `position` was sent; None where it holds something.
     """
 
     def __init__(self, page: Heads, mine: set[bytes], latest: int, contact: bytes) -> None:
         self.page, self.mine, self.latest, self.contact = page, mine, latest, contact
         self.begun, self.last = False, not page.more
         self.left, self.covered = set(mine), {head.id for head in page.heads}
+        self.authors: Collection[int] | None = None
+        self.position: Position = BEGINNING
         # By author, the last ones first: 16 bytes an entry, as a history may have millions.
         self._ranks: dict[int, array[int]] = defaultdict(lambda: array("q"))
         self._numbers: dict[int, array[int]] = defaultdict(lambda: array("q"))
@@ -153,12 +157,18 @@ class Answers:
 
     async def _begin(self, asked: Asked) -> None:
         asked.begun = True
+        lacks_all = await self._store.read(repair.not_held, asked.page) == asked.covered
+        if lacks_all and asked.left:  # else nothing is sent, and the whole conversation passed over for it
+            asked.authors = await self._store.read(siblings.authors_of, asked.left)
         if asked.is_notes:
             return
         newest = await self._store.read(siblings.newest, asked.conversation, asked.left, asked.covered)
         await self._send(asked, newest)
 
     async def _go_on(self, asked: Asked) -> None:
+        if asked.authors is not None:
+            await self._send_after(asked, asked.authors)
+            return
         for _ in range(PIECES if asked.left else 0):
             places, asked.left, asked.covered = await self._store.read(
                 repair.lacking_places, asked.conversation, asked.left, asked.covered
@@ -174,6 +184,17 @@ class Answers:
                 await self._end(asked)
                 return
             if await self._send(asked, numbers):
+                return
+
+    async def _send_after(self, asked: Asked, authors: Collection[int]) -> None:
+        """Send the next of all entries: a walk from the heads would have to end before it could begin."""
+        for _ in range(LOOKED_AT):
+            some = await self._store.read(siblings.after, asked.conversation, asked.position, BATCH)
+            if not some:
+                await self._end(asked)
+                return
+            asked.position = some[-1][2]
+            if await self._send(asked, [number for number, author, _ in some if author in authors]):
                 return
 
     async def _send(self, asked: Asked, numbers: Sequence[int]) -> bool:

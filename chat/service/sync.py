@@ -57,13 +57,14 @@ from protocol.entries_and_receipts import (
     accept_receipt,
     check_conversation,
     conversation_of_two,
+    parse_ahead,
     parse_entry,
     receipt_for,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import opening
 from protocol.limits import LINK_SECONDS_MAX, RECEIPT_IDS_MAX
-from protocol.link.states import LinkOpen
+from protocol.link.states import Event, LinkOpen, MessageReceived
 from protocol.messages import (
     AskPieces,
     Digests,
@@ -187,7 +188,7 @@ class Synchronizer:
             return renewing
         taken: Handler | None = await self._links.adopt(driver, opened, self)
         if taken is not None and self._forwarding.is_own(opened):
-            return ReadAhead(self._runtime.tasks, taken)
+            return ReadAhead(self._runtime.tasks, taken, _parse_ahead)
         taken = taken or self._forwarding.provisional(driver, opened)
         return taken or self._renewals.removed(driver, opened)
 
@@ -598,6 +599,12 @@ class Outbound(Outgoing):
         await link.driver.send(message)
         if not link.carried[entry]:
             self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
+
+
+def _parse_ahead(event: Event) -> Event:
+    if isinstance(event, MessageReceived) and isinstance(event.message, Entry):
+        return MessageReceived(parse_ahead(event.message))
+    return event
 
 
 class Inbound:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice, repeat
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -78,8 +78,9 @@ COLUMNS: Final = (
     " ifnull(b.salt, x''), ifnull(b.body, x''), e.destroyed,"
     f" {RIVALLED}, EXISTS (SELECT 1 FROM {quarantine.QUARANTINED} WHERE q.entry = e.number),"
     " (SELECT due FROM expiring WHERE entry = e.number),"
-    " (SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
-    "  WHERE g.entry = e.number),"
+    " ifnull((SELECT ifnull(k.terminal, x'') FROM let_go AS g LEFT JOIN terminals AS k ON k.number = g.holder"
+    "  WHERE g.entry = e.number), (SELECT k.terminal FROM files AS f"
+    "  JOIN terminals AS k ON k.number = f.holder WHERE f.entry = e.number)),"
     " ifnull((SELECT 1 + k.own FROM claims AS k WHERE k.entry = e.number), 0),"
     " (SELECT f.state FROM files AS f WHERE f.entry = e.number),"
     " (SELECT m.by FROM amended AS m WHERE m.entry = e.number)"
@@ -104,7 +105,8 @@ class EntryRow(Struct, frozen=True):  # data classes would take a third of the t
 
     `destroyed` is 0, 1 (deleted), ON_ALL or EXPIRED. `rivalled` (another entry has its author, incarnation
     and sequence) and `quarantined` are 0 or 1. `due`: the age at which it ends (`chat.storage.expiry`).
-    `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, else None.
+    `holder`: the terminal that keeps the body of which this one let go, b"" if none is known to, or else the
+    one that last said it holds all of the file, else None.
     `claimed`: no self key that is held says that this person wrote it, but BY_CONTACT or BY_OWN; else 0.
     `file`: what is done with the file that it names (`chat.storage.files.Standing`), if it names one.
     `amended`: the edit whose words are shown, or the delete that took the body.
@@ -216,16 +218,35 @@ def insert_all(
     news = burst.insert_together()
     if news is not None:
         return news
-    # The contact decides what comes together, so an entry that is held must not slow down all others.
+    # The contact decides what comes together, so one entry must not slow down all others.
     held = held_among(db, {one.id for one in new})
     rest = [entry for entry in new if entry.id not in held]
-    if not held or not rest:
+    if not held:
+        return _insert_in_parts(db, new, others)
+    if not rest:
         return burst.insert_singly()
-    repeated = _Burst(db, [entry for entry in new if entry.id in held], *others)
-    fresh = _Burst(db, rest, *others)
-    found = [*repeated.insert_singly(), *(fresh.insert_together() or fresh.insert_singly())]
+    found = _Burst(db, [entry for entry in new if entry.id in held], *others).insert_singly()
+    news = _Burst(db, rest, *others).insert_together()
+    found += news if news is not None else _insert_in_parts(db, rest, others)
     place = {entry.id: number for number, entry in reversed(list(enumerate(new)))}
     return sorted(found, key=lambda one: place[one.entry.id])
+
+
+SINGLY: Final = 32
+"""Entries among which a part that is plain is not looked for."""
+
+
+def _insert_in_parts(db: Database, new: Sequence[ParsedEntry], others: tuple[Any, ...]) -> list[Stored]:
+    """Insert entries of which not all are plain: together those in parts where all are."""
+    whole = _Burst(db, new, *others)
+    if len(new) <= SINGLY or not whole.may_be_plain:
+        return whole.insert_singly()
+    found, middle = list[Stored](), len(new) // 2
+    for part in new[:middle], new[middle:]:
+        burst = _Burst(db, part, *others)
+        stored = burst.insert_together()
+        found += stored if stored is not None else _insert_in_parts(db, part, others)
+    return found
 
 
 _STANDING: Final = (
@@ -290,9 +311,14 @@ class _Burst:
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
 
+    @property
+    def may_be_plain(self) -> bool:
+        """False where something of the conversation, or of what is inserted, allows no plain entry."""
+        return not (self._unsettled or self._former or self._claimed)
+
     def insert_together(self) -> list[Stored] | None:
         """All of them; None, with nothing changed, where one is not plain."""
-        if self._unsettled or self._former or self._claimed:
+        if self._unsettled or self._former or self._claimed:  # a call less on the way of each entry
             return None
         db, conversation, talk, ours = self._db, self._conversation, self._number, self._ours
         held = self._named()

@@ -115,13 +115,24 @@ class Pieces:
     def __init__(self, profile: Path, boot: Callable[[], str]) -> None:
         self._folder, self._boot = profile / folder.FILES, boot
 
-    def require_room(self, shape: Shape) -> None:
-        """Raises NoRoom unless the disk has room for a file, and for the history as before."""
+    def require_room(self, shape: Shape, promised: int = 0) -> None:
+        """Raises NoRoom unless the disk has room for a file, and for the history as before.
+
+        `promised`: bytes of others that are to come.
+        """
         self._make()
         with system_failures():
             free = shutil.disk_usage(self._folder).free
-        if free < shape.sealed + 3 * HASH_SIZE * shape.count + SPARE:
+        if free < shape.sealed + 3 * HASH_SIZE * shape.count + promised + SPARE:
             raise NoRoom
+
+    def measure(self, place: bytes, shape: Shape) -> int:
+        """Bytes of the content of a file that is not open which are held; 0 where nothing of it is."""
+        size, path = (shape.count + 7) // 8, self.paths(place)[2]
+        with system_failures(), suppress(FileNotFoundError):
+            held = int.from_bytes(path.read_bytes()[BOOT_BYTES : BOOT_BYTES + size]).bit_count()
+            return shape.size if held == shape.count else min(shape.size, held * PIECE_BYTES)
+        return 0
 
     def _make(self) -> None:
         with system_failures():
@@ -328,7 +339,7 @@ class SealedFile:
     def write(self, pieces: Sequence[Piece], root: bytes) -> int:
         """Store pieces that prove themselves; returns how many are new.
 
-        Raises ProtocolError for the first that does not, after storing those before it.
+        Raises ProtocolError for the first that does not, after storing those before it, and NoRoom.
         """
         new, leaves = list[Piece](), list[bytes]()
         try:
@@ -344,6 +355,9 @@ class SealedFile:
         return len(new)
 
     def _store(self, new: Sequence[Piece], leaves: Sequence[bytes]) -> None:
+        disk = os.fstatvfs(self._data)
+        if disk.f_bavail * disk.f_frsize < SPARE:
+            raise NoRoom  # something else filled it since this file was begun
         whole = self.shape.whole
         start = 0
         for at, piece in enumerate(new, 1):
@@ -496,8 +510,14 @@ def sealers() -> int:
     return min(SEALERS_MAX, os.cpu_count() or 1)
 
 
-def save(file: SealedFile, key: bytes, target: NewFile) -> None:
-    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure."""
+def save(file: SealedFile, key: bytes, target: NewFile, goes: Callable[[], bool] = lambda: False) -> bool:
+    """Write the plain content of a whole file for the person. Raises PieceDamaged, StorageFailure.
+
+    False, at once, if it `goes` meanwhile: what was deleted is not written to its end.
+    """
     for part in file.contents(key):
+        if goes():
+            return False
         target.write(part)
     target.end()
+    return True

@@ -150,14 +150,19 @@ def acknowledge(
         for entry, header, number, *kinds in rows:
             check_header(db, entry, header)
             found[entry] = number, *kinds
-    counted = [entry for entry in dict.fromkeys(receipt.ids) if entry in found]
-    if counted:
-        by = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
-        by = persons.terminal_number(db, terminal) if by is None else by
-        made = [(found[entry][0], by, receipt.kind, time) for entry in counted]
-        db.run_many(ADD, made)
-    kind = receipt.kind
-    return {entry: found[entry][2] < kind for entry in counted if found[entry][1] < kind}
+    if not found:
+        return {}
+    by = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
+    by = persons.terminal_number(db, terminal) if by is None else by
+    made, new, kind = list[tuple[int, int, int, int]](), dict[bytes, bool](), receipt.kind
+    for entry in dict.fromkeys(receipt.ids):
+        if entry in found:
+            number, this, others = found[entry]
+            made.append((number, by, kind, time))
+            if this < kind:
+                new[entry] = others < kind
+    db.run_many(ADD, made)
+    return new
 
 
 def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from chat.storage.entries import (
     SHOWN,
     EntryRow,
     HeadRow,
+    Position,
     Stored,
     check_header,
     get,
@@ -36,7 +38,7 @@ from protocol.entries_and_receipts import (
     receipt_for,
 )
 from protocol.history import asking, lacking, named, on_page
-from protocol.limits import MARKED_MAX
+from protocol.limits import HEADS_PER_AUTHOR_MAX, MARKED_MAX
 from protocol.messages import ENTRY_HEADER, Digest, Head, Heads
 from protocol.own_terminals import READ_UNTOLD, Mark, marks_hash
 
@@ -208,6 +210,40 @@ def _timer(db: Database, conversation: bytes, theirs: Collection[bytes]) -> list
     number, _, sequence, _, _, author = timer
     later = "SELECT EXISTS (SELECT 1 FROM entries WHERE id = ? AND author = ? AND sequence >= ?)"
     return [] if any(db.value(later, one, author, sequence) for one in theirs) else [number]
+
+
+def authors_of(db: Database, entries: Collection[bytes]) -> set[int] | None:
+    """The authors, by number, of some heads; None where one of them has heads that are not named.
+
+    No answer brings what is in the chains of those alone. Of an author all of whose heads are named it brings
+    all that is held.
+    """
+    given = json.dumps([entry.hex() for entry in entries])
+    these = "SELECT DISTINCT author FROM entries WHERE id IN (SELECT unhex(value) FROM json_each(?))"
+    # By their count: who names its own heads has named at most HEADS_PER_AUTHOR_MAX of each author.
+    forked = (
+        "SELECT 1 FROM heads AS h JOIN entries AS e ON e.number = h.entry WHERE h.conversation ="
+        " (SELECT conversation FROM entries WHERE id = unhex(json_extract(?1, '$[0]')))"
+        f" AND e.author IN ({these.replace('?', '?1')}) GROUP BY e.author HAVING count(*) > ?2 LIMIT 1"
+    )
+    if db.row(forked, given, HEADS_PER_AUTHOR_MAX) is not None:
+        return None
+    return {author for (author,) in db.rows(these, given)}
+
+
+def after(
+    db: Database, conversation: bytes, position: Position, most: int
+) -> list[tuple[int, int, Position]]:
+    """The next entries after a position: the number, the author's number, and the position of each.
+
+    Those of some authors alone would have no bound: the index by rank does not know the authors, and a
+    contact, or an own terminal by its heads, decides how many others are in between.
+    """
+    since = f"{_FIRST} AND (rank, id) > (?2, ?3)"
+    parts = (f"SELECT * FROM ({since} AND {one} ORDER BY rank, id LIMIT ?4)" for one in (SHOWN, _AMENDS))
+    found = f"{' UNION ALL '.join(parts)} ORDER BY rank, id LIMIT ?4"
+    rows = db.rows(found, conversation, *position, most)
+    return [(number, author, (rank, entry)) for number, entry, _, rank, _, author in rows]
 
 
 class _Newest:

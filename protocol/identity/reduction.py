@@ -112,6 +112,10 @@ class PersonState(Struct, frozen=True):
         """All terminals: live, frozen and removed."""
         return (*self.live.values(), *self.frozen.values(), *self.removed.values())
 
+    def __contains__(self, terminal: bytes) -> bool:
+        """Whether a terminal (id) is, or was, one of the person's."""
+        return terminal in self.live or terminal in self.frozen or terminal in self.removed
+
 
 # --- Which operations count ---
 

@@ -169,10 +169,11 @@ async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answe
             return taken[1]
 
         monkeypatch.setattr(direct, name, answer)
-        answered = await ask(client, name, arguments)
+        given = {**arguments, "name": await direct.open_feed()} if name == "feed" else arguments
+        answered = await ask(client, name, given)
         declared = list(parameters.values())[1:]
         named = {one.name for one in declared if one.default is one.empty or one.name == "contact"}
-        sent = {one.name: arguments[one.name] if one.name in named else one.default for one in declared}
+        sent = {one.name: given[one.name] if one.name in named else one.default for one in declared}
         assert taken == [sent, answered], name
 
 

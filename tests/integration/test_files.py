@@ -27,7 +27,7 @@ from chat.interface import (
 )
 from chat.network.driver import Outgoing
 from chat.network.links import LiveLink
-from chat.service import files, transfers
+from chat.service import files
 from chat.service.shelf import Volume
 from chat.storage import pieces
 from chat.storage.pieces import SealedFile, Sealing
@@ -155,7 +155,6 @@ class Writes:
 async def test_after_cuts_a_file_goes_on_and_no_piece_that_is_stored_comes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfers, "ASKED", 16)
     writes, came = Writes(monkeypatch), taken_whole(monkeypatch)
     async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "hello")
@@ -394,7 +393,7 @@ async def test_a_text_does_not_wait_for_a_file(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_attack_80_a_hostile_name_is_safe_and_nothing_is_overwritten(tmp_path: Path) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
-        hostile = "..\u202e//etc/pass\nwd.txt"
+        hostile = "..\u202e\\\\etc\\pass\nwd.txt"
         whole = at(ben, FileState.WHOLE)
         sent = await send(ada, ben, tmp_path, b"hostile", hostile)
         await whole
@@ -432,10 +431,7 @@ async def test_attack_80_a_sender_that_does_not_clean_a_name_gains_nothing(
 
 
 @in_virtual_time
-async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_link(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfers, "RELAYED_MAX", 3 * PIECE_BYTES)
+async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_link(tmp_path: Path) -> None:
     async with apart(tmp_path) as (network, _relay, ada, ben):
         await talk(ada, ben, "through the relay")
         small = at(ben, FileState.WHOLE)
@@ -446,7 +442,7 @@ async def test_through_a_relay_small_files_go_and_large_ones_wait_for_a_direct_l
         await asyncio.sleep(5)
         held = next(view.file for view in await ben.history(ada) if view.id == large.id)
         assert held is not None
-        assert (held.state, held.held) == (FileState.TAKING, 0)
+        assert (held.state, held.held) == (FileState.DIRECT, 0)
         assert await answers(ben, ada, large.id) == [PiecesEnd(bytes.fromhex(large.id))]
         whole, direct = at(ben, FileState.WHOLE), moved(ben, relayed=False)
         network.join(ada.host, ben.host)

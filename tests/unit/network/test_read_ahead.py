@@ -37,7 +37,7 @@ def ahead() -> tuple[Slow, ReadAhead, Any, list[BaseException]]:
     slow, failed = Slow(), list[BaseException]()
     return (
         slow,
-        ReadAhead(Tasks(failed.append), slow),
+        ReadAhead(Tasks(failed.append), slow, lambda event: event),
         SimpleNamespace(aborted=False, abort=mock.Mock()),
         failed,
     )

@@ -19,6 +19,7 @@ from protocol.entries_and_receipts import (
     conversation_of_two,
     cut_body,
     heads_hash,
+    parse_ahead,
     parse_entry,
     rank,
     read_cut,
@@ -83,6 +84,18 @@ def test_attack_19_every_flipped_bit_of_an_entry_is_refused_or_another_entry(dat
     except ProtocolError:
         return
     assert other.id != entry.id
+
+
+def test_an_entry_that_was_parsed_ahead_is_the_same_and_a_wrong_one_is_refused_in_its_turn() -> None:
+    entry = written()
+    message = entry.message()
+    ahead = parse_ahead(message)
+    assert (ahead.header, ahead.salt, ahead.body) == (message.header, message.salt, message.body)
+    assert parse_entry(ahead) == parse_entry(message)
+    assert str(entry.body) not in repr(ahead)
+    wrong = parse_ahead(Entry(message.header, message.salt, message.body + b"x"))
+    with pytest.raises(AuthenticationFailed):
+        parse_entry(wrong)
 
 
 def test_a_deleted_body_confirms_no_guess() -> None:

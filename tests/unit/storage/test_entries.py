@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -72,6 +73,31 @@ def test_case_97_an_entry_of_an_unknown_kind_is_kept_unread_by_nobody_and_delete
     row = entries.get(database, first.id)
     assert row is not None
     assert (row.deleted, row.body, row.header) == (True, b"", first.header_bytes)
+
+
+@pytest.mark.parametrize("place", [0, 77, 199])
+def test_one_entry_that_a_held_one_names_slows_down_few_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    author, later = Author(), Author(THEIR_TERMINAL.terminal, time=900_000)
+    some = [author.write(f"entry {number}") for number in range(200)]
+    store(database, later.write("names one that has not come", parents=[some[place].id]))
+    one_by_one, real = list[bytes](), entries.insert
+
+    def insert(db: Database, entry: ParsedEntry, *others: Any, **options: Any) -> Any:
+        one_by_one.append(entry.id)
+        return real(db, entry, *others, **options)
+
+    monkeypatch.setattr(entries, "insert", insert)
+    with database.transaction():
+        new = entries.insert_all(database, some, ME.terminal, stored=5)
+    assert [one.entry.id for one in new] == [entry.id for entry in some]
+    assert some[place].id in one_by_one
+    assert len(one_by_one) <= entries.SINGLY
+    page = entries.page(database, TALK, 300)
+    assert [row.id for row in page] == [entry.id for entry in [*some, *later.written]]
+    ends = {later.written[0].id} | ({some[-1].id} if place < 199 else set())
+    assert entries.tips(database, TALK) == sorted(ends)
 
 
 def test_an_unknown_conversation_is_our_own_mistake(database: Database) -> None:
